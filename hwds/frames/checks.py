@@ -1,0 +1,104 @@
+"""What a panel is held to when it is built; every refusal names the series, the instant and the rows."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from hwds.errors import DataError, nearest
+from hwds.frames.frequency import Frequency
+from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+
+ROW = "__row__"
+
+
+def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency) -> pl.DataFrame:
+    """The table sorted by series and time, its columns in order: keys, target, then those with a role.
+
+    Raises:
+        DataError: As `Panel.build` says.
+    """
+    for name in (SERIES, TIME, TARGET, *roles.names):
+        if name not in table.columns:
+            raise DataError(f"dataset: no column '{name}'{nearest(name, table.columns)}")
+    if table.is_empty():
+        raise DataError("dataset: no rows.")
+    _no_null_keys(table)
+    numbers = (TARGET, *roles.known_future, *roles.past_only)
+    _finite(table, numbers)
+    table = (
+        table.select(SERIES, TIME, TARGET, *roles.names)
+        .with_columns(pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers))
+        .with_row_index(ROW)
+        .sort(SERIES, TIME, maintain_order=True)
+    )
+    _one_row_an_instant(table)
+    _no_gaps(table, frequency)
+    _constant(table, (*roles.static, *roles.level))
+    if roles.split:
+        _train_then_test(table, roles.split)
+    return table.drop(ROW).rechunk()
+
+
+def _no_null_keys(table: pl.DataFrame) -> None:
+    for name in (SERIES, TIME):
+        bad = table[name].is_null().arg_true()
+        if len(bad):
+            raise DataError(f"dataset: row {bad[0] + 1} has no {'series' if name == SERIES else 'time'}.")
+
+
+def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
+    for name in names:
+        column = table[name]
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            raise DataError(f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}.")
+        if not column.dtype.is_float():
+            continue
+        bad = (column.is_infinite() | column.is_nan()).fill_null(False).arg_true()
+        if len(bad):
+            row = table.row(bad[0], named=True)
+            raise DataError(f"dataset: series '{row[SERIES]}' has {name} {row[name]} at {row[TIME]} (row {bad[0] + 1}).")
+
+
+def _one_row_an_instant(table: pl.DataFrame) -> None:
+    same = _same_series(table) & (table[TIME] == table[TIME].shift(1)).fill_null(False)
+    bad = same.arg_true()
+    if len(bad):
+        first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+        rows = sorted((first[ROW] + 1, second[ROW] + 1))
+        raise DataError(f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} and {rows[1]}).")
+
+
+def _no_gaps(table: pl.DataFrame, frequency: Frequency) -> None:
+    broken = _same_series(table) & (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
+    bad = broken.arg_true()
+    if len(bad):
+        before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+        raise DataError(
+            f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by {after[TIME]}"
+            f" (row {after[ROW] + 1}), not by one step of {frequency.every}; see dataset.gaps."
+        )
+
+
+def _constant(table: pl.DataFrame, names: tuple[str, ...]) -> None:
+    same = _same_series(table)
+    for name in names:
+        bad = (same & table[name].ne_missing(table[name].shift(1))).arg_true()
+        if len(bad):
+            row = table.row(bad[0], named=True)
+            raise DataError(f"dataset: static column '{name}' changes in series '{row[SERIES]}' at {row[TIME]} (row {row[ROW] + 1}).")
+
+
+def _train_then_test(table: pl.DataFrame, split: str) -> None:
+    values = table[split].cast(pl.String)
+    for value in values.unique().sort().to_list():
+        if value not in ("train", "test"):
+            raise DataError(f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}.")
+    bad = (_same_series(table) & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
+    if len(bad):
+        row = table.row(bad[0], named=True)
+        raise DataError(f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1}).")
+
+
+def _same_series(table: pl.DataFrame) -> pl.Series:
+    return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)
+

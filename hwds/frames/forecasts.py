@@ -1,0 +1,27 @@
+"""Forecasts: what a fitted forecaster answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """The forecasts of n series over h steps.
+
+    Attributes:
+        mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
+        quantiles: Shape (n, h, levels), not decreasing along the last axis.
+        fallback: Shape (n,), true where something simpler than the model itself has answered.
+    """
+
+    mean: np.ndarray
+    quantiles: np.ndarray
+    fallback: np.ndarray
+
+    @classmethod
+    def of(cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None) -> Forecasts:
+        """Forecasts with their quantiles sorted (rearrangement never hurts the pinball loss: Chernozhukov et al. 2010)."""
+        return cls(mean, np.sort(quantiles, axis=-1), np.zeros(len(mean), bool) if fallback is None else fallback)

@@ -1,0 +1,162 @@
+"""Panel: many regular time series in one table sorted by series and time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.frequency import Frequency
+from hwds.frames.roles import SERIES, TARGET, PanelRoles
+from hwds.hashing import digest_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Many series; every row of one series is one step of `frequency` after the row before.
+
+    Made by `Panel.build`, which checks; a cut of a panel is a panel and is not checked again.
+
+    Attributes:
+        table: Columns `series_id` (text), `time`, `target` (float, null where unknown), then those with a role.
+        roles: What the other columns may be used for.
+        frequency: The distance between rows.
+        season: Rows in a season; 1 where there is none.
+        horizon: The number of steps that the dataset is usually forecast for, unless the protocol says otherwise.
+        plan: Rows after the end of the series (`series_id`, `time` and the known-future columns), if any are known.
+        unit: What the target is counted in, for axes and sentences.
+    """
+
+    table: pl.DataFrame
+    roles: PanelRoles
+    frequency: Frequency
+    season: int = 1
+    horizon: int = 1
+    plan: pl.DataFrame | None = None
+    unit: str = ""
+    offsets: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ids = self.table[SERIES]
+        starts = np.flatnonzero((ids != ids.shift(1)).fill_null(True).to_numpy())
+        object.__setattr__(self, "offsets", np.append(starts, len(ids)).astype(np.int64))
+
+    @classmethod
+    def build(
+        cls,
+        table: pl.DataFrame,
+        frequency: Frequency,
+        *,
+        roles: PanelRoles | None = None,
+        season: int | None = None,
+        horizon: int = 1,
+        plan: pl.DataFrame | None = None,
+        unit: str = "",
+    ) -> Panel:
+        """A checked panel from rows in any order.
+
+        Raises:
+            DataError: No rows, a missing column, a null key, two rows at one instant, a gap, an infinite target,
+                a static column that changes, or a split that is not train first, then test.
+        """
+        from hwds.frames.checks import checked
+
+        roles = roles or PanelRoles()
+        season = season or frequency.season
+        return cls(checked(table, roles, frequency), roles, frequency, season, horizon, plan, unit)
+
+    @property
+    def n_series(self) -> int:
+        """The number of series."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of each series, shape (n_series,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def series_ids(self) -> pl.Series:
+        """The name of each series, in order."""
+        return self.table[SERIES].gather(self.offsets[:-1])
+
+    @cached_property
+    def target(self) -> np.ndarray:
+        """The target of all series end to end, shape (rows,), NaN where unknown."""
+        return self.values(TARGET)
+
+    def values(self, column: str) -> np.ndarray:
+        """A numeric column as floats, shape (rows,), NaN where null."""
+        return self.table[column].cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
+
+    def series(self, index: int) -> np.ndarray:
+        """The target of one series, shape (its rows,)."""
+        return self.target[self.offsets[index] : self.offsets[index + 1]]
+
+    def block(self, start: int, stop: int) -> Panel:
+        """The series `start` to `stop` (excluded)."""
+        first, last = self.offsets[start], self.offsets[stop]
+        return replace(self, table=self.table.slice(first, last - first))
+
+    def until(self, ends: np.ndarray) -> Panel:
+        """The first `ends[i]` rows of series i; a series left without rows is gone. `ends` has shape (n_series,)."""
+        if np.array_equal(ends, self.lengths):
+            return self
+        return replace(self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths))))
+
+    def last(self, rows: int) -> Panel:
+        """At most the last `rows` rows of each series."""
+        left = np.repeat(self.lengths, self.lengths) - self.positions
+        return replace(self, table=self.table.filter(pl.Series(left <= rows)))
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """The 0-based position of each row in its series, shape (rows,)."""
+        return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
+
+    def followed_by(self, future: Panel) -> Panel:
+        """This history with the rows of `future` (the same series) at the end of each series."""
+        both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
+        ranks = np.concatenate([np.repeat(np.arange(self.n_series), self.lengths), np.repeat(np.arange(future.n_series), future.lengths)])
+        return replace(self, table=both[np.argsort(ranks, kind="stable")])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The digest of all that the panel holds; equal content gives the same."""
+        buffers = [_ipc(self.table)] + ([_ipc(self.plan)] if self.plan is not None else [])
+        return digest_bytes([*buffers, json.dumps(self._meta()).encode()])
+
+    def write(self, folder: Path) -> None:
+        """Write the panel as uncompressed Arrow, to be mapped into the memory of workers."""
+        self.table.rechunk().write_ipc(folder / "table.arrow")
+        if self.plan is not None:
+            self.plan.rechunk().write_ipc(folder / "plan.arrow")
+        (folder / "panel.json").write_text(json.dumps(self._meta()))
+
+    @classmethod
+    def read(cls, folder: Path) -> Panel:
+        """The panel that `write` wrote."""
+        meta = json.loads((folder / "panel.json").read_text())
+        roles = PanelRoles(**{key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()})
+        plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
+        return cls(pl.read_ipc(folder / "table.arrow"), roles, Frequency(**meta.pop("frequency")), plan=plan, **meta)
+
+    def _meta(self) -> dict[str, object]:
+        return {
+            "roles": asdict(self.roles),
+            "frequency": asdict(self.frequency),
+            "season": self.season,
+            "horizon": self.horizon,
+            "unit": self.unit,
+        }
+
+
+def _ipc(table: pl.DataFrame) -> bytes:
+    buffer = BytesIO()
+    table.rechunk().write_ipc(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,74 @@
+"""Table: rows that are not series (units of a test, logged decisions, transactions), with roles for their columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+
+from hwds.errors import DataError, nearest
+from hwds.hashing import digest_bytes
+
+ROW_ID = "row_id"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows with roles.
+
+    Attributes:
+        data: The rows; `row_id` numbers them from 0 in the order of the source.
+        roles: Role to the columns that play it (`{"label": ("returned",), "covariate": ("visits", "spend")}`).
+    """
+
+    data: pl.DataFrame
+    roles: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def build(cls, data: pl.DataFrame, roles: dict[str, tuple[str, ...]]) -> Table:
+        """A checked table.
+
+        Raises:
+            DataError: No rows, a role's column is missing, or a column that is called `row_id`.
+        """
+        if data.is_empty():
+            raise DataError("dataset: no rows.")
+        if ROW_ID in data.columns:
+            raise DataError(f"dataset: column '{ROW_ID}' is taken by hwds; rename it.")
+        for name in (name for names in roles.values() for name in names):
+            if name not in data.columns:
+                raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
+        return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), roles)
+
+    def column(self, role: str) -> pl.Series:
+        """The one column that plays a role.
+
+        Raises:
+            DataError: No column plays it, or several do.
+        """
+        names = self.roles.get(role, ())
+        if len(names) != 1:
+            raise DataError(f"dataset.roles.{role}: must name one column, got {list(names)}.")
+        return self.data[names[0]]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The digest of all that the table holds."""
+        buffer = BytesIO()
+        self.data.rechunk().write_ipc(buffer)
+        return digest_bytes([buffer.getvalue(), json.dumps(self.roles, sort_keys=True).encode()])
+
+    def write(self, folder: Path) -> None:
+        """Write the table as uncompressed Arrow, to be mapped into the memory of workers."""
+        self.data.rechunk().write_ipc(folder / "data.arrow")
+        (folder / "roles.json").write_text(json.dumps(self.roles))
+
+    @classmethod
+    def read(cls, folder: Path) -> Table:
+        """The table that `write` wrote."""
+        roles = json.loads((folder / "roles.json").read_text())
+        return cls(pl.read_ipc(folder / "data.arrow"), {role: tuple(names) for role, names in roles.items()})

@@ -1,0 +1,48 @@
+"""Recipe: a frozen, checked dataclass, the typed config; and the constrained types that its fields are written with."""
+
+import inspect
+from typing import Annotated, Any, NamedTuple, dataclass_transform
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+
+class Small(NamedTuple):
+    """The most that a field may be under `size=small`: `epochs: Annotated[Count, Small(2)] = 20`."""
+
+    most: int
+
+
+Count = Annotated[int, Ge(1)]
+Whole = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+Level = Annotated[float, Gt(0), Lt(1)]
+
+FROZEN = ConfigDict(extra="forbid")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Recipe:
+    """What a YAML node describes: its keys are the fields, their types and ranges are the check.
+
+    A subclass becomes a frozen pydantic dataclass by itself. The first sentence of its docstring is what
+    `hwds list` shows; `Attributes:` documents the fields.
+
+    Attributes:
+        name: The option's name, the label in every table; never part of a random stream or of a cell's key.
+    """
+
+    name: str = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        methods = {name for base in cls.__mro__ for name, value in vars(base).items() if inspect.isroutine(value)}
+        clash = methods & set(inspect.get_annotations(cls))
+        if clash:
+            raise TypeError(f"{cls.__name__}: field '{min(clash)}' bears the name of a method")
+        dataclass(frozen=True, kw_only=True, config=FROZEN)(cls)
+
+
+dataclass(frozen=True, kw_only=True, config=FROZEN)(Recipe)  # so that a field may be `tuple[Recipe, ...]`
