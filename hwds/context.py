@@ -31,7 +31,7 @@ class Context:
 
     Attributes:
         seed: The experiment's seed.
-        fold: The number of the fold.
+        fold: The name of the fold: what it may know (`2023-12-01`), so that adding folds changes no stream.
         levels: The quantile levels asked for, rising.
         season: Rows in a season.
         horizon: Steps to forecast.
@@ -41,7 +41,7 @@ class Context:
     """
 
     seed: int
-    fold: int = 0
+    fold: str = ""
     levels: tuple[float, ...] = ()
     season: int = 1
     horizon: int = 1

@@ -1,6 +1,7 @@
 """Recipe: a frozen, checked dataclass, the typed config; and the constrained types that its fields are written with."""
 
 import inspect
+from dataclasses import fields
 from typing import Annotated, Any, NamedTuple, dataclass_transform
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -46,3 +47,18 @@ class Recipe:
 
 
 dataclass(frozen=True, kw_only=True, config=FROZEN)(Recipe)  # so that a field may be `tuple[Recipe, ...]`
+
+
+def canonical(value: Any) -> Any:
+    """A recipe as plain data after its types were settled: 1 and 1.0, (3,) and [3] are one; names are left out.
+
+    What is equal here computes the same numbers: cache keys and run folders are made of it.
+    """
+    if isinstance(value, Recipe):
+        own = {field.name: canonical(getattr(value, field.name)) for field in fields(value) if field.name != "name"}  # type: ignore[arg-type]
+        return {"recipe": f"{type(value).__module__}:{type(value).__qualname__}"} | own
+    if isinstance(value, dict):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    return value

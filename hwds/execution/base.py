@@ -1,0 +1,36 @@
+"""Compute: the recipe of an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from hwds.context import Device
+from hwds.execution.job import Job, Outcome
+from hwds.protocols.base import Cell
+from hwds.recipe import Count, Recipe, Whole
+
+
+class Compute(Recipe):
+    """What `compute=` chooses: where cells are computed. No choice changes a number.
+
+    Attributes:
+        cpus_per_cell: Threads of each cell; with it the last bits of a model's numbers may change.
+        device: `gpu` for Keras and XGBoost, `auto` where there is one.
+        max_failed: How many cells may fail before the run itself counts as failed.
+    """
+
+    cpus_per_cell: Count = 1
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    max_failed: Whole = 0
+
+    def run(self, job: Job, frame: Any, cells: Sequence[Cell]) -> Iterator[Outcome]:
+        """The outcomes of all cells, in the order they finish."""
+        raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def found_device(self) -> Device:
+        """`auto` settled: `gpu` where the kernel shows an NVIDIA device."""
+        if self.device != "auto":
+            return self.device
+        return "gpu" if Path("/dev/nvidiactl").exists() else "cpu"

@@ -1,0 +1,150 @@
+"""Cells out, rows back, scores of each model and fold: knows no protocol, no model and no kind of machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from hwds.execution.base import Compute
+from hwds.execution.cache import CellCache
+from hwds.execution.job import Job, Outcome
+from hwds.execution.keys import cell_key
+from hwds.protocols.base import Cell, Fold
+from hwds.recipe import Recipe
+from hwds.results.tables import SCORES, TIMINGS, Tables
+
+
+class Watch(Protocol):
+    """Who is told how a run goes."""
+
+    def begin(self, cells: int, cached: int) -> None:
+        """The number of cells, and how many of them are there already."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A cell is done."""
+
+    def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
+        """A model's fold is complete."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The cells of a run with their keys, and the labels that their scores bear."""
+
+    cells: dict[Cell, str]
+    folds: Sequence[Fold]
+    labels: dict[str, str | int]
+
+
+@dataclass
+class Progress:
+    """Outcomes by model and fold, gathered as they come."""
+
+    outcomes: dict[tuple[str, int], list[Outcome]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> list[Outcome]:
+        """Keep one; all of its model and fold so far."""
+        group = self.outcomes.setdefault((outcome.cell.model, outcome.cell.fold.index), [])
+        group.append(outcome)
+        return group
+
+
+def cut(job: Job, folds: Sequence[Fold], fingerprint: str) -> dict[Cell, str]:
+    """Every cell of the run with its key, fold by fold."""
+    cells = [cell for fold in folds for label, model in job.models.items() for cell in _cells(label, model, fold, job.protocol.block)]
+    return {cell: cell_key(job, fingerprint, cell) for cell in cells}
+
+
+def _cells(label: str, model: Recipe, fold: Fold, block: int) -> Iterator[Cell]:
+    size = block if getattr(model, "local", False) else max(fold.units, 1)
+    return (Cell(label, fold, start, min(start + size, fold.units)) for start in range(0, fold.units, size))
+
+
+def evaluate(job: Job, frame: Any, work: Work, compute: Compute, cache: CellCache, watch: Watch) -> Tables:
+    """All cells, from the cache or computed, and the tables they make.
+
+    Every finished cell is on disk before the next is waited for. The tables depend on no order, cut or executor.
+    """
+    kept = {cell: cache.get(key, cell) for cell, key in work.cells.items()}
+    missing = [cell for cell, outcome in kept.items() if outcome is None]
+    watch.begin(len(kept), len(kept) - len(missing))
+    progress = Progress()
+    size = {group: sum((c.model, c.fold.index) == group for c in work.cells) for group in {(c.model, c.fold.index) for c in work.cells}}
+    for outcome in _outcomes(job, frame, kept, missing, compute):
+        if not outcome.cached:
+            cache.put(work.cells[outcome.cell], outcome)
+            watch.finished(outcome)
+        group = progress.add(outcome)
+        if len(group) == size[outcome.cell.model, outcome.cell.fold.index] and not outcome.cached:
+            _tell(job, group, watch)
+    return tables(job, work, progress.outcomes)
+
+
+def _outcomes(
+    job: Job, frame: Any, kept: Mapping[Cell, Outcome | None], missing: Sequence[Cell], compute: Compute
+) -> Iterator[Outcome]:
+    yield from (outcome for outcome in kept.values() if outcome is not None)
+    if missing:
+        yield from compute.run(job, frame, missing)
+
+
+def _tell(job: Job, group: Sequence[Outcome], watch: Watch) -> None:
+    rows = merged(job, group)
+    if rows.is_empty():
+        return
+    headline = str(getattr(job.protocol, "headline", ""))
+    first = next((s for s in job.protocol.score(rows) if s.metric.partition("[")[0] == headline and s.step is None), None)
+    if first:
+        watch.scored(group[0].cell.model, group[0].cell.fold.name, first.metric, first.value)
+
+
+def merged(job: Job, outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """The rows of cells, sorted by what names a row: how they were cut does not show."""
+    parts = [outcome.rows for outcome in outcomes if outcome.rows is not None and outcome.rows.width]
+    return pl.concat(parts).sort(job.protocol.keys) if parts else pl.DataFrame()
+
+
+def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]) -> Tables:
+    """Scores of each model and fold and of all folds together; predictions; timings."""
+    predictions, lines = [], []
+    for label in job.models:
+        whole, failed = [], 0
+        for fold in work.folds:
+            group = outcomes.get((label, fold.index), [])
+            lost = [outcome for outcome in group if outcome.rows is None]
+            failed += sum(outcome.cell.stop - outcome.cell.start for outcome in lost)
+            lines += [_failure(work, outcome) for outcome in sorted(lost, key=lambda outcome: outcome.cell.start)]
+            rows = merged(job, group)
+            if not rows.is_empty():
+                whole.append(rows.select(pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()))
+                lines += _scored(job, work, label, fold.index, rows, sum(o.cell.stop - o.cell.start for o in lost))
+        if whole:
+            predictions.append(pl.concat(whole))
+            lines += _scored(job, work, label, None, predictions[-1].drop("model", "fold"), failed)
+    return Tables(
+        pl.DataFrame(lines, schema=SCORES),
+        pl.concat(predictions).rechunk() if predictions else pl.DataFrame(),
+        _timings([outcome for group in outcomes.values() for outcome in group]),
+    )
+
+
+def _scored(job: Job, work: Work, label: str, fold: int | None, rows: pl.DataFrame, failed: int) -> list[dict[str, Any]]:
+    common = {**work.labels, "model": label, "fold": fold, "n_failed": failed, "status": "ok"}
+    return [{**asdict(score), **common} for score in job.protocol.score(rows)]
+
+
+def _failure(work: Work, outcome: Outcome) -> dict[str, Any]:
+    units = outcome.cell.stop - outcome.cell.start
+    said = {"model": outcome.cell.model, "fold": outcome.cell.fold.index, "n": 0, "n_failed": units}
+    return {**work.labels, **said, "status": f"failed: {outcome.error}"}
+
+
+def _timings(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    lines = [
+        (o.cell.model, o.cell.fold.index, o.cell.start, o.cell.stop, o.seconds, o.cached, o.error or "ok")
+        for o in sorted(outcomes, key=lambda o: (o.cell.model, o.cell.fold.index, o.cell.start))
+    ]
+    return pl.DataFrame(lines, schema=TIMINGS, orient="row")

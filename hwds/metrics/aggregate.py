@@ -1,0 +1,98 @@
+"""From sums over series to a number with its uncertainty: mean, median and pooled ratios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and what it is worth.
+
+    Attributes:
+        value: The estimate, None where nothing is defined.
+        stderr: Its standard error, None where one unit or none is defined.
+        low, high: The 95 % interval.
+        method: How the interval was made.
+        n: Units with a value.
+        n_undefined: Units without one.
+    """
+
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    method: str
+    n: int
+    n_undefined: int
+
+
+def mean(values: np.ndarray) -> Estimate:
+    """The mean over units, with the standard error of a mean of independent units; NaN counts as undefined."""
+    defined = values[~np.isnan(values)]
+    n = len(defined)
+    if not n:
+        return Estimate(None, None, None, None, "normal over series", 0, len(values))
+    value = float(np.mean(defined))
+    stderr = float(np.std(defined, ddof=1) / np.sqrt(n)) if n > 1 else None
+    return _normal(value, stderr, n, len(values) - n, "normal over series")
+
+
+def median(values: np.ndarray) -> Estimate:
+    """The median over units, with the distribution-free interval of order statistics.
+
+    The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods, 3.6); the standard error
+    is the width of that interval over 2 x 1.96.
+    """
+    defined = np.sort(values[~np.isnan(values)])
+    n = len(defined)
+    if not n:
+        return Estimate(None, None, None, None, "order statistics", 0, len(values))
+    value = float(np.median(defined))
+    reach = Z95 * np.sqrt(n) / 2
+    low, high = int(np.floor(n / 2 - reach)), int(np.ceil(n / 2 + reach))
+    if low < 0 or high >= n:
+        return Estimate(value, None, None, None, "order statistics", n, len(values) - n)
+    bounds = float(defined[low]), float(defined[high])
+    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, len(values) - n)
+
+
+def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:
+    """The ratio of two sums over units, or its root; by linearisation, clustered by unit (Cochran, Sampling Techniques, 6.4).
+
+    Args:
+        numerator: One sum a unit, shape (n,); NaN counts as undefined.
+        denominator: The same.
+        root: Give the square root of the ratio, by the delta method.
+    """
+    usable = ~(np.isnan(numerator) | np.isnan(denominator))
+    top, bottom = numerator[usable], denominator[usable]
+    n, undefined, total = len(top), int(np.sum(~usable)), float(np.sum(bottom))
+    if not n or total == 0:
+        return Estimate(None, None, None, None, "linearised over series", 0, len(numerator))
+    ratio = float(np.sum(top)) / total
+    stderr = float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total) if n > 1 else None
+    if root:
+        value = float(np.sqrt(ratio))
+        stderr = None if stderr is None or value == 0 else stderr / (2 * value)
+        return _normal(value, stderr, n, undefined, "linearised over series")
+    return _normal(ratio, stderr, n, undefined, "linearised over series")
+
+
+def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+    """The skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation."""
+    both = ~(np.isnan(ours) | np.isnan(theirs))
+    ratio = pooled(np.where(both, ours, np.nan), np.where(both, theirs, np.nan))
+    if ratio.value is None:
+        return ratio
+    return _normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired by series")
+
+
+def _normal(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:
+    if stderr is None:
+        return Estimate(value, None, None, None, method, n, undefined)
+    return Estimate(value, stderr, value - Z95 * stderr, value + Z95 * stderr, method, n, undefined)

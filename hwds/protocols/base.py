@@ -1,0 +1,118 @@
+"""Evaluation: the one interface of every protocol, and the units of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import polars as pl
+
+from hwds.context import Context
+from hwds.recipe import Recipe
+
+Model = TypeVar("Model")
+Data = TypeVar("Data")
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One rung: one fit and all that is asked of it. Made from the data alone, so it is the same for every rival.
+
+    Attributes:
+        index: Its place in the order of folds.
+        name: What it may know, in words (`2023-12-01`, `replications 0-999`): random streams are named by it, so that
+            asking for more folds changes none of those that were there.
+        units: Series, replications or rows: what may be worked on apart.
+        cutoffs: The instants that it is asked from; the first is the last that `fit` may know.
+    """
+
+    index: int
+    name: str
+    units: int
+    cutoffs: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The unit of work, caching and failure: a model, a fold and a run of its units (`start` to `stop`, excluded)."""
+
+    model: str
+    fold: Fold
+    start: int
+    stop: int
+
+    @property
+    def title(self) -> str:
+        """How it is called in a message."""
+        units = "" if (self.start, self.stop) == (0, self.fold.units) else f", units {self.start}-{self.stop - 1}"
+        return f"{self.model} at {self.fold.name}{units}"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One line of the scores table; what is None does not apply.
+
+    Attributes:
+        metric: The name with its definition (`mase[m=12]`).
+        aggregate: `mean`, `median`, `pooled`, `p95` or `cvar95`.
+        value: The number, None where nothing was defined.
+        n: How many units it is made of.
+        n_undefined: How many had no value (no scale, a division by zero).
+        n_fallback: How many were answered by something simpler than the model.
+    """
+
+    metric: str
+    aggregate: str | None
+    value: float | None
+    stderr: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_method: str | None = None
+    p_value: float | None = None
+    n: int = 0
+    n_undefined: int = 0
+    n_fallback: int = 0
+    cutoff: str | None = None
+    segment_by: str | None = None
+    segment: str | None = None
+    step: int | None = None
+
+
+class Evaluation(Recipe, Generic[Model, Data]):
+    """Cuts the data, asks a model, scores the answers; the only code that sees past a cutoff.
+
+    Class attributes: `accepts`, the kind of model it can ask; `cuts`, the kind of frame it can cut; `keys`, the columns
+    that name a row of its predictions after model and fold; `block`, units in a cell of a model that may be cut (a
+    constant, never taken from the number of cores); `outside_cells`, fields that choose cells or scores but change no cell.
+    """
+
+    accepts: ClassVar[type] = Recipe
+    cuts: ClassVar[type] = object
+    task: ClassVar[str] = ""
+    keys: ClassVar[tuple[str, ...]] = ()
+    block: ClassVar[int] = 1000
+    outside_cells: ClassVar[tuple[str, ...]] = ()
+
+    def split(self, frame: Data) -> Sequence[Fold]:
+        """The folds, oldest first.
+
+        Raises:
+            DataError: The data does not suffice for them.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.split")
+
+    def ask(self, model: Model, frame: Data, cell: Cell, context: Context) -> pl.DataFrame:
+        """Cut, fit, predict: the rows of one cell, with all that scoring needs."""
+        raise NotImplementedError(f"{type(self).__name__}.ask")
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """The scores of all rows of one model and one fold, or of all its folds."""
+        raise NotImplementedError(f"{type(self).__name__}.score")
+
+    def check_names(self) -> None:
+        """Refuse names (of metrics) that this protocol does not know; called before the data is loaded.
+
+        Raises:
+            ConfigError: With the nearest right name.
+        """

@@ -1,0 +1,167 @@
+"""Cutoffs of a panel, and what may be known at one: the history before it and the plan after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TARGET, TIME
+
+
+class Cutoff(Protocol):
+    """The last instant that a model may know."""
+
+    @property
+    def label(self) -> str:
+        """How it is called in tables and in the names of streams."""
+
+    def ends(self, panel: Panel) -> np.ndarray:
+        """How many rows of each series lie up to it, shape (n_series,)."""
+
+    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+        """Which series have a row at it, and so are asked for more; shape (n_series,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """The same instant for all series."""
+
+    instant: date | datetime | int
+
+    @property
+    def label(self) -> str:
+        """The date, or the number of an integer time."""
+        return str(self.instant)
+
+    def ends(self, panel: Panel) -> np.ndarray:
+        """Rows up to and with the instant."""
+        known = (panel.table[TIME] <= self.instant).to_numpy()
+        return np.add.reduceat(known.astype(np.int64), panel.offsets[:-1])
+
+    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+        """Series whose next row would come after the instant; the others have ended before or not begun."""
+        last = panel.table[TIME].gather(panel.offsets[:-1] + np.maximum(ends, 1) - 1)
+        return (ends > 0) & (panel.frequency.after(last, 1) > self.instant).to_numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class FromEnd:
+    """Counted back from each series' own end: calendar time crosses between series."""
+
+    rows: int
+
+    @property
+    def label(self) -> str:
+        """`end-18`: 18 rows before the last."""
+        return f"end-{self.rows}"
+
+    def ends(self, panel: Panel) -> np.ndarray:
+        """All rows but the last ones."""
+        return np.maximum(panel.lengths - self.rows, 0)
+
+    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+        """Every series that has a row left."""
+        return ends > 0
+
+
+@dataclass(frozen=True, slots=True)
+class BySplit:
+    """Where the dataset's own split column goes from `train` to `test`."""
+
+    column: str
+
+    @property
+    def label(self) -> str:
+        """`split`."""
+        return "split"
+
+    def ends(self, panel: Panel) -> np.ndarray:
+        """The train rows."""
+        train = (panel.table[self.column] == "train").fill_null(False).to_numpy()
+        return np.add.reduceat(train.astype(np.int64), panel.offsets[:-1])
+
+    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+        """Every series that has a train row."""
+        return ends > 0
+
+
+def known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> Panel:
+    """All that may be known at a cutoff, of every series that has begun: rows up to it, revisions that were out by then.
+
+    Args:
+        panel: The whole data.
+        cutoff: The last instant to know.
+        sliding: How many rows of each series to keep at most; None keeps all.
+    """
+    known = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
+    known = replace(known, plan=None)
+    return known.last(sliding) if sliding else known
+
+
+def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
+    """Null what was not out at the cutoff, where the panel says when each row became available."""
+    column = history.roles.available_at
+    if not column:
+        return history
+    last = history.table[TIME].gather(np.repeat(history.offsets[1:] - 1, history.lengths))
+    instant = last if not isinstance(cutoff, AtTime) else pl.Series([cutoff.instant])
+    late = pl.Series((history.table[column] > instant).fill_null(True))
+    hidden = [pl.when(late).then(None).otherwise(pl.col(name)).alias(name) for name in (TARGET, *history.roles.past_only)]
+    return replace(history, table=history.table.with_columns(hidden))
+
+
+def asked_at(panel: Panel, cutoff: Cutoff) -> np.ndarray:
+    """The indices of the series that are asked at a cutoff, made from what is known at it alone."""
+    return np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel)))
+
+
+def select(panel: Panel, series: np.ndarray) -> Panel:
+    """The series with these indices."""
+    chosen = np.zeros(panel.n_series, bool)
+    chosen[series] = True
+    return replace(panel, table=panel.table.filter(pl.Series(np.repeat(chosen, panel.lengths))))
+
+
+def rows_after(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the `horizon` rows after each series' end lie in the table, and which exist; both of shape (series, horizon)."""
+    steps = ends[series, None] + np.arange(horizon)
+    return panel.offsets[series, None] + steps, steps < panel.lengths[series, None]
+
+
+def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> Panel:
+    """The rows to forecast: `horizon` of each series, with known-future and static columns and nothing else.
+
+    Rows beyond the data take their known-future columns from the panel's plan, and are null where it has none; so the
+    number of rows never tells where a series ends.
+    """
+    where, exists = rows_after(panel, series, ends, horizon)
+    last = panel.table[panel.offsets[series] + ends[series] - 1]
+    times = pl.concat([panel.frequency.after(last[TIME], step) for step in range(1, horizon + 1)])
+    order = np.arange(len(series) * horizon).reshape(horizon, len(series)).T.ravel()
+    rows = np.repeat(np.arange(len(series)), horizon)
+    keep = [SERIES, *dict.fromkeys((*panel.roles.static, *panel.roles.level))]
+    future = last.select(keep)[rows].with_columns(times.gather(order).alias(TIME))
+    if panel.roles.known_future:
+        future = future.hstack(_known_ahead(panel, where, exists))
+        future = future if panel.plan is None else _from_plan(future, panel.plan, panel.roles.known_future)
+    empty = [pl.lit(None, panel.table.schema[name]).alias(name) for name in panel.table.columns if name not in future.columns]
+    return replace(panel, table=future.with_columns(empty).select(panel.table.columns).rechunk(), plan=None)
+
+
+def _known_ahead(panel: Panel, where: np.ndarray, exists: np.ndarray) -> pl.DataFrame:
+    """The known-future columns of the rows that exist, null for the others."""
+    taken = panel.table.select(panel.roles.known_future)[np.where(exists, where, 0).ravel()]
+    return taken.select(pl.when(pl.Series(exists.ravel())).then(pl.all()).name.keep())
+
+
+def _from_plan(future: pl.DataFrame, plan: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Fill what the data's own rows do not know from the plan."""
+    planned = future.join(plan.select(SERIES, TIME, *columns), on=[SERIES, TIME], how="left", suffix="__plan", maintain_order="left")
+    filled = [pl.coalesce(name, f"{name}__plan").alias(name) for name in columns]
+    return planned.with_columns(filled).select(future.columns)

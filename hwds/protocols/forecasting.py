@@ -1,0 +1,96 @@
+"""Asking a forecaster at cutoffs, and the rows that come of it: shared by the protocols of panels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from hwds.context import Context
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TIME
+from hwds.metrics.scale import last_season, seasonal_scales
+from hwds.models.forecast.base import FittedForecaster, Forecaster
+from hwds.protocols.base import Cell
+from hwds.protocols.cutting import Cutoff, asked_at, future_of, known_at, rows_after, select
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def quantile_name(level: float) -> str:
+    """The column of a quantile level: `q_0.1`."""
+    return f"q_{level:g}"
+
+
+def ask_forecasts(
+    model: Forecaster, panel: Panel, cell: Cell, context: Context, *, gap: int = 0, sliding: int | None = None
+) -> pl.DataFrame:
+    """Fit at the fold's first cutoff, then forecast from each of its cutoffs; the rows of all.
+
+    Args:
+        model: The recipe to fit.
+        panel: The whole data; it is cut here.
+        cell: Which fold, and which of its series.
+        context: With the levels and the season; its horizon counts the gap.
+        gap: Steps after the cutoff that are forecast but not scored.
+        sliding: Rows of history that a fit may see at most.
+    """
+    block = panel.block(cell.start, cell.stop)
+    history = known_at(block, cell.fold.cutoffs[0], sliding)
+    if not history.n_series:
+        return pl.DataFrame()
+    fitted = model.fit(history, horizon=context.horizon, context=context)
+    asked = [forecast_rows(fitted, block, cutoff, context, gap, sliding) for cutoff in cell.fold.cutoffs]
+    answered = [rows for rows in asked if not rows.is_empty()]
+    return pl.concat(answered) if answered else pl.DataFrame()
+
+
+def forecast_rows(
+    fitted: FittedForecaster, panel: Panel, cutoff: Cutoff, context: Context, gap: int, sliding: int | None
+) -> pl.DataFrame:
+    """The forecasts from one cutoff beside what happened, one row for each that did."""
+    series, ends = asked_at(panel, cutoff), cutoff.ends(panel)
+    if not len(series):
+        return pl.DataFrame()
+    known = known_at(select(panel, series), cutoff)
+    future = future_of(panel, series, ends, context.horizon)
+    forecasts = fitted.predict(known.last(sliding) if sliding else known, future)
+    where, exists = rows_after(panel, series, ends, context.horizon)
+    exists[:, :gap] = False
+    table = _laid_out(forecasts, known, future, context)
+    actual = panel.target[np.where(exists, where, 0)].ravel()
+    table = table.with_columns(pl.Series("actual", actual, nan_to_null=True))
+    return table.filter(pl.Series(exists.ravel())).select(ordered(table.columns))
+
+
+def ordered(columns: list[str]) -> list[str]:
+    """The columns of predictions in the order people read them."""
+    first = [SERIES, "cutoff", TIME, "step", "actual", "mean"]
+    return [*first, *(name for name in columns if name not in first)]
+
+
+def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Context) -> pl.DataFrame:
+    n, horizon = forecasts.mean.shape
+    absolute, squared = seasonal_scales(known.target, known.offsets, known.season)
+    naive = last_season(known.target, known.offsets, known.season, horizon)
+    cut = known.table[TIME].gather(known.offsets[1:] - 1)
+    columns = {
+        "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),
+        "mean": forecasts.mean.ravel(),
+        **{quantile_name(level): forecasts.quantiles[..., i].ravel() for i, level in enumerate(context.levels)},
+        "seasonal_naive": naive.ravel(),
+        "scale_abs": np.repeat(absolute, horizon),
+        "scale_sq": np.repeat(squared, horizon),
+        "season": np.full(n * horizon, known.season, np.int32),
+    }
+    series = [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
+    series.append(pl.Series("fallback", np.repeat(forecasts.fallback, horizon)))
+    series.append(cut.gather(np.repeat(np.arange(n), horizon)).alias("cutoff"))
+    return future.table.select(SERIES, TIME).hstack(series)
+
+
+def with_panel(context: Context, panel: Panel, levels: tuple[float, ...], horizon: int) -> Context:
+    """The context completed by what the panel and the protocol say."""
+    return replace(context, levels=levels, season=panel.season, horizon=horizon)
