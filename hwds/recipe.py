@@ -21,7 +21,7 @@ Positive = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Level = Annotated[float, Gt(0), Lt(1)]
 
-FROZEN = ConfigDict(extra="forbid")
+FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

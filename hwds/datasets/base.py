@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from hwds.frames.base import Frame
 from hwds.recipe import Recipe
 
 
 class Dataset(Recipe):
-    """What `dataset=` chooses: it loads a Panel, a Table or a World."""
+    """What `dataset=` chooses: it loads a Panel, a Table or a World; `gives` says which."""
+
+    gives: ClassVar[type] = Frame
 
     def load(self) -> Frame:
         """The frame, checked.

@@ -11,8 +11,14 @@ from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
 ROW = "__row__"
 
 
-def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency) -> pl.DataFrame:
+def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, *, gaps: bool = False) -> pl.DataFrame:
     """The table sorted by series and time, its columns in order: keys, target, then those with a role.
+
+    Args:
+        table: Rows in any order.
+        roles: What its columns may be used for.
+        frequency: The distance between rows.
+        gaps: Let gaps through, for a dataset that will fill them.
 
     Raises:
         DataError: As `Panel.build` says.
@@ -32,7 +38,8 @@ def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency) -> pl.
         .sort(SERIES, TIME, maintain_order=True)
     )
     _one_row_an_instant(table)
-    _no_gaps(table, frequency)
+    if not gaps:
+        _no_gaps(table, frequency)
     _constant(table, (*roles.static, *roles.level))
     if roles.split:
         _train_then_test(table, roles.split)
@@ -68,9 +75,13 @@ def _one_row_an_instant(table: pl.DataFrame) -> None:
         raise DataError(f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} and {rows[1]}).")
 
 
+def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+    """True for each row of a sorted table that is not one step after the row before in its series."""
+    return _same_series(table) & (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
+
+
 def _no_gaps(table: pl.DataFrame, frequency: Frequency) -> None:
-    broken = _same_series(table) & (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
-    bad = broken.arg_true()
+    bad = breaks(table, frequency).arg_true()
     if len(bad):
         before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
         raise DataError(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+At = Literal["origin", "step"]
+Scale = Literal["level", "spread", "none"]
+
 
 @dataclass(frozen=True, slots=True)
 class Feature:
@@ -20,8 +23,8 @@ class Feature:
     """
 
     name: str
-    at: Literal["origin", "step"]
-    scale: Literal["level", "spread", "none"] = "none"
+    at: At
+    scale: Scale = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,6 @@ class Plan:
 
     features: tuple[Feature, ...]
 
-    def at(self, where: Literal["origin", "step"]) -> tuple[Feature, ...]:
+    def at(self, where: At) -> tuple[Feature, ...]:
         """The features that are read at one place, in order."""
         return tuple(feature for feature in self.features if feature.at == where)

@@ -1,0 +1,126 @@
+"""Plain data in, typed recipes out; every refusal has a path, the value and the nearest right name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+from pydantic import ValidationError
+
+from hwds.config.messages import refused
+from hwds.config.spec import Experiment
+from hwds.errors import ConfigError
+from hwds.recipe import Recipe, Small
+from hwds.registry import PACKAGES, options, resolve
+
+
+def check(data: dict[str, Any]) -> Experiment:
+    """The typed experiment of composed plain data.
+
+    Raises:
+        ConfigError: A key, type, range or name is wrong, or the parts cannot go together.
+    """
+    for group in PACKAGES:
+        if not isinstance(data.get(group), dict):
+            raise ConfigError(f"{group}: must be an option, got {data.get(group)!r}; options: {', '.join(options(group))}.")
+    data = small(data) if data.get("size") == "small" else data
+    values = data | {group: build(group, group, data[group]) for group in PACKAGES}
+    values["rivals"] = tuple(build("model", f"rivals[{i}]", node) for i, node in enumerate(data["rivals"]))
+    try:
+        experiment = Experiment(**values)
+    except ValidationError as error:
+        raise refused(Experiment, "", error) from error
+    _same_types(data, experiment, "")
+    _go_together(experiment)
+    return experiment
+
+
+def build(group: str, path: str, node: dict[str, Any]) -> Recipe:
+    """One node as its recipe."""
+    cls = resolve(group, node["recipe"])
+    values = {key: _members(group, f"{path}.{key}", value) for key, value in node.items() if key != "recipe"}
+    missing = next(_missing(values), None)
+    if missing:
+        raise ConfigError(f"{path}.{missing}: must be given.")
+    try:
+        recipe: Recipe = cls(**values)
+    except ValidationError as error:
+        raise refused(cls, path, error) from error
+    _same_types(node, recipe, path)
+    return recipe
+
+
+def _missing(values: dict[str, Any], path: str = "") -> Any:
+    for key, value in values.items():
+        if isinstance(value, str) and value == "???":
+            yield f"{path}{key}"
+        elif isinstance(value, dict):
+            yield from _missing(value, f"{path}{key}.")
+
+
+def _members(group: str, path: str, value: Any) -> Any:
+    """A list of composed nodes (a stack's members) as recipes."""
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "recipe" in value[0]:
+        return tuple(build(group, f"{path}[{i}]", node) for i, node in enumerate(value))
+    return value
+
+
+def _same_types(node: dict[str, Any], recipe: Recipe, path: str) -> None:
+    """Refuse `true` for 1, which pydantic would take."""
+    for field in fields(recipe):  # type: ignore[arg-type]
+        given, built = node.get(field.name), getattr(recipe, field.name)
+        where = f"{path}.{field.name}".lstrip(".")
+        if isinstance(built, Recipe) and isinstance(given, dict) and field.name not in PACKAGES:
+            _same_types(given, built, where)
+        if isinstance(given, bool) and not isinstance(built, bool):
+            raise ConfigError(f"{where}: must be a number, got {str(given).lower()}.")
+
+
+def _go_together(experiment: Experiment) -> None:
+    """Refuse parts that cannot be one experiment, in words."""
+    protocol: Any = experiment.protocol
+    dataset: Any = experiment.dataset
+    if not issubclass(dataset.gives, protocol.cuts):
+        raise ConfigError(
+            f"dataset: protocol '{protocol.name}' cuts a {protocol.cuts.__name__.lower()},"
+            f" dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
+        )
+    labels = [recipe.name for recipe in (experiment.model, *experiment.rivals)]
+    for index, recipe in enumerate((experiment.model, *experiment.rivals)):
+        path = f"rivals[{index - 1}]" if index else "model"
+        if not isinstance(recipe, protocol.accepts):
+            wanted, got = protocol.accepts.__name__.lower(), kind(type(recipe))
+            raise ConfigError(f"{path}: protocol '{protocol.name}' asks a {wanted}, '{recipe.name}' is a {got}.")
+        if labels.count(recipe.name) > 1:
+            raise ConfigError(f"{path}: '{recipe.name}' is there twice.")
+    protocol.check_names()
+
+
+def kind(cls: type) -> str:
+    """What a recipe is, in a word: the name of its base (`forecaster`, `classifier`, `policy`)."""
+    return next((base for base in reversed(cls.__mro__) if issubclass(base, Recipe) and base is not Recipe), cls).__name__.lower()
+
+
+def small(data: dict[str, Any]) -> dict[str, Any]:
+    """The data under `size=small`: every field that says `Small(n)` is at most n."""
+    shrunk = {group: _shrink(group, data[group]) for group in PACKAGES}
+    return data | shrunk | {"rivals": [_shrink("model", node) for node in data["rivals"]]}
+
+
+def _shrink(group: str, node: dict[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(resolve(group, node["recipe"]), include_extras=True)
+    caps = {key: cap for key, hint in hints.items() if (cap := _cap(hint)) is not None}
+    shrunk = {key: min(value, caps[key]) if key in caps and isinstance(value, int) else value for key, value in node.items()}
+    members = {key: [_shrink(group, item) for item in value] for key, value in node.items() if _are_nodes(value)}
+    return shrunk | members
+
+
+def _are_nodes(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "recipe" in item for item in value)
+
+
+def _cap(hint: Any) -> int | None:
+    marks = getattr(hint, "__metadata__", ())
+    own = next((mark.most for mark in marks if isinstance(mark, Small)), None)
+    inner = (_cap(arg) for arg in get_args(hint)) if own is None and not marks else iter(())
+    return own if own is not None else next((cap for cap in inner if cap is not None), None)

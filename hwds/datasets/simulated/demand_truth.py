@@ -1,0 +1,155 @@
+"""DemandTruth: the true conditional distribution of simulated demand, as a forecaster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import ClassVar
+
+import numpy as np
+
+from hwds.context import Context
+from hwds.datasets.simulated.catalogue import OUTAGE_ODDS, OUTAGE_SHARES
+from hwds.datasets.simulated.demand_law import PERSISTENCE, VISITS, DemandLaw
+from hwds.datasets.simulated.hardware_demand import HardwareDemand, demand_law
+from hwds.errors import DataError, nearest
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+from hwds.recipe import Recipe
+from hwds.stored import Stored
+
+HALVINGS = 60
+"""Steps of the bisection: enough for the last bit of a log."""
+
+
+class DemandTruth(Recipe):
+    """The floor on `hardware_demand`: what its law says of each month to come, given history and plan, parameters known.
+
+    The law is linear and normal in logs, so that the level given all sales and visits is a Kalman filter's (Durbin and Koopman, Time
+    Series Analysis by State Space Methods, 2nd ed., section 4.3); shortages to come are a mixture over the plant's Markov chain.
+
+    Attributes:
+        dataset: The simulator's settings, from which the true parameters are drawn again.
+    """
+
+    local: ClassVar[bool] = True
+    uses_features: ClassVar[bool] = False
+    dataset: HardwareDemand
+
+    def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedDemandTruth:
+        """Nothing is learned: the parameters are known."""
+        return FittedDemandTruth(self.dataset, context.levels)
+
+
+@dataclass(frozen=True)
+class FittedDemandTruth(Stored):
+    """The simulator's settings and the quantile levels."""
+
+    dataset: HardwareDemand
+    levels: tuple[float, ...]
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """The exact conditional mean and quantiles of each row of `future`, given `history` and the plan in both.
+
+        Quantiles are of whole units: rounding is monotone, so that they are the rounded quantiles. The mean is that before rounding,
+        which differs by far less than a unit.
+        """
+        law = _law_of(self.dataset, history)
+        level, variance = next_level(law, history)
+        log_mean, spread = _log_demand(law, level, variance, future)
+        shares, odds = _shortages(law, history, future.lengths[0])
+        served = (odds * (1 - shares)).sum(axis=-1)
+        mean = np.exp(log_mean + spread**2 / 2) * served
+        logs = _mixture_quantiles(log_mean, spread, np.log1p(-shares), odds, self.levels)
+        return Forecasts.of(mean, np.round(np.exp(logs)))
+
+
+def next_level(law: DemandLaw, history: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and variance of each series' level in the month after its history, given all of it; each of shape (n_series,)."""
+    sales, sales_variance, visits, visits_variance = _observations(law, history)
+    begin = sales.shape[1] - history.lengths
+    mean, variance = np.zeros(history.n_series), law.level_variance(history.values("device_age")[history.offsets[:-1]])
+    for month in range(sales.shape[1]):
+        mean, variance = _seen(mean, variance, sales[:, month], sales_variance[:, month])
+        begun = month >= begin
+        mean = np.where(begun, PERSISTENCE * mean, mean)
+        variance = np.where(begun, PERSISTENCE**2 * variance + law.drift**2, variance)
+        mean, variance = _seen(mean, variance, visits[:, month], visits_variance[:, month])  # visits show the next month's level
+    return mean, variance
+
+
+def _seen(mean: np.ndarray, variance: np.ndarray, value: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    known = ~np.isnan(value)
+    gain = np.where(known, variance / (variance + noise), 0.0)
+    return mean + gain * np.where(known, value - mean, 0.0), variance * (1 - gain)
+
+
+def _observations(law: DemandLaw, history: Panel) -> tuple[np.ndarray, ...]:
+    """What each month's sales and visits say of the level, each with its variance; shape (n_series, longest), the last month last.
+
+    Rounding to whole units adds 1/12 to the variance of a count (Sheppard); nothing is said where a count is unknown or zero.
+    """
+    rows = law.take(np.repeat(np.arange(history.n_series), history.lengths))
+    interest = rows.log_interest(history.table)
+    sold, visited = (np.where(values > 0, values, np.nan) for values in (history.target, history.values("web_visits")))
+    sales = np.log(sold / (1 - history.values("shortage"))) - interest - rows.log_effects(history.table)
+    visits = np.log(visited / VISITS) - interest
+    return (
+        _aligned(history, sales),
+        _aligned(history, rows.noise**2 + 1 / (12 * sold**2)),
+        _aligned(history, visits),
+        _aligned(history, rows.visits_noise**2 + 1 / (12 * visited**2)),
+    )
+
+
+def _aligned(history: Panel, values: np.ndarray) -> np.ndarray:
+    """Values of rows as one row for each series, with its last month in the last column; NaN before the first."""
+    longest = history.lengths.max()
+    aligned = np.full((history.n_series, longest), np.nan)
+    ends = np.repeat(longest - history.lengths, history.lengths)
+    aligned[np.repeat(np.arange(history.n_series), history.lengths), ends + history.positions] = values
+    return aligned
+
+
+def _law_of(dataset: HardwareDemand, panel: Panel) -> DemandLaw:
+    offers, law = demand_law(dataset)
+    places = {name: place for place, name in enumerate(offers["series_id"])}
+    for name in panel.series_ids:
+        if name not in places:
+            raise DataError(f"dataset: series '{name}' is not of this simulated world{nearest(name, places)}")
+    return law.take(np.array([places[name] for name in panel.series_ids]))
+
+
+def _log_demand(law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and standard deviation of the log of each month's demand, shape (n_series, h), from the level in its first month."""
+    steps = np.arange(future.lengths[0])
+    rows = law.take(np.repeat(np.arange(future.n_series), future.lengths))
+    known = (rows.log_interest(future.table) + rows.log_effects(future.table)).reshape(future.n_series, -1)
+    kept = PERSISTENCE**steps
+    drift = np.outer(law.drift**2, (1 - kept**2) / (1 - PERSISTENCE**2))
+    return known + np.outer(mean, kept), np.sqrt(np.outer(variance, kept**2) + drift + law.noise[:, None] ** 2)
+
+
+def _shortages(law: DemandLaw, history: Panel, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """The shares that may be unserved, shape (sizes,), none first, and their odds in each month, shape (n_series, h, sizes)."""
+    now = history.values("shortage")[history.offsets[1:] - 1] > 0
+    usual = law.outage_start / (1 + law.outage_start - law.outage_stay)
+    memory = (law.outage_stay - law.outage_start)[:, None] ** np.arange(1, horizon + 1)
+    out = usual[:, None] + (now - usual)[:, None] * memory
+    odds = np.concatenate([(1 - out)[..., None], out[..., None] * np.array(OUTAGE_ODDS)], axis=-1)
+    return np.array([0.0, *OUTAGE_SHARES]), odds
+
+
+def _mixture_quantiles(mean: np.ndarray, spread: np.ndarray, shifts: np.ndarray, odds: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles, shape (n, h, levels), of normal laws of one spread (n, h) at `mean` + `shifts` (sizes,), mixed by `odds` (n, h, sizes)."""
+    from scipy.special import ndtr
+
+    scores = np.array([NormalDist().inv_cdf(level) for level in levels])
+    high = mean[..., None] + spread[..., None] * scores + shifts.max()
+    low = high - np.ptp(shifts)  # the mixture's quantile lies between those of its parts
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        below = ndtr((middle[..., None] - (mean[..., None] + shifts)[:, :, None]) / spread[..., None, None])
+        short = (below * odds[:, :, None]).sum(axis=-1) < levels
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return (low + high) / 2

@@ -1,0 +1,77 @@
+"""Columns that are known ahead: the calendar, the life of a device, changes of price."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from hwds.features.base import FeatureSet
+from hwds.features.cycles import Cycle, cycles
+from hwds.features.device import since_launch, to_the_end
+from hwds.features.lawful import Once, distinct, has
+from hwds.features.price import changes
+from hwds.features.source import Column, Source
+from hwds.frames.features import Plan
+from hwds.frames.panel import Panel
+from hwds.frames.roles import PanelRoles
+from hwds.recipe import Whole
+
+LAUNCH, PLANNED_END, PRICE = "launch", "planned_end", "price"
+"""The columns that are used where a panel has them; any other name is the user's own and must be there."""
+
+
+class Calendar(FeatureSet):
+    """The calendar, the age of a device and the change of its price: known ahead, for models that see the past themselves.
+
+    All are read at the step that is forecast. What the panel has already as a known-future column of the same name
+    (`device_age`, say) is left as it is.
+
+    Attributes:
+        cycles: Sine and cosine of the place in the `year`, the `week` and the `day`, null where the frequency has none.
+        launch: The static column with the date of launch, for `device_age` and `launch_flag`; '' for none.
+        planned_end: The static column with the planned end, for `months_to_end`; '' for none.
+        price: Known-future columns whose log change is taken, against the row before and against the same season a year before.
+        season: Rows in a season; 0 takes the dataset's.
+
+    Example:
+        python -m hwds model=forecast/xgboost features=calendar
+    """
+
+    cycles: Annotated[tuple[Cycle, ...], Once] = ("year", "week", "day")
+    launch: str = LAUNCH
+    planned_end: str = PLANNED_END
+    price: Annotated[tuple[str, ...], Once] = (PRICE,)
+    season: Whole = 0
+
+    def columns(self, roles: PanelRoles, horizon: int) -> Plan:
+        """The columns for a panel with these roles.
+
+        Raises:
+            ConfigError: A column that a field names is absent or plays a role that does not allow it, a lag is not known at
+                every step where it is read, or a name is taken.
+        """
+        return Plan(tuple(column.feature for column in self._lawful(roles, horizon)))
+
+    def compute(self, panel: Panel) -> Panel:
+        """The panel with the plan's columns added, null where the rows or values for it are missing."""
+        table = Source(panel, self.season).with_columns(self._lawful(panel.roles, horizon=1))
+        return replace(panel, table=table)
+
+    def _lawful(self, roles: PanelRoles, horizon: int) -> list[Column]:
+        columns = [*self._from_past(roles, horizon), *self._known_ahead(roles)]
+        distinct(columns, roles)
+        return columns
+
+    def _from_past(self, roles: PanelRoles, horizon: int) -> list[Column]:
+        return []
+
+    def _known_ahead(self, roles: PanelRoles) -> list[Column]:
+        columns = cycles(self.cycles)
+        if has("launch", self.launch, LAUNCH, "static", roles):
+            columns += since_launch(self.launch)
+        if has("planned_end", self.planned_end, PLANNED_END, "static", roles):
+            columns += to_the_end(self.planned_end)
+        for name in self.price:
+            if has("price", name, PRICE, "known_future", roles):
+                columns += changes(name)
+        return [column for column in columns if column.feature.name not in roles.known_future]

@@ -1,0 +1,81 @@
+"""What features are computed from: a sorted panel, read as whole columns with a mask where a series begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from hwds.features.windows import window_moments
+from hwds.frames.features import Feature
+from hwds.frames.panel import Panel
+
+POSITION, CODE = "__position__", "__code__"
+
+Moments = dict[int, tuple[pl.Expr, pl.Expr]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A feature and how it is computed."""
+
+    feature: Feature
+    make: Callable[[Source], pl.Expr]
+
+
+class Source:
+    """A panel whose features are being computed.
+
+    Attributes:
+        panel: The panel.
+        season: Rows in a season.
+    """
+
+    def __init__(self, panel: Panel, season: int = 0) -> None:
+        self.panel = panel
+        self.season = season or panel.season
+        self._moments: dict[tuple[tuple[int, ...], int], Moments] = {}
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The panel's table with the position of each row in its series and the number of its series."""
+        codes = np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths)
+        return self.panel.table.with_columns(pl.Series(POSITION, self.panel.positions), pl.Series(CODE, codes))
+
+    def with_columns(self, columns: Sequence[Column]) -> pl.DataFrame:
+        """The panel's table with these columns added, all floats."""
+        made = [column.make(self).cast(pl.Float64).alias(column.feature.name) for column in columns]
+        return self.frame.with_columns(made).drop(POSITION, CODE)
+
+    def moments(self, sizes: tuple[int, ...], stride: int = 1) -> Moments:
+        """Mean and standard deviation of the target's windows that end at each row, by size; all sizes are made in one pass."""
+        key = sizes, stride
+        if key not in self._moments:
+            longest = self.panel.lengths.max()
+            found = window_moments(self.panel.target, [size for size in sizes if size * stride < longest], stride)
+            self._moments[key] = dict.fromkeys(sizes, (NEVER, NEVER)) | {
+                size: (_literal(mean), _literal(deviation)) for size, (mean, deviation) in found.items()
+            }
+        return self._moments[key]
+
+
+def before(values: pl.Expr, rows: int, needs: int = 0) -> pl.Expr:
+    """The value `rows` rows earlier in the same series.
+
+    Args:
+        values: A column.
+        rows: At least 1.
+        needs: Rows of the series that must have passed, where a value is made of more than one row; `rows` at the least.
+    """
+    return pl.when(pl.col(POSITION) >= max(rows, needs)).then(values.shift(rows))
+
+
+NEVER = pl.lit(None, pl.Float64)
+"""A column of nulls."""
+
+
+def _literal(values: np.ndarray) -> pl.Expr:
+    return pl.lit(pl.Series(values, nan_to_null=True))
