@@ -1,3 +1,111 @@
-def main(data):
-    from hwds.config.check import check
-    print(check(data)); return 0
+"""One composed experiment: from plain data to tables, pictures and a sentence."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from hwds.config.check import check
+from hwds.errors import CellError
+from hwds.execution.base import Compute
+from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
+from hwds.execution.run import evaluate
+from hwds.report.leaderboard import as_markdown, print_leaderboard
+from hwds.report.leaderboard_plot import leaderboard_png
+from hwds.report.progress import ProgressLine
+from hwds.report.sentence import conclusion
+from hwds.results.atomic import write_atomically, write_text
+from hwds.results.provenance import provenance
+from hwds.results.tables import Tables
+
+
+def main(data: dict[str, Any]) -> int:
+    """Run one experiment and show what came of it; the process's exit code."""
+    experiment = check(data)
+    prepared = prepare(experiment)
+    require_asked(prepared)
+    with prepared.folder.held():
+        prepared.folder.write_config(data)
+        prepared.folder.write_provenance(_provenance(prepared))
+        tables = compute(prepared)
+        prepared.folder.write_tables(tables)
+        if experiment.save_model == "final":
+            from hwds.execution.final import save_final
+
+            save_final(prepared)
+        show(prepared, tables)
+    return exit_code(prepared, tables)
+
+
+def compute(prepared: Prepared) -> Tables:
+    """All cells of a prepared run, and the tables they make."""
+    executor = prepared.experiment.compute
+    assert isinstance(executor, Compute)
+    lay_frame(prepared.frame, prepared.job.frame_folder)
+    progress = ProgressLine()
+    try:
+        return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
+    finally:
+        progress.end()
+
+
+def show(prepared: Prepared, tables: Tables) -> None:
+    """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
+    headline = str(getattr(prepared.experiment.protocol, "headline", ""))
+    folder = prepared.folder.path
+    sentence = conclusion(tables, headline)
+    write_text(folder / "leaderboard.md", as_markdown(tables, headline, sentence))
+    draw(prepared, tables, headline)
+    print_leaderboard(tables, headline)
+    print(f"\n{sentence}")
+    for note in notes(prepared, tables):
+        print(note)
+    print(f"Results: {folder}")
+
+
+def draw(prepared: Prepared, tables: Tables, headline: str) -> None:
+    """The leaderboard's picture, and those of the task, which `hwds.report.<task>` draws."""
+    if tables.predictions.is_empty():
+        return
+    write_atomically(prepared.folder.path / "leaderboard.png", lambda part: leaderboard_png(tables, headline, part))
+    task = f"hwds.report.{getattr(prepared.experiment.protocol, 'task', '')}"
+    if find_spec(task):
+        import_module(task).draw(prepared.frame, tables, prepared.experiment.model.name, headline, prepared.folder.path)
+
+
+def notes(prepared: Prepared, tables: Tables) -> list[str]:
+    """What a user would want to be told: features that nobody used, units that were not asked, failures."""
+    experiment = prepared.experiment
+    said = []
+    used = any(getattr(model, "uses_features", False) for model in experiment.models.values())
+    if experiment.features.name != "none" and not used:
+        said.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
+    units = max(fold.units for fold in prepared.work.folds)
+    asked = tables.predictions["series_id"].n_unique() if "series_id" in tables.predictions.columns else units
+    if asked < units:
+        said.append(f"{asked} of {units} series were asked; the others had no history at a cutoff or no rows after it.")
+    failed = tables.timings.filter(tables.timings["status"] != "ok")
+    said += [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
+    return said
+
+
+def exit_code(prepared: Prepared, tables: Tables) -> int:
+    """0; 3 where some cells failed within the limit.
+
+    Raises:
+        CellError: More failed than `compute.max_failed`.
+    """
+    failed = int((tables.timings["status"] != "ok").sum())
+    limit = int(getattr(prepared.experiment.compute, "max_failed", 0))
+    if failed > limit:
+        raise CellError(f"{failed} of {len(tables.timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
+    if failed:
+        print(f"hwds: {failed} of {len(tables.timings)} cells failed, within compute.max_failed={limit}.", file=sys.stderr)
+    return 3 if failed else 0
+
+
+def _provenance(prepared: Prepared) -> dict[str, Any]:
+    job = prepared.job
+    return provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)

@@ -86,3 +86,11 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
         loaded: type[Any] = found[recipe].load()
         return loaded
     raise ConfigError(f"{group}: no recipe '{recipe}'{nearest(recipe, [*options(group), *found.names])}")
+
+
+def source_file(group: str, recipe: str) -> Path | None:
+    """The file that a recipe's class stands in, found without importing it; None where there is none."""
+    module = recipe.partition(":")[0] if ":" in recipe else f"hwds.{PACKAGES[group]}.{recipe.replace('/', '.')}"
+    roots = [Path(__file__).resolve().parent.parent, *(folder.parent for folder in conf_dirs()[1:])]
+    candidates = (root / Path(*module.split(".")).with_suffix(".py") for root in roots)
+    return next((path for path in candidates if path.is_file()), None)

@@ -44,4 +44,6 @@ def refuse_taken(roles: Mapping[str, Names], taken: Collection[str]) -> None:
     for role, names in roles.items():
         for name in listed(names):
             if name in taken:
-                raise ConfigError(f"dataset.roles.{role}: '{name}' is a name that hwds gives to another column; rename it in the file.")
+                raise ConfigError(
+                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; rename it in the file."
+                )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -40,10 +40,11 @@ class Classics(Dataset):
 
     def load(self) -> Panel:
         """The panel of one group."""
-        from pmdarima import datasets
+        from pmdarima import datasets  # type: ignore[import-untyped]
 
         every, horizon = _SHAPES[self.frequency]
-        tables = [_dated(name, start, every, getattr(datasets, f"load_{name}")()) for name, start in _SERIES[self.frequency].items()]
+        group = _SERIES[self.frequency].items()
+        tables = [_dated(name, start, every, getattr(datasets, f"load_{name}")()) for name, start in group]
         return Panel.build(pl.concat(tables), Frequency(every), horizon=horizon)
 
     def source(self) -> str:
@@ -52,7 +53,7 @@ class Classics(Dataset):
         return f"inside the pmdarima package (MIT), nothing to fetch: {names}."
 
 
-def _dated(name: str, start: date, every: str, values: object) -> pl.DataFrame:
+def _dated(name: str, start: date, every: str, values: Any) -> pl.DataFrame:
     """One series from its first date; ausbeer's last quarter, which is not known, is left out."""
     target = pl.Series(TARGET, values, dtype=pl.Float64, strict=False).fill_nan(None).drop_nulls()
     end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]

@@ -19,6 +19,7 @@ _DATES = {
     r"\d{4}-?Q[1-4]": "quarter",
 }
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}([T ])\d{2}:\d{2}(:\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, counted from 1970-01-01
 _FORMS = "2024-03-01, 2024-03-01T12:00, 2024-03, 2024Q1 or a whole number"
 
 
@@ -52,10 +53,11 @@ def times(source: Source, name: str, role: str = "time") -> pl.Series:
         column = _whole(source, name, role)
     if column.dtype.is_integer():
         return _compact(column.cast(pl.Int64))
-    if isinstance(column.dtype, pl.Datetime):
-        return _days(column)
-    if column.dtype not in (pl.Date, pl.Null):
-        raise DataError(f"dataset.roles.{role}: column '{name}' holds {_kind(column.dtype)}, not dates, instants or whole numbers.")
+    if column.dtype in (pl.Date, pl.Datetime):
+        _in_the_calendar(source, column, role)
+        return _days(column) if column.dtype == pl.Datetime else column
+    if column.dtype != pl.Null:
+        raise DataError(f"dataset.roles.{role}: column '{name}' holds {_kind(column.dtype)}, not times; write {_FORMS}.")
     return column
 
 
@@ -126,7 +128,8 @@ def _whole(source: Source, name: str, role: str) -> pl.Series:
     """Whole numbers that were stored as floats, as pandas does where one is missing."""
     column = source.table[name].fill_nan(None)
     values = column.cast(pl.Int64, strict=False)
-    _refuse_first(source, name, (values.cast(pl.Float64) != column).fill_null(column.is_not_null()), f"not a time; write {_FORMS}", role)
+    odd = (values.cast(pl.Float64) != column).fill_null(column.is_not_null())
+    _refuse_first(source, name, odd, f"not a time; write {_FORMS}", role)
     return values
 
 
@@ -139,6 +142,15 @@ def _compact(values: pl.Series) -> pl.Series:
             dates = text.str.to_date("%Y%m%d", strict=False)
             return dates if dates.null_count() == values.null_count() else values
     return values
+
+
+def _in_the_calendar(source: Source, column: pl.Series, role: str) -> None:
+    """Refuse what no calendar has: a damaged file can hold days beyond the year 9999, at which polars and Python fail."""
+    unit = column.dtype.time_unit if isinstance(column.dtype, pl.Datetime) else None
+    days = column.to_physical() // {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000, None: 1}[unit]
+    bad = (~days.is_between(_FIRST_DAY, _LAST_DAY)).arg_true()
+    if len(bad):
+        raise DataError(f"dataset.roles.{role}: {source.at(bad[0])} has a time outside of the years 1 to 9999.")
 
 
 def _days(instants: pl.Series) -> pl.Series:
@@ -161,4 +173,5 @@ def _refuse_first(source: Source, name: str, bad: pl.Series, what: str, role: st
 
 
 def _kind(dtype: pl.DataType) -> str:
-    return {pl.String: "text", pl.Date: "dates", pl.Boolean: "truth values", pl.Float64: "fractions"}.get(type(dtype), str(dtype))
+    kinds: dict[type, str] = {pl.String: "text", pl.Date: "dates", pl.Boolean: "truth values"}
+    return kinds.get(type(dtype), str(dtype))

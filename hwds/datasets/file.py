@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import StringConstraints
+from pydantic import AfterValidator
 
 from hwds.datasets.asked import Names, listed, refuse_shared, refuse_taken
 from hwds.datasets.base import Dataset
@@ -22,7 +23,14 @@ from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
 from hwds.recipe import Count, Recipe
 
-Every = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(i|us|ms|s|m|h|d|w|mo|q|y)$")]
+
+def _a_step(every: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]*(i|us|ms|s|m|h|d|w|mo|q|y)", every):
+        raise ValueError("must be a number and a unit, such as 1mo, 1q, 1y, 1w, 7d, 1h, or 1i for whole numbers")
+    return every
+
+
+Every = Annotated[str, AfterValidator(_a_step)]
 """A polars duration (`1mo`, `1q`, `7d`, `1h`), or `1i` for whole numbers."""
 
 _TOGETHER = tuple(frozenset(pair) for pair in (("series", "static"), ("series", "level"), ("static", "level")))
@@ -30,10 +38,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class FileRoles(Recipe):
-    """The columns of a file of series by what they may be used for; each is a name, or a list of names where several make sense.
+    """The columns of a file of series by what they may be used for; each a name, or a list where several make sense.
 
     Attributes:
-        series: Which series a row belongs to; several columns are joined with '|' and become static. Nothing: one series a file.
+        series: Which series a row belongs to; several are joined with '|' and become static; none: one series a file.
         time: Dates, instants, months (2024-03), quarters (2024Q1) or whole numbers.
         target: The number to forecast.
         known_future: Numbers known for future rows too (planned prices, promotions, launches).
@@ -97,16 +105,17 @@ class File(Dataset):
         season: Rows in a season; by the frequency where nothing is given.
         horizon: Steps to forecast; where nothing is given, as many as the split's test rows, else one season.
         gaps: What a missing row or target becomes: refused (`error`), `zero`, the last value before it (`forward`), or `null`.
-        short: What is done about a series of fewer than `min_length` rows: refused (`error`) or left out (`drop`), the count said.
+        short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`), the count said.
         min_length: The fewest rows of a series.
         unit: What the target is counted in.
         encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV; by the suffix where nothing is given.
 
     Example:
-        python -m hwds dataset=file dataset.path=sales.csv dataset.roles.series=sku dataset.roles.time=month dataset.roles.target=units
+        python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month dataset.roles.target=units
     """
 
+    gives = Panel
     path: str
     sha256: str | None = None
     roles: FileRoles = FileRoles()
@@ -141,7 +150,7 @@ class File(Dataset):
 
     def source(self) -> str:
         """What to give."""
-        return "your own file (.csv, .tsv, .parquet, .arrow), a glob or a URL: dataset.path, dataset.roles.time, dataset.roles.target."
+        return "your own file (.csv, .tsv, .parquet, .arrow), a glob or a URL: dataset.path, dataset.roles.time and .target."
 
     def _normalised(self, source: Source, roles: PanelRoles) -> pl.DataFrame:
         time, target = str(self.roles.time), str(self.roles.target)
@@ -177,8 +186,9 @@ class File(Dataset):
         worst = int(np.argmax(short))
         if self.short == "error":
             raise DataError(
-                f"dataset: series '{panel.series_ids[worst]}' has {panel.lengths[worst]} rows, fewer than dataset.min_length="
-                f"{self.min_length} ({short.sum()} of {panel.n_series} series are as short); dataset.short=drop leaves them out."
+                f"dataset: series '{panel.series_ids[worst]}' has {panel.lengths[worst]} rows, fewer than"
+                f" dataset.min_length={self.min_length} ({short.sum()} of {panel.n_series} series are that short);"
+                " dataset.short=drop leaves them out."
             )
         if short.all():
             raise DataError(f"dataset.min_length: no series has {self.min_length} rows; the longest has {panel.lengths.max()}.")

@@ -24,11 +24,13 @@ def without_gaps(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, p
         table: Columns `series_id`, `time`, `target` and those with a role.
         roles: What the other columns may be used for.
         frequency: The distance between rows.
-        policy: What the target of a missing row, and a missing target, becomes: `zero`, the last value before it (`forward`) or
-            `null`. The other columns of an added row are carried forward, but for the numbers under `null`, which are null. `error` fills nothing.
+        policy: What the target of a missing row, and a missing target, becomes: `zero`, the last value before it (`forward`)
+            or `null`. The other columns of an added row are carried forward, but its numbers are null under `null`.
+            `error` fills nothing.
 
     Raises:
-        DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and rows that are not whole steps apart.
+        DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and rows that are not whole
+            steps apart.
     """
     if policy == "error":
         _refuse_missing_target(table)
@@ -58,13 +60,15 @@ def _filled(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, policy
     numbers = (*roles.known_future, *roles.past_only)
     carried = [name for name in roles.names if policy != "null" or name not in numbers]
     added = pl.col(_THERE).is_null()
-    forward = [pl.when(added).then(pl.col(name).forward_fill().over(SERIES)).otherwise(pl.col(name)).alias(name) for name in carried]
+    before = {name: pl.col(name).forward_fill().over(SERIES) for name in carried}
+    forward = [pl.when(added).then(value).otherwise(pl.col(name)).alias(name) for name, value in before.items()]
     return both.with_columns(forward).select(table.columns)
 
 
 def _grid(table: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
     """Every step of every series from its first row to its last."""
-    spans = table.group_by(SERIES, maintain_order=True).agg(pl.col(TIME).first().alias("first"), pl.col(TIME).last().alias("last"))
+    first_last = pl.col(TIME).first().alias("first"), pl.col(TIME).last().alias("last")
+    spans = table.group_by(SERIES, maintain_order=True).agg(first_last)
     count, unit = re.fullmatch(r"(\d+)(\D+)", frequency.every).groups()  # type: ignore[union-attr]
     kind = table.schema[TIME]
     first = pl.col("first").dt.month_start() if frequency.month_end else pl.col("first")

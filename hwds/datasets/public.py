@@ -22,7 +22,7 @@ class PublicFile:
         licence: The licence of the data.
         columns: What it holds.
         rows: How many.
-        sha256: The digest of the file that the figures in this project were made with; another writing of the same rows has another.
+        sha256: The digest of the file that this project's figures were made with; the same rows written anew have another.
     """
 
     file: str
@@ -57,5 +57,5 @@ class PublicFile:
         except DataError as error:  # these data sets have no `path` to correct
             raise DataError(str(error).replace("dataset.path:", "dataset:", 1)) from error
         if len(table) != self.rows:
-            raise DataError(f"dataset: '{file}' has {len(table):,} rows, the published {name} has {self.rows:,}: {self.source()}")
+            raise DataError(f"dataset: '{file}' has {len(table):,} rows, the published data {self.rows:,}: {self.source()}")
         return table

@@ -38,6 +38,14 @@ class Source:
         index = bisect_right(self.starts, row) - 1
         return f"'{self.files[index]}' row {row - self.starts[index] + 1}"
 
+    def must_have(self, columns: Sequence[str]) -> None:
+        """Refuse a table that lacks a column, with the nearest name.
+
+        Raises:
+            DataError: A column is not there.
+        """
+        must_have(columns, self.table.columns, self.files[0])
+
     def stems(self) -> pl.Series:
         """The name of each row's file without its suffix."""
         return pl.Series(np.repeat([Path(file).stem for file in self.files], np.diff(self.starts)))
@@ -87,8 +95,11 @@ def _read(file: Path, name: str, wanted: Sequence[str] | None, encoding: str, se
         return _read_binary(file, name, wanted)
     except OSError as error:
         raise DataError(f"dataset.path: '{name}' cannot be read ({error.strerror or error}).") from error
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} ({str(error).splitlines()[0]}).") from error
+    except pl.exceptions.PanicException as error:  # polars fails like this on some damaged files
+        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged).") from error
+    except pl.exceptions.PolarsError as error:
+        said = str(error).partition("\n")[0][:120]
+        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} ({said}).") from error
 
 
 def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.DataFrame:
@@ -98,7 +109,7 @@ def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.Data
     known = list(pl.read_parquet_schema(file) if parquet else pl.read_ipc_schema(file))
     columns = known if wanted is None else list(wanted)
     must_have(columns, known, name)
-    table = pl.read_parquet(file, columns=columns) if parquet else pl.read_ipc(file, columns=columns, memory_map=False)
+    table = pl.read_parquet(file, columns=columns) if parquet else pl.read_ipc(file, columns=columns)
     return table.select(columns).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
 
 

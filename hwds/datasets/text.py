@@ -28,9 +28,13 @@ def read_text(file: Path, name: str, wanted: Sequence[str] | None, encoding: str
         raise DataError(f"dataset.path: '{name}' is empty.")
     header = _header(data, name, separator)
     columns = header if wanted is None else list(wanted)
+    if columns != header and len(header) == 1 and any(other in header[0] for other in ";\t|,"):
+        raise DataError(
+            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; see dataset.separator ('{separator}' now)."
+        )
     must_have(columns, header, name)
     try:
-        table = pl.read_csv(data, columns=columns, separator=separator, infer_schema=False)
+        table = pl.read_csv(data, separator=separator, infer_schema=False)  # asked for some columns, it lets long rows pass
     except pl.exceptions.ComputeError as error:
         _long_row(data, name, separator, len(header), error)
         raise

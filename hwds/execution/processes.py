@@ -62,7 +62,7 @@ class Worker:
         assert self.cell is not None
         try:
             outcome: Outcome = self.pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self.process.join()
             return Outcome(self.cell, None, 0.0, f"worker died with exit code {self.process.exitcode} (out of memory?)")
         return outcome

@@ -23,8 +23,8 @@ class Watch(Protocol):
     def begin(self, cells: int, cached: int) -> None:
         """The number of cells, and how many of them are there already."""
 
-    def finished(self, outcome: Outcome) -> None:
-        """A cell is done."""
+    def finished(self, error: str) -> None:
+        """A cell is done; `error` is empty where it succeeded."""
 
     def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """A model's fold is complete."""
@@ -76,7 +76,7 @@ def evaluate(job: Job, frame: Any, work: Work, compute: Compute, cache: CellCach
     for outcome in _outcomes(job, frame, kept, missing, compute):
         if not outcome.cached:
             cache.put(work.cells[outcome.cell], outcome)
-            watch.finished(outcome)
+            watch.finished(outcome.error)
         group = progress.add(outcome)
         if len(group) == size[outcome.cell.model, outcome.cell.fold.index] and not outcome.cached:
             _tell(job, group, watch)

@@ -64,6 +64,8 @@ def _plain(instant: pl.Expr, panel: Panel) -> pl.Expr:
 def _instant(panel: Panel, field: str, column: str) -> pl.Expr:
     """A static column as instants like the panel's time; text is read as ISO dates."""
     calendar, kind = panel.table.schema[TIME].is_temporal(), panel.table.schema[column]
+    if kind == pl.Null:
+        return pl.lit(None, pl.Datetime("us") if calendar else pl.Float64)
     if not calendar and kind.is_numeric():
         return pl.col(column)
     if calendar and kind in (pl.Date, pl.Datetime):

@@ -14,7 +14,7 @@ from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
 from hwds.recipe import Count, Whole
 
 WHY = {
-    "known_future": "it must be known_future, since it is read at the steps ahead",
+    "known_future": "it must be known_future, to be read at the steps ahead",
     "static": "it must be static",
 }
 

@@ -96,7 +96,9 @@ def _constant(table: pl.DataFrame, names: tuple[str, ...]) -> None:
         bad = (same & table[name].ne_missing(table[name].shift(1))).arg_true()
         if len(bad):
             row = table.row(bad[0], named=True)
-            raise DataError(f"dataset: static column '{name}' changes in series '{row[SERIES]}' at {row[TIME]} (row {row[ROW] + 1}).")
+            raise DataError(
+                f"dataset: static column '{name}' changes in series '{row[SERIES]}' at {row[TIME]} (row {row[ROW] + 1})."
+            )
 
 
 def _train_then_test(table: pl.DataFrame, split: str) -> None:
@@ -107,9 +109,10 @@ def _train_then_test(table: pl.DataFrame, split: str) -> None:
     bad = (_same_series(table) & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
     if len(bad):
         row = table.row(bad[0], named=True)
-        raise DataError(f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1}).")
+        raise DataError(
+            f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1})."
+        )
 
 
 def _same_series(table: pl.DataFrame) -> pl.Series:
     return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)
-

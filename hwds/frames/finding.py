@@ -72,8 +72,9 @@ def _refuse_mixed(steps: pl.DataFrame, found: int, gaps: bool, dtype: pl.DataTyp
     usual = own.filter(pl.col(_STEP) == found)
     if odd.is_empty() or usual.is_empty():
         return
-    names = [f"'{row[SERIES]}' has steps of {_name(row[_STEP], dtype)}" for row in (usual.row(0, named=True), odd.row(0, named=True))]
-    raise DataError(f"dataset: mixed frequencies: series {names[0]}, series {names[1]}; give dataset.frequency or split the file.")
+    rows = (usual.row(0, named=True), odd.row(0, named=True))
+    one, other = (f"series '{row[SERIES]}' has steps of {_name(row[_STEP], dtype)}" for row in rows)
+    raise DataError(f"dataset: mixed frequencies: {one}, {other}; give dataset.frequency or split the file.")
 
 
 def _name(step: int, dtype: pl.DataType) -> str:

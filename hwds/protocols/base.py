@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import polars as pl
 
 from hwds.context import Context
@@ -109,6 +110,26 @@ class Evaluation(Recipe, Generic[Model, Data]):
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """The scores of all rows of one model and one fold, or of all its folds."""
         raise NotImplementedError(f"{type(self).__name__}.score")
+
+    def poisoned(self, frame: Data, cutoff: Any, luck: np.random.Generator) -> Data:
+        """The frame with rubbish for all that is not known at a cutoff: what the canary asks from."""
+        raise NotImplementedError(f"{type(self).__name__}.poisoned")
+
+    def answers(self, rows: pl.DataFrame, cutoff: Any, frame: Data) -> pl.DataFrame:
+        """The part of the rows that was asked at a cutoff, without what happened: what the canary compares."""
+        raise NotImplementedError(f"{type(self).__name__}.answers")
+
+    def fit_all(self, model: Model, frame: Data, context: Context) -> Any:
+        """The model fitted on all rows, for use after the last one."""
+        raise NotImplementedError(f"{type(self).__name__}.fit_all")
+
+    def foresee(self, fitted: Any, frame: Data, context: Context) -> pl.DataFrame:
+        """What a fitted model says of what comes after the frame.
+
+        Raises:
+            DataError: A planned column is missing.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.foresee")
 
     def check_names(self) -> None:
         """Refuse names (of metrics) that this protocol does not know; called before the data is loaded.

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from hwds.context import Context
+from hwds.errors import DataError
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TIME
+from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.metrics.scale import last_season, seasonal_scales
 from hwds.models.forecast.base import FittedForecaster, Forecaster
 from hwds.protocols.base import Cell
@@ -89,6 +90,51 @@ def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Contex
     series.append(pl.Series("fallback", np.repeat(forecasts.fallback, horizon)))
     series.append(cut.gather(np.repeat(np.arange(n), horizon)).alias("cutoff"))
     return future.table.select(SERIES, TIME).hstack(series)
+
+
+def answers_at(rows: pl.DataFrame, panel: Panel, cutoff: Cutoff) -> pl.DataFrame:
+    """The forecasts that were made at a cutoff, without what happened."""
+    series, ends = asked_at(panel, cutoff), cutoff.ends(panel)
+    last = panel.table.select(SERIES, pl.col(TIME).alias("cutoff"))[panel.offsets[series] + ends[series] - 1]
+    return rows.drop("actual").join(last, on=[SERIES, "cutoff"], how="semi", maintain_order="left")
+
+
+def forecast_beyond(fitted: FittedForecaster, panel: Panel, cutoff: Cutoff, context: Context) -> pl.DataFrame:
+    """The forecasts after the last rows: `series_id, cutoff, time, step, mean` and the quantiles.
+
+    Raises:
+        DataError: The panel has known-future columns and the plan lacks one of them.
+    """
+    series, ends = asked_at(panel, cutoff), cutoff.ends(panel)
+    known = known_at(select(panel, series), cutoff)
+    future = future_of(panel, series, ends, context.horizon)
+    rows = _laid_out(fitted.predict(known, future), known, future, context)
+    rows = rows.select(name for name in ordered(rows.columns) if name in rows.columns and not name.startswith(("scale_", "season", "fallback")))
+    return rows.filter(_planned(panel, future)) if panel.roles.known_future else rows
+
+
+def _planned(panel: Panel, future: Panel) -> pl.Series:
+    """Which rows the plan covers; a series may end before the horizon, but no column of a planned row may be missing."""
+    names = panel.roles.known_future
+    for name in names:
+        if future.table[name].null_count() == len(future.table):
+            last = panel.table[TIME].max()
+            raise DataError(f"predict: known-future column '{name}' has no value after {last}; give a plan with --future.")
+    covered = future.table.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series()
+    for name in names:
+        hole = (covered & future.table[name].is_null()).arg_true()
+        if len(hole):
+            row = future.table.row(hole[0], named=True)
+            raise DataError(f"predict: series '{row[SERIES]}' has no planned '{name}' at {row[TIME]}.")
+    return covered
+
+
+def poison(panel: Panel, cutoff: Cutoff, luck: np.random.Generator) -> Panel:
+    """The panel with rubbish for targets and past-only columns after a cutoff; what was planned stays."""
+    after = pl.Series(panel.positions >= np.repeat(cutoff.ends(panel), panel.lengths))
+    rubbish = {name: pl.Series(1e6 * luck.standard_normal(len(after))) for name in (TARGET, *panel.roles.past_only)}
+    replaced = [pl.when(after).then(values).otherwise(pl.col(name)).alias(name) for name, values in rubbish.items()]
+    return replace(panel, table=panel.table.with_columns(replaced))
 
 
 def with_panel(context: Context, panel: Panel, levels: tuple[float, ...], horizon: int) -> Context:

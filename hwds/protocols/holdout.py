@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
 
 from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
-from hwds.models.forecast.base import Forecaster
+from hwds.models.forecast.base import FittedForecaster, Forecaster
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.cutting import BySplit, Cutoff, FromEnd
-from hwds.protocols.forecasting import LEVELS, ask_forecasts, with_panel
+from hwds.protocols.forecasting import LEVELS, answers_at, ask_forecasts, forecast_beyond, poison, with_panel
 from hwds.protocols.forecast_scores import score_forecasts
 from hwds.protocols.metric_names import Headline, Levels, MetricNames, headline_name, named_metrics
 from hwds.recipe import Count
@@ -68,6 +69,24 @@ class Holdout(Evaluation[Forecaster, Panel]):
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """All metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
+
+    def poisoned(self, frame: Panel, cutoff: Cutoff, luck: np.random.Generator) -> Panel:
+        """Rubbish after the cutoff."""
+        return poison(frame, cutoff, luck)
+
+    def answers(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+        """The forecasts made at the cutoff."""
+        return answers_at(rows, frame, cutoff)
+
+    def fit_all(self, model: Forecaster, frame: Panel, context: Context) -> FittedForecaster:
+        """Fit on all rows."""
+        full = with_panel(context, frame, self.levels, self.steps(frame))
+        return model.fit(frame, horizon=full.horizon, context=full)
+
+    def foresee(self, fitted: FittedForecaster, frame: Panel, context: Context) -> pl.DataFrame:
+        """Forecast after the last rows."""
+        cutoff = FromEnd(0)
+        return forecast_beyond(fitted, frame, cutoff, with_panel(context, frame, self.levels, self.steps(frame)))
 
     def check_names(self) -> None:
         """The headline and the user's own metrics."""

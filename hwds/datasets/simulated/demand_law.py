@@ -29,9 +29,10 @@ VISITS = 8.0
 class DemandLaw:
     """True parameters, one entry for each series.
 
-    Demand in month t is exp(interest + elasticity log(price / street_price) + promotion + level + noise), of which 1 - shortage is sold. The
-    level is a first-order autoregression that starts with the launch's success. Web visits show interest and next month's level, with
-    noise of their own. So the logs are linear and normal, and outages a Markov chain that is seen: the truth can be computed.
+    Demand in a month is exp(interest + elasticity log(price / street_price) + promotion + level + noise), of which the share
+    1 - shortage is sold. The level is a first-order autoregression that starts with the launch's success. Web visits show
+    interest and next month's level, with noise of their own. So the logs are linear and normal, and outages a Markov chain
+    that is seen: the truth can be computed.
 
     Attributes:
         units: Units a month at a device's best.
@@ -65,7 +66,7 @@ class DemandLaw:
 
     @classmethod
     def of(cls, world: HardwareWorld, offers: pl.DataFrame, *, cannibalisation: float, noise: float, drift: float) -> DemandLaw:
-        """The law of these offers (`offers_on_sale`)."""
+        """The law of these offers (a table of `offers_on_sale`)."""
         about = (
             offers.join(world.families.select("family", "ramp", "decline", "giftable"), on="family", maintain_order="left")
             .join(world.channels.select("channel", "holiday", "school", "quarter"), on="channel", maintain_order="left")
@@ -85,15 +86,17 @@ class DemandLaw:
         """The expected log-demand at the launch price without promotion, for a law and a plan of the same rows."""
         age, left = plan["device_age"].to_numpy(), plan["months_to_end"].to_numpy()
         course = np.log1p(-QUIET_LAUNCH * np.exp(-age / self.ramp)) - age / self.decline
-        run_off = np.log(np.minimum((left + 1) / (RUN_OFF + 1), 1.0))
+        run_off = np.log(np.clip(left + 1, 1, RUN_OFF + 1) / (RUN_OFF + 1))
         succeeded = np.log1p(-self.cannibalisation) * plan["successor_launched"].to_numpy()
         season = self.season[np.arange(len(plan)), plan["time"].dt.month().to_numpy() - 1]
-        return np.log(self.units) + course + run_off + succeeded + season
+        interest: np.ndarray = np.log(self.units) + course + run_off + succeeded + season
+        return interest
 
     def log_effects(self, plan: pl.DataFrame) -> np.ndarray:
         """What price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
-        return self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
+        effects: np.ndarray = self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
+        return effects
 
     def level_variance(self, age: np.ndarray) -> np.ndarray:
         """The variance of the level so many months after the launch, before anything is seen."""
@@ -102,11 +105,12 @@ class DemandLaw:
 
 
 def _season(about: pl.DataFrame) -> np.ndarray:
-    """Holiday (November, December), back to school (July to September) and quarter's end, by channel; holidays by family too."""
+    """Holidays (by channel and family), back to school and quarter's end (by channel), from January, mean zero."""
     holiday, school, quarter = np.zeros((3, 12))
     holiday[[9, 10, 11]] = 0.15, 0.7, 1.0
     school[[6, 7, 8]] = 0.4, 1.0, 0.7
     quarter[[2, 5, 8, 11]] = 0.8, 0.9, 0.7, 1.0
     gifts = (about["holiday"] * about["giftable"]).to_numpy()
     season = np.outer(gifts, holiday) + np.outer(about["school"], school) + np.outer(about["quarter"], quarter)
-    return season - season.mean(axis=1, keepdims=True)
+    centred: np.ndarray = season - season.mean(axis=1, keepdims=True)
+    return centred

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.datasets.simulated.world import HardwareWorld
+from hwds.datasets.simulated.world import SHORTEST_GAP, HardwareWorld
 
 REVIEW = 6
 """Months between two reductions of a device's price."""
@@ -20,29 +20,32 @@ DEPTHS = np.array([0.04, 0.07, 0.10])
 def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
     """The offers launched by the last month of history, each a series.
 
-    Columns: `series_id` (`phone-2.retail`), those of `HardwareWorld.skus` and `offers` at launch, and `succeeded_month` (that
-    of the successor's launch, null where none is planned yet).
+    Columns: `series_id` (`phone-2.retail`), those of `HardwareWorld.skus` and `HardwareWorld.offers`, and `succeeded_month`
+    (that of the successor's launch, null where none is planned yet).
     """
     successors = world.skus.select(sku="predecessor", succeeded_month="launch_month")
     skus = world.skus.filter(pl.col("launch_month") < world.months).drop("list_price", "cost", "units")
-    offers = skus.join(successors, on="sku", how="left", maintain_order="left").join(world.offers, on="sku", maintain_order="left")
+    skus = skus.join(successors, on="sku", how="left", maintain_order="left")
+    offers = skus.join(world.offers, on="sku", maintain_order="left")
     return offers.with_columns(series_id=pl.format("{}.{}", "sku", "channel"))
 
 
 def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
-    """One row for each offer and each month on sale between month 0 and the end of the plan.
+    """One row for each offer and month on sale; for an offer still sold in the last month, up to the end of the plan.
 
-    Columns: `offer` (row of `offers`), `month` and `time`, and what is known ahead: `device_age` and `months_to_end` (months),
-    `successor_launched` (0 or 1), `promotion` (0 or 1), `price` (the street price, in currency).
+    Columns: `offer` (row of `offers`), `month` and `time`, and what is known ahead: `device_age` and `months_to_end` (in
+    months; below 0 where the plan goes on after the planned end), `successor_launched` (0 or 1), `promotion` (0 or 1),
+    `price` (the street price, in currency).
     """
     columns = {name: offers[name].to_numpy() for name in ("launch_month", "end_month", "launch_cut", "street_price")}
     succeeded = offers["succeeded_month"].fill_null(world.months + world.ahead).to_numpy()
     first = np.maximum(columns["launch_month"], 0)
-    lengths = np.minimum(columns["end_month"], world.months + world.ahead - 1) - first + 1
+    ended = columns["end_month"] < world.months - 1
+    lengths = np.where(ended, columns["end_month"], world.months + world.ahead - 1) - first + 1
     offer = np.repeat(np.arange(len(offers)), lengths)
     month = np.arange(len(offer)) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
-    age = month - columns["launch_month"][offer]
-    promotion, discount = _promotions(world, offers, offer, month)
+    age, left = month - columns["launch_month"][offer], columns["end_month"][offer] - month
+    promotion, discount = _promotions(world, offers, offer, month, left)
     list_cut = _reductions(world, offers)[offer, age // REVIEW]
     clearance = columns["launch_cut"][offer] * (month > succeeded[offer])  # a month after the launch, when stocks are cleared
     price = columns["street_price"][offer] * np.exp(_spells(world, offers)[offer, month // SPELL] - list_cut)
@@ -52,7 +55,7 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
             "month": month,
             "time": world.dates(month),
             "device_age": age,
-            "months_to_end": columns["end_month"][offer] - month,
+            "months_to_end": left,
             "successor_launched": (month >= succeeded[offer]).astype(np.int64),
             "promotion": promotion.astype(np.int64),
             "price": np.round(price * (1 - clearance) * (1 - discount)),
@@ -60,16 +63,20 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _promotions(world: HardwareWorld, offers: pl.DataFrame, offer: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _promotions(
+    world: HardwareWorld, offers: pl.DataFrame, offer: np.ndarray, month: np.ndarray, left: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Which rows are promoted (more often in November), and the discount."""
     held, depth = _draws(world, offers, "promotions", world.months + world.ahead)[offer, month].T
-    promoted = held < np.where((month + world.start.month) % 12 == 11, 0.5, 0.15)
+    november = (month + world.start.month) % 12 == 11
+    promoted = (held < np.where(november, 0.5, 0.15)) & (left >= 0)
     return promoted, promoted * DEPTHS[(depth * len(DEPTHS)).astype(np.int64)]
 
 
 def _reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
     """The log-reductions of each device's price by its n-th review, shape (offers, reviews), the same in all channels."""
-    draws = {sku: world.uniforms("reductions", sku, shape=(12, 1))[:, 0] for sku in offers["sku"].unique()}
+    reviews = (world.months + world.ahead + SHORTEST_GAP) // REVIEW + 1
+    draws = {sku: world.uniforms("reductions", sku, shape=(reviews, 1))[:, 0] for sku in offers["sku"].unique()}
     cuts = 0.01 + 0.03 * np.stack([draws[sku] for sku in offers["sku"]])
     return np.cumsum(cuts, axis=1) - cuts[:, :1]
 

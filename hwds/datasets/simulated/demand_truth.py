@@ -15,6 +15,7 @@ from hwds.datasets.simulated.hardware_demand import HardwareDemand, demand_law
 from hwds.errors import DataError, nearest
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TIME
 from hwds.recipe import Recipe
 from hwds.stored import Stored
 
@@ -25,8 +26,9 @@ HALVINGS = 60
 class DemandTruth(Recipe):
     """The floor on `hardware_demand`: what its law says of each month to come, given history and plan, parameters known.
 
-    The law is linear and normal in logs, so that the level given all sales and visits is a Kalman filter's (Durbin and Koopman, Time
-    Series Analysis by State Space Methods, 2nd ed., section 4.3); shortages to come are a mixture over the plant's Markov chain.
+    The law is linear and normal in logs, so that the level given all sales and visits is a Kalman filter's (Durbin and
+    Koopman, Time Series Analysis by State Space Methods, 2nd ed., section 4.3); shortages to come are a mixture over the
+    plant's Markov chain.
 
     Attributes:
         dataset: The simulator's settings, from which the true parameters are drawn again.
@@ -34,6 +36,7 @@ class DemandTruth(Recipe):
 
     local: ClassVar[bool] = True
     uses_features: ClassVar[bool] = False
+    name: str = "truth"
     dataset: HardwareDemand
 
     def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedDemandTruth:
@@ -51,8 +54,9 @@ class FittedDemandTruth(Stored):
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """The exact conditional mean and quantiles of each row of `future`, given `history` and the plan in both.
 
-        Quantiles are of whole units: rounding is monotone, so that they are the rounded quantiles. The mean is that before rounding,
-        which differs by far less than a unit.
+        Quantiles are of whole units: rounding is monotone, so that they are the rounded quantiles. The mean is that before
+        rounding, which differs by far less than a unit. After a planned end nothing is sold; where the plan is unknown there
+        is no answer.
         """
         law = _law_of(self.dataset, history)
         level, variance = next_level(law, history)
@@ -60,21 +64,24 @@ class FittedDemandTruth(Stored):
         shares, odds = _shortages(law, history, future.lengths[0])
         served = (odds * (1 - shares)).sum(axis=-1)
         mean = np.exp(log_mean + spread**2 / 2) * served
-        logs = _mixture_quantiles(log_mean, spread, np.log1p(-shares), odds, self.levels)
-        return Forecasts.of(mean, np.round(np.exp(logs)))
+        quantiles = np.exp(_mixture_quantiles(log_mean, spread, np.log1p(-shares), odds, self.levels))
+        ended = (future.table[TIME] > future.table["planned_end"]).to_numpy().reshape(mean.shape)
+        return Forecasts.of(np.where(ended, 0.0, mean), np.where(ended[..., None], 0.0, np.round(quantiles)))
 
 
 def next_level(law: DemandLaw, history: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and variance of each series' level in the month after its history, given all of it; each of shape (n_series,)."""
+    """The mean and variance of each series' level in the month after its history, given all of it; shape (n_series,)."""
     sales, sales_variance, visits, visits_variance = _observations(law, history)
     begin = sales.shape[1] - history.lengths
-    mean, variance = np.zeros(history.n_series), law.level_variance(history.values("device_age")[history.offsets[:-1]])
+    age = history.values("device_age")[history.offsets[:-1]]
+    mean, variance = np.zeros(history.n_series), law.level_variance(age)
     for month in range(sales.shape[1]):
         mean, variance = _seen(mean, variance, sales[:, month], sales_variance[:, month])
         begun = month >= begin
         mean = np.where(begun, PERSISTENCE * mean, mean)
         variance = np.where(begun, PERSISTENCE**2 * variance + law.drift**2, variance)
-        mean, variance = _seen(mean, variance, visits[:, month], visits_variance[:, month])  # visits show the next month's level
+        # A month's visits show the level of the next.
+        mean, variance = _seen(mean, variance, visits[:, month], visits_variance[:, month])
     return mean, variance
 
 
@@ -85,9 +92,9 @@ def _seen(mean: np.ndarray, variance: np.ndarray, value: np.ndarray, noise: np.n
 
 
 def _observations(law: DemandLaw, history: Panel) -> tuple[np.ndarray, ...]:
-    """What each month's sales and visits say of the level, each with its variance; shape (n_series, longest), the last month last.
+    """What each month's sales and visits say of the level, each with its variance; shape (n_series, longest), aligned last.
 
-    Rounding to whole units adds 1/12 to the variance of a count (Sheppard); nothing is said where a count is unknown or zero.
+    Rounding to whole units adds 1/12 to the variance of a count (Sheppard); an unknown or zero count says nothing.
     """
     rows = law.take(np.repeat(np.arange(history.n_series), history.lengths))
     interest = rows.log_interest(history.table)
@@ -113,7 +120,7 @@ def _aligned(history: Panel, values: np.ndarray) -> np.ndarray:
 
 def _law_of(dataset: HardwareDemand, panel: Panel) -> DemandLaw:
     offers, law = demand_law(dataset)
-    places = {name: place for place, name in enumerate(offers["series_id"])}
+    places = {name: place for place, name in enumerate(offers[SERIES])}
     for name in panel.series_ids:
         if name not in places:
             raise DataError(f"dataset: series '{name}' is not of this simulated world{nearest(name, places)}")
@@ -121,7 +128,7 @@ def _law_of(dataset: HardwareDemand, panel: Panel) -> DemandLaw:
 
 
 def _log_demand(law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and standard deviation of the log of each month's demand, shape (n_series, h), from the level in its first month."""
+    """The mean and standard deviation of each month's log-demand, shape (n_series, h), from the level in the first month."""
     steps = np.arange(future.lengths[0])
     rows = law.take(np.repeat(np.arange(future.n_series), future.lengths))
     known = (rows.log_interest(future.table) + rows.log_effects(future.table)).reshape(future.n_series, -1)
@@ -131,7 +138,7 @@ def _log_demand(law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: 
 
 
 def _shortages(law: DemandLaw, history: Panel, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """The shares that may be unserved, shape (sizes,), none first, and their odds in each month, shape (n_series, h, sizes)."""
+    """The shares that may be unserved, shape (sizes,), and their odds in each month, shape (n_series, h, sizes)."""
     now = history.values("shortage")[history.offsets[1:] - 1] > 0
     usual = law.outage_start / (1 + law.outage_start - law.outage_stay)
     memory = (law.outage_stay - law.outage_start)[:, None] ** np.arange(1, horizon + 1)
@@ -140,9 +147,22 @@ def _shortages(law: DemandLaw, history: Panel, horizon: int) -> tuple[np.ndarray
     return np.array([0.0, *OUTAGE_SHARES]), odds
 
 
-def _mixture_quantiles(mean: np.ndarray, spread: np.ndarray, shifts: np.ndarray, odds: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
-    """Quantiles, shape (n, h, levels), of normal laws of one spread (n, h) at `mean` + `shifts` (sizes,), mixed by `odds` (n, h, sizes)."""
-    from scipy.special import ndtr
+def _mixture_quantiles(
+    mean: np.ndarray, spread: np.ndarray, shifts: np.ndarray, odds: np.ndarray, levels: tuple[float, ...]
+) -> np.ndarray:
+    """Quantiles of normal laws of one spread, at `mean` + each of `shifts`, mixed by `odds`.
+
+    Args:
+        mean: Shape (n, h).
+        spread: Standard deviations, shape (n, h).
+        shifts: Shape (sizes,).
+        odds: Shape (n, h, sizes).
+        levels: Quantile levels, rising.
+
+    Returns:
+        Shape (n, h, levels).
+    """
+    from scipy.special import ndtr  # type: ignore[import-untyped]
 
     scores = np.array([NormalDist().inv_cdf(level) for level in levels])
     high = mean[..., None] + spread[..., None] * scores + shifts.max()
@@ -152,4 +172,5 @@ def _mixture_quantiles(mean: np.ndarray, spread: np.ndarray, shifts: np.ndarray,
         below = ndtr((middle[..., None] - (mean[..., None] + shifts)[:, :, None]) / spread[..., None, None])
         short = (below * odds[:, :, None]).sum(axis=-1) < levels
         low, high = np.where(short, middle, low), np.where(short, high, middle)
-    return (low + high) / 2
+    quantiles: np.ndarray = (low + high) / 2
+    return quantiles

@@ -16,7 +16,7 @@ from hwds.datasets.simulated.demand_plan import demand_plan, offers_on_sale
 from hwds.datasets.simulated.world import HardwareWorld
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
-from hwds.frames.roles import PanelRoles
+from hwds.frames.roles import SERIES, TIME, PanelRoles
 from hwds.recipe import Count, Positive, Small, Whole
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ ROLES = PanelRoles(
 
 
 class HardwareDemand(Dataset):
-    """Monthly units of simulated devices by channel: launches, successors, seasons, prices, promotions and shortages, with known truth.
+    """Monthly units of simulated devices by channel, with known truth: launches, successors, seasons, prices, shortages.
 
-    One series is one generation of a product family in one channel, from its launch (or from the first month) to its planned end, after
-    which it has no rows. A successor takes 60 % of its interest from the month of its launch on. Known ahead: `price` (street
-    price, in currency), `promotion`, `device_age`, `months_to_end`, `successor_launched`. Known once the month is over: `shortage` (the
-    share of demand that the plant could not serve) and `web_visits` (which show next month's level, with noise). The panel's plan
-    holds the months after the last one, to the horizon or the planned end, whichever is first.
+    One series is one generation of a product family in one channel, from its launch (or from the first month) to its planned
+    end, after which it has no rows. Its successor takes 60 % of its demand, at an unchanged price, from the month of the
+    successor's launch on; the month after, its price is cut. Known ahead: `price` (street price, in currency), `promotion` (0
+    or 1), `device_age`, `months_to_end`, `successor_launched` (0 or 1). Known once the month is over: `shortage` (the share of
+    demand that the plant could not serve) and `web_visits` (which show next month's level, with noise). The panel's plan holds
+    `horizon` months after the last one for each series still sold then; past a planned end `months_to_end` is below 0.
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.
@@ -45,7 +46,7 @@ class HardwareDemand(Dataset):
         channels: Channels, in the order of `catalogue.CHANNELS`.
         months: Months of history.
         horizon: Months of the plan, and to forecast by default.
-        cannibalisation: The share of interest that a successor takes from its launch on.
+        cannibalisation: The share of demand that a successor takes from its launch on.
         noise: Standard deviation of the log of one month's demand.
         drift: Standard deviation of a month's change of a series' own level, in logs.
 
@@ -53,14 +54,15 @@ class HardwareDemand(Dataset):
         python -m hwds dataset=hardware_demand
     """
 
+    gives = Panel
     seed: Whole = 0
     families: Annotated[Count, Le(len(FAMILIES)), Small(2)] = 4
     channels: Annotated[Count, Le(len(CHANNELS)), Small(2)] = 4
     months: Annotated[int, Ge(24), Small(72)] = 108
     horizon: Count = 12
     cannibalisation: Annotated[float, Ge(0), Lt(1)] = 0.6
-    noise: Positive = 0.1
-    drift: Positive = 0.05
+    noise: Positive = 0.18
+    drift: Positive = 0.12
 
     def world(self) -> HardwareWorld:
         """The entities that the demand is about."""
@@ -71,19 +73,19 @@ class HardwareDemand(Dataset):
         offers, law = demand_law(self)
         table = _simulate(self.world(), offers, law)
         ahead = pl.col("month") >= self.months
-        plan = table.filter(ahead).select("series_id", "time", *(pl.col(name).cast(pl.Float64) for name in ROLES.known_future))
+        plan = table.filter(ahead).sort(SERIES, TIME)
+        plan = plan.select(SERIES, TIME, *(pl.col(name).cast(pl.Float64) for name in ROLES.known_future))
         history = table.filter(~ahead)
-        frequency = Frequency("1mo")
-        return Panel.build(history, frequency, roles=ROLES, horizon=self.horizon, plan=plan.sort("series_id", "time"), unit="units")
+        return Panel.build(history, Frequency("1mo"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units")
 
     def truth(self) -> DemandTruth:
         """The true conditional distribution as a forecaster."""
         from hwds.datasets.simulated.demand_truth import DemandTruth
 
-        return DemandTruth(name="truth", dataset=self)
+        return DemandTruth(dataset=self)
 
     def parameters(self) -> pl.DataFrame:
-        """The true parameters of each series: `series_id` and the fields of `DemandLaw`, `season` as twelve columns `season_1` (January)."""
+        """The true parameters of each series: `series_id`, the fields of `DemandLaw`, `season` as `season_1` and on."""
         offers, law = demand_law(self)
         columns = {name: value for name, value in vars(law).items() if name != "season"}
         seasons = {f"season_{month + 1}": law.season[:, month] for month in range(12)}
@@ -105,8 +107,8 @@ def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.
     offer, month = plan["offer"].to_numpy(), np.minimum(plan["month"].to_numpy(), world.months - 1)
     rows = law.take(offer)
     level, sales, visits = _luck(world, offers, law)
-    plants = np.searchsorted(world.plants["plant"], offers["plant"])
-    shortage = world.outages[plants[offer], month]
+    outages = dict(zip(world.plants["plant"], world.outages, strict=True))
+    shortage = np.stack([outages[plant] for plant in offers["plant"]])[offer, month]
     interest = rows.log_interest(plan)
     demand = np.exp(interest + rows.log_effects(plan) + level[offer, month] + rows.noise * sales[offer, month])
     seen = VISITS * np.exp(interest + level[offer, month + 1] + rows.visits_noise * visits[offer, month])
@@ -117,7 +119,7 @@ def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.
 
 
 def _luck(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The levels (one month more than the history) and the standard noise of sales and of visits, each of shape (offers, months + 1)."""
+    """The levels and the standard noise of sales and of visits, each of shape (offers, months + 1)."""
     launch = offers["launch_month"].to_numpy()
     first = np.maximum(launch, 0)
     draws = np.zeros((len(offers), world.months + 1, 3))

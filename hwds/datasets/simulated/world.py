@@ -66,7 +66,7 @@ class HardwareWorld:
 
     @cached_property
     def families(self) -> pl.DataFrame:
-        """The fields of `catalogue.Family` and the drawn course of its devices, `ramp` and `decline` (months; see `demand_law`)."""
+        """The fields of `catalogue.Family` and the course of its devices, drawn: `ramp` and `decline` (of `DemandLaw`)."""
         rows = []
         for family in FAMILIES[: self.n_families]:
             ramp, decline = self.uniforms("families", family.name, shape=(1, 2))[0]
@@ -77,9 +77,10 @@ class HardwareWorld:
     def skus(self) -> pl.DataFrame:
         """Every generation that is on sale or planned between month 0 and the end of the plan.
 
-        Columns: `sku`, `family`, `generation` (from 1), `predecessor` (null for the first), `plant`, `launch` and `end` (the first
-        days of its first and last month on sale), `launch_month` and `end_month` (the same, counted from `start`), `list_price` and
-        `cost` at launch, `units` (a month over all channels, at its best), `launch_cut` (share taken off its price once it is succeeded).
+        Columns: `sku`, `family`, `generation` (from 1), `predecessor` (null for the first), `plant`, `launch` and `end` (the
+        first days of its first and last month on sale), `launch_month` and `end_month` (the same, counted from `start`),
+        `list_price` and `cost` at launch, `units` (a month over all channels, at its best), `launch_cut` (the share taken off
+        its price once it is succeeded).
         """
         table = pl.concat([self._generations(number, family) for number, family in enumerate(FAMILIES[: self.n_families])])
         table = table.filter(pl.col("launch_month") < self.months + self.ahead)
@@ -121,13 +122,16 @@ class HardwareWorld:
     def offers(self) -> pl.DataFrame:
         """Each device in each channel, with its four prices at launch.
 
-        Columns: `sku`, `channel`, `list_price` (recommended by the maker, the same everywhere), `cost` (of making one), `subsidy` (what
-        the maker pays for each unit sold here), `street_price` (what the customer pays: the list price less the subsidy and the
-        channel's discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift of a promoted month).
+        Columns: `sku`, `channel`, `list_price` (recommended by the maker, the same everywhere), `cost` (of making one),
+        `subsidy` (what the maker pays for each unit sold here), `street_price` (what the customer pays: the list price less the
+        subsidy and the channel's discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift of
+        a promoted month).
         """
         sensitivity = self.families.select("family", pl.col("elasticity").alias("own"))
         pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(self.channels, how="cross")
-        draws = [self.uniforms("offers", sku, channel, shape=(1, 3)) for sku, channel in pairs.select("sku", "channel").iter_rows()]
+        draws = [
+            self.uniforms("offers", sku, channel, shape=(1, 3)) for sku, channel in pairs.select("sku", "channel").iter_rows()
+        ]
         units, elasticity, promotion = (pl.Series(column) for column in np.concatenate(draws).T)
         return pairs.select(
             "sku",
@@ -156,7 +160,7 @@ class HardwareWorld:
 
     @cached_property
     def plants(self) -> pl.DataFrame:
-        """The plants: `plant`, `makes` (`devices` or `parts`), `outage_start`, `outage_stay` (monthly odds that one begins, goes on)."""
+        """The plants: `plant`, `makes` (`devices` or `parts`), `outage_start` and `outage_stay` (odds of one in a month)."""
         rows = []
         for number in range(1, self.n_plants + 1):
             start, stay = self.uniforms("plants", f"plant-{number}", shape=(1, 2))[0]
@@ -166,9 +170,10 @@ class HardwareWorld:
 
     @cached_property
     def outages(self) -> np.ndarray:
-        """The share of demand that each plant leaves unserved in each month, shape (n_plants, months): a two-state Markov chain.
+        """The share of demand that each plant leaves unserved in each month, shape (n_plants, months).
 
-        The chain begins in its stationary law; in a month of outage the share is one of `catalogue.OUTAGE_SHARES`.
+        A Markov chain that begins in its stationary law goes in and out of outage: an outage begins with the odds
+        `outage_start` and goes on with the odds `outage_stay`; its share is one of `catalogue.OUTAGE_SHARES`.
         """
         shares = np.zeros((self.n_plants, self.months))
         for row, (plant, _, start, stay) in zip(shares, self.plants.iter_rows(), strict=True):
@@ -186,4 +191,4 @@ def _between(uniform: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _whole(uniform: np.ndarray, count: int) -> np.ndarray:
-    return np.floor(uniform * count).astype(np.int64)
+    return (uniform * count).astype(np.int64)

@@ -1,0 +1,26 @@
+"""Show a finished run again: its leaderboard, its config and where it lies."""
+
+from __future__ import annotations
+
+import json
+
+from hwds.errors import ConfigError
+
+
+def main(words: list[str]) -> int:
+    """Print what a run found; RUN is a path, an id, its beginning, or an experiment's name for its latest run."""
+    if len(words) != 1:
+        raise ConfigError(f"show: must be followed by one run, got {len(words)}.")
+    from hwds.report.leaderboard import print_leaderboard
+    from hwds.report.sentence import conclusion
+    from hwds.results.folder import RunFolder
+
+    folder = RunFolder.find(words[0])
+    config, tables = folder.read_config(), folder.read_tables()
+    headline = str(config["protocol"].get("headline", ""))
+    origin = json.loads((folder.path / "provenance.json").read_text())
+    print(f"{folder.title}: {config['model']['name']} on {config['dataset']['name']}, {config['protocol']['name']}, seed {config['seed']}")
+    print(f"{origin['command']}\n")
+    print_leaderboard(tables, headline)
+    print(f"\n{conclusion(tables, headline)}\nResults: {folder.path}")
+    return 0

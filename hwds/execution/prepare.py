@@ -1,0 +1,107 @@
+"""From a typed experiment to its cells: the data loaded and cut, every key known, nothing computed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.config.spec import Experiment
+from hwds.errors import DataError, HwdsError
+from hwds.execution.base import Compute
+from hwds.execution.cache import CellCache
+from hwds.execution.job import Job
+from hwds.execution.keys import code_digest
+from hwds.execution.run import Work, cut
+from hwds.hashing import digest
+from hwds.recipe import canonical
+from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.tables import TRUTH
+
+OUTSIDE_NUMBERS = ("compute", "save_model", "experiment")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A run before its first cell.
+
+    Attributes:
+        experiment: The typed config.
+        frame: The data.
+        job: What workers need.
+        work: The cells and their keys.
+        folder: Where the results go.
+        cache: Where finished cells lie.
+        code: The fingerprint of the source.
+    """
+
+    experiment: Experiment
+    frame: Any
+    job: Job
+    work: Work
+    folder: RunFolder
+    cache: CellCache
+    code: str
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Load the data and cut it.
+
+    Raises:
+        DataError: The data is absent, wrong, or does not suffice for the protocol.
+    """
+    dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
+    compute = experiment.compute
+    assert isinstance(compute, Compute)
+    frame = dataset.load()
+    truth = dataset.truth()
+    models = experiment.models | ({} if truth is None else {TRUTH: truth})
+    frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
+    device = compute.found_device()
+    job = Job(protocol, models, experiment.features, experiment.seed, compute.cpus_per_cell, device, type(frame), frames)
+    folds = protocol.split(frame)
+    labels = {"experiment": experiment.experiment, "dataset": dataset.name, "task": protocol.task, "seed": experiment.seed}
+    work = Work(cut(job, folds, frame.fingerprint), folds, labels)
+    code = code_digest([dataset, protocol, experiment.features, *models.values()])
+    folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
+    return Prepared(experiment, frame, job, work, folder, CellCache((OUTPUTS / "cache" / "cells").resolve()), code)
+
+
+def run_id(experiment: Experiment, data: str, code: str) -> str:
+    """The name of what determines a run's numbers: the typed config but for where it is computed, the data and the code."""
+    settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
+    labels = [experiment.dataset.name, *experiment.models]
+    return digest({"settings": settings, "labels": labels, "data": data, "code": code})
+
+
+def lay_frame(frame: Any, folder: Path) -> None:
+    """Write the frame where workers read it, whole or not at all.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    if folder.is_dir():
+        return
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        beside.mkdir(parents=True)
+        frame.write(beside)
+        if not folder.is_dir():
+            beside.rename(folder)
+    except OSError as error:
+        raise HwdsError(f"{folder}: cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def require_asked(prepared: Prepared) -> None:
+    """Refuse a run that would ask nothing.
+
+    Raises:
+        DataError: There is no cell.
+    """
+    if not prepared.work.cells:
+        raise DataError("protocol: the data gives it nothing to ask.")

@@ -1,0 +1,108 @@
+"""The folder of a run: its place, its lock, and what it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from hwds.errors import HwdsError, ResumeError, nearest
+from hwds.results.atomic import write_atomically, write_text
+from hwds.results.tables import Tables
+
+OUTPUTS = Path("outputs")
+"""Where everything goes, below the current folder."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`outputs/runs/<experiment>/<run id>/`."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, experiment: str, run_id: str) -> RunFolder:
+        """The folder of a run, which may not be there yet."""
+        return cls((OUTPUTS / "runs" / experiment / run_id).resolve())
+
+    @classmethod
+    def find(cls, name: str) -> RunFolder:
+        """The run of a path, of `<experiment>/<id>`, of an id or its beginning, or the latest of an experiment.
+
+        Raises:
+            HwdsError: There is none, or several begin so.
+        """
+        runs = {path.parent: path.stat().st_mtime for path in (OUTPUTS / "runs").glob("*/*/config.yaml")}
+        if (Path(name) / "config.yaml").is_file():
+            return cls(Path(name).resolve())
+        exact = [path for path in runs if name == f"{path.parent.name}/{path.name}" or path.name.startswith(name)]
+        if len(exact) > 1:
+            raise HwdsError(f"run '{name}': {len(exact)} runs begin so: {', '.join(sorted(path.name for path in exact))}.")
+        latest = exact or sorted((path for path in runs if path.parent.name == name), key=lambda path: runs[path])[-1:]
+        if not latest:
+            known = [f"{path.parent.name}/{path.name}" for path in runs]
+            raise HwdsError(f"no run '{name}' below {OUTPUTS / 'runs'}{nearest(name, known)}")
+        return cls(latest[0].resolve())
+
+    @property
+    def title(self) -> str:
+        """`<experiment>/<run id>`."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder against a second run of the same config; the system frees the lock of a process that dies.
+
+        Raises:
+            ResumeError: Another process holds it.
+            HwdsError: The folder cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise ResumeError(f"run {self.title} is being computed by another process; wait for it, or stop it.") from error
+        except OSError as error:
+            raise HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_config(self, data: dict[str, Any]) -> None:
+        """The resolved config, which `read_config` gives back."""
+        write_text(self.path / "config.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+    def read_config(self) -> dict[str, Any]:
+        """The config of the run."""
+        config: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        return config
+
+    def write_provenance(self, provenance: dict[str, Any]) -> None:
+        """Where the numbers come from."""
+        write_text(self.path / "provenance.json", json.dumps(provenance, indent=1))
+
+    def write_tables(self, tables: Tables) -> None:
+        """Scores, predictions and timings; scores come last, so that a folder with scores is a finished run."""
+        for name in ("predictions", "timings", "scores"):
+            table: pl.DataFrame = getattr(tables, name)
+            write_atomically(self.path / f"{name}.parquet", lambda part, table=table: table.rechunk().write_parquet(part))  # type: ignore[misc]
+
+    def read_tables(self) -> Tables:
+        """The tables of a finished run.
+
+        Raises:
+            HwdsError: The run is not finished.
+        """
+        if not (self.path / "scores.parquet").is_file():
+            raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
+        return Tables(*(pl.read_parquet(self.path / f"{name}.parquet") for name in ("scores", "predictions", "timings")))
