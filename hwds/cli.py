@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hwds.errors import ConfigError, HwdsError, nearest
+from hwds.registry import PACKAGES
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 COMMANDS = Path(__file__).resolve().parent / "commands"
-INFORMATION = {"--cfg", "-c", "--info", "-i", "--shell-completion", "-sc", "--hydra-help", "--version"}
-WITH_VALUE = {"--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--shell-completion", "-sc"}
+INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--help", "-h", "--shell-completion", "-sc"}
+WITH_VALUE = {
+    "--cfg": ("job", "hydra", "all"),
+    "-c": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    "-i": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    "--package": (),
+    "-p": (),
+}
+"""Hydra's flags that are followed by a value, and which values: none listed means any."""
+FLAGS = INFORMATION | set(WITH_VALUE) | {"--multirun", "-m", "--resolve", "--run", "-r"}
 
 
 def main() -> int:
@@ -41,7 +55,7 @@ def dispatch(words: list[str]) -> int:
     if not words[0].startswith("-") and "=" not in words[0] and not words[0].startswith("~"):
         name = words[0].replace("-", "_")
         if name not in commands():
-            raise ConfigError(f"no command '{words[0]}'{nearest(words[0], [known.replace('_', '-') for known in commands()])}")
+            raise no_command(words[0])
         from importlib import import_module
 
         code: int = import_module(f"hwds.commands.{name}").main(with_config_dir(words[1:]))
@@ -52,6 +66,13 @@ def dispatch(words: list[str]) -> int:
 def commands() -> list[str]:
     """The names of the commands: one module each."""
     return sorted(path.stem for path in COMMANDS.glob("*.py") if not path.stem.startswith("_"))
+
+
+def no_command(word: str) -> ConfigError:
+    """The refusal of a first word that is neither a command nor an override."""
+    if "." in word or word.lstrip("+") in (*PACKAGES, "experiment", "seed", "size", "rivals"):
+        return ConfigError(f"'{word}': must be given a value, {word}=VALUE.")
+    return ConfigError(f"no command '{word}'{nearest(word, [known.replace('_', '-') for known in commands()])}")
 
 
 def usage() -> str:
@@ -74,52 +95,90 @@ def usage() -> str:
 
 
 def experiment(words: list[str]) -> int:
-    """Hydra's own application: `-m`, `--cfg`, `--info` and completion come with it."""
-    words = with_config_dir(words)
+    """Hydra's own application: `-m`, `--cfg`, `--info` and completion come with it.
+
+    Hydra only composes: all jobs of a multirun are checked before the first runs.
+    """
+    words = tidy(with_config_dir(words))
+    composed = compose_all(words)
+    if not composed and not any(word.partition("=")[0] in INFORMATION or word[:2] in ("-c", "-i") for word in words):
+        raise ConfigError("nothing to run: a glob or range in the overrides matched no option.")
+    from hwds.config.check import check
+
+    for data in composed:
+        check(data)
+    if not composed:
+        return 0
+    from hwds import app
+
+    return max(app.main(data) for data in composed)
+
+
+def compose_all(words: list[str]) -> list[dict[str, Any]]:
+    """The plain data of each job of a command line; none where a flag only asks for information."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its exceptions reach us, unprinted
-    sys.argv[1:] = tidy(words)
+    sys.argv[1:] = words
     import hydra
 
-    from hwds.config.compose import plain_errors, plain_from_application
+    from hwds.config.compose import plain_errors, plain_from_application, refuse_no_option
     from hwds.config.source import register
 
-    codes: list[int] = []
-    failures: list[BaseException] = []
+    composed: list[dict[str, Any]] = []
+    failures: list[Exception] = []
 
     @hydra.main(version_base="1.3", config_path=None, config_name="config")  # type: ignore[misc]
-    def job(config: object) -> None:
-        from hwds import app
-
-        if failures:
-            return
+    def job(config: DictConfig) -> None:
         try:
-            codes.append(app.main(plain_from_application(config)))  # type: ignore[arg-type]
-        except (Exception, KeyboardInterrupt) as error:  # raised here, Hydra would print its own line first
+            composed.append(plain_from_application(config))
+        except Exception as error:  # raised here, Hydra would print its own line first
             failures.append(error)
 
     register()
+    if not set(words) & {"-sc", "--shell-completion", "--hydra-help", "--help", "-h"}:
+        refuse_no_option(words)
     with plain_errors():
         job()
     if failures:
         raise failures[0]
-    if not codes and not set(words) & INFORMATION:
-        raise ConfigError("nothing to run: a glob or range in the overrides matched no option.")
-    return max(codes, default=0)
+    return composed
 
 
 def tidy(words: list[str]) -> list[str]:
-    """Flags with their values first (argparse stops at an override between two), and `experiment=` as Hydra wants it."""
+    """Flags with their values first (argparse stops at an override between two), and `experiment=` as Hydra wants it.
+
+    Raises:
+        ConfigError: A flag is unknown, or its value is.
+    """
     flags: list[str] = []
     overrides: list[str] = []
-    rest = iter(words)
-    for word in rest:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if not word.startswith("-"):
             overrides.append("+" + word if word.startswith("experiment=") else word)
             continue
+        flag, given, value = word.partition("=")
+        if flag not in FLAGS:
+            raise ConfigError(f"no flag '{flag}'{nearest(flag, [known for known in FLAGS if known.startswith('--')])}")
         flags.append(word)
-        if word in WITH_VALUE:
-            flags += [value for value in [next(rest, None)] if value is not None]
+        if flag in ("-sc", "--shell-completion"):  # what follows is half a command line
+            return [*flags, *rest, *overrides]
+        if flag in WITH_VALUE and not given:
+            value = _value_of(flag, rest)
+            flags[-1] = f"{flag}={value}" if flag.startswith("--") else flag + value
+        if value and WITH_VALUE.get(flag) and value not in WITH_VALUE[flag]:
+            raise ConfigError(f"{flag}: must be one of {', '.join(WITH_VALUE[flag])}, got '{value}'.")
     return flags + overrides
+
+
+def _value_of(flag: str, rest: list[str]) -> str:
+    """Take the value of a flag from the words after it; only `--info` may go without."""
+    optional = flag in ("--info", "-i")
+    if rest and not (optional and rest[0] not in WITH_VALUE[flag]):
+        return rest.pop(0)
+    if optional:
+        return "all"
+    raise ConfigError(f"{flag}: must be followed by {', '.join(WITH_VALUE[flag]) or 'a value'}.")
 
 
 def with_config_dir(words: list[str]) -> list[str]:
@@ -127,12 +186,15 @@ def with_config_dir(words: list[str]) -> list[str]:
     for flag in ("--config-dir", "-cd"):
         if flag in words:
             at = words.index(flag)
-            if at + 1 == len(words):
-                raise ConfigError(f"{flag}: must be followed by a folder.")
-            os.environ["HWDS_CONF"] = words[at + 1]
-            return words[:at] + words[at + 2 :]
+            return _use_conf(flag, words[at + 1] if at + 1 < len(words) else "", words[:at] + words[at + 2 :])
         given = next((word for word in words if word.startswith(f"{flag}=")), None)
         if given:
-            os.environ["HWDS_CONF"] = given.partition("=")[2]
-            return [word for word in words if word != given]
+            return _use_conf(flag, given.partition("=")[2], [word for word in words if word != given])
     return words
+
+
+def _use_conf(flag: str, folder: str, rest: list[str]) -> list[str]:
+    if not Path(folder).is_dir() or not folder:
+        raise ConfigError(f"{flag}: must be followed by a folder, got '{folder}'.")
+    os.environ["HWDS_CONF"] = folder
+    return rest

@@ -33,7 +33,10 @@ class ResumeError(HwdsError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a refusal: `; did you mean 'units'?`, or the known names where none is near."""
     names = sorted(set(known))
-    close = get_close_matches(word, names, n=1, cutoff=0.6) or [name for name in names if name.rsplit("/", 1)[-1] == word][:1]
+    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    if not close:  # `xgboost` for `forecast/xgboost`
+        tails = {name.rsplit("/", 1)[-1]: name for name in names}
+        close = [tails[tail] for tail in get_close_matches(word.rsplit("/", 1)[-1], tails, n=1, cutoff=0.6)]
     if close:
         return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}." if names else "."
+    return f"; known: {', '.join(names[:12])}{', ...' if len(names) > 12 else '.'}" if names else "."

@@ -71,11 +71,37 @@ def resolve(group: str, recipe: str) -> type[Any]:
         if not error.name or not f"{module_name}.".startswith(f"{error.name}."):
             raise ConfigError(f"{group}: '{recipe}' needs the module '{error.name}', which is not installed.") from error
         return _entry_point(group, recipe)
+    except ConfigError:
+        raise
+    except Exception as error:  # a user's own module may fail in any way
+        raise ConfigError(f"{group}: module '{module_name}' fails: {type(error).__name__}: {error} (-v shows where).") from error
     wanted = (class_name or recipe.rsplit("/", 1)[-1]).replace("_", "").lower()
     for name, value in vars(module).items():
         if isinstance(value, type) and name.replace("_", "").lower() == wanted:
-            return value
-    raise ConfigError(f"{group}: module '{module_name}' has no class '{class_name or recipe.rsplit('/', 1)[-1]}'.")
+            return _recipe(group, recipe, value)
+    classes = [name for name, value in vars(module).items() if isinstance(value, type) and value.__module__ == module_name]
+    name = class_name or recipe.rsplit("/", 1)[-1]
+    raise ConfigError(f"{group}: module '{module_name}' has no class '{name}'{nearest(name, classes)}")
+
+
+def resolve_node(group: str, path: str, node: dict[str, Any]) -> type[Any]:
+    """The class of a composed node; a refusal says where the node is.
+
+    Raises:
+        ConfigError: Its `recipe` is no text, or names nothing.
+    """
+    recipe = node.get("recipe")
+    if not isinstance(recipe, str) or not recipe:
+        raise ConfigError(f"{path}.recipe: must be the name of a recipe, got {recipe!r}.")
+    return resolve(group, recipe)
+
+
+def _recipe(group: str, name: str, found: Any) -> type[Any]:
+    from hwds.recipe import Recipe  # pydantic is not for those who only list names
+
+    if isinstance(found, type) and issubclass(found, Recipe):
+        return found
+    raise ConfigError(f"{group}: '{name}' is not a class that derives from hwds.recipe.Recipe.")
 
 
 def _entry_point(group: str, recipe: str) -> type[Any]:
@@ -83,8 +109,7 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
 
     found = entry_points(group=f"hwds.{PACKAGES[group]}")
     if recipe in found.names:
-        loaded: type[Any] = found[recipe].load()
-        return loaded
+        return _recipe(group, recipe, found[recipe].load())
     raise ConfigError(f"{group}: no recipe '{recipe}'{nearest(recipe, [*options(group), *found.names])}")
 
 

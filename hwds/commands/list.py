@@ -39,7 +39,7 @@ def sentence(group: str, file: Path) -> str:
     comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
     node: Any = yaml.safe_load(text) or {}
     if group == "experiment":
-        return comments[0] if comments else ""
+        return comments[1] if len(comments) > 1 else comments[0] if comments else ""
     recipe = str(node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix())
     changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")
     said = _docstring(group, recipe) or (comments[0] if comments else "")

@@ -7,11 +7,14 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import ValidationError
 
-from hwds.config.messages import refused
+from hwds.config.messages import refused, shown
 from hwds.config.spec import Experiment
 from hwds.errors import ConfigError
 from hwds.recipe import Recipe, Small
-from hwds.registry import PACKAGES, options, resolve
+from hwds.registry import PACKAGES, options, resolve_node
+
+BASES = {"dataset": "dataset", "features": "featureset", "protocol": "evaluation", "compute": "compute"}
+"""What the recipe of each group must be (`kind`); the protocol says what its models must be."""
 
 
 def check(data: dict[str, Any]) -> Experiment:
@@ -22,7 +25,10 @@ def check(data: dict[str, Any]) -> Experiment:
     """
     for group in PACKAGES:
         if not isinstance(data.get(group), dict):
-            raise ConfigError(f"{group}: must be an option, got {data.get(group)!r}; options: {', '.join(options(group))}.")
+            raise ConfigError(f"{group}: must be an option, got {shown(data.get(group))}; options: {', '.join(options(group))}.")
+    missing = next(_missing({key: value for key, value in data.items() if key not in PACKAGES}), None)
+    if missing:
+        raise ConfigError(f"{missing}: must be given.")
     data = small(data) if data.get("size") == "small" else data
     values = data | {group: build(group, group, data[group]) for group in PACKAGES}
     values["rivals"] = tuple(build("model", f"rivals[{i}]", node) for i, node in enumerate(data["rivals"]))
@@ -37,7 +43,7 @@ def check(data: dict[str, Any]) -> Experiment:
 
 def build(group: str, path: str, node: dict[str, Any]) -> Recipe:
     """One node as its recipe."""
-    cls = resolve(group, node["recipe"])
+    cls = resolve_node(group, path, node)
     values = {key: _members(group, f"{path}.{key}", value) for key, value in node.items() if key != "recipe"}
     missing = next(_missing(values), None)
     if missing:
@@ -72,12 +78,23 @@ def _same_types(node: dict[str, Any], recipe: Recipe, path: str) -> None:
         where = f"{path}.{field.name}".lstrip(".")
         if isinstance(built, Recipe) and isinstance(given, dict) and field.name not in PACKAGES:
             _same_types(given, built, where)
-        if isinstance(given, bool) and not isinstance(built, bool):
-            raise ConfigError(f"{where}: must be a number, got {str(given).lower()}.")
+        _refuse_true(given, built, where)
+
+
+def _refuse_true(given: Any, built: Any, where: str) -> None:
+    if isinstance(given, bool) and not isinstance(built, bool):
+        raise ConfigError(f"{where}: must be a number, got {shown(given)}.")
+    if isinstance(given, list) and isinstance(built, list | tuple):
+        for i, (item, made) in enumerate(zip(given, built, strict=False)):
+            _refuse_true(item, made, f"{where}[{i}]")
 
 
 def _go_together(experiment: Experiment) -> None:
     """Refuse parts that cannot be one experiment, in words."""
+    for group, base in BASES.items():
+        if kind(type(getattr(experiment, group))) != base:
+            found = type(getattr(experiment, group))
+            raise ConfigError(f"{group}: '{found.__name__}' is a {kind(found)}, not a {base}.")
     protocol: Any = experiment.protocol
     dataset: Any = experiment.dataset
     if not issubclass(dataset.gives, protocol.cuts):
@@ -108,7 +125,7 @@ def small(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shrink(group: str, node: dict[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(resolve(group, node["recipe"]), include_extras=True)
+    hints = get_type_hints(resolve_node(group, group, node), include_extras=True)
     caps = {key: cap for key, hint in hints.items() if (cap := _cap(hint)) is not None}
     shrunk = {key: min(value, caps[key]) if key in caps and isinstance(value, int) else value for key, value in node.items()}
     members = {key: [_shrink(group, item) for item in value] for key, value in node.items() if _are_nodes(value)}

@@ -10,16 +10,20 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hwds.config.messages import shown
 from hwds.config.source import filled, register
 from hwds.errors import ConfigError, nearest
 from hwds.recipe import Recipe
-from hwds.registry import PACKAGES, options, resolve
+from hwds.registry import PACKAGES, options, resolve_node
 
 ROOT = ("seed", "size", "rivals", "save_model")
+UNSHOWN = ("hydra", "name", "recipe")
+"""Keys that are no help in a refusal."""
 
 
 @contextmanager
@@ -30,32 +34,70 @@ def plain_errors() -> Iterator[None]:
     except MissingConfigException as error:
         raise _missing(error) from error
     except yaml.YAMLError as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise ConfigError(" ".join(str(error).split()) + ".") from error
+    except OverrideParseException as error:
+        said = str(error).split("\n")[0].removeprefix("LexerNoViableAltException: ")
+        raise ConfigError(f"'{error.override}': is not path.to.key=value ({said}).") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise _refused(error) from error
-    except (ValueError, KeyError) as error:  # `model=null`, `~features`
-        raise ConfigError(f"{str(error).strip(chr(39))}: an option must be chosen.") from error
+    except (ValueError, KeyError, OSError) as error:  # `-m model=null,x`; a YAML that holds one word
+        raise ConfigError(f"{' '.join(str(error).split()).strip(chr(39))}.") from error
+
+
+def refuse_no_option(overrides: list[str]) -> None:
+    """Refuse what is given to a group and is not the name of an option (`model=null`), where Hydra would name no path.
+
+    Raises:
+        ConfigError: With the options.
+    """
+    with plain_errors():
+        parsed = OverridesParser.create().parse_overrides([word for word in overrides if not word.startswith("-")])
+    for override in parsed:
+        key = override.key_or_group
+        if not key:
+            raise ConfigError(f"'{override.input_line}': is not path.to.key=value.")
+        if key not in (*PACKAGES, "experiment") or override.is_delete() or override.is_sweep_override():
+            continue
+        if override.is_force_add():
+            raise ConfigError(f"{key}: '{override.input_line}' has a '+' too many; a group takes {key}=OPTION.")
+        if override.is_add() and key != "experiment":
+            raise ConfigError(f"{key}: is there already; drop the '+'.")
+        value = override.value()
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{key}: must be an option, got {shown(value)}; options: {', '.join(options(key))}.")
 
 
 def _missing(error: MissingConfigException) -> ConfigError:
     group, _, option = (error.missing_cfg_file or "").partition("/")
     if not option:
-        return ConfigError(" ".join(str(error).split()))
+        return ConfigError(" ".join(str(error).split("Check that")[0].split()))
     return ConfigError(f"{group}: no option '{option}'{nearest(option, options(group))}")
 
 
 def _refused(error: Exception) -> ConfigError:
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     first = " ".join(str(error).split("\n")[0].split())
-    if first.startswith("In '") and "Could not find" in first:
-        return ConfigError(f"{first}.")
-    if "An item is already at" in first:
-        return ConfigError(f"{first.split(chr(39))[1]}: is there already; drop the '+'.")
-    if first.startswith("Could not override '"):
-        path = first.split("'")[1]
-        group = path.split("@")[0]
-        return ConfigError(f"no key '{path}'{nearest(group.split('.')[0], [*PACKAGES, *ROOT, 'experiment'])}") if "." not in path else _no_key(cause, path)
-    return _no_key(cause, "") if getattr(cause, "full_key", None) else ConfigError(first or str(cause).split("\n")[0])
+    quoted = first.split("'")[1] if first.count("'") > 1 else ""
+    if first.startswith("Ambiguous value for argument"):
+        path, _, values = quoted.partition("=")
+        return ConfigError(f"{path}: '{values}' is several values; -m runs each of them, [{values}] is a list.")
+    if first.startswith("Multiple values for"):
+        return ConfigError(f"{first.split()[3].rstrip('.')}: is given twice.")
+    if first.startswith("Could not append to config. An item is already at"):
+        return ConfigError(f"{quoted}: is there already; drop the '+'.")
+    if first.startswith("Could not delete from config") and not getattr(cause, "full_key", None):
+        where, _, key = quoted.rpartition(".")
+        return ConfigError(f"{where}: no key '{key}'.") if where else _no_root(quoted)
+    if first.startswith("Could not override '") and "." not in quoted:
+        return _no_root(quoted)
+    if first.startswith("Could not override '") or getattr(cause, "full_key", None):
+        return _no_key(cause, quoted)
+    return ConfigError(first or str(cause).split("\n")[0])
+
+
+def _no_root(key: str) -> ConfigError:
+    group = key.split("@")[0].split(".")[0]
+    return ConfigError(f"no key '{key}'{nearest(group, [*PACKAGES, *ROOT, 'experiment'])}")
 
 
 def _no_key(cause: BaseException | None, path: str) -> ConfigError:
@@ -63,10 +105,12 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
     full = str(getattr(cause, "full_key", None) or path)
     where, _, key = full.rpartition(".")
     parent = getattr(cause, "parent_node", None)
-    known = [str(name) for name in parent if name != "hydra"] if isinstance(parent, DictConfig) else []
+    known = [str(name) for name in parent if name not in UNSHOWN] if isinstance(parent, DictConfig) else []
     if key in known:
-        return ConfigError(f"{full}: {str(cause).split(chr(10))[0]}.")
-    return ConfigError(f"{where + ': ' if where else ''}no key '{key}'{nearest(key, known)}")
+        return ConfigError(f"{full}: {str(cause).split(chr(10))[0].rstrip('.')}.")
+    if not where:
+        return _no_root(key)
+    return ConfigError(f"{where}: no key '{key}'{nearest(key, known)}")
 
 
 def compose(overrides: list[str]) -> dict[str, Any]:
@@ -76,6 +120,7 @@ def compose(overrides: list[str]) -> dict[str, Any]:
         ConfigError: With the path, the value and the nearest right name.
     """
     register()
+    refuse_no_option(overrides)
     with plain_errors(), initialize(version_base="1.3", config_path=None):
         config = hydra_compose("config", overrides, return_hydra_config=True)
         choices = dict(config.hydra.runtime.choices)
@@ -96,12 +141,12 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     """
     with plain_errors():
         data: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)  # type: ignore[assignment]
-    for group in PACKAGES:
+    for group in (*PACKAGES, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
     data = {key: expand(key, key, value) if key in PACKAGES and isinstance(value, dict) else value for key, value in data.items()}
     rivals = data.get("rivals") or []
     if not isinstance(rivals, list):
-        raise ConfigError(f"rivals: must be a list of model options, got {rivals!r}.")
+        raise ConfigError(f"rivals: must be a list of model options, got {shown(rivals)}.")
     composed = [option("model", f"rivals[{i}]", item) for i, item in enumerate(rivals)]
     own = data["model"]["name"] if isinstance(data.get("model"), dict) else None
     data["rivals"] = [node for node in composed if node["name"] != own]
@@ -110,7 +155,7 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
 
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     """A node whose recipe-typed fields (a stack's members) are nodes too."""
-    hints = get_type_hints(resolve(group, node["recipe"]))
+    hints = get_type_hints(resolve_node(group, path, node))
     inner = {key for key, hint in hints.items() if any(isinstance(arg, type) and issubclass(arg, Recipe) for arg in get_args(hint))}
     composed = {key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])] for key in inner if node.get(key)}
     return node | composed
@@ -123,7 +168,7 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
     elif isinstance(item, str):
         name, changes = item, {}
     else:
-        raise ConfigError(f"{path}: must be an option, or one option with its changes ({{NAME: {{key: value}}}}), got {item!r}.")
+        raise ConfigError(f"{path}: must be an option, or one option with its changes ({{NAME: {{key: value}}}}), got {shown(item)}.")
     if name not in options(group):
         raise ConfigError(f"{path}: no option '{name}'{nearest(str(name), options(group))}")
     with plain_errors():

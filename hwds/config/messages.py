@@ -52,7 +52,7 @@ def refused(cls: type, path: str, error: ValidationError) -> ConfigError:
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigError(f"{where}: must be given.")
     said = SHAPES.get(first["type"], first["msg"][0].lower() + first["msg"][1:])
-    return ConfigError(f"{where}: {said.format(**first.get('ctx', {}))}, got {_shown(first['input'])}.")
+    return ConfigError(f"{where}: {said.format(**first.get('ctx', {}))}, got {shown(first['input'])}.")
 
 
 def _is_branch(part: Any) -> bool:
@@ -66,10 +66,11 @@ def _fields_at(cls: type, parents: list[Any]) -> list[str]:
         inner = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
         if inner:
             cls = inner[0]  # type: ignore[assignment]
-    return [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    return [field.name for field in fields(cls) if field.name != "name"]  # type: ignore[arg-type]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as the user would write it, cut where it is long."""
     text = {True: "true", False: "false", None: "null"}.get(value) if isinstance(value, bool | None) else None
     text = text or repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from hwds.errors import ConfigError
-from hwds.registry import PACKAGES, conf_dirs, resolve
+from hwds.registry import PACKAGES, conf_dirs, resolve_node
 
 
 class OptionSource(FileConfigSource):  # type: ignore[misc]
@@ -65,7 +65,7 @@ def filled(group: str, option: str, delta: DictConfig) -> DictConfig:
     if "defaults" in plain:
         raise ConfigError(f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields.")
     node = {"name": option, "recipe": option} | plain
-    config = OmegaConf.create(defaults(resolve(group, str(node["recipe"]))))
+    config = OmegaConf.create(defaults(resolve_node(group, group, node)))
     config.merge_with(node)
     return config
 

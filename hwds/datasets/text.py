@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
@@ -83,6 +84,9 @@ def _header(data: bytes, name: str, separator: str) -> list[str]:
 
 def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
     """Polars does not say where a row has too many fields; look for it once it is known that there is one."""
-    for row, fields in enumerate(csv.reader(data.decode().splitlines(), delimiter=separator)):
-        if len(fields) > width:
-            raise DataError(f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}.") from error
+    try:
+        for row, fields in enumerate(csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)):
+            if len(fields) > width:
+                raise DataError(f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}.") from error
+    except csv.Error as worse:
+        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({worse}).") from worse

@@ -36,11 +36,13 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
 
 
 def installed(name: str) -> str | None:
-    """The version of a distribution, None where it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    """The version of a distribution or of its build for CPUs, None where neither is installed."""
+    for distribution in (name, f"{name}-cpu"):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None
 
 
 def cpu_name() -> str:

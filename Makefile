@@ -1,0 +1,65 @@
+# Needs only make and Python 3.11 to 3.13. `make run ARGS="model=forecast/naive"` passes overrides on; so do test and bench.
+PYTHON ?= python3 python3.12 python3.11 python3.13
+ARGS ?=
+
+FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
+STAMP := .venv/installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test bench lint types wheel lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## run the main job: the LSTM against its rivals on simulated hardware demand
+	$(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
+
+test: $(STAMP) ## run the tests; those on public data need HWDS_DATA
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP) ## print speed ratios against rival libraries
+	$(BIN)/python -m bench $(ARGS)
+
+lint: $(STAMP) ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## check the types
+	$(BIN)/mypy hwds
+
+# A build/ left from before would put files that are gone into the wheel.
+wheel: $(STAMP) ## build dist/hwds-*.whl
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+# One version for all Pythons, and so the same figures. The marker that all lines bear says nothing, so it goes.
+lock: $(STAMP) ## pin requirements.lock to pyproject.toml again; UPGRADE=--upgrade takes newer releases
+	$(BIN)/python -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --quiet $(UPGRADE) \
+	    --universal --python-version 3.11 --fork-strategy fewest --annotation-style line --custom-compile-command 'make lock'
+	sed -e "s/ ; python_full_version < '3.14'  / /" -e "s/python_full_version < '3.14' and //" requirements.lock > build/lock/new
+	mv build/lock/new requirements.lock
+	touch $(STAMP)
+
+clean: ## remove builds and caches; .venv and outputs stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find hwds tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The lock pins setuptools too, and what is built here is built with it, so that nothing outside the lock decides a build.
+$(STAMP): requirements.lock pyproject.toml setup.py
+	@if ! $(BIN)/python -c '$(FITS)' 2>/dev/null; then \
+	    for python in $(PYTHON) none; do $$python -c '$(FITS)' 2>/dev/null && break; done; \
+	    test "$$python" != none || { echo "make: needs Python 3.11 to 3.13 with venv and ensurepip (Debian: apt install" \
+	        "python3-venv), and none of these is one: $(PYTHON). Name it: make PYTHON=/path/to/python" >&2; exit 1; }; \
+	    $$python -m venv --clear .venv; \
+	fi
+	@echo "Installing requirements.lock into .venv: about 1.3 GB to fetch, 4 GB on disk, some two minutes; only this once."
+	@$(PIP) $$(grep -oE '^(setuptools|wheel)==[^ ;]+' requirements.lock)
+	@$(PIP) -r requirements.lock
+	@$(PIP) --no-deps --editable .
+	@touch $@

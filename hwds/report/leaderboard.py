@@ -1,0 +1,169 @@
+"""The leaderboard, as Markdown and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hwds.report.sentence import conclusion
+from hwds.report.standings import Better, Number, Standing, Standings, standings
+from hwds.report.wording import column, decimals, duration, fixed
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FLOOR = "truth (floor)"
+"""How the simulator's true distribution is called where people read."""
+
+WIDTH = 100
+"""Columns of a terminal that does not say how wide it is."""
+
+MEANINGS = {
+    "mase": "mean absolute error of the median forecast over the in-sample one of the seasonal naive with m rows a season; lower is better",
+    "rmsse": "root of the mean squared error of the mean forecast over the in-sample one of the seasonal naive; lower is better",
+    "wape": "sum of absolute errors of the median forecast over the sum of absolute actuals; lower is better",
+    "mae": "mean absolute error of the median forecast, in the target's unit; lower is better",
+    "rmse": "root mean squared error of the mean forecast, in the target's unit; lower is better",
+    "smape_m4": "200 |actual - median| / (|actual| + |median|), as in the M4 competition; lower is better",
+    "wql": "twice the mean pinball loss over so many quantile levels, over the mean absolute actual; lower is better",
+    "coverage": "share of actuals inside the central interval; the nearer to its level the better",
+    "width": "mean width of the central interval, in the target's unit",
+}
+"""What the metrics mean, by short name; a metric that is not here explains itself by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the leaderboard: its title, its short title in the terminal (empty where it is not shown), a cell for each model."""
+
+    title: str
+    brief: str
+    cells: tuple[str, ...]
+
+
+def as_markdown(tables: Tables, headline: str, *, better: Better = "low", model: str | None = None) -> str:
+    """The leaderboard as a Markdown page: title, conclusion, table, legend.
+
+    Args:
+        tables: Of one run.
+        headline: The short name of the metric that orders models.
+        better: Whether a low or a high headline is good.
+        model: The experiment's own model; None takes the first in the scores table.
+    """
+    board = standings(tables, headline, better=better, model=model)
+    shown = list(columns(board))
+    rows = [[entry.title for entry in shown], [":--", *("--:" for _ in shown[1:])]]
+    rows += [[_escaped(cell) for cell in cells] for cells in zip(*(entry.cells for entry in shown), strict=True)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    said = conclusion(tables, headline, better=better, model=model)
+    legend = "\n".join(f"- {line}" for line in legend_of(board))
+    return f"# {board.title}\n\n{said}\n\n{table}\n\n{legend}\n"
+
+
+def print_leaderboard(
+    tables: Tables, headline: str, *, better: Better = "low", model: str | None = None, console: Console | None = None
+) -> None:
+    """Print the leaderboard and what it means; in colour only where the output is a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    board = standings(tables, headline, better=better, model=model)
+    console = console or Console(width=None if Console().is_terminal else WIDTH)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown = [entry for entry in columns(board) if entry.brief]
+    for place, entry in enumerate(shown):
+        table.add_column(Text(entry.brief), justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
+    for line, cells in zip(board.all, zip(*(entry.cells for entry in shown), strict=True), strict=True):
+        style = "bold" if line is board.own else "dim" if line is board.truth else ""
+        table.add_row(*map(Text, cells), style=style)
+    console.print(table)
+    for note in notes(board):
+        console.print(Text(note, style="yellow"))
+    console.print(Text(conclusion(tables, headline, better=better, model=model)))
+
+
+def columns(board: Standings) -> Iterator[Column]:
+    """The columns that have a value for any model."""
+    for entry in _all_columns(board):
+        if any(entry.cells):
+            yield entry
+
+
+def _all_columns(board: Standings) -> Iterator[Column]:
+    yield Column("model", "model", tuple(FLOOR if line is board.truth else line.model for line in board.all))
+    yield Column(f"{board.headline}, mean ± s.e.", f"{board.headline} ±", _with_errors([line.headline for line in board.all]))
+    yield Column("median", "median", column([line.median.value for line in board.all]))
+    yield Column("pooled", "", column([line.pooled.value for line in board.all]))
+    for name in dict.fromkeys(name for line in board.all for name in line.beside):
+        cells = column([line.beside.get(name, Number()).value for line in board.all])
+        yield Column(name, "" if name.startswith("width") else name, cells)
+    yield Column("skill against the seasonal naive, %", "skill %", _percents([line.skill for line in board.all]))
+    yield Column("way from the seasonal naive to the floor, %", "to floor %", tuple(_share(board, line) for line in board.all))
+    yield _count(board, board.units, lambda line: line.n, board.units)
+    yield _count(board, "undefined", lambda line: line.n_undefined)
+    yield _count(board, "failed", lambda line: line.n_failed)
+    yield _count(board, "fallback", lambda line: line.n_fallback)
+    yield Column("time", "time", tuple(duration(line.seconds) for line in board.all))
+
+
+def _with_errors(numbers: list[Number]) -> tuple[str, ...]:
+    places = decimals([number.value for number in numbers])
+    errors = ["" if number.stderr is None else f" ± {fixed(number.stderr, places)}" for number in numbers]
+    return tuple(f"{fixed(n.value, places)}{error}" or "none" for n, error in zip(numbers, errors, strict=True))
+
+
+def _percents(numbers: list[Number]) -> tuple[str, ...]:
+    known = [number for number in numbers if number.value is not None]
+    return tuple(
+        "" if n not in known else f"{100 * (n.value or 0.0) + 0.0:+.1f}" + ("" if n.stderr is None else f" ± {100 * n.stderr:.1f}")
+        for n in numbers
+    )
+
+
+def _share(board: Standings, line: Standing) -> str:
+    if line is board.truth:
+        return "100" if any(other.to_floor is not None for other in board.lines) else ""
+    return "" if line.to_floor is None else f"{100 * line.to_floor + 0.0:.0f}"
+
+
+def _count(board: Standings, title: str, count: Callable[[Standing], int], brief: str = "") -> Column:
+    return Column(title, brief, tuple(f"{count(line):,}" for line in board.all))
+
+
+def legend_of(board: Standings) -> Iterator[str]:
+    """What the columns mean and how the standard errors are made."""
+    names = dict.fromkeys([board.headline, *(name for line in board.all for name in line.beside)])
+    for name in names:
+        meaning = MEANINGS.get(name.partition("[")[0])
+        if meaning:
+            yield f"`{name}`: {meaning}."
+    yield f"mean and median are over {board.units}, each counting once; pooled is the ratio of sums over all rows."
+    if board.methods:
+        made = "; ".join(f"{name}: {method}" for name, method in board.methods.items())
+        yield f"± is one standard error ({made}); 95 % intervals are in `scores.parquet`."
+    if any(line.skill.value is not None for line in board.all):
+        yield f"skill: 1 - {board.headline} / that of the seasonal naive on the same rows; above 0 is better than it."
+    if board.truth:
+        yield f"{FLOOR}: the score of the simulator's true distribution given what was known; no model beats it but by chance."
+    yield "undefined: without a value (no scale); failed: lost to an error; fallback: answered by something simpler than the model."
+
+
+def notes(board: Standings) -> Iterator[str]:
+    """What the terminal's table leaves out, where there is something: undefined, failed and replaced answers."""
+    for line in board.all:
+        counts = {
+            f"{board.units} without a value": line.n_undefined,
+            "failed": line.n_failed,
+            "answered by a fallback": line.n_fallback,
+        }
+        said = [f"{count:,} {what}" for what, count in counts.items() if count]
+        if said:
+            yield f"{line.model}: {', '.join(said)}{f' ({line.error})' if line.error else ''}"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")

@@ -1,0 +1,108 @@
+"""What a run shows, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwds.report.standings import NAIVE, Better, Standing, Standings, standings
+from hwds.report.wording import brief, counted, percent
+from hwds.results.tables import Tables
+
+
+def conclusion(tables: Tables, headline: str, *, better: Better = "low", model: str | None = None) -> str:
+    """What the headline says of the experiment's own model against the seasonal naive, the floor and the rivals.
+
+    A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands in for it.
+
+    Args:
+        tables: Of one run.
+        headline: The short name of the metric that orders models.
+        better: Whether a low or a high headline is good.
+        model: The experiment's own model; None takes the first in the scores table.
+    """
+    board = standings(tables, headline, better=better, model=model)
+    own = board.own
+    if own is None:
+        return "Nothing was scored."
+    if own.headline.value is None:
+        return f"{_without_score(board, own)}{_best_of_others(board)}."
+    ahead = [line for line in _before(board, own) if own.skill.value is None or line.model != NAIVE]
+    said = _by_rank(board, own) if own.skill.value is None else _against_naive(board, own) + _to_floor(board, own)
+    return f"{said}{_rivals(ahead) if own.skill.value is not None else ''}{_lost(own)}."
+
+
+def _against_naive(board: Standings, own: Standing) -> str:
+    skill, error = own.skill.value or 0.0, own.skill.stderr
+    if skill == 0 and not error:
+        return f"{own.model} scores as the seasonal naive does ({_score(board, own)})"
+    size, side = percent(abs(skill), error), "better" if skill > 0 else "worse"
+    behind = f"({_score(board, own)}{'; ± is one standard error' if error is not None else ''})"
+    if own.skill.low is None or own.skill.high is None:
+        return f"{own.model} is {size} {side} than the seasonal naive, too few {board.units} for a standard error {behind}"
+    if own.skill.low > 0:
+        return f"{own.model} beats the seasonal naive by {size} {behind}"
+    if own.skill.high < 0:
+        return f"{own.model} does not beat the seasonal naive: it is worse by {size} {behind}"
+    return f"{own.model} does not beat the seasonal naive: it is {size} {side}, not distinguishable {behind}"
+
+
+def _score(board: Standings, own: Standing) -> str:
+    """`mase[m=12] .812 against .921, 96 series`."""
+    value, naive = own.headline.value or 0.0, own.naive
+    against = f" against {brief(naive)}" if naive is not None and own.skill.value else ""
+    return f"{board.headline} {brief(value)}{against}, {counted(own.n, board.units)}"
+
+
+def _to_floor(board: Standings, own: Standing) -> str:
+    """How far the model goes from the naive to the floor; nothing where it goes away from it."""
+    if board.truth is None or board.truth.headline.value is None or own.to_floor is None or own.to_floor <= 0:
+        return ""
+    floor = brief(board.truth.headline.value)
+    if own.to_floor >= 1:
+        return f", and reaches the floor ({floor})"
+    return f", and goes {percent(own.to_floor).replace('.0', '')} of the way to the floor ({floor})"
+
+
+def _by_rank(board: Standings, own: Standing) -> str:
+    scored = [line for line in board.lines if line.headline.value is not None]
+    error = "" if own.headline.stderr is None else f" ± {brief(own.headline.stderr)}"
+    score = f"{board.headline} {brief(own.headline.value or 0.0)}{error} ({counted(own.n, board.units)})"
+    floor = f"; the floor is {brief(board.truth.headline.value)}" if board.truth and board.truth.headline.value is not None else ""
+    if len(scored) == 1:
+        return f"{own.model} has {score}{floor}"
+    if scored[0].model == own.model:
+        return f"{own.model} is the best of {len(scored)} models: {score}{floor}"
+    best = f"{scored[0].model} is the best of {len(scored)} models: {board.headline} {brief(scored[0].headline.value or 0.0)}"
+    return f"{best}; {own.model} is number {scored.index(own) + 1}: {score}{floor}"
+
+
+def _before(board: Standings, own: Standing) -> list[Standing]:
+    """The models with a strictly better headline."""
+    ranked = [line for line in board.lines if line.headline.value is not None and line.headline.value != own.headline.value]
+    sign = 1 if board.better == "low" else -1
+    return [line for line in ranked if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)]
+
+
+def _rivals(ahead: Sequence[Standing]) -> str:
+    if not ahead:
+        return ""
+    score = brief(ahead[0].headline.value or 0.0)
+    if len(ahead) == 1:
+        return f"; the rival {ahead[0].model} scores better ({score})"
+    return f"; {len(ahead)} rivals score better, best of them {ahead[0].model} ({score})"
+
+
+def _without_score(board: Standings, own: Standing) -> str:
+    if own.n_failed:
+        return f"{own.model} has no score: {own.n_failed:,} of its {board.units} failed ({own.error})"
+    return f"{own.model} has no {board.headline}: it is undefined for all of its {counted(own.n_undefined, board.units)}"
+
+
+def _best_of_others(board: Standings) -> str:
+    best = next((line for line in board.lines if line.headline.value is not None), None)
+    return f"; the best of its rivals is {best.model} ({board.headline} {brief(best.headline.value or 0.0)})" if best else ""
+
+
+def _lost(own: Standing) -> str:
+    failed = f"; {counted(own.n_failed, 'forecasts')} failed" if own.n_failed else ""
+    return failed + (f"; {own.n_fallback:,} answered by a fallback" if own.n_fallback else "")

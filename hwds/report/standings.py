@@ -1,0 +1,199 @@
+"""Standings: what the scores table says of each model, best first, the truth's floor last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import polars as pl
+
+from hwds.results.tables import TRUTH, Tables
+
+NAIVE = "forecast/seasonal_naive"
+"""The label of the model that skill is measured against, where it is among the rivals."""
+
+BESIDE = ("mase", "wql", "regret", "aucpr", "brier")
+"""The metrics shown beside the headline where a task has them."""
+
+NOUNS = {"forecast": "series"}
+"""What the units of a task are called; `units` for any other."""
+
+Better = Literal["low", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A score with its standard error and 95 % interval; None where there is none."""
+
+    value: float | None = None
+    stderr: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One model.
+
+    Attributes:
+        model: Its label.
+        headline, median, pooled: The headline metric: mean over units, median over units, and of all rows together.
+        beside: Other metrics by full name, mean over units.
+        skill: 1 - the headline over that of the seasonal naive on the same rows.
+        to_floor: The share of the way from the seasonal naive to the truth.
+        n: Units with a value; the others are counted in `n_undefined`, `n_failed` and, answered by something simpler, `n_fallback`.
+        seconds: What its cells took when they were computed.
+        error: The first failure.
+    """
+
+    model: str
+    headline: Number = Number()
+    median: Number = Number()
+    pooled: Number = Number()
+    beside: Mapping[str, Number] = field(default_factory=dict)
+    skill: Number = Number()
+    to_floor: float | None = None
+    n: int = 0
+    n_undefined: int = 0
+    n_failed: int = 0
+    n_fallback: int = 0
+    seconds: float | None = None
+    error: str = ""
+
+    @property
+    def naive(self) -> float | None:
+        """The headline of the seasonal naive on this model's own rows, as its skill implies."""
+        if self.headline.value is None or self.skill.value is None or self.skill.value >= 1:
+            return None
+        return self.headline.value / (1 - self.skill.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """All models by the headline.
+
+    Attributes:
+        headline: The metric's full name (`mase[m=12]`).
+        lines: Models, best first, those without a score last.
+        own: The experiment's own model, None where nothing was run.
+        truth: The simulator's floor, None for real data.
+        better: Whether a low or a high headline is good.
+        units: What is counted: `series`.
+        methods: How each aggregate's interval was made.
+        title: Experiment and dataset.
+    """
+
+    headline: str
+    lines: tuple[Standing, ...]
+    own: Standing | None
+    truth: Standing | None
+    better: Better
+    units: str
+    methods: Mapping[str, str]
+    title: str
+
+    @property
+    def all(self) -> tuple[Standing, ...]:
+        """The models, then the floor."""
+        return (*self.lines, self.truth) if self.truth else self.lines
+
+    @property
+    def naive(self) -> float | None:
+        """The headline of the seasonal naive: on the own model's rows, or else the rival's, or else on any model's rows."""
+        rival = [line.headline.value for line in self.lines if line.model == NAIVE]
+        candidates = [self.own.naive if self.own else None, *rival, *(line.naive for line in self.lines)]
+        return next((value for value in candidates if value is not None), None)
+
+
+def standings(tables: Tables, headline: str, *, better: Better = "low", model: str | None = None) -> Standings:
+    """What the tables say of each model.
+
+    Args:
+        tables: Of one run.
+        headline: The short name of the metric that orders models (`mase`).
+        better: Whether a low or a high headline is good.
+        model: The label of the experiment's own model; None takes the first in the scores table, which a run writes first.
+    """
+    labels = tables.scores["model"].unique(maintain_order=True).to_list()
+    names = _beside_names(tables, headline)
+    lines = [_standing(tables, label, headline, names) for label in labels]
+    truth = next((line for line in lines if line.model == TRUTH), None)
+    models = [_with_share(line, lines, truth) for line in lines if line.model != TRUTH]
+    own = next((line for line in models if line.model == (model or models[0].model)), None)
+    whole = tables.overall(headline)
+    full = whole["metric"][0] if len(whole) else headline
+    task = next(iter(tables.scores["task"].drop_nulls()), "")
+    ordered = tuple(sorted(models, key=lambda line: _rank(line, better)))
+    return Standings(full, ordered, own, truth, better, NOUNS.get(task, "units"), _methods(tables, headline), _title(tables))
+
+
+def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> Standing:
+    of_model = replace(tables, scores=tables.scores.filter(pl.col("model") == label))
+    row = _row(of_model, headline)
+    failures = of_model.scores.filter(pl.col("status").str.starts_with("failed"))
+    timings = tables.timings.filter(pl.col("model") == label)["seconds"]
+    return Standing(
+        label,
+        _number(row),
+        *(_number(_row(of_model, headline, aggregate)) for aggregate in ("median", "pooled")),
+        {name: _number(_row(of_model, name)) for name in beside},
+        _number(_row(of_model, f"skill_{headline}")),
+        n=row.get("n") or 0,
+        n_undefined=row.get("n_undefined") or 0,
+        n_failed=row["n_failed"] if row else int(failures["n_failed"].sum()),
+        n_fallback=row.get("n_fallback") or 0,
+        seconds=float(timings.sum()) if len(timings) else None,
+        error=failures["status"][0].removeprefix("failed: ") if len(failures) else "",
+    )
+
+
+def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]:
+    """The first row of a metric by its short or full name, empty where there is none."""
+    found = tables.overall(metric.partition("[")[0], aggregate)
+    found = found.filter(pl.col("metric") == metric) if "[" in metric else found
+    return found.row(0, named=True) if len(found) else {}
+
+
+def _number(row: Mapping[str, Any]) -> Number:
+    return Number(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high")))
+
+
+def _beside_names(tables: Tables, headline: str) -> list[str]:
+    """The full names of the metrics beside the headline, then coverage and width of the widest band."""
+    names = [name for short in BESIDE if short != headline for name in tables.overall(short)["metric"].unique(maintain_order=True)]
+    bands = tables.overall("coverage")["metric"].unique().to_list()
+    if bands:
+        widest = max(bands, key=lambda name: float(name.partition("[")[2].rstrip("%]")))
+        names += [widest, widest.replace("coverage", "width")]
+    return names
+
+
+def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None) -> Standing:
+    """The line with its share of the way to the floor, where the truth is better than the seasonal naive."""
+    if truth is None or truth.headline.value is None or line.headline.value is None:
+        return line
+    if line.skill.value is not None and truth.skill.value is not None:
+        return replace(line, to_floor=line.skill.value / truth.skill.value) if truth.skill.value > 0 else line
+    naive = next((other.headline.value for other in lines if other.model == NAIVE), None)
+    if naive is None or naive == truth.headline.value:
+        return line
+    return replace(line, to_floor=(naive - line.headline.value) / (naive - truth.headline.value))
+
+
+def _rank(line: Standing, better: Better) -> tuple[bool, float, str]:
+    value = line.headline.value
+    return value is None, 0.0 if value is None else value if better == "low" else -value, line.model
+
+
+def _methods(tables: Tables, headline: str) -> dict[str, str]:
+    """How the intervals were made, by what they are of."""
+    rows = {aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")}
+    rows["skill"] = tables.overall(f"skill_{headline}")
+    known = {name: table["ci_method"].drop_nulls() for name, table in rows.items()}
+    return {name: methods[0] for name, methods in known.items() if len(methods)}
+
+
+def _title(tables: Tables) -> str:
+    names = [next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")]
+    return " on ".join(filter(None, names)) or "Leaderboard"

@@ -1,0 +1,61 @@
+"""The look of every picture: colours, a figure without global state, axes, labels that any font can draw."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwds.results.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, GREY, LIGHT = "#1f2430", "#7d8590", "#d9dde3"
+OWN, NAIVE_COLOUR, FLOOR_COLOUR = "#1f6fb4", "#d9822b", "#2e8b57"
+DOTS_PER_INCH = 150
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches that belongs to nobody else."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def tidy(axes: Axes, grid: str = "y") -> None:
+    """Two thin spines, a pale grid behind, small grey ticks."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(LIGHT)
+    axes.grid(visible=True, axis="x" if grid == "x" else "y", color=LIGHT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=GREY, labelcolor=INK, labelsize=9, length=3)
+
+
+def drawable(text: str, longest: int = 60) -> str:
+    """The text with `?` for what the font lacks, cut where it is too long."""
+    known = _glyphs()
+    shown = "".join(letter if ord(letter) in known else "?" for letter in " ".join(text.split()))
+    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure; the same figure gives the same bytes.
+
+    Raises:
+        HwdsError: The folder cannot be written; nothing is left behind.
+    """
+    write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))

@@ -1,0 +1,113 @@
+"""One table written in every way that is read, and where its files may lie."""
+
+import hashlib
+import threading
+from datetime import date
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+import polars as pl
+import pytest
+
+from hwds.datasets.file import File
+from hwds.datasets.reading import read
+from hwds.errors import DataError
+
+ROLES = {"series": "sku", "time": "month", "target": "units", "known_future": ["price"], "static": ["colour", "size"]}
+
+
+@pytest.fixture
+def table() -> pl.DataFrame:
+    months = [date(2024, month, 1) for month in range(1, 13)]
+    return pl.DataFrame({
+        "sku": ["007"] * 12 + ["Größe"] * 12,
+        "month": months * 2,
+        "units": [float(i) for i in range(23)] + [0.25],
+        "price": [9.5] * 24,
+        "colour": ["red"] * 12 + ["blue, dark"] * 12,
+        "size": [64] * 12 + [128] * 12,
+    })  # fmt: skip
+
+
+def test_every_format_gives_the_same_panel(table, tmp_path):
+    table.write_csv(tmp_path / "a.csv")
+    table.write_csv(tmp_path / "a.tsv", separator="\t")
+    table.write_parquet(tmp_path / "a.parquet")
+    for suffix in ("arrow", "feather", "ipc"):
+        table.write_ipc(tmp_path / f"a.{suffix}")
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 6
+    assert len({File(path=str(file), roles=ROLES).load().fingerprint for file in files}) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec"), [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("latin-1", "latin-1"), ("utf-16", "utf-16")]
+)
+def test_encodings_and_byte_order_marks(table, tmp_path, encoding, codec):
+    (tmp_path / "a.csv").write_bytes(table.write_csv().encode(codec))
+    panel = File(path=str(tmp_path / "a.csv"), roles=ROLES, encoding=encoding).load()
+    assert panel.series_ids.to_list() == ["007", "Größe"]
+
+
+def test_windows_line_ends_blank_last_lines_and_another_separator(table, tmp_path):
+    text = table.write_csv(separator=";").replace("\n", "\r\n") + "\r\n\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert len(File(path=str(tmp_path / "a.csv"), roles=ROLES, separator=";").load().table) == 24
+
+
+def test_a_glob_joins_files_in_the_order_of_their_names(table, tmp_path):
+    table.head(12).write_parquet(tmp_path / "b.parquet")
+    table.tail(12).write_parquet(tmp_path / "a.parquet")
+    source = read(str(tmp_path / "*.parquet"), ["units"])
+    assert source.table["units"][0] == 12.0
+    assert source.at(13).endswith("b.parquet' row 2")
+    assert File(path=str(tmp_path / "*.parquet"), roles=ROLES).load().n_series == 2
+
+
+def test_whole_numbers_in_one_file_and_fractions_in_another_are_numbers(tmp_path):
+    pl.DataFrame({"t": [1, 2], "y": [1, 2]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"t": [1, 2], "y": [0.5, 2.0]}).write_parquet(tmp_path / "b.parquet")
+    panel = File(path=str(tmp_path / "*.parquet"), roles={"time": "t", "target": "y"}).load()
+    assert panel.series_ids.to_list() == ["a", "b"]
+    assert panel.target.tolist() == [1, 2, 0.5, 2]
+
+
+def test_a_digest_is_checked_for_a_file_too(table, tmp_path):
+    table.write_parquet(tmp_path / "a.parquet")
+    digest = hashlib.sha256((tmp_path / "a.parquet").read_bytes()).hexdigest()
+    assert File(path=str(tmp_path / "a.parquet"), roles=ROLES, sha256=digest.upper()).load().n_series == 2
+    with pytest.raises(DataError, match=f"has the digest {digest}, not 000"):
+        File(path=str(tmp_path / "a.parquet"), roles=ROLES, sha256="0" * 64).load()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web")))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield tmp_path / "web", f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_url_is_fetched_once_and_only_with_its_digest(table, served):
+    folder, address = served
+    table.write_parquet(folder / "a.parquet")
+    digest = hashlib.sha256((folder / "a.parquet").read_bytes()).hexdigest()
+    with pytest.raises(DataError, match="has the digest"):
+        File(path=f"{address}/a.parquet", roles=ROLES, sha256="0" * 64).load()
+    first = File(path=f"{address}/a.parquet?download=1", roles=ROLES, sha256=digest).load()
+    (folder / "a.parquet").unlink()
+    assert File(path=f"{address}/a.parquet", roles=ROLES, sha256=digest).load().fingerprint == first.fingerprint
+    with pytest.raises(DataError, match="cannot be fetched .*404"):
+        File(path=f"{address}/b.parquet", roles=ROLES, sha256="0" * 64).load()
