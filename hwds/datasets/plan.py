@@ -31,7 +31,11 @@ def read_plan(path: Path, panel: Panel, series: Names, time: str) -> pl.DataFram
     """
     names = listed(series)
     source = read(str(path), (*names, time, *panel.roles.known_future))
-    ids = source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series() if names else source.stems()
+    ids = (
+        source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()
+        if names
+        else source.stems()
+    )
     if not names and panel.n_series == 1:
         ids = pl.Series([panel.series_ids[0]] * len(ids))
     plan = pl.DataFrame({SERIES: ids, TIME: times(source, time).cast(panel.table.schema[TIME])})

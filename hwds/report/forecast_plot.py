@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
+from hwds.report.picks import chosen
 from hwds.report.style import GREY, INK, OWN, drawable, new_figure, save_png, tidy
-from hwds.report.wording import brief
+from hwds.report.wording import brief, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 
 SEASONS = 5
 """Seasons of history shown before the first cutoff."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A series to show, why, and its score (None where it has no scale)."""
-
-    series: str
-    why: str
-    score: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,29 +78,9 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
-    title = f"{model}: {own[SERIES].n_unique():,} series, {own['cutoff'].n_unique():,} cutoff{'s'[: own['cutoff'].n_unique() > 1]}"
+    title = f"{model}: typical, best and worst of {counted(own[SERIES].n_unique(), 'series')}"
     figure.suptitle(drawable(title, 90), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
-
-
-def chosen(own: pl.DataFrame) -> list[Chosen]:
-    """The series at the median, the best and the worst by MASE, each once; series without a scale only where no other is."""
-    scores = series_scores(own)
-    known = scores.drop_nulls()
-    if known.is_empty():
-        return [Chosen(scores[SERIES][0], "first", None)]
-    places = {(len(known) - 1) // 2: "typical", 0: "best", len(known) - 1: "worst"}
-    if len(known) < 3:
-        places = {0: "best", 1: "worst"} if len(known) == 2 else {0: "series"}
-    return [Chosen(known[SERIES][place], why, known["score"][place]) for place, why in places.items()]
-
-
-def series_scores(own: pl.DataFrame) -> pl.DataFrame:
-    """The MASE of each series, the mean over its cutoffs, best first, null where it has none."""
-    median = "q_0.5" if "q_0.5" in own.columns else "mean"
-    error = ((pl.col("actual") - pl.col(median)).abs() / pl.col("scale_abs")).fill_nan(None).alias("score")
-    at_cutoffs = own.group_by(SERIES, "cutoff").agg(error.mean())
-    return at_cutoffs.group_by(SERIES).agg(pl.col("score").mean()).sort("score", SERIES, nulls_last=True)
 
 
 def bands(columns: list[str]) -> list[tuple[str, str, int]]:
@@ -130,15 +102,74 @@ def _view(panel: Panel, own: pl.DataFrame, series: str) -> View:
 
 
 def _draw(axes: Axes, view: View, unit: str) -> None:
-    time, value = moments(view.rows[TIME]), floats(view.rows[TARGET])
-    after = (view.rows[TIME] >= view.cutoffs[0]).to_numpy()
-    axes.plot(time[~after | (view.rows[TIME] == view.cutoffs[0]).to_numpy()], value[~after | (view.rows[TIME] == view.cutoffs[0]).to_numpy()], color=GREY, linewidth=1.3, label="history")
-    axes.plot(time[after], value[after], color=INK, linewidth=1.3, marker="o", markersize=2.8, label="actual", zorder=4)
+    first = view.cutoffs[0]
+    for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
+        rows = view.rows.filter(part)
+        dots = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
+        axes.plot(moments(rows[TIME]), floats(rows[TARGET]), color=colour, linewidth=1.3, label=label, zorder=4, **dots)
     for place, window in enumerate(view.windows()):
         _draw_window(axes, window, named=place == 0)
     for place, cutoff in enumerate(moments(view.cutoffs)):
-        axes.axvline(cutoff, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="" if place else "cutoff")
+        label = "_" if place else "cutoff"
+        axes.axvline(cutoff, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=label)
     tidy(axes)
-    _limit(axes, view)
-    _ticks(axes, view.rows[TIME].dtype.is_temporal())
+    axes.set_ylim(*limits(view))
+    _ticks(axes, view.rows.schema[TIME].is_temporal())
     axes.set_ylabel(drawable(unit or "value"), fontsize=9.5, color=INK, parse_math=False)
+
+
+def _draw_window(axes: Axes, window: pl.DataFrame, named: bool) -> None:
+    """The median and the bands from one cutoff; bars where there is but one step."""
+    time = moments(window[TIME])
+    for low, high, share in bands(window.columns):
+        label = f"{share} % band" if named else "_"
+        bottom, top = floats(window[low]), floats(window[high])
+        if len(window) > 1:
+            axes.fill_between(time, bottom, top, color=OWN, alpha=0.22, linewidth=0, label=label, zorder=2)
+        else:
+            axes.vlines(time, bottom, top, color=OWN, alpha=0.22, linewidth=5, label=label, zorder=2)
+    median = floats(window["q_0.5" if "q_0.5" in window.columns else "mean"])
+    marker = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
+    axes.plot(time, median, color=OWN, linewidth=1.8, label="median forecast" if named else "_", zorder=5, **marker)
+
+
+def limits(view: View) -> tuple[float, float]:
+    """The y axis: all of the series and the medians, and of the bands what does not squash them."""
+    wide = [name for pair in bands(view.forecasts.columns)[:1] for name in pair[:2]]
+    solid = np.concatenate([floats(view.rows[TARGET]), floats(view.forecasts["q_0.5" if wide else "mean"])])
+    every = np.concatenate([solid, *(floats(view.forecasts[name]) for name in wide)])
+    if np.isnan(solid).all():
+        return 0.0, 1.0
+    low, high = float(np.nanmin(solid)), float(np.nanmax(solid))
+    reach = (high - low) or abs(high) or 1.0
+    bottom, top = max(float(np.nanmin(every)), low - reach), min(float(np.nanmax(every)), high + reach)
+    return bottom - 0.05 * reach, top + 0.05 * reach
+
+
+def _ticks(axes: Axes, temporal: bool) -> None:
+    """Dates as short as they can be, integers whole, large values with k and M."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+
+    if temporal:
+        locator = AutoDateLocator(minticks=4, maxticks=9)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+    large = max(map(abs, axes.get_ylim())) >= 10_000
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
+    axes.margins(x=0.01)
+
+
+def moments(times: pl.Series) -> np.ndarray:
+    """Times as matplotlib takes them; a time zone shows its own wall clock."""
+    if isinstance(times.dtype, pl.Datetime):
+        times = times.dt.replace_time_zone(None)
+    return times.to_numpy()
+
+
+def floats(values: pl.Series) -> np.ndarray:
+    """Values with NaN for null."""
+    return values.cast(pl.Float64).to_numpy().astype(np.float64, copy=True)

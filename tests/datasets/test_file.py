@@ -49,7 +49,14 @@ def test_without_a_series_column_the_file_is_one_series(tmp_path):
 
 
 def test_every_role_reaches_the_panel(tmp_path):
-    table = {"t": MONTHS, "y": range(12), "price": range(12), "visits": [None, *range(11)], "colour": ["red"] * 12, "seen": MONTHS}
+    table = {
+        "t": MONTHS,
+        "y": range(12),
+        "price": range(12),
+        "visits": [None, *range(11)],
+        "colour": ["red"] * 12,
+        "seen": MONTHS,
+    }
     roles = {"known_future": "price", "past_only": ["visits"], "static": "colour", "available_at": "seen"}
     panel = loaded(tmp_path, table, roles, unit="pieces", horizon=3)
     assert panel.table.columns == ["series_id", "time", "target", "price", "visits", "colour", "seen"]
@@ -67,7 +74,11 @@ def test_every_role_reaches_the_panel(tmp_path):
         (["2023-Q4", "2024-Q1", "2024-Q2"], date(2023, 10, 1), "3mo"),
         (["2024-01-01T00:00:00", "2024-01-08T00:00:00", "2024-01-15T00:00:00"], date(2024, 1, 1), "7d"),
         (["2024-01-01 06:00", "2024-01-01 07:00", "2024-01-01 08:00"], datetime(2024, 1, 1, 6), "1h"),
-        (["2024-01-01 06:00:00.5", "2024-01-01 06:00:01", "2024-01-01 06:00:01.5"], datetime(2024, 1, 1, 6, 0, 0, 500_000), "500ms"),
+        (
+            ["2024-01-01 06:00:00.5", "2024-01-01 06:00:01", "2024-01-01 06:00:01.5"],
+            datetime(2024, 1, 1, 6, 0, 0, 500_000),
+            "500ms",
+        ),
         (["20240101", "20240201", "20240301"], date(2024, 1, 1), "1mo"),
         (["202311", "202312", "202401"], date(2023, 11, 1), "1mo"),
         (["1999", "2000", "2001"], 1999, "1i"),
@@ -139,7 +150,7 @@ def test_gaps_are_filled_from_what_came_before(tmp_path, policy, target, price):
     ids=["month ends", "quarters", "hours", "local days", "numbers"],
 )
 def test_gaps_are_filled_at_every_frequency(tmp_path, times, policy):
-    there = [index for index in range(len(times)) if index % 5 != 2]
+    there = [index for index in range(len(times)) if index % 5 != 2 or index == len(times) - 1]
     table = {"t": times.gather(there), "y": [float(index + 1) for index in there]}
     panel = loaded(tmp_path, table, gaps=policy)
     assert panel.table["time"].to_list() == times.to_list()
@@ -152,7 +163,9 @@ def test_a_fill_is_causal(tmp_path):
     rng = np.random.default_rng(7)
     there = rng.random(200) < 0.6
     there[0] = True
-    table = pl.DataFrame({"t": np.arange(200), "y": rng.normal(size=200), "price": rng.normal(size=200)}).filter(pl.Series(there))
+    table = pl.DataFrame({"t": np.arange(200), "y": rng.normal(size=200), "price": rng.normal(size=200)}).filter(
+        pl.Series(there)
+    )
     table = table.with_columns(pl.when(pl.Series(rng.random(len(table)) < 0.2)).then(None).otherwise("y").alias("y"))
     settings = {"roles": {"known_future": "price"}, "gaps": "forward", "frequency": "1i"}
     whole = loaded(tmp_path, table, **settings).table
@@ -170,7 +183,12 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     ("settings", "field"),
-    [({"gaps": "mean"}, "gaps"), ({"frequency": "1month"}, "frequency"), ({"season": 0}, "season"), ({"seperator": ";"}, "seperator")],
+    [
+        ({"gaps": "mean"}, "gaps"),
+        ({"frequency": "1month"}, "frequency"),
+        ({"season": 0}, "season"),
+        ({"seperator": ";"}, "seperator"),
+    ],
 )
 def test_settings_are_checked_before_the_file_is_read(settings, field):
     with pytest.raises(ValidationError) as refusal:

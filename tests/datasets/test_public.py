@@ -15,7 +15,13 @@ from hwds.datasets.m3 import M3
 from hwds.errors import DataError
 from hwds.models.forecast.seasonal_naive import SeasonalNaive
 
-ALL = [*(M3(subset=name) for name in ("monthly", "quarterly", "yearly", "other")), Hospital(), Carparts(), AusRetail(), AppleUnits()]
+ALL = [
+    *(M3(subset=name) for name in ("monthly", "quarterly", "yearly", "other")),
+    Hospital(),
+    Carparts(),
+    AusRetail(),
+    AppleUnits(),
+]
 
 
 def seasonal_naive_mase(panel) -> float:
@@ -61,7 +67,9 @@ def test_aus_retail_has_its_hierarchy(data_folder):
 @pytest.mark.data
 def test_apple_units_begin_at_the_launch(data_folder):
     panel = AppleUnits().load()
-    spans = {row[0]: row[1:] for row in panel.table.group_by("series_id").agg(pl.col("time").min(), pl.col("target").first()).rows()}
+    spans = {
+        row[0]: row[1:] for row in panel.table.group_by("series_id").agg(pl.col("time").min(), pl.col("target").first()).rows()
+    }
     assert spans["iPhone"] == (date(2007, 4, 1), 0.27)
     assert spans["Mac"] == (date(1998, 10, 1), 0.944)
     assert panel.season == 4

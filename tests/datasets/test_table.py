@@ -39,7 +39,10 @@ def test_an_input_may_be_a_slice_too(path):
     ("roles", "said"),
     [
         ({}, "dataset.roles: one must be given; roles: label, label_time"),
-        ({"label": "gift", "covariate": ["spend", "gift"]}, "dataset.roles.covariate: column 'gift' has the role label already"),
+        (
+            {"label": "gift", "covariate": ["spend", "gift"]},
+            "dataset.roles.covariate: column 'gift' has the role label already",
+        ),
         ({"available_at": "when", "covariate": "when"}, "column 'when' has the role available_at already"),
         ({"label": "gifted"}, "has no column 'gifted'; did you mean 'gift'?"),
         ({"time": "customer", "price": "country"}, "row 2 has 'DE' in column 'country', not a number"),

@@ -16,7 +16,9 @@ def series(**times) -> pl.DataFrame:
 @pytest.mark.parametrize("every", ["1mo", "3mo", "6mo", "1y", "7d", "1d", "14d"])
 @pytest.mark.parametrize("start", [date(2023, 1, 1), date(2023, 1, 15), date(2023, 2, 28)])
 def test_a_regular_series_has_its_own_step(every, start):
-    times = pl.select(pl.lit(start).dt.offset_by(pl.format("{}" + every.lstrip("0123456789"), pl.int_range(8) * int(every.rstrip("mody")))))
+    times = pl.select(
+        pl.lit(start).dt.offset_by(pl.format("{}" + every.lstrip("0123456789"), pl.int_range(8) * int(every.rstrip("mody"))))
+    )
     assert find_frequency(series(a=times.to_series())).every == every
 
 

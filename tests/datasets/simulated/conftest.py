@@ -19,6 +19,6 @@ def _cut(panel: Panel, cutoff: date, horizon: int = 12) -> tuple[Panel, Panel, n
     return replace(panel, table=history), replace(panel, table=blank), ahead["target"].to_numpy().reshape(-1, horizon)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cut():
     return _cut

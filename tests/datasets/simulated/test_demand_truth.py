@@ -31,11 +31,11 @@ def _same(one: Forecasts, other: Forecasts) -> bool:
 
 @pytest.fixture(scope="module")
 def worlds():
-    """Panels of sixteen seeds."""
-    return [(dataset, dataset.load()) for dataset in (HardwareDemand(seed=seed) for seed in range(16))]
+    """Panels of many seeds."""
+    return [(dataset, dataset.load()) for dataset in (HardwareDemand(seed=seed) for seed in range(24))]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def answers(worlds, cut):
     """Forecasts and actuals of each seed."""
     found = []
@@ -56,7 +56,7 @@ def test_coverage_is_nominal_at_each_end_of_the_horizon(answers):
         inside = [
             ((actual >= f.quantiles[..., 1]) & (actual <= f.quantiles[..., 5]))[:, steps].mean() for f, actual, _ in answers
         ]
-        assert np.mean(inside) == pytest.approx(0.8, abs=3 * np.std(inside, ddof=1) / np.sqrt(len(inside)))
+        assert np.mean(inside) == pytest.approx(0.8, abs=3.5 * np.std(inside, ddof=1) / np.sqrt(len(inside)))
 
 
 def test_probability_integral_transform_is_uniform(answers):

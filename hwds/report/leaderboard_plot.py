@@ -1,0 +1,112 @@
+"""leaderboard.png: each model's headline with its 95 % interval, the floor and the seasonal naive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwds.report.leaderboard import FLOOR
+from hwds.report.standings import NAIVE, Better, Standing, Standings, standings
+from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
+from hwds.report.wording import brief
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOG_FROM = 20
+"""The ratio of the worst to the best score from which a log axis shows more."""
+
+
+def leaderboard_png(tables: Tables, headline: str, path: Path, *, better: Better = "low", model: str | None = None) -> bool:
+    """Draw the leaderboard.
+
+    Args:
+        tables: Of one run.
+        headline: The short name of the metric that orders models.
+        path: The PNG to write.
+        better: Whether a low or a high headline is good.
+        model: The experiment's own model; None takes the first in the scores table.
+
+    Returns:
+        Whether there was anything to draw; where no model has a score no file is written.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = leaderboard_figure(standings(tables, headline, better=better, model=model))
+    if figure is None:
+        return False
+    save_png(figure, path)
+    return True
+
+
+def leaderboard_figure(board: Standings) -> Figure | None:
+    """The figure that `leaderboard_png` writes; None where no model has a score."""
+    scored = [line for line in board.lines if line.headline.value is not None]
+    if not scored:
+        return None
+    figure = new_figure(9, 1.7 + 0.42 * len(board.lines))
+    axes = figure.subplots()
+    _scale(axes, board.all)
+    for place, line in enumerate(board.lines):
+        _draw_line(axes, board, line, place)
+    _references(axes, board)
+    _label(axes, board, scored)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
+    figure.suptitle(drawable(board.title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None:
+    colour = OWN if line is board.own else NAIVE_COLOUR if line.model == NAIVE else GREY
+    score = line.headline
+    if score.value is None:
+        text = f"no score ({line.n_failed:,} failed)" if line.n_failed else "no score"
+    else:
+        if score.low is not None and score.high is not None:
+            axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round", alpha=0.55)
+        axes.plot([score.value], [place], color=colour, marker="o", markersize=8, zorder=4)
+        text = brief(score.value) + ("" if score.stderr is None else f" ± {brief(score.stderr)}")
+    weight = "bold" if line is board.own else "normal"
+    axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=colour, fontweight=weight)
+
+
+def _references(axes: Axes, board: Standings) -> None:
+    """The floor, with its own interval as a shade, and the seasonal naive, as lines through all models."""
+    if board.naive is not None:
+        axes.axvline(board.naive, color=NAIVE_COLOUR, linewidth=1.2, linestyle=":", zorder=1, label="seasonal naive")
+    floor = board.truth.headline if board.truth else None
+    if floor is None or floor.value is None:
+        return
+    axes.axvline(floor.value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=f"{FLOOR} {brief(floor.value)}")
+    if floor.low is not None and floor.high is not None:
+        axes.axvspan(floor.low, floor.high, color=FLOOR_COLOUR, alpha=0.10, linewidth=0, zorder=0)
+
+
+def _scale(axes: Axes, lines: Sequence[Standing]) -> None:
+    values = [line.headline.value for line in lines if line.headline.value is not None]
+    if min(values) > 0 and max(values) > LOG_FROM * min(values):
+        axes.set_xscale("log")
+
+
+def _label(axes: Axes, board: Standings, scored: Sequence[Standing]) -> None:
+    tidy(axes, grid="x")
+    names = [drawable(line.model, 44) for line in board.lines]
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    for tick, line in zip(axes.get_yticklabels(), board.lines, strict=True):
+        tick.set_fontweight("bold" if line is board.own else "normal")
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_color(LIGHT)
+    axes.margins(x=0.08)
+    log = ", log scale" if axes.get_xscale() == "log" else ""
+    counts = sorted({line.n for line in scored})
+    n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    bars = "; bars: 95 % interval" if any(line.headline.low is not None for line in scored) else ""
+    text = f"{board.headline}, mean over {n} {board.units}{log}; {'lower' if board.better == 'low' else 'higher'} is better{bars}"
+    axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)

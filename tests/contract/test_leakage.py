@@ -1,0 +1,153 @@
+"""The canary: every registered forecaster and feature set under both protocols; and leaks that it must catch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.toys import FittedLastValue, LastValue, monthly_panel
+
+from hwds.config.check import check
+from hwds.config.compose import compose
+from hwds.context import Context
+from hwds.execution.canary import canary, features_canary
+from hwds.features.base import FeatureSet
+from hwds.features.none import None_
+from hwds.frames.features import Feature, Plan
+from hwds.frames.forecasts import Forecasts
+from hwds.models.forecast.base import Forecaster
+from hwds.protocols.cutting import known_at
+from hwds.protocols.holdout import Holdout
+from hwds.protocols.walk_forward import WalkForward
+from hwds.registry import options
+
+FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
+PROTOCOLS = {
+    "holdout": ["protocol=holdout", "protocol.horizon=4"],
+    "walk_forward": ["protocol=walk_forward", "protocol.horizon=4", "protocol.windows=3", "protocol.refit=every_2", "protocol.gap=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return check(compose(["dataset=hardware_demand", "size=small", "dataset.months=60"])).dataset.load()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("model", FORECASTERS)
+def test_no_forecaster_leaks(model, protocol, panel):
+    experiment = check(compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]]))
+    context = Context(0, features=experiment.features)
+    found = list(canary(experiment.protocol, model, experiment.model, panel, context))
+    assert len(found) == (1 if protocol == "holdout" else 2)
+    assert [leak for leak in found if leak] == []
+
+
+@pytest.mark.parametrize("name", options("features"))
+def test_no_feature_set_leaks(name, panel):
+    features = check(compose([f"features={name}"])).features
+    assert [leak for leak in features_canary(name, features, panel, 4) if leak] == []
+
+
+def caught(protocol, model, panel=None):
+    return [leak for leak in canary(protocol, "m", model, panel or monthly_panel(), Context(0, features=None_())) if leak]
+
+
+class Peeking(WalkForward):
+    """A protocol that forgets to cut what it hands to `fit`, as careless code does."""
+
+    def ask(self, model, frame, cell, context):
+        original = known_at(frame, cell.fold.cutoffs[0])
+        fitted = model.fit(frame, horizon=self.steps(frame), context=replace(context, levels=self.levels, season=12, horizon=self.steps(frame)))
+
+        class Given(Forecaster):
+            def fit(self, history, *, horizon, context):
+                assert history.table.equals(original.table)
+                return fitted
+
+        return WalkForward.ask(self, Given(), frame, cell, context)
+
+
+@dataclass(frozen=True)
+class Shifted(FittedLastValue):
+    """The last value moved by a learned amount."""
+
+    shift: float = 0.0
+
+    def predict(self, history, future):
+        plain = super().predict(history, future)
+        return Forecasts.of(plain.mean + self.shift, plain.quantiles + self.shift)
+
+
+class ScalerOnAllRows(Forecaster):
+    """Learns the mean of all rows that it is given."""
+
+    def fit(self, history, *, horizon, context):
+        return Shifted(context.levels, float(history.target.mean()))
+
+
+class StopsOnTheScoredWindow(Forecaster):
+    """Chooses the shift that does best on the last rows that it is given."""
+
+    def fit(self, history, *, horizon, context):
+        last = history.last(horizon)
+        before = last.target.reshape(-1, horizon)
+        errors = {shift: np.abs(before - before[:, :1] - shift).mean() for shift in (-10.0, 0.0, 10.0, 1e5, -1e5)}
+        return Shifted(context.levels, min(errors, key=errors.get))
+
+
+class CentredMean(FeatureSet):
+    """A rolling mean that looks both ways."""
+
+    def columns(self, roles, horizon):
+        return Plan((Feature("centred", "origin", "level"),))
+
+    def compute(self, panel):
+        centred = pl.col("target").rolling_mean(5, center=True, min_samples=1).over("series_id").alias("centred")
+        return replace(panel, table=panel.table.with_columns(centred))
+
+
+class Carries(LastValue):
+    """Goes on from the weights of the fit before."""
+
+    def fit(self, history, *, horizon, context):
+        WEIGHTS.append(float(history.target[-1]))
+        return Shifted(context.levels, float(np.mean(WEIGHTS)))
+
+
+WEIGHTS: list[float] = []
+
+
+def test_a_scaler_fitted_on_all_rows_is_caught():
+    assert caught(Peeking(windows=2), ScalerOnAllRows())
+    assert not caught(WalkForward(windows=2), ScalerOnAllRows())
+
+
+def test_early_stopping_on_the_scored_window_is_caught():
+    assert caught(Peeking(windows=2), StopsOnTheScoredWindow())
+    assert not caught(WalkForward(windows=2), StopsOnTheScoredWindow())
+
+
+def test_weights_carried_from_fold_to_fold_are_caught():
+    WEIGHTS.clear()
+    assert caught(WalkForward(windows=2), Carries())
+
+
+def test_a_centred_rolling_mean_is_caught():
+    assert [leak for leak in features_canary("centred", CentredMean(), monthly_panel(), 6) if leak]
+
+
+def test_a_forecast_made_of_future_covariates_that_were_not_known_is_caught():
+    class Careless(Holdout):
+        """Lets the past-only column of the future through."""
+
+        def ask(self, model, frame, cell, context):
+            rows = super().ask(model, frame, cell, context)
+            visits = frame.table.select("series_id", "time", "visits")
+            joined = rows.join(visits, on=["series_id", "time"], how="left", maintain_order="left")
+            return joined.with_columns(mean=pl.col("mean") + pl.col("visits")).drop("visits")
+
+    assert caught(Careless(horizon=4), LastValue())
+    assert not caught(Holdout(horizon=4), LastValue())
