@@ -15,8 +15,7 @@ from hwds.execution.run import evaluate
 from hwds.report.leaderboard import as_markdown, print_leaderboard
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
-from hwds.report.sentence import conclusion
-from hwds.results.atomic import write_atomically, write_text
+from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
 
@@ -54,12 +53,10 @@ def compute(prepared: Prepared) -> Tables:
 def show(prepared: Prepared, tables: Tables) -> None:
     """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
     headline = str(getattr(prepared.experiment.protocol, "headline", ""))
-    folder = prepared.folder.path
-    sentence = conclusion(tables, headline)
-    write_text(folder / "leaderboard.md", as_markdown(tables, headline, sentence))
+    folder, model = prepared.folder.path, prepared.experiment.model.name
+    write_text(folder / "leaderboard.md", as_markdown(tables, headline, model=model))
     draw(prepared, tables, headline)
-    print_leaderboard(tables, headline)
-    print(f"\n{sentence}")
+    print_leaderboard(tables, headline, model=model)
     for note in notes(prepared, tables):
         print(note)
     print(f"Results: {folder}")
@@ -67,12 +64,11 @@ def show(prepared: Prepared, tables: Tables) -> None:
 
 def draw(prepared: Prepared, tables: Tables, headline: str) -> None:
     """The leaderboard's picture, and those of the task, which `hwds.report.<task>` draws."""
-    if tables.predictions.is_empty():
-        return
-    write_atomically(prepared.folder.path / "leaderboard.png", lambda part: leaderboard_png(tables, headline, part))
+    folder, model = prepared.folder.path, prepared.experiment.model.name
+    leaderboard_png(tables, headline, folder / "leaderboard.png", model=model)
     task = f"hwds.report.{getattr(prepared.experiment.protocol, 'task', '')}"
     if find_spec(task):
-        import_module(task).draw(prepared.frame, tables, prepared.experiment.model.name, headline, prepared.folder.path)
+        import_module(task).draw(prepared.frame, tables, model, folder)
 
 
 def notes(prepared: Prepared, tables: Tables) -> list[str]:

@@ -12,7 +12,6 @@ def main(words: list[str]) -> int:
     if len(words) != 1:
         raise ConfigError(f"show: must be followed by one run, got {len(words)}.")
     from hwds.report.leaderboard import print_leaderboard
-    from hwds.report.sentence import conclusion
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(words[0])
@@ -21,6 +20,6 @@ def main(words: list[str]) -> int:
     origin = json.loads((folder.path / "provenance.json").read_text())
     print(f"{folder.title}: {config['model']['name']} on {config['dataset']['name']}, {config['protocol']['name']}, seed {config['seed']}")
     print(f"{origin['command']}\n")
-    print_leaderboard(tables, headline)
-    print(f"\n{conclusion(tables, headline)}\nResults: {folder.path}")
+    print_leaderboard(tables, headline, model=config["model"]["name"])
+    print(f"Results: {folder.path}")
     return 0

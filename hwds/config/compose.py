@@ -144,6 +144,9 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     for group in (*PACKAGES, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
     data = {key: expand(key, key, value) if key in PACKAGES and isinstance(value, dict) else value for key, value in data.items()}
+    for group in PACKAGES:
+        if isinstance(data.get(group), dict) and not data[group].get("name"):
+            raise ConfigError(f"{group}.name: must be given; it is the label in every table.")
     rivals = data.get("rivals") or []
     if not isinstance(rivals, list):
         raise ConfigError(f"rivals: must be a list of model options, got {shown(rivals)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,11 +16,15 @@ from hwds.report.style import GREY, INK, OWN, drawable, new_figure, save_png, ti
 from hwds.report.wording import brief, counted
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SEASONS = 5
 """Seasons of history shown before the first cutoff."""
+
+SHADE, DARKEST = 0.22, 0.4
+"""How dark a band is, and many that lie on each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,11 @@ class View:
     def windows(self) -> list[pl.DataFrame]:
         """The forecasts of each cutoff, by step."""
         return [part.sort("step") for part in self.forecasts.sort("cutoff").partition_by("cutoff", maintain_order=True)]
+
+    @property
+    def overlap(self) -> int:
+        """How many forecasts there are of one instant at most."""
+        return int(self.forecasts[TIME].value_counts()["count"].max())  # type: ignore[arg-type]
 
 
 def forecasts_png(panel: Panel, predictions: pl.DataFrame, model: str, path: Path) -> bool:
@@ -76,11 +85,27 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
         axes.set_title(drawable(f"{pick.why}: {pick.series}"), loc="left", fontsize=11, color=INK, parse_math=False)
         score = "no scale" if pick.score is None else f"{metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
-    title = f"{model}: typical, best and worst of {counted(own[SERIES].n_unique(), 'series')}"
+    handles = _legend(figure.axes[0], own.columns)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5)
+    title = f"{model}: {_which([pick.why for pick in picks])}{counted(own[SERIES].n_unique(), 'series')}"
     figure.suptitle(drawable(title, 90), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
+
+
+def _which(reasons: list[str]) -> str:
+    """`typical, best and worst of `, nothing for a lone series."""
+    *front, last = reasons
+    return "" if last == "only" else f"{', '.join(front)} and {last} of " if front else f"{last} of "
+
+
+def _legend(axes: Axes, columns: list[str]) -> list[Artist]:
+    """One entry for each thing drawn, the bands as dark as they look where they lie on each other."""
+    from matplotlib.patches import Patch
+
+    lines: list[Artist] = list(axes.get_legend_handles_labels()[0])
+    for depth, (_, _, share) in enumerate(bands(columns), 1):
+        lines.append(Patch(color=OWN, alpha=1 - (1 - SHADE) ** depth, linewidth=0, label=f"{share} % band"))
+    return lines
 
 
 def bands(columns: list[str]) -> list[tuple[str, str, int]]:
@@ -105,32 +130,34 @@ def _draw(axes: Axes, view: View, unit: str) -> None:
     first = view.cutoffs[0]
     for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
         rows = view.rows.filter(part)
-        dots = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
+        dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
         axes.plot(moments(rows[TIME]), floats(rows[TARGET]), color=colour, linewidth=1.3, label=label, zorder=4, **dots)
     for place, window in enumerate(view.windows()):
-        _draw_window(axes, window, named=place == 0)
+        _draw_window(axes, window, view.overlap, named=place == 0)
+    width = 0.9 if len(view.cutoffs) < 7 else 0.5
     for place, cutoff in enumerate(moments(view.cutoffs)):
         label = "_" if place else "cutoff"
-        axes.axvline(cutoff, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=label)
+        axes.axvline(cutoff, color=GREY, linewidth=width, linestyle=(0, (4, 3)), zorder=1, label=label)
     tidy(axes)
     axes.set_ylim(*limits(view))
     _ticks(axes, view.rows.schema[TIME].is_temporal())
     axes.set_ylabel(drawable(unit or "value"), fontsize=9.5, color=INK, parse_math=False)
 
 
-def _draw_window(axes: Axes, window: pl.DataFrame, named: bool) -> None:
-    """The median and the bands from one cutoff; bars where there is but one step."""
+def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) -> None:
+    """The median and the bands from one cutoff; bars where there is but one step; paler and thinner where many overlap."""
+    shade = min(SHADE, 1 - (1 - DARKEST) ** (1 / overlap))
     time = moments(window[TIME])
-    for low, high, share in bands(window.columns):
-        label = f"{share} % band" if named else "_"
+    for low, high, _ in bands(window.columns):
         bottom, top = floats(window[low]), floats(window[high])
         if len(window) > 1:
-            axes.fill_between(time, bottom, top, color=OWN, alpha=0.22, linewidth=0, label=label, zorder=2)
+            axes.fill_between(time, bottom, top, color=OWN, alpha=shade, linewidth=0, zorder=2)
         else:
-            axes.vlines(time, bottom, top, color=OWN, alpha=0.22, linewidth=5, label=label, zorder=2)
+            axes.vlines(time, bottom, top, color=OWN, alpha=shade, linewidth=5, zorder=2)
     median = floats(window["q_0.5" if "q_0.5" in window.columns else "mean"])
-    marker = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
-    axes.plot(time, median, color=OWN, linewidth=1.8, label="median forecast" if named else "_", zorder=5, **marker)
+    width = 1.8 if overlap == 1 else 0.9
+    marker: dict[str, Any] = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
+    axes.plot(time, median, color=OWN, linewidth=width, label="median forecast" if named else "_", zorder=5, **marker)
 
 
 def limits(view: View) -> tuple[float, float]:
@@ -152,9 +179,9 @@ def _ticks(axes: Axes, temporal: bool) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
 
     if temporal:
-        locator = AutoDateLocator(minticks=4, maxticks=9)
+        locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     else:
         axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     large = max(map(abs, axes.get_ylim())) >= 10_000

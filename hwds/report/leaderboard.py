@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hwds.report.sentence import conclusion
 from hwds.report.standings import Better, Number, Standing, Standings, standings
-from hwds.report.wording import column, decimals, duration, fixed
+from hwds.report.wording import column, counted, decimals, duration, fixed
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -21,22 +21,22 @@ WIDTH = 100
 """Columns of a terminal that does not say how wide it is."""
 
 MEANINGS = {
-    "mase": "mean absolute error of the median forecast over the in-sample one of the seasonal naive with m rows a season; lower is better",
-    "rmsse": "root of the mean squared error of the mean forecast over the in-sample one of the seasonal naive; lower is better",
+    "mase": "mean absolute error of the median forecast over that of the in-sample seasonal naive, season m; lower is better",
+    "rmsse": "root of the mean squared error of the mean forecast over that of the in-sample seasonal naive; lower is better",
     "wape": "sum of absolute errors of the median forecast over the sum of absolute actuals; lower is better",
     "mae": "mean absolute error of the median forecast, in the target's unit; lower is better",
     "rmse": "root mean squared error of the mean forecast, in the target's unit; lower is better",
     "smape_m4": "200 |actual - median| / (|actual| + |median|), as in the M4 competition; lower is better",
     "wql": "twice the mean pinball loss over so many quantile levels, over the mean absolute actual; lower is better",
     "coverage": "share of actuals inside the central interval; the nearer to its level the better",
-    "width": "mean width of the central interval, in the target's unit",
+    "width": "mean width of the central interval, in the target's unit; narrow is good where the coverage holds",
 }
 """What the metrics mean, by short name; a metric that is not here explains itself by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the leaderboard: its title, its short title in the terminal (empty where it is not shown), a cell for each model."""
+    """A column: its title, its short title in the terminal (empty where it is not shown there), a cell for each model."""
 
     title: str
     brief: str
@@ -55,7 +55,8 @@ def as_markdown(tables: Tables, headline: str, *, better: Better = "low", model:
     board = standings(tables, headline, better=better, model=model)
     shown = list(columns(board))
     rows = [[entry.title for entry in shown], [":--", *("--:" for _ in shown[1:])]]
-    rows += [[_escaped(cell) for cell in cells] for cells in zip(*(entry.cells for entry in shown), strict=True)]
+    lines = zip(board.all, zip(*(entry.cells for entry in shown), strict=True), strict=True)
+    rows += [[_marked(cells[0], line is board.own), *cells[1:]] for line, cells in lines]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     said = conclusion(tables, headline, better=better, model=model)
     legend = "\n".join(f"- {line}" for line in legend_of(board))
@@ -95,14 +96,16 @@ def columns(board: Standings) -> Iterator[Column]:
 
 def _all_columns(board: Standings) -> Iterator[Column]:
     yield Column("model", "model", tuple(FLOOR if line is board.truth else line.model for line in board.all))
-    yield Column(f"{board.headline}, mean ± s.e.", f"{board.headline} ±", _with_errors([line.headline for line in board.all]))
-    yield Column("median", "median", column([line.median.value for line in board.all]))
+    yield Column(
+        f"{board.headline}, mean ± s.e.", _two_lines(f"{board.headline} ±"), _with_errors([line.headline for line in board.all])
+    )
+    yield Column("median", "", column([line.median.value for line in board.all]))
     yield Column("pooled", "", column([line.pooled.value for line in board.all]))
     for name in dict.fromkeys(name for line in board.all for name in line.beside):
         cells = column([line.beside.get(name, Number()).value for line in board.all])
-        yield Column(name, "" if name.startswith("width") else name, cells)
-    yield Column("skill against the seasonal naive, %", "skill %", _percents([line.skill for line in board.all]))
-    yield Column("way from the seasonal naive to the floor, %", "to floor %", tuple(_share(board, line) for line in board.all))
+        yield Column(name, "" if name.startswith("width") else _two_lines(name), cells)
+    yield Column("skill against the seasonal naive, %", "skill\n%", _percents([line.skill for line in board.all]))
+    yield Column("way from the seasonal naive to the floor, %", "to floor\n%", tuple(_share(board, line) for line in board.all))
     yield _count(board, board.units, lambda line: line.n, board.units)
     yield _count(board, "undefined", lambda line: line.n_undefined)
     yield _count(board, "failed", lambda line: line.n_failed)
@@ -117,11 +120,18 @@ def _with_errors(numbers: list[Number]) -> tuple[str, ...]:
 
 
 def _percents(numbers: list[Number]) -> tuple[str, ...]:
-    known = [number for number in numbers if number.value is not None]
-    return tuple(
-        "" if n not in known else f"{100 * (n.value or 0.0) + 0.0:+.1f}" + ("" if n.stderr is None else f" ± {100 * n.stderr:.1f}")
-        for n in numbers
-    )
+    return tuple(_percent(number) for number in numbers)
+
+
+def _percent(number: Number) -> str:
+    if not number.value:
+        return "" if number.value is None else "0"
+    return f"{100 * number.value:+.1f}" + ("" if number.stderr is None else f" ± {100 * number.stderr:.1f}")
+
+
+def _two_lines(name: str) -> str:
+    """`mase` above `[m=12]`: a column need not be as wide as its name."""
+    return name.replace("[", "\n[", 1)
 
 
 def _share(board: Standings, line: Standing) -> str:
@@ -149,21 +159,22 @@ def legend_of(board: Standings) -> Iterator[str]:
         yield f"skill: 1 - {board.headline} / that of the seasonal naive on the same rows; above 0 is better than it."
     if board.truth:
         yield f"{FLOOR}: the score of the simulator's true distribution given what was known; no model beats it but by chance."
-    yield "undefined: without a value (no scale); failed: lost to an error; fallback: answered by something simpler than the model."
+    yield f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: answered by something simpler."
 
 
 def notes(board: Standings) -> Iterator[str]:
     """What the terminal's table leaves out, where there is something: undefined, failed and replaced answers."""
+    models: dict[str, list[str]] = {}
     for line in board.all:
-        counts = {
-            f"{board.units} without a value": line.n_undefined,
-            "failed": line.n_failed,
-            "answered by a fallback": line.n_fallback,
-        }
-        said = [f"{count:,} {what}" for what, count in counts.items() if count]
-        if said:
-            yield f"{line.model}: {', '.join(said)}{f' ({line.error})' if line.error else ''}"
+        said = [f"{counted(line.n_undefined, board.units)} without a value"] if line.n_undefined else []
+        said += [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
+        said += [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
+        models.setdefault(", ".join(said), []).append(FLOOR if line is board.truth else line.model)
+    for said_of, names in models.items():
+        if said_of:
+            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {said_of}"
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+def _marked(label: str, own: bool) -> str:
+    text = label.replace("|", "\\|")
+    return f"**{text}**" if own else text

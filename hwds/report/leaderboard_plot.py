@@ -71,19 +71,23 @@ def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None
         if score.low is not None and score.high is not None:
             axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round", alpha=0.55)
         axes.plot([score.value], [place], color=colour, marker="o", markersize=8, zorder=4)
-        text = brief(score.value) + ("" if score.stderr is None else f" ± {brief(score.stderr)}")
+        text = brief(score.value, score.stderr)
     weight = "bold" if line is board.own else "normal"
-    axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=colour, fontweight=weight)
+    axes.text(
+        1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=colour, fontweight=weight
+    )
 
 
 def _references(axes: Axes, board: Standings) -> None:
     """The floor, with its own interval as a shade, and the seasonal naive, as lines through all models."""
     if board.naive is not None:
-        axes.axvline(board.naive, color=NAIVE_COLOUR, linewidth=1.2, linestyle=":", zorder=1, label="seasonal naive")
+        label = f"seasonal naive {brief(board.naive)}"
+        axes.axvline(board.naive, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
     floor = board.truth.headline if board.truth else None
     if floor is None or floor.value is None:
         return
-    axes.axvline(floor.value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=f"{FLOOR} {brief(floor.value)}")
+    label = f"{FLOOR} {brief(floor.value)}"
+    axes.axvline(floor.value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=label)
     if floor.low is not None and floor.high is not None:
         axes.axvspan(floor.low, floor.high, color=FLOOR_COLOUR, alpha=0.10, linewidth=0, zorder=0)
 
@@ -108,5 +112,6 @@ def _label(axes: Axes, board: Standings, scored: Sequence[Standing]) -> None:
     counts = sorted({line.n for line in scored})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     bars = "; bars: 95 % interval" if any(line.headline.low is not None for line in scored) else ""
-    text = f"{board.headline}, mean over {n} {board.units}{log}; {'lower' if board.better == 'low' else 'higher'} is better{bars}"
+    good = "lower" if board.better == "low" else "higher"
+    text = f"{board.headline}, mean over {n} {board.units}{log}; {good} is better{bars}"
     axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)

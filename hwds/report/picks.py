@@ -26,7 +26,7 @@ def chosen(own: pl.DataFrame) -> list[Chosen]:
         return [Chosen(scores[SERIES][0], "first", None)]
     places = {(len(known) - 1) // 2: "typical", 0: "best", len(known) - 1: "worst"}
     if len(known) < 3:
-        places = {0: "best", 1: "worst"} if len(known) == 2 else {0: "series"}
+        places = {0: "best", 1: "worst"} if len(known) == 2 else {0: "only"}
     return [Chosen(known[SERIES][place], why, known["score"][place]) for place, why in places.items()]
 
 

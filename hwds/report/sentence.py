@@ -60,14 +60,14 @@ def _to_floor(board: Standings, own: Standing) -> str:
     floor = brief(board.truth.headline.value)
     if own.to_floor >= 1:
         return f", and reaches the floor ({floor})"
-    return f", and goes {percent(own.to_floor).replace('.0', '')} of the way to the floor ({floor})"
+    return f", and goes {100 * own.to_floor:.0f} % of the way to the floor ({floor})"
 
 
 def _by_rank(board: Standings, own: Standing) -> str:
     scored = [line for line in board.lines if line.headline.value is not None]
-    error = "" if own.headline.stderr is None else f" ± {brief(own.headline.stderr)}"
-    score = f"{board.headline} {brief(own.headline.value or 0.0)}{error} ({counted(own.n, board.units)})"
-    floor = f"; the floor is {brief(board.truth.headline.value)}" if board.truth and board.truth.headline.value is not None else ""
+    score = f"{board.headline} {brief(own.headline.value or 0.0, own.headline.stderr)} ({counted(own.n, board.units)})"
+    least = board.truth.headline.value if board.truth else None
+    floor = "" if least is None else f"; the floor is {brief(least)}"
     if len(scored) == 1:
         return f"{own.model} has {score}{floor}"
     if scored[0].model == own.model:
@@ -94,7 +94,7 @@ def _rivals(ahead: Sequence[Standing]) -> str:
 
 def _without_score(board: Standings, own: Standing) -> str:
     if own.n_failed:
-        return f"{own.model} has no score: {own.n_failed:,} of its {board.units} failed ({own.error})"
+        return f"{own.model} has no score: {counted(own.n_failed, 'answers')} failed ({own.error})"
     return f"{own.model} has no {board.headline}: it is undefined for all of its {counted(own.n_undefined, board.units)}"
 
 
@@ -104,5 +104,5 @@ def _best_of_others(board: Standings) -> str:
 
 
 def _lost(own: Standing) -> str:
-    failed = f"; {counted(own.n_failed, 'forecasts')} failed" if own.n_failed else ""
-    return failed + (f"; {own.n_fallback:,} answered by a fallback" if own.n_fallback else "")
+    failed = f"; {counted(own.n_failed, 'answers')} failed" if own.n_failed else ""
+    return failed + (f"; {counted(own.n_fallback, 'answers')} came from a fallback" if own.n_fallback else "")

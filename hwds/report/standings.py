@@ -42,7 +42,9 @@ class Standing:
         beside: Other metrics by full name, mean over units.
         skill: 1 - the headline over that of the seasonal naive on the same rows.
         to_floor: The share of the way from the seasonal naive to the truth.
-        n: Units with a value; the others are counted in `n_undefined`, `n_failed` and, answered by something simpler, `n_fallback`.
+        n: Units with a value; `n_undefined` have none.
+        n_failed: Answers lost, one for each unit and fold.
+        n_fallback: Units answered by something simpler than the model.
         seconds: What its cells took when they were computed.
         error: The first failure.
     """
@@ -119,7 +121,7 @@ def standings(tables: Tables, headline: str, *, better: Better = "low", model: s
     names = _beside_names(tables, headline)
     lines = [_standing(tables, label, headline, names) for label in labels]
     truth = next((line for line in lines if line.model == TRUTH), None)
-    models = [_with_share(line, lines, truth) for line in lines if line.model != TRUTH]
+    models = [_with_share(line, lines, truth, better) for line in lines if line.model != TRUTH]
     own = next((line for line in models if line.model == (model or models[0].model)), None)
     whole = tables.overall(headline)
     full = whole["metric"][0] if len(whole) else headline
@@ -136,7 +138,8 @@ def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) 
     return Standing(
         label,
         _number(row),
-        *(_number(_row(of_model, headline, aggregate)) for aggregate in ("median", "pooled")),
+        _number(_row(of_model, headline, "median")),
+        _number(_row(of_model, headline, "pooled")),
         {name: _number(_row(of_model, name)) for name in beside},
         _number(_row(of_model, f"skill_{headline}")),
         n=row.get("n") or 0,
@@ -161,7 +164,8 @@ def _number(row: Mapping[str, Any]) -> Number:
 
 def _beside_names(tables: Tables, headline: str) -> list[str]:
     """The full names of the metrics beside the headline, then coverage and width of the widest band."""
-    names = [name for short in BESIDE if short != headline for name in tables.overall(short)["metric"].unique(maintain_order=True)]
+    others = [tables.overall(short)["metric"] for short in BESIDE if short != headline]
+    names = [name for found in others for name in found.unique(maintain_order=True)]
     bands = tables.overall("coverage")["metric"].unique().to_list()
     if bands:
         widest = max(bands, key=lambda name: float(name.partition("[")[2].rstrip("%]")))
@@ -169,16 +173,17 @@ def _beside_names(tables: Tables, headline: str) -> list[str]:
     return names
 
 
-def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None) -> Standing:
+def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None, better: Better) -> Standing:
     """The line with its share of the way to the floor, where the truth is better than the seasonal naive."""
     if truth is None or truth.headline.value is None or line.headline.value is None:
         return line
     if line.skill.value is not None and truth.skill.value is not None:
         return replace(line, to_floor=line.skill.value / truth.skill.value) if truth.skill.value > 0 else line
     naive = next((other.headline.value for other in lines if other.model == NAIVE), None)
-    if naive is None or naive == truth.headline.value:
+    whole = 0.0 if naive is None else naive - truth.headline.value
+    if naive is None or whole == 0 or (whole > 0) != (better == "low"):
         return line
-    return replace(line, to_floor=(naive - line.headline.value) / (naive - truth.headline.value))
+    return replace(line, to_floor=(naive - line.headline.value) / whole)
 
 
 def _rank(line: Standing, better: Better) -> tuple[bool, float, str]:

@@ -26,9 +26,14 @@ def column(values: Sequence[float | None]) -> tuple[str, ...]:
     return tuple(fixed(value, places) for value in values)
 
 
-def brief(value: float) -> str:
-    """A number inside a sentence: three digits, without a leading zero (`.812`)."""
-    text = fixed(value, max(decimals([value]) - (abs(value) >= 1), 0))
+def brief(value: float, stderr: float | None = None) -> str:
+    """A number inside a sentence: three digits, without a leading zero (`.812`, `.812 ± .021`)."""
+    places = decimals([value]) - (abs(value) >= 1) - (0.01 <= abs(value) < 0.1)
+    shown = [_bare(fixed(number, max(places, 0))) for number in (value, stderr) if number is not None]
+    return " ± ".join(shown)
+
+
+def _bare(text: str) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
@@ -46,17 +51,14 @@ def _places(value: float, error: float | None) -> int:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as `0.4 s`, `12 s`, `3 min 20 s` or `2 h 05 min`, empty for None."""
+    """Seconds as `0.4 s`, `12 s`, `3.3 min` or `2.1 h`, empty for None."""
     if seconds is None:
         return ""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
 
 
 def counted(count: int, noun: str) -> str:

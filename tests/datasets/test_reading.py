@@ -109,5 +109,5 @@ def test_a_url_is_fetched_once_and_only_with_its_digest(table, served):
     first = File(path=f"{address}/a.parquet?download=1", roles=ROLES, sha256=digest).load()
     (folder / "a.parquet").unlink()
     assert File(path=f"{address}/a.parquet", roles=ROLES, sha256=digest).load().fingerprint == first.fingerprint
-    with pytest.raises(DataError, match="cannot be fetched .*404"):
+    with pytest.raises(DataError, match=r"cannot be fetched .*404"):
         File(path=f"{address}/b.parquet", roles=ROLES, sha256="0" * 64).load()

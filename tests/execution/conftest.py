@@ -22,7 +22,7 @@ class Slow(LastValue):
 
     def fit(self, history, *, horizon, context):
         time.sleep(self.seconds)
-        if self.fail and context.fold.startswith("2022"):
+        if self.fail and context.fold.startswith("2020"):
             raise ValueError("no luck")
         if self.die:
             os._exit(9)

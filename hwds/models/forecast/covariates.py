@@ -23,9 +23,10 @@ class Standard(NamedTuple):
     spread: float
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Standardised values, NaN where the value is."""
+        """Standardise values; NaN stays NaN."""
         moved = np.log(np.maximum(values, self.least)) if self.log else values
-        return (moved - self.centre) / self.spread
+        standard: np.ndarray = (moved - self.centre) / self.spread
+        return standard
 
 
 class Codes(NamedTuple):
@@ -35,14 +36,14 @@ class Codes(NamedTuple):
     texts: tuple[str, ...]
 
     def apply(self, panel: Panel) -> np.ndarray:
-        """The code of each series, -1 for a text that is not known, shape (n_series,), int32."""
+        """Find the code of each series, -1 for a text that is not known, shape (n_series,), int32."""
         code = {text: i for i, text in enumerate(self.texts)}
         texts = panel.table[self.name].gather(panel.offsets[:-1]).cast(pl.String).to_list()
         return np.array([code.get(text, -1) for text in texts], np.int32)
 
 
 def learn_standard(panel: Panel, name: str) -> Standard:
-    """Robust statistics of one column: median and mean absolute deviation from it (a flag is mostly 0, its quartiles too)."""
+    """Take robust statistics of one column: median and mean deviation from it (a flag is mostly 0, its quartiles too)."""
     values = panel.values(name)
     values = values[~np.isnan(values)]
     if not len(values):
@@ -56,20 +57,21 @@ def learn_standard(panel: Panel, name: str) -> Standard:
 
 
 def learn_codes(panel: Panel, name: str) -> Codes:
-    """The most frequent texts of a static column, in alphabetical order."""
+    """Take the most frequent texts of a static column, in alphabetical order."""
     texts = panel.table[name].gather(panel.offsets[:-1]).cast(pl.String).drop_nulls()
     kept = texts.value_counts().sort(["count", name], descending=[True, False])[name].head(MOST_CODES)
     return Codes(name, tuple(kept.sort().to_list()))
 
 
 def first_known(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The row of each series' first known value, or its end where there is none, shape (n_series,)."""
+    """Find the row of each series' first known value, or its end where there is none, shape (n_series,)."""
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
-    return np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
+    first: np.ndarray = np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
+    return first
 
 
 def forward_filled(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Each hole filled with the last known value since the start of its group.
+    """Fill each hole with the last known value since the start of its group.
 
     Args:
         values: Shape (rows,), NaN for holes.
@@ -80,7 +82,7 @@ def forward_filled(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def filled(panel: Panel, values: np.ndarray, season: int) -> np.ndarray:
-    """Holes filled from the past of the same series: the same season of an earlier year, or else the last known value."""
+    """Fill holes from the past of the same series: the same season of an earlier year, or else the last known value."""
     if not np.isnan(values).any():
         return values
     own = np.repeat(panel.offsets[:-1], panel.lengths)
@@ -93,6 +95,6 @@ def filled(panel: Panel, values: np.ndarray, season: int) -> np.ndarray:
 
 
 def is_number(panel: Panel, name: str) -> bool:
-    """Whether a column holds numbers or flags, rather than texts or dates."""
+    """Tell whether a column holds numbers or flags, rather than texts or dates."""
     kind = panel.table.schema[name]
     return kind.is_numeric() or kind == pl.Boolean

@@ -9,6 +9,7 @@ import numpy as np
 from hwds.context import Context
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
+from hwds.metrics.scale import last_season, seasonal_scales
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.normal import normal_bands
 from hwds.recipe import Whole
@@ -32,7 +33,7 @@ class SeasonalNaive(Forecaster):
     season: Whole = 0
 
     def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedSeasonalNaive:
-        """Nothing is learned but the season and the levels."""
+        """Learn nothing but the season and the levels."""
         return FittedSeasonalNaive(self.season or context.season, context.levels)
 
 
@@ -45,21 +46,14 @@ class FittedSeasonalNaive(Stored):
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Repeat the last known season; where it has a hole, the last known value of the series stands in."""
-        steps = np.arange(future.lengths[0])
-        mean = np.stack([repeat_season(history.series(i), self.season, len(steps)) for i in range(history.n_series)])
-        spread = np.array([_spread(history.series(i), self.season) for i in range(history.n_series)])
-        return normal_bands(mean, spread[:, None] * np.sqrt(steps // self.season + 1), self.levels)
+        steps = int(future.lengths[0])
+        mean = last_season(history.target, history.offsets, self.season, steps)
+        passed = np.arange(steps) // self.season + 1
+        return normal_bands(mean, seasonal_spread(history, self.season)[:, None] * np.sqrt(passed), self.levels)
 
 
-def repeat_season(values: np.ndarray, season: int, steps: int) -> np.ndarray:
-    """The last season of one series, tiled over `steps` steps; a series shorter than a season repeats its last value."""
-    known = values[~np.isnan(values)]
-    last = known[-1] if len(known) else np.nan
-    tail = values[-season:] if len(values) >= season else np.full(season, last)
-    return np.resize(np.where(np.isnan(tail), last, tail), steps)
-
-
-def _spread(values: np.ndarray, season: int) -> float:
-    differences = values[season:] - values[:-season]
-    known = differences[~np.isnan(differences)]
-    return float(np.sqrt(np.mean(known**2))) if len(known) else 0.0
+def seasonal_spread(history: Panel, season: int) -> np.ndarray:
+    """The root mean square of each series' seasonal differences, 0 where it has none, shape (n_series,)."""
+    _, squared = seasonal_scales(history.target, history.offsets, season)
+    spread: np.ndarray = np.sqrt(np.nan_to_num(squared))
+    return spread

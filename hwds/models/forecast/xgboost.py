@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
 from hwds.context import Context, Device, Features
 from hwds.errors import ConfigError
@@ -15,33 +15,53 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.normal import normal_bands
-from hwds.models.forecast.windows import Source, Windowing, Windows
+from hwds.models.forecast.windows import Origins, Source, Windowing, Windows
 from hwds.recipe import Count, Positive, Share, Small, Whole
 from hwds.stored import Stored
 
-CELLS = 1 << 21
-"""Numbers of windows that are gathered at once: it bounds memory and changes no result."""
-
 
 class XGBoost(Forecaster):
-    trees: Count = 250
-    depth: Count = 6
-    learning_rate: Positive = 0.06
-    rows: Share = 0.7
-    columns: Share = 0.6
-    leaf: Positive = 20.0
-    bins: Count = 256
-    max_rows: Count = 300_000
-    length: Count = 48
-    season: Whole = 0
+    """Gradient-boosted trees over the windows of all series: one booster for every step and quantile, with covariates.
+
+    Direct forecasts with the step as an input; each window is centred and scaled, the target is what the seasonal naive
+    missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting groups of time series", on global
+    models). All levels are learned by the pinball loss in one booster, and sorted.
+
+    Attributes:
+        trees: Rounds; each grows one tree a quantile level.
+        depth: Levels of a tree.
+        learning_rate: The share of each tree that is added.
+        row_share: The share of the rows that each tree sees.
+        column_share: The share of the inputs that each tree sees.
+        leaf_rows: The least rows in a leaf.
+        bins: Values of an input that are told apart.
+        max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
+        length: The values of the past that are inputs, two seasons at most.
+        season: Rows in a season; 0 takes the dataset's.
+
+    Example:
+        python -m hwds model=forecast/xgboost features=lags
+    """
 
     uses_features = True
 
+    trees: Annotated[Count, Small(30)] = 250
+    depth: Count = 6
+    learning_rate: Positive = 0.06
+    row_share: Share = 0.7
+    column_share: Share = 0.6
+    leaf_rows: Positive = 20.0
+    bins: Annotated[int, Ge(2)] = 256
+    max_rows: Annotated[Count, Small(20_000)] = 100_000
+    length: Count = 48
+    season: Whole = 0
+
     def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedXGBoost:
+        """Learn from every origin in the history, or from an even sample of them."""
         windowing = Windowing.learn(history, season=self.season or context.season, horizon=horizon, length=self.length)
         source = windowing.source(history, context.features)
         inputs, target = training_rows(source, self.max_rows, context.stream("training rows"))
-        grid = _grid(context.levels)
+        grid = quantile_grid(context.levels)
         booster = self._train(inputs, target, grid, context) if len(target) else b""
         return FittedXGBoost(windowing, context.features, booster, grid, context.levels, context.cpus)
 
@@ -54,9 +74,9 @@ class XGBoost(Forecaster):
             "tree_method": "hist",
             "max_depth": self.depth,
             "eta": self.learning_rate,
-            "subsample": self.rows,
-            "colsample_bytree": self.columns,
-            "min_child_weight": self.leaf,
+            "subsample": self.row_share,
+            "colsample_bytree": self.column_share,
+            "min_child_weight": self.leaf_rows,
             "max_bin": self.bins,
             "nthread": context.cpus,
             "seed": context.seed_for("xgboost"),
@@ -68,6 +88,17 @@ class XGBoost(Forecaster):
 
 @dataclass(frozen=True)
 class FittedXGBoost(Stored):
+    """A booster, and how windows are cut for it.
+
+    Attributes:
+        windowing: Statistics of the history.
+        features: The feature set that it was fitted with.
+        booster: The booster in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
+        grid: The levels it forecasts.
+        levels: The levels asked for, all in `grid`.
+        cpus: Threads.
+    """
+
     windowing: Windowing
     features: Features | None
     booster: bytes
@@ -76,19 +107,29 @@ class FittedXGBoost(Stored):
     cpus: int
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Forecast every series at once; without a booster, the seasonal naive with normal intervals, marked as a fallback."""
         steps = int(future.lengths[0])
         source = self.windowing.source(history.followed_by(future), self.features)
-        parts = [self._forecast(w) for _, w in cut_in_parts(source, source.at(history.lengths), steps)]
+        forecast = self._booster() if self.booster else None
+        parts = [self._forecast(forecast, windows) for _, windows in source.parts(source.at(history.lengths), steps)]
         mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Forecasts.of(mean, quantiles)
+        return Forecasts.of(mean, quantiles, np.full(len(mean), forecast is None))
 
-    def _forecast(self, windows):
+    def _forecast(self, booster: Any, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         n, steps = windows.base.shape
-        origin, step = np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n)
-        residual = self._booster().inplace_predict(matrix(windows, origin, step)).reshape(n, steps, -1)
-        grid = np.sort(windows.restore(residual), -1)
-        grid = np.maximum(grid, self.windowing.floor)
-        return grid @ mean_weights(self.grid), grid[..., [self.grid.index(l) for l in self.levels]]
+        if booster is None:
+            # the standard deviation of a normal with this mean absolute change; a year ahead has one change more
+            spread = np.sqrt(np.pi / 2 * (np.arange(steps) // self.windowing.season + 1))
+            naive = normal_bands(windows.base, windows.scale[:, None] * spread, self.levels)
+            return naive.mean, self._bounded(naive.quantiles)
+        rows = matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))
+        residual = booster.inplace_predict(rows).reshape(n, steps, -1)
+        grid = self._bounded(np.sort(windows.restore(residual), -1))
+        mean = (grid * mean_weights(self.grid)).sum(-1)
+        return mean, grid[..., [self.grid.index(level) for level in self.levels]]
+
+    def _bounded(self, quantiles: np.ndarray) -> np.ndarray:
+        return np.maximum(quantiles, 0.0) if self.windowing.nonnegative else quantiles
 
     def _booster(self) -> Any:
         import xgboost
@@ -98,58 +139,71 @@ class FittedXGBoost(Stored):
         return booster
 
 
-def cut_in_parts(source, origins, steps=0):
-    size = max(CELLS // max(source.windowing.span, steps or source.windowing.horizon), 1)
-    for start in range(0, len(origins), size):
-        yield slice(start, start + size), source.cut(origins.take(slice(start, start + size)), steps)
-
-
-def training_rows(source, most, rng):
+def training_rows(source: Source, most: int, luck: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs (rows, columns) and targets (rows,) of pairs of an origin and a step whose target is known, about `most` of them."""
     origins = source.origins()
     steps = np.minimum(source.panel.lengths[origins.series] - origins.ends, source.windowing.horizon)
-    last = np.cumsum(steps)
-    total = int(last[-1]) if len(last) else 0
-    chosen = thinned(total, most, rng)
-    owner = np.searchsorted(last, chosen, side="right")
-    step = chosen - (last - steps)[owner]
+    ends = np.cumsum(steps)
+    pairs = thinned(int(steps.sum()), most, luck)
+    owner = np.searchsorted(ends, pairs, side="right")
+    step = pairs - (ends - steps)[owner]
     used, owner = np.unique(owner, return_inverse=True)
-    inputs, target = [], []
-    for part, windows in cut_in_parts(source, origins.take(used)):
-        rows = slice(*np.searchsorted(owner, [part.start, part.stop]))
-        o, s = owner[rows] - part.start, step[rows]
-        y = windows.target[o, s]
-        ok = ~np.isnan(y)
-        inputs.append(matrix(windows, o[ok], s[ok]))
-        target.append(y[ok])
-    return np.concatenate(inputs), np.concatenate(target)
+    inputs, targets = [], [np.zeros(0, np.float32)]
+    for part, windows in source.parts(Origins(origins.series[used], origins.ends[used])):
+        here = slice(*np.searchsorted(owner, [part.start, part.stop]))
+        target = windows.target[owner[here] - part.start, step[here]]
+        known = ~np.isnan(target)
+        inputs.append(matrix(windows, owner[here][known] - part.start, step[here][known]))
+        targets.append(target[known])
+    return (np.concatenate(inputs) if inputs else np.zeros((0, 0), np.float32)), np.concatenate(targets)
 
 
-def thinned(total, most, rng):
+def thinned(total: int, most: int, luck: np.random.Generator) -> np.ndarray:
+    """About `most` of the numbers below `total`, rising: one drawn from each of as many equal stretches."""
     if total <= most:
         return np.arange(total)
-    return ((np.arange(most) + rng.random(most)) * (total / most)).astype(np.int64)
+    drawn = ((np.arange(most) + luck.random(most)) * (total / most)).astype(np.int64)
+    return np.unique(np.minimum(drawn, total - 1))
 
 
 def matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.ndarray:
-    return np.concatenate([windows.past[origin], windows.origin[origin], windows.codes[origin].astype(np.float32), (step[:, None] + 1).astype(np.float32), windows.steps[origin, step]], 1)
+    """The inputs of pairs of an origin and a step (both from 0), one row each, float32."""
+    parts = [
+        windows.past[origin],
+        windows.origin[origin],
+        windows.codes[origin],
+        step[:, None] + 1,
+        windows.steps[origin, step],
+    ]
+    return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
 
 
-def _grid(levels):
-    grid = set(levels) | {0.5}
-    if min(grid) == 0.5: grid |= {0.1}
-    if max(grid) == 0.5: grid |= {0.9}
-    return tuple(sorted(grid))
+def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:
+    """The levels to learn: those asked for, the median, and one on each side of it for the mean to be made of."""
+    below = () if any(level < 0.5 for level in levels) else (0.1,)
+    above = () if any(level > 0.5 for level in levels) else (0.9,)
+    return tuple(sorted({*levels, 0.5, *below, *above}))
 
 
-def mean_weights(grid):
-    edges = np.concatenate([[0.0], (np.array(grid[1:]) + np.array(grid[:-1])) / 2, [1.0]])
-    return np.diff(edges)
+def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
+    """The weights that make a mean of quantiles: the integral of a quantile function that is linear between its levels.
+
+    Beyond the outermost levels it is taken as flat. At 10, 50 and 90 % these are Swanson's .3, .4 and .3, which hold for
+    moderately skewed distributions (Hurst, Brown and Swanson 2000, "Swanson's 30-40-30 rule").
+    """
+    between = (np.array(grid[1:]) + np.array(grid[:-1])) / 2
+    return np.diff(np.concatenate([[0.0], between, [1.0]]))
 
 
 def compute_device(asked: Device) -> str:
+    """Where XGBoost trains: on a GPU where there is one and it is allowed.
+
+    Raises:
+        ConfigError: A GPU is asked for and there is none, or this XGBoost is built without.
+    """
     import xgboost
 
     there = bool(xgboost.build_info().get("USE_CUDA")) and any(Path("/dev").glob("nvidia[0-9]*"))
     if asked == "gpu" and not there:
-        raise ConfigError("compute.device: 'gpu', but this XGBoost or machine has none; use auto or cpu.")
+        raise ConfigError("compute.device: 'gpu', but there is none that XGBoost can use; use 'auto' or 'cpu'.")
     return "cuda" if there and asked != "cpu" else "cpu"

@@ -1,0 +1,68 @@
+"""The drift forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.context import Context
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+from hwds.models.forecast.base import Forecaster
+from hwds.models.forecast.normal import normal_bands
+from hwds.stored import Stored
+
+
+class Drift(Forecaster):
+    """The line through the first and the last known value of a series, with normal intervals.
+
+    It is the best forecast of a random walk with drift: Hyndman and Athanasopoulos, Forecasting: Principles and Practice
+    (3rd ed.), sections 5.2 and 5.5; the variance counts the estimate of the slope: sigma^2 h (1 + h / (T - 1)).
+
+    Example:
+        python -m hwds model=forecast/drift
+    """
+
+    local = True
+
+    def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedDrift:
+        """Learn nothing but the levels."""
+        return FittedDrift(context.levels)
+
+
+@dataclass(frozen=True)
+class FittedDrift(Stored):
+    """The quantile levels."""
+
+    levels: tuple[float, ...]
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Follow the line of each series from its last row; a series with one known value repeats it."""
+        steps = np.arange(1, future.lengths[0] + 1)
+        first, last, value, slope = _lines(history)
+        gone = (history.offsets[1:] - 1 - last)[:, None]  # rows since the last known value: a hole at the end is stepped over
+        ahead = steps + gone
+        mean = value[:, None] + slope[:, None] * ahead
+        rows = np.maximum(last - first, 1)[:, None]
+        spread = _spread(history, first, last, slope)[:, None] * np.sqrt(ahead * (1 + ahead / rows))
+        return normal_bands(mean, spread, self.levels)
+
+
+def _lines(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The rows of each series' first and last known value, the last value, the mean change a row; shape (n_series,)."""
+    target, starts, ends = history.target, history.offsets[:-1], history.offsets[1:]
+    row = np.arange(len(target))
+    known = ~np.isnan(target)
+    first = np.minimum(np.minimum.reduceat(np.where(known, row, len(row)), starts), ends - 1)
+    last = np.maximum(np.maximum.reduceat(np.where(known, row, -1), starts), starts)
+    return first, last, target[last], (target[last] - target[first]) / np.maximum(last - first, 1)
+
+
+def _spread(history: Panel, first: np.ndarray, last: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The root mean square of changes from row to row less the slope, by n - 1; 0 where there is none, shape (n_series,)."""
+    change = np.diff(history.target, prepend=np.nan)
+    usable = (history.positions > 0) & ~np.isnan(change)
+    series = np.repeat(np.arange(history.n_series), history.lengths)[usable]
+    squares = np.bincount(series, (change[usable] - slope[series]) ** 2, minlength=history.n_series)
+    return np.sqrt(squares / np.maximum(np.bincount(series, minlength=history.n_series) - 1, 1))

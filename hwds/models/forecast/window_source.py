@@ -1,0 +1,246 @@
+"""Cutting windows: index matrices over the whole panel, so that no series is visited alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hwds.frames.features import Feature
+from hwds.frames.panel import Panel
+
+if TYPE_CHECKING:
+    from hwds.models.forecast.windows import Windowing
+
+CLIP = 8.0
+"""Targets beyond this many seasonal changes are cut: they are breaks that no window foretells."""
+
+SEASONS_BACK, ROWS_BACK = 5, 60
+"""Origins further back than these seasons and rows (and one horizon) are not learned from: too long ago to help."""
+
+NUMBERS = 1 << 21
+"""Numbers of windows that are gathered at once; it bounds memory and changes no result."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """Places to forecast from.
+
+    Attributes:
+        series: The index of each origin's series in the panel, shape (n,).
+        ends: How many rows of that series are known there, shape (n,); step h is row `ends + h - 1` of the series.
+    """
+
+    series: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def take(self, index: np.ndarray | slice) -> Origins:
+        """Keep some of the origins."""
+        return Origins(self.series[index], self.ends[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """What is known at n origins, and what followed: float32 unless said, NaN where unknown.
+
+    Attributes:
+        past: The last `length` values, (y - level) / scale, holes and short series filled, shape (n, length).
+        origin: Inputs that hold for all steps, shape (n, a), in the order of `Source.origin_names`.
+        codes: Codes of the static text columns, -1 for a text that fit has not seen, shape (n, c), int32.
+        steps: Inputs of each step, shape (n, h, b), in the order of `Source.step_names`.
+        target: (y - base) / scale, clipped, shape (n, h).
+        base: The seasonal naive forecast in the target's unit, shape (n, h), float64.
+        level: Mean of the last season, shape (n,), float64.
+        scale: Mean seasonal change, above 0, shape (n,), float64; NaN for a series without a known value.
+    """
+
+    past: np.ndarray
+    origin: np.ndarray
+    codes: np.ndarray
+    steps: np.ndarray
+    target: np.ndarray
+    base: np.ndarray
+    level: np.ndarray
+    scale: np.ndarray
+
+    def restore(self, residual: np.ndarray) -> np.ndarray:
+        """Turn residuals of shape (n, h) or (n, h, levels) into forecasts in the target's unit, float64."""
+        scale, base = self.scale[:, None], self.base
+        if residual.ndim == 3:
+            scale, base = scale[..., None], base[..., None]
+        forecast: np.ndarray = base + scale * residual.astype(np.float64)
+        return forecast
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A panel that windows are cut from, with its columns as arrays: one number a row, or one a series where static.
+
+    Attributes:
+        windowing: The settings and statistics.
+        panel: The history, or the history followed by the future.
+        target: The target, NaN where unknown.
+        whole: The target with holes filled from the past of the same series.
+        first: The row of each series' first known value, or its end, shape (n_series,).
+        known: Known-future columns, standardised.
+        passed: Past-only columns, standardised, holes filled from the past.
+        codes: Codes of the static text columns.
+        numbers: Static columns that are numbers.
+        features: The columns of the feature set.
+    """
+
+    windowing: Windowing
+    panel: Panel
+    target: np.ndarray = field(repr=False)
+    whole: np.ndarray = field(repr=False)
+    first: np.ndarray = field(repr=False)
+    known: dict[str, np.ndarray] = field(repr=False)
+    passed: dict[str, np.ndarray] = field(repr=False)
+    codes: dict[str, np.ndarray] = field(repr=False)
+    numbers: dict[str, np.ndarray] = field(repr=False)
+    features: dict[Feature, np.ndarray] = field(repr=False)
+
+    @property
+    def origin_names(self) -> tuple[str, ...]:
+        """What the columns of `Windows.origin` are."""
+        trend = (f"seasonal change, {rows} rows" for rows in self.windowing.trends)
+        passed = (name for column in self.passed for name in (f"{column} last", f"{column} change"))
+        return ("relative level", "known rows", *trend, *passed, *self.numbers, *(f.name for f in self._features("origin")))
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """What the columns of `Windows.steps` are."""
+        own = ("season ago", "two seasons ago", "change between them", "neighbours of season ago")
+        known = (name for column in self.known for name in (column, f"{column} change"))
+        return (*own, *known, *(f.name for f in self._features("step")))
+
+    def at(self, ends: np.ndarray) -> Origins:
+        """Put one origin in each series, after its first `ends` rows, shape (n_series,)."""
+        return Origins(np.arange(self.panel.n_series), ends)
+
+    def origins(self) -> Origins:
+        """Find every origin to learn from: enough rows before, at least one after, not too long ago."""
+        settings, lengths = self.windowing, self.panel.lengths
+        earliest = self.first - self.panel.offsets[:-1] + settings.shortest
+        earliest = np.maximum(earliest, lengths - settings.horizon - max(SEASONS_BACK * settings.season, ROWS_BACK))
+        counts = np.maximum(lengths - earliest, 0)
+        series = np.repeat(np.arange(self.panel.n_series), counts)
+        return Origins(series, np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts - earliest, counts))
+
+    def past_rows(self, origins: Origins) -> np.ndarray:
+        """Find the row of the panel that each value of `Windows.past` comes from, shape (n, length)."""
+        return self._rows(origins)[:, -self.windowing.length :]
+
+    def parts(self, origins: Origins, horizon: int = 0) -> Iterator[tuple[slice, Windows]]:
+        """Cut so many windows at a time that memory stays bounded; each with its place among the origins."""
+        size = max(NUMBERS // max(self.windowing.span, horizon or self.windowing.horizon), 1)
+        for start in range(0, len(origins), size):
+            part = slice(start, min(start + size, len(origins)))
+            yield part, self.cut(origins.take(part), horizon)
+
+    def cut(self, origins: Origins, horizon: int = 0) -> Windows:
+        """Cut the windows of these origins over `horizon` steps (0: as in training)."""
+        settings, rows = self.windowing, self._rows(origins)
+        steps = np.arange(horizon or settings.horizon)
+        level, scale = self._normalisation(rows, origins)
+        past = (self.whole[rows] - level[:, None]) / scale[:, None]
+        ago = settings.span - settings.season + steps % settings.season
+        ahead, inside = self._ahead(origins, steps)
+        base = self.whole[rows[:, ago]]
+        target = (np.where(inside, self.target[ahead], np.nan) - base) / scale[:, None]
+        by_step = [*_season_ago(past, ago, settings.season), *self._known(rows[:, ago], ahead, inside)]
+        by_step += [np.where(inside, _scaled(f, self.features[f][ahead], level, scale), np.nan) for f in self._features("step")]
+        by_origin = [*self._sizes(origins, level, scale), *_trends(past, settings.season, settings.trends)]
+        by_origin += self._passed(origins, rows)
+        by_origin += [_scaled(f, self.features[f][ahead[:, 0]], level, scale) for f in self._features("origin")]
+        codes = [column[origins.series] for column in self.codes.values()]
+        return Windows(
+            past=past[:, -settings.length :].astype(np.float32),
+            origin=np.stack(by_origin, 1, dtype=np.float32),
+            codes=np.stack(codes, 1) if codes else np.zeros((len(rows), 0), np.int32),
+            steps=np.stack(by_step, -1, dtype=np.float32),
+            target=np.clip(target, -CLIP, CLIP).astype(np.float32),
+            base=base,
+            level=level,
+            scale=scale,
+        )
+
+    def _features(self, at: Literal["origin", "step"]) -> list[Feature]:
+        return [feature for feature in self.features if feature.at == at]
+
+    def _rows(self, origins: Origins) -> np.ndarray:
+        """The rows of the panel that make up each span; before a series' first known row its first season is repeated."""
+        season = self.windowing.season
+        first = self.first[origins.series][:, None]
+        ends = (self.panel.offsets[origins.series] + origins.ends)[:, None]
+        rows: np.ndarray = ends + np.arange(-self.windowing.span, 0)
+        repeated = np.where(ends - first >= season, first + (rows - first) % season, ends - 1)
+        return np.where(rows >= first, rows, repeated)
+
+    def _ahead(self, origins: Origins, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The row of each step, and whether it is there; the row of one that is not is the series' last."""
+        stop = self.panel.offsets[origins.series + 1][:, None]
+        ahead = (self.panel.offsets[origins.series] + origins.ends)[:, None] + steps
+        return np.minimum(ahead, stop - 1), ahead < stop
+
+    def _normalisation(self, rows: np.ndarray, origins: Origins) -> tuple[np.ndarray, np.ndarray]:
+        """Level and scale; a seasonal change that is not known counts as the panel's typical one."""
+        season, window = self.windowing.season, self.whole[rows]
+        earlier, later = rows[:, :-season], rows[:, season:]
+        real = earlier >= self.first[origins.series][:, None]
+        real &= ~np.isnan(self.target[earlier] + self.target[later])
+        size = np.abs(window).mean(1)
+        change = np.abs(window[:, season:] - window[:, :-season])
+        scale = np.where(real, change, self.windowing.typical * size[:, None]).mean(1)
+        return window[:, -season:].mean(1), np.maximum(np.maximum(scale, 1e-3 * size), 1e-9)
+
+    def _sizes(self, origins: Origins, level: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
+        """How large the level is beside its changes (log), and the share of the span that is not made up."""
+        have = self.panel.offsets[origins.series] + origins.ends - self.first[origins.series]
+        relative = np.where(level > 0, np.log(np.maximum(level, 1e-9) / scale), 0.0)
+        return [relative, np.minimum(have / self.windowing.span, 1.0)]
+
+    def _known(self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
+        """Each known-future column at the step, and less its value a season ago: a promotion then is in the reference."""
+        for column in self.known.values():
+            there = np.where(inside, column[ahead], np.nan)
+            yield from (there, there - column[ago])
+
+    def _passed(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Each past-only column's last value and its change over a season; then the static numbers."""
+        for column in self.passed.values():
+            last = column[rows[:, -1]]
+            yield from (last, last - column[rows[:, -1 - self.windowing.season]])
+        for column in self.numbers.values():
+            yield column[origins.series]
+
+
+def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarray]:
+    """The value a season before each step, two seasons before, their difference, and the last's neighbours less itself.
+
+    A tree cannot take differences; the neighbours tell whether the value that the forecast starts from stands out.
+    """
+    one, two = past[:, ago], past[:, ago - season]
+    beside = (past[:, ago - 1] + past[:, np.minimum(ago + 1, past.shape[1] - 1)]) / 2
+    return [one, two, one - two, beside - one]
+
+
+def _trends(past: np.ndarray, season: int, lengths: tuple[int, ...]) -> list[np.ndarray]:
+    """The mean seasonal change over the last rows: what a damped trend would be."""
+    change = past[:, season:] - past[:, :-season]
+    return [change[:, -length:].mean(1) for length in lengths]
+
+
+def _scaled(feature: Feature, values: np.ndarray, level: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """A feature in the unit of the window, shape (n,) or (n, h) as `values`."""
+    if feature.scale == "none":
+        return values
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    moved = values - level.reshape(shape) if feature.scale == "level" else values
+    scaled: np.ndarray = moved / scale.reshape(shape)
+    return scaled

@@ -1,0 +1,1 @@
+"""Tests of hwds; they mirror the package."""
