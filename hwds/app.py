@@ -96,7 +96,9 @@ def exit_code(prepared: Prepared, tables: Tables) -> int:
     failed = int((tables.timings["status"] != "ok").sum())
     limit = int(getattr(prepared.experiment.compute, "max_failed", 0))
     if failed > limit:
-        raise CellError(f"{failed} of {len(tables.timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
+        raise CellError(
+            f"{failed} of {len(tables.timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept."
+        )
     if failed:
         print(f"hwds: {failed} of {len(tables.timings)} cells failed, within compute.max_failed={limit}.", file=sys.stderr)
     return 3 if failed else 0

@@ -74,7 +74,9 @@ def resolve(group: str, recipe: str) -> type[Any]:
     except ConfigError:
         raise
     except Exception as error:  # a user's own module may fail in any way
-        raise ConfigError(f"{group}: module '{module_name}' fails: {type(error).__name__}: {error} (-v shows where).") from error
+        raise ConfigError(
+            f"{group}: module '{module_name}' fails: {type(error).__name__}: {error} (-v shows where)."
+        ) from error
     wanted = (class_name or recipe.rsplit("/", 1)[-1]).replace("_", "").lower()
     for name, value in vars(module).items():
         if isinstance(value, type) and name.replace("_", "").lower() == wanted:

@@ -29,7 +29,9 @@ def main(words: list[str]) -> int:
         results = list(found)
         bad = [leak for leak in results if leak is not None]
         leaks += len(bad)
-        print(f"{label}: {'LEAKS' if bad else 'no leak'} ({len(results)} cutoffs, answers {'differ' if bad else 'bit-identical'})")
+        print(
+            f"{label}: {'LEAKS' if bad else 'no leak'} ({len(results)} cutoffs, answers {'differ' if bad else 'bit-identical'})"
+        )
         for leak in bad:
             print(f"  {leak}")
     return 1 if leaks else 0

@@ -38,7 +38,11 @@ def _print_cells(prepared: Prepared) -> None:
     if not missing:
         said = "nothing to compute"
     else:
-        said = "time unknown: a model was never timed on this dataset" if seconds is None else f"about {seconds:.0f} s of computing"
+        said = (
+            "time unknown: a model was never timed on this dataset"
+            if seconds is None
+            else f"about {seconds:.0f} s of computing"
+        )
     print(f"cells: {len(prepared.work.cells)}, to compute: {len(missing)}; {said}")
 
 

@@ -61,7 +61,9 @@ def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
 def with_path(data: dict[str, Any], path: str) -> dict[str, Any]:
     """The config with other data of the same roles."""
     if "path" not in data["dataset"]:
-        raise ConfigError(f"--data: dataset '{data['dataset']['name']}' reads no file of yours; the run must be on dataset=file.")
+        raise ConfigError(
+            f"--data: dataset '{data['dataset']['name']}' reads no file of yours; the run must be on dataset=file."
+        )
     return data | {"dataset": data["dataset"] | {"path": path, "sha256": None}}
 
 

@@ -25,7 +25,9 @@ def check(data: dict[str, Any]) -> Experiment:
     """
     for group in PACKAGES:
         if not isinstance(data.get(group), dict):
-            raise ConfigError(f"{group}: must be an option, got {shown(data.get(group))}; options: {', '.join(options(group))}.")
+            raise ConfigError(
+                f"{group}: must be an option, got {shown(data.get(group))}; options: {', '.join(options(group))}."
+            )
     missing = next(_missing({key: value for key, value in data.items() if key not in PACKAGES}), None)
     if missing:
         raise ConfigError(f"{missing}: must be given.")
@@ -115,7 +117,9 @@ def _go_together(experiment: Experiment) -> None:
 
 def kind(cls: type) -> str:
     """What a recipe is, in a word: the name of its base (`forecaster`, `classifier`, `policy`)."""
-    return next((base for base in reversed(cls.__mro__) if issubclass(base, Recipe) and base is not Recipe), cls).__name__.lower()
+    return next(
+        (base for base in reversed(cls.__mro__) if issubclass(base, Recipe) and base is not Recipe), cls
+    ).__name__.lower()
 
 
 def small(data: dict[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _refused(error: Exception) -> ConfigError:
 
 
 def _no_root(key: str) -> ConfigError:
-    group = key.split("@")[0].split(".")[0]
+    group = key.split("@", maxsplit=1)[0].split(".", maxsplit=1)[0]
     return ConfigError(f"no key '{key}'{nearest(group, [*PACKAGES, *ROOT, 'experiment'])}")
 
 
@@ -143,7 +143,9 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)  # type: ignore[assignment]
     for group in (*PACKAGES, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
-    data = {key: expand(key, key, value) if key in PACKAGES and isinstance(value, dict) else value for key, value in data.items()}
+    data = {
+        key: expand(key, key, value) if key in PACKAGES and isinstance(value, dict) else value for key, value in data.items()
+    }
     for group in PACKAGES:
         if isinstance(data.get(group), dict) and not data[group].get("name"):
             raise ConfigError(f"{group}.name: must be given; it is the label in every table.")
@@ -159,8 +161,12 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     """A node whose recipe-typed fields (a stack's members) are nodes too."""
     hints = get_type_hints(resolve_node(group, path, node))
-    inner = {key for key, hint in hints.items() if any(isinstance(arg, type) and issubclass(arg, Recipe) for arg in get_args(hint))}
-    composed = {key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])] for key in inner if node.get(key)}
+    inner = {
+        key for key, hint in hints.items() if any(isinstance(arg, type) and issubclass(arg, Recipe) for arg in get_args(hint))
+    }
+    composed = {
+        key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])] for key in inner if node.get(key)
+    }
     return node | composed
 
 
@@ -171,7 +177,9 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
     elif isinstance(item, str):
         name, changes = item, {}
     else:
-        raise ConfigError(f"{path}: must be an option, or one option with its changes ({{NAME: {{key: value}}}}), got {shown(item)}.")
+        raise ConfigError(
+            f"{path}: must be an option, or one option with its changes ({{NAME: {{key: value}}}}), got {shown(item)}."
+        )
     if name not in options(group):
         raise ConfigError(f"{path}: no option '{name}'{nearest(str(name), options(group))}")
     with plain_errors():

@@ -36,7 +36,9 @@ def leaves(node: Any, path: str = "") -> dict[str, Any]:
     """Every value below a node by its dotted path; a list is one value."""
     if not isinstance(node, dict) or not node:
         return {path: node}
-    return {where: value for key, item in node.items() for where, value in leaves(item, f"{path}.{key}" if path else key).items()}
+    return {
+        where: value for key, item in node.items() for where, value in leaves(item, f"{path}.{key}" if path else key).items()
+    }
 
 
 def _option_or_default(data: dict[str, Any], group: str, path: str) -> str:
@@ -54,7 +56,11 @@ def _read(file: Path) -> Any:
 
 
 def _paths(node: Any) -> list[str]:
-    return list(leaves(node)) + [key for key, value in node.items() if isinstance(value, dict | list)] if isinstance(node, dict) else []
+    return (
+        list(leaves(node)) + [key for key, value in node.items() if isinstance(value, dict | list)]
+        if isinstance(node, dict)
+        else []
+    )
 
 
 def _shown(file: Path) -> str:

@@ -63,7 +63,9 @@ def filled(group: str, option: str, delta: DictConfig) -> DictConfig:
     if not isinstance(plain, dict):
         raise ConfigError(f"{group}/{option}.yaml: must be a mapping, got {plain!r}.")
     if "defaults" in plain:
-        raise ConfigError(f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields.")
+        raise ConfigError(
+            f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields."
+        )
     node = {"name": option, "recipe": option} | plain
     config = OmegaConf.create(defaults(resolve_node(group, group, node)))
     config.merge_with(node)

@@ -67,7 +67,9 @@ def features_canary(label: str, features: Any, panel: Panel, horizon: int) -> It
         columns = ("target", *panel.roles.past_only)
         rubbish = {name: pl.Series(1e6 * luck.standard_normal(len(first))) for name in columns}
         late = pl.Series(panel.positions >= first)
-        table = panel.table.with_columns(pl.when(late).then(values).otherwise(pl.col(name)).alias(name) for name, values in rubbish.items())
+        table = panel.table.with_columns(
+            pl.when(late).then(values).otherwise(pl.col(name)).alias(name) for name, values in rubbish.items()
+        )
         known = pl.Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compared(label, f"end-{back}", clean.filter(known), got.filter(known))

@@ -54,7 +54,9 @@ class Progress:
 
 def cut(job: Job, folds: Sequence[Fold], fingerprint: str) -> dict[Cell, str]:
     """Every cell of the run with its key, fold by fold."""
-    cells = [cell for fold in folds for label, model in job.models.items() for cell in _cells(label, model, fold, job.protocol.block)]
+    cells = [
+        cell for fold in folds for label, model in job.models.items() for cell in _cells(label, model, fold, job.protocol.block)
+    ]
     return {cell: cell_key(job, fingerprint, cell) for cell in cells}
 
 
@@ -72,7 +74,10 @@ def evaluate(job: Job, frame: Any, work: Work, compute: Compute, cache: CellCach
     missing = [cell for cell, outcome in kept.items() if outcome is None]
     watch.begin(len(kept), len(kept) - len(missing))
     progress = Progress()
-    size = {group: sum((c.model, c.fold.index) == group for c in work.cells) for group in {(c.model, c.fold.index) for c in work.cells}}
+    size = {
+        group: sum((c.model, c.fold.index) == group for c in work.cells)
+        for group in {(c.model, c.fold.index) for c in work.cells}
+    }
     for outcome in _outcomes(job, frame, kept, missing, compute):
         if not outcome.cached:
             cache.put(work.cells[outcome.cell], outcome)

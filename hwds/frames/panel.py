@@ -122,7 +122,9 @@ class Panel:
     def followed_by(self, future: Panel) -> Panel:
         """This history with the rows of `future` (the same series) at the end of each series."""
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
-        ranks = np.concatenate([np.repeat(np.arange(self.n_series), self.lengths), np.repeat(np.arange(future.n_series), future.lengths)])
+        ranks = np.concatenate(
+            [np.repeat(np.arange(self.n_series), self.lengths), np.repeat(np.arange(future.n_series), future.lengths)]
+        )
         return replace(self, table=both[np.argsort(ranks, kind="stable")])
 
     @cached_property
@@ -142,7 +144,9 @@ class Panel:
     def read(cls, folder: Path) -> Panel:
         """The panel that `write` wrote."""
         meta = json.loads((folder / "panel.json").read_text())
-        roles = PanelRoles(**{key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()})
+        roles = PanelRoles(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()}
+        )
         plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
         return cls(pl.read_ipc(folder / "table.arrow"), roles, Frequency(**meta.pop("frequency")), plan=plan, **meta)
 

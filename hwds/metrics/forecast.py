@@ -151,7 +151,11 @@ def _width(low: int, high: int) -> Part:
 
 def answers_of(columns: dict[str, Any], levels: Sequence[float], season: int) -> Answers:
     """Answers from the columns of a predictions table (`actual`, `mean`, `q_0.1`, ...)."""
-    quantiles = np.column_stack([columns[f"q_{level:g}"] for level in levels]) if levels else np.empty((len(columns["mean"]), 0))
+    quantiles = (
+        np.column_stack([columns[f"q_{level:g}"] for level in levels]) if levels else np.empty((len(columns["mean"]), 0))
+    )
     median = columns.get("q_0.5", columns["mean"])
     given = {name: columns[name] for name in ("actual", "mean", "scale_abs", "scale_sq")}
-    return Answers(**given, median=median, quantiles=quantiles, levels=np.asarray(levels), naive=columns["seasonal_naive"], season=season)
+    return Answers(
+        **given, median=median, quantiles=quantiles, levels=np.asarray(levels), naive=columns["seasonal_naive"], season=season
+    )

@@ -162,6 +162,8 @@ def _known_ahead(panel: Panel, where: np.ndarray, exists: np.ndarray) -> pl.Data
 
 def _from_plan(future: pl.DataFrame, plan: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Fill what the data's own rows do not know from the plan."""
-    planned = future.join(plan.select(SERIES, TIME, *columns), on=[SERIES, TIME], how="left", suffix="__plan", maintain_order="left")
+    planned = future.join(
+        plan.select(SERIES, TIME, *columns), on=[SERIES, TIME], how="left", suffix="__plan", maintain_order="left"
+    )
     filled = [pl.coalesce(name, f"{name}__plan").alias(name) for name in columns]
     return planned.with_columns(filled).select(future.columns)

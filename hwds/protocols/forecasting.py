@@ -109,7 +109,9 @@ def forecast_beyond(fitted: FittedForecaster, panel: Panel, cutoff: Cutoff, cont
     known = known_at(select(panel, series), cutoff)
     future = future_of(panel, series, ends, context.horizon)
     rows = _laid_out(fitted.predict(known, future), known, future, context)
-    rows = rows.select(name for name in ordered(rows.columns) if name in rows.columns and not name.startswith(("scale_", "season", "fallback")))
+    rows = rows.select(
+        name for name in ordered(rows.columns) if name in rows.columns and not name.startswith(("scale_", "season", "fallback"))
+    )
     return rows.filter(_planned(panel, future)) if panel.roles.known_future else rows
 
 

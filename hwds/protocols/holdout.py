@@ -59,7 +59,9 @@ class Holdout(Evaluation[Forecaster, Panel]):
         cutoff = self.cutoff(frame)
         if not (cutoff.ends(frame) > 0).any() or self.steps(frame) < 1:
             longest = int(frame.lengths.max())
-            raise DataError(f"protocol.horizon: {self.steps(frame)} steps leave no history; the longest series has {longest} rows.")
+            raise DataError(
+                f"protocol.horizon: {self.steps(frame)} steps leave no history; the longest series has {longest} rows."
+            )
         return [Fold(0, cutoff.label, frame.n_series, (cutoff,))]
 
     def ask(self, model: Forecaster, frame: Panel, cell: Cell, context: Context) -> pl.DataFrame:

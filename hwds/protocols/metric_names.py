@@ -53,7 +53,11 @@ def _named(path: str, name: str) -> Metric:
     known = {short(metric.name) for metric in forecast_metrics(1, (0.1, 0.5, 0.9)).values()}
     module_name, _, attribute = name.partition(":")
     if not attribute:
-        hint = "; it is built in and always computed." if name in known else f"{nearest(name, known)} (your own is 'package.module:name')"
+        hint = (
+            "; it is built in and always computed."
+            if name in known
+            else f"{nearest(name, known)} (your own is 'package.module:name')"
+        )
         raise ConfigError(f"{path}: no metric '{name}'{hint}")
     try:
         metric = getattr(import_module(module_name), attribute)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SEASONS = 5
 """Seasons of history shown before the first cutoff."""
 
-SHADE, DARKEST = 0.22, 0.4
+SHADE, DARKEST = 0.22, 0.55
 """How dark a band is, and many that lie on each other."""
 
 
@@ -131,7 +131,7 @@ def _draw(axes: Axes, view: View, unit: str) -> None:
     for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
         rows = view.rows.filter(part)
         dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
-        axes.plot(moments(rows[TIME]), floats(rows[TARGET]), color=colour, linewidth=1.3, label=label, zorder=4, **dots)
+        axes.plot(moments(rows[TIME]), floats(rows[TARGET]), color=colour, linewidth=1.3, label=label, zorder=6, **dots)
     for place, window in enumerate(view.windows()):
         _draw_window(axes, window, view.overlap, named=place == 0)
     width = 0.9 if len(view.cutoffs) < 7 else 0.5

@@ -159,7 +159,7 @@ def legend_of(board: Standings) -> Iterator[str]:
         yield f"skill: 1 - {board.headline} / that of the seasonal naive on the same rows; above 0 is better than it."
     if board.truth:
         yield f"{FLOOR}: the score of the simulator's true distribution given what was known; no model beats it but by chance."
-    yield f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: answered by something simpler."
+    yield f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: answered by a simpler one."
 
 
 def notes(board: Standings) -> Iterator[str]:

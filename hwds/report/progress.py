@@ -43,7 +43,11 @@ class ProgressLine:
         parts = [f"cells {self.done}/{self.cells}"]
         parts += [f"{self.cached} kept"] if self.cached else []
         parts += [f"{self.failed} failed"] if self.failed else []
-        parts += [f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"] if seconds and left else []
+        parts += (
+            [f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"]
+            if seconds and left
+            else []
+        )
         return " · ".join([*parts, self.last] if self.last else parts)
 
     def _show(self) -> None:

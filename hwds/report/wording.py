@@ -28,7 +28,7 @@ def column(values: Sequence[float | None]) -> tuple[str, ...]:
 
 def brief(value: float, stderr: float | None = None) -> str:
     """A number inside a sentence: three digits, without a leading zero (`.812`, `.812 ± .021`)."""
-    places = decimals([value]) - (abs(value) >= 1) - (0.01 <= abs(value) < 0.1)
+    places = decimals([value]) - (stderr is None and abs(value) >= 1) - (0.01 <= abs(value) < 0.1)
     shown = [_bare(fixed(number, max(places, 0))) for number in (value, stderr) if number is not None]
     return " ± ".join(shown)
 

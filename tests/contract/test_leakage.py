@@ -26,7 +26,13 @@ from hwds.registry import options
 FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
 PROTOCOLS = {
     "holdout": ["protocol=holdout", "protocol.horizon=4"],
-    "walk_forward": ["protocol=walk_forward", "protocol.horizon=4", "protocol.windows=3", "protocol.refit=every_2", "protocol.gap=1"],
+    "walk_forward": [
+        "protocol=walk_forward",
+        "protocol.horizon=4",
+        "protocol.windows=3",
+        "protocol.refit=every_2",
+        "protocol.gap=1",
+    ],
 }
 
 
@@ -38,7 +44,9 @@ def panel():
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("model", FORECASTERS)
 def test_no_forecaster_leaks(model, protocol, panel):
-    experiment = check(compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]]))
+    experiment = check(
+        compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]])
+    )
     context = Context(0, features=experiment.features)
     found = list(canary(experiment.protocol, model, experiment.model, panel, context))
     assert len(found) == (1 if protocol == "holdout" else 2)
@@ -60,7 +68,9 @@ class Peeking(WalkForward):
 
     def ask(self, model, frame, cell, context):
         original = known_at(frame, cell.fold.cutoffs[0])
-        fitted = model.fit(frame, horizon=self.steps(frame), context=replace(context, levels=self.levels, season=12, horizon=self.steps(frame)))
+        fitted = model.fit(
+            frame, horizon=self.steps(frame), context=replace(context, levels=self.levels, season=12, horizon=self.steps(frame))
+        )
 
         class Given(Forecaster):
             def fit(self, history, *, horizon, context):

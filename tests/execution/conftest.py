@@ -64,4 +64,6 @@ def tables(folder: Path) -> dict[str, bytes]:
 
 def cells(folder: Path) -> dict[str, int]:
     """Every finished cell and when it was written."""
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("outputs/cache/cells/*/*.parquet") if path.name[0] != "."}
+    return {
+        path.name: path.stat().st_mtime_ns for path in folder.glob("outputs/cache/cells/*/*.parquet") if path.name[0] != "."
+    }

@@ -80,7 +80,9 @@ def test_a_run_that_is_being_computed_is_refused_and_a_dead_owner_frees_it(proje
 
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
     for compute in ("serial", "processes"):
-        process = start(project, "model.seconds=30", f"compute={compute}", "compute.workers=2" if compute == "processes" else "seed=1")
+        process = start(
+            project, "model.seconds=30", f"compute={compute}", "compute.workers=2" if compute == "processes" else "seed=1"
+        )
         time.sleep(2.5)
         began = time.time()
         process.send_signal(signal.SIGINT)
@@ -100,7 +102,9 @@ def test_failed_cells_are_rows_with_their_message_and_set_the_exit_code(project)
     failed = pl.read_parquet(run).filter(pl.col("status") != "ok")
     assert failed["status"].to_list() == ["failed: ValueError: no luck"]
     assert failed["n_failed"][0] > 0
-    code, _, _ = finished(project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12", "compute.max_failed=1")
+    code, _, _ = finished(
+        project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12", "compute.max_failed=1"
+    )
     assert code == 3
 
 
