@@ -70,13 +70,13 @@ def _ours(case: Case, table: pl.DataFrame) -> Callable[[], Panel]:
 
 
 def _rivals(case: Case, table: pl.DataFrame) -> dict[str, tuple[Work, Callable[[Any], np.ndarray]]]:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     frame = table.rename({"series_id": "unique_id", "time": "ds", "target": "y"})
     pandas = pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
     rivals = {
-        "mlforecast, polars in": (_mlforecast(case, frame, dropna=False), lambda made: made[:, 3:].to_numpy()),
-        "mlforecast, pandas in": (_mlforecast(case, pandas, dropna=False), lambda made: made.iloc[:, 3:].to_numpy()),
+        "mlforecast, polars in": (_mlforecast(case, frame), lambda made: made[:, 3:].to_numpy()),
+        "mlforecast, pandas in": (_mlforecast(case, pandas), lambda made: made.iloc[:, 3:].to_numpy()),
         "polars over()": (_over(case, frame), lambda made: made[:, 3:].to_numpy()),
     }
     if case.slow_rivals:
@@ -84,13 +84,13 @@ def _rivals(case: Case, table: pl.DataFrame) -> dict[str, tuple[Work, Callable[[
     return rivals
 
 
-def _mlforecast(case: Case, frame: Any, *, dropna: bool) -> Work:
+def _mlforecast(case: Case, frame: Any) -> Work:
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean, RollingStd
 
-    rolling = [kind(window) for window in case.windows for kind in (RollingMean, RollingStd)]
+    rolling: list[Any] = [kind(window) for window in case.windows for kind in (RollingMean, RollingStd)]
     forecaster = MLForecast(models=[], freq=1, lags=case.lags, lag_transforms={1: rolling}, num_threads=1)
-    return lambda: forecaster.preprocess(frame, static_features=[], dropna=dropna)
+    return lambda: forecaster.preprocess(frame, static_features=[], dropna=False)
 
 
 def _over(case: Case, frame: pl.DataFrame) -> Work:
@@ -103,7 +103,7 @@ def _over(case: Case, frame: pl.DataFrame) -> Work:
 
 
 def _groupby(case: Case, pandas: Any) -> Work:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     def work() -> Any:
         series = pandas.groupby("unique_id")["y"]

@@ -126,7 +126,7 @@ def compose_all(words: list[str]) -> list[dict[str, Any]]:
     composed: list[dict[str, Any]] = []
     failures: list[Exception] = []
 
-    @hydra.main(version_base="1.3", config_path=None, config_name="config")  # type: ignore[misc]
+    @hydra.main(version_base="1.3", config_path=None, config_name="config")
     def job(config: DictConfig) -> None:
         try:
             composed.append(plain_from_application(config))

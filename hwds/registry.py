@@ -1,4 +1,4 @@
-"""Names to files and classes by convention: `model=forecast/lstm` is conf/model/forecast/lstm.yaml and hwds.models.forecast.lstm.LSTM."""
+"""Names to files and classes: `model=forecast/lstm` is conf/model/forecast/lstm.yaml and `hwds.models.forecast.lstm:LSTM`."""
 
 import importlib
 import os

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwds.errors import ConfigError, DataError, nearest
-from hwds.frames.roles import SERIES, TIME
 
 if TYPE_CHECKING:
-    from hwds.execution.prepare import Prepared
+    import polars as pl
+
+    from hwds.config.spec import Experiment
+    from hwds.frames.panel import Panel
+    from hwds.results.folder import RunFolder
 
 FLAGS = ("--future", "--data")
 
@@ -19,29 +21,32 @@ def main(words: list[str]) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
     name, flags = parsed(words)
     from hwds.config.check import check
-    from hwds.execution.prepare import prepare
-    from hwds.results.atomic import write_atomically
+    from hwds.execution.final import foresee, kept_model
     from hwds.results.folder import RunFolder
-    from hwds.execution.final import foresee
 
     folder = RunFolder.find(name)
     data = folder.read_config()
-    if "--data" in flags:
-        data = with_path(data, flags["--data"])
-    prepared = replace(prepare(check(data)), folder=folder)
+    experiment = check(with_data(data, flags["--data"], folder) if "--data" in flags else data)
+    dataset: Any = experiment.dataset
+    frame = dataset.load()
     if "--future" in flags:
-        prepared = replace(prepared, frame=with_plan(prepared, flags["--future"]))
-    forecasts = foresee(prepared)
-    path = folder.path / "future.parquet"
-    write_atomically(path, lambda part: forecasts.write_parquet(part))
-    write_atomically(path.with_suffix(".csv"), lambda part: forecasts.write_csv(part))
-    print(forecasts.head(12))
-    print(f"{len(forecasts)} rows: {path} and {path.with_suffix('.csv').name}")
+        frame = with_plan(experiment, frame, flags["--future"])
+    require_plan(frame)
+    model = experiment.model.name
+    print(f"{model}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
+    forecasts = foresee(experiment, frame, folder)
+    write(folder, forecasts)
+    tell(frame, forecasts)
+    print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     return 0
 
 
 def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
-    """The run and the flags with their values."""
+    """The run and the flags with their values.
+
+    Raises:
+        ConfigError: No run or several, an unknown flag, or one without its file.
+    """
     flags: dict[str, str] = {}
     names: list[str] = []
     rest = iter(words)
@@ -51,6 +56,8 @@ def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
             names.append(word)
         elif flag in FLAGS:
             flags[flag] = value or next(rest, "")
+            if not flags[flag] or flags[flag].startswith("-"):
+                raise ConfigError(f"predict: {flag} must be followed by a file.")
         else:
             raise ConfigError(f"predict: no flag '{flag}'{nearest(flag, FLAGS)}")
     if len(names) != 1:
@@ -58,21 +65,60 @@ def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
     return names[0], flags
 
 
-def with_path(data: dict[str, Any], path: str) -> dict[str, Any]:
-    """The config with other data of the same roles."""
-    if "path" not in data["dataset"]:
-        raise ConfigError(
-            f"--data: dataset '{data['dataset']['name']}' reads no file of yours; the run must be on dataset=file."
-        )
-    return data | {"dataset": data["dataset"] | {"path": path, "sha256": None}}
+def with_data(data: dict[str, Any], path: str, folder: RunFolder) -> dict[str, Any]:
+    """The config with other data of the same roles; all its rows are history, so that a split is not asked for."""
+    dataset = data["dataset"]
+    if "path" not in dataset:
+        raise ConfigError(f"--data: dataset '{dataset['name']}' reads no file of yours; the run must be on dataset=file.")
+    changes: dict[str, Any] = {"path": path, "sha256": None}
+    if dataset["roles"].get("split"):
+        changes["roles"] = dataset["roles"] | {"split": None}
+        # The horizon was the length of the test part, which new data does not have.
+        changes["horizon"] = dataset.get("horizon") or int(folder.read_tables().predictions["step"].max())  # type: ignore[arg-type]
+    return data | {"dataset": dataset | changes}
 
 
-def with_plan(prepared: Prepared, path: str) -> Any:
+def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
     """The frame with a plan of known-future columns from a file, whose columns bear the names of the dataset's roles."""
     from hwds.datasets.plan import read_plan
 
-    if not Path(path).is_file():
-        raise DataError(f"--future: no file '{path}'.")
-    roles = getattr(prepared.experiment.dataset, "roles", None)
-    series, time = (roles.series, str(roles.time)) if roles is not None else (SERIES, TIME)
-    return replace(prepared.frame, plan=read_plan(Path(path), prepared.frame, series, time))
+    if not frame.roles.known_future:
+        raise ConfigError(f"--future: dataset '{experiment.dataset.name}' has no known-future column to plan.")
+    dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
+    written: dict[str, Any] = {}
+    if hasattr(dataset, "roles"):
+        written = {"series": dataset.roles.series, "time": dataset.roles.time}
+        written |= {"encoding": dataset.encoding, "separator": dataset.separator}
+    return replace(frame, plan=read_plan(path, frame, protocol.steps(frame), **written))
+
+
+def require_plan(frame: Panel) -> None:
+    """Refuse before the fit what could not be forecast after it.
+
+    Raises:
+        DataError: There are known-future columns and no plan.
+    """
+    if frame.roles.known_future and frame.plan is None:
+        names = ", ".join(f"'{name}'" for name in frame.roles.known_future)
+        raise DataError(f"--future: must be given, a file that plans {names} for the rows to forecast.")
+
+
+def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
+    """Both files, whole or not at all."""
+    from hwds.results.atomic import write_atomically
+
+    write_atomically(folder.path / "future.parquet", lambda part: forecasts.write_parquet(part))
+    write_atomically(folder.path / "future.csv", lambda part: forecasts.write_csv(part))
+
+
+def tell(frame: Panel, forecasts: pl.DataFrame) -> None:
+    """The first rows, and how much there is."""
+    import polars as pl
+
+    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="UTF8_HORIZONTAL_ONLY"):
+        print(forecasts.head(8))
+    series = forecasts["series_id"].n_unique()
+    print(f"{len(forecasts)} rows, {series} series, {forecasts['time'].min()} to {forecasts['time'].max()}.")
+    if series < frame.n_series:
+        print(f"{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast.")

@@ -81,8 +81,6 @@ def _refused(error: Exception) -> ConfigError:
     if first.startswith("Ambiguous value for argument"):
         path, _, values = quoted.partition("=")
         return ConfigError(f"{path}: '{values}' is several values; -m runs each of them, [{values}] is a list.")
-    if first.startswith("Multiple values for"):
-        return ConfigError(f"{first.split()[3].rstrip('.')}: is given twice.")
     if first.startswith("Could not append to config. An item is already at"):
         return ConfigError(f"{quoted}: is there already; drop the '+'.")
     if first.startswith("Could not delete from config") and not getattr(cause, "full_key", None):
@@ -183,7 +181,7 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
     if name not in options(group):
         raise ConfigError(f"{path}: no option '{name}'{nearest(str(name), options(group))}")
     with plain_errors():
-        node = filled(group, name, OmegaConf.load(options(group)[name]) or OmegaConf.create({}))  # type: ignore[arg-type]
+        node = filled(group, name, OmegaConf.load(options(group)[name]) or OmegaConf.create({}))
         data: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(node, changes), resolve=True)  # type: ignore[assignment]
     if changes:
         data["name"] += "(" + ",".join(f"{key}={value}" for key, value in sorted(changes.items())) + ")"

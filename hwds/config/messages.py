@@ -66,7 +66,7 @@ def _fields_at(cls: type, parents: list[Any]) -> list[str]:
         inner = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
         if inner:
             cls = inner[0]  # type: ignore[assignment]
-    return [field.name for field in fields(cls) if field.name != "name"]  # type: ignore[arg-type]
+    return [field.name for field in fields(cls) if field.name != "name"]
 
 
 def shown(value: Any) -> str:

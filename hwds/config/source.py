@@ -18,7 +18,7 @@ from hwds.errors import ConfigError
 from hwds.registry import PACKAGES, conf_dirs, resolve_node
 
 
-class OptionSource(FileConfigSource):  # type: ignore[misc]
+class OptionSource(FileConfigSource):
     """`hwds://DIR`: the files of DIR, each option laid over the defaults of its recipe."""
 
     @staticmethod
@@ -42,7 +42,7 @@ class OptionSource(FileConfigSource):  # type: ignore[misc]
         return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
 
 
-class OptionSearchPath(SearchPathPlugin):  # type: ignore[misc]
+class OptionSearchPath(SearchPathPlugin):
     """The packaged options, then the user's own."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
@@ -57,7 +57,7 @@ def register() -> None:
         Plugins.instance().register(plugin)
 
 
-def filled(group: str, option: str, delta: DictConfig) -> DictConfig:
+def filled(group: str, option: str, delta: Any) -> DictConfig:
     """The node of an option: its delta over the defaults of the recipe that it names, or that bears its name."""
     plain = OmegaConf.to_container(delta)
     if not isinstance(plain, dict):
@@ -66,7 +66,7 @@ def filled(group: str, option: str, delta: DictConfig) -> DictConfig:
         raise ConfigError(
             f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields."
         )
-    node = {"name": option, "recipe": option} | plain
+    node = {"name": option, "recipe": option} | {str(key): value for key, value in plain.items()}
     config = OmegaConf.create(defaults(resolve_node(group, group, node)))
     config.merge_with(node)
     return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -59,6 +60,13 @@ def times(source: Source, name: str, role: str = "time") -> pl.Series:
     if column.dtype != pl.Null:
         raise DataError(f"dataset.roles.{role}: column '{name}' holds {_kind(column.dtype)}, not times; write {_FORMS}.")
     return column
+
+
+def joined(source: Source, names: Sequence[str]) -> pl.Series:
+    """Which series each row belongs to: the columns' texts joined with '|', or the name of the row's file where there are none."""
+    if not names:
+        return source.stems()
+    return source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()
 
 
 def typed(column: pl.Series) -> pl.Series:

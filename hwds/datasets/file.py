@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 
 from hwds.datasets.asked import Names, listed, refuse_shared, refuse_taken
 from hwds.datasets.base import Dataset
-from hwds.datasets.columns import numbers, times, typed
+from hwds.datasets.columns import joined, numbers, times, typed
 from hwds.datasets.gaps import Gaps, without_gaps
 from hwds.datasets.reading import Source, read
 from hwds.errors import ConfigError, DataError
@@ -154,7 +154,7 @@ class File(Dataset):
 
     def _normalised(self, source: Source, roles: PanelRoles) -> pl.DataFrame:
         time, target = str(self.roles.time), str(self.roles.target)
-        columns = {SERIES: self._series(source), TIME: times(source, time), TARGET: numbers(source, target)}
+        columns = {SERIES: joined(source, listed(self.roles.series)), TIME: times(source, time), TARGET: numbers(source, target)}
         columns |= {name: numbers(source, name) for name in (*roles.known_future, *roles.past_only)}
         columns |= {name: typed(source.table[name]) for name in (*roles.static, *roles.level)}
         if roles.available_at:
@@ -162,12 +162,6 @@ class File(Dataset):
         if roles.split:
             columns[roles.split] = source.table[roles.split]
         return pl.DataFrame(columns)
-
-    def _series(self, source: Source) -> pl.Series:
-        names = listed(self.roles.series)
-        if not names:
-            return source.stems()
-        return source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()
 
     def _frequency(self, table: pl.DataFrame) -> Frequency:
         if self.frequency is None:

@@ -2,44 +2,93 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import polars as pl
 
 from hwds.datasets.asked import Names, listed
-from hwds.datasets.columns import numbers, times
-from hwds.datasets.reading import read
+from hwds.datasets.columns import joined, numbers, times
+from hwds.datasets.reading import Source, read
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 
 
-def read_plan(path: Path, panel: Panel, series: Names, time: str) -> pl.DataFrame:
-    """The plan of a panel from a file.
+def read_plan(
+    path: str,
+    panel: Panel,
+    horizon: int,
+    *,
+    series: Names = SERIES,
+    time: str = TIME,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+) -> pl.DataFrame:
+    """The plan of a panel from a file that is written as the panel's own file is.
 
     Args:
-        path: A CSV, TSV, Parquet or Arrow file.
+        path: A CSV, TSV, Parquet or Arrow file, or a glob.
         panel: The data that the plan goes on from.
-        series: The columns that name a series, as in the dataset's roles.
+        horizon: How many rows of each series will be forecast.
+        series: The columns that name a series; where there are none, the name of the file does.
         time: The column of time.
+        encoding: How a CSV or TSV is written.
+        separator: Between the fields of a CSV or TSV; by the suffix where None.
 
     Returns:
         `series_id`, `time` and the panel's known-future columns.
 
     Raises:
-        DataError: A column is missing, or no series of the plan is in the panel.
+        DataError: The file cannot be read, or lacks a column, a series or a row that must be planned.
     """
-    names = listed(series)
-    source = read(str(path), (*names, time, *panel.roles.known_future))
-    ids = (
-        source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()
-        if names
-        else source.stems()
-    )
-    if not names and panel.n_series == 1:
-        ids = pl.Series([panel.series_ids[0]] * len(ids))
-    plan = pl.DataFrame({SERIES: ids, TIME: times(source, time).cast(panel.table.schema[TIME])})
-    plan = plan.with_columns(numbers(source, name).alias(name) for name in panel.roles.known_future)
-    if not plan[SERIES].is_in(panel.series_ids.implode()).any():
-        raise DataError(f"--future: '{path}' plans for '{ids[0]}' and others, none of which is in the data.")
+    columns = panel.roles.known_future
+    try:
+        source = read(path, (*listed(series), time, *columns), encoding=encoding, separator=separator)
+        plan = _normalised(source, panel, listed(series), time)
+    except DataError as error:  # the file is not the dataset's
+        raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error
+    twice = plan.filter(plan.select(SERIES, TIME).is_duplicated())
+    if not twice.is_empty():
+        raise DataError(f"--future: '{path}' has two rows for series '{twice[SERIES][0]}' at {twice[TIME][0]}.")
+    _refuse_holes(path, plan, due(panel, horizon), columns)
     return plan
+
+
+def due(panel: Panel, horizon: int) -> pl.DataFrame:
+    """The rows that a plan must have: those of the dataset's own plan, else `horizon` of every series that has not ended.
+
+    Returns:
+        `series_id` and `time`.
+    """
+    if panel.plan is not None:
+        return panel.plan.select(SERIES, TIME)
+    last = panel.table[panel.offsets[1:] - 1].select(SERIES, TIME)
+    going_on = last.filter(panel.frequency.after(last[TIME], 1) > last[TIME].max())
+    steps = range(1, horizon + 1)
+    return pl.concat([going_on.with_columns(panel.frequency.after(going_on[TIME], step).alias(TIME)) for step in steps])
+
+
+def _normalised(source: Source, panel: Panel, series: Sequence[str], time: str) -> pl.DataFrame:
+    ids = joined(source, series)
+    if not series and panel.n_series == 1:
+        ids = pl.Series([panel.series_ids[0]] * len(ids))
+    when, kind = times(source, time), panel.table.schema[TIME]
+    if when.dtype.is_integer() != kind.is_integer():
+        raise DataError(f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data {panel.table[TIME][-1]}.")
+    plan = pl.DataFrame({SERIES: ids, TIME: when.cast(kind)})
+    return plan.with_columns(numbers(source, name).alias(name) for name in panel.roles.known_future)
+
+
+def _refuse_holes(path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]) -> None:
+    laid = wanted.join(plan, on=[SERIES, TIME], how="left", maintain_order="left")
+    for name in columns:
+        holes = laid.filter(pl.col(name).is_null())
+        if holes.is_empty():
+            continue
+        series, instant = holes.select(SERIES, TIME).row(0)
+        if series not in plan[SERIES]:
+            raise DataError(f"--future: '{path}' has no row for series '{series}'; '{name}' must be planned for every series.")
+        raise DataError(
+            f"--future: '{path}' has no '{name}' for series '{series}' at {instant};"
+            f" {len(holes)} of {len(wanted)} planned rows lack it."
+        )

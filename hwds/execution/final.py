@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from hwds.config.spec import Experiment
 from hwds.context import Context
+from hwds.execution.base import Compute
 from hwds.execution.prepare import Prepared
 from hwds.execution.threads import hold_threads
+from hwds.results.folder import RunFolder
 from hwds.stored import load_fitted, save_fitted
 
 FOLDER = "model"
 
 
-def fit_final(prepared: Prepared) -> Any:
+def fit_final(experiment: Experiment, frame: Any) -> Any:
     """The experiment's own model fitted on all rows."""
-    hold_threads(prepared.job.cpus)
-    return prepared.job.protocol.fit_all(prepared.experiment.model, prepared.frame, context_of(prepared))
+    protocol: Any = experiment.protocol
+    context = context_of(experiment)
+    hold_threads(context.cpus)
+    return protocol.fit_all(experiment.model, frame, context)
 
 
 def save_final(prepared: Prepared) -> None:
     """Fit on all rows and keep the model in the run's folder."""
-    save_fitted(fit_final(prepared), prepared.folder.path / FOLDER)
+    save_fitted(fit_final(prepared.experiment, prepared.frame), prepared.folder.path / FOLDER)
 
 
-def final_model(prepared: Prepared) -> Any:
-    """The model that the run has kept, or else one fitted now."""
-    kept = prepared.folder.path / FOLDER
-    if not (kept / "class.json").is_file():
-        return fit_final(prepared)
-    hold_threads(prepared.job.cpus)
-    return load_fitted(kept)
+def kept_model(folder: RunFolder) -> Path | None:
+    """Where a run has kept its model; None where it has kept none."""
+    kept = folder.path / FOLDER
+    return kept if (kept / "class.json").is_file() else None
 
 
-def foresee(prepared: Prepared) -> pl.DataFrame:
-    """What the final model says of what comes after the data.
+def foresee(experiment: Experiment, frame: Any, folder: RunFolder) -> pl.DataFrame:
+    """What the model that the run has kept, or else one fitted now, says of what comes after the data.
 
     Raises:
         DataError: A planned column is missing.
     """
-    return prepared.job.protocol.foresee(final_model(prepared), prepared.frame, context_of(prepared))
+    protocol: Any = experiment.protocol
+    context = context_of(experiment)
+    kept = kept_model(folder)
+    hold_threads(context.cpus)
+    fitted = load_fitted(kept) if kept else fit_final(experiment, frame)
+    forecasts: pl.DataFrame = protocol.foresee(fitted, frame, context)
+    return forecasts
 
 
-def context_of(prepared: Prepared) -> Context:
+def context_of(experiment: Experiment) -> Context:
     """The context of a fit on all rows: its streams are those of a fold called `final`."""
-    job = prepared.job
-    return Context(job.seed, "final", features=job.features, cpus=job.cpus, device=job.device)
+    compute, features = experiment.compute, experiment.features
+    assert isinstance(compute, Compute)
+    return Context(
+        experiment.seed, "final", features=features, cpus=compute.cpus_per_cell, device=compute.found_device()  # type: ignore[arg-type]
+    )

@@ -6,6 +6,7 @@ import polars as pl
 
 from hwds.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
+from hwds.frames.ordering import in_order
 from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
 
 ROW = "__row__"
@@ -31,11 +32,10 @@ def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, *, gap
     _no_null_keys(table)
     numbers = (TARGET, *roles.known_future, *roles.past_only)
     _finite(table, numbers)
-    table = (
+    table = in_order(
         table.select(SERIES, TIME, TARGET, *roles.names)
         .with_columns(pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers))
         .with_row_index(ROW)
-        .sort(SERIES, TIME, maintain_order=True)
     )
     _one_row_an_instant(table)
     if not gaps:

@@ -95,6 +95,8 @@ def _rivals(ahead: Sequence[Standing]) -> str:
 def _without_score(board: Standings, own: Standing) -> str:
     if own.n_failed:
         return f"{own.model} has no score: {counted(own.n_failed, 'answers')} failed ({own.error})"
+    if not own.n_undefined:
+        return f"{own.model} has no score: there is no answer of it"
     return f"{own.model} has no {board.headline}: it is undefined for all of its {counted(own.n_undefined, board.units)}"
 
 

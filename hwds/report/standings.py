@@ -118,6 +118,7 @@ def standings(tables: Tables, headline: str, *, better: Better = "low", model: s
         model: The label of the experiment's own model; None takes the first in the scores table, which a run writes first.
     """
     labels = tables.scores["model"].unique(maintain_order=True).to_list()
+    labels += [model] if model and model not in labels else []
     names = _beside_names(tables, headline)
     lines = [_standing(tables, label, headline, names) for label in labels]
     truth = next((line for line in lines if line.model == TRUTH), None)

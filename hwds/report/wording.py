@@ -51,9 +51,11 @@ def _places(value: float, error: float | None) -> int:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as `0.4 s`, `12 s`, `3.3 min` or `2.1 h`, empty for None."""
+    """Seconds as `< 0.1 s`, `0.4 s`, `12 s`, `3.3 min` or `2.1 h`, empty for None."""
     if seconds is None:
         return ""
+    if seconds < 0.05:
+        return "< 0.1 s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 99.5:

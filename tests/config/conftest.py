@@ -68,7 +68,7 @@ def run_line(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def own_conf(monkeypatch, tmp_path, run_line):
-    """Lay a user's project: files by path (`conf/model/forecast/mine.yaml`, `mine.py`); its conf/ is found in the current folder."""
+    """Lay a user's project by path (`conf/model/forecast/mine.yaml`, `mine.py`); its conf/ is in the current folder."""
     before = set(sys.modules)
 
     def lay(**files: str) -> Path:

@@ -68,7 +68,7 @@ def test_experiment_needs_no_plus(run_line):
         "model.season=4 --cfg job -p model",
         "model.season=4 --package model -c job",
         "--cfg=job model.season=4 -p=model",
-    ],  # fmt: skip
+    ],
 )
 def test_flags_go_anywhere(run_line, line):
     outcome = run_line(line)

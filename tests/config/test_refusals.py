@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table's rows stay on one line)
 """Bad command lines: each is refused with exit code 2 and one line that has the path, the value and the nearest right name."""
 
 import json
@@ -60,7 +61,7 @@ REFUSED = [
     ("'seed=???'", "seed: must be given."),
     # ranges and choices
     ("model.season=-1", "model.season: must be >= 0, got -1."),
-    ("model=forecast/xgboost model.rows=1.5", "model.rows: must be <= 1", "got 1.5."),
+    ("model=forecast/xgboost model.row_share=1.5", "model.row_share: must be <= 1", "got 1.5."),
     ("model=forecast/xgboost model.trees=0", "model.trees: must be >= 1, got 0."),
     ("model=forecast/xgboost model.learning_rate=0", "model.learning_rate: must be > 0", "got 0."),
     ("protocol.windows=0", "protocol.windows: must be >= 1, got 0."),

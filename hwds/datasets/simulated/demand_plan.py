@@ -31,21 +31,20 @@ def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
 
 
 def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
-    """One row for each offer and month on sale; for an offer still sold in the last month, up to the end of the plan.
+    """One row for each offer and month on sale, up to its planned end or the end of the plan.
 
     Columns: `offer` (row of `offers`), `month` and `time`, and what is known ahead: `device_age` and `months_to_end` (in
-    months; below 0 where the plan goes on after the planned end), `successor_launched` (0 or 1), `promotion` (0 or 1),
+    months), `successor_launched` (0 or 1), `promotion` (0 or 1),
     `price` (the street price, in currency).
     """
     columns = {name: offers[name].to_numpy() for name in ("launch_month", "end_month", "launch_cut", "street_price")}
     succeeded = offers["succeeded_month"].fill_null(world.months + world.ahead).to_numpy()
     first = np.maximum(columns["launch_month"], 0)
-    ended = columns["end_month"] < world.months - 1
-    lengths = np.where(ended, columns["end_month"], world.months + world.ahead - 1) - first + 1
+    lengths = np.minimum(columns["end_month"], world.months + world.ahead - 1) - first + 1
     offer = np.repeat(np.arange(len(offers)), lengths)
     month = np.arange(len(offer)) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
     age, left = month - columns["launch_month"][offer], columns["end_month"][offer] - month
-    promotion, discount = _promotions(world, offers, offer, month, left)
+    promotion, discount = _promotions(world, offers, offer, month)
     list_cut = _reductions(world, offers)[offer, age // REVIEW]
     clearance = columns["launch_cut"][offer] * (month > succeeded[offer])  # a month after the launch, when stocks are cleared
     price = columns["street_price"][offer] * np.exp(_spells(world, offers)[offer, month // SPELL] - list_cut)
@@ -64,12 +63,12 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _promotions(
-    world: HardwareWorld, offers: pl.DataFrame, offer: np.ndarray, month: np.ndarray, left: np.ndarray
+    world: HardwareWorld, offers: pl.DataFrame, offer: np.ndarray, month: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which rows are promoted (more often in November), and the discount."""
     held, depth = _draws(world, offers, "promotions", world.months + world.ahead)[offer, month].T
     november = (month + world.start.month) % 12 == 11
-    promoted = (held < np.where(november, 0.5, 0.15)) & (left >= 0)
+    promoted = held < np.where(november, 0.5, 0.15)
     return promoted, promoted * DEPTHS[(depth * len(DEPTHS)).astype(np.int64)]
 
 

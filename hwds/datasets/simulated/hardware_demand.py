@@ -38,7 +38,7 @@ class HardwareDemand(Dataset):
     successor's launch on; the month after, its price is cut. Known ahead: `price` (street price, in currency), `promotion` (0
     or 1), `device_age`, `months_to_end`, `successor_launched` (0 or 1). Known once the month is over: `shortage` (the share of
     demand that the plant could not serve) and `web_visits` (which show next month's level, with noise). The panel's plan holds
-    `horizon` months after the last one for each series still sold then; past a planned end `months_to_end` is below 0.
+    `horizon` months after the last one for each series still sold then, or fewer where its planned end comes first.
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.

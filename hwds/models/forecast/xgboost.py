@@ -140,7 +140,7 @@ class FittedXGBoost(Stored):
 
 
 def training_rows(source: Source, most: int, luck: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (rows, columns) and targets (rows,) of pairs of an origin and a step whose target is known, about `most` of them."""
+    """Inputs (rows, columns) and targets (rows,) of about `most` pairs of an origin and a step whose target is known."""
     origins = source.origins()
     steps = np.minimum(source.panel.lengths[origins.series] - origins.ends, source.windowing.horizon)
     ends = np.cumsum(steps)

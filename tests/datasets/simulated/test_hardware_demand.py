@@ -62,11 +62,13 @@ def test_more_customers_and_plants_change_nothing(monkeypatch):
     assert HardwareDemand(name="larger").load().fingerprint == PANEL.fingerprint
 
 
-def test_the_plan_has_the_horizon_of_every_series_still_sold():
+def test_the_plan_has_the_horizon_of_every_series_still_sold_up_to_its_planned_end():
     last = PANEL.table["time"].max()
-    alive = PANEL.table.filter(pl.col("time") == last)["series_id"]
-    assert PANEL.plan["series_id"].unique().sort().to_list() == alive.sort().to_list()
-    assert PANEL.plan.group_by("series_id").len()["len"].unique().to_list() == [12]
+    alive = PANEL.table.filter((pl.col("time") == last) & (pl.col("months_to_end") > 0)).sort("series_id")
+    planned = PANEL.plan.group_by("series_id").agg(pl.len().cast(pl.Int64)).sort("series_id")
+    assert planned["series_id"].to_list() == alive["series_id"].to_list()
+    assert planned["len"].to_list() == alive["months_to_end"].clip(upper_bound=12).to_list()
+    assert planned["len"].min() < 12 == planned["len"].max()
     assert PANEL.plan["time"].min() == PANEL.frequency.after(pl.Series([last]), 1)[0]
     assert PANEL.plan.columns == ["series_id", "time", *PANEL.roles.known_future]
     assert PANEL.plan.null_count().sum_horizontal()[0] == 0
