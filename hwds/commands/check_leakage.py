@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hwds.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hwds.execution.canary import Leak
+    from hwds.execution.prepare import Prepared
 
 
 def main(words: list[str]) -> int:
-    """Run the canary over the experiment's models and features, at their small size unless `size=` is given."""
+    """Run the canary over the experiment's models and features, at their small size unless `size=` is given; 1 where one leaks."""
+    flag = next((word for word in words if word.startswith("-")), None)
+    if flag:
+        raise ConfigError(f"check-leakage: takes no flag, got '{flag}'.")
     from hwds.config.check import check
     from hwds.config.compose import compose
+    from hwds.execution.prepare import prepare, require_asked
+    from hwds.execution.threads import hold_threads
+
+    sized = words if any(word.lstrip("+").startswith("size=") for word in words) else [*words, "size=small"]
+    prepared = prepare(check(compose([f"+{word}" if word.startswith("experiment=") else word for word in sized])))
+    require_asked(prepared)
+    hold_threads(prepared.job.cpus)
+    clean = [tell(label, list(found)) for label, found in checks(prepared).items()]
+    return 0 if all(clean) else 1
+
+
+def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
+    """What is checked by name: every model on the protocol's cutoffs, and the features of a panel."""
     from hwds.context import Context
     from hwds.execution.canary import canary, features_canary
-    from hwds.execution.prepare import prepare
-    from hwds.execution.threads import hold_threads
     from hwds.frames.panel import Panel
 
-    sized = words if any(word.startswith("size=") for word in words) else [*words, "size=small"]
-    prepared = prepare(check(compose([f"+{word}" if word.startswith("experiment=") else word for word in sized])))
-    job, protocol = prepared.job, prepared.job.protocol
-    hold_threads(job.cpus)
-    context = replace(Context(job.seed), features=job.features, cpus=job.cpus, device=job.device)
-    checks = {label: canary(protocol, label, model, prepared.frame, context) for label, model in job.models.items()}
-    if isinstance(prepared.frame, Panel):
-        name = f"features {prepared.experiment.features.name}"
-        checks[name] = features_canary(name, job.features, prepared.frame, prepared.frame.horizon)
-    leaks = 0
-    for label, found in checks.items():
-        results = list(found)
-        bad = [leak for leak in results if leak is not None]
-        leaks += len(bad)
-        print(
-            f"{label}: {'LEAKS' if bad else 'no leak'} ({len(results)} cutoffs, answers {'differ' if bad else 'bit-identical'})"
-        )
-        for leak in bad:
-            print(f"  {leak}")
-    return 1 if leaks else 0
+    job, frame = prepared.job, prepared.frame
+    context = Context(job.seed, features=job.features, cpus=job.cpus, device=job.device)
+    found = {label: canary(job.protocol, label, model, frame, context) for label, model in job.models.items()}
+    name = prepared.experiment.features.name
+    if isinstance(frame, Panel) and name != "none":
+        found[f"features {name}"] = features_canary(f"features {name}", job.features, frame, frame.horizon)
+    return found
+
+
+def tell(label: str, results: list[Leak | None]) -> bool:
+    """Print one line, and one for each leak; whether there is none."""
+    leaks = [leak for leak in results if leak is not None]
+    cutoffs = f"{len(results)} cutoff{'s' * (len(results) != 1)}"
+    if not leaks:
+        print(f"{label}: no leak (bit-identical answers at {cutoffs})")
+    else:
+        print(f"{label}: LEAKS (answers differ at {len(leaks)} of {cutoffs})")
+    for leak in leaks:
+        print(f"  {leak}")
+    return not leaks

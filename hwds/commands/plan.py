@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from hwds.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hwds.execution.prepare import Prepared
 
 
 def main(words: list[str]) -> int:
     """Print the plan of the experiment that the words compose."""
+    flag = next((word for word in words if word.startswith("-")), None)
+    if flag:
+        raise ConfigError(f"plan: takes no flag, got '{flag}'; it plans one run.")
     from hwds.config.check import check
     from hwds.config.compose import compose
     from hwds.config.origin import origins
@@ -18,34 +25,57 @@ def main(words: list[str]) -> int:
     words = [f"+{word}" if word.startswith("experiment=") else word for word in words]
     data = compose(words)
     experiment = check(data)
-    for path, (value, origin) in origins(data, words).items():
-        print(f"{f'{path}: {_text(value)}':<60}  {origin}")
-    prepared = prepare(experiment)
-    _print_cells(prepared)
+    found = origins(data, words).items()
+    print(aligned([(f"{path}:", text(value), origin) for path, (value, origin) in found]))
+    print_cells(prepare(experiment))
     return 0
 
 
-def _print_cells(prepared: Prepared) -> None:
+def print_cells(prepared: Prepared) -> None:
+    """The run, what is kept of each fold and model, and how long the rest may take."""
     from hwds.execution.estimate import estimate, missing_cells
 
     missing = missing_cells(prepared)
-    print(f"\nrun {prepared.folder.title}{' (finished)' if (prepared.folder.path / 'scores.parquet').is_file() else ''}")
+    finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
+    models = list(prepared.job.models)
+    print(f"\nrun {prepared.folder.title}{finished}")
+    rows = [("fold", "cutoffs", *models)]
     for fold in prepared.work.folds:
-        cells = [cell for cell in prepared.work.cells if cell.fold.index == fold.index]
-        left = sum(cell in missing for cell in cells)
-        print(f"  fold {fold.index} ({fold.name}): {len(cells)} cells, {len(cells) - left} kept, {len(fold.cutoffs)} cutoffs")
-    seconds = estimate(prepared, missing)
-    if not missing:
-        said = "nothing to compute"
-    else:
-        said = (
-            "time unknown: a model was never timed on this dataset"
-            if seconds is None
-            else f"about {seconds:.0f} s of computing"
-        )
-    print(f"cells: {len(prepared.work.cells)}, to compute: {len(missing)}; {said}")
+        rows.append((fold.name, str(len(fold.cutoffs)), *(kept(prepared, missing, fold.index, model) for model in models)))
+    print(aligned(rows))
+    print(f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(bool(missing), estimate(prepared, missing))}.")
 
 
-def _text(value: object) -> str:
-    text = {True: "true", False: "false", None: "null"}.get(value) if isinstance(value, bool | None) else None
-    return text or str(value)
+def kept(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:
+    """What is kept of a model's cells in a fold."""
+    cells = [cell for cell in prepared.work.cells if cell.fold.index == fold and cell.model == model]
+    left = sum(cell in missing for cell in cells)
+    if not left:
+        return "kept" if cells else "nothing to ask"
+    return "to compute" if left == len(cells) else f"{len(cells) - left} of {len(cells)} kept"
+
+
+def duration(anything: bool, seconds: float | None) -> str:
+    """The estimate in words."""
+    if not anything:
+        return "nothing to do"
+    if seconds is None:
+        return "time unknown, for a model here was never timed on this dataset"
+    said = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    return f"about {said} on one core, by earlier timings"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text in columns; a value longer than 40 letters does not widen its column."""
+    widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def text(value: object) -> str:
+    """A value as YAML writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(text(item) for item in value)}]"
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value) if value != "" else "''"

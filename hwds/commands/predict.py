@@ -116,8 +116,8 @@ def tell(frame: Panel, forecasts: pl.DataFrame) -> None:
     """The first rows, and how much there is."""
     import polars as pl
 
-    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="UTF8_HORIZONTAL_ONLY"):
-        print(forecasts.head(8))
+    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_cols=-1):
+        print(forecasts.head(8).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
     series = forecasts["series_id"].n_unique()
     print(f"{len(forecasts)} rows, {series} series, {forecasts['time'].min()} to {forecasts['time'].max()}.")
     if series < frame.n_series:

@@ -7,11 +7,16 @@ from typing import Any
 
 import yaml
 
+from hwds.config.check import small
 from hwds.registry import PACKAGES, options
+
+ROOT = "conf/config.yaml"
+CONVENTION = ("name", "recipe")
+"""Keys of a node that its option's name gives where its file does not say them."""
 
 
 def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]]:
-    """Dotted path to (value, origin) for every leaf of the config.
+    """Dotted path to (value, origin) for every leaf of the config; rivals are told by their labels.
 
     Args:
         data: The composed config.
@@ -19,16 +24,13 @@ def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]
     """
     given = {word.lstrip("+~").partition("=")[0] for word in words if "=" in word}
     chosen = options("experiment").get(str(data["experiment"]))
-    from_experiment = set(_paths(_read(chosen))) if chosen else set()
+    full = leaves(data)
+    capped = leaves(small(data)) if data["size"] == "small" else full
     found: dict[str, tuple[Any, str]] = {}
-    for path, value in leaves(data).items():
-        group = path.partition(".")[0]
-        if path in given or any(path.startswith(f"{name}.") and "." in name for name in given):
-            found[path] = (value, "command line")
-        elif chosen and (path in from_experiment or path.partition("[")[0] in from_experiment):
-            found[path] = (value, _shown(chosen))
-        else:
-            found[path] = (value, _option_or_default(data, group, path))
+    for path, value in capped.items():
+        value = [node["name"] for node in value] if path == "rivals" else value
+        lowered = path != "rivals" and value != full[path]
+        found[path] = (value, "size=small" if lowered else _origin(data, path, given, chosen))
     return found
 
 
@@ -41,14 +43,26 @@ def leaves(node: Any, path: str = "") -> dict[str, Any]:
     }
 
 
-def _option_or_default(data: dict[str, Any], group: str, path: str) -> str:
+def _origin(data: dict[str, Any], path: str, given: set[str], chosen: Path | None) -> str:
+    group, _, key = path.partition(".")
+    if path in given or any(path.startswith(f"{name}.") and "." in name for name in given):
+        return "command line"
+    if chosen and path in _paths(_read(chosen)):
+        return _shown(chosen)
     if group not in PACKAGES:
-        return "conf/config.yaml"
-    name = data[group]["name"]
-    file = options(group).get(name)
-    if file and path.partition(".")[2] in _paths(_read(file)):
+        return ROOT if group != "experiment" else "default"
+    file = options(group).get(data[group]["name"].partition("(")[0])
+    if file and key in _paths(_read(file)):
         return _shown(file)
-    return "option" if path in (f"{group}.name", f"{group}.recipe") else "default"
+    return _choice(group, given, chosen) if key in CONVENTION else "default"
+
+
+def _choice(group: str, given: set[str], chosen: Path | None) -> str:
+    """Where a group's option was chosen."""
+    if group in given:
+        return "command line"
+    overridden = [key for item in (_read(chosen).get("defaults") or [] if chosen else []) for key in item]
+    return _shown(chosen) if chosen and f"override /{group}" in overridden else ROOT
 
 
 def _read(file: Path) -> Any:
@@ -56,12 +70,10 @@ def _read(file: Path) -> Any:
 
 
 def _paths(node: Any) -> list[str]:
-    return (
-        list(leaves(node)) + [key for key, value in node.items() if isinstance(value, dict | list)]
-        if isinstance(node, dict)
-        else []
-    )
+    return list(leaves(node)) if isinstance(node, dict) else []
 
 
 def _shown(file: Path) -> str:
-    return str(Path(*file.parts[-(len(file.parts) - file.parts.index("conf")) :])) if "conf" in file.parts else str(file)
+    """The file from its conf folder on."""
+    at = max((place for place, part in enumerate(file.parts) if part == "conf"), default=0)
+    return str(Path(*file.parts[at:]))

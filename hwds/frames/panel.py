@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -120,7 +121,7 @@ class Panel:
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 
     def followed_by(self, future: Panel) -> Panel:
-        """This history with the rows of `future` (the same series) at the end of each series."""
+        """The history with the rows of `future` (the same series) at the end of each series."""
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
         ranks = np.concatenate(
             [np.repeat(np.arange(self.n_series), self.lengths), np.repeat(np.arange(future.n_series), future.lengths)]
@@ -144,11 +145,9 @@ class Panel:
     def read(cls, folder: Path) -> Panel:
         """The panel that `write` wrote."""
         meta = json.loads((folder / "panel.json").read_text())
-        roles = PanelRoles(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()}
-        )
+        roles: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()}
         plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
-        return cls(pl.read_ipc(folder / "table.arrow"), roles, Frequency(**meta.pop("frequency")), plan=plan, **meta)
+        return cls(pl.read_ipc(folder / "table.arrow"), PanelRoles(**roles), Frequency(**meta.pop("frequency")), plan=plan, **meta)
 
     def _meta(self) -> dict[str, object]:
         return {

@@ -121,7 +121,7 @@ def _planned(panel: Panel, future: Panel) -> pl.Series:
     for name in names:
         if future.table[name].null_count() == len(future.table):
             last = panel.table[TIME].max()
-            raise DataError(f"predict: known-future column '{name}' has no value after {last}; give a plan with --future.")
+            raise DataError(f"predict: known-future column '{name}' has no value after {last!s}; give a plan with --future.")
     covered = future.table.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series()
     for name in names:
         hole = (covered & future.table[name].is_null()).arg_true()

@@ -14,8 +14,8 @@ from hwds.frames.panel import Panel
 from hwds.models.forecast.base import FittedForecaster, Forecaster
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.cutting import BySplit, Cutoff, FromEnd
-from hwds.protocols.forecasting import LEVELS, answers_at, ask_forecasts, forecast_beyond, poison, with_panel
 from hwds.protocols.forecast_scores import score_forecasts
+from hwds.protocols.forecasting import LEVELS, answers_at, ask_forecasts, forecast_beyond, poison, with_panel
 from hwds.protocols.metric_names import Headline, Levels, MetricNames, headline_name, named_metrics
 from hwds.recipe import Count
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -121,7 +121,8 @@ class WalkForward(Evaluation[Forecaster, Panel]):
 
     def foresee(self, fitted: FittedForecaster, frame: Panel, context: Context) -> pl.DataFrame:
         """Forecast after the last rows."""
-        cutoff = AtTime(frame.table[TIME].max()) if self.align == "calendar" else FromEnd(0)
+        last: Any = frame.table[TIME].max()
+        cutoff = AtTime(last) if self.align == "calendar" else FromEnd(0)
         return forecast_beyond(fitted, frame, cutoff, with_panel(context, frame, self.levels, self.steps(frame)))
 
     def check_names(self) -> None:

@@ -46,7 +46,9 @@ class RunFolder:
             raise HwdsError(f"run '{name}': {len(exact)} runs begin so: {', '.join(sorted(path.name for path in exact))}.")
         latest = exact or sorted((path for path in runs if path.parent.name == name), key=lambda path: runs[path])[-1:]
         if not latest:
-            known = [f"{path.parent.name}/{path.name}" for path in runs]
+            if not runs:
+                raise HwdsError(f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}.")
+            known = [told for path in runs for told in (f"{path.parent.name}/{path.name}", path.parent.name, path.name)]
             raise HwdsError(f"no run '{name}' below {OUTPUTS / 'runs'}{nearest(name, known)}")
         return cls(latest[0].resolve())
 

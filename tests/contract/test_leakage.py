@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.toys import FittedLastValue, LastValue, monthly_panel
 
 from hwds.config.check import check
 from hwds.config.compose import compose
@@ -22,6 +21,7 @@ from hwds.protocols.cutting import known_at
 from hwds.protocols.holdout import Holdout
 from hwds.protocols.walk_forward import WalkForward
 from hwds.registry import options
+from tests.toys import FittedLastValue, LastValue, monthly_panel
 
 FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
 PROTOCOLS = {

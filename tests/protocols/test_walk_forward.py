@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.toys import LastValue, monthly_panel
 
 from hwds.context import Context
 from hwds.errors import DataError
 from hwds.protocols.base import Cell
 from hwds.protocols.holdout import Holdout
 from hwds.protocols.walk_forward import WalkForward
+from tests.toys import LastValue, monthly_panel
 
 
 def asked(protocol, panel, model=None):
