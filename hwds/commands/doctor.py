@@ -7,9 +7,13 @@ import platform
 import tempfile
 from pathlib import Path
 
+from hwds.errors import ConfigError
+
 
 def main(words: list[str]) -> int:
     """Print one line a finding; 1 where something that a run needs is missing."""
+    if words:
+        raise ConfigError(f"doctor: takes no words, got '{words[0]}'.")
     from hwds.execution.processes import usable_cores
     from hwds.results.folder import OUTPUTS
     from hwds.results.provenance import LIBRARIES, cpu_name, installed

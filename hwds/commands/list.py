@@ -19,6 +19,8 @@ def main(words: list[str]) -> int:
     """Print each option with a sentence; nothing is imported for it."""
     asked = [word for word in words if word != "--json"]
     for word in asked:
+        if word.startswith("-"):
+            raise ConfigError(f"list: no flag '{word}'{nearest(word, ['--json'])}")
         if word not in GROUPS:
             raise ConfigError(f"no group '{word}'{nearest(word, GROUPS)}")
     told = {group: {name: sentence(group, file) for name, file in options(group).items()} for group in asked or GROUPS}

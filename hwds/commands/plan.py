@@ -43,7 +43,9 @@ def print_cells(prepared: Prepared) -> None:
     for fold in prepared.work.folds:
         rows.append((fold.name, str(len(fold.cutoffs)), *(kept(prepared, missing, fold.index, model) for model in models)))
     print(aligned(rows))
-    print(f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(bool(missing), estimate(prepared, missing))}.")
+    print(
+        f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(bool(missing), estimate(prepared, missing))}."
+    )
 
 
 def kept(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:

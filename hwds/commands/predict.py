@@ -118,7 +118,7 @@ def tell(frame: Panel, forecasts: pl.DataFrame) -> None:
 
     with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_cols=-1):
         print(forecasts.head(8).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
-    series = forecasts["series_id"].n_unique()
-    print(f"{len(forecasts)} rows, {series} series, {forecasts['time'].min()} to {forecasts['time'].max()}.")
+    series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
+    print(f"{len(forecasts)} rows, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else "."))
     if series < frame.n_series:
         print(f"{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast.")

@@ -154,7 +154,11 @@ class File(Dataset):
 
     def _normalised(self, source: Source, roles: PanelRoles) -> pl.DataFrame:
         time, target = str(self.roles.time), str(self.roles.target)
-        columns = {SERIES: joined(source, listed(self.roles.series)), TIME: times(source, time), TARGET: numbers(source, target)}
+        columns = {
+            SERIES: joined(source, listed(self.roles.series)),
+            TIME: times(source, time),
+            TARGET: numbers(source, target),
+        }
         columns |= {name: numbers(source, name) for name in (*roles.known_future, *roles.past_only)}
         columns |= {name: typed(source.table[name]) for name in (*roles.static, *roles.level)}
         if roles.available_at:

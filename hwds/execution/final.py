@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from hwds.config.spec import Experiment
-from hwds.context import Context
+from hwds.context import Context, Features
 from hwds.execution.base import Compute
 from hwds.execution.prepare import Prepared
 from hwds.execution.threads import hold_threads
@@ -54,8 +54,6 @@ def foresee(experiment: Experiment, frame: Any, folder: RunFolder) -> pl.DataFra
 
 def context_of(experiment: Experiment) -> Context:
     """The context of a fit on all rows: its streams are those of a fold called `final`."""
-    compute, features = experiment.compute, experiment.features
+    compute, features = experiment.compute, cast("Features", experiment.features)
     assert isinstance(compute, Compute)
-    return Context(
-        experiment.seed, "final", features=features, cpus=compute.cpus_per_cell, device=compute.found_device()  # type: ignore[arg-type]
-    )
+    return Context(experiment.seed, "final", features=features, cpus=compute.cpus_per_cell, device=compute.found_device())

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from hwds.features.source import CODE, Column, Source, before
+from hwds.features.source import Column, Source, before
 from hwds.frames.features import At, Feature, Scale
 from hwds.frames.roles import TARGET
 
@@ -94,7 +94,7 @@ def _season_window(source: Source, sizes: Rows, size: int, part: int) -> pl.Expr
 def _weighted_mean(source: Source, alpha: float) -> pl.Expr:
     # A hole keeps the mean before it: all weights shrink alike.
     means = pl.col(TARGET).ewm_mean(alpha=alpha, adjust=True, ignore_nulls=False).forward_fill()
-    return before(means.over(CODE), 1)
+    return before(means.over(source.codes), 1)
 
 
 def _difference(source: Source, rows: int) -> pl.Expr:

@@ -13,7 +13,7 @@ from hwds.features.windows import window_moments
 from hwds.frames.features import Feature
 from hwds.frames.panel import Panel
 
-POSITION, CODE = "__position__", "__code__"
+POSITION = "__position__"
 
 Moments = dict[int, tuple[pl.Expr, pl.Expr]]
 
@@ -39,16 +39,15 @@ class Source:
         self.season = season or panel.season
         self._moments: dict[tuple[tuple[int, ...], int], Moments] = {}
 
-    @cached_property
-    def frame(self) -> pl.DataFrame:
-        """The panel's table with the position of each row in its series and the number of its series."""
-        codes = np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths)
-        return self.panel.table.with_columns(pl.Series(POSITION, self.panel.positions), pl.Series(CODE, codes))
-
     def with_columns(self, columns: Sequence[Column]) -> pl.DataFrame:
         """The panel's table with these columns added, all floats."""
         made = [column.make(self).cast(pl.Float64).alias(column.feature.name) for column in columns]
-        return self.frame.with_columns(made).drop(POSITION, CODE)
+        return self.panel.table.with_columns(pl.Series(POSITION, self.panel.positions)).with_columns(made).drop(POSITION)
+
+    @cached_property
+    def codes(self) -> pl.Expr:
+        """The number of each row's series: what is computed `over` it begins anew with each series."""
+        return pl.lit(pl.Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths)))
 
     def moments(self, sizes: tuple[int, ...], stride: int = 1) -> Moments:
         """Mean and standard deviation of the target's windows that end at each row, by size; all sizes are made in one pass."""

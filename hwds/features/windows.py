@@ -9,16 +9,17 @@ import numpy as np
 BLOCK = 12_288
 """Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache."""
 
-Sums = dict[int, tuple[np.ndarray, np.ndarray | None]]
-"""By size of window, powers of two: sum, and sum of squares about the mean; entry i ends at row i + (size - 1) stride."""
+Sums = tuple[np.ndarray, np.ndarray]
+"""Of windows of one size: the sum, and the sum of squares about the mean; entry i ends at row i + (size - 1) stride."""
 
 
 def window_moments(values: np.ndarray, sizes: Iterable[int], stride: int = 1) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Mean and standard deviation (n - 1) of the rows t, t - stride, ..., t - (size - 1) stride, for every t.
 
-    Windows are put together from halves (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing
-    sample variances, 1979), always in the same order. No running sum goes along the column, so that a value has the same
-    bits wherever its window stands and whatever stands before it, and the error grows with the logarithm of the size.
+    A window is put together from its two halves, or from its earliest row and the others (Chan, Golub and LeVeque, Updating
+    formulae and a pairwise algorithm for computing sample variances, 1979). No running sum goes along the column, so that a
+    value has the same bits wherever its window stands and whatever stands before it, and the error grows with the logarithm
+    of the size.
 
     Args:
         values: The column, shape (rows,), NaN where unknown.
@@ -35,59 +36,42 @@ def window_moments(values: np.ndarray, sizes: Iterable[int], stride: int = 1) ->
     # Windows that straddle two series are masked by the caller, so what overflows in them is of no interest.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(values), block):
-            sums = _doubled(values[max(start - reach, 0) : start + block], max(found, default=1), stride)
+            part = values[max(start - reach, 0) : start + block]
+            sums = {1: (part, np.zeros_like(part))}
             for size, (mean, deviation) in found.items():
-                _write(*_joined(sums, size, stride), size, mean[start : start + block], deviation[start : start + block])
+                _write(_sums(sums, size, stride), size, mean[start : start + block], deviation[start : start + block])
     return found
 
 
-def _doubled(values: np.ndarray, largest: int, stride: int) -> Sums:
-    """Windows of 1, 2, 4, ... rows up to `largest`, each of two halves."""
-    total, squares, size = values, None, 1
-    sums: Sums = {1: (total, None)}
-    while 2 * size <= largest:
-        gap = size * stride
-        late, early = total[gap:], total[:-gap]
-        spread = late - early
-        spread *= spread
-        spread *= 0.5 / size
-        if squares is not None:
-            spread += squares[gap:]
-            spread += squares[:-gap]
-        total, squares, size = late + early, spread, 2 * size
-        sums[size] = total, squares
-    return sums
+def _sums(known: dict[int, Sums], size: int, stride: int) -> Sums:
+    if size not in known:
+        early = 1 if size % 2 else size // 2
+        known[size] = _joined(_sums(known, size - early, stride), size - early, _sums(known, early, stride), early, stride)
+    return known[size]
 
 
-def _joined(sums: Sums, size: int, stride: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Windows of any size: its binary digits, the largest part being the latest rows."""
-    done = part = 1 << (size.bit_length() - 1)
-    total, squares = sums[part]
-    while done < size:
-        part //= 2
-        if not size & part:
-            continue
-        early, early_squares = sums[part]
-        rows = max(len(early) - done * stride, 0)
-        early, late = early[:rows], total[len(total) - rows :]
-        spread = early * (-done / part)
-        spread += late
-        spread *= spread
-        spread *= part / (done * (done + part))
-        spread += squares[len(squares) - rows :] if squares is not None else 0.0
-        if early_squares is not None:
-            spread += early_squares[:rows]
-        total, squares, done = late + early, spread, done + part
-    return total, squares
+def _joined(late: Sums, n: int, early: Sums, k: int, stride: int) -> Sums:
+    """Windows of n + k rows from those of the latest n and those of the k before them."""
+    rows = max(len(early[0]) - n * stride, 0)
+    late_sum, late_squares = (values[len(values) - rows :] for values in late)
+    early_sum, early_squares = (values[:rows] for values in early)
+    squares = late_sum - early_sum * (n / k) if n != k else late_sum - early_sum
+    squares *= squares
+    squares *= k / (n * (n + k))
+    if n > 1:  # a single row has no squares about its mean
+        squares += late_squares
+    if k > 1:
+        squares += early_squares
+    return late_sum + early_sum, squares
 
 
-def _write(total: np.ndarray, squares: np.ndarray | None, size: int, mean: np.ndarray, deviation: np.ndarray) -> None:
-    rows = min(len(mean), len(total))
+def _write(sums: Sums, size: int, mean: np.ndarray, deviation: np.ndarray) -> None:
+    rows = min(len(mean), len(sums[0]))
     first = len(mean) - rows
     mean[:first] = deviation[:first] = np.nan
-    np.divide(total[len(total) - rows :], size, out=mean[first:])
-    if squares is None:
+    np.divide(sums[0][len(sums[0]) - rows :], size, out=mean[first:])
+    if size == 1:
         deviation[:] = np.nan
         return
-    np.divide(squares[len(squares) - rows :], size - 1, out=deviation[first:])
+    np.divide(sums[1][len(sums[1]) - rows :], size - 1, out=deviation[first:])
     np.sqrt(deviation, out=deviation)

@@ -26,6 +26,9 @@ SEASONS = 5
 SHADE, DARKEST = 0.22, 0.55
 """How dark a band is, and many that lie on each other."""
 
+FIRST_DAY = -719162.0
+"""1 January of the year 1 in matplotlib's days."""
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -179,6 +182,8 @@ def _ticks(axes: Axes, temporal: bool) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
 
     if temporal:
+        left, right = axes.get_xlim()
+        axes.set_xlim(max(left, FIRST_DAY), right)  # nominal dates may begin in year 1, before which there is no tick
         locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -6,8 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.context import Context
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
+from hwds.protocols.base import Cell
+from hwds.protocols.holdout import Holdout
 from hwds.protocols.walk_forward import WalkForward
 from hwds.report.forecast_plot import bands, forecasts_figure, forecasts_png
 from hwds.report.picks import chosen, series_scores
@@ -159,3 +162,14 @@ def test_bands_are_the_symmetric_pairs():
     assert bands(["mean", "q_0.1", "q_0.5", "q_0.9"]) == [("q_0.1", "q_0.9", 80)]
     assert bands(["q_0.9", "q_0.05", "q_0.5", "q_0.1", "q_0.95", "q_0.7"]) == [("q_0.05", "q_0.95", 90), ("q_0.1", "q_0.9", 80)]
     assert bands(["mean", "q_0.5"]) == []
+
+
+def test_nominal_dates_that_begin_in_the_year_1_are_drawn(tmp_path):
+    panel = monthly_panel(n_series=1, months=30)
+    first = pl.date_range(date(1, 1, 1), date(9, 1, 1), "1mo", eager=True)[:30].alias("time")
+    panel = replace(panel, table=panel.table.with_columns(first))
+    (fold,) = Holdout(horizon=6).split(panel)
+    rows = Holdout(horizon=6).ask(LastValue(), panel, Cell("m", fold, 0, 1), Context(0))
+    rows = rows.select(pl.lit("m").alias("model"), pl.lit(0, pl.Int32).alias("fold"), pl.all())
+    assert forecasts_png(panel, rows, "m", tmp_path / "f.png")
+    assert (tmp_path / "f.png").stat().st_size > 10_000

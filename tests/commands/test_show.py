@@ -1,0 +1,23 @@
+from .conftest import SALES, run_id
+
+
+def test_show_finds_a_run_by_each_of_its_names(hwds, sales, tmp_path):
+    assert "there is none below outputs/runs" in hwds("show adhoc").line
+    shown = hwds(SALES).out
+    run = run_id(tmp_path)
+    outs = [hwds(f"show {name}").out for name in (run, run[:4], "adhoc", f"adhoc/{run}", f"outputs/runs/adhoc/{run}")]
+    assert len(set(outs)) == 1
+    assert outs[0].startswith(f"adhoc/{run}: forecast/seasonal_naive on file, holdout, seed 0\n")
+    assert "dataset.path=sales.csv" in outs[0]
+    board = [line for line in shown.splitlines() if line.startswith("forecast/seasonal_naive ")]
+    assert board[0].split()[:4] == next(line for line in outs[0].splitlines() if line.startswith("forecast/seas")).split()[:4]
+
+
+def test_show_refuses_what_is_not_there(hwds, sales, tmp_path):
+    assert hwds(SALES).code == 0
+    assert "no run 'adhok' below outputs/runs; did you mean 'adhoc'?" in hwds("show adhok").line
+    run = run_id(tmp_path)
+    assert f"did you mean '{run}'?" in hwds(f"show {run[:-2]}zz").line
+    assert "must be followed by one run, got 0" in hwds("show").line
+    next(tmp_path.glob("outputs/runs/adhoc/*/scores.parquet")).unlink()
+    assert f"run adhoc/{run} is not finished" in hwds("show adhoc").line
