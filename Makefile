@@ -58,7 +58,7 @@ $(STAMP): requirements.lock pyproject.toml setup.py
 	        "python3-venv), and none of these is one: $(PYTHON). Name it: make PYTHON=/path/to/python" >&2; exit 1; }; \
 	    $$python -m venv --clear .venv; \
 	fi
-	@echo "Installing requirements.lock into .venv: about 1.3 GB to fetch, 4 GB on disk, some two minutes; only this once."
+	@echo "Installing requirements.lock into .venv; the first time 1.3 GB are fetched (4 GB on disk), which takes two minutes or so."
 	@$(PIP) $$(grep -oE '^(setuptools|wheel)==[^ ;]+' requirements.lock)
 	@$(PIP) -r requirements.lock
 	@$(PIP) --no-deps --editable .

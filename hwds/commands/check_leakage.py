@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(words: list[str]) -> int:
-    """Run the canary over the experiment's models and features, at their small size unless `size=` is given; 1 where one leaks."""
+    """Run the canary over models and features, at their small size unless `size=` is given; 1 where one leaks."""
     flag = next((word for word in words if word.startswith("-")), None)
     if flag:
         raise ConfigError(f"check-leakage: takes no flag, got '{flag}'.")

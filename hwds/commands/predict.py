@@ -108,8 +108,8 @@ def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Both files, whole or not at all."""
     from hwds.results.atomic import write_atomically
 
-    write_atomically(folder.path / "future.parquet", lambda part: forecasts.write_parquet(part))
-    write_atomically(folder.path / "future.csv", lambda part: forecasts.write_csv(part))
+    write_atomically(folder.path / "future.parquet", forecasts.write_parquet)
+    write_atomically(folder.path / "future.csv", forecasts.write_csv)
 
 
 def tell(frame: Panel, forecasts: pl.DataFrame) -> None:

@@ -18,10 +18,9 @@ def main(words: list[str]) -> int:
     config, tables = folder.read_config(), folder.read_tables()
     headline = str(config["protocol"].get("headline", ""))
     origin = json.loads((folder.path / "provenance.json").read_text())
-    print(
-        f"{folder.title}: {config['model']['name']} on {config['dataset']['name']}, {config['protocol']['name']}, seed {config['seed']}"
-    )
+    model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
+    print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")
-    print_leaderboard(tables, headline, model=config["model"]["name"])
+    print_leaderboard(tables, headline, model=model)
     print(f"Results: {folder.path}")
     return 0

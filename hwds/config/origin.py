@@ -28,9 +28,9 @@ def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]
     capped = leaves(small(data)) if data["size"] == "small" else full
     found: dict[str, tuple[Any, str]] = {}
     for path, value in capped.items():
-        value = [node["name"] for node in value] if path == "rivals" else value
         lowered = path != "rivals" and value != full[path]
-        found[path] = (value, "size=small" if lowered else _origin(data, path, given, chosen))
+        told = [node["name"] for node in value] if path == "rivals" else value
+        found[path] = (told, "size=small" if lowered else _origin(data, path, given, chosen))
     return found
 
 

@@ -47,6 +47,8 @@ class OptionSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add every conf folder."""
+        entries = search_path.get_path()
+        entries[:] = [entry for entry in entries if entry.provider != "main"]  # the package itself holds no options
         for folder in conf_dirs():
             search_path.append("hwds", f"hwds://{folder}")
 

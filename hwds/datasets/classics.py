@@ -40,7 +40,7 @@ class Classics(Dataset):
 
     def load(self) -> Panel:
         """The panel of one group."""
-        from pmdarima import datasets  # type: ignore[import-untyped]
+        from pmdarima import datasets
 
         every, horizon = _SHAPES[self.frequency]
         group = _SERIES[self.frequency].items()

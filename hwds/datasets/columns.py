@@ -63,7 +63,7 @@ def times(source: Source, name: str, role: str = "time") -> pl.Series:
 
 
 def joined(source: Source, names: Sequence[str]) -> pl.Series:
-    """Which series each row belongs to: the columns' texts joined with '|', or the name of the row's file where there are none."""
+    """Which series each row belongs to: the columns' texts joined with '|'; where there are none, the name of its file."""
     if not names:
         return source.stems()
     return source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()

@@ -76,6 +76,7 @@ def compute_cell(job: Job, frame: Any, cell: Cell) -> Outcome:
     try:
         rows = job.protocol.ask(job.models[cell.model], frame, cell, context)
     except Exception as error:
-        message = f"{type(error).__name__}: {error}".split("\n")[0]
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        message = f"{type(error).__name__}: {said[-1] if said else 'no message'}"  # long messages say it at their end
         return Outcome(cell, None, time.perf_counter() - began, message, traceback.format_exc())
     return Outcome(cell, rows, time.perf_counter() - began)

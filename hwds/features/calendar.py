@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from hwds.features.base import FeatureSet
@@ -54,8 +53,7 @@ class Calendar(FeatureSet):
 
     def compute(self, panel: Panel) -> Panel:
         """The panel with the plan's columns added, null where the rows or values for it are missing."""
-        table = Source(panel, self.season).with_columns(self._lawful(panel.roles, horizon=1))
-        return replace(panel, table=table)
+        return panel.widened(Source(panel, self.season).with_columns(self._lawful(panel.roles, horizon=1)))
 
     def _lawful(self, roles: PanelRoles, horizon: int) -> list[Column]:
         columns = [*self._from_past(roles, horizon), *self._known_ahead(roles)]

@@ -42,7 +42,13 @@ class Source:
     def with_columns(self, columns: Sequence[Column]) -> pl.DataFrame:
         """The panel's table with these columns added, all floats."""
         made = [column.make(self).cast(pl.Float64).alias(column.feature.name) for column in columns]
-        return self.panel.table.with_columns(pl.Series(POSITION, self.panel.positions)).with_columns(made).drop(POSITION)
+        return self.panel.table.with_columns(self._positions()).with_columns(made).drop(POSITION)
+
+    def _positions(self) -> pl.Series:
+        """As `Panel.positions`, in half the memory: this pass over the rows is bound by it."""
+        positions = np.arange(len(self.panel.table), dtype=np.int32)
+        positions -= np.repeat(self.panel.offsets[:-1].astype(np.int32), self.panel.lengths)
+        return pl.Series(POSITION, positions)
 
     @cached_property
     def codes(self) -> pl.Expr:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-BLOCK = 12_288
+BLOCK = 8_192
 """Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache."""
 
 Sums = tuple[np.ndarray, np.ndarray]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
@@ -44,8 +45,8 @@ class Panel:
 
     def __post_init__(self) -> None:
         ids = self.table[SERIES]
-        starts = np.flatnonzero((ids != ids.shift(1)).fill_null(True).to_numpy())
-        object.__setattr__(self, "offsets", np.append(starts, len(ids)).astype(np.int64))
+        starts = (ids.slice(1) != ids.slice(0, max(len(ids) - 1, 0))).arg_true().to_numpy() + 1
+        object.__setattr__(self, "offsets", np.r_[0 : min(len(ids), 1), starts, len(ids)].astype(np.int64))
 
     @classmethod
     def build(
@@ -99,6 +100,13 @@ class Panel:
         """The target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
+    def widened(self, table: pl.DataFrame) -> Panel:
+        """The same rows in the same order with more columns: what is known of the rows is not worked out again."""
+        wide = copy(self)
+        object.__setattr__(wide, "table", table)
+        wide.__dict__.pop("fingerprint", None)
+        return wide
+
     def block(self, start: int, stop: int) -> Panel:
         """The series `start` to `stop` (excluded)."""
         first, last = self.offsets[start], self.offsets[stop]
@@ -145,9 +153,13 @@ class Panel:
     def read(cls, folder: Path) -> Panel:
         """The panel that `write` wrote."""
         meta = json.loads((folder / "panel.json").read_text())
-        roles: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()}
+        roles: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()
+        }
         plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
-        return cls(pl.read_ipc(folder / "table.arrow"), PanelRoles(**roles), Frequency(**meta.pop("frequency")), plan=plan, **meta)
+        return cls(
+            pl.read_ipc(folder / "table.arrow"), PanelRoles(**roles), Frequency(**meta.pop("frequency")), plan=plan, **meta
+        )
 
     def _meta(self) -> dict[str, object]:
         return {
