@@ -10,6 +10,7 @@ from typing import Any
 from hwds.config.check import check
 from hwds.errors import CellError
 from hwds.execution.base import Compute
+from hwds.execution.keys import uses_features
 from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
 from hwds.execution.run import evaluate
 from hwds.report.leaderboard import as_markdown, print_leaderboard
@@ -75,7 +76,7 @@ def notes(prepared: Prepared, tables: Tables) -> list[str]:
     """What a user would want to be told: features that nobody used, units that were not asked, failures."""
     experiment = prepared.experiment
     said = []
-    used = any(getattr(model, "uses_features", False) for model in experiment.models.values())
+    used = any(uses_features(model) for model in experiment.models.values())
     if experiment.features.name != "none" and not used:
         said.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
     units = max(fold.units for fold in prepared.work.folds)

@@ -13,7 +13,7 @@ from hwds.errors import DataError, HwdsError
 from hwds.execution.base import Compute
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job
-from hwds.execution.keys import code_digest
+from hwds.execution.keys import code_digest, uses_features
 from hwds.execution.run import Work, cut
 from hwds.hashing import digest
 from hwds.recipe import canonical
@@ -63,6 +63,8 @@ def prepare(experiment: Experiment) -> Prepared:
     device = compute.found_device()
     job = Job(protocol, models, experiment.features, experiment.seed, compute.cpus_per_cell, device, type(frame), frames)
     folds = protocol.split(frame)
+    if any(uses_features(model) for model in experiment.models.values()):
+        protocol.check_features(experiment.features, frame)
     labels = {"experiment": experiment.experiment, "dataset": dataset.name, "task": protocol.task, "seed": experiment.seed}
     work = Work(cut(job, folds, frame.fingerprint), folds, labels)
     code = code_digest([dataset, protocol, experiment.features, *models.values()])

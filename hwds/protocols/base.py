@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import polars as pl
 
-from hwds.context import Context
+from hwds.context import Context, Features
 from hwds.recipe import Recipe
 
 Model = TypeVar("Model")
@@ -130,6 +130,13 @@ class Evaluation(Recipe, Generic[Model, Data]):
             DataError: A planned column is missing.
         """
         raise NotImplementedError(f"{type(self).__name__}.foresee")
+
+    def check_features(self, features: Features, frame: Data) -> None:
+        """Refuse features that are not lawful at every step asked of this frame; called before the first cell.
+
+        Raises:
+            ConfigError: A feature reads a column where its role does not allow it.
+        """
 
     def check_names(self) -> None:
         """Refuse names (of metrics) that this protocol does not know; called before the data is loaded.

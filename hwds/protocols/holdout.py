@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from hwds.context import Context
+from hwds.context import Context, Features
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
 from hwds.models.forecast.base import FittedForecaster, Forecaster
@@ -89,6 +89,10 @@ class Holdout(Evaluation[Forecaster, Panel]):
         """Forecast after the last rows."""
         cutoff = FromEnd(0)
         return forecast_beyond(fitted, frame, cutoff, with_panel(context, frame, self.levels, self.steps(frame)))
+
+    def check_features(self, features: Features, frame: Panel) -> None:
+        """Every feature must be known at the steps where it is read."""
+        features.columns(frame.roles, self.steps(frame))
 
     def check_names(self) -> None:
         """The headline and the user's own metrics."""

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator
 
-from hwds.context import Context
+from hwds.context import Context, Features
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
@@ -124,6 +124,10 @@ class WalkForward(Evaluation[Forecaster, Panel]):
         last: Any = frame.table[TIME].max()
         cutoff = AtTime(last) if self.align == "calendar" else FromEnd(0)
         return forecast_beyond(fitted, frame, cutoff, with_panel(context, frame, self.levels, self.steps(frame)))
+
+    def check_features(self, features: Features, frame: Panel) -> None:
+        """Every feature must be known at the steps where it is read."""
+        features.columns(frame.roles, self.steps(frame))
 
     def check_names(self) -> None:
         """The headline and the user's own metrics."""

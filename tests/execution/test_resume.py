@@ -147,3 +147,10 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     with pytest.raises(HwdsError, match="No space left on device"):
         write_atomically(tmp_path / "table.parquet", fill)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_that_are_not_lawful_are_refused_before_the_first_cell(project):
+    code, _, err = finished(project, "model=forecast/xgboost", "features=lags", "features.step_lags=[1]", "protocol.horizon=3")
+    assert code == 2
+    assert err.startswith("hwds: features.step_lags: 1 is shorter than the horizon 3")
+    assert len(err.strip().splitlines()) == 1
