@@ -14,9 +14,10 @@ from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.lstm_inputs import Inputs, inputs_of, learn_scaling, scaled
 from hwds.models.forecast.lstm_training import Schedule, train
 from hwds.models.forecast.normal import normal_bands
+from hwds.models.forecast.window_rows import thinned
 from hwds.models.forecast.window_source import Origins, Source
 from hwds.models.forecast.windows import Windowing
-from hwds.models.forecast.xgboost import mean_weights, quantile_grid, thinned
+from hwds.models.forecast.xgboost import mean_weights, quantile_grid
 from hwds.recipe import Count, Positive, Small, Whole
 from hwds.stored import Stored
 
@@ -83,7 +84,8 @@ class LSTM(Forecaster):
             for seed in range(self.seeds)
         ]
         flat = tuple(part for network in weights for part in network)
-        return FittedLSTM(*plain, scaling, flat, *levels, self.units, self.learning_rate, self.seeds, context.cpus, context.device)
+        size = (self.units, self.learning_rate, self.seeds)
+        return FittedLSTM(*plain, scaling, flat, *levels, *size, context.cpus, context.device)
 
 
 def before_inner(target: np.ndarray, origins: Origins, history: Panel, horizon: int) -> np.ndarray:

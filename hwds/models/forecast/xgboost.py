@@ -15,7 +15,8 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.normal import normal_bands
-from hwds.models.forecast.windows import Origins, Source, Windowing, Windows
+from hwds.models.forecast.window_rows import Rows, matrix, stopping_rows, training_rows
+from hwds.models.forecast.windows import Windowing, Windows
 from hwds.recipe import Count, Positive, Share, Small, Whole
 from hwds.stored import Stored
 
@@ -28,7 +29,9 @@ class XGBoost(Forecaster):
     models). All levels are learned by the pinball loss in one booster, and sorted.
 
     Attributes:
-        trees: Rounds; each grows one tree a quantile level.
+        trees: The most rounds; each grows one tree a quantile level.
+        patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
+            growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
         depth: Levels of a tree.
         learning_rate: The share of each tree that is added.
         row_share: The share of the rows that each tree sees.
@@ -46,6 +49,7 @@ class XGBoost(Forecaster):
     uses_features = True
 
     trees: Annotated[Count, Small(30)] = 250
+    patience: Whole = 30
     depth: Count = 6
     learning_rate: Positive = 0.06
     row_share: Share = 0.7
@@ -60,15 +64,21 @@ class XGBoost(Forecaster):
         """Learn from every origin in the history, or from an even sample of them."""
         windowing = Windowing.learn(history, season=self.season or context.season, horizon=horizon, length=self.length)
         source = windowing.source(history, context.features)
-        inputs, target = training_rows(source, self.max_rows, context.stream("training rows"))
+        rows = training_rows(source, self.max_rows, context.stream("training rows"))
         grid = quantile_grid(context.levels)
-        booster = self._train(inputs, target, grid, context) if len(target) else b""
+        booster = b""
+        if len(rows.target):
+            settings = self._settings(grid, context)
+            last = (
+                stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
+                if self.patience
+                else rows.take(slice(0))
+            )
+            booster = self._train(settings, rows, self._rounds(settings, rows, last))
         return FittedXGBoost(windowing, context.features, booster, grid, context.levels, context.cpus)
 
-    def _train(self, inputs: np.ndarray, target: np.ndarray, grid: tuple[float, ...], context: Context) -> bytes:
-        import xgboost
-
-        settings = {
+    def _settings(self, grid: tuple[float, ...], context: Context) -> dict[str, Any]:
+        return {
             "objective": "reg:quantileerror",
             "quantile_alpha": np.array(grid),
             "tree_method": "hist",
@@ -82,8 +92,30 @@ class XGBoost(Forecaster):
             "seed": context.seed_for("xgboost"),
             "device": compute_device(context.device),
         }
-        data = xgboost.QuantileDMatrix(inputs, target, max_bin=self.bins, nthread=context.cpus)
-        return bytes(xgboost.train(settings, data, self.trees).save_raw("ubj"))
+
+    def _rounds(self, settings: dict[str, Any], rows: Rows, last: Rows) -> int:
+        """The rounds after which forecasts of the last horizon of the history got no better; all where that cannot be told."""
+        import xgboost
+
+        before = rows.take(~rows.late)
+        if not (len(before.target) and len(last.target)):
+            return self.trees
+        train = self._matrix(before, settings)
+        stop = xgboost.QuantileDMatrix(last.inputs, last.target, ref=train, max_bin=self.bins, nthread=settings["nthread"])
+        booster = xgboost.train(
+            settings, train, self.trees, evals=[(stop, "stop")], early_stopping_rounds=self.patience, verbose_eval=False
+        )
+        return int(booster.best_iteration) + 1
+
+    def _train(self, settings: dict[str, Any], rows: Rows, rounds: int) -> bytes:
+        import xgboost
+
+        return bytes(xgboost.train(settings, self._matrix(rows, settings), rounds).save_raw("ubj"))
+
+    def _matrix(self, rows: Rows, settings: dict[str, Any]) -> Any:
+        import xgboost
+
+        return xgboost.QuantileDMatrix(rows.inputs, rows.target, max_bin=self.bins, nthread=settings["nthread"])
 
 
 @dataclass(frozen=True)
@@ -137,45 +169,6 @@ class FittedXGBoost(Stored):
         booster = xgboost.Booster({"nthread": self.cpus})
         booster.load_model(bytearray(self.booster))
         return booster
-
-
-def training_rows(source: Source, most: int, luck: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (rows, columns) and targets (rows,) of about `most` pairs of an origin and a step whose target is known."""
-    origins = source.origins()
-    steps = np.minimum(source.panel.lengths[origins.series] - origins.ends, source.windowing.horizon)
-    ends = np.cumsum(steps)
-    pairs = thinned(int(steps.sum()), most, luck)
-    owner = np.searchsorted(ends, pairs, side="right")
-    step = pairs - (ends - steps)[owner]
-    used, owner = np.unique(owner, return_inverse=True)
-    inputs, targets = [], [np.zeros(0, np.float32)]
-    for part, windows in source.parts(Origins(origins.series[used], origins.ends[used])):
-        here = slice(*np.searchsorted(owner, [part.start, part.stop]))
-        target = windows.target[owner[here] - part.start, step[here]]
-        known = ~np.isnan(target)
-        inputs.append(matrix(windows, owner[here][known] - part.start, step[here][known]))
-        targets.append(target[known])
-    return (np.concatenate(inputs) if inputs else np.zeros((0, 0), np.float32)), np.concatenate(targets)
-
-
-def thinned(total: int, most: int, luck: np.random.Generator) -> np.ndarray:
-    """About `most` of the numbers below `total`, rising: one drawn from each of as many equal stretches."""
-    if total <= most:
-        return np.arange(total)
-    drawn = ((np.arange(most) + luck.random(most)) * (total / most)).astype(np.int64)
-    return np.unique(np.minimum(drawn, total - 1))
-
-
-def matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """The inputs of pairs of an origin and a step (both from 0), one row each, float32."""
-    parts = [
-        windows.past[origin],
-        windows.origin[origin],
-        windows.codes[origin],
-        step[:, None] + 1,
-        windows.steps[origin, step],
-    ]
-    return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
 
 
 def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:

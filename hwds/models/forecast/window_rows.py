@@ -1,0 +1,80 @@
+"""Training rows of a model that forecasts each step alone: pairs of an origin and a step, evenly sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.models.forecast.windows import Origins, Source, Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Pairs of an origin and a step whose target is known.
+
+    Attributes:
+        inputs: Shape (rows, columns), float32.
+        target: Shape (rows,), float32.
+        late: Whether the target lies in the last horizon of its series, shape (rows,).
+    """
+
+    inputs: np.ndarray
+    target: np.ndarray
+    late: np.ndarray
+
+    def take(self, index: np.ndarray | slice) -> Rows:
+        """Keep some of the rows."""
+        return Rows(self.inputs[index], self.target[index], self.late[index])
+
+
+def training_rows(source: Source, most: int, luck: np.random.Generator) -> Rows:
+    """About `most` pairs from all origins that can be learned from."""
+    return _sampled(source, source.origins(), most, luck)
+
+
+def stopping_rows(source: Source, most: int, luck: np.random.Generator) -> Rows:
+    """About `most` pairs from the origins one horizon before the end of the series."""
+    ends = source.panel.lengths - source.windowing.horizon
+    able = np.flatnonzero(source.panel.offsets[:-1] + ends > source.first)
+    return _sampled(source, Origins(able, ends[able]), most, luck)
+
+
+def matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The inputs of pairs of an origin and a step (both from 0), one row each, float32."""
+    of_origin = (windows.past[origin], windows.origin[origin], windows.codes[origin])
+    return np.concatenate(
+        [*of_origin, step[:, None] + 1, windows.steps[origin, step]], axis=1, dtype=np.float32, casting="unsafe"
+    )
+
+
+def thinned(total: int, most: int, luck: np.random.Generator) -> np.ndarray:
+    """About `most` of the numbers below `total`, rising: one drawn from each of as many equal stretches."""
+    if total <= most:
+        return np.arange(total)
+    drawn = ((np.arange(most) + luck.random(most)) * (total / most)).astype(np.int64)
+    return np.unique(np.minimum(drawn, total - 1))
+
+
+def _sampled(source: Source, origins: Origins, most: int, luck: np.random.Generator) -> Rows:
+    left = source.panel.lengths[origins.series] - origins.ends
+    steps = np.minimum(left, source.windowing.horizon)
+    ends = np.cumsum(steps)
+    pairs = thinned(int(steps.sum()), most, luck)
+    owner = np.searchsorted(ends, pairs, side="right")
+    step = pairs - (ends - steps)[owner]
+    late = left[owner] - step <= source.windowing.horizon
+    used, owner = np.unique(owner, return_inverse=True)
+    parts = []
+    for part, windows in source.parts(origins.take(used)):
+        here = slice(*np.searchsorted(owner, [part.start, part.stop]))
+        parts.append(_known(windows, owner[here] - part.start, step[here], late[here]))
+    if not parts:
+        return Rows(np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool))
+    return Rows(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _known(windows: Windows, origin: np.ndarray, step: np.ndarray, late: np.ndarray) -> tuple[np.ndarray, ...]:
+    target = windows.target[origin, step]
+    known = ~np.isnan(target)
+    return matrix(windows, origin[known], step[known]), target[known], late[known]
