@@ -64,9 +64,9 @@ class LSTM(Forecaster):
         grid = quantile_grid(context.levels)
         origins = source.origins()
         origins = origins.take(thinned(len(origins), self.max_windows, context.stream("windows")))
-        plain, levels = (windowing, context.features), (grid, context.levels)
+        plain, levels, size = (windowing, context.features), (grid, context.levels), (self.units, self.learning_rate)
         if not len(origins):
-            return FittedLSTM(*plain, (), (), *levels, self.units, self.learning_rate, 0, context.cpus, context.device)
+            return FittedLSTM(*plain, (), (), *levels, *size, 0, context.cpus, context.device)
         inputs, target, _ = inputs_of(source, origins)
         scaling = learn_scaling(inputs)
         inner = inner_window(source, history, horizon)
@@ -84,8 +84,7 @@ class LSTM(Forecaster):
             for seed in range(self.seeds)
         ]
         flat = tuple(part for network in weights for part in network)
-        size = (self.units, self.learning_rate, self.seeds)
-        return FittedLSTM(*plain, scaling, flat, *levels, *size, context.cpus, context.device)
+        return FittedLSTM(*plain, scaling, flat, *levels, *size, self.seeds, context.cpus, context.device)
 
 
 def before_inner(target: np.ndarray, origins: Origins, history: Panel, horizon: int) -> np.ndarray:

@@ -59,8 +59,8 @@ def learn_scaling(inputs: Inputs) -> Scaling:
 def scaled(inputs: Inputs, scaling: Scaling) -> Inputs:
     """Inputs standardised and clipped; what is unknown counts as the mean."""
     pairs: Iterator[tuple[np.ndarray, np.ndarray]] = zip(scaling[::2], scaling[1::2], strict=True)
-    parts = [_apply(values, *pair) for values, pair in zip(inputs[:3], pairs, strict=True)]
-    return Inputs(*parts, inputs.codes)
+    past, steps, origin = (_apply(values, *pair) for values, pair in zip(inputs[:3], pairs, strict=True))
+    return Inputs(past, steps, origin, inputs.codes)
 
 
 def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -63,14 +63,21 @@ def network(shape: Shape, seed: int) -> Any:
     from keras import layers, ops
 
     seeds = count(seed)
-    glorot = lambda: keras.initializers.GlorotUniform(seed=next(seeds))  # noqa: E731
-    orthogonal = lambda: keras.initializers.Orthogonal(seed=next(seeds))  # noqa: E731
-    lstm = lambda **how: layers.LSTM(shape.units, kernel_initializer=glorot(), recurrent_initializer=orthogonal(), **how)  # noqa: E731
+
+    def glorot() -> Any:
+        return keras.initializers.GlorotUniform(seed=next(seeds))
+
+    def lstm(**how: bool) -> Any:
+        orthogonal = keras.initializers.Orthogonal(seed=next(seeds))
+        return layers.LSTM(shape.units, kernel_initializer=glorot(), recurrent_initializer=orthogonal, **how)
+
+    def embedding(many: int) -> Any:
+        return layers.Embedding(many, 4, embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=next(seeds)))
+
     past, steps, origin = keras.Input(shape.past), keras.Input(shape.steps), keras.Input(shape.origin)
     codes = keras.Input((len(shape.texts),), dtype="int32")
     _, hidden, cell = lstm(return_state=True)(past)
-    small = lambda: keras.initializers.RandomUniform(-0.05, 0.05, seed=next(seeds))  # noqa: E731
-    told = [layers.Embedding(many, 4, embeddings_initializer=small())(codes[:, i]) for i, many in enumerate(shape.texts)]
+    told = [embedding(many)(codes[:, i]) for i, many in enumerate(shape.texts)]
     about = [layers.RepeatVector(shape.steps[0])(part) for part in (origin, *told)]
     decoded = lstm(return_sequences=True)(layers.Concatenate()([steps, *about]), initial_state=[hidden, cell])
     dense = layers.Dense(32, activation="relu", kernel_initializer=glorot())(decoded)
@@ -113,14 +120,14 @@ def compiled(shape: Shape, rate: float) -> tuple[Any, Any]:
         averaged = [keep * a + (1 - keep) * w for a, w in zip(averaged, weights, strict=True)]
         return weights, averaged, first, second, n
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def epoch(state: Any, order: Any, inputs: Any, target: Any) -> Any:
         for i in tf.range(tf.shape(order)[0]):
             rows = order[i]
             state = step(state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows))
         return state
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def forward(weights: Any, inputs: Any) -> Any:
         return model.stateless_call(weights, model.non_trainable_variables, inputs, training=False)[0]
 
