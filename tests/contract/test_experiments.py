@@ -1,0 +1,36 @@
+"""Every experiment runs at its small size, from the command line, and leaves all that a run should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from hwds.registry import options
+from hwds.results.tables import SCORES
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {"scores.parquet", "predictions.parquet", "timings.parquet", "config.yaml", "provenance.json", "leaderboard.md"}
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_runs_small(name, tmp_path):
+    words = [sys.executable, "-m", "hwds", f"+experiment={name}", "size=small"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (run,) = tmp_path.glob(f"outputs/runs/{name}/*")
+    found = {path.name for path in run.iterdir()}
+    assert FILES | {"leaderboard.png"} <= found
+    scores = pl.read_parquet(run / "scores.parquet")
+    assert dict(scores.schema) == SCORES
+    assert (scores["status"] == "ok").all()
+    assert str(run) in done.stdout
+    shown = subprocess.run([*words[:3], "show", name], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert scores["model"][0] in shown.stdout
