@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -47,10 +50,33 @@ def tensorflow(cpus: int) -> Any:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(cpus))
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(cpus))
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import tensorflow
+    with held_back_stderr():
+        import tensorflow
 
-    tensorflow.config.experimental.enable_op_determinism()
+        tensorflow.config.experimental.enable_op_determinism()
+        tensorflow.constant(0.0)
     return tensorflow
+
+
+@contextmanager
+def held_back_stderr() -> Iterator[None]:
+    """Keep what C++ writes to stderr while a library loads: shown where loading fails, dropped where it succeeds.
+
+    TensorFlow notes the absence of a GPU there before any setting of its own can silence it.
+    """
+    sys.stderr.flush()
+    ours = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(ours, notes.read())
+            raise
+        finally:
+            os.dup2(ours, 2)
+            os.close(ours)
 
 
 def network(shape: Shape, seed: int) -> Any:
