@@ -31,6 +31,8 @@ def test_every_experiment_runs_small(name, tmp_path):
     assert dict(scores.schema) == SCORES
     assert (scores["status"] == "ok").all()
     assert str(run) in done.stdout
-    shown = subprocess.run([*words[:3], "show", name], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        [*words[:3], "show", name], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert shown.returncode == 0, shown.stderr
     assert scores["model"][0] in shown.stdout

@@ -76,7 +76,7 @@ class Windowing(Recipe):
             season=season,
             horizon=horizon,
             length=min(length, span_of(season)),
-            shortest=int(np.clip(rows[rows > 0].min(initial=len(target)) - horizon, 1, span_of(season))),
+            shortest=int(np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span_of(season))),
             typical=_typical_change(history, season),
             nonnegative=not bool((target < 0).any()),
             known=tuple(learn_standard(history, name) for name in roles.known_future),

@@ -54,7 +54,7 @@ class XGBoost(Forecaster):
     learning_rate: Positive = 0.06
     row_share: Share = 0.7
     column_share: Share = 0.6
-    leaf_rows: Positive = 20.0
+    leaf_rows: Positive = 50.0
     bins: Annotated[int, Ge(2)] = 256
     max_rows: Annotated[Count, Small(20_000)] = 100_000
     length: Count = 48
@@ -69,11 +69,7 @@ class XGBoost(Forecaster):
         booster = b""
         if len(rows.target):
             settings = self._settings(grid, context)
-            last = (
-                stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
-                if self.patience
-                else rows.take(slice(0))
-            )
+            last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
             booster = self._train(settings, rows, self._rounds(settings, rows, last))
         return FittedXGBoost(windowing, context.features, booster, grid, context.levels, context.cpus)
 
@@ -98,7 +94,7 @@ class XGBoost(Forecaster):
         import xgboost
 
         before = rows.take(~rows.late)
-        if not (len(before.target) and len(last.target)):
+        if not (self.patience and len(before.target) and len(last.target)):
             return self.trees
         train = self._matrix(before, settings)
         stop = xgboost.QuantileDMatrix(last.inputs, last.target, ref=train, max_bin=self.bins, nthread=settings["nthread"])
