@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import polars as pl
 from pydantic import AfterValidator
 
-from hwds.context import Context, Features
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
-from hwds.models.forecast.base import FittedForecaster, Forecaster
-from hwds.protocols.base import Cell, Evaluation, Fold, Score
+from hwds.protocols.base import Fold
 from hwds.protocols.cutting import AtTime, Cutoff, FromEnd
-from hwds.protocols.forecast_scores import score_forecasts
-from hwds.protocols.forecasting import LEVELS, answers_at, ask_forecasts, forecast_beyond, poison, with_panel
-from hwds.protocols.metric_names import Headline, Levels, MetricNames, headline_name, named_metrics
+from hwds.protocols.panels import PanelEvaluation
 from hwds.recipe import Count, Small, Whole
 
 
@@ -32,7 +27,7 @@ def _refit(value: str) -> str:
 Refit = Annotated[str, AfterValidator(_refit)]
 
 
-class WalkForward(Evaluation[Forecaster, Panel]):
+class WalkForward(PanelEvaluation):
     """Walk through time: forecast from each of several cutoffs with what was known then.
 
     Attributes:
@@ -52,22 +47,14 @@ class WalkForward(Evaluation[Forecaster, Panel]):
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
     """
 
-    accepts: ClassVar[type] = Forecaster
-    cuts: ClassVar[type] = Panel
-    task: ClassVar[str] = "forecast"
-    keys: ClassVar[tuple[str, ...]] = ("cutoff", "series_id", "step")
     outside_cells: ClassVar[tuple[str, ...]] = ("windows", "stride", "refit", "align", "headline", "metrics")
 
     windows: Annotated[Count, Small(2)] = 3
     stride: Count | None = None
-    horizon: Count | None = None
     gap: Whole = 0
     sliding: Count | None = None
     refit: Refit = "always"
     align: Literal["calendar", "end"] = "calendar"
-    levels: Levels = LEVELS
-    headline: Headline = "mase"
-    metrics: MetricNames = ()
 
     def steps(self, panel: Panel) -> int:
         """The number of steps that a model is asked for on this panel, the gap included."""
@@ -97,39 +84,15 @@ class WalkForward(Evaluation[Forecaster, Panel]):
     def _stride(self, panel: Panel) -> int:
         return self.stride or self.horizon or panel.horizon
 
-    def ask(self, model: Forecaster, frame: Panel, cell: Cell, context: Context) -> pl.DataFrame:
-        """Fit at the fold's first cutoff and forecast from each that it serves."""
-        full = with_panel(context, frame, self.levels, self.steps(frame))
-        return ask_forecasts(model, frame, cell, full, gap=self.gap, sliding=self.sliding)
+    def scored_after(self) -> int:
+        """The gap."""
+        return self.gap
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
-        """All metrics of the task."""
-        return score_forecasts(rows, self.levels, named_metrics(self.metrics))
+    def rows_kept(self) -> int | None:
+        """The sliding window."""
+        return self.sliding
 
-    def poisoned(self, frame: Panel, cutoff: Cutoff, luck: np.random.Generator) -> Panel:
-        """Rubbish after the cutoff."""
-        return poison(frame, cutoff, luck)
-
-    def answers(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
-        """The forecasts made at the cutoff."""
-        return answers_at(rows, frame, cutoff)
-
-    def fit_all(self, model: Forecaster, frame: Panel, context: Context) -> FittedForecaster:
-        """Fit on all rows, or the last ones of a sliding window."""
-        full = with_panel(context, frame, self.levels, self.steps(frame))
-        return model.fit(frame.last(self.sliding) if self.sliding else frame, horizon=full.horizon, context=full)
-
-    def foresee(self, fitted: FittedForecaster, frame: Panel, context: Context) -> pl.DataFrame:
-        """Forecast after the last rows."""
-        last: Any = frame.table[TIME].max()
-        cutoff = AtTime(last) if self.align == "calendar" else FromEnd(0)
-        return forecast_beyond(fitted, frame, cutoff, with_panel(context, frame, self.levels, self.steps(frame)))
-
-    def check_features(self, features: Features, frame: Panel) -> None:
-        """Every feature must be known at the steps where it is read."""
-        features.columns(frame.roles, self.steps(frame))
-
-    def check_names(self) -> None:
-        """The headline and the user's own metrics."""
-        headline_name(self.headline, self.levels)
-        named_metrics(self.metrics)
+    def end(self, panel: Panel) -> Cutoff:
+        """The last instant of the panel, or each series' own end."""
+        last: Any = panel.table[TIME].max()
+        return AtTime(last) if self.align == "calendar" else FromEnd(0)
