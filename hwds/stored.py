@@ -45,11 +45,17 @@ def load_fitted(folder: Path) -> Any:
     """The fitted model of a folder.
 
     Raises:
-        DataError: There is none, or its class is gone.
+        DataError: There is none, or its class is gone or has other fields.
     """
     if not (folder / "class.json").is_file():
         raise DataError(f"{folder}: no saved model.")
-    return class_at(json.loads((folder / "class.json").read_text())).load(folder)
+    path = json.loads((folder / "class.json").read_text())
+    try:
+        return class_at(path).load(folder)
+    except (ImportError, AttributeError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{folder}: the saved model is of another version of '{path}' ({error}); run again with save_model=final."
+        ) from error
 
 
 def class_path(cls: type) -> str:

@@ -69,6 +69,17 @@ def test_an_empty_folder_has_no_model(tmp_path):
         load_fitted(tmp_path)
 
 
+def test_a_model_of_another_version_is_refused_in_one_line(tmp_path):
+    save_fitted(FittedSeasonalNaive(12, (0.5,)), tmp_path)
+    kept = json.loads((tmp_path / "fields.json").read_text())
+    (tmp_path / "fields.json").write_text(json.dumps(kept | {"gone": ["plain", 1]}))
+    with pytest.raises(DataError, match="of another version"):
+        load_fitted(tmp_path)
+    (tmp_path / "class.json").write_text('"hwds.models.forecast.seasonal_naive:Gone"')
+    with pytest.raises(DataError, match="of another version of 'hwds.models.forecast.seasonal_naive:Gone'"):
+        load_fitted(tmp_path)
+
+
 def test_nothing_is_pickled(tmp_path):
     save_fitted(everything().recipe and FittedSeasonalNaive(4, (0.5,)), tmp_path)
     for file in tmp_path.iterdir():
