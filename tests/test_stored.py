@@ -76,7 +76,7 @@ def test_a_model_of_another_version_is_refused_in_one_line(tmp_path):
     with pytest.raises(DataError, match="of another version"):
         load_fitted(tmp_path)
     (tmp_path / "class.json").write_text('"hwds.models.forecast.seasonal_naive:Gone"')
-    with pytest.raises(DataError, match="of another version of 'hwds.models.forecast.seasonal_naive:Gone'"):
+    with pytest.raises(DataError, match=r"another version of 'hwds\.models\.forecast\.seasonal_naive:Gone'"):
         load_fitted(tmp_path)
 
 
