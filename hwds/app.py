@@ -53,7 +53,7 @@ def compute(prepared: Prepared) -> Tables:
 
 def show(prepared: Prepared, tables: Tables) -> None:
     """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
-    headline = str(getattr(prepared.experiment.protocol, "headline", ""))
+    headline = prepared.job.protocol.headline
     folder, model = prepared.folder.path, prepared.experiment.model.name
     write_text(folder / "leaderboard.md", as_markdown(tables, headline, model=model))
     draw(prepared, tables, headline)
@@ -67,8 +67,8 @@ def draw(prepared: Prepared, tables: Tables, headline: str) -> None:
     """The leaderboard's picture, and those of the task, which `hwds.report.<task>` draws."""
     folder, model = prepared.folder.path, prepared.experiment.model.name
     leaderboard_png(tables, headline, folder / "leaderboard.png", model=model)
-    task = f"hwds.report.{getattr(prepared.experiment.protocol, 'task', '')}"
-    if find_spec(task):
+    task = f"hwds.report.{prepared.job.protocol.task}"
+    if prepared.job.protocol.task and find_spec(task):
         import_module(task).draw(prepared.frame, tables, model, folder)
 
 
@@ -83,6 +83,8 @@ def notes(prepared: Prepared, tables: Tables) -> list[str]:
     asked = tables.predictions["series_id"].n_unique() if "series_id" in tables.predictions.columns else units
     if asked < units:
         said.append(f"{asked} of {units} series were asked; the others had no history at a cutoff or no rows after it.")
+    if prepared.job.protocol.segments:
+        said.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
     failed = tables.timings.filter(tables.timings["status"] != "ok")
     said += [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
     return said

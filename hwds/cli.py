@@ -52,6 +52,10 @@ def dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(usage())
         return 0
+    if words[0] in ("-sc", "--shell-completion"):
+        from hwds import completion
+
+        return completion.main(words[1:])
     if not words[0].startswith("-") and "=" not in words[0] and not words[0].startswith("~"):
         name = words[0].replace("-", "_")
         if name not in commands():

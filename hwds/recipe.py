@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Annotated, Any, NamedTuple, dataclass_transform
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import ConfigDict
+from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
 
@@ -20,6 +20,19 @@ Whole = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Level = Annotated[float, Gt(0), Lt(1)]
+
+
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = next((value for value in values if values.count(value) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"must not repeat {repeated!r}")
+    return values
+
+
+Once = AfterValidator(_once)
+"""Marks a list in which nothing may stand twice."""
+
+Names = Annotated[tuple[str, ...], Once]
 
 FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 

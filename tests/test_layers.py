@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hwds"
 LAYERS = [
-    {"cli", "commands", "__main__"},
+    {"cli", "commands", "completion", "__main__"},
     {"app"},
     {"execution"},
     {"report", "serving"},

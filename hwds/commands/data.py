@@ -29,6 +29,11 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def choices() -> list[str]:
+    """The words it takes, for completion."""
+    return list(options("dataset"))
+
+
 def found(source: str) -> str:
     """Whether the file that a source names below $HWDS_DATA is here; empty where it names none."""
     named = re.search(r"\$HWDS_DATA/(\S+)", source)

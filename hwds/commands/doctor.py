@@ -39,6 +39,11 @@ def main(words: list[str]) -> int:
     return 1 if missing or not writable else 0
 
 
+def choices() -> list[str]:
+    """It takes no words."""
+    return []
+
+
 def _writable(folder: Path) -> bool:
     parent = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     try:

@@ -35,6 +35,11 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def choices() -> list[str]:
+    """The words it takes, for completion."""
+    return [*GROUPS, "--json"]
+
+
 def sentence(group: str, file: Path) -> str:
     """What an option is: the first line of its class's docstring, read without importing it, or the YAML's command."""
     text = file.read_text(encoding="utf-8")

@@ -43,6 +43,9 @@ def print_cells(prepared: Prepared) -> None:
     for fold in prepared.work.folds:
         rows.append((fold.name, str(len(fold.cutoffs)), *(kept(prepared, missing, fold.index, model) for model in models)))
     print(aligned(rows))
+    for column in prepared.work.segments.labels:
+        values = prepared.work.segments.values(column)
+        print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
     print(
         f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(bool(missing), estimate(prepared, missing))}."
     )
@@ -55,6 +58,12 @@ def kept(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> s
     if not left:
         return "kept" if cells else "nothing to ask"
     return "to compute" if left == len(cells) else f"{len(cells) - left} of {len(cells)} kept"
+
+
+def listed(values: Sequence[str]) -> str:
+    """The first few of many values."""
+    shown = ", ".join(values[:8])
+    return shown if len(values) <= 8 else f"{shown} and {len(values) - 8} more"
 
 
 def duration(anything: bool, seconds: float | None) -> str:

@@ -41,6 +41,13 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def choices() -> list[str]:
+    """The runs that there are, and the flags, for completion."""
+    from hwds.results.folder import RunFolder
+
+    return [*RunFolder.names(), *FLAGS]
+
+
 def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
     """The run and the flags with their values.
 

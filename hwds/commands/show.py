@@ -24,3 +24,10 @@ def main(words: list[str]) -> int:
     print_leaderboard(tables, headline, model=model)
     print(f"Results: {folder.path}")
     return 0
+
+
+def choices() -> list[str]:
+    """The runs that there are, for completion."""
+    from hwds.results.folder import RunFolder
+
+    return RunFolder.names()

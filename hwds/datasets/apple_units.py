@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.base import Dataset
-from hwds.datasets.public import PublicFile
-from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
+from hwds.datasets.public import PublicFile, PublicSeries
 from hwds.frames.roles import SERIES, TARGET, TIME
 
 _PRODUCTS = ("iPhone", "iPad", "iPod", "Mac")
-_FILE = PublicFile(
-    file="device/apple_units.parquet",
-    origin="github.com/kjhealy/apple (from Apple's quarterly reports)",
-    licence="no licence stated",
-    columns=("Time", *_PRODUCTS),
-    rows=78,
-    sha256="151b21cd242a2c3a7a03d648c8adfdea08820687c2ae01cd3c4683d093d91dd8",
-)
 
 
-class AppleUnits(Dataset):
+class AppleUnits(PublicSeries):
     """Quarterly sales of iPhone, iPad, iPod and Mac in millions of units, 1998 to 2018: launches, growth and an end of life.
 
     Quarters are those of the calendar (the iPhone was launched in the second of 2007). A series begins at its launch and ends
@@ -31,21 +20,22 @@ class AppleUnits(Dataset):
         python -m hwds dataset=apple_units
     """
 
-    gives = Panel
+    public = PublicFile(
+        file="device/apple_units.parquet",
+        origin="github.com/kjhealy/apple (from Apple's quarterly reports)",
+        licence="no licence stated",
+        columns=("Time", *_PRODUCTS),
+        rows=78,
+        sha256="151b21cd242a2c3a7a03d648c8adfdea08820687c2ae01cd3c4683d093d91dd8",
+    )
+    unit = "million units"
+    every = "3mo"
+    horizon = 4
 
-    def load(self) -> Panel:
-        """The panel of the four product lines.
-
-        Raises:
-            DataError: It does not lie below $HWDS_DATA.
-        """
-        wide = _FILE.read().select(_quarter().alias(TIME), *(pl.col(name).cast(pl.Float64) for name in _PRODUCTS))
-        table = wide.unpivot(_PRODUCTS, index=TIME, variable_name=SERIES, value_name=TARGET).drop_nulls(TARGET)
-        return Panel.build(table, Frequency("3mo"), horizon=4, unit="million units")
-
-    def source(self) -> str:
-        """Where it is to be had."""
-        return _FILE.source()
+    def rows(self) -> pl.DataFrame:
+        """The rows of each product line, which has a column in the file."""
+        wide = self.public.read().select(_quarter().alias(TIME), *(pl.col(name).cast(pl.Float64) for name in _PRODUCTS))
+        return wide.unpivot(_PRODUCTS, index=TIME, variable_name=SERIES, value_name=TARGET).drop_nulls(TARGET)
 
 
 def _quarter() -> pl.Expr:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.base import Dataset
-from hwds.datasets.public import PublicFile
-from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME
-
-_FILE = PublicFile(
-    file="carparts/carparts.parquet",
-    origin="the R package expsmooth on CRAN",
-    licence="GPL-3",
-    columns=("series_id", "date", "y"),
-    rows=136_374,
-    sha256="4d1e37dc3a0251f05a37f58444a07ac0d846d52914905481b4424ab55be040d7",
-)
+from hwds.datasets.public import PublicFile, PublicSeries
+from hwds.frames.roles import SERIES, TARGET
 
 
-class Carparts(Dataset):
+class Carparts(PublicSeries):
     """Intermittent monthly demand for 2,509 spare parts of cars, 51 months each, 75 % zeros; the last 12 months are forecast.
 
     The published set has 2,674 parts; the 165 with a missing month are left out, as in the published comparisons.
@@ -29,18 +17,16 @@ class Carparts(Dataset):
         python -m hwds dataset=carparts
     """
 
-    gives = Panel
+    public = PublicFile(
+        file="carparts/carparts.parquet",
+        origin="the R package expsmooth on CRAN",
+        licence="GPL-3",
+        columns=("series_id", "date", "y"),
+        rows=136_374,
+        sha256="4d1e37dc3a0251f05a37f58444a07ac0d846d52914905481b4424ab55be040d7",
+    )
+    unit = "parts"
 
-    def load(self) -> Panel:
-        """The panel of the complete series.
-
-        Raises:
-            DataError: It does not lie below $HWDS_DATA.
-        """
-        table = _FILE.read().rename({"series_id": SERIES, "date": TIME, "y": TARGET})
-        complete = table.filter((pl.col(TARGET).null_count() == 0).over(SERIES))
-        return Panel.build(complete, Frequency("1mo"), horizon=12, unit="parts")
-
-    def source(self) -> str:
-        """Where it is to be had."""
-        return _FILE.source()
+    def rows(self) -> pl.DataFrame:
+        """The rows of the complete series."""
+        return super().rows().filter((pl.col(TARGET).null_count() == 0).over(SERIES))

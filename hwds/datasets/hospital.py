@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from hwds.datasets.base import Dataset
-from hwds.datasets.public import PublicFile
-from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME
-
-_FILE = PublicFile(
-    file="hospital/hospital.parquet",
-    origin="the R package expsmooth on CRAN",
-    licence="GPL-3",
-    columns=("series_id", "date", "y"),
-    rows=64_428,
-    sha256="17d18915746c1c9cf11ab26d1fcc1f50549e4c575bb33ba3d044051c4207be3d",
-)
+from hwds.datasets.public import PublicFile, PublicSeries
 
 
-class Hospital(Dataset):
+class Hospital(PublicSeries):
     """Monthly counts of patients for 767 products of a hospital, seven years each; the last 12 months are forecast.
 
     Example:
         python -m hwds dataset=hospital
     """
 
-    gives = Panel
-
-    def load(self) -> Panel:
-        """The panel.
-
-        Raises:
-            DataError: It does not lie below $HWDS_DATA.
-        """
-        table = _FILE.read().rename({"series_id": SERIES, "date": TIME, "y": TARGET})
-        return Panel.build(table, Frequency("1mo"), horizon=12, unit="patients")
-
-    def source(self) -> str:
-        """Where it is to be had."""
-        return _FILE.source()
+    public = PublicFile(
+        file="hospital/hospital.parquet",
+        origin="the R package expsmooth on CRAN",
+        licence="GPL-3",
+        columns=("series_id", "date", "y"),
+        rows=64_428,
+        sha256="17d18915746c1c9cf11ab26d1fcc1f50549e4c575bb33ba3d044051c4207be3d",
+    )
+    unit = "patients"

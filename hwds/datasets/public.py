@@ -1,15 +1,20 @@
-"""A public data set that is laid below $HWDS_DATA: where it is to be had, what it must look like, how it is read."""
+"""Public data sets that are laid below $HWDS_DATA: where each is to be had, what it must look like, how it is read."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 
+from hwds.datasets.base import Dataset
 from hwds.datasets.reading import read
 from hwds.errors import DataError
+from hwds.frames.frequency import Frequency
+from hwds.frames.panel import Panel
+from hwds.frames.roles import TARGET, TIME, PanelRoles
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +64,34 @@ class PublicFile:
         if len(table) != self.rows:
             raise DataError(f"dataset: '{file}' has {len(table):,} rows, the published data {self.rows:,}: {self.source()}")
         return table
+
+
+class PublicSeries(Dataset):
+    """The base of data sets of one file with the columns `series_id` and `date`, the target last, monthly unless it is said.
+
+    A subclass says what differs; `rows` is its own where the file looks otherwise.
+    """
+
+    gives = Panel
+    public: ClassVar[PublicFile]
+    unit: ClassVar[str]
+    every: ClassVar[str] = "1mo"
+    horizon: ClassVar[int] = 12
+    panel_roles: ClassVar[PanelRoles] = PanelRoles()
+
+    def load(self) -> Panel:
+        """The panel.
+
+        Raises:
+            DataError: It does not lie below $HWDS_DATA.
+        """
+        frequency = Frequency(self.every)
+        return Panel.build(self.rows(), frequency, roles=self.panel_roles, horizon=self.horizon, unit=self.unit)
+
+    def rows(self) -> pl.DataFrame:
+        """The rows of the file under the names of a panel."""
+        return self.public.read().rename({"date": TIME, self.public.columns[-1]: TARGET})
+
+    def source(self) -> str:
+        """Where it is to be had."""
+        return self.public.source()

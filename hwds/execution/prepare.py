@@ -16,6 +16,7 @@ from hwds.execution.job import Job
 from hwds.execution.keys import code_digest, uses_features
 from hwds.execution.run import Work, cut
 from hwds.hashing import digest
+from hwds.protocols.segments import Segments
 from hwds.recipe import canonical
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
@@ -51,6 +52,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
     Raises:
         DataError: The data is absent, wrong, or does not suffice for the protocol.
+        ConfigError: The data has no column that a feature or a segment is to be made of.
     """
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol
@@ -66,7 +68,8 @@ def prepare(experiment: Experiment) -> Prepared:
     if any(uses_features(model) for model in experiment.models.values()):
         protocol.check_features(experiment.features, frame)
     labels = {"experiment": experiment.experiment, "dataset": dataset.name, "task": protocol.task, "seed": experiment.seed}
-    work = Work(cut(job, folds, frame.fingerprint), folds, labels)
+    segments = Segments.of(protocol, frame)
+    work = Work(cut(job, folds, frame.fingerprint), folds, labels, segments, protocol.measures(frame))
     code = code_digest([dataset, protocol, experiment.features, *models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
     return Prepared(experiment, frame, job, work, folder, CellCache((OUTPUTS / "cache" / "cells").resolve()), code)

@@ -12,9 +12,11 @@ from hwds.execution.base import Compute
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job, Outcome
 from hwds.execution.keys import cell_key
+from hwds.metrics.base import Measure, short
 from hwds.protocols.base import Cell, Fold
+from hwds.protocols.segments import Segments
 from hwds.recipe import Recipe
-from hwds.results.tables import SCORES, TIMINGS, Tables
+from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 
 class Watch(Protocol):
@@ -32,11 +34,21 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """The cells of a run with their keys, and the labels that their scores bear."""
+    """The cells of a run with their keys, and all that their scores are told by.
+
+    Attributes:
+        cells: Each with its key.
+        folds: Those of the protocol.
+        labels: What every score bears.
+        segments: What scores are also told by.
+        measures: What each metric says of itself.
+    """
 
     cells: dict[Cell, str]
     folds: Sequence[Fold]
     labels: dict[str, str | int]
+    segments: Segments = field(default_factory=Segments)
+    measures: Sequence[Measure] = ()
 
 
 @dataclass
@@ -100,8 +112,8 @@ def _tell(job: Job, group: Sequence[Outcome], watch: Watch) -> None:
     rows = merged(job, group)
     if rows.is_empty():
         return
-    headline = str(getattr(job.protocol, "headline", ""))
-    first = next((s for s in job.protocol.score(rows) if s.metric.partition("[")[0] == headline and s.step is None), None)
+    headline, scores = job.protocol.headline, job.protocol.score(rows)
+    first = next((s for s in scores if short(s.metric) == headline and s.step is None), None)
     if first:
         watch.scored(group[0].cell.model, group[0].cell.fold.name, first.metric, first.value)
 
@@ -116,16 +128,18 @@ def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Out
     """Scores of each model and fold and of all folds together; predictions; timings."""
     predictions, lines = [], []
     for label in job.models:
-        whole, failed = [], 0
+        whole: list[pl.DataFrame] = []
+        failed: list[Cell] = []
         for fold in work.folds:
             group = outcomes.get((label, fold.index), [])
-            lost = [outcome for outcome in group if outcome.rows is None]
-            failed += sum(outcome.cell.stop - outcome.cell.start for outcome in lost)
-            lines += [_failure(work, outcome) for outcome in sorted(lost, key=lambda outcome: outcome.cell.start)]
+            errors = [outcome for outcome in group if outcome.rows is None]
+            lost = [outcome.cell for outcome in errors]
+            failed += lost
+            lines += [_failure(work, outcome) for outcome in sorted(errors, key=lambda outcome: outcome.cell.start)]
             rows = merged(job, group)
             if not rows.is_empty():
                 whole.append(rows.select(pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()))
-                lines += _scored(job, work, label, fold.index, rows, sum(o.cell.stop - o.cell.start for o in lost))
+                lines += _scored(job, work, label, fold.index, rows, lost)
         if whole:
             predictions.append(pl.concat(whole))
             lines += _scored(job, work, label, None, predictions[-1].drop("model", "fold"), failed)
@@ -133,12 +147,19 @@ def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Out
         pl.DataFrame(lines, schema=SCORES),
         pl.concat(predictions).rechunk() if predictions else pl.DataFrame(),
         _timings([outcome for group in outcomes.values() for outcome in group]),
+        metrics_table(work.measures),
     )
 
 
-def _scored(job: Job, work: Work, label: str, fold: int | None, rows: pl.DataFrame, failed: int) -> list[dict[str, Any]]:
-    common = {**work.labels, "model": label, "fold": fold, "n_failed": failed, "status": "ok"}
-    return [{**asdict(score), **common} for score in job.protocol.score(rows)]
+def _scored(
+    job: Job, work: Work, label: str, fold: int | None, rows: pl.DataFrame, lost: Sequence[Cell]
+) -> list[dict[str, Any]]:
+    """The lines of the total, then those of each segment."""
+    failed = sum(cell.stop - cell.start for cell in lost)
+    scores = [(score, failed) for score in job.protocol.score(rows)]
+    scores += work.segments.scores(job.protocol, rows, lost)
+    common = {**work.labels, "model": label, "fold": fold, "status": "ok"}
+    return [{**asdict(score), **common, "n_failed": failed} for score, failed in scores]
 
 
 def _failure(work: Work, outcome: Outcome) -> dict[str, Any]:

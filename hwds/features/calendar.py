@@ -7,13 +7,13 @@ from typing import Annotated
 from hwds.features.base import FeatureSet
 from hwds.features.cycles import Cycle, cycles
 from hwds.features.device import since_launch, to_the_end
-from hwds.features.lawful import Once, distinct, has
+from hwds.features.lawful import distinct, has
 from hwds.features.price import changes
 from hwds.features.source import Column, Source
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import PanelRoles
-from hwds.recipe import Whole
+from hwds.recipe import Once, Whole
 
 LAUNCH, PLANNED_END, PRICE = "launch", "planned_end", "price"
 """The columns that are used where a panel has them; any other name is the user's own and must be there."""

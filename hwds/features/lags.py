@@ -6,10 +6,10 @@ from typing import Annotated
 
 from hwds.features.calendar import Calendar
 from hwds.features.history import differences, lags, season_lags, season_windows, weighted_means, windows
-from hwds.features.lawful import Once, Rows, RowsOrSeason, known_for
+from hwds.features.lawful import Rows, RowsOrSeason, known_for
 from hwds.features.source import Column
 from hwds.frames.roles import PanelRoles
-from hwds.recipe import Level
+from hwds.recipe import Level, Once
 
 
 class Lags(Calendar):

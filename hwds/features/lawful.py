@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator
+from typing import Annotated, Literal
 
 from hwds.errors import ConfigError, nearest
 from hwds.features.source import Column
 from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
-from hwds.recipe import Count, Whole
+from hwds.recipe import Count, Once, Whole
 
 WHY = {
     "known_future": "it must be known_future, to be read at the steps ahead",
@@ -62,16 +60,6 @@ def distinct(columns: Sequence[Column], roles: PanelRoles) -> None:
             raise ConfigError(f"features: '{name}' would be computed twice; rename the column that it comes from.")
         seen.add(name)
 
-
-def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    repeated = next((value for value in values if values.count(value) > 1), None)
-    if repeated is not None:
-        raise ValueError(f"must not repeat {repeated!r}")
-    return values
-
-
-Once = AfterValidator(_once)
-"""Marks a list in which nothing may stand twice."""
 
 Rows = Annotated[tuple[Count, ...], Once]
 RowsOrSeason = Annotated[tuple[Whole, ...], Once]

@@ -6,7 +6,7 @@ import polars as pl
 
 from hwds.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
-from hwds.frames.ordering import in_order
+from hwds.frames.ordering import in_order, same_series
 from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
 
 ROW = "__row__"
@@ -37,12 +37,13 @@ def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, *, gap
         .with_columns(pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers))
         .with_row_index(ROW)
     )
-    _one_row_an_instant(table)
+    same = same_series(table)
+    _one_row_an_instant(table, same)
     if not gaps:
-        _no_gaps(table, frequency)
-    _constant(table, (*roles.static, *roles.level))
+        _no_gaps(table, same, frequency)
+    _constant(table, same, (*roles.static, *roles.level))
     if roles.split:
-        _train_then_test(table, roles.split)
+        _train_then_test(table, same, roles.split)
     return table.drop(ROW).rechunk()
 
 
@@ -66,9 +67,8 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
             raise DataError(f"dataset: series '{row[SERIES]}' has {name} {row[name]} at {row[TIME]} (row {bad[0] + 1}).")
 
 
-def _one_row_an_instant(table: pl.DataFrame) -> None:
-    same = _same_series(table) & (table[TIME] == table[TIME].shift(1)).fill_null(False)
-    bad = same.arg_true()
+def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
+    bad = (same & (table[TIME] == table[TIME].shift(1)).fill_null(False)).arg_true()
     if len(bad):
         first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
         rows = sorted((first[ROW] + 1, second[ROW] + 1))
@@ -77,11 +77,15 @@ def _one_row_an_instant(table: pl.DataFrame) -> None:
 
 def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
     """True for each row of a sorted table that is not one step after the row before in its series."""
-    return _same_series(table) & (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
+    return same_series(table) & _off_step(table, frequency)
 
 
-def _no_gaps(table: pl.DataFrame, frequency: Frequency) -> None:
-    bad = breaks(table, frequency).arg_true()
+def _off_step(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+    return (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
+
+
+def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None:
+    bad = (same & _off_step(table, frequency)).arg_true()
     if len(bad):
         before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
         raise DataError(
@@ -90,8 +94,7 @@ def _no_gaps(table: pl.DataFrame, frequency: Frequency) -> None:
         )
 
 
-def _constant(table: pl.DataFrame, names: tuple[str, ...]) -> None:
-    same = _same_series(table)
+def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> None:
     for name in names:
         bad = (same & table[name].ne_missing(table[name].shift(1))).arg_true()
         if len(bad):
@@ -101,18 +104,14 @@ def _constant(table: pl.DataFrame, names: tuple[str, ...]) -> None:
             )
 
 
-def _train_then_test(table: pl.DataFrame, split: str) -> None:
+def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
     values = table[split].cast(pl.String)
     for value in values.unique().sort().to_list():
         if value not in ("train", "test"):
             raise DataError(f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}.")
-    bad = (_same_series(table) & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
+    bad = (same & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
     if len(bad):
         row = table.row(bad[0], named=True)
         raise DataError(
             f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1})."
         )
-
-
-def _same_series(table: pl.DataFrame) -> pl.Series:
-    return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)

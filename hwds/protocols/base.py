@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 
 from hwds.context import Context, Features
-from hwds.recipe import Recipe
+from hwds.errors import ConfigError
+from hwds.metrics.base import Measure
+from hwds.recipe import Names, Recipe
 
 Model = TypeVar("Model")
 Data = TypeVar("Data")
@@ -83,17 +85,26 @@ class Score:
 class Evaluation(Recipe, Generic[Model, Data]):
     """Cuts the data, asks a model, scores the answers; the only code that sees past a cutoff.
 
-    Class attributes: `accepts`, the kind of model it can ask; `cuts`, the kind of frame it can cut; `keys`, the columns
-    that name a row of its predictions after model and fold; `block`, units in a cell of a model that may be cut (a
-    constant, never taken from the number of cores); `outside_cells`, fields that choose cells or scores but change no cell.
+    Class attributes: `accepts`, the kind of model it can ask; `cuts`, the kind of frame it can cut; `task`, which names
+    the module of its pictures; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the
+    one of them that names a unit; `block`, units in a cell of a model that may be cut (a constant, never taken from the
+    number of cores); `outside_cells`, fields that choose cells or scores but change no cell.
+
+    Attributes:
+        headline: The metric that orders the leaderboard.
+        segments: Columns whose values are scored apart too, beside the total.
     """
 
     accepts: ClassVar[type] = Recipe
     cuts: ClassVar[type] = object
     task: ClassVar[str] = ""
     keys: ClassVar[tuple[str, ...]] = ()
+    unit: ClassVar[str] = ""
     block: ClassVar[int] = 1000
-    outside_cells: ClassVar[tuple[str, ...]] = ()
+    outside_cells: ClassVar[tuple[str, ...]] = ("headline", "segments")
+
+    headline: str = ""
+    segments: Names = ()
 
     def split(self, frame: Data) -> Sequence[Fold]:
         """The folds, oldest first.
@@ -110,6 +121,20 @@ class Evaluation(Recipe, Generic[Model, Data]):
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """The scores of all rows of one model and one fold, or of all its folds."""
         raise NotImplementedError(f"{type(self).__name__}.score")
+
+    def measures(self, frame: Data) -> Sequence[Measure]:
+        """What each metric of `score` says of itself; one that is not here has its name alone."""
+        return ()
+
+    def labels(self, frame: Data, column: str) -> pl.DataFrame | None:
+        """The `segment` of every `unit`, one row a unit in their order.
+
+        None where the rows bear the column themselves, since a unit has parts in several segments (a replication's customers).
+
+        Raises:
+            ConfigError: The frame has no such column, with the nearest right name.
+        """
+        raise ConfigError(f"protocol.segments: protocol '{self.name}' has no segments, got '{column}'.")
 
     def poisoned(self, frame: Data, cutoff: Any, luck: np.random.Generator) -> Data:
         """The frame with rubbish for all that is not known at a cutoff: what the canary asks from."""

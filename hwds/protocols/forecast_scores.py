@@ -10,10 +10,9 @@ import polars as pl
 
 from hwds.frames.roles import SERIES
 from hwds.metrics.aggregate import Estimate, mean, median, one_minus_ratio, pooled
-from hwds.metrics.forecast import Answers, Metric, answers_of, forecast_metrics, short
+from hwds.metrics.base import Measure
+from hwds.metrics.forecast import Answers, Metric, answers_of, forecast_metrics
 from hwds.protocols.base import Score
-
-SKILLS = ("mase", "rmsse", "wape")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +43,14 @@ def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple
     metrics = (*forecast_metrics(season, levels).values(), *extra)
     scores = [score for metric in metrics for score in _aggregates(metric, rows)]
     scores += [score for metric in metrics if metric.by_step for score in _by_step(metric, rows)]
-    scores += [_skill(metric, rows) for metric in metrics if short(metric.name) in SKILLS]
+    scores += [_skill(metric, rows) for metric in metrics if metric.skill]
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
+
+
+def forecast_measures(season: int, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()) -> tuple[Measure, ...]:
+    """What each metric of `score_forecasts` says of itself."""
+    metrics = (*forecast_metrics(season, levels).values(), *extra)
+    return (*metrics, *(metric.as_skill() for metric in metrics if metric.skill))
 
 
 def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int) -> Rows:
@@ -110,7 +115,7 @@ def _skill(metric: Metric, rows: Rows) -> Score:
     """1 - the metric over that of the seasonal naive on the same rows."""
     naive = replace(rows.answers, mean=rows.answers.naive, median=rows.answers.naive)
     estimate = one_minus_ratio(per_series(metric, rows), per_series(metric, rows, naive))
-    return _score(f"skill_{metric.name}", "mean", estimate)
+    return _score(metric.as_skill().name, "mean", estimate)
 
 
 def _score(name: str, aggregate: str, estimate: Estimate) -> Score:

@@ -19,6 +19,7 @@ class Holdout(PanelEvaluation):
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
         metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
+        segments: Static or level columns of the panel; the series of each of their values are scored apart too.
 
     Example:
         python -m hwds dataset=classics protocol=holdout model=forecast/seasonal_naive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Annotated
 
@@ -9,7 +10,8 @@ from annotated_types import MinLen
 from pydantic import AfterValidator
 
 from hwds.errors import ConfigError, nearest
-from hwds.metrics.forecast import Metric, forecast_metrics, short
+from hwds.metrics.base import Measure
+from hwds.metrics.forecast import Metric, forecast_metrics
 from hwds.recipe import Level
 
 
@@ -22,22 +24,21 @@ def _rising_with_median(levels: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Levels = Annotated[tuple[Level, ...], MinLen(1), AfterValidator(_rising_with_median)]
-Headline = str
 MetricNames = tuple[str, ...]
 
 
-def headline_name(name: str, levels: tuple[float, ...]) -> str:
-    """The short name of the metric that orders a leaderboard.
+def check_headline(name: str, metrics: Iterable[Measure]) -> None:
+    """Refuse a headline, a short name, that is none of a task's metrics or cannot order a leaderboard.
 
     Raises:
         ConfigError: It is unknown, or neither low nor high is good.
     """
-    known = {short(metric.name): metric for metric in forecast_metrics(1, levels).values()}
+    known = {metric.short: metric for metric in metrics}
     if name not in known:
         raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, known)}")
-    if known[name].better != "low":
-        raise ConfigError(f"protocol.headline: '{name}' does not order models; take mase, rmsse, wape or wql.")
-    return name
+    if known[name].better == "none":
+        ordering = ", ".join(short for short, metric in known.items() if metric.better != "none")
+        raise ConfigError(f"protocol.headline: '{name}' does not order models; take one of {ordering}.")
 
 
 def named_metrics(names: MetricNames) -> tuple[Metric, ...]:
@@ -50,7 +51,7 @@ def named_metrics(names: MetricNames) -> tuple[Metric, ...]:
 
 
 def _named(path: str, name: str) -> Metric:
-    known = {short(metric.name) for metric in forecast_metrics(1, (0.1, 0.5, 0.9)).values()}
+    known = {metric.short for metric in forecast_metrics(1, (0.1, 0.5, 0.9)).values()}
     module_name, _, attribute = name.partition(":")
     if not attribute:
         hint = (

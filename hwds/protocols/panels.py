@@ -8,13 +8,18 @@ import numpy as np
 import polars as pl
 
 from hwds.context import Context, Features
+from hwds.errors import ConfigError, nearest
+from hwds.features.lawful import role_of
 from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES
+from hwds.metrics.base import Measure
+from hwds.metrics.forecast import forecast_metrics
 from hwds.models.forecast.base import FittedForecaster, Forecaster
 from hwds.protocols.base import Cell, Evaluation, Score
 from hwds.protocols.cutting import Cutoff, FromEnd
-from hwds.protocols.forecast_scores import score_forecasts
+from hwds.protocols.forecast_scores import forecast_measures, score_forecasts
 from hwds.protocols.forecasting import LEVELS, answers_at, ask_forecasts, forecast_beyond, poison, with_panel
-from hwds.protocols.metric_names import Headline, Levels, MetricNames, headline_name, named_metrics
+from hwds.protocols.metric_names import Levels, MetricNames, check_headline, named_metrics
 from hwds.recipe import Count
 
 
@@ -26,17 +31,19 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
         metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
+        segments: Static or level columns of the panel; the series of each of their values are scored apart too.
     """
 
     accepts: ClassVar[type] = Forecaster
     cuts: ClassVar[type] = Panel
     task: ClassVar[str] = "forecast"
     keys: ClassVar[tuple[str, ...]] = ("cutoff", "series_id", "step")
-    outside_cells: ClassVar[tuple[str, ...]] = ("headline", "metrics")
+    unit: ClassVar[str] = SERIES
+    outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "metrics")
 
     horizon: Count | None = None
     levels: Levels = LEVELS
-    headline: Headline = "mase"
+    headline: str = "mase"
     metrics: MetricNames = ()
 
     def steps(self, panel: Panel) -> int:
@@ -64,6 +71,20 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
         """All metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
 
+    def measures(self, frame: Panel) -> tuple[Measure, ...]:
+        """All metrics of the task."""
+        return forecast_measures(frame.season, self.levels, named_metrics(self.metrics))
+
+    def labels(self, frame: Panel, column: str) -> pl.DataFrame:
+        """A static or level column by series."""
+        names = (*frame.roles.static, *frame.roles.level)
+        if column not in names:
+            played = role_of(column, frame.roles)
+            wrong = f"'{column}' is {played}; it must be static or level."
+            absent = f"no static or level column '{column}'{nearest(column, names)}"
+            raise ConfigError(f"protocol.segments: {wrong if played else absent}")
+        return frame.table.select(SERIES, pl.col(column).alias("segment"))[frame.offsets[:-1]]
+
     def poisoned(self, frame: Panel, cutoff: Cutoff, luck: np.random.Generator) -> Panel:
         """Rubbish after the cutoff."""
         return poison(frame, cutoff, luck)
@@ -87,8 +108,8 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
 
     def check_names(self) -> None:
         """The headline and the user's own metrics."""
-        headline_name(self.headline, self.levels)
-        named_metrics(self.metrics)
+        own = named_metrics(self.metrics)
+        check_headline(self.headline, (*forecast_metrics(1, self.levels).values(), *own))
 
     def _context(self, context: Context, panel: Panel) -> Context:
         return with_panel(context, panel, self.levels, self.steps(panel))

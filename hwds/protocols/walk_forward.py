@@ -42,12 +42,13 @@ class WalkForward(PanelEvaluation):
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
         metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
+        segments: Static or level columns of the panel; the series of each of their values are scored apart too.
 
     Example:
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
     """
 
-    outside_cells: ClassVar[tuple[str, ...]] = ("windows", "stride", "refit", "align", "headline", "metrics")
+    outside_cells: ClassVar[tuple[str, ...]] = (*PanelEvaluation.outside_cells, "windows", "stride", "refit", "align")
 
     windows: Annotated[Count, Small(2)] = 3
     stride: Count | None = None

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hwds.report.segments import segment_tables
 from hwds.report.sentence import conclusion
-from hwds.report.standings import Better, Number, Standing, Standings, standings
+from hwds.report.standings import Number, Standing, Standings, standings
 from hwds.report.wording import column, counted, decimals, duration, fixed
 from hwds.results.tables import Tables
 
@@ -20,19 +21,6 @@ FLOOR = "truth (floor)"
 WIDTH = 100
 """Columns of a terminal that does not say how wide it is."""
 
-MEANINGS = {
-    "mase": "mean absolute error of the median forecast over that of the in-sample seasonal naive, season m; lower is better",
-    "rmsse": "root of the mean squared error of the mean forecast over that of the in-sample seasonal naive; lower is better",
-    "wape": "sum of absolute errors of the median forecast over the sum of absolute actuals; lower is better",
-    "mae": "mean absolute error of the median forecast, in the target's unit; lower is better",
-    "rmse": "root mean squared error of the mean forecast, in the target's unit; lower is better",
-    "smape_m4": "200 |actual - median| / (|actual| + |median|), as in the M4 competition; lower is better",
-    "wql": "twice the mean pinball loss over so many quantile levels, over the mean absolute actual; lower is better",
-    "coverage": "share of actuals inside the central interval; the nearer to its level the better",
-    "width": "mean width of the central interval, in the target's unit; narrow is good where the coverage holds",
-}
-"""What the metrics mean, by short name; a metric that is not here explains itself by its name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -43,36 +31,34 @@ class Column:
     cells: tuple[str, ...]
 
 
-def as_markdown(tables: Tables, headline: str, *, better: Better = "low", model: str | None = None) -> str:
-    """The leaderboard as a Markdown page: title, conclusion, table, legend.
+def as_markdown(tables: Tables, headline: str, *, model: str | None = None) -> str:
+    """The leaderboard as a Markdown page: title, conclusion, table, legend; then the headline by each segment asked for.
 
     Args:
         tables: Of one run.
         headline: The short name of the metric that orders models.
-        better: Whether a low or a high headline is good.
         model: The experiment's own model; None takes the first in the scores table.
     """
-    board = standings(tables, headline, better=better, model=model)
+    board = standings(tables, headline, model=model)
     shown = list(columns(board))
     rows = [[entry.title for entry in shown], [":--", *("--:" for _ in shown[1:])]]
     lines = zip(board.all, zip(*(entry.cells for entry in shown), strict=True), strict=True)
     rows += [[_marked(cells[0], line is board.own), *cells[1:]] for line, cells in lines]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    said = conclusion(tables, headline, better=better, model=model)
+    said = conclusion(tables, headline, model=model)
     legend = "\n".join(f"- {line}" for line in legend_of(board))
-    return f"# {board.title}\n\n{said}\n\n{table}\n\n{legend}\n"
+    sections = "".join(f"\n{section}" for section in segment_tables(tables, board, FLOOR))
+    return f"# {board.title}\n\n{said}\n\n{table}\n\n{legend}\n{sections}"
 
 
-def print_leaderboard(
-    tables: Tables, headline: str, *, better: Better = "low", model: str | None = None, console: Console | None = None
-) -> None:
+def print_leaderboard(tables: Tables, headline: str, *, model: str | None = None, console: Console | None = None) -> None:
     """Print the leaderboard and what it means; in colour only where the output is a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    board = standings(tables, headline, better=better, model=model)
+    board = standings(tables, headline, model=model)
     console = console or Console(width=None if Console().is_terminal else WIDTH)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     shown = [entry for entry in columns(board) if entry.brief]
@@ -84,7 +70,7 @@ def print_leaderboard(
     console.print(table)
     for note in notes(board):
         console.print(Text(note, style="yellow"))
-    console.print(Text(conclusion(tables, headline, better=better, model=model)))
+    console.print(Text(conclusion(tables, headline, model=model)))
 
 
 def columns(board: Standings) -> Iterator[Column]:
@@ -101,11 +87,11 @@ def _all_columns(board: Standings) -> Iterator[Column]:
     )
     yield Column("median", "", column([line.median.value for line in board.all]))
     yield Column("pooled", "", column([line.pooled.value for line in board.all]))
-    for name in dict.fromkeys(name for line in board.all for name in line.beside):
-        cells = column([line.beside.get(name, Number()).value for line in board.all])
-        yield Column(name, "" if name.startswith("width") else _two_lines(name), cells)
-    yield Column("skill against the seasonal naive, %", "skill\n%", _percents([line.skill for line in board.all]))
-    yield Column("way from the seasonal naive to the floor, %", "to floor\n%", tuple(_share(board, line) for line in board.all))
+    for measure in board.beside:
+        cells = column([line.beside.get(measure.name, Number()).value for line in board.all])
+        yield Column(measure.name, _two_lines(measure.name) if measure.beside == "always" else "", cells)
+    yield Column(f"skill against {board.rival}, %", "skill\n%", _percents([line.skill for line in board.all]))
+    yield Column(f"way from {board.rival} to the floor, %", "to floor\n%", tuple(_share(board, line) for line in board.all))
     yield _count(board, board.units, lambda line: line.n, board.units)
     yield _count(board, "undefined", lambda line: line.n_undefined)
     yield _count(board, "failed", lambda line: line.n_failed)
@@ -146,17 +132,15 @@ def _count(board: Standings, title: str, count: Callable[[Standing], int], brief
 
 def legend_of(board: Standings) -> Iterator[str]:
     """What the columns mean and how the standard errors are made."""
-    names = dict.fromkeys([board.headline, *(name for line in board.all for name in line.beside)])
-    for name in names:
-        meaning = MEANINGS.get(name.partition("[")[0])
-        if meaning:
-            yield f"`{name}`: {meaning}."
+    for measure in (board.measure, *board.beside):
+        if measure.explained:
+            yield f"`{measure.name}`: {measure.explained}."
     yield f"mean and median are over {board.units}, each counting once; pooled is the ratio of sums over all rows."
     if board.methods:
         made = "; ".join(f"{name}: {method}" for name, method in board.methods.items())
         yield f"± is one standard error ({made}); 95 % intervals are in `scores.parquet`."
     if any(line.skill.value is not None for line in board.all):
-        yield f"skill: 1 - {board.headline} / that of the seasonal naive on the same rows; above 0 is better than it."
+        yield f"skill: {board.measure.as_skill().meaning}; above 0 is better than it."
     if board.truth:
         yield f"{FLOOR}: the score of the simulator's true distribution given what was known; no model beats it but by chance."
     yield f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: answered by a simpler one."

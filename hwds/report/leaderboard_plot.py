@@ -1,4 +1,4 @@
-"""leaderboard.png: each model's headline with its 95 % interval, the floor and the seasonal naive."""
+"""leaderboard.png: each model's headline with its 95 % interval, the floor and the reference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwds.report.leaderboard import FLOOR
-from hwds.report.standings import NAIVE, Better, Standing, Standings, standings
+from hwds.report.standings import Standing, Standings, standings
 from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
 from hwds.report.wording import brief
 from hwds.results.tables import Tables
@@ -20,14 +20,13 @@ LOG_FROM = 20
 """The ratio of the worst to the best score from which a log axis shows more."""
 
 
-def leaderboard_png(tables: Tables, headline: str, path: Path, *, better: Better = "low", model: str | None = None) -> bool:
+def leaderboard_png(tables: Tables, headline: str, path: Path, *, model: str | None = None) -> bool:
     """Draw the leaderboard.
 
     Args:
         tables: Of one run.
         headline: The short name of the metric that orders models.
         path: The PNG to write.
-        better: Whether a low or a high headline is good.
         model: The experiment's own model; None takes the first in the scores table.
 
     Returns:
@@ -36,7 +35,7 @@ def leaderboard_png(tables: Tables, headline: str, path: Path, *, better: Better
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = leaderboard_figure(standings(tables, headline, better=better, model=model))
+    figure = leaderboard_figure(standings(tables, headline, model=model))
     if figure is None:
         return False
     save_png(figure, path)
@@ -63,7 +62,7 @@ def leaderboard_figure(board: Standings) -> Figure | None:
 
 
 def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None:
-    colour = OWN if line is board.own else NAIVE_COLOUR if line.model == NAIVE else GREY
+    colour = OWN if line is board.own else NAIVE_COLOUR if board.is_reference(line) else GREY
     score = line.headline
     if score.value is None:
         text = f"no score ({line.n_failed:,} failed)" if line.n_failed else "no score"
@@ -79,10 +78,10 @@ def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None
 
 
 def _references(axes: Axes, board: Standings) -> None:
-    """The floor, with its own interval as a shade, and the seasonal naive, as lines through all models."""
-    if board.naive is not None:
-        label = f"seasonal naive {brief(board.naive)}"
-        axes.axvline(board.naive, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
+    """The floor, with its own interval as a shade, and the reference, as lines through all models."""
+    if board.reference is not None:
+        label = f"{board.rival.removeprefix('the ')} {brief(board.reference)}"
+        axes.axvline(board.reference, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
     floor = board.truth.headline if board.truth else None
     if floor is None or floor.value is None:
         return
@@ -112,6 +111,6 @@ def _label(axes: Axes, board: Standings, scored: Sequence[Standing]) -> None:
     counts = sorted({line.n for line in scored})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     bars = "; bars: 95 % interval" if any(line.headline.low is not None for line in scored) else ""
-    good = "lower" if board.better == "low" else "higher"
+    good = "higher" if board.better == "high" else "lower"
     text = f"{board.headline}, mean over {n} {board.units}{log}; {good} is better{bars}"
     axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)

@@ -4,57 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwds.report.standings import NAIVE, Better, Standing, Standings, standings
+from hwds.report.standings import Standing, Standings, standings
 from hwds.report.wording import brief, counted, percent
 from hwds.results.tables import Tables
 
 
-def conclusion(tables: Tables, headline: str, *, better: Better = "low", model: str | None = None) -> str:
-    """What the headline says of the experiment's own model against the seasonal naive, the floor and the rivals.
+def conclusion(tables: Tables, headline: str, *, model: str | None = None) -> str:
+    """What the headline says of the experiment's own model against the reference, the floor and the rivals.
 
     A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands in for it.
 
     Args:
         tables: Of one run.
         headline: The short name of the metric that orders models.
-        better: Whether a low or a high headline is good.
         model: The experiment's own model; None takes the first in the scores table.
     """
-    board = standings(tables, headline, better=better, model=model)
+    board = standings(tables, headline, model=model)
     own = board.own
     if own is None:
         return "Nothing was scored."
     if own.headline.value is None:
         return f"{_without_score(board, own)}{_best_of_others(board)}."
-    ahead = [line for line in _before(board, own) if own.skill.value is None or line.model != NAIVE]
-    said = _by_rank(board, own) if own.skill.value is None else _against_naive(board, own) + _to_floor(board, own)
+    ahead = [line for line in _before(board, own) if own.skill.value is None or not board.is_reference(line)]
+    said = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
     return f"{said}{_rivals(ahead) if own.skill.value is not None else ''}{_lost(own)}."
 
 
-def _against_naive(board: Standings, own: Standing) -> str:
+def _against_reference(board: Standings, own: Standing) -> str:
     skill, error = own.skill.value or 0.0, own.skill.stderr
     if skill == 0 and not error:
-        return f"{own.model} scores as the seasonal naive does ({_score(board, own)})"
+        return f"{own.model} scores as {board.rival} does ({_score(board, own)})"
     size, side = percent(abs(skill), error), "better" if skill > 0 else "worse"
     behind = f"({_score(board, own)}{'; ± is one standard error' if error is not None else ''})"
     if own.skill.low is None or own.skill.high is None:
-        return f"{own.model} is {size} {side} than the seasonal naive, too few {board.units} for a standard error {behind}"
+        return f"{own.model} is {size} {side} than {board.rival}, too few {board.units} for a standard error {behind}"
     if own.skill.low > 0:
-        return f"{own.model} beats the seasonal naive by {size} {behind}"
+        return f"{own.model} beats {board.rival} by {size} {behind}"
     if own.skill.high < 0:
-        return f"{own.model} does not beat the seasonal naive: it is worse by {size} {behind}"
-    return f"{own.model} does not beat the seasonal naive: it is {size} {side}, not distinguishable {behind}"
+        return f"{own.model} does not beat {board.rival}: it is worse by {size} {behind}"
+    return f"{own.model} does not beat {board.rival}: it is {size} {side}, not distinguishable {behind}"
 
 
 def _score(board: Standings, own: Standing) -> str:
     """`mase[m=12] .812 against .921, 96 series`."""
-    value, naive = own.headline.value or 0.0, own.naive
-    against = f" against {brief(naive)}" if naive is not None and own.skill.value else ""
+    value, reference = own.headline.value or 0.0, own.reference
+    against = f" against {brief(reference)}" if reference is not None and own.skill.value else ""
     return f"{board.headline} {brief(value)}{against}, {counted(own.n, board.units)}"
 
 
 def _to_floor(board: Standings, own: Standing) -> str:
-    """How far the model goes from the naive to the floor; nothing where it goes away from it."""
+    """How far the model goes from the reference to the floor; nothing where it goes away from it."""
     if board.truth is None or board.truth.headline.value is None or own.to_floor is None or own.to_floor <= 0:
         return ""
     floor = brief(board.truth.headline.value)
@@ -79,7 +78,7 @@ def _by_rank(board: Standings, own: Standing) -> str:
 def _before(board: Standings, own: Standing) -> list[Standing]:
     """The models with a strictly better headline."""
     ranked = [line for line in board.lines if line.headline.value is not None and line.headline.value != own.headline.value]
-    sign = 1 if board.better == "low" else -1
+    sign = -1 if board.better == "high" else 1
     return [line for line in ranked if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)]
 
 

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
+from hwds.metrics.base import Better, Measure
 from hwds.results.tables import TRUTH, Tables
-
-NAIVE = "forecast/seasonal_naive"
-"""The label of the model that skill is measured against, where it is among the rivals."""
-
-BESIDE = ("mase", "wql", "regret", "aucpr", "brier")
-"""The metrics shown beside the headline where a task has them."""
-
-NOUNS = {"forecast": "series"}
-"""What the units of a task are called; `units` for any other."""
-
-Better = Literal["low", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +30,8 @@ class Standing:
         model: Its label.
         headline, median, pooled: The headline metric: mean over units, median over units, and of all rows together.
         beside: Other metrics by full name, mean over units.
-        skill: 1 - the headline over that of the seasonal naive on the same rows.
-        to_floor: The share of the way from the seasonal naive to the truth.
+        skill: 1 - the headline over that of the reference on the same rows.
+        to_floor: The share of the way from the reference to the truth.
         n: Units with a value; `n_undefined` have none.
         n_failed: Answers lost, one for each unit and fold.
         n_fallback: Units answered by something simpler than the model.
@@ -64,8 +54,8 @@ class Standing:
     error: str = ""
 
     @property
-    def naive(self) -> float | None:
-        """The headline of the seasonal naive on this model's own rows, as its skill implies."""
+    def reference(self) -> float | None:
+        """The headline of the reference on this model's own rows, as its skill implies."""
         if self.headline.value is None or self.skill.value is None or self.skill.value >= 1:
             return None
         return self.headline.value / (1 - self.skill.value)
@@ -76,24 +66,42 @@ class Standings:
     """All models by the headline.
 
     Attributes:
-        headline: The metric's full name (`mase[m=12]`).
+        measure: The headline metric.
+        beside: The metrics that stand beside it.
         lines: Models, best first, those without a score last.
         own: The experiment's own model, None where nothing was run.
         truth: The simulator's floor, None for real data.
-        better: Whether a low or a high headline is good.
-        units: What is counted: `series`.
         methods: How each aggregate's interval was made.
         title: Experiment and dataset.
     """
 
-    headline: str
+    measure: Measure
+    beside: Sequence[Measure]
     lines: tuple[Standing, ...]
     own: Standing | None
     truth: Standing | None
-    better: Better
-    units: str
     methods: Mapping[str, str]
     title: str
+
+    @property
+    def headline(self) -> str:
+        """The metric's full name (`mase[m=12]`)."""
+        return self.measure.name
+
+    @property
+    def better(self) -> Better:
+        """Whether a low or a high headline is good."""
+        return self.measure.better
+
+    @property
+    def units(self) -> str:
+        """What is counted: `series`."""
+        return self.measure.units
+
+    @property
+    def rival(self) -> str:
+        """What models are held against, in words: `the seasonal naive`."""
+        return self.measure.rival
 
     @property
     def all(self) -> tuple[Standing, ...]:
@@ -101,34 +109,47 @@ class Standings:
         return (*self.lines, self.truth) if self.truth else self.lines
 
     @property
-    def naive(self) -> float | None:
-        """The headline of the seasonal naive: on the own model's rows, or else the rival's, or else on any model's rows."""
-        rival = [line.headline.value for line in self.lines if line.model == NAIVE]
-        candidates = [self.own.naive if self.own else None, *rival, *(line.naive for line in self.lines)]
+    def reference(self) -> float | None:
+        """The headline of the reference: on the own model's rows, or else the rival's, or else on any model's rows."""
+        rival = [line.headline.value for line in self.lines if self.is_reference(line)]
+        candidates = [self.own.reference if self.own else None, *rival, *(line.reference for line in self.lines)]
         return next((value for value in candidates if value is not None), None)
 
+    def is_reference(self, line: Standing) -> bool:
+        """Whether a line is that of the model that the others are held against."""
+        return line.model == self.measure.reference
 
-def standings(tables: Tables, headline: str, *, better: Better = "low", model: str | None = None) -> Standings:
+
+def standings(tables: Tables, headline: str, *, model: str | None = None) -> Standings:
     """What the tables say of each model.
 
     Args:
         tables: Of one run.
         headline: The short name of the metric that orders models (`mase`).
-        better: Whether a low or a high headline is good.
         model: The label of the experiment's own model; None takes the first in the scores table, which a run writes first.
     """
     labels = tables.scores["model"].unique(maintain_order=True).to_list()
     labels += [model] if model and model not in labels else []
-    names = _beside_names(tables, headline)
-    lines = [_standing(tables, label, headline, names) for label in labels]
+    measure, beside = _measure(tables, headline), _beside(tables, headline)
+    lines = [_standing(tables, label, headline, [entry.name for entry in beside]) for label in labels]
     truth = next((line for line in lines if line.model == TRUTH), None)
-    models = [_with_share(line, lines, truth, better) for line in lines if line.model != TRUTH]
+    models = [_with_share(line, lines, truth, measure) for line in lines if line.model != TRUTH]
     own = next((line for line in models if line.model == (model or models[0].model)), None)
+    ordered = tuple(sorted(models, key=lambda line: _rank(line, measure.better)))
+    return Standings(measure, beside, ordered, own, truth, _methods(tables, headline), _title(tables))
+
+
+def _measure(tables: Tables, headline: str) -> Measure:
+    """What the headline says of itself, under the full name that it was scored by."""
     whole = tables.overall(headline)
-    full = whole["metric"][0] if len(whole) else headline
-    task = next(iter(tables.scores["task"].drop_nulls()), "")
-    ordered = tuple(sorted(models, key=lambda line: _rank(line, better)))
-    return Standings(full, ordered, own, truth, better, NOUNS.get(task, "units"), _methods(tables, headline), _title(tables))
+    return tables.measure(whole["metric"][0] if len(whole) else headline)
+
+
+def _beside(tables: Tables, headline: str) -> list[Measure]:
+    """The metrics that stand beside the headline and were scored."""
+    scored = set(tables.scores["metric"])
+    found = (tables.measure(name) for name in tables.metrics["metric"])
+    return [entry for entry in found if entry.beside != "no" and entry.short != headline and entry.name in scored]
 
 
 def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> Standing:
@@ -163,33 +184,22 @@ def _number(row: Mapping[str, Any]) -> Number:
     return Number(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high")))
 
 
-def _beside_names(tables: Tables, headline: str) -> list[str]:
-    """The full names of the metrics beside the headline, then coverage and width of the widest band."""
-    others = [tables.overall(short)["metric"] for short in BESIDE if short != headline]
-    names = [name for found in others for name in found.unique(maintain_order=True)]
-    bands = tables.overall("coverage")["metric"].unique().to_list()
-    if bands:
-        widest = max(bands, key=lambda name: float(name.partition("[")[2].rstrip("%]")))
-        names += [widest, widest.replace("coverage", "width")]
-    return names
-
-
-def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None, better: Better) -> Standing:
-    """The line with its share of the way to the floor, where the truth is better than the seasonal naive."""
+def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None, measure: Measure) -> Standing:
+    """The line with its share of the way to the floor, where the truth is better than the reference."""
     if truth is None or truth.headline.value is None or line.headline.value is None:
         return line
     if line.skill.value is not None and truth.skill.value is not None:
         return replace(line, to_floor=line.skill.value / truth.skill.value) if truth.skill.value > 0 else line
-    naive = next((other.headline.value for other in lines if other.model == NAIVE), None)
-    whole = 0.0 if naive is None else naive - truth.headline.value
-    if naive is None or whole == 0 or (whole > 0) != (better == "low"):
+    start = next((other.headline.value for other in lines if other.model == measure.reference), None)
+    whole = 0.0 if start is None else start - truth.headline.value
+    if start is None or whole == 0 or (whole > 0) == (measure.better == "high"):
         return line
-    return replace(line, to_floor=(naive - line.headline.value) / whole)
+    return replace(line, to_floor=(start - line.headline.value) / whole)
 
 
 def _rank(line: Standing, better: Better) -> tuple[bool, float, str]:
     value = line.headline.value
-    return value is None, 0.0 if value is None else value if better == "low" else -value, line.model
+    return value is None, 0.0 if value is None else -value if better == "high" else value, line.model
 
 
 def _methods(tables: Tables, headline: str) -> dict[str, str]:

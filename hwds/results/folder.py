@@ -48,9 +48,14 @@ class RunFolder:
         if not latest:
             if not runs:
                 raise HwdsError(f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}.")
-            known = [told for path in runs for told in (f"{path.parent.name}/{path.name}", path.parent.name, path.name)]
-            raise HwdsError(f"no run '{name}' below {OUTPUTS / 'runs'}{nearest(name, known)}")
+            raise HwdsError(f"no run '{name}' below {OUTPUTS / 'runs'}{nearest(name, cls.names())}")
         return cls(latest[0].resolve())
+
+    @staticmethod
+    def names() -> list[str]:
+        """All that `find` finds below the current folder: each experiment, its runs, and their ids alone."""
+        runs = [path.parent for path in (OUTPUTS / "runs").glob("*/*/config.yaml")]
+        return sorted({told for run in runs for told in (run.parent.name, f"{run.parent.name}/{run.name}", run.name)})
 
     @property
     def title(self) -> str:
@@ -94,8 +99,8 @@ class RunFolder:
         write_text(self.path / "provenance.json", json.dumps(provenance, indent=1))
 
     def write_tables(self, tables: Tables) -> None:
-        """Scores, predictions and timings; scores come last, so that a folder with scores is a finished run."""
-        for name in ("predictions", "timings", "scores"):
+        """All tables; scores come last, so that a folder with scores is a finished run."""
+        for name in ("predictions", "timings", "metrics", "scores"):
             table: pl.DataFrame = getattr(tables, name)
             write_atomically(self.path / f"{name}.parquet", lambda part, table=table: table.rechunk().write_parquet(part))  # type: ignore[misc]
 
@@ -107,4 +112,5 @@ class RunFolder:
         """
         if not (self.path / "scores.parquet").is_file():
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
-        return Tables(*(pl.read_parquet(self.path / f"{name}.parquet") for name in ("scores", "predictions", "timings")))
+        names = [name for name in ("scores", "predictions", "timings", "metrics") if (self.path / f"{name}.parquet").is_file()]
+        return Tables(**{name: pl.read_parquet(self.path / f"{name}.parquet") for name in names})

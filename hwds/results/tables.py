@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import polars as pl
+
+from hwds.metrics.base import Measure
 
 SCORES = {
     "experiment": pl.String,
@@ -44,8 +47,18 @@ TIMINGS = {
 }
 """The columns of the timings table: what each cell took when it was computed."""
 
+METRICS = dict.fromkeys(("metric", "meaning", "better", "units", "beside", "reference"), pl.String)
+"""The columns of the metrics table: what each metric says of itself."""
+
 TRUTH = "truth"
 """The label of the simulator's own true conditional distribution."""
+
+
+def metrics_table(measures: Iterable[Measure]) -> pl.DataFrame:
+    """What metrics say of themselves, one row each."""
+    columns = list(METRICS)[1:]
+    rows = [(measure.name, *(getattr(measure, column) for column in columns)) for measure in measures]
+    return pl.DataFrame(rows, schema=METRICS, orient="row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +68,13 @@ class Tables:
     scores: pl.DataFrame
     predictions: pl.DataFrame
     timings: pl.DataFrame
+    metrics: pl.DataFrame = field(default_factory=lambda: metrics_table(()))
+
+    def measure(self, name: str) -> Measure:
+        """What a metric says of itself, by its full or its short name; only its name where it says nothing."""
+        known = [Measure(row.pop("metric"), **row) for row in self.metrics.to_dicts()]
+        found = next((entry for entry in known if entry.name == name), None)
+        return found or next((entry for entry in known if entry.short == name), Measure(name))
 
     def overall(self, metric: str, aggregate: str = "mean") -> pl.DataFrame:
         """The scores of one metric over all folds and steps, by its short name (`mase`), one row a model."""

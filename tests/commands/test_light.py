@@ -42,9 +42,15 @@ def test_light_commands_import_nothing_heavy_and_cost_little(tmp_path, line):
         ("hwds model=forecast/sea", ["model=forecast/seasonal_naive"]),
         ("hwds +experiment=lstm", ["+experiment=lstm_forecast"]),
         ("hwds model.seas", ["model.season="]),
+        ("hwds pr", ["predict", "protocol.", "protocol="]),
+        ("hwds plan model=forecast/sea", ["model=forecast/seasonal_naive"]),
+        ("python -m hwds check-leakage experiment=lstm_forecast seed", ["seed="]),
+        ("hwds show lst", ["lstm_forecast", "lstm_forecast/0a1b"]),
     ],
 )
 def test_completion(tmp_path, line, said):
+    (tmp_path / "outputs" / "runs" / "lstm_forecast" / "0a1b").mkdir(parents=True)
+    (tmp_path / "outputs" / "runs" / "lstm_forecast" / "0a1b" / "config.yaml").touch()
     out, _, heavy, seconds = probed(tmp_path, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
     assert out.split() == said
     assert heavy == []

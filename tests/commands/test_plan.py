@@ -4,6 +4,8 @@ import pytest
 
 from hwds.execution.estimate import seconds_before
 
+from .conftest import SALES
+
 
 def told(out):
     """Path to (value, origin), from lines of aligned columns."""
@@ -55,6 +57,16 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     head = next(line for line in lines if line.startswith("fold"))
     assert head.split() == ["fold", "cutoffs", "forecast/naive", "forecast/drift"]
     assert "1 to compute: about" in lines[-1]
+
+
+def test_the_segments_of_a_file_of_ones_own(hwds, sales):
+    words = f"{SALES} dataset.roles.static=[region] protocol.segments=[region]"
+    lines = hwds(f"plan {words}").out.splitlines()
+    assert "scored by region too: y, é." in lines
+    assert any(line.split()[:2] == ["protocol.segments:", "[region]"] for line in lines)
+    said = hwds(f"plan {words}".replace("=[region] protocol.segments=[region]", "=[region] protocol.segments=[regoin]"))
+    assert said.line == "hwds: protocol.segments: no static or level column 'regoin'; did you mean 'region'?"
+    assert hwds(words).code == 0
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ REFUSED = [
     ("features=lags features.lags=3", "features.lags: must be a list, got 3."),
     ("features=lags features.lags=[true]", "features.lags[0]: must be a number, got true."),
     ("features=lags features.lags=[2,x]", "features.lags[1]: must be a whole number, got 'x'."),
+    ("protocol.segments=channel", "protocol.segments: must be a list, got 'channel'."),
+    ("protocol.segments=[channel,channel]", "protocol.segments: must not repeat 'channel'"),
     ("protocol.metrics=mase", "protocol.metrics: must be a list, got 'mase'."),
     ("protocol.levels=0.5", "protocol.levels: must be a list, got 0.5."),
     ("dataset=file dataset.path=x.csv dataset.roles=sku", "dataset.roles: must be a mapping, got 'sku'."),

@@ -11,8 +11,10 @@ from hwds.execution.job import Job, compute_cell
 from hwds.execution.run import Work, cut, tables
 from hwds.frames.panel import Panel
 from hwds.models.forecast.seasonal_naive import SeasonalNaive
+from hwds.protocols.forecast_scores import forecast_measures
+from hwds.protocols.segments import Segments
 from hwds.protocols.walk_forward import WalkForward
-from hwds.results.tables import SCORES, TIMINGS, Tables
+from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 from tests.toys import Breaks, LastValue, monthly_panel
 
 LABELS = {"experiment": "trial", "dataset": "toys", "task": "forecast", "seed": 1, "status": "ok"}
@@ -38,12 +40,14 @@ def failure_line(model, n_failed=96, error="ValueError: no luck"):
     return {**LABELS, **said}
 
 
-def tables_of(*lines):
-    """Tables with these score lines, a second for each model, no predictions."""
+def tables_of(*lines, metrics=None):
+    """Tables with these score lines, a second for each model, no predictions; the metrics are those of forecasts by default."""
     scores = pl.DataFrame(list(lines), schema=SCORES)
     models = scores["model"].unique(maintain_order=True)
     timings = [{"model": model, "fold": 0, "seconds": 1.0, "status": "ok"} for model in models]
-    return Tables(scores, pl.DataFrame(), pl.DataFrame(timings, schema=TIMINGS))
+    known = [*forecast_measures(12, (0.05, 0.25, 0.5, 0.75, 0.95)), *forecast_measures(12, (0.1, 0.5, 0.9))]
+    said = metrics_table({entry.name: entry for entry in known}.values() if metrics is None else metrics)
+    return Tables(scores, pl.DataFrame(), pl.DataFrame(timings, schema=TIMINGS), said)
 
 
 def run_of(panel: Panel, protocol: WalkForward, **models) -> Tables:
@@ -51,7 +55,8 @@ def run_of(panel: Panel, protocol: WalkForward, **models) -> Tables:
     named = {"forecast/seasonal_naive" if name == "seasonal_naive" else name: model for name, model in models.items()}
     job = Job(protocol, named, None, 1, 1, "cpu", Panel, Path())
     folds = protocol.split(panel)
-    work = Work(cut(job, folds, "toys"), folds, {key: LABELS[key] for key in ("experiment", "dataset", "task", "seed")})
+    labels = {key: LABELS[key] for key in ("experiment", "dataset", "task", "seed")}
+    work = Work(cut(job, folds, "toys"), folds, labels, Segments.of(protocol, panel), protocol.measures(panel))
     outcomes = {}
     for cell in work.cells:
         outcomes.setdefault((cell.model, cell.fold.index), []).append(compute_cell(job, panel, cell))

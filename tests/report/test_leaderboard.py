@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from hwds.metrics.base import Measure
 from hwds.report.leaderboard import as_markdown, print_leaderboard
 from hwds.report.standings import standings
 from tests.report.conftest import failure_line, model_lines, score, tables_of
@@ -42,7 +43,7 @@ def test_the_order_and_the_shares(four):
     assert board.truth is not None
     assert board.own is board.lines[0]
     assert board.headline == "mase[m=12]"
-    assert board.naive == pytest.approx(1.0)
+    assert board.reference == pytest.approx(1.0)
     assert [line.to_floor for line in board.lines] == [pytest.approx(0.5), 0.0, None]
     assert board.lines[2].n_failed == 96
 
@@ -50,7 +51,8 @@ def test_the_order_and_the_shares(four):
 def test_a_share_without_a_skill_takes_the_naive_of_the_table():
     lines = [score(name, "wql[3]", value) for name, value in ((LSTM, 0.5), (NAIVE, 0.6), ("truth", 0.4))]
     assert standings(tables_of(*lines), "wql").lines[0].to_floor == pytest.approx(0.5)
-    assert standings(tables_of(*lines), "wql", better="high").lines[0].to_floor is None
+    high = Measure("wql[3]", better="high", reference=NAIVE)
+    assert standings(tables_of(*lines, metrics=[high]), "wql").lines[0].to_floor is None
 
 
 def test_a_row_of_the_page_holds_everything(four):

@@ -1,13 +1,14 @@
 import pytest
 
+from hwds.metrics.base import Measure
 from hwds.report.sentence import conclusion
 from tests.report.conftest import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE, XGB = "forecast/lstm", "forecast/seasonal_naive", "forecast/xgboost"
 
 
-def said(*lines, headline="mase", **more):
-    return conclusion(tables_of(*lines), headline, **more)
+def said(*lines, headline="mase", metrics=None, **more):
+    return conclusion(tables_of(*lines, metrics=metrics), headline, **more)
 
 
 def test_a_model_that_beats_the_naive():
@@ -100,8 +101,18 @@ def test_without_a_skill_the_rank_speaks():
 
 def test_another_task_where_high_is_good():
     lines = [score(name, "aucpr", value, 0.01, task="classify") for name, value in (("classify/a", 0.6), ("classify/b", 0.7))]
-    assert said(*lines, headline="aucpr", better="high") == (
-        "classify/b is the best of 2 models: aucpr .700; classify/a is number 2: aucpr .600 ± .010 (96 units)."
+    metrics = [Measure("aucpr", better="high", units="rows")]
+    assert said(*lines, headline="aucpr", metrics=metrics) == (
+        "classify/b is the best of 2 models: aucpr .700; classify/a is number 2: aucpr .600 ± .010 (96 rows)."
+    )
+
+
+def test_another_task_has_another_reference():
+    lines = score("bandit/ucb", "regret", 40.0, 1.0), score("bandit/ucb", "skill_regret", 0.2, 0.02)
+    metrics = [Measure("regret", units="replications", reference="bandit/best_fixed_price")]
+    assert said(*lines, headline="regret", metrics=metrics) == (
+        "bandit/ucb beats the best fixed price by 20 % ± 2 (regret 40.0 against 50.0, 96 replications;"
+        " ± is one standard error)."
     )
 
 

@@ -1,0 +1,56 @@
+"""Measure: what a metric of any task says of itself, so that no table elsewhere need know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Better = Literal["low", "high", "none"]
+Beside = Literal["no", "page", "always"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric's entry: its name and all that tables, legends and charts say of it.
+
+    Attributes:
+        name: The column's name in the tables, definition included (`mase[m=12]`).
+        meaning: What it measures, in one sentence without its stop; empty where the name says all.
+        better: `low`, `high`, or `none` where neither is (bias, coverage, width).
+        units: What its mean is taken over and `n` counts: `series`, `replications`, `rows`.
+        beside: Whether it stands beside another headline: `no`, on the `page` only, or `always`, in the terminal too.
+        reference: The label of the model that others are held against, empty where there is none.
+    """
+
+    name: str
+    meaning: str = field(default="", kw_only=True)
+    better: Better = field(default="low", kw_only=True)
+    units: str = field(default="units", kw_only=True)
+    beside: Beside = field(default="no", kw_only=True)
+    reference: str = field(default="", kw_only=True)
+
+    @property
+    def short(self) -> str:
+        """`mase` of `mase[m=12]`."""
+        return short(self.name)
+
+    @property
+    def rival(self) -> str:
+        """The reference in words: `the seasonal naive`."""
+        return f"the {self.reference.rpartition('/')[2].replace('_', ' ') or 'reference'}"
+
+    @property
+    def explained(self) -> str:
+        """The meaning and which way is good."""
+        side = "" if self.better == "none" else f"; {self.better}er is better"
+        return f"{self.meaning}{side}" if self.meaning else ""
+
+    def as_skill(self) -> Measure:
+        """The skill that is made of it: 1 - the metric / that of the reference."""
+        meaning = f"1 - {self.name} / that of {self.rival} on the same rows"
+        return Measure(f"skill_{self.name}", meaning=meaning, better="high", units=self.units, reference=self.reference)
+
+
+def short(name: str) -> str:
+    """`mase` of `mase[m=12]`."""
+    return name.partition("[")[0]

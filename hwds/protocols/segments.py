@@ -1,0 +1,85 @@
+"""Scores by segment: any protocol's own `score` over the rows of each value of a column, beside the total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from hwds.protocols.base import Cell, Evaluation, Score
+
+ABSENT = "(none)"
+"""The segment of units without a value; a null segment is the total."""
+
+TEXT = "__segment__"
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """What a run's scores are also told by.
+
+    Attributes:
+        unit: The column of the rows that names a unit.
+        labels: For each column `unit` and `segment` of every unit, in order; None where the rows bear the column themselves.
+    """
+
+    unit: str = ""
+    labels: Mapping[str, pl.DataFrame | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, protocol: Evaluation[Any, Any], frame: Any) -> Segments:
+        """Those that a protocol asks for.
+
+        Raises:
+            ConfigError: The frame has no such column.
+        """
+        return cls(protocol.unit, {column: protocol.labels(frame, column) for column in protocol.segments})
+
+    def values(self, column: str) -> list[str]:
+        """The segments of a column, in order; empty where only the rows know them."""
+        labels = self.labels[column]
+        return [] if labels is None else _in_order(labels["segment"])
+
+    def scores(self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]) -> Iterator[tuple[Score, int]]:
+        """The scores of each segment that has rows, without those of single steps, and the units that it lost to failures.
+
+        Args:
+            protocol: Scores each part as it scores the whole.
+            rows: All rows of one model and one fold, or of all its folds.
+            lost: The cells of the same that failed.
+        """
+        for column, labels in self.labels.items():
+            for value, part in self._parts(column, rows):
+                failed = sum(_units(labels, cell, value) for cell in lost)
+                for score in protocol.score(part):
+                    if score.step is None:
+                        yield replace(score, segment_by=column, segment=value), failed
+
+    def _parts(self, column: str, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The rows of each segment, in their order."""
+        labels = self.labels[column]
+        if labels is None:
+            values = rows[column]
+        else:
+            values = rows.select(self.unit).join(labels, self.unit, "left", maintain_order="left")["segment"]
+        marked = rows.with_columns(_text(values).alias(TEXT))
+        parts = marked.partition_by(TEXT, as_dict=True, include_key=False, maintain_order=True)
+        return ((value, parts[(value,)]) for value in _in_order(values))
+
+
+def _text(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String).fill_null(ABSENT)
+
+
+def _in_order(values: pl.Series) -> list[str]:
+    """The distinct values as text, numbers and dates by size, none last."""
+    return list(dict.fromkeys(_text(values.unique().sort(nulls_last=True))))
+
+
+def _units(labels: pl.DataFrame | None, cell: Cell, value: str) -> int:
+    """How many units of a cell are of a segment: all of them where each has a part in every segment."""
+    if labels is None:
+        return cell.stop - cell.start
+    return int((_text(labels["segment"][cell.start : cell.stop]) == value).sum())
