@@ -12,7 +12,7 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.lstm_inputs import Inputs, inputs_of, learn_scaling, scaled
-from hwds.models.forecast.lstm_training import Schedule, train
+from hwds.models.forecast.lstm_training import Schedule, Training
 from hwds.models.forecast.normal import normal_bands
 from hwds.models.forecast.window_rows import thinned
 from hwds.models.forecast.window_source import Origins, Source
@@ -25,10 +25,10 @@ from hwds.stored import Stored
 class LSTM(Forecaster):
     """A global LSTM encoder-decoder on normalised windows: known-future columns in the decoder, quantiles that cannot cross.
 
-    The network learns what the seasonal naive missed, over the windows of all series. It stops on an inner window before
-    the cutoff (the last `horizon` rows of the history) and keeps the best averaged weights; several networks are averaged
-    (Smyl 2020, "A hybrid method of exponential smoothing and recurrent neural networks", on global networks over
-    normalised windows).
+    The network learns what the seasonal naive missed, over the windows of all series. An inner window before the
+    cutoff (the last `horizon` rows of the history) chooses the number of epochs; a fresh network is then trained for as many
+    on all rows, its weights averaged over the steps. Several networks are averaged (Smyl 2020, "A hybrid method of
+    exponential smoothing and recurrent neural networks", on global networks over normalised windows).
 
     Attributes:
         units: Of each LSTM.
@@ -69,22 +69,21 @@ class LSTM(Forecaster):
             return FittedLSTM(*plain, (), (), *levels, *size, 0, context.cpus, context.device)
         inputs, target, _ = inputs_of(source, origins)
         scaling = learn_scaling(inputs)
-        inner = inner_window(source, history, horizon)
-        weights = [
-            train(
-                scaled(inputs, scaling),
-                before_inner(target, origins, history, horizon),
-                None if inner is None else (scaled(inner[0], scaling), inner[1]),
-                Schedule(self.units, self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps),
-                grid,
-                [len(codes.texts) + 1 for codes in windowing.codes],
-                context,
-                seed,
-            )
-            for seed in range(self.seeds)
-        ]
-        flat = tuple(part for network in weights for part in network)
-        return FittedLSTM(*plain, scaling, flat, *levels, *size, self.seeds, context.cpus, context.device)
+        training = self._training(windowing, scaled(inputs, scaling), grid, context)
+        hidden, inner = before_inner(target, origins, history, horizon), inner_window(source, history, horizon)
+        weights = self._weights(training, target, hidden, inner and (scaled(inner[0], scaling), inner[1]))
+        return FittedLSTM(*plain, scaling, weights, *levels, *size, self.seeds, context.cpus, context.device)
+
+    def _training(self, windowing: Windowing, inputs: Inputs, grid: tuple[float, ...], context: Context) -> Training:
+        schedule = Schedule(self.units, self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
+        return Training(inputs, schedule, grid, tuple(len(codes.texts) + 1 for codes in windowing.codes), context)
+
+    def _weights(
+        self, training: Training, target: np.ndarray, hidden: np.ndarray, inner: tuple[Inputs, np.ndarray] | None
+    ) -> tuple[np.ndarray, ...]:
+        """The weights of all networks, each trained anew on all rows for as many epochs as its inner window chose."""
+        epochs = [training.best_epochs(hidden, inner, seed) if inner else self.epochs for seed in range(self.seeds)]
+        return tuple(part for seed in range(self.seeds) for part in training.train(target, epochs[seed], seed))
 
 
 def before_inner(target: np.ndarray, origins: Origins, history: Panel, horizon: int) -> np.ndarray:
@@ -95,13 +94,13 @@ def before_inner(target: np.ndarray, origins: Origins, history: Panel, horizon: 
 
 
 def inner_window(source: Source, history: Panel, horizon: int) -> tuple[Inputs, np.ndarray] | None:
-    """Inputs and targets of the last `horizon` rows of every series that is long enough; None where none is."""
+    """Inputs and targets of the last `horizon` rows of every series that is long enough; None where none is known."""
     ends = history.lengths - horizon
     long = np.flatnonzero(ends > horizon)
     if not len(long):
         return None
     inputs, target, _ = inputs_of(source, Origins(long, ends[long]))
-    return inputs, target
+    return None if np.isnan(target).all() else (inputs, target)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,20 @@
-"""Training one network: epochs over shuffled windows, stopped by an inner window."""
+"""Training a network: as many epochs as an inner window finds best, then anew for as many on all rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwds.context import Context
 from hwds.models.forecast.lstm_inputs import Inputs
 from hwds.seeds import stream
+
+if TYPE_CHECKING:
+    from hwds.models.forecast.lstm_network import Shape
 
 
 @dataclass(frozen=True)
@@ -24,49 +29,77 @@ class Schedule:
     least_steps: int
 
 
-def train(
-    inputs: Inputs,
-    target: np.ndarray,
-    inner: tuple[Inputs, np.ndarray] | None,
-    schedule: Schedule,
-    grid: tuple[float, ...],
-    texts: Sequence[int],
-    context: Context,
-    seed: int,
-) -> list[np.ndarray]:
-    """The averaged weights of the epoch that was best on the inner window, or of the last epoch where there is none.
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What all networks of one fit share.
 
-    Args:
+    Attributes:
         inputs: Standardised inputs of n windows.
-        target: Shape (n, h), NaN where it must not be learned.
-        inner: Inputs and targets of the inner window.
         schedule: Units, epochs, patience, batch, rate.
         grid: Quantile levels.
         texts: How many texts each code can be.
         context: Streams, threads, device.
-        seed: Which of the networks that are averaged.
     """
-    from hwds.models.forecast.lstm_network import Shape, compiled, first_weights, forecast, place, tensorflow
 
-    tf = tensorflow(context.cpus)
-    shape = Shape(inputs.past.shape[1:], inputs.steps.shape[1:], inputs.origin.shape[1:], tuple(texts), schedule.units, grid)
-    luck = stream(context.seed, context.fold, "lstm order", seed)
-    with tf.device(place(context.device)):
-        epoch, _ = compiled(shape, schedule.rate)
-        weights = [tf.constant(part) for part in first_weights(shape, context.seed_for("lstm weights", seed))]
+    inputs: Inputs
+    schedule: Schedule
+    grid: tuple[float, ...]
+    texts: tuple[int, ...]
+    context: Context
+
+    def best_epochs(self, target: np.ndarray, inner: tuple[Inputs, np.ndarray], seed: int) -> int:
+        """The number of epochs after which a network forecasts the inner window best.
+
+        Args:
+            target: Shape (n, h), NaN inside the inner window and where unknown.
+            inner: Standardised inputs and targets of the inner window.
+            seed: Which of the networks that are averaged.
+        """
+        from hwds.models.forecast.lstm_network import forecast
+
+        best, best_loss = self.schedule.epochs, np.inf
+        with self._placed():
+            for done, weights in enumerate(islice(self._epochs(target, seed), self.schedule.epochs), 1):
+                loss = pinball(inner[1], forecast(self._shape, self.schedule.rate, weights, inner[0]), self.grid)
+                best, best_loss = (done, loss) if loss < best_loss else (best, best_loss)
+                if done - best >= self.schedule.patience:
+                    break
+        return best
+
+    def train(self, target: np.ndarray, epochs: int, seed: int) -> list[np.ndarray]:
+        """The averaged weights of a fresh network after so many epochs on targets of shape (n, h), NaN where unknown."""
+        with self._placed():
+            weights = next(islice(self._epochs(target, seed), epochs - 1, None))
+            return [part.numpy() for part in weights]
+
+    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+        """The averaged weights after each epoch, without end; the same network and the same order of windows for a seed."""
+        import tensorflow as tf
+
+        from hwds.models.forecast.lstm_network import compiled, first_weights
+
+        luck = stream(self.context.seed, self.context.fold, "lstm order", seed)
+        epoch, _ = compiled(self._shape, self.schedule.rate)
+        weights = [tf.constant(part) for part in first_weights(self._shape, self.context.seed_for("lstm weights", seed))]
         zeros = [tf.zeros_like(part) for part in weights]
         state = (weights, weights, zeros, zeros, tf.constant(0.0))
-        held, goal = [tf.constant(part) for part in inputs], tf.constant(target)
-        best, best_loss, waited = weights, np.inf, 0
-        for _ in range(schedule.epochs):
-            state = epoch(state, tf.constant(shuffled(len(target), schedule, luck)), held, goal)
-            found = np.inf if inner is None else pinball(inner[1], forecast(shape, schedule.rate, state[1], inner[0]), grid)
-            waited = 0 if found < best_loss else waited + 1
-            if found < best_loss or inner is None:
-                best, best_loss = state[1], found
-            if inner is not None and waited >= schedule.patience:
-                break
-        return [part.numpy() for part in best]
+        held, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
+        while True:
+            state = epoch(state, tf.constant(shuffled(len(target), self.schedule, luck)), held, goal)
+            yield state[1]
+
+    @property
+    def _shape(self) -> Shape:
+        from hwds.models.forecast.lstm_network import Shape
+
+        past, steps, origin = (part.shape[1:] for part in self.inputs[:3])
+        return Shape(past, steps, origin, self.texts, self.schedule.units, self.grid)
+
+    def _placed(self) -> Any:
+        """Where TensorFlow computes, as a context manager."""
+        from hwds.models.forecast.lstm_network import place, tensorflow
+
+        return tensorflow(self.context.cpus).device(place(self.context.device))
 
 
 def shuffled(windows: int, schedule: Schedule, luck: np.random.Generator) -> np.ndarray:

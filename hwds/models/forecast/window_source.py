@@ -147,7 +147,7 @@ class Source:
         """Cut the windows of these origins over `horizon` steps (0: as in training)."""
         settings, rows = self.windowing, self._rows(origins)
         steps = np.arange(horizon or settings.horizon)
-        level, scale = self._normalisation(rows, origins)
+        level, scale = self._normalisation(rows)
         past = (self.whole[rows] - level[:, None]) / scale[:, None]
         ago = settings.span - settings.season + steps % settings.season
         ahead, inside = self._ahead(origins, steps)
@@ -188,12 +188,11 @@ class Source:
         ahead = (self.panel.offsets[origins.series] + origins.ends)[:, None] + steps
         return np.minimum(ahead, stop - 1), ahead < stop
 
-    def _normalisation(self, rows: np.ndarray, origins: Origins) -> tuple[np.ndarray, np.ndarray]:
+    def _normalisation(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Level and scale; a seasonal change that is not known counts as the panel's typical one."""
         season, window = self.windowing.season, self.whole[rows]
         earlier, later = rows[:, :-season], rows[:, season:]
-        real = earlier >= self.first[origins.series][:, None]
-        real &= ~np.isnan(self.target[earlier] + self.target[later])
+        real = (later - earlier == season) & ~np.isnan(self.target[earlier] + self.target[later])  # a repeated row is not
         size = np.abs(window).mean(1)
         change = np.abs(window[:, season:] - window[:, :-season])
         scale = np.where(real, change, self.windowing.typical * size[:, None]).mean(1)

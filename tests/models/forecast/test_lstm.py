@@ -13,6 +13,7 @@ import pytest
 
 from hwds.context import Context
 from hwds.models.forecast.lstm import LSTM
+from hwds.models.forecast.lstm_training import Training
 from hwds.models.forecast.seasonal_naive import SeasonalNaive
 from hwds.protocols.cutting import FromEnd, future_of, known_at
 from hwds.stored import save_fitted
@@ -68,6 +69,26 @@ def test_it_beats_the_seasonal_naive_and_has_learned_the_promotion(fitted, panel
     less = replace(future, table=future.table.with_columns(promotion=pl.lit(0.0)))
     lift = (fitted.predict(history, more).mean - fitted.predict(history, less).mean).mean()
     assert 8 < lift < 32  # 20 in truth
+
+
+def test_each_network_is_trained_anew_on_all_rows_for_the_epochs_that_the_inner_window_chose(panel, monkeypatch):
+    stopped, trained = [], []
+
+    def best_epochs(self, target, inner, seed):
+        stopped.append((np.isnan(target).sum(), seed))
+        return 2 + seed
+
+    def train(self, target, epochs, seed):
+        trained.append((np.isnan(target).sum(), seed, epochs))
+        return [np.zeros(1, np.float32)]
+
+    monkeypatch.setattr(Training, "best_epochs", best_epochs)
+    monkeypatch.setattr(Training, "train", train)
+    LSTM(seeds=2).fit(parts(panel)[0], horizon=6, context=CONTEXT)
+    hidden, unknown = stopped[0][0], trained[0][0]
+    assert hidden - unknown == panel.n_series * 6 * 6  # each of the last six rows is a step of six origins
+    assert stopped == [(hidden, 0), (hidden, 1)]
+    assert trained == [(unknown, 0, 2), (unknown, 1, 3)]
 
 
 def test_the_same_context_gives_the_same_bits_after_other_fits(fitted, panel):
