@@ -16,7 +16,7 @@ LAYERS = [
     {"models", "features", "datasets"},
     {"metrics", "results", "context"},
     {"frames", "config"},
-    {"registry", "recipe", "errors", "seeds", "hashing", "stored"},
+    {"registry", "recipe", "errors", "seeds", "hashing", "stored", "compiled"},
 ]
 APART = {"report", "serving", "tracking", "compare", "decisions", "models", "features", "datasets"}
 """Packages that do not import their neighbours in the same layer."""

@@ -69,7 +69,8 @@ def prepare(experiment: Experiment) -> Prepared:
         protocol.check_features(experiment.features, frame)
     labels = {"experiment": experiment.experiment, "dataset": dataset.name, "task": protocol.task, "seed": experiment.seed}
     segments = Segments.of(protocol, frame)
-    work = Work(cut(job, folds, frame.fingerprint), folds, labels, segments, protocol.measures(frame))
+    protocol.check_models(experiment.models, frame)
+    work = Work(cut(job, folds, frame), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
     code = code_digest([dataset, protocol, experiment.features, *models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
     return Prepared(experiment, frame, job, work, folder, CellCache((OUTPUTS / "cache" / "cells").resolve()), code)

@@ -13,10 +13,10 @@ from hwds.execution.cache import CellCache
 from hwds.execution.job import Job, Outcome
 from hwds.execution.keys import cell_key
 from hwds.metrics.base import Measure, short
-from hwds.protocols.base import Cell, Fold
+from hwds.protocols.base import Cell, Fold, Score
 from hwds.protocols.segments import Segments
 from hwds.recipe import Recipe
-from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
+from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables, metrics_table
 
 
 class Watch(Protocol):
@@ -42,6 +42,7 @@ class Work:
         labels: What every score bears.
         segments: What scores are also told by.
         measures: What each metric says of itself.
+        facts: What a simulator knows of itself.
     """
 
     cells: dict[Cell, str]
@@ -49,6 +50,7 @@ class Work:
     labels: dict[str, str | int]
     segments: Segments = field(default_factory=Segments)
     measures: Sequence[Measure] = ()
+    facts: Sequence[Score] = ()
 
 
 @dataclass
@@ -64,12 +66,15 @@ class Progress:
         return group
 
 
-def cut(job: Job, folds: Sequence[Fold], fingerprint: str) -> dict[Cell, str]:
+def cut(job: Job, folds: Sequence[Fold], frame: Any) -> dict[Cell, str]:
     """Every cell of the run with its key, fold by fold."""
     cells = [
-        cell for fold in folds for label, model in job.models.items() for cell in _cells(label, model, fold, job.protocol.block)
+        cell
+        for fold in folds
+        for label, model in job.models.items()
+        for cell in _cells(label, model, fold, job.protocol.units_in_cell(model, frame))
     ]
-    return {cell: cell_key(job, fingerprint, cell) for cell in cells}
+    return {cell: cell_key(job, frame.fingerprint, cell) for cell in cells}
 
 
 def _cells(label: str, model: Recipe, fold: Fold, block: int) -> Iterator[Cell]:
@@ -127,6 +132,7 @@ def merged(job: Job, outcomes: Sequence[Outcome]) -> pl.DataFrame:
 def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]) -> Tables:
     """Scores of each model and fold and of all folds together; predictions; timings."""
     predictions, lines = [], []
+    asked: dict[str, pl.DataFrame] = {}
     for label in job.models:
         whole: list[pl.DataFrame] = []
         failed: list[Cell] = []
@@ -141,8 +147,12 @@ def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Out
                 whole.append(rows.select(pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()))
                 lines += _scored(job, work, label, fold.index, rows, lost)
         if whole:
-            predictions.append(pl.concat(whole))
-            lines += _scored(job, work, label, None, predictions[-1].drop("model", "fold"), failed)
+            rows = pl.concat(whole)
+            predictions.append(job.protocol.kept(rows))
+            asked[label] = rows.drop("model", "fold")
+            lines += _scored(job, work, label, None, asked[label], failed)
+    lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
+    lines += [_line(work, TRUTH, None, score, 0) for score in work.facts]
     return Tables(
         pl.DataFrame(lines, schema=SCORES),
         pl.concat(predictions).rechunk() if predictions else pl.DataFrame(),
@@ -158,8 +168,11 @@ def _scored(
     failed = sum(cell.stop - cell.start for cell in lost)
     scores = [(score, failed) for score in job.protocol.score(rows)]
     scores += work.segments.scores(job.protocol, rows, lost)
-    common = {**work.labels, "model": label, "fold": fold, "status": "ok"}
-    return [{**asdict(score), **common, "n_failed": failed} for score, failed in scores]
+    return [_line(work, label, fold, score, failed) for score, failed in scores]
+
+
+def _line(work: Work, label: str, fold: int | None, score: Score, failed: int) -> dict[str, Any]:
+    return {**asdict(score), **work.labels, "model": label, "fold": fold, "n_failed": failed}
 
 
 def _failure(work: Work, outcome: Outcome) -> dict[str, Any]:

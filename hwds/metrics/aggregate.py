@@ -1,4 +1,4 @@
-"""From sums over series to a number with its uncertainty: mean, median and pooled ratios."""
+"""From values of units (series, replications) to a number with its uncertainty: mean, median, tails and pooled ratios."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def mean(values: np.ndarray) -> Estimate:
     defined = values[~np.isnan(values)]
     n = len(defined)
     if not n:
-        return Estimate(None, None, None, None, "normal over series", 0, len(values))
+        return Estimate(None, None, None, None, "normal", 0, len(values))
     value = float(np.mean(defined))
     stderr = float(np.std(defined, ddof=1) / np.sqrt(n)) if n > 1 else None
-    return _normal(value, stderr, n, len(values) - n, "normal over series")
+    return _normal(value, stderr, n, len(values) - n, "normal")
 
 
 def median(values: np.ndarray) -> Estimate:
@@ -61,6 +61,36 @@ def median(values: np.ndarray) -> Estimate:
     return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, len(values) - n)
 
 
+def percentile(values: np.ndarray, level: float) -> Estimate:
+    """A percentile over units, with the distribution-free interval of order statistics (see `median`)."""
+    ordered = np.sort(values[~np.isnan(values)])
+    n = len(ordered)
+    if not n:
+        return Estimate(None, None, None, None, "order statistics", 0, len(values))
+    value, reach = float(np.quantile(ordered, level)), Z95 * np.sqrt(n * level * (1 - level))
+    low, high = int(np.floor(n * level - reach)), int(np.ceil(n * level + reach))
+    if low < 0 or high >= n:
+        return Estimate(value, None, None, None, "order statistics", n, len(values) - n)
+    bounds = float(ordered[low]), float(ordered[high])
+    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, len(values) - n)
+
+
+def tail_mean(values: np.ndarray, level: float) -> Estimate:
+    """The mean of the worst `1 - level` of the units, the highest (conditional value at risk).
+
+    Its standard error is that of the mean of level-exceeding parts, (1 - level)^-1 sd((x - q)+) / sqrt(n) (Rockafellar and
+    Uryasev 2000).
+    """
+    defined = values[~np.isnan(values)]
+    n = len(defined)
+    if not n:
+        return Estimate(None, None, None, None, "normal", 0, len(values))
+    cut = float(np.quantile(defined, level))
+    over = np.maximum(defined - cut, 0.0) / (1 - level)
+    stderr = float(np.std(over, ddof=1) / np.sqrt(n)) if n > 1 else None
+    return _normal(cut + float(np.mean(over)), stderr, n, len(values) - n, "normal")
+
+
 def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:
     """The ratio of two sums over units, or its root; by linearisation, clustered by unit (Cochran, Sampling Techniques, 6.4).
 
@@ -73,14 +103,14 @@ def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -
     top, bottom = numerator[usable], denominator[usable]
     n, undefined, total = len(top), int(np.sum(~usable)), float(np.sum(bottom))
     if not n or total == 0:
-        return Estimate(None, None, None, None, "linearised over series", 0, len(numerator))
+        return Estimate(None, None, None, None, "linearised", 0, len(numerator))
     ratio = float(np.sum(top)) / total
     stderr = float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total) if n > 1 else None
     if root:
         value = float(np.sqrt(ratio))
         stderr = None if stderr is None or value == 0 else stderr / (2 * value)
-        return _normal(value, stderr, n, undefined, "linearised over series")
-    return _normal(ratio, stderr, n, undefined, "linearised over series")
+        return _normal(value, stderr, n, undefined, "linearised")
+    return _normal(ratio, stderr, n, undefined, "linearised")
 
 
 def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
@@ -89,7 +119,7 @@ def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     ratio = pooled(np.where(both, ours, np.nan), np.where(both, theirs, np.nan))
     if ratio.value is None:
         return ratio
-    return _normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired by series")
+    return _normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired")
 
 
 def _normal(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:

@@ -20,6 +20,7 @@ class Measure:
         units: What its mean is taken over and `n` counts: `series`, `replications`, `rows`.
         beside: Whether it stands beside another headline: `no`, on the `page` only, or `always`, in the terminal too.
         reference: The label of the model that others are held against, empty where there is none.
+        called: The reference in a sentence; `the` and its name where empty.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Measure:
     units: str = field(default="units", kw_only=True)
     beside: Beside = field(default="no", kw_only=True)
     reference: str = field(default="", kw_only=True)
+    called: str = field(default="", kw_only=True)
 
     @property
     def short(self) -> str:
@@ -37,7 +39,7 @@ class Measure:
     @property
     def rival(self) -> str:
         """The reference in words: `the seasonal naive`."""
-        return f"the {self.reference.rpartition('/')[2].replace('_', ' ') or 'reference'}"
+        return self.called or f"the {self.reference.rpartition('/')[2].replace('_', ' ') or 'reference'}"
 
     @property
     def explained(self) -> str:
@@ -48,7 +50,9 @@ class Measure:
     def as_skill(self) -> Measure:
         """The skill that is made of it: 1 - the metric / that of the reference."""
         meaning = f"1 - {self.name} / that of {self.rival} on the same rows"
-        return Measure(f"skill_{self.name}", meaning=meaning, better="high", units=self.units, reference=self.reference)
+        return Measure(
+            f"skill_{self.name}", meaning=meaning, better="high", units=self.units, reference=self.reference, called=self.called
+        )
 
 
 def short(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -63,6 +63,7 @@ class Score:
         n: How many units it is made of.
         n_undefined: How many had no value (no scale, a division by zero).
         n_fallback: How many were answered by something simpler than the model.
+        status: `ok`, or what is to be known before the number is read (`unregistered`).
     """
 
     metric: str
@@ -80,6 +81,7 @@ class Score:
     segment_by: str | None = None
     segment: str | None = None
     step: int | None = None
+    status: str = "ok"
 
 
 class Evaluation(Recipe, Generic[Model, Data]):
@@ -122,6 +124,26 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """The scores of all rows of one model and one fold, or of all its folds."""
         raise NotImplementedError(f"{type(self).__name__}.score")
 
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """Scores that need the rows of several models (paired differences), each with the label of its model.
+
+        Args:
+            rows: All rows of each model, the experiment's own first.
+        """
+        return iter(())
+
+    def facts(self, frame: Data) -> list[Score]:
+        """What a simulator knows of itself: scores that bear the label of the truth."""
+        return []
+
+    def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """What the predictions table keeps of one model's rows."""
+        return rows
+
+    def units_in_cell(self, model: Model, frame: Data) -> int:
+        """How many units a cell of a model has that may be cut."""
+        return self.block
+
     def measures(self, frame: Data) -> Sequence[Measure]:
         """What each metric of `score` says of itself; one that is not here has its name alone."""
         return ()
@@ -161,6 +183,13 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
         Raises:
             ConfigError: A feature reads a column where its role does not allow it.
+        """
+
+    def check_models(self, models: Mapping[str, Model], frame: Data) -> None:
+        """Refuse models that cannot be asked of this frame; called before the first cell.
+
+        Raises:
+            ConfigError: A model needs what the frame does not have.
         """
 
     def check_names(self) -> None:

@@ -132,7 +132,7 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
     labels += [model] if model and model not in labels else []
     measure, beside = _measure(tables, headline), _beside(tables, headline)
     lines = [_standing(tables, label, headline, [entry.name for entry in beside]) for label in labels]
-    truth = next((line for line in lines if line.model == TRUTH), None)
+    truth = next((line for line in lines if line.model == TRUTH and line.headline.value is not None), None)
     models = [_with_share(line, lines, truth, measure) for line in lines if line.model != TRUTH]
     own = next((line for line in models if line.model == (model or models[0].model)), None)
     ordered = tuple(sorted(models, key=lambda line: _rank(line, measure.better)))

@@ -23,7 +23,7 @@ LABELS = {"experiment": "trial", "dataset": "toys", "task": "forecast", "seed": 
 def score(model, metric, value, stderr=None, aggregate="mean", **more):
     """One line of the scores table."""
     reach = None if stderr is None or value is None else 1.96 * stderr
-    interval = {} if reach is None else {"ci_low": value - reach, "ci_high": value + reach, "ci_method": "normal over series"}
+    interval = {} if reach is None else {"ci_low": value - reach, "ci_high": value + reach, "ci_method": "normal"}
     said = {"model": model, "metric": metric, "aggregate": aggregate, "value": value, "stderr": stderr, "n": 96, **interval}
     return {**LABELS, "n_undefined": 0, "n_failed": 0, "n_fallback": 0, **said, **more}
 
@@ -56,7 +56,7 @@ def run_of(panel: Panel, protocol: WalkForward, **models) -> Tables:
     job = Job(protocol, named, None, 1, 1, "cpu", Panel, Path())
     folds = protocol.split(panel)
     labels = {key: LABELS[key] for key in ("experiment", "dataset", "task", "seed")}
-    work = Work(cut(job, folds, "toys"), folds, labels, Segments.of(protocol, panel), protocol.measures(panel))
+    work = Work(cut(job, folds, panel), folds, labels, Segments.of(protocol, panel), protocol.measures(panel))
     outcomes = {}
     for cell in work.cells:
         outcomes.setdefault((cell.model, cell.fold.index), []).append(compute_cell(job, panel, cell))

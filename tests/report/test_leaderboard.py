@@ -84,7 +84,7 @@ def test_the_page_has_a_title_a_sentence_and_a_legend(four):
     assert title == "# trial on toys"
     assert sentence.startswith("forecast/lstm beats the seasonal naive by 20 % ± 3")
     assert "- `mase[m=12]`: mean absolute error of the median forecast" in text
-    assert "± is one standard error (mean: normal over series;" in text
+    assert "± is one standard error (mean: normal;" in text
     assert "- truth (floor): " in text
 
 

@@ -1,0 +1,56 @@
+"""Arms given one by one: their prices, their conversions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, MinLen
+
+from hwds.datasets.simulated.price_world import Offers, PriceWorld
+from hwds.errors import ConfigError
+from hwds.recipe import Names, Share
+
+Money = Annotated[float, Ge(0)]
+LADDER = (10.0, 20.0, 30.0, 40.0, 50.0)
+CONVERSION = (0.6, 0.4, 0.25, 0.15, 0.08)
+
+
+class PriceArms(PriceWorld):
+    """Simulated customers who are offered one of several prices, each with a conversion of its own.
+
+    By default five prices of which the second earns most (20 x .4 = 8), while the first converts best.
+
+    Attributes:
+        conversion: The probability that a customer buys, one for each arm.
+        prices: What a customer pays, one for each arm.
+        cost: What a sale costs; what is earned is price - cost.
+        means: Plain Bernoulli arms without prices, in place of conversion and prices.
+        arms: The arms' names; empty takes the prices, or `arm-1` and on.
+        unit: The currency.
+
+    Example:
+        python -m hwds +experiment=price_bandit dataset=price_arms
+    """
+
+    conversion: Annotated[tuple[Share, ...], MinLen(2)] = CONVERSION
+    prices: tuple[Money, ...] = LADDER
+    cost: Money = 0.0
+    means: tuple[Share, ...] = ()
+    arms: Names = ()
+    unit: str = "USD"
+
+    def offers(self) -> Offers:
+        """The arms, the same for everyone."""
+        conversions = np.array(self.means or self.conversion)
+        prices = np.ones(len(conversions)) if self.means else np.array(self.prices)
+        if len(prices) != len(conversions):
+            raise ConfigError(f"dataset.prices: must be one for each of the {len(conversions)} arms, got {list(self.prices)}.")
+        if self.arms and len(self.arms) != len(conversions):
+            raise ConfigError(f"dataset.arms: must name each of the {len(conversions)} arms, got {list(self.arms)}.")
+        if self.means and (len(self.means) < 2 or self.cost):
+            raise ConfigError("dataset.means: must be two or more, without dataset.cost.")
+        plain = self.means or len(set(self.prices)) < len(self.prices)
+        names = self.arms or tuple(f"arm-{i + 1}" if plain else f"{price:g}" for i, price in enumerate(prices))
+        unit = "conversions" if self.means else self.unit
+        return Offers(names, prices - (0.0 if self.means else self.cost), prices, conversions[None], unit)

@@ -1,0 +1,116 @@
+"""Prices for a device of the simulated world, offered to customers of channels and kinds that differ in what they would pay."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le, MinLen
+
+from hwds.datasets.simulated.catalogue import CHANNELS, CUSTOMER_KINDS, FAMILIES
+from hwds.datasets.simulated.price_world import Offers, PriceWorld
+from hwds.datasets.simulated.world import HardwareWorld
+from hwds.errors import ConfigError, nearest
+from hwds.recipe import Count, Level, Whole
+
+KIND_ELASTICITY = {"consumer": -1.2, "small_business": 0.1, "enterprise": 0.9}
+"""What the kind of a customer adds to the elasticity of the offer."""
+
+
+class PriceDemand(PriceWorld):
+    """Simulated customers of several channels and kinds who are offered a device at one of several prices.
+
+    A segment is a channel and a kind of customer; both are seen. Demand has in every form the segment's own-price elasticity
+    at the list price. The best price by segment is known.
+
+    Attributes:
+        world_seed: The seed of the simulated world, shared with the other simulators.
+        family: The product family; its newest device at the end of the calendar is what is sold.
+        channels: Channels, in the order of the catalogue.
+        ladder: Prices as shares of the list price.
+        demand: `logit`, `linear` (never below 0) or `isoelastic` (never above 1).
+        conversion: The share that buys at the list price, over all segments.
+        earns: `revenue`, or `margin`: price less the cost of making one.
+        unit: The currency.
+
+    Example:
+        python -m hwds +experiment=price_bandit_contextual dataset=price_demand
+    """
+
+    world_seed: Whole = 0
+    family: str = "laptop"
+    channels: Annotated[Count, Le(len(CHANNELS))] = 4
+    ladder: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(2)] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
+    demand: Literal["logit", "linear", "isoelastic"] = "logit"
+    conversion: Level = 0.1
+    earns: Literal["revenue", "margin"] = "margin"
+    unit: str = "USD"
+
+    def offers(self) -> Offers:
+        """The device at each price of the ladder, for each channel and kind."""
+        names = [family.name for family in FAMILIES]
+        if self.family not in names:
+            raise ConfigError(f"dataset.family: no family '{self.family}'{nearest(self.family, names)}")
+        offers = self._device()
+        prices = np.round(offers["list_price"][0] * np.array(self.ladder), 2)
+        if len(set(prices)) < len(prices):
+            raise ConfigError(f"dataset.ladder: must not repeat a price, got {list(self.ladder)}.")
+        segments = offers.join(_kinds(), how="cross")
+        elasticity = segments["elasticity"].to_numpy() + segments["kind_elasticity"].to_numpy()
+        shares = segments["units"].to_numpy() * segments["kind_share"].to_numpy()
+        conversions = conversions_at(np.array(self.ladder), elasticity[:, None], self.conversion, self.demand)
+        contexts, columns = _seen(segments)
+        return Offers(
+            tuple(f"{price:g}" for price in prices),
+            prices - (offers["cost"][0] if self.earns == "margin" else 0.0),
+            prices,
+            conversions,
+            self.unit,
+            tuple(f"{channel}/{kind}" for channel, kind in segments.select("channel", "kind").iter_rows()),
+            shares / shares.sum(),
+            contexts,
+            columns,
+        )
+
+    def _device(self) -> pl.DataFrame:
+        """The newest device of the family in each channel."""
+        world = HardwareWorld(self.world_seed, n_families=len(FAMILIES), n_channels=self.channels)
+        device = world.skus.filter((pl.col("family") == self.family) & (pl.col("launch_month") < world.months))["sku"][-1]
+        return world.offers.filter(pl.col("sku") == device)
+
+
+def conversions_at(ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str) -> np.ndarray:
+    """The share that buys at prices relative to the list price, with the given elasticity and share at 1.
+
+    Args:
+        ladder: Prices over the list price, shape (K,).
+        elasticity: Own-price, at the list price, shape (S, 1).
+        conversion: The share that buys at the list price.
+        demand: The form of the curve.
+
+    Returns:
+        Shape (S, K), between 0 and 1.
+    """
+    if demand == "linear":
+        return np.clip(conversion * (1 + elasticity * (ladder - 1)), 0.0, 1.0)
+    if demand == "isoelastic":
+        return np.minimum(conversion * ladder**elasticity, 1.0)
+    slope = elasticity / (1 - conversion)  # of the log-odds: the elasticity of a logit share q at price p is slope p (1 - q)
+    return 1 / (1 + (1 - conversion) / conversion * np.exp(-slope * (ladder - 1)))
+
+
+def _kinds() -> pl.DataFrame:
+    """Kinds of customers; their shares are of what is bought by whom, not of heads."""
+    rows = [(kind.name, kind.share * kind.units**0.5, KIND_ELASTICITY[kind.name]) for kind in CUSTOMER_KINDS]
+    return pl.DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
+
+
+def _seen(segments: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    """One column for each channel and kind, 1 where a customer is of it; and their names."""
+    columns = {
+        f"{name}={value}": (segments[name] == value).to_numpy().astype(float)
+        for name in ("channel", "kind")
+        for value in segments[name].unique(maintain_order=True)
+    }
+    return np.column_stack(list(columns.values())), tuple(columns)

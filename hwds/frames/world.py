@@ -1,0 +1,104 @@
+"""World: a market that is asked step by step, whose true conversions are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from hwds.hashing import digest_bytes
+from hwds.stored import Stored
+
+
+@dataclass(frozen=True, eq=False)
+class World(Stored):
+    """Customers come one a step, each of a segment; an arm is offered, and some convert.
+
+    Time is cut into moments, within which nothing changes. Shapes: K arms, S segments, M moments, D context columns.
+
+    Attributes:
+        arms: The arms' names, K of them.
+        values: What one conversion earns, in currency: the price, or the margin where the cost is known; shape (K,).
+        prices: What the customer pays, shape (K,).
+        segments: The segments' names, S of them.
+        shares: The segments' shares of the traffic, shape (S,).
+        contexts: What is seen of a customer of each segment, shape (S, D).
+        context_names: The columns of `contexts`.
+        starts: The first step of each moment, rising from 0, shape (M,).
+        cycle: Steps after which the moments begin again; 0 where they do not.
+        conversions: The probability to convert by moment, segment and arm, shape (M, S, K).
+        present: Whether an arm may be offered in a moment, shape (M, K).
+        delay: Mean steps from an offer to its conversion; 0 where it is seen at once.
+        window: Steps after which an offer without a conversion counts as refused, and a later conversion goes unseen.
+        batch: Customers that come together: what they do is seen after the last of them.
+        horizon: The number of steps that it is usually played for.
+        unit: What is earned: a currency, or `conversions`.
+    """
+
+    arms: tuple[str, ...]
+    values: np.ndarray
+    prices: np.ndarray
+    segments: tuple[str, ...]
+    shares: np.ndarray
+    contexts: np.ndarray
+    context_names: tuple[str, ...]
+    starts: np.ndarray
+    cycle: int
+    conversions: np.ndarray
+    present: np.ndarray
+    delay: float
+    window: int
+    batch: int
+    horizon: int
+    unit: str
+
+    @cached_property
+    def rewards(self) -> np.ndarray:
+        """The expected reward by moment, segment and arm, shape (M, S, K); -inf where the arm is absent."""
+        return np.where(self.present[:, None, :], self.conversions * self.values, -np.inf)
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """The expected reward of the best arm of each moment and segment, shape (M, S)."""
+        return self.rewards.max(axis=2)
+
+    @property
+    def changes(self) -> bool:
+        """Whether conversions or arms change with time."""
+        return len(self.starts) > 1
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the most that one step can earn."""
+        return min(0.0, float(self.values.min())), max(0.0, float(self.values.max()))
+
+    def moments(self, horizon: int) -> np.ndarray:
+        """The number of the first `horizon` steps that each moment lasts, shape (M,)."""
+        steps = np.arange(horizon) % self.cycle if self.cycle else np.arange(horizon)
+        return np.bincount(np.searchsorted(self.starts, steps, side="right") - 1, minlength=len(self.starts))
+
+    def fixed(self, horizon: int) -> int:
+        """The arm that earns most when it is offered to everyone at every step; while it is absent it earns nothing."""
+        earned = np.where(self.present[:, None, :], self.conversions * self.values, 0.0)
+        return int(np.argmax(np.einsum("m,s,msk->k", self.moments(horizon), self.shares, earned)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The digest of all parameters."""
+        arrays = (self.values, self.prices, self.shares, self.contexts, self.starts, self.conversions, self.present)
+        plain = (self.arms, self.segments, self.context_names, self.unit, self.cycle, self.delay, self.window, self.batch)
+        return digest_bytes(
+            [repr((*plain, self.horizon)).encode(), *(repr(array.shape).encode() + array.tobytes() for array in arrays)]
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+        self.save(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """What `write` wrote."""
+        return cls.load(folder)

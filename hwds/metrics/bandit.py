@@ -1,0 +1,64 @@
+"""What is known of a bandit before it is played: the asymptotic constant, and the metrics of a simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwds.metrics.base import Measure
+
+UNIFORM = "bandit/uniform_play"
+"""What others are held against: each arm as often as any other."""
+
+
+def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats; inf where q is 0 or 1 and p is not."""
+    p, q = np.broadcast_arrays(np.asarray(p, float), np.asarray(q, float))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wins = np.where(p > 0, p * np.log(p / q), 0.0)
+        losses = np.where(p < 1, (1 - p) * np.log((1 - p) / (1 - q)), 0.0)
+    return np.where((q > 1) | (q < 0), np.inf, wins + losses)
+
+
+def lai_robbins(values: np.ndarray, conversions: np.ndarray) -> float:
+    """The constant C of the asymptotic lower bound C ln T on the regret of any uniformly good policy (Lai and Robbins 1985).
+
+    An arm of value v can only be taken for the best, of reward r*, if its conversion were r* / v; an arm with v <= r* cannot
+    win whatever its conversion, so that it need not be tried (Graves and Lai 1997 for the general form). It is asymptotic:
+    at any finite T the regret may lie far below.
+
+    Args:
+        values: What a conversion earns, shape (K,); ones for plain arms.
+        conversions: Shape (K,).
+
+    Returns:
+        In the unit of the values.
+    """
+    rewards = values * conversions
+    best = rewards.max()
+    worse = (rewards < best) & (values > best)
+    needed = kl_bernoulli(conversions[worse], best / values[worse])
+    return float(np.sum((best - rewards[worse]) / needed))
+
+
+def bandit_measures(unit: str) -> tuple[Measure, ...]:
+    """What the metrics of a simulation say of themselves; money is in `unit`."""
+    each: dict[str, Any] = {"units": "replications"}
+    lost = f"expected {unit} lost by the end against the best arm of each moment and segment"
+    main = Measure("pseudo_regret", meaning=lost, reference=UNIFORM, called="uniform play", **each)
+    return (
+        main,
+        main.as_skill(),
+        Measure("regret_share", meaning="pseudo_regret over what the best arms are expected to earn", beside="always", **each),
+        Measure("pseudo_regret[fixed]", meaning=f"expected {unit} lost by the end against the best single arm", **each),
+        Measure(
+            "realised_regret",
+            meaning=f"{unit} that the best arms would have earned from the same customers, less what was earned",
+            **each,
+        ),
+        Measure("best_share", meaning="share of steps with the best single arm", better="high", beside="page", **each),
+        Measure("difference", meaning="pseudo_regret less that of the rival, under the same customers", **each),
+        Measure("allocation", meaning="share of steps in which an arm was chosen", better="none", **each),
+        Measure("arm_value[raw]", meaning=f"mean {unit} of an arm's own steps, biased by their choice", better="none", **each),
+    )

@@ -1,0 +1,115 @@
+"""Kernel: the law of a policy as functions on flat arrays, and how compiled code calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hwds.compiled import OPTIONS
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """The law of a policy, compiled by numba: plain functions of a module, on flat arrays of numbers.
+
+    `settings` is a NamedTuple of numbers and arrays; its class names the law, so it belongs to these functions alone. `state`
+    is a flat array of floats, all zero before `init`. Functions of one's own that they call are marked with `compiled.helper`.
+
+    Attributes:
+        settings: What the functions read and never write.
+        size: Numbers in the state.
+        init: `init(settings, state)`.
+        select: `select(settings, state, step, segment, context, active, stream) -> arm`: `step` decisions were made before,
+            `segment` and `context` are of the customer, `active[arm]` says whether an arm may be offered. It leaves the
+            state as it is, but for what it uses as scratch.
+        update: `update(settings, state, step, segment, context, arm, outcome)`: what came of an arm; `outcome` is 1 for a
+            conversion and 0 for none. The step is that of the decision.
+        propensity: `propensity(settings, state, step, segment, context, active, chances)` fills the probability of each arm;
+            None where it is counted from draws of `select`.
+    """
+
+    settings: Any
+    size: int
+    init: Function
+    select: Function
+    update: Function
+    propensity: Function | None = None
+
+    compiled = True
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """All of them."""
+        return tuple(f for f in (self.init, self.select, self.update, self.propensity) if f is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchKernel:
+    """The law of a policy that decides and learns by batches, in numpy or Keras.
+
+    Attributes:
+        start: `start(seed) -> state`: any object.
+        select: `select(state, step, segments, contexts, active, generator) -> arms`; segments of shape (n,), contexts (n, D).
+        update: `update(state, steps, segments, contexts, arms, outcomes) -> state`; all of shape (n,) but the contexts.
+        propensity: `propensity(state, step, segments, contexts, active) -> (n, K)`; None where it is counted from draws.
+    """
+
+    start: Function
+    select: Function
+    update: Function
+    propensity: Function | None = None
+
+    compiled = False
+
+
+_LAWS: dict[type, Kernel] = {}
+
+
+def known(kernel: Kernel) -> Kernel:
+    """Make compiled code find a kernel by the class of its settings.
+
+    Raises:
+        TypeError: Two kernels with other functions share a class of settings.
+    """
+    _overload()
+    other = _LAWS.setdefault(type(kernel.settings), kernel)
+    if other.functions != kernel.functions:
+        raise TypeError(f"{type(kernel.settings).__qualname__}: two kernels share these settings; give each its own class.")
+    return kernel
+
+
+def begin(settings: Any, state: np.ndarray) -> None:
+    """In compiled code: `init` of the kernel of these settings."""
+    raise NotImplementedError("begin is for compiled code")
+
+
+def choose(
+    settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, active: np.ndarray, stream: np.ndarray
+) -> int:
+    """In compiled code: `select` of the kernel of these settings."""
+    raise NotImplementedError("choose is for compiled code")
+
+
+def learn(settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float) -> None:
+    """In compiled code: `update` of the kernel of these settings."""
+    raise NotImplementedError("learn is for compiled code")
+
+
+@cache
+def _overload() -> None:
+    from numba.extending import overload
+
+    for stub, name in ((begin, "init"), (choose, "select"), (learn, "update")):
+        known_by = overload(stub, jit_options=OPTIONS, strict=False)  # type: ignore[arg-type]
+        known_by(_law(name))
+
+
+def _law(name: str) -> Function:
+    """What numba asks for the function to compile, with the types of the arguments: the settings' class names the kernel."""
+    return lambda settings, *arguments: getattr(_LAWS[settings.instance_class], name)
