@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.world import World
-from hwds.protocols.simulating import Game, Tally
+from hwds.protocols.simulating import Game
+from hwds.protocols.simulating_loop import Tally
 
 MOST_KEPT = 100_000
 """Replications of each model that the predictions table keeps."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from hwds.frames.world import World
 from hwds.models.bandit.kernel import BatchKernel
-from hwds.protocols.simulating import DELAY, SEGMENT, Game, Market, Tally, empty_tally, market_of
+from hwds.protocols.simulating import Game, empty_tally, market_of
+from hwds.protocols.simulating_loop import DELAY, SEGMENT, Market, Tally
 
 GOLDEN, FIRST, SECOND = (np.uint64(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 

@@ -4,8 +4,11 @@ import pytest
 
 from hwds.config.check import check
 from hwds.config.compose import compose
+from hwds.errors import ConfigError
+from hwds.frames.panel import Panel
+from hwds.models.forecast.base import Forecaster
 from hwds.recipe import canonical
-from hwds.registry import PACKAGES, options, resolve
+from hwds.registry import PACKAGES, options, resolve, resolve_node
 
 NAIVE = "forecast/seasonal_naive"
 GIVEN = {
@@ -16,6 +19,15 @@ GIVEN = {
 
 def composed(*words):
     return check(compose(list(words)))
+
+
+def of_forecasts(group, cls):
+    """Whether a part can go together with a forecast."""
+    if group == "model":
+        return issubclass(cls, Forecaster)
+    if group == "dataset":
+        return issubclass(cls.gives, Panel)
+    return group != "protocol" or cls.accepts is Forecaster
 
 
 def swaps():
@@ -34,8 +46,11 @@ def test_every_experiment_composes_and_checks(name, size):
 def test_every_option_swaps_into_lstm_forecast(group, option):
     data = compose(["+experiment=lstm_forecast", f"{group}={option}", *(GIVEN.get(option, []) if group == "dataset" else [])])
     assert data[group]["name"] == option
-    if (group, option) != ("dataset", "table"):  # refused in words; see test_refusals
+    if of_forecasts(group, resolve_node(group, group, data[group])):
         assert getattr(check(data), group).name == option
+    else:
+        with pytest.raises(ConfigError, match=r" asks an? \w+, .* is an? \w+\.| cuts an? \w+, .* gives an? \w+\."):
+            check(data)
 
 
 def test_the_line_of_ones_own_file_composes():

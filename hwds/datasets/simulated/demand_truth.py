@@ -162,7 +162,7 @@ def _mixture_quantiles(
     Returns:
         Shape (n, h, levels).
     """
-    from scipy.special import ndtr  # type: ignore[import-untyped]
+    from scipy.special import ndtr
 
     scores = np.array([NormalDist().inv_cdf(level) for level in levels])
     high = mean[..., None] + spread[..., None] * scores + shifts.max()
