@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from hwds.config.check import check
@@ -16,6 +17,8 @@ from hwds.execution.run import evaluate
 from hwds.report.leaderboard import as_markdown, print_leaderboard
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
+from hwds.report.sentence import conclusion
+from hwds.report.standings import Standings, standings
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
@@ -53,23 +56,39 @@ def compute(prepared: Prepared) -> Tables:
 
 def show(prepared: Prepared, tables: Tables) -> None:
     """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
-    headline = prepared.job.protocol.headline
-    folder, model = prepared.folder.path, prepared.experiment.model.name
-    write_text(folder / "leaderboard.md", as_markdown(tables, headline, model=model))
-    draw(prepared, tables, headline)
-    print_leaderboard(tables, headline, model=model)
+    folder, model = prepared.folder, prepared.experiment.model.name
+    board = standings(tables, prepared.job.protocol.headline, model=model)
+    said = sentence(prepared, tables) or conclusion(board)
+    folder.write_conclusion(said)
+    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, said))
+    draw(prepared, tables, board)
+    print_leaderboard(board, said)
     for note in notes(prepared, tables):
         print(note)
-    print(f"Results: {folder}")
+    print(f"Results: {folder.path}")
 
 
-def draw(prepared: Prepared, tables: Tables, headline: str) -> None:
-    """The leaderboard's picture, and those of the task, which `hwds.report.<task>` draws."""
-    folder, model = prepared.folder.path, prepared.experiment.model.name
-    leaderboard_png(tables, headline, folder / "leaderboard.png", model=model)
-    task = f"hwds.report.{prepared.job.protocol.task}"
-    if prepared.job.protocol.task and find_spec(task):
-        import_module(task).draw(prepared.frame, tables, model, folder)
+def sentence(prepared: Prepared, tables: Tables) -> str:
+    """What the run shows in the words of its task; empty where the standings say it."""
+    report: Any = task_report(prepared.job.protocol.task)
+    if not hasattr(report, "sentence"):
+        return ""
+    said: str = report.sentence(prepared.frame, tables, prepared.experiment.model.name)
+    return said
+
+
+def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
+    """The leaderboard's picture, and those of the task."""
+    leaderboard_png(board, prepared.folder.path / "leaderboard.png")
+    report: Any = task_report(prepared.job.protocol.task)
+    if report:
+        report.draw(prepared.frame, tables, prepared.experiment.model.name, prepared.folder.path)
+
+
+def task_report(task: str) -> ModuleType | None:
+    """The module `hwds.report.<task>`: it has `draw`, and `sentence` where standings do not say what a run shows."""
+    name = f"hwds.report.{task}"
+    return import_module(name) if task and find_spec(name) else None
 
 
 def notes(prepared: Prepared, tables: Tables) -> list[str]:

@@ -47,6 +47,9 @@ def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
 
 def tell(label: str, results: list[Leak | None]) -> bool:
     """Print one line, and one for each leak; whether there is none."""
+    if not results:
+        print(f"{label}: nothing to check; the protocol has no moment after which anything is unknown")
+        return True
     leaks = [leak for leak in results if leak is not None]
     cutoffs = f"{len(results)} cutoff{'s' * (len(results) != 1)}"
     if not leaks:

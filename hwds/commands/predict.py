@@ -28,6 +28,9 @@ def main(words: list[str]) -> int:
     data = folder.read_config()
     experiment = check(with_data(data, flags["--data"], folder) if "--data" in flags else data)
     dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
+    if not protocol.fits_all:
+        raise ConfigError(f"predict: run {folder.title} is of protocol '{protocol.name}', which has no model to ask.")
     frame = dataset.load()
     if "--future" in flags:
         frame = with_plan(experiment, frame, flags["--future"])

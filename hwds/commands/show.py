@@ -12,6 +12,7 @@ def main(words: list[str]) -> int:
     if len(words) != 1:
         raise ConfigError(f"show: must be followed by one run, got {len(words)}.")
     from hwds.report.leaderboard import print_leaderboard
+    from hwds.report.standings import standings
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(words[0])
@@ -21,7 +22,7 @@ def main(words: list[str]) -> int:
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")
-    print_leaderboard(tables, headline, model=model)
+    print_leaderboard(standings(tables, headline, model=model), folder.read_conclusion())
     print(f"Results: {folder.path}")
     return 0
 

@@ -96,7 +96,7 @@ def _go_together(experiment: Experiment) -> None:
     for group, base in BASES.items():
         if kind(type(getattr(experiment, group))) != base:
             found = type(getattr(experiment, group))
-            raise ConfigError(f"{group}: '{found.__name__}' is a {kind(found)}, not a {base}.")
+            raise ConfigError(f"{group}: '{found.__name__}' is {_with_article(kind(found))}, not {_with_article(base)}.")
     protocol: Any = experiment.protocol
     dataset: Any = experiment.dataset
     if not issubclass(dataset.gives, protocol.cuts):
@@ -108,11 +108,17 @@ def _go_together(experiment: Experiment) -> None:
     for index, recipe in enumerate((experiment.model, *experiment.rivals)):
         path = f"rivals[{index - 1}]" if index else "model"
         if not isinstance(recipe, protocol.accepts):
-            wanted, got = protocol.accepts.__name__.lower(), kind(type(recipe))
-            raise ConfigError(f"{path}: protocol '{protocol.name}' asks a {wanted}, '{recipe.name}' is a {got}.")
+            wanted, got = (_with_article(word) for word in (protocol.accepts.__name__.lower(), kind(type(recipe))))
+            raise ConfigError(f"{path}: protocol '{protocol.name}' asks {wanted}, '{recipe.name}' is {got}.")
         if labels.count(recipe.name) > 1:
             raise ConfigError(f"{path}: '{recipe.name}' is there twice.")
+    if experiment.save_model == "final" and not protocol.fits_all:
+        raise ConfigError(f"save_model: protocol '{protocol.name}' has no model to keep; it must be none, got 'final'.")
     protocol.check_names()
+
+
+def _with_article(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def kind(cls: type) -> str:

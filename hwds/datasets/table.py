@@ -13,7 +13,7 @@ from hwds.frames.table import Table as TableFrame
 from hwds.recipe import Recipe
 
 _TIMES = ("label_time", "time", "available_at")
-_NUMBERS = ("label_propensity", "price", "cost", "propensity", "amount")
+_NUMBERS = ("label_propensity", "price", "cost", "propensity", "amount", "count", "mean", "variance")
 _SHARED = ("entity", "group", "time", "arm", "price", "cost", "context", "covariate", "stratum", "slice", "amount")
 """Roles that one column may have together; the others say what must not be read as an input."""
 
@@ -39,6 +39,9 @@ class TableRoles(Recipe):
         stratum: Within which rows are compared.
         slice: By which scores are shown.
         amount: What a row is worth.
+        count: How many units a row sums up, of running sums by time and arm.
+        mean: Their mean outcome.
+        variance: The variance of their outcomes.
         ignore: Columns to leave out.
     """
 
@@ -59,6 +62,9 @@ class TableRoles(Recipe):
     stratum: Names = None
     slice: Names = None
     amount: str | None = None
+    count: str | None = None
+    mean: str | None = None
+    variance: str | None = None
     ignore: Names = None
 
     def given(self) -> dict[str, tuple[str, ...]]:

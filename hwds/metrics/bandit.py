@@ -11,6 +11,13 @@ from hwds.metrics.base import Measure
 UNIFORM = "bandit/uniform_play"
 """What others are held against: each arm as often as any other."""
 
+CORRECTIONS = {
+    "ipw": "its steps weighted by 1 / chance, unbiased",
+    "aipw": "a guess corrected by its steps over their chances, unbiased",
+    "aipw_weighted": "the same, its steps weighted by sqrt(chance): steadier, its bias fades",
+}
+"""How an arm's value is estimated after it was chosen for what it seemed to be worth."""
+
 
 def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats; inf where q is 0 or 1 and p is not."""
@@ -61,4 +68,8 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
         Measure("difference", meaning="pseudo_regret less that of the rival, under the same customers", **each),
         Measure("allocation", meaning="share of steps in which an arm was chosen", better="none", **each),
         Measure("arm_value[raw]", meaning=f"mean {unit} of an arm's own steps, biased by their choice", better="none", **each),
+        *(
+            Measure(f"arm_value[{name}]", meaning=f"mean {unit} of an arm by {how}", better="none", **each)
+            for name, how in CORRECTIONS.items()
+        ),
     )

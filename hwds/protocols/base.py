@@ -89,8 +89,9 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     Class attributes: `accepts`, the kind of model it can ask; `cuts`, the kind of frame it can cut; `task`, which names
     the module of its pictures; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the
-    one of them that names a unit; `block`, units in a cell of a model that may be cut (a constant, never taken from the
-    number of cores); `outside_cells`, fields that choose cells or scores but change no cell.
+    one of them that names a unit; `fits_all`, whether a model can be kept (`fit_all`, `foresee`); `block`, units in a cell
+    of a model that may be cut (a constant, never taken from the number of cores); `outside_cells`, fields that choose cells
+    or scores but change no cell.
 
     Attributes:
         headline: The metric that orders the leaderboard.
@@ -102,6 +103,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
     task: ClassVar[str] = ""
     keys: ClassVar[tuple[str, ...]] = ()
     unit: ClassVar[str] = ""
+    fits_all: ClassVar[bool] = False
     block: ClassVar[int] = 1000
     outside_cells: ClassVar[tuple[str, ...]] = ("headline", "segments")
 

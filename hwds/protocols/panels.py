@@ -39,6 +39,7 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
     task: ClassVar[str] = "forecast"
     keys: ClassVar[tuple[str, ...]] = ("cutoff", "series_id", "step")
     unit: ClassVar[str] = SERIES
+    fits_all: ClassVar[bool] = True
     outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "metrics")
 
     horizon: Count | None = None

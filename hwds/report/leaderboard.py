@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from hwds.report.segments import segment_tables
 from hwds.report.sentence import conclusion
-from hwds.report.standings import Number, Standing, Standings, standings
+from hwds.report.standings import Number, Standing, Standings
 from hwds.report.wording import column, counted, decimals, duration, fixed
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-FLOOR = "truth (floor)"
-"""How the simulator's true distribution is called where people read."""
 
 WIDTH = 100
 """Columns of a terminal that does not say how wide it is."""
@@ -31,34 +28,31 @@ class Column:
     cells: tuple[str, ...]
 
 
-def as_markdown(tables: Tables, headline: str, *, model: str | None = None) -> str:
+def as_markdown(tables: Tables, board: Standings, said: str = "") -> str:
     """The leaderboard as a Markdown page: title, conclusion, table, legend; then the headline by each segment asked for.
 
     Args:
         tables: Of one run.
-        headline: The short name of the metric that orders models.
-        model: The experiment's own model; None takes the first in the scores table.
+        board: Its standings.
+        said: What it shows, in a sentence; empty says it from the standings.
     """
-    board = standings(tables, headline, model=model)
     shown = list(columns(board))
     rows = [[entry.title for entry in shown], [":--", *("--:" for _ in shown[1:])]]
     lines = zip(board.all, zip(*(entry.cells for entry in shown), strict=True), strict=True)
     rows += [[_marked(cells[0], line is board.own), *cells[1:]] for line, cells in lines]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    said = conclusion(tables, headline, model=model)
     legend = "\n".join(f"- {line}" for line in legend_of(board))
-    sections = "".join(f"\n{section}" for section in segment_tables(tables, board, FLOOR))
-    return f"# {board.title}\n\n{said}\n\n{table}\n\n{legend}\n{sections}"
+    sections = "".join(f"\n{section}" for section in segment_tables(tables, board))
+    return f"# {board.title}\n\n{said or conclusion(board)}\n\n{table}\n\n{legend}\n{sections}"
 
 
-def print_leaderboard(tables: Tables, headline: str, *, model: str | None = None, console: Console | None = None) -> None:
-    """Print the leaderboard and what it means; in colour only where the output is a terminal."""
+def print_leaderboard(board: Standings, said: str = "", console: Console | None = None) -> None:
+    """Print the leaderboard and what it means, `said`; in colour only where the output is a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    board = standings(tables, headline, model=model)
     console = console or Console(width=None if Console().is_terminal else WIDTH)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     shown = [entry for entry in columns(board) if entry.brief]
@@ -70,7 +64,7 @@ def print_leaderboard(tables: Tables, headline: str, *, model: str | None = None
     console.print(table)
     for note in notes(board):
         console.print(Text(note, style="yellow"))
-    console.print(Text(conclusion(tables, headline, model=model)))
+    console.print(Text(said or conclusion(board)))
 
 
 def columns(board: Standings) -> Iterator[Column]:
@@ -81,7 +75,7 @@ def columns(board: Standings) -> Iterator[Column]:
 
 
 def _all_columns(board: Standings) -> Iterator[Column]:
-    yield Column("model", "model", tuple(FLOOR if line is board.truth else line.model for line in board.all))
+    yield Column("model", "model", tuple(board.called(line) for line in board.all))
     yield Column(
         f"{board.headline}, mean ± s.e.", _two_lines(f"{board.headline} ±"), _with_errors([line.headline for line in board.all])
     )
@@ -135,14 +129,16 @@ def legend_of(board: Standings) -> Iterator[str]:
     for measure in (board.measure, *board.beside):
         if measure.explained:
             yield f"`{measure.name}`: {measure.explained}."
-    yield f"mean and median are over {board.units}, each counting once; pooled is the ratio of sums over all rows."
+    if any(line.median.value is not None for line in board.all):
+        yield f"mean and median are over {board.units}, each counting once; pooled is the ratio of sums over all rows."
     if board.methods:
-        made = "; ".join(f"{name}: {method}" for name, method in board.methods.items())
+        made = "; ".join(f"{name}: {' or '.join(methods)}" for name, methods in board.methods.items())
         yield f"± is one standard error ({made}); 95 % intervals are in `scores.parquet`."
     if any(line.skill.value is not None for line in board.all):
         yield f"skill: {board.measure.as_skill().meaning}; above 0 is better than it."
-    if board.truth:
-        yield f"{FLOOR}: the score of the simulator's true distribution given what was known; no model beats it but by chance."
+    if board.truth and board.better != "none":
+        known = "the score of the simulator's true distribution given what was known; no model beats it but by chance"
+        yield f"{board.called(board.truth)}: {known}."
     yield f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: answered by a simpler one."
 
 
@@ -153,7 +149,7 @@ def notes(board: Standings) -> Iterator[str]:
         said = [f"{counted(line.n_undefined, board.units)} without a value"] if line.n_undefined else []
         said += [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
         said += [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
-        models.setdefault(", ".join(said), []).append(FLOOR if line is board.truth else line.model)
+        models.setdefault(", ".join(said), []).append(board.called(line))
     for said_of, names in models.items():
         if said_of:
             yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {said_of}"

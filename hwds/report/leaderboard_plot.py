@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwds.report.leaderboard import FLOOR
-from hwds.report.standings import Standing, Standings, standings
+from hwds.report.standings import Standing, Standings
 from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
 from hwds.report.wording import brief
-from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,14 +18,12 @@ LOG_FROM = 20
 """The ratio of the worst to the best score from which a log axis shows more."""
 
 
-def leaderboard_png(tables: Tables, headline: str, path: Path, *, model: str | None = None) -> bool:
+def leaderboard_png(board: Standings, path: Path) -> bool:
     """Draw the leaderboard.
 
     Args:
-        tables: Of one run.
-        headline: The short name of the metric that orders models.
+        board: Of one run.
         path: The PNG to write.
-        model: The experiment's own model; None takes the first in the scores table.
 
     Returns:
         Whether there was anything to draw; where no model has a score no file is written.
@@ -35,7 +31,7 @@ def leaderboard_png(tables: Tables, headline: str, path: Path, *, model: str | N
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = leaderboard_figure(standings(tables, headline, model=model))
+    figure = leaderboard_figure(board)
     if figure is None:
         return False
     save_png(figure, path)
@@ -82,11 +78,11 @@ def _references(axes: Axes, board: Standings) -> None:
     if board.reference is not None:
         label = f"{board.rival.removeprefix('the ')} {brief(board.reference)}"
         axes.axvline(board.reference, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
-    floor = board.truth.headline if board.truth else None
-    if floor is None or floor.value is None:
+    if board.truth is None or board.truth.headline.value is None:
         return
-    label = f"{FLOOR} {brief(floor.value)}"
-    axes.axvline(floor.value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=label)
+    floor, value = board.truth.headline, board.truth.headline.value
+    label = f"{board.called(board.truth)} {brief(value)}"
+    axes.axvline(value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=label)
     if floor.low is not None and floor.high is not None:
         axes.axvspan(floor.low, floor.high, color=FLOOR_COLOUR, alpha=0.10, linewidth=0, zorder=0)
 

@@ -8,27 +8,26 @@ import polars as pl
 
 from hwds.report.standings import Standings
 from hwds.report.wording import decimals, fixed
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import Tables
 
 MOST = 30
 """The most rows of a table: the segments with the most units; the others are in the scores."""
 
 
-def segment_tables(tables: Tables, board: Standings, floor: str) -> Iterator[str]:
+def segment_tables(tables: Tables, board: Standings) -> Iterator[str]:
     """A Markdown section for each column: segments in rows, models in columns, best first, in each cell mean ± s.e.
 
     Args:
         tables: Of one run.
         board: Its standings, which give the metric and the order of the models.
-        floor: What the simulator's truth is called.
     """
     whole = pl.col("fold").is_null() & pl.col("step").is_null() & (pl.col("aggregate") == "mean")
     scores = tables.scores.filter(whole & (pl.col("metric") == board.headline) & pl.col("segment_by").is_not_null())
     for (column,), rows in scores.partition_by("segment_by", as_dict=True, maintain_order=True).items():
-        yield f"## {board.headline} by {column}\n\n{_table(rows, board, floor)}\n"
+        yield f"## {board.headline} by {column}\n\n{_table(rows, board)}\n"
 
 
-def _table(rows: pl.DataFrame, board: Standings, floor: str) -> str:
+def _table(rows: pl.DataFrame, board: Standings) -> str:
     """One section's table, the segments in the order of the scores."""
     counts = rows.group_by("segment", maintain_order=True).agg(pl.col("n").max())
     largest = counts.sort("n", descending=True, maintain_order=True).head(MOST)["segment"].to_list()
@@ -36,7 +35,7 @@ def _table(rows: pl.DataFrame, board: Standings, floor: str) -> str:
     models = [line.model for line in board.all]
     found = {(row["model"], row["segment"]): (row["value"], row["stderr"]) for row in rows.iter_rows(named=True)}
     places = decimals([found.get((model, segment), (None, None))[0] for model in models for segment in shown])
-    titles = [floor if model == TRUTH else model for model in models]
+    titles = [board.called(line) for line in board.all]
     units = dict(counts.iter_rows())
     lines = [["segment", board.units, *titles], [":--", *("--:" for _ in range(len(models) + 1))]]
     for segment in shown:

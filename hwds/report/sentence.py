@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwds.report.standings import Standing, Standings, standings
+from hwds.report.standings import Standing, Standings
 from hwds.report.wording import brief, counted, percent
-from hwds.results.tables import Tables
 
 
-def conclusion(tables: Tables, headline: str, *, model: str | None = None) -> str:
+def conclusion(board: Standings) -> str:
     """What the headline says of the experiment's own model against the reference, the floor and the rivals.
 
     A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands in for it.
-
-    Args:
-        tables: Of one run.
-        headline: The short name of the metric that orders models.
-        model: The experiment's own model; None takes the first in the scores table.
     """
-    board = standings(tables, headline, model=model)
     own = board.own
     if own is None:
         return "Nothing was scored."

@@ -80,7 +80,7 @@ class Standings:
     lines: tuple[Standing, ...]
     own: Standing | None
     truth: Standing | None
-    methods: Mapping[str, str]
+    methods: Mapping[str, tuple[str, ...]]
     title: str
 
     @property
@@ -115,6 +115,12 @@ class Standings:
         candidates = [self.own.reference if self.own else None, *rival, *(line.reference for line in self.lines)]
         return next((value for value in candidates if value is not None), None)
 
+    def called(self, line: Standing) -> str:
+        """A line's model where people read."""
+        if line is not self.truth:
+            return line.model
+        return TRUTH if self.better == "none" else f"{TRUTH} (floor)"
+
     def is_reference(self, line: Standing) -> bool:
         """Whether a line is that of the model that the others are held against."""
         return line.model == self.measure.reference
@@ -135,8 +141,8 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
     truth = next((line for line in lines if line.model == TRUTH and line.headline.value is not None), None)
     models = [_with_share(line, lines, truth, measure) for line in lines if line.model != TRUTH]
     own = next((line for line in models if line.model == (model or models[0].model)), None)
-    ordered = tuple(sorted(models, key=lambda line: _rank(line, measure.better)))
-    return Standings(measure, beside, ordered, own, truth, _methods(tables, headline), _title(tables))
+    ordered = models if measure.better == "none" else sorted(models, key=lambda line: _rank(line, measure.better))
+    return Standings(measure, beside, tuple(ordered), own, truth, _methods(tables, headline), _title(tables))
 
 
 def _measure(tables: Tables, headline: str) -> Measure:
@@ -186,7 +192,7 @@ def _number(row: Mapping[str, Any]) -> Number:
 
 def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None, measure: Measure) -> Standing:
     """The line with its share of the way to the floor, where the truth is better than the reference."""
-    if truth is None or truth.headline.value is None or line.headline.value is None:
+    if truth is None or truth.headline.value is None or line.headline.value is None or measure.better == "none":
         return line
     if line.skill.value is not None and truth.skill.value is not None:
         return replace(line, to_floor=line.skill.value / truth.skill.value) if truth.skill.value > 0 else line
@@ -202,12 +208,12 @@ def _rank(line: Standing, better: Better) -> tuple[bool, float, str]:
     return value is None, 0.0 if value is None else -value if better == "high" else value, line.model
 
 
-def _methods(tables: Tables, headline: str) -> dict[str, str]:
+def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
     """How the intervals were made, by what they are of."""
     rows = {aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")}
     rows["skill"] = tables.overall(f"skill_{headline}")
-    known = {name: table["ci_method"].drop_nulls() for name, table in rows.items()}
-    return {name: methods[0] for name, methods in known.items() if len(methods)}
+    known = {name: table["ci_method"].drop_nulls().unique(maintain_order=True) for name, table in rows.items()}
+    return {name: tuple(methods) for name, methods in known.items() if len(methods)}
 
 
 def _title(tables: Tables) -> str:

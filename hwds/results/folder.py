@@ -94,6 +94,15 @@ class RunFolder:
         config: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
         return config
 
+    def write_conclusion(self, said: str) -> None:
+        """What the run shows, in a sentence or two."""
+        write_text(self.path / "conclusion.txt", f"{said}\n")
+
+    def read_conclusion(self) -> str:
+        """What `write_conclusion` wrote; empty where a run of an earlier version has none."""
+        path = self.path / "conclusion.txt"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Where the numbers come from."""
         write_text(self.path / "provenance.json", json.dumps(provenance, indent=1))

@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from hwds.config.check import check
+from hwds.config.compose import compose
 from hwds.registry import options
 from hwds.results.tables import SCORES
 
@@ -17,7 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = {"scores.parquet", "predictions.parquet", "timings.parquet", "config.yaml", "provenance.json", "leaderboard.md"}
 
 
-@pytest.mark.parametrize("name", options("experiment"))
+def needing(name):
+    """The experiment, marked where its data lies below $HWDS_DATA."""
+    dataset = check(compose([f"+experiment={name}"])).dataset
+    return pytest.param(name, marks=pytest.mark.data) if "$HWDS_DATA" in dataset.source() else name
+
+
+@pytest.mark.parametrize("name", [needing(name) for name in options("experiment")])
 def test_every_experiment_runs_small(name, tmp_path):
     words = [sys.executable, "-m", "hwds", f"+experiment={name}", "size=small"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -29,7 +37,7 @@ def test_every_experiment_runs_small(name, tmp_path):
     assert FILES | {"leaderboard.png"} <= found
     scores = pl.read_parquet(run / "scores.parquet")
     assert dict(scores.schema) == SCORES
-    assert (scores["status"] == "ok").all()
+    assert not scores["status"].str.starts_with("failed").any()
     assert str(run) in done.stdout
     shown = subprocess.run(
         [*words[:3], "show", name], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

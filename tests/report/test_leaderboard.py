@@ -19,7 +19,7 @@ def rows(text):
 
 def printed(tables, headline="mase", **console):
     out = io.StringIO()
-    print_leaderboard(tables, headline, console=Console(file=out, width=100, **console))
+    print_leaderboard(standings(tables, headline), console=Console(file=out, width=100, **console))
     return out.getvalue()
 
 
@@ -56,7 +56,7 @@ def test_a_share_without_a_skill_takes_the_naive_of_the_table():
 
 
 def test_a_row_of_the_page_holds_everything(four):
-    first, second, broken, floor = rows(as_markdown(four, "mase"))
+    first, second, broken, floor = rows(as_markdown(four, standings(four, "mase")))
     assert first == {
         "model": "**forecast/lstm**",
         "mase[m=12], mean ± s.e.": "0.800 ± 0.020",
@@ -79,7 +79,7 @@ def test_a_row_of_the_page_holds_everything(four):
 
 
 def test_the_page_has_a_title_a_sentence_and_a_legend(four):
-    text = as_markdown(four, "mase")
+    text = as_markdown(four, standings(four, "mase"))
     title, _, sentence = text.splitlines()[:3]
     assert title == "# trial on toys"
     assert sentence.startswith("forecast/lstm beats the seasonal naive by 20 % ± 3")
@@ -89,7 +89,8 @@ def test_the_page_has_a_title_a_sentence_and_a_legend(four):
 
 
 def test_columns_that_no_model_has_are_left_out():
-    (row,) = rows(as_markdown(tables_of(score("bandit/ucb", "regret", 12.5, 0.5, task="bandit")), "regret"))
+    tables = tables_of(score("bandit/ucb", "regret", 12.5, 0.5, task="bandit"))
+    (row,) = rows(as_markdown(tables, standings(tables, "regret")))
     assert list(row) == ["model", "regret, mean ± s.e.", "units", "undefined", "failed", "fallback", "time"]
     assert row["regret, mean ± s.e."] == "12.50 ± 0.50"
 
@@ -117,7 +118,7 @@ def test_what_holds_for_all_models_is_said_once():
 
 
 def test_a_real_run(real):
-    shown = rows(as_markdown(real, "mase", model="last"))
+    shown = rows(as_markdown(real, standings(real, "mase", model="last")))
     assert [row["model"] for row in shown if row["model"].startswith("**")] == ["**last**"]
     assert {row["model"]: row["failed"] for row in shown}["breaks"] == "24"
     assert shown[-1]["model"] == "truth (floor)"

@@ -1,5 +1,6 @@
 from hwds.report.leaderboard import as_markdown
 from hwds.report.segments import MOST
+from hwds.report.standings import standings
 from tests.report.conftest import model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
@@ -10,9 +11,15 @@ def of(model, segment, value, n, column="channel", **more):
     return score(model, "mase[m=12]", value, None if value is None else 0.05, segment_by=column, segment=segment, n=n, **more)
 
 
+def page(*lines):
+    """The leaderboard's page."""
+    tables = tables_of(*lines)
+    return as_markdown(tables, standings(tables, "mase"))
+
+
 def sections(*lines):
     """The parts of the page that begin with `## `."""
-    return as_markdown(tables_of(*lines), "mase").split("\n## ")[1:]
+    return page(*lines).split("\n## ")[1:]
 
 
 def test_segments_are_rows_and_models_are_columns_in_the_order_of_the_board():
@@ -32,12 +39,12 @@ def test_each_column_has_a_section_and_without_segments_there_is_none():
     both = sections(*TOTAL, of(LSTM, "web", 0.9, 40), of(LSTM, "phone", 0.9, 40, column="family"))
     assert [section.splitlines()[0] for section in both] == ["mase[m=12] by channel", "mase[m=12] by family"]
     assert sections(*TOTAL) == []
-    assert "by channel" not in as_markdown(tables_of(*TOTAL), "mase")
+    assert "by channel" not in page(*TOTAL)
 
 
 def test_the_total_is_not_a_segment():
-    with_segments = as_markdown(tables_of(*TOTAL, of(LSTM, "web", 0.1, 40), of(NAIVE, "web", 0.05, 40)), "mase")
-    assert with_segments.split("\n## ")[0].strip() == as_markdown(tables_of(*TOTAL), "mase").strip()
+    with_segments = page(*TOTAL, of(LSTM, "web", 0.1, 40), of(NAIVE, "web", 0.05, 40))
+    assert with_segments.split("\n## ")[0].strip() == page(*TOTAL).strip()
 
 
 def test_of_many_segments_the_largest_are_shown():

@@ -2,13 +2,14 @@ import pytest
 
 from hwds.metrics.base import Measure
 from hwds.report.sentence import conclusion
+from hwds.report.standings import standings
 from tests.report.conftest import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE, XGB = "forecast/lstm", "forecast/seasonal_naive", "forecast/xgboost"
 
 
 def said(*lines, headline="mase", metrics=None, **more):
-    return conclusion(tables_of(*lines, metrics=metrics), headline, **more)
+    return conclusion(standings(tables_of(*lines, metrics=metrics), headline, **more))
 
 
 def test_a_model_that_beats_the_naive():

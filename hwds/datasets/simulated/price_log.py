@@ -1,0 +1,165 @@
+"""A log of prices that were shown and what they earned, with known propensities and known truth."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import product
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import polars as pl
+from annotated_types import MinLen
+from pydantic import AfterValidator
+
+from hwds.datasets.base import Dataset
+from hwds.frames.table import Table
+from hwds.recipe import Count, Positive, Share, Small, Whole
+from hwds.seeds import stream
+
+if TYPE_CHECKING:
+    from hwds.datasets.simulated.price_log_truth import PriceLogTruth
+
+CHANNELS, SHARES = ("retail", "carrier", "online"), (0.5, 0.3, 0.2)
+LEVEL, SLOPE = np.array([-2.0, -1.6, -2.4]), np.array([1.2, 0.8, 1.6])
+"""By channel: log-odds of a sale at the middle price, and how they fall with the price over the middle price."""
+
+VISITS, VISIT_SHARES, VISIT_EFFECT = np.arange(5), (0.35, 0.25, 0.2, 0.12, 0.08), 0.3
+TARGET_EXPLORES = 0.1
+GRID = 121
+"""Prices among which the best continuous one is sought."""
+
+ROLES = {
+    "context": ("channel", "visits"),
+    "arm": ("price",),
+    "price": ("price",),
+    "propensity": ("propensity",),
+    "outcome": ("revenue",),
+    "time": ("exposed_at",),
+    "available_at": ("observed_at",),
+}
+
+
+def _rising(prices: tuple[float, ...]) -> tuple[float, ...]:
+    if list(prices) != sorted(set(prices)):
+        raise ValueError("must rise")
+    return prices
+
+
+class PriceLog(Dataset):
+    """A simulated log of prices shown to customers of three channels and the revenue they brought, propensities known.
+
+    The log shows a rule of thumb's price by channel and visits, or, as `exploration` says, any price. The columns
+    `target_79` and on hold a better policy's probabilities: the best price of each context, and a tenth of the time any. Where
+    prices are continuous, the column `target_price` holds the best price.
+
+    Attributes:
+        seed: Of the customers and the log's choices.
+        rows: Customers.
+        prices: What can be shown; of continuous prices the first and the last are the bounds.
+        exploration: The share of customers who are shown any price; 1 is a uniform log.
+        continuous: Show any price between the bounds; `propensity` is then a density.
+
+    Example:
+        python -m hwds model=ope/dr dataset=price_log protocol=off_policy protocol.target_policy.columns=target_
+    """
+
+    gives = Table
+    seed: Whole = 0
+    rows: Annotated[Count, Small(3000)] = 20_000
+    prices: Annotated[tuple[Positive, ...], MinLen(2), AfterValidator(_rising)] = (79.0, 99.0, 119.0, 149.0, 199.0)
+    exploration: Share = 0.3
+    continuous: bool = False
+
+    def load(self) -> Table:
+        """The log."""
+        luck, kinds = stream(self.seed, "price_log"), contexts()
+        kind = luck.choice(len(kinds), self.rows, p=kinds["share"].to_numpy())
+        customers = kinds[kind].select("channel", "visits")
+        shown = self._any_price(customers, luck) if self.continuous else self._a_price(kinds, kind, luck)
+        price = shown["price"].to_numpy()
+        bought = luck.random(self.rows) < self.conversion(customers, price[:, None])[:, 0]
+        exposed = pl.Series("exposed_at", [datetime(2025, 1, 1) + timedelta(minutes=minute) for minute in range(self.rows)])
+        table = pl.concat([customers, shown], how="horizontal").with_columns(exposed, revenue=pl.Series(price * bought))
+        observed = pl.col("exposed_at").dt.offset_by("1d").alias("observed_at")
+        roles = {role: names for role, names in ROLES.items() if role != "arm" or not self.continuous}
+        return Table.build(table.with_columns(observed), roles)
+
+    def _a_price(self, kinds: pl.DataFrame, kind: np.ndarray, luck: np.random.Generator) -> pl.DataFrame:
+        """One of the prices for each customer, its probability, and the better policy's probabilities of all."""
+        law = self.logging(kinds)
+        arm = _drawn(law[kind], luck.random(self.rows))
+        columns = {"price": np.array(self.prices)[arm], "propensity": law[kind, arm]}
+        target = {f"target_{price:g}": share for price, share in zip(self.prices, self.target(kinds)[kind].T, strict=True)}
+        return pl.DataFrame(columns | target)
+
+    def _any_price(self, customers: pl.DataFrame, luck: np.random.Generator) -> pl.DataFrame:
+        """A price between the bounds for each customer, near a rule of thumb's or anywhere, its density, and the best price."""
+        low, high = self.prices[0], self.prices[-1]
+        middle = low + (high - low) * (1 + _rule(customers)) / 5
+        reach = (high - low) / 5
+        near = luck.uniform(-reach, reach, self.rows) + middle
+        price = np.where(luck.random(self.rows) < self.exploration, luck.uniform(low, high, self.rows), near)
+        density = self.exploration / (high - low) + (1 - self.exploration) * (np.abs(price - middle) <= reach) / (2 * reach)
+        grid = np.linspace(low, high, GRID)
+        best = grid[np.argmax(self.revenue(customers, grid), axis=1)]
+        return pl.DataFrame({"price": price, "propensity": density, "target_price": best})
+
+    def truth(self) -> PriceLogTruth:
+        """The direct method with the true mean revenue."""
+        from hwds.datasets.simulated.price_log_truth import PriceLogTruth
+
+        return PriceLogTruth(dataset=self)
+
+    def conversion(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
+        """The true probability of a sale at each price, shape (n, arms).
+
+        Args:
+            kinds: `channel` and `visits` of each customer.
+            prices: Shape (arms,), or (n, 1) for a price of each customer's own; None takes those that can be shown.
+        """
+        shown = np.array(self.prices) if prices is None else prices
+        channel = _channel(kinds)
+        middle = float(np.median(self.prices))
+        odds = LEVEL[channel] + VISIT_EFFECT * kinds["visits"].to_numpy()
+        score = odds[:, None] - SLOPE[channel][:, None] * (shown / middle - 1)
+        return 1 / (1 + np.exp(-score))
+
+    def revenue(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
+        """The true mean revenue at each price, shape (n, arms); see `conversion`."""
+        shown = np.array(self.prices) if prices is None else prices
+        return shown * self.conversion(kinds, prices)
+
+    def logging(self, kinds: pl.DataFrame) -> np.ndarray:
+        """The log's probability of each price, shape (n, arms)."""
+        arms = len(self.prices)
+        favourite = np.eye(arms)[np.minimum(_rule(kinds), arms - 1)]
+        return self.exploration / arms + (1 - self.exploration) * favourite
+
+    def target(self, kinds: pl.DataFrame) -> np.ndarray:
+        """The better policy's probability of each price, shape (n, arms)."""
+        arms = len(self.prices)
+        best = np.argmax(self.revenue(kinds), axis=1)
+        return TARGET_EXPLORES / arms + (1 - TARGET_EXPLORES) * np.eye(arms)[best]
+
+
+def contexts() -> pl.DataFrame:
+    """Every kind of customer: `channel`, `visits`, and the `share` of customers who are so."""
+    kinds = list(product(range(len(CHANNELS)), range(len(VISITS))))
+    shares = [SHARES[channel] * VISIT_SHARES[visits] for channel, visits in kinds]
+    names = [CHANNELS[channel] for channel, _ in kinds]
+    return pl.DataFrame({"channel": names, "visits": [int(VISITS[visits]) for _, visits in kinds], "share": shares})
+
+
+def _rule(kinds: pl.DataFrame) -> np.ndarray:
+    """The rule of thumb: a step of the ladder for each channel, one more for those who came back often, shape (n,)."""
+    return _channel(kinds) + (kinds["visits"].to_numpy() > 2)
+
+
+def _channel(kinds: pl.DataFrame) -> np.ndarray:
+    return kinds["channel"].replace_strict(dict(zip(CHANNELS, range(len(CHANNELS)), strict=True))).to_numpy()
+
+
+def _drawn(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """One arm a row, by inversion."""
+    below = np.cumsum(probability, axis=1)
+    return np.minimum(np.sum(below < uniform[:, None] * below[:, -1:], axis=1), probability.shape[1] - 1)

@@ -1,0 +1,112 @@
+"""A simulated price test: customers who differ, prices that they are shown at random, and the true effect of each price."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from annotated_types import MinLen
+
+from hwds.datasets.base import Dataset
+from hwds.datasets.simulated.price_test_truth import PriceTestTruth, arm_name
+from hwds.errors import ConfigError
+from hwds.frames.table import Table
+from hwds.recipe import Count, Level, Positive, Small, Whole
+from hwds.seeds import stream
+
+FIRST_DAY = date(2025, 3, 3)
+
+CHANNELS = ("online", "partner", "store")
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "arm": ("group",),
+    "outcome": ("bought",),
+    "price": ("price",),
+    "covariate": ("bought_before",),
+    "stratum": ("channel",),
+    "time": ("day",),
+}
+
+
+class PriceTest(Dataset):
+    """A simulated price test: a row per visitor with the price shown, whether they bought, and what they did before.
+
+    Visitors differ: each has an own readiness to buy, which five earlier visits at the control's price tell something of.
+    A price of an arm moves all of them along, so that the arm has exactly its conversion on average.
+
+    Attributes:
+        units: Visitors.
+        prices: Of the arms, the control first.
+        conversions: Of the arms.
+        sameness: How alike visitors are: the sum of the parameters of the Beta distribution of their readiness.
+        earlier: Visits of each before the test.
+        days: Over which visitors come.
+        start: Names the draw of the visitors.
+
+    Example:
+        python -m hwds +experiment=ab_price_test dataset=price_test dataset.units=100000
+    """
+
+    gives = Table
+    units: Annotated[Count, Small(4000)] = 40_000
+    prices: Annotated[tuple[Positive, ...], MinLen(2)] = (149.0, 199.0)
+    conversions: Annotated[tuple[Level, ...], MinLen(2)] = (0.045, 0.036)
+    sameness: Positive = 2.0
+    earlier: Whole = 5
+    days: Count = 28
+    start: Whole = 0
+
+    def load(self) -> Table:
+        """The visitors in the order in which they came.
+
+        Raises:
+            ConfigError: There are not as many conversions as prices.
+        """
+        self._checked()
+        arm = stream(self.start, "arms").integers(0, len(self.prices), self.units)
+        rank = stream(self.start, "readiness").random(self.units)
+        bought = stream(self.start, "sales").random(self.units) < self._readiness(rank, np.array(self.conversions)[arm])
+        before = stream(self.start, "before").binomial(self.earlier, self._readiness(rank, self.conversions[0]))
+        data = pl.DataFrame(
+            {
+                "visitor": np.arange(self.units),
+                "day": self._days(),
+                "group": [arm_name(self.prices, number) for number in arm],
+                "price": np.array(self.prices)[arm],
+                "channel": self._channels(rank),
+                "bought_before": before,
+                "visits": 1 + stream(self.start, "visits").poisson(0.6, self.units),
+                "bought": bought.astype(np.int64),
+            }
+        )
+        return Table.build(data, ROLES)
+
+    def truth(self) -> PriceTestTruth:
+        """The true effects as a comparison."""
+        return PriceTestTruth(prices=self.prices, conversions=self.conversions)
+
+    def _checked(self) -> None:
+        if len(self.prices) != len(self.conversions):
+            raise ConfigError(
+                f"dataset.conversions: must have one for each of {len(self.prices)} prices, got {len(self.conversions)}."
+            )
+
+    def _readiness(self, rank: np.ndarray, conversion: np.ndarray | float) -> np.ndarray:
+        """Each visitor's probability to buy: the same rank among all visitors at any price."""
+        from scipy.special import betaincinv
+
+        return np.asarray(
+            betaincinv(self.sameness * np.asarray(conversion), self.sameness * (1 - np.asarray(conversion)), rank)
+        )
+
+    def _days(self) -> list[date]:
+        days = np.sort(stream(self.start, "days").integers(0, self.days, self.units))
+        return [FIRST_DAY + timedelta(int(day)) for day in days]
+
+    def _channels(self, rank: np.ndarray) -> list[str]:
+        """A third of the visitors in each channel; those who are readier to buy come more often online."""
+        leaning = rank + stream(self.start, "channels").normal(0, 0.5, self.units)
+        edges = np.quantile(leaning, [1 / 3, 2 / 3])
+        return [CHANNELS[2 - place] for place in np.searchsorted(edges, leaning)]

@@ -1,0 +1,83 @@
+"""How many units a test needs, and what it can see: for conversion and for revenue, which may differ elevenfold."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+Kind = Literal["unpooled", "pooled", "arcsine"]
+
+
+def both_quantiles(alpha: float, power: float) -> float:
+    """The sum of the normal quantiles of a two-sided level and a power: 2.80 for .05 and .8."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - alpha / 2) + ndtri(power))
+
+
+def units_for_difference(
+    difference: float, control_variance: float, variance: float, *, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """Units per arm at which a difference of means is found; not rounded: take the next whole number.
+
+    Cohen, Statistical Power Analysis, 2.4; for conversions, `variance` is p (1 - p).
+    """
+    return both_quantiles(alpha, power) ** 2 * (control_variance + variance) / difference**2
+
+
+def units_for_conversion(
+    control: float, other: float, *, alpha: float = 0.05, power: float = 0.8, kind: Kind = "unpooled"
+) -> float:
+    """Units per arm at which a difference of two conversions is found; not rounded.
+
+    Args:
+        control: The conversion of the control.
+        other: That of the other arm.
+        alpha: The two-sided level.
+        power: The chance to find it.
+        kind: `unpooled` variances, a `pooled` variance under the null (Fleiss, Statistical Methods for Rates and Proportions,
+            3.2), or `arcsine`, Cohen's effect size h (6.2), which statsmodels takes.
+    """
+    from scipy.special import ndtri
+
+    own, variance = control * (1 - control), other * (1 - other)
+    if kind == "unpooled":
+        return units_for_difference(other - control, own, variance, alpha=alpha, power=power)
+    if kind == "arcsine":
+        h = 2 * np.arcsin(np.sqrt(other)) - 2 * np.arcsin(np.sqrt(control))
+        return float(2 * both_quantiles(alpha, power) ** 2 / h**2)
+    middle = (control + other) / 2
+    reach = ndtri(1 - alpha / 2) * np.sqrt(2 * middle * (1 - middle)) + ndtri(power) * np.sqrt(own + variance)
+    return float((reach / (other - control)) ** 2)
+
+
+def units_for_price(
+    control: tuple[float, float], other: tuple[float, float], *, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """Units per arm at which a difference in revenue per visitor is found; not rounded.
+
+    The revenue of a visitor is the price or nothing, with the variance price^2 q (1 - q).
+
+    Args:
+        control: The price and the conversion of the control.
+        other: Those of the other arm.
+        alpha: The two-sided level.
+        power: The chance to find it.
+    """
+    (price, q), (other_price, other_q) = control, other
+    variances = price**2 * q * (1 - q), other_price**2 * other_q * (1 - other_q)
+    return units_for_difference(other_price * other_q - price * q, *variances, alpha=alpha, power=power)
+
+
+def minimum_effect(stderr: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The least effect that is found with so much power by an estimate with this standard error."""
+    return both_quantiles(alpha, power) * stderr
+
+
+def power_of(effect: float, stderr: float, *, alpha: float = 0.05) -> float:
+    """The chance that an effect is found by an estimate with this standard error, on either side."""
+    from scipy.special import ndtr, ndtri
+
+    z, shift = ndtri(1 - alpha / 2), effect / stderr
+    return float(ndtr(shift - z) + ndtr(-shift - z))

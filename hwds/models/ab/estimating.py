@@ -1,0 +1,115 @@
+"""Estimator: a comparison that has an effect with a standard error, and any of the rules for its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import MinLen
+
+from hwds.metrics.ab import Bounds, sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
+from hwds.metrics.ab_looks import Shape, group_bounds, group_p
+from hwds.metrics.ab_sample import Arm, Design, Finding, Rule, Sample
+from hwds.models.ab.base import Comparison
+from hwds.recipe import Once
+
+Rules = Annotated[tuple[Literal["always_valid", "fixed", "group_sequential"], ...], MinLen(1), Once]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Effects of one arm against the control, each field of shape B.
+
+    Attributes:
+        value: The differences.
+        stderr: Their standard errors.
+        df: The degrees of freedom of these, infinite for the normal.
+    """
+
+    value: np.ndarray
+    stderr: np.ndarray
+    df: np.ndarray
+
+
+class Estimator(Comparison):
+    """An effect with its standard error, under one or more rules.
+
+    Attributes:
+        rules: How intervals and p-values are made, the one to decide by first. `always_valid` holds however often one looks
+            (an asymptotic confidence sequence); `group_sequential` at the planned looks; `fixed` once, at the registered size.
+        bounds: Of group-sequential looks: `pocock` or `obrien_fleming`.
+    """
+
+    rules: Rules = ("always_valid", "fixed")
+    bounds: Shape = "obrien_fleming"
+
+    def estimate(self, own: Arm, control: Arm) -> Estimate:
+        """The effect of an arm; works on any shape of moments."""
+        raise NotImplementedError(f"{type(self).__name__}.estimate")
+
+    def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
+        """The interval at a sample size that was fixed before; Student's t with Welch's degrees of freedom."""
+        found = self.estimate(own, control)
+        return t_bounds(found.value, found.stderr, found.df, alpha)
+
+    def fixed_p(self, own: Arm, control: Arm) -> np.ndarray:
+        """The p-value that agrees with `fixed_bounds`."""
+        found = self.estimate(own, control)
+        return t_p(found.value, found.stderr, found.df)
+
+    def fixed_wins(self, own: Arm, control: Arm, alpha: float) -> np.ndarray:
+        """Whether `fixed_bounds` exclude zero."""
+        low, high = self.fixed_bounds(own, control, alpha)
+        return (low > 0) | (high < 0)
+
+    def rules_used(self) -> tuple[Rule, ...]:
+        """Those of the config."""
+        return self.rules
+
+    def compare(self, sample: Sample, design: Design) -> list[Finding]:
+        """Each arm's effect by each rule."""
+        return [self._finding(rule, own, sample.control, design) for own in sample.others for rule in self.rules]
+
+    def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
+        """Whether the interval of each look excludes zero."""
+        if rule == "fixed":
+            return self.fixed_wins(own, control, design.alpha)
+        looks = [replace(design, look=look) for look in range(len(design.fractions))]
+        low, high = self._bounds(rule, own, control, looks)
+        return (low > 0) | (high < 0)
+
+    def _finding(self, rule: Rule, own: Arm, control: Arm, design: Design) -> Finding:
+        found = self.estimate(own, control)
+        value, stderr = float(found.value), float(found.stderr)
+        if not stderr > 0:  # nothing has varied yet, so that nothing is known of the error
+            return Finding("effect", own.name, value, rule=rule)
+        low, high = self._bounds(rule, own, control, [design])
+        p = self._p(rule, own, control, design)
+        return Finding("effect", own.name, value, stderr, float(np.squeeze(low)), float(np.squeeze(high)), float(p), rule)
+
+    def _bounds(self, rule: Rule, own: Arm, control: Arm, looks: list[Design]) -> Bounds:
+        """Intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""
+        design, found = looks[0], self.estimate(own, control)
+        if rule == "fixed":
+            return self.fixed_bounds(own, control, design.alpha)
+        if rule == "always_valid":
+            rate = sequence_rate(design.tuned_for, design.alpha)
+            return sequence_bounds(found.value, found.stderr, units(own, control), rate, design.alpha)
+        bounds = group_bounds(self.bounds, design.fractions, design.alpha)
+        reach = np.array([bounds[each.look] for each in looks]) * found.stderr
+        return found.value - reach, found.value + reach
+
+    def _p(self, rule: Rule, own: Arm, control: Arm, design: Design) -> float:
+        found = self.estimate(own, control)
+        if rule == "fixed":
+            return float(self.fixed_p(own, control))
+        if rule == "always_valid":
+            rate = sequence_rate(design.tuned_for, design.alpha)
+            return float(sequence_p(found.value, found.stderr, units(own, control), rate))
+        return group_p(float(found.value / found.stderr), design.look, self.bounds, design.fractions)
+
+
+def units(own: Arm, control: Arm) -> np.ndarray:
+    """Units of both arms together."""
+    return own.total.n + control.total.n

@@ -1,0 +1,35 @@
+"""Comparison of means within strata."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.errors import ConfigError
+from hwds.metrics.ab_sample import Arm, Needs, Roles
+from hwds.models.ab.estimating import Estimate, Estimator
+
+
+class Stratified(Estimator):
+    """The difference of means within strata, weighted by the strata's shares of all units (post-stratification).
+
+    Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification (JRSS B 2013).
+
+    Example:
+        python -m hwds +experiment=ab_price_test model=ab/stratified
+    """
+
+    def needs(self, roles: Roles) -> Needs:
+        """The strata."""
+        if not roles.of("stratum"):
+            raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
+        return Needs(strata=True)
+
+    def estimate(self, own: Arm, control: Arm) -> Estimate:
+        """The weighted mean of the strata's differences."""
+        if own.strata is None or control.strata is None:
+            raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
+        both = own.strata.n + control.strata.n
+        weight = both / both.sum(axis=-1, keepdims=True)
+        value = np.sum(weight * (own.strata.first - control.strata.first), axis=-1)
+        variance = np.sum(weight**2 * (own.strata.error + control.strata.error), axis=-1)
+        return Estimate(value, np.sqrt(variance), np.full_like(variance, np.inf))

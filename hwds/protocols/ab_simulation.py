@@ -1,0 +1,134 @@
+"""The same test many times over without an effect, and with one: how often each rule declares a winner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwds.context import Context
+from hwds.metrics.ab_looks import equal_looks
+from hwds.metrics.ab_sample import Arm, Design, Moments, Rule
+from hwds.models.ab.base import Comparison
+
+BLOCK = 500
+"""Replications drawn together: streams are named by block, so that asking for more changes none of those that were there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a rule declared a winner.
+
+    Attributes:
+        rule: Which.
+        looks: How many looks it had.
+        wins: Replications in which it declared one at any look.
+        replications: All of them.
+    """
+
+    rule: Rule
+    looks: int
+    wins: int
+    replications: int
+
+    @property
+    def share(self) -> float:
+        """Wins over replications."""
+        return self.wins / self.replications
+
+    @property
+    def stderr(self) -> float:
+        """The binomial standard error."""
+        return float(np.sqrt(self.share * (1 - self.share) / self.replications))
+
+
+def rates(
+    model: Comparison,
+    arms: tuple[Arm, Arm],
+    design: Design,
+    looks: Sequence[int],
+    replications: int,
+    context: Context,
+    shift: float = 0.0,
+) -> list[Rate]:
+    """How often each rule of a model declares a winner, for several numbers of equally spaced looks at the same paths.
+
+    Outcomes that are conversions are drawn as such; any others as normal increments with the control's moments, so that
+    for these it is the rule that is tried and not the normality of their means.
+
+    Args:
+        model: The comparison.
+        arms: The control, whose moments both arms are given, and the other, for its number of units.
+        design: Of the test.
+        looks: Numbers of looks, the last the most.
+        replications: Of each.
+        context: Names the streams.
+        shift: The effect that the other arm is given.
+    """
+    control, other = arms
+    wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}
+    for block, size in _blocks(replications):
+        luck = context.stream("calibration", block)
+        own = _drawn(control, float(other.total.n), max(looks), size, luck, shift)
+        held = _drawn(control, float(control.total.n), max(looks), size, luck, 0.0)
+        for rule, count in wins:
+            at = np.ceil(np.arange(1, count + 1) * max(looks) / count).astype(int) - 1
+            looked = replace(design, fractions=equal_looks(count))
+            wins[rule, count] += int(model.winners(rule, _at(own, at), _at(held, at), looked).any(axis=-1).sum())
+    return [Rate(rule, count, won, replications) for (rule, count), won in wins.items()]
+
+
+def _blocks(replications: int) -> Iterator[tuple[int, int]]:
+    """The number and the size of each block."""
+    for start in range(0, replications, BLOCK):
+        yield start // BLOCK, min(BLOCK, replications - start)
+
+
+def _drawn(like: Arm, n: float, looks: int, size: int, luck: np.random.Generator, shift: float) -> Arm:
+    """Simulated paths of an arm: moments of shape (size, looks), of which n lacks the first axis."""
+    ends = np.maximum(np.round(n * np.array(equal_looks(looks))), 2)
+    if like.price is not None and like.total.mean.shape[-1] <= 2 and like.strata is None and _nonzero_only(like):
+        return replace(like, total=_conversions(like, ends, size, luck, shift))
+    total = _normals(like.total, ends, size, luck, shift)
+    if like.strata is None:
+        return replace(like, total=total)
+    share = like.strata.n / like.strata.n.sum()
+    return replace(like, total=total, strata=_normals(like.strata, np.maximum(ends[:, None] * share, 2), size, luck, shift))
+
+
+def _nonzero_only(arm: Arm) -> bool:
+    """Whether an input of an arm is its indicator of conversion, and no covariate."""
+    mean = arm.total.mean
+    return len(mean) == 1 or bool(np.isclose(mean[0], mean[1] * (arm.price or 0.0)))
+
+
+def _conversions(like: Arm, ends: np.ndarray, size: int, luck: np.random.Generator, shift: float) -> Moments:
+    """Binomial counts, as moments of price x conversion (and of the conversion)."""
+    price = like.price or 1.0
+    share = float(np.clip((like.total.first + shift) / price, 0.0, 1.0))
+    mean = luck.binomial(np.diff(ends, prepend=0).astype(np.int64), share, (size, len(ends))).cumsum(axis=1) / ends
+    scale = np.array([price, 1.0])[: len(like.total.mean)]
+    variance = mean * (1 - mean) * ends / (ends - 1)
+    return Moments(ends, mean[..., None] * scale, variance[..., None, None] * np.outer(scale, scale))
+
+
+def _normals(like: Moments, ends: np.ndarray, size: int, luck: np.random.Generator, shift: float) -> Moments:
+    """Sums of normal increments with the moments of an arm, whose covariances stay."""
+    steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
+    values, axes = np.linalg.eigh(like.cov)
+    root = axes * np.sqrt(np.maximum(values, 0))[..., None, :]
+    noise = luck.standard_normal((size, *ends.shape, like.mean.shape[-1]))
+    moved = np.einsum("...ij,...j->...i", root, noise) * steps
+    mean = like.mean + moved.cumsum(axis=1) / ends[..., None]
+    mean[..., 0] += shift
+    return Moments(ends, mean, np.broadcast_to(like.cov, (1, len(ends), *like.cov.shape)))
+
+
+def _at(arm: Arm, looks: np.ndarray) -> Arm:
+    """The arm at some of its looks."""
+
+    def part(moments: Moments) -> Moments:
+        return Moments(moments.n[looks], moments.mean[:, looks], moments.cov[:, looks])
+
+    return replace(arm, total=part(arm.total), strata=None if arm.strata is None else part(arm.strata))

@@ -1,0 +1,155 @@
+"""AbTest: the analysis of an A/B test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, ClassVar
+
+import polars as pl
+from annotated_types import MinLen
+from pydantic import AfterValidator
+
+from hwds.context import Context
+from hwds.errors import ConfigError, nearest
+from hwds.frames.table import Table
+from hwds.metrics.ab_checks import Correction
+from hwds.metrics.ab_sample import Roles
+from hwds.metrics.base import Measure
+from hwds.models.ab.base import Comparison
+from hwds.protocols.ab_analysis import Analysis
+from hwds.protocols.ab_measures import ab_measures
+from hwds.protocols.ab_rows import as_scores, as_table
+from hwds.protocols.ab_sums import SUMS, Sums
+from hwds.protocols.ab_units import Units
+from hwds.protocols.base import Cell, Evaluation, Fold, Score
+from hwds.recipe import Count, Level, Positive, Small, Whole
+
+
+def _rising(counts: tuple[int, ...]) -> tuple[int, ...]:
+    if list(counts) != sorted(set(counts)):
+        raise ValueError("must rise")
+    return counts
+
+
+class AbTest(Evaluation[Comparison, Table]):
+    """Compare the arms of an A/B test with its control: a table with a row per unit, or running sums by time and arm.
+
+    The sample ratio is checked first. Effects are always-valid unless a model says otherwise; fixed ones have the status
+    `unregistered` until the registered size is reached, group-sequential ones where none was registered. Roles: `arm` and
+    `outcome` (several are analysed apart), `price` (revenue is price x the first outcome) with `cost` (margin) or else
+    `amount` (the revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`, `time`,
+    `count`, `mean` and `variance`.
+
+    Attributes:
+        control: The arm that others are held against; None takes the one that is called `control`.
+        allocation: The planned share of each arm; equal unless given.
+        size: Units of all arms together that were registered before the start.
+        alpha: One minus the level of the intervals.
+        power: The chance to find an effect, for the minimum effect and the units needed.
+        looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
+        tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
+        correction: Of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`.
+        guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
+        show_despite_mismatch: Show effects although the sample ratio is not as planned.
+        replications: Simulated tests without effect, and as many with the minimum effect.
+        simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising.
+        headline: The metric that orders the leaderboard.
+
+    Example:
+        python -m hwds +experiment=ab_price_test protocol=ab_test protocol.size=40000
+    """
+
+    accepts: ClassVar[type] = Comparison
+    cuts: ClassVar[type] = Table
+    task: ClassVar[str] = "ab"
+    keys: ClassVar[tuple[str, ...]] = ("metric", "arm", "rule", "look")
+    outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "correction")
+
+    control: str | None = None
+    allocation: dict[str, Positive] = field(default_factory=dict)
+    size: Count | None = None
+    alpha: Level = 0.05
+    power: Level = 0.8
+    looks: Count = 1
+    tuned_for: Count | None = None
+    correction: Correction = "holm"
+    guardrails: dict[str, float] = field(default_factory=dict)
+    show_despite_mismatch: bool = False
+    replications: Annotated[Whole, Small(400)] = 4000
+    simulated_looks: Annotated[tuple[Count, ...], MinLen(1), AfterValidator(_rising)] = (1, 5, 20, 100)
+    headline: str = "minimum_effect"
+
+    def evidence(self, frame: Table) -> Units | Sums:
+        """The table, read and checked.
+
+        Raises:
+            ConfigError: The control is no arm.
+            DataError: A role is missing or a value is wrong.
+        """
+        return (
+            Sums.read(frame, self.control) if all(frame.roles.get(role) for role in SUMS) else Units.read(frame, self.control)
+        )
+
+    def split(self, frame: Table) -> Sequence[Fold]:
+        """One fold: all units.
+
+        Raises:
+            ConfigError: An arm or an outcome that a field names is not there, or looks without an order.
+            DataError: See `evidence`.
+        """
+        found = self.evidence(frame)
+        for arm in self.allocation:
+            if arm not in found.arms:
+                raise ConfigError(f"protocol.allocation: arm '{arm}' has no rows{nearest(arm, found.arms)}")
+        absent = [arm for arm in found.arms if self.allocation and arm not in self.allocation]
+        if absent:
+            raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
+        for label in self.guardrails:
+            if label not in self.labels_of(frame, found):
+                raise ConfigError(f"protocol.guardrails: no outcome '{label}'{nearest(label, self.labels_of(frame, found))}")
+        if self.looks > 1 and not found.ordered:
+            raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
+        return [Fold(0, "all units", len(frame.data))]
+
+    def labels_of(self, frame: Table, found: Units | Sums) -> dict[str, str]:
+        """The label of each outcome by the name that a config may give it."""
+        names = frame.roles.get("outcome", ())
+        return {label or (names[0] if names else "mean"): label for label in found.outcomes}
+
+    def check_models(self, models: Mapping[str, Comparison], frame: Table) -> None:
+        """Refuse data that a model cannot read; called before the first cell.
+
+        Raises:
+            ConfigError: A model lacks a role.
+            DataError: A value is not what a model needs.
+        """
+        found = self.evidence(frame)
+        for model in models.values():
+            needs = model.needs(Roles(frame.roles))
+            found.sample(next(iter(found.outcomes)), needs, found.n)
+
+    def ask(self, model: Comparison, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
+        """The sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
+        found = self.evidence(frame)
+        guarded = {self.labels_of(frame, found)[name]: margin for name, margin in self.guardrails.items()}
+        analysis = Analysis(self, model, found, model.needs(Roles(frame.roles)), guarded, context)
+        return as_table(analysis.rows())
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Each row as it is, and the corrected p-values."""
+        return as_scores(rows, self.correction)
+
+    def measures(self, frame: Table) -> Sequence[Measure]:
+        """What the metrics mean."""
+        return self._measures(self.evidence(frame).outcomes)
+
+    def check_names(self) -> None:
+        """The headline."""
+        known = {each.short: each for each in self._measures(("",))}
+        ordering = [name for name, each in known.items() if each.better != "none"]
+        if self.headline not in ordering:
+            raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
+
+    def _measures(self, labels: Iterable[str]) -> tuple[Measure, ...]:
+        return ab_measures(labels, self.power, self.simulated_looks[-1], self.correction)

@@ -1,0 +1,29 @@
+"""The pictures and the page of an A/B test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwds.frames.table import Table
+from hwds.report.ab_plot import effects_png
+from hwds.report.ab_rates_plot import peeking_png
+from hwds.report.ab_words import conclusion, page
+from hwds.results.atomic import write_text
+from hwds.results.tables import Tables
+
+
+def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
+    """`effects.png`: effects with intervals; `ab_peeking.png`: false winners against looks; `ab_test.md`: what they say."""
+    effects_png(tables, folder / "effects.png", _first(table))
+    peeking_png(tables, folder / "ab_peeking.png")
+    write_text(folder / "ab_test.md", page(tables, model, _first(table)))
+
+
+def sentence(table: Table, tables: Tables, model: str) -> str:
+    """What the test shows, in a sentence or two."""
+    return conclusion(tables, model, _first(table))
+
+
+def _first(table: Table) -> str:
+    """What the first outcome is called."""
+    return next(iter(table.roles.get("outcome", ())), "the mean")

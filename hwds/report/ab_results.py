@@ -1,0 +1,91 @@
+"""What the scores table says of a test, picked out for pictures and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from hwds.results.tables import TRUTH, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One effect at the end of a test.
+
+    Attributes:
+        model, arm, rule: Whose, and how its interval was made (None for the truth).
+        outcome: Empty for the first.
+        value, low, high, p_value: None where it is not shown.
+        status: Of the score.
+    """
+
+    model: str
+    arm: str
+    rule: str | None
+    outcome: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    status: str
+
+    @property
+    def sure(self) -> bool:
+        """Whether its interval excludes zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def final_scores(tables: Tables) -> pl.DataFrame:
+    """The scores over all folds: every test has but one."""
+    return tables.scores.filter(pl.col("fold").is_null())
+
+
+def effects(tables: Tables) -> list[Effect]:
+    """All effects of all units, by outcome, model, arm and rule as they stand in the table."""
+    rows = final_scores(tables).filter(pl.col("metric").str.contains("effect") & pl.col("step").is_null())
+    named = [(*_split(row["metric"]), row) for row in rows.to_dicts()]
+    return [_effect(outcome, row) for metric, outcome, row in named if metric in ("effect", "posterior_effect")]
+
+
+def rate_rows(tables: Tables, metric: str) -> pl.DataFrame:
+    """Simulated rates: `model, ci_method, step` (the number of looks) `, value, stderr, n`."""
+    rows = final_scores(tables).filter((pl.col("metric") == metric) & pl.col("step").is_not_null())
+    return rows.select("model", "ci_method", "step", "value", "stderr", "n")
+
+
+def ratio_row(tables: Tables) -> dict[str, Any]:
+    """The sample-ratio check, empty where there is none."""
+    rows = final_scores(tables).filter(pl.col("metric").str.starts_with("sample_ratio"))
+    return rows.row(0, named=True) if len(rows) else {}
+
+
+def outcomes(found: list[Effect]) -> list[str]:
+    """Their outcomes, the first one first."""
+    return list(dict.fromkeys(effect.outcome for effect in found))
+
+
+def true_effects(found: list[Effect]) -> dict[tuple[str, str], float]:
+    """The simulator's own effects by outcome and arm."""
+    return {(e.outcome, e.arm): e.value for e in found if e.model == TRUTH and e.value is not None}
+
+
+def _split(metric: str) -> tuple[str, str]:
+    """`effect[revenue]` as `effect` and `revenue`."""
+    name, _, outcome = metric.partition("[")
+    return name, outcome.rstrip("]")
+
+
+def _effect(outcome: str, row: dict[str, Any]) -> Effect:
+    return Effect(
+        row["model"],
+        row["segment"],
+        row["ci_method"],
+        outcome,
+        value=row["value"],
+        low=row["ci_low"],
+        high=row["ci_high"],
+        p_value=row["p_value"],
+        status=row["status"],
+    )
