@@ -14,6 +14,7 @@ from hwds.execution.base import Compute
 from hwds.execution.keys import uses_features
 from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
 from hwds.execution.run import evaluate
+from hwds.execution.warm import warm_up
 from hwds.report.leaderboard import as_markdown, print_leaderboard
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
@@ -47,6 +48,9 @@ def compute(prepared: Prepared) -> Tables:
     executor = prepared.experiment.compute
     assert isinstance(executor, Compute)
     lay_frame(prepared.frame, prepared.job.frame_folder)
+    warmed = [f"{label} {seconds:.1f} s" for label, seconds in warm_up(prepared).items()]
+    if warmed:
+        print(f"Compiled once, and kept: {', '.join(warmed)}.")
     progress = ProgressLine()
     try:
         return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
@@ -81,12 +85,12 @@ def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
     """The leaderboard's picture, and those of the task."""
     leaderboard_png(board, prepared.folder.path / "leaderboard.png")
     report: Any = task_report(prepared.job.protocol.task)
-    if report:
+    if hasattr(report, "draw"):
         report.draw(prepared.frame, tables, prepared.experiment.model.name, prepared.folder.path)
 
 
 def task_report(task: str) -> ModuleType | None:
-    """The module `hwds.report.<task>`: it has `draw`, and `sentence` where standings do not say what a run shows."""
+    """The module `hwds.report.<task>`: it has `draw`, or `sentence`, or both."""
     name = f"hwds.report.{task}"
     return import_module(name) if task and find_spec(name) else None
 

@@ -17,24 +17,38 @@ def section(title: str) -> str:
     return text.split(f"## {title}\n")[1].split("\n## ")[0]
 
 
-def test_a_users_own_model_and_csv_run_in_an_empty_folder(tmp_path):
+def follow(title: str, folder: Path) -> list[str]:
+    """Lay the files of a section into a folder and run its commands there; what each printed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("HWDS_CONF", None)
-    for name, _, code in re.findall(r"\*\*`([^`]+)`\*\*[^\n]*\n\n```(\w+)\n(.*?)```", section("Your own model"), re.S):
+    for name, _, code in re.findall(r"\*\*`([^`]+)`\*\*[^\n]*\n\n```(\w+)\n(.*?)```", section(title), re.S):
         if name.endswith(".csv"):
-            subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+            subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
             continue
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(code)
-    (commands,) = re.findall(r"```console\n(.*?)```", section("Your own model"), re.S)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(code)
+    (commands,) = re.findall(r"```console\n(.*?)```", section(title), re.S)
     outputs = []
     for line in commands.strip().splitlines():
         words = [sys.executable, "-m", "hwds", *shlex.split(line)[1:]]
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
+    return outputs
+
+
+def test_a_users_own_model_and_csv_run_in_an_empty_folder(tmp_path):
+    outputs = follow("Your own model", tmp_path)
     assert "mine/drifting_season" in outputs[0]
     assert "no leak" in outputs[1]
     assert "LEAKS" not in outputs[1]
     assert "48 rows" in outputs[2]
     assert list(tmp_path.glob("outputs/runs/adhoc/*/forecasts.png"))
+
+
+def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path):
+    outputs = follow("Your own policy", tmp_path)
+    assert "less than uniform play" in " ".join(outputs[0].split())
+    assert "no leak" in outputs[1]
+    assert "LEAKS" not in outputs[1]
+    assert list(tmp_path.glob("outputs/runs/bandit_regret/*/regret.png"))

@@ -60,7 +60,7 @@ def prepare(experiment: Experiment) -> Prepared:
     assert isinstance(compute, Compute)
     frame = dataset.load()
     truth = dataset.truth()
-    models = experiment.models | ({} if truth is None else {TRUTH: truth})
+    models = experiment.models | ({TRUTH: truth} if isinstance(truth, protocol.accepts) else {})
     frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
     device = compute.found_device()
     job = Job(protocol, models, experiment.features, experiment.seed, compute.cpus_per_cell, device, type(frame), frames)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.world import World
+from hwds.protocols.arm_estimates import METHODS
 from hwds.protocols.simulating import Game
 from hwds.protocols.simulating_loop import Tally
 
@@ -40,6 +41,17 @@ def rows_of(tally: Tally, world: World, game: Game, first: int) -> pl.DataFrame:
     ]
     assert count == tally.pseudo.shape[1]
     return pl.DataFrame(columns)
+
+
+def with_estimates(rows: pl.DataFrame, estimates: np.ndarray, arms: tuple[str, ...], wanted: str) -> pl.DataFrame:
+    """The rows with `value[method]` and `stderr[method]`, a number for each arm, of the methods that were asked for."""
+    methods = {"none": (), "ipw": METHODS[:1], "aipw": METHODS}[wanted]
+    columns = [
+        _struct(f"{kind}[{method}]", {arm: pl.Series(arm, estimates[:, place, i, part]) for i, arm in enumerate(arms)})
+        for place, method in enumerate(methods)
+        for part, kind in enumerate(("value", "stderr"))
+    ]
+    return rows.with_columns(columns)
 
 
 def expected_by(world: World, game: Game) -> tuple[np.ndarray, float]:

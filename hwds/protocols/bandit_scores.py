@@ -61,6 +61,9 @@ def _arms(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
         with np.errstate(invalid="ignore"):
             own = wins / np.where(pulls[:, -1] > 0, pulls[:, -1], np.nan)
         yield replace(_score("arm_value[raw]", "mean", mean(own)), segment_by="arm", segment=arm)
+        for name in (name for name in rows.columns if name.startswith("value[")):
+            corrected = mean(rows[name].struct.field(arm).to_numpy())
+            yield replace(_score(f"arm_{name}", "mean", corrected), segment_by="arm", segment=arm)
 
 
 def _segments(rows: pl.DataFrame) -> Iterator[Score]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from hwds.metrics.bandit import bandit_measures
 from hwds.metrics.base import Measure
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.kernel import BatchKernel
-from hwds.protocols.bandit_rows import kept_rows, rows_of
+from hwds.protocols.bandit_rows import kept_rows, rows_of, with_estimates
 from hwds.protocols.bandit_scores import bandit_facts, paired, score_replications
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.simulating import Game, play
@@ -53,6 +53,10 @@ class BanditSimulation(Evaluation[Policy, World]):
         replications: How often the game is played.
         batch: Customers between two updates of the policy; null takes the world's own.
         checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3); the last step always is.
+        estimates: Corrections of what each arm seems to earn after it was chosen for what it seemed to earn: `none`; `ipw`,
+            chances are kept at every step and `arm_value[ipw]` stands beside `arm_value[raw]`; `aipw`, the augmented ones stand
+            there, too. A tenth of a microsecond a step more for two Thompson arms of one value, some five to thirty an arm for
+            others; a policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula for its chances has none.
 
     Example:
         python -m hwds dataset=price_arms protocol=bandit_simulation model=bandit/price_thompson
@@ -70,11 +74,13 @@ class BanditSimulation(Evaluation[Policy, World]):
     replications: Annotated[Count, Small(50)] = 1000
     batch: Count | None = None
     checkpoints: Count = 6
+    estimates: Literal["none", "ipw", "aipw"] = "none"
 
     def game(self, world: World) -> Game:
         """How this world is played."""
         horizon = self.horizon or world.horizon
-        return Game(horizon, self.batch or world.batch, log_spaced(horizon, self.checkpoints))
+        steps = log_spaced(horizon, self.checkpoints)
+        return Game(horizon, self.batch or world.batch, steps, self.estimates != "none")
 
     def split(self, frame: World) -> list[Fold]:
         """One fold; its units are the replications."""
@@ -97,7 +103,7 @@ class BanditSimulation(Evaluation[Policy, World]):
             tally = play_batches(kernel, frame, game, key, cell.start, cell.stop)
         else:
             tally = play(kernel, frame, game, key, cell.start, cell.stop, context.cpus)
-        return rows_of(tally, frame, game, cell.start)
+        return with_estimates(rows_of(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Regrets at every checkpoint and by the end, allocation, arms and segments."""

@@ -142,6 +142,9 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """What the predictions table keeps of one model's rows."""
         return rows
 
+    def warm_up(self, model: Model, frame: Data) -> None:
+        """Do once what each cell of a model would do first (compile a policy): timed apart from the cells."""
+
     def units_in_cell(self, model: Model, frame: Data) -> int:
         """How many units a cell of a model has that may be cut."""
         return self.block

@@ -10,16 +10,21 @@ import numpy as np
 from hwds.compiled import compiled
 from hwds.frames.world import World
 from hwds.models.bandit.kernel import Kernel, known
+from hwds.protocols.arm_estimates import METHODS, notes_of, taught
 from hwds.protocols.simulating_loop import Market, Scratch, Tally, replicate
 
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """How a world is played: steps, decisions between two updates, and the steps after which things are written down."""
+    """How a world is played: steps, decisions between two updates, and the steps after which things are written down.
+
+    Where `estimates` is set, chances are kept and the arms' values estimated.
+    """
 
     horizon: int
     batch: int
     checkpoints: tuple[int, ...]
+    estimates: bool = False
 
 
 def market_of(world: World, horizon: int) -> Market:
@@ -45,7 +50,8 @@ def scratch_of(kernel: Kernel, market: Market, game: Game) -> Scratch:
     slots, arms = market.window + game.batch + 1, len(market.values)
     pending = np.zeros((5 if slots > 2 else 0, slots), np.int64)
     counts = np.zeros(arms, np.uint32), np.zeros(arms, np.uint32)
-    return Scratch(np.zeros(kernel.size), np.zeros(4, np.uint64), pending, *counts)
+    notes = notes_of(arms, game.estimates and kernel.propensity is not None)
+    return Scratch(np.zeros(kernel.size), np.zeros(4, np.uint64), pending, *counts, notes)
 
 
 def empty_tally(world: World, game: Game, n: int) -> Tally:
@@ -60,6 +66,7 @@ def empty_tally(world: World, game: Game, n: int) -> Tally:
         by_segment=np.zeros((n, segments)),
         visits=np.zeros((n, segments), np.uint32),
         wrong=np.full(n, -1, np.int64),
+        estimates=np.full((n, len(METHODS) if game.estimates else 0, arms, 2), np.nan),
     )
 
 
@@ -79,6 +86,7 @@ def play(kernel: Kernel, world: World, game: Game, key: int, start: int, stop: i
         ValueError: The policy chose an arm that is absent.
     """
     known(kernel)
+    taught()
     run = compiled(replicate, *kernel.functions)
     tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon)
     steps = np.array(game.checkpoints, np.int64)

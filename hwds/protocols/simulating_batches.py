@@ -9,6 +9,7 @@ import numpy as np
 
 from hwds.frames.world import World
 from hwds.models.bandit.kernel import BatchKernel
+from hwds.protocols.arm_estimates import estimate
 from hwds.protocols.simulating import Game, empty_tally, market_of
 from hwds.protocols.simulating_loop import DELAY, SEGMENT, Market, Tally
 
@@ -33,12 +34,16 @@ def _replication(kernel: BatchKernel, market: Market, game: Game, key: np.uint64
     arms, converts = np.zeros(game.horizon, np.int64), np.zeros(game.horizon, bool)
     seen_at = np.full(game.horizon, -1)
     seen = np.zeros(game.horizon, bool)
+    weigh = kernel.propensity if game.estimates else None
+    chances = np.zeros((game.horizon if weigh else 0, len(market.values)))
     for first in range(0, game.horizon, game.batch):
         now = slice(first, min(first + game.batch, game.horizon))
         for moment, part in _by_moment(moments[now], first):
             arms[part] = kernel.select(
                 state, first, segments[part], market.contexts[segments[part]], market.present[moment], generator
             )
+            if weigh:
+                chances[part] = weigh(state, first, segments[part], market.contexts[segments[part]], market.present[moment])
         draws = as_uniform(keyed(names[now], arms[now]))
         converts[now] = draws < market.conversions[moments[now], segments[now], arms[now]]
         seen_at[now], seen[now] = _seen(market, names[now], steps[now], arms[now], converts[now])
@@ -48,6 +53,8 @@ def _replication(kernel: BatchKernel, market: Market, game: Game, key: np.uint64
             state = kernel.update(state, due, segments[due], contexts, arms[due], seen[due].astype(float))
             seen_at[due] = -1
     _write(market, game, names, moments, segments, arms, converts, row, tally)
+    if weigh:
+        tally.estimates[row] = estimate(arms, converts, market.values, chances, market.present[moments])
 
 
 def _write(

@@ -13,6 +13,7 @@ import numpy as np
 from hwds.compiled import helper
 from hwds.models.bandit.draws import as_uniform, keyed, seed_stream
 from hwds.models.bandit.kernel import begin, choose, learn
+from hwds.protocols.arm_estimates import Blank, Notes, conclude, observe
 
 SEGMENT, POLICY, DELAY = -2, -1, 1 << 20
 """Names of draws beside the arms' own, which are numbered from 0."""
@@ -47,6 +48,7 @@ class Tally(NamedTuple):
         by_segment: `pseudo` of each segment by the end, shape (n, S).
         visits: Customers of each segment, shape (n, S).
         wrong: The first step at which an absent arm was chosen, -1 where none was, shape (n,).
+        estimates: What each arm earns, estimated, with its standard error, shape (n, methods, K, 2); see `arm_estimates`.
     """
 
     pseudo: np.ndarray
@@ -57,6 +59,7 @@ class Tally(NamedTuple):
     by_segment: np.ndarray
     visits: np.ndarray
     wrong: np.ndarray
+    estimates: np.ndarray
 
 
 class Scratch(NamedTuple):
@@ -68,6 +71,7 @@ class Scratch(NamedTuple):
         pending: Outcomes that wait, see `_post`; empty where each is seen at once.
         pulls: Of each arm.
         wins: Of each arm.
+        notes: For the estimates of arms.
     """
 
     state: np.ndarray
@@ -75,6 +79,7 @@ class Scratch(NamedTuple):
     pending: np.ndarray
     pulls: np.ndarray
     wins: np.ndarray
+    notes: Blank | Notes
 
 
 def replicate(
@@ -113,8 +118,7 @@ def _replication(
     row: int,
     tally: Tally,
 ) -> None:
-    state, stream, pending, pulls, wins = scratch
-    late = pending.shape[0] > 0
+    state, stream, pending, pulls, wins, notes = scratch
     arms = market.values.size
     values, conversions, best, best_arm = market.values, market.conversions, market.best, market.best_arm
     cumulative, starts, cycle, always = market.cumulative, market.starts, market.cycle, market.fixed
@@ -135,6 +139,7 @@ def _replication(
             tally.wrong[row] = step
             return
         converts = as_uniform(keyed(name, arm)) < conversions[moment, segment, arm]
+        observe(notes, settings, state, step, segment, context, active, values, arm, converts, pulls, wins)
         earned = conversions[moment, segment, arm] * values[arm]
         lost = best[moment, segment] - earned
         pseudo += lost
@@ -149,7 +154,7 @@ def _replication(
         if cumulative.size:
             tally.by_segment[row, segment] += lost
             tally.visits[row, segment] += 1
-        if not late:
+        if pending.shape[0] == 0:
             learn(settings, state, step, segment, context, arm, 1.0 if converts else 0.0)
         else:
             _post(market, pending, batch, step, arm, segment, converts, name)
@@ -157,6 +162,7 @@ def _replication(
         if step + 1 == checkpoints[reached]:
             _note(tally, row, reached, pseudo, fixed if apart else pseudo, realised, pulls)
             reached += 1
+    conclude(notes, tally.estimates, row)
     for i in range(arms):
         tally.wins[row, i] = wins[i]
     if not cumulative.size:

@@ -1,4 +1,4 @@
-"""The pictures of a bandit simulation."""
+"""The pictures and the words of a bandit simulation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from pathlib import Path
 
 from hwds.frames.world import World
 from hwds.report.bandit_plot import allocation_png, regret_png
+from hwds.report.bandit_words import conclusion
+from hwds.report.posterior_plot import posterior_png
 from hwds.results.tables import Tables
 
 
 def draw(world: World, tables: Tables, model: str, folder: Path) -> None:
-    """`regret.png`: every policy's regret as it grows; `allocation.png`: which arms the experiment's own model chose."""
+    """`regret.png`: every policy's regret as it grows; of the experiment's own model `allocation.png` and `posterior.png`."""
     regret_png(tables, model, world.unit, folder / "regret.png")
     allocation_png(tables, model, folder / "allocation.png")
+    posterior_png(world, tables, model, folder / "posterior.png")
+
+
+def sentence(world: World, tables: Tables, model: str) -> str:
+    """What the experiment's own policy lost, beside its rivals."""
+    return conclusion(tables, model, world.unit)

@@ -86,8 +86,10 @@ def test_the_same_choices_leave_the_same_tally(name, batch):
     assert (compiled.pulls[:, -1] > 0).sum() > 3
 
 
-def test_an_absent_arm_is_refused_by_both():
+def test_an_absent_arm_is_refused():
     world, game = PriceArms(arrives=(0, 500, 0, 0, 0)).load(), Game(10, 5, (10,))
-    wrong = BatchKernel(lambda seed: None, lambda state, step, segments, *rest: np.ones(len(segments), int), lambda state, *_: state)
+    wrong = BatchKernel(
+        lambda seed: None, lambda state, step, segments, *rest: np.ones(len(segments), int), lambda state, *_: state
+    )
     with pytest.raises(ValueError, match="absent arm was chosen at step 0"):
         play_batches(wrong, world, game, 0, 0, 1)

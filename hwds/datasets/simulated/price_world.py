@@ -11,7 +11,7 @@ from annotated_types import Ge
 from hwds.datasets.base import Dataset
 from hwds.errors import ConfigError
 from hwds.frames.world import World
-from hwds.recipe import Count, Positive, Whole
+from hwds.recipe import Count, Positive, Small, Whole
 from hwds.seeds import stream
 
 PARTS = 100
@@ -60,7 +60,7 @@ class PriceWorld(Dataset):
 
     gives = World
 
-    horizon: Count = 10_000
+    horizon: Annotated[Count, Small(5000)] = 10_000
     batch: Count = 1
     delay: Amount = 0.0
     window: Whole = 0

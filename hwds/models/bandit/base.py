@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge
 
 from hwds.models.bandit.kernel import BatchKernel, Kernel
 from hwds.recipe import Recipe
+
+if TYPE_CHECKING:
+    from hwds.models.bandit.live import LivePolicy
+
+Exploration = Annotated[float, Ge(0)]
+"""How much an index adds to what theory needs at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +55,39 @@ class Policy(Recipe):
             ConfigError: The policy needs what is not known of the arms (a declared range, a horizon).
         """
         raise NotImplementedError(f"{type(self).__name__}.kernel")
+
+    def live(
+        self,
+        arms: Arms,
+        folder: Path | str | None = None,
+        *,
+        seed: int,
+        window: float | None = None,
+        batch: int = 1,
+        propensities: bool = False,
+        snapshot: int = 10_000,
+    ) -> LivePolicy:
+        """The same law for production: one decision at a time, going on from what the folder holds.
+
+        Args:
+            arms: What is known of the arms; the same after a restart.
+            folder: Where the state lives; None keeps it in memory.
+            seed: Names the random numbers of the decisions.
+            window: Time after which an exposure without a conversion counts as refused; None where `expire` says it.
+            batch: Decisions between two updates; 1 learns each outcome at once.
+            propensities: Whether each decision tells and keeps the chance of its arm; then the folder keeps all events, and
+                `LivePolicy.log` gives them for estimates and off-policy evaluation.
+            snapshot: Events between two snapshots; those since the last are read again after a restart.
+
+        Raises:
+            ConfigError: The policy needs what is not known of the arms, or a number is out of range.
+            ResumeError: The folder is damaged, in use, or holds another policy.
+        """
+        from hwds.models.bandit.beginning import live_policy
+        from hwds.models.bandit.terms import Terms
+
+        terms = Terms(seed, window, batch, propensities, snapshot=snapshot)
+        return live_policy(self, arms, None if folder is None else Path(folder), terms)
 
     def needs_range(self, arms: Arms) -> tuple[float, float]:
         """The declared range of a step's reward.

@@ -101,11 +101,18 @@ def learn(settings: Any, state: np.ndarray, step: int, segment: int, context: np
     raise NotImplementedError("learn is for compiled code")
 
 
+def weigh(
+    settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, active: np.ndarray, chances: np.ndarray
+) -> None:
+    """In compiled code: `propensity` of the kernel of these settings, which must have one."""
+    raise NotImplementedError("weigh is for compiled code")
+
+
 @cache
 def _overload() -> None:
     from numba.extending import overload
 
-    for stub, name in ((begin, "init"), (choose, "select"), (learn, "update")):
+    for stub, name in ((begin, "init"), (choose, "select"), (learn, "update"), (weigh, "propensity")):
         known_by = overload(stub, jit_options=OPTIONS, strict=False)  # type: ignore[arg-type]
         known_by(_law(name))
 

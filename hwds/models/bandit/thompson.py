@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Len
 
-from hwds.models.bandit import screened
+from hwds.models.bandit import beta_chances, screened
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.kernel import Kernel
 from hwds.recipe import Positive
@@ -38,7 +38,8 @@ class Thompson(Policy):
 def beta_kernel(values: np.ndarray, prior: tuple[float, ...]) -> Kernel:
     """The kernel that ranks conversion x value."""
     settings = beta_settings(values, prior)
-    return Kernel(settings, screened.size(len(values)), screened.init, screened.select, screened.update)
+    law = screened.init, screened.select, screened.update, beta_chances.propensity
+    return Kernel(settings, beta_chances.size(len(values)), *law)
 
 
 def beta_settings(values: np.ndarray, prior: tuple[float, ...]) -> screened.BetaArms:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwds.compiled import helper
+from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
-from hwds.models.bandit.draws import choose_tied
+from hwds.models.bandit.indices import chances_of_highest, highest
 from hwds.models.bandit.kernel import Kernel
 from hwds.recipe import Positive
 
@@ -40,11 +42,17 @@ class UCB1(Policy):
         """The index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         bonus = math.sqrt(self.exploration) * (high - low if self.scaled else 1.0)
-        return Kernel(Settings(arms.values, bonus), 4 * arms.count, init, select, update)
+        size = means.size(arms.count) + arms.count
+        return Kernel(Settings(arms.values, bonus), size, means.init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
-    """No pulls, sums of rewards, means and 1 / sqrt(pulls): all zero."""
+@helper
+def indices(bonus: float, state: np.ndarray, step: int, active: np.ndarray) -> None:
+    """Fill the scratch."""
+    count = active.size
+    width = bonus * math.sqrt(math.log(max(step, 1)))
+    for arm in range(count):
+        state[3 * count + arm] = state[2 * count + arm] + width * state[4 * count + arm]
 
 
 def select(
@@ -56,29 +64,31 @@ def select(
     active: np.ndarray,
     stream: np.ndarray,
 ) -> int:
-    """The highest index, infinite where an arm was never pulled; ties at random."""
-    count = settings.values.size
-    width = settings.bonus * math.sqrt(math.log(max(step, 1)))
-    best, chosen, ties = -math.inf, 0, 0
-    for arm in range(count):
-        if not active[arm]:
-            continue
-        index = state[2 * count + arm] + width * state[3 * count + arm] if state[arm] > 0.0 else math.inf
-        if index > best:
-            best, chosen, ties = index, arm, 1
-        elif index == best:
-            ties += 1
-            if choose_tied(stream, ties):
-                chosen = arm
-    return chosen
+    """The highest index; ties at random."""
+    count = active.size
+    indices(settings.bonus, state, step, active)
+    return highest(state, 3 * count, active, stream)
 
 
 def update(
     settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
 ) -> None:
-    """One more pull; the mean is made of sums, so that equal histories are ties to the last bit."""
-    count = settings.values.size
-    state[arm] += 1.0
-    state[count + arm] += outcome * settings.values[arm]
-    state[2 * count + arm] = state[count + arm] / state[arm]
-    state[3 * count + arm] = 1.0 / math.sqrt(state[arm])
+    """One more pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
+    values = settings.values
+    means.count_pull(values, state, arm, outcome)
+    state[4 * values.size + arm] = 1.0 / math.sqrt(state[arm])
+
+
+def propensity(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    chances: np.ndarray,
+) -> None:
+    """The ties share it."""
+    count = active.size
+    indices(settings.bonus, state, step, active)
+    chances_of_highest(state, 3 * count, active, chances)

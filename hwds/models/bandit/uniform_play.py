@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.models.bandit.base import Arms, Policy
-from hwds.models.bandit.draws import uniform
+from hwds.models.bandit.indices import any_arm
 from hwds.models.bandit.kernel import Kernel
 
 
@@ -43,13 +43,7 @@ def select(
     stream: np.ndarray,
 ) -> int:
     """One of the arms that may be offered."""
-    left = int(uniform(stream) * active.sum())
-    for arm in range(settings.arms):
-        if active[arm]:
-            if left == 0:
-                return arm
-            left -= 1
-    return 0
+    return any_arm(active, stream)
 
 
 def update(

@@ -1,0 +1,110 @@
+"""Thompson sampling that begins anew where it finds that the market changed."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Lt
+
+from hwds.models.bandit import glr
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.draws import beta, uniform
+from hwds.models.bandit.indices import any_arm, highest
+from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.thompson import Prior
+from hwds.recipe import Count, Level
+
+
+class Settings(NamedTuple):
+    """What the kernel reads: the values of conversions, the prior, and how changes are looked for; see `ChangePoint`."""
+
+    values: np.ndarray
+    alpha: float
+    beta: float
+    level: float
+    every: int
+    explore: float
+    everywhere: bool
+
+
+class ChangePoint(Policy):
+    """Thompson sampling of what a customer earns, which forgets all when a test finds that an arm's conversion changed.
+
+    The test is the generalised likelihood ratio of Besson and Kaufmann (2019), "The generalized likelihood ratio test meets
+    klUCB", on each arm: one conversion against one before and another after some outcome. It looks back at points that lie
+    ever wider apart. A share of the customers meets an arm at random, as an arm that is not offered cannot be seen to change.
+
+    Attributes:
+        false_alarm: A bound on the chance that an arm that does not change is ever taken for one that does; a tenth of it
+            or less was measured.
+        explore: The share of the customers who are offered an arm at random.
+        every: Outcomes of an arm between two tests of it.
+        restart: What is forgotten: `all` arms, or the one that changed.
+        prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
+
+    Example:
+        python -m hwds +experiment=price_bandit_drift model=bandit/change_point
+    """
+
+    false_alarm: Level = 0.05
+    explore: Annotated[float, Ge(0), Lt(1)] = 0.02
+    every: Count = 5
+    restart: Literal["all", "arm"] = "all"
+    prior: Prior = (1.0, 1.0)
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """One draw of each arm; the state holds each arm's outcomes in buckets, see `glr`."""
+        settings = Settings(
+            arms.values,
+            float(self.prior[0]),
+            float(self.prior[1]),
+            float(self.false_alarm),
+            self.every,
+            float(self.explore),
+            self.restart == "all",
+        )
+        return Kernel(settings, arms.count * (glr.SIZE + 1), init, select, update)
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """No outcomes, scratch: all zero."""
+
+
+def select(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+) -> int:
+    """The highest draw of conversion x value, or an arm at random."""
+    if settings.explore > 0.0 and uniform(stream) < settings.explore:
+        return any_arm(active, stream)
+    values, a, b = settings.values, settings.alpha, settings.beta
+    best, scratch = -math.inf, values.size * glr.SIZE
+    for arm in range(values.size):
+        drawn = values[arm]
+        if active[arm] and drawn >= best:
+            pulls, wins = state[arm * glr.SIZE], state[arm * glr.SIZE + 1]
+            drawn *= beta(stream, wins + a, pulls - wins + b)
+            best = max(best, drawn)
+        state[scratch + arm] = drawn
+    return highest(state, scratch, active, stream)
+
+
+def update(
+    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
+) -> None:
+    """Note the outcome; now and then test the arm, and forget."""
+    first = arm * glr.SIZE
+    glr.add(state, first, outcome)
+    pulls = state[first]
+    if pulls % settings.every or glr.statistic(state, first) < glr.threshold(pulls, settings.level):
+        return
+    for other in range(settings.values.size):
+        if other == arm or settings.everywhere:
+            glr.forget(state, other * glr.SIZE)

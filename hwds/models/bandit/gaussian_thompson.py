@@ -1,0 +1,65 @@
+"""Thompson sampling of the mean reward, taken for Gaussian."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.models.bandit import means
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.draws import normal
+from hwds.models.bandit.indices import highest
+from hwds.models.bandit.kernel import Kernel
+from hwds.recipe import Positive
+
+
+class Settings(NamedTuple):
+    """What the kernel reads: the values of conversions, and the standard deviation of one reward."""
+
+    values: np.ndarray
+    sd: float
+
+
+class GaussianThompson(Policy):
+    """Thompson sampling of the mean reward in currency, taken for Gaussian with a known standard deviation.
+
+    The prior is flat, so each arm is tried once; then a draw from N(mean, sd^2 / pulls) of each (Agrawal and Goyal 2017).
+
+    Attributes:
+        sd: Standard deviation of one reward, in currency; null takes half the range, the most that it can be.
+
+    Example:
+        python -m hwds +experiment=price_bandit model=bandit/gaussian_thompson model.sd=8
+    """
+
+    sd: Positive | None = None
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """The draws in compiled code; without a standard deviation the range of the reward must be declared."""
+        sd = self.sd
+        if sd is None:
+            low, high = self.needs_range(arms)
+            sd = (high - low) / 2
+        return Kernel(Settings(arms.values, sd), means.size(arms.count), means.init, select, means.update)
+
+
+def select(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+) -> int:
+    """One draw of each arm's mean; the highest, ties (arms never tried) at random."""
+    count = active.size
+    sd = settings.sd
+    for arm in range(count):
+        drawn = state[2 * count + arm]
+        if active[arm] and state[arm] > 0.0:
+            drawn += sd / math.sqrt(state[arm]) * normal(stream)
+        state[3 * count + arm] = drawn
+    return highest(state, 3 * count, active, stream)

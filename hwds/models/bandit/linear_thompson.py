@@ -1,0 +1,81 @@
+"""Linear Thompson sampling."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.models.bandit import linear_arms
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.draws import normal
+from hwds.models.bandit.indices import highest
+from hwds.models.bandit.kernel import Kernel
+from hwds.recipe import Positive
+
+
+class Settings(NamedTuple):
+    """What the kernel reads: the values of conversions, what errors are multiplied by, the ridge, context columns."""
+
+    values: np.ndarray
+    spread: float
+    ridge: float
+    columns: int
+
+
+class LinearThompson(Policy):
+    """Thompson sampling of the conversion from a Bayesian linear regression on what is seen of the customer, times the value.
+
+    Agrawal and Goyal (2013), with a regression for each arm. The coefficients are normal with the covariance v^2 A^-1, and one
+    customer's conversion is x'b, so it is drawn from its own normal law, N(x'b, v^2 x' A^-1 x), rather than from all of b's;
+    v^2 is p (1 - p), p the arm's share of conversions. What is drawn below 0 or above 1 counts as 0 or 1.
+
+    Attributes:
+        spread: What v is multiplied by: above 1 for more exploration.
+        ridge: The precision of the coefficients' prior, over that of an outcome.
+
+    Example:
+        python -m hwds +experiment=price_bandit_contextual model=bandit/linear_thompson
+    """
+
+    spread: Positive = 1.0
+    ridge: Positive = 1.0
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """One draw of each arm."""
+        columns = arms.contexts.shape[1]
+        settings = Settings(arms.values, float(self.spread), float(self.ridge), columns)
+        return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update)
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """No outcomes."""
+    linear_arms.begin(state, settings.values.size, settings.columns, settings.ridge)
+
+
+def select(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+) -> int:
+    """The highest draw of conversion x value; ties, which are of draws at 0, at random."""
+    values, columns = settings.values, settings.columns
+    scratch = linear_arms.scratch(values.size, columns)
+    for arm in range(values.size):
+        share = (linear_arms.total(state, arm, columns) + 1.0) / (linear_arms.pulls(state, arm, columns) + 2.0)
+        width = settings.spread * math.sqrt(share * (1.0 - share) * linear_arms.leverage(state, arm, context))
+        drawn = linear_arms.mean(state, arm, context) + width * normal(stream)
+        state[scratch + arm] = values[arm] * min(max(drawn, 0.0), 1.0)
+    return highest(state, scratch, active, stream)
+
+
+def update(
+    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
+) -> None:
+    """The arm's regression takes the outcome in."""
+    linear_arms.absorb(state, settings.values.size, arm, context, outcome)

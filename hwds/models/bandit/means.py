@@ -1,0 +1,36 @@
+"""The state of the policies that go by the mean reward of each arm: pulls, sums of rewards, means, and an index as scratch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwds.compiled import helper
+
+
+def size(arms: int) -> int:
+    """Numbers in the state."""
+    return 4 * arms
+
+
+def init(settings: Any, state: np.ndarray) -> None:
+    """No pulls; the mean of an arm that was never pulled is infinite, so that it is tried before all others."""
+    count = settings.values.size
+    for arm in range(count):
+        state[2 * count + arm] = np.inf
+
+
+def update(settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float) -> None:
+    """One more pull, whose reward is outcome x value."""
+    values = settings.values
+    count_pull(values, state, arm, outcome)
+
+
+@helper
+def count_pull(values: np.ndarray, state: np.ndarray, arm: int, outcome: float) -> None:
+    """One more pull; the mean is made of sums, so that equal histories are ties to the last bit."""
+    count = values.size
+    state[arm] += 1.0
+    state[count + arm] += outcome * values[arm]
+    state[2 * count + arm] = state[count + arm] / state[arm]

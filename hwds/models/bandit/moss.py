@@ -1,0 +1,82 @@
+"""MOSS."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.compiled import helper
+from hwds.errors import ConfigError
+from hwds.models.bandit import means
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.indices import chances_of_highest, highest
+from hwds.models.bandit.kernel import Kernel
+
+
+class Settings(NamedTuple):
+    """What the kernel reads: the values of conversions, the range of the reward, and the steps that fall to one arm."""
+
+    values: np.ndarray
+    width: float
+    steps: float
+
+
+class MOSS(Policy):
+    """The mean reward plus a bonus that ends when an arm has had its part of the horizon: MOSS.
+
+    Audibert and Bubeck (2009): each arm once, then the highest of mean + range sqrt(max(ln(T / (K pulls)), 0) / pulls). Least
+    regret in the worst case; the horizon T must be known.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/moss
+    """
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """The index in compiled code; the range of the reward must be declared, and the horizon known."""
+        low, high = self.needs_range(arms)
+        if not arms.horizon:
+            raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
+        settings = Settings(arms.values, high - low, arms.horizon / arms.count)
+        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+
+
+@helper
+def indices(width: float, steps: float, state: np.ndarray, active: np.ndarray) -> None:
+    """Fill the scratch."""
+    count = active.size
+    for arm in range(count):
+        pulls = max(state[arm], 1.0)
+        bonus = math.sqrt(math.log(steps / pulls) / pulls) if pulls < steps else 0.0
+        state[3 * count + arm] = state[2 * count + arm] + width * bonus
+
+
+def select(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+) -> int:
+    """The highest index; ties at random."""
+    count = active.size
+    indices(settings.width, settings.steps, state, active)
+    return highest(state, 3 * count, active, stream)
+
+
+def propensity(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    chances: np.ndarray,
+) -> None:
+    """The ties share it."""
+    count = active.size
+    indices(settings.width, settings.steps, state, active)
+    chances_of_highest(state, 3 * count, active, chances)

@@ -1,0 +1,173 @@
+"""A neural reward model, by batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.kernel import BatchKernel
+from hwds.models.bandit.neural_network import Shape, first_weights, hidden, output, train
+from hwds.models.bandit.neural_posterior import draw_head, draw_last_layer, last_layer
+from hwds.recipe import Count, Positive, Small
+from hwds.seeds import stream
+
+
+class Neural(Policy):
+    """A Keras model of the conversion by customer and arm, explored by drawing what it is unsure of; it learns by batches.
+
+    The network sees all arms, so that what it learns of one price it knows of the next. `last_layer`: its output layer is a
+    Bayesian logistic regression on the hidden layer (Snoek et al. 2015; Riquelme, Tucker and Snoek 2018), and each customer is
+    decided by a draw of it. `heads`: many output layers, each drawn from the prior and taught by outcomes of random weight
+    (Osband et al. 2016), one of them at random for each customer. Customers of a segment look alike, so what was seen is kept
+    by segment and arm, and an epoch costs the same however long the game.
+
+    Attributes:
+        uncertainty: `last_layer` or `heads`.
+        units: Of each of the two hidden layers.
+        heads: Output layers, where it is explored by them.
+        prior: Standard deviation of the output layer's weights before any outcome.
+        epochs: Steps of training, each on all that was seen, going on from the weights of the time before.
+        retrain: Batches from one training to the next.
+        rate: Learning rate.
+
+    Example:
+        python -m hwds +experiment=price_bandit_contextual model=bandit/neural
+    """
+
+    uncertainty: Literal["last_layer", "heads"] = "last_layer"
+    units: Count = 32
+    heads: Count = 20
+    prior: Positive = 1.0
+    epochs: Annotated[Count, Small(10)] = 50
+    retrain: Count = 1
+    rate: Positive = 0.01
+
+    def kernel(self, arms: Arms) -> BatchKernel:
+        """Decisions in numpy, training in Keras."""
+        learner = Learner(self, arms.values, told_of(arms))
+        return BatchKernel(learner.start, learner.select, learner.update)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What one replication knows.
+
+    Attributes:
+        weights: The network's.
+        anchor: What its prior is centred on.
+        wins, pulls: Conversions and outcomes by segment, arm and head, each head's weighted by its own luck; (S, K, heads).
+        updates: Batches that were seen.
+        features: What the output layer is linear in, by segment and arm, shape (S, K, units + 1).
+        root: The lower Cholesky factor of the precision of the output layer.
+        seed: Names what weights the outcomes.
+    """
+
+    weights: list[np.ndarray]
+    anchor: list[np.ndarray]
+    wins: np.ndarray
+    pulls: np.ndarray
+    updates: int
+    features: np.ndarray
+    root: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """The law of a `neural` policy for some arms.
+
+    Attributes:
+        recipe: Its settings.
+        values: What conversions earn, shape (K,).
+        told: What the network is told of each segment and arm, shape (S, K, F).
+    """
+
+    recipe: Neural
+    values: np.ndarray
+    told: np.ndarray
+
+    @property
+    def bayesian(self) -> bool:
+        """Whether it draws from the posterior of its last layer."""
+        return self.recipe.uncertainty == "last_layer"
+
+    @property
+    def shape(self) -> Shape:
+        """The network's."""
+        own = self.recipe
+        return Shape(self.told.shape[2], own.units, 1 if self.bayesian else own.heads, own.prior, own.rate)
+
+    def start(self, seed: int) -> Learned:
+        """A fresh network; nothing is shared between replications."""
+        weights = first_weights(self.shape, stream(seed, "weights"))
+        if self.bayesian:
+            weights[4:] = [np.zeros_like(part) for part in weights[4:]]  # the mean of its prior
+        counts = np.zeros((*self.told.shape[:2], self.shape.heads))
+        root = np.eye(self.recipe.units + 1) / self.recipe.prior
+        return Learned(weights, weights, counts, counts, 0, hidden(weights, self.told), root, seed)
+
+    def select(
+        self,
+        state: Learned,
+        step: int,
+        segments: np.ndarray,
+        contexts: np.ndarray,
+        active: np.ndarray,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """The arm of the highest draw of conversion x value for each customer; ties at random."""
+        last = output(state.weights)
+        if self.bayesian:
+            drawn = draw_last_layer(state.features, last[:, 0], state.root, segments, generator)
+        else:
+            drawn = draw_head(state.features @ last, segments, generator)
+        worth = np.where(active, drawn * self.values, -np.inf)
+        best = worth == worth.max(axis=1, keepdims=True)
+        return np.argmax(best * (1.0 - generator.random(best.shape)), axis=1)
+
+    def update(
+        self,
+        state: Learned,
+        steps: np.ndarray,
+        segments: np.ndarray,
+        contexts: np.ndarray,
+        arms: np.ndarray,
+        outcomes: np.ndarray,
+    ) -> Learned:
+        """Count the outcomes, and train where it is time."""
+        counts = np.zeros((2, *self.told.shape[:2]))
+        np.add.at(counts, (outcomes.astype(int), segments, arms), 1.0)
+        lost, won = counts[..., None] * np.ones(self.shape.heads)
+        if not self.bayesian:  # each outcome counts for each head as often as a Poisson number of mean 1 says
+            luck = stream(state.seed, "outcomes", state.updates)
+            lost, won = luck.poisson(lost), luck.poisson(won)
+        seen = replace(state, wins=state.wins + won, pulls=state.pulls + won + lost, updates=state.updates + 1)
+        return self._trained(seen) if seen.updates % self.recipe.retrain == 0 else seen
+
+    def _trained(self, state: Learned) -> Learned:
+        rows = self.told.reshape(-1, self.told.shape[2])
+        wins, pulls = (part.reshape(len(rows), -1) for part in (state.wins, state.pulls))
+        weights = train(self.shape, state.weights, state.anchor, rows, wins, pulls, self.recipe.epochs)
+        features, root = hidden(weights, self.told), state.root
+        if self.bayesian:
+            flat, start = features.reshape(len(rows), -1), output(weights)[:, 0]
+            mode, root = last_layer(flat, wins[:, 0], pulls[:, 0], start, self.recipe.prior)
+            weights[4:] = [mode[:-1, None].astype(np.float32), mode[-1:].astype(np.float32)]
+        return replace(state, weights=weights, features=features, root=root)
+
+
+def told_of(arms: Arms) -> np.ndarray:
+    """What the network is told of each segment and arm: the context, which arm it is, its value over all values' spread.
+
+    Returns:
+        Shape (S, K, D + K + 1).
+    """
+    segments, count = max(1, len(arms.contexts)), arms.count
+    contexts = np.broadcast_to(arms.contexts[:, None, :], (segments, count, arms.contexts.shape[1]))
+    which = np.broadcast_to(np.eye(count), (segments, count, count))
+    spread = arms.values.std() or 1.0
+    scaled = np.broadcast_to(((arms.values - arms.values.mean()) / spread)[:, None], (segments, count, 1))
+    return np.concatenate([contexts, which, scaled], axis=2)

@@ -1,0 +1,103 @@
+"""The chance of each arm, given a policy's state: its own formula where it has one, else counted from its choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwds.compiled import compiled
+from hwds.models.bandit.draws import seed_stream
+from hwds.models.bandit.kernel import BatchKernel, Kernel, choose, known
+
+DRAWS = 10_000
+"""Choices from which a chance is counted: a standard error of at most half a percent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chances:
+    """The chance of each arm to be chosen.
+
+    Attributes:
+        values: Shape (K,), with the sum 1; 0 for an arm that may not be offered.
+        draws: The choices from which they were counted, one more added to each arm that may be offered (Laplace), so that no
+            chance is 0; 0 where they come from the policy's own formula.
+    """
+
+    values: np.ndarray
+    draws: int = 0
+
+
+def propensities(
+    kernel: Kernel | BatchKernel,
+    state: Any,
+    active: np.ndarray,
+    *,
+    step: int = 0,
+    segment: int = 0,
+    context: np.ndarray | None = None,
+    draws: int = DRAWS,
+    key: int = 0,
+    formula: bool = True,
+) -> Chances:
+    """The chances of a decision, which leave the state as it is.
+
+    Args:
+        kernel: The policy's law.
+        state: Its state: an array of floats of a compiled kernel, whatever `start` gave of one by batches.
+        active: Whether each arm may be offered, shape (K,).
+        step: Decisions made before.
+        segment: Of the customer.
+        context: Of the customer, shape (D,).
+        draws: Choices to count where the policy has no formula.
+        key: Names the random numbers of those choices.
+        formula: Whether to use the policy's formula where it has one.
+    """
+    context = np.zeros(0) if context is None else np.ascontiguousarray(context, np.float64)
+    if isinstance(kernel, BatchKernel):
+        return _of_batch(kernel, state, step, segment, context, active, 0 if kernel.propensity and formula else draws, key)
+    own, chances = np.array(state), np.zeros(len(active))
+    if kernel.propensity is not None and formula:
+        fill = compiled(kernel.propensity, *kernel.functions)
+        fill(kernel.settings, own, step, segment, context, active, chances)
+        return Chances(chances)
+    known(kernel)
+    count = compiled(count_choices, *kernel.functions)
+    count(kernel.settings, own, step, segment, context, active, np.zeros(4, np.uint64), np.uint64(key), draws, chances)
+    return _smoothed(chances, active, draws)
+
+
+def count_choices(
+    settings: Any,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+    key: np.uint64,
+    draws: int,
+    counts: np.ndarray,
+) -> None:
+    """In compiled code: how often each arm is chosen in so many draws of one decision."""
+    seed_stream(stream, key)
+    for _ in range(draws):
+        counts[choose(settings, state, step, segment, context, active, stream)] += 1.0
+
+
+def _of_batch(
+    kernel: BatchKernel, state: Any, step: int, segment: int, context: np.ndarray, active: np.ndarray, draws: int, key: int
+) -> Chances:
+    if kernel.propensity is not None and not draws:
+        own = kernel.propensity(state, step, np.array([segment]), context[None], active)
+        return Chances(np.asarray(own, np.float64)[0])
+    generator = np.random.Generator(np.random.Philox(key=key))
+    segments, contexts = np.full(1, segment), context[None]
+    # one at a time: a policy may draw one model for all customers of a batch
+    arms = [int(kernel.select(state, step, segments, contexts, active, generator)[0]) for _ in range(draws)]
+    return _smoothed(np.bincount(arms, minlength=len(active)).astype(float), active, draws)
+
+
+def _smoothed(counts: np.ndarray, active: np.ndarray, draws: int) -> Chances:
+    return Chances((counts + 1.0) * active / (draws + active.sum()), draws)

@@ -1,0 +1,89 @@
+"""Boltzmann exploration."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.compiled import helper
+from hwds.models.bandit import means
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.indices import chances_in_proportion, in_proportion
+from hwds.models.bandit.kernel import Kernel
+from hwds.recipe import Positive
+
+
+class Settings(NamedTuple):
+    """What the kernel reads: the values of conversions, and the temperature in currency."""
+
+    values: np.ndarray
+    temperature: float
+
+
+class Softmax(Policy):
+    """Every arm with a chance in proportion to exp(mean reward / temperature); arms that were never tried come first.
+
+    Sutton and Barto (2018, section 2.8 without the gradient). It explores for ever: its regret grows in proportion to time.
+
+    Attributes:
+        temperature: As a share of the reward's range; the smaller, the greedier.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/softmax model.temperature=0.02
+    """
+
+    temperature: Positive = 0.05
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """The weights in compiled code; the range of the reward must be declared."""
+        low, high = self.needs_range(arms)
+        settings = Settings(arms.values, self.temperature * (high - low))
+        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+
+
+@helper
+def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> None:
+    """Fill the scratch with weights, the greatest of them 1."""
+    count = active.size
+    best = -math.inf
+    for arm in range(count):
+        if active[arm]:
+            best = max(best, state[2 * count + arm])
+    for arm in range(count):
+        mean = state[2 * count + arm]
+        if mean >= best:
+            state[3 * count + arm] = 1.0 if active[arm] else 0.0
+        else:
+            state[3 * count + arm] = math.exp((mean - best) / temperature)
+
+
+def select(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+) -> int:
+    """A draw in proportion to the weights."""
+    count = active.size
+    weigh(settings.temperature, state, active)
+    return in_proportion(state, 3 * count, active, stream)
+
+
+def propensity(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    chances: np.ndarray,
+) -> None:
+    """The weights, as shares."""
+    count = active.size
+    weigh(settings.temperature, state, active)
+    chances_in_proportion(state, 3 * count, active, chances)

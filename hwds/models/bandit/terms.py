@@ -1,0 +1,67 @@
+"""How a policy is used in production, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.errors import ResumeError
+from hwds.models.bandit.propensity import DRAWS
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to offer a customer.
+
+    Attributes:
+        id: Names the decision when its outcome is told: decisions are numbered from 0.
+        arm: The arm's name.
+        value: What a conversion of it earns, in currency.
+        propensity: The chance that this arm had; None where it was not asked for.
+    """
+
+    id: int
+    arm: str
+    value: float
+    propensity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a policy is used; what is in `fingerprint` must be the same after a restart.
+
+    Attributes:
+        seed: Names the random numbers of the decisions.
+        window: Time after which an exposure without a conversion counts as refused; None where `expire` says it.
+        batch: Decisions between two updates.
+        propensities: Whether each decision tells and keeps its arm's chance; then all events are kept, for `log`.
+        draws: Choices from which a chance is counted where the policy has no formula.
+        snapshot: Events between two snapshots.
+        fingerprint: Of the policy and its arms.
+    """
+
+    seed: int
+    window: float | None = None
+    batch: int = 1
+    propensities: bool = False
+    draws: int = DRAWS
+    snapshot: int = 10_000
+    fingerprint: str = ""
+
+    @property
+    def label(self) -> dict[str, Any]:
+        """What a saved state must have been made with."""
+        return {"fingerprint": self.fingerprint, "seed": self.seed, "window": self.window, "batch": self.batch}
+
+    def check(self, saved: dict[str, Any], folder: Path) -> None:
+        """What was saved must have been begun on the same terms.
+
+        Raises:
+            ResumeError: It was not.
+        """
+        different = next((name for name, own in self.label.items() if saved.get(name) != own), None)
+        if different == "fingerprint":
+            raise ResumeError(f"{folder}: holds another policy or other arms; take another folder.")
+        if different:
+            raise ResumeError(f"{folder}: was begun with {different} {saved.get(different)}, got {self.label[different]}.")

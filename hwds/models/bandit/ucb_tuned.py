@@ -1,0 +1,82 @@
+"""UCB1-Tuned."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.compiled import helper
+from hwds.models.bandit import means
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.indices import chances_of_highest, highest
+from hwds.models.bandit.kernel import Kernel
+
+
+class Settings(NamedTuple):
+    """What the kernel reads: the values of conversions, and the range of the reward."""
+
+    values: np.ndarray
+    width: float
+
+
+class UCBTuned(Policy):
+    """The mean reward plus a bonus that is small where rewards vary little: UCB1-Tuned, in the reward's own range.
+
+    Auer, Cesa-Bianchi and Fischer (2002, section 4): mean + range sqrt(ln t / pulls min(1/4, variance + sqrt(2 ln t / pulls))),
+    the variance being that of reward / range. No bound on its regret is proven.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/ucb_tuned
+    """
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """The index in compiled code; the range of the reward must be declared."""
+        low, high = self.needs_range(arms)
+        settings = Settings(arms.values, high - low)
+        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+
+
+@helper
+def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> None:
+    """Fill the scratch."""
+    count = values.size
+    log_step = math.log(max(step, 1))
+    for arm in range(count):
+        bonus = 0.0
+        if state[arm] > 0.0:
+            mean, part = state[2 * count + arm], log_step / state[arm]
+            variance = max(0.0, mean * (values[arm] - mean)) / width**2  # a reward is 0 or the value
+            bonus = math.sqrt(part * min(0.25, variance + math.sqrt(2.0 * part)))
+        state[3 * count + arm] = state[2 * count + arm] + width * bonus
+
+
+def select(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    stream: np.ndarray,
+) -> int:
+    """The highest index; ties at random."""
+    values = settings.values
+    indices(values, settings.width, state, step)
+    return highest(state, 3 * values.size, active, stream)
+
+
+def propensity(
+    settings: Settings,
+    state: np.ndarray,
+    step: int,
+    segment: int,
+    context: np.ndarray,
+    active: np.ndarray,
+    chances: np.ndarray,
+) -> None:
+    """The ties share it."""
+    values = settings.values
+    indices(values, settings.width, state, step)
+    chances_of_highest(state, 3 * values.size, active, chances)

@@ -1,0 +1,198 @@
+"""Replay: play a policy on a log of another's decisions; it learns from the rows where both agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import numpy as np
+import polars as pl
+
+from hwds.context import Context
+from hwds.errors import DataError
+from hwds.frames.table import Table
+from hwds.metrics.aggregate import Z95
+from hwds.metrics.base import Measure
+from hwds.models.bandit.base import Arms, Policy
+from hwds.models.bandit.deciding import Seen, law_of
+from hwds.models.ope.context import as_numbers
+from hwds.protocols.base import Cell, Evaluation, Fold, Score
+from hwds.protocols.off_policy_log import Log, Reward, read_log
+from hwds.recipe import Count, Small
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the log, after which outcomes may be rubbish."""
+
+    row: int
+
+    @property
+    def label(self) -> str:
+        """In words."""
+        return f"row {self.row}"
+
+
+class Replay(Evaluation[Policy, Table]):
+    """Play a learning policy on the rows of a log where it would have done the same: about 1 / K of them.
+
+    Unbiased for a log whose propensities are known (Li, Chu, Langford and Wang 2011; rejection to a uniform log as in Dudik,
+    Erhan, Langford and Li 2012): a row is kept with a chance inverse to its propensity, and counts if the policy chooses its
+    arm. The policy plays as many steps as rows count, so it learns less than it would have in as many rows.
+
+    Roles: `arm` or `price`, `propensity`, `context`, and `outcome`: for each arm 0 or one amount, what a conversion earns.
+
+    Attributes:
+        replications: How often the log is played, with other luck of the policy and of the rejection.
+        reward: `outcome`, or `revenue`, which is price times outcome.
+
+    Example:
+        python -m hwds dataset=price_log protocol=replay model=bandit/thompson
+    """
+
+    accepts: ClassVar[type] = Policy
+    cuts: ClassVar[type] = Table
+    task: ClassVar[str] = "replay"
+    keys: ClassVar[tuple[str, ...]] = ("replication",)
+    unit: ClassVar[str] = "replication"
+    block: ClassVar[int] = 5
+    outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "replications")
+
+    headline: str = "mean_reward"
+    replications: Annotated[Count, Small(2)] = 20
+    reward: Reward = "outcome"
+
+    def split(self, frame: Table) -> list[Fold]:
+        """One fold; its units are the replications."""
+        half = self.log(frame).n // 2
+        return [Fold(0, "replays", self.replications, (Row(half),) if half else ())]
+
+    def log(self, frame: Table) -> Log:
+        """The log, checked.
+
+        Raises:
+            DataError: It has no propensities, or a value does not fit its role.
+        """
+        log = read_log(frame, self.reward, None)
+        if log.propensity is None:
+            raise DataError("dataset.roles.propensity: must be given: without it no policy can be replayed.")
+        return log
+
+    def ask(self, model: Policy, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
+        """Play the replications of a cell: one row each."""
+        log = self.log(frame)
+        arms, segments = arms_of(log)
+        rows = [self._played(model, log, arms, segments, context, number) for number in range(cell.start, cell.stop)]
+        return pl.DataFrame(rows)
+
+    def _played(
+        self, model: Policy, log: Log, arms: Arms, segments: np.ndarray, context: Context, number: int
+    ) -> dict[str, float]:
+        """One replication; `early` sums what was chosen in the first half, for the canary."""
+        assert log.propensity is not None
+        luck = context.stream("rejection", number).random(log.n)
+        kept = np.flatnonzero(luck * log.propensity < log.propensity.min())
+        law = law_of(model.kernel(arms), context.seed_for("policy", number))
+        active = np.ones(arms.count, bool)
+        counted: list[int] = []
+        early = 0
+        for row in kept:
+            seen = arms.contexts[segments[row]]
+            step = len(counted)
+            chosen = law.select(step, step, int(segments[row]), seen, active)
+            early += (chosen + 1) * (int(row) + 1) if row < log.n // 2 else 0
+            if chosen == log.action[row]:
+                law.update([Seen(step, int(segments[row]), seen, chosen, float(log.reward[row] > 0))])
+                counted.append(int(row))
+        earned = log.reward[counted]
+        weights = 1 / log.propensity
+        return {
+            "replication": number,
+            "rows": log.n,
+            "kept": len(kept),
+            "counted": len(counted),
+            "mean_reward": float(earned.mean()) if counted else float("nan"),
+            "variance": float(earned.var(ddof=1)) if len(counted) > 1 else float("nan"),
+            "log_reward": float(log.reward.mean()),
+            "uniform_reward": float(np.sum(log.reward * weights) / np.sum(weights)),
+            "early": early,
+        }
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """What the policy earned a row, and how much of the log it saw."""
+        counts = rows["counted"].to_numpy()
+        mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
+        # replications share the log's rewards: their spread is the policy's luck alone, so the rows' own variance is the error
+        stderr = None if variance is None else float(np.sqrt(float(variance) / max(counts.mean(), 1)))  # type: ignore[arg-type]
+        value = None if mean is None else float(mean)  # type: ignore[arg-type]
+        low, high = (None, None) if value is None or stderr is None else (value - Z95 * stderr, value + Z95 * stderr)
+        own = Score("mean_reward", "mean", value, stderr, low, high, None if low is None else "normal", n=int(counts.mean()))
+        uniform = float(rows["uniform_reward"][0])
+        told = [own, Score("counted_share", "mean", float((counts / rows["rows"].to_numpy()).mean()), n=len(rows))]
+        told.append(Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0])))
+        if value is None:
+            return told
+        gain = replace(own, metric="gain_over_uniform", value=value - uniform)
+        if low is not None and high is not None:
+            gain = replace(gain, ci_low=low - uniform, ci_high=high - uniform)
+        return [*told, gain]
+
+    def measures(self, frame: Table) -> tuple[Measure, ...]:
+        """What a replay tells."""
+        return (
+            Measure("mean_reward", meaning="mean reward of the rows that count", better="high", units="counted rows"),
+            Measure(
+                "gain_over_uniform",
+                meaning="mean_reward less what uniform play earns on the log, whose own error is left out",
+                better="high",
+                units="counted rows",
+                beside="always",
+            ),
+            Measure("counted_share", meaning="share of the log's rows that count", better="none", beside="always"),
+            Measure("log_reward", meaning="mean reward of the log itself", better="none", beside="page"),
+        )
+
+    def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:
+        """Every policy must know enough of the arms."""
+        arms, _ = arms_of(self.log(frame))
+        for model in models.values():
+            model.kernel(arms)
+
+    def poisoned(self, frame: Table, cutoff: Row, luck: np.random.Generator) -> Table:
+        """Other outcomes from a row on."""
+        name, log = frame.column("outcome").name, read_log(frame, "outcome", None)
+        amounts = arms_of(log)[0].values[log.action]
+        coins = pl.Series(amounts * luck.integers(0, 2, log.n)).cast(frame.data[name].dtype)
+        late = pl.int_range(pl.len()) >= cutoff.row
+        return replace(frame, data=frame.data.with_columns(pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)))
+
+    def answers(self, rows: pl.DataFrame, cutoff: Row, frame: Table) -> pl.DataFrame:
+        """What was chosen before the row."""
+        return rows.select("replication", "early")
+
+
+def arms_of(log: Log) -> tuple[Arms, np.ndarray]:
+    """What a policy may know of a log's arms, and the segment of each row: equal contexts are one segment.
+
+    Raises:
+        DataError: An arm's rewards are not 0 or one amount.
+    """
+    seen = as_numbers(log.context)[:, 1:] if log.context.width else np.zeros((log.n, 0))
+    contexts, segments = np.zeros((1, 0)), np.zeros(log.n, np.int64)
+    if seen.shape[1]:
+        contexts, segments = np.unique(seen, axis=0, return_inverse=True)
+    values = np.array([_amount(log, arm) for arm in range(len(log.arms))])
+    return Arms(log.arms, values, contexts, log.n, (0.0, float(values.max()))), segments.ravel()
+
+
+def _amount(log: Log, arm: int) -> float:
+    """What a conversion of an arm earns; its price, or else 1, where it never had one."""
+    here = log.action == arm
+    amounts = np.unique(log.reward[here & (log.reward != 0)])
+    if len(amounts) > 1 or (len(amounts) and amounts[0] < 0):
+        told = f"arm '{log.arms[arm]}' earns {' and '.join(f'{amount:g}' for amount in amounts[:2])}"
+        raise DataError(f"dataset.roles.outcome: {told}; replay needs 0 or one amount above 0.")
+    if len(amounts):
+        return float(amounts[0])
+    return 1.0 if log.price is None else float(log.price[here][0])

@@ -1,0 +1,110 @@
+"""What a bandit simulation shows, in a few sentences: money lost, against whom, and who loses more than uniform play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from hwds.report.wording import brief, percent
+from hwds.results.tables import TRUTH, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a policy lost by the end.
+
+    Attributes:
+        model: Its label.
+        mean, stderr: Over replications, in currency.
+        worst: The mean of the worst 5 % of the replications.
+        share: Of what the best arms earn.
+        skill: 1 - mean / what uniform play loses, with its interval.
+    """
+
+    model: str
+    mean: float
+    stderr: float | None
+    worst: float | None
+    share: float | None
+    skill: tuple[float, float | None, float | None] | None
+
+
+def conclusion(tables: Tables, model: str, unit: str) -> str:
+    """What the experiment's own policy lost, beside its rivals."""
+    found = {label: lost for label in _labels(tables) if (lost := _lost(tables, label)) is not None}
+    own = found.get(model)
+    if own is None:
+        return "Nothing was scored."
+    of = _value(tables, TRUTH, "oracle_reward")
+    share = f" of {brief(of)} ({percent(own.share, None)})" if of and own.share is not None else ""
+    worst = f", {brief(own.worst)} in its worst 5 % of {_replications(tables, model):,} replications" if own.worst else ""
+    said = f"{model} loses {brief(own.mean, own.stderr)} {unit}{share} to the best arms{worst}"
+    return f"{said}: {_against_uniform(own)}.{_rivals(tables, own, list(found.values()))}{_traps(found, model)}"
+
+
+def _against_uniform(own: Lost) -> str:
+    if own.skill is None:
+        return "uniform play loses nothing here"
+    value, low, high = own.skill
+    if low is not None and high is not None and low <= 0 <= high:
+        return "not to be told from uniform play"
+    return f"{percent(abs(value), None)} {'less' if value > 0 else 'more'} than uniform play"
+
+
+def _rivals(tables: Tables, own: Lost, found: list[Lost]) -> str:
+    """The rival that loses least, by the paired difference."""
+    rivals = [lost for lost in found if lost.model != own.model]
+    if not rivals:
+        return ""
+    best = min(rivals, key=lambda lost: lost.mean)
+    paired = tables.scores.filter(
+        (pl.col("metric") == "difference") & (pl.col("model") == own.model) & (pl.col("segment") == best.model)
+        & pl.col("step").is_null()
+    )  # fmt: skip
+    if paired.is_empty() or paired["ci_low"][0] is None:
+        return ""
+    row = paired.row(0, named=True)
+    size = brief(abs(row["value"]), row["stderr"])
+    if row["ci_low"] <= 0 <= row["ci_high"]:
+        return f" No difference from {best.model}, the best of its rivals, is shown."
+    side = "less" if row["value"] < 0 else "more"
+    return f" That is {size} {side} than {best.model}, the best of its rivals, with the same customers."
+
+
+def _traps(found: dict[str, Lost], model: str) -> str:
+    worse = [lost.model for lost in found.values() if lost.skill and lost.skill[2] is not None and lost.skill[2] < 0]
+    worse = [label for label in worse if label != model and not label.endswith("uniform_play")]
+    return f" More than uniform play loses {' and '.join(worse)}." if worse else ""
+
+
+def _labels(tables: Tables) -> list[str]:
+    return [label for label in tables.scores["model"].unique(maintain_order=True) if label != TRUTH]
+
+
+def _lost(tables: Tables, label: str) -> Lost | None:
+    row = _row(tables, label, "pseudo_regret", "mean")
+    if row is None or row["value"] is None:
+        return None
+    worst, skill = _row(tables, label, "pseudo_regret", "cvar95"), _row(tables, label, "skill_pseudo_regret", "mean")
+    held = None if skill is None or skill["value"] is None else (skill["value"], skill["ci_low"], skill["ci_high"])
+    share = _value(tables, label, "regret_share")
+    return Lost(label, row["value"], row["stderr"], worst["value"] if worst else None, share, held)
+
+
+def _row(tables: Tables, label: str, metric: str, aggregate: str) -> dict[str, float | None] | None:
+    rows = tables.scores.filter(
+        (pl.col("model") == label) & (pl.col("metric") == metric) & (pl.col("aggregate") == aggregate)
+        & pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
+    )  # fmt: skip
+    return rows.row(0, named=True) if len(rows) else None
+
+
+def _value(tables: Tables, label: str, metric: str) -> float | None:
+    row = _row(tables, label, metric, "mean")
+    return row["value"] if row else None
+
+
+def _replications(tables: Tables, model: str) -> int:
+    row = _row(tables, model, "pseudo_regret", "mean")
+    return int(row["n"] or 0) if row else 0

@@ -1,0 +1,82 @@
+"""posterior.png: what one play of a policy leaves known of each arm, beside the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.world import World
+from hwds.report.style import FLOOR_COLOUR, GREY, INK, OWN, drawable, new_figure, save_png, tidy
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_ARMS = 20
+"""Arms that are drawn: those chosen most."""
+
+POINTS = 400
+"""At which a density is drawn."""
+
+
+def posterior_png(world: World, tables: Tables, model: str, path: Path) -> None:
+    """Draw, for the first replication, the posterior of what a customer is worth under each arm.
+
+    Beta(1 + conversions, 1 + refusals) times the arm's value. A world that changes with time has no one truth to draw.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = posterior_figure(world, tables, model)
+    if figure is not None:
+        save_png(figure, path)
+
+
+def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
+    """The figure that `posterior_png` writes; None where the model played nothing."""
+    rows = tables.predictions.filter(pl.col("model") == model)
+    if rows.is_empty():
+        return None
+    first = rows.row(0, named=True)
+    pulls = np.array([first[f"pulls[{arm}]"] for arm in world.arms])
+    wins = np.array([first[f"wins[{arm}]"] for arm in world.arms])
+    shown = np.sort(np.argsort(-pulls, kind="stable")[:MOST_ARMS])
+    figure = new_figure(9, 1.6 + 0.42 * len(shown))
+    axes = figure.subplots()
+    for place, arm in enumerate(shown):
+        _density(axes, world, arm, int(pulls[arm]), int(wins[arm]), place)
+    tidy(axes, grid="x")
+    axes.set_yticks(
+        range(len(shown)), [f"{drawable(world.arms[arm], 24)}  ({pulls[arm]:,})" for arm in shown], parse_math=False
+    )
+    axes.set_ylim(len(shown) - 0.4, -0.9)
+    axes.tick_params(axis="y", length=0, labelsize=9.5)
+    axes.set_xlabel(f"{drawable(world.unit)} a customer; in brackets how often the arm was chosen", fontsize=9.5, color=INK)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles[:1], labels[:1], loc="outside lower center", frameon=False, fontsize=9.5)
+    title = f"What {drawable(model, 40)} knows of each arm after one play"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _density(axes: Axes, world: World, arm: int, pulls: int, wins: int, place: int) -> None:
+    """One arm's posterior as a ridge, and its true value where the world stands still."""
+    from scipy.stats import beta
+
+    law = beta(1 + wins, 1 + pulls - wins)
+    low, high = law.ppf([0.001, 0.999])
+    conversions = np.linspace(low, high, POINTS)
+    heights = law.pdf(conversions)
+    values = world.values[arm] * conversions
+    best = arm == world.fixed(world.horizon)
+    colour = OWN if best else GREY
+    axes.fill_between(values, place, place - 0.8 * heights / heights.max(), color=colour, alpha=0.45, linewidth=0)
+    axes.plot(values, place - 0.8 * heights / heights.max(), color=colour, linewidth=1.0)
+    if not world.changes:
+        truth = float(world.shares @ world.conversions[0, :, arm] * world.values[arm])
+        axes.plot([truth, truth], [place, place - 0.8], color=FLOOR_COLOUR, linewidth=1.6, label="truth")
