@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwds.frames.base import Frame
 from hwds.recipe import Recipe
+
+
+class Truth(Recipe):
+    """A model that knows what no other can; the protocols of its `task` can ask it."""
+
+    task: ClassVar[str] = ""
+    local: ClassVar[bool] = False
 
 
 class Dataset(Recipe):
@@ -21,10 +28,11 @@ class Dataset(Recipe):
         """
         raise NotImplementedError(f"{type(self).__name__}.load")
 
-    def truth(self) -> Any | None:
+    def truth(self) -> Truth | None:
         """A model that knows the simulator's parameters and forecasts the true conditional distribution; None for real data.
 
-        It is asked on the same cells as the experiment's models; its score is the floor that no model can beat but by chance.
+        It is asked on the same cells as the experiment's models, where the protocol is of its task; its score is the floor that
+        no model can beat but by chance.
         """
         return None
 

@@ -6,20 +6,20 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwds.datasets.base import Truth
 from hwds.datasets.open_bandit import PREFIX, OpenBandit, logged
 from hwds.metrics.ope import Parts
 from hwds.metrics.ope_evidence import Evidence
-from hwds.recipe import Recipe
 
 
-class OpenBanditTruth(Recipe):
+class OpenBanditTruth(Truth):
     """The mean click of the target policy in its own log: not the truth itself, but its best estimate, with a standard error.
 
     Attributes:
         dataset: Whose log is evaluated; the other one's rows are the answer.
     """
 
-    local: ClassVar[bool] = False
+    task: ClassVar[str] = "ope"
     needs_propensity: ClassVar[bool] = False
     weighs: ClassVar[bool] = False
     asks_price: ClassVar[bool] = False

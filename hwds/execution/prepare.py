@@ -21,7 +21,7 @@ from hwds.recipe import canonical
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
 
-OUTSIDE_NUMBERS = ("compute", "save_model", "experiment")
+OUTSIDE_NUMBERS = ("compute", "decision", "save_model", "experiment")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
     Raises:
         DataError: The data is absent, wrong, or does not suffice for the protocol.
-        ConfigError: The data has no column that a feature or a segment is to be made of.
+        ConfigError: The data has no column that a feature or a segment is to be made of, or nothing of what the decision names.
     """
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol
@@ -60,7 +60,7 @@ def prepare(experiment: Experiment) -> Prepared:
     assert isinstance(compute, Compute)
     frame = dataset.load()
     truth = dataset.truth()
-    models = experiment.models | ({TRUTH: truth} if isinstance(truth, protocol.accepts) else {})
+    models = experiment.models | ({TRUTH: truth} if truth is not None and truth.task == protocol.task else {})
     frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
     device = compute.found_device()
     job = Job(protocol, models, experiment.features, experiment.seed, compute.cpus_per_cell, device, type(frame), frames)
@@ -70,6 +70,8 @@ def prepare(experiment: Experiment) -> Prepared:
     labels = {"experiment": experiment.experiment, "dataset": dataset.name, "task": protocol.task, "seed": experiment.seed}
     segments = Segments.of(protocol, frame)
     protocol.check_models(experiment.models, frame)
+    decision: Any = experiment.decision
+    decision.check_data(frame, protocol)
     work = Work(cut(job, folds, frame), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
     code = code_digest([dataset, protocol, experiment.features, *models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
@@ -77,7 +79,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:
-    """The name of what determines a run's numbers: the typed config but for where it is computed, the data and the code."""
+    """The name of what determines a run's numbers: the data, the code, and the typed config but for compute and decision."""
     settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
     labels = [experiment.dataset.name, *experiment.models]
     return digest({"settings": settings, "labels": labels, "data": data, "code": code})

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from hwds.context import Context
+from hwds.datasets.base import Truth
 from hwds.datasets.simulated.catalogue import OUTAGE_ODDS, OUTAGE_SHARES
 from hwds.datasets.simulated.demand_law import PERSISTENCE, VISITS, DemandLaw
 from hwds.datasets.simulated.hardware_demand import HardwareDemand, demand_law
@@ -16,14 +17,13 @@ from hwds.errors import DataError, nearest
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
-from hwds.recipe import Recipe
 from hwds.stored import Stored
 
 HALVINGS = 60
 """Steps of the bisection: enough for the last bit of a log."""
 
 
-class DemandTruth(Recipe):
+class DemandTruth(Truth):
     """The floor on `hardware_demand`: what its law says of each month to come, given history and plan, parameters known.
 
     The law is linear and normal in logs, so that the level given all sales and visits is a Kalman filter's (Durbin and
@@ -34,6 +34,7 @@ class DemandTruth(Recipe):
         dataset: The simulator's settings, from which the true parameters are drawn again.
     """
 
+    task: ClassVar[str] = "forecast"
     local: ClassVar[bool] = True
     uses_features: ClassVar[bool] = False
     name: str = "truth"

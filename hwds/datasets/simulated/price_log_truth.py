@@ -6,20 +6,20 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwds.datasets.base import Truth
 from hwds.datasets.simulated.price_log import PriceLog
 from hwds.metrics.ope import Parts
 from hwds.metrics.ope_evidence import Evidence
-from hwds.recipe import Recipe
 
 
-class PriceLogTruth(Recipe):
+class PriceLogTruth(Truth):
     """The true mean revenue of the target policy for the customers of the log: what an estimator would say who knew demand.
 
     Attributes:
         dataset: The simulator's settings.
     """
 
-    local: ClassVar[bool] = False
+    task: ClassVar[str] = "ope"
     needs_propensity: ClassVar[bool] = False
     weighs: ClassVar[bool] = False
     asks_price: ClassVar[bool] = False

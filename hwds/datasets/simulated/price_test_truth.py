@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hwds.datasets.base import Truth
 from hwds.metrics.ab_sample import Design, Finding, Needs, Roles, Rule, Sample
-from hwds.recipe import Recipe
 
 
 def arm_name(prices: tuple[float, ...], number: int) -> str:
@@ -13,7 +13,7 @@ def arm_name(prices: tuple[float, ...], number: int) -> str:
     return "control" if number == 0 else f"price_{prices[number]:g}"
 
 
-class PriceTestTruth(Recipe):
+class PriceTestTruth(Truth):
     """What each price of `price_test` truly does to conversion and to revenue per visitor.
 
     Attributes:
@@ -21,7 +21,7 @@ class PriceTestTruth(Recipe):
         conversions: Of the arms.
     """
 
-    local: ClassVar[bool] = False
+    task: ClassVar[str] = "ab"
     name: str = "truth"
     prices: tuple[float, ...]
     conversions: tuple[float, ...]
