@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+import yaml
+
 from hwds.frames.table import Table
+from hwds.protocols.ab_rows import arm_counts
 from hwds.report.ab_plot import effects_png
 from hwds.report.ab_rates_plot import peeking_png
 from hwds.report.ab_words import conclusion, page
@@ -13,15 +17,27 @@ from hwds.results.tables import Tables
 
 
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
-    """`effects.png`: effects with intervals; `ab_peeking.png`: false winners against looks; `ab_test.md`: what they say."""
+    """`effects.png`: effects with intervals; `ab_peeking.png`: false winners against looks; `ab_test.md`: what they say.
+
+    `prior.yaml` hands the counts of the first outcome to a bandit.
+    """
     effects_png(tables, folder / "effects.png", _first(table))
     peeking_png(tables, folder / "ab_peeking.png")
     write_text(folder / "ab_test.md", page(tables, model, _first(table)))
+    counts = arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
+    if len(counts):
+        write_text(folder / "prior.yaml", prior_yaml(counts))
 
 
 def sentence(table: Table, tables: Tables, model: str) -> str:
     """What the test shows, in a sentence or two."""
     return conclusion(tables, model, _first(table))
+
+
+def prior_yaml(counts: pl.DataFrame) -> str:
+    """Conversions and refusals by arm as a policy's field `known`."""
+    known = {arm: [int(wins), int(losses)] for arm, wins, losses in counts.iter_rows()}
+    return yaml.safe_dump({"known": known}, sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 
 def _first(table: Table) -> str:

@@ -182,3 +182,14 @@ def test_bad_settings_are_refused_in_words(words, said):
     with pytest.raises(ConfigError) as refused:
         check(compose(["+experiment=price_bandit", *words])).dataset.load()
     assert said in str(refused.value)
+
+
+def test_what_a_test_has_seen_is_a_policys_prior():
+    protocol, world = BanditSimulation(horizon=2000, replications=300), PriceArms().load()
+    told = PriceThompson(known={10: (60, 40), 20: (400, 600), "30": (250, 750), "40": (150, 850), "50": (80, 920)})
+    without, with_counts = (
+        scored(protocol, policy, world)["pseudo_regret", "mean", None].value for policy in (PriceThompson(), told)
+    )
+    assert with_counts < 0.6 * without
+    with pytest.raises(ConfigError, match=r"model.known: no arm '25'; known: 10, 20"):
+        protocol.check_models({"m": PriceThompson(known={25: (1, 2)})}, world)

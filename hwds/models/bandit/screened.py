@@ -28,15 +28,15 @@ class BetaArms(NamedTuple):
 
     Attributes:
         values: What one conversion of each arm earns, shape (K,).
-        alpha: Conversions of the prior.
-        beta: Refusals of the prior.
+        alpha: Conversions of each arm's prior, shape (K,).
+        beta: Refusals of each arm's prior, shape (K,).
         alike: Whether all values are the same and above 0.
         screened: Whether the prior counts are whole, so that a tail is a binomial sum.
     """
 
     values: np.ndarray
-    alpha: float
-    beta: float
+    alpha: np.ndarray
+    beta: np.ndarray
     alike: bool
     screened: bool
 
@@ -49,9 +49,10 @@ def size(arms: int) -> int:
 @helper
 def init(settings: BetaArms, state: np.ndarray) -> None:
     """Every arm at its prior."""
-    values, a, b = settings.values, settings.alpha, settings.beta
+    values, alpha, beta_counts = settings.values, settings.alpha, settings.beta
     count = values.size
     for arm in range(count):
+        a, b = alpha[arm], beta_counts[arm]
         state[arm], state[count + arm] = a - 1.0, b - 1.0
         state[2 * count + arm] = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b + 1.0)
         state[3 * count + arm] = values[arm] * a / (a + b)

@@ -10,7 +10,7 @@ from hwds.models.bandit import beta_chances, screened
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.kernel import Kernel
 from hwds.models.bandit.screened import BetaArms
-from hwds.models.bandit.thompson import Prior, beta_settings
+from hwds.models.bandit.thompson import Prior, beta_settings, counts_of
 
 
 class Settings(NamedTuple):
@@ -39,7 +39,7 @@ class Segments(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """The screened kernel on one block of the state for each segment."""
         block, segments = beta_chances.size(arms.count), max(1, len(arms.contexts))
-        settings = Settings(beta_settings(arms.values, self.prior), block, segments)
+        settings = Settings(beta_settings(arms.values, *counts_of(arms, self.prior, {})), block, segments)
         return Kernel(settings, block * segments, init, select, update, propensity)
 
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Len
+from annotated_types import Ge, Len
+from pydantic import BeforeValidator
 
+from hwds.errors import ConfigError, nearest
 from hwds.models.bandit import beta_chances, screened
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.kernel import Kernel
 from hwds.recipe import Positive
 
 Prior = Annotated[tuple[Positive, ...], Len(2, 2)]
+
+
+def _named(known: Any) -> Any:
+    """A price is an arm's name too."""
+    if not isinstance(known, Mapping):
+        return known
+    return {f"{arm:g}" if isinstance(arm, int | float) else arm: counts for arm, counts in known.items()}
+
+
+Counts = Annotated[tuple[Annotated[float, Ge(0)], ...], Len(2, 2)]
+Known = Annotated[dict[str, Counts], BeforeValidator(_named)]
 
 
 class Thompson(Policy):
@@ -23,28 +38,42 @@ class Thompson(Policy):
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
+        known: By arm, conversions and refusals seen before, which are added to the prior: an A/B run's `prior.yaml`.
 
     Example:
         python -m hwds +experiment=bandit_regret model=bandit/thompson
     """
 
     prior: Prior = (1.0, 1.0)
+    known: Known = field(default_factory=dict)
 
     def kernel(self, arms: Arms) -> Kernel:
         """Exact draws by screening."""
-        return beta_kernel(np.ones(arms.count), self.prior)
+        return beta_kernel(np.ones(arms.count), *counts_of(arms, self.prior, self.known))
 
 
-def beta_kernel(values: np.ndarray, prior: tuple[float, ...]) -> Kernel:
+def counts_of(arms: Arms, prior: tuple[float, ...], known: Known) -> tuple[np.ndarray, np.ndarray]:
+    """Conversions and refusals of each arm before the first customer, shape (K,) each.
+
+    Raises:
+        ConfigError: An arm is unknown.
+    """
+    for name in known:
+        if name not in arms.names:
+            raise ConfigError(f"model.known: no arm '{name}'{nearest(name, arms.names)}")
+    before = np.array([known.get(name, (0.0, 0.0)) for name in arms.names], float)
+    return prior[0] + before[:, 0], prior[1] + before[:, 1]
+
+
+def beta_kernel(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> Kernel:
     """The kernel that ranks conversion x value."""
-    settings = beta_settings(values, prior)
+    settings = beta_settings(values, alpha, beta)
     law = screened.init, screened.select, screened.update, beta_chances.propensity
     return Kernel(settings, beta_chances.size(len(values)), *law)
 
 
-def beta_settings(values: np.ndarray, prior: tuple[float, ...]) -> screened.BetaArms:
-    """What the screened kernel reads of arms with these values."""
-    alpha, beta = prior
+def beta_settings(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> screened.BetaArms:
+    """What the screened kernel reads of arms with these values and prior counts."""
     alike = bool(values[0] > 0 and np.all(values == values[0]))
-    whole = float(alpha).is_integer() and float(beta).is_integer()
-    return screened.BetaArms(values, float(alpha), float(beta), alike, whole)
+    whole = bool(np.all(alpha == np.round(alpha)) and np.all(beta == np.round(beta)))
+    return screened.BetaArms(values, alpha, beta, alike, whole)

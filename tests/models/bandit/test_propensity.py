@@ -30,7 +30,7 @@ CASES = {
 
 
 def at(values, wins, losses, prior):
-    kernel = beta_kernel(np.array(values, float), prior)
+    kernel = beta_kernel(np.array(values, float), *(np.full(len(values), float(count)) for count in prior))
     state = np.zeros(kernel.size)
     kernel.init(kernel.settings, state)
     learn, context = compiled(kernel.update, *kernel.functions), np.zeros(0)
