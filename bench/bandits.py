@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from bench.rows import Row, compared, interleaved
+from hwds.compiled import compiled
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.models.bandit.base import Policy
+from hwds.models.bandit.draws import keyed, seed_stream, uniform
+from hwds.models.bandit.kernel import begin, choose, known, learn
 from hwds.models.bandit.kl_ucb import KLUCB
 from hwds.models.bandit.thompson import Thompson
 from hwds.models.bandit.ucb1 import UCB1
@@ -40,11 +43,51 @@ def measure() -> list[Row]:
     return rows
 
 
+def alone(
+    settings: Any,
+    state: np.ndarray,
+    stream: np.ndarray,
+    values: tuple[np.ndarray, np.ndarray, np.ndarray, float],
+    horizon: int,
+    key: np.uint64,
+    regret: np.ndarray,
+) -> None:
+    """The kernel alone: customers of the policy's own stream, not shared with rivals, and nothing kept but regret."""
+    means, context, active, best = values
+    for row in range(regret.size):
+        seed_stream(stream, keyed(key, row))
+        state[:] = 0.0
+        begin(settings, state)
+        lost = 0.0
+        for step in range(horizon):
+            arm = choose(settings, state, step, 0, context, active, stream)
+            learn(settings, state, step, 0, context, arm, 1.0 if uniform(stream) < means[arm] else 0.0)
+            lost += best - means[arm]
+        regret[row] = lost
+
+
+def _alone(policy: Policy, replications: int) -> Regret:
+    kernel = known(policy.kernel(arms_of(WORLD, GAME)))
+    run = compiled(alone, *kernel.functions)
+    state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
+    values = np.array(MEANS), np.zeros(0), np.ones(len(MEANS), bool), max(MEANS)
+
+    def play_alone() -> np.ndarray:
+        regret = np.zeros(replications)
+        run(kernel.settings, state, stream, values, HORIZON, np.uint64(1), regret)
+        return regret
+
+    play_alone()
+    return play_alone
+
+
 def _against(name: str, policy: Policy, rival: str, theirs: Regret, replications: int) -> Iterator[Row]:
-    ours = _ours(policy, replications)
-    seconds = interleaved({"hwds": ours, rival: theirs}, REPEATS)
-    what = f"{name}, {replications} x {HORIZON:,}"
-    yield compared(what, seconds["hwds"], rival, seconds[rival], _alike(_ours(policy, 400)(), theirs()))
+    ours = {"": _ours, ", kernel alone": _alone} if replications == MANY else {"": _ours}
+    work = {added: make(policy, replications) for added, make in ours.items()}
+    seconds = interleaved({**work, rival: theirs}, REPEATS)
+    for added, make in ours.items():
+        alike = _alike(make(policy, 400)(), theirs())
+        yield compared(f"{name}, {replications} x {HORIZON:,}{added}", seconds[added], rival, seconds[rival], alike)
 
 
 def _alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
@@ -73,7 +116,7 @@ def _pymab(name: str) -> Regret:
     policy: Any = {
         "Thompson": lambda: BernoulliThompsonSamplingPolicy(n_arms=count),
         "UCB1": lambda: UCBPolicy(n_arms=count, c=2.0),
-        "KL-UCB": lambda: KLUCBPolicy(n_arms=count, c=0.0),
+        "KL-UCB": lambda: KLUCBPolicy(n_arms=count, c=1e-9),
     }[name]()
     experiment = Experiment(
         environment=BanditEnvironment(means=np.array(MEANS), reward_model=BernoulliReward()),

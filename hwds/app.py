@@ -23,6 +23,7 @@ from hwds.report.standings import Standings, standings
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
+from hwds.results.verdict import Verdict
 
 
 def main(data: dict[str, Any]) -> int:
@@ -64,12 +65,24 @@ def show(prepared: Prepared, tables: Tables) -> None:
     board = standings(tables, prepared.job.protocol.headline, model=model)
     said = sentence(prepared, tables) or conclusion(board)
     folder.write_conclusion(said)
-    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, said))
+    verdict = decide(prepared, tables)
+    page = said if verdict is None else f"{said}\n\n{verdict.sentence}"
+    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, page))
     draw(prepared, tables, board)
     print_leaderboard(board, said)
+    if verdict is not None:
+        print(verdict.sentence)
     for note in notes(prepared, tables):
         print(note)
     print(f"Results: {folder.path}")
+
+
+def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
+    """What follows from the results, in the folder too; None where nothing is to be decided."""
+    experiment: Any = prepared.experiment
+    verdict: Verdict | None = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
+    prepared.folder.write_verdict(verdict)
+    return verdict
 
 
 def sentence(prepared: Prepared, tables: Tables) -> str:

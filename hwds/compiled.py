@@ -22,7 +22,7 @@ _HELPERS: set[Callable[..., Any]] = set()
 _TAUGHT: set[Callable[..., Any]] = set()
 """Those that numba knows already."""
 
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
 """Threads may run compiled code side by side; a division by zero gives inf or nan as numpy's does; and arrays are not counted.
 
 Counting who holds an array makes a call cost fifty nanoseconds. Without it no array can be made inside compiled code: what it

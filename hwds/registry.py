@@ -15,6 +15,7 @@ PACKAGES = {
     "model": "models",
     "protocol": "protocols",
     "compute": "execution",
+    "decision": "decisions",
 }
 """The config groups whose options are recipes, and the package that has a module for each option."""
 

@@ -23,6 +23,9 @@ def main(words: list[str]) -> int:
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")
     print_leaderboard(standings(tables, headline, model=model), folder.read_conclusion())
+    verdict = folder.read_verdict()
+    if verdict is not None:
+        print(verdict["sentence"])
     print(f"Results: {folder.path}")
     return 0
 

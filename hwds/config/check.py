@@ -13,7 +13,7 @@ from hwds.errors import ConfigError
 from hwds.recipe import Recipe, Small
 from hwds.registry import PACKAGES, options, resolve_node
 
-BASES = {"dataset": "dataset", "features": "featureset", "protocol": "evaluation", "compute": "compute"}
+BASES = {"dataset": "dataset", "features": "featureset", "protocol": "evaluation", "compute": "compute", "decision": "decision"}
 """What the recipe of each group must be (`kind`); the protocol says what its models must be."""
 
 
@@ -114,6 +114,8 @@ def _go_together(experiment: Experiment) -> None:
             raise ConfigError(f"{path}: '{recipe.name}' is there twice.")
     if experiment.save_model == "final" and not protocol.fits_all:
         raise ConfigError(f"save_model: protocol '{protocol.name}' has no model to keep; it must be none, got 'final'.")
+    decision: Any = experiment.decision
+    decision.check_protocol(protocol)
     protocol.check_names()
 
 

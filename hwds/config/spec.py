@@ -17,6 +17,7 @@ class Experiment(Recipe):
         model: What is asked.
         protocol: How it is asked and scored.
         compute: Where.
+        decision: What follows from the results.
         rivals: Other models on the same cells.
         seed: Names every random stream.
         size: `small` caps what says so.
@@ -29,6 +30,7 @@ class Experiment(Recipe):
     model: Recipe
     protocol: Recipe
     compute: Recipe
+    decision: Recipe
     rivals: tuple[Recipe, ...] = ()
     seed: Whole = 0
     size: Literal["full", "small"] = "full"

@@ -94,6 +94,13 @@ class BanditSimulation(Evaluation[Policy, World]):
         wanted = (STEPS_IN_CELL if compiled else BATCHED_STEPS_IN_CELL) / self.game(frame).horizon
         return 10 ** int(np.clip(np.floor(np.log10(max(wanted, 1))), 0, 5))
 
+    def warm_up(self, model: Policy, frame: World) -> None:
+        """Compile the policy into the simulator, or read what was compiled before."""
+        game = self.game(frame)
+        kernel = model.kernel(arms_of(frame, game))
+        if not isinstance(kernel, BatchKernel):
+            play(kernel, frame, game, 0, 0, 0)
+
     def ask(self, model: Policy, frame: World, cell: Cell, context: Context) -> pl.DataFrame:
         """Play the replications of a cell."""
         game = self.game(frame)

@@ -146,9 +146,10 @@ def _replication(
         if apart:
             fixed += conversions[moment, segment, always] * values[always] - earned
         ideal = best_arm[moment, segment]
-        if ideal != arm:
-            realised -= values[arm] if converts else 0.0
-            realised += values[ideal] if as_uniform(keyed(name, ideal)) < conversions[moment, segment, ideal] else 0.0
+        would = (
+            as_uniform(keyed(name, ideal)) < conversions[moment, segment, ideal]
+        )  # for all, as a branch would be guessed wrong
+        realised += values[ideal] * would - values[arm] * converts
         pulls[arm] += 1
         wins[arm] += 1 if converts else 0
         if cumulative.size:

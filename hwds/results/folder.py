@@ -15,6 +15,7 @@ import yaml
 from hwds.errors import HwdsError, ResumeError, nearest
 from hwds.results.atomic import write_atomically, write_text
 from hwds.results.tables import Tables
+from hwds.results.verdict import Verdict
 
 OUTPUTS = Path("outputs")
 """Where everything goes, below the current folder."""
@@ -102,6 +103,20 @@ class RunFolder:
         """What `write_conclusion` wrote; empty where a run of an earlier version has none."""
         path = self.path / "conclusion.txt"
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+    def write_verdict(self, verdict: Verdict | None) -> None:
+        """What was decided; without a verdict that of an earlier command goes."""
+        path = self.path / "decision.json"
+        if verdict is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_text(path, json.dumps(verdict.as_dict(), indent=1, allow_nan=False))
+
+    def read_verdict(self) -> dict[str, Any] | None:
+        """What `write_verdict` wrote, as plain data; None where nothing was decided."""
+        path = self.path / "decision.json"
+        found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return found
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Where the numbers come from."""

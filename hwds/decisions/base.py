@@ -1,0 +1,49 @@
+"""Decision: the recipe of what follows from the results of a run."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hwds.errors import ConfigError
+from hwds.recipe import Recipe
+from hwds.results.tables import Tables
+from hwds.results.verdict import Verdict
+
+
+class Decision(Recipe):
+    """What `decision=` chooses: from a run's tables to what is to be done. It changes no number of the run.
+
+    Class attribute: `tasks`, those of the protocols whose results it can read; empty for all.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ()
+
+    def check_protocol(self, protocol: Any) -> None:
+        """Refuse a protocol whose results it cannot read; called before the data is loaded.
+
+        Raises:
+            ConfigError: Its task is none of those, or it does not compute what is needed.
+        """
+        if self.tasks and protocol.task not in self.tasks:
+            raise ConfigError(
+                f"decision: '{self.name}' decides from a task of {', '.join(self.tasks)};"
+                f" protocol '{protocol.name}' is of {protocol.task or 'none'}."
+            )
+
+    def check_data(self, frame: Any, protocol: Any) -> None:
+        """Refuse data from which it cannot decide; called before the first cell.
+
+        Raises:
+            ConfigError: A field does not fit the data.
+        """
+
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Any) -> Verdict | None:
+        """What to do; None where there is nothing to decide.
+
+        Args:
+            tables: Of one run.
+            frame: Its data.
+            model: The label of the experiment's own model, whose evidence counts.
+            protocol: The protocol that wrote the tables.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.decide")

@@ -1,0 +1,16 @@
+"""No decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwds.decisions.base import Decision
+from hwds.results.tables import Tables
+
+
+class None_(Decision):
+    """Nothing is decided; the tables speak for themselves."""
+
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Any) -> None:
+        """Nothing."""
+        return
