@@ -146,9 +146,7 @@ def _replication(
         if apart:
             fixed += conversions[moment, segment, always] * values[always] - earned
         ideal = best_arm[moment, segment]
-        would = (
-            as_uniform(keyed(name, ideal)) < conversions[moment, segment, ideal]
-        )  # for all, as a branch would be guessed wrong
+        would = as_uniform(keyed(name, ideal)) < conversions[moment, segment, ideal]  # always: a branch is guessed wrong
         realised += values[ideal] * would - values[arm] * converts
         pulls[arm] += 1
         wins[arm] += 1 if converts else 0

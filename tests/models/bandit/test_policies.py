@@ -9,6 +9,7 @@ from hwds.config.check import build
 from hwds.config.compose import option
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
+from hwds.models.bandit.deciding import Seen, law_of
 from hwds.models.bandit.kernel import Kernel
 from hwds.protocols.bandit_rows import rows_of
 from hwds.protocols.bandit_simulation import BanditSimulation, Step, arms_of
@@ -106,3 +107,32 @@ def test_the_order_of_the_arms_does_not_matter(name):
         difference = one.pseudo[:, place].mean() - other.pseudo[:, place].mean()
         error = np.hypot(one.pseudo[:, place].std(), other.pseudo[:, place].std()) / times**0.5
         assert abs(difference) <= 4 * error + 1e-9
+
+
+@every
+def test_what_the_other_arms_would_have_earned_changes_no_choice(name):
+    """Outcomes of arms not played, and all after a step, are rubbish in a second game: up to that step nothing differs."""
+    steps, cut = 80, 60
+    world = market()
+    arms, luck = arms_of(world, Game(steps, 1, (steps,))), np.random.default_rng(3)
+    truth = luck.random((steps, arms.count)) < 0.4
+    first = choices(name, arms, truth)
+    rubbish = ~truth
+    rubbish[np.arange(cut), first[:cut]] = truth[np.arange(cut), first[:cut]]
+    assert choices(name, arms, rubbish)[: cut + 1] == first[: cut + 1]
+
+
+def choices(name, arms, outcomes):
+    """The arms that a policy chooses where these are the outcomes of every arm at every step."""
+    kernel = policy(name).kernel(arms)
+    law, chosen, waiting = law_of(kernel, 11), [], []
+    segments = np.random.default_rng(4).integers(0, len(arms.contexts), len(outcomes))
+    for step, segment in enumerate(segments.tolist()):
+        seen = arms.contexts[segment]
+        arm = law.select(step, step, segment, seen, np.ones(arms.count, bool))
+        waiting.append(Seen(step, segment, seen, arm, float(outcomes[step, arm])))
+        if isinstance(kernel, Kernel) or step % 20 == 19:
+            law.update(waiting)
+            waiting = []
+        chosen.append(arm)
+    return chosen
