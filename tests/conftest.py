@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba"))
+"""A policy is compiled once for all tests, those in processes and folders of their own too."""
+
 
 def pytest_collection_modifyitems(items):
     if os.environ.get("HWDS_DATA"):
