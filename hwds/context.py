@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import polars as pl
 
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
@@ -25,6 +26,13 @@ class Features(Protocol):
         """The panel with the columns of the plan added; rows after the history have a null target."""
 
 
+class Inner(Protocol):
+    """Who answers `Context.inner`."""
+
+    def __call__(self, model: Any, history: Panel, windows: int, context: Context) -> pl.DataFrame:
+        """The rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is handed to a model with the data. No stream is named by the model, so rivals meet the same luck.
@@ -38,6 +46,7 @@ class Context:
         features: The feature set, for models that use one.
         cpus: Threads that the model may use.
         device: Where Keras and XGBoost compute.
+        answers: Who answers `inner`; None outside of a run.
     """
 
     seed: int
@@ -48,6 +57,25 @@ class Context:
     features: Features | None = None
     cpus: int = 1
     device: Device = "cpu"
+    answers: Inner | None = None
+
+    def inner(self, model: Any, history: Panel, windows: int) -> pl.DataFrame:
+        """What a model forecasts on the last windows of the history, each of `horizon` rows, fitted before the first of them.
+
+        Stacks, selection and conformal intervals ask here, so that a member is fitted once for all who ask. The rows are those
+        of a protocol: `series_id, cutoff, time, step, actual, mean` and quantiles; a series too short for a window has none.
+
+        Args:
+            model: A forecaster.
+            history: What the asking model was given to learn from.
+            windows: How many.
+
+        Raises:
+            RuntimeError: There is no run to answer.
+        """
+        if self.answers is None:
+            raise RuntimeError("Context.inner: only a run answers; this context has none.")
+        return self.answers(model, history, windows, self)
 
     def stream(self, *purpose: str | int) -> np.random.Generator:
         """The generator of one purpose in this fold."""

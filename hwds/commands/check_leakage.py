@@ -32,12 +32,12 @@ def main(words: list[str]) -> int:
 
 def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
     """What is checked by name: every model on the protocol's cutoffs, and the features of a panel."""
-    from hwds.context import Context
+    from hwds.execution.asking import context_of
     from hwds.execution.canary import canary, features_canary
     from hwds.frames.panel import Panel
 
     job, frame = prepared.job, prepared.frame
-    context = Context(job.seed, features=job.features, cpus=job.cpus, device=job.device)
+    context = context_of(job, "")
     found = {label: canary(job.protocol, label, model, frame, context) for label, model in job.models.items()}
     name = prepared.experiment.features.name
     if isinstance(frame, Panel) and name != "none":

@@ -10,9 +10,10 @@ import polars as pl
 from hwds.config.spec import Experiment
 from hwds.context import Context, Features
 from hwds.execution.base import Compute
+from hwds.execution.inner import InnerWindows
 from hwds.execution.prepare import Prepared
 from hwds.execution.threads import hold_threads
-from hwds.results.folder import RunFolder
+from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.stored import load_fitted, save_fitted
 
 FOLDER = "model"
@@ -56,4 +57,6 @@ def context_of(experiment: Experiment) -> Context:
     """The context of a fit on all rows: its streams are those of a fold called `final`."""
     compute, features = experiment.compute, cast("Features", experiment.features)
     assert isinstance(compute, Compute)
-    return Context(experiment.seed, "final", features=features, cpus=compute.cpus_per_cell, device=compute.found_device())
+    answers = InnerWindows((OUTPUTS / "cache" / "cells").resolve())
+    device = compute.found_device()
+    return Context(experiment.seed, "final", features=features, cpus=compute.cpus_per_cell, device=device, answers=answers)

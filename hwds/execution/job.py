@@ -1,16 +1,14 @@
-"""A job: all that a worker needs to compute any cell of a run; and the outcome of one cell."""
+"""A job: all that a worker needs to compute any cell of a run; and the outcome of one."""
 
 from __future__ import annotations
 
-import time
-import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from hwds.context import Context, Device
+from hwds.context import Device
 from hwds.protocols.base import Cell, Evaluation
 from hwds.recipe import Recipe
 
@@ -28,6 +26,7 @@ class Job:
         device: `cpu` or `gpu`.
         frame_class: The class that reads `frame_folder`.
         frame_folder: Where the frame lies as Arrow.
+        cells_folder: Where finished cells lie, those of inner windows too.
     """
 
     protocol: Evaluation[Any, Any]
@@ -38,6 +37,7 @@ class Job:
     device: Device
     frame_class: type[Any]
     frame_folder: Path
+    cells_folder: Path = Path("outputs", "cache", "cells")
 
     def read_frame(self) -> Any:
         """The frame, mapped from its file."""
@@ -67,16 +67,3 @@ class Outcome:
     def from_cache(self, cell: Cell) -> Outcome:
         """The same for the cell of this run."""
         return replace(self, cell=cell, cached=True)
-
-
-def compute_cell(job: Job, frame: Any, cell: Cell) -> Outcome:
-    """Ask the model; any exception becomes the outcome's error, so that one cell does not end a run."""
-    began = time.perf_counter()
-    context = Context(job.seed, cell.fold.name, features=job.features, cpus=job.cpus, device=job.device)
-    try:
-        rows = job.protocol.ask(job.models[cell.model], frame, cell, context)
-    except Exception as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = f"{type(error).__name__}: {said[-1] if said else 'no message'}"  # long messages say it at their end
-        return Outcome(cell, None, time.perf_counter() - began, message, traceback.format_exc())
-    return Outcome(cell, rows, time.perf_counter() - began)

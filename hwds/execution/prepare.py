@@ -63,7 +63,9 @@ def prepare(experiment: Experiment) -> Prepared:
     models = experiment.models | ({TRUTH: truth} if truth is not None and truth.task == protocol.task else {})
     frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
     device = compute.found_device()
-    job = Job(protocol, models, experiment.features, experiment.seed, compute.cpus_per_cell, device, type(frame), frames)
+    cells = (OUTPUTS / "cache" / "cells").resolve()
+    threads = compute.cpus_per_cell
+    job = Job(protocol, models, experiment.features, experiment.seed, threads, device, type(frame), frames, cells)
     folds = protocol.split(frame)
     if any(uses_features(model) for model in experiment.models.values()):
         protocol.check_features(experiment.features, frame)
@@ -75,7 +77,7 @@ def prepare(experiment: Experiment) -> Prepared:
     work = Work(cut(job, folds, frame), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
     code = code_digest([dataset, protocol, experiment.features, *models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
-    return Prepared(experiment, frame, job, work, folder, CellCache((OUTPUTS / "cache" / "cells").resolve()), code)
+    return Prepared(experiment, frame, job, work, folder, CellCache(cells), code)
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:

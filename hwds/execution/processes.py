@@ -13,8 +13,9 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from hwds.execution.asking import compute_cell
 from hwds.execution.base import Compute
-from hwds.execution.job import Job, Outcome, compute_cell
+from hwds.execution.job import Job, Outcome
 from hwds.execution.serial import Serial
 from hwds.execution.threads import thread_variables
 from hwds.protocols.base import Cell

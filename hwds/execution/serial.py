@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hwds.execution.asking import compute_cell
 from hwds.execution.base import Compute
-from hwds.execution.job import Job, Outcome, compute_cell
+from hwds.execution.job import Job, Outcome
 from hwds.execution.threads import hold_threads
 from hwds.protocols.base import Cell
 
