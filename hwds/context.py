@@ -14,6 +14,7 @@ from hwds.frames.roles import PanelRoles
 from hwds.seeds import stream, stream_key
 
 Device = Literal["auto", "cpu", "gpu"]
+Align = Literal["calendar", "end"]
 
 
 class Features(Protocol):
@@ -46,6 +47,7 @@ class Context:
         features: The feature set, for models that use one.
         cpus: Threads that the model may use.
         device: Where Keras and XGBoost compute.
+        align: Whether cutoffs are instants of a calendar that the series share, or counted back from each one's own end.
         answers: Who answers `inner`; None outside of a run.
     """
 
@@ -57,10 +59,11 @@ class Context:
     features: Features | None = None
     cpus: int = 1
     device: Device = "cpu"
+    align: Align = "end"
     answers: Inner | None = None
 
     def inner(self, model: Any, history: Panel, windows: int) -> pl.DataFrame:
-        """What a model forecasts on the last windows of the history, each of `horizon` rows, fitted before the first of them.
+        """What a model forecasts on the last windows of the history, each of `horizon` rows, fitted anew before each.
 
         Stacks, selection and conformal intervals ask here, so that a member is fitted once for all who ask. The rows are those
         of a protocol: `series_id, cutoff, time, step, actual, mean` and quantiles; a series too short for a window has none.

@@ -13,10 +13,11 @@ from hwds.execution.cache import CellCache
 from hwds.execution.job import Outcome
 from hwds.execution.keys import code_digest, libraries, machine, uses_features
 from hwds.frames.panel import Panel
+from hwds.frames.roles import TIME
 from hwds.hashing import digest
 from hwds.models.forecast.base import Forecaster
 from hwds.protocols.base import Cell, Fold
-from hwds.protocols.cutting import FromEnd
+from hwds.protocols.cutting import AtTime, Cutoff, FromEnd
 from hwds.protocols.forecasting import ask_forecasts
 from hwds.recipe import canonical
 
@@ -33,8 +34,14 @@ class InnerWindows:
 
     def __call__(self, model: Forecaster, history: Panel, windows: int, context: Context) -> pl.DataFrame:
         """See `Context.inner`."""
-        cutoffs = tuple(FromEnd(context.horizon * back) for back in range(windows, 0, -1))
-        fold = Fold(0, f"{context.fold}, {windows} inner windows of {context.horizon}", history.n_series, cutoffs)
+        asked = [self._window(model, history, context, back) for back in range(windows, 0, -1)]
+        answered = [rows for rows in asked if not rows.is_empty()]
+        return pl.concat(answered) if answered else pl.DataFrame()
+
+    def _window(self, model: Forecaster, history: Panel, context: Context, back: int) -> pl.DataFrame:
+        """The rows of one window, the last for `back` 1; another number of windows asks for the same ones."""
+        cutoff = _cutoff(history, context, back)
+        fold = Fold(0, f"{context.fold}, inner window {back} of {context.horizon}", history.n_series, (cutoff,))
         cell = Cell(model.name, fold, 0, history.n_series)
         cache, key = CellCache(self.folder), self._key(model, history, fold, context)
         kept = cache.get(key, cell)
@@ -62,3 +69,12 @@ class InnerWindows:
                 "libraries": libraries(),
             }
         )
+
+
+def _cutoff(history: Panel, context: Context, back: int) -> Cutoff:
+    """So many horizons before the end: of the calendar, where series share one, else of each series."""
+    rows = context.horizon * back
+    if context.align == "end":
+        return FromEnd(rows)
+    last = pl.Series([history.table[TIME].max()], dtype=history.table.schema[TIME])
+    return AtTime(history.frequency.after(last, -rows)[0])

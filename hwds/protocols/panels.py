@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
-from hwds.context import Context, Features
+from hwds.context import Align, Context, Features
 from hwds.errors import ConfigError, nearest
 from hwds.features.lawful import role_of
 from hwds.frames.panel import Panel
@@ -54,6 +55,10 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
     def scored_after(self) -> int:
         """Steps after a cutoff that are forecast and not scored."""
         return 0
+
+    def alignment(self) -> Align:
+        """How cutoffs lie: at instants of a calendar, or back from each series' own end."""
+        return "end"
 
     def rows_kept(self) -> int | None:
         """Rows of history that a fit sees at most; None for all."""
@@ -113,4 +118,4 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
         check_headline(self.headline, (*forecast_metrics(1, self.levels).values(), *own))
 
     def _context(self, context: Context, panel: Panel) -> Context:
-        return with_panel(context, panel, self.levels, self.steps(panel))
+        return replace(with_panel(context, panel, self.levels, self.steps(panel)), align=self.alignment())

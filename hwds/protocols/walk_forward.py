@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import polars as pl
 from pydantic import AfterValidator
 
+from hwds.context import Align
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
@@ -55,7 +56,7 @@ class WalkForward(PanelEvaluation):
     gap: Whole = 0
     sliding: Count | None = None
     refit: Refit = "always"
-    align: Literal["calendar", "end"] = "calendar"
+    align: Align = "calendar"
 
     def steps(self, panel: Panel) -> int:
         """The number of steps that a model is asked for on this panel, the gap included."""
@@ -88,6 +89,10 @@ class WalkForward(PanelEvaluation):
     def scored_after(self) -> int:
         """The gap."""
         return self.gap
+
+    def alignment(self) -> Align:
+        """As asked."""
+        return self.align
 
     def rows_kept(self) -> int | None:
         """The sliding window."""

@@ -43,11 +43,12 @@ def test_a_member_is_fitted_once_for_all_who_ask(tmp_path):
     asking = context(tmp_path)
     first = asking.inner(Counted(), monthly_panel(), 3)
     assert asking.inner(Counted(), monthly_panel(), 3).equals(first)
-    assert FITS == [60 - 18]
-    asking.inner(Counted(), monthly_panel(), 2)
+    assert FITS == [60 - 18, 60 - 12, 60 - 6]
+    asking.inner(Counted(), monthly_panel(), 2)  # the last two of them
+    assert len(FITS) == 3
     asking.inner(Counted(), monthly_panel(seed=1), 3)
     context(tmp_path, horizon=4).inner(Counted(), monthly_panel(), 3)
-    assert len(FITS) == 4
+    assert len(FITS) == 9
 
 
 FITS: list[int] = []
@@ -67,6 +68,15 @@ def test_a_member_sees_nothing_of_the_windows_it_is_weighed_on(tmp_path):
         .equals(other.filter(pl.col("cutoff").is_in(early)).select(told))
     )
     assert not clean["actual"].equals(other["actual"])
+
+
+def test_windows_of_a_calendar_are_the_same_instants_for_all(tmp_path):
+    history = monthly_panel().until(np.array([60, 60, 60, 50, 60, 60]))
+    rows = context(tmp_path, align="calendar").inner(SeasonalNaive(), history, 2)
+    assert rows["cutoff"].n_unique() == 2
+    assert rows.filter(pl.col("series_id") == "s3")["cutoff"].n_unique() == 1
+    own = context(tmp_path, align="end").inner(SeasonalNaive(), history, 2)
+    assert own["cutoff"].n_unique() == 4
 
 
 def test_only_a_run_answers():
