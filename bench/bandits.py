@@ -13,7 +13,7 @@ from hwds.compiled import compiled
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.models.bandit.base import Policy
 from hwds.models.bandit.draws import keyed, seed_stream, uniform
-from hwds.models.bandit.kernel import begin, choose, known, learn
+from hwds.models.bandit.kernel import Visit, begin, choose, known, learn
 from hwds.models.bandit.kl_ucb import KLUCB
 from hwds.models.bandit.thompson import Thompson
 from hwds.models.bandit.ucb1 import UCB1
@@ -60,8 +60,9 @@ def alone(
         begin(settings, state)
         lost = 0.0
         for step in range(horizon):
-            arm = choose(settings, state, step, 0, context, active, stream)
-            learn(settings, state, step, 0, context, arm, 1.0 if uniform(stream) < means[arm] else 0.0)
+            visit = Visit(step, 0, context, active)
+            arm = choose(settings, state, visit, stream)
+            learn(settings, state, visit, arm, 1.0 if uniform(stream) < means[arm] else 0.0)
             lost += best - means[arm]
         regret[row] = lost
 

@@ -85,6 +85,13 @@ class World(Stored):
         earned = np.where(self.present[:, None, :], self.conversions * self.values, 0.0)
         return int(np.argmax(np.einsum("m,s,msk->k", self.moments(horizon), self.shares, earned)))
 
+    def mean_conversions(self, horizon: int) -> np.ndarray:
+        """The mean conversion of each arm over the first `horizon` steps at which it is there, NaN for never; shape (K,)."""
+        steps = self.moments(horizon)[:, None] * self.present
+        totals = np.einsum("mk,s,msk->k", steps, self.shares, self.conversions)
+        there = steps.sum(axis=0)
+        return np.where(there > 0, totals / np.maximum(there, 1), np.nan)
+
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all parameters."""

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwds.compiled import OPTIONS, helper
-from hwds.models.bandit.kernel import weigh
+from hwds.models.bandit.kernel import Visit, weigh
 
 METHODS = ("ipw", "aipw", "aipw_weighted")
 
@@ -41,36 +41,29 @@ class Blank(NamedTuple):
 
 
 class Notes(NamedTuple):
-    """What is written on while a game is played.
+    """What is read and written on while a game is played.
 
     Attributes:
+        values: What a conversion of each arm earns, shape (K,).
+        pulls: Times each arm was chosen, which the game counts, shape (K,).
+        wins: Conversions of each arm, too.
         chances: Of the arms at a step, shape (K,).
         sums: Shape (11, K).
     """
 
+    values: np.ndarray
+    pulls: np.ndarray
+    wins: np.ndarray
     chances: np.ndarray
     sums: np.ndarray
 
 
-def notes_of(arms: int, wanted: bool) -> Blank | Notes:
+def notes_of(values: np.ndarray, pulls: np.ndarray, wins: np.ndarray, wanted: bool) -> Blank | Notes:
     """Room for one thread; it tells compiled code whether to estimate, so that a game without estimates pays nothing."""
-    return Notes(np.zeros(arms), np.zeros((NEVER + 1, arms))) if wanted else Blank(0)
+    return Notes(values, pulls, wins, np.zeros(values.size), np.zeros((NEVER + 1, values.size))) if wanted else Blank(0)
 
 
-def observe(
-    notes: Any,
-    settings: Any,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    values: np.ndarray,
-    arm: int,
-    converts: bool,
-    pulls: np.ndarray,
-    wins: np.ndarray,
-) -> None:
+def observe(notes: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool) -> None:
     """In compiled code: add a step, before the policy learns from it and before it is among the pulls and wins."""
     raise NotImplementedError("observe is for compiled code")
 
@@ -93,39 +86,14 @@ def _by_notes(nothing: Callable[..., None], something: Callable[..., None]) -> C
     return lambda notes, *arguments: something if notes.instance_class is Notes else nothing
 
 
-def _observe_nothing(
-    notes: Any,
-    settings: Any,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    values: np.ndarray,
-    arm: int,
-    converts: bool,
-    pulls: np.ndarray,
-    wins: np.ndarray,
-) -> None:
+def _observe_nothing(notes: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool) -> None:
     pass
 
 
-def _observe(
-    notes: Any,
-    settings: Any,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    values: np.ndarray,
-    arm: int,
-    converts: bool,
-    pulls: np.ndarray,
-    wins: np.ndarray,
-) -> None:
-    chances, sums = notes
-    weigh(settings, state, step, segment, context, active, chances)
+def _observe(notes: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool) -> None:
+    values, pulls, wins, chances, sums = notes
+    active = visit.active
+    weigh(settings, state, visit, chances)
     for i in range(values.size):
         if active[i]:
             guess = values[i] * (wins[i] + 1.0) / (pulls[i] + 2.0)

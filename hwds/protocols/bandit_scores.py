@@ -101,15 +101,14 @@ def _p_value(score: Score) -> float | None:
 def bandit_facts(world: World, game: Game) -> list[Score]:
     """The truth of a world, whose arms are named in `segment`."""
     oracle, uniform = expected_by(world, game)
-    lasts = world.moments(game.horizon) / game.horizon
-    arms = np.einsum("m,s,msk->k", lasts, world.shares, np.where(world.present[:, None, :], world.conversions, 0.0))
+    arms = world.mean_conversions(game.horizon)
     facts = [
         Score("oracle_reward", "mean", float(oracle[-1]), n=1),
         Score("uniform_regret", "mean", uniform, n=1),
         Score("best_arm", None, None, segment_by="arm", segment=world.arms[world.fixed(game.horizon)], n=1),
     ]
     facts += [
-        Score("arm_value[true]", "mean", float(value), segment_by="arm", segment=arm, n=1)
+        Score("arm_value[true]", "mean", None if np.isnan(value) else float(value), segment_by="arm", segment=arm, n=1)
         for arm, value in zip(world.arms, arms * world.values, strict=True)
     ]
     if len(world.segments) > 1:

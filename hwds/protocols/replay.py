@@ -16,9 +16,10 @@ from hwds.metrics.aggregate import Z95
 from hwds.metrics.base import Measure
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.deciding import Seen, law_of
-from hwds.models.ope.context import as_numbers
+from hwds.models.bandit.kernel import Visit
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.off_policy_log import Log, Reward, read_log
+from hwds.protocols.replay_log import Waits, arms_of, order_of
 from hwds.recipe import Count, Small
 
 
@@ -42,6 +43,7 @@ class Replay(Evaluation[Policy, Table]):
     arm. The policy plays as many steps as rows count, so it learns less than it would have in as many rows.
 
     Roles: `arm` or `price`, `propensity`, `context`, and `outcome`: for each arm 0 or one amount, what a conversion earns.
+    Rows are played in the order of `time`; an outcome is learned once it was observed, `available_at`.
 
     Attributes:
         replications: How often the log is played, with other luck of the policy and of the rejection.
@@ -83,28 +85,30 @@ class Replay(Evaluation[Policy, Table]):
         """Play the replications of a cell: one row each."""
         log = self.log(frame)
         arms, segments = arms_of(log)
-        rows = [self._played(model, log, arms, segments, context, number) for number in range(cell.start, cell.stop)]
-        return pl.DataFrame(rows)
+        courses = [self._played(model, log, arms, segments, context, number) for number in range(cell.start, cell.stop)]
+        return pl.DataFrame(courses)
 
     def _played(
         self, model: Policy, log: Log, arms: Arms, segments: np.ndarray, context: Context, number: int
     ) -> dict[str, float]:
         """One replication; `early` sums what was chosen in the first half, for the canary."""
         assert log.propensity is not None
+        order, waits = order_of(log.table), Waits(log.table)
         luck = context.stream("rejection", number).random(log.n)
-        kept = np.flatnonzero(luck * log.propensity < log.propensity.min())
+        kept = order[(luck * log.propensity < log.propensity.min())[order]]
         law = law_of(model.kernel(arms), context.seed_for("policy", number))
-        active = np.ones(arms.count, bool)
+        active, half = np.ones(arms.count, bool), set(order[: log.n // 2].tolist())
         counted: list[int] = []
         early = 0
-        for row in kept:
-            seen = arms.contexts[segments[row]]
-            step = len(counted)
-            chosen = law.select(step, step, int(segments[row]), seen, active)
-            early += (chosen + 1) * (int(row) + 1) if row < log.n // 2 else 0
+        for row in kept.tolist():
+            law.update(waits.seen_by(row))
+            segment = int(segments[row])
+            visit = Visit(len(counted), segment, arms.contexts[segment], active)
+            chosen = law.select(visit)
+            early += (chosen + 1) * (row + 1) if row in half else 0
             if chosen == log.action[row]:
-                law.update([Seen(step, int(segments[row]), seen, chosen, float(log.reward[row] > 0))])
-                counted.append(int(row))
+                waits.add(row, Seen(visit, chosen, float(log.reward[row] > 0)))
+                counted.append(row)
         earned = log.reward[counted]
         weights = 1 / log.propensity
         return {
@@ -164,35 +168,9 @@ class Replay(Evaluation[Policy, Table]):
         name, log = frame.column("outcome").name, read_log(frame, "outcome", None)
         amounts = arms_of(log)[0].values[log.action]
         coins = pl.Series(amounts * luck.integers(0, 2, log.n)).cast(frame.data[name].dtype)
-        late = pl.int_range(pl.len()) >= cutoff.row
+        late = pl.Series(np.argsort(order_of(frame)) >= cutoff.row)
         return replace(frame, data=frame.data.with_columns(pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)))
 
     def answers(self, rows: pl.DataFrame, cutoff: Row, frame: Table) -> pl.DataFrame:
         """What was chosen before the row."""
         return rows.select("replication", "early")
-
-
-def arms_of(log: Log) -> tuple[Arms, np.ndarray]:
-    """What a policy may know of a log's arms, and the segment of each row: equal contexts are one segment.
-
-    Raises:
-        DataError: An arm's rewards are not 0 or one amount.
-    """
-    seen = as_numbers(log.context)[:, 1:] if log.context.width else np.zeros((log.n, 0))
-    contexts, segments = np.zeros((1, 0)), np.zeros(log.n, np.int64)
-    if seen.shape[1]:
-        contexts, segments = np.unique(seen, axis=0, return_inverse=True)
-    values = np.array([_amount(log, arm) for arm in range(len(log.arms))])
-    return Arms(log.arms, values, contexts, log.n, (0.0, float(values.max()))), segments.ravel()
-
-
-def _amount(log: Log, arm: int) -> float:
-    """What a conversion of an arm earns; its price, or else 1, where it never had one."""
-    here = log.action == arm
-    amounts = np.unique(log.reward[here & (log.reward != 0)])
-    if len(amounts) > 1 or (len(amounts) and amounts[0] < 0):
-        told = f"arm '{log.arms[arm]}' earns {' and '.join(f'{amount:g}' for amount in amounts[:2])}"
-        raise DataError(f"dataset.roles.outcome: {told}; replay needs 0 or one amount above 0.")
-    if len(amounts):
-        return float(amounts[0])
-    return 1.0 if log.price is None else float(log.price[here][0])

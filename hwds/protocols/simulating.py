@@ -50,7 +50,7 @@ def scratch_of(kernel: Kernel, market: Market, game: Game) -> Scratch:
     slots, arms = market.window + game.batch + 1, len(market.values)
     pending = np.zeros((5 if slots > 2 else 0, slots), np.int64)
     counts = np.zeros(arms, np.uint32), np.zeros(arms, np.uint32)
-    notes = notes_of(arms, game.estimates and kernel.propensity is not None)
+    notes = notes_of(market.values, *counts, game.estimates and kernel.propensity is not None)
     return Scratch(np.zeros(kernel.size), np.zeros(4, np.uint64), pending, *counts, notes)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwds.compiled import helper
 from hwds.models.bandit.draws import as_uniform, keyed, seed_stream
-from hwds.models.bandit.kernel import begin, choose, learn
+from hwds.models.bandit.kernel import Visit, begin, choose, learn
 from hwds.protocols.arm_estimates import Blank, Notes, conclude, observe
 
 SEGMENT, POLICY, DELAY = -2, -1, 1 << 20
@@ -134,12 +134,13 @@ def _replication(
         if cumulative.size:
             segment = _segment(cumulative, as_uniform(keyed(name, SEGMENT)))
             context = market.contexts[segment]
-        arm = choose(settings, state, step, segment, context, active, stream)
+        visit = Visit(step, segment, context, active)
+        arm = choose(settings, state, visit, stream)
         if arm < 0 or arm >= arms or not active[arm]:
             tally.wrong[row] = step
             return
         converts = as_uniform(keyed(name, arm)) < conversions[moment, segment, arm]
-        observe(notes, settings, state, step, segment, context, active, values, arm, converts, pulls, wins)
+        observe(notes, settings, state, visit, arm, converts)
         earned = conversions[moment, segment, arm] * values[arm]
         lost = best[moment, segment] - earned
         pseudo += lost
@@ -154,10 +155,10 @@ def _replication(
             tally.by_segment[row, segment] += lost
             tally.visits[row, segment] += 1
         if pending.shape[0] == 0:
-            learn(settings, state, step, segment, context, arm, 1.0 if converts else 0.0)
+            learn(settings, state, visit, arm, 1.0 if converts else 0.0)
         else:
             _post(market, pending, batch, step, arm, segment, converts, name)
-            _deliver(settings, state, market, pending, batch, step)
+            _deliver(settings, state, market, pending, batch, visit)
         if step + 1 == checkpoints[reached]:
             _note(tally, row, reached, pseudo, fixed if apart else pseudo, realised, pulls)
             reached += 1
@@ -223,17 +224,17 @@ def _post(
 
 
 @helper
-def _deliver(settings: Any, state: np.ndarray, market: Market, pending: np.ndarray, batch: int, step: int) -> None:
-    """At the end of a batch, let the policy learn what is seen, oldest first."""
-    if (step + 1) % batch:
+def _deliver(settings: Any, state: np.ndarray, market: Market, pending: np.ndarray, batch: int, now: Visit) -> None:
+    """At the end of a batch, let the policy learn what is seen, oldest first; `active` is that of now."""
+    if (now.step + 1) % batch:
         return
-    slot = step % pending.shape[1]
+    slot = now.step % pending.shape[1]
     offer = pending[0, slot]
     arms = market.values.size
     while offer >= 0:
         told = pending[3, offer]
         segment = told // 2 // arms
-        outcome = 1.0 if told % 2 else 0.0
-        learn(settings, state, pending[4, offer], segment, market.contexts[segment], told // 2 % arms, outcome)
+        visit = Visit(pending[4, offer], segment, market.contexts[segment], now.active)
+        learn(settings, state, visit, told // 2 % arms, 1.0 if told % 2 else 0.0)
         offer = pending[2, offer]
     pending[0, slot], pending[1, slot] = -1, -1

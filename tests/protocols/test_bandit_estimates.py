@@ -10,7 +10,7 @@ from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.errors import ConfigError
 from hwds.models.bandit.base import Policy
 from hwds.models.bandit.epsilon_greedy import EpsilonGreedy
-from hwds.models.bandit.kernel import BatchKernel
+from hwds.models.bandit.kernel import BatchKernel, Visit
 from hwds.models.bandit.price_thompson import PriceThompson
 from hwds.models.bandit.propensity import propensities
 from hwds.models.bandit.thompson import Thompson
@@ -102,8 +102,9 @@ def test_compiled_sums_are_those_of_the_log():
     state, chances = np.zeros(kernel.size), np.zeros((steps, 3))
     kernel.init(kernel.settings, state)
     for step in range(steps):
-        chances[step] = propensities(kernel, state, np.ones(3, bool)).values
-        kernel.update(kernel.settings, state, step, 0, np.zeros(0), int(arms[step]), float(converts[step]))
+        visit = Visit(step, 0, np.zeros(0), np.ones(3, bool))
+        chances[step] = propensities(kernel, state, visit).values
+        kernel.update(kernel.settings, state, visit, int(arms[step]), float(converts[step]))
     expected = estimate(arms, converts, world.values, chances, np.ones((steps, 3), bool))
     assert tallies[-1].estimates[0] == pytest.approx(expected, rel=1e-9)
 

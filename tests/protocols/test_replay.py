@@ -17,6 +17,7 @@ from hwds.models.bandit.thompson import Thompson
 from hwds.models.bandit.uniform_play import UniformPlay, init, update
 from hwds.protocols.base import Cell
 from hwds.protocols.replay import Replay
+from hwds.protocols.replay_log import arms_of
 
 ROLES = {"arm": ("arm",), "propensity": ("propensity",), "outcome": ("bought",)}
 CHANCES = np.array([0.6, 0.3, 0.1])
@@ -27,7 +28,7 @@ class LastSettings(NamedTuple):
     arms: int
 
 
-def take_last(settings, state, step, segment, context, active, stream):
+def take_last(settings, state, visit, stream):
     return settings.arms - 1
 
 
@@ -97,3 +98,36 @@ def test_what_happens_later_changes_no_earlier_choice():
 def test_a_log_that_cannot_be_replayed_is_refused(table, said):
     with pytest.raises(DataError, match=said):
         Replay().check_models({"m": Thompson()}, table())
+
+
+def timed(**shift):
+    n = 4000
+    minutes = np.arange(n)
+    table = log_of(n=n)
+    when = {name: pl.Series(minutes + shift.get(name, 0)) for name in ("exposed", "observed")}
+    roles = ROLES | {"time": ("exposed",), "available_at": ("observed",)}
+    return Table.build(table.data.drop("row_id").with_columns(**when), roles)
+
+
+def test_an_outcome_is_learned_once_it_was_observed():
+    at_once, never = (scored(Thompson(), timed(observed=late), replications=5)[0]["mean_reward"] for late in (1, 10_000))
+    assert never.value < at_once.value - 0.08
+    assert abs(never.value - CONVERSION.mean()) < 4 * never.stderr
+
+
+def test_rows_are_played_in_the_order_of_time():
+    there = timed(observed=1)
+    back = Table.build(there.data.drop("row_id").reverse(), there.roles)
+    assert scored(UniformPlay(), there)[1]["kept"].to_list() != scored(UniformPlay(), back)[1]["kept"].to_list()
+    found = list(canary(Replay(replications=3), "m", Thompson(), back, Context(0)))
+    assert found == [None]
+    with pytest.raises(DataError, match=r"dataset.roles.time: must be given"):
+        scored(Thompson(), Table(there.data, {key: names for key, names in there.roles.items() if key != "time"}))
+
+
+def test_an_arm_that_never_sold_is_worth_what_the_others_are():
+    table = log_of(n=3000, price=np.full(3000, 999.0))
+    data = table.data.with_columns(bought=pl.when(pl.col("arm") == "c").then(0.0).otherwise(pl.col("bought")))
+    protocol = Replay()
+    values = arms_of(protocol.log(Table(data, table.roles)))[0].values
+    assert values.tolist() == [1.0, 1.0, 1.0]

@@ -7,7 +7,7 @@ import pytest
 
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
-from hwds.models.bandit.kernel import BatchKernel, Kernel
+from hwds.models.bandit.kernel import BatchKernel, Kernel, Visit
 from hwds.protocols.simulating import Game, play
 from hwds.protocols.simulating_batches import play_batches
 
@@ -33,23 +33,23 @@ def init(settings, state):
     """Nothing was seen."""
 
 
-def select(settings, state, step, segment, context, active, stream):
+def select(settings, state, visit, stream):
     """An arm that follows from all that was seen, and from the customer, as unforeseeable as a hash."""
     best, chosen = -1.0, 0
     for arm in range(settings.arms):
-        told = 7 * state[arm] + 31 * state[settings.arms + arm] + 5 * segment + 11 * arm
-        for i in range(context.size):
-            told += (3 + i) * context[i]
+        told = 7 * state[arm] + 31 * state[settings.arms + arm] + 5 * visit.segment + 11 * arm
+        for i in range(visit.context.size):
+            told += (3 + i) * visit.context[i]
         told = (told * told) % 101
-        if active[arm] and told > best:
+        if visit.active[arm] and told > best:
             best, chosen = told, arm
     return chosen
 
 
-def update(settings, state, step, segment, context, arm, outcome):
+def update(settings, state, visit, arm, outcome):
     """Counts, and when and for whom they were."""
     state[arm] += 1.0
-    state[settings.arms + arm] += outcome * (1.0 + step % 13 + segment)
+    state[settings.arms + arm] += outcome * (1.0 + visit.step % 13 + visit.segment)
 
 
 class Twin:
@@ -62,12 +62,12 @@ class Twin:
         return np.zeros(2 * self.settings.arms)
 
     def select(self, state, step, segments, contexts, active, generator):
-        chosen = [select(self.settings, state, step, s, c, active, None) for s, c in zip(segments, contexts, strict=True)]
-        return np.array(chosen)
+        visits = [Visit(step, *seen, active) for seen in zip(segments, contexts, strict=True)]
+        return np.array([select(self.settings, state, visit, None) for visit in visits])
 
     def update(self, state, steps, segments, contexts, arms, outcomes):
-        for step, segment, context, arm, outcome in zip(steps, segments, contexts, arms, outcomes, strict=True):
-            update(self.settings, state, step, segment, context, arm, outcome)
+        for *seen, arm, outcome in zip(steps, segments, contexts, arms, outcomes, strict=True):
+            update(self.settings, state, Visit(*seen, None), arm, outcome)
         return state
 
 

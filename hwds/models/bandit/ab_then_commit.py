@@ -9,8 +9,8 @@ import numpy as np
 
 from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
-from hwds.models.bandit.indices import any_arm, chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.indices import any_arm, chances_of_highest, highest, next_offered
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Count
 
 
@@ -52,53 +52,29 @@ def init(settings: Settings, state: np.ndarray) -> None:
         state[2 * count + arm] = -math.inf
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The next arm, or any, while the test lasts; then the winner, ties at random."""
-    count = active.size
-    if step >= settings.steps:
-        return highest(state, 2 * count, active, stream)
+    active = visit.active
+    if visit.step >= settings.steps:
+        return highest(state, 2 * active.size, active, stream)
     if not settings.in_turn:
         return any_arm(active, stream)
-    arm = step % count
-    while not active[arm]:
-        arm = (arm + 1) % count
-    return arm
+    return next_offered(active, visit.step % active.size)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """One more pull, if it was of the test."""
-    values = settings.values
-    if step < settings.steps:
-        means.count_pull(values, state, arm, outcome)
+    if visit.step < settings.steps:
+        means.count_pull(settings.values, state, arm, outcome)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Certain, but for the ties of the winner and the draws of a test that is not in turn."""
-    count = active.size
-    if step >= settings.steps:
-        chances_of_highest(state, 2 * count, active, chances)
+    active = visit.active
+    if visit.step >= settings.steps:
+        chances_of_highest(state, 2 * active.size, active, chances)
         return
-    turn = step % count
-    while not active[turn]:
-        turn = (turn + 1) % count
-    for arm in range(count):
+    turn = next_offered(active, visit.step % active.size)
+    for arm in range(active.size):
         alike = active[arm] / active.sum()
         chances[arm] = (1.0 if arm == turn else 0.0) if settings.in_turn else alike

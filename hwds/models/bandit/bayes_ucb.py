@@ -11,8 +11,8 @@ from hwds.compiled import helper
 from hwds.errors import ConfigError
 from hwds.models.bandit.base import Arms, Exploration, Policy
 from hwds.models.bandit.draws import choose_tied
-from hwds.models.bandit.indices import beta_upper, chances_of_highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.indices import beta_upper, chances_of_highest, next_offered
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.models.bandit.thompson import Prior
 
 SLACK = 1e-9
@@ -70,9 +70,7 @@ def init(settings: Settings, state: np.ndarray) -> None:
         state[count + arm], state[2 * count + arm] = alpha[arm], beta[arm]
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome."""
     values = settings.values
     count = values.size
@@ -117,23 +115,13 @@ def stays_below(values: np.ndarray, state: np.ndarray, arm: int, best: float, lo
     return log_density - math.log(slope) < log_tail - SLACK
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest quantile; ties at random. The arm of the last pull is solved for first."""
-    values = settings.values
+    values, active = settings.values, visit.active
     count = values.size
-    tail = 1.0 / (max(step, 1) * settings.divisor)
+    tail = 1.0 / (max(visit.step, 1) * settings.divisor)
     log_tail = math.log(tail)
-    first = int(state[5 * count])
-    while not active[first]:
-        first = (first + 1) % count
+    first = next_offered(active, int(state[5 * count]))
     best, chosen, ties = index_of(values, state, first, tail), first, 1
     for arm in range(count):
         if arm == first or not active[arm] or stays_below(values, state, arm, best, log_tail):
@@ -148,19 +136,11 @@ def select(
     return chosen
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
     values = settings.values
     count = values.size
-    tail = 1.0 / (max(step, 1) * settings.divisor)
+    tail = 1.0 / (max(visit.step, 1) * settings.divisor)
     for arm in range(count):
         state[4 * count + arm] = index_of(values, state, arm, tail)
-    chances_of_highest(state, 4 * count, active, chances)
+    chances_of_highest(state, 4 * count, visit.active, chances)

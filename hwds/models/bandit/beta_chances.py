@@ -16,6 +16,7 @@ import numpy as np
 from hwds.compiled import helper
 from hwds.models.bandit import screened
 from hwds.models.bandit.beta_law import density, distribution
+from hwds.models.bandit.kernel import Visit
 from hwds.models.bandit.screened import BetaArms
 
 RARE = 28.0
@@ -40,17 +41,9 @@ def size(arms: int) -> int:
 
 
 @helper
-def propensity(
-    settings: BetaArms,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: BetaArms, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Fill the chance of each arm."""
-    values = settings.values
+    values, active = settings.values, visit.active
     count = values.size
     earning, free, one, other = 0, -1, -1, -1
     for arm in range(count):

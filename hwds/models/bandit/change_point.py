@@ -12,7 +12,7 @@ from hwds.models.bandit import glr
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.draws import beta, uniform
 from hwds.models.bandit.indices import any_arm, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.models.bandit.thompson import Prior
 from hwds.recipe import Count, Level
 
@@ -72,19 +72,11 @@ def init(settings: Settings, state: np.ndarray) -> None:
     """No outcomes, scratch: all zero."""
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest draw of conversion x value, or an arm at random."""
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
-        return any_arm(active, stream)
-    values, a, b = settings.values, settings.alpha, settings.beta
+        return any_arm(visit.active, stream)
+    values, a, b, active = settings.values, settings.alpha, settings.beta, visit.active
     best, scratch = -math.inf, values.size * glr.SIZE
     for arm in range(values.size):
         drawn = values[arm]
@@ -96,9 +88,7 @@ def select(
     return highest(state, scratch, active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Note the outcome; now and then test the arm, and forget."""
     first = arm * glr.SIZE
     glr.add(state, first, outcome)

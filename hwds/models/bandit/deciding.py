@@ -9,20 +9,18 @@ import numpy as np
 
 from hwds.compiled import compiled
 from hwds.models.bandit.draws import seed_stream
-from hwds.models.bandit.kernel import BatchKernel, Kernel, begin, choose, known, learn
+from hwds.models.bandit.kernel import BatchKernel, Kernel, Visit, choose, known
 from hwds.models.bandit.packing import pack, unpack
-from hwds.models.bandit.propensity import Chances, propensities
+from hwds.models.bandit.propensity import Chances, choice, propensities
 from hwds.seeds import stream, stream_key
 
 WORD = 1 << 64
 
 
 class Seen(NamedTuple):
-    """What came of an exposure: the step of its decision, the customer, the arm, and 1.0 for a conversion."""
+    """What came of an exposure: the customer, but for the arms that were on offer; the arm, and 1.0 for a conversion."""
 
-    step: int
-    segment: int
-    context: np.ndarray
+    visit: Visit
     arm: int
     outcome: float
 
@@ -30,15 +28,15 @@ class Seen(NamedTuple):
 class Law(Protocol):
     """The policy's state and what is done with it; the random numbers of a decision are named by the seed and its step."""
 
-    def select(self, step: int, decision: int, segment: int, context: np.ndarray, active: np.ndarray) -> int:
-        """The arm; `step` decisions were made before this batch, and it is decision number `decision`."""
+    def select(self, visit: Visit) -> int:
+        """The arm."""
         ...
 
     def update(self, seen: Sequence[Seen]) -> None:
         """Learn, in this order."""
         ...
 
-    def chances(self, step: int, decision: int, segment: int, context: np.ndarray, active: np.ndarray, draws: int) -> Chances:
+    def chances(self, visit: Visit, draws: int) -> Chances:
         """The chance of each arm."""
         ...
 
@@ -51,36 +49,15 @@ class Law(Protocol):
         ...
 
 
-def law_of(kernel: Kernel | BatchKernel, seed: int) -> Law:
-    """The law of a kernel at its beginning."""
-    return _Batched(kernel, seed) if isinstance(kernel, BatchKernel) else _Compiled(kernel, seed)
+def law_of(kernel: Kernel | BatchKernel, seed: int, batch: int = 1) -> Law:
+    """The law of a kernel at its beginning; `batch` decisions are made between two updates."""
+    return _Batched(kernel, seed, batch) if isinstance(kernel, BatchKernel) else _Compiled(kernel, seed)
 
 
-def begin_one(settings: Any, state: np.ndarray) -> None:
-    """In compiled code: the state at the beginning."""
-    begin(settings, state)
-
-
-def select_one(
-    settings: Any,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    words: np.ndarray,
-    key: np.uint64,
-) -> int:
+def select_one(settings: Any, state: np.ndarray, visit: Visit, words: np.ndarray, key: np.uint64) -> int:
     """In compiled code: one decision with the random numbers of a key."""
     seed_stream(words, key)
-    return choose(settings, state, step, segment, context, active, words)
-
-
-def update_one(
-    settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
-    """In compiled code: one outcome."""
-    learn(settings, state, step, segment, context, arm, outcome)
+    return choose(settings, state, visit, words)
 
 
 class _Compiled:
@@ -89,25 +66,24 @@ class _Compiled:
         self.state, self.words = np.zeros(kernel.size), np.zeros(4, np.uint64)
         self.scratch = np.zeros(kernel.size)  # selecting writes on a copy, so that the state is what was learned and no more
         self._select = compiled(select_one, *kernel.functions)
-        self._update = compiled(update_one, *kernel.functions)
-        compiled(begin_one, *kernel.functions)(kernel.settings, self.state)
+        self._update = compiled(kernel.update, *kernel.functions)
+        compiled(kernel.init, *kernel.functions)(kernel.settings, self.state)
 
-    def select(self, step: int, decision: int, segment: int, context: np.ndarray, active: np.ndarray) -> int:
+    def select(self, visit: Visit) -> int:
         """See `Law`."""
-        key = np.uint64(stream_key(self.seed, "decision", decision) % WORD)
+        key = np.uint64(stream_key(self.seed, "decision", visit.step) % WORD)
         np.copyto(self.scratch, self.state)
-        return int(self._select(self.kernel.settings, self.scratch, decision, segment, context, active, self.words, key))
+        return int(self._select(self.kernel.settings, self.scratch, visit, self.words, key))
 
     def update(self, seen: Sequence[Seen]) -> None:
         """See `Law`."""
-        for step, segment, context, arm, outcome in seen:
-            self._update(self.kernel.settings, self.state, step, segment, context, arm, outcome)
+        for visit, arm, outcome in seen:
+            self._update(self.kernel.settings, self.state, visit, arm, outcome)
 
-    def chances(self, step: int, decision: int, segment: int, context: np.ndarray, active: np.ndarray, draws: int) -> Chances:
+    def chances(self, visit: Visit, draws: int) -> Chances:
         """See `Law`."""
-        key = stream_key(self.seed, "propensity", decision) % WORD
-        asked: dict[str, Any] = {"step": decision, "segment": segment, "context": context, "draws": draws, "key": key}
-        return propensities(self.kernel, self.state, active, **asked)
+        key = stream_key(self.seed, "propensity", visit.step) % WORD
+        return propensities(self.kernel, self.state, visit, draws=draws, key=key)
 
     def packed(self) -> Any:
         """See `Law`."""
@@ -122,28 +98,32 @@ class _Compiled:
 
 
 class _Batched:
-    def __init__(self, kernel: BatchKernel, seed: int) -> None:
-        self.kernel, self.seed = kernel, seed
+    def __init__(self, kernel: BatchKernel, seed: int, batch: int) -> None:
+        self.kernel, self.seed, self.batch = kernel, seed, batch
         self.state = kernel.start(stream_key(seed, "start") % (1 << 31))
 
-    def select(self, step: int, decision: int, segment: int, context: np.ndarray, active: np.ndarray) -> int:
+    def select(self, visit: Visit) -> int:
         """See `Law`."""
-        generator = stream(self.seed, "decision", decision)
-        return int(self.kernel.select(self.state, step, np.array([segment]), context[None], active, generator)[0])
+        generator = stream(self.seed, "decision", visit.step)
+        return choice(self.kernel, self.state, self._first(visit), generator)
 
     def update(self, seen: Sequence[Seen]) -> None:
         """See `Law`."""
         if not seen:
             return
-        steps, segments, contexts, arms, outcomes = zip(*seen, strict=True)
+        visits, arms, outcomes = zip(*seen, strict=True)
+        steps, segments, contexts, _ = zip(*visits, strict=True)
         columns = np.array(steps), np.array(segments), np.stack(contexts), np.array(arms), np.array(outcomes)
         self.state = self.kernel.update(self.state, *columns)
 
-    def chances(self, step: int, decision: int, segment: int, context: np.ndarray, active: np.ndarray, draws: int) -> Chances:
+    def chances(self, visit: Visit, draws: int) -> Chances:
         """See `Law`."""
-        key = stream_key(self.seed, "propensity", decision)
-        asked: dict[str, Any] = {"step": step, "segment": segment, "context": context, "draws": draws, "key": key}
-        return propensities(self.kernel, self.state, active, **asked)
+        key = stream_key(self.seed, "propensity", visit.step)
+        return propensities(self.kernel, self.state, self._first(visit), draws=draws, key=key)
+
+    def _first(self, visit: Visit) -> Visit:
+        """The customer at the step at which the batch began."""
+        return visit._replace(step=visit.step // self.batch * self.batch)
 
     def packed(self) -> Any:
         """See `Law`."""

@@ -11,7 +11,7 @@ from annotated_types import Gt, Le
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.draws import beta
 from hwds.models.bandit.indices import highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.models.bandit.thompson import Prior
 
 
@@ -51,17 +51,9 @@ def init(settings: Settings, state: np.ndarray) -> None:
     """No conversions, no refusals, scratch: all zero."""
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest draw of conversion x value; an arm is not drawn where it could not win at any conversion."""
-    values, a, b = settings.values, settings.alpha, settings.beta
+    values, a, b, active = settings.values, settings.alpha, settings.beta, visit.active
     count = values.size
     best = -math.inf
     for arm in range(count):
@@ -73,9 +65,7 @@ def select(
     return highest(state, 2 * count, active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """All counts fade, and one outcome is counted."""
     count = settings.values.size
     if settings.discount < 1.0:

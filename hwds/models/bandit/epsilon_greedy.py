@@ -11,7 +11,7 @@ from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.draws import uniform
 from hwds.models.bandit.indices import any_arm, chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Level, Positive, Share
 
 
@@ -54,34 +54,18 @@ def share_of_chance(epsilon: float, pace: float, step: int) -> float:
     return min(1.0, pace / max(step, 1)) if pace > 0.0 else epsilon
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Any arm, or the highest mean; ties at random."""
-    count = active.size
-    if uniform(stream) < share_of_chance(settings.epsilon, settings.pace, step):
+    active = visit.active
+    if uniform(stream) < share_of_chance(settings.epsilon, settings.pace, visit.step):
         return any_arm(active, stream)
-    return highest(state, 2 * count, active, stream)
+    return highest(state, 2 * active.size, active, stream)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """A part for all alike, the rest for the highest mean."""
-    count = active.size
-    epsilon = share_of_chance(settings.epsilon, settings.pace, step)
-    chances_of_highest(state, 2 * count, active, chances)
-    for arm in range(count):
+    active = visit.active
+    epsilon = share_of_chance(settings.epsilon, settings.pace, visit.step)
+    chances_of_highest(state, 2 * active.size, active, chances)
+    for arm in range(active.size):
         chances[arm] = (1.0 - epsilon) * chances[arm] + epsilon * active[arm] / active.sum()

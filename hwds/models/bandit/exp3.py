@@ -11,7 +11,7 @@ from hwds.compiled import helper
 from hwds.errors import ConfigError
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_in_proportion, in_proportion
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Level
 
 
@@ -54,8 +54,8 @@ class Exp3(Policy):
 
 
 @helper
-def weigh(gamma: float, state: np.ndarray, active: np.ndarray) -> None:
-    """Fill the scratch with chances."""
+def weigh(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
+    """Fill the scratch with chances; where it begins."""
     count = active.size
     best, total, offered = -math.inf, 0.0, 0
     for arm in range(count):
@@ -68,29 +68,19 @@ def weigh(gamma: float, state: np.ndarray, active: np.ndarray) -> None:
     for arm in range(count):
         if active[arm]:
             state[count + arm] = (1.0 - gamma) * state[count + arm] / total + gamma / offered
+    return count
 
 
 def init(settings: Settings, state: np.ndarray) -> None:
     """The logs of the weights: all zero."""
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """A draw by the chances."""
-    weigh(settings.gamma, state, active)
-    return in_proportion(state, active.size, active, stream)
+    return in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """The weight grows by what the reward says of the arm's every customer."""
     values, gamma = settings.values, settings.gamma
     count = values.size
@@ -104,15 +94,6 @@ def update(
     state[arm] += gamma * reward / (chance * count)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The chances."""
-    weigh(settings.gamma, state, active)
-    chances_in_proportion(state, active.size, active, chances)
+    chances_in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, chances)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hwds.models.bandit.base import Arms
 from hwds.models.bandit.deciding import Seen
+from hwds.models.bandit.kernel import Visit
 
 Answer = Literal["learned", "repeated", "late", "unknown"]
 
@@ -25,6 +26,10 @@ class Exposure:
     def seen(self, arms: Arms) -> np.ndarray:
         """What was seen of the customer, shape (D,)."""
         return np.array(self.context) if self.context else arms.contexts[self.segment]
+
+    def offered(self, arms: Arms) -> np.ndarray:
+        """All arms, shape (K,): which of them were on offer is not kept, as nothing learns from it."""
+        return np.ones(arms.count, bool)
 
 
 @dataclass(slots=True)
@@ -97,13 +102,7 @@ class Exposures:
         """What is to be learned, in the order in which it was closed; it is taken once."""
         taken, self.closed = self.closed, []
         return [
-            Seen(
-                decision,
-                held.segment,
-                np.array(held.context) if held.context else arms.contexts[held.segment],
-                held.arm,
-                outcome,
-            )
+            Seen(Visit(decision, held.segment, held.seen(arms), held.offered(arms)), held.arm, outcome)
             for decision, held, outcome in taken
         ]
 

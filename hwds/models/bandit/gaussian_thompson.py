@@ -11,7 +11,7 @@ from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.draws import normal
 from hwds.models.bandit.indices import highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Positive
 
 
@@ -45,18 +45,10 @@ class GaussianThompson(Policy):
         return Kernel(Settings(arms.values, sd), means.size(arms.count), means.init, select, means.update)
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """One draw of each arm's mean; the highest, ties (arms never tried) at random."""
+    active, sd = visit.active, settings.sd
     count = active.size
-    sd = settings.sd
     for arm in range(count):
         drawn = state[2 * count + arm]
         if active[arm] and state[arm] > 0.0:

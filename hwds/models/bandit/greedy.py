@@ -9,7 +9,7 @@ import numpy as np
 from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 
 
 class Settings(NamedTuple):
@@ -30,29 +30,11 @@ class Greedy(Policy):
         return Kernel(Settings(arms.values), means.size(arms.count), means.init, select, means.update, propensity)
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest mean; ties at random."""
-    count = active.size
-    return highest(state, 2 * count, active, stream)
+    return highest(state, 2 * visit.active.size, visit.active, stream)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
-    count = active.size
-    chances_of_highest(state, 2 * count, active, chances)
+    chances_of_highest(state, 2 * visit.active.size, visit.active, chances)

@@ -71,6 +71,14 @@ def any_arm(active: np.ndarray, stream: np.ndarray) -> int:
 
 
 @helper
+def next_offered(active: np.ndarray, arm: int) -> int:
+    """The arm itself, or the first after it that may be offered, in a ring."""
+    while not active[arm]:
+        arm = (arm + 1) % active.size
+    return arm
+
+
+@helper
 def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
     """An arm drawn with a chance in proportion to its weight, among those that may be offered."""
     total = 0.0

@@ -142,8 +142,9 @@ class Journal:
             return
         try:
             (self.folder / "journal.jsonl").replace(self.folder / f"journal-{self.number}.jsonl")
+            opened = self._opened()  # before the old one is let go: a number that is free belongs to the next who opens
             os.close(self._file)
-            self._file = self._opened()
+            self._file, self._size = opened, 0
             _sync(self.folder)
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -165,7 +166,7 @@ class Journal:
 def _held(folder: Path) -> Callable[[], None]:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwds.compiled import OPTIONS
 
 Function = Callable[..., Any]
+
+
+class Visit(NamedTuple):
+    """What is seen of a customer when an arm is chosen.
+
+    Attributes:
+        step: Decisions made before.
+        segment: The customer's, from 0.
+        context: Shape (D,).
+        active: Whether each arm may be offered, shape (K,).
+    """
+
+    step: int
+    segment: int
+    context: np.ndarray
+    active: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,13 +41,12 @@ class Kernel:
         settings: What the functions read and never write.
         size: Numbers in the state.
         init: `init(settings, state)`.
-        select: `select(settings, state, step, segment, context, active, stream) -> arm`: `step` decisions were made before,
-            `segment` and `context` are of the customer, `active[arm]` says whether an arm may be offered. It leaves the
-            state as it is, but for what it uses as scratch.
-        update: `update(settings, state, step, segment, context, arm, outcome)`: what came of an arm; `outcome` is 1 for a
-            conversion and 0 for none. The step is that of the decision.
-        propensity: `propensity(settings, state, step, segment, context, active, chances)` fills the probability of each arm;
-            None where it is counted from draws of `select`.
+        select: `select(settings, state, visit, stream) -> arm`. It leaves the state as it is, but for what it uses as scratch.
+        update: `update(settings, state, visit, arm, outcome)`: what came of an arm; `outcome` is 1 for a conversion and 0 for
+            none. The visit is that of the decision, but for `active`, which nobody keeps until the outcome comes: it is not
+            to be learned from.
+        propensity: `propensity(settings, state, visit, chances)` fills the probability of each arm; None where it is counted
+            from draws of `select`.
     """
 
     settings: Any
@@ -89,21 +104,17 @@ def begin(settings: Any, state: np.ndarray) -> None:
     raise NotImplementedError("begin is for compiled code")
 
 
-def choose(
-    settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, active: np.ndarray, stream: np.ndarray
-) -> int:
+def choose(settings: Any, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """In compiled code: `select` of the kernel of these settings."""
     raise NotImplementedError("choose is for compiled code")
 
 
-def learn(settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float) -> None:
+def learn(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """In compiled code: `update` of the kernel of these settings."""
     raise NotImplementedError("learn is for compiled code")
 
 
-def weigh(
-    settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, active: np.ndarray, chances: np.ndarray
-) -> None:
+def weigh(settings: Any, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """In compiled code: `propensity` of the kernel of these settings, which must have one."""
     raise NotImplementedError("weigh is for compiled code")
 

@@ -11,7 +11,7 @@ from hwds.models.bandit import linear_arms
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.draws import normal
 from hwds.models.bandit.indices import highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Positive
 
 
@@ -54,28 +54,18 @@ def init(settings: Settings, state: np.ndarray) -> None:
     linear_arms.begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest draw of conversion x value; ties, which are of draws at 0, at random."""
-    values, columns = settings.values, settings.columns
+    values, columns, context = settings.values, settings.columns, visit.context
     scratch = linear_arms.scratch(values.size, columns)
     for arm in range(values.size):
         share = (linear_arms.total(state, arm, columns) + 1.0) / (linear_arms.pulls(state, arm, columns) + 2.0)
         width = settings.spread * math.sqrt(share * (1.0 - share) * linear_arms.leverage(state, arm, context))
         drawn = linear_arms.mean(state, arm, context) + width * normal(stream)
         state[scratch + arm] = values[arm] * min(max(drawn, 0.0), 1.0)
-    return highest(state, scratch, active, stream)
+    return highest(state, scratch, visit.active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """The arm's regression takes the outcome in."""
-    linear_arms.absorb(state, settings.values.size, arm, context, outcome)
+    linear_arms.absorb(state, settings.values.size, arm, visit.context, outcome)

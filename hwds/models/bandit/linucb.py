@@ -11,7 +11,7 @@ from hwds.compiled import helper
 from hwds.models.bandit import linear_arms
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Positive
 
 
@@ -55,22 +55,14 @@ def init(settings: Settings, state: np.ndarray) -> None:
     linear_arms.begin(state, settings.earned.size, settings.columns, settings.ridge)
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index, infinite where an arm was never pulled; ties at random."""
-    _indices(settings, state, context)
-    return highest(state, linear_arms.scratch(active.size, settings.columns), active, stream)
+    return highest(state, _indices(settings, state, visit.context), visit.active, stream)
 
 
 @helper
-def _indices(settings: Settings, state: np.ndarray, context: np.ndarray) -> None:
+def _indices(settings: Settings, state: np.ndarray, context: np.ndarray) -> int:
+    """Fill the scratch; where it begins."""
     arms, columns = settings.earned.size, settings.columns
     scratch = linear_arms.scratch(arms, columns)
     for arm in range(arms):
@@ -79,25 +71,15 @@ def _indices(settings: Settings, state: np.ndarray, context: np.ndarray) -> None
             width = math.sqrt(linear_arms.leverage(state, arm, context))
             index = linear_arms.mean(state, arm, context) + settings.bonus * width
         state[scratch + arm] = index
+    return scratch
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """The arm's regression takes the reward in."""
     earned = settings.earned
-    linear_arms.absorb(state, earned.size, arm, context, outcome * earned[arm])
+    linear_arms.absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
-    _indices(settings, state, context)
-    chances_of_highest(state, linear_arms.scratch(active.size, settings.columns), active, chances)
+    chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

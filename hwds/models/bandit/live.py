@@ -16,7 +16,7 @@ from hwds.models.bandit.base import Arms
 from hwds.models.bandit.deciding import Law, law_of
 from hwds.models.bandit.exposures import Answer, Exposure, Exposures
 from hwds.models.bandit.journal import Event, Journal
-from hwds.models.bandit.kernel import BatchKernel, Kernel
+from hwds.models.bandit.kernel import BatchKernel, Kernel, Visit
 from hwds.models.bandit.live_log import log_of
 from hwds.models.bandit.packing import pack, unpack
 from hwds.models.bandit.terms import Decision, Terms
@@ -49,7 +49,7 @@ class LivePolicy:
             ResumeError: The folder is damaged, in use, or holds another policy.
         """
         self.arms, self.terms = arms, terms
-        self._law: Law = law_of(kernel, terms.seed)
+        self._law: Law = law_of(kernel, terms.seed, terms.batch)
         self._open = Exposures()
         self._turn = threading.RLock()
         self._closed = False
@@ -86,12 +86,13 @@ class LivePolicy:
             at = checked_time(at, self._open.clock)
             self._close_before(at)
             self._learn_if_due()
-            arm = self._law.select(self._batch_step, self.decisions, asked.segment, asked.context, allowed)
+            visit = self._visit(asked, allowed)
+            arm = self._law.select(visit)
             event: Event = {"decided": self.decisions, "arm": arm, "segment": asked.segment, "at": at}
             if asked.own:
                 event["context"] = asked.context.tolist()
             if self.terms.propensities:
-                event["propensity"] = float(self._chances(asked, allowed)[arm])
+                event["propensity"] = float(self._law.chances(visit, self.terms.draws).values[arm])
             self._happen(event)
             return Decision(self.decisions - 1, self.arms.names[arm], float(self.arms.values[arm]), event.get("propensity"))
 
@@ -140,7 +141,8 @@ class LivePolicy:
         """The chance of each arm by what was learned so far; of Thompson sampling, the probability that it is the best."""
         asked, allowed = asked_of(self.arms, context, segment), active_of(self.arms, active)
         with self._turn:
-            return dict(zip(self.arms.names, self._chances(asked, allowed).tolist(), strict=True))
+            found = self._law.chances(self._visit(asked, allowed), self.terms.draws).values
+            return dict(zip(self.arms.names, found.tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
         """Every decision and what came of it: what estimates and off-policy evaluation read, see `live_log`.
@@ -191,13 +193,8 @@ class LivePolicy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def _batch_step(self) -> int:
-        return self.decisions // self.terms.batch * self.terms.batch
-
-    def _chances(self, asked: Asked, allowed: np.ndarray) -> np.ndarray:
-        asked_at = self._batch_step, self.decisions, asked.segment, asked.context
-        return self._law.chances(*asked_at, allowed, self.terms.draws).values
+    def _visit(self, asked: Asked, allowed: np.ndarray) -> Visit:
+        return Visit(self.decisions, asked.segment, asked.context, allowed)
 
     def _close_before(self, at: float) -> None:
         if self.terms.window is not None and self._open.older(at - self.terms.window):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwds.compiled import helper
+from hwds.models.bandit.kernel import Visit
 
 
 def size(arms: int) -> int:
@@ -21,10 +22,9 @@ def init(settings: Any, state: np.ndarray) -> None:
         state[2 * count + arm] = np.inf
 
 
-def update(settings: Any, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float) -> None:
+def update(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """One more pull, whose reward is outcome x value."""
-    values = settings.values
-    count_pull(values, state, arm, outcome)
+    count_pull(settings.values, state, arm, outcome)
 
 
 @helper

@@ -11,7 +11,7 @@ from hwds.errors import ConfigError
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.draws import beta
 from hwds.models.bandit.indices import highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.models.bandit.thompson import Prior
 
 
@@ -85,15 +85,7 @@ def project(order: np.ndarray, state: np.ndarray) -> None:
             place += 1
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """A demand curve is drawn; the arm that earns most on it."""
     values, order = settings.values, settings.order
     count = values.size
@@ -102,11 +94,9 @@ def select(
     project(order, state)
     for arm in range(count):
         state[2 * count + arm] *= values[arm]
-    return highest(state, 2 * count, active, stream)
+    return highest(state, 2 * count, visit.active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome."""
     state[arm if outcome > 0 else settings.values.size + arm] += 1.0

@@ -12,7 +12,7 @@ from hwds.errors import ConfigError
 from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 
 
 class Settings(NamedTuple):
@@ -43,40 +43,22 @@ class MOSS(Policy):
 
 
 @helper
-def indices(width: float, steps: float, state: np.ndarray, active: np.ndarray) -> None:
-    """Fill the scratch."""
-    count = active.size
+def indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
+    """Fill the scratch; where it begins."""
     for arm in range(count):
         pulls = max(state[arm], 1.0)
         bonus = math.sqrt(math.log(steps / pulls) / pulls) if pulls < steps else 0.0
         state[3 * count + arm] = state[2 * count + arm] + width * bonus
+    return 3 * count
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index; ties at random."""
-    count = active.size
-    indices(settings.width, settings.steps, state, active)
-    return highest(state, 3 * count, active, stream)
+    active = visit.active
+    return highest(state, indices(settings.width, settings.steps, state, active.size), active, stream)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
-    count = active.size
-    indices(settings.width, settings.steps, state, active)
-    chances_of_highest(state, 3 * count, active, chances)
+    active = visit.active
+    chances_of_highest(state, indices(settings.width, settings.steps, state, active.size), active, chances)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwds.compiled import compiled
 from hwds.models.bandit.draws import seed_stream
-from hwds.models.bandit.kernel import BatchKernel, Kernel, choose, known
+from hwds.models.bandit.kernel import BatchKernel, Kernel, Visit, choose, known
 
 DRAWS = 10_000
 """Choices from which a chance is counted: a standard error of at most half a percent."""
@@ -32,11 +32,8 @@ class Chances:
 def propensities(
     kernel: Kernel | BatchKernel,
     state: Any,
-    active: np.ndarray,
+    visit: Visit,
     *,
-    step: int = 0,
-    segment: int = 0,
-    context: np.ndarray | None = None,
     draws: int = DRAWS,
     key: int = 0,
     formula: bool = True,
@@ -46,56 +43,46 @@ def propensities(
     Args:
         kernel: The policy's law.
         state: Its state: an array of floats of a compiled kernel, whatever `start` gave of one by batches.
-        active: Whether each arm may be offered, shape (K,).
-        step: Decisions made before.
-        segment: Of the customer.
-        context: Of the customer, shape (D,).
+        visit: The customer; of a kernel by batches with the step at which the batch began.
         draws: Choices to count where the policy has no formula.
         key: Names the random numbers of those choices.
         formula: Whether to use the policy's formula where it has one.
     """
-    context = np.zeros(0) if context is None else np.ascontiguousarray(context, np.float64)
     if isinstance(kernel, BatchKernel):
-        return _of_batch(kernel, state, step, segment, context, active, 0 if kernel.propensity and formula else draws, key)
-    own, chances = np.array(state), np.zeros(len(active))
+        return _of_batch(kernel, state, visit, 0 if kernel.propensity and formula else draws, key)
+    own, chances = np.array(state), np.zeros(len(visit.active))
     if kernel.propensity is not None and formula:
-        fill = compiled(kernel.propensity, *kernel.functions)
-        fill(kernel.settings, own, step, segment, context, active, chances)
+        compiled(kernel.propensity, *kernel.functions)(kernel.settings, own, visit, chances)
         return Chances(chances)
     known(kernel)
     count = compiled(count_choices, *kernel.functions)
-    count(kernel.settings, own, step, segment, context, active, np.zeros(4, np.uint64), np.uint64(key), draws, chances)
-    return _smoothed(chances, active, draws)
+    count(kernel.settings, own, visit, np.zeros(4, np.uint64), np.uint64(key), draws, chances)
+    return _smoothed(chances, visit.active, draws)
 
 
 def count_choices(
-    settings: Any,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-    key: np.uint64,
-    draws: int,
-    counts: np.ndarray,
+    settings: Any, state: np.ndarray, visit: Visit, stream: np.ndarray, key: np.uint64, draws: int, counts: np.ndarray
 ) -> None:
     """In compiled code: how often each arm is chosen in so many draws of one decision."""
     seed_stream(stream, key)
     for _ in range(draws):
-        counts[choose(settings, state, step, segment, context, active, stream)] += 1.0
+        counts[choose(settings, state, visit, stream)] += 1.0
 
 
-def _of_batch(
-    kernel: BatchKernel, state: Any, step: int, segment: int, context: np.ndarray, active: np.ndarray, draws: int, key: int
-) -> Chances:
+def choice(kernel: BatchKernel, state: Any, visit: Visit, generator: np.random.Generator) -> int:
+    """The arm of a batch of one customer."""
+    step, segment, context, active = visit
+    return int(kernel.select(state, step, np.array([segment]), context[None], active, generator)[0])
+
+
+def _of_batch(kernel: BatchKernel, state: Any, visit: Visit, draws: int, key: int) -> Chances:
+    step, segment, context, active = visit
     if kernel.propensity is not None and not draws:
         own = kernel.propensity(state, step, np.array([segment]), context[None], active)
         return Chances(np.asarray(own, np.float64)[0])
     generator = np.random.Generator(np.random.Philox(key=key))
-    segments, contexts = np.full(1, segment), context[None]
     # one at a time: a policy may draw one model for all customers of a batch
-    arms = [int(kernel.select(state, step, segments, contexts, active, generator)[0]) for _ in range(draws)]
+    arms = [choice(kernel, state, visit, generator) for _ in range(draws)]
     return _smoothed(np.bincount(arms, minlength=len(active)).astype(float), active, draws)
 
 

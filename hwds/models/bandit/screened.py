@@ -15,6 +15,7 @@ import numpy as np
 
 from hwds.compiled import helper
 from hwds.models.bandit.draws import as_uniform, beta, beta_from_one, exponential, keyed, uniform, word
+from hwds.models.bandit.kernel import Visit
 
 DIRECT = 0.9
 """The ratio of the binomial sum from which its bound is too loose to be worth it."""
@@ -60,9 +61,7 @@ def init(settings: BetaArms, state: np.ndarray) -> None:
 
 
 @helper
-def update(
-    settings: BetaArms, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: BetaArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome, move the arm's log binomial by one term, and the leader where it changes."""
     values = settings.values
     count = values.size
@@ -85,17 +84,9 @@ def update(
 
 
 @helper
-def select(
-    settings: BetaArms,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: BetaArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """One draw of each arm's posterior value; the arm of the highest."""
-    values = settings.values
+    values, active = settings.values, visit.active
     leader = int(state[6 * values.size])
     if not active[leader]:
         leader = _leader_of(state, active)

@@ -13,8 +13,8 @@ import numpy as np
 
 from hwds.compiled import helper
 from hwds.models.bandit.draws import choose_tied
-from hwds.models.bandit.indices import chances_of_highest, kl_upper
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.indices import chances_of_highest, kl_upper, next_offered
+from hwds.models.bandit.kernel import Kernel, Visit
 
 SLACK = 1e-9
 """How much of a divergence may be rounding: an arm so near the limit is solved for, so that equals are found."""
@@ -51,7 +51,7 @@ def init(settings: KLArms, state: np.ndarray) -> None:
     """Pulls, gains and pulls x the log-likelihood of the mean: all zero; scratch; the last arm; how many were tried."""
 
 
-def update(settings: KLArms, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float) -> None:
+def update(settings: KLArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """One more pull."""
     gain, refusal = settings.gain, settings.refusal
     count = gain.size
@@ -87,22 +87,12 @@ def index_of(base: np.ndarray, scale: np.ndarray, state: np.ndarray, arm: int, l
     return base[arm] + scale[arm] * kl_upper(state[count + arm] / pulls, level / pulls)
 
 
-def select(
-    settings: KLArms,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: KLArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index; ties at random."""
-    base, scale, alike = settings.base, settings.scale, settings.alike
+    base, scale, alike, active = settings.base, settings.scale, settings.alike, visit.active
     count = base.size
-    level = level_at(step, settings.exploration)
-    first = int(state[4 * count])
-    while not active[first]:
-        first = (first + 1) % count
+    level = level_at(visit.step, settings.exploration)
+    first = next_offered(active, int(state[4 * count]))
     tried = state[4 * count + 1] == count
     best, chosen, ties = index_of(base, scale, state, first, level), first, 1
     x, log_x, log_rest, fresh = 0.0, 0.0, 0.0, True
@@ -130,19 +120,11 @@ def select(
     return chosen
 
 
-def propensity(
-    settings: KLArms,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: KLArms, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
     base, scale = settings.base, settings.scale
     count = base.size
-    level = level_at(step, settings.exploration)
+    level = level_at(visit.step, settings.exploration)
     for arm in range(count):
         state[3 * count + arm] = index_of(base, scale, state, arm, level)
-    chances_of_highest(state, 3 * count, active, chances)
+    chances_of_highest(state, 3 * count, visit.active, chances)

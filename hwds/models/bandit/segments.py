@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwds.compiled import helper
 from hwds.models.bandit import beta_chances, screened
 from hwds.models.bandit.base import Arms, Policy
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.models.bandit.screened import BetaArms
 from hwds.models.bandit.thompson import Prior, beta_settings, counts_of
 
@@ -38,52 +39,33 @@ class Segments(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """The screened kernel on one block of the state for each segment."""
-        block, segments = beta_chances.size(arms.count), max(1, len(arms.contexts))
-        settings = Settings(beta_settings(arms.values, *counts_of(arms, self.prior, {})), block, segments)
-        return Kernel(settings, block * segments, init, select, update, propensity)
+        size, segments = beta_chances.size(arms.count), max(1, len(arms.contexts))
+        settings = Settings(beta_settings(arms.values, *counts_of(arms, self.prior, {})), size, segments)
+        return Kernel(settings, size * segments, init, select, update, propensity)
 
 
 def init(settings: Settings, state: np.ndarray) -> None:
     """Every arm at its prior, in every segment."""
     for segment in range(settings.segments):
-        first = segment * settings.size
-        screened.init(settings.arms, state[first : first + settings.size])
+        screened.init(settings.arms, state[block(settings.size, segment)])
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+@helper
+def block(size: int, segment: int) -> slice:
+    """Where a segment's numbers stand in the state."""
+    return slice(segment * size, (segment + 1) * size)
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """One draw of each arm's posterior value in the segment; the arm of the highest."""
-    first = segment * settings.size
-    own = state[first : first + settings.size]
-    return screened.select(settings.arms, own, step, segment, context, active, stream)
+    return screened.select(settings.arms, state[block(settings.size, visit.segment)], visit, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome in its segment."""
-    first = segment * settings.size
-    own = state[first : first + settings.size]
-    screened.update(settings.arms, own, step, segment, context, arm, outcome)
+    screened.update(settings.arms, state[block(settings.size, visit.segment)], visit, arm, outcome)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The chance that an arm's draw in the segment is the highest."""
-    first = segment * settings.size
-    own = state[first : first + settings.size]
-    beta_chances.propensity(settings.arms, own, step, segment, context, active, chances)
+    beta_chances.propensity(settings.arms, state[block(settings.size, visit.segment)], visit, chances)

@@ -10,7 +10,7 @@ import numpy as np
 from hwds.compiled import helper
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Count, Positive
 
 
@@ -51,23 +51,14 @@ def init(settings: Settings, state: np.ndarray) -> None:
     """No pulls, no conversions, scratch, no outcomes, an empty ring: all zero."""
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index, infinite where an arm is not in the window; ties at random."""
-    count = settings.values.size
-    _indices(settings, state)
-    return highest(state, 2 * count, active, stream)
+    return highest(state, _indices(settings, state), visit.active, stream)
 
 
 @helper
-def _indices(settings: Settings, state: np.ndarray) -> None:
+def _indices(settings: Settings, state: np.ndarray) -> int:
+    """Fill the scratch; where it begins."""
     values = settings.values
     count = values.size
     width = settings.bonus * math.sqrt(math.log(max(1.0, min(state[3 * count], settings.window))))
@@ -75,11 +66,10 @@ def _indices(settings: Settings, state: np.ndarray) -> None:
         pulls = state[arm]
         index = values[arm] * (state[count + arm] / pulls) + width / math.sqrt(pulls) if pulls > 0.0 else math.inf
         state[2 * count + arm] = index
+    return 2 * count
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """The outcome takes the place of the oldest of the window.
 
     A place of the ring holds 2 arm + outcome. Counts are whole numbers, so that what was added is taken away exactly.
@@ -98,16 +88,6 @@ def update(
     state[3 * count] += 1.0
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
-    count = settings.values.size
-    _indices(settings, state)
-    chances_of_highest(state, 2 * count, active, chances)
+    chances_of_highest(state, _indices(settings, state), visit.active, chances)

@@ -11,7 +11,7 @@ from hwds.compiled import helper
 from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_in_proportion, in_proportion
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Positive
 
 
@@ -44,8 +44,8 @@ class Softmax(Policy):
 
 
 @helper
-def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> None:
-    """Fill the scratch with weights, the greatest of them 1."""
+def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
+    """Fill the scratch with weights, the greatest of them 1; where it begins."""
     count = active.size
     best = -math.inf
     for arm in range(count):
@@ -57,33 +57,14 @@ def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> None:
             state[3 * count + arm] = 1.0 if active[arm] else 0.0
         else:
             state[3 * count + arm] = math.exp((mean - best) / temperature)
+    return 3 * count
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """A draw in proportion to the weights."""
-    count = active.size
-    weigh(settings.temperature, state, active)
-    return in_proportion(state, 3 * count, active, stream)
+    return in_proportion(state, weigh(settings.temperature, state, visit.active), visit.active, stream)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The weights, as shares."""
-    count = active.size
-    weigh(settings.temperature, state, active)
-    chances_in_proportion(state, 3 * count, active, chances)
+    chances_in_proportion(state, weigh(settings.temperature, state, visit.active), visit.active, chances)

@@ -52,7 +52,8 @@ class Terms:
     @property
     def label(self) -> dict[str, Any]:
         """What a saved state must have been made with."""
-        return {"fingerprint": self.fingerprint, "seed": self.seed, "window": self.window, "batch": self.batch}
+        names = ("fingerprint", "seed", "window", "batch", "propensities")
+        return {name: getattr(self, name) for name in names}
 
     def check(self, saved: dict[str, Any], folder: Path) -> None:
         """What was saved must have been begun on the same terms.

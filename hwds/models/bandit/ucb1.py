@@ -11,7 +11,7 @@ from hwds.compiled import helper
 from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Positive
 
 
@@ -47,48 +47,28 @@ class UCB1(Policy):
 
 
 @helper
-def indices(bonus: float, state: np.ndarray, step: int, active: np.ndarray) -> None:
-    """Fill the scratch."""
-    count = active.size
+def indices(bonus: float, state: np.ndarray, step: int, count: int) -> int:
+    """Fill the scratch; where it begins."""
     width = bonus * math.sqrt(math.log(max(step, 1)))
     for arm in range(count):
         state[3 * count + arm] = state[2 * count + arm] + width * state[4 * count + arm]
+    return 3 * count
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index; ties at random."""
-    count = active.size
-    indices(settings.bonus, state, step, active)
-    return highest(state, 3 * count, active, stream)
+    active = visit.active
+    return highest(state, indices(settings.bonus, state, visit.step, active.size), active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """One more pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
     values = settings.values
     means.count_pull(values, state, arm, outcome)
     state[4 * values.size + arm] = 1.0 / math.sqrt(state[arm])
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
-    count = active.size
-    indices(settings.bonus, state, step, active)
-    chances_of_highest(state, 3 * count, active, chances)
+    active = visit.active
+    chances_of_highest(state, indices(settings.bonus, state, visit.step, active.size), active, chances)

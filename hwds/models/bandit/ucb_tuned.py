@@ -11,7 +11,7 @@ from hwds.compiled import helper
 from hwds.models.bandit import means
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import chances_of_highest, highest
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 
 
 class Settings(NamedTuple):
@@ -39,8 +39,8 @@ class UCBTuned(Policy):
 
 
 @helper
-def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> None:
-    """Fill the scratch."""
+def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> int:
+    """Fill the scratch; where it begins."""
     count = values.size
     log_step = math.log(max(step, 1))
     for arm in range(count):
@@ -50,33 +50,14 @@ def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> N
             variance = max(0.0, mean * (values[arm] - mean)) / width**2  # a reward is 0 or the value
             bonus = math.sqrt(part * min(0.25, variance + math.sqrt(2.0 * part)))
         state[3 * count + arm] = state[2 * count + arm] + width * bonus
+    return 3 * count
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index; ties at random."""
-    values = settings.values
-    indices(values, settings.width, state, step)
-    return highest(state, 3 * values.size, active, stream)
+    return highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, stream)
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
-    values = settings.values
-    indices(values, settings.width, state, step)
-    chances_of_highest(state, 3 * values.size, active, chances)
+    chances_of_highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, chances)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.indices import any_arm
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 
 
 class Settings(NamedTuple):
@@ -33,34 +33,17 @@ def init(settings: Settings, state: np.ndarray) -> None:
     """Nothing."""
 
 
-def select(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    stream: np.ndarray,
-) -> int:
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """One of the arms that may be offered."""
-    return any_arm(active, stream)
+    return any_arm(visit.active, stream)
 
 
-def update(
-    settings: Settings, state: np.ndarray, step: int, segment: int, context: np.ndarray, arm: int, outcome: float
-) -> None:
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Nothing."""
 
 
-def propensity(
-    settings: Settings,
-    state: np.ndarray,
-    step: int,
-    segment: int,
-    context: np.ndarray,
-    active: np.ndarray,
-    chances: np.ndarray,
-) -> None:
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The same for all."""
+    active = visit.active
     for arm in range(settings.arms):
         chances[arm] = active[arm] / active.sum()

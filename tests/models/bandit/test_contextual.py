@@ -10,6 +10,7 @@ from hwds.datasets.simulated.price_demand import PriceDemand
 from hwds.errors import ConfigError
 from hwds.models.bandit import linear_arms, linear_thompson, linucb
 from hwds.models.bandit.base import Arms
+from hwds.models.bandit.kernel import Visit
 from hwds.models.bandit.linear_thompson import LinearThompson
 from hwds.models.bandit.linucb import LinUCB
 from hwds.models.bandit.price_thompson import PriceThompson
@@ -41,13 +42,17 @@ def history(n=400, seed=0):
     return segments, arms, (luck.random(n) < 0.2 + 0.2 * (segments == arms)).astype(float)
 
 
+def visit(segment=0, step=0, active=ACTIVE):
+    return Visit(step, segment, CONTEXTS[segment], active)
+
+
 def learned(module, kernel, n=400, arms=range(3)):
     """The state after a history, without the outcomes of other arms."""
     state = np.zeros(kernel.size)
     module.init(kernel.settings, state)
     for step, (segment, arm, outcome) in enumerate(zip(*history(n), strict=True)):
         if arm in arms:
-            module.update(kernel.settings, state, step, segment, CONTEXTS[segment], arm, outcome)
+            module.update(kernel.settings, state, visit(segment, step), arm, outcome)
     return state
 
 
@@ -82,16 +87,15 @@ def test_linucb_takes_the_highest_bound_in_units_of_the_range():
         x = np.append(context, 1)
         fits = [regression(arm, lambda y, arm=arm: y * ARMS.values[arm] / 40, 2.0) for arm in range(3)]
         best = int(np.argmax([x @ b + 0.7 * np.sqrt(x @ inverse @ x) for inverse, b in fits]))
-        assert linucb.select(kernel.settings, state, 400, segment, context, ACTIVE, np.ones(4, np.uint64)) == best
-        chances = propensities(kernel, state, ACTIVE, step=400, segment=segment, context=context)
-        assert chances.values[best] == 1
+        assert linucb.select(kernel.settings, state, visit(segment, 400), np.ones(4, np.uint64)) == best
+        assert propensities(kernel, state, visit(segment, 400)).values[best] == 1
 
 
 def test_linucb_tries_an_arm_never_offered_and_wants_a_range():
     kernel = LinUCB().kernel(ARMS)
     state = learned(linucb, kernel, arms=(0, 2))
-    assert linucb.select(kernel.settings, state, 400, 0, CONTEXTS[0], ACTIVE, np.ones(4, np.uint64)) == 1
-    without = propensities(kernel, state, np.array([True, False, True]), context=CONTEXTS[0]).values
+    assert linucb.select(kernel.settings, state, visit(0, 400), np.ones(4, np.uint64)) == 1
+    without = propensities(kernel, state, visit(active=np.array([True, False, True]))).values
     assert without[1] == 0
     with pytest.raises(ConfigError, match="range"):
         LinUCB().kernel(replace(ARMS, range=None))
@@ -101,7 +105,7 @@ def test_linucb_tries_an_arm_never_offered_and_wants_a_range():
 def test_one_draw_for_the_customer_is_a_draw_of_all_coefficients(segment):
     kernel = LinearThompson().kernel(ARMS)
     state, x = learned(linear_thompson, kernel, 60), np.append(CONTEXTS[segment], 1)
-    found = propensities(kernel, state, ACTIVE, context=CONTEXTS[segment], draws=100_000).values
+    found = propensities(kernel, state, visit(segment), draws=100_000).values
     segments, arms, outcomes = history(60)
     luck, worth = np.random.default_rng(5), []
     for arm in range(3):
@@ -133,10 +137,10 @@ def test_segments_learn_nothing_from_each_other():
         own = np.zeros(plain.size)
         plain.init(plain.settings, own)
         for arm, outcome in zip(arms[rows == segment], outcomes[rows == segment], strict=True):
-            plain.update(plain.settings, own, 0, 0, CONTEXTS[0], arm, outcome)
+            plain.update(plain.settings, own, visit(), arm, outcome)
         assert np.array_equal(state[segment * plain.size : (segment + 1) * plain.size], own)
-        chances = propensities(kernel, state, ACTIVE, segment=segment, context=CONTEXTS[segment])
-        assert chances.values == pytest.approx(propensities(plain, own, ACTIVE).values)
+        chances = propensities(kernel, state, visit(segment))
+        assert chances.values == pytest.approx(propensities(plain, own, visit()).values)
         assert chances.draws == 0
 
 

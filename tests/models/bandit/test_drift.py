@@ -11,13 +11,14 @@ from hwds.models.bandit import change_point, discounted_thompson, glr, sliding_u
 from hwds.models.bandit.base import Arms
 from hwds.models.bandit.change_point import ChangePoint
 from hwds.models.bandit.discounted_thompson import DiscountedThompson
+from hwds.models.bandit.kernel import Visit
 from hwds.models.bandit.price_thompson import PriceThompson
 from hwds.models.bandit.sliding_ucb import SlidingUCB
 from hwds.protocols.bandit_simulation import arms_of
 from hwds.protocols.simulating import Game, play
 
 CG10 = (0.1, *(0.05,) * 3, *(0.02,) * 3, *(0.01,) * 3)
-NONE = np.zeros(0)
+EVERY = np.ones(3, bool)
 ARMS = Arms(("10", "20", "30"), np.array([10.0, 20.0, 30.0]), np.zeros((1, 0)), 1000, (0.0, 30.0))
 ALL = (DiscountedThompson(), SlidingUCB(window=500, exploration=0.1), ChangePoint(), ChangePoint(restart="arm"))
 
@@ -25,6 +26,10 @@ ALL = (DiscountedThompson(), SlidingUCB(window=500, exploration=0.1), ChangePoin
 def played(policy, world, horizon, replications, batch=1):
     game = Game(horizon, batch, (horizon,))
     return play(policy.kernel(arms_of(world, game)), world, game, 5, 0, replications)
+
+
+def visit(step, active=EVERY):
+    return Visit(step, 0, np.zeros(0), active)
 
 
 def begun(kernel, module):
@@ -35,7 +40,7 @@ def begun(kernel, module):
 
 def choices(module, kernel, state, stream, n):
     with np.errstate(over="ignore"):
-        return [module.select(kernel.settings, state, 300, 0, NONE, np.ones(3, bool), stream) for _ in range(n)]
+        return [module.select(kernel.settings, state, visit(300), stream) for _ in range(n)]
 
 
 def outcomes_of(n, arms=3, seed=0):
@@ -69,7 +74,7 @@ def test_counts_fade_by_the_discount_with_every_outcome():
     state = begun(kernel, discounted_thompson)
     arms, outcomes = outcomes_of(200)
     for step, (arm, outcome) in enumerate(zip(arms, outcomes, strict=True)):
-        discounted_thompson.update(kernel.settings, state, step, 0, NONE, arm, outcome)
+        discounted_thompson.update(kernel.settings, state, visit(step), arm, outcome)
     age = 0.9 ** np.arange(199, -1, -1)
     for arm in range(3):
         assert state[arm] == pytest.approx((age * outcomes * (arms == arm)).sum())
@@ -87,16 +92,16 @@ def test_what_is_in_the_window():
     state = begun(kernel, sliding_ucb)
     arms, outcomes = outcomes_of(333)
     for step, (arm, outcome) in enumerate(zip(arms, outcomes, strict=True)):
-        sliding_ucb.update(kernel.settings, state, step, 0, NONE, arm, outcome)
+        sliding_ucb.update(kernel.settings, state, visit(step), arm, outcome)
         last = slice(max(0, step - 49), step + 1)
         assert state[:3].tolist() == np.bincount(arms[last], minlength=3).tolist()
         assert state[3:6].tolist() == np.bincount(arms[last], outcomes[last], minlength=3).tolist()
     pulls, means = state[:3], state[3:6] / state[:3]
     index = ARMS.values * means + 30 * np.sqrt(0.6 * math.log(50) / pulls)
     chances = np.zeros(3)
-    sliding_ucb.propensity(kernel.settings, state, 333, 0, NONE, np.ones(3, bool), chances)
+    sliding_ucb.propensity(kernel.settings, state, visit(333), chances)
     assert chances[np.argmax(index)] == 1
-    sliding_ucb.propensity(kernel.settings, state, 333, 0, NONE, np.arange(3) != np.argmax(index), chances)
+    sliding_ucb.propensity(kernel.settings, state, visit(333, np.arange(3) != np.argmax(index)), chances)
     assert chances[np.argmax(index)] == 0
 
 
@@ -104,8 +109,8 @@ def test_an_arm_that_left_the_window_is_tried_at_once():
     kernel = SlidingUCB(window=10).kernel(ARMS)
     state, stream = begun(kernel, sliding_ucb), np.ones(4, np.uint64)
     for step, arm in enumerate([0, *([1, 2] * 6)]):
-        sliding_ucb.update(kernel.settings, state, step, 0, NONE, arm, 1.0)
-    assert sliding_ucb.select(kernel.settings, state, 13, 0, NONE, np.ones(3, bool), stream) == 0
+        sliding_ucb.update(kernel.settings, state, visit(step), arm, 1.0)
+    assert sliding_ucb.select(kernel.settings, state, visit(13), stream) == 0
 
 
 def test_the_statistic_of_few_outcomes_is_the_highest_ratio_of_all_points():
@@ -160,7 +165,7 @@ def test_what_is_forgotten_at_a_change(restart, kept):
     state = begun(kernel, change_point)
     for step in range(330):
         arm = 1 if step < 30 else 0
-        change_point.update(kernel.settings, state, step, 0, NONE, arm, float(step >= 130))
+        change_point.update(kernel.settings, state, visit(step), arm, float(step >= 130))
         if state[0] == 0 and step > 130:
             break
     assert 130 < step < 200
@@ -171,7 +176,7 @@ def test_a_share_explores():
     kernel = ChangePoint(explore=0.3).kernel(ARMS)
     state, stream = begun(kernel, change_point), np.arange(1, 5).astype(np.uint64)
     for step in range(300):
-        change_point.update(kernel.settings, state, step, 0, NONE, step % 3, float(step % 3 == 2 and step % 2))
+        change_point.update(kernel.settings, state, visit(step), step % 3, float(step % 3 == 2 and step % 2))
     chosen = choices(change_point, kernel, state, stream, 3000)
     assert abs(np.mean(np.array(chosen) != 2) - 0.2) < 4 * math.sqrt(0.16 / 3000)
 

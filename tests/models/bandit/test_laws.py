@@ -17,6 +17,7 @@ from hwds.models.bandit import exp3, monotone_thompson
 from hwds.models.bandit.base import Arms
 from hwds.models.bandit.epsilon_greedy import share_of_chance
 from hwds.models.bandit.indices import beta_tail, beta_upper, kl_upper
+from hwds.models.bandit.kernel import Visit
 
 VALUES = np.array([10.0, 20.0, 20.0, 30.0])
 ARMS = Arms(("a", "b", "c", "d"), VALUES, np.zeros((1, 0)), 1000, (0.0, 30.0))
@@ -38,24 +39,28 @@ def kernel_of(name, arms=ARMS, **fields):
     return build("model", "model", option("model", "model", given)).kernel(arms)
 
 
+def visit(step, active=ALL):
+    return Visit(step, 0, np.zeros(0), active)
+
+
 def state_after(kernel, outcomes):
     """The state after (arm, outcome) one by one."""
     state = np.zeros(kernel.size)
     kernel.init(kernel.settings, state)
     for step, (arm, outcome) in enumerate(outcomes):
-        kernel.update(kernel.settings, state, step, 0, np.zeros(0), arm, float(outcome))
+        kernel.update(kernel.settings, state, visit(step), arm, float(outcome))
     return state
 
 
 def chances_of(kernel, state, step, active=ALL):
     chances = np.full(4, np.nan)
-    kernel.propensity(kernel.settings, state, step, 0, np.zeros(0), active, chances)
+    kernel.propensity(kernel.settings, state, visit(step, active), chances)
     return chances
 
 
 def drawn(kernel, state, step, times, active=ALL, seed=0):
     stream = np.random.default_rng(seed).integers(1, 2**63, 4).astype(np.uint64)
-    ask = partial(kernel.select, kernel.settings, state, step, 0, np.zeros(0), active, stream)
+    ask = partial(kernel.select, kernel.settings, state, visit(step, active), stream)
     return np.bincount([ask() for _ in range(times)], minlength=4)
 
 
@@ -212,7 +217,7 @@ def test_exp3_divides_a_reward_by_its_chance():
     assert state[3] == pytest.approx(0.1)
     chance = 0.9 * 1 / (3 + math.exp(0.1)) + 0.1 / 4
     assert chances_of(kernel, state, 1)[0] == pytest.approx(chance)
-    kernel.update(kernel.settings, state, 1, 0, np.zeros(0), 0, 1.0)
+    kernel.update(kernel.settings, state, visit(1), 0, 1.0)
     assert state[0] == pytest.approx(0.1 * (10 / 30) / (chance * 4))
     assert exp3.Exp3(name="x").kernel(ARMS).settings.gamma == pytest.approx(math.sqrt(4 * math.log(4) / ((math.e - 1) * 1000)))
 
@@ -221,7 +226,7 @@ def test_what_comes_after_the_test_moves_no_winner():
     kernel = kernel_of("ab_then_commit", per_arm=2)
     state = state_after(kernel, [(arm, arm == 1) for arm in range(4)] * 2)
     for step in range(8, 60):
-        kernel.update(kernel.settings, state, step, 0, np.zeros(0), 3, 1.0)
+        kernel.update(kernel.settings, state, visit(step), 3, 1.0)
     assert chances_of(kernel, state, 60).tolist() == [0, 1, 0, 0]
     assert [chances_of(kernel, state, step).argmax() for step in range(4)] == [0, 1, 2, 3]
     assert chances_of(kernel_of("ab_then_commit", in_turn=False), state, 3).tolist() == [0.25] * 4

@@ -2,6 +2,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -291,6 +292,35 @@ def full(_):
     raise OSError(28, "No space left on device")
 
 
+def test_a_journal_that_cannot_be_begun_anew_writes_into_no_other_file(tmp_path, monkeypatch):
+    live = Thompson().live(plain(2), tmp_path / "state", seed=1, snapshot=4)
+    decision = live.decide()
+    with monkeypatch.context() as patch:
+        patch.setattr("hwds.models.bandit.journal.Journal._opened", full)
+        for _ in range(6):  # one of them wants a snapshot
+            try:
+                live.outcome(live.decide().id, True)
+            except HwdsError:
+                break
+    victim = tmp_path / "victim"
+    with victim.open("w") as file:  # takes the lowest number that is free
+        file.write("mine")
+        file.flush()
+        live.outcome(decision.id, True)
+        live.decide()
+        assert victim.read_text() == "mine"
+    state = live.state
+    died(live)
+    assert Thompson().live(plain(2), tmp_path / "state", seed=1, snapshot=4).state == state
+
+
+def test_any_thread_may_close_it(tmp_path):
+    live = Thompson().live(plain(2), tmp_path, seed=1)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(live.close).result()
+    Thompson().live(plain(2), tmp_path, seed=1).close()
+
+
 def test_a_folder_is_held_and_belongs_to_one_policy(tmp_path):
     live = Thompson().live(plain(2), tmp_path, seed=1)
     with pytest.raises(ResumeError, match="another process uses this policy"):
@@ -304,6 +334,8 @@ def test_a_folder_is_held_and_belongs_to_one_policy(tmp_path):
         Thompson().live(plain(3), tmp_path, seed=1)
     with pytest.raises(ResumeError, match="was begun with seed 1, got 2"):
         Thompson().live(plain(2), tmp_path, seed=2)
+    with pytest.raises(ResumeError, match="was begun with propensities False, got True"):
+        Thompson().live(plain(2), tmp_path, seed=1, propensities=True)
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(ResumeError, match=r"state\.json: is damaged"):
         Thompson().live(plain(2), tmp_path, seed=1)

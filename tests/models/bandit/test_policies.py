@@ -10,7 +10,7 @@ from hwds.config.compose import option
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
 from hwds.models.bandit.deciding import Seen, law_of
-from hwds.models.bandit.kernel import Kernel
+from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.protocols.bandit_rows import rows_of
 from hwds.protocols.bandit_simulation import BanditSimulation, Step, arms_of
 from hwds.protocols.simulating import Game, play
@@ -128,9 +128,9 @@ def choices(name, arms, outcomes):
     law, chosen, waiting = law_of(kernel, 11), [], []
     segments = np.random.default_rng(4).integers(0, len(arms.contexts), len(outcomes))
     for step, segment in enumerate(segments.tolist()):
-        seen = arms.contexts[segment]
-        arm = law.select(step, step, segment, seen, np.ones(arms.count, bool))
-        waiting.append(Seen(step, segment, seen, arm, float(outcomes[step, arm])))
+        visit = Visit(step, segment, arms.contexts[segment], np.ones(arms.count, bool))
+        arm = law.select(visit)
+        waiting.append(Seen(visit, arm, float(outcomes[step, arm])))
         if isinstance(kernel, Kernel) or step % 20 == 19:
             law.update(waiting)
             waiting = []

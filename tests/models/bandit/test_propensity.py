@@ -6,7 +6,7 @@ import pytest
 from hwds.compiled import compiled
 from hwds.models.bandit import beta_chances
 from hwds.models.bandit.base import Arms
-from hwds.models.bandit.kernel import BatchKernel
+from hwds.models.bandit.kernel import BatchKernel, Visit
 from hwds.models.bandit.propensity import propensities
 from hwds.models.bandit.thompson import beta_kernel
 from hwds.models.bandit.uniform_play import UniformPlay
@@ -29,14 +29,18 @@ CASES = {
 }  # fmt: skip
 
 
+def offered(active, context=()):
+    return Visit(0, 0, np.array(context, float), active)
+
+
 def at(values, wins, losses, prior):
     kernel = beta_kernel(np.array(values, float), *(np.full(len(values), float(count)) for count in prior))
     state = np.zeros(kernel.size)
     kernel.init(kernel.settings, state)
-    learn, context = compiled(kernel.update, *kernel.functions), np.zeros(0)
+    learn, customer = compiled(kernel.update, *kernel.functions), offered(np.ones(len(values), bool))
     for arm, (won, lost) in enumerate(zip(wins, losses, strict=True)):
         for outcome in [1.0] * won + [0.0] * lost:
-            learn(kernel.settings, state, 0, 0, context, arm, outcome)
+            learn(kernel.settings, state, customer, arm, outcome)
     return kernel, state
 
 
@@ -55,7 +59,7 @@ def test_the_chances_of_thompson_are_those_of_a_million_draws(case):
     values, wins, losses, prior = CASES[case]
     kernel, state = at(*CASES[case])
     for active in (np.ones(len(values), bool), np.arange(len(values)) != 1):
-        chances = propensities(kernel, state, active).values
+        chances = propensities(kernel, state, offered(active)).values
         off = chances - drawn(values, wins, losses, prior, active)
         assert abs(off / np.sqrt(np.maximum(chances * (1 - chances), 1e-6) / DRAWS)).max() < 4.5
         assert chances.sum() == pytest.approx(1, abs=1e-12)
@@ -81,16 +85,16 @@ def test_the_sum_is_exact_and_the_sweep_agrees(wins, losses):
     first, second = (stats.beta(won + 1, lost + 1) for won, lost in zip(wins, losses, strict=True))
     whole = {"points": [first.mean(), second.mean()], "epsabs": 1e-13, "epsrel": 1e-11, "limit": 400}
     exact = integrate.quad(lambda x: first.pdf(x) * second.cdf(x), 0, 1, **whole)[0]
-    summed = propensities(kernel, state, both).values
+    summed = propensities(kernel, state, offered(both)).values
     assert summed[0] == pytest.approx(exact, abs=1e-11)
-    swept = propensities(replace(kernel, settings=kernel.settings._replace(screened=False)), state, both).values
+    swept = propensities(replace(kernel, settings=kernel.settings._replace(screened=False)), state, offered(both)).values
     assert swept == pytest.approx(summed, abs=1e-6)
     assert swept == pytest.approx(summed, rel=2e-4)
 
 
 def test_an_arm_that_lost_long_ago_keeps_a_chance_above_0():
     kernel, state = at([1, 1], (5, 900), (995, 100), (1, 1))
-    chances = propensities(kernel, state, np.ones(2, bool)).values
+    chances = propensities(kernel, state, offered(np.ones(2, bool))).values
     assert chances[0] == pytest.approx(beta_chances.LOWEST, rel=1e-3)
     assert chances.sum() == pytest.approx(1, abs=1e-12)
 
@@ -99,8 +103,8 @@ def test_an_arm_that_lost_long_ago_keeps_a_chance_above_0():
 def test_counted_chances_are_those_of_the_formula(case):
     kernel, state = at(*CASES[case])
     active = np.ones(len(kernel.settings.values), bool)
-    exact, before = propensities(kernel, state, active), state.copy()
-    counted = propensities(kernel, state, active, draws=200_000, key=5, formula=False)
+    exact, before = propensities(kernel, state, offered(active)), state.copy()
+    counted = propensities(kernel, state, offered(active), draws=200_000, key=5, formula=False)
     assert (exact.draws, counted.draws) == (0, 200_000)
     assert abs(counted.values - exact.values).max() < 4 * np.sqrt(0.25 / 200_000)
     assert (state == before).all()
@@ -109,7 +113,7 @@ def test_counted_chances_are_those_of_the_formula(case):
 def test_counts_are_smoothed_so_that_no_chance_is_0():
     kernel, state = at([1, 1, 1], (0, 300, 5), (500, 10, 5), (1, 1))
     active = np.array([True, True, False])
-    counted = propensities(kernel, state, active, draws=98, formula=False)
+    counted = propensities(kernel, state, offered(active), draws=98, formula=False)
     assert counted.values.tolist() == [0.01, 0.99, 0]
 
 
@@ -121,16 +125,16 @@ def test_a_batched_kernel_is_asked_or_counted():
         return np.stack([1 - contexts[:, 0], contexts[:, 0]], axis=1)
 
     kernel = BatchKernel(lambda seed: None, select, lambda state, *seen: state, propensity)
-    asked = {"context": np.array([0.3])}
-    own = propensities(kernel, None, np.ones(2, bool), **asked)
+    asked = offered(np.ones(2, bool), [0.3])
+    own = propensities(kernel, None, asked)
     assert own.values.tolist() == [0.7, 0.3]
-    counted = propensities(replace(kernel, propensity=None), None, np.ones(2, bool), draws=4000, **asked)
+    counted = propensities(replace(kernel, propensity=None), None, asked, draws=4000)
     assert abs(counted.values - own.values).max() < 4 * np.sqrt(0.21 / 4000)
 
 
 def test_a_policys_own_formula_is_used():
     arms = Arms(("a", "b", "c"), np.ones(3), np.zeros((1, 0)))
     kernel = UniformPlay().kernel(arms)
-    chances = propensities(kernel, np.zeros(kernel.size), np.array([True, False, True]))
+    chances = propensities(kernel, np.zeros(kernel.size), offered(np.array([True, False, True])))
     assert chances.values.tolist() == [0.5, 0, 0.5]
     assert chances.draws == 0
