@@ -34,11 +34,21 @@ def t_p(value: Array, stderr: Array, df: Array) -> Array:
     return 2 * np.where(np.isinf(df), ndtr(t), stdtr(np.where(np.isinf(df), 1.0, df), t))
 
 
-def satterthwaite(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
-    """Degrees of freedom of a difference of means (Welch 1947); `own` and `other` are squared standard errors of the means."""
+def satterthwaite(own: Array, own_n: Array, other: Array, other_n: Array, axis: int | None = None) -> Array:
+    """Degrees of freedom of a difference of means (Welch 1947).
+
+    Args:
+        own: Squared standard errors of the means.
+        own_n: Units.
+        other: Of the other arm.
+        other_n: Of the other arm.
+        axis: Of parts (strata) that are added up (Satterthwaite 1946); None where there is one.
+    """
+    both, parts = own + other, own**2 / (own_n - 1) + other**2 / (other_n - 1)
+    if axis is not None:
+        both, parts = both.sum(axis=axis), parts.sum(axis=axis)
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = (own + other) ** 2 / (own**2 / (own_n - 1) + other**2 / (other_n - 1))
-    return np.where(own + other > 0, df, np.inf)
+        return np.where(both > 0, both**2 / parts, np.inf)
 
 
 def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:

@@ -11,10 +11,10 @@ import numpy as np
 from hwds.context import Context
 from hwds.metrics.ab_checks import ratio_check
 from hwds.metrics.ab_looks import equal_looks
-from hwds.metrics.ab_power import minimum_effect, units_for_difference
-from hwds.metrics.ab_sample import Arm, Design, Finding, Needs, Sample
+from hwds.metrics.ab_sample import Design, Finding, Needs, Sample
 from hwds.models.ab.base import Comparison
-from hwds.protocols.ab_measures import minimum_name, rate_name
+from hwds.protocols.ab_measures import rate_name
+from hwds.protocols.ab_planning import Plan, least_shift, planning_rows
 from hwds.protocols.ab_rows import Row, named
 from hwds.protocols.ab_simulation import rates
 from hwds.protocols.ab_sums import Sums
@@ -28,6 +28,7 @@ ALARM = 0.001
 
 MISMATCH = "sample_ratio_mismatch"
 UNREGISTERED = "unregistered"
+BEYOND_SIZE = "beyond_size"
 NOT_REACHED = "no_planned_look_reached"
 
 TUNED_FOR = 5000.0
@@ -58,16 +59,12 @@ class Analysis:
         """All lines."""
         ratio = self._ratio()
         found = [ratio]
-        for label in self._labels():
+        for label in readable(self.evidence, self.needs):
             found += self._outcome(label)
         if ratio.status == MISMATCH:
             shown = self.protocol.show_despite_mismatch
             found = [_doubtful(row, shown) for row in found]
         return [*found, *self._rates()]
-
-    def _labels(self) -> list[str]:
-        """The outcomes that the model can read: a comparison of conversions leaves money to others."""
-        return [label for label in self.evidence.outcomes if not (self.needs.binary and label in MONEY)]
 
     def _ratio(self) -> Row:
         """Whether the arms have the shares of units that were planned; first of all."""
@@ -86,9 +83,13 @@ class Analysis:
         whole = self._sample(label, self.evidence.n)
         yield from _arms(whole)
         stops = self._stops()
-        final = self._final(label, whole, stops)
+        found = self._final(label, whole, stops)
+        final = [self._row(finding, label, sample) for finding, sample in found]
         yield from final
-        yield from self._planning(label, whole, final)
+        change = self.protocol.minimum_detectable_effect if self.model.rules_used() else None  # the truth plans nothing
+        plan = Plan(self.protocol.alpha, self.protocol.power, change)
+        samples = (sample or whole for _, sample in found)
+        yield from planning_rows(list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler)
         if label in self.guarded:
             yield from (_guardrail(row, label, self.guarded[label]) for row in final if row.rule and row.low is not None)
         if self.protocol.looks > 1:
@@ -109,18 +110,37 @@ class Analysis:
         tuned = float(protocol.tuned_for or protocol.size or TUNED_FOR)
         return Design(protocol.alpha, equal_looks(protocol.looks), look, tuned)
 
-    def _final(self, label: str, whole: Sample, stops: list[tuple[int, int]]) -> list[Row]:
-        """The effects of all units; by group-sequential bounds those of the last planned look that was reached."""
-        found = [(finding, whole) for finding in self.model.compare(whole, self._design(0)) if not _grouped(finding)]
-        if "group_sequential" in self.model.rules_used():
-            if stops:
-                last = self._sample(label, stops[-1][1])
-                compared = self.model.compare(last, self._design(stops[-1][0]))
-                found += [(finding, last) for finding in compared if _grouped(finding)]
-            else:
-                blank = [Finding("effect", arm.name, None, rule="group_sequential") for arm in whole.others]
-                return [self._row(f, label, s) for f, s in found] + [Row.of(f, label, n=0, status=NOT_REACHED) for f in blank]
-        return [self._row(finding, label, sample) for finding, sample in found]
+    def _registered(self) -> int | None:
+        """The rows that hold the registered units; None where no size is registered or it is not reached."""
+        return None if self.protocol.size is None else self.evidence.stop_at(self.protocol.size)
+
+    def _once(self, label: str, whole: Sample) -> Sample:
+        """What a fixed rule reads: the registered units where their order is known, or else all."""
+        stop, evidence = self._registered(), self.evidence
+        if stop is None or stop == evidence.n or not evidence.ordered or not evidence.enough(self.needs, stop):
+            return whole
+        return self._sample(label, stop)
+
+    def _final(self, label: str, whole: Sample, stops: list[tuple[int, int]]) -> list[tuple[Finding, Sample | None]]:
+        """The effects, each with its sample.
+
+        A fixed rule has the registered units, group-sequential bounds those of the last planned look that was reached (no
+        sample where none was), any other all units.
+        """
+        once, every = self._once(label, whole), self.model.compare(whole, self._design(0))
+        fixed = every if once is whole else self.model.compare(once, self._design(0))
+        found: list[tuple[Finding, Sample | None]] = [
+            (at_size, once) if at_size.rule == "fixed" else (finding, whole)
+            for finding, at_size in zip(every, fixed, strict=True)
+            if not _grouped(finding)
+        ]
+        if "group_sequential" not in self.model.rules_used():
+            return found
+        if not stops:
+            return found + [(Finding("effect", arm.name, None, rule="group_sequential"), None) for arm in whole.others]
+        look, stop = stops[-1]
+        last = self._sample(label, stop)
+        return found + [(each, last) for each in self.model.compare(last, self._design(look)) if _grouped(each)]
 
     def _look(self, label: str, look: int, stop: int) -> Iterator[Row]:
         sample = self._sample(label, stop)
@@ -129,65 +149,46 @@ class Analysis:
                 row = self._row(finding, label, sample)
                 yield replace(row, look=look + 1, time=self.evidence.when(stop))
 
-    def _row(self, finding: Finding, label: str, sample: Sample) -> Row:
+    def _row(self, finding: Finding, label: str, sample: Sample | None) -> Row:
         """A finding with its number of units and its status."""
+        if sample is None:
+            return Row.of(finding, label, n=0, status=NOT_REACHED)
         units = {arm.name: int(arm.total.n) for arm in sample.arms}
-        total = sum(units.values())
         own = units[finding.arm] + (units[sample.control.name] if finding.compares else 0)
-        reached = self.protocol.size is not None and total >= self.protocol.size
-        planned = {"fixed": reached, "group_sequential": self.protocol.size is not None}
-        status = "ok" if planned.get(finding.rule or "", True) else UNREGISTERED
+        status = self._status(finding, sum(units.values()))
         return replace(Row.of(finding, label, n=own, status=status), n_fallback=own if self.needs.simpler else 0)
 
-    def _planning(self, label: str, whole: Sample, final: list[Row]) -> Iterator[Row]:
-        """The least effect that is found by a test with these standard errors, and the units that the seen effects need."""
-        alpha, power = self.protocol.alpha, self.protocol.power
-        effects = {row.arm: row for row in final if row.metric == named("effect", label) and row.value is not None}
-        errors = [row.stderr for row in effects.values() if row.stderr]
-        n = sum(int(arm.total.n) for arm in whole.arms)
-        if errors:
-            least = float(np.mean([minimum_effect(stderr, alpha=alpha, power=power) for stderr in errors]))
-            yield Row(minimum_name(power, label), value=least, n=n, n_fallback=n if self.needs.simpler else 0)
-        for arm in whole.others:
-            own, held = arm.total, whole.control.total
-            seen = effects.get(arm.name)
-            if seen is None or not seen.value or not own.error + held.error > 0:
-                continue
-            plain = float(own.error + held.error)
-            gain = seen.stderr**2 / plain if seen.stderr else 1.0  # of an adjustment
-            variances = gain * float(held.variance), gain * float(own.variance)
-            needed = units_for_difference(seen.value, *variances, alpha=alpha, power=power)
-            yield Row(named("units_for_effect_seen", label), arm.name, value=needed, n=int(own.n))
+    def _status(self, finding: Finding, units: int) -> str:
+        """Whether a rule holds for so many units of all arms: a fixed one at the registered size, neither before nor beyond."""
+        if finding.rule == "group_sequential":
+            return "ok" if self.protocol.size is not None else UNREGISTERED
+        if finding.rule != "fixed":
+            return "ok"
+        stop = self._registered()
+        planned = None if stop is None else sum(self.evidence.counts(stop))
+        if planned is None or units < planned:
+            return UNREGISTERED
+        return "ok" if units == planned else BEYOND_SIZE
 
     def _rates(self) -> Iterator[Row]:
         """How often each rule declares a winner where there is none, and where the minimum effect is true."""
         protocol = self.protocol
         if not protocol.replications or not self.model.rules_used():
             return
-        whole = self._sample(self._labels()[0], self.evidence.n)
+        whole = self._sample(readable(self.evidence, self.needs)[0], self.evidence.n)
         arms = (whole.control, whole.others[0])
-        effect = _least(arms, protocol.alpha, protocol.power)
+        effect, looks = least_shift(self.model, arms, protocol.alpha, protocol.power), protocol.rated_looks
         for metric, shift in (("false_positive_rate", 0.0), ("power", effect)):
-            for rate in rates(
-                self.model, arms, self._design(0), protocol.simulated_looks, protocol.replications, self.context, shift
-            ):
+            for rate in rates(self.model, arms, self._design(0), looks, protocol.replications, self.context, shift):
                 row = Row(metric, rule=rate.rule, look=rate.looks, value=rate.share, stderr=rate.stderr, n=rate.replications)
                 yield row
-                if rate.looks == protocol.simulated_looks[-1] and rate.rule == self.model.rules_used()[0]:
+                if rate.looks == looks[-1] and rate.rule == self.model.rules_used()[0]:
                     yield replace(row, metric=rate_name(metric, rate.looks), look=None)
 
 
-def _least(arms: tuple[Arm, Arm], alpha: float, power: float) -> float:
-    """The effect that a fixed comparison of means finds with this power, where both arms are as the control but for it."""
-    control, other = arms
-    held, effect = float(control.total.variance), 0.0
-    for _ in range(5):  # a conversion's variance changes with it
-        share = 0.0 if control.price is None else (float(control.total.first) + effect) / control.price
-        varied = control.price is not None and 0 < share < 1
-        own = (control.price or 0.0) ** 2 * share * (1 - share) if varied else held
-        stderr = float(np.sqrt(held / control.total.n + own / other.total.n))
-        effect = minimum_effect(stderr, alpha=alpha, power=power)
-    return effect
+def readable(evidence: Units | Sums, needs: Needs) -> list[str]:
+    """The outcomes that a model is asked about: a comparison of conversions leaves money to others."""
+    return [label for label in evidence.outcomes if not (needs.binary and label in MONEY)]
 
 
 def _arms(sample: Sample) -> Iterator[Row]:

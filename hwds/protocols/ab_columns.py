@@ -11,6 +11,9 @@ from hwds.frames.table import Table
 CONTROL = "control"
 """The arm that is the control where the config names none."""
 
+ROUNDING = 1e-6
+"""What a share of a number of units may be off by in floats."""
+
 
 def arm_names(table: Table, control: str | None) -> tuple[str, ...]:
     """The arms, the control first, the others in order.

@@ -18,6 +18,7 @@ MEANINGS = {
     "probability_best": "posterior probability that an arm's mean is the highest",
     "expected_loss": "what is lost on average by choosing an arm that is not the best",
     "guardrail": "end of the effect's interval on the side of harm, counted from the margin; above 0 no worse than allowed",
+    "units_for_minimum_detectable_effect": "units per arm at which the planned change of conversion is found in this outcome",
     "units_for_effect_seen": "units per arm at which an effect as large as the one seen is found",
 }
 """What a number of an arm means; none of them is good or bad of itself."""
@@ -49,7 +50,7 @@ def ab_measures(labels: Iterable[str], power: float, looks: int, correction: Cor
     ]
     found.append(Measure("sample_ratio", meaning="chi-square of the arms' units against planned shares", better="none"))
     found.append(Measure(f"adjusted_p[{correction}]", meaning="p-value corrected for all arms and outcomes", better="none"))
-    said = "of simulated tests the share with a winner, by the rule that the model decides by, at any of so many equal looks"
+    said = "share with a winner by the model's first rule, at any look, of simulated tests of one arm against the control"
     for metric, where, good in RATES:
         name, meaning = rate_name(metric, looks), f"{said}, where {where}"
         found.append(Measure(name, meaning=meaning, better=good, units="replications", beside="always"))

@@ -70,17 +70,18 @@ def rates(
     wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}
     for block, size in _blocks(replications):
         luck = context.stream("calibration", block)
-        own = _drawn(control, float(other.total.n), max(looks), size, luck, shift)
-        held = _drawn(control, float(control.total.n), max(looks), size, luck, 0.0)
+        own = _drawn(control, float(other.total.n), max(looks), BLOCK, luck, shift)
+        held = _drawn(control, float(control.total.n), max(looks), BLOCK, luck, 0.0)
         for rule, count in wins:
             at = np.ceil(np.arange(1, count + 1) * max(looks) / count).astype(int) - 1
             looked = replace(design, fractions=equal_looks(count))
-            wins[rule, count] += int(model.winners(rule, _at(own, at), _at(held, at), looked).any(axis=-1).sum())
-    return [Rate(rule, count, won, replications) for (rule, count), won in wins.items()]
+            won = model.winners(rule, _at(own, at), _at(held, at), looked)[:size]
+            wins[rule, count] += int(won.any(axis=-1).sum())
+    return [Rate(rule, count, times, replications) for (rule, count), times in wins.items()]
 
 
 def _blocks(replications: int) -> Iterator[tuple[int, int]]:
-    """The number and the size of each block."""
+    """The number of each block and how many of its replications count: all are drawn."""
     for start in range(0, replications, BLOCK):
         yield start // BLOCK, min(BLOCK, replications - start)
 
@@ -88,13 +89,18 @@ def _blocks(replications: int) -> Iterator[tuple[int, int]]:
 def _drawn(like: Arm, n: float, looks: int, size: int, luck: np.random.Generator, shift: float) -> Arm:
     """Simulated paths of an arm: moments of shape (size, looks), of which n lacks the first axis."""
     ends = np.maximum(np.round(n * np.array(equal_looks(looks))), 2)
-    if like.price is not None and like.total.mean.shape[-1] <= 2 and like.strata is None and _nonzero_only(like):
+    if as_counts(like):
         return replace(like, total=_conversions(like, ends, size, luck, shift))
     total = _normals(like.total, ends, size, luck, shift)
     if like.strata is None:
         return replace(like, total=total)
     share = like.strata.n / like.strata.n.sum()
     return replace(like, total=total, strata=_normals(like.strata, np.maximum(ends[:, None] * share, 2), size, luck, shift))
+
+
+def as_counts(arm: Arm) -> bool:
+    """Whether an arm is drawn as binomial counts: conversions without covariates and strata."""
+    return arm.price is not None and arm.total.mean.shape[-1] <= 2 and arm.strata is None and _nonzero_only(arm)
 
 
 def _nonzero_only(arm: Arm) -> bool:

@@ -10,7 +10,7 @@ import polars as pl
 from hwds.errors import ConfigError, DataError
 from hwds.frames.table import Table
 from hwds.metrics.ab_sample import Arm, Moments, Needs, Sample
-from hwds.protocols.ab_columns import arm_codes, arm_names, floats
+from hwds.protocols.ab_columns import ROUNDING, arm_codes, arm_names, floats
 
 SUMS = ("count", "mean", "variance")
 """The roles of running sums."""
@@ -79,7 +79,7 @@ class Sums:
 
     def stop_at(self, units: float) -> int | None:
         """The first instant with so many units; None where none has."""
-        enough = self.count.sum(axis=1) >= units
+        enough = self.count.sum(axis=1) >= units - ROUNDING
         return int(np.argmax(enough)) + 1 if enough.any() else None
 
     def enough(self, needs: Needs, stop: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Annotated, ClassVar
 
 import polars as pl
-from annotated_types import MinLen
+from annotated_types import Gt, MinLen
 from pydantic import AfterValidator
 
 from hwds.context import Context
@@ -17,7 +17,7 @@ from hwds.metrics.ab_checks import Correction
 from hwds.metrics.ab_sample import Roles
 from hwds.metrics.base import Measure
 from hwds.models.ab.base import Comparison
-from hwds.protocols.ab_analysis import Analysis
+from hwds.protocols.ab_analysis import Analysis, readable
 from hwds.protocols.ab_measures import ab_measures
 from hwds.protocols.ab_rows import as_scores, as_table
 from hwds.protocols.ab_sums import SUMS, Sums
@@ -32,11 +32,18 @@ def _rising(counts: tuple[int, ...]) -> tuple[int, ...]:
     return counts
 
 
+def _not_zero(change: float) -> float:
+    if not change:
+        raise ValueError("must not be 0")
+    return change
+
+
 class AbTest(Evaluation[Comparison, Table]):
     """Compare the arms of an A/B test with its control: a table with a row per unit, or running sums by time and arm.
 
     The sample ratio is checked first. Effects are always-valid unless a model says otherwise; fixed ones have the status
-    `unregistered` until the registered size is reached, group-sequential ones where none was registered. Roles: `arm` and
+    `unregistered` until the registered size is reached and are of the first so many units (`beyond_size` where the order of
+    units is not known), group-sequential ones `unregistered` where no size was. Roles: `arm` and
     `outcome` (several are analysed apart), `price` (revenue is price x the first outcome) with `cost` (margin) or else
     `amount` (the revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`, `time`,
     `count`, `mean` and `variance`.
@@ -47,13 +54,16 @@ class AbTest(Evaluation[Comparison, Table]):
         size: Units of all arms together that were registered before the start.
         alpha: One minus the level of the intervals.
         power: The chance to find an effect, for the minimum effect and the units needed.
+        minimum_detectable_effect: The change of conversion that a test should find, as a share of the control's and not 0:
+            -0.1 is a tenth fewer buyers. The units per arm that it needs are shown for conversion and, at the arms' prices,
+            for revenue.
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
         correction: Of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`.
         guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.
         replications: Simulated tests without effect, and as many with the minimum effect.
-        simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising.
+        simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising; `looks` is added.
         headline: The metric that orders the leaderboard.
 
     Example:
@@ -71,6 +81,7 @@ class AbTest(Evaluation[Comparison, Table]):
     size: Count | None = None
     alpha: Level = 0.05
     power: Level = 0.8
+    minimum_detectable_effect: Annotated[float, Gt(-1), AfterValidator(_not_zero)] = -0.1
     looks: Count = 1
     tuned_for: Count | None = None
     correction: Correction = "holm"
@@ -121,13 +132,21 @@ class AbTest(Evaluation[Comparison, Table]):
         """Refuse data that a model cannot read; called before the first cell.
 
         Raises:
-            ConfigError: A model lacks a role.
+            ConfigError: A model lacks a role, or the order of units where it needs the first of them.
             DataError: A value is not what a model needs.
         """
         found = self.evidence(frame)
+        units = sum(found.counts(found.n))
         for model in models.values():
             needs = model.needs(Roles(frame.roles))
-            found.sample(next(iter(found.outcomes)), needs, found.n)
+            for label in readable(found, needs):
+                found.sample(label, needs, found.n)
+            cut = self.size is not None and self.size < units and not found.ordered
+            if cut and "group_sequential" in model.rules_used():
+                raise ConfigError(
+                    f"protocol.size: the first {self.size} of {units} units, for the group-sequential looks of '{model.name}',"
+                    " need dataset.roles.time, the order in which units came."
+                )
 
     def ask(self, model: Comparison, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
         """The sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
@@ -144,6 +163,11 @@ class AbTest(Evaluation[Comparison, Table]):
         """What the metrics mean."""
         return self._measures(self.evidence(frame).outcomes)
 
+    @property
+    def rated_looks(self) -> tuple[int, ...]:
+        """The numbers of looks whose rates are simulated: those of the test itself among them."""
+        return tuple(sorted({*self.simulated_looks, self.looks}))
+
     def check_names(self) -> None:
         """The headline."""
         known = {each.short: each for each in self._measures(("",))}
@@ -152,4 +176,4 @@ class AbTest(Evaluation[Comparison, Table]):
             raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
 
     def _measures(self, labels: Iterable[str]) -> tuple[Measure, ...]:
-        return ab_measures(labels, self.power, self.simulated_looks[-1], self.correction)
+        return ab_measures(labels, self.power, self.rated_looks[-1], self.correction)

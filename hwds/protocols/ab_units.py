@@ -11,7 +11,7 @@ import polars as pl
 from hwds.errors import ConfigError, DataError, nearest
 from hwds.frames.table import Table
 from hwds.metrics.ab_sample import NONZERO, Arm, Moments, Needs, Sample
-from hwds.protocols.ab_columns import arm_codes, arm_names, floats
+from hwds.protocols.ab_columns import ROUNDING, arm_codes, arm_names, floats
 
 MONEY = ("revenue", "margin")
 """Outcomes that are made of roles: their names are taken."""
@@ -65,7 +65,7 @@ class Units:
 
     def stop_at(self, units: float) -> int | None:
         """How many rows are the first so many units; None where there are fewer."""
-        stop = int(np.ceil(units - 1e-9))
+        stop = int(np.ceil(units - ROUNDING))
         return stop if stop <= self.n else None
 
     def enough(self, needs: Needs, stop: int) -> bool:
@@ -112,10 +112,12 @@ class Units:
         return found
 
     def _price(self, arm: int, label: str) -> float:
-        """What to take for an arm without any conversion: its own price."""
-        if label != "revenue" or not self.table.roles.get("price"):
+        """What to take for an arm without any conversion: what a conversion of its first unit would bring."""
+        if label not in MONEY or not self.table.roles.get("price"):
             return 1.0
-        return float(self.table.column("price")[int(np.argmax(self.arm == arm))])
+        first = int(np.argmax(self.arm == arm))
+        cost = float(self.table.column("cost")[first]) if label == "margin" else 0.0
+        return float(self.table.column("price")[first]) - cost
 
     def _input(self, name: str, outcome: np.ndarray) -> np.ndarray:
         if name == NONZERO:

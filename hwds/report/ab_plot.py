@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 COLOURS = {"always_valid": OWN, "group_sequential": "#7b5ea7", "bayes": INK, "fixed": NAIVE_COLOUR}
 """By rule: how one may look is what tells intervals apart."""
 
+NOTES = {"unregistered": " (unregistered)", "beyond_size": " (beyond size)"}
+"""What a line says of itself beside its rule, by status."""
+
 MOST = 40
 """Lines of a panel; more could not be read."""
 
@@ -65,7 +68,7 @@ def _draw(axes: Axes, lines: list[Effect], truth: dict[tuple[str, str], float]) 
     for place, line in enumerate(lines):
         colour = COLOURS.get(line.rule or "", GREY)
         pale = 0.45 if line.status != "ok" else 1.0
-        label = f"{(line.rule or '').replace('_', ' ')}{' (unregistered)' if line.status == 'unregistered' else ''}"
+        label = f"{(line.rule or '').replace('_', ' ')}{NOTES.get(line.status, '')}"
         axes.hlines(place, line.low or 0.0, line.high or 0.0, color=colour, linewidth=2.4, alpha=pale, label=label)
         axes.plot([line.value or 0.0], [place], "o", color=colour, markersize=5.5, alpha=pale)
         known = truth.get((line.outcome, line.arm))

@@ -13,6 +13,14 @@ from hwds.results.tables import TRUTH, Tables
 MOST_UNITS = 1e7
 """An effect that would need more units per arm is as good as none."""
 
+PLANS = {
+    "units_for_minimum_detectable_effect": (
+        "Units per arm at which a fixed test finds the planned change of conversion (`protocol.minimum_detectable_effect`)"
+    ),
+    "units_for_effect_seen": "Units per arm at which a fixed test finds an effect as large as the one seen",
+}
+"""What the page says before the units of each plan."""
+
 RULES = {
     "always_valid": "always-valid",
     "fixed": "fixed",
@@ -91,16 +99,16 @@ def _table(tables: Tables, first: str) -> str:
 
 
 def _planning(tables: Tables, model: str, first: str) -> Iterator[str]:
-    """The units that the effects seen need: those of conversion and of revenue may differ elevenfold."""
-    own = final_scores(tables).filter((pl.col("model") == model) & pl.col("segment").is_not_null())
-    rows = own.filter(pl.col("metric").str.starts_with("units_for_effect_seen") & (pl.col("value") < MOST_UNITS))
-    if rows.is_empty():
-        return
-    said = [
-        f"{row['value']:,.0f} for {row['metric'].partition('[')[2].rstrip(']') or first} of {row['segment']}"
-        for row in rows.to_dicts()
-    ]
-    yield f"Units per arm at which a fixed test finds an effect as large as the one seen: {'; '.join(said)}."
+    """The units that a planned change of conversion and the effects seen need: conversion and revenue may differ elevenfold."""
+    for metric, said in PLANS.items():
+        own = final_scores(tables).filter((pl.col("model") == model) & pl.col("segment").is_not_null())
+        rows = own.filter((pl.col("metric").str.split("[").list.first() == metric) & (pl.col("value") < MOST_UNITS))
+        told = [
+            f"{row['value']:,.0f} for {row['metric'].partition('[')[2].rstrip(']') or first} of {row['segment']}"
+            for row in rows.to_dicts()
+        ]
+        if told:
+            yield f"{said}: {'; '.join(told)}."
 
 
 def _rates(tables: Tables) -> str:

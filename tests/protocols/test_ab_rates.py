@@ -112,3 +112,9 @@ def test_more_replications_keep_those_that_were_there():
     again = rates(Welch(rules=("fixed",)), (arm, arm), Design(), (5,), 1000, CONTEXT)
     assert again[0].wins == round(first)
     assert NONZERO == "(nonzero)"
+
+
+def test_a_part_of_a_block_is_the_start_of_it():
+    arm = conversions(5_000, 0.05)
+    wins = [round(found(Welch(rules=("fixed",)), arm, (20,), replications=n)["fixed", 20] * n) for n in range(460, 501, 4)]
+    assert all(0 <= step <= 4 for step in np.diff(wins))

@@ -73,7 +73,7 @@ def test_a_fixed_interval_is_unregistered_until_its_size_is_reached():
     def status(size):
         return only(scores(table(), size=size), "effect", "B", "fixed").status
 
-    assert [status(size) for size in (None, 1201, 1200, 800)] == ["unregistered", "unregistered", "ok", "ok"]
+    assert [status(size) for size in (None, 1201, 1200, 800)] == ["unregistered", "unregistered", "ok", "beyond_size"]
     assert only(scores(table(), size=None), "effect", "B", "always_valid").status == "ok"
 
 
@@ -202,6 +202,15 @@ def test_revenue_needs_more_units_than_conversion():
     assert least[1] > 100 * least[0]
 
 
+def test_an_arm_without_a_conversion_has_the_margin_of_its_own_price():
+    data = units(price=np.full(1200, 20.0), cost=np.full(1200, 12.0)).with_columns(
+        visit=pl.when(pl.col("group") == "B").then(0).otherwise("visit")
+    )
+    effect = only(scores(table(data, price=("price",), cost=("cost",)), Bayes()), "posterior_effect[margin]", "B", "bayes")
+    plain = only(scores(table(data), Bayes()), "posterior_effect", "B", "bayes")
+    assert (effect.value, effect.ci_low) == pytest.approx((8 * plain.value, 8 * plain.ci_low))
+
+
 def test_a_covariate_narrows_and_its_absence_is_said():
     plain, with_it = scores(table(), Cuped()), scores(table(covariate=("before",)), Cuped())
     assert only(with_it, "effect", "B", "fixed").stderr < only(plain, "effect", "B", "fixed").stderr
@@ -223,6 +232,14 @@ def test_rates_are_in_every_report():
     assert fixed[1] < fixed[10]
     assert only(found, "false_positive_rate[looks=10]", method="always_valid").n == 200
     assert only(found, "power[looks=10]", method="always_valid").value > 0
+
+
+def test_the_looks_of_the_test_itself_are_simulated():
+    found = scores(table(time=("day",)), looks=3, replications=50, simulated_looks=(1, 2))
+    assert {s.step for s in found if s.metric == "false_positive_rate"} == {1, 2, 3}
+    assert only(found, "false_positive_rate[looks=3]", method="always_valid").n == 50
+    told = {each.name: each for each in AbTest(control="A", looks=3, simulated_looks=(1, 2)).measures(table())}
+    assert "one arm against the control" in told["false_positive_rate[looks=3]"].meaning
 
 
 def test_a_test_hands_its_counts_to_a_bandit():
@@ -261,6 +278,12 @@ def test_running_sums_say_what_the_units_say():
             assert (a.value, a.ci_low, a.p_value, a.n) == pytest.approx((b.value, b.ci_low, b.p_value, b.n), rel=1e-9)
     chances = [only(scores(frame, Bayes()), "probability_best", "B", "bayes").value for frame in (running(data), table(data))]
     assert chances[0] == pytest.approx(chances[1])
+
+
+def test_a_look_of_sums_is_not_missed_by_rounding():
+    frame = sums([(arm, time, time * 100, 0.1, 0.09) for time in range(1, 26) for arm in "AB"])
+    looks = [s for s in scores(frame, size=5000, looks=25) if s.metric == "effect" and s.ci_method == "fixed" and s.step]
+    assert [s.n for s in looks] == [200 * step for step in range(1, 26)]
 
 
 @pytest.mark.parametrize(
@@ -363,6 +386,12 @@ def test_bad_input_is_refused_in_a_line(frame, settings, said):
 def test_what_a_model_cannot_read_is_refused_before_it_is_asked(frame, model, said):
     with pytest.raises((ConfigError, DataError), match=said):
         scores(frame(), model)
+
+
+def test_every_outcome_is_checked_before_the_first_cell():
+    frame = table(changed(spend=3 * pl.col("visit")), outcome=("visit", "spend"))
+    with pytest.raises(DataError, match=r"row \d+ has 3 in column 'spend'; must be 0 or 1"):
+        AbTest(control="A").check_models({"p": Proportions()}, frame)
 
 
 def test_the_headline_must_order():

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hwds.execution.job import Job, compute_cell
+from hwds.execution.asking import compute_cell
+from hwds.execution.job import Job
 from hwds.execution.run import Work, cut, tables
 from hwds.frames.panel import Panel
 from hwds.models.forecast.seasonal_naive import SeasonalNaive

@@ -76,7 +76,12 @@ def test_an_arm_of_which_nothing_is_known():
 def test_the_page_has_ratio_effects_sizes_and_rates():
     needed = {**effect("units_for_effect_seen"), "value": 7527.0, "ci_method": None}
     absurd = {**needed, "metric": "units_for_effect_seen[revenue]", "value": 4e8}
-    said = page(tables(ratio(), effect(), UNSURE, TRUE, needed, absurd, *RATES), "ab/welch", "bought")
+    plan = [
+        {**needed, "metric": f"units_for_minimum_detectable_effect{label}", "value": units}
+        for label, units in (("", 7527.0), ("[revenue]", 86_700.0))
+    ]
+    said = page(tables(ratio(), effect(), UNSURE, TRUE, needed, absurd, *plan, *RATES), "ab/welch", "bought")
+    assert "(`protocol.minimum_detectable_effect`): 7,527 for bought of B; 86,700 for revenue of B." in said
     assert "4,000 units were to be split equally, as no protocol.allocation was given; chi-square .700, p .400" in said
     assert "| ab/welch | B | bought | 0.300 | 0.100 | 0.500 | .010 | always-valid | ok |" in said
     assert "| truth | B | bought |" in said

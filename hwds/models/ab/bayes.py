@@ -36,13 +36,17 @@ class Bayes(Comparison):
     def compare(self, sample: Sample, design: Design) -> list[Finding]:
         """Effects, probabilities and losses."""
         known = [self._posterior(arm, sample.binary) for arm in sample.arms]
-        found = [self._effect(arm.name, own, known[0], design.alpha) for arm, own in zip(sample.others, known[1:], strict=True)]
-        for arm, own in zip(sample.others, known[1:], strict=True):
-            found.append(Finding("probability_better", arm.name, probability_best([known[0], own])[1], rule="bayes"))
-        best, loss = probability_best(known), expected_loss(known)
+        pairs = list(zip(sample.others, known[1:], strict=True))
+        found = [self._effect(arm.name, own, known[0], design.alpha) for arm, own in pairs]
+        for arm, own in pairs:
+            better = probability_best([known[0], own])[1] if _varied(known[0], own) else None
+            found.append(Finding("probability_better", arm.name, better, rule="bayes"))
+        every = _varied(*known)
+        best = probability_best(known) if every else [None] * len(known)
+        loss = [max(lost, 0.0) for lost in expected_loss(known)] if every else [None] * len(known)
         for arm, share, lost in zip(sample.arms, best, loss, strict=True):
             found.append(Finding("probability_best", arm.name, share, rule="bayes"))
-            found.append(Finding("expected_loss", arm.name, max(lost, 0.0), rule="bayes"))
+            found.append(Finding("expected_loss", arm.name, lost, rule="bayes"))
         return found
 
     def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
@@ -50,7 +54,8 @@ class Bayes(Comparison):
         from scipy.special import ndtr
 
         (mean, variance), (other, other_variance) = self._moments(own), self._moments(control)
-        better = ndtr((mean - other) / np.sqrt(variance + other_variance))
+        with np.errstate(invalid="ignore"):  # nothing varies and nothing differs: no winner
+            better = ndtr((mean - other) / np.sqrt(variance + other_variance))
         return (better >= self.winner_at) | (better <= 1 - self.winner_at)
 
     def _posterior(self, arm: Arm, binary: bool) -> Posterior:
@@ -62,6 +67,8 @@ class Bayes(Comparison):
         return ScaledBeta(self.prior_successes + successes, self.prior_failures + n - successes, price)
 
     def _effect(self, name: str, own: Posterior, control: Posterior, alpha: float) -> Finding:
+        if not _varied(own, control):
+            return Finding("posterior_effect", name, own.mean - control.mean, rule="bayes")
         low, high = difference_bounds(own, control, 1 - alpha)
         stderr = float(np.hypot(own.deviation, control.deviation))
         return Finding("posterior_effect", name, own.mean - control.mean, stderr, low, high, rule="bayes")
@@ -73,3 +80,8 @@ class Bayes(Comparison):
         prior = self.prior_successes + self.prior_failures
         mean = (self.prior_successes + arm.total.first / arm.price * arm.total.n) / (prior + arm.total.n)
         return arm.price * mean, arm.price**2 * mean * (1 - mean) / (prior + arm.total.n + 1)
+
+
+def _varied(*known: Posterior) -> bool:
+    """Whether each arm has varied: of one that has not, nothing is known of the error."""
+    return all(each.deviation > 0 for each in known)

@@ -25,19 +25,35 @@ class Cuped(Estimator):
         return Needs(inputs=inputs, simpler=not inputs)
 
     def estimate(self, own: Arm, control: Arm) -> Estimate:
-        """The adjusted difference; its variance is that of the residuals."""
-        slope = _slope(own.total, control.total)
+        """The adjusted difference; its variance is that of the analysis of covariance, each arm with its own residuals."""
+        slope, inverse, spent = _slope(own.total, control.total)
         value = _adjusted(own.total.mean, slope) - _adjusted(control.total.mean, slope)
         error, other = _residual(own.total, slope) / own.total.n, _residual(control.total, slope) / control.total.n
-        df = satterthwaite(error, own.total.n, other, control.total.n)
-        return Estimate(value, np.sqrt(error + other), df)
+        free = own.total.n + control.total.n - 2
+        with np.errstate(divide="ignore", invalid="ignore"):  # as many slopes as units: the error is not known
+            left = np.where(free > spent, (free - spent) / free, np.nan)
+        df = satterthwaite(error, own.total.n, other, control.total.n) * left
+        return Estimate(value, np.sqrt((error + other) / left * _of_slopes(own.total, control.total, inverse)), df)
 
 
-def _slope(own: Moments, control: Moments) -> np.ndarray:
-    """The slopes of the outcome on the covariates within arms, shape B + (k - 1,); the least one where covariates repeat."""
+def _slope(own: Moments, control: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The slopes of the outcome on the covariates within arms, shape B + (k - 1,); the least ones where covariates repeat.
+
+    Returns:
+        The slopes, the inverse of the covariates' sums of squares within arms, and the number of independent covariates.
+    """
     weight, other = (own.n - 1)[..., None, None], (control.n - 1)[..., None, None]
     within = weight * own.cov + other * control.cov
-    return np.squeeze(np.linalg.pinv(within[..., 1:, 1:], hermitian=True) @ within[..., 1:, :1], -1)
+    inputs = within[..., 1:, 1:]
+    spent = np.linalg.matrix_rank(inputs, hermitian=True) if inputs.shape[-1] else np.zeros(inputs.shape[:-2])
+    inverse = np.linalg.pinv(inputs, hermitian=True)
+    return np.squeeze(inverse @ within[..., 1:, :1], -1), inverse, np.asarray(spent)
+
+
+def _of_slopes(own: Moments, control: Moments, inverse: np.ndarray) -> np.ndarray:
+    """How the error of the slopes stretches the variance: by more, the further apart the arms' covariates are."""
+    apart = own.mean[..., 1:] - control.mean[..., 1:]
+    return 1 + np.einsum("...i,...ij,...j->...", apart, inverse, apart) / (1 / own.n + 1 / control.n)
 
 
 def _adjusted(mean: np.ndarray, slope: np.ndarray) -> np.ndarray:

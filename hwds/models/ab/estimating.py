@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import MinLen
@@ -40,6 +40,9 @@ class Estimator(Comparison):
             (an asymptotic confidence sequence); `group_sequential` at the planned looks; `fixed` once, at the registered size.
         bounds: Of group-sequential looks: `pocock` or `obrien_fleming`.
     """
+
+    fixed_without_variation: ClassVar[bool] = False
+    """Whether `fixed_bounds` hold where no outcome of either arm has varied."""
 
     rules: Rules = ("always_valid", "fixed")
     bounds: Shape = "obrien_fleming"
@@ -82,11 +85,13 @@ class Estimator(Comparison):
     def _finding(self, rule: Rule, own: Arm, control: Arm, design: Design) -> Finding:
         found = self.estimate(own, control)
         value, stderr = float(found.value), float(found.stderr)
-        if not stderr > 0:  # nothing has varied yet, so that nothing is known of the error
+        known = stderr > 0 or (rule == "fixed" and self.fixed_without_variation)
+        if not known:  # nothing has varied yet, so that nothing is known of the error
             return Finding("effect", own.name, value, rule=rule)
         low, high = self._bounds(rule, own, control, [design])
         p = self._p(rule, own, control, design)
-        return Finding("effect", own.name, value, stderr, float(np.squeeze(low)), float(np.squeeze(high)), float(p), rule)
+        ends = float(np.squeeze(low)), float(np.squeeze(high))
+        return Finding("effect", own.name, value, stderr or None, *ends, float(p), rule)
 
     def _bounds(self, rule: Rule, own: Arm, control: Arm, looks: list[Design]) -> Bounds:
         """Intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""

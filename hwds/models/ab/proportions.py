@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from hwds.metrics.ab import Bounds, pooled_p, score_bounds
@@ -18,6 +20,8 @@ class Proportions(Estimator):
     Example:
         python -m hwds +experiment=ab_price_test model=ab/proportions
     """
+
+    fixed_without_variation: ClassVar[bool] = True
 
     def needs(self, roles: Roles) -> Needs:
         """Outcomes of 0 and 1."""

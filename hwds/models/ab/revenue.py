@@ -14,7 +14,8 @@ class Revenue(Estimator):
 
     Most amounts are zero. The fixed interval is made of Wilson's for the conversion and Student's for the orders, joined on
     the log scale (MOVER: Zou and Donner 2008; Zou, Taleban and Huo 2009): it is not symmetric, as the data is not. Where
-    every order of an arm has one price, that arm's interval is the price times Wilson's.
+    every order of an arm has one price, that arm's interval is the price times Wilson's. An arm without a buyer has Wilson's
+    upper end times its own price or the other arm's value of an order, whichever is more.
 
     Example:
         python -m hwds +experiment=ab_price_test model=ab/revenue rivals=[]
@@ -46,7 +47,8 @@ class Revenue(Estimator):
         return [*super().compare(sample, design), *parts]
 
     def _bounds_at(self, own: Arm, control: Arm, z: np.ndarray) -> Bounds:
-        return mover(own.total.first, _mean_bounds(own.total, z), control.total.first, _mean_bounds(control.total, z))
+        bounds, other = _mean_bounds(own, control, z), _mean_bounds(control, own, z)
+        return mover(own.total.first, bounds, control.total.first, other)
 
 
 def _orders(arm: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,12 +63,21 @@ def _orders(arm: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
 
 
-def _mean_bounds(arm: Moments, z: np.ndarray) -> Bounds:
+def _mean_bounds(arm: Arm, other: Arm, z: np.ndarray) -> Bounds:
+    """The interval of an arm's mean; without a buyer it is as wide as an order of the other arm makes it."""
+    share, value, error = _orders(arm.total)
+    low, high = wilson(share, arm.total.n, z)
+    edge = high * np.maximum(_orders(other.total)[1], 0.0 if arm.price is None else arm.price)
+    found = _joined(arm.total, z, (low, high), value, error)
+    empty = share == 0
+    return np.where(empty, np.minimum(edge, 0.0), found[0]), np.where(empty, np.maximum(edge, 0.0), found[1])
+
+
+def _joined(arm: Moments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray) -> Bounds:
     """The interval of conversion x value of an order."""
     from scipy.special import ndtr, stdtrit
 
-    share, value, error = _orders(arm)
-    low, high = wilson(share, arm.n, z)
+    share, (low, high) = arm.mean[..., 1], conversion
     buyers = np.maximum(share * arm.n - 1, 1)
     reach = np.where(error > 0, stdtrit(buyers, ndtr(z)), 0.0) * np.sqrt(error)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -74,7 +85,7 @@ def _mean_bounds(arm: Moments, z: np.ndarray) -> Bounds:
         down = np.hypot(np.log(share / low), reach / value)
         bounds = arm.first * np.exp(-down), arm.first * np.exp(up)
     symmetric = z * np.sqrt(arm.error)
-    plain = value > 0  # losses, or nobody bought
+    plain = value > 0  # or else losses
     return np.where(plain, bounds[0], arm.first - symmetric), np.where(plain, bounds[1], arm.first + symmetric)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwds.errors import ConfigError
+from hwds.metrics.ab import satterthwaite
 from hwds.metrics.ab_sample import Arm, Needs, Roles
 from hwds.models.ab.estimating import Estimate, Estimator
 
@@ -31,5 +32,7 @@ class Stratified(Estimator):
         both = own.strata.n + control.strata.n
         weight = both / both.sum(axis=-1, keepdims=True)
         value = np.sum(weight * (own.strata.first - control.strata.first), axis=-1)
-        variance = np.sum(weight**2 * (own.strata.error + control.strata.error), axis=-1)
-        return Estimate(value, np.sqrt(variance), np.full_like(variance, np.inf))
+        errors = [weight**2 * strata.error for strata in (own.strata, control.strata)]
+        variance = np.sum(errors[0] + errors[1], axis=-1)
+        df = satterthwaite(errors[0], own.strata.n, errors[1], control.strata.n, axis=-1)
+        return Estimate(value, np.sqrt(variance), df)

@@ -164,6 +164,86 @@ def test_where_nothing_varies_no_interval_is_invented(model):
     assert {each.low for each in found} == {None}
 
 
+@pytest.mark.parametrize("price", [None, 149.0])
+@pytest.mark.parametrize("buyers", [1, 2, 3])
+def test_revenue_declares_nothing_where_hardly_anybody_buys(buyers, price):
+    own, control = (few(np.random.default_rng(seed), buyers / 1000, price) for seed in (10, 11))
+    assert Revenue().fixed_wins(own, control, 0.05).mean() < 0.065
+    one_buyer = Revenue().compare(Sample("", (sold(1, 1000, 149.0, "A"), sold(0, 1000, 149.0, "B"))), Design())[1]
+    assert one_buyer.low < 0 < one_buyer.high
+    assert one_buyer.p_value > 0.3
+
+
+def test_an_arm_without_a_buyer_may_have_its_own_dearer_price():
+    cheap, dear = (one(Revenue(), sold(0, 1000, price, "B"), sold(1, 1000, 149.0, "A")).high for price in (100.0, 1490.0))
+    assert dear > 5 * cheap > 0
+
+
+def few(luck, share, price, n=1000, tests=4000):
+    """Simulated arms with few buyers, at one price or with amounts of any size."""
+    buyers = luck.binomial(n, share, tests)
+    amounts = [np.full(k, price) if price else luck.lognormal(3, 0.8, k) for k in buyers]
+    sums, squares = (np.array([np.sum(each**power) for each in amounts]) for power in (1, 2))
+    mean = np.stack([sums, buyers], axis=1) / n
+    cross = np.stack([np.stack([squares, sums], 1), np.stack([sums, buyers], 1)], 1)
+    return Arm(
+        "x", Moments(np.full(tests, float(n)), mean, (cross - n * mean[:, :, None] * mean[:, None]) / (n - 1)), price=price
+    )
+
+
+@pytest.mark.parametrize(("n", "strata"), [(2, 2), (3, 2), (10, 3)])
+def test_few_units_a_stratum_are_no_false_winners(n, strata):
+    luck = np.random.default_rng(12)
+
+    def drawn():
+        rows = luck.standard_normal((8000, strata, n))
+        parts = Moments(np.full((8000, strata), float(n)), rows.mean(2)[..., None], rows.var(2, ddof=1)[..., None, None])
+        return Arm("x", Moments(np.full(8000, float(n * strata)), np.zeros((8000, 1)), np.zeros((8000, 1, 1))), parts)
+
+    assert Stratified().fixed_wins(drawn(), drawn(), 0.05).mean() < 0.06
+
+
+@pytest.mark.parametrize(("n", "covariates"), [(10, 5), (20, 10)])
+def test_each_slope_costs_a_degree_of_freedom(n, covariates):
+    luck = np.random.default_rng(13)
+
+    def drawn():
+        rows = luck.standard_normal((8000, n, covariates + 1))
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        cov = np.einsum("rni,rnj->rij", centred, centred) / (n - 1)
+        return Arm("x", Moments(np.full(8000, float(n)), rows.mean(axis=1), cov))
+
+    assert 0.04 < Cuped().fixed_wins(drawn(), drawn(), 0.05).mean() < 0.06
+
+
+def test_cuped_with_as_many_slopes_as_units_says_nothing():
+    luck = np.random.default_rng(14)
+    own, control = (arm(name, *luck.normal(0, 1, (3, 2))) for name in "BA")
+    found = one(Cuped(), own, control)
+    assert (found.stderr, found.low, found.p_value) == (None, None, None)
+
+
+def test_bayes_gives_no_number_where_an_arm_has_not_varied():
+    luck = np.random.default_rng(15)
+    arms = arm("A", luck.normal(0, 1, 50)), arm("B", np.full(50, 2.0)), arm("C", luck.normal(0, 1, 50))
+    found = {(each.metric, each.arm): each for each in Bayes().compare(Sample("", arms), Design())}
+    still = found["posterior_effect", "B"]
+    assert still.value == pytest.approx(2 - arms[0].total.first)
+    assert (still.stderr, still.low) == (None, None)
+    assert found["probability_better", "B"].value is None
+    assert found["probability_better", "C"].value is not None
+    assert {each.value for (metric, _), each in found.items() if metric in ("probability_best", "expected_loss")} == {None}
+
+
+def test_none_against_all_is_answered_by_the_score_test():
+    found = one(Proportions(), counts(20, 20), counts(0, 20, name="A"))
+    assert found.value == 1
+    assert found.p_value == pytest.approx(2.54e-10, rel=0.01)
+    assert 0.7 < found.low < found.high <= 1
+    valid = one(Proportions(), counts(20, 20), counts(0, 20, name="A"), rule="always_valid")
+    assert valid.low is None
+
+
 def many(luck, n, share, price=1.0):
     """4,000 simulated arms at once."""
     mean = luck.binomial(n, share, 4000) / n
