@@ -6,13 +6,12 @@ Nothing here imports numba before `compiled` is called, so that a module of kern
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hwds.hashing import digest, digest_source
+from hwds.hashing import digest, digest_source, package_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -72,10 +71,3 @@ def _root() -> Path:
 
 def _code(functions: tuple[Callable[..., Any], ...]) -> str:
     return digest(sorted({digest_source(package_of(function.__module__)) for function in functions}))
-
-
-def package_of(module: str) -> Path:
-    """The folder of a module's top package, or the module's own file where it stands alone."""
-    file = getattr(sys.modules[module.partition(".")[0]], "__file__", None)
-    path = Path(file or sys.modules[module].__file__ or "").resolve()
-    return path.parent if path.name == "__init__.py" else path

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,20 @@ def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
     for part in parts:
         hasher.update(part)
     return hasher.hexdigest()
+
+
+def package_of(module: str) -> Path:
+    """The folder of a module's top package, or the module's own file where it stands alone.
+
+    A folder without `__init__.py` is a package too: it has no file, but places.
+    """
+    top = sys.modules[module.partition(".")[0]]
+    file = getattr(top, "__file__", None)
+    if file is None:
+        places = [Path(place) for place in getattr(top, "__path__", ())]
+        return places[0].resolve() if places else Path(sys.modules[module].__file__ or "").resolve()
+    path = Path(file).resolve()
+    return path.parent if path.name == "__init__.py" else path
 
 
 @cache

@@ -24,7 +24,19 @@ def compute_cell(job: Job, frame: Any, cell: Cell) -> Outcome:
     try:
         rows = job.protocol.ask(job.models[cell.model], frame, cell, context_of(job, cell.fold.name))
     except Exception as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = f"{type(error).__name__}: {said[-1] if said else 'no message'}"  # long messages say it at their end
-        return Outcome(cell, None, time.perf_counter() - began, message, traceback.format_exc())
+        return Outcome(cell, None, time.perf_counter() - began, message_of(error), traceback.format_exc())
     return Outcome(cell, rows, time.perf_counter() - began)
+
+
+REJECTED = "Rejected as the implementation raised a specific error:"
+"""Before each of numba's reasons, the outermost first."""
+
+
+def message_of(error: Exception) -> str:
+    """An error in one line: long messages say it at their end, numba's after the last of its reasons."""
+    text = str(error)
+    said = [line.strip() for line in text.rpartition(REJECTED)[2].splitlines() if line.strip()]
+    if REJECTED in text:
+        known = [line for line in said if "Failed in nopython mode" not in line]
+        return f"{type(error).__name__}: {known[0] if known else said[0]}"
+    return f"{type(error).__name__}: {said[-1] if said else 'no message'}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import hwds
 from hwds.execution.job import Job
-from hwds.hashing import digest, digest_source
+from hwds.hashing import digest, digest_source, package_of
 from hwds.protocols.base import Cell
 from hwds.recipe import Recipe, canonical
 
@@ -65,12 +64,8 @@ def _outside(value: Any) -> list[Path]:
     if not isinstance(value, Recipe):
         return []
     inner = [path for item in vars(value).values() for path in _outside(item)]
-    top = type(value).__module__.partition(".")[0]
-    file = getattr(sys.modules[top], "__file__", None)
-    if top == "hwds" or file is None:
-        return inner
-    path = Path(file).resolve()
-    return [path.parent if path.name == "__init__.py" else path, *inner]
+    module = type(value).__module__
+    return inner if module.partition(".")[0] == "hwds" else [package_of(module), *inner]
 
 
 @cache

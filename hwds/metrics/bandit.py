@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
     main = Measure("pseudo_regret", meaning=lost, reference=UNIFORM, called="uniform play", **each)
     return (
         main,
-        main.as_skill(),
+        replace(main.as_skill(), meaning="1 - pseudo_regret / what uniform play is expected to lose"),
         Measure("regret_share", meaning="pseudo_regret over what the best arms are expected to earn", beside="always", **each),
         Measure("pseudo_regret[fixed]", meaning=f"expected {unit} lost by the end against the best single arm", **each),
         Measure(

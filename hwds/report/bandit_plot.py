@@ -50,6 +50,7 @@ def regret_figure(tables: Tables, model: str, unit: str) -> Figure | None:
             _curve(place, curves.filter(pl.col("model") == label), label, colour, own=label == model)
         tidy(place)
         place.set_xlabel(f"customers{', log scale' if scale == 'log' else ''}", fontsize=9.5, color=INK)
+    axes[1].set_ylim(axes[1].get_ylim())  # the bound may lie far above all that can be lost so soon
     _bound(axes[1], tables)
     axes[0].set_ylabel(f"regret, {drawable(unit)}", fontsize=9.5, color=INK)
     handles, labels = axes[1].get_legend_handles_labels()

@@ -38,7 +38,8 @@ def conclusion(tables: Tables, model: str, unit: str) -> str:
         return "Nothing was scored."
     of = _value(tables, TRUTH, "oracle_reward")
     share = f" of {brief(of)} ({percent(own.share, None)})" if of and own.share is not None else ""
-    worst = f", {brief(own.worst)} in its worst 5 % of {_replications(tables, model):,} replications" if own.worst else ""
+    many = _replications(tables, model)
+    worst = f", {brief(own.worst)} in its worst 5 % of {many:,} replications" if own.worst and many >= 20 else ""
     said = f"{model} loses {brief(own.mean, own.stderr)} {unit}{share} to the best arms{worst}"
     return f"{said}: {_against_uniform(own)}.{_rivals(tables, own, list(found.values()))}{_traps(found, model)}"
 
@@ -75,7 +76,7 @@ def _rivals(tables: Tables, own: Lost, found: list[Lost]) -> str:
 def _traps(found: dict[str, Lost], model: str) -> str:
     worse = [lost.model for lost in found.values() if lost.skill and lost.skill[2] is not None and lost.skill[2] < 0]
     worse = [label for label in worse if label != model and not label.endswith("uniform_play")]
-    return f" More than uniform play loses {' and '.join(worse)}." if worse else ""
+    return f" {' and '.join(worse)} {'loses' if len(worse) == 1 else 'lose'} more than uniform play." if worse else ""
 
 
 def _labels(tables: Tables) -> list[str]:

@@ -38,6 +38,8 @@ def posterior_png(world: World, tables: Tables, model: str, path: Path) -> None:
 
 def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     """The figure that `posterior_png` writes; None where the model played nothing."""
+    if tables.predictions.is_empty():
+        return None
     rows = tables.predictions.filter(pl.col("model") == model)
     if rows.is_empty():
         return None

@@ -65,8 +65,8 @@ class PriceWorld(Dataset):
     delay: Amount = 0.0
     window: Whole = 0
     drift: Amount = 0.0
-    shift_at: Whole | None = None
-    season: Whole = 0
+    shift_at: Annotated[Whole, Small(2500)] | None = None
+    season: Annotated[Whole, Small(2500)] = 0
     season_size: Positive = 1.0
     arrives: Steps = ()
     leaves: Steps = ()
