@@ -13,10 +13,13 @@ def check_offers(offers: Offers, terms: Terms, cost: float | None) -> None:
     """The arms must have what the rule reads.
 
     Raises:
-        ConfigError: The current arm is not there (with the nearest), a price or a cost is missing, or there are no counts.
+        ConfigError: The current arm is not there (with the nearest) or has left, a price or a cost is missing, or there are no
+            counts.
     """
     if terms.current is not None and terms.current not in offers.arms:
         raise ConfigError(f"decision.current: no arm '{terms.current}'{nearest(terms.current, offers.arms)}")
+    if terms.current is not None and offers.find(terms.current).absent:
+        raise ConfigError(f"decision.current: arm '{terms.current}' is no longer offered at the end.")
     if terms.certainty == "always_valid" and offers.measured != "conversions":
         raise ConfigError("decision.certainty: always_valid needs outcomes of 0 and 1; take 'posterior'.")
     wants = {

@@ -84,7 +84,7 @@ def evidence_of(tables: Tables, frame: Any, model: str, offers: Offers, protocol
 
 
 def replications(tables: Tables, model: str, offers: Offers, most: int) -> list[list[Known]]:
-    """What a policy knew at the end of each of its first replications."""
+    """What the offers of each of a policy's first replications came to, with conversions that a delay kept from the policy."""
     if "replication" not in tables.predictions.columns:
         return []
     rows = tables.predictions.filter(pl.col("model") == model).sort("replication").head(most)

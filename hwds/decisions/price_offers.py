@@ -30,11 +30,13 @@ class Offer:
         arm: Its name.
         price: What a customer pays; None where the data names none, or several.
         cost: Of a sale; None where nobody said.
+        absent: It was no longer offered at the end.
     """
 
     arm: str
     price: float | None = None
     cost: float | None = None
+    absent: bool = False
 
     @property
     def margin(self) -> float | None:
@@ -86,7 +88,7 @@ def offers_of(frame: Any, protocol: Any, prices: Mapping[str, float], cost: floa
     Raises:
         ConfigError: A price is given to an arm that is not there, or that has one.
     """
-    found = _of_world(frame) if isinstance(frame, World) else _of_table(frame, protocol)
+    found = _of_world(frame, protocol) if isinstance(frame, World) else _of_table(frame, protocol)
     return with_terms(found, prices, cost)
 
 
@@ -108,11 +110,15 @@ def with_terms(found: Offers, prices: Mapping[str, float], cost: float | None) -
     return replace(found, all=tuple(offer if cost is None else replace(offer, cost=cost) for offer in termed))
 
 
-def _of_world(world: World) -> Offers:
-    """Arms of conversions alone have no price."""
+def _of_world(world: World, protocol: Any) -> Offers:
+    """Arms of conversions alone have no price; those that the last step does not offer are absent."""
+    played = protocol.game(world).horizon
+    last = np.flatnonzero(world.moments(played) - world.moments(played - 1))[0]
+    absent = (~world.present[last]).tolist()
     if world.unit == "conversions":
-        return Offers(tuple(Offer(arm) for arm in world.arms), "conversions", world.unit)
-    terms = zip(world.arms, world.prices.tolist(), (world.prices - world.values).tolist(), strict=True)
+        bare = (Offer(arm, absent=gone) for arm, gone in zip(world.arms, absent, strict=True))
+        return Offers(tuple(bare), "conversions", world.unit)
+    terms = zip(world.arms, world.prices.tolist(), (world.prices - world.values).tolist(), absent, strict=True)
     return Offers(tuple(Offer(*each) for each in terms), "conversions", world.unit)
 
 

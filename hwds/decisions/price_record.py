@@ -21,8 +21,8 @@ def record_of(played: Sequence[Sequence[Known]], truth: np.ndarray, terms: Terms
     """What the rule did, and what that is truly worth.
 
     Args:
-        played: What was known at the end of each replication.
-        truth: What each arm truly earns per customer, shape (K,).
+        played: The evidence of each replication.
+        truth: What each arm truly earns per customer, shape (K,); NaN only where it is excluded as absent.
         terms: The rule.
     """
     if not played:
@@ -31,7 +31,9 @@ def record_of(played: Sequence[Sequence[Known]], truth: np.ndarray, terms: Terms
     worth = dict(zip(arms, truth.tolist(), strict=True))
     judged = [judge(known, terms) for known in played]
     static = {arm for rule in LAWS for arm in judged[0].excluded.get(rule, ())}
-    best = max((arm for arm in arms if arm not in static), key=lambda arm: worth[arm])
+    best = max((arm for arm in arms if arm not in static), key=lambda arm: worth[arm], default=None)
+    if best is None:
+        return None
     held_to = worth[best if terms.current is None else terms.current]
     changed = [worth[each.candidate.arm] for each in judged if each.change and each.candidate is not None]
     right = sum(value > held_to or (terms.current is None and value >= held_to) for value in changed)
@@ -49,9 +51,9 @@ def record_of(played: Sequence[Sequence[Known]], truth: np.ndarray, terms: Terms
 
 
 def true_values(world: World, offers: Offers, protocol: Any) -> np.ndarray:
-    """What each arm truly earns per customer, over the moments that were played, shape (K,); nothing while it is absent."""
-    horizon = protocol.game(world).horizon
-    lasts = world.moments(horizon) / horizon
-    conversions = np.where(world.present[:, None, :], world.conversions, 0.0)
+    """What each arm truly earns per customer, over the steps at which it could be offered, shape (K,); NaN if at none."""
+    offered = world.moments(protocol.game(world).horizon)[:, None] * world.present
+    steps = offered.sum(axis=0)
+    lasts = np.divide(offered, steps, out=np.full(offered.shape, np.nan), where=steps > 0)
     earns = np.array([offer.earns(offers.measured) for offer in offers.all])
-    return np.asarray(np.einsum("m,s,msk->k", lasts, world.shares, conversions) * earns)
+    return np.asarray(np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions) * earns)

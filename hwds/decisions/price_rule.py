@@ -21,7 +21,7 @@ Thompson sampling ends with a posterior risk of a twentieth. A risk of r is kept
 r = .05 for Thompson sampling, KL-UCB, greedy and epsilon-greedy play, conversions of .02 to .5 and 1,000 to 100,000 customers,
 and at .01 to .2 for Thompson sampling."""
 
-LAWS = ("ladder", "margin_floor", "largest_step")
+LAWS = ("absent", "ladder", "margin_floor", "largest_step")
 """The guards that hold whatever is known."""
 
 NEAR = 1e-9
@@ -104,6 +104,7 @@ def guards(arms: Sequence[Known], terms: Terms) -> dict[str, tuple[str, ...]]:
     """The arms but the current one that each guard excludes, guards that exclude none left out."""
     now = next((each.offer.price for each in arms if each.arm == terms.current), None)
     rules: dict[str, Callable[[Known], bool]] = {
+        "absent": lambda each: each.offer.absent,
         "no_estimate": lambda each: each.posterior is None,
         "too_few": lambda each: each.customers < terms.least_customers,
         "ladder": lambda each: bool(terms.ladder) and not _on(each.offer, terms.ladder),

@@ -6,6 +6,7 @@ from hwds.decisions.price_rule import Judgement
 from hwds.results.verdict import RuleRecord
 
 REASONS = {
+    "absent": "it is no longer offered",
     "no_estimate": "the evidence has no estimate of it",
     "too_few": "too few customers saw it",
     "ladder": "it is not on the ladder",
@@ -63,6 +64,13 @@ def pooled(segments: int) -> str:
     if segments < 2:
         return ""
     return f"Counts are pooled over {segments} segments: they compare arms only if the policy offers them to all alike."
+
+
+def late(delay: float) -> str:
+    """What counts of a simulation hold where conversions come later than their offers."""
+    if not delay:
+        return ""
+    return "Conversions are counted at their offers, also those that come after the end: no policy had seen all of them."
 
 
 def _at(judged: Judgement) -> str:

@@ -182,7 +182,8 @@ def bernstein(parts: Parts, rewards: tuple[float, float], confidence: float) -> 
     """An interval that holds for every n: empirical Bernstein on both sides, cut to the range of the rewards.
 
     A mean takes the bound itself. A ratio takes every v for which the mean of top - v bottom, whose expectation is 0 at the
-    truth, is within the bound; with a base beside it, each of the two takes half of the risk.
+    truth, is within the bound; with a base beside it, each of the two takes half of the risk. It holds so for independent rows:
+    rows of a cross-fitted reward model, or of a parameter that was chosen on them, are not, and there it is approximate.
 
     Args:
         parts: Of independent rows.

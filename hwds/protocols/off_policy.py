@@ -19,7 +19,7 @@ from hwds.metrics.ope import effective_size
 from hwds.models.ope.base import Estimator
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.off_policy_asking import WITHOUT, check_able, check_size, rows_of
-from hwds.protocols.off_policy_inquiry import Inquiry, parts_of_rows
+from hwds.protocols.off_policy_inquiry import Inquiry, blocks_of_rows
 from hwds.protocols.off_policy_log import Log, Range, Reward, read_log
 from hwds.protocols.off_policy_scores import errors, measures, scores
 from hwds.protocols.off_policy_target import Target, TargetPolicy, choices
@@ -40,11 +40,11 @@ def _rising(value: Range | None) -> Range | None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A part of the log's rows, whose reward models are fitted on the others.
+    """A block of the log's rows, whose reward models are fitted on others.
 
     Attributes:
         part: Its number.
-        of: How many there are.
+        of: How many parts there are, each of several blocks.
     """
 
     part: int
@@ -53,14 +53,15 @@ class Held:
     @property
     def label(self) -> str:
         """How it is called in a message."""
-        return f"part {self.part + 1} of {self.of}"
+        return f"block {self.part + 1}"
 
 
 class OffPolicy(Evaluation[Estimator, Table]):
     """Say what a policy would have earned from the log of another: its value, the gain over the log, and how far to trust both.
 
     Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for reward models, `group` for
-    rows that are drawn together. Reward models, and policies made of them, are fitted without the rows they are asked about.
+    rows that are drawn together. A row whose outcome came later is as complete as any: `time` and `available_at` may be
+    there and change nothing. Reward models, and policies made of them, are fitted without the rows they are asked about.
 
     Attributes:
         target_policy: The policy that is evaluated; `uniform`, or one of its fields.
@@ -71,9 +72,9 @@ class OffPolicy(Evaluation[Estimator, Table]):
         least_propensity: What the log promises of every propensity: it bounds the weights.
         folds: Parts into which the rows are cut for cross-fitting and for the jackknife.
         min_effective_size: The effective sample size under which an estimator that weighs rows is refused.
-        intervals: `bootstrap` (bias-corrected and accelerated), or `bernstein`, which holds for every number of rows and is
-            wider. An estimator whose reward model or parameter has an error that its rows do not show takes the jackknife over
-            the parts instead; `ci_method` says which.
+        intervals: `bootstrap` (bias-corrected and accelerated), or `bernstein`, which holds for any number of independent rows
+            and is wider; rows of a cross-fitted reward model are not quite independent. An estimator whose reward model or
+            parameter has an error that its rows do not show takes the jackknife over the parts instead; `ci_method` says which.
         confidence: Of the intervals.
         resamples: Of the bootstrap.
         headline: The metric that orders the leaderboard.
@@ -109,7 +110,7 @@ class OffPolicy(Evaluation[Estimator, Table]):
             raise ConfigError("protocol.intervals: bernstein takes rows as independent, the role group says they are not.")
         if not self.target_policy.learns:
             choices(self.target_policy, log, _no_predictions)
-        parts_of_rows(log, self.folds)
+        blocks_of_rows(log, self.folds)
         return [Fold(0, "log", log.n, tuple(Held(part, self.folds) for part in range(self.folds)))]
 
     def log(self, frame: Table) -> Log:
@@ -151,7 +152,7 @@ class OffPolicy(Evaluation[Estimator, Table]):
 
     def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of the target policy, without what only their standard error is made of."""
-        return rows.filter(pl.col("policy") == TARGET).select(pl.exclude("policy", f"^.*{WITHOUT}.*$"))
+        return rows.filter(pl.col("policy") == TARGET).select(pl.exclude("policy", "seed", f"^.*{WITHOUT}.*$"))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """The value, the gain over the log with its interval, the log's own value, and how much the log tells."""
@@ -199,17 +200,17 @@ class OffPolicy(Evaluation[Estimator, Table]):
         return frame.data.select(ROW_ID, pl.col(column).alias("segment"))
 
     def poisoned(self, frame: Table, cutoff: Held, luck: np.random.Generator) -> Table:
-        """The table with other outcomes, inside their range, in one part."""
+        """The table with other outcomes, inside their range, in one block."""
         log = self.log(frame)
         name = frame.column("outcome").name
-        held = parts_of_rows(log, cutoff.of) == cutoff.part
+        held = blocks_of_rows(log, cutoff.of) == cutoff.part
         values = frame.column("outcome").cast(pl.Float64).to_numpy()
         rubbish = np.where(held, luck.uniform(values.min(), values.max(), log.n), values)
         return Table(frame.data.with_columns(pl.Series(name, rubbish)), frame.roles)
 
     def answers(self, rows: pl.DataFrame, cutoff: Held, frame: Table) -> pl.DataFrame:
-        """Of the rows of one part, what was said of them without their own rewards."""
-        held = parts_of_rows(self.log(frame), cutoff.of) == cutoff.part
+        """Of the rows of one block, what was said of them without their own rewards."""
+        held = blocks_of_rows(self.log(frame), cutoff.of) == cutoff.part
         return rows.filter(pl.col("policy") == TARGET).filter(pl.Series(held)).select(ROW_ID, "base", "target", "supported")
 
     def fit_all(self, model: Estimator, frame: Table, context: Context) -> Any:

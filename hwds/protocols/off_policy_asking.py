@@ -100,7 +100,7 @@ def rows_of(model: Estimator, inquiry: Inquiry, policy: TargetPolicy, label: str
         "reward": log.reward,
         "target": None if model.asks_price else known.target_logged,
         "supported": None if model.asks_price else np.sum(known.target[:, : len(log.arms)], axis=1),
-        "weight": model.weights(known),
+        "weight": model.weights(known) if model.weighs else None,
         "base": parts.base,
         "top": parts.top,
         "bottom": parts.bottom,
@@ -110,7 +110,8 @@ def rows_of(model: Estimator, inquiry: Inquiry, policy: TargetPolicy, label: str
     facts = [pl.Series(name, np.full(log.n, getattr(parts, name))) for name in FACTS]
     left_out = _left_out(model, inquiry, policy) if parts.learned else []
     named = pl.Series("policy", [label] * log.n)
-    rows = pl.DataFrame([log.table.data[ROW_ID], named, *made, *facts, *left_out])
+    seed = pl.Series("seed", np.full(log.n, inquiry.context.seed))
+    rows = pl.DataFrame([log.table.data[ROW_ID], named, seed, *made, *facts, *left_out])
     return rows if log.group is None else rows.with_columns(pl.Series("group", log.group))
 
 

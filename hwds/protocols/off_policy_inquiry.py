@@ -25,7 +25,7 @@ class Inquiry:
     Attributes:
         log: The log.
         folds: Parts of the cross-fitting.
-        context: Threads and the seed of reward models.
+        context: Threads and the seed of parts and reward models.
         least: The least propensity that the log promises; None where it promises none.
         fitted: What reward models expect, by kind and number of arms, as they come.
     """
@@ -67,7 +67,7 @@ class Inquiry:
     @cached_property
     def part(self) -> np.ndarray:
         """The part that each row is in, shape (n,)."""
-        return parts_of_rows(self.log, self.folds)
+        return parts_of_rows(self.log, self.folds, self.context.seed)
 
     @cached_property
     def without(self) -> tuple[Inquiry, ...]:
@@ -83,8 +83,23 @@ class Inquiry:
         return Lessons(numbers, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed)
 
 
-def parts_of_rows(log: Log, folds: int) -> np.ndarray:
-    """The part that each row is in, shape (n,); rows of one group are in one part. Made from the number of rows alone.
+BLOCKS = 20
+"""Of each part: what stays together under every seed, so that the leakage check need not know the seed."""
+
+
+def parts_of_rows(log: Log, folds: int, seed: int) -> np.ndarray:
+    """The part that each row is in, shape (n,): whole blocks, dealt out anew by every seed.
+
+    Raises:
+        DataError: There are fewer rows or groups than parts.
+    """
+    block = blocks_of_rows(log, folds)
+    dealt = stream(seed, "off_policy", "parts").permutation(int(block.max()) + 1) % folds
+    return dealt[block]
+
+
+def blocks_of_rows(log: Log, folds: int) -> np.ndarray:
+    """The block that each row is in, shape (n,); rows of one group are in one block. Made from the number of rows alone.
 
     Raises:
         DataError: There are fewer rows or groups than parts.
@@ -93,5 +108,5 @@ def parts_of_rows(log: Log, folds: int) -> np.ndarray:
     if count < folds:
         what = "rows" if log.group is None else "groups"
         raise DataError(f"protocol.folds: {folds} parts of {count} {what}; ask for at most {count}.")
-    part = stream(0, "off_policy", "parts").permutation(count) % folds
-    return part if log.group is None else part[log.group]
+    block = stream(0, "off_policy", "blocks").permutation(count) % min(count, folds * BLOCKS)
+    return block if log.group is None else block[log.group]

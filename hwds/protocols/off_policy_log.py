@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.errors import DataError
+from hwds.frames.arm_names import arm_name
 from hwds.frames.table import ROW_ID, Table
 
 Reward = Literal["outcome", "revenue"]
@@ -123,18 +124,14 @@ def _arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
     if not column.dtype.is_numeric():
         column = column.cast(pl.String)
     known = column.unique().sort()
-    return tuple(arm_name(value) for value in known), known.search_sorted(column).to_numpy().astype(np.int64)
+    values = [float(str(value)) for value in known.to_numpy()] if known.dtype == pl.Float32 else known.to_list()
+    return tuple(arm_name(value) for value in values), known.search_sorted(column).to_numpy().astype(np.int64)
 
 
 def _refuse_null(column: pl.Series, role: str) -> None:
     if column.null_count():
         missing = column.is_null().arg_true()[0]
         raise DataError(f"dataset.roles.{role}: row {missing + 1} has no value in column '{column.name}'.")
-
-
-def arm_name(value: object) -> str:
-    """How an arm is called: `99` for the price 99.0."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _propensities(table: Table) -> np.ndarray | None:

@@ -23,6 +23,9 @@ MOST_DRAWN = 50_000
 APART = ", bias apart"
 """Ends the name of an interval that leaves out how far the estimator aims beside the truth."""
 
+ERROR_LEVEL = 0.95
+"""Of the interval of an error, whatever was asked of the estimates."""
+
 Intervals = Literal["bootstrap", "bernstein"]
 Interval = tuple[float, float]
 
@@ -52,7 +55,7 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
         rows: As `off_policy_asking.rows_of` makes them.
         intervals: `bootstrap` or `bernstein`.
         confidence: Of the intervals.
-        resamples: Of the bootstrap, whose stream is always the same: rivals and runs meet the same luck.
+        resamples: Of the bootstrap, whose stream is that of the rows' seed: rivals meet the same luck.
         within: The declared range of rewards, None for what was seen.
     """
     parts, reward = _parts(rows), rows["reward"].to_numpy()
@@ -64,7 +67,7 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
         "logged_value": (own, own.value),
     }
     if intervals == "bootstrap":
-        reaches, method = _bootstrap(told, reward, groups, resamples, confidence), "BCa bootstrap"
+        reaches, method = _bootstrap(told, rows, groups, resamples, confidence), "BCa bootstrap"
     else:
         reaches = _bernstein(parts, own, within or (float(reward.min()), float(reward.max())), confidence)
         method = "empirical Bernstein" if within and parts.limit_known else "empirical Bernstein, bounds as seen"
@@ -83,19 +86,24 @@ def _jackknifed(
 ) -> dict[str, tuple[float, float, float, str]]:
     """The standard errors and intervals of what is learned, from the estimates without each part that has rows here."""
     without: dict[str, list[float]] = {name: [] for name in values}
-    left = 0
-    while f"top{WITHOUT}{left}" in rows.columns:
-        stays = rows.filter(pl.col(f"top{WITHOUT}{left}").is_not_null())
-        if 0 < len(stays) < len(rows):
-            parts = _parts(stays, f"{WITHOUT}{left}")
-            without["policy_value"].append(parts.value)
-            without["improvement"].append(parts.less(stays["reward"].to_numpy()).value)
-        left += 1
+    for stays, parts in _left_out(rows):
+        without["policy_value"].append(parts.value)
+        without["improvement"].append(parts.less(rows["reward"].filter(stays).to_numpy()).value)
     return {
         name: (*jackknife(value, np.array(without[name]), confidence), "delete-a-part jackknife")
         for name, value in values.items()
         if len(without[name]) > 1
     }
+
+
+def _left_out(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, Parts]]:
+    """For each part that has rows here, which rows stay without it, and the estimate's parts made without it."""
+    left = 0
+    while (name := f"top{WITHOUT}{left}") in rows.columns:
+        stays = rows[name].is_not_null()
+        if 0 < stays.sum() < len(rows):
+            yield stays, _parts(rows.filter(stays), f"{WITHOUT}{left}")
+        left += 1
 
 
 def errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
@@ -106,17 +114,25 @@ def errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
     """
     if TRUTH not in rows:
         return
-    truth = _parts(rows[TRUTH])
     for label, own in rows.items():
         if label != TRUTH:
-            parts = _parts(own)
-            groups = _numbered(own["group"]) if "group" in own.columns else None
-            apart = influence(parts, groups) - influence(truth, groups)
-            count = len(apart)
-            error = float(np.sqrt(count / (count - 1) * np.sum(apart**2))) / parts.n
-            value = parts.value - truth.value
-            reach = Z95 * error
-            yield label, Score("error", "mean", value, error, value - reach, value + reach, "normal, paired by row", n=parts.n)
+            yield label, _error(own, rows[TRUTH])
+
+
+def _error(own: pl.DataFrame, known: pl.DataFrame) -> Score:
+    """Of one estimate, by the jackknife where something was learned whose error the rows do not show."""
+    parts, truth = _parts(own), _parts(known)
+    value = parts.value - truth.value
+    without = [made.value - _parts(known.filter(stays)).value for stays, made in _left_out(own)] if parts.learned else []
+    if len(without) > 1:
+        spread = *jackknife(value, np.array(without), ERROR_LEVEL), "delete-a-part jackknife"
+    else:
+        groups = _numbered(own["group"]) if "group" in own.columns else None
+        apart = influence(parts, groups) - influence(truth, groups)
+        count = len(apart)
+        error = float(np.sqrt(count / (count - 1) * np.sum(apart**2))) / parts.n
+        spread = error, value - Z95 * error, value + Z95 * error, "normal, paired by row"
+    return Score("error", "mean", value, *spread, n=parts.n)
 
 
 def _parts(rows: pl.DataFrame, suffix: str = "") -> Parts:
@@ -134,11 +150,12 @@ def _numbered(groups: pl.Series) -> np.ndarray:
 
 
 def _bootstrap(
-    told: Mapping[str, tuple[Parts, float]], reward: np.ndarray, groups: np.ndarray | None, resamples: int, confidence: float
+    told: Mapping[str, tuple[Parts, float]], rows: pl.DataFrame, groups: np.ndarray | None, resamples: int, confidence: float
 ) -> dict[str, Interval]:
-    luck = stream(0, "off_policy", "bootstrap")
+    seed, reward = rows["seed"][0], rows["reward"].to_numpy()
+    luck = stream(seed, "off_policy", "bootstrap")
     if groups is None and len(reward) > MOST_DRAWN:
-        groups = stream(0, "off_policy", "blocks").permutation(len(reward)) % MOST_DRAWN
+        groups = stream(seed, "off_policy", "blocks").permutation(len(reward)) % MOST_DRAWN
     drawn = resampled(told["policy_value"][0], reward, groups, resamples, luck)
     draws = {"policy_value": drawn.value, "improvement": drawn.value - drawn.logged, "logged_value": drawn.logged}
     return {name: bca(draws[name], value, influence(parts, groups), confidence) for name, (parts, value) in told.items()}

@@ -11,8 +11,9 @@ import polars as pl
 from pydantic import BeforeValidator, model_validator
 
 from hwds.errors import ConfigError, DataError, nearest
+from hwds.frames.arm_names import arm_name
 from hwds.models.ope.base import Learner
-from hwds.protocols.off_policy_log import Log, arm_name
+from hwds.protocols.off_policy_log import Log
 from hwds.recipe import Positive, Recipe, Share
 
 Predictions = Callable[[Learner], np.ndarray]
@@ -163,7 +164,7 @@ def _softmax(policy: TargetPolicy, log: Log, predictions: Predictions) -> Choice
 
 
 def _price(policy: TargetPolicy, log: Log, predictions: Predictions) -> Choices:
-    return Choices((f"{policy.price:g}",), np.ones((log.n, 1)), np.array([[policy.price]], float))
+    return Choices((arm_name(policy.price),), np.ones((log.n, 1)), np.array([[policy.price]], float))
 
 
 def _price_column(policy: TargetPolicy, log: Log, predictions: Predictions) -> Choices:

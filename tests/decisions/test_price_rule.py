@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,10 @@ from hwds.config.compose import compose
 from hwds.context import Context
 from hwds.decisions.price_choice import PriceChoice
 from hwds.decisions.price_evidence import Known, from_counts, from_mean
-from hwds.decisions.price_offers import Offer
-from hwds.decisions.price_record import record_of
+from hwds.decisions.price_offers import Offer, offers_of
+from hwds.decisions.price_record import record_of, true_values
 from hwds.decisions.price_rule import Terms, judge
+from hwds.decisions.price_words import late
 from hwds.errors import ConfigError
 from hwds.metrics.ab_bayes import ScaledBeta, difference_bounds, expected_loss, probability_best
 from hwds.protocols.base import Cell
@@ -219,3 +222,48 @@ def test_the_record_counts_what_the_rule_did_against_the_truth():
     wrong = record_of([up, up, up, down], np.array([0.3, 0.2]), terms("low"))
     assert (wrong.right, wrong.hold, wrong.wrong, wrong.best_is_current) == (0.0, 0.25, 0.75, True)
     assert wrong.regret == pytest.approx(0.075)
+
+
+def test_an_arm_that_has_left_is_not_charged_and_worth_what_it_earned_while_there():
+    experiment = check(compose(["+experiment=price_bandit", "dataset=price_arms_arrivals", "decision=price_choice"]))
+    world, protocol, choice = experiment.dataset.load(), experiment.protocol, PriceChoice(current=10)
+    offers = offers_of(world, protocol, {}, None)
+    gone = [offer.arm for offer in offers.all if offer.absent]
+    assert gone == [arm for arm, here in zip(world.arms, world.present[-1], strict=True) if not here]
+    assert gone
+    worth = true_values(world, offers, protocol)
+    assert worth == pytest.approx(world.conversions[0, 0] * world.values)  # conversions do not change
+    shares = np.where(~world.present[-1], 0.9, world.conversions[0, 0])
+    known = [from_counts(offer, *(round(10_000 * p) for p in (s, 1 - s))) for offer, s in zip(offers.all, shares, strict=True)]
+    found = judge(known, terms("10"))
+    assert found.excluded["absent"] == tuple(gone)
+    assert found.candidate.arm not in gone
+    assert all(each.arm not in gone for each in found.compared)
+    assert found.rule == "absent"
+    record = record_of([known], worth, terms("10"))
+    assert (record.right, record.wrong) == (1, 0)
+    assert record.regret == pytest.approx(0)  # the best that is left
+    with pytest.raises(ConfigError, match=rf"decision.current: arm '{gone[0]}' is no longer offered at the end"):
+        PriceChoice(current=gone[0]).check_data(world, protocol)
+    choice.check_data(world, protocol)
+
+
+def test_an_arm_that_was_never_offered_is_worth_nothing_that_is_known():
+    experiment = check(compose(["+experiment=price_bandit", "dataset=price_arms_arrivals"]))
+    world = experiment.dataset.load()
+    bare = replace(world, present=world.present & (np.arange(len(world.arms)) > 0))
+    offers = offers_of(bare, experiment.protocol, {}, None)
+    worth = true_values(bare, offers, experiment.protocol)
+    assert np.isnan(worth[0])
+    assert not np.isnan(worth[1:]).any()
+    assert offers.all[0].absent
+
+
+def test_conversions_that_a_delay_kept_from_the_policy_are_said_to_count():
+    assert late(0.0) == ""
+    assert "no policy had seen all of them" in late(50.0)
+
+
+def test_a_ladder_without_an_arm_and_nothing_in_force_has_no_record():
+    known = [from_counts(Offer(arm, price), *COUNTS[arm]) for arm, price in PRICES.items()]
+    assert record_of([known], np.ones(4), terms(None, ladder=(11,))) is None

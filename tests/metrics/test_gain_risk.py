@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, stats
 from scipy.special import betaln
 
-from hwds.metrics.ab_bayes import ScaledBeta, probability_best
+from hwds.metrics.ab_bayes import Normal, ScaledBeta, difference_bounds, probability_best
 from hwds.metrics.gain_risk import Counts, always_valid_risk, posterior_risk
 from hwds.seeds import stream
 
@@ -93,3 +93,17 @@ def test_the_always_valid_risk_survives_peeking_after_every_customer_of_a_greedy
                 false += 1
                 break
     assert false / games <= 0.2
+
+
+def test_arms_that_are_known_very_unequally_are_integrated_over_both_scales():
+    rare, often = ScaledBeta(12, 90), ScaledBeta(50_001, 950_001)
+    share = stats.beta(12, 90)
+    edges = np.linspace(0.04, 0.06, 20_001)  # fine enough for the narrow one
+    mass = np.diff(stats.beta(50_001, 950_001).cdf(edges))
+    expected = float(mass @ share.sf((edges[1:] + edges[:-1]) / 2))
+    assert probability_best([rare, often]) == pytest.approx([expected, 1 - expected], abs=1e-7)
+    wide, narrow = Normal(0.0, 1.0), Normal(0.3, 1e-3)
+    assert probability_best([wide, narrow])[0] == pytest.approx(stats.norm.sf(0.3 / np.hypot(1, 1e-3)), abs=1e-12)
+    assert sum(probability_best([wide, narrow, Normal(0.2, 1e-2)])) == pytest.approx(1, abs=1e-12)
+    bounds = 0.3 + stats.norm.ppf([0.025, 0.975]) * np.hypot(1, 1e-3)
+    assert difference_bounds(narrow, wide, 0.95) == pytest.approx(bounds, abs=1e-9)

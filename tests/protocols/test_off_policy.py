@@ -150,7 +150,7 @@ def test_the_error_of_what_is_learned_is_in_the_interval(table):
     assert errors.mean() == pytest.approx(values.std(), rel=0.2)
     rows = asked(protocol, DM(), table)
     left = rows["base_without_2"].is_null()
-    assert np.array_equal(left.to_numpy(), parts_of_rows(read_log(table, "outcome", None), 5) == 2)
+    assert np.array_equal(left.to_numpy(), parts_of_rows(read_log(table, "outcome", None), 5, 0) == 2)
     assert "base_without_2" not in protocol.kept(rows).columns
     channel = protocol.labels(table, "channel")["segment"]
     assert {score.metric: score for score in protocol.score(rows.filter(channel == "online"))}["policy_value"].stderr > 0
@@ -278,7 +278,7 @@ def test_rows_of_a_group_are_in_one_part_and_widen_the_interval(table):
     lone = Table.build(doubled, table.roles)
     together = Table.build(doubled.with_columns(who=pl.Series(np.tile(np.arange(3000), 3))), {**table.roles, "group": ("who",)})
     log = read_log(together, "outcome", None)
-    part = parts_of_rows(log, 5).reshape(3, -1)
+    part = parts_of_rows(log, 5, 0).reshape(3, -1)
     assert np.array_equal(part[0], part[1])
     assert set(part[0]) == set(range(5))
     protocol = OffPolicy(target_policy=TARGET, resamples=100)
@@ -398,3 +398,45 @@ def test_propensities_are_not_needed_by_replay_and_the_direct_method():
     again = scored(OffPolicy(target_policy=TARGET, resamples=50), SNIPW(), PriceLog(rows=2000, exploration=1).load())
     assert found["policy_value"].value == pytest.approx(again["policy_value"].value)
     assert found["policy_value"].ci_low == pytest.approx(again["policy_value"].ci_low)
+
+
+def test_the_error_of_what_is_learned_is_in_the_interval_of_the_difference_from_the_truth():
+    dataset, protocol, covered = PriceLog(rows=1000, exploration=0.5), OffPolicy(target_policy=TARGET), []
+    for seed in range(60):
+        one = replace(dataset, seed=seed)
+        rows = {"dm": asked(protocol, DM(), one.load()), "truth": asked(protocol, one.truth(), one.load())}
+        ((_, error),) = protocol.contrasts(rows)
+        assert error.ci_method == "delete-a-part jackknife"
+        covered.append(error.ci_low <= 0 <= error.ci_high)
+    assert np.mean(covered) >= 0.85
+
+
+def test_an_arm_is_not_blanked_by_weights_that_are_not_used(table):
+    protocol = OffPolicy(target_policy=TARGET, each_arm=True, resamples=50, min_effective_size=2000)
+    rows = asked(protocol, DM(), table)
+    assert rows["weight"].null_count() == len(rows)
+    values = [score for _, score in protocol.contrasts({"dm": rows}) if score.metric == "policy_value"]
+    assert len(values) == 5
+    assert all(score.value is not None for score in values)
+
+
+@pytest.mark.parametrize("kind", [pl.Float64, pl.Float32])
+def test_prices_of_many_digits_are_arms_of_their_own(kind):
+    price = pl.Series("p", [14999000.0, 14999010.0, 99.0, 79.5, 0.1], dtype=kind)
+    table = Table.build(pl.DataFrame({"p": price, "r": [1.0] * 5}), {"price": ("p",), "outcome": ("r",)})
+    assert read_log(table, "outcome", None).arms == ("0.1", "79.5", "99", "14999000", "14999010")
+
+
+def test_the_seed_names_the_parts_and_the_bootstrap(table):
+    protocol = OffPolicy(target_policy=TARGET, resamples=100)
+    (fold,) = protocol.split(table)
+    found = []
+    for seed in (0, 0, 1):
+        rows = [protocol.ask(model, table, Cell("m", fold, 0, fold.units), Context(seed)) for model in (DR(), SNIPW())]
+        found.append([next(score for score in protocol.score(each) if score.metric == "policy_value") for each in rows])
+        assert "seed" not in protocol.kept(rows[0]).columns
+    assert found[0] == found[1]
+    assert found[0][0].value != found[2][0].value
+    assert (found[0][1].value, found[0][1].stderr) == (found[2][1].value, found[2][1].stderr)
+    assert found[0][1].ci_low != found[2][1].ci_low
+    assert list(canary(protocol, "dr", DR(), table, Context(7))) == [None] * 5

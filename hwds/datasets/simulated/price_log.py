@@ -12,6 +12,7 @@ from annotated_types import MinLen
 from pydantic import AfterValidator
 
 from hwds.datasets.base import Dataset
+from hwds.frames.arm_names import arm_name
 from hwds.frames.table import Table
 from hwds.recipe import Count, Positive, Share, Small, Whole
 from hwds.seeds import stream
@@ -89,7 +90,10 @@ class PriceLog(Dataset):
         law = self.logging(kinds)
         arm = _drawn(law[kind], luck.random(self.rows))
         columns = {"price": np.array(self.prices)[arm], "propensity": law[kind, arm]}
-        target = {f"target_{price:g}": share for price, share in zip(self.prices, self.target(kinds)[kind].T, strict=True)}
+        target = {
+            f"target_{arm_name(float(price))}": share
+            for price, share in zip(self.prices, self.target(kinds)[kind].T, strict=True)
+        }
         return pl.DataFrame(columns | target)
 
     def _any_price(self, customers: pl.DataFrame, luck: np.random.Generator) -> pl.DataFrame:
