@@ -32,6 +32,8 @@ def check_offers(offers: Offers, terms: Terms, cost: float | None) -> None:
     bare = next((offer.arm for offer in offers.all if offer.price is None), None)
     if asking and bare is not None:
         raise ConfigError(f"decision.{asking}: needs the price of every arm, and arm '{bare}' has no price of its own.")
+    if bare is not None and offers.measured == "conversions" and offers.unit != "conversions":
+        raise ConfigError(f"decision.prices: must name the price of arm '{bare}': conversions alone say nothing of prices.")
     costless = next((offer.arm for offer in offers.all if offer.cost is None), None)
     if terms.margin_floor is not None and costless is not None:
         raise ConfigError(f"decision.margin_floor: needs decision.cost, for the data has no cost of arm '{costless}'.")

@@ -43,7 +43,7 @@ class PriceChoice(Decision):
         certainty: How the risk is measured. `posterior` is right for evidence that is read once and was not gathered by its own
             results; `adaptive` asks more of the posterior, as a bandit starves arms that were unlucky; `always_valid`, of
             counts alone, is a bound under any play and however often it is read, and seldom sure. null takes `adaptive` for a
-            bandit, else `posterior`.
+            bandit, `always_valid` for a test of conversions that has no registered `protocol.size`, else `posterior`.
         margin_floor: The least (price - cost) / price.
         largest_step: The most that the price may change, as a share of the current one.
         ladder: Allowed prices; empty for all. Only arms that were tried can be chosen.
@@ -89,11 +89,13 @@ class PriceChoice(Decision):
         Raises:
             ConfigError: With the nearest arm.
         """
-        check_offers(self._offers(frame, protocol), self._terms(protocol.task), self.cost)
+        offers = self._offers(frame, protocol)
+        check_offers(offers, self._terms(self._usual(protocol, offers)), self.cost)
 
     def decide(self, tables: Tables, frame: Any, model: str, protocol: Any) -> PriceVerdict:
         """From a run's tables; see `Decision.decide`."""
-        offers, terms = self._offers(frame, protocol), self._terms(protocol.task)
+        offers = self._offers(frame, protocol)
+        terms = self._terms(self._usual(protocol, offers))
         known = evidence_of(tables, frame, model, offers, protocol)
         record, note = None, ""
         if protocol.task == "bandit":
@@ -107,7 +109,7 @@ class PriceChoice(Decision):
 
         Args:
             counts: By arm, customers who bought and customers who did not; an open exposure is none of them yet.
-            unit: Of money.
+            unit: Of money; `conversions` where the arms have no prices.
 
         Raises:
             ConfigError: A count is negative, or a field does not fit the arms.
@@ -119,7 +121,7 @@ class PriceChoice(Decision):
         """
         check_known(counts)
         offers = with_terms(Offers(tuple(Offer(arm) for arm in counts), "conversions", unit), self.prices, self.cost)
-        terms = self._terms("bandit")
+        terms = self._terms("adaptive")
         if self.largest_step is not None and self.current is None:
             raise ConfigError("decision.current: must be given, for decision.largest_step is a share of it.")
         check_offers(offers, terms, self.cost)
@@ -129,11 +131,18 @@ class PriceChoice(Decision):
     def _offers(self, frame: Any, protocol: Any) -> Offers:
         return offers_of(frame, protocol, self.prices, self.cost)
 
-    def _terms(self, task: str) -> Terms:
+    def _usual(self, protocol: Any, offers: Offers) -> Certainty:
+        """How the risk is measured where nobody says it: a test that may be read again has no other bound."""
+        if protocol.task == "bandit":
+            return "adaptive"
+        again = protocol.task == "ab" and protocol.size is None and offers.measured == "conversions"
+        return "always_valid" if again else "posterior"
+
+    def _terms(self, usual: Certainty) -> Terms:
         return Terms(
             None if self.current is None else arm_name(self.current),
             self.confidence,
-            self.certainty or ("adaptive" if task == "bandit" else "posterior"),
+            self.certainty or usual,
             self.margin_floor,
             self.largest_step,
             self.ladder,

@@ -140,6 +140,8 @@ def _of_test(table: Table, protocol: AbTest) -> Measured:
     found = protocol.evidence(table)
     if isinstance(found, Sums):
         return "conversions" if all(arm.price == 1 for arm in found.sample("", Needs(), found.n).arms) else "money"
+    if table.roles.get("amount") and not table.roles.get("price"):
+        return "money"
     if _binary(table):
         return "conversions"
     return "quantity" if table.roles.get("price") else "money"

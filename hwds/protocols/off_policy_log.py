@@ -95,6 +95,9 @@ def _rewards(table: Table, kind: Reward, price: np.ndarray | None, within: Range
     if kind == "revenue":
         if price is None:
             raise DataError("dataset.roles.price: must be given, for protocol.reward is revenue.")
+        sold = values != 0
+        if sold.any() and np.array_equal(values[sold], price[sold]) and not (price[sold] == 1).all():
+            raise DataError("protocol.reward: must be outcome, got revenue: the outcome of every sale is its price already.")
         values = values * price
     if within:
         bad = np.flatnonzero((values < within[0]) | (values > within[1]))

@@ -65,7 +65,10 @@ def test_another_decision_computes_nothing_and_changes_no_number(hwds, tmp_path)
 
 
 def test_a_test_of_two_prices(hwds, tmp_path):
-    assert hwds(f"{TEST} decision.current=control decision.cost=100 decision.margin_floor=.3").code == 0
+    asked = f"{TEST} decision.current=control decision.cost=100 decision.margin_floor=.3"
+    assert hwds(asked).code == 0
+    assert decided(tmp_path)["certainty"] == "always_valid"  # no size was registered: it may be read again
+    assert hwds(f"{asked} decision.certainty=posterior").code == 0
     found = decided(tmp_path)
     assert (found["action"], found["arm"], found["price"]) == ("CHANGE", "price_199", 199.0)
     assert (found["certainty"], found["record"]) == ("posterior", None)
@@ -115,7 +118,9 @@ def test_a_users_table_without_prices_is_decided_by_what_it_has(hwds, units, tmp
 
     shares = [units.filter(pl.col("group") == arm)["bought"].mean() for arm in "AB"]
     spent = [units.filter(pl.col("group") == arm)["spent"].mean() for arm in "AB"]
-    assert means("") == pytest.approx(shares, rel=0.01)
+    refused = hwds(USERS)
+    assert refused.code == 2
+    assert "decision.prices: must name the price of arm 'A'" in refused.line
     assert means("decision.prices.A=50 decision.prices.B=60") == pytest.approx([50 * shares[0], 60 * shares[1]], rel=0.01)
     assert means("dataset.roles.amount=spent") == pytest.approx(spent)
     assert means("dataset.roles.outcome=spent") == pytest.approx(spent)
@@ -128,7 +133,7 @@ def test_running_sums_of_conversions_are_counts(hwds, tmp_path):
     roles = " ".join(f"dataset.roles.{role}={role}" for role in sums)
     line = f"+experiment=ab_price_test dataset=table dataset.path=sums.parquet {roles} {SMALL}"
     words = "model=ab/welch protocol.control=A protocol.replications=0 decision=price_choice decision.current=A"
-    said = hwds(f"{line} {words} decision.certainty=always_valid")
+    said = hwds(f"{line} {words} decision.certainty=always_valid decision.prices.A=1 decision.prices.B=1")
     assert said.code == 0, said.err
     found = decided(tmp_path)
     assert (found["action"], found["arm"], found["certainty"]) == ("CHANGE", "B", "always_valid")

@@ -110,10 +110,12 @@ def test_numbers_are_the_closed_forms_of_two_arms():
     assert found.gain == pytest.approx(own.mean - other.mean)
     assert (found.gain_low, found.gain_high) == pytest.approx(difference_bounds(own, other, 0.95))
     assert found.value_of_information == pytest.approx(expected_loss([other, own])[0])  # 20 stays
-    plain = PriceChoice(current="A").of_counts({"A": (120, 2280), "B": (150, 2250)})
+    plain = PriceChoice(current="A").of_counts({"A": (120, 2280), "B": (150, 2250)}, unit="conversions")
     assert plain.probability_best == pytest.approx(0.9697666397, abs=1e-9)
     assert (plain.action, plain.value_of_information) == ("HOLD", pytest.approx(1.2567818446e-02, rel=1e-8))
-    read_once = PriceChoice(current="A", certainty="posterior").of_counts({"A": (120, 2280), "B": (150, 2250)})
+    read_once = PriceChoice(current="A", certainty="posterior").of_counts(
+        {"A": (120, 2280), "B": (150, 2250)}, unit="conversions"
+    )
     assert (read_once.action, read_once.value_of_information) == ("CHANGE", pytest.approx(7.8226439258e-05, rel=1e-6))
 
 
