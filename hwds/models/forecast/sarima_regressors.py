@@ -1,0 +1,63 @@
+"""The regressors of SARIMA: known-future columns of numbers, and Fourier terms of a long season."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.panel import Panel
+from hwds.frames.roles import TIME
+from hwds.models.forecast.covariates import is_number
+
+
+@dataclass(frozen=True)
+class Regressors:
+    """Which columns.
+
+    Attributes:
+        names: Known-future columns.
+        period: Rows of the season that Fourier terms tell; 0 for none.
+        pairs: Sines and cosines of it.
+    """
+
+    names: tuple[str, ...]
+    period: int
+    pairs: int
+
+    @classmethod
+    def of(cls, panel: Panel, period: int, pairs: int, covariates: bool) -> Regressors:
+        """The regressors of a panel; `period` is 0 where no season needs Fourier terms."""
+        names = tuple(name for name in panel.roles.known_future if covariates and is_number(panel, name))
+        return cls(names, period, pairs if period else 0)
+
+    @property
+    def count(self) -> int:
+        """How many columns there are."""
+        return len(self.names) + 2 * self.pairs
+
+    def values(self, panel: Panel) -> np.ndarray:
+        """The columns, 0 where null, shape (rows, count)."""
+        columns = [np.nan_to_num(panel.values(name)) for name in self.names]
+        if self.pairs:
+            angle = 2 * np.pi * _steps(panel) / self.period
+            columns += [wave(k * angle) for k in range(1, self.pairs + 1) for wave in (np.sin, np.cos)]
+        return np.column_stack(columns) if columns else np.zeros((len(panel.table), 0))
+
+
+def _steps(panel: Panel) -> np.ndarray:
+    """Steps since a fixed instant, so that a season's phase is the same whatever the first row is; shape (rows,)."""
+    every = panel.frequency.every
+    size, unit = int("".join(filter(str.isdigit, every))), every.lstrip("0123456789")
+    times = panel.table[TIME]
+    if unit in ("mo", "q", "y"):
+        months = times.dt.year().cast(pl.Int64) * 12 + times.dt.month()
+        first = months.to_numpy() // (size * {"mo": 1, "q": 3, "y": 12}[unit])
+    elif unit == "i":
+        first = times.cast(pl.Int64).to_numpy() // size
+    else:
+        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * size
+        first = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy() // seconds
+    steps: np.ndarray = np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions
+    return steps
