@@ -49,6 +49,29 @@ def effects(tables: Tables) -> list[Effect]:
     return [_effect(outcome, row) for metric, outcome, row in named if metric in ("effect", "posterior_effect")]
 
 
+def adjusted_p(tables: Tables) -> dict[tuple[str, str, str | None, str], float]:
+    """The corrected p-values by model, arm, rule and outcome."""
+    rows = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p[") & pl.col("value").is_not_null())
+    found = {}
+    for row in rows.to_dicts():
+        outcome = row["metric"].partition("[")[2].rstrip("]").partition(", ")[2]
+        found[row["model"], row["segment"], row["ci_method"], outcome] = row["value"]
+    return found
+
+
+def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float]]:
+    """The guardrails of a model by the rule that it decides by: arm, outcome, and how far the harm stays from the margin."""
+    rows = final_scores(tables).filter(
+        (pl.col("metric").str.split("[").list.first() == "guardrail") & (pl.col("model") == model) & pl.col("step").is_null()
+    )
+    first = rows["ci_method"].drop_nulls()
+    own = rows.filter(pl.col("ci_method") == first[0]) if len(first) else rows
+    return [
+        (row["segment"], row["metric"].partition("[")[2].rstrip("]"), row["value"])
+        for row in own.drop_nulls("value").to_dicts()
+    ]
+
+
 def rate_rows(tables: Tables, metric: str) -> pl.DataFrame:
     """Simulated rates: `model, ci_method, step` (the number of looks) `, value, stderr, n`."""
     rows = final_scores(tables).filter((pl.col("metric") == metric) & pl.col("step").is_not_null())

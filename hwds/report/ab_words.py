@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from hwds.report.ab_results import Effect, effects, final_scores, rate_rows, ratio_row
+from hwds.report.ab_results import Effect, adjusted_p, effects, final_scores, guardrail_rows, rate_rows, ratio_row
 from hwds.report.wording import brief, column
 from hwds.results.tables import TRUTH, Tables
 
@@ -43,14 +43,21 @@ def conclusion(tables: Tables, model: str, first: str = "the outcome") -> str:
         why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {_p(ratio['p_value'])})"
         return f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find out why units are missing."
     own = _decisive(tables, model)
-    said = [_told(effect, first) for effect in own]
+    said = [_told(effect, first) for effect in own] + _broken(tables, model, first)
     return "; ".join(said) + "." if said else f"{model} shows no effect."
 
 
 def page(tables: Tables, model: str, first: str = "the outcome") -> str:
     """The test as a Markdown page; the arguments are those of `conclusion`."""
     head = f"# A/B test\n\n{conclusion(tables, model, first)}"
-    parts = [head, _ratio(tables), _table(tables, first), *_planning(tables, model, first), _rates(tables)]
+    parts = [
+        head,
+        _ratio(tables),
+        _table(tables, first),
+        _guardrails(tables, model, first),
+        *_planning(tables, model, first),
+        _rates(tables),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -72,6 +79,20 @@ def _told(effect: Effect, first: str) -> str:
     return f"{effect.arm}: no difference in {what} is shown ({_signed(effect.value)}, {interval})"
 
 
+def _broken(tables: Tables, model: str, first: str) -> list[str]:
+    """The guardrails that are not sure to hold."""
+    rows = [(arm, outcome or first) for arm, outcome, slack in guardrail_rows(tables, model) if slack <= 0]
+    return [f"GUARDRAIL: {arm} may do more harm to {outcome} than the margin allows" for arm, outcome in rows]
+
+
+def _guardrails(tables: Tables, model: str, first: str) -> str:
+    """Every guardrail, by the rule that the model decides by."""
+    rows = guardrail_rows(tables, model)
+    kept = [f"{outcome or first} of {arm} {_held(slack)}" for arm, outcome, slack in rows]
+    head = "Guardrails, with the distance of the interval's end on the side of harm from the margin"
+    return f"{head}: {'; '.join(kept)}." if kept else ""
+
+
 def _ratio(tables: Tables) -> str:
     row = ratio_row(tables)
     if not row:
@@ -88,13 +109,17 @@ def _table(tables: Tables, first: str) -> str:
     found = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
     if not found:
         return ""
-    lines = ["| model | arm | outcome | effect | low | high | p | rule | status |", "|:--|:--|:--|--:|--:|--:|--:|:--|:--|"]
+    corrected = adjusted_p(tables)
+    titles = "| model | arm | outcome | effect | low | high | p | p, all compared | rule | status |"
+    lines = [titles, "|:--|:--|:--|--:|--:|--:|--:|--:|:--|:--|"]
     for effect in found:
         value, low, high = column([effect.value, effect.low, effect.high])
         p = "" if effect.p_value is None else _p(effect.p_value)
         rule = RULES.get(effect.rule or "", "")
+        whole = corrected.get((effect.model, effect.arm, effect.rule, effect.outcome))
         names = (effect.model, effect.arm, effect.outcome or first)
-        lines.append(f"| {' | '.join((*names, value, low, high, p, rule, effect.status))} |")
+        told = (*names, value, low, high, p, "" if whole is None else _p(whole), rule, effect.status)
+        lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines)
 
 
@@ -133,3 +158,7 @@ def _signed(value: float) -> str:
 
 def _p(value: float) -> str:
     return "< .0001" if value < 0.0001 else brief(value)
+
+
+def _held(slack: float) -> str:
+    return f"{'holds' if slack > 0 else 'is not sure'} ({_signed(slack)})"

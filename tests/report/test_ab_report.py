@@ -68,6 +68,23 @@ def test_a_wrong_sample_ratio_comes_first():
     assert "no effect can be trusted" in conclusion(tables(wrong, effect()), "ab/welch")
 
 
+def test_guardrails_and_corrected_p_values_are_told():
+    rail = {"model": "ab/welch", "segment_by": "arm", "segment": "B", "ci_method": "always_valid", "status": "ok"}
+    rows = [
+        ratio(),
+        effect(),
+        rail | {"metric": "adjusted_p[holm]", "value": 0.04},
+        rail | {"metric": "guardrail", "value": -0.02},
+        rail | {"metric": "guardrail[revenue]", "value": 0.5},
+        rail | {"metric": "guardrail[revenue]", "value": -9.0, "ci_method": "fixed"},
+    ]
+    text = page(tables(*rows), "ab/welch", "bought")
+    assert "| .010 | .040 | always-valid | ok |" in text
+    assert "bought of B is not sure (-.020); revenue of B holds (+.500)." in text
+    said = conclusion(tables(*rows), "ab/welch", "bought")
+    assert said.endswith("GUARDRAIL: B may do more harm to bought than the margin allows.")
+
+
 def test_an_arm_of_which_nothing_is_known():
     assert conclusion(tables(ratio(), effect(low=None, high=None)), "ab/welch") == "B: nothing is known of the outcome yet."
     assert conclusion(tables(ratio()), "ab/welch") == "ab/welch shows no effect."
@@ -83,7 +100,7 @@ def test_the_page_has_ratio_effects_sizes_and_rates():
     said = page(tables(ratio(), effect(), UNSURE, TRUE, needed, absurd, *plan, *RATES), "ab/welch", "bought")
     assert "(`protocol.minimum_detectable_effect`): 7,527 for bought of B; 86,700 for revenue of B." in said
     assert "4,000 units were to be split equally, as no protocol.allocation was given; chi-square .700, p .400" in said
-    assert "| ab/welch | B | bought | 0.300 | 0.100 | 0.500 | .010 | always-valid | ok |" in said
+    assert "| ab/welch | B | bought | 0.300 | 0.100 | 0.500 | .010 |  | always-valid | ok |" in said
     assert "| truth | B | bought |" in said
     assert "finds an effect as large as the one seen: 7,527 for bought of B." in said
     assert "| ab/welch | fixed | 5.0 | 37.0 |" in said
