@@ -9,6 +9,7 @@ from annotated_types import Ge, MinLen
 
 from hwds.datasets.simulated.price_world import Offers, PriceWorld
 from hwds.errors import ConfigError
+from hwds.frames.arm_names import arm_name
 from hwds.recipe import Names, Share
 
 Money = Annotated[float, Ge(0)]
@@ -51,6 +52,6 @@ class PriceArms(PriceWorld):
         if self.means and (len(self.means) < 2 or self.cost):
             raise ConfigError("dataset.means: must be two or more, without dataset.cost.")
         plain = self.means or len(set(self.prices)) < len(self.prices)
-        names = self.arms or tuple(f"arm-{i + 1}" if plain else f"{price:g}" for i, price in enumerate(prices))
+        names = self.arms or tuple(f"arm-{i + 1}" if plain else arm_name(price) for i, price in enumerate(prices))
         unit = "conversions" if self.means else self.unit
         return Offers(names, prices - (0.0 if self.means else self.cost), prices, conversions[None], unit)

@@ -12,6 +12,7 @@ from hwds.datasets.simulated.catalogue import CHANNELS, CUSTOMER_KINDS, FAMILIES
 from hwds.datasets.simulated.price_world import Offers, PriceWorld
 from hwds.datasets.simulated.world import HardwareWorld
 from hwds.errors import ConfigError, nearest
+from hwds.frames.arm_names import arm_name
 from hwds.recipe import Count, Level, Whole
 
 KIND_ELASTICITY = {"consumer": -1.2, "small_business": 0.1, "enterprise": 0.9}
@@ -62,7 +63,7 @@ class PriceDemand(PriceWorld):
         conversions = conversions_at(np.array(self.ladder), elasticity[:, None], self.conversion, self.demand)
         contexts, columns = _seen(segments)
         return Offers(
-            tuple(f"{price:g}" for price in prices),
+            tuple(arm_name(price) for price in prices.tolist()),
             prices - (offers["cost"][0] if self.earns == "margin" else 0.0),
             prices,
             conversions,

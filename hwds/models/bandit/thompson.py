@@ -11,6 +11,7 @@ from annotated_types import Ge, Len
 from pydantic import BeforeValidator
 
 from hwds.errors import ConfigError, nearest
+from hwds.frames.arm_names import arm_name
 from hwds.models.bandit import beta_chances, screened
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.kernel import Kernel
@@ -23,7 +24,7 @@ def _named(known: Any) -> Any:
     """A price is an arm's name too."""
     if not isinstance(known, Mapping):
         return known
-    return {f"{arm:g}" if isinstance(arm, int | float) else arm: counts for arm, counts in known.items()}
+    return {arm_name(arm) if isinstance(arm, int | float) else arm: counts for arm, counts in known.items()}
 
 
 Counts = Annotated[tuple[Annotated[float, Ge(0)], ...], Len(2, 2)]
