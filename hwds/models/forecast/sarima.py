@@ -11,7 +11,7 @@ from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.sarima_fitted import Fit, FittedSarima
 from hwds.models.forecast.sarima_regressors import Regressors
-from hwds.models.forecast.sarima_rivals import rival_orders
+from hwds.models.forecast.sarima_rivals import Orders, rival_orders
 from hwds.models.forecast.sarima_search import Limits, Search, Trial, form_of
 from hwds.models.forecast.sarima_series import Series
 from hwds.recipe import Count, Whole
@@ -105,9 +105,10 @@ class Sarima(Forecaster):
         if self.search in ("css_stepwise", "exact_stepwise"):
             series = Series.of(values, columns, season, None)
             return series, search.best(series)
-        orders = (self.order, self.seasonal_order, self.constant)
-        if self.search != "fixed":
-            orders = rival_orders(self.search, values, season, search.limits)
+        given: Orders = (self.order, self.seasonal_order, self.constant)
+        orders = given if self.search == "fixed" else rival_orders(self.search, values, season, search.limits)
+        if orders is None:
+            return Series.of(values, columns, season, (0, 0)), None
         (p, d, q), (big_p, big_d, big_q), constant = orders
         if season < 2:
             big_p = big_d = big_q = 0

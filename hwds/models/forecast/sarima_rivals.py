@@ -10,13 +10,19 @@ Orders = tuple[tuple[int, int, int], tuple[int, int, int], bool]
 """(p, d, q), (P, D, Q), and whether there is a constant."""
 
 
-def rival_orders(search: str, values: np.ndarray, season: int, limits: Limits) -> Orders:
-    """The orders that `pmdarima` or `statsforecast` finds, a series' holes bridged by lines, within the same limits."""
+def rival_orders(search: str, values: np.ndarray, season: int, limits: Limits) -> Orders | None:
+    """The orders that `pmdarima` or `statsforecast` finds, a series' holes bridged by lines, within the same limits.
+
+    None where the library fails on the series (pmdarima's seasonal test does on short ones): it counts as a fallback.
+    """
     rows, known = np.arange(len(values)), ~np.isnan(values)
     filled = np.interp(rows, rows[known], values[known])
     if np.ptp(filled) == 0:
         return (0, 0, 0), (0, 0, 0), True
-    return _pmdarima(filled, season, limits) if search == "pmdarima" else _statsforecast(filled, season, limits)
+    try:
+        return _pmdarima(filled, season, limits) if search == "pmdarima" else _statsforecast(filled, season, limits)
+    except Exception:  # of any kind: what fails here must not cost the other series
+        return None
 
 
 def _pmdarima(values: np.ndarray, season: int, limits: Limits) -> Orders:
