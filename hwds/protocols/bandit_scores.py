@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.world import World
-from hwds.metrics.aggregate import Estimate, mean, median, one_minus_ratio, percentile, pooled, tail_mean
+from hwds.metrics.aggregate import mean, median, one_minus_ratio, percentile, pooled, tail_mean
 from hwds.metrics.bandit import lai_robbins
 from hwds.protocols.bandit_rows import expected_by
 from hwds.protocols.base import Score
@@ -26,7 +26,7 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
     shares = pooled(rows["pseudo_regret"].to_numpy()[:, -1], rows["oracle"].to_numpy()[:, -1])
     lost = rows["pseudo_regret"].to_numpy()[:, -1]
     skill = one_minus_ratio(lost, rows["uniform"].to_numpy())
-    scores += [_score("regret_share", "mean", shares), _score("skill_pseudo_regret", "mean", skill)]
+    scores += [Score.of("regret_share", "mean", shares), Score.of("skill_pseudo_regret", "mean", skill)]
     return [*scores, *_arms(rows, steps), *_segments(rows)]
 
 
@@ -39,10 +39,10 @@ def _regrets(values: np.ndarray, name: str, steps: list[int]) -> Iterator[Score]
 
 def _spread(name: str, values: np.ndarray) -> Iterator[Score]:
     """Mean, median and tails over replications."""
-    yield _score(name, "mean", mean(values))
-    yield _score(name, "median", median(values))
-    yield _score(name, "p95", percentile(values, 0.95))
-    yield _score(name, "cvar95", tail_mean(values, 0.95))
+    yield Score.of(name, "mean", mean(values))
+    yield Score.of(name, "median", median(values))
+    yield Score.of(name, "p95", percentile(values, 0.95))
+    yield Score.of(name, "cvar95", tail_mean(values, 0.95))
 
 
 def _arms(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
@@ -52,25 +52,25 @@ def _arms(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
         pulls = rows["pulls"].struct.field(arm).to_numpy().astype(float)
         for place, step in enumerate(steps):
             share = mean(pulls[:, place] / step)
-            yield replace(_score("allocation", "mean", share), step=step, segment_by="arm", segment=arm)
+            yield replace(Score.of("allocation", "mean", share), step=step, segment_by="arm", segment=arm)
             if arm == best:
-                yield replace(_score("best_share", "mean", share), step=step)
+                yield replace(Score.of("best_share", "mean", share), step=step)
         if arm == best:
-            yield _score("best_share", "mean", mean(pulls[:, -1] / steps[-1]))
+            yield Score.of("best_share", "mean", mean(pulls[:, -1] / steps[-1]))
         wins = rows["wins"].struct.field(arm).to_numpy() * rows["values"].struct.field(arm).to_numpy()
         with np.errstate(invalid="ignore"):
             own = wins / np.where(pulls[:, -1] > 0, pulls[:, -1], np.nan)
-        yield replace(_score("arm_value[raw]", "mean", mean(own)), segment_by="arm", segment=arm)
+        yield replace(Score.of("arm_value[raw]", "mean", mean(own)), segment_by="arm", segment=arm)
         for name in (name for name in rows.columns if name.startswith("value[")):
             corrected = mean(rows[name].struct.field(arm).to_numpy())
-            yield replace(_score(f"arm_{name}", "mean", corrected), segment_by="arm", segment=arm)
+            yield replace(Score.of(f"arm_{name}", "mean", corrected), segment_by="arm", segment=arm)
 
 
 def _segments(rows: pl.DataFrame) -> Iterator[Score]:
     names = rows["segment_regret"].struct.fields
     for name in names if len(names) > 1 else []:
         values = rows["segment_regret"].struct.field(name).to_numpy()
-        yield replace(_score("pseudo_regret", "mean", mean(values)), segment_by="segment", segment=name)
+        yield replace(Score.of("pseudo_regret", "mean", mean(values)), segment_by="segment", segment=name)
 
 
 def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
@@ -86,7 +86,7 @@ def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
                 continue
             differences = both["pseudo_regret"].to_numpy() - both["other"].to_numpy()
             for place, step in [*enumerate(both["steps"][0].to_list()), (-1, None)]:
-                score = _score("difference", "mean", mean(differences[:, place]))
+                score = Score.of("difference", "mean", mean(differences[:, place]))
                 against = {"segment_by": "rival", "segment": rival, "step": step, "p_value": _p_value(score)}
                 yield label, replace(score, **against)
 
@@ -136,17 +136,3 @@ def _asymptotes(world: World, game: Game) -> list[Score]:
         bound = sum(c * np.log(max(step * s, 1.0)) for c, s in zip(constants, world.shares, strict=True))
         facts.append(Score("lai_robbins_bound", "mean", float(bound), step=step, n=1))
     return facts
-
-
-def _score(name: str, aggregate: str, estimate: Estimate) -> Score:
-    return Score(
-        name,
-        aggregate,
-        estimate.value,
-        estimate.stderr,
-        estimate.low,
-        estimate.high,
-        estimate.method if estimate.low is not None else None,
-        n=estimate.n,
-        n_undefined=estimate.n_undefined,
-    )

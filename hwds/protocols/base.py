@@ -11,6 +11,7 @@ import polars as pl
 
 from hwds.context import Context, Features
 from hwds.errors import ConfigError
+from hwds.metrics.aggregate import Estimate
 from hwds.metrics.base import Measure
 from hwds.recipe import Names, Recipe
 
@@ -82,6 +83,21 @@ class Score:
     segment: str | None = None
     step: int | None = None
     status: str = "ok"
+
+    @classmethod
+    def of(cls, metric: str, aggregate: str, estimate: Estimate) -> Score:
+        """The line of an estimate, with its interval."""
+        return cls(
+            metric,
+            aggregate,
+            estimate.value,
+            estimate.stderr,
+            estimate.low,
+            estimate.high,
+            estimate.method if estimate.low is not None else None,
+            n=estimate.n,
+            n_undefined=estimate.n_undefined,
+        )
 
 
 class Evaluation(Recipe, Generic[Model, Data]):

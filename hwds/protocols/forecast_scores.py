@@ -85,9 +85,9 @@ def _parts(metric: Metric, answers: Answers) -> tuple[np.ndarray, np.ndarray, np
 
 def _aggregates(metric: Metric, rows: Rows) -> Iterator[Score]:
     values = per_series(metric, rows)
-    yield _score(metric.name, "mean", mean(values))
-    yield _score(metric.name, "median", median(values))
-    yield _score(metric.name, "pooled", _pooled(metric, rows))
+    yield Score.of(metric.name, "mean", mean(values))
+    yield Score.of(metric.name, "median", median(values))
+    yield Score.of(metric.name, "pooled", _pooled(metric, rows))
 
 
 def _pooled(metric: Metric, rows: Rows) -> Estimate:
@@ -108,25 +108,11 @@ def _by_step(metric: Metric, rows: Rows) -> Iterator[Score]:
         count = np.bincount(rows.series[here], minlength=rows.n_series)
         values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         present = np.bincount(rows.series[rows.step == step], minlength=rows.n_series) > 0
-        yield replace(_score(metric.name, "mean", mean(values[present])), step=int(step))
+        yield replace(Score.of(metric.name, "mean", mean(values[present])), step=int(step))
 
 
 def _skill(metric: Metric, rows: Rows) -> Score:
     """1 - the metric over that of the seasonal naive on the same rows."""
     naive = replace(rows.answers, mean=rows.answers.naive, median=rows.answers.naive)
     estimate = one_minus_ratio(per_series(metric, rows), per_series(metric, rows, naive))
-    return _score(metric.as_skill().name, "mean", estimate)
-
-
-def _score(name: str, aggregate: str, estimate: Estimate) -> Score:
-    return Score(
-        name,
-        aggregate,
-        estimate.value,
-        estimate.stderr,
-        estimate.low,
-        estimate.high,
-        estimate.method if estimate.low is not None else None,
-        n=estimate.n,
-        n_undefined=estimate.n_undefined,
-    )
+    return Score.of(metric.as_skill().name, "mean", estimate)
