@@ -318,7 +318,8 @@ def test_any_thread_may_close_it(tmp_path):
     live = Thompson().live(plain(2), tmp_path, seed=1)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(live.close).result()
-    Thompson().live(plain(2), tmp_path, seed=1).close()
+    with Thompson().live(plain(2), tmp_path, seed=1) as again:
+        assert again.state == live.state
 
 
 def test_a_folder_is_held_and_belongs_to_one_policy(tmp_path):
