@@ -34,7 +34,7 @@ class RunFolder:
 
     @classmethod
     def find(cls, name: str) -> RunFolder:
-        """The run of a path, of `<experiment>/<id>`, of an id or its beginning, or the latest of an experiment.
+        """The run of a path, of an id or its beginning (`<experiment>/<id>` likewise), or the latest of an experiment.
 
         Raises:
             HwdsError: There is none, or several begin so.
@@ -42,7 +42,8 @@ class RunFolder:
         runs = {path.parent: path.stat().st_mtime for path in (OUTPUTS / "runs").glob("*/*/config.yaml")}
         if (Path(name) / "config.yaml").is_file():
             return cls(Path(name).resolve())
-        exact = [path for path in runs if name == f"{path.parent.name}/{path.name}" or path.name.startswith(name)]
+        titles = {path: f"{path.parent.name}/{path.name}" if "/" in name else path.name for path in runs}
+        exact = [path for path, title in titles.items() if title.startswith(name)]
         if len(exact) > 1:
             raise HwdsError(f"run '{name}': {len(exact)} runs begin so: {', '.join(sorted(path.name for path in exact))}.")
         latest = exact or sorted((path for path in runs if path.parent.name == name), key=lambda path: runs[path])[-1:]
