@@ -5,7 +5,8 @@ def test_show_finds_a_run_by_each_of_its_names(hwds, sales, tmp_path):
     assert "there is none below outputs/runs" in hwds("show adhoc").line
     shown = hwds(SALES).out
     run = run_id(tmp_path)
-    outs = [hwds(f"show {name}").out for name in (run, run[:4], "adhoc", f"adhoc/{run}", f"adhoc/{run[:4]}", f"outputs/runs/adhoc/{run}")]
+    names = (run, run[:4], "adhoc", f"adhoc/{run}", f"adhoc/{run[:4]}", f"outputs/runs/adhoc/{run}")
+    outs = [hwds(f"show {name}").out for name in names]
     assert len(set(outs)) == 1
     assert outs[0].startswith(f"adhoc/{run}: forecast/seasonal_naive on file, holdout, seed 0\n")
     assert "dataset.path=sales.csv" in outs[0]
