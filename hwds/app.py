@@ -115,10 +115,7 @@ def notes(prepared: Prepared, tables: Tables) -> list[str]:
     used = any(uses_features(model) for model in experiment.models.values())
     if experiment.features.name != "none" and not used:
         said.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
-    units = max(fold.units for fold in prepared.work.folds)
-    asked = tables.predictions["series_id"].n_unique() if "series_id" in tables.predictions.columns else units
-    if asked < units:
-        said.append(f"{asked} of {units} series were asked; the others had no history at a cutoff or no rows after it.")
+    said += prepared.job.protocol.notes(prepared.work.folds, tables.predictions)
     if prepared.job.protocol.segments:
         said.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
     failed = tables.timings.filter(tables.timings["status"] != "ok")
@@ -133,7 +130,8 @@ def exit_code(prepared: Prepared, tables: Tables) -> int:
         CellError: More failed than `compute.max_failed`.
     """
     failed = int((tables.timings["status"] != "ok").sum())
-    limit = int(getattr(prepared.experiment.compute, "max_failed", 0))
+    assert isinstance(prepared.experiment.compute, Compute)
+    limit = prepared.experiment.compute.max_failed
     if failed > limit:
         raise CellError(
             f"{failed} of {len(tables.timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept."

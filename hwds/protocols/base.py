@@ -158,6 +158,10 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """What the predictions table keeps of one model's rows."""
         return rows
 
+    def notes(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+        """What a user would want to be told of what was asked."""
+        return []
+
     def warm_up(self, model: Model, frame: Data) -> None:
         """Do once what each cell of a model would do first (compile a policy): timed apart from the cells."""
 

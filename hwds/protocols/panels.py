@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from hwds.frames.roles import SERIES
 from hwds.metrics.base import Measure
 from hwds.metrics.forecast import forecast_metrics
 from hwds.models.forecast.base import FittedForecaster, Forecaster
-from hwds.protocols.base import Cell, Evaluation, Score
+from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.cutting import Cutoff, FromEnd
 from hwds.protocols.forecast_scores import forecast_measures, score_forecasts
 from hwds.protocols.forecasting import LEVELS, answers_at, ask_forecasts, forecast_beyond, poison, with_panel
@@ -76,6 +77,13 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """All metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
+
+    def notes(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+        """Series that were not asked."""
+        units = max(fold.units for fold in folds)
+        asked = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
+        left = "the others had no history at a cutoff or no rows after it"
+        return [f"{asked} of {units} series were asked; {left}."] if asked < units else []
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
         """All metrics of the task."""
