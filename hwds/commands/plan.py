@@ -9,6 +9,7 @@ from hwds.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hwds.execution.estimate import Time
     from hwds.execution.prepare import Prepared
 
 
@@ -33,7 +34,7 @@ def main(words: list[str]) -> int:
 
 def print_cells(prepared: Prepared) -> None:
     """The run, what is kept of each fold and model, and how long the rest may take."""
-    from hwds.execution.estimate import estimate, missing_cells
+    from hwds.execution.estimate import missing_cells, time_for
 
     missing = missing_cells(prepared)
     finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
@@ -46,9 +47,9 @@ def print_cells(prepared: Prepared) -> None:
     for column in prepared.work.segments.labels:
         values = prepared.work.segments.values(column)
         print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
-    print(
-        f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(bool(missing), estimate(prepared, missing))}."
-    )
+    for remark in prepared.job.protocol.remarks(prepared.frame):
+        print(remark)
+    print(f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")
 
 
 def kept(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:
@@ -66,13 +67,16 @@ def listed(values: Sequence[str]) -> str:
     return shown if len(values) <= 8 else f"{shown} and {len(values) - 8} more"
 
 
-def duration(anything: bool, seconds: float | None) -> str:
+def duration(time: Time | None, missing: Sequence[Any]) -> str:
     """The estimate in words."""
-    if not anything:
+    if not missing:
         return "nothing to do"
-    if seconds is None:
+    if time is None:
         return "time unknown, for a model here was never timed on this dataset"
+    seconds = time.seconds
     said = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    if time.at_most:
+        return f"at most about {said} on one core, by earlier timings of smaller cells"
     return f"about {said} on one core, by earlier timings"
 
 

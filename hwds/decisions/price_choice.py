@@ -15,7 +15,7 @@ from hwds.decisions.price_offers import Offer, Offers, offers_of, with_terms
 from hwds.decisions.price_record import MOST_JUDGED, record_of, true_values
 from hwds.decisions.price_rule import Certainty, Terms
 from hwds.decisions.price_verdict import verdict_of
-from hwds.decisions.price_words import late, pooled
+from hwds.decisions.price_words import pooled
 from hwds.errors import ConfigError
 from hwds.frames.arm_names import arm_name
 from hwds.recipe import Count, Level, Once, Positive, Whole
@@ -34,8 +34,8 @@ class PriceChoice(Decision):
     What an arm earns has, where it is known who bought, a Beta posterior under a uniform prior times price less cost, else a
     normal one. The arm that seems best of those left is charged if the risk that it does not earn more than the current one is
     at most 1 - confidence, shared among the candidates. Counts are pooled over customers: those of a policy that tells
-    customers apart compare different customers. A simulation counts what every offer came to, also where a delay let no
-    policy see it in time. An arm that is no longer offered at the end (`absent`) is not charged.
+    customers apart compare different customers. A simulation counts the offers whose attribution window was over by the end,
+    each with what was seen in it. An arm that is no longer offered at the end (`absent`) is not charged.
 
     Attributes:
         current: The arm in force; null for none: then the candidate must be better than all lawful others.
@@ -99,7 +99,7 @@ class PriceChoice(Decision):
         known = evidence_of(tables, frame, model, offers, protocol)
         record, note = None, ""
         if protocol.task == "bandit":
-            note = " ".join(filter(None, (pooled(len(frame.segments)), late(frame.delay))))
+            note = pooled(len(frame.segments))
             played = replications(tables, model, offers, MOST_JUDGED)
             record = record_of(played, true_values(frame, offers, protocol), terms)
         return verdict_of(self.name, known, terms, unit=offers.unit, customers=self.customers, record=record, note=note)

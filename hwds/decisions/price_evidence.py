@@ -12,6 +12,7 @@ import polars as pl
 from hwds.decisions.price_offers import Measured, Offer, Offers
 from hwds.metrics.ab_bayes import Normal, Posterior, ScaledBeta
 from hwds.metrics.gain_risk import Counts
+from hwds.protocols.bandit_rows import seen_counts
 from hwds.results.tables import Tables
 
 LEAST_DEVIATION = 1e-9
@@ -84,7 +85,7 @@ def evidence_of(tables: Tables, frame: Any, model: str, offers: Offers, protocol
 
 
 def replications(tables: Tables, model: str, offers: Offers, most: int) -> list[list[Known]]:
-    """What the offers of each of a policy's first replications came to, with conversions that a delay kept from the policy."""
+    """What is known at the end of each of a policy's first replications."""
     if "replication" not in tables.predictions.columns:
         return []
     rows = tables.predictions.filter(pl.col("model") == model).sort("replication").head(most)
@@ -92,8 +93,8 @@ def replications(tables: Tables, model: str, offers: Offers, most: int) -> list[
 
 
 def _counted(offer: Offer, row: Mapping[str, Any]) -> Known:
-    pulls, wins = int(row[f"pulls[{offer.arm}]"]), int(row[f"wins[{offer.arm}]"])
-    return from_counts(offer, wins, pulls - wins)
+    offered, wins = seen_counts(row, offer.arm)
+    return from_counts(offer, wins, offered - wins)
 
 
 def _of_test(rows: pl.DataFrame, offers: Offers) -> list[Known]:

@@ -22,6 +22,10 @@ Measured = Literal["conversions", "quantity", "money"]
 """What the mean of an arm is a mean of: 0 or 1, things sold, or what they brought."""
 
 
+CONVERSIONS = "conversions"
+"""The unit of a world without prices."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An arm before anything is known of what it earns.
@@ -59,7 +63,7 @@ class Offers:
     Attributes:
         all: In the order of the data.
         measured: What the evidence of a sale is.
-        unit: Of money; empty where the data names none.
+        unit: Of what they earn: a currency, or `conversions`; empty where the data names none.
     """
 
     all: tuple[Offer, ...]
@@ -89,7 +93,9 @@ def offers_of(frame: Any, protocol: Any, prices: Mapping[str, float], cost: floa
         ConfigError: A price is given to an arm that is not there, or that has one.
     """
     found = _of_world(frame, protocol) if isinstance(frame, World) else _of_table(frame, protocol)
-    return with_terms(found, prices, cost)
+    termed = with_terms(found, prices, cost)
+    money = termed.measured == "money" or any(offer.price is not None for offer in termed.all)
+    return termed if money == (termed.unit != CONVERSIONS) else replace(termed, unit="")
 
 
 def with_terms(found: Offers, prices: Mapping[str, float], cost: float | None) -> Offers:
@@ -115,7 +121,7 @@ def _of_world(world: World, protocol: Any) -> Offers:
     played = protocol.game(world).horizon
     last = np.flatnonzero(world.moments(played) - world.moments(played - 1))[0]
     absent = (~world.present[last]).tolist()
-    if world.unit == "conversions":
+    if world.unit == CONVERSIONS:
         bare = (Offer(arm, absent=gone) for arm, gone in zip(world.arms, absent, strict=True))
         return Offers(tuple(bare), "conversions", world.unit)
     terms = zip(world.arms, world.prices.tolist(), (world.prices - world.values).tolist(), absent, strict=True)
@@ -132,7 +138,7 @@ def _of_table(table: Table, protocol: Any) -> Offers:
         names, row = protocol.evidence(table).arms, table.column("arm").cast(pl.String).to_numpy()
         measured = _of_test(table, protocol)
     price, cost = (_by_arm(table, role, row) for role in ("price", "cost"))
-    return Offers(tuple(Offer(name, price.get(name), cost.get(name)) for name in names), measured)
+    return Offers(tuple(Offer(name, price.get(name), cost.get(name)) for name in names), measured, table.unit)
 
 
 def _of_test(table: Table, protocol: AbTest) -> Measured:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwds.decisions.price_rule import Judgement
 from hwds.results.verdict import RuleRecord
+from hwds.results.wording import brief, chance, percent, probability, reach
 
 REASONS = {
     "absent": "it is no longer offered",
@@ -29,14 +30,15 @@ def sentence(judged: Judgement, gain: tuple[float, float, float] | None, best: f
     if judged.candidate is None:
         return f"HOLD{_at(judged)}: no other arm is left to charge ({_listed(judged)})."
     arm = judged.candidate.arm
-    worth = "" if gain is None else f"{_signed(gain[0])} {_each(unit)}, {_signed(gain[1])} to {_signed(gain[2])} at {level:.0%}"
-    chance = "" if best is None else f"the best of those allowed with a probability of {_chance(best)}"
+    size, ends = reach(*gain, unit, sign=True) if gain is not None else ("", "")
+    worth = f"{size} per customer, {ends} at {100 * level:g} %" if gain is not None else ""
+    likely = "" if best is None else f"the best of those allowed with a probability of {probability(best)}"
     if judged.change:
         start = f"CHANGE from {judged.current.arm} to {arm}" if judged.current else f"CHANGE to {arm}"
-        said = f"{start}: {', '.join(filter(None, (worth, chance)))}"
+        said = f"{start}: {', '.join(filter(None, (worth, likely)))}"
     elif judged.rule == "not_sure":
-        risk = f"its risk is {_share(judged.risk)} and may be {_share(judged.risk_allowed)}"
-        said = f"HOLD{_at(judged)}: that {arm} earns more is not sure ({'; '.join(filter(None, (worth, chance, risk)))})"
+        risk = f"its risk is {_risk(judged.risk)} and may be {_risk(judged.risk_allowed)}"
+        said = f"HOLD{_at(judged)}: that {arm} earns more is not sure ({'; '.join(filter(None, (worth, likely, risk)))})"
     elif gain is None:
         said = f"HOLD{_at(judged)}: {REASONS['no_estimate']}"
     else:
@@ -46,17 +48,18 @@ def sentence(judged: Judgement, gain: tuple[float, float, float] | None, best: f
 
 def record_sentence(record: RuleRecord, unit: str) -> str:
     """How often the rule was right where the truth is known."""
-    lost = "" if record.regret is None else f"; it leaves {_money(record.regret)} {_each(unit)} unearned on average"
+    lost = "" if record.regret is None else f"; it leaves {brief(record.regret, None, unit)} per customer unearned on average"
     known = ", and to hold was right" if record.best_is_current else ""
     return (
-        f"In {record.replications:,} simulated replications the same rule changes rightly in {record.right:.1%}, holds in"
-        f" {record.hold:.1%}{known}, changes wrongly in {record.wrong:.1%}{lost}."
+        f"In {record.replications:,} simulated replications the same rule changes rightly in {percent(record.right)}, holds in"
+        f" {percent(record.hold)}{known}, changes wrongly in {percent(record.wrong)}{lost}."
     )
 
 
 def going_on(value: float, customers: int, unit: str) -> str:
     """The value of going on with the experiment."""
-    return f"To know the best arm for certain is worth {_money(value)} {unit or 'in all'} at most over {customers:,} customers."
+    most = brief(value, None, unit) if unit else f"{brief(value)} in all"
+    return f"To know the best arm for certain is worth {most} at most over {customers:,} customers."
 
 
 def pooled(segments: int) -> str:
@@ -64,13 +67,6 @@ def pooled(segments: int) -> str:
     if segments < 2:
         return ""
     return f"Counts are pooled over {segments} segments: they compare arms only if the policy offers them to all alike."
-
-
-def late(delay: float) -> str:
-    """What counts of a simulation hold where conversions come later than their offers."""
-    if not delay:
-        return ""
-    return "Conversions are counted at their offers, also those that come after the end: no policy had seen all of them."
 
 
 def _at(judged: Judgement) -> str:
@@ -88,21 +84,5 @@ def _listed(judged: Judgement) -> str:
     return "; ".join(f"{rule}: {', '.join(arms)}" for rule, arms in judged.excluded.items())
 
 
-def _each(unit: str) -> str:
-    return f"{unit} per customer" if unit else "per customer"
-
-
-def _signed(value: float) -> str:
-    return f"{'-' if value < 0 else '+'}{_money(abs(value))}"
-
-
-def _money(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _chance(share: float) -> str:
-    return "> 99.9 %" if share > 0.999 else "< .1 %" if share < 0.001 else f"{100 * share:.1f} %"
-
-
-def _share(risk: float | None) -> str:
-    return "unknown" if risk is None else "< .0001" if risk < 0.0001 else f"{risk:.2g}".replace("0.", ".", 1)
+def _risk(risk: float | None) -> str:
+    return "unknown" if risk is None else chance(risk)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,23 @@ import polars as pl
 from hwds.execution.job import Outcome
 from hwds.protocols.base import Cell
 from hwds.results.atomic import write_atomically
+
+
+def key_of(fold: str, start: int, stop: int) -> str:
+    """The key of the cell with the units from `start` to `stop` (excluded), from that of its model and fold."""
+    return f"{fold}-{start}-{stop}"
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait while another worker computes what is to lie at a path; the system frees the lock of a process that dies."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with FileLock(lock):
+        yield
+        lock.unlink(missing_ok=True)  # who waits on it goes on, and at worst the same is computed twice
 
 
 @dataclass(frozen=True)
@@ -26,6 +45,11 @@ class CellCache:
     def has(self, key: str) -> bool:
         """Whether a cell is there."""
         return self.path(key).is_file()
+
+    def runs(self, fold: str) -> list[tuple[int, int]]:
+        """Start and stop of every finished run of units of a model and fold."""
+        paths = (self.folder / fold[:2]).glob(f"{fold}-*.parquet")
+        return sorted((int(start), int(stop)) for _, start, stop in (path.stem.rsplit("-", 2) for path in paths))
 
     def get(self, key: str, cell: Cell) -> Outcome | None:
         """The outcome of a cell that was computed before; None where it is absent or its file is damaged."""

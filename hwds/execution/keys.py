@@ -11,18 +11,19 @@ from typing import Any
 import hwds
 from hwds.execution.job import Job
 from hwds.hashing import digest, digest_source, package_of
-from hwds.protocols.base import Cell
+from hwds.protocols.base import Fold
 from hwds.recipe import Recipe, canonical
 
 PACKAGE = Path(hwds.__file__).resolve().parent
 
 
-def cell_key(job: Job, fingerprint: str, cell: Cell) -> str:
-    """The digest of the data, the part of the config that the cell depends on, the code, and the machine.
+def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
+    """The digest of the data, the part of the config that a model's cells of a fold depend on, the code, and the machine.
 
-    The features count only for a model that uses them; the label of a model and the number of a fold do not count.
+    The features count only for a model that uses them; the label of a model and the number of a fold do not count, nor does
+    the number of units: `cache.key_of` adds which of them a cell has.
     """
-    model = job.models[cell.model]
+    model = job.models[label]
     protocol = {key: value for key, value in canonical(job.protocol).items() if key not in job.protocol.outside_cells}
     features = canonical(job.features) if uses_features(model) else None
     return digest(
@@ -31,8 +32,7 @@ def cell_key(job: Job, fingerprint: str, cell: Cell) -> str:
             "model": canonical(model),
             "protocol": protocol,
             "features": features,
-            "fold": [cell.fold.name, repr(cell.fold.cutoffs)],
-            "units": [cell.start, cell.stop],
+            "fold": [fold.name, repr(fold.cutoffs), fold.inner],
             "seed": job.seed,
             "code": code_digest([model, job.protocol, *([job.features] if features else [])]),
             "threads": job.cpus,

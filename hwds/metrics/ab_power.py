@@ -77,7 +77,13 @@ def minimum_effect(stderr: float, *, alpha: float = 0.05, power: float = 0.8) ->
 
 def power_of(effect: float, stderr: float, *, alpha: float = 0.05) -> float:
     """The chance that an effect is found by an estimate with this standard error, on either side."""
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
 
-    z, shift = ndtri(1 - alpha / 2), effect / stderr
-    return float(ndtr(shift - z) + ndtr(-shift - z))
+    return power_beyond(effect / stderr, float(ndtri(1 - alpha / 2)))
+
+
+def power_beyond(shift: float, bound: float) -> float:
+    """The chance that |z| exceeds a bound, where z is normal around `shift`."""
+    from scipy.special import ndtr
+
+    return float(ndtr(shift - bound) + ndtr(-shift - bound))

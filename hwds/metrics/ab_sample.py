@@ -104,16 +104,23 @@ class Design:
     """How a test is looked at.
 
     Attributes:
-        alpha: One minus the level of every interval.
+        alpha: One minus the level of all intervals together.
         fractions: The planned looks as shares of all units, rising to 1.
         look: Which of them this is, 0 for the first.
         tuned_for: Units of all arms at which a confidence sequence is narrowest.
+        share: Of alpha, what one of several comparisons may spend; a confidence sequence stays tuned for alpha.
     """
 
     alpha: float = 0.05
     fractions: tuple[float, ...] = (1.0,)
     look: int = 0
     tuned_for: float = 5000.0
+    share: float = 1.0
+
+    @property
+    def level(self) -> float:
+        """One minus the level of the intervals of one comparison."""
+        return self.alpha * self.share
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ class Estimate:
 
 def mean(values: np.ndarray) -> Estimate:
     """The mean over units, with the standard error of a mean of independent units; NaN counts as undefined."""
-    defined = values[~np.isnan(values)]
+    missing = np.isnan(values)
+    defined = values[~missing] if missing.any() else values
     n = len(defined)
     if not n:
         return Estimate(None, None, None, None, "normal", 0, len(values))
@@ -48,31 +49,12 @@ def median(values: np.ndarray) -> Estimate:
     The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods, 3.6); the standard error
     is the width of that interval over 2 x 1.96.
     """
-    defined = np.sort(values[~np.isnan(values)])
-    n = len(defined)
-    if not n:
-        return Estimate(None, None, None, None, "order statistics", 0, len(values))
-    value = float(np.median(defined))
-    reach = Z95 * np.sqrt(n) / 2
-    low, high = int(np.floor(n / 2 - reach)), int(np.ceil(n / 2 + reach))
-    if low < 0 or high >= n:
-        return Estimate(value, None, None, None, "order statistics", n, len(values) - n)
-    bounds = float(defined[low]), float(defined[high])
-    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, len(values) - n)
+    return percentile(values, 0.5)
 
 
 def percentile(values: np.ndarray, level: float) -> Estimate:
     """A percentile over units, with the distribution-free interval of order statistics (see `median`)."""
-    ordered = np.sort(values[~np.isnan(values)])
-    n = len(ordered)
-    if not n:
-        return Estimate(None, None, None, None, "order statistics", 0, len(values))
-    value, reach = float(np.quantile(ordered, level)), Z95 * np.sqrt(n * level * (1 - level))
-    low, high = int(np.floor(n * level - reach)), int(np.ceil(n * level + reach))
-    if low < 0 or high >= n:
-        return Estimate(value, None, None, None, "order statistics", n, len(values) - n)
-    bounds = float(ordered[low]), float(ordered[high])
-    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, len(values) - n)
+    return _percentile(_ordered(values), level, len(values))
 
 
 def tail_mean(values: np.ndarray, level: float) -> Estimate:
@@ -81,14 +63,62 @@ def tail_mean(values: np.ndarray, level: float) -> Estimate:
     Its standard error is that of the mean of level-exceeding parts, (1 - level)^-1 sd((x - q)+) / sqrt(n) (Rockafellar and
     Uryasev 2000).
     """
-    defined = values[~np.isnan(values)]
-    n = len(defined)
+    return _tail_mean(_ordered(values), level, len(values))
+
+
+def spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
+    """`mean`, `median`, `percentile` and `tail_mean` over units, which are put in order once."""
+    ordered, asked = _ordered(values), len(values)
+    return {
+        "mean": mean(values),
+        "median": _percentile(ordered, 0.5, asked),
+        "percentile": _percentile(ordered, level, asked),
+        "tail_mean": _tail_mean(ordered, level, asked),
+    }
+
+
+def share(count: int, n: int) -> Estimate:
+    """The share of n units, as `mean` of a one for each of `count` and a zero for each other."""
     if not n:
-        return Estimate(None, None, None, None, "normal", 0, len(values))
-    cut = float(np.quantile(defined, level))
-    over = np.maximum(defined - cut, 0.0) / (1 - level)
-    stderr = float(np.std(over, ddof=1) / np.sqrt(n)) if n > 1 else None
-    return _normal(cut + float(np.mean(over)), stderr, n, len(values) - n, "normal")
+        return Estimate(None, None, None, None, "normal", 0, 0)
+    value = count / n
+    return _normal(value, float(np.sqrt(value * (1 - value) / (n - 1))) if n > 1 else None, n, 0, "normal")
+
+
+def _ordered(values: np.ndarray) -> np.ndarray:
+    """Those that are defined, from the least on."""
+    ordered = np.sort(values)  # what is undefined comes last
+    return ordered[: len(ordered) - int(np.isnan(ordered).sum())]
+
+
+def _percentile(ordered: np.ndarray, level: float, asked: int) -> Estimate:
+    n = len(ordered)
+    if not n:
+        return Estimate(None, None, None, None, "order statistics", 0, asked)
+    value, reach = _quantile(ordered, level), Z95 * np.sqrt(n * level * (1 - level))
+    low, high = int(np.floor(n * level - reach)), int(np.ceil(n * level + reach))
+    if low < 0 or high >= n:
+        return Estimate(value, None, None, None, "order statistics", n, asked - n)
+    bounds = float(ordered[low]), float(ordered[high])
+    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, asked - n)
+
+
+def _tail_mean(ordered: np.ndarray, level: float, asked: int) -> Estimate:
+    n = len(ordered)
+    if not n:
+        return Estimate(None, None, None, None, "normal", 0, asked)
+    cut = _quantile(ordered, level)
+    over = (ordered[np.searchsorted(ordered, cut) :] - cut) / (1 - level)  # all others are 0
+    total = float(np.sum(over))
+    stderr = float(np.sqrt(max(np.sum(over**2) - total**2 / n, 0.0) / (n - 1) / n)) if n > 1 else None
+    return _normal(cut + total / n, stderr, n, asked - n, "normal")
+
+
+def _quantile(ordered: np.ndarray, level: float) -> float:
+    """`np.quantile` of numbers in order."""
+    place = level * (len(ordered) - 1)
+    low = int(place)
+    return float(np.quantile(ordered[low : low + 2], min(place - low, 1.0)))
 
 
 def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:

@@ -20,6 +20,13 @@ CORRECTIONS = {
 """How an arm's value is estimated after it was chosen for what it seemed to be worth."""
 
 
+CHANCE = (
+    "chance that the policy gave an arm at that step, by the share of replications that chose it then;"
+    " of Thompson sampling, its posterior probability that the arm is the best"
+)
+"""What a propensity is; the mean of choices is the mean chance that they were made with."""
+
+
 def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats; inf where q is 0 or 1 and p is not."""
     p, q = np.broadcast_arrays(np.asarray(p, float), np.asarray(q, float))
@@ -53,24 +60,29 @@ def lai_robbins(values: np.ndarray, conversions: np.ndarray) -> float:
 def bandit_measures(unit: str) -> tuple[Measure, ...]:
     """What the metrics of a simulation say of themselves; money is in `unit`."""
     each: dict[str, Any] = {"units": "replications"}
+    earned = each | {"measured_in": unit}
     lost = f"expected {unit} lost by the end against the best arm of each moment and segment"
-    main = Measure("pseudo_regret", meaning=lost, reference=UNIFORM, called="uniform play", **each)
+    main = Measure("pseudo_regret", meaning=lost, reference=UNIFORM, called="uniform play", **earned)
     return (
         main,
         replace(main.as_skill(), meaning="1 - pseudo_regret / what uniform play is expected to lose"),
         Measure("regret_share", meaning="pseudo_regret over what the best arms are expected to earn", beside="always", **each),
-        Measure("pseudo_regret[fixed]", meaning=f"expected {unit} lost by the end against the best single arm", **each),
+        Measure("pseudo_regret[fixed]", meaning=f"expected {unit} lost by the end against the best single arm", **earned),
         Measure(
             "realised_regret",
             meaning=f"{unit} that the best arms would have earned from the same customers, less what was earned",
-            **each,
+            **earned,
         ),
         Measure("best_share", meaning="share of steps with the best single arm", better="high", beside="page", **each),
-        Measure("difference", meaning="pseudo_regret less that of the rival, under the same customers", **each),
+        Measure("best_probability", meaning="chance that the policy gave the best arm at that step", better="high", **each),
+        Measure("difference", meaning="pseudo_regret less that of the rival, under the same customers", **earned),
         Measure("allocation", meaning="share of steps in which an arm was chosen", better="none", **each),
-        Measure("arm_value[raw]", meaning=f"mean {unit} of an arm's own steps, biased by their choice", better="none", **each),
+        Measure("propensity", meaning=CHANCE, better="none", **each),
+        Measure(
+            "arm_value[raw]", meaning=f"mean {unit} of an arm's own steps, biased by their choice", better="none", **earned
+        ),
         *(
-            Measure(f"arm_value[{name}]", meaning=f"mean {unit} of an arm by {how}", better="none", **each)
+            Measure(f"arm_value[{name}]", meaning=f"mean {unit} of an arm by {how}", better="none", **earned)
             for name, how in CORRECTIONS.items()
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from hwds.metrics.ab_checks import ratio_check
 from hwds.metrics.ab_looks import equal_looks
 from hwds.metrics.ab_sample import Design, Finding, Needs, Sample
 from hwds.models.ab.base import Comparison
-from hwds.protocols.ab_measures import rate_name
+from hwds.protocols.ab_family import family_rates
+from hwds.protocols.ab_measures import FAMILY, rate_name
 from hwds.protocols.ab_planning import Plan, least_shift, planning_rows
 from hwds.protocols.ab_rows import Row, named
-from hwds.protocols.ab_simulation import rates
+from hwds.protocols.ab_simulation import Rate, rates
 from hwds.protocols.ab_sums import Sums
 from hwds.protocols.ab_units import MONEY, Units
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 ALARM = 0.001
 """The p-value of the sample ratio under which no effect is shown (Microsoft ExP, Diagnosing sample ratio mismatch)."""
+
+Terms = tuple[Design, tuple[int, ...], int, Context]
+"""Of a simulation: the design, the numbers of looks, replications, and who names the streams."""
 
 MISMATCH = "sample_ratio_mismatch"
 UNREGISTERED = "unregistered"
@@ -176,19 +180,37 @@ class Analysis:
         if not protocol.replications or not self.model.rules_used():
             return
         whole = self._sample(readable(self.evidence, self.needs)[0], self.evidence.n)
-        arms = (whole.control, whole.others[0])
-        effect, looks = least_shift(self.model, arms, protocol.alpha, protocol.power), protocol.rated_looks
+        pair = (whole.control, whole.others[0])
+        terms: Terms = (self._design(0), protocol.rated_looks, protocol.replications, self.context)
+        effect = least_shift(self.model, pair, protocol.alpha, protocol.power)
         for metric, shift in (("false_positive_rate", 0.0), ("power", effect)):
-            for rate in rates(self.model, arms, self._design(0), looks, protocol.replications, self.context, shift):
-                row = Row(metric, rule=rate.rule, look=rate.looks, value=rate.share, stderr=rate.stderr, n=rate.replications)
-                yield row
-                if rate.looks == looks[-1] and rate.rule == self.model.rules_used()[0]:
-                    yield replace(row, metric=rate_name(metric, rate.looks), look=None)
+            found = rates(self.model, pair, *terms, shift)
+            yield from (_rate(metric, each) for each in found)
+            yield self._headline(rate_name(metric, protocol.rated_looks[-1]), found)
+        if len(whole.others) > 1:
+            yield from self._family(whole, terms)
+
+    def _family(self, whole: Sample, terms: Terms) -> Iterator[Row]:
+        """The false winners among all arms, with the correction of the analysis and without."""
+        protocol = self.protocol
+        for correction in dict.fromkeys(("none", protocol.correction)):
+            found = family_rates(self.model, whole.arms, *terms, correction)
+            yield from (_rate(f"{FAMILY}[{correction}]", each) for each in found)
+        yield self._headline(rate_name(FAMILY, protocol.rated_looks[-1], protocol.correction), found)
+
+    def _headline(self, name: str, found: Sequence[Rate]) -> Row:
+        """The rate of the model's first rule at the most looks."""
+        most, first = self.protocol.rated_looks[-1], self.model.rules_used()[0]
+        return replace(_rate(name, next(each for each in found if (each.looks, each.rule) == (most, first))), look=None)
 
 
 def readable(evidence: Units | Sums, needs: Needs) -> list[str]:
     """The outcomes that a model is asked about: a comparison of conversions leaves money to others."""
     return [label for label in evidence.outcomes if not (needs.binary and label in MONEY)]
+
+
+def _rate(metric: str, rate: Rate) -> Row:
+    return Row(metric, rule=rate.rule, look=rate.looks, value=rate.share, stderr=rate.stderr, n=rate.replications)
 
 
 def _arms(sample: Sample) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from hwds.metrics.ab_checks import Correction
 from hwds.metrics.base import Better, Measure
@@ -23,6 +23,12 @@ MEANINGS = {
 }
 """What a number of an arm means; none of them is good or bad of itself."""
 
+WITHOUT_UNIT = ("probability_better", "probability_best", "units_for_minimum_detectable_effect", "units_for_effect_seen")
+"""Those that are not counted in what the outcome is counted in."""
+
+FAMILY = "family_false_positive_rate"
+"""The rate of false winners among all arms of a test that has several."""
+
 RATES: tuple[tuple[str, str, Better], ...] = (
     ("false_positive_rate", "there is no effect", "low"),
     ("power", "the minimum effect is true", "high"),
@@ -34,19 +40,45 @@ def minimum_name(power: float, label: str = "") -> str:
     return f"minimum_effect{f'_{label}' if label else ''}[power={power:g}]"
 
 
-def rate_name(metric: str, looks: int) -> str:
-    """`false_positive_rate[looks=20]`."""
-    return f"{metric}[looks={looks}]"
+def rate_name(metric: str, looks: int, correction: str = "") -> str:
+    """`false_positive_rate[looks=20]`; of all arms `family_false_positive_rate[holm, looks=20]`."""
+    return f"{metric}[{f'{correction}, ' if correction else ''}looks={looks}]"
 
 
-def ab_measures(labels: Iterable[str], power: float, looks: int, correction: Correction) -> tuple[Measure, ...]:
-    """All metrics of a test with these outcomes."""
+def ab_measures(
+    outcomes: Mapping[str, tuple[str, str]],
+    power: float,
+    looks: int,
+    correction: Correction,
+    confidence: float = 0.95,
+    family: bool = True,
+) -> tuple[Measure, ...]:
+    """All metrics of a test.
+
+    Args:
+        outcomes: By label, what an outcome is called where its label is empty, and what it is counted in.
+        power: Of the minimum effect.
+        looks: At which the rates stand beside the headline.
+        correction: Of p-values.
+        confidence: Of the intervals.
+        family: Whether there are several arms beside the control.
+    """
     least = "least effect that is found with this power at a fixed size, mean over arms"
     found = [
-        Measure(minimum_name(power, label), meaning=least, better="low", beside="page" if label else "no") for label in labels
+        Measure(minimum_name(power, label), meaning=least, beside="page" if label else "no", subject=subject, measured_in=unit)
+        for label, (subject, unit) in outcomes.items()
     ]
     found += [
-        Measure(named(name, label), meaning=meaning, better="none") for label in labels for name, meaning in MEANINGS.items()
+        Measure(
+            named(name, label),
+            meaning=meaning,
+            better="none",
+            subject=subject,
+            measured_in="" if name in WITHOUT_UNIT else unit,
+            confidence=confidence,
+        )
+        for label, (subject, unit) in outcomes.items()
+        for name, meaning in MEANINGS.items()
     ]
     found.append(Measure("sample_ratio", meaning="chi-square of the arms' units against planned shares", better="none"))
     found.append(Measure(f"adjusted_p[{correction}]", meaning="p-value corrected for all arms and outcomes", better="none"))
@@ -54,4 +86,13 @@ def ab_measures(labels: Iterable[str], power: float, looks: int, correction: Cor
     for metric, where, good in RATES:
         name, meaning = rate_name(metric, looks), f"{said}, where {where}"
         found.append(Measure(name, meaning=meaning, better=good, units="replications", beside="always"))
-    return tuple(found)
+    return (*found, _family(looks, correction)) if family else tuple(found)
+
+
+def _family(looks: int, correction: Correction) -> Measure:
+    how = "as they are" if correction == "none" else f"corrected by {correction}"
+    meaning = (
+        "share with a winner among all arms by the model's first rule, at any look, of simulated tests where no arm has an"
+        f" effect: one outcome, p-values {how}, a posterior as it is"
+    )
+    return Measure(rate_name(FAMILY, looks, correction), meaning=meaning, units="replications", beside="always")

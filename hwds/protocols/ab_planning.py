@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
+from pydantic import AfterValidator
 
 from hwds.metrics.ab_power import minimum_effect, units_for_difference, units_for_price
 from hwds.metrics.ab_sample import Arm, Moments, Sample
@@ -14,6 +17,16 @@ from hwds.models.ab.estimating import Estimator
 from hwds.protocols.ab_measures import minimum_name
 from hwds.protocols.ab_rows import Row, named
 from hwds.protocols.ab_simulation import as_counts
+
+
+def _not_zero(change: float) -> float:
+    if not change:
+        raise ValueError("must not be 0")
+    return change
+
+
+Change = Annotated[float, Gt(-1), AfterValidator(_not_zero)]
+"""A change as a share of what the control has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,34 +68,43 @@ def rates(
     """
     control, other = arms
     wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}
-    for block, size in _blocks(replications):
-        luck = context.stream("calibration", block)
-        own = _drawn(control, float(other.total.n), max(looks), BLOCK, luck, shift)
-        held = _drawn(control, float(control.total.n), max(looks), BLOCK, luck, 0.0)
+    for block, size in blocks(replications):
+        own, held = paths(control, other, block, max(looks), context, shift)
         for rule, count in wins:
-            at = np.ceil(np.arange(1, count + 1) * max(looks) / count).astype(int) - 1
-            looked = replace(design, fractions=equal_looks(count))
-            won = model.winners(rule, _at(own, at), _at(held, at), looked)[:size]
+            looked, at = replace(design, fractions=equal_looks(count)), places(count, max(looks))
+            won = model.winners(rule, at_looks(own, at), at_looks(held, at), looked)[:size]
             wins[rule, count] += int(won.any(axis=-1).sum())
     return [Rate(rule, count, times, replications) for (rule, count), times in wins.items()]
 
 
-def _blocks(replications: int) -> Iterator[tuple[int, int]]:
+def paths(control: Arm, other: Arm, block: int, looks: int, context: Context, shift: float = 0.0) -> tuple[Arm, Arm]:
+    """A block of simulated tests of one arm against the control, at equally spaced looks: the arm and the control."""
+    luck = context.stream("calibration", block)
+    own = drawn(control, float(other.total.n), looks, luck, shift)
+    return own, drawn(control, float(control.total.n), looks, luck)
+
+
+def places(count: int, most: int) -> np.ndarray:
+    """Where so many equally spaced looks are among the most."""
+    return np.ceil(np.arange(1, count + 1) * most / count).astype(int) - 1
+
+
+def blocks(replications: int) -> Iterator[tuple[int, int]]:
     """The number of each block and how many of its replications count: all are drawn."""
     for start in range(0, replications, BLOCK):
         yield start // BLOCK, min(BLOCK, replications - start)
 
 
-def _drawn(like: Arm, n: float, looks: int, size: int, luck: np.random.Generator, shift: float) -> Arm:
-    """Simulated paths of an arm: moments of shape (size, looks), of which n lacks the first axis."""
+def drawn(like: Arm, n: float, looks: int, luck: np.random.Generator, shift: float = 0.0) -> Arm:
+    """A block of simulated paths of an arm of n units: moments of shape (BLOCK, looks), of which n lacks the first axis."""
     ends = np.maximum(np.round(n * np.array(equal_looks(looks))), 2)
     if as_counts(like):
-        return replace(like, total=_conversions(like, ends, size, luck, shift))
-    total = _normals(like.total, ends, size, luck, shift)
+        return replace(like, total=_conversions(like, ends, luck, shift))
+    total = _normals(like.total, ends, luck, shift)
     if like.strata is None:
         return replace(like, total=total)
     share = like.strata.n / like.strata.n.sum()
-    return replace(like, total=total, strata=_normals(like.strata, np.maximum(ends[:, None] * share, 2), size, luck, shift))
+    return replace(like, total=total, strata=_normals(like.strata, np.maximum(ends[:, None] * share, 2), luck, shift))
 
 
 def as_counts(arm: Arm) -> bool:
@@ -109,29 +118,29 @@ def _nonzero_only(arm: Arm) -> bool:
     return len(mean) == 1 or bool(np.isclose(mean[0], mean[1] * (arm.price or 0.0)))
 
 
-def _conversions(like: Arm, ends: np.ndarray, size: int, luck: np.random.Generator, shift: float) -> Moments:
+def _conversions(like: Arm, ends: np.ndarray, luck: np.random.Generator, shift: float) -> Moments:
     """Binomial counts, as moments of price x conversion (and of the conversion)."""
     price = like.price or 1.0
     share = float(np.clip((like.total.first + shift) / price, 0.0, 1.0))
-    mean = luck.binomial(np.diff(ends, prepend=0).astype(np.int64), share, (size, len(ends))).cumsum(axis=1) / ends
+    mean = luck.binomial(np.diff(ends, prepend=0).astype(np.int64), share, (BLOCK, len(ends))).cumsum(axis=1) / ends
     scale = np.array([price, 1.0])[: len(like.total.mean)]
     variance = mean * (1 - mean) * ends / (ends - 1)
     return Moments(ends, mean[..., None] * scale, variance[..., None, None] * np.outer(scale, scale))
 
 
-def _normals(like: Moments, ends: np.ndarray, size: int, luck: np.random.Generator, shift: float) -> Moments:
+def _normals(like: Moments, ends: np.ndarray, luck: np.random.Generator, shift: float) -> Moments:
     """Sums of normal increments with the moments of an arm, whose covariances stay."""
     steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
     values, axes = np.linalg.eigh(like.cov)
     root = axes * np.sqrt(np.maximum(values, 0))[..., None, :]
-    noise = luck.standard_normal((size, *ends.shape, like.mean.shape[-1]))
+    noise = luck.standard_normal((BLOCK, *ends.shape, like.mean.shape[-1]))
     moved = np.einsum("...ij,...j->...i", root, noise) * steps
     mean = like.mean + moved.cumsum(axis=1) / ends[..., None]
     mean[..., 0] += shift
     return Moments(ends, mean, np.broadcast_to(like.cov, (1, len(ends), *like.cov.shape)))
 
 
-def _at(arm: Arm, looks: np.ndarray) -> Arm:
+def at_looks(arm: Arm, looks: np.ndarray) -> Arm:
     """The arm at some of its looks."""
 
     def part(moments: Moments) -> Moments:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, ClassVar
 
 import polars as pl
-from annotated_types import Gt, MinLen
+from annotated_types import MinLen
 from pydantic import AfterValidator
 
 from hwds.context import Context
@@ -19,10 +19,12 @@ from hwds.metrics.base import Measure
 from hwds.models.ab.base import Comparison
 from hwds.protocols.ab_analysis import Analysis, readable
 from hwds.protocols.ab_measures import ab_measures
+from hwds.protocols.ab_planning import Change
 from hwds.protocols.ab_rows import as_scores, as_table
 from hwds.protocols.ab_sums import SUMS, Sums
-from hwds.protocols.ab_units import Units
+from hwds.protocols.ab_units import MONEY, Units
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
+from hwds.protocols.rewards import outcome_unit
 from hwds.recipe import Count, Level, Positive, Small, Whole
 
 
@@ -30,12 +32,6 @@ def _rising(counts: tuple[int, ...]) -> tuple[int, ...]:
     if list(counts) != sorted(set(counts)):
         raise ValueError("must rise")
     return counts
-
-
-def _not_zero(change: float) -> float:
-    if not change:
-        raise ValueError("must not be 0")
-    return change
 
 
 class AbTest(Evaluation[Comparison, Table]):
@@ -59,7 +55,8 @@ class AbTest(Evaluation[Comparison, Table]):
             for revenue.
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
-        correction: Of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`.
+        correction: Of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With several arms the
+            rate of false winners among all of them is simulated with it, and without.
         guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.
         replications: Simulated tests without effect, and as many with the minimum effect.
@@ -74,14 +71,13 @@ class AbTest(Evaluation[Comparison, Table]):
     cuts: ClassVar[type] = Table
     task: ClassVar[str] = "ab"
     keys: ClassVar[tuple[str, ...]] = ("metric", "arm", "rule", "look")
-    outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "correction")
 
     control: str | None = None
     allocation: dict[str, Positive] = field(default_factory=dict)
     size: Count | None = None
     alpha: Level = 0.05
     power: Level = 0.8
-    minimum_detectable_effect: Annotated[float, Gt(-1), AfterValidator(_not_zero)] = -0.1
+    minimum_detectable_effect: Change = -0.1
     looks: Count = 1
     tuned_for: Count | None = None
     correction: Correction = "holm"
@@ -161,7 +157,11 @@ class AbTest(Evaluation[Comparison, Table]):
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """What the metrics mean."""
-        return self._measures(self.evidence(frame).outcomes)
+        names = {label: name for name, label in self.labels_of(frame, self.evidence(frame)).items()}
+        units = {label: frame.unit if label in MONEY else "" for label in names}
+        units[next(iter(names))] = outcome_unit(frame)
+        family = len(self.evidence(frame).arms) > 2
+        return self._measures({label: ("" if label else name, units[label]) for label, name in names.items()}, family)
 
     @property
     def rated_looks(self) -> tuple[int, ...]:
@@ -170,10 +170,10 @@ class AbTest(Evaluation[Comparison, Table]):
 
     def check_names(self) -> None:
         """The headline."""
-        known = {each.short: each for each in self._measures(("",))}
+        known = {each.short: each for each in self._measures({"": ("", "")})}
         ordering = [name for name, each in known.items() if each.better != "none"]
         if self.headline not in ordering:
             raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
 
-    def _measures(self, labels: Iterable[str]) -> tuple[Measure, ...]:
-        return ab_measures(labels, self.power, self.rated_looks[-1], self.correction)
+    def _measures(self, outcomes: Mapping[str, tuple[str, str]], family: bool = True) -> tuple[Measure, ...]:
+        return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family)

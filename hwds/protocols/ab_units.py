@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -166,7 +166,7 @@ def _in_order(table: Table) -> Table:
     column = table.column("time")
     if column.null_count():
         raise DataError(f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time.")
-    return Table(table.data.sort(column.name, maintain_order=True), table.roles)
+    return replace(table, data=table.data.sort(column.name, maintain_order=True))
 
 
 def _outcomes(table: Table) -> dict[str, np.ndarray]:

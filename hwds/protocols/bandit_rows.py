@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import polars as pl
 
 from hwds.frames.world import World
 from hwds.protocols.arm_estimates import METHODS
 from hwds.protocols.simulating import Game
-from hwds.protocols.simulating_loop import Tally
+from hwds.protocols.simulating_arrays import Tally
 
 MOST_KEPT = 100_000
 """Replications of each model that the predictions table keeps."""
 
 REGRETS = ("pseudo_regret", "fixed_regret", "realised_regret")
+COUNTS = ("wins", "closed", "closed_wins")
 
 
 def rows_of(tally: Tally, world: World, game: Game, first: int) -> pl.DataFrame:
     """A tally as a table.
 
     Columns: `replication`; `steps`, `pseudo_regret`, `fixed_regret`, `realised_regret` and `oracle` (what the best arms are
-    expected to earn), lists over the checkpoints; `pulls`, a list over the checkpoints for each arm; `wins`, `values` and
-    `segment_regret`, a number for each arm or segment; `best_arm`, the best fixed one; `uniform`, what uniform play is
-    expected to lose by the end.
+    expected to earn), lists over the checkpoints; `chosen` and `ideal`, the number of the arm of that very step and whether
+    none was better then, too; `pulls`, a list over the checkpoints for each arm; `wins`, `values` and `segment_regret`, a
+    number for each arm or segment; `closed` and `closed_wins`, the pulls and wins of which nothing more was to come, where
+    others are open at the end; `best_arm`, the best fixed one; `uniform`, what uniform play is expected to lose by the end.
     """
     n = len(tally.wrong)
     count = len(game.checkpoints)
     oracle, uniform = expected_by(world, game)
+    counts = {"wins": tally.wins}
+    if world.delay or game.horizon % game.batch:
+        counts |= {"closed": tally.closed, "closed_wins": tally.closed_wins}
     columns = [
         pl.Series("replication", np.arange(first, first + n)),
         _same("steps", np.array(game.checkpoints), n),
         *(_lists(name, values) for name, values in zip(REGRETS, (tally.pseudo, tally.fixed, tally.realised), strict=True)),
         _same("oracle", oracle, n),
+        _lists("chosen", tally.chosen),
+        _lists("ideal", tally.ideal.view(np.uint8)),
         _struct("pulls", {arm: _lists(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)}),
-        _struct("wins", {arm: pl.Series(arm, tally.wins[:, i]) for i, arm in enumerate(world.arms)}),
+        *(_struct(name, {arm: pl.Series(arm, own[:, i]) for i, arm in enumerate(world.arms)}) for name, own in counts.items()),
         _struct("values", {arm: pl.Series(arm, np.full(n, world.values[i])) for i, arm in enumerate(world.arms)}),
         _struct("segment_regret", {name: pl.Series(name, tally.by_segment[:, i]) for i, name in enumerate(world.segments)}),
         pl.Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
@@ -68,9 +78,21 @@ def kept_rows(rows: pl.DataFrame) -> pl.DataFrame:
     ends = rows.head(MOST_KEPT)
     last = [pl.col(name).arr.last() for name in REGRETS]
     arms = [pl.col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]") for arm in ends["pulls"].struct.fields]
-    wins = [pl.col("wins").struct.field(arm).alias(f"wins[{arm}]") for arm in ends["wins"].struct.fields]
+    wins = [
+        pl.col(name).struct.field(arm).alias(f"{name}[{arm}]")
+        for name in COUNTS
+        if name in ends.columns
+        for arm in ends[name].struct.fields
+    ]
     keys = [name for name in ("model", "fold") if name in rows.columns]
     return ends.select(*keys, "replication", *last, pl.col("oracle").arr.last(), *arms, *wins)
+
+
+def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
+    """An arm's offers of which nothing more was to come and their conversions, of a row that `kept_rows` made."""
+    pair = ("closed", "closed_wins") if f"closed[{arm}]" in row else ("pulls", "wins")
+    offered, wins = (int(row[f"{name}[{arm}]"]) for name in pair)
+    return offered, wins
 
 
 def _lists(name: str, values: np.ndarray) -> pl.Series:
@@ -82,7 +104,7 @@ def _same(name: str, values: np.ndarray, n: int) -> pl.Series:
 
 
 def _kind(values: np.ndarray) -> type[pl.DataType]:
-    return {"u": pl.UInt32, "i": pl.Int64}.get(values.dtype.kind, pl.Float64)
+    return {"uint8": pl.UInt8, "uint32": pl.UInt32, "int64": pl.Int64}.get(values.dtype.name, pl.Float64)
 
 
 def _struct(name: str, columns: dict[str, pl.Series]) -> pl.Series:

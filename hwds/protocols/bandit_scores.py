@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.world import World
-from hwds.metrics.aggregate import mean, median, one_minus_ratio, percentile, pooled, tail_mean
+from hwds.metrics.aggregate import mean, one_minus_ratio, pooled, share, spread
 from hwds.metrics.bandit import lai_robbins
 from hwds.protocols.bandit_rows import expected_by
 from hwds.protocols.base import Score
@@ -22,44 +22,67 @@ NAMES = {"pseudo_regret": "pseudo_regret", "fixed_regret": "pseudo_regret[fixed]
 def score_replications(rows: pl.DataFrame) -> list[Score]:
     """All scores of one policy; those without a step are by the end."""
     steps = rows["steps"][0].to_list()
-    scores = [score for column, name in NAMES.items() for score in _regrets(rows[column].to_numpy(), name, steps)]
-    shares = pooled(rows["pseudo_regret"].to_numpy()[:, -1], rows["oracle"].to_numpy()[:, -1])
-    lost = rows["pseudo_regret"].to_numpy()[:, -1]
+    scores = [score for column, name in NAMES.items() for score in _regrets(by_step(rows[column]), name, steps)]
+    lost, ideal = rows["pseudo_regret"].arr.last().to_numpy(), rows["oracle"].arr.last().to_numpy()
     skill = one_minus_ratio(lost, rows["uniform"].to_numpy())
-    scores += [Score.of("regret_share", "mean", shares), Score.of("skill_pseudo_regret", "mean", skill)]
-    return [*scores, *_arms(rows, steps), *_segments(rows)]
+    scores += [
+        Score.of("regret_share", "mean", pooled(lost, ideal)),
+        Score.of("skill_pseudo_regret", "mean", skill),
+    ]
+    return [*scores, *_chances(rows, steps), *_arms(rows, steps), *_segments(rows)]
+
+
+def by_step(column: pl.Series) -> np.ndarray:
+    """A column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side by side."""
+    return np.ascontiguousarray(column.to_numpy().T)
 
 
 def _regrets(values: np.ndarray, name: str, steps: list[int]) -> Iterator[Score]:
-    for place, step in enumerate(steps):
-        for score in _spread(name, values[:, place]):
-            yield replace(score, step=step)
-    yield from _spread(name, values[:, -1])
+    for step, own in zip(steps, values, strict=True):
+        scores = list(_spread(name, own))
+        yield from (replace(score, step=step) for score in scores)
+    yield from scores
 
 
 def _spread(name: str, values: np.ndarray) -> Iterator[Score]:
     """Mean, median and tails over replications."""
-    yield Score.of(name, "mean", mean(values))
-    yield Score.of(name, "median", median(values))
-    yield Score.of(name, "p95", percentile(values, 0.95))
-    yield Score.of(name, "cvar95", tail_mean(values, 0.95))
+    found = spread(values, 0.95)
+    for aggregate, kind in (("mean", "mean"), ("median", "median"), ("p95", "percentile"), ("cvar95", "tail_mean")):
+        yield Score.of(name, aggregate, found[kind])
+
+
+def _chances(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
+    """What chance the policy gave each arm, and the best one, at each checkpoint: the share of replications that chose it.
+
+    A choice is 1 with the chance that the policy gave it, so that its mean over replications is the mean chance whatever
+    the policy, and no policy need say a formula, which would cost more than the game.
+    """
+    arms = rows["pulls"].struct.fields
+    for step, chosen in zip(steps, by_step(rows["chosen"]), strict=True):
+        counts = np.bincount(chosen, minlength=len(arms))
+        for arm, count in zip(arms, counts.tolist(), strict=True):
+            yield replace(Score.of("propensity", "mean", share(count, len(rows))), step=step, segment_by="arm", segment=arm)
+    for step, ideal in zip(steps, by_step(rows["ideal"]), strict=True):
+        score = Score.of("best_probability", "mean", share(int(ideal.sum()), len(rows)))
+        yield replace(score, step=step)
+    yield score
 
 
 def _arms(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
     """How often each arm was chosen, and what its own steps earned."""
     best = rows["best_arm"][0]
     for arm in rows["pulls"].struct.fields:
-        pulls = rows["pulls"].struct.field(arm).to_numpy().astype(float)
-        for place, step in enumerate(steps):
-            share = mean(pulls[:, place] / step)
-            yield replace(Score.of("allocation", "mean", share), step=step, segment_by="arm", segment=arm)
+        pulls = by_step(rows["pulls"].struct.field(arm)).astype(float)
+        shares = [Score.of("allocation", "mean", mean(own / step)) for step, own in zip(steps, pulls, strict=True)]
+        for step, score in zip(steps, shares, strict=True):
+            yield replace(score, step=step, segment_by="arm", segment=arm)
             if arm == best:
-                yield replace(Score.of("best_share", "mean", share), step=step)
+                yield replace(score, metric="best_share", step=step)
         if arm == best:
-            yield Score.of("best_share", "mean", mean(pulls[:, -1] / steps[-1]))
+            yield replace(shares[-1], metric="best_share")
         wins = rows["wins"].struct.field(arm).to_numpy() * rows["values"].struct.field(arm).to_numpy()
         with np.errstate(invalid="ignore"):
-            own = wins / np.where(pulls[:, -1] > 0, pulls[:, -1], np.nan)
+            own = wins / np.where(pulls[-1] > 0, pulls[-1], np.nan)
         yield replace(Score.of("arm_value[raw]", "mean", mean(own)), segment_by="arm", segment=arm)
         for name in (name for name in rows.columns if name.startswith("value[")):
             corrected = mean(rows[name].struct.field(arm).to_numpy())
@@ -79,16 +102,23 @@ def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         for rival, theirs in rows.items():
             if rival == label:
                 continue
-            both = own.select("replication", "steps", "pseudo_regret").join(
-                theirs.select("replication", pl.col("pseudo_regret").alias("other")), on="replication", maintain_order="left"
-            )
+            both = _both(own, theirs)
             if both.is_empty():
                 continue
-            differences = both["pseudo_regret"].to_numpy() - both["other"].to_numpy()
-            for place, step in [*enumerate(both["steps"][0].to_list()), (-1, None)]:
-                score = Score.of("difference", "mean", mean(differences[:, place]))
+            differences = np.ascontiguousarray((both["own"].to_numpy() - both["other"].to_numpy()).T)
+            for place, step in [*enumerate(own["steps"][0].to_list()), (-1, None)]:
+                score = Score.of("difference", "mean", mean(differences[place]))
                 against = {"segment_by": "rival", "segment": rival, "step": step, "p_value": _p_value(score)}
                 yield label, replace(score, **against)
+
+
+def _both(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """The regrets of two models in the replications that both have played."""
+    first = own.select("replication", own=pl.col("pseudo_regret"))
+    second = theirs.select("replication", other=pl.col("pseudo_regret"))
+    if first["replication"].equals(second["replication"]):
+        return first.with_columns(second["other"])
+    return first.join(second, on="replication", maintain_order="left")
 
 
 def _p_value(score: Score) -> float | None:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from annotated_types import Le
 
 from hwds.context import Context
 from hwds.errors import ConfigError
@@ -16,6 +17,7 @@ from hwds.metrics.bandit import bandit_measures
 from hwds.metrics.base import Measure
 from hwds.models.bandit.base import Arms, Policy
 from hwds.models.bandit.kernel import BatchKernel
+from hwds.protocols.bandit_remarks import check_batch, remarks
 from hwds.protocols.bandit_rows import kept_rows, rows_of, with_estimates
 from hwds.protocols.bandit_scores import bandit_facts, paired, score_replications
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
@@ -46,7 +48,10 @@ class BanditSimulation(Evaluation[Policy, World]):
     """Play policies against a simulated market, many times, all of them with the same customers.
 
     Regret is against the best arm of each moment and segment, in currency. Cells are blocks of replications; a replication
-    depends on its own number alone, so asking for more computes only the new ones.
+    depends on its own number alone, so asking for more computes only the new ones. At every checkpoint `propensity` is the
+    share of replications that chose an arm at that very step: of any policy an unbiased estimate of the mean chance that it
+    gives the arm (Thompson sampling: of its posterior probability to be the best), without a formula, which would cost more
+    than the game; `best_probability` is the same of the arm that is the best for the customer then.
 
     Attributes:
         horizon: Steps of a replication, one customer each; null takes the world's own.
@@ -73,7 +78,7 @@ class BanditSimulation(Evaluation[Policy, World]):
     horizon: Annotated[Count, Small(1000)] | None = None
     replications: Annotated[Count, Small(50)] = 1000
     batch: Count | None = None
-    checkpoints: Count = 6
+    checkpoints: Annotated[Count, Le(100)] = 6
     estimates: Literal["none", "ipw", "aipw"] = "none"
 
     def game(self, world: World) -> Game:
@@ -144,8 +149,13 @@ class BanditSimulation(Evaluation[Policy, World]):
         early = [pulls.field(arm).arr.get(place).alias(f"{arm}@{steps[place]}") for arm in pulls.fields for place in known]
         return pl.DataFrame([rows["replication"], *early])
 
+    def remarks(self, frame: World) -> list[str]:
+        """What is seen too late or never, what never changes, arms that are alike."""
+        return list(remarks(frame, self.game(frame)))
+
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
-        """Every policy must know enough of these arms."""
+        """Every policy must know enough of these arms, and learn before the game ends."""
+        check_batch(frame, self.game(frame), self.batch is not None)
         arms = arms_of(frame, self.game(frame))
         for model in models.values():
             model.kernel(arms)

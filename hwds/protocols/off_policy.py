@@ -23,6 +23,7 @@ from hwds.protocols.off_policy_inquiry import Inquiry, blocks_of_rows
 from hwds.protocols.off_policy_log import Log, Range, Reward, read_log
 from hwds.protocols.off_policy_scores import errors, measures, scores
 from hwds.protocols.off_policy_target import Target, TargetPolicy, choices
+from hwds.protocols.rewards import outcome_unit
 from hwds.recipe import Level, Small, Whole
 
 TARGET = ""
@@ -185,7 +186,9 @@ class OffPolicy(Evaluation[Estimator, Table]):
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:
         """What each metric says of itself."""
-        return measures()
+        of_sales = self.reward == "revenue"
+        subject = "revenue" if of_sales else frame.column("outcome").name
+        return measures(subject, frame.unit if of_sales else outcome_unit(frame), self.confidence)
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
@@ -206,7 +209,7 @@ class OffPolicy(Evaluation[Estimator, Table]):
         held = blocks_of_rows(log, cutoff.of) == cutoff.part
         values = frame.column("outcome").cast(pl.Float64).to_numpy()
         rubbish = np.where(held, luck.uniform(values.min(), values.max(), log.n), values)
-        return Table(frame.data.with_columns(pl.Series(name, rubbish)), frame.roles)
+        return replace(frame, data=frame.data.with_columns(pl.Series(name, rubbish)))
 
     def answers(self, rows: pl.DataFrame, cutoff: Held, frame: Table) -> pl.DataFrame:
         """Of the rows of one block, what was said of them without their own rewards."""

@@ -47,7 +47,7 @@ class Log:
 
     def rows(self, which: np.ndarray) -> Log:
         """Some of the rows, with all arms; groups are numbered anew."""
-        some = Table(self.table.data.filter(pl.Series(which)), self.table.roles)
+        some = replace(self.table, data=self.table.data.filter(pl.Series(which)))
         return replace(
             self,
             table=some,

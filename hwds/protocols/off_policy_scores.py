@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -30,17 +31,26 @@ Intervals = Literal["bootstrap", "bernstein"]
 Interval = tuple[float, float]
 
 
-def measures() -> tuple[Measure, ...]:
-    """What each metric says of itself."""
+def measures(subject: str = "", unit: str = "", confidence: float = 0.95) -> tuple[Measure, ...]:
+    """What each metric says of itself.
+
+    Args:
+        subject: What the reward is called.
+        unit: What it is counted in.
+        confidence: Of the intervals.
+    """
 
     def told(name: str, meaning: str, better: Literal["high", "none"] = "none", beside: bool = True) -> Measure:
         return Measure(name, meaning=meaning, better=better, units="rows", beside="always" if beside else "page")
 
+    def earned(name: str, meaning: str, level: float = confidence, beside: bool = True) -> Measure:
+        return replace(told(name, meaning, beside=beside), subject=subject, measured_in=unit, confidence=level)
+
     return (
-        told("policy_value", "mean reward that the target policy would have had, as the estimator says"),
-        told("improvement", "policy_value minus logged_value, its interval paired row by row"),
-        told("error", "policy_value minus that of the truth", beside=False),
-        told("logged_value", "mean reward of the log itself", beside=False),
+        earned("policy_value", "mean reward that the target policy would have had, as the estimator says"),
+        earned("improvement", "policy_value minus logged_value, its interval paired row by row"),
+        earned("error", "policy_value minus that of the truth", ERROR_LEVEL, beside=False),
+        earned("logged_value", "mean reward of the log itself", beside=False),
         told("effective_sample_size", "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2"),
         told("overlap", "share of the target policy's choices that are of arms which the log shows", beside=False),
         told("mean_weight", "1 in expectation where the log shows all that the target policy does", beside=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from hwds.models.bandit.kernel import Visit
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.off_policy_log import Log, Reward, read_log
 from hwds.protocols.replay_log import Waits, arms_of, order_of
+from hwds.protocols.rewards import outcome_unit
 from hwds.recipe import Count, Small
 
 
@@ -144,17 +145,14 @@ class Replay(Evaluation[Policy, Table]):
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:
         """What a replay tells."""
+        of: dict[str, Any] = {"subject": frame.column("outcome").name, "measured_in": outcome_unit(frame)}
+        beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
+        high: dict[str, Any] = {"better": "high", "units": "counted rows", **of}
         return (
-            Measure("mean_reward", meaning="mean reward of the rows that count", better="high", units="counted rows"),
-            Measure(
-                "gain_over_uniform",
-                meaning="mean_reward less what uniform play earns on the log, whose own error is left out",
-                better="high",
-                units="counted rows",
-                beside="always",
-            ),
+            Measure("mean_reward", meaning="mean reward of the rows that count", **high),
+            Measure("gain_over_uniform", meaning=beyond, beside="always", **high),
             Measure("counted_share", meaning="share of the log's rows that count", better="none", beside="always"),
-            Measure("log_reward", meaning="mean reward of the log itself", better="none", beside="page"),
+            Measure("log_reward", meaning="mean reward of the log itself", better="none", beside="page", **of),
         )
 
     def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:

@@ -11,7 +11,8 @@ from hwds.compiled import compiled
 from hwds.frames.world import World
 from hwds.models.bandit.kernel import Kernel, known
 from hwds.protocols.arm_estimates import METHODS, notes_of, taught
-from hwds.protocols.simulating_loop import Market, Scratch, Tally, replicate
+from hwds.protocols.simulating_arrays import Market, Scratch, Tally
+from hwds.protocols.simulating_loop import replicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ def empty_tally(world: World, game: Game, n: int) -> Tally:
         fixed=np.zeros((n, steps)),
         realised=np.zeros((n, steps)),
         pulls=np.zeros((n, steps, arms), np.uint32),
+        chosen=np.zeros((n, steps), np.uint32),
+        ideal=np.zeros((n, steps), bool),
         wins=np.zeros((n, arms), np.uint32),
+        closed=np.zeros((n, arms), np.uint32),
+        closed_wins=np.zeros((n, arms), np.uint32),
         by_segment=np.zeros((n, segments)),
         visits=np.zeros((n, segments), np.uint32),
         wrong=np.full(n, -1, np.int64),

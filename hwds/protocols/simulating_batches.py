@@ -11,7 +11,8 @@ from hwds.frames.world import World
 from hwds.models.bandit.kernel import BatchKernel
 from hwds.protocols.arm_estimates import estimate
 from hwds.protocols.simulating import Game, empty_tally, market_of
-from hwds.protocols.simulating_loop import DELAY, SEGMENT, Market, Tally
+from hwds.protocols.simulating_arrays import Market, Tally
+from hwds.protocols.simulating_loop import DELAY, SEGMENT
 
 GOLDEN, FIRST, SECOND = (np.uint64(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -53,6 +54,9 @@ def _replication(kernel: BatchKernel, market: Market, game: Game, key: np.uint64
             state = kernel.update(state, due, segments[due], contexts, arms[due], seen[due].astype(float))
             seen_at[due] = -1
     _write(market, game, names, moments, segments, arms, converts, row, tally)
+    closed = max(game.horizon - game.horizon % game.batch - market.window, 0)
+    tally.closed[row] = np.bincount(arms[:closed], minlength=len(market.values))
+    tally.closed_wins[row] = np.bincount(arms[:closed][seen[:closed]], minlength=len(market.values))
     if weigh:
         tally.estimates[row] = estimate(arms, converts, market.values, chances, market.present[moments])
 
@@ -84,6 +88,7 @@ def _write(
         array[row] = np.cumsum(values)[ends]
     chosen = arms[:, None] == np.arange(len(market.values))
     tally.pulls[row] = np.cumsum(chosen, axis=0)[ends]
+    tally.chosen[row], tally.ideal[row] = arms[ends], lost[ends] <= 0.0
     tally.wins[row] = np.bincount(arms[converts], minlength=len(market.values))
     tally.by_segment[row] = np.bincount(segments, lost, tally.by_segment.shape[1])
     tally.visits[row] = np.bincount(segments, minlength=tally.visits.shape[1])

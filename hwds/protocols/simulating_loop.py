@@ -6,80 +6,18 @@ arm would have earned is known. A replication depends on its own number alone: n
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from hwds.compiled import helper
 from hwds.models.bandit.draws import as_uniform, keyed, seed_stream
 from hwds.models.bandit.kernel import Visit, begin, choose, learn
-from hwds.protocols.arm_estimates import Blank, Notes, conclude, observe
+from hwds.protocols.arm_estimates import conclude, observe
+from hwds.protocols.simulating_arrays import Market, Scratch, Tally
 
 SEGMENT, POLICY, DELAY = -2, -1, 1 << 20
 """Names of draws beside the arms' own, which are numbered from 0."""
-
-
-class Market(NamedTuple):
-    """A world as compiled code reads it; see `frames.world.World`. `fixed` is the best fixed arm."""
-
-    values: np.ndarray
-    cumulative: np.ndarray
-    contexts: np.ndarray
-    starts: np.ndarray
-    cycle: int
-    conversions: np.ndarray
-    present: np.ndarray
-    best: np.ndarray
-    best_arm: np.ndarray
-    fixed: int
-    stay: float
-    window: int
-
-
-class Tally(NamedTuple):
-    """What a block of n replications leaves at C checkpoints; money is summed from the first step.
-
-    Attributes:
-        pseudo: Expected reward of the best arm of each moment and segment less that of the arm chosen, shape (n, C).
-        fixed: The same against the best fixed arm, shape (n, C).
-        realised: What the best arms would have earned from the same customers less what was earned, shape (n, C).
-        pulls: Times each arm was chosen, shape (n, C, K).
-        wins: Conversions of each arm by the end, shape (n, K).
-        by_segment: `pseudo` of each segment by the end, shape (n, S).
-        visits: Customers of each segment, shape (n, S).
-        wrong: The first step at which an absent arm was chosen, -1 where none was, shape (n,).
-        estimates: What each arm earns, estimated, with its standard error, shape (n, methods, K, 2); see `arm_estimates`.
-    """
-
-    pseudo: np.ndarray
-    fixed: np.ndarray
-    realised: np.ndarray
-    pulls: np.ndarray
-    wins: np.ndarray
-    by_segment: np.ndarray
-    visits: np.ndarray
-    wrong: np.ndarray
-    estimates: np.ndarray
-
-
-class Scratch(NamedTuple):
-    """What one replication after the other writes on: compiled code makes no arrays.
-
-    Attributes:
-        state: The policy's state.
-        stream: The policy's stream.
-        pending: Outcomes that wait, see `_post`; empty where each is seen at once.
-        pulls: Of each arm.
-        wins: Of each arm.
-        notes: For the estimates of arms.
-    """
-
-    state: np.ndarray
-    stream: np.ndarray
-    pending: np.ndarray
-    pulls: np.ndarray
-    wins: np.ndarray
-    notes: Blank | Notes
 
 
 def replicate(
@@ -158,23 +96,34 @@ def _replication(
             learn(settings, state, visit, arm, 1.0 if converts else 0.0)
         else:
             _post(market, pending, batch, step, arm, segment, converts, name)
-            _deliver(settings, state, market, pending, batch, visit)
+            _deliver(settings, state, market, pending, batch, horizon, visit, row, tally)
         if step + 1 == checkpoints[reached]:
-            _note(tally, row, reached, pseudo, fixed if apart else pseudo, realised, pulls)
+            _note(tally, row, reached, (pseudo, fixed if apart else pseudo, realised), pulls, arm, lost <= 0.0)
             reached += 1
     conclude(notes, tally.estimates, row)
-    for i in range(arms):
-        tally.wins[row, i] = wins[i]
+    _count(tally, row, pulls, wins, pending.shape[0] == 0)
     if not cumulative.size:
         tally.by_segment[row, 0], tally.visits[row, 0] = pseudo, horizon
 
 
 @helper
-def _note(tally: Tally, row: int, reached: int, pseudo: float, fixed: float, realised: float, pulls: np.ndarray) -> None:
+def _note(
+    tally: Tally, row: int, reached: int, lost: tuple[float, float, float], pulls: np.ndarray, chosen: int, ideal: bool
+) -> None:
     """Write a checkpoint down."""
-    tally.pseudo[row, reached], tally.fixed[row, reached], tally.realised[row, reached] = pseudo, fixed, realised
+    tally.pseudo[row, reached], tally.fixed[row, reached], tally.realised[row, reached] = lost
+    tally.chosen[row, reached], tally.ideal[row, reached] = chosen, ideal
     for arm in range(pulls.size):
         tally.pulls[row, reached, arm] = pulls[arm]
+
+
+@helper
+def _count(tally: Tally, row: int, pulls: np.ndarray, wins: np.ndarray, at_once: bool) -> None:
+    """Write the arms' counts down; where all is seen at once, nothing is open."""
+    for arm in range(pulls.size):
+        tally.wins[row, arm] = wins[arm]
+        if at_once:
+            tally.closed[row, arm], tally.closed_wins[row, arm] = pulls[arm], wins[arm]
 
 
 @helper
@@ -224,17 +173,34 @@ def _post(
 
 
 @helper
-def _deliver(settings: Any, state: np.ndarray, market: Market, pending: np.ndarray, batch: int, now: Visit) -> None:
-    """At the end of a batch, let the policy learn what is seen, oldest first; `active` is that of now."""
+def _deliver(
+    settings: Any,
+    state: np.ndarray,
+    market: Market,
+    pending: np.ndarray,
+    batch: int,
+    horizon: int,
+    now: Visit,
+    row: int,
+    tally: Tally,
+) -> None:
+    """At the end of a batch, let the policy learn what is seen, oldest first; `active` is that of now.
+
+    Those are counted of which nothing more is to come by the end of the last full batch: of others only conversions are seen.
+    """
     if (now.step + 1) % batch:
         return
     slot = now.step % pending.shape[1]
     offer = pending[0, slot]
     arms = market.values.size
+    closing = horizon - horizon % batch - market.window
     while offer >= 0:
         told = pending[3, offer]
-        segment = told // 2 // arms
+        segment, arm = told // 2 // arms, told // 2 % arms
         visit = Visit(pending[4, offer], segment, market.contexts[segment], now.active)
-        learn(settings, state, visit, told // 2 % arms, 1.0 if told % 2 else 0.0)
+        learn(settings, state, visit, arm, 1.0 if told % 2 else 0.0)
+        if visit.step < closing:
+            tally.closed[row, arm] += 1
+            tally.closed_wins[row, arm] += told % 2
         offer = pending[2, offer]
     pending[0, slot], pending[1, slot] = -1, -1

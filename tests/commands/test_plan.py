@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from hwds.execution.estimate import seconds_before
+from hwds.execution.estimate import timed_before
 
 from .conftest import SALES
 
@@ -47,7 +47,7 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     after = hwds(f"plan {words}").out
     assert "(finished)" in after
     assert "0 to compute: nothing to do." in after
-    assert set(seconds_before("classics")) == {"forecast/naive", "forecast/drift"}
+    assert set(timed_before("classics")) == {"forecast/naive", "forecast/drift"}
     half = hwds(f"plan {words} seed=1 rivals=[forecast/seasonal_naive]").out
     assert "time unknown" in half
     assert "s on one core, by earlier timings" in hwds(f"plan {words} seed=1").out

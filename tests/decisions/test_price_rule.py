@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from hwds.config.check import check
 from hwds.config.compose import compose
 from hwds.context import Context
 from hwds.decisions.price_choice import PriceChoice
-from hwds.decisions.price_evidence import Known, from_counts, from_mean
+from hwds.decisions.price_evidence import Known, from_counts, from_mean, replications
 from hwds.decisions.price_offers import Offer, offers_of
 from hwds.decisions.price_record import record_of, true_values
 from hwds.decisions.price_rule import Terms, judge
-from hwds.decisions.price_words import late
 from hwds.errors import ConfigError
+from hwds.frames.table import Table
 from hwds.metrics.ab_bayes import ScaledBeta, difference_bounds, expected_loss, probability_best
+from hwds.protocols.ab_test import AbTest
 from hwds.protocols.base import Cell
 from hwds.seeds import stream
 
@@ -38,7 +41,7 @@ def terms(current, certainty="posterior", confidence=0.95, **fields):
 def test_without_a_guard_the_arm_that_earns_most_is_charged():
     found = choose()
     assert (found.action, found.arm, found.price, found.rule, found.excluded) == ("CHANGE", "30", 30.0, "none", {})
-    assert found.sentence.startswith("CHANGE from 10 to 30: +4.5 USD per customer")
+    assert found.sentence.startswith("CHANGE from 10 to 30: +4.50 USD per customer, +4.")
 
 
 @pytest.mark.parametrize(
@@ -261,9 +264,34 @@ def test_an_arm_that_was_never_offered_is_worth_nothing_that_is_known():
     assert offers.all[0].absent
 
 
-def test_conversions_that_a_delay_kept_from_the_policy_are_said_to_count():
-    assert late(0.0) == ""
-    assert "no policy had seen all of them" in late(50.0)
+def test_conversions_that_nobody_saw_yet_are_no_evidence():
+    words = "+experiment=price_bandit dataset=price_arms_delay protocol.horizon=700 protocol.batch=30"
+    experiment = check(compose([*words.split(), "dataset.delay=60", "dataset.window=300", "protocol.replications=3"]))
+    world, protocol = experiment.dataset.load(), experiment.protocol
+    (fold,) = protocol.split(world)
+    rows = protocol.kept(protocol.ask(experiment.model, world, Cell("m", fold, 0, fold.units), Context(0, fold.name)))
+    offers = offers_of(world, protocol, {}, None)
+    tables = SimpleNamespace(predictions=rows.with_columns(pl.lit("m").alias("model")))
+    played = replications(tables, "m", offers, 10)
+    assert len(played) == 3
+    for row, known in zip(rows.to_dicts(), played, strict=True):
+        assert sum(each.customers for each in known) == 690 - world.window
+        assert [each.counts.successes for each in known] == [row[f"closed_wins[{arm}]"] for arm in world.arms]
+        assert sum(row[f"closed_wins[{arm}]"] for arm in world.arms) < sum(row[f"wins[{arm}]"] for arm in world.arms)
+
+
+def test_money_is_told_in_the_tables_unit_and_conversions_are_not():
+    data = pl.DataFrame({"group": ["A", "B"] * 20, "visit": [0, 1, 1, 0] * 10, "charged": [10.0, 12.0] * 20})
+    roles = {"arm": ("group",), "outcome": ("visit",)}
+    plain, priced = Table.build(data, roles, "EUR"), Table.build(data, roles | {"price": ("charged",)}, "EUR")
+    protocol = AbTest(control="A")
+    assert offers_of(priced, protocol, {}, None).unit == "EUR"
+    assert offers_of(plain, protocol, {}, None).unit == ""
+    assert offers_of(plain, protocol, {"A": 10.0, "B": 12.0}, None).unit == "EUR"
+    arms = check(compose(["+experiment=bandit_regret", "dataset=bernoulli_arms"])).dataset.load()
+    simulation = check(compose(["+experiment=bandit_regret", "dataset=bernoulli_arms"])).protocol
+    assert offers_of(arms, simulation, {}, None).unit == "conversions"
+    assert offers_of(arms, simulation, dict.fromkeys(arms.arms, 9.0), None).unit == ""
 
 
 def test_a_ladder_without_an_arm_and_nothing_in_force_has_no_record():

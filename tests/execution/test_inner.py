@@ -51,7 +51,65 @@ def test_a_member_is_fitted_once_for_all_who_ask(tmp_path):
     assert len(FITS) == 9
 
 
-FITS: list[int] = []
+FITS: list = []
+
+
+class Spied(LastValue):
+    """Keeps what it was fitted on."""
+
+    def fit(self, history, *, horizon, context):
+        FITS.append(dict(zip(history.series_ids, history.lengths.tolist(), strict=True)))
+        return LastValue.fit(self, history, horizon=horizon, context=context)
+
+
+class SpiedTogether(Spied):
+    """The same, all series at once."""
+
+    local = False
+
+
+def test_one_fit_before_the_first_window_serves_all(tmp_path):
+    FITS.clear()
+    asking = context(tmp_path)
+    rows = asking.inner(SpiedTogether(), monthly_panel(), 3, refit=False)
+    assert [dict.fromkeys([f"s{i}" for i in range(6)], 60 - 18)] == FITS
+    assert rows["window"].to_list() == sorted(rows["window"].to_list())
+    assert rows.group_by("window").len().sort("window").rows() == [(-3, 36), (-2, 36), (-1, 36)]
+    anew = asking.inner(SpiedTogether(), monthly_panel(), 3)
+    assert len(FITS) == 4  # the cache tells the two apart
+    assert anew.select("mean", "window").equals(rows.select("mean", "window"))  # its forecasts are of the history alone
+    assert asking.inner(SpiedTogether(), monthly_panel(), 3, refit=False).equals(rows)
+    assert len(FITS) == 4
+
+
+def test_what_is_fitted_alone_is_fitted_before_the_first_window_that_it_has(tmp_path):
+    FITS.clear()
+    history = monthly_panel().until(np.array([60, 60, 30, 60, 16, 9]))
+    rows = context(tmp_path).inner(Spied(), history, 3, refit=False)
+    seen = {name: rows.filter(pl.col("series_id") == name)["window"].unique().sort().to_list() for name in history.series_ids}
+    assert seen["s0"] == [-3, -2, -1]
+    assert seen["s2"] == [-2, -1]  # 12 of its 30 rows are less than half
+    assert seen["s4"] == [-1]
+    assert seen["s5"] == []
+    assert FITS == [{"s0": 42, "s1": 42, "s3": 42}, {"s2": 18}, {"s4": 10}]
+    FITS.clear()
+    together = context(tmp_path).inner(SpiedTogether(), history, 3, refit=False)
+    assert together.select("series_id", "window").sort(pl.all()).equals(rows.select("series_id", "window").sort(pl.all()))
+    assert len(FITS) == 1
+
+
+def test_windows_of_a_calendar_end_at_the_cutoff_and_not_where_the_last_series_does(tmp_path):
+    history = monthly_panel().until(np.array([57] * 6))
+    until = monthly_panel().table["time"].max()
+    rows = context(tmp_path, align="calendar", known_until=until).inner(SeasonalNaive(), history, 2, refit=False)
+    assert rows.filter(pl.col("window") == -1)["cutoff"].unique().to_list() == [monthly_panel().table["time"][53]]
+    assert rows.filter(pl.col("window") == -1)["step"].max() == 3
+
+
+def test_a_sliding_window_slides_inside_too(tmp_path):
+    FITS.clear()
+    context(tmp_path, sliding=24).inner(SpiedTogether(), monthly_panel(), 2, refit=False)
+    assert set(FITS[0].values()) == {24}
 
 
 def test_a_member_sees_nothing_of_the_windows_it_is_weighed_on(tmp_path):

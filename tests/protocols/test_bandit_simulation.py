@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hwds.compiled import compiled
 from hwds.config.check import check
 from hwds.config.compose import compose
 from hwds.context import Context
@@ -14,11 +15,15 @@ from hwds.errors import ConfigError
 from hwds.execution.canary import canary
 from hwds.metrics.bandit_oracle import expected_regret
 from hwds.models.bandit.base import Policy
-from hwds.models.bandit.kernel import BatchKernel
+from hwds.models.bandit.draws import seed_stream
+from hwds.models.bandit.epsilon_greedy import EpsilonGreedy
+from hwds.models.bandit.exp3 import Exp3
+from hwds.models.bandit.kernel import BatchKernel, Visit, known
 from hwds.models.bandit.price_thompson import PriceThompson
 from hwds.models.bandit.thompson import Thompson
 from hwds.models.bandit.ucb1 import UCB1
 from hwds.models.bandit.uniform_play import UniformPlay
+from hwds.protocols.bandit_scores import score_replications
 from hwds.protocols.bandit_simulation import BanditSimulation, arms_of, log_spaced
 from hwds.protocols.base import Cell
 from hwds.protocols.simulating import Game, play
@@ -56,6 +61,68 @@ def test_a_kernel_has_the_exact_expected_regret(policy, law, conversions, prices
     for step in log_spaced(horizon, 3)[1:]:
         score = found["pseudo_regret", "mean", step]
         assert abs(score.value - exact[step - 1]) < 4 * score.stderr + 1e-12, step
+
+
+@pytest.mark.parametrize(("policy", "law"), [(Thompson(), "thompson"), (UCB1(), "ucb1")])
+def test_the_chance_of_the_best_arm_is_exact(policy, law):
+    """What is lost in a step is the gap times the chance of the other arm."""
+    conversions = np.array([0.5, 0.4])
+    world = PriceArms(means=tuple(conversions)).load()
+    rows = rows_of(BanditSimulation(horizon=50, replications=LARGE, checkpoints=3), policy, world)
+    found = {(s.metric, s.segment, s.step): s for s in score_replications(rows)}
+    lost = np.diff(expected_regret(law, conversions, 50), prepend=0.0)
+    for step in log_spaced(50, 3):
+        score, exact = found["best_probability", None, step], 1 - lost[step - 1] / 0.1
+        assert abs(score.value - exact) < 4 * score.stderr, step
+        shares = [found["propensity", arm, step] for arm in world.arms]
+        assert shares[0].value == score.value
+        assert sum(share.value for share in shares) == pytest.approx(1)
+        assert shares[0].n == LARGE
+    assert found["best_probability", None, None] == replace(found["best_probability", None, 50], step=None)
+
+
+@pytest.mark.parametrize("policy", [PriceThompson(), Exp3(), EpsilonGreedy(), UniformPlay()])
+def test_the_share_of_choices_is_the_mean_of_the_policys_own_chances(policy):
+    world, steps = PriceArms(means=(0.5, 0.3, 0.2)).load(), 30
+    rows = rows_of(BanditSimulation(horizon=steps, replications=20_000, checkpoints=6), policy, world)
+    found = {(s.metric, s.segment, s.step): s for s in score_replications(rows)}
+    game = Game(steps, 1, (steps,))
+    chances = np.array([_chances(policy, world, game, number) for number in range(400)])
+    for place, arm in enumerate(world.arms):
+        score = found["propensity", arm, steps]
+        error = np.hypot(score.stderr, chances[:, place].std(ddof=1) / 20)
+        assert abs(score.value - chances[:, place].mean()) < 4 * error + 1e-9, arm
+
+
+def _chances(policy, world, game, number):
+    """The chances by formula at the last step of one play."""
+    kernel = known(policy.kernel(arms_of(world, game)))
+    state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
+    luck = np.random.default_rng(number)
+    run = {name: compiled(getattr(kernel, name), *kernel.functions) for name in ("init", "select", "update", "propensity")}
+    compiled(seed_stream)(stream, np.uint64(number))
+    run["init"](kernel.settings, state)
+    active, chances = np.ones(len(world.arms), bool), np.zeros(len(world.arms))
+    for step in range(game.horizon - 1):
+        visit = Visit(step, 0, world.contexts[0], active)
+        arm = run["select"](kernel.settings, state, visit, stream)
+        outcome = float(luck.random() < world.conversions[0, 0, arm])
+        run["update"](kernel.settings, state, visit, arm, outcome)
+    run["propensity"](kernel.settings, state, Visit(game.horizon - 1, 0, world.contexts[0], active), chances)
+    return chances
+
+
+def test_the_best_arm_is_that_of_the_moment_and_of_the_customer():
+    still = rows_of(BanditSimulation(horizon=100, replications=400), UniformPlay(), PriceDemand().load())
+    score = {s.step: s for s in score_replications(still) if s.metric == "best_probability"}[100]
+    assert abs(score.value - 1 / len(PriceDemand().load().arms)) < 4 * score.stderr
+    shifted = PriceArms(means=(0.9, 0.1), shift_at=500, horizon=1000).load()
+    found = rows_of(BanditSimulation(replications=300), Thompson(), shifted)
+    scores = {(s.metric, s.segment, s.step): s.value for s in score_replications(found)}
+    steps = log_spaced(1000, 6)
+    before, after = max(step for step in steps if step <= 500), min(step for step in steps if step > 500)
+    assert scores["best_probability", None, before] > 0.95
+    assert scores["best_probability", None, after] == pytest.approx(scores["propensity", "arm-2", after])
 
 
 def test_uniform_play_loses_what_was_expected_and_realised_regret_agrees():
@@ -173,6 +240,7 @@ def test_a_world_is_what_it_was_after_a_journey_to_disk(tmp_path):
         (["dataset.delay=3"], "dataset.window: must be >= 1 where dataset.delay is above 0, got 0."),
         (["dataset.arrives=[5,5,5,5,5]"], "dataset.arrives: no arm is there at step 0."),
         (["dataset.arms=[a,b]"], "dataset.arms: must name each of the 5 arms"),
+        (["protocol.checkpoints=101"], "protocol.checkpoints: must be <= 100, got 101."),
         (["protocol.headline=regrets"], "protocol.headline: must be pseudo_regret"),
         (["model=forecast/naive"], "model: protocol 'bandit_simulation' asks a policy, 'forecast/naive' is a forecaster."),
         (["dataset=hardware_demand"], "dataset: protocol 'bandit_simulation' cuts a world"),

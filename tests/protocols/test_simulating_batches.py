@@ -79,11 +79,53 @@ def test_the_same_choices_leave_the_same_tally(name, batch):
     twin = Twin(arms)
     compiled = play(Kernel(Settings(arms), 2 * arms, init, select, update), world, game, 11, 2, 5)
     batched = play_batches(BatchKernel(twin.start, twin.select, twin.update), world, game, 11, 2, 5)
-    for field in ("pulls", "wins", "visits"):
+    for field in ("pulls", "wins", "closed", "closed_wins", "visits"):
         assert np.array_equal(getattr(compiled, field), getattr(batched, field)), field
     for field in ("pseudo", "fixed", "realised", "by_segment"):
         assert getattr(compiled, field) == pytest.approx(getattr(batched, field), rel=1e-12, abs=1e-9), field
     assert (compiled.pulls[:, -1] > 0).sum() > 3
+
+
+@pytest.mark.parametrize("batch", [1, 30])
+def test_what_is_closed_is_what_a_policy_could_have_seen(batch):
+    """An offer is closed when its window is over and its batch is full; only conversions in the window count."""
+    world = PriceArms(means=(0.5, 0.3), delay=20, window=40).load()
+    closing = 700 - 700 % batch - 40
+    game = Game(700, batch, (closing, 700))
+    heard = []
+
+    def start(seed):
+        heard.append(np.zeros(4))
+        return heard[-1]
+
+    def told(state, steps, segments, contexts, arms, outcomes):
+        early = steps < closing
+        np.add.at(state, arms[early], 1.0)
+        np.add.at(state, 2 + arms[early], outcomes[early])
+        return state
+
+    def choose(state, step, segments, *rest):
+        return (step + np.arange(len(segments))) % 2
+
+    tally = play_batches(BatchKernel(start, choose, told), world, game, 3, 0, 4)
+    assert np.array_equal(tally.closed, tally.pulls[:, 0])
+    assert np.array_equal(np.hstack([tally.closed, tally.closed_wins]), np.array(heard))
+    assert (tally.closed_wins < tally.wins).all()
+    open_ended = play_batches(BatchKernel(start, choose, told), world, Game(30, batch, (30,)), 3, 0, 1)
+    assert open_ended.wins.sum() > 0
+    assert not open_ended.closed.any()
+    assert not open_ended.closed_wins.any()
+
+
+def test_without_a_delay_all_is_closed_but_an_unfinished_batch():
+    world = PriceArms().load()
+    arms = len(world.arms)
+    kernel = Kernel(Settings(arms), 2 * arms, init, select, update)
+    whole, cut = (play(kernel, world, Game(700, batch, (680, 700)), 11, 0, 3) for batch in (1, 40))
+    assert np.array_equal(whole.closed, whole.pulls[:, -1])
+    assert np.array_equal(whole.closed_wins, whole.wins)
+    assert np.array_equal(cut.closed, cut.pulls[:, 0])
+    assert (cut.closed_wins <= cut.wins).all()
 
 
 def test_an_absent_arm_is_refused():

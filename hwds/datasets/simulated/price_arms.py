@@ -27,6 +27,7 @@ class PriceArms(PriceWorld):
         prices: What a customer pays, one for each arm.
         cost: What a sale costs; what is earned is price - cost.
         means: Plain Bernoulli arms without prices, in place of conversion and prices.
+        after_shift: The conversions from `shift_at` on, one for each arm; empty lets the arms change places, first for last.
         arms: The arms' names; empty takes the prices, or `arm-1` and on.
         unit: The currency.
 
@@ -38,6 +39,7 @@ class PriceArms(PriceWorld):
     prices: tuple[Money, ...] = LADDER
     cost: Money = 0.0
     means: tuple[Share, ...] = ()
+    after_shift: tuple[Share, ...] = ()
     arms: Names = ()
     unit: str = "USD"
 
@@ -51,7 +53,18 @@ class PriceArms(PriceWorld):
             raise ConfigError(f"dataset.arms: must name each of the {len(conversions)} arms, got {list(self.arms)}.")
         if self.means and (len(self.means) < 2 or self.cost):
             raise ConfigError("dataset.means: must be two or more, without dataset.cost.")
+        self._shifts(len(conversions))
         plain = self.means or len(set(self.prices)) < len(self.prices)
         names = self.arms or tuple(f"arm-{i + 1}" if plain else arm_name(price) for i, price in enumerate(prices))
         unit = "conversions" if self.means else self.unit
         return Offers(names, prices - (0.0 if self.means else self.cost), prices, conversions[None], unit)
+
+    def shifted(self, offers: Offers) -> np.ndarray:
+        """The conversions of `after_shift`, where they are given."""
+        return np.array(self.after_shift)[None] if self.after_shift else super().shifted(offers)
+
+    def _shifts(self, arms: int) -> None:
+        if self.after_shift and len(self.after_shift) != arms:
+            raise ConfigError(f"dataset.after_shift: must be one for each of the {arms} arms, got {list(self.after_shift)}.")
+        if self.after_shift and self.shift_at is None:
+            raise ConfigError("dataset.shift_at: must be given where dataset.after_shift is, got null.")

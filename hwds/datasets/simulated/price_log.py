@@ -59,6 +59,7 @@ class PriceLog(Dataset):
         prices: What can be shown; of continuous prices the first and the last are the bounds.
         exploration: The share of customers who are shown any price; 1 is a uniform log.
         continuous: Show any price between the bounds; `propensity` is then a density.
+        unit: The currency.
 
     Example:
         python -m hwds model=ope/dr dataset=price_log protocol=off_policy protocol.target_policy.columns=target_
@@ -70,6 +71,7 @@ class PriceLog(Dataset):
     prices: Annotated[tuple[Positive, ...], MinLen(2), AfterValidator(_rising)] = (79.0, 99.0, 119.0, 149.0, 199.0)
     exploration: Share = 0.3
     continuous: bool = False
+    unit: str = "USD"
 
     def load(self) -> Table:
         """The log."""
@@ -83,7 +85,7 @@ class PriceLog(Dataset):
         table = pl.concat([customers, shown], how="horizontal").with_columns(exposed, revenue=pl.Series(price * bought))
         observed = pl.col("exposed_at").dt.offset_by("1d").alias("observed_at")
         roles = {role: names for role, names in ROLES.items() if role != "arm" or not self.continuous}
-        return Table.build(table.with_columns(observed), roles)
+        return Table.build(table.with_columns(observed), roles, self.unit)
 
     def _a_price(self, kinds: pl.DataFrame, kind: np.ndarray, luck: np.random.Generator) -> pl.DataFrame:
         """One of the prices for each customer, its probability, and the better policy's probabilities of all."""

@@ -44,6 +44,7 @@ class PriceTest(Dataset):
         earlier: Visits of each before the test.
         days: Over which visitors come.
         start: Names the draw of the visitors.
+        unit: The currency.
 
     Example:
         python -m hwds +experiment=ab_price_test dataset=price_test dataset.units=100000
@@ -57,6 +58,7 @@ class PriceTest(Dataset):
     earlier: Whole = 5
     days: Count = 28
     start: Whole = 0
+    unit: str = "USD"
 
     def load(self) -> Table:
         """The visitors in the order in which they came.
@@ -81,7 +83,7 @@ class PriceTest(Dataset):
                 "bought": bought.astype(np.int64),
             }
         )
-        return Table.build(data, ROLES)
+        return Table.build(data, ROLES, self.unit)
 
     def truth(self) -> PriceTestTruth:
         """The true effects as a comparison."""

@@ -76,6 +76,10 @@ class PriceWorld(Dataset):
         """What is offered before anything moves."""
         raise NotImplementedError(f"{type(self).__name__}.offers")
 
+    def shifted(self, offers: Offers) -> np.ndarray:
+        """The conversions from `shift_at` on, by segment and arm, before anything else moves: first for last."""
+        return offers.conversions[:, ::-1]
+
     def load(self) -> World:
         """The world.
 
@@ -132,7 +136,7 @@ class PriceWorld(Dataset):
         """The conversions from a step on, shape (S, K)."""
         base = offers.conversions
         if self.shift_at is not None and start >= self.shift_at:
-            base = base[:, ::-1]
+            base = self.shifted(offers)
         if not self.drift and not self.season:
             return base
         arms = base.shape[1]

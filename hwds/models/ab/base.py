@@ -28,5 +28,8 @@ class Comparison(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
     def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
-        """Whether a rule declares a difference, for arms whose moments have the shape (..., looks): the looks of the design."""
+        """Whether a rule declares a difference, for arms whose moments have the shape (..., looks): the looks of the design.
+
+        A rule with p-values does so where they are at most `design.level`.
+        """
         raise NotImplementedError(f"{type(self).__name__}.winners")

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import MinLen
 
-from hwds.metrics.ab import Bounds, sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
+from hwds.metrics.ab import Bounds, critical, sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
 from hwds.metrics.ab_looks import Shape, group_bounds, group_p
 from hwds.metrics.ab_sample import Arm, Design, Finding, Rule, Sample
 from hwds.models.ab.base import Comparison
@@ -77,10 +77,19 @@ class Estimator(Comparison):
     def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
         """Whether the interval of each look excludes zero."""
         if rule == "fixed":
-            return self.fixed_wins(own, control, design.alpha)
+            return self.fixed_wins(own, control, design.level)
         looks = [replace(design, look=look) for look in range(len(design.fractions))]
         low, high = self._bounds(rule, own, control, looks)
         return (low > 0) | (high < 0)
+
+    def reach(self, rule: Rule, units: float, design: Design) -> float:
+        """How many standard errors an interval reaches at the design's look, at so many units of both arms together."""
+        if rule == "fixed":
+            return critical(design.level)
+        if rule == "group_sequential":
+            return group_bounds(self.bounds, design.fractions, design.level)[design.look]
+        one, rate = np.ones(()), sequence_rate(design.tuned_for, design.alpha)
+        return float(sequence_bounds(0 * one, one, units * one, rate, design.level)[1])
 
     def _finding(self, rule: Rule, own: Arm, control: Arm, design: Design) -> Finding:
         found = self.estimate(own, control)
@@ -97,11 +106,11 @@ class Estimator(Comparison):
         """Intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""
         design, found = looks[0], self.estimate(own, control)
         if rule == "fixed":
-            return self.fixed_bounds(own, control, design.alpha)
+            return self.fixed_bounds(own, control, design.level)
         if rule == "always_valid":
             rate = sequence_rate(design.tuned_for, design.alpha)
-            return sequence_bounds(found.value, found.stderr, units(own, control), rate, design.alpha)
-        bounds = group_bounds(self.bounds, design.fractions, design.alpha)
+            return sequence_bounds(found.value, found.stderr, units(own, control), rate, design.level)
+        bounds = group_bounds(self.bounds, design.fractions, design.level)
         reach = np.array([bounds[each.look] for each in looks]) * found.stderr
         return found.value - reach, found.value + reach
 

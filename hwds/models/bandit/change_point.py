@@ -35,6 +35,7 @@ class ChangePoint(Policy):
     The test is the generalised likelihood ratio of Besson and Kaufmann (2019), "The generalized likelihood ratio test meets
     klUCB", on each arm: one conversion against one before and another after some outcome. It looks back at points that lie
     ever wider apart. A share of the customers meets an arm at random, as an arm that is not offered cannot be seen to change.
+    A change of the arm that is played is found soon; one that only makes an arm better that is seldom offered, late or never.
 
     Attributes:
         false_alarm: A bound on the chance that an arm that does not change is ever taken for one that does; a tenth of it

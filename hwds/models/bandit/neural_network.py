@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwds.models.forecast.lstm_network import place, tensorflow
+from hwds.models.forecast.network_runtime import placed, tensorflow
 
 MOMENTUM, CURVATURE = 0.9, 0.999
 """Adam's two rates (Kingma and Ba 2015)."""
@@ -76,7 +76,7 @@ def train(
         epochs: Steps, each on all rows.
     """
     tf = tensorflow(1)
-    with tf.device(place("cpu")):
+    with placed("cpu", 1):
         held = [tf.constant(part, tf.float32) for part in (inputs, wins, pulls)]
         begun, around = ([tf.constant(part) for part in parts] for parts in (weights, anchor))
         return [part.numpy() for part in _graph(shape)(begun, around, *held, tf.constant(epochs))]

@@ -1,10 +1,13 @@
 """Policies for markets that change: what they remember, what they find out, what it costs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hwds.config.check import check
+from hwds.config.compose import compose
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.metrics.bandit_oracle import expected_regret
 from hwds.models.bandit import change_point, discounted_thompson, glr, sliding_ucb
@@ -192,6 +195,37 @@ def test_after_a_shift_a_restart_costs_less_than_trust_and_little_where_nothing_
     assert lost["ChangePoint", False] < 1.3 * lost["PriceThompson", False]
     assert lost["DiscountedThompson", False] == pytest.approx(326, rel=0.05)
     assert lost["PriceThompson", False] == pytest.approx(81, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def market():
+    """The experiment that is shown, and its world: prices in USD, of which another is the best after a shift."""
+    experiment = check(compose(["+experiment=price_bandit_drift"]))
+    return experiment, experiment.dataset.load()
+
+
+def test_in_money_those_that_forget_or_find_out_lose_less_than_trust_after_the_shift(market):
+    experiment, world = market
+    game = Game(world.horizon, 1, (10_000, world.horizon))
+    rivals = {model.name: model for model in (experiment.model, *experiment.rivals)}
+    lost = {name: play(m.kernel(arms_of(world, game)), world, game, 3, 0, 40).pseudo for name, m in rivals.items()}
+    after = {name: (values[:, 1] - values[:, 0]).mean() for name, values in lost.items()}
+    before = {name: values[:, 0].mean() for name, values in lost.items()}
+    trust = "bandit/price_thompson"
+    for name in ("bandit/change_point", "bandit/discounted_thompson", "bandit/sliding_ucb_rare"):
+        assert after[name] < 0.7 * after[trust], name
+        assert before[trust] < 1.1 * before[name], name
+        assert after[name] + before[name] < 0.9 * (after[trust] + before[trust]), name
+    assert before["bandit/change_point"] < 0.9 * before["bandit/discounted_thompson"]  # nothing is forgotten until it is found
+
+
+@pytest.mark.parametrize("policy", [*ALL, PriceThompson()], ids=lambda policy: f"{type(policy).__name__}")
+def test_a_currency_changes_no_choice(policy, market):
+    _, world = market
+    dear = replace(world, values=1024 * world.values, prices=1024 * world.prices)
+    one, two = (played(policy, each, 12_000, 5) for each in (world, dear))
+    assert np.array_equal(one.pulls, two.pulls)
+    assert two.pseudo == pytest.approx(1024 * one.pseudo)
 
 
 @pytest.mark.parametrize("policy", ALL, ids=lambda policy: f"{type(policy).__name__}")
