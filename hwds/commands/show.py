@@ -11,8 +11,8 @@ def main(words: list[str]) -> int:
     """Print what a run found; RUN is a path, an id, its beginning, or an experiment's name for its latest run."""
     if len(words) != 1:
         raise ConfigError(f"show: must be followed by one run, got {len(words)}.")
-    from hwds.report.leaderboard import print_leaderboard
     from hwds.report.standings import standings
+    from hwds.report.tasks import print_run
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(words[0])
@@ -22,7 +22,7 @@ def main(words: list[str]) -> int:
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")
-    print_leaderboard(standings(tables, headline, model=model), folder.read_conclusion())
+    print_run(tables, standings(tables, headline, model=model), folder.read_conclusion())
     verdict = folder.read_verdict()
     if verdict is not None:
         print(verdict["sentence"])

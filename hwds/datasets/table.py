@@ -92,6 +92,7 @@ class Table(Dataset):
         roles: What each column may be used for.
         encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV; by the suffix where nothing is given.
+        unit: The currency of prices, costs and amounts (`EUR`), which results are told in.
 
     Example:
         python -m hwds dataset=table dataset.path=returns.csv dataset.roles.label=returned dataset.roles.covariate=[spend]
@@ -103,6 +104,7 @@ class Table(Dataset):
     roles: TableRoles = TableRoles()
     encoding: str = "utf-8"
     separator: str | None = None
+    unit: str = ""
 
     def load(self) -> TableFrame:
         """The table, in the order of the file.
@@ -116,7 +118,7 @@ class Table(Dataset):
         source.must_have([name for names in roles.values() for name in names])
         ignored = roles.pop("ignore", ())
         data = source.table.select(_column(source, name, roles) for name in source.table.columns if name not in ignored)
-        return TableFrame.build(data, roles)
+        return TableFrame.build(data, roles, self.unit)
 
     def source(self) -> str:
         """What to give."""

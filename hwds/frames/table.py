@@ -23,13 +23,15 @@ class Table:
     Attributes:
         data: The rows; `row_id` numbers them from 0 in the order of the source.
         roles: Role to the columns that play it (`{"label": ("returned",), "covariate": ("visits", "spend")}`).
+        unit: The currency of prices, costs and amounts; empty where it is not known.
     """
 
     data: pl.DataFrame
     roles: dict[str, tuple[str, ...]]
+    unit: str = ""
 
     @classmethod
-    def build(cls, data: pl.DataFrame, roles: dict[str, tuple[str, ...]]) -> Table:
+    def build(cls, data: pl.DataFrame, roles: dict[str, tuple[str, ...]], unit: str = "") -> Table:
         """A checked table.
 
         Raises:
@@ -42,7 +44,7 @@ class Table:
         for name in (name for names in roles.values() for name in names):
             if name not in data.columns:
                 raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
-        return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), roles)
+        return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), roles, unit)
 
     def column(self, role: str) -> pl.Series:
         """The one column that plays a role.
@@ -60,15 +62,16 @@ class Table:
         """The digest of all that the table holds."""
         buffer = BytesIO()
         self.data.rechunk().write_ipc(buffer)
-        return digest_bytes([buffer.getvalue(), json.dumps(self.roles, sort_keys=True).encode()])
+        return digest_bytes([buffer.getvalue(), json.dumps([self.roles, self.unit], sort_keys=True).encode()])
 
     def write(self, folder: Path) -> None:
         """Write the table as uncompressed Arrow, to be mapped into the memory of workers."""
         self.data.rechunk().write_ipc(folder / "data.arrow")
-        (folder / "roles.json").write_text(json.dumps(self.roles))
+        (folder / "roles.json").write_text(json.dumps({"roles": self.roles, "unit": self.unit}))
 
     @classmethod
     def read(cls, folder: Path) -> Table:
         """The table that `write` wrote."""
-        roles = json.loads((folder / "roles.json").read_text())
-        return cls(pl.read_ipc(folder / "data.arrow"), {role: tuple(names) for role, names in roles.items()})
+        told = json.loads((folder / "roles.json").read_text())
+        roles = {role: tuple(names) for role, names in told["roles"].items()}
+        return cls(pl.read_ipc(folder / "data.arrow"), roles, told["unit"])

@@ -21,6 +21,9 @@ class Measure:
         beside: Whether it stands beside another headline: `no`, on the `page` only, or `always`, in the terminal too.
         reference: The label of the model that others are held against, empty where there is none.
         called: The reference in a sentence; `the` and its name where empty.
+        subject: Of what it is, where the name does not say it: the column of an outcome (`bought`).
+        measured_in: What its values count (`USD`, `conversions`); empty for a share, a ratio, or what has no unit.
+        confidence: The level of its intervals.
     """
 
     name: str
@@ -30,11 +33,19 @@ class Measure:
     beside: Beside = field(default="no", kw_only=True)
     reference: str = field(default="", kw_only=True)
     called: str = field(default="", kw_only=True)
+    subject: str = field(default="", kw_only=True)
+    measured_in: str = field(default="", kw_only=True)
+    confidence: float = field(default=0.95, kw_only=True)
 
     @property
     def short(self) -> str:
         """`mase` of `mase[m=12]`."""
         return short(self.name)
+
+    @property
+    def with_unit(self) -> str:
+        """`pseudo_regret, USD`; `minimum_effect, bought`."""
+        return ", ".join(filter(None, (self.name, self.subject, self.measured_in)))
 
     @property
     def rival(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,9 @@ from hwds.frames.table import Table
 from hwds.protocols.ab_rows import arm_counts
 from hwds.report.ab_plot import effects_png
 from hwds.report.ab_rates_plot import peeking_png
+from hwds.report.ab_tables import decisive_grid, rates_grid
 from hwds.report.ab_words import conclusion, page
+from hwds.report.grid import Grid
 from hwds.results.atomic import write_text
 from hwds.results.tables import Tables
 
@@ -21,9 +24,9 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
 
     `prior.yaml` hands the counts of the first outcome to a bandit.
     """
-    effects_png(tables, folder / "effects.png", _first(table))
-    peeking_png(tables, folder / "ab_peeking.png")
-    write_text(folder / "ab_test.md", page(tables, model, _first(table)))
+    effects_png(tables, model, folder / "effects.png")
+    peeking_png(tables, model, folder / "ab_peeking.png")
+    write_text(folder / "ab_test.md", page(tables, model))
     counts = arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
     if len(counts):
         write_text(folder / "prior.yaml", prior_yaml(counts))
@@ -31,15 +34,15 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
 
 def sentence(table: Table, tables: Tables, model: str) -> str:
     """What the test shows, in a sentence or two."""
-    return conclusion(tables, model, _first(table))
+    return conclusion(tables, model)
+
+
+def grids(tables: Tables, model: str) -> Iterator[Grid]:
+    """For the terminal: the effects by the rule that each comparison decides by, and the rates of false winners."""
+    yield from (grid for grid in (decisive_grid(tables, model), rates_grid(tables, model)) if len(grid))
 
 
 def prior_yaml(counts: pl.DataFrame) -> str:
     """Conversions and refusals by arm as a policy's field `known`."""
     known = {arm: [int(wins), int(losses)] for arm, wins, losses in counts.iter_rows()}
     return yaml.safe_dump({"known": known}, sort_keys=False, allow_unicode=True, default_flow_style=None)
-
-
-def _first(table: Table) -> str:
-    """What the first outcome is called."""
-    return next(iter(table.roles.get("outcome", ())), "the mean")

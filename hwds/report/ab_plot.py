@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwds.report.ab_results import Effect, effects, outcomes, true_effects
-from hwds.report.style import FLOOR_COLOUR, GREY, INK, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
+from hwds.report.ab_results import Effect, called, control_means, effects, outcomes, true_effects, unit_of
+from hwds.report.ab_tables import RULES
+from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
 from hwds.results.tables import TRUTH, Tables
+from hwds.results.wording import brief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +25,13 @@ MOST = 40
 """Lines of a panel; more could not be read."""
 
 
-def effects_png(tables: Tables, path: Path, first: str = "outcome") -> bool:
+def effects_png(tables: Tables, model: str, path: Path) -> bool:
     """Draw the effects of all outcomes.
 
     Args:
         tables: Of one run.
+        model: The experiment's own model.
         path: The PNG to write.
-        first: What the first outcome is called.
 
     Returns:
         Whether there was anything to draw: no file is written where no effect is shown.
@@ -37,45 +39,70 @@ def effects_png(tables: Tables, path: Path, first: str = "outcome") -> bool:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = effects_figure(tables, first)
+    figure = effects_figure(tables, model)
     if figure is None:
         return False
     save_png(figure, path)
     return True
 
 
-def effects_figure(tables: Tables, first: str = "outcome") -> Figure | None:
+def effects_figure(tables: Tables, model: str) -> Figure | None:
     """The figure that `effects_png` writes; None where no effect is shown."""
     every = effects(tables)
     shown = [effect for effect in every if effect.low is not None and effect.model != TRUTH]
     if not shown:
         return None
     panels = {outcome: [e for e in shown if e.outcome == outcome][:MOST] for outcome in outcomes(shown)}
-    figure = new_figure(10, 1.2 + sum(0.8 + 0.33 * len(lines) for lines in panels.values()))
-    heights = [0.8 + 0.33 * len(lines) for lines in panels.values()]
+    heights = [0.9 + 0.33 * len(lines) for lines in panels.values()]
+    figure = new_figure(10, 1.2 + sum(heights))
     grid = figure.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": heights})
+    arms = list(dict.fromkeys(effect.arm for effect in shown))
     for axes, (outcome, lines) in zip(grid.ravel(), panels.items(), strict=True):
         _draw(axes, lines, true_effects(every))
-        axes.set_title(drawable(outcome or first), loc="left", fontsize=11, color=INK, parse_math=False)
+        _names(axes, lines, model, len(arms) > 1)
+        axes.set_title(_titled(tables, outcome), loc="left", fontsize=11, color=INK, parse_math=False)
     handles = {label: handle for axes in grid.ravel() for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9.5)
-    title = "Effects against the control, with intervals"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    who = f"Effect of {arms[0]}" if len(arms) == 1 else "Effects"
+    level = f"{100 * tables.measure('effect').confidence:g} %"
+    title = drawable(f"{who} against the control, with {level} intervals", 90)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
+
+
+def _titled(tables: Tables, outcome: str) -> str:
+    """`revenue, USD per unit; control 6.71 USD`."""
+    unit, mean = unit_of(tables, outcome), control_means(tables).get(outcome)
+    beside = "" if mean is None else f"; the control's mean is {brief(mean, None, unit)}"
+    return drawable(f"{called(tables, outcome)}{f', {unit}' if unit else ''} per unit{beside}", 90)
 
 
 def _draw(axes: Axes, lines: list[Effect], truth: dict[tuple[str, str], float]) -> None:
     for place, line in enumerate(lines):
         colour = COLOURS.get(line.rule or "", GREY)
         pale = 0.45 if line.status != "ok" else 1.0
-        label = f"{(line.rule or '').replace('_', ' ')}{NOTES.get(line.status, '')}"
+        label = f"{RULES.get(line.rule or '', '')}{NOTES.get(line.status, '')}"
         axes.hlines(place, line.low or 0.0, line.high or 0.0, color=colour, linewidth=2.4, alpha=pale, label=label)
         axes.plot([line.value or 0.0], [place], "o", color=colour, markersize=5.5, alpha=pale)
         known = truth.get((line.outcome, line.arm))
         if known is not None:
             axes.plot([known], [place], "|", color=FLOOR_COLOUR, markersize=13, markeredgewidth=2, label="truth")
     axes.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-    axes.set_yticks(range(len(lines)), [drawable(f"{line.model}: {line.arm}", 40) for line in lines], parse_math=False)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.margins(x=0.06)
     tidy(axes, grid="x")
+
+
+def _names(axes: Axes, lines: list[Effect], model: str, with_arm: bool) -> None:
+    """A name where model or arm change, none on the lines of the same; a hairline between models."""
+    who = [(line.model, line.arm if with_arm else "") for line in lines]
+    names = [
+        "" if place and pair == who[place - 1] else drawable(": ".join(filter(None, pair)), 40)
+        for place, pair in enumerate(who)
+    ]
+    axes.set_yticks(range(len(lines)), names, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    for place, tick in enumerate(axes.get_yticklabels()):
+        tick.set_fontweight("bold" if lines[place].model == model else "normal")
+        if place and who[place] != who[place - 1]:
+            axes.axhline(place - 0.5, color=LIGHT, linewidth=0.8, zorder=0)

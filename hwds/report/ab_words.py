@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 
-from hwds.report.ab_results import Effect, adjusted_p, effects, final_scores, guardrail_rows, rate_rows, ratio_row
-from hwds.report.wording import brief, column
-from hwds.results.tables import TRUTH, Tables
+from hwds.report.ab_results import (
+    Effect,
+    arms_of,
+    called,
+    control_means,
+    corrected,
+    correction_of,
+    decisive,
+    effects,
+    family_rows,
+    final_scores,
+    guardrail_rows,
+    rate_rows,
+    ratio_row,
+    unit_of,
+)
+from hwds.report.ab_tables import CORRECTIONS, RULES, control_words, effects_grid, rates_grid, ratio_words
+from hwds.results.tables import Tables
+from hwds.results.wording import brief, chance, counted, percent, reach, signed
 
 MOST_UNITS = 1e7
 """An effect that would need more units per arm is as good as none."""
@@ -21,144 +38,125 @@ PLANS = {
 }
 """What the page says before the units of each plan."""
 
-RULES = {
-    "always_valid": "always-valid",
-    "fixed": "fixed",
-    "group_sequential": "group-sequential",
-    "bayes": "posterior",
-}
 
-
-def conclusion(tables: Tables, model: str, first: str = "the outcome") -> str:
-    """The model's own effects by the rule that it decides by, after the sample ratio.
+def conclusion(tables: Tables, model: str) -> str:
+    """The model's own effects by the rule that it decides by, after the sample ratio; and how often that rule is wrong.
 
     Args:
         tables: Of one run.
         model: The label of the experiment's own model.
-        first: What the first outcome is called.
     """
     ratio = ratio_row(tables)
     if ratio.get("status") == "sample_ratio_mismatch":
         hidden = not any(effect.value is not None for effect in effects(tables) if effect.model == model)
-        why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {_p(ratio['p_value'])})"
+        why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {chance(ratio['p_value'])})"
         return f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find out why units are missing."
-    own = _decisive(tables, model)
-    said = [_told(effect, first) for effect in own] + _broken(tables, model, first)
-    return "; ".join(said) + "." if said else f"{model} shows no effect."
+    own = [effect for effect in decisive(tables) if effect.model == model]
+    said = [_told(tables, effect, corrected(tables, effect)) for effect in own] + _broken(tables, model)
+    if not said:
+        return f"{model} shows no effect."
+    return f"{'; '.join(said)}.{_compared(tables, own)}{_wrong(tables, model)}"
 
 
-def page(tables: Tables, model: str, first: str = "the outcome") -> str:
+def page(tables: Tables, model: str) -> str:
     """The test as a Markdown page; the arguments are those of `conclusion`."""
-    head = f"# A/B test\n\n{conclusion(tables, model, first)}"
+    table, rates = effects_grid(tables, model), rates_grid(tables, model)
     parts = [
-        head,
-        _ratio(tables),
-        _table(tables, first),
-        _guardrails(tables, model, first),
-        *_planning(tables, model, first),
-        _rates(tables),
+        "# A/B test",
+        conclusion(tables, model),
+        ratio_words(tables),
+        control_words(tables),
+        table.markdown() if len(table) else "",
+        _guardrails(tables, model),
+        *_planning(tables, model),
+        rates.caption,
+        rates.markdown() if len(rates) else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _decisive(tables: Tables, model: str) -> list[Effect]:
-    """Each arm's and outcome's effect by the first rule of the model."""
-    own = [effect for effect in effects(tables) if effect.model == model]
-    return [effect for effect in own if effect.rule == own[0].rule]
-
-
-def _told(effect: Effect, first: str) -> str:
-    what = effect.outcome or first
+def _told(tables: Tables, effect: Effect, p_value: float | None) -> str:
+    """One effect, which is sure by its corrected p-value where there is one, else by its interval."""
+    what, unit = called(tables, effect.outcome), unit_of(tables, effect.outcome)
     if effect.value is None or effect.low is None or effect.high is None:
         return f"{effect.arm}: nothing is known of {what} yet"
-    interval = f"{RULES.get(effect.rule or '', '')} interval {_signed(effect.low)} to {_signed(effect.high)}"
+    level = f"{100 * tables.measure('effect').confidence:g} %"
+    rule = RULES.get(effect.rule or "", "")
+    size, ends = reach(effect.value, effect.low, effect.high, unit, sign=True)
+    interval = f"{f'{rule} ' if rule else ''}{level} interval {ends}"
+    interval += "" if p_value is None else f", corrected p {chance(p_value)}"
+    if not effect.sure or (p_value is not None and p_value > 1 - tables.measure("effect").confidence):
+        return f"{effect.arm}: no difference in {what} per unit is shown ({size}, {interval})"
+    mean = control_means(tables).get(effect.outcome)
+    start = "" if mean is None else f" from the control's {brief(mean, None, unit)}"
     verb = "raises" if effect.value > 0 else "lowers"
-    size = brief(abs(effect.value))
-    if effect.sure:
-        return f"{effect.arm} {verb} {what} by {size} ({interval})"
-    return f"{effect.arm}: no difference in {what} is shown ({_signed(effect.value)}, {interval})"
+    provisional = "" if effect.status == "ok" else f"; {effect.status.replace('_', ' ')}"
+    return f"{effect.arm} {verb} {what} per unit by {size.lstrip('+-')}{start} ({interval}{provisional})"
 
 
-def _broken(tables: Tables, model: str, first: str) -> list[str]:
+def _compared(tables: Tables, own: list[Effect]) -> str:
+    """How several comparisons were corrected for."""
+    known = [effect for effect in own if effect.low is not None]
+    if len(known) < 2:
+        return ""
+    if all(corrected(tables, effect) is None for effect in known):
+        return f" Nothing is corrected for the number of comparisons, {len(known)}."
+    return f" The p-values are {CORRECTIONS[correction_of(tables)]} for {len(known)} comparisons."
+
+
+def _wrong(tables: Tables, model: str) -> str:
+    """How often the model's first rule finds what is not there at the most looks, beside the worst of the rivals."""
+    rows = rate_rows(tables, "false_positive_rate")
+    own = rows.filter(pl.col("model") == model)
+    if own.is_empty():
+        return ""
+    own = own.filter(pl.col("ci_method") == own["ci_method"][0]).sort("step")
+    last = own.row(-1, named=True)
+    rate, many = percent(last["value"], last["stderr"]), counted(last["step"], "looks")
+    said = f" Without any effect its rule would declare a winner in {called(tables, '')} in {rate} of tests at {many}"
+    family = _of_family(tables, last)
+    others = rows.filter((pl.col("model") != model) & (pl.col("step") == last["step"])).sort("value", descending=True)
+    if others.is_empty():
+        return f"{said}{family}."
+    worst = others.row(0, named=True)
+    rule = RULES.get(worst["ci_method"], worst["ci_method"])
+    most = "the most with one arm" if family else "the most"
+    return f"{said}{family}; {most} is {percent(worst['value'], worst['stderr'])}, of {worst['model']} ({rule})."
+
+
+def _of_family(tables: Tables, one: dict[str, Any]) -> str:
+    """The rates of all arms at once beside that of one, where there are several."""
+    found = []
+    for how, rows in family_rows(tables).items():
+        same = rows.filter(*(pl.col(name) == one[name] for name in ("model", "ci_method", "step")))
+        found += [f"{percent(row['value'], row['stderr'])} {CORRECTIONS[how]}" for row in same.to_dicts()]
+    return f" with one arm, and in any of all {arms_of(tables)} arms in {', '.join(found)}" if found else ""
+
+
+def _broken(tables: Tables, model: str) -> list[str]:
     """The guardrails that are not sure to hold."""
-    rows = [(arm, outcome or first) for arm, outcome, slack in guardrail_rows(tables, model) if slack <= 0]
+    rows = [(arm, called(tables, outcome)) for arm, outcome, slack in guardrail_rows(tables, model) if slack <= 0]
     return [f"GUARDRAIL: {arm} may do more harm to {outcome} than the margin allows" for arm, outcome in rows]
 
 
-def _guardrails(tables: Tables, model: str, first: str) -> str:
+def _guardrails(tables: Tables, model: str) -> str:
     """Every guardrail, by the rule that the model decides by."""
-    rows = guardrail_rows(tables, model)
-    kept = [f"{outcome or first} of {arm} {_held(slack)}" for arm, outcome, slack in rows]
+    kept = []
+    for arm, outcome, slack in guardrail_rows(tables, model):
+        sure = "holds" if slack > 0 else "is not sure"
+        kept.append(f"{called(tables, outcome)} of {arm} {sure} ({signed(slack, unit_of(tables, outcome))})")
     head = "Guardrails, with the distance of the interval's end on the side of harm from the margin"
     return f"{head}: {'; '.join(kept)}." if kept else ""
 
 
-def _ratio(tables: Tables) -> str:
-    row = ratio_row(tables)
-    if not row:
-        return ""
-    planned = "as planned" if "planned" in row["metric"] else "equally, as no protocol.allocation was given"
-    if row["p_value"] is None:
-        return f"Sample ratio: too few units to say whether they are split {planned}."
-    check = f"chi-square {brief(row['value'])}, p {_p(row['p_value'])}"
-    return f"Sample ratio: {row['n']:,} units were to be split {planned}; {check}."
-
-
-def _table(tables: Tables, first: str) -> str:
-    """All effects."""
-    found = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
-    if not found:
-        return ""
-    corrected = adjusted_p(tables)
-    titles = "| model | arm | outcome | effect | low | high | p | p, all compared | rule | status |"
-    lines = [titles, "|:--|:--|:--|--:|--:|--:|--:|--:|:--|:--|"]
-    for effect in found:
-        value, low, high = column([effect.value, effect.low, effect.high])
-        p = "" if effect.p_value is None else _p(effect.p_value)
-        rule = RULES.get(effect.rule or "", "")
-        whole = corrected.get((effect.model, effect.arm, effect.rule, effect.outcome))
-        names = (effect.model, effect.arm, effect.outcome or first)
-        told = (*names, value, low, high, p, "" if whole is None else _p(whole), rule, effect.status)
-        lines.append(f"| {' | '.join(told)} |")
-    return "\n".join(lines)
-
-
-def _planning(tables: Tables, model: str, first: str) -> Iterator[str]:
+def _planning(tables: Tables, model: str) -> Iterator[str]:
     """The units that a planned change of conversion and the effects seen need: conversion and revenue may differ elevenfold."""
     for metric, said in PLANS.items():
         own = final_scores(tables).filter((pl.col("model") == model) & pl.col("segment").is_not_null())
         rows = own.filter((pl.col("metric").str.split("[").list.first() == metric) & (pl.col("value") < MOST_UNITS))
         told = [
-            f"{row['value']:,.0f} for {row['metric'].partition('[')[2].rstrip(']') or first} of {row['segment']}"
+            f"{row['value']:,.0f} for {called(tables, row['metric'].partition('[')[2].rstrip(']'))} of {row['segment']}"
             for row in rows.to_dicts()
         ]
         if told:
             yield f"{said}: {'; '.join(told)}."
-
-
-def _rates(tables: Tables) -> str:
-    """The simulated rates of false winners by rule and looks."""
-    rows = rate_rows(tables, "false_positive_rate")
-    if rows.is_empty():
-        return ""
-    looks = sorted(rows["step"].unique().to_list())
-    lines = [f"| model | rule | {' | '.join(str(count) for count in looks)} |", f"|:--|:--|{'--:|' * len(looks)}"]
-    for part in rows.partition_by("model", "ci_method", maintain_order=True):
-        by_looks = dict(zip(part["step"], part["value"], strict=True))
-        cells = [f"{100 * by_looks[count]:.1f}" for count in looks]
-        rule = RULES.get(part["ci_method"][0], part["ci_method"][0])
-        lines.append(f"| {part['model'][0]} | {rule} | {' | '.join(cells)} |")
-    said = f"False winners, % of {rows['n'][0]:,} simulated tests without an effect, by the number of looks:"
-    return f"{said}\n\n" + "\n".join(lines)
-
-
-def _signed(value: float) -> str:
-    return f"{'-' if value < 0 else '+'}{brief(abs(value))}"
-
-
-def _p(value: float) -> str:
-    return "< .0001" if value < 0.0001 else brief(value)
-
-
-def _held(slack: float) -> str:
-    return f"{'holds' if slack > 0 else 'is not sure'} ({_signed(slack)})"

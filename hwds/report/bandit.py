@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwds.frames.world import World
-from hwds.report.bandit_plot import allocation_png, regret_png
+from hwds.report.allocation_plot import allocation_png
 from hwds.report.bandit_words import conclusion
+from hwds.report.best_arms import against
 from hwds.report.posterior_plot import posterior_png
+from hwds.report.regret_plot import regret_png
 from hwds.results.tables import Tables
 
 
 def draw(world: World, tables: Tables, model: str, folder: Path) -> None:
     """`regret.png`: every policy's regret as it grows; of the experiment's own model `allocation.png` and `posterior.png`."""
-    regret_png(tables, model, world.unit, folder / "regret.png")
-    allocation_png(tables, model, folder / "allocation.png")
+    regret_png(tables, model, world.unit, against(world), folder / "regret.png")
+    allocation_png(world, tables, model, folder / "allocation.png")
     posterior_png(world, tables, model, folder / "posterior.png")
 
 
 def sentence(world: World, tables: Tables, model: str) -> str:
     """What the experiment's own policy lost, beside its rivals."""
-    return conclusion(tables, model, world.unit)
+    return conclusion(tables, model, world.unit, against(world))

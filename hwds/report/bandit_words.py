@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hwds.report.wording import brief, percent
 from hwds.results.tables import TRUTH, Tables
+from hwds.results.wording import brief, percent
+
+ENOUGH = 20
+"""Replications from which the worst 5 % of them are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Lost:
         model: Its label.
         mean, stderr: Over replications, in currency.
         worst: The mean of the worst 5 % of the replications.
+        worst_low: The lower end of its interval.
         share: Of what the best arms earn.
         skill: 1 - mean / what uniform play loses, with its interval.
     """
@@ -26,22 +30,30 @@ class Lost:
     mean: float
     stderr: float | None
     worst: float | None
+    worst_low: float | None
     share: float | None
     skill: tuple[float, float | None, float | None] | None
 
 
-def conclusion(tables: Tables, model: str, unit: str) -> str:
-    """What the experiment's own policy lost, beside its rivals."""
+def conclusion(tables: Tables, model: str, unit: str, against: str) -> str:
+    """What the experiment's own policy lost, beside its rivals.
+
+    Args:
+        tables: Of one run.
+        model: The label of the experiment's own policy.
+        unit: What is lost.
+        against: What the loss is counted from (`the best arm of each moment`).
+    """
     found = {label: lost for label in _labels(tables) if (lost := _lost(tables, label)) is not None}
     own = found.get(model)
     if own is None:
         return "Nothing was scored."
     of = _value(tables, TRUTH, "oracle_reward")
-    share = f" of {brief(of)} ({percent(own.share, None)})" if of and own.share is not None else ""
-    many = _replications(tables, model)
-    worst = f", {brief(own.worst)} in its worst 5 % of {many:,} replications" if own.worst and many >= 20 else ""
-    said = f"{model} loses {brief(own.mean, own.stderr)} {unit}{share} to the best arms{worst}"
-    return f"{said}: {_against_uniform(own)}.{_rivals(tables, own, list(found.values()))}{_traps(found, model)}"
+    share = f", {percent(own.share, None)} of the {brief(of, None, unit)} that it earns" if of and own.share is not None else ""
+    error = " (± one standard error)" if own.stderr else ""
+    said = f"{model} loses {brief(own.mean, own.stderr, unit)}{error} to {against}{share}; {_against_uniform(own)}"
+    beside = _rivals(tables, own, list(found.values()), unit) + _traps(found, model) + _lotteries(tables, found, unit)
+    return f"{said}{_tail(own, _replications(tables, model), unit)}.{beside}"
 
 
 def _against_uniform(own: Lost) -> str:
@@ -49,11 +61,17 @@ def _against_uniform(own: Lost) -> str:
         return "uniform play loses nothing here"
     value, low, high = own.skill
     if low is not None and high is not None and low <= 0 <= high:
-        return "not to be told from uniform play"
-    return f"{percent(abs(value), None)} {'less' if value > 0 else 'more'} than uniform play"
+        return "no difference from uniform play is shown"
+    return f"this is {percent(abs(value), None)} {'less' if value > 0 else 'more'} than uniform play is expected to lose"
 
 
-def _rivals(tables: Tables, own: Lost, found: list[Lost]) -> str:
+def _tail(own: Lost, many: int, unit: str) -> str:
+    if own.worst is None or many < ENOUGH:
+        return ""
+    return f"; in the worst 5 % of {many:,} replications it loses {brief(own.worst, None, unit)} on average"
+
+
+def _rivals(tables: Tables, own: Lost, found: list[Lost], unit: str) -> str:
     """The rival that loses least, by the paired difference."""
     rivals = [lost for lost in found if lost.model != own.model]
     if not rivals:
@@ -66,17 +84,32 @@ def _rivals(tables: Tables, own: Lost, found: list[Lost]) -> str:
     if paired.is_empty() or paired["ci_low"][0] is None:
         return ""
     row = paired.row(0, named=True)
-    size = brief(abs(row["value"]), row["stderr"])
+    size = brief(abs(row["value"]), row["stderr"], unit)
     if row["ci_low"] <= 0 <= row["ci_high"]:
-        return f" No difference from {best.model}, the best of its rivals, is shown."
+        return f" No difference from {best.model}, the rival that loses least, is shown."
     side = "less" if row["value"] < 0 else "more"
-    return f" That is {size} {side} than {best.model}, the best of its rivals, with the same customers."
+    return f" It loses {size} {side} than {best.model}, the rival that loses least, with the same customers."
 
 
 def _traps(found: dict[str, Lost], model: str) -> str:
     worse = [lost.model for lost in found.values() if lost.skill and lost.skill[2] is not None and lost.skill[2] < 0]
     worse = [label for label in worse if label != model and not label.endswith("uniform_play")]
     return f" {' and '.join(worse)} {'loses' if len(worse) == 1 else 'lose'} more than uniform play." if worse else ""
+
+
+def _lotteries(tables: Tables, found: dict[str, Lost], unit: str) -> str:
+    """Policies that are better than uniform play on average, and worse in their worst replications."""
+    uniform = _value(tables, TRUTH, "uniform_regret")
+    luck = [
+        lost
+        for label, lost in found.items()
+        if uniform and lost.worst_low and lost.mean < uniform < lost.worst_low and not label.endswith("uniform_play")
+    ]
+    if not luck:
+        return ""
+    told = " and ".join(f"{lost.model} ({brief(lost.worst or 0.0, None, unit)})" for lost in luck)
+    many = "its" if len(luck) == 1 else "their"
+    return f" Better on average, {told} lost more than uniform play in {many} worst 5 % of replications."
 
 
 def _labels(tables: Tables) -> list[str]:
@@ -90,7 +123,8 @@ def _lost(tables: Tables, label: str) -> Lost | None:
     worst, skill = _row(tables, label, "pseudo_regret", "cvar95"), _row(tables, label, "skill_pseudo_regret", "mean")
     held = None if skill is None or skill["value"] is None else (skill["value"], skill["ci_low"], skill["ci_high"])
     share = _value(tables, label, "regret_share")
-    return Lost(label, row["value"], row["stderr"], worst["value"] if worst else None, share, held)
+    tail = (worst["value"], worst["ci_low"]) if worst else (None, None)
+    return Lost(label, row["value"], row["stderr"], *tail, share, held)
 
 
 def _row(tables: Tables, label: str, metric: str, aggregate: str) -> dict[str, float | None] | None:

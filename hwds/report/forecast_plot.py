@@ -13,7 +13,7 @@ from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.report.picks import chosen
 from hwds.report.style import GREY, INK, OWN, drawable, new_figure, save_png, tidy
-from hwds.report.wording import brief, counted
+from hwds.results.wording import brief, counted
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -81,12 +81,11 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
         return None
     picks = chosen(own)
     figure = new_figure(10, 0.9 + 2.7 * len(picks))
-    metric = f"mase[m={own['season'][0]}]"
     for axes, pick in zip(figure.subplots(len(picks), squeeze=False).ravel(), picks, strict=True):
         view = _view(panel, own, pick.series)
         _draw(axes, view, panel.unit)
         axes.set_title(drawable(f"{pick.why}: {pick.series}"), loc="left", fontsize=11, color=INK, parse_math=False)
-        score = "no scale" if pick.score is None else f"{metric} {brief(pick.score)}"
+        score = "no scale" if pick.score is None else f"{pick.metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
     handles = _legend(figure.axes[0], own.columns)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5)

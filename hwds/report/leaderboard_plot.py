@@ -7,8 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwds.report.standings import Standing, Standings
-from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
-from hwds.report.wording import brief
+from hwds.report.style import (
+    FLOOR_COLOUR,
+    GREY,
+    INK,
+    LIGHT,
+    NAIVE_COLOUR,
+    OWN,
+    drawable,
+    new_figure,
+    plain_numbers,
+    save_png,
+    tidy,
+)
+from hwds.results.wording import brief, with_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +58,10 @@ def leaderboard_figure(board: Standings) -> Figure | None:
     figure = new_figure(9, 1.7 + 0.42 * len(board.lines))
     axes = figure.subplots()
     _scale(axes, board.all)
-    for place, line in enumerate(board.lines):
-        _draw_line(axes, board, line, place)
+    headlines = [line.headline for line in board.lines]
+    texts = with_errors([number.value for number in headlines], [number.stderr for number in headlines])
+    for place, (line, text) in enumerate(zip(board.lines, texts, strict=True)):
+        _draw_line(axes, board, line, place, text)
     _references(axes, board)
     _label(axes, board, scored)
     handles, labels = axes.get_legend_handles_labels()
@@ -57,7 +71,7 @@ def leaderboard_figure(board: Standings) -> Figure | None:
     return figure
 
 
-def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None:
+def _draw_line(axes: Axes, board: Standings, line: Standing, place: int, text: str) -> None:
     colour = OWN if line is board.own else NAIVE_COLOUR if board.is_reference(line) else GREY
     score = line.headline
     if score.value is None:
@@ -66,7 +80,6 @@ def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None
         if score.low is not None and score.high is not None:
             axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round", alpha=0.55)
         axes.plot([score.value], [place], color=colour, marker="o", markersize=8, zorder=4)
-        text = brief(score.value, score.stderr)
     weight = "bold" if line is board.own else "normal"
     axes.text(
         1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=colour, fontweight=weight
@@ -76,12 +89,12 @@ def _draw_line(axes: Axes, board: Standings, line: Standing, place: int) -> None
 def _references(axes: Axes, board: Standings) -> None:
     """The floor, with its own interval as a shade, and the reference, as lines through all models."""
     if board.reference is not None:
-        label = f"{board.rival.removeprefix('the ')} {brief(board.reference)}"
+        label = f"{board.rival.removeprefix('the ')} {brief(board.reference, None, board.measure.measured_in)}"
         axes.axvline(board.reference, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
     if board.truth is None or board.truth.headline.value is None:
         return
     floor, value = board.truth.headline, board.truth.headline.value
-    label = f"{board.called(board.truth)} {brief(value)}"
+    label = f"{board.called(board.truth)} {brief(value, None, board.measure.measured_in)}"
     axes.axvline(value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=label)
     if floor.low is not None and floor.high is not None:
         axes.axvspan(floor.low, floor.high, color=FLOOR_COLOUR, alpha=0.10, linewidth=0, zorder=0)
@@ -103,10 +116,12 @@ def _label(axes: Axes, board: Standings, scored: Sequence[Standing]) -> None:
     axes.tick_params(axis="y", length=0, labelsize=10)
     axes.spines["left"].set_color(LIGHT)
     axes.margins(x=0.08)
+    plain_numbers(axes.xaxis)
     log = ", log scale" if axes.get_xscale() == "log" else ""
     counts = sorted({line.n for line in scored})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    bars = "; bars: 95 % interval" if any(line.headline.low is not None for line in scored) else ""
-    good = "higher" if board.better == "high" else "lower"
-    text = f"{board.headline}, mean over {n} {board.units}{log}; {good} is better{bars}"
+    level = f"{100 * board.measure.confidence:g} %"
+    bars = f"; bars: {level} interval" if any(line.headline.low is not None for line in scored) else ""
+    good = "" if board.better == "none" else f"; {board.better}er is better"
+    text = f"{board.called_in}, mean over {n} {board.units}{log}{good}{bars}"
     axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from hwds.frames.table import Table
+from hwds.report.grid import Grid
 from hwds.report.ope_plot import estimates_png
-from hwds.report.ope_words import conclusion
+from hwds.report.ope_words import conclusion, estimates_grid
 from hwds.results.tables import Tables
 
 
@@ -18,3 +20,10 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
 def sentence(table: Table, tables: Tables, model: str) -> str:
     """What the log tells of the policy, in a sentence or two."""
     return conclusion(tables, model)
+
+
+def grids(tables: Tables, model: str) -> Iterator[Grid]:
+    """For the terminal: what each estimator says."""
+    made = estimates_grid(tables, model)
+    if len(made):
+        yield made

@@ -37,6 +37,7 @@ class Estimated:
         gain: The policy's value minus the log's.
         logged: The log's own value.
         size: The effective sample size, None where nothing is weighed.
+        overlap: The share of the policy's choices that are of arms which the log shows.
         rows: Rows of the log.
         biased: Its interval leaves its bias out.
     """
@@ -46,6 +47,7 @@ class Estimated:
     gain: Reach
     logged: Reach
     size: float | None
+    overlap: float | None
     rows: int
     biased: bool
 
@@ -57,6 +59,37 @@ def estimates(tables: Tables) -> dict[str, Estimated]:
     return {label: made for label, made in found.items() if made is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """What the rows of a log earn.
+
+    Attributes:
+        name: Of the reward (`click`, `revenue`).
+        unit: A currency, or empty.
+        confidence: Of the intervals.
+    """
+
+    name: str
+    unit: str
+    confidence: float
+
+    @property
+    def level(self) -> str:
+        """`95 %`."""
+        return f"{100 * self.confidence:g} %"
+
+    @property
+    def title(self) -> str:
+        """`revenue, USD per row`."""
+        return f"{self.name}{f', {self.unit}' if self.unit else ''} per row"
+
+
+def reward_of(tables: Tables) -> Reward:
+    """What was evaluated."""
+    measure = tables.measure("policy_value")
+    return Reward(measure.subject or "reward", measure.measured_in, measure.confidence)
+
+
 def truth_of(found: dict[str, Estimated]) -> Estimated | None:
     """What a dataset knows of the policy's value; None where it does not."""
     return found.get(TRUTH)
@@ -64,7 +97,7 @@ def truth_of(found: dict[str, Estimated]) -> Estimated | None:
 
 def _of(tables: Tables, label: str) -> Estimated | None:
     rows = {}
-    for name in ("policy_value", "improvement", "logged_value", "effective_sample_size"):
+    for name in ("policy_value", "improvement", "logged_value", "effective_sample_size", "overlap"):
         table = tables.overall(name).filter(pl.col("model") == label)
         rows[name] = table.row(0, named=True) if len(table) else {}
     own = rows["policy_value"]
@@ -72,7 +105,8 @@ def _of(tables: Tables, label: str) -> Estimated | None:
         return None
     policy, gain, logged = (_reach(rows[name]) for name in ("policy_value", "improvement", "logged_value"))
     size = rows["effective_sample_size"].get("value")
-    return Estimated(label, policy, gain, logged, size, own["n"], APART in own["ci_method"])
+    overlap = rows["overlap"].get("value")
+    return Estimated(label, policy, gain, logged, size, overlap, own["n"], APART in own["ci_method"])
 
 
 def _reach(row: dict[str, Any]) -> Reach:

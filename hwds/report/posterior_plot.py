@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.world import World
+from hwds.protocols.bandit_rows import seen_counts
+from hwds.report.best_arms import arms_title
 from hwds.report.style import FLOOR_COLOUR, GREY, INK, OWN, drawable, new_figure, save_png, tidy
 from hwds.results.tables import Tables
 
@@ -44,8 +46,7 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     if rows.is_empty():
         return None
     first = rows.row(0, named=True)
-    pulls = np.array([first[f"pulls[{arm}]"] for arm in world.arms])
-    wins = np.array([first[f"wins[{arm}]"] for arm in world.arms])
+    pulls, wins = np.array([seen_counts(first, arm) for arm in world.arms]).T
     shown = np.sort(np.argsort(-pulls, kind="stable")[:MOST_ARMS])
     figure = new_figure(9, 1.6 + 0.42 * len(shown))
     axes = figure.subplots()
@@ -57,11 +58,16 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     )
     axes.set_ylim(len(shown) - 0.4, -0.9)
     axes.tick_params(axis="y", length=0, labelsize=9.5)
-    axes.set_xlabel(f"{drawable(world.unit)} a customer; in brackets how often the arm was chosen", fontsize=9.5, color=INK)
+    whole = "; all customers together, though the market changed" if world.changes else ""
+    whole = whole or ("; of the customers it was offered to" if len(world.segments) > 1 else "")
+    told = "its offers whose window was over" if world.delay else "how often the arm was chosen"
+    said = f"{drawable(world.unit)} per customer; in brackets {told}{whole}"
+    axes.set_xlabel(said, fontsize=9.5, color=INK)
+    axes.set_ylabel(arms_title(world), fontsize=9.5, color=INK)
     handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles[:1], labels[:1], loc="outside lower center", frameon=False, fontsize=9.5)
-    title = f"What {drawable(model, 40)} knows of each arm after one play"
+    legend = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0], reverse=True))
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
+    title = f"What one play of {drawable(model, 40)} saw of each arm"
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
 
@@ -77,8 +83,10 @@ def _density(axes: Axes, world: World, arm: int, pulls: int, wins: int, place: i
     values = world.values[arm] * conversions
     best = arm == world.fixed(world.horizon)
     colour = OWN if best else GREY
-    axes.fill_between(values, place, place - 0.8 * heights / heights.max(), color=colour, alpha=0.45, linewidth=0)
+    label = "posterior of the best single arm" if best else "posterior of another arm"
+    axes.fill_between(values, place, place - 0.8 * heights / heights.max(), color=colour, alpha=0.45, linewidth=0, label=label)
     axes.plot(values, place - 0.8 * heights / heights.max(), color=colour, linewidth=1.0)
     if not world.changes:
         truth = float(world.shares @ world.conversions[0, :, arm] * world.values[arm])
-        axes.plot([truth, truth], [place, place - 0.8], color=FLOOR_COLOUR, linewidth=1.6, label="truth")
+        label = "truth" if len(world.segments) == 1 else "truth, if offered to everyone"
+        axes.plot([truth, truth], [place, place - 0.8], color=FLOOR_COLOUR, linewidth=1.6, label=label)

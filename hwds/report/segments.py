@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from hwds.report.standings import Standings
-from hwds.report.wording import decimals, fixed
 from hwds.results.tables import Tables
+from hwds.results.wording import decimals, fixed
 
 MOST = 30
 """The most rows of a table: the segments with the most units; the others are in the scores."""

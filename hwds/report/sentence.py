@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwds.report.standings import Standing, Standings
-from hwds.report.wording import brief, counted, percent
+from hwds.results.wording import brief, counted, percent
 
 
 def conclusion(board: Standings) -> str:
@@ -20,7 +20,7 @@ def conclusion(board: Standings) -> str:
         return f"{_without_score(board, own)}{_best_of_others(board)}."
     ahead = [line for line in _before(board, own) if own.skill.value is None or not board.is_reference(line)]
     said = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
-    return f"{said}{_rivals(ahead) if own.skill.value is not None else ''}{_lost(own)}."
+    return f"{said}{_rivals(board, ahead) if own.skill.value is not None else ''}{_lost(own)}."
 
 
 def _against_reference(board: Standings, own: Standing) -> str:
@@ -39,17 +39,21 @@ def _against_reference(board: Standings, own: Standing) -> str:
 
 
 def _score(board: Standings, own: Standing) -> str:
-    """`mase[m=12] .812 against .921, 96 series`."""
+    """`mase[m=12] 0.812 against 0.921, 96 series`."""
     value, reference = own.headline.value or 0.0, own.reference
-    against = f" against {brief(reference)}" if reference is not None and own.skill.value else ""
-    return f"{board.headline} {brief(value)}{against}, {counted(own.n, board.units)}"
+    against = f" against {_with_unit(board, reference)}" if reference is not None and own.skill.value else ""
+    return f"{board.headline} {_with_unit(board, value)}{against}, {counted(own.n, board.units)}"
+
+
+def _with_unit(board: Standings, value: float | None) -> str:
+    return brief(value or 0.0, None, board.measure.measured_in)
 
 
 def _to_floor(board: Standings, own: Standing) -> str:
     """How far the model goes from the reference to the floor; nothing where it goes away from it."""
     if board.truth is None or board.truth.headline.value is None or own.to_floor is None or own.to_floor <= 0:
         return ""
-    floor = brief(board.truth.headline.value)
+    floor = _with_unit(board, board.truth.headline.value)
     if own.to_floor >= 1:
         return f", and reaches the floor ({floor})"
     return f", and goes {100 * own.to_floor:.0f} % of the way to the floor ({floor})"
@@ -57,14 +61,16 @@ def _to_floor(board: Standings, own: Standing) -> str:
 
 def _by_rank(board: Standings, own: Standing) -> str:
     scored = [line for line in board.lines if line.headline.value is not None]
-    score = f"{board.headline} {brief(own.headline.value or 0.0, own.headline.stderr)} ({counted(own.n, board.units)})"
+    value = brief(own.headline.value or 0.0, own.headline.stderr, board.measure.measured_in)
+    score = f"{board.headline} {value} ({counted(own.n, board.units)})"
     least = board.truth.headline.value if board.truth else None
-    floor = "" if least is None else f"; the floor is {brief(least)}"
+    floor = "" if least is None else f"; the floor is {_with_unit(board, least)}"
     if len(scored) == 1:
         return f"{own.model} has {score}{floor}"
     if scored[0].model == own.model:
         return f"{own.model} is the best of {len(scored)} models: {score}{floor}"
-    best = f"{scored[0].model} is the best of {len(scored)} models: {board.headline} {brief(scored[0].headline.value or 0.0)}"
+    first = _with_unit(board, scored[0].headline.value)
+    best = f"{scored[0].model} is the best of {len(scored)} models: {board.headline} {first}"
     return f"{best}; {own.model} is number {scored.index(own) + 1}: {score}{floor}"
 
 
@@ -75,10 +81,10 @@ def _before(board: Standings, own: Standing) -> list[Standing]:
     return [line for line in ranked if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)]
 
 
-def _rivals(ahead: Sequence[Standing]) -> str:
+def _rivals(board: Standings, ahead: Sequence[Standing]) -> str:
     if not ahead:
         return ""
-    score = brief(ahead[0].headline.value or 0.0)
+    score = _with_unit(board, ahead[0].headline.value)
     if len(ahead) == 1:
         return f"; the rival {ahead[0].model} scores better ({score})"
     return f"; {len(ahead)} rivals score better, best of them {ahead[0].model} ({score})"
@@ -94,7 +100,9 @@ def _without_score(board: Standings, own: Standing) -> str:
 
 def _best_of_others(board: Standings) -> str:
     best = next((line for line in board.lines if line.headline.value is not None), None)
-    return f"; the best of its rivals is {best.model} ({board.headline} {brief(best.headline.value or 0.0)})" if best else ""
+    return (
+        f"; the best of its rivals is {best.model} ({board.headline} {_with_unit(board, best.headline.value)})" if best else ""
+    )
 
 
 def _lost(own: Standing) -> str:

@@ -89,6 +89,11 @@ class Standings:
         return self.measure.name
 
     @property
+    def called_in(self) -> str:
+        """The metric's full name with the unit of its values (`pseudo_regret, USD`)."""
+        return self.measure.with_unit
+
+    @property
     def better(self) -> Better:
         """Whether a low or a high headline is good."""
         return self.measure.better

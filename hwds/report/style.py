@@ -10,11 +10,14 @@ from hwds.results.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, GREY, LIGHT = "#1f2430", "#7d8590", "#d9dde3"
 OWN, NAIVE_COLOUR, FLOOR_COLOUR = "#1f6fb4", "#d9822b", "#2e8b57"
 DOTS_PER_INCH = 150
+SHORT = 300
+"""The ratio of the ends of a log axis up to which decades alone would leave it bare."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -36,6 +39,19 @@ def tidy(axes: Axes, grid: str = "y") -> None:
     axes.grid(visible=True, axis="x" if grid == "x" else "y", color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=GREY, labelcolor=INK, labelsize=9, length=3)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Numbers along an axis as people write them: `12,000`, `0.02`; on a short log axis 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = sorted(map(abs, axis.get_view_interval()))
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(NullFormatter())
+        if high < SHORT * low:
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    if axis.get_scale() == "log" or high >= 1000:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def drawable(text: str, longest: int = 60) -> str:

@@ -105,17 +105,30 @@ class RunFolder:
         path = self.path / "conclusion.txt"
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
-    def write_verdict(self, verdict: Verdict | None) -> None:
-        """What was decided; without a verdict that of an earlier command goes."""
-        path = self.path / "decision.json"
+    def write_verdict(self, verdict: Verdict | None, prefix: str = "") -> None:
+        """What was decided and its tables, as CSV and Parquet; what an earlier command decided goes.
+
+        Args:
+            verdict: What was decided; None for nothing.
+            prefix: Of the names of the files (`future_` for what was decided on the months to come).
+        """
+        for name in (self.read_verdict(prefix) or {}).get("tables", ()):
+            for kind in ("csv", "parquet", "png"):
+                (self.path / f"{prefix}{name}.{kind}").unlink(missing_ok=True)
+        path = self.path / f"{prefix}decision.json"
         if verdict is None:
             path.unlink(missing_ok=True)
-        else:
-            write_text(path, json.dumps(verdict.as_dict(), indent=1, allow_nan=False))
+            return
+        tables = verdict.tables()
+        for name, table in tables.items():
+            write_atomically(self.path / f"{prefix}{name}.csv", table.write_csv)
+            write_atomically(self.path / f"{prefix}{name}.parquet", table.write_parquet)
+        said = verdict.as_dict() | ({"tables": list(tables)} if tables else {})
+        write_text(path, json.dumps(said, indent=1, allow_nan=False))
 
-    def read_verdict(self) -> dict[str, Any] | None:
+    def read_verdict(self, prefix: str = "") -> dict[str, Any] | None:
         """What `write_verdict` wrote, as plain data; None where nothing was decided."""
-        path = self.path / "decision.json"
+        path = self.path / f"{prefix}decision.json"
         found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         return found
 

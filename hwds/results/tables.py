@@ -47,7 +47,12 @@ TIMINGS = {
 }
 """The columns of the timings table: what each cell took when it was computed."""
 
-METRICS = dict.fromkeys(("metric", "meaning", "better", "units", "beside", "reference", "called"), pl.String)
+METRICS = {
+    **dict.fromkeys(
+        ("metric", "meaning", "better", "units", "beside", "reference", "called", "subject", "measured_in"), pl.String
+    ),
+    "confidence": pl.Float64,
+}
 """The columns of the metrics table: what each metric says of itself."""
 
 TRUTH = "truth"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import polars as pl
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -28,6 +30,10 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
         return asdict(self)
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """What is kept in files of its own beside the plain values, by the name of the file."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from hwds.execution.asking import compute_cell
+from hwds.execution.cache import CellCache
 from hwds.execution.job import Job
 from hwds.execution.run import Work, cut, tables
 from hwds.frames.panel import Panel
@@ -57,7 +58,13 @@ def run_of(panel: Panel, protocol: WalkForward, **models) -> Tables:
     job = Job(protocol, named, None, 1, 1, "cpu", Panel, Path())
     folds = protocol.split(panel)
     labels = {key: LABELS[key] for key in ("experiment", "dataset", "task", "seed")}
-    work = Work(cut(job, folds, panel), folds, labels, Segments.of(protocol, panel), protocol.measures(panel))
+    work = Work(
+        cut(job, folds, panel, CellCache(job.cells_folder)),
+        folds,
+        labels,
+        Segments.of(protocol, panel),
+        protocol.measures(panel),
+    )
     outcomes = {}
     for cell in work.cells:
         outcomes.setdefault((cell.model, cell.fold.index), []).append(compute_cell(job, panel, cell))

@@ -130,7 +130,10 @@ def test_one_series_two_series_and_no_scale(real, panel):
     assert titles(one)[1][0][0] == "only: s0"
     assert titles(two)[0] == "last: best and worst of 2 series"
     bare = real.predictions.with_columns(pl.lit(None, pl.Float64).alias("scale_abs"))
-    assert titles(bare) == ("last: first of 6 series", [("first: s0", "no scale")])
+    assert titles(bare)[0] == "last: typical, best and worst of 6 series"
+    assert all(right.startswith("wape ") for _, right in titles(bare)[1])
+    empty = bare.with_columns(pl.lit(0.0).alias("actual"))
+    assert titles(empty) == ("last: first of 6 series", [("first: s0", "no scale")])
 
 
 def test_holes_and_strange_names_are_drawn(real, panel, tmp_path):

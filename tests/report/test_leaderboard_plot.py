@@ -38,16 +38,16 @@ def test_models_from_best_to_worst_with_intervals():
     assert spans[1] == [pytest.approx(0.8 - 1.96 * 0.02), pytest.approx(0.8 + 1.96 * 0.02)]
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the best is on top"
     assert axes.get_xlabel() == "mase[m=12], mean over 96 series; lower is better; bars: 95 % interval"
-    assert [text.get_text() for text in axes.texts][1] == ".800 ± .020"
+    assert [text.get_text() for text in axes.texts][1] == "0.800 ± 0.020"
 
 
 def test_the_floor_is_a_dashed_line_and_no_row():
     axes = axes_of(*model_lines(LSTM, 0.8, 0.2), *model_lines("truth", 0.6, 0.4))
     assert labels(axes) == [LSTM]
-    (floor,) = [line for line in axes.lines if line.get_label() == "truth (floor) .600"]
+    (floor,) = [line for line in axes.lines if line.get_label() == "truth (floor) 0.600"]
     assert (floor.get_linestyle(), float(floor.get_xdata()[0])) == ("--", 0.6)
     (legend,) = axes.figure.legends
-    assert [text.get_text() for text in legend.texts] == ["seasonal naive 1.00", "truth (floor) .600"]
+    assert [text.get_text() for text in legend.texts] == ["seasonal naive 1.00", "truth (floor) 0.600"]
 
 
 def test_without_skill_or_truth_there_is_no_reference():

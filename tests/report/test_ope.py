@@ -8,12 +8,16 @@ import polars as pl
 import pytest
 
 from hwds.protocols.base import Score
-from hwds.report.ope import draw, sentence
+from hwds.protocols.off_policy_scores import measures
+from hwds.report.ope import draw, grids, sentence
 from hwds.report.ope_plot import estimates_figure
 from hwds.report.ope_results import estimates
-from hwds.results.tables import SCORES, TIMINGS, Tables
+from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 LOGGED = 20.0
+
+
+METRICS = metrics_table(measures("revenue", "USD", 0.9))
 
 
 def lines(model, value, low, high, method="BCa bootstrap", size=400.0):
@@ -23,6 +27,7 @@ def lines(model, value, low, high, method="BCa bootstrap", size=400.0):
         Score("improvement", "mean", value - LOGGED, 1.0, low - LOGGED, high - LOGGED, method, n=3000),
         Score("logged_value", "mean", LOGGED, 0.5, 19.0, 21.0, "BCa bootstrap", n=3000),
         Score("effective_sample_size", "mean", size, n=3000),
+        Score("overlap", "mean", 0.975, n=3000),
     ]
     labels = {"experiment": "trial", "dataset": "logs", "task": "ope", "seed": 1, "model": model, "n_failed": 0}
     return [asdict(score) | labels for score in made]
@@ -31,7 +36,7 @@ def lines(model, value, low, high, method="BCa bootstrap", size=400.0):
 def tables_of(*parts):
     """The tables of some estimators."""
     rows = [row for part in parts for row in part]
-    return Tables(pl.DataFrame(rows, schema=SCORES), pl.DataFrame(), pl.DataFrame(schema=TIMINGS))
+    return Tables(pl.DataFrame(rows, schema=SCORES), pl.DataFrame(), pl.DataFrame(schema=TIMINGS), METRICS)
 
 
 DR = lines("ope/dr", 24.0, 22.0, 26.0)
@@ -42,21 +47,23 @@ TRUTH = lines("truth", 23.0, 22.8, 23.2)
 def test_a_gain_that_is_sure_and_the_truth_inside():
     said = sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
     assert said == (
-        "ope/dr says that the policy is worth 24.0 (22.0 to 26.0): 4.00 more than the log's 20.0; 400 of 3,000 rows count."
-        " It was worth 23.00 ± 1.00, inside the interval."
-        " 2 estimators lie between 24.0 (ope/dr) and 25.0 (ope/dm)."
+        "ope/dr puts the policy's mean revenue at 24.00 USD per row (90 % interval 22.00 to 26.00 USD):"
+        " 4.00 USD more than the log's 20.00 USD (+2.00 to +6.00 USD)."
+        " The estimate rests on 3,000 rows, which tell as much as 400 without weights would (effective sample size)."
+        " As far as the dataset knows it, the true value is 23.0 ± 1.0 USD, inside the interval."
+        " The 2 estimators lie between 24.00 USD (ope/dr) and 25.00 USD (ope/dm)."
     )
 
 
 def test_a_gain_that_may_be_chance_few_rows_and_no_truth():
     said = sentence(None, tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
-    assert "1.00 more than the log's 20.0, which may be chance (-1.00 to 3.00); only 80 of 3,000 rows count." in said
-    assert said.endswith("rows count.")
+    assert "1.00 USD more than the log's 20.00 USD, which may be chance (-1.00 to +3.00 USD)." in said
+    assert said.endswith("which tell no more than 80 without weights would (effective sample size).")
 
 
 def test_bias_is_said_and_the_truth_outside():
     said = sentence(None, tables_of(DM, DR, TRUTH), "ope/dm")
-    assert "25.0 (24.8 to 25.2), its bias apart" in said
+    assert "25.00 USD per row (90 % interval 24.80 to 25.20 USD, the estimator's bias apart)" in said
     assert "outside of the interval" in said
 
 
@@ -71,7 +78,8 @@ def test_the_picture_has_every_estimator_the_log_and_the_truth(tmp_path):
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["ope/dr", "ope/dm"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["the log itself 20.0", "what it was worth 23.0"]
+    assert legend == ["the log itself 20.00 USD", "what it is worth in truth 23.0 ± 1.0 USD"]
+    assert axes.get_xlabel().startswith("revenue, USD per row; bars: 90 % interval")
     assert "hollow" in axes.get_xlabel()
     hollow = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
     assert hollow[0] != "white"
@@ -84,3 +92,14 @@ def test_estimates_keep_the_order_of_the_run():
     assert list(estimates(tables_of(DM, DR))) == ["ope/dm", "ope/dr"]
     assert estimates(tables_of(DM))["ope/dm"].biased
     assert estimates(tables_of(DR))["ope/dr"].gain.value == pytest.approx(4.0)
+
+
+def test_the_terminal_has_intervals_sizes_and_the_overlap():
+    (found,) = grids(tables_of(TRUTH, DR, DM), "ope/dr")
+    rows = list(zip(*(column.cells for column in found.columns), strict=True))
+    assert rows[0] == ("ope/dr", "24.00", "22.00 to 26.00", "+4.00", "+2.00 to +6.00", "400")
+    assert rows[1][:2] == ("ope/dm", "25.00*")
+    assert rows[2][0] == "truth"
+    assert "revenue, USD per row, from 3,000 rows; overlap: the log shows the arms of 97.5 % of its choices" in found.caption
+    assert found.caption.endswith("*: the estimator's bias is not in its intervals")
+    assert list(grids(tables_of(lines("x", 1.0, 0.0, 2.0)[2:]), "x")) == []

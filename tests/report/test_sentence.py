@@ -14,12 +14,13 @@ def said(*lines, headline="mase", metrics=None, **more):
 
 def test_a_model_that_beats_the_naive():
     assert said(*model_lines(LSTM, 0.81, 0.12), *model_lines(NAIVE, 0.92, 0.0, 0.0)) == (
-        "forecast/lstm beats the seasonal naive by 12 % ± 3 (mase[m=12] .810 against .920, 96 series; ± is one standard error)."
+        "forecast/lstm beats the seasonal naive by 12 % ± 3"
+        " (mase[m=12] 0.810 against 0.920, 96 series; ± is one standard error)."
     )
 
 
 def test_the_naive_it_is_held_against_is_that_of_its_own_rows():
-    assert "mase[m=12] .810 against .900," in said(*model_lines(LSTM, 0.81, 0.1), *model_lines(NAIVE, 0.5, 0.0, 0.0))
+    assert "mase[m=12] 0.810 against 0.900," in said(*model_lines(LSTM, 0.81, 0.1), *model_lines(NAIVE, 0.5, 0.0, 0.0))
 
 
 @pytest.mark.parametrize(("skill", "side"), [(0.02, "2 % ± 4 better"), (-0.02, "2 % ± 4 worse")])
@@ -36,30 +37,30 @@ def test_the_interval_decides_not_the_size():
 def test_a_model_that_is_worse_and_the_naive_is_not_named_twice():
     text = said(*model_lines(LSTM, 1.0, -0.08, 0.02), *model_lines(NAIVE, 0.926, 0.0, 0.0))
     assert text.startswith(
-        "forecast/lstm does not beat the seasonal naive: it is worse by 8 % ± 2 (mase[m=12] 1.00 against .926,"
+        "forecast/lstm does not beat the seasonal naive: it is worse by 8 % ± 2 (mase[m=12] 1.00 against 0.926,"
     )
     assert "rival" not in text
 
 
 def test_the_share_of_the_way_to_the_floor():
     lines = *model_lines(LSTM, 0.8, 0.2), *model_lines("truth", 0.6, 0.4)
-    assert said(*lines).endswith(", and goes 50 % of the way to the floor (.600).")
+    assert said(*lines).endswith(", and goes 50 % of the way to the floor (0.600).")
     beyond = *model_lines(LSTM, 0.5, 0.5), *model_lines("truth", 0.6, 0.4)
-    assert said(*beyond).endswith(", and reaches the floor (.600).")
+    assert said(*beyond).endswith(", and reaches the floor (0.600).")
     assert "floor" not in said(*model_lines(LSTM, 1.1, -0.1), *model_lines("truth", 0.6, 0.4))
 
 
 def test_rivals_that_are_better_are_named():
     lines = *model_lines(LSTM, 0.81, 0.12), *model_lines(XGB, 0.79, 0.14), *model_lines("truth", 0.5, 0.4)
-    assert said(*lines).endswith("; the rival forecast/xgboost scores better (.790).")
+    assert said(*lines).endswith("; the rival forecast/xgboost scores better (0.790).")
     assert said(*lines, *model_lines("forecast/arima", 0.7, 0.2)).endswith(
-        "; 2 rivals score better, best of them forecast/arima (.700)."
+        "; 2 rivals score better, best of them forecast/arima (0.700)."
     )
 
 
 def test_the_naive_itself():
     assert said(*model_lines(NAIVE, 0.92, 0.0, 0.0)) == (
-        "forecast/seasonal_naive scores as the seasonal naive does (mase[m=12] .920, 96 series)."
+        "forecast/seasonal_naive scores as the seasonal naive does (mase[m=12] 0.920, 96 series)."
     )
 
 
@@ -73,7 +74,7 @@ def test_a_model_that_failed_altogether():
     text = said(failure_line(LSTM), *model_lines(NAIVE, 0.92, 0.0, 0.0))
     assert text == (
         "forecast/lstm has no score: 96 answers failed (ValueError: no luck);"
-        " the best of its rivals is forecast/seasonal_naive (mase[m=12] .920)."
+        " the best of its rivals is forecast/seasonal_naive (mase[m=12] 0.920)."
     )
 
 
@@ -92,19 +93,19 @@ def test_a_headline_that_is_undefined_everywhere():
 def test_without_a_skill_the_rank_speaks():
     lines = score(LSTM, "wql[3]", 0.31, 0.01), score(XGB, "wql[3]", 0.35, 0.01), score("truth", "wql[3]", 0.2)
     assert said(*lines, headline="wql") == (
-        "forecast/lstm is the best of 2 models: wql[3] .310 ± .010 (96 series); the floor is .200."
+        "forecast/lstm is the best of 2 models: wql[3] 0.310 ± 0.010 (96 series); the floor is 0.200."
     )
     assert said(lines[1], lines[0], headline="wql") == (
-        "forecast/lstm is the best of 2 models: wql[3] .310; forecast/xgboost is number 2: wql[3] .350 ± .010 (96 series)."
+        "forecast/lstm is the best of 2 models: wql[3] 0.310; forecast/xgboost is number 2: wql[3] 0.350 ± 0.010 (96 series)."
     )
-    assert said(lines[0], headline="wql") == "forecast/lstm has wql[3] .310 ± .010 (96 series)."
+    assert said(lines[0], headline="wql") == "forecast/lstm has wql[3] 0.310 ± 0.010 (96 series)."
 
 
 def test_another_task_where_high_is_good():
     lines = [score(name, "aucpr", value, 0.01, task="classify") for name, value in (("classify/a", 0.6), ("classify/b", 0.7))]
     metrics = [Measure("aucpr", better="high", units="rows")]
     assert said(*lines, headline="aucpr", metrics=metrics) == (
-        "classify/b is the best of 2 models: aucpr .700; classify/a is number 2: aucpr .600 ± .010 (96 rows)."
+        "classify/b is the best of 2 models: aucpr 0.700; classify/a is number 2: aucpr 0.600 ± 0.010 (96 rows)."
     )
 
 

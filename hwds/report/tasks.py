@@ -1,0 +1,47 @@
+"""What the module of a task adds to the report of a run: `hwds.report.<task>` has any of `sentence`, `grids` and `draw`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwds.report.grid import Grid
+from hwds.report.leaderboard import grid, notes, print_grids
+from hwds.report.sentence import conclusion
+from hwds.report.standings import Standings
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def said_of(task: str, frame: Any, tables: Tables, board: Standings, model: str) -> str:
+    """What a run shows, in the words of its task, or else as the standings say it."""
+    report = _module(task)
+    said: str = report.sentence(frame, tables, model) if hasattr(report, "sentence") else ""
+    return said or conclusion(board)
+
+
+def draw_of(task: str, frame: Any, tables: Tables, model: str, folder: Path) -> None:
+    """The pictures and pages of the task."""
+    report = _module(task)
+    if hasattr(report, "draw"):
+        report.draw(frame, tables, model, folder)
+
+
+def print_run(tables: Tables, board: Standings, said: str = "", console: Console | None = None) -> None:
+    """Print the tables of the task, or the leaderboard where it has none of its own, and what they mean."""
+    task = next(iter(tables.scores["task"].drop_nulls()), "")
+    print_grids(_grids(task, tables, board) or [grid(board)], notes(board), said or conclusion(board), console)
+
+
+def _grids(task: str, tables: Tables, board: Standings) -> list[Grid]:
+    report = _module(task)
+    return list(report.grids(tables, board.own.model)) if hasattr(report, "grids") and board.own else []
+
+
+def _module(task: str) -> Any:
+    name = f"hwds.report.{task}"
+    return import_module(name) if task and find_spec(name) else None

@@ -1,0 +1,34 @@
+import io
+
+from rich.console import Console
+
+from hwds.report.grid import grid_of
+from hwds.report.leaderboard import print_grids
+
+TITLES = [("model", "model"), ("value, USD", "value"), ("long", ""), ("empty", "empty")]
+
+
+def test_markdown_has_all_columns_with_a_text_and_the_terminal_those_with_a_short_title():
+    grid = grid_of(TITLES, [["a|b", "1.00", "x", ""], ["truth", "2.00", "y", ""]], own="a|b", caption="What it is.")
+    lines = grid.markdown().splitlines()
+    assert lines[0] == "| model | value, USD | long |"
+    assert lines[1] == "| :-- | --: | --: |"
+    assert lines[2] == "| **a\\|b** | 1.00 | x |"
+    out = io.StringIO()
+    print_grids([grid, grid], ["a note"], "a sentence", Console(file=out, width=60))
+    shown = out.getvalue()
+    assert shown.count("What it is.") == 2
+    assert "empty" not in shown
+    assert "long" not in shown
+    assert shown.endswith("a note\na sentence\n")
+
+
+def test_the_own_model_and_the_truth_are_marked_and_a_grid_may_be_empty():
+    grid = grid_of(TITLES[:1], [["own"], ["truth"], ["own"]], own="own")
+    assert (grid.own, grid.truth, len(grid)) == (frozenset({0, 2}), frozenset({1}), 3)
+    assert len(grid_of(TITLES, [])) == 0
+
+
+def test_names_keep_their_side_where_a_column_is_left_out():
+    grid = grid_of([("a", "a"), ("b", ""), ("c", "c")], [["x", "y", "1"]], names=2)
+    assert [column.justify for column in grid.rich().columns] == ["left", "right"]
