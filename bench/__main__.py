@@ -1,4 +1,4 @@
-"""Run every benchmark of this folder, or those named: `python -m bench [lag_features ...]`."""
+"""Run every benchmark of this folder, or those named: `python -m bench [lag_features sarima=200 ...]`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ def main(wanted: list[str]) -> int:
     """Print the table; 1 where a rival's values are not equal or a name is unknown."""
     names = [module.name for module in iter_modules(bench.__path__)]
     modules = {name: module for name in names if hasattr(module := import_module(f"bench.{name}"), "measure")}
-    unknown = [name for name in wanted if name not in modules]
+    sizes = dict(word.partition("=")[::2] for word in wanted or modules)
+    unknown = [name for name in sizes if name not in modules]
     if unknown:
         sys.stderr.write(f"bench: no benchmark '{unknown[0]}'; known: {', '.join(modules)}.\n")
         return 2
+    unsized = [name for name, size in sizes.items() if size and not (size.isdigit() and hasattr(modules[name], "SIZE"))]
+    if unsized:
+        sys.stderr.write(f"bench: '{unsized[0]}' takes no size '{sizes[unsized[0]]}'.\n")
+        return 2
     sys.stdout.write(LINE.format("one thread", "hwds", "rival", "", "ratio", "values"))
-    rows = [row for name in wanted or modules for row in _shown(modules[name].NAME, modules[name].measure())]
+    measured = ((modules[name], [int(size)] if size else []) for name, size in sizes.items())
+    rows = [row for module, size in measured for row in _shown(module.NAME, module.measure(*size))]
     return 0 if all(row.equal for row in rows) else 1
 
 
@@ -38,6 +44,8 @@ def _shown(name: str, rows: list[Row]) -> Iterator[Row]:
         seconds, rival = (f"{1e3 * s:.1f} ms" for s in (row.ours_s, row.rival_s))
         equal = "equal" if row.equal else "NOT EQUAL"
         sys.stdout.write(LINE.format(f"  {row.what}", seconds, row.rival, rival, f"{row.ratio:.2f}", equal))
+        if row.note:
+            sys.stdout.write(f"    {row.note}\n")
         sys.stdout.flush()
         yield row
 

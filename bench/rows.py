@@ -22,6 +22,7 @@ class Row:
         rival_s: Seconds of the rival, the median over repeats.
         ratio: The median over repeats of rival / ours: above 1 hwds is faster.
         equal: Both gave the same values.
+        note: What else is to be known, on a line of its own.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Row:
     rival_s: float
     ratio: float
     equal: bool
+    note: str = ""
 
 
 def interleaved(contestants: dict[str, Callable[[], Any]], repeats: int = REPEATS) -> dict[str, list[float]]:

@@ -30,8 +30,11 @@ class Features(Protocol):
 class Inner(Protocol):
     """Who answers `Context.inner`."""
 
-    def __call__(self, model: Any, history: Panel, windows: int, context: Context) -> pl.DataFrame:
+    def __call__(self, model: Any, history: Panel, windows: int, context: Context, *, refit: bool) -> pl.DataFrame:
         """The rows."""
+
+    def fitted(self, model: Any, history: Panel, context: Context) -> Any:
+        """A fitted model whose forecasts are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Context:
         cpus: Threads that the model may use.
         device: Where Keras and XGBoost compute.
         align: Whether cutoffs are instants of a calendar that the series share, or counted back from each one's own end.
+        known_until: The instant of the cutoff, where series share a calendar; None takes the last one of the history.
+        sliding: Rows of history that a fit sees at most; None for all.
         answers: Who answers `inner`; None outside of a run.
     """
 
@@ -60,25 +65,40 @@ class Context:
     cpus: int = 1
     device: Device = "cpu"
     align: Align = "end"
+    known_until: Any = None
+    sliding: int | None = None
     answers: Inner | None = None
 
-    def inner(self, model: Any, history: Panel, windows: int) -> pl.DataFrame:
-        """What a model forecasts on the last windows of the history, each of `horizon` rows, fitted anew before each.
+    def inner(self, model: Any, history: Panel, windows: int, *, refit: bool = True) -> pl.DataFrame:
+        """What a model forecasts on the last windows of the history, each of `horizon` rows.
 
         Stacks, selection and conformal intervals ask here, so that a member is fitted once for all who ask. The rows are those
-        of a protocol: `series_id, cutoff, time, step, actual, mean` and quantiles; a series too short for a window has none.
+        of a protocol: `series_id, cutoff, time, step, actual, mean` and quantiles, with `window`, -1 for the last one, -2 for
+        that before; a series too short for a window has none.
 
         Args:
             model: A forecaster.
             history: What the asking model was given to learn from.
             windows: How many.
+            refit: Whether it is fitted anew before each window; else once, before the first of them (a series that is fitted
+                alone, before the first that it has), and windows that leave a series with its own end less than half of its
+                rows are left out.
 
         Raises:
             RuntimeError: There is no run to answer.
         """
         if self.answers is None:
             raise RuntimeError("Context.inner: only a run answers; this context has none.")
-        return self.answers(model, history, windows, self)
+        return self.answers(model, history, windows, self, refit=refit)
+
+    def fitted(self, model: Any, history: Panel) -> Any:
+        """A model fitted on the history for another one that asks it: in a run its forecasts are computed once for all who ask.
+
+        Its attribute `own` is the fitted model itself, where it is to be saved; without a run it is fitted at once.
+        """
+        if self.answers is None:
+            return model.fit(history, horizon=self.horizon, context=self)
+        return self.answers.fitted(model, history, self)
 
     def stream(self, *purpose: str | int) -> np.random.Generator:
         """The generator of one purpose in this fold."""

@@ -50,6 +50,10 @@ class Recipe:
 
     name: str = ""
 
+    def beside(self) -> "tuple[Recipe, ...]":
+        """Variants of itself that are always scored beside it, under labels of their own."""
+        return ()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         methods = {name for base in cls.__mro__ for name, value in vars(base).items() if inspect.isroutine(value)}

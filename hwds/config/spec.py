@@ -38,5 +38,9 @@ class Experiment(Recipe):
 
     @property
     def models(self) -> dict[str, Recipe]:
-        """The model and its rivals by label, the model first."""
-        return {recipe.name: recipe for recipe in (self.model, *self.rivals)}
+        """The model and its rivals by label, the model first, those that a model brings itself last."""
+        asked = (self.model, *self.rivals)
+        brought = {recipe.name: recipe for own in asked for recipe in own.beside()}
+        return {recipe.name: recipe for recipe in asked} | {
+            k: v for k, v in brought.items() if k not in {r.name for r in asked}
+        }

@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.context import Context
 from hwds.frames.panel import Panel
-from hwds.protocols.base import Cell, Evaluation
+from hwds.protocols.base import Cell, Evaluation, Fold
 from hwds.recipe import Recipe
 from hwds.seeds import stream
 
@@ -38,20 +38,33 @@ class Leak:
 
 
 def canary(protocol: Evaluation[Any, Any], label: str, model: Recipe, frame: Any, context: Context) -> Iterator[Leak | None]:
-    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the answers agree bit for bit.
+    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers agree bit for bit.
 
     The folds are visited last to first, so that a model which carries something from fold to fold is caught as well:
     its second answer differs from its first.
     """
-    for fold in reversed(protocol.split(frame)):
-        cell = Cell(label, fold, 0, fold.units)
-        inside = replace(context, fold=fold.name)
-        clean = protocol.ask(model, frame, cell, inside)
+    folds = protocol.split(frame)
+    clean = {fold.index: _asked(protocol, label, model, frame, fold, context) for fold in reversed(folds)}
+    for fold in reversed(folds):
+        read = [other for other in folds if other.index <= fold.index] if protocol.settles_across else [fold]
+        settled = _settled(protocol, [clean[other.index] for other in read], fold)
         for cutoff in fold.cutoffs:
             rubbish = protocol.poisoned(frame, cutoff, stream(context.seed, "canary", str(cutoff)))
-            wanted = protocol.answers(clean, cutoff, frame)
-            got = protocol.answers(protocol.ask(model, rubbish, cell, inside), cutoff, rubbish)
-            yield compared(label, cutoff.label, wanted, got)
+            got = _settled(protocol, [_asked(protocol, label, model, rubbish, other, context) for other in read], fold)
+            wanted = protocol.answers(settled, cutoff, frame)
+            yield compared(label, cutoff.label, wanted, protocol.answers(got, cutoff, rubbish))
+
+
+def _asked(protocol: Evaluation[Any, Any], label: str, model: Recipe, frame: Any, fold: Fold, context: Context) -> pl.DataFrame:
+    """The raw rows of a fold, as a run would give them to be settled."""
+    rows = protocol.ask(model, frame, Cell(label, fold, 0, fold.units), replace(context, fold=fold.name))
+    return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
+
+
+def _settled(protocol: Evaluation[Any, Any], rows: list[pl.DataFrame], fold: Fold) -> pl.DataFrame:
+    """The settled rows of a fold, from the raw ones of all that settling reads."""
+    there = [part for part in rows if part.width]
+    return protocol.settle(pl.concat(there)).filter(pl.col("fold") == fold.index).drop("fold") if there else pl.DataFrame()
 
 
 def features_canary(label: str, features: Any, panel: Panel, horizon: int) -> Iterator[Leak | None]:
@@ -91,4 +104,6 @@ def _bits(column: pl.Series) -> np.ndarray:
         return column.fill_null(float("nan")).to_numpy().view(np.int64)
     if column.dtype == pl.Float32:
         return column.fill_null(float("nan")).to_numpy().view(np.int32)
+    if isinstance(column.dtype, pl.Array):
+        return np.array([values.tobytes() for values in column.to_numpy()], object)
     return column.cast(pl.String).fill_null("").to_numpy()

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from hwds.context import Context
-from hwds.execution.cache import CellCache
+from hwds.execution.cache import CellCache, alone
 from hwds.execution.job import Outcome
+from hwds.execution.kept_member import KeptMember
 from hwds.execution.keys import code_digest, libraries, machine, uses_features
 from hwds.frames.panel import Panel
-from hwds.frames.roles import TIME
+from hwds.frames.roles import SERIES, TIME
 from hwds.hashing import digest
 from hwds.models.forecast.base import Forecaster
 from hwds.protocols.base import Cell, Fold
-from hwds.protocols.cutting import AtTime, Cutoff, FromEnd
-from hwds.protocols.forecasting import ask_forecasts
+from hwds.protocols.cutting import AtTime, Cutoff, FromEnd, select
+from hwds.protocols.forecasting import WINDOW, ask_forecasts
 from hwds.recipe import canonical
 
 
@@ -32,25 +36,59 @@ class InnerWindows:
 
     folder: Path
 
-    def __call__(self, model: Forecaster, history: Panel, windows: int, context: Context) -> pl.DataFrame:
+    def __call__(self, model: Forecaster, history: Panel, windows: int, context: Context, *, refit: bool) -> pl.DataFrame:
         """See `Context.inner`."""
-        asked = [self._window(model, history, context, back) for back in range(windows, 0, -1)]
+        cutoffs = {back: _cutoff(history, context, back) for back in range(windows, 0, -1)}
+        if refit:
+            asked = [self._window(model, history, context, back, cutoff) for back, cutoff in cutoffs.items()]
+        else:
+            asked = list(self._once(model, history, context, cutoffs))
         answered = [rows for rows in asked if not rows.is_empty()]
         return pl.concat(answered) if answered else pl.DataFrame()
 
-    def _window(self, model: Forecaster, history: Panel, context: Context, back: int) -> pl.DataFrame:
+    def fitted(self, model: Forecaster, history: Panel, context: Context) -> KeptMember:
+        """See `Context.fitted`."""
+        fold = Fold(0, f"{context.fold}, member", history.n_series)
+        fit = partial(model.fit, history, horizon=context.horizon, context=context)
+        return KeptMember(self._key(model, history, fold, context), self.folder, fit)
+
+    def _window(self, model: Forecaster, history: Panel, context: Context, back: int, cutoff: Cutoff) -> pl.DataFrame:
         """The rows of one window, the last for `back` 1; another number of windows asks for the same ones."""
-        cutoff = _cutoff(history, context, back)
         fold = Fold(0, f"{context.fold}, inner window {back} of {context.horizon}", history.n_series, (cutoff,))
+        return self._rows(model, history, fold, context, back)
+
+    def _once(self, model: Forecaster, history: Panel, context: Context, cutoffs: dict[int, Cutoff]) -> Iterator[pl.DataFrame]:
+        """The rows of all windows from one fit; what is fitted series by series, from one fit of each series.
+
+        A series that is fitted alone has its fit before the first window that it has, so that blocks of series change nothing.
+        """
+        lawful = {back: _lawful(history, cutoff) for back, cutoff in cutoffs.items()}
+        earliest = max((back for back, series in lawful.items() if series.any()), default=0)
+        first = np.zeros(history.n_series, np.int64)
+        for back in sorted(cutoffs):
+            first[lawful[back]] = back
+        groups = {back: first == back for back in cutoffs} if model.local else {earliest: np.ones(history.n_series, bool)}
+        for begin, chosen in groups.items():
+            if begin and chosen.any():
+                part = history if chosen.all() else select(history, np.flatnonzero(chosen))
+                served = tuple(cutoff for back, cutoff in cutoffs.items() if back <= begin)
+                fold = Fold(0, f"{context.fold}, {begin} inner windows of {context.horizon}", part.n_series, served)
+                rows = self._rows(model, part, fold, context, begin)
+                yield rows if rows.is_empty() else _kept(rows, history, lawful)
+
+    def _rows(self, model: Forecaster, history: Panel, fold: Fold, context: Context, back: int) -> pl.DataFrame:
+        """The rows of a fold whose first cutoff lies before the window `back`, from the cache or asked now, by one worker."""
         cell = Cell(model.name, fold, 0, history.n_series)
         cache, key = CellCache(self.folder), self._key(model, history, fold, context)
-        kept = cache.get(key, cell)
-        if kept is not None and kept.rows is not None:
-            return kept.rows
-        began = time.perf_counter()
-        rows = ask_forecasts(model, history, cell, replace(context, fold=fold.name))
-        cache.put(key, Outcome(cell, rows, time.perf_counter() - began))
-        return rows
+        with alone(cache.path(key)):
+            kept = cache.get(key, cell)
+            if kept is not None and kept.rows is not None:
+                return kept.rows
+            began = time.perf_counter()
+            rows = ask_forecasts(model, history, cell, replace(context, fold=fold.name), sliding=context.sliding)
+            rows = rows if rows.is_empty() else rows.with_columns(pl.col(WINDOW) - back)
+            cache.put(key, Outcome(cell, rows, time.perf_counter() - began))
+            return rows
 
     def _key(self, model: Forecaster, history: Panel, fold: Fold, context: Context) -> str:
         """All that the rows depend on; the history counts by its content, whoever cut it."""
@@ -60,7 +98,7 @@ class InnerWindows:
                 "inner": [history.fingerprint, fold.name, repr(fold.cutoffs)],
                 "model": canonical(model),
                 "features": features,
-                "asked": [list(context.levels), context.season, context.horizon],
+                "asked": [list(context.levels), context.season, context.horizon, context.sliding],
                 "seed": context.seed,
                 "code": code_digest([model, *([context.features] if features else [])]),  # type: ignore[list-item]
                 "threads": context.cpus,
@@ -76,5 +114,25 @@ def _cutoff(history: Panel, context: Context, back: int) -> Cutoff:
     rows = context.horizon * back
     if context.align == "end":
         return FromEnd(rows)
-    last = pl.Series([history.table[TIME].max()], dtype=history.table.schema[TIME])
-    return AtTime(history.frequency.after(last, -rows)[0])
+    last = history.table[TIME].max() if context.known_until is None else context.known_until
+    return AtTime(history.frequency.after(pl.Series([last], dtype=history.table.schema[TIME]), -rows)[0])
+
+
+def _lawful(history: Panel, cutoff: Cutoff) -> np.ndarray:
+    """Which series are asked at a cutoff: those that have begun, and under their own ends kept half of their rows.
+
+    On a calendar young series are as young at an inner cutoff as others are at the real one; counted back from its end, a
+    series is only ever shorter there, and what is forecast from a few rows says nothing of a long history.
+    """
+    ends = cutoff.ends(history)
+    asked = cutoff.alive(history, ends)
+    return asked & (2 * ends >= history.lengths) if isinstance(cutoff, FromEnd) else asked
+
+
+def _kept(rows: pl.DataFrame, history: Panel, lawful: dict[int, np.ndarray]) -> pl.DataFrame:
+    """The rows of windows that their series has."""
+    parts = [
+        pl.DataFrame({SERIES: history.series_ids.filter(pl.Series(series))}).with_columns(pl.lit(-back, pl.Int32).alias(WINDOW))
+        for back, series in lawful.items()
+    ]
+    return rows.join(pl.concat(parts), on=[SERIES, WINDOW], how="semi", maintain_order="left")

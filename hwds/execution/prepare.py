@@ -58,8 +58,9 @@ def prepare(experiment: Experiment) -> Prepared:
     protocol: Any = experiment.protocol
     compute = experiment.compute
     assert isinstance(compute, Compute)
-    frame = dataset.load()
-    truth = dataset.truth()
+    loaded = dataset.frame()
+    frame = protocol.framed(loaded)
+    truth = dataset.truth() if frame is loaded else None  # it knows each series' law, not that of sums
     models = experiment.models | ({TRUTH: truth} if truth is not None and truth.task == protocol.task else {})
     frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
     device = compute.found_device()
@@ -74,10 +75,11 @@ def prepare(experiment: Experiment) -> Prepared:
     protocol.check_models(experiment.models, frame)
     decision: Any = experiment.decision
     decision.check_data(frame, protocol)
-    work = Work(cut(job, folds, frame), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
+    cache = CellCache(cells)
+    work = Work(cut(job, folds, frame, cache), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
     code = code_digest([dataset, protocol, experiment.features, *models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
-    return Prepared(experiment, frame, job, work, folder, CellCache(cells), code)
+    return Prepared(experiment, frame, job, work, folder, cache, code)
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:

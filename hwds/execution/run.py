@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import polars as pl
 
 from hwds.execution.base import Compute
-from hwds.execution.cache import CellCache
+from hwds.execution.blocks import Run, runs
+from hwds.execution.cache import CellCache, key_of
 from hwds.execution.job import Job, Outcome
-from hwds.execution.keys import cell_key
+from hwds.execution.keys import fold_key
 from hwds.metrics.base import Measure, short
 from hwds.protocols.base import Cell, Fold, Score
 from hwds.protocols.segments import Segments
@@ -66,20 +67,22 @@ class Progress:
         return group
 
 
-def cut(job: Job, folds: Sequence[Fold], frame: Any) -> dict[Cell, str]:
+def cut(job: Job, folds: Sequence[Fold], frame: Any, cache: CellCache) -> dict[Cell, str]:
     """Every cell of the run with its key, fold by fold."""
-    cells = [
-        cell
-        for fold in folds
-        for label, model in job.models.items()
-        for cell in _cells(label, model, fold, job.protocol.units_in_cell(model, frame))
-    ]
-    return {cell: cell_key(job, frame.fingerprint, cell) for cell in cells}
+    cells = {}
+    for fold in folds:
+        for label, model in job.models.items():
+            key = fold_key(job, frame.fingerprint, label, fold)
+            for start, stop in _runs(job, model, fold, frame, cache.runs(key)):
+                cells[Cell(label, fold, start, stop)] = key_of(key, start, stop)
+    return cells
 
 
-def _cells(label: str, model: Recipe, fold: Fold, block: int) -> Iterator[Cell]:
-    size = block if getattr(model, "local", False) else max(fold.units, 1)
-    return (Cell(label, fold, start, min(start + size, fold.units)) for start in range(0, fold.units, size))
+def _runs(job: Job, model: Recipe, fold: Fold, frame: Any, finished: Sequence[Run]) -> Iterator[Run]:
+    """The units of each cell; a model that is fitted on all of them together has one."""
+    if getattr(model, "local", False):
+        return runs(fold.units, job.protocol.units_in_cell(model, frame), finished)
+    return runs(fold.units, max(fold.units, 1), ())
 
 
 def evaluate(job: Job, frame: Any, work: Work, compute: Compute, cache: CellCache, watch: Watch) -> Tables:
@@ -114,7 +117,8 @@ def _outcomes(
 
 
 def _tell(job: Job, group: Sequence[Outcome], watch: Watch) -> None:
-    rows = merged(job, group)
+    fold = group[0].cell.fold.index
+    rows = settled(job, {fold: merged(job, group)}).get(fold, pl.DataFrame())
     if rows.is_empty():
         return
     headline, scores = job.protocol.headline, job.protocol.score(rows)
@@ -125,8 +129,24 @@ def _tell(job: Job, group: Sequence[Outcome], watch: Watch) -> None:
 
 def merged(job: Job, outcomes: Sequence[Outcome]) -> pl.DataFrame:
     """The rows of cells, sorted by what names a row: how they were cut does not show."""
-    parts = [outcome.rows for outcome in outcomes if outcome.rows is not None and outcome.rows.width]
-    return pl.concat(parts).sort(job.protocol.keys) if parts else pl.DataFrame()
+    ordered = sorted(outcomes, key=lambda outcome: outcome.cell.start)
+    parts = [outcome.rows for outcome in ordered if outcome.rows is not None and outcome.rows.width]
+    if not parts:
+        return pl.DataFrame()
+    rows, keys = pl.concat(parts), job.protocol.keys
+    return rows if len(keys) == 1 and rows[keys[0]].is_sorted() else rows.sort(keys)
+
+
+def settled(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
+    """What is scored of one model, from the merged rows of its folds; a fold without rows has none."""
+    rows = [part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()) for fold, part in folds.items() if not part.is_empty()]
+    if not rows:
+        return {}
+    told = job.protocol.settle(pl.concat(rows))
+    if len(rows) == 1:
+        return {rows[0]["fold"][0]: told.drop("fold")}
+    parts = told.partition_by("fold", as_dict=True, include_key=False, maintain_order=True)
+    return {fold: part for (fold,), part in parts.items()}
 
 
 def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]) -> Tables:
@@ -136,21 +156,24 @@ def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Out
     for label in job.models:
         whole: list[pl.DataFrame] = []
         failed: list[Cell] = []
+        answered = settled(job, {fold.index: merged(job, outcomes.get((label, fold.index), [])) for fold in work.folds})
         for fold in work.folds:
             group = outcomes.get((label, fold.index), [])
             errors = [outcome for outcome in group if outcome.rows is None]
             lost = [outcome.cell for outcome in errors]
             failed += lost
             lines += [_failure(work, outcome) for outcome in sorted(errors, key=lambda outcome: outcome.cell.start)]
-            rows = merged(job, group)
+            rows = answered.get(fold.index, pl.DataFrame())
             if not rows.is_empty():
                 whole.append(rows.select(pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()))
-                lines += _scored(job, work, label, fold.index, rows, lost)
+                own = _scored(job, work, label, fold.index, rows, lost)
+                lines += own
         if whole:
             rows = pl.concat(whole)
             predictions.append(job.protocol.kept(rows))
             asked[label] = rows.drop("model", "fold")
-            lines += _scored(job, work, label, None, asked[label], failed)
+            only = len(work.folds) == 1  # then it is all folds together too
+            lines += [line | {"fold": None} for line in own] if only else _scored(job, work, label, None, asked[label], failed)
     lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
     lines += [_line(work, TRUTH, None, score, 0) for score in work.facts]
     return Tables(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +40,31 @@ class FittedDrift(Stored):
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Follow the line of each series from its last row; a series with one known value repeats it."""
-        steps = np.arange(1, future.lengths[0] + 1)
-        first, last, value, slope = _lines(history)
-        gone = (history.offsets[1:] - 1 - last)[:, None]  # rows since the last known value: a hole at the end is stepped over
-        ahead = steps + gone
-        mean = value[:, None] + slope[:, None] * ahead
-        rows = np.maximum(last - first, 1)[:, None]
-        spread = _spread(history, first, last, slope)[:, None] * np.sqrt(ahead * (1 + ahead / rows))
-        return normal_bands(mean, spread, self.levels)
+        mean, ahead, rows, spread = _ahead(history, int(future.lengths[0]))
+        return normal_bands(mean, spread[:, None] * np.sqrt(ahead * (1 + ahead / rows[:, None])), self.levels)
+
+    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
+        """Paths of a random walk whose drift is itself drawn from its estimate's law; shape (series, n, h)."""
+        mean, ahead, rows, spread = _ahead(history, int(future.lengths[0]))
+        paths = np.empty((len(mean), n, mean.shape[1]))
+        for i, stream in enumerate(streams):
+            slope = stream.standard_normal((n, 1)) * ahead[i] / np.sqrt(rows[i])
+            first = np.sqrt(ahead[i, 0]) * stream.standard_normal((n, 1))
+            later = stream.standard_normal((n, mean.shape[1] - 1))
+            paths[i] = mean[i] + spread[i] * (slope + np.hstack([first, later]).cumsum(1))
+        return paths
+
+
+def _ahead(history: Panel, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Each series' line, the rows that each step lies after its last known value, the line's rows and a change's spread.
+
+    The first two have the shape (n_series, steps), the others (n_series,).
+    """
+    first, last, value, slope = _lines(history)
+    gone = (history.offsets[1:] - 1 - last)[:, None]  # rows since the last known value: a hole at the end is stepped over
+    ahead = np.arange(1, steps + 1) + gone
+    spread = _spread(history, first, last, slope)
+    return value[:, None] + slope[:, None] * ahead, ahead, np.maximum(last - first, 1), spread
 
 
 def _lines(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

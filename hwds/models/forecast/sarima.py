@@ -9,10 +9,12 @@ import numpy as np
 from hwds.context import Context
 from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
+from hwds.models.forecast.sarima_columns import useful
 from hwds.models.forecast.sarima_fitted import Fit, FittedSarima
+from hwds.models.forecast.sarima_polynomials import Form
 from hwds.models.forecast.sarima_regressors import Regressors
 from hwds.models.forecast.sarima_rivals import Orders, rival_orders
-from hwds.models.forecast.sarima_search import Limits, Search, Trial, form_of
+from hwds.models.forecast.sarima_search import Limits, Search, form_of
 from hwds.models.forecast.sarima_series import Series
 from hwds.recipe import Count, Whole
 
@@ -27,24 +29,26 @@ class Sarima(Forecaster):
     """Seasonal ARIMA whose orders are found for each series, with known-future columns as regressors.
 
     Differences by the KPSS test and the strength of the season, orders by the stepwise search of Hyndman and Khandakar (2008),
-    "Automatic time series forecasting: the forecast package for R", by AICc over the conditional sum of squares; what it
-    finds is fitted by its exact likelihood. Holes are left to the Kalman filter. A series with fewer than three known values,
-    or one that cannot be fitted, gets the seasonal naive and counts as a fallback.
+    "Automatic time series forecasting: the forecast package for R", by AICc over the exact likelihood. Holes are left to the
+    Kalman filter. A series with fewer than three known values, or one that cannot be fitted, gets the seasonal naive and
+    counts as a fallback.
 
     Attributes:
-        search: `css_stepwise`; `exact_stepwise` fits every candidate by its exact likelihood; `fixed` takes the orders given;
-            `pmdarima` and `statsforecast` take the orders that those libraries find.
+        search: `exact_stepwise` fits every candidate by its exact likelihood; `css_stepwise` by the conditional sum of squares,
+            then the best of them exactly; `fixed` takes the orders given; `pmdarima` and `statsforecast` take the orders that
+            those libraries find.
         order: p, d, q of `fixed`.
         seasonal_order: P, D, Q of `fixed`.
         constant: `fixed` has a mean, or a drift, where it is differenced once.
         most_ordinary: The largest p and q.
         most_seasonal: The largest P and Q.
-        most_total: The largest sum of the four.
-        finalists: How many of the best candidates are fitted exactly, and compared again.
-        exact: The winner is fitted by its exact likelihood, not by the conditional sum of squares alone.
-        covariates: Known-future columns of numbers are regressors.
+        most_total: The largest sum of the four; the first model of the search, (2, 2) and (1, 1), has 6.
+        finalists: How many of the best candidates of `css_stepwise` are fitted exactly, and compared again.
+        covariates: Known-future columns of numbers are regressors of each series whose AICc they lower: the pulse of a
+            promotion, the level from a launch on.
         harmonics: Pairs of Fourier terms for a season over 24 rows.
         season: Rows in a season; 0 takes the dataset's.
+        longest: The most rows of a series that it is fitted to, from its end.
 
     Example:
         python -m hwds model=forecast/sarima
@@ -52,28 +56,28 @@ class Sarima(Forecaster):
 
     local = True
 
-    search: Literal["css_stepwise", "exact_stepwise", "fixed", "pmdarima", "statsforecast"] = "css_stepwise"
+    search: Literal["exact_stepwise", "css_stepwise", "fixed", "pmdarima", "statsforecast"] = "exact_stepwise"
     order: tuple[Whole, Whole, Whole] = (0, 1, 1)
     seasonal_order: tuple[Whole, Whole, Whole] = (0, 1, 1)
     constant: bool = False
     most_ordinary: Count = 5
     most_seasonal: Whole = 2
-    most_total: Count = 5
+    most_total: Count = 6
     finalists: Count = 5
-    exact: bool = True
     covariates: bool = True
     harmonics: Count = 3
     season: Whole = 0
+    longest: Count = 2_500
 
     def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedSarima:
         """Fit each series alone."""
         season = self.season or context.season
         regressors = Regressors.of(history, season if season > LONGEST else 0, self.harmonics, self.covariates)
         columns = regressors.values(history)
-        inner = season if season <= LONGEST else 1
-        search = self._search(inner, int(history.lengths.max()), columns.shape[1])
+        inner, optional = season if season <= LONGEST else 1, len(regressors.names)
+        search = self._search(inner, min(int(history.lengths.max()), self.longest), columns.shape[1])
         fits = [
-            self._fit(search, history.series(i), columns[history.offsets[i] : history.offsets[i + 1]], inner)
+            self._fit(search, history.series(i), columns[history.offsets[i] : history.offsets[i + 1]], optional, inner)
             for i in range(history.n_series)
         ]
         return FittedSarima.of(history, fits, regressors, season, context.levels)
@@ -84,35 +88,43 @@ class Sarima(Forecaster):
         ordinary = max(p, q, 1) if fixed else self.most_ordinary
         seasonal = (max(big_p, big_q) if fixed else self.most_seasonal) if season > 1 else 0
         limits = Limits(ordinary, seasonal, self.most_total, self.finalists)
-        return Search(limits, season, rows, covariates, exact=self.exact, thorough=self.search == "exact_stepwise")
+        return Search(limits, season, rows, covariates, thorough=self.search == "exact_stepwise")
 
-    def _fit(self, search: Search, values: np.ndarray, columns: np.ndarray, season: int) -> Fit | None:
+    def _fit(self, search: Search, values: np.ndarray, columns: np.ndarray, optional: int, season: int) -> Fit | None:
+        values, columns = values[-self.longest :], columns[-self.longest :]
         known = np.flatnonzero(~np.isnan(values))
         if len(known) < LEAST:
             return None
         values, columns = values[known[0] :], columns[known[0] :]
         spread = columns.std(0)
         spread[spread == 0] = 1.0
-        series, trial = self._trial(search, values, columns / spread, season)
-        if trial is None or not np.isfinite(trial.point).all():
+        found = self.search in ("exact_stepwise", "css_stepwise")
+        given = None if found else self._given(values, season, search.limits)
+        if given is None and not found:
             return None
-        shaped = len(trial.point) - trial.form.regressors
-        weights = np.r_[np.zeros(1 + columns.shape[1] - trial.form.regressors), trial.point[shaped:]]
-        sigma = np.sqrt(search.variance(series, trial)) * series.scale
+        series = Series.of(values, columns / spread, season, (given[0][1], given[1][1]) if given else None)
+        kept = useful(search, series, optional)
+        series = series.regressed_on(kept)
+        trial = search.fit(series, _form(series, given)) if given else search.best(series)
+        if not np.isfinite(trial.point).all():
+            return None
+        shaped, weights = len(trial.point) - trial.form.regressors, np.zeros(1 + len(spread))
+        places = [0, *(1 + column for column in kept)][1 + len(kept) - trial.form.regressors :]
+        weights[places] = trial.point[shaped:]
+        sigma = np.sqrt(search.variance(series, trial, self.search != "fixed")) * series.scale
         return Fit(trial.form, trial.point[:shaped], weights * series.scale / np.r_[1.0, spread], float(sigma))
 
-    def _trial(self, search: Search, values: np.ndarray, columns: np.ndarray, season: int) -> tuple[Series, Trial | None]:
-        if self.search in ("css_stepwise", "exact_stepwise"):
-            series = Series.of(values, columns, season, None)
-            return series, search.best(series)
-        given: Orders = (self.order, self.seasonal_order, self.constant)
-        orders = given if self.search == "fixed" else rival_orders(self.search, values, season, search.limits)
+    def _given(self, values: np.ndarray, season: int, limits: Limits) -> Orders | None:
+        """The orders of `fixed` or of a rival library; None where it failed or the series is too short for them."""
+        fixed: Orders = (self.order, self.seasonal_order, self.constant)
+        orders = fixed if self.search == "fixed" else rival_orders(self.search, values, season, limits)
         if orders is None:
-            return Series.of(values, columns, season, (0, 0)), None
-        (p, d, q), (big_p, big_d, big_q), constant = orders
-        if season < 2:
-            big_p = big_d = big_q = 0
-        if d + season * big_d >= len(values) - 1:
-            return Series.of(values, columns, season, (0, 0)), None
-        series = Series.of(values, columns, season, (d, big_d))
-        return series, search.fit(series, form_of(series, p, q, big_p, big_q, int(constant and series.may_drift)))
+            return None
+        ordinary, seasonal, constant = orders
+        seasonal = seasonal if season > 1 else (0, 0, 0)
+        return (ordinary, seasonal, constant) if ordinary[1] + season * seasonal[1] < len(values) - 1 else None
+
+
+def _form(series: Series, orders: Orders) -> Form:
+    (p, _, q), (big_p, _, big_q), constant = orders
+    return form_of(series, p, q, big_p, big_q, int(constant and series.may_drift))

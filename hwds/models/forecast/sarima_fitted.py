@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from hwds.frames.panel import Panel
 from hwds.metrics.scale import last_season
 from hwds.models.forecast.normal import normal_bands
 from hwds.models.forecast.sarima_filter import project
+from hwds.models.forecast.sarima_paths import drawn, joint_covariance
 from hwds.models.forecast.sarima_polynomials import Desk, Form, desk, lags_of, lost_by
 from hwds.models.forecast.sarima_regressors import Regressors
 from hwds.models.forecast.sarima_series import drift
-from hwds.models.forecast.seasonal_naive import seasonal_spread
+from hwds.models.forecast.seasonal_naive import FittedSeasonalNaive, seasonal_spread
 from hwds.stored import Stored
 
 
@@ -31,13 +32,6 @@ class Fit:
     sigma: float
 
 
-class Known(Protocol):
-    """A cutoff, as `predict_at` reads it."""
-
-    def ends(self, panel: Panel) -> np.ndarray:
-        """How many rows of each series lie up to it, shape (n_series,)."""
-
-
 @dataclass(frozen=True)
 class FittedSarima(Stored):
     """The models of all series: a few numbers each.
@@ -47,7 +41,7 @@ class FittedSarima(Stored):
         forms: Their orders as `Form` has them, p of -1 for a series without a model; shape (n, 8).
         free: Their free parameters, shape (n, most).
         weights: Of the constant and of each regressor, shape (n, 1 + regressors).
-        sigma: The standard deviation of the innovations, shape (n,).
+        sigma: The standard deviation of an error one step ahead, shape (n,).
         names: The columns that are regressors.
         period: Rows of the season that Fourier terms tell; 0 for none.
         pairs: Sines and cosines of it.
@@ -86,26 +80,34 @@ class FittedSarima(Stored):
         """Filter the history with the parameters, and forecast from its end."""
         whole = history.followed_by(future)
         mean, spread = self._asked(whole, history.lengths[:, None], int(future.lengths[0]))
-        return self._answer(history, mean[:, 0], spread[:, 0])
+        return self._answer(whole, history.lengths, mean[:, 0], spread[:, 0])
 
-    def predict_at(self, panel: Panel, cutoffs: Sequence[Known], horizon: int) -> list[Forecasts]:
-        """The forecasts of all series from each of many cutoffs, in one pass; as `predict` at each.
+    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
+        """Paths of each series, shape (series, n, h); those of the seasonal naive where there is no model."""
+        steps = int(future.lengths[0])
+        joint, paths = np.empty((history.n_series, steps, steps)), np.empty((history.n_series, n, steps))
+        mean, spread = self._asked(history.followed_by(future), history.lengths[:, None], steps, joint)
+        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
+        for i in np.flatnonzero(~lost).tolist():
+            paths[i] = drawn(mean[i, 0], joint[i], n, streams[i])
+        if lost.any():
+            paths[lost] = FittedSeasonalNaive(self.season, self.levels).sample(history, future, n, streams)[lost]
+        return paths
 
-        Args:
-            panel: Rows up to the last cutoff and, where there are regressors, those of each horizon.
-            cutoffs: Each leaves every series at least a row.
-            horizon: Steps.
-        """
-        ends = np.stack([cutoff.ends(panel) for cutoff in cutoffs], 1)
-        order = np.argsort(ends[0], kind="stable")
-        mean, spread = self._asked(panel, np.ascontiguousarray(ends[:, order]), horizon)
-        place = np.argsort(order)
-        return [self._answer(panel.until(ends[:, k]), mean[:, place[k]], spread[:, place[k]]) for k in range(len(cutoffs))]
+    def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
+        """The forecasts from each of many cutoffs, by one run of the filter over each series."""
+        order = np.argsort(ends, axis=1, kind="stable")
+        asked = self._asked(panel, np.take_along_axis(ends, order, 1), horizon)
+        place = np.argsort(order, axis=1)[..., None]
+        mean, spread = (np.take_along_axis(values, place, 1) for values in asked)
+        there = [column > 0 for column in ends.T]
+        return [self._answer(panel, ends[:, k], mean[has, k], spread[has, k]) for k, has in enumerate(there)]
 
-    def _answer(self, history: Panel, mean: np.ndarray, spread: np.ndarray) -> Forecasts:
+    def _answer(self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> Forecasts:
+        """Of the series with a row up to `ends`; the seasonal naive of those rows answers where there is no model."""
         lost = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
         if lost.any():
-            steps = mean.shape[1]
+            history, steps = panel.until(ends), mean.shape[1]
             passed = np.arange(steps) // self.season + 1
             naive = last_season(history.target, history.offsets, self.season, steps)
             wide = seasonal_spread(history, self.season)[:, None] * np.sqrt(passed)
@@ -113,8 +115,13 @@ class FittedSarima(Stored):
         bands = normal_bands(mean, spread, self.levels)
         return Forecasts.of(bands.mean, bands.quantiles, lost)
 
-    def _asked(self, panel: Panel, ends: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means and standard deviations, NaN where there is no model; shape (n_series, origins, steps)."""
+    def _asked(
+        self, panel: Panel, ends: np.ndarray, steps: int, joint: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations, NaN where there is no model; shape (n_series, origins, steps).
+
+        With `joint`, of shape (n_series, steps, steps), the covariance of all steps after the last origin is written there.
+        """
         columns = Regressors(self.names, self.period, self.pairs).values(panel)
         places = {name: i for i, name in enumerate(self.ids)}
         scratch, run = self._desk(steps), compiled(project)
@@ -126,6 +133,8 @@ class FittedSarima(Stored):
                 own = columns[panel.offsets[i] : panel.offsets[i + 1]]
                 asked = mean[i], variance[i]
                 self._project(run, k, panel.series(i), own, int(known[0]), ends[i], asked, scratch)
+                if joint is not None:
+                    joint[i] = self.sigma[k] ** 2 * joint_covariance(Form(*self.forms[k].tolist()), scratch, steps)
         return mean, np.sqrt(variance)
 
     def _project(
@@ -142,10 +151,13 @@ class FittedSarima(Stored):
         form, steps = Form(*self.forms[k].tolist()), asked[0].shape[1]
         after = np.full((steps, columns.shape[1]), np.nan)
         used = np.vstack([columns, after])[first:] if columns.shape[1] else np.zeros((len(values) + steps - first, 0))
-        base = drift(len(used), form.d, form.seasonal_d, form.season) * self.weights[k, 0] + used @ self.weights[k, 1:]
+        base = drift(len(used), form.d, form.seasonal_d, form.season) * self.weights[k, 0]
+        for column, weight in zip(used.T, self.weights[k, 1:], strict=True):
+            base = base + column * weight  # a matrix product's last bits would change with the number of rows
         inside = len(values) - first
+        known = np.where(ends > first, ends - first, -1)  # before the first value there is nothing to forecast from
         own = self.free[k, : form.p + form.q + form.seasonal_p + form.seasonal_q]
-        run(form, own, values[first:] - base[:inside], ends - first, *asked, scratch)
+        run(form, own, values[first:] - base[:inside], known, *asked, scratch)
         asked[0][...] += base[np.maximum(ends - first, 0)[:, None] + np.arange(steps)]
         asked[1][...] *= self.sigma[k] ** 2
 

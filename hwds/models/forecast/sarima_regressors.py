@@ -9,7 +9,7 @@ import polars as pl
 
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
-from hwds.models.forecast.covariates import is_number
+from hwds.models.forecast.covariates import first_known, forward_filled, is_number
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,23 @@ class Regressors:
         return len(self.names) + 2 * self.pairs
 
     def values(self, panel: Panel) -> np.ndarray:
-        """The columns, 0 where null, shape (rows, count)."""
-        columns = [np.nan_to_num(panel.values(name)) for name in self.names]
+        """The columns, shape (rows, count); where null, as the row before, or the first known one: a 0 would be a shock."""
+        columns = [_filled(panel, panel.values(name)) for name in self.names]
         if self.pairs:
             angle = 2 * np.pi * _steps(panel) / self.period
             columns += [wave(k * angle) for k in range(1, self.pairs + 1) for wave in (np.sin, np.cos)]
         return np.column_stack(columns) if columns else np.zeros((len(panel.table), 0))
+
+
+def _filled(panel: Panel, values: np.ndarray) -> np.ndarray:
+    """Without holes; 0 in a series that knows nothing."""
+    if not np.isnan(values).any():
+        return values
+    starts = np.repeat(panel.offsets[:-1], panel.lengths)
+    before = forward_filled(values, starts)
+    row = first_known(values, panel.offsets)
+    first = np.where(row < panel.offsets[1:], np.append(values, 0.0)[row], 0.0)
+    return np.where(np.isnan(before), np.repeat(first, panel.lengths), before)
 
 
 def _steps(panel: Panel) -> np.ndarray:

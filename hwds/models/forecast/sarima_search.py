@@ -18,6 +18,12 @@ MARGIN = 0.01
 
 ROUNDS = 40
 
+CHOICE = 2
+"""What a choice of orders, and each difference, counts beside the parameters in the variance of errors to come.
+
+By the pinball loss at .1 and .9 of windows inside the histories of five public sets, each of which gained from it.
+"""
+
 
 class Limits(NamedTuple):
     """The largest orders: of p and q, of P and Q, of all four together; and how many are fitted exactly in the end."""
@@ -50,12 +56,11 @@ class Search:
         season: Rows in a season, 1 for none.
         rows: The longest series.
         covariates: How many there are.
-        exact: The winner is fitted by its exact likelihood.
-        thorough: All candidates are.
+        thorough: All candidates are fitted by their exact likelihood, not only the best ones of the conditional sum of squares.
     """
 
-    def __init__(self, limits: Limits, season: int, rows: int, covariates: int, *, exact: bool, thorough: bool) -> None:
-        self.limits, self.exact, self.thorough = limits, exact, thorough
+    def __init__(self, limits: Limits, season: int, rows: int, covariates: int, *, thorough: bool) -> None:
+        self.limits, self.thorough = limits, thorough
         largest = Form(limits.ordinary, 2, limits.ordinary, limits.seasonal, 1, limits.seasonal, season, 0)
         parameters = 2 * limits.ordinary + 2 * limits.seasonal + 1 + covariates
         self.desk: Desk = desk(lags_of(largest), lost_by(largest), parameters, rows)
@@ -78,13 +83,28 @@ class Search:
         """One model, first by the conditional sum of squares."""
         return self._refined(series, self._fitted(CONDITIONAL, series, form, _start(form)))
 
-    def variance(self, series: Series, trial: Trial) -> float:
-        """The innovation's variance in units of the scale: the squares over the rows less the parameters."""
+    def criterion(self, series: Series, form: Form) -> float:
+        """AICc of one model, wherever its roots lie; infinite where the series is too short for it."""
+        point = _start(form)
+        if not self._allowed(series, form):
+            return np.inf
+        square = self._least(self._way(series), series, form, point)
+        return corrected(square, len(series.work), len(point) + 1)
+
+    def variance(self, series: Series, trial: Trial, chosen: bool) -> float:
+        """The variance of an error one step ahead, in units of the scale: `foreseen` of the innovations' mean square.
+
+        Args:
+            series: The series.
+            trial: Its model.
+            chosen: Whether the series itself has chosen the orders.
+        """
         form, shaped = trial.form, _shaped(trial.form)
         rest = series.values - series.levels[:, _columns(form, series)] @ trial.point[shaped:]
         total = self._innovations(form, trial.point[:shaped], rest, self.desk)
         rows = np.count_nonzero(~np.isnan(series.values)) - lost_by(form)
-        return float(total / max(rows - len(trial.point), 1))
+        choices = len(trial.point) + (CHOICE * (1 + form.d + form.seasonal_d) if chosen else 0)
+        return foreseen(total, rows, choices)
 
     def _first(self, series: Series) -> Iterator[Form]:
         seasonal = int(series.season > 1)
@@ -114,16 +134,14 @@ class Search:
         return tried[form]
 
     def _final(self, series: Series, trials: list[Trial]) -> Trial:
-        if not self.exact or (self.thorough and not np.isnan(series.values).any()):
+        if self.thorough and not np.isnan(series.values).any():
             return trials[0]
         refined = [self._refined(series, trial) for trial in trials[: self.limits.finalists] if np.isfinite(trial.criterion)]
         best = min(refined, key=lambda trial: trial.criterion, default=trials[0])
         return best if np.isfinite(best.criterion) else trials[0]
 
     def _refined(self, series: Series, trial: Trial) -> Trial:
-        if not self.exact:
-            return trial
-        way, shaped = FILTERED if np.isnan(series.values).any() else EXACT, _shaped(trial.form)
+        way, shaped = self._way(series), _shaped(trial.form)
         found = trial.point.copy()
         found[:shaped] = np.clip(found[:shaped], -2.0, 2.0)
         # a likelihood may have more than one peak: both that of the conditional sum of squares and a usual one are climbed
@@ -132,12 +150,29 @@ class Search:
         return min(fits, key=lambda fit: fit.criterion)
 
     def _fitted(self, way: int, series: Series, form: Form, point: np.ndarray) -> Trial:
-        values, regressors = (series.values, series.levels) if way == FILTERED else (series.work, series.changes)
-        used = np.ascontiguousarray(regressors[:, _columns(form, series)])
-        square = self._minimise(way, form, values, used, point, self.desk, ROUNDS)
+        square = self._least(way, series, form, point)
         if near_edge(form, point, MARGIN):
             return Trial(form, point, np.inf)
         return Trial(form, point, corrected(square, len(series.work), len(point) + 1))
+
+    def _least(self, way: int, series: Series, form: Form, point: np.ndarray) -> float:
+        values, regressors = (series.values, series.levels) if way == FILTERED else (series.work, series.changes)
+        used = np.ascontiguousarray(regressors[:, _columns(form, series)])
+        return float(self._minimise(way, form, values, used, point, self.desk, ROUNDS))
+
+    def _way(self, series: Series) -> int:
+        return FILTERED if np.isnan(series.values).any() else EXACT
+
+
+def foreseen(total: float, rows: int, choices: int) -> float:
+    """The mean square to expect of the next error: Akaike (1969), "Fitting autoregressive models for prediction" (FPE).
+
+    Args:
+        total: The sum of squared errors of the rows that a model was fitted to.
+        rows: How many.
+        choices: The parameters, and what else was chosen by these rows.
+    """
+    return float(total / max(rows, 1) * (rows + choices) / max(rows - choices, 1))
 
 
 def corrected(square: float, rows: int, parameters: int) -> float:

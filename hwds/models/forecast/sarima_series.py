@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,10 @@ class Series:
         spread = float(np.std(differenced(filled, d, seasonal_d, season)))
         scale = spread if spread > 1e-12 * np.abs(filled).max() else max(float(np.abs(filled).max()), 1e-300)
         return cls(values / scale, filled / scale, covariates, season, d, seasonal_d, scale)
+
+    def regressed_on(self, columns: list[int]) -> Series:
+        """The same series with these of its covariates."""
+        return replace(self, covariates=self.covariates[:, columns])
 
     @cached_property
     def work(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,18 @@ class FittedSeasonalNaive(Stored):
         mean = last_season(history.target, history.offsets, self.season, steps)
         passed = np.arange(steps) // self.season + 1
         return normal_bands(mean, seasonal_spread(history, self.season)[:, None] * np.sqrt(passed), self.levels)
+
+    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
+        """Paths of the seasonal random walk: each season adds a normal change to the one before; shape (series, n, h)."""
+        steps = int(future.lengths[0])
+        seasons = -(-steps // self.season)
+        mean = last_season(history.target, history.offsets, self.season, steps)
+        spread = seasonal_spread(history, self.season)
+        paths = np.empty((history.n_series, n, steps))
+        for i, stream in enumerate(streams):
+            walk = stream.standard_normal((n, seasons, self.season)).cumsum(1).reshape(n, -1)[:, :steps]
+            paths[i] = mean[i] + spread[i] * walk
+        return paths
 
 
 def seasonal_spread(history: Panel, season: int) -> np.ndarray:

@@ -8,30 +8,41 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+import polars as pl
 from annotated_types import Ge, MinLen
 
 from hwds.context import Context
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
-from hwds.models.forecast.stack_weights import shrunk_weights, simplex_weights, windows_of
+from hwds.models.forecast.stack_backtest import combined
+from hwds.models.forecast.stack_groups import Weights, group_of, learned
+from hwds.models.forecast.stack_weights import Windows, best_weights, ridge_weights, simplex_weights, windows_of
+from hwds.recipe import Names
 from hwds.stored import load_fitted, save_fitted
 
-Combine = Literal["shrunk", "simplex", "equal", "median"]
+Combine = Literal["shrunk", "simplex", "ridge", "equal", "median", "best"]
+
+PLAIN: tuple[Combine, ...] = ("equal", "median", "best")
+"""What is always scored beside learned weights."""
 
 
 class Stack(Forecaster):
     """Combine forecasters: their quantiles are averaged with weights learned on windows that none of them was fitted on.
 
-    Each member is fitted before the last `windows` horizons of the history and forecasts them; the weights, at least 0 and with
-    the sum 1, minimise the mean absolute scaled error there. `shrunk` (the default) draws them to equal weights as far as the
-    windows, each left out in turn, say that it helps: equal weights are hard to beat (Stock and Watson 2004; Claeskens et
-    al. 2016). Every member is then fitted on all rows.
+    Each member is fitted before each of the last `windows` horizons of the history and forecasts it; weights on the simplex
+    minimise the mean absolute scaled error there. `shrunk` (the default) is half way between these and equal weights: the rows
+    of a window share its luck, so that a few windows say less than they seem to, and equal weights are hard to beat (Stock
+    and Watson 2004; Claeskens et al. 2016; Diebold and Shin 2019, "partially egalitarian"). Every member is then fitted on all
+    rows. The equal mean, the median and the best member alone are always scored beside it.
 
     Attributes:
         members: Forecasters, at least two.
-        combine: `shrunk`, `simplex` (no shrinkage), `equal`, or the `median` of the members.
+        combine: `shrunk`, `simplex` (no shrinkage), `ridge` (any sign and sum, drawn to equal weights as far as left-out
+            windows say), `equal`, the `median` of the members, or the `best` member on the windows.
         windows: Windows that the weights are learned on.
+        weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
+            (each of their values with enough series).
 
     Example:
         python -m hwds model=forecast/stack
@@ -40,22 +51,68 @@ class Stack(Forecaster):
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
     combine: Combine = "shrunk"
     windows: Annotated[int, Ge(2)] = 3
+    weights_by: Names = ()
+
+    def beside(self) -> tuple[Stack, ...]:
+        """The equal mean, the median and the best member, where weights are learned."""
+        if self.combine in PLAIN:
+            return ()
+        names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN}
+        return tuple(Stack(members=self.members, windows=self.windows, combine=kind, **name) for kind, name in names.items())
 
     def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedStack:
         """Weights from inner windows, then every member on all rows."""
         weights = self._weights(history, context)
-        fitted = tuple(member.fit(history, horizon=horizon, context=context) for member in self.members)
-        return FittedStack(fitted, weights, self.combine == "median")
+        fitted = tuple(context.fitted(member, history) for member in self.members)
+        return FittedStack(fitted, weights, self._columns(), self.combine == "median")
 
-    def _weights(self, history: Panel, context: Context) -> np.ndarray:
-        """Shape (members,)."""
-        equal = np.full(len(self.members), 1 / len(self.members))
+    def backtest(self, history: Panel, windows: int, context: Context) -> pl.DataFrame:
+        """The members' own inner windows, each combined by weights that were learned on the others: no fit is made for it."""
+        seen = history.last(context.sliding) if context.sliding else history
+        asked = [context.inner(member, seen, max(windows, self.windows)) for member in self.members]
+        if any(rows.is_empty() for rows in asked):
+            return pl.DataFrame()
+        whole, group = windows_of(asked), self._groups(seen)
+
+        def weights(window: int) -> Weights:
+            return self._learned(whole.take(whole.window != window), group, context.horizon)
+
+        return combined(asked, weights, group, median=self.combine == "median").filter(pl.col("window") >= -windows)
+
+    def _weights(self, history: Panel, context: Context) -> Weights:
         if self.combine in ("equal", "median"):
-            return equal
+            return self._equal()
         seen = windows_of([context.inner(member, history, self.windows) for member in self.members])
-        if not len(seen.target):  # every series is too short for a window
-            return equal
-        return simplex_weights(seen, 0.0) if self.combine == "simplex" else shrunk_weights(seen)
+        return self._learned(seen, self._groups(history), context.horizon)
+
+    def _learned(self, seen: Windows, group: dict[str, str], horizon: int) -> Weights:
+        """Weights from windows; equal ones where every series is too short for one."""
+        if self.combine in ("equal", "median") or not len(seen.target):
+            return self._equal()
+        names = np.array([group.get(name, "") for name in seen.series.tolist()], object)
+        return learned(seen, names, horizon, self._rule, "step" in self.weights_by)
+
+    def _rule(self, seen: Windows) -> np.ndarray:
+        if self.combine == "ridge":
+            return ridge_weights(seen)
+        if self.combine == "best":
+            return best_weights(seen)
+        weights = simplex_weights(seen)
+        return weights if self.combine == "simplex" else (weights + 1 / len(weights)) / 2
+
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(name for name in self.weights_by if name != "step")
+
+    def _groups(self, panel: Panel) -> dict[str, str]:
+        return dict(zip(panel.series_ids.to_list(), group_of(panel, self._columns()).tolist(), strict=True))
+
+    def _equal(self) -> Weights:
+        return Weights.same(np.full(len(self.members), 1 / len(self.members)))
+
+
+def labelled(name: str, change: str) -> str:
+    """The label of an option with one change more."""
+    return f"{name[:-1]},{change})" if name.endswith(")") else f"{name}({change})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +121,14 @@ class FittedStack:
 
     Attributes:
         members: In the order of the weights.
-        weights: At least 0, with the sum 1, shape (members,).
+        weights: By group of series and part of the horizon.
+        columns: Static columns that make the groups.
         median: Whether the median of the members is taken instead.
     """
 
     members: tuple[Any, ...]
-    weights: np.ndarray
+    weights: Weights
+    columns: tuple[str, ...]
     median: bool
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
@@ -79,13 +138,16 @@ class FittedStack:
         fallback = np.any([a.fallback for a in answers], axis=0)
         if self.median:
             return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
-        return Forecasts.of(np.tensordot(self.weights, means, 1), np.tensordot(self.weights, quantiles, 1), fallback)
+        n, steps = means.shape[1:]
+        group, step = group_of(history, self.columns).repeat(steps), np.tile(np.arange(1, steps + 1), n)
+        own = self.weights.of(group, step).reshape(n, steps, len(self.members))
+        return Forecasts.of(np.einsum("nhm,mnh->nh", own, means), np.einsum("nhm,mnhq->nhq", own, quantiles), fallback)
 
     def save(self, folder: Path) -> None:
         """Each member in a folder of its own."""
         for number, member in enumerate(self.members):
-            save_fitted(member, folder / f"member-{number}")
-        told = {"weights": self.weights.tolist(), "median": self.median, "members": len(self.members)}
+            save_fitted(getattr(member, "own", member), folder / f"member-{number}")
+        told = {"members": len(self.members), "weights": self.weights.as_dict(), "columns": self.columns, "median": self.median}
         (folder / "stack.json").write_text(json.dumps(told))
 
     @classmethod
@@ -93,4 +155,4 @@ class FittedStack:
         """What `save` wrote."""
         told = json.loads((folder / "stack.json").read_text())
         members = tuple(load_fitted(folder / f"member-{number}") for number in range(told["members"]))
-        return cls(members, np.array(told["weights"]), told["median"])
+        return cls(members, Weights.of_dict(told["weights"]), tuple(told["columns"]), told["median"])

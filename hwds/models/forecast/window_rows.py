@@ -17,15 +17,17 @@ class Rows:
         inputs: Shape (rows, columns), float32.
         target: Shape (rows,), float32.
         late: Whether the target lies in the last horizon of its series, shape (rows,).
+        scale: What the target was divided by, shape (rows,), float64.
     """
 
     inputs: np.ndarray
     target: np.ndarray
     late: np.ndarray
+    scale: np.ndarray
 
     def take(self, index: np.ndarray | slice) -> Rows:
         """Keep some of the rows."""
-        return Rows(self.inputs[index], self.target[index], self.late[index])
+        return Rows(self.inputs[index], self.target[index], self.late[index], self.scale[index])
 
 
 def training_rows(source: Source, most: int, luck: np.random.Generator) -> Rows:
@@ -46,6 +48,12 @@ def matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.ndarray
     return np.concatenate(
         [*of_origin, step[:, None] + 1, windows.steps[origin, step]], axis=1, dtype=np.float32, casting="unsafe"
     )
+
+
+def names(source: Source) -> tuple[str, ...]:
+    """What the columns of `matrix` are."""
+    past = (f"past {rows}" for rows in range(source.windowing.length, 0, -1))
+    return (*past, *source.origin_names, *source.codes, "step", *source.step_names)
 
 
 def thinned(total: int, most: int, luck: np.random.Generator) -> np.ndarray:
@@ -70,11 +78,11 @@ def _sampled(source: Source, origins: Origins, most: int, luck: np.random.Genera
         here = slice(*np.searchsorted(owner, [part.start, part.stop]))
         parts.append(_known(windows, owner[here] - part.start, step[here], late[here]))
     if not parts:
-        return Rows(np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool))
+        return Rows(np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0))
     return Rows(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def _known(windows: Windows, origin: np.ndarray, step: np.ndarray, late: np.ndarray) -> tuple[np.ndarray, ...]:
     target = windows.target[origin, step]
     known = ~np.isnan(target)
-    return matrix(windows, origin[known], step[known]), target[known], late[known]
+    return matrix(windows, origin[known], step[known]), target[known], late[known], windows.scale[origin[known]]

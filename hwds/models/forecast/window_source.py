@@ -10,6 +10,8 @@ import numpy as np
 
 from hwds.frames.features import Feature
 from hwds.frames.panel import Panel
+from hwds.models.forecast.foreseen import Foreseen
+from hwds.models.forecast.window_demand import Demand
 
 if TYPE_CHECKING:
     from hwds.models.forecast.windows import Windowing
@@ -88,10 +90,12 @@ class Source:
         whole: The target with holes filled from the past of the same series.
         first: The row of each series' first known value, or its end, shape (n_series,).
         known: Known-future columns, standardised.
+        foreseen: Those of vintages, as they were known at an origin.
         passed: Past-only columns, standardised, holes filled from the past.
         codes: Codes of the static text columns.
         numbers: Static columns that are numbers.
         features: The columns of the feature set.
+        demand: Where windows are of demand that comes by chance: `Windows.scale` is then the mean demand, and the base 0.
     """
 
     windowing: Windowing
@@ -100,17 +104,20 @@ class Source:
     whole: np.ndarray = field(repr=False)
     first: np.ndarray = field(repr=False)
     known: dict[str, np.ndarray] = field(repr=False)
+    foreseen: dict[str, Foreseen] = field(repr=False)
     passed: dict[str, np.ndarray] = field(repr=False)
     codes: dict[str, np.ndarray] = field(repr=False)
     numbers: dict[str, np.ndarray] = field(repr=False)
     features: dict[Feature, np.ndarray] = field(repr=False)
+    demand: Demand | None = field(repr=False)
 
     @property
     def origin_names(self) -> tuple[str, ...]:
         """What the columns of `Windows.origin` are."""
         trend = (f"seasonal change, {rows} rows" for rows in self.windowing.trends)
         passed = (name for column in self.passed for name in (f"{column} last", f"{column} change"))
-        return ("relative level", "known rows", *trend, *passed, *self.numbers, *(f.name for f in self._features("origin")))
+        given = (*self.numbers, *(f.name for f in self._features("origin")), *(self.demand.names if self.demand else ()))
+        return ("relative level", "known rows", *trend, *passed, *given)
 
     @property
     def step_names(self) -> tuple[str, ...]:
@@ -152,23 +159,25 @@ class Source:
         ago = settings.span - settings.season + steps % settings.season
         ahead, inside = self._ahead(origins, steps)
         base = self.whole[rows[:, ago]]
-        target = (np.where(inside, self.target[ahead], np.nan) - base) / scale[:, None]
+        actual = np.where(inside, self.target[ahead], np.nan)
         by_step = [*_season_ago(past, ago, settings.season), *self._known(rows[:, ago], ahead, inside)]
         by_step += [np.where(inside, _scaled(f, self.features[f][ahead], level, scale), np.nan) for f in self._features("step")]
-        by_origin = [*self._sizes(origins, level, scale), *_trends(past, settings.season, settings.trends)]
-        by_origin += self._passed(origins, rows)
+        change = past[:, settings.season :] - past[:, : -settings.season]
+        trends = [change[:, -rows:].mean(1) for rows in settings.trends]  # what a damped trend would be
+        by_origin = [*self._sizes(origins, level, scale), *trends, *self._passed(origins, rows)]
         by_origin += [_scaled(f, self.features[f][ahead[:, 0]], level, scale) for f in self._features("origin")]
         codes = [column[origins.series] for column in self.codes.values()]
-        return Windows(
+        windows = Windows(
             past=past[:, -settings.length :].astype(np.float32),
             origin=np.stack(by_origin, 1, dtype=np.float32),
             codes=np.stack(codes, 1) if codes else np.zeros((len(rows), 0), np.int32),
             steps=np.stack(by_step, -1, dtype=np.float32),
-            target=np.clip(target, -CLIP, CLIP).astype(np.float32),
+            target=np.clip((actual - base) / scale[:, None], -CLIP, CLIP).astype(np.float32),
             base=base,
             level=level,
             scale=scale,
         )
+        return self.demand.turn(windows, origins, actual) if self.demand else windows
 
     def _features(self, at: Literal["origin", "step"]) -> list[Feature]:
         return [feature for feature in self.features if feature.at == at]
@@ -206,8 +215,8 @@ class Source:
 
     def _known(self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
         """Each known-future column at the step, and less its value a season ago: a promotion then is in the reference."""
-        for column in self.known.values():
-            there = np.where(inside, column[ahead], np.nan)
+        for name, column in self.known.items():
+            there = np.where(inside, self.foreseen.get(name, column)[ahead], np.nan)
             yield from (there, there - column[ago])
 
     def _passed(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -227,12 +236,6 @@ def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarr
     one, two = past[:, ago], past[:, ago - season]
     beside = (past[:, ago - 1] + past[:, np.minimum(ago + 1, past.shape[1] - 1)]) / 2
     return [one, two, one - two, beside - one]
-
-
-def _trends(past: np.ndarray, season: int, lengths: tuple[int, ...]) -> list[np.ndarray]:
-    """The mean seasonal change over the last rows: what a damped trend would be."""
-    change = past[:, season:] - past[:, :-season]
-    return [change[:, -length:].mean(1) for length in lengths]
 
 
 def _scaled(feature: Feature, values: np.ndarray, level: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ import polars as pl
 from hwds.context import Features
 from hwds.frames.panel import Panel
 from hwds.models.forecast.covariates import Codes, Standard, filled, first_known, is_number, learn_codes, learn_standard
+from hwds.models.forecast.foreseen import Foreseen
+from hwds.models.forecast.window_demand import Demand
 from hwds.models.forecast.window_source import Origins, Source, Windows
 from hwds.recipe import Count, Recipe
 
@@ -42,6 +44,8 @@ class Windowing(Recipe):
         passed: Standardisation of the past-only columns.
         codes: Texts of the static text columns.
         numbers: Static columns that are numbers.
+        usual_demand: The size of a usual demand, where demand comes by chance and the target is a multiple of each series' own
+            mean demand; 0 where the target is what the seasonal naive missed.
     """
 
     season: Count
@@ -54,6 +58,7 @@ class Windowing(Recipe):
     passed: tuple[Standard, ...] = ()
     codes: tuple[Codes, ...] = ()
     numbers: tuple[str, ...] = ()
+    usual_demand: float = 0.0
 
     @property
     def span(self) -> int:
@@ -67,7 +72,7 @@ class Windowing(Recipe):
         return tuple(sorted({1, min(max(longest // 4, 2), longest), min(max(longest // 2, 3), longest), longest}))
 
     @classmethod
-    def learn(cls, history: Panel, *, season: int, horizon: int, length: int = 48) -> Windowing:
+    def learn(cls, history: Panel, *, season: int, horizon: int, length: int = 48, of_demand: bool = False) -> Windowing:
         """Take the statistics of a history; `length` is capped at the span."""
         target, roles = history.target, history.roles
         static = dict.fromkeys((*roles.static, *roles.level))
@@ -83,30 +88,43 @@ class Windowing(Recipe):
             passed=tuple(learn_standard(history, name) for name in roles.past_only),
             codes=tuple(learn_codes(history, name) for name in static if not is_number(history, name)),
             numbers=tuple(name for name in static if is_number(history, name)),
+            usual_demand=_usual_demand(history) if of_demand else 0.0,
         )
 
     def source(self, panel: Panel, features: Features | None = None) -> Source:
         """Make a panel ready for cutting, its features computed."""
         plan = features.columns(panel.roles, self.horizon).features if features else ()
         computed = features.compute(panel) if features and plan else panel
-        starts = panel.offsets[:-1]
+        starts, whole = panel.offsets[:-1], filled(panel, panel.target, self.season)
+        first = first_known(panel.target, panel.offsets)
+        usual, foreseen = self.usual_demand, panel.vintages.columns if panel.vintages else ()
         return Source(
             windowing=self,
             panel=panel,
             target=panel.target,
-            whole=filled(panel, panel.target, self.season),
-            first=first_known(panel.target, panel.offsets),
+            whole=whole,
+            first=first,
             known={s.name: s.apply(panel.values(s.name)) for s in self.known},
+            foreseen={s.name: Foreseen.of(panel, s) for s in self.known if s.name in foreseen},
             passed={s.name: filled(panel, s.apply(panel.values(s.name)), 1) for s in self.passed},
             codes={c.name: c.apply(panel) for c in self.codes},
             numbers={name: panel.table[name].gather(starts).cast(pl.Float64).to_numpy() for name in self.numbers},
             features={feature: computed.values(feature.name) for feature in plan},
+            demand=Demand.of(whole, panel.offsets, first, self.season, self.span, usual) if usual else None,
         )
 
 
 def span_of(season: int) -> int:
     """Rows that normalise a window: two seasons, at least 8."""
     return max(2 * season, 8)
+
+
+def _usual_demand(panel: Panel) -> float:
+    """The median over series of the mean of their demands above zero; 1 where there were none."""
+    demand, starts = np.maximum(np.nan_to_num(panel.target), 0.0), panel.offsets[:-1]
+    times = np.add.reduceat((demand > 0).astype(np.int64), starts)
+    some = times > 0
+    return float(np.median(np.add.reduceat(demand, starts)[some] / times[some])) if some.any() else 1.0
 
 
 def _typical_change(panel: Panel, season: int) -> float:

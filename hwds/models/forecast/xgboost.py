@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Lt
+from pydantic import model_validator
 
-from hwds.context import Context, Device, Features
-from hwds.errors import ConfigError
-from hwds.frames.forecasts import Forecasts
+from hwds.context import Context
+from hwds.errors import ConfigError, nearest
 from hwds.frames.panel import Panel
-from hwds.models.forecast.base import Forecaster
-from hwds.models.forecast.normal import normal_bands
-from hwds.models.forecast.window_rows import Rows, matrix, stopping_rows, training_rows
-from hwds.models.forecast.windows import Windowing, Windows
+from hwds.models.forecast.base import FittedForecaster, Forecaster
+from hwds.models.forecast.quantile_grid import mean_weights, quantile_grid
+from hwds.models.forecast.window_rows import names, stopping_rows, training_rows
+from hwds.models.forecast.windows import Source, Windowing
+from hwds.models.forecast.xgboost_counts import fit_counts
+from hwds.models.forecast.xgboost_direct import FittedXGBoost
+from hwds.models.forecast.xgboost_growing import Growing, compute_device
+from hwds.models.forecast.xgboost_recursive import FittedRecursive, bands_of, tried
 from hwds.recipe import Count, Positive, Share, Small, Whole
-from hwds.stored import Stored
+
+__all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
+
+XGBOOST_NAMES = {"quantile": "reg:quantileerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
 
 
 class XGBoost(Forecaster):
@@ -28,7 +35,18 @@ class XGBoost(Forecaster):
     missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting groups of time series", on global
     models). All levels are learned by the pinball loss in one booster, and sorted.
 
+    Intermittent demand asks for another objective: its median is often 0 where its mean is not. With `tweedie` or `poisson`
+    one booster learns the mean as a multiple of the series' own mean demand, another the chance of any demand, and quantiles
+    come of both with the sizes that demand had beside what was expected of them.
+
     Attributes:
+        objective: `quantile`; or for counts and intermittent demand `tweedie` (Tweedie 1984; variance mean^power) or `poisson`.
+        power: The power of `tweedie`, between 1 (counts) and 2 (sizes).
+        strategy: `direct`, or `recursive`: a booster of the next row's median is fed with its own forecasts, and intervals are
+            as wide as its paths over the history's last horizon were wrong; mostly worse, and cheaper. Only for `quantile`.
+        monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1), the rest being equal: with
+            the column itself, its change over a season, and the feature set's changes of it. Quantiles of counts are held
+            to it by their mean and chance alone.
         trees: The most rounds; each grows one tree a quantile level.
         patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
             growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
@@ -48,6 +66,10 @@ class XGBoost(Forecaster):
 
     uses_features = True
 
+    objective: Literal["quantile", "tweedie", "poisson"] = "quantile"
+    power: Annotated[float, Gt(1), Lt(2)] = 1.5
+    strategy: Literal["direct", "recursive"] = "direct"
+    monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
     trees: Annotated[Count, Small(30)] = 250
     patience: Whole = 30
     depth: Count = 6
@@ -60,23 +82,52 @@ class XGBoost(Forecaster):
     length: Count = 48
     season: Whole = 0
 
-    def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedXGBoost:
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> XGBoost:
+        if self.strategy == "recursive" and self.objective != "quantile":
+            raise ValueError(f"strategy 'recursive' feeds back medians, which '{self.objective}' has not; use 'direct'")
+        return self
+
+    def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedForecaster:
         """Learn from every origin in the history, or from an even sample of them."""
-        windowing = Windowing.learn(history, season=self.season or context.season, horizon=horizon, length=self.length)
+        if self.strategy == "recursive":
+            return self._recursive(history, horizon, context)
+        windowing = self._windowing(history, horizon, context)
         source = windowing.source(history, context.features)
         rows = training_rows(source, self.max_rows, context.stream("training rows"))
+        last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
-        booster = b""
-        if len(rows.target):
-            settings = self._settings(grid, context)
-            last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
-            booster = self._train(settings, rows, self._rounds(settings, rows, last))
+        growing = self._growing(source, grid, context)
+        if self.objective != "quantile":
+            known = history.target[~np.isnan(history.target)]
+            whole = bool((known == np.rint(known)).all())
+            return fit_counts(growing, rows, last, windowing, context.features, context.levels, whole)
+        booster = growing.grow(rows, last)[0] if len(rows.target) else b""
         return FittedXGBoost(windowing, context.features, booster, grid, context.levels, context.cpus)
 
-    def _settings(self, grid: tuple[float, ...], context: Context) -> dict[str, Any]:
-        return {
-            "objective": "reg:quantileerror",
-            "quantile_alpha": np.array(grid),
+    def _recursive(self, history: Panel, horizon: int, context: Context) -> FittedRecursive:
+        """A booster of the next row, its rounds and bands told by the last rows of the history."""
+
+        def learned(panel: Panel) -> tuple[Windowing, bytes]:
+            windowing = self._windowing(panel, 1, context)
+            source = windowing.source(panel, context.features)
+            rows = training_rows(source, self.max_rows, context.stream("training rows"))
+            last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
+            growing = self._growing(source, (0.5,), context)
+            return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
+
+        grid = quantile_grid(context.levels)
+        errors = tried(learned, history, horizon, context.features, context.cpus)
+        windowing, booster = learned(history)
+        return FittedRecursive(windowing, context.features, booster, bands_of(errors, grid), grid, context.levels, context.cpus)
+
+    def _windowing(self, history: Panel, horizon: int, context: Context) -> Windowing:
+        season, counts = self.season or context.season, self.objective != "quantile"
+        return Windowing.learn(history, season=season, horizon=horizon, length=self.length, of_demand=counts)
+
+    def _growing(self, source: Source, grid: tuple[float, ...], context: Context) -> Growing:
+        settings: dict[str, Any] = {
+            "objective": XGBOOST_NAMES[self.objective],
             "tree_method": "hist",
             "max_depth": self.depth,
             "eta": self.learning_rate,
@@ -88,111 +139,29 @@ class XGBoost(Forecaster):
             "seed": context.seed_for("xgboost"),
             "device": compute_device(context.device),
         }
+        if self.monotone:
+            settings |= {"monotone_constraints": self._constraints(source)}
+        if self.objective == "tweedie":
+            settings |= {"tweedie_variance_power": self.power}
+        if self.objective != "quantile":
+            return Growing(settings, self.trees, self.patience)
+        if not self.monotone:
+            return Growing(settings | {"quantile_alpha": np.array(grid)}, self.trees, self.patience)
+        settings |= {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
+        return Growing(settings, self.trees, self.patience, plain=grid)
 
-    def _rounds(self, settings: dict[str, Any], rows: Rows, last: Rows) -> int:
-        """The rounds after which forecasts of the last horizon of the history got no better; all where that cannot be told."""
-        import xgboost
+    def _constraints(self, source: Source) -> tuple[int, ...]:
+        """The sign of each input: of a column itself, and of its changes.
 
-        before = rows.take(~rows.late)
-        if not (self.patience and len(before.target) and len(last.target)):
-            return self.trees
-        train = self._matrix(before, settings)
-        stop = xgboost.QuantileDMatrix(last.inputs, last.target, ref=train, max_bin=self.bins, nthread=settings["nthread"])
-        booster = xgboost.train(
-            settings, train, self.trees, evals=[(stop, "stop")], early_stopping_rounds=self.patience, verbose_eval=False
-        )
-        return int(booster.best_iteration) + 1
-
-    def _train(self, settings: dict[str, Any], rows: Rows, rounds: int) -> bytes:
-        import xgboost
-
-        return bytes(xgboost.train(settings, self._matrix(rows, settings), rounds).save_raw("ubj"))
-
-    def _matrix(self, rows: Rows, settings: dict[str, Any]) -> Any:
-        import xgboost
-
-        return xgboost.QuantileDMatrix(rows.inputs, rows.target, max_bin=self.bins, nthread=settings["nthread"])
+        Raises:
+            ConfigError: No such known-future column.
+        """
+        for name in self.monotone:
+            if name not in source.known:
+                raise ConfigError(f"model.monotone: no known-future column '{name}'{nearest(name, list(source.known))}")
+        signs = {f"{name}{change}": sign for name, sign in self.monotone.items() for change in CHANGES}
+        return tuple(signs.get(name, 0) for name in names(source))
 
 
-@dataclass(frozen=True)
-class FittedXGBoost(Stored):
-    """A booster, and how windows are cut for it.
-
-    Attributes:
-        windowing: Statistics of the history.
-        features: The feature set that it was fitted with.
-        booster: The booster in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
-        grid: The levels it forecasts.
-        levels: The levels asked for, all in `grid`.
-        cpus: Threads.
-    """
-
-    windowing: Windowing
-    features: Features | None
-    booster: bytes
-    grid: tuple[float, ...]
-    levels: tuple[float, ...]
-    cpus: int
-
-    def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast every series at once; without a booster, the seasonal naive with normal intervals, marked as a fallback."""
-        steps = int(future.lengths[0])
-        source = self.windowing.source(history.followed_by(future), self.features)
-        forecast = self._booster() if self.booster else None
-        parts = [self._forecast(forecast, windows) for _, windows in source.parts(source.at(history.lengths), steps)]
-        mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Forecasts.of(mean, quantiles, np.full(len(mean), forecast is None))
-
-    def _forecast(self, booster: Any, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        n, steps = windows.base.shape
-        if booster is None:
-            # the standard deviation of a normal with this mean absolute change; a year ahead has one change more
-            spread = np.sqrt(np.pi / 2 * (np.arange(steps) // self.windowing.season + 1))
-            naive = normal_bands(windows.base, windows.scale[:, None] * spread, self.levels)
-            return naive.mean, self._bounded(naive.quantiles)
-        rows = matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))
-        residual = booster.inplace_predict(rows).reshape(n, steps, -1)
-        grid = self._bounded(np.sort(windows.restore(residual), -1))
-        mean = (grid * mean_weights(self.grid)).sum(-1)
-        return mean, grid[..., [self.grid.index(level) for level in self.levels]]
-
-    def _bounded(self, quantiles: np.ndarray) -> np.ndarray:
-        return np.maximum(quantiles, 0.0) if self.windowing.nonnegative else quantiles
-
-    def _booster(self) -> Any:
-        import xgboost
-
-        booster = xgboost.Booster({"nthread": self.cpus})
-        booster.load_model(bytearray(self.booster))
-        return booster
-
-
-def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """The levels to learn: those asked for, the median, and one on each side of it for the mean to be made of."""
-    below = () if any(level < 0.5 for level in levels) else (0.1,)
-    above = () if any(level > 0.5 for level in levels) else (0.9,)
-    return tuple(sorted({*levels, 0.5, *below, *above}))
-
-
-def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
-    """The weights that make a mean of quantiles: the integral of a quantile function that is linear between its levels.
-
-    Beyond the outermost levels it is taken as flat. At 10, 50 and 90 % these are Swanson's .3, .4 and .3, which hold for
-    moderately skewed distributions (Hurst, Brown and Swanson 2000, "Swanson's 30-40-30 rule").
-    """
-    between = (np.array(grid[1:]) + np.array(grid[:-1])) / 2
-    return np.diff(np.concatenate([[0.0], between, [1.0]]))
-
-
-def compute_device(asked: Device) -> str:
-    """Where XGBoost trains: on a GPU where there is one and it is allowed.
-
-    Raises:
-        ConfigError: A GPU is asked for and there is none, or this XGBoost is built without.
-    """
-    import xgboost
-
-    there = bool(xgboost.build_info().get("USE_CUDA")) and any(Path("/dev").glob("nvidia[0-9]*"))
-    if asked == "gpu" and not there:
-        raise ConfigError("compute.device: 'gpu', but there is none that XGBoost can use; use 'auto' or 'cpu'.")
-    return "cuda" if there and asked != "cpu" else "cpu"
+CHANGES = ("", " change", "_change", "_change_season")
+"""What is made of a column at the step: itself, its change over a season, and the changes of `features/calendar`."""

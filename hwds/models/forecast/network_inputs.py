@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwds.models.forecast.network_heads import Head
 from hwds.models.forecast.window_source import CLIP, Origins, Source, Windows
 
 
@@ -34,21 +35,38 @@ Scaling = tuple[np.ndarray, ...]
 """Centre and spread of `past`, `steps` and `origin`, each of shape (columns,)."""
 
 
-def inputs_of(source: Source, origins: Origins, horizon: int = 0) -> tuple[Inputs, np.ndarray, list[Windows]]:
-    """Inputs of these origins, their targets (n, h), and the windows that forecasts are restored by."""
-    parts = [_part(source, origins.take(part), windows) for part, windows in source.parts(origins, horizon)]
-    windows = [part[1] for part in parts]
-    inputs = Inputs(*(np.concatenate(columns) for columns in zip(*(part[0] for part in parts), strict=True)))
-    return inputs, np.concatenate([part.target for part in windows]), windows
+class Examples(NamedTuple):
+    """Windows and what a head makes of what followed, its first axes (n, h), NaN where unknown."""
+
+    inputs: Inputs
+    target: np.ndarray
 
 
-def _part(source: Source, origins: Origins, windows: Windows) -> tuple[Inputs, Windows]:
+def examples_of(source: Source, origins: Origins, head: Head) -> Examples:
+    """Inputs of these origins, and their targets as the head learns them."""
+    parts = [
+        (_part(source, origins.take(part), w), head.target(source, origins.take(part), w)) for part, w in source.parts(origins)
+    ]
+    return Examples(_joined([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
+
+
+def inputs_of(source: Source, origins: Origins, steps: int) -> tuple[Inputs, list[Windows]]:
+    """Inputs of these origins over so many steps, and the windows that forecasts are restored by."""
+    cut = list(source.parts(origins, steps))
+    return _joined([_part(source, origins.take(part), windows) for part, windows in cut]), [windows for _, windows in cut]
+
+
+def _joined(parts: list[Inputs]) -> Inputs:
+    return Inputs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _part(source: Source, origins: Origins, windows: Windows) -> Inputs:
     rows = source.past_rows(origins)
     beside = [column[rows] for column in (*source.known.values(), *source.passed.values())]
     past = np.stack([windows.past, *beside], -1, dtype=np.float32)
     n, steps = windows.base.shape
     number = np.broadcast_to((np.arange(steps, dtype=np.float32) + 1) / source.windowing.horizon, (n, steps))
-    return Inputs(past, np.concatenate([windows.steps, number[..., None]], -1), windows.origin, windows.codes + 1), windows
+    return Inputs(past, np.concatenate([windows.steps, number[..., None]], -1), windows.origin, windows.codes + 1)
 
 
 def learn_scaling(inputs: Inputs) -> Scaling:

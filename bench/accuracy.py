@@ -1,0 +1,150 @@
+"""The published tables beside ours: `make bench-accuracy`, or `python -m bench.accuracy [m3_quarterly ...]`.
+
+Every dataset is an experiment of its own (`conf/experiment/<dataset>.yaml`), run through the command line, so that a run which
+was stopped goes on where it was. The seasonal naive comes first: where it differs from the published figure in the third
+decimal, the data or the metric is not the published one, and nothing else is run.
+"""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import polars as pl
+
+from hwds.results.folder import RunFolder
+from hwds.results.tables import Tables
+
+TABLES = Path(__file__).parents[1] / "experiments" / "published_tables"
+M3 = ("m3_monthly", "m3_quarterly", "m3_yearly", "m3_other")
+DATASETS = (*M3, "hospital", "carparts")
+METRICS = ("mase", "rmsse", "smape_m4", "wql")
+NAIVE = "forecast/seasonal_naive"
+COLUMNS = ("dataset", "metric", "model", "value", "stderr", "n", "n_fallback", "seconds")
+LINE = "  {:<46} {:>9} {:>8} {:>9}\n"
+
+
+def main(wanted: Sequence[str]) -> int:
+    """Run them all, or those named; 1 where the seasonal naive is not the published one, or a run failed."""
+    unknown = [name for name in wanted if name not in DATASETS]
+    if unknown:
+        sys.stderr.write(f"bench.accuracy: no dataset '{unknown[0]}'; known: {', '.join(DATASETS)}.\n")
+        return 2
+    names = list(wanted) or list(DATASETS)
+    published = list(csv.DictReader((TABLES / "published.csv").open()))
+    naives = [_same_naive(name, published) for name in names]
+    if not all(naives):
+        return 1
+    for name in names:
+        began = perf_counter()
+        if _hwds(f"+experiment={name}"):
+            return 1
+        rows = [*_ours(name, RunFolder.find(name).read_tables()), *_whole_m3(name)]
+        _keep(rows)
+        for dataset in dict.fromkeys(row["dataset"] for row in rows):
+            _show(str(dataset), [row for row in rows if row["dataset"] == dataset], published)
+        sys.stdout.write(f"{name}: {perf_counter() - began:.0f} s this time.\n\n")
+    return 0
+
+
+def _hwds(*words: str) -> int:
+    return subprocess.run([sys.executable, "-m", "hwds", *words], check=False).returncode
+
+
+def _same_naive(name: str, published: Sequence[dict[str, str]]) -> bool:
+    """Whether the seasonal naive's MASE is the published one to three decimals."""
+    if _hwds(f"dataset={name}", "protocol=holdout", f"model={NAIVE}", "rivals=[]"):
+        return False
+    ours = float(RunFolder.find("adhoc").read_tables().overall("mase")["value"][0])
+    told = [float(row["value"]) for row in published if (row["dataset"], row["model"]) == (name, "seasonal naive")]
+    same = all(f"{ours:.3f}" == f"{value:.3f}" for value in told if value)
+    sys.stdout.write(f"{name}: seasonal naive MASE {ours:.3f}, published {told[0] if told else '-'}\n")
+    return same
+
+
+def _ours(name: str, tables: Tables) -> list[dict[str, object]]:
+    """Every model's scores over all series, and what its cells took."""
+    seconds = dict(tables.timings.group_by("model").agg(pl.col("seconds").sum()).iter_rows())
+    return [
+        {"dataset": name, "metric": metric, "seconds": round(seconds[row["model"]], 1)}
+        | {key: row[key] for key in ("model", "value", "stderr", "n", "n_fallback")}
+        for metric in METRICS
+        for row in tables.overall(metric).to_dicts()
+        if row["model"] in seconds
+    ]
+
+
+def _whole_m3(name: str) -> list[dict[str, object]]:
+    """The sMAPE over all 3,003 series, of the models that all four subsets have; nothing before the last of them is there."""
+    if name not in M3:
+        return []
+    runs = [_finished(subset) for subset in M3]
+    tables = [run.read_tables() for run in runs if run]
+    if len(tables) < len(M3):
+        return []
+    models = set.intersection(*(set(part.timings["model"]) for part in tables))
+    return [_smape(model, tables) for model in sorted(models)]
+
+
+def _finished(name: str) -> RunFolder | None:
+    finished = any(Path("outputs/runs").glob(f"{name}/*/scores.parquet"))
+    return RunFolder.find(name) if finished else None
+
+
+def _smape(model: str, tables: Sequence[Tables]) -> dict[str, object]:
+    parts = [_per_series(part.predictions.filter(pl.col("model") == model)) for part in tables]
+    values = np.concatenate(parts)
+    seconds = sum(float(part.timings.filter(pl.col("model") == model)["seconds"].sum()) for part in tables)
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    told = {"model": model, "value": float(values.mean()), "stderr": error, "n": len(values), "n_fallback": 0}
+    return {"dataset": "m3", "metric": "smape_m4", **told, "seconds": round(seconds, 1)}
+
+
+def _per_series(rows: pl.DataFrame) -> np.ndarray:
+    """The sMAPE on the scale of M4 (0 to 200) of each series, of its median forecasts."""
+    missed, size = (pl.col("actual") - pl.col("q_0.5")).abs(), pl.col("actual").abs() + pl.col("q_0.5").abs()
+    ratio = pl.when(size > 0).then(200 * missed / size).otherwise(0.0)
+    return rows.group_by("series_id").agg(ratio.mean().alias("smape"))["smape"].to_numpy()
+
+
+def _keep(rows: Sequence[dict[str, object]]) -> None:
+    """Put the rows in the place of older ones about the same dataset."""
+    path, fresh = TABLES / "results.csv", {row["dataset"] for row in rows}
+    kept = [row for row in csv.DictReader(path.open()) if row["dataset"] not in fresh] if path.is_file() else []
+    order = ["m3", *DATASETS]
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(sorted([*kept, *map(_rounded, rows)], key=lambda row: order.index(str(row["dataset"]))))
+
+
+def _rounded(row: dict[str, object]) -> dict[str, object]:
+    return {key: f"{value:.5f}" if key in ("value", "stderr") and value is not None else value for key, value in row.items()}
+
+
+def _show(dataset: str, rows: Sequence[dict[str, object]], published: Sequence[dict[str, str]]) -> None:
+    """Ours and theirs by value, each metric apart."""
+    for metric in METRICS:
+        theirs = [(float(row["value"]), row["model"], "", "") for row in published if _about(row, dataset, metric)]
+        ours = [
+            (row["value"], f"hwds {row['model']}", row["stderr"], row["seconds"]) for row in rows if row["metric"] == metric
+        ]
+        if not ours or not theirs:
+            continue
+        sys.stdout.write(LINE.format(f"{dataset}, {metric}", "value", "stderr", "seconds"))
+        for value, model, error, seconds in sorted([*theirs, *ours], key=lambda line: float(str(line[0]))):
+            told = f"{error:.3f}" if isinstance(error, float) else ""
+            sys.stdout.write(LINE.format(model, f"{value:.4f}" if metric == "wql" else f"{value:.3f}", told, str(seconds)))
+
+
+def _about(row: dict[str, str], dataset: str, metric: str) -> bool:
+    return (row["dataset"], row["metric"]) == (dataset, metric)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""What an analog model has learned, and its forecasts: of series with rows of their own, and of launches without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+from hwds.models.forecast.analog_ahead import ahead, unseen
+from hwds.models.forecast.analog_fitting import LONGEST
+from hwds.models.forecast.analog_growth import Growth
+from hwds.models.forecast.analog_level import Level
+from hwds.models.forecast.analog_rows import aged, usable
+from hwds.models.forecast.analog_terms import Terms
+from hwds.models.forecast.seasonal_naive import FittedSeasonalNaive
+from hwds.stored import Stored
+
+TOGETHER = 200
+"""Series that are forecast at once; it bounds memory."""
+
+LARGEST = 300.0
+"""The log of the largest forecast."""
+
+WIDEST = 2.0
+"""The variance of a log beyond which a mean is not believed."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedAnalog(Stored):
+    """The season, the quantile levels, and the fields of `Learned`."""
+
+    season: int
+    levels: tuple[float, ...]
+    terms: Terms
+    growth: Growth
+    start: int
+    centre: float
+    level: Level
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    spread: np.ndarray
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Each series from its own rows and its likes; from its last season alone where it has no sales to speak of."""
+        plain = FittedSeasonalNaive(self.season, self.levels).predict(history, future)
+        good = usable(history) & (len(self.coefficients) > 0)
+        if not good.any():
+            return Forecasts.of(plain.mean, plain.quantiles, ~good)
+        blocks = [slice(first, min(first + TOGETHER, history.n_series)) for first in range(0, history.n_series, TOGETHER)]
+        parts = [self._followed(history.block(b.start, b.stop), future.block(b.start, b.stop)) for b in blocks]
+        logs, spreads = (np.concatenate(part) for part in zip(*parts, strict=True))
+        own = self._forecasts(logs, spreads, 1)
+        mean = np.where(good[:, None], own.mean, plain.mean)
+        return Forecasts.of(mean, np.where(good[:, None, None], own.quantiles, plain.quantiles), ~good)
+
+    def launch(self, history: Panel, future: Panel) -> Forecasts:
+        """Series without a row, from their likes alone; no answer where there was nothing to learn from."""
+        shape = (future.n_series, int(future.lengths[0]))
+        if not len(self.coefficients):
+            absent = np.full(shape, np.nan)
+            return Forecasts.of(absent, np.repeat(absent[..., None], len(self.levels), 2), np.ones(len(absent), bool))
+        design, course = self._design(aged(future, self.terms.age, self.start))
+        mean, spread = unseen(design.reshape(*shape, -1), self.level, self.coefficients, self.covariance)
+        return self._forecasts(mean + course.reshape(shape), spread, 0)
+
+    def _followed(self, history: Panel, future: Panel) -> tuple[np.ndarray, np.ndarray]:
+        """The mean and standard deviation of log sales less the centre, each of shape (n, h)."""
+        whole = aged(history.followed_by(future), self.terms.age, self.start)
+        whole = whole.last(max(12 * self.season, LONGEST) + int(future.lengths[0]))
+        rows = self.terms.rows(whole)
+        design, course = self._design(whole)
+        steps = int(future.lengths[0])
+        coming = whole.positions >= np.repeat(whole.lengths - steps, whole.lengths)
+        past = np.concatenate([(rows.log - self.centre - course)[:, None], design], 1)[~coming]
+        known = ~np.isnan(past[:, 0])
+        offsets = np.append(0, np.cumsum(whole.lengths - steps))
+        after = design[coming].reshape(future.n_series, steps, -1)
+        past[:, 0] = np.nan_to_num(past[:, 0])
+        mean, spread = ahead(past, known, offsets, after, self.level, self.coefficients, self.covariance)
+        return mean + course[coming].reshape(mean.shape), spread
+
+    def _design(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+        """The design of a panel's rows, and what their growth curve says."""
+        blocks = self.terms.blocks(panel, course=not self.growth.words)
+        course = self.growth.course(self.terms.words(panel), self.terms.rows(panel))
+        return np.concatenate([columns for _, columns in blocks], 1), course
+
+    def _forecasts(self, mean: np.ndarray, spread: np.ndarray, known: int) -> Forecasts:
+        """Log-normal forecasts, as wide as past launches were missed of which as many rows were known."""
+        steps = np.minimum(np.arange(mean.shape[1]), self.spread.shape[1] - 1)
+        wide = spread * self.spread[known, steps]
+        scores = np.array([NormalDist().inv_cdf(level) for level in self.levels])
+        mean = mean + self.centre
+        quantiles = np.exp(np.minimum(mean[..., None] + wide[..., None] * scores, LARGEST))
+        return Forecasts.of(np.exp(np.minimum(mean + np.minimum(wide**2, WIDEST) / 2, LARGEST)), quantiles)

@@ -1,0 +1,50 @@
+"""One network of residual blocks for all series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwds.models.forecast.network import Network
+from hwds.models.forecast.network_parts import Parts
+from hwds.recipe import Count
+
+
+class MLP(Network):
+    """A global network of N-BEATS blocks on normalised windows, with known-future columns at each step.
+
+    Each block takes from the window what it can explain (the backcast) and adds its part to the forecast (Oreshkin et al.
+    2020, "N-BEATS", generic blocks; covariates beside the window as in Olivares et al. 2023, "N-BEATSx"). The parts' sum
+    meets each step's columns; a step beyond the trained horizon is read as the last one.
+
+    Attributes:
+        units: Of each hidden layer.
+        layers: Hidden layers of a block.
+        blocks: How many follow one another.
+        channels: Numbers that a block says of each step.
+
+    Example:
+        python -m hwds model=forecast/mlp
+    """
+
+    units: Count = 128
+    layers: Count = 2
+    blocks: Count = 4
+    channels: Count = 8
+
+    def body(self, parts: Parts) -> Any:
+        """What the blocks say of each step, beside what is known of it, shape (n, h, features)."""
+        from keras import layers, ops
+
+        (length, columns), steps, horizon = parts.shape.past, parts.shape.steps[0], parts.shape.horizon
+        window, about = parts.past[..., 0], parts.about()
+        beside = [*about, layers.Flatten()(parts.past[..., 1:])] if columns > 1 else about
+        said = []
+        for _ in range(self.blocks):
+            hidden = layers.Concatenate()([window, *beside])
+            for _ in range(self.layers):
+                hidden = parts.dense(self.units, "relu")(hidden)
+            window = layers.Subtract()([window, parts.dense(length)(hidden)])
+            said.append(parts.dense(horizon * self.channels)(hidden))
+        total = layers.Reshape((horizon, self.channels))(layers.Add()(said) if len(said) > 1 else said[0])
+        reached = [min(step, horizon - 1) for step in range(steps)]
+        return layers.Concatenate()([ops.take(total, reached, axis=1), parts.told_at_steps(*about)])

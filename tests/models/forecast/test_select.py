@@ -1,0 +1,76 @@
+"""Choice by series: who is best there, drawn to who is best everywhere, and what the choice costs."""
+
+import numpy as np
+import pytest
+
+from hwds.context import Context
+from hwds.execution.inner import InnerWindows
+from hwds.features.none import None_
+from hwds.models.forecast.drift import Drift
+from hwds.models.forecast.naive import Naive
+from hwds.models.forecast.seasonal_naive import SeasonalNaive
+from hwds.models.forecast.select import Select
+from hwds.models.forecast.select_choice import by_series, choose
+from hwds.models.forecast.stack_weights import Windows
+from hwds.protocols.cutting import future_of
+from hwds.stored import load_fitted, save_fitted
+from tests.toys import monthly_panel
+
+
+def context(folder):
+    told = {"levels": (0.1, 0.5, 0.9), "season": 12, "horizon": 6, "features": None_(), "answers": InnerWindows(folder)}
+    return Context(0, "fold", **told)
+
+
+def windows(errors, rows=6):
+    """`errors[i][k]`: the typical error of member k on series i, over three windows of `rows` rows."""
+    luck = np.random.default_rng(0)
+    series = np.repeat([f"s{i}" for i in range(len(errors))], 3 * rows)
+    window = np.tile(np.repeat([1, 2, 3], rows), len(errors))
+    answers = np.repeat(np.array(errors), 3 * rows, axis=0) * luck.choice([-1, 1], size=(len(series), 1))
+    return Windows(
+        answers + 0.01 * luck.normal(size=answers.shape), np.zeros(len(series)), window, series, np.ones(len(series), np.int64)
+    )
+
+
+def test_each_series_gets_its_own_best():
+    choice = choose(windows([[1.0, 2.0], [2.0, 1.0], [1.0, 3.0]] * 10), 2)
+    assert [choice.members[f"s{i}"] for i in range(3)] == [0, 1, 0]
+    assert choice.usual == 0
+    assert choice.outside < choice.single
+
+
+def test_luck_is_not_followed():
+    luck = np.random.default_rng(1)
+    n, rows = 300, 3
+    series, window = np.repeat(np.arange(n), 3 * rows), np.tile(np.repeat([1, 2, 3], rows), n)
+    answers = luck.normal(size=(len(series), 2)) * [1.0, 1.1]
+    seen = Windows(answers, np.zeros(len(series)), window, series.astype(str), window)
+    choice = choose(seen, 2)
+    assert np.mean(list(choice.members.values())) < 0.1, "the better member answers for nearly all"
+    losses, codes = np.abs(answers), np.unique(series.astype(str), return_inverse=True)[1]
+    greedy = by_series(losses, codes, n, 0.0)
+    assert choice.outside <= losses[np.arange(len(codes)), greedy[codes]].mean() + 0.2
+    assert choice.outside >= choice.inside, "choosing costs something"
+
+
+def test_no_window_means_the_first_member_for_all():
+    empty = Windows(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, np.int64))
+    assert choose(empty, 2).members == {}
+    assert choose(empty, 2).usual == 0
+
+
+def test_a_selection_answers_as_the_chosen_member_and_is_saved(tmp_path):
+    panel = monthly_panel()
+    future = future_of(panel, np.arange(6), panel.lengths, 6)
+    members = (SeasonalNaive(name="s"), Drift(name="d"), Naive(name="n"))
+    fitted = Select(members=members).fit(panel, horizon=6, context=context(tmp_path / "cells"))
+    said = fitted.predict(panel, future)
+    for place, name in enumerate(panel.series_ids.to_list()):
+        own = members[fitted.choice.members[name]]
+        alone = own.fit(panel, horizon=6, context=context(tmp_path / "cells")).predict(panel, future)
+        assert said.mean[place] == pytest.approx(alone.mean[place])
+    save_fitted(fitted, tmp_path / "model")
+    again = load_fitted(tmp_path / "model").predict(panel, future)
+    assert np.array_equal(said.mean, again.mean)
+    assert np.array_equal(said.quantiles, again.quantiles)
