@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 from hwds.config.check import check
@@ -15,11 +12,12 @@ from hwds.execution.keys import uses_features
 from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
 from hwds.execution.run import evaluate
 from hwds.execution.warm import warm_up
-from hwds.report.leaderboard import as_markdown, print_leaderboard
+from hwds.report.decided import keep, page, print_verdict
+from hwds.report.leaderboard import as_markdown
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
-from hwds.report.sentence import conclusion
 from hwds.report.standings import Standings, standings
+from hwds.report.tasks import draw_of, print_run, said_of
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
@@ -63,15 +61,15 @@ def show(prepared: Prepared, tables: Tables) -> None:
     """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
-    said = sentence(prepared, tables) or conclusion(board)
+    said = said_of(prepared.job.protocol.task, prepared.frame, tables, board, model)
     folder.write_conclusion(said)
     verdict = decide(prepared, tables)
-    page = said if verdict is None else f"{said}\n\n{verdict.sentence}"
-    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, page))
+    told = said if verdict is None else f"{said}\n\n{page(verdict)}"
+    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, told))
     draw(prepared, tables, board)
-    print_leaderboard(board, said)
+    print_run(tables, board, said)
     if verdict is not None:
-        print(verdict.sentence)
+        print_verdict(verdict)
     for note in notes(prepared, tables):
         print(note)
     print(f"Results: {folder.path}")
@@ -81,31 +79,15 @@ def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
     """What follows from the results, in the folder too; None where nothing is to be decided."""
     experiment: Any = prepared.experiment
     verdict: Verdict | None = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
-    prepared.folder.write_verdict(verdict)
+    keep(prepared.folder, verdict)
     return verdict
-
-
-def sentence(prepared: Prepared, tables: Tables) -> str:
-    """What the run shows in the words of its task; empty where the standings say it."""
-    report: Any = task_report(prepared.job.protocol.task)
-    if not hasattr(report, "sentence"):
-        return ""
-    said: str = report.sentence(prepared.frame, tables, prepared.experiment.model.name)
-    return said
 
 
 def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
     """The leaderboard's picture, and those of the task."""
-    leaderboard_png(board, prepared.folder.path / "leaderboard.png")
-    report: Any = task_report(prepared.job.protocol.task)
-    if hasattr(report, "draw"):
-        report.draw(prepared.frame, tables, prepared.experiment.model.name, prepared.folder.path)
-
-
-def task_report(task: str) -> ModuleType | None:
-    """The module `hwds.report.<task>`: it has `draw`, or `sentence`, or both."""
-    name = f"hwds.report.{task}"
-    return import_module(name) if task and find_spec(name) else None
+    folder = prepared.folder.path
+    leaderboard_png(board, folder / "leaderboard.png")
+    draw_of(prepared.job.protocol.task, prepared.frame, tables, prepared.experiment.model.name, folder)
 
 
 def notes(prepared: Prepared, tables: Tables) -> list[str]:
@@ -115,6 +97,7 @@ def notes(prepared: Prepared, tables: Tables) -> list[str]:
     used = any(uses_features(model) for model in experiment.models.values())
     if experiment.features.name != "none" and not used:
         said.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
+    said += prepared.job.protocol.remarks(prepared.frame)
     said += prepared.job.protocol.notes(prepared.work.folds, tables.predictions)
     if prepared.job.protocol.segments:
         said.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
@@ -143,4 +126,6 @@ def exit_code(prepared: Prepared, tables: Tables) -> int:
 
 def _provenance(prepared: Prepared) -> dict[str, Any]:
     job = prepared.job
-    return provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)
+    told = provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)
+    vintages = getattr(prepared.frame, "vintages", None)
+    return told | ({"joined": dict(vintages.sources)} if vintages else {})

@@ -31,15 +31,17 @@ def main(words: list[str]) -> int:
     protocol: Any = experiment.protocol
     if not protocol.fits_all:
         raise ConfigError(f"predict: run {folder.title} is of protocol '{protocol.name}', which has no model to ask.")
-    frame = dataset.load()
+    frame = dataset.frame()
     if "--future" in flags:
         frame = with_plan(experiment, frame, flags["--future"])
     require_plan(frame)
+    frame = protocol.framed(frame)
     model = experiment.model.name
     print(f"{model}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
     forecasts = foresee(experiment, frame, folder)
     write(folder, forecasts)
     tell(frame, forecasts)
+    decide(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     return 0
 
@@ -92,7 +94,7 @@ def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
     """The frame with a plan of known-future columns from a file, whose columns bear the names of the dataset's roles."""
     from hwds.datasets.plan import read_plan
 
-    if not frame.roles.known_future:
+    if not frame.planned:
         raise ConfigError(f"--future: dataset '{experiment.dataset.name}' has no known-future column to plan.")
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol
@@ -109,8 +111,8 @@ def require_plan(frame: Panel) -> None:
     Raises:
         DataError: There are known-future columns and no plan.
     """
-    if frame.roles.known_future and frame.plan is None:
-        names = ", ".join(f"'{name}'" for name in frame.roles.known_future)
+    if frame.planned and frame.plan is None:
+        names = ", ".join(f"'{name}'" for name in frame.planned)
         raise DataError(f"--future: must be given, a file that plans {names} for the rows to forecast.")
 
 
@@ -119,7 +121,21 @@ def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     from hwds.results.atomic import write_atomically
 
     write_atomically(folder.path / "future.parquet", forecasts.write_parquet)
-    write_atomically(folder.path / "future.csv", forecasts.write_csv)
+    write_atomically(folder.path / "future.csv", forecasts.drop("paths", strict=False).write_csv)
+
+
+def decide(experiment: Experiment, frame: Panel, folder: RunFolder, forecasts: pl.DataFrame) -> None:
+    """What the run's decision says of the forecasts, in `future_decision.json` and tables beside it."""
+    from hwds.report.decided import keep, print_verdict
+
+    decision: Any = experiment.decision
+    verdict = None
+    if decision.foresees:
+        decision.check_data(frame, experiment.protocol)
+        verdict = decision.foresee(forecasts, folder.read_tables(), frame, experiment.model.name, experiment.protocol)
+    keep(folder, verdict, "future_")
+    if verdict is not None:
+        print_verdict(verdict)
 
 
 def tell(frame: Panel, forecasts: pl.DataFrame) -> None:
@@ -127,7 +143,7 @@ def tell(frame: Panel, forecasts: pl.DataFrame) -> None:
     import polars as pl
 
     with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_cols=-1):
-        print(forecasts.head(8).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
+        print(forecasts.head(8).drop("paths", strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
     series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
     print(f"{len(forecasts)} rows, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else "."))
     if series < frame.n_series:

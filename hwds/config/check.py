@@ -67,7 +67,9 @@ def _missing(values: dict[str, Any], path: str = "") -> Any:
 
 
 def _members(group: str, path: str, value: Any) -> Any:
-    """A list of composed nodes (a stack's members) as recipes."""
+    """A composed node, or a list of them (a stack's members), as recipes."""
+    if isinstance(value, dict) and "recipe" in value:
+        return build(group, path, value)
     if isinstance(value, list) and value and isinstance(value[0], dict) and "recipe" in value[0]:
         return tuple(build(group, f"{path}[{i}]", node) for i, node in enumerate(value))
     return value
@@ -140,7 +142,10 @@ def _shrink(group: str, node: dict[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(resolve_node(group, group, node), include_extras=True)
     caps = {key: cap for key, hint in hints.items() if (cap := _cap(hint)) is not None}
     shrunk = {key: min(value, caps[key]) if key in caps and isinstance(value, int) else value for key, value in node.items()}
-    members = {key: [_shrink(group, item) for item in value] for key, value in node.items() if _are_nodes(value)}
+    members: dict[str, Any] = {
+        key: [_shrink(group, item) for item in value] for key, value in node.items() if _are_nodes(value)
+    }
+    members |= {key: _shrink(group, value) for key, value in node.items() if _are_nodes([value])}
     return shrunk | members
 
 

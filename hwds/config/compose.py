@@ -15,6 +15,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hwds.config.check import kind
 from hwds.config.messages import shown
 from hwds.config.source import filled, register
 from hwds.errors import ConfigError, nearest
@@ -158,14 +159,27 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
 
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     """A node whose recipe-typed fields (a stack's members) are nodes too."""
-    hints = get_type_hints(resolve_node(group, path, node))
-    inner = {
-        key for key, hint in hints.items() if any(isinstance(arg, type) and issubclass(arg, Recipe) for arg in get_args(hint))
-    }
-    composed = {
+    owner = resolve_node(group, path, node)
+    hints = get_type_hints(owner)
+    inner = {key for key, hint in hints.items() if any(_alike(arg, owner) for arg in get_args(hint))}
+    composed: dict[str, Any] = {
         key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])] for key in inner if node.get(key)
     }
+    single = {key for key, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Recipe)}
+    composed |= {key: option(group, f"{path}.{key}", node[key]) for key in single if _is_option(group, node.get(key))}
     return node | composed
+
+
+def _is_option(group: str, value: Any) -> bool:
+    """Whether a recipe-typed field names an option (a member); settings that have no name of their own are plain data."""
+    if isinstance(value, str):
+        return value != "???"
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in options(group)
+
+
+def _alike(arg: Any, owner: type) -> bool:
+    """Whether a type is of the owner's kind, so that its options can stand there."""
+    return isinstance(arg, type) and issubclass(arg, Recipe) and kind(arg) == kind(owner)
 
 
 def option(group: str, path: str, item: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import ValidationError
 
 from hwds.errors import ConfigError, nearest
+from hwds.recipe import Recipe
 
 SHAPES = {
     "greater_than_equal": "must be >= {ge}",
@@ -46,13 +47,18 @@ def refused(cls: type, path: str, error: ValidationError) -> ConfigError:
     location = [part for part in first["loc"] if not _is_branch(part)]
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         *parents, last = location
-        where = ".".join(map(str, filter(None, (path, *parents))))
+        where = _path(path, parents)
         return ConfigError(f"{where + ': ' if where else ''}no key '{last}'{nearest(str(last), _fields_at(cls, parents))}")
-    where = (path + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)).lstrip(".")
+    where = _path(path, location)
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigError(f"{where}: must be given.")
     said = SHAPES.get(first["type"], first["msg"][0].lower() + first["msg"][1:])
     return ConfigError(f"{where}: {said.format(**first.get('ctx', {}))}, got {shown(first['input'])}.")
+
+
+def _path(start: str, parts: list[Any]) -> str:
+    """`dataset.join[0].run`."""
+    return (start + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)).lstrip(".")
 
 
 def _is_branch(part: Any) -> bool:
@@ -66,11 +72,11 @@ def _fields_at(cls: type, parents: list[Any]) -> list[str]:
         inner = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
         if inner:
             cls = inner[0]  # type: ignore[assignment]
-    return [field.name for field in fields(cls) if field.name != "name"]
+    return [field.name.rstrip("_") for field in fields(cls) if field.name != "name"]  # `as_` is written `as`
 
 
 def shown(value: Any) -> str:
     """A value as the user would write it, cut where it is long."""
     text = {True: "true", False: "false", None: "null"}.get(value) if isinstance(value, bool | None) else None
-    text = text or repr(value)
+    text = text or repr(value.name if isinstance(value, Recipe) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hwds.datasets.censoring import as_demand
+from hwds.datasets.joining import Join, with_joined
 from hwds.frames.base import Frame
+from hwds.frames.panel import Panel
 from hwds.recipe import Recipe
 
 
 class Truth(Recipe):
-    """A model that knows what no other can; the protocols of its `task` can ask it."""
+    """A model that knows what no other can; the protocols of its `task` can ask it. What it says is not calibrated."""
 
     task: ClassVar[str] = ""
     local: ClassVar[bool] = False
+    true_law: ClassVar[bool] = True
 
 
 class Dataset(Recipe):
@@ -28,6 +32,15 @@ class Dataset(Recipe):
         """
         raise NotImplementedError(f"{type(self).__name__}.load")
 
+    def frame(self) -> Frame:
+        """What an experiment cuts: the frame that was loaded, with all that the config adds to it.
+
+        Raises:
+            ConfigError: What it adds does not go with the frame.
+            DataError: The data is absent or wrong.
+        """
+        return self.load()
+
     def truth(self) -> Truth | None:
         """A model that knows the simulator's parameters and forecasts the true conditional distribution; None for real data.
 
@@ -39,3 +52,39 @@ class Dataset(Recipe):
     def source(self) -> str:
         """Where the data is to be had, for `hwds data`: source, licence, columns and digest in a line or two."""
         return "simulated; nothing to fetch."
+
+
+class PanelDataset(Dataset):
+    """A dataset of series.
+
+    Attributes:
+        join: Forecasts of finished runs as known-future columns: `{run: price_forecast, column: mean, as: competitor_price}`.
+        unserved: The past-only column with the share of demand that could not be served, if there is one. The target is then
+            demand: sales over the share that was served, unknown where none was. Models learn and are scored on demand.
+        stock: The past-only column with what was left at the end of a row, if there is one: where nothing was, sales are not
+            demand, and the target is unknown: nothing is learned there, and nothing scored.
+    """
+
+    gives = Panel
+    join: tuple[Join, ...] = ()
+    unserved: str = ""
+    stock: str = ""
+
+    def load(self) -> Panel:
+        """The panel of the data itself.
+
+        Raises:
+            DataError: The data is absent or wrong.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.load")
+
+    def frame(self) -> Panel:
+        """The panel with what is joined to it, its target demand where the config says what tells it from sales.
+
+        Raises:
+            ConfigError: No such run, model or column, or a name that is taken.
+            DataError: The data is absent or wrong, or has nothing in common with a run.
+        """
+        panel = self.load()
+        panel = as_demand(panel, unserved=self.unserved, stock=self.stock) if self.unserved or self.stock else panel
+        return with_joined(panel, self.join) if self.join else panel

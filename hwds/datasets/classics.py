@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from hwds.datasets.base import Dataset
+from hwds.datasets.base import PanelDataset
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -21,7 +21,7 @@ _SERIES = {
 _SHAPES = {"monthly": ("1mo", 12), "quarterly": ("3mo", 8), "yearly": ("1y", 6)}
 
 
-class Classics(Dataset):
+class Classics(PanelDataset):
     """Classic real series that come with pmdarima: airline passengers, sunspots, wine; beer, residents, wool; or lynx.
 
     Monthly: airpassengers (1949-1960, thousands), sunspots (1749-1983, mean number), wineind (1980-1994, bottles sold in
@@ -35,7 +35,6 @@ class Classics(Dataset):
         python -m hwds dataset=classics dataset.frequency=quarterly
     """
 
-    gives = Panel
     frequency: Literal["monthly", "quarterly", "yearly"] = "monthly"
 
     def load(self) -> Panel:

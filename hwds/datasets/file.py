@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import AfterValidator
 
 from hwds.datasets.asked import Names, listed, refuse_shared, refuse_taken
-from hwds.datasets.base import Dataset
+from hwds.datasets.base import PanelDataset
 from hwds.datasets.columns import joined, numbers, times, typed
 from hwds.datasets.gaps import Gaps, without_gaps
 from hwds.datasets.reading import Source, read
@@ -94,7 +94,7 @@ _KEYS = ("series", "time", "target")
 _KEPT = ("known_future", "past_only", "static", "level", "available_at", "split")
 
 
-class File(Dataset):
+class File(PanelDataset):
     """Your own series: CSV, TSV, Parquet or Arrow, one file, a glob of files or a URL.
 
     Attributes:
@@ -115,7 +115,6 @@ class File(Dataset):
         python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month dataset.roles.target=units
     """
 
-    gives = Panel
     path: str
     sha256: str | None = None
     roles: FileRoles = FileRoles()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hwds.datasets.base import Dataset
+from hwds.datasets.base import PanelDataset
 from hwds.datasets.public import PublicFile
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
@@ -25,7 +25,7 @@ _FILES = {
 _SHAPES = {"monthly": ("1mo", 18), "quarterly": ("3mo", 8), "yearly": ("1y", 6), "other": ("1i", 8)}
 
 
-class M3(Dataset):
+class M3(PanelDataset):
     """The M3 competition: 3,003 series of business and economics in four subsets, with the competition's own split.
 
     Monthly: 1,428 series, season 12, 18 steps; quarterly: 756, season 4, 8 steps; yearly: 645, season 1, 6 steps; other:
@@ -38,7 +38,6 @@ class M3(Dataset):
         python -m hwds dataset=m3_quarterly
     """
 
-    gives = Panel
     subset: Literal["monthly", "quarterly", "yearly", "other"] = "monthly"
 
     def load(self) -> Panel:

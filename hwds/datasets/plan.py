@@ -36,12 +36,12 @@ def read_plan(
         separator: Between the fields of a CSV or TSV; by the suffix where None.
 
     Returns:
-        `series_id`, `time` and the panel's known-future columns.
+        `series_id`, `time` and the panel's planned columns.
 
     Raises:
         DataError: The file cannot be read, or lacks a column, a series or a row that must be planned.
     """
-    columns = panel.roles.known_future
+    columns = panel.planned
     try:
         source = read(path, (*listed(series), time, *columns), encoding=encoding, separator=separator)
         plan = _normalised(source, panel, listed(series), time)
@@ -76,7 +76,7 @@ def _normalised(source: Source, panel: Panel, series: Sequence[str], time: str) 
     if when.dtype.is_integer() != kind.is_integer():
         raise DataError(f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data {panel.table[TIME][-1]}.")
     plan = pl.DataFrame({SERIES: ids, TIME: when.cast(kind)})
-    return plan.with_columns(numbers(source, name).alias(name) for name in panel.roles.known_future)
+    return plan.with_columns(numbers(source, name).alias(name) for name in panel.planned)
 
 
 def _refuse_holes(path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from hwds.datasets.base import Dataset
+from hwds.datasets.base import PanelDataset
 from hwds.datasets.reading import read
 from hwds.errors import DataError
 from hwds.frames.frequency import Frequency
@@ -66,13 +66,12 @@ class PublicFile:
         return table
 
 
-class PublicSeries(Dataset):
+class PublicSeries(PanelDataset):
     """The base of data sets of one file with the columns `series_id` and `date`, the target last, monthly unless it is said.
 
     A subclass says what differs; `rows` is its own where the file looks otherwise.
     """
 
-    gives = Panel
     public: ClassVar[PublicFile]
     unit: ClassVar[str]
     every: ClassVar[str] = "1mo"

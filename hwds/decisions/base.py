@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import polars as pl
+
 from hwds.errors import ConfigError
 from hwds.recipe import Recipe
 from hwds.results.tables import Tables
@@ -13,10 +15,12 @@ from hwds.results.verdict import Verdict
 class Decision(Recipe):
     """What `decision=` chooses: from a run's tables to what is to be done. It changes no number of the run.
 
-    Class attribute: `tasks`, those of the protocols whose results it can read; empty for all.
+    Class attributes: `tasks`, those of the protocols whose results it can read, empty for all; `foresees`, whether it also
+    decides from a forecast of what comes after the data.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ()
+    foresees: ClassVar[bool] = False
 
     def check_protocol(self, protocol: Any) -> None:
         """Refuse a protocol whose results it cannot read; called before the data is loaded.
@@ -47,3 +51,15 @@ class Decision(Recipe):
             protocol: The protocol that wrote the tables.
         """
         raise NotImplementedError(f"{type(self).__name__}.decide")
+
+    def foresee(self, forecasts: pl.DataFrame, tables: Tables, frame: Any, model: str, protocol: Any) -> Verdict | None:
+        """What to do by a forecast of what comes after the data; None where there is nothing to decide.
+
+        Args:
+            forecasts: As `hwds predict` makes them.
+            tables: Of the run, whose record the forecast is judged by.
+            frame: The data after which they come.
+            model: The label of the experiment's own model, which made them.
+            protocol: The protocol that wrote the tables.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.foresee")

@@ -59,6 +59,12 @@ def _share(time: pl.Expr, every: str, cycle: Cycle) -> pl.Expr:
     return (time.dt.ordinal_day() - 1) / (365 + time.dt.is_leap_year().cast(pl.Int16))
 
 
+def row_days(every: str) -> float:
+    """The mean number of days from one row to the next."""
+    count, unit = _split(every)
+    return count * DAYS[unit]
+
+
 def in_months(every: str) -> bool:
     """Whether a frequency counts calendar months: then the day of the month says nothing."""
     return _split(every)[1] in ("mo", "q", "y")

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.frequency import Frequency
-from hwds.frames.roles import SERIES, TARGET, PanelRoles
+from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+from hwds.frames.vintages import Vintages
 from hwds.hashing import digest_bytes
 
 
@@ -32,6 +33,7 @@ class Panel:
         horizon: The number of steps that the dataset is usually forecast for, unless the protocol says otherwise.
         plan: Rows after the end of the series (`series_id`, `time` and the known-future columns), if any are known.
         unit: What the target is counted in, for axes and sentences.
+        vintages: Forecasts that known-future columns are made of, where there are any; made by the last row of their series.
     """
 
     table: pl.DataFrame
@@ -41,6 +43,7 @@ class Panel:
     horizon: int = 1
     plan: pl.DataFrame | None = None
     unit: str = ""
+    vintages: Vintages | None = None
     offsets: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,12 @@ class Panel:
         roles = roles or PanelRoles()
         season = season or frequency.season
         return cls(checked(table, roles, frequency), roles, frequency, season, horizon, plan, unit)
+
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """The known-future columns that are known as they are, and not by forecasts."""
+        foreseen = self.vintages.columns if self.vintages else ()
+        return tuple(name for name in self.roles.known_future if name not in foreseen)
 
     @property
     def n_series(self) -> int:
@@ -116,7 +125,25 @@ class Panel:
         """The first `ends[i]` rows of series i; a series left without rows is gone. `ends` has shape (n_series,)."""
         if np.array_equal(ends, self.lengths):
             return self
-        return replace(self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths))))
+        cut = replace(self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths))))
+        return replace(cut, vintages=self.vintages.until(cut.ends)) if self.vintages else cut
+
+    @property
+    def ends(self) -> pl.DataFrame:
+        """The last instant of each series: `series_id`, `time`."""
+        return self.table.select(SERIES, TIME)[self.offsets[1:] - 1]
+
+    def foreseen(self, vintages: Vintages) -> Panel:
+        """The panel with known-future columns of forecasts: at each row the last one that was made before it.
+
+        What was made after the end of its series is left out, for there is no row from which it could be known.
+        """
+        own = vintages.until(self.ends)
+        names = [name for name in self.roles.known_future if name not in own.columns]
+        roles = replace(self.roles, known_future=(*names, *own.columns))
+        rows = self.table.drop(own.columns, strict=False)
+        rows = rows.hstack(own.latest(rows, self.frequency.after(rows[TIME], -1)))
+        return replace(self, table=rows.select(SERIES, TIME, TARGET, *roles.names), roles=roles, vintages=own)
 
     def last(self, rows: int) -> Panel:
         """At most the last `rows` rows of each series."""
@@ -139,7 +166,8 @@ class Panel:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the panel holds; equal content gives the same."""
-        buffers = [_ipc(self.table)] + ([_ipc(self.plan)] if self.plan is not None else [])
+        parts = (self.table, self.plan, self.vintages.table if self.vintages else None)
+        buffers = [_ipc(part) for part in parts if part is not None]
         return digest_bytes([*buffers, json.dumps(self._meta()).encode()])
 
     def write(self, folder: Path) -> None:
@@ -147,6 +175,8 @@ class Panel:
         self.table.rechunk().write_ipc(folder / "table.arrow")
         if self.plan is not None:
             self.plan.rechunk().write_ipc(folder / "plan.arrow")
+        if self.vintages:
+            self.vintages.write(folder)
         (folder / "panel.json").write_text(json.dumps(self._meta()))
 
     @classmethod
@@ -157,9 +187,8 @@ class Panel:
             key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()
         }
         plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
-        return cls(
-            pl.read_ipc(folder / "table.arrow"), PanelRoles(**roles), Frequency(**meta.pop("frequency")), plan=plan, **meta
-        )
+        table, frequency = pl.read_ipc(folder / "table.arrow"), Frequency(**meta.pop("frequency"))
+        return cls(table, PanelRoles(**roles), frequency, plan=plan, vintages=Vintages.read(folder), **meta)
 
     def _meta(self) -> dict[str, object]:
         return {

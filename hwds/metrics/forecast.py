@@ -139,7 +139,7 @@ def _band(levels: Sequence[float], low: int, high: int, *, widest: bool) -> tupl
     shown: tuple[Beside, Beside] = ("always", "page") if widest else ("no", "no")
     return (
         Metric(f"coverage[{name}%]", _covered(low, high), meaning=share, better="none", beside=shown[0], by_step=True),
-        Metric(f"width[{name}%]", _width(low, high), meaning=width, better="none", beside=shown[1]),
+        Metric(f"width[{name}%]", _width(low, high), meaning=width, better="none", beside=shown[1], by_step=True),
     )
 
 

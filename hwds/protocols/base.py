@@ -11,9 +11,11 @@ import polars as pl
 
 from hwds.context import Context, Features
 from hwds.errors import ConfigError
-from hwds.metrics.aggregate import Estimate
 from hwds.metrics.base import Measure
+from hwds.protocols.score import Score
 from hwds.recipe import Names, Recipe
+
+__all__ = ["Cell", "Evaluation", "Fold", "Score"]
 
 Model = TypeVar("Model")
 Data = TypeVar("Data")
@@ -29,12 +31,14 @@ class Fold:
             asking for more folds changes none of those that were there.
         units: Series, replications or rows: what may be worked on apart.
         cutoffs: The instants that it is asked from; the first is the last that `fit` may know.
+        inner: Windows before the first cutoff whose forecasts its cells carry beside their own, for `settle` to learn from.
     """
 
     index: int
     name: str
     units: int
     cutoffs: tuple[Any, ...] = ()
+    inner: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,53 +55,6 @@ class Cell:
         """How it is called in a message."""
         units = "" if (self.start, self.stop) == (0, self.fold.units) else f", units {self.start}-{self.stop - 1}"
         return f"{self.model} at {self.fold.name}{units}"
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One line of the scores table; what is None does not apply.
-
-    Attributes:
-        metric: The name with its definition (`mase[m=12]`).
-        aggregate: `mean`, `median`, `pooled`, `p95` or `cvar95`.
-        value: The number, None where nothing was defined.
-        n: How many units it is made of.
-        n_undefined: How many had no value (no scale, a division by zero).
-        n_fallback: How many were answered by something simpler than the model.
-        status: `ok`, or what is to be known before the number is read (`unregistered`).
-    """
-
-    metric: str
-    aggregate: str | None
-    value: float | None
-    stderr: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    ci_method: str | None = None
-    p_value: float | None = None
-    n: int = 0
-    n_undefined: int = 0
-    n_fallback: int = 0
-    cutoff: str | None = None
-    segment_by: str | None = None
-    segment: str | None = None
-    step: int | None = None
-    status: str = "ok"
-
-    @classmethod
-    def of(cls, metric: str, aggregate: str, estimate: Estimate) -> Score:
-        """The line of an estimate, with its interval."""
-        return cls(
-            metric,
-            aggregate,
-            estimate.value,
-            estimate.stderr,
-            estimate.low,
-            estimate.high,
-            estimate.method if estimate.low is not None else None,
-            n=estimate.n,
-            n_undefined=estimate.n_undefined,
-        )
 
 
 class Evaluation(Recipe, Generic[Model, Data]):
@@ -126,6 +83,14 @@ class Evaluation(Recipe, Generic[Model, Data]):
     headline: str = ""
     segments: Names = ()
 
+    def framed(self, frame: Data) -> Data:
+        """What is cut and asked of a dataset's frame: the frame itself, or one with more units made of it, which no truth knows.
+
+        Raises:
+            ConfigError: It cannot be made of this one.
+        """
+        return frame
+
     def split(self, frame: Data) -> Sequence[Fold]:
         """The folds, oldest first.
 
@@ -137,6 +102,24 @@ class Evaluation(Recipe, Generic[Model, Data]):
     def ask(self, model: Model, frame: Data, cell: Cell, context: Context) -> pl.DataFrame:
         """Cut, fit, predict: the rows of one cell, with all that scoring needs."""
         raise NotImplementedError(f"{type(self).__name__}.ask")
+
+    @property
+    def settles_across(self) -> bool:
+        """Whether `settle` reads earlier folds for a later one."""
+        return False
+
+    def settle(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """From what the cells of one model have answered to what is scored and kept.
+
+        Here what needs all units at once is done (intervals pooled over series), so that how they were cut never shows.
+
+        Args:
+            rows: All rows of one model, of one fold or of all, oldest first, with the number of each one's `fold`.
+
+        Returns:
+            The rows with their `fold`, in the same order; those of inner windows are gone.
+        """
+        return rows
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """The scores of all rows of one model and one fold, or of all its folds."""
@@ -162,6 +145,10 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """What a user would want to be told of what was asked."""
         return []
 
+    def remarks(self, frame: Data) -> list[str]:
+        """What a user would want to be told of a frame that is asked so, known before the first cell; one sentence each."""
+        return []
+
     def warm_up(self, model: Model, frame: Data) -> None:
         """Do once what each cell of a model would do first (compile a policy): timed apart from the cells."""
 
@@ -176,7 +163,8 @@ class Evaluation(Recipe, Generic[Model, Data]):
     def labels(self, frame: Data, column: str) -> pl.DataFrame | None:
         """The `segment` of every `unit`, one row a unit in their order.
 
-        None where the rows bear the column themselves, since a unit has parts in several segments (a replication's customers).
+        Where a unit has parts in several segments, those of its parts, named by further columns of the rows (see `Segments`);
+        None where the rows bear the column themselves (a replication's customers).
 
         Raises:
             ConfigError: The frame has no such column, with the nearest right name.

@@ -51,6 +51,19 @@ class AtTime:
 
 
 @dataclass(frozen=True, slots=True)
+class AtLaunch(AtTime):
+    """An instant beside a launch: that of a series' first row or a few rows later, or the one before it."""
+
+    launch: date | datetime | int
+
+    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+        """Series that begin at the launch and, where they have begun by the cutoff, have not ended before it."""
+        begins = (panel.table[TIME].gather(panel.offsets[:-1]) == self.launch).to_numpy()
+        asked: np.ndarray = begins & (AtTime.alive(self, panel, ends) | (ends == 0))
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
 class FromEnd:
     """Counted back from each series' own end: calendar time crosses between series."""
 
@@ -92,7 +105,7 @@ class BySplit:
 
 
 def known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> Panel:
-    """All that may be known at a cutoff, of every series that has begun: rows up to it, revisions that were out by then.
+    """All that may be known at a cutoff, of every series that has begun: rows, revisions and vintages that were out by then.
 
     Args:
         panel: The whole data.
@@ -134,29 +147,39 @@ def rows_after(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int)
     return panel.offsets[series, None] + steps, steps < panel.lengths[series, None]
 
 
+def last_instants(panel: Panel, series: np.ndarray, ends: np.ndarray) -> pl.Series:
+    """When each of these series was last known; the instant before its first row where it was not."""
+    last = panel.table[TIME].gather(panel.offsets[series] + np.maximum(ends[series], 1) - 1)
+    return panel.frequency.after(last, -1).zip_with(pl.Series(ends[series] == 0), last)
+
+
 def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> Panel:
     """The rows to forecast: `horizon` of each series, with known-future and static columns and nothing else.
 
     Rows beyond the data take their known-future columns from the panel's plan, and are null where it has none; so the
-    number of rows never tells where a series ends.
+    number of rows never tells where a series ends. Columns of vintages hold what was forecast by each series' end.
     """
     where, exists = rows_after(panel, series, ends, horizon)
-    last = panel.table[panel.offsets[series] + ends[series] - 1]
-    times = pl.concat([panel.frequency.after(last[TIME], step) for step in range(1, horizon + 1)])
+    first = panel.table[panel.offsets[series]]
+    last = last_instants(panel, series, ends)
+    times = pl.concat([panel.frequency.after(last, step) for step in range(1, horizon + 1)])
     order = np.arange(len(series) * horizon).reshape(horizon, len(series)).T.ravel()
     rows = np.repeat(np.arange(len(series)), horizon)
     keep = [SERIES, *dict.fromkeys((*panel.roles.static, *panel.roles.level))]
-    future = last.select(keep)[rows].with_columns(times.gather(order).alias(TIME))
-    if panel.roles.known_future:
+    future = first.select(keep)[rows].with_columns(times.gather(order).alias(TIME))
+    if panel.planned:
         future = future.hstack(_known_ahead(panel, where, exists))
-        future = future if panel.plan is None else _from_plan(future, panel.plan, panel.roles.known_future)
+        future = future if panel.plan is None else _from_plan(future, panel.plan, panel.planned)
+    if panel.vintages:
+        future = future.hstack(panel.vintages.latest(future, last.gather(rows)))
     empty = [pl.lit(None, panel.table.schema[name]).alias(name) for name in panel.table.columns if name not in future.columns]
-    return replace(panel, table=future.with_columns(empty).select(panel.table.columns).rechunk(), plan=None)
+    table = future.with_columns(empty).select(panel.table.columns).rechunk()
+    return replace(panel, table=table, plan=None, vintages=None)
 
 
 def _known_ahead(panel: Panel, where: np.ndarray, exists: np.ndarray) -> pl.DataFrame:
-    """The known-future columns of the rows that exist, null for the others."""
-    taken = panel.table.select(panel.roles.known_future)[np.where(exists, where, 0).ravel()]
+    """The planned columns of the rows that exist, null for the others."""
+    taken = panel.table.select(panel.planned)[np.where(exists, where, 0).ravel()]
     return taken.select(pl.when(pl.Series(exists.ravel())).then(pl.all()).name.keep())
 
 

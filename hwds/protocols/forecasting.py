@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +14,19 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.metrics.scale import last_season, seasonal_scales
-from hwds.models.forecast.base import FittedForecaster, Forecaster
+from hwds.models.forecast.base import FittedForecaster, Forecaster, LaunchingForecaster
 from hwds.protocols.base import Cell
-from hwds.protocols.cutting import Cutoff, asked_at, future_of, known_at, rows_after, select
+from hwds.protocols.cutting import AtTime, Cutoff, asked_at, future_of, known_at, last_instants, rows_after, select
+from hwds.protocols.one_pass import all_cutoffs
+from hwds.protocols.sample_paths import PATHS, with_paths, without_draws
 
 LEVELS = (0.1, 0.5, 0.9)
+
+WINDOW, NONNEGATIVE, AVAILABLE, EXISTS = "window", "nonnegative", "available_at", "exists"
+RAW = (WINDOW, NONNEGATIVE, AVAILABLE, EXISTS)
+"""Columns that rows bear until they are settled: the number of their cutoff (none for the true law), whether the
+series was never below zero, when the actual was out, where the panel says it, and whether the data has such a row, where
+rows beyond the end of a series are kept."""
 
 
 def quantile_name(level: float) -> str:
@@ -26,9 +35,19 @@ def quantile_name(level: float) -> str:
 
 
 def ask_forecasts(
-    model: Forecaster, panel: Panel, cell: Cell, context: Context, *, gap: int = 0, sliding: int | None = None
+    model: Forecaster,
+    panel: Panel,
+    cell: Cell,
+    context: Context,
+    *,
+    gap: int = 0,
+    sliding: int | None = None,
+    paths: int = 0,
+    whole: bool = False,
 ) -> pl.DataFrame:
     """Fit at the fold's first cutoff, then forecast from each of its cutoffs; the rows of all.
+
+    Those that the fold's inner windows ask for are beside them: `window` is 0 at the first cutoff and counts on, and back.
 
     Args:
         model: The recipe to fit.
@@ -37,46 +56,94 @@ def ask_forecasts(
         context: With the levels and the season; its horizon counts the gap.
         gap: Steps after the cutoff that are forecast but not scored.
         sliding: Rows of history that a fit may see at most.
+        paths: Sample paths to keep of each series, where the model can draw them.
+        whole: Keep the forecasts of a series that has ended before the horizon, marked by `exists`.
     """
     block = panel.block(cell.start, cell.stop)
     history = known_at(block, cell.fold.cutoffs[0], sliding)
     if not history.n_series:
         return pl.DataFrame()
-    fitted = model.fit(history, horizon=context.horizon, context=context)
-    asked = [forecast_rows(fitted, block, cutoff, context, gap, sliding) for cutoff in cell.fold.cutoffs]
-    answered = [rows for rows in asked if not rows.is_empty()]
-    return pl.concat(answered) if answered else pl.DataFrame()
+    first = cell.fold.cutoffs[0]
+    inside = replace(context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding)
+    fitted = model.fit(history, horizon=context.horizon, context=inside)
+    together = all_cutoffs(fitted, block, cell.fold.cutoffs, context.horizon, sliding)
+    asked = [
+        forecast_rows(fitted, block, cutoff, context, gap, sliding, paths, forecasts, whole=whole)
+        for cutoff, forecasts in zip(cell.fold.cutoffs, together, strict=True)
+    ]
+    answered = [
+        rows.with_columns(pl.lit(None if model.true_law else i, pl.Int32).alias(WINDOW))
+        for i, rows in enumerate(asked)
+        if not rows.is_empty()
+    ]
+    if cell.fold.inner and not model.true_law:
+        inner = model.backtest(known_at(block, first), cell.fold.inner, inside)
+        there = [pl.lit(True).alias(EXISTS)] if whole else []
+        answered += [] if inner.is_empty() else [without_draws(inner.with_columns(there), paths)]
+    return pl.concat([rows.select(ordered(rows.columns)) for rows in answered]) if answered else pl.DataFrame()
 
 
 def forecast_rows(
-    fitted: FittedForecaster, panel: Panel, cutoff: Cutoff, context: Context, gap: int, sliding: int | None
+    fitted: FittedForecaster,
+    panel: Panel,
+    cutoff: Cutoff,
+    context: Context,
+    gap: int,
+    sliding: int | None,
+    paths: int = 0,
+    forecasts: Forecasts | None = None,
+    *,
+    whole: bool = False,
 ) -> pl.DataFrame:
-    """The forecasts from one cutoff beside what happened, one row for each that did."""
+    """The forecasts from one cutoff beside what happened, one row for each that did; asked for unless they are there.
+
+    With `whole` the others are kept too, and marked.
+    """
     series, ends = asked_at(panel, cutoff), cutoff.ends(panel)
     if not len(series):
         return pl.DataFrame()
     known = known_at(select(panel, series), cutoff)
     future = future_of(panel, series, ends, context.horizon)
-    forecasts = fitted.predict(known.last(sliding) if sliding else known, future)
+    seen = known.last(sliding) if sliding else known
+    if not known.n_series:
+        forecasts = _of_launches(fitted, known_at(panel, cutoff, sliding), future)
+    forecasts = fitted.predict(seen, future) if forecasts is None else forecasts
     where, exists = rows_after(panel, series, ends, context.horizon)
     exists[:, :gap] = False
-    table = _laid_out(forecasts, known, future, context)
-    actual = panel.target[np.where(exists, where, 0)].ravel()
+    table = with_paths(_laid_out(forecasts, known, future, context), fitted, seen, future, context, cutoff.label, paths)
+    actual = np.where(exists, panel.target[np.where(exists, where, 0)], np.nan).ravel()
     table = table.with_columns(pl.Series("actual", actual, nan_to_null=True))
-    return table.filter(pl.Series(exists.ravel())).select(ordered(table.columns))
+    if panel.roles.available_at:
+        out = panel.table[panel.roles.available_at].gather(np.where(exists, where, 0).ravel())
+        table = table.with_columns(out.alias(AVAILABLE))
+    if whole:
+        table = table.with_columns(pl.Series(EXISTS, exists.ravel()))
+    kept = (np.arange(context.horizon) >= gap) & (exists | whole)
+    return table.filter(pl.Series(kept.ravel())).select(ordered(table.columns))
 
 
 def ordered(columns: list[str]) -> list[str]:
-    """The columns of predictions in the order people read them."""
-    first = [SERIES, "cutoff", TIME, "step", "actual", "mean"]
-    return [*first, *(name for name in columns if name not in first)]
+    """The columns of predictions in the order people read them; what only `settle` reads comes last."""
+    first, last = [SERIES, "cutoff", TIME, "step", "actual", "mean"], [name for name in (PATHS, *RAW) if name in columns]
+    return [*first, *(name for name in columns if name not in (*first, *last)), *last]
+
+
+def _of_launches(fitted: FittedForecaster, known: Panel, future: Panel) -> Forecasts:
+    """The forecasts of series without a row; `known` are the others."""
+    if not isinstance(fitted, LaunchingForecaster):
+        raise TypeError(f"{type(fitted).__name__} cannot forecast a series without a row.")
+    return fitted.launch(known, future)
 
 
 def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Context) -> pl.DataFrame:
     n, horizon = forecasts.mean.shape
-    absolute, squared = seasonal_scales(known.target, known.offsets, known.season)
-    naive = last_season(known.target, known.offsets, known.season, horizon)
-    cut = known.table[TIME].gather(known.offsets[1:] - 1)
+    if known.n_series:
+        absolute, squared = seasonal_scales(known.target, known.offsets, known.season)
+        naive = last_season(known.target, known.offsets, known.season, horizon)
+        cut, signs = known.table[TIME].gather(known.offsets[1:] - 1), never_negative(known)
+    else:  # launches: nothing is known of them
+        absolute, squared, naive = np.full(n, np.nan), np.full(n, np.nan), np.full((n, horizon), np.nan)
+        cut, signs = known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1), np.zeros(n, bool)
     columns = {
         "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),
         "mean": forecasts.mean.ravel(),
@@ -88,19 +155,42 @@ def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Contex
     }
     series = [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
     series.append(pl.Series("fallback", np.repeat(forecasts.fallback, horizon)))
+    series.append(pl.Series(NONNEGATIVE, np.repeat(signs, horizon)))
     series.append(cut.gather(np.repeat(np.arange(n), horizon)).alias("cutoff"))
     return future.table.select(SERIES, TIME).hstack(series)
+
+
+def never_negative(known: Panel) -> np.ndarray:
+    """Which series were never below zero, shape (n_series,)."""
+    if not known.n_series:
+        return np.zeros(0, bool)
+    return np.minimum.reduceat(np.nan_to_num(known.target), known.offsets[:-1]) >= 0
 
 
 def answers_at(rows: pl.DataFrame, panel: Panel, cutoff: Cutoff) -> pl.DataFrame:
     """The forecasts that were made at a cutoff, without what happened."""
     series, ends = asked_at(panel, cutoff), cutoff.ends(panel)
-    last = panel.table.select(SERIES, pl.col(TIME).alias("cutoff"))[panel.offsets[series] + ends[series] - 1]
+    last = panel.table.select(SERIES)[panel.offsets[series]].with_columns(cutoff=last_instants(panel, series, ends))
     return rows.drop("actual").join(last, on=[SERIES, "cutoff"], how="semi", maintain_order="left")
 
 
-def forecast_beyond(fitted: FittedForecaster, panel: Panel, cutoff: Cutoff, context: Context) -> pl.DataFrame:
+def forecast_beyond(
+    fitted: FittedForecaster,
+    panel: Panel,
+    cutoff: Cutoff,
+    context: Context,
+    paths: int = 0,
+    settle: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
+) -> pl.DataFrame:
     """The forecasts after the last rows: `series_id, cutoff, time, step, mean` and the quantiles.
+
+    Args:
+        fitted: Is asked.
+        panel: The whole data.
+        cutoff: Its end.
+        context: With the levels and the season.
+        paths: Sample paths to keep of each series, where the model can draw them.
+        settle: From its rows to those that are shown.
 
     Raises:
         DataError: The panel has known-future columns and the plan lacks one of them.
@@ -109,19 +199,23 @@ def forecast_beyond(fitted: FittedForecaster, panel: Panel, cutoff: Cutoff, cont
     known = known_at(select(panel, series), cutoff)
     future = future_of(panel, series, ends, context.horizon)
     rows = _laid_out(fitted.predict(known, future), known, future, context)
-    rows = rows.select(
-        name for name in ordered(rows.columns) if name in rows.columns and not name.startswith(("scale_", "season", "fallback"))
-    )
-    return rows.filter(_planned(panel, future)) if panel.roles.known_future else rows
+    rows = with_paths(rows, fitted, known, future, context, cutoff.label, paths)
+    rows = settle(rows.filter(_planned(panel, future)) if panel.roles.known_future else rows)
+    hidden = ("scale_", "season", "fallback", NONNEGATIVE)
+    return rows.select(name for name in ordered(rows.columns) if name in rows.columns and not name.startswith(hidden))
 
 
 def _planned(panel: Panel, future: Panel) -> pl.Series:
-    """Which rows the plan covers; a series may end before the horizon, but no column of a planned row may be missing."""
-    names = panel.roles.known_future
-    for name in names:
+    """Which rows the plan covers; a series may end before the horizon, but no column of a planned row may be missing.
+
+    Of what is itself a forecast some rows may be missing, as in the past.
+    """
+    names = panel.planned
+    for name in panel.roles.known_future:
         if future.table[name].null_count() == len(future.table):
-            last = panel.table[TIME].max()
-            raise DataError(f"predict: known-future column '{name}' has no value after {last!s}; give a plan with --future.")
+            raise DataError(f"predict: known-future column '{name}' has no value after {panel.table[TIME].max()!s}; {_cure(panel, name)}")
+    if not names:
+        return pl.Series([True]).new_from_index(0, len(future.table))
     covered = future.table.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series()
     for name in names:
         hole = (covered & future.table[name].is_null()).arg_true()
@@ -131,12 +225,12 @@ def _planned(panel: Panel, future: Panel) -> pl.Series:
     return covered
 
 
-def poison(panel: Panel, cutoff: Cutoff, luck: np.random.Generator) -> Panel:
-    """The panel with rubbish for targets and past-only columns after a cutoff; what was planned stays."""
-    after = pl.Series(panel.positions >= np.repeat(cutoff.ends(panel), panel.lengths))
-    rubbish = {name: pl.Series(1e6 * luck.standard_normal(len(after))) for name in (TARGET, *panel.roles.past_only)}
-    replaced = [pl.when(after).then(values).otherwise(pl.col(name)).alias(name) for name, values in rubbish.items()]
-    return replace(panel, table=panel.table.with_columns(replaced))
+def _cure(panel: Panel, name: str) -> str:
+    if name in panel.planned:
+        return "give a plan with --future."
+    assert panel.vintages is not None
+    source = panel.vintages.sources[name]
+    return f"it is {source}, which has forecast nothing there; hwds predict of that run does."
 
 
 def with_panel(context: Context, panel: Panel, levels: tuple[float, ...], horizon: int) -> Context:

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import polars as pl
+
+from hwds.context import Align
 from hwds.errors import DataError
 from hwds.frames.panel import Panel
+from hwds.frames.roles import TIME
 from hwds.protocols.base import Fold
-from hwds.protocols.cutting import BySplit, Cutoff, FromEnd
+from hwds.protocols.cutting import AtTime, BySplit, Cutoff, FromEnd
 from hwds.protocols.panels import PanelEvaluation
 
 
 class Holdout(PanelEvaluation):
     """Hold out the dataset's own test part, or else the last rows of every series.
 
+    With `reconcile` the cutoff is one instant for all series, since sums are made at instants: the last of the train rows, or
+    so many steps before the end of the data; series that have ended before it are not asked.
+
     Attributes:
         horizon: Steps to forecast; None takes the longest test part, or else the dataset's own horizon.
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
         metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
-        segments: Static or level columns of the panel; the series of each of their values are scored apart too.
+        segments: What is scored apart too: the values of a static or level column; rows where a known-future or past-only one
+            is 0, and the others (`promotion`); classes known at the cutoff: `age`, `volume`, `intermittent`.
+        paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on sums over steps.
+        intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its errors on windows before the
+            cutoff, pooled over series; `adaptive`, anew at each cutoff by what earlier forecasts have turned out to be.
+        calibration: Those windows, each of one horizon; one more fit serves them all. `reconcile` learns from them too.
+        reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series of their own, and make all
+            forecasts add up: `bottom_up`; `top_down`, by the proportions of the parts' own forecasts; `mint`, minimum trace,
+            by the covariance of errors on the windows of `calibration`.
+        grouped: Sum by each level alone too, where levels cross (state and industry) and do not nest.
 
     Example:
         python -m hwds dataset=classics protocol=holdout model=forecast/seasonal_naive
@@ -33,7 +50,22 @@ class Holdout(PanelEvaluation):
 
     def cutoff(self, panel: Panel) -> Cutoff:
         """Where the test part begins."""
-        return BySplit(panel.roles.split) if panel.roles.split else FromEnd(self.horizon or panel.horizon)
+        if not self.reconciles:
+            return BySplit(panel.roles.split) if panel.roles.split else FromEnd(self.horizon or panel.horizon)
+        table = panel.table
+        if panel.roles.split:
+            return AtTime(table.filter(pl.col(panel.roles.split) == "train")[TIME].max())  # type: ignore[arg-type]
+        last = table[TIME].sort().tail(1)
+        return AtTime(panel.frequency.after(last, -(self.horizon or panel.horizon))[0])
+
+    def alignment(self) -> Align:
+        """From each series' own end; at one instant where sums are made."""
+        return "calendar" if self.reconciles else "end"
+
+    def end(self, panel: Panel) -> Cutoff:
+        """Each series' own end, or the last instant of the panel."""
+        last: Any = panel.table[TIME].max()
+        return AtTime(last) if self.reconciles else FromEnd(0)
 
     def split(self, frame: Panel) -> Sequence[Fold]:
         """One fold."""
@@ -43,4 +75,4 @@ class Holdout(PanelEvaluation):
             raise DataError(
                 f"protocol.horizon: {self.steps(frame)} steps leave no history; the longest series has {longest} rows."
             )
-        return [Fold(0, cutoff.label, frame.n_series, (cutoff,))]
+        return [Fold(0, cutoff.label, frame.n_series, (cutoff,), self.inner(0))]

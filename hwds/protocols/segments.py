@@ -15,6 +15,10 @@ ABSENT = "(none)"
 
 TEXT = "__segment__"
 
+SEGMENT, PLACE, FOLD = "segment", "__place__", "__fold__"
+"""Columns of labels: the segment; and where labels are finer than units, the unit's place and the fold, for counts of failures.
+All others are keys, which the rows bear too."""
+
 
 @dataclass(frozen=True, eq=False)
 class Segments:
@@ -22,7 +26,8 @@ class Segments:
 
     Attributes:
         unit: The column of the rows that names a unit.
-        labels: For each column `unit` and `segment` of every unit, in order; None where the rows bear the column themselves.
+        labels: For each column `unit` and `segment` of every unit, in order, or of finer parts that are named by more of the
+            rows' columns (`cutoff`, `time`); None where the rows bear the column themselves.
     """
 
     unit: str = ""
@@ -40,7 +45,7 @@ class Segments:
     def values(self, column: str) -> list[str]:
         """The segments of a column, in order; empty where only the rows know them."""
         labels = self.labels[column]
-        return [] if labels is None else _in_order(labels["segment"])
+        return [] if labels is None else _in_order(labels[SEGMENT])
 
     def scores(self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]) -> Iterator[tuple[Score, int]]:
         """The scores of each segment that has rows, without those of single steps, and the units that it lost to failures.
@@ -63,7 +68,9 @@ class Segments:
         if labels is None:
             values = rows[column]
         else:
-            values = rows.select(self.unit).join(labels, self.unit, "left", maintain_order="left")["segment"]
+            keys = [name for name in labels.columns if name not in (SEGMENT, PLACE, FOLD)]
+            told = labels.select(*keys, SEGMENT)
+            values = rows.select(keys).join(told, keys, "left", maintain_order="left", nulls_equal=True)[SEGMENT]
         marked = rows.with_columns(_text(values).alias(TEXT))
         parts = marked.partition_by(TEXT, as_dict=True, include_key=False, maintain_order=True)
         return ((value, parts[(value,)]) for value in _in_order(values))
@@ -82,4 +89,8 @@ def _units(labels: pl.DataFrame | None, cell: Cell, value: str) -> int:
     """How many units of a cell are of a segment: all of them where each has a part in every segment."""
     if labels is None:
         return cell.stop - cell.start
-    return int((_text(labels["segment"][cell.start : cell.stop]) == value).sum())
+    if PLACE in labels.columns:
+        own = labels.filter(pl.col(PLACE).is_between(cell.start, cell.stop - 1), _text(labels[SEGMENT]) == value)
+        own = own.filter(pl.col(FOLD) == cell.fold.index) if FOLD in labels.columns else own
+        return own[PLACE].n_unique()
+    return int((_text(labels[SEGMENT][cell.start : cell.stop]) == value).sum())

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import AfterValidator
 
 from hwds.context import Align
-from hwds.errors import DataError
+from hwds.errors import ConfigError, DataError
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
 from hwds.protocols.base import Fold
@@ -43,7 +43,16 @@ class WalkForward(PanelEvaluation):
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
         metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
-        segments: Static or level columns of the panel; the series of each of their values are scored apart too.
+        segments: What is scored apart too: the values of a static or level column; rows where a known-future or past-only one
+            is 0, and the others (`promotion`); classes known at the cutoff: `age`, `volume`, `intermittent`.
+        paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on sums over steps.
+        intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its errors on windows before the
+            cutoff, pooled over series; `adaptive`, anew at each cutoff by what earlier forecasts have turned out to be.
+        calibration: Those windows, each of one horizon; one more fit serves them all. `reconcile` learns from them too.
+        reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series of their own, and make all
+            forecasts add up: `bottom_up`; `top_down`, by the proportions of the parts' own forecasts; `mint`, minimum trace,
+            by the covariance of errors on the windows of `calibration`.
+        grouped: Sum by each level alone too, where levels cross (state and industry) and do not nest.
 
     Example:
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
@@ -72,7 +81,7 @@ class WalkForward(PanelEvaluation):
             )
         size = {"always": 1, "never": self.windows}.get(self.refit) or int(self.refit.partition("_")[2])
         served = [tuple(cutoffs[i : i + size]) for i in range(0, len(cutoffs), size)]
-        return [Fold(i, group[0].label, frame.n_series, group) for i, group in enumerate(served)]
+        return [Fold(i, group[0].label, frame.n_series, group, self.inner(i)) for i, group in enumerate(served)]
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
         """All cutoffs, oldest first; after the last one lie exactly the steps that are asked."""
@@ -85,6 +94,16 @@ class WalkForward(PanelEvaluation):
 
     def _stride(self, panel: Panel) -> int:
         return self.stride or self.horizon or panel.horizon
+
+    def check_names(self) -> None:
+        """Sums are made at instants that series share.
+
+        Raises:
+            ConfigError: With the nearest right name, or of another alignment.
+        """
+        super().check_names()
+        if self.reconciles and self.align == "end":
+            raise ConfigError(f"protocol.align: must be calendar with reconcile={self.reconcile}, got end.")
 
     def scored_after(self) -> int:
         """The gap."""

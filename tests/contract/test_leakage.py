@@ -28,7 +28,7 @@ from tests.toys import FittedLastValue, LastValue, monthly_panel
 
 FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
 PROTOCOLS = {
-    "holdout": ["protocol=holdout", "protocol.horizon=4"],
+    "holdout": ["protocol=holdout_conformal", "protocol.horizon=4"],
     "walk_forward": [
         "protocol=walk_forward",
         "protocol.horizon=4",
@@ -51,9 +51,9 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
         compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]])
     )
 
-    def asked_anew(*asked):
+    def asked_anew(*asked, **how):
         """Nothing of the clean answers is kept for the poisoned ones."""
-        return InnerWindows(Path(mkdtemp(dir=tmp_path)))(*asked)
+        return InnerWindows(Path(mkdtemp(dir=tmp_path)))(*asked, **how)
 
     context = Context(0, features=experiment.features, answers=asked_anew)
     found = list(canary(experiment.protocol, model, experiment.model, panel, context))
@@ -155,6 +155,56 @@ def test_weights_carried_from_fold_to_fold_are_caught():
 
 def test_a_centred_rolling_mean_is_caught():
     assert [leak for leak in features_canary("centred", CentredMean(), monthly_panel(), 6) if leak]
+
+
+@pytest.mark.parametrize("intervals", ["conformal", "adaptive"])
+@pytest.mark.parametrize("align", ["calendar", "end"])
+def test_intervals_do_not_leak(intervals, align, tmp_path):
+    protocol = WalkForward(windows=4, stride=2, horizon=4, align=align, refit="every_2", intervals=intervals)
+    assert [leak for leak in checked(protocol, LastValue(), tmp_path) if leak] == []
+
+
+def test_intervals_calibrated_on_the_scored_window_are_caught(tmp_path):
+    class Looks(WalkForward):
+        """Learns from the rows that are scored."""
+
+        def settle(self, rows):
+            marked = rows.with_columns(pl.lit(-1, pl.Int32).alias("window"))
+            return super().settle(pl.concat([rows, marked]))
+
+    for intervals in ("conformal", "adaptive"):
+        found = checked(Looks(windows=3, horizon=4, intervals=intervals), LastValue(), tmp_path)
+        assert [leak for leak in found if leak]
+
+
+def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
+    panel = monthly_panel()
+    truth = [panel]
+
+    class Careless(LastValue):
+        """Back-tests itself on all that there is."""
+
+        def backtest(self, history, windows, context):
+            return LastValue().backtest(truth[-1], windows, context)
+
+    class Watched(Holdout):
+        """Lets the model find the whole data."""
+
+        def ask(self, model, frame, cell, context):
+            truth.append(frame)
+            return super().ask(model, frame, cell, context)
+
+    assert [leak for leak in checked(Watched(horizon=4, intervals="conformal"), Careless(), tmp_path) if leak]
+    assert not [leak for leak in checked(Watched(horizon=4, intervals="conformal"), LastValue(), tmp_path) if leak]
+
+
+def checked(protocol, model, folder):
+    """What the canary finds where nothing of the clean answers is kept for the poisoned ones."""
+
+    def asked_anew(*asked, **how):
+        return InnerWindows(Path(mkdtemp(dir=folder)))(*asked, **how)
+
+    return list(canary(protocol, "m", model, monthly_panel(), Context(0, features=None_(), answers=asked_anew)))
 
 
 def test_a_forecast_made_of_future_covariates_that_were_not_known_is_caught():

@@ -95,10 +95,13 @@ def test_failures_are_counted_where_they_were():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("chanel", "protocol.segments: no static or level column 'chanel'; did you mean 'channel'?"),
-        ("region", "protocol.segments: no static or level column 'region'; known: channel, family."),
-        ("promotion", "protocol.segments: 'promotion' is known_future; it must be static or level."),
-        ("target", "protocol.segments: 'target' is the target; it must be static or level."),
+        ("chanel", "protocol.segments: no column 'chanel'; did you mean 'channel'?"),
+        (
+            "region",
+            "protocol.segments: no column 'region'; known: age, channel, family, intermittent, promotion, visits, volume.",
+        ),
+        ("visits", "protocol.segments: 'visits' is 0 in no row; it tells apart rows where it is 0 and others."),
+        ("target", "protocol.segments: 'target' is the target; it must be static, level, known_future or past_only."),
     ],
 )
 def test_a_column_that_cannot_be_is_refused(name, said):

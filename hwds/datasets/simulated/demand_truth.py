@@ -28,7 +28,7 @@ class DemandTruth(Truth):
 
     The law is linear and normal in logs, so that the level given all sales and visits is a Kalman filter's (Durbin and
     Koopman, Time Series Analysis by State Space Methods, 2nd ed., section 4.3); shortages to come are a mixture over the
-    plant's Markov chain.
+    plant's Markov chain. With `dataset.unserved` the law is that of demand, which no shortage touches.
 
     Attributes:
         dataset: The simulator's settings, from which the true parameters are drawn again.
@@ -60,9 +60,21 @@ class FittedDemandTruth(Stored):
         is no answer.
         """
         law = _law_of(self.dataset, history)
-        level, variance = next_level(law, history)
+        level, variance = next_level(law, history, of_demand=bool(self.dataset.unserved))
+        return self._of_level(law, level, variance, history.values("shortage")[history.offsets[1:] - 1] > 0, future)
+
+    def launch(self, history: Panel, future: Panel) -> Forecasts:
+        """The same for series without a row, given the plants' state as others have shown it."""
+        law = _law_of(self.dataset, future)
+        unseen = np.zeros(future.n_series)
+        return self._of_level(law, unseen, law.level_variance(unseen), _out_now(self.dataset, law, history, future), future)
+
+    def _of_level(self, law: DemandLaw, level: np.ndarray, variance: np.ndarray, out: np.ndarray, future: Panel) -> Forecasts:
+        """Forecasts from the first month's level and the odds that the plant is out in the month before it, (n,) each."""
         log_mean, spread = _log_demand(law, level, variance, future)
-        shares, odds = _shortages(law, history, future.lengths[0])
+        shares, odds = _shortages(law, out, future.lengths[0])
+        if self.dataset.unserved:  # demand, whatever may be served of it
+            shares, odds = np.zeros(1), np.ones((*log_mean.shape, 1))
         served = (odds * (1 - shares)).sum(axis=-1)
         mean = np.exp(log_mean + spread**2 / 2) * served
         quantiles = np.exp(_mixture_quantiles(log_mean, spread, np.log1p(-shares), odds, self.levels))
@@ -70,9 +82,12 @@ class FittedDemandTruth(Stored):
         return Forecasts.of(np.where(ended, 0.0, mean), np.where(ended[..., None], 0.0, np.round(quantiles)))
 
 
-def next_level(law: DemandLaw, history: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and variance of each series' level in the month after its history, given all of it; shape (n_series,)."""
-    sales, sales_variance, visits, visits_variance = _observations(law, history)
+def next_level(law: DemandLaw, history: Panel, *, of_demand: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and variance of each series' level in the month after its history, given all of it; shape (n_series,).
+
+    With `of_demand` the history's target is demand, not sales.
+    """
+    sales, sales_variance, visits, visits_variance = _observations(law, history, of_demand)
     begin = sales.shape[1] - history.lengths
     age = history.values("device_age")[history.offsets[:-1]]
     mean, variance = np.zeros(history.n_series), law.level_variance(age)
@@ -92,15 +107,17 @@ def _seen(mean: np.ndarray, variance: np.ndarray, value: np.ndarray, noise: np.n
     return mean + gain * np.where(known, value - mean, 0.0), variance * (1 - gain)
 
 
-def _observations(law: DemandLaw, history: Panel) -> tuple[np.ndarray, ...]:
+def _observations(law: DemandLaw, history: Panel, of_demand: bool) -> tuple[np.ndarray, ...]:
     """What each month's sales and visits say of the level, each with its variance; shape (n_series, longest), aligned last.
 
     Rounding to whole units adds 1/12 to the variance of a count (Sheppard); an unknown or zero count says nothing.
     """
     rows = law.take(np.repeat(np.arange(history.n_series), history.lengths))
     interest = rows.log_interest(history.table)
-    sold, visited = (np.where(values > 0, values, np.nan) for values in (history.target, history.values("web_visits")))
-    sales = np.log(sold / (1 - history.values("shortage"))) - interest - rows.log_effects(history.table)
+    served = 1 - history.values("shortage")
+    counts = history.target * served if of_demand else history.target
+    sold, visited = (np.where(values > 0, values, np.nan) for values in (counts, history.values("web_visits")))
+    sales = np.log(sold / served) - interest - rows.log_effects(history.table)
     visits = np.log(visited / VISITS) - interest
     return (
         _aligned(history, sales),
@@ -138,9 +155,19 @@ def _log_demand(law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: 
     return known + np.outer(mean, kept), np.sqrt(np.outer(variance, kept**2) + drift + law.noise[:, None] ** 2)
 
 
-def _shortages(law: DemandLaw, history: Panel, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+def _out_now(dataset: HardwareDemand, law: DemandLaw, history: Panel, future: Panel) -> np.ndarray:
+    """Whether the plant of each series in `future` is out in the month before, (n_series,): its usual odds where none tells."""
+    offers, _ = demand_law(dataset)
+    plants = dict(zip(offers[SERIES], offers["plant"], strict=True))
+    month = history.frequency.after(future.table[TIME].head(1), -1)[0]
+    told = history.table.filter(history.table[TIME] == month)
+    out = {plants[name]: shortage > 0 for name, shortage in told.select(SERIES, "shortage").iter_rows()}
+    usual = law.outage_start / (1 + law.outage_start - law.outage_stay)
+    return np.array([out.get(plants[name], odds) for name, odds in zip(future.series_ids, usual, strict=True)], float)
+
+
+def _shortages(law: DemandLaw, now: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """The shares that may be unserved, shape (sizes,), and their odds in each month, shape (n_series, h, sizes)."""
-    now = history.values("shortage")[history.offsets[1:] - 1] > 0
     usual = law.outage_start / (1 + law.outage_start - law.outage_stay)
     memory = (law.outage_stay - law.outage_start)[:, None] ** np.arange(1, horizon + 1)
     out = usual[:, None] + (now - usual)[:, None] * memory

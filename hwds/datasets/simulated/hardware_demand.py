@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
 
-from hwds.datasets.base import Dataset
+from hwds.datasets.base import PanelDataset
 from hwds.datasets.simulated.catalogue import CHANNELS, FAMILIES
 from hwds.datasets.simulated.demand_law import PERSISTENCE, VISITS, DemandLaw
 from hwds.datasets.simulated.demand_plan import demand_plan, offers_on_sale
@@ -30,7 +30,7 @@ ROLES = PanelRoles(
 )
 
 
-class HardwareDemand(Dataset):
+class HardwareDemand(PanelDataset):
     """Monthly units of simulated devices by channel, with known truth: launches, successors, seasons, prices, shortages.
 
     One series is one generation of a product family in one channel, from its launch (or from the first month) to its planned
@@ -54,7 +54,6 @@ class HardwareDemand(Dataset):
         python -m hwds dataset=hardware_demand
     """
 
-    gives = Panel
     seed: Whole = 0
     families: Annotated[Count, Le(len(FAMILIES)), Small(2)] = 4
     channels: Annotated[Count, Le(len(CHANNELS)), Small(2)] = 4

@@ -1,0 +1,114 @@
+"""A verdict on volumes in words, for a manager."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from hwds.decisions.volume_terms import Terms
+from hwds.results.volume_verdict import BANDS, BandRecord, Coupling
+
+SOURCES: dict[Coupling, str] = {
+    "paths": "sample paths",
+    "errors": "the steps' own quantiles, coupled by the rank order of past error vectors",
+    "none": "nothing: the bands are unknown",
+}
+"""Where the law of a sum is from."""
+
+
+def sentence(rule: str, deals: pl.DataFrame, record: dict[str, BandRecord], terms: Terms, coupling: Coupling, unit: str) -> str:
+    """What to do and why, what it costs, and for which deals.
+
+    Args:
+        rule: The rule that bound.
+        deals: Those of the verdict.
+        record: By band.
+        terms: Levels and costs.
+        coupling: Where the sums are from.
+        unit: Of volumes.
+    """
+    said = [_first(rule, record.get("committed"), terms), _costs(record, terms, unit), _deals(deals, coupling, unit)]
+    return " ".join(filter(None, said))
+
+
+def _first(rule: str, own: BandRecord | None, terms: Terms) -> str:
+    name = _level(terms.committed)
+    if own is None:
+        why = {
+            "no_backtest": "no window before a deal's cutoff says how its steps move together",
+            "few_vectors": f"less than {terms.least_vectors} past error vectors say how a deal's steps move together",
+            "few_deals": "no deal of the back-test has both bands and a known demand",
+        }[rule]
+        return f"HOLD: {why}, so the {name} of a sum is not known or was never tried."
+    share = (
+        f"in {_share(own.below)} of {own.deals:,} back-tested deals ({_share(own.below_low)} to {_share(own.below_high)};"
+        f" {_share(terms.committed)} is meant) demand was below the {name}"
+    )
+    if rule == "coverage":
+        return f"HOLD: {share}: it is too high to commit to."
+    if rule == "few_deals":
+        return f"HOLD: {own.deals} back-tested deals are less than {terms.least_deals}; {share}."
+    return f"COMMIT to the {name}: {share}."
+
+
+def _costs(record: dict[str, BandRecord], terms: Terms, unit: str) -> str:
+    best, own, naive = record.get("optimal"), record.get("committed"), record.get("naive")
+    if best is None or own is None:
+        return ""
+    each = "unit" if unit in ("", "units") else f"unit ({unit})"
+    said = (
+        f"Where a {each} committed and not demanded costs {terms.over:g} and one demanded and not committed {terms.under:g},"
+        f" the {_level(terms.optimal)} should cost least: {_amount(best.cost)} a deal in the back-test against"
+        f" {_amount(own.cost)} for the {_level(terms.committed)}"
+    )
+    if naive is not None and best.saving is not None:
+        said += f" and {_amount(naive.cost)} for the sum of the seasonal naive{_saving(best)}"
+    cheapest = min((record[band] for band in BANDS), key=lambda line: line.cost)
+    if cheapest.cost < best.cost and cheapest.level is not None:
+        said += f"; the cheapest there was the {_level(cheapest.level)}, {_amount(cheapest.cost)}"
+    return f"{said}."
+
+
+def _saving(best: BandRecord) -> str:
+    if best.saving is None or best.saving_low is None or best.saving_high is None:
+        return ""
+    if best.saving_high < 0:
+        ends = f"{_share(-best.saving)} more, {_share(-best.saving_high)} to {_share(-best.saving_low)}"
+        return f" (it costs {ends})"
+    between = f"{_share(best.saving)}, {_share(best.saving_low)} to {_share(best.saving_high)}"
+    return f" (saves {between})" if best.saving_low > 0 else f" (no difference from it is shown: {between})"
+
+
+def _deals(deals: pl.DataFrame, coupling: Coupling, unit: str) -> str:
+    if deals.is_empty():
+        return "No deal was asked for."
+    last = deals.filter(pl.col("cutoff") == deals["cutoff"].max())
+    span = f"{_moment(last['first'].min())} to {_moment(last['last'].max())}"
+    if len(last) == 1:
+        row = last.row(0, named=True)
+        if row["base"] is not None:
+            volumes = ", ".join(f"{band} {_amount(row[band])}" for band in BANDS)
+            return f"{row['deal']}, {span}: {volumes} {unit}".rstrip() + f" (from {SOURCES[coupling]})."
+    if last["base"].null_count() == len(last):
+        lower, upper = (float(last[f"committed_{how}"].sum()) for how in ("together", "independent"))
+        return (
+            f"For the {len(last):,} deals of {span} the commitments add up to {_amount(lower)} {unit}".rstrip()
+            + f" if months move as one, and to {_amount(upper)} if they have nothing to do with each other."
+        )
+    return f"The volumes of {len(last):,} deals of {span} are in volume_bands.csv, from {SOURCES[coupling]}."
+
+
+def _level(level: float) -> str:
+    """`P10`, `P97.5`."""
+    return f"P{100 * level:.4g}"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.{1 if abs(share) < 0.0995 else 0}f} %"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _moment(value: object) -> str:
+    return str(value).removesuffix(" 00:00:00")
