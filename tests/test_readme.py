@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -52,3 +53,12 @@ def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path):
     assert "no leak" in outputs[1]
     assert "LEAKS" not in outputs[1]
     assert list(tmp_path.glob("outputs/runs/bandit_regret/*/regret.png"))
+
+
+def test_one_run_feeds_another_and_the_months_to_come(tmp_path):
+    outputs = follow("One run feeds another", tmp_path)
+    assert "expected_visits is the mean of run visits/" in " ".join(outputs[1].split())
+    assert "12 rows, 4 series, 2024-01-01 to 2024-03-01" in outputs[3]
+    (run,) = tmp_path.glob("outputs/runs/demand/*/provenance.json")
+    (source,) = tmp_path.glob("outputs/runs/visits/*")
+    assert json.loads(run.read_text())["joined"] == {"expected_visits": f"the mean of run visits/{source.name}"}

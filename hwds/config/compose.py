@@ -165,13 +165,13 @@ def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     composed: dict[str, Any] = {
         key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])] for key in inner if node.get(key)
     }
-    single = {key for key, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Recipe)}
+    single = {key for key, hint in hints.items() if _alike(hint, owner)}
     composed |= {key: option(group, f"{path}.{key}", node[key]) for key in single if _is_option(group, node.get(key))}
     return node | composed
 
 
 def _is_option(group: str, value: Any) -> bool:
-    """Whether a recipe-typed field names an option (a member); settings that have no name of their own are plain data."""
+    """Whether a value names an option, alone or with its changes."""
     if isinstance(value, str):
         return value != "???"
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in options(group)

@@ -45,6 +45,5 @@ def _check_shares(panel: Panel, column: str) -> None:
     wrong = panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
     if len(wrong):
         row = panel.table.row(wrong[0], named=True)
-        raise DataError(
-            f"dataset.unserved: series '{row[SERIES]}' has {row[column]!r} at {row[TIME]} in '{column}', not a share from 0 to 1."
-        )
+        where = f"series '{row[SERIES]}' has {row[column]!r} at {row[TIME]}"
+        raise DataError(f"dataset.unserved: {where} in column '{column}', not a share from 0 to 1.")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from hwds.datasets.asked import Names, listed
 from hwds.errors import ConfigError, DataError, HwdsError, nearest
+from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.frames.vintages import COLUMN, MADE_AT, VALUE, Vintages
@@ -17,7 +18,7 @@ from hwds.recipe import Recipe
 from hwds.results.folder import RunFolder
 
 _KEY = "__key__"
-_CUTOFF = "cutoff"
+_CUTOFF, _STEP = "cutoff", "step"
 
 
 class Join(Recipe):
@@ -25,14 +26,14 @@ class Join(Recipe):
 
     At a cutoff the rows ahead hold the last forecast that was made up to it, the rows of the past the last one that was made
     before each of them; rows that were not forecast are null. A forecast counts as made at the last instant that its fit could
-    know of any series.
+    know of any series. The run must go in the dataset's steps, for the date of a quarter does not mean what a month's does.
 
     Attributes:
         run: A run's path, its id or the beginning of it, or an experiment's name for its latest run.
         column: The `mean`, or a quantile (`q_0.9`).
         as_: The column's name here; `as` in YAML.
         model: Whose forecasts, by its label in the run's tables; the run's own model's where nothing is given.
-        on: Static or level columns whose values, joined with '|', name the run's series; where none, series have one name in both.
+        on: Static or level columns whose values, joined with '|', name the run's series; its own names where none.
     """
 
     run: str
@@ -49,7 +50,8 @@ def with_joined(panel: Panel, joins: Sequence[Join]) -> Panel:
         ConfigError: No such run, model or column, or a name that is taken.
         DataError: A run has no forecast that the panel could use.
     """
-    told, sources = [], {}
+    told: list[pl.DataFrame] = []
+    sources: dict[str, str] = {}
     for index, join in enumerate(joins):
         path = f"dataset.join[{index}]"
         _refuse_taken(path, join.as_, (SERIES, TIME, TARGET, *panel.roles.names, *sources))
@@ -78,7 +80,7 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
         rows = folder.read_tables().predictions
     except HwdsError as error:
         raise ConfigError(f"{path}.run: {error}") from error
-    if not {SERIES, TIME, _CUTOFF, "mean"} <= set(rows.columns):
+    if not {SERIES, TIME, _CUTOFF, _STEP, "mean"} <= set(rows.columns):
         raise ConfigError(f"{path}.run: run {folder.title} is no forecast of series; there is nothing to join.")
     known = [name for name in rows.columns if name == "mean" or name.startswith("q_")]
     if join.column not in known:
@@ -92,7 +94,8 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == own and future.is_file():
         parts.append(pl.read_parquet(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
-    kept = [part.select(SERIES, TIME, MADE_AT, _CUTOFF, pl.col(join.column).cast(pl.Float64).alias(VALUE)) for part in parts]
+    told = pl.col(_STEP).cast(pl.Int32), pl.col(join.column).cast(pl.Float64).alias(VALUE)
+    kept = [part.select(SERIES, TIME, MADE_AT, _CUTOFF, *told) for part in parts]
     return pl.concat(kept).filter(pl.col(VALUE).is_not_null() & pl.col(VALUE).is_finite())
 
 
@@ -133,6 +136,7 @@ def _usable(path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel
     if table.schema[TIME].is_temporal() != kind.is_temporal():
         raise DataError(f"{path}.run: run {folder.title} tells time as {table.schema[TIME]}, the dataset as {kind}.")
     table = table.with_columns(pl.col(TIME, MADE_AT, _CUTOFF).cast(kind))
+    _refuse_other_steps(path, folder, table, panel.frequency)
     own = table.join(panel.ends.select(SERIES), on=SERIES, how="semi")
     if table.is_empty() or own.join(panel.table, on=[SERIES, TIME], how="semi").is_empty():
         raise DataError(f"{path}.run: run {folder.title} forecasts no row of the dataset: {_apart(table, own, panel)}.")
@@ -140,10 +144,17 @@ def _usable(path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel
     return once.select(SERIES, TIME, MADE_AT, pl.lit(join.as_).alias(COLUMN), VALUE)
 
 
+def _refuse_other_steps(path: str, folder: RunFolder, table: pl.DataFrame, frequency: Frequency) -> None:
+    """A quarter that bears the date of its first day is known two months later than a month that does."""
+    for (step,), part in table.unique([_CUTOFF, TIME, _STEP]).partition_by(_STEP, as_dict=True).items():
+        if (frequency.after(part[_CUTOFF], int(step)) != part[TIME]).any():
+            raise DataError(f"{path}.run: run {folder.title} does not forecast in the dataset's steps of {frequency.every}.")
+
+
 def _apart(table: pl.DataFrame, own: pl.DataFrame, panel: Panel) -> str:
     if table.is_empty():
         return "it has no value, or none of its series is named by dataset.join's 'on'"
     if own.is_empty():
-        return f"its first series is '{table[SERIES].min()}', the dataset's '{panel.series_ids[0]}'; see 'on'"
+        return f"its first series is '{table[SERIES].min()!s}', the dataset's '{panel.series_ids[0]}'; see 'on'"
     times = panel.table[TIME]
     return f"its rows are {own[TIME].min()!s} to {own[TIME].max()!s}, the dataset's {times.min()!s} to {times.max()!s}"

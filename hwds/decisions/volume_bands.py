@@ -14,7 +14,9 @@ from hwds.decisions.volume_rule import verdict_of
 from hwds.decisions.volume_terms import Terms
 from hwds.decisions.volume_windows import Windows, has_paths, windows_of
 from hwds.errors import ConfigError, nearest
+from hwds.frames.hierarchy import without_aggregates
 from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES
 from hwds.recipe import Count, Level, Names, Positive, Small
 from hwds.results.tables import Tables
 from hwds.results.volume_verdict import Coupling, VolumeVerdict
@@ -32,7 +34,8 @@ class VolumeBands(Decision):
     order of past error vectors (Schaake shuffle): what happened less the median, over the width between the outermost
     quantiles, pooled over series, of the windows whose outcome was known at the deal's cutoff. Between its levels a quantile
     function is a line over the normal score of the level, and goes on beyond them with the slope of the two outermost. Series
-    of one deal are coupled by windows of one past cutoff.
+    of one deal are coupled by windows of one past cutoff. Where `protocol.reconcile` makes forecasts add up, deals are made of
+    the dataset's own series.
 
     COMMIT where the back-test does not show that demand is below the commitment more often than is meant; HOLD with the rule
     that bound otherwise: `no_backtest`, `few_vectors`, `few_deals` or `coverage`.
@@ -86,10 +89,6 @@ class VolumeBands(Decision):
             raise ConfigError(f"decision.months: must be the first and the last step, got {list(self.months)}.")
         if not protocol.levels[0] < 0.5 < protocol.levels[-1]:
             raise ConfigError("protocol.levels: must have a level below and one above 0.5 for a decision on volumes.")
-        if self.deal and protocol.reconciles:
-            raise ConfigError(
-                f"decision.deal: must be empty with protocol.reconcile={protocol.reconcile}; sums are series of their own."
-            )
         if self.coupling == "paths" and not protocol.paths:
             raise ConfigError(f"protocol.paths: must be at least 1 for decision '{self.name}' with coupling=paths, got 0.")
 
@@ -143,6 +142,9 @@ class VolumeBands(Decision):
     def _windows(self, rows: pl.DataFrame, frame: Panel, protocol: Any) -> Windows:
         if self.coupling == "paths" and not has_paths(rows):
             raise ConfigError("decision.coupling: is paths, but the model cannot draw sample paths; take errors.")
+        if protocol.reconciles:  # what deals are made of; a sum among them would count twice
+            frame = without_aggregates(frame)
+            rows = rows.join(frame.series_ids.to_frame(), on=SERIES, how="semi", maintain_order="left")
         calendar, paths = protocol.alignment() == "calendar", self.coupling != "errors"
         return windows_of(rows, frame, self._steps(frame, protocol), self.deal, calendar=calendar, paths=paths)
 

@@ -1,4 +1,4 @@
-"""Columns that are known ahead: the calendar, the life of a device, changes of price."""
+"""Columns that are known ahead: the calendar, the life of a device, changes of price, events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 from hwds.features.base import FeatureSet
 from hwds.features.cycles import Cycle, cycles
 from hwds.features.device import since_launch, to_the_end
+from hwds.features.events import events
 from hwds.features.lawful import distinct, has
 from hwds.features.price import changes
 from hwds.features.source import Column, Source
@@ -30,6 +31,8 @@ class Calendar(FeatureSet):
         launch: The static column with the date of launch, for `device_age` and `launch_flag`; '' for none.
         planned_end: The static column with the planned end, for `months_to_end`; '' for none.
         price: Known-future columns whose log change is taken, against the row before and against the same season a year before.
+        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch, a competitor's move): their
+            value in the row before, and the rows since the event began.
         season: Rows in a season; 0 takes the dataset's.
 
     Example:
@@ -40,6 +43,7 @@ class Calendar(FeatureSet):
     launch: str = LAUNCH
     planned_end: str = PLANNED_END
     price: Annotated[tuple[str, ...], Once] = (PRICE,)
+    events: Annotated[tuple[str, ...], Once] = ()
     season: Whole = 0
 
     def columns(self, roles: PanelRoles, horizon: int) -> Plan:
@@ -72,4 +76,7 @@ class Calendar(FeatureSet):
         for name in self.price:
             if has("price", name, PRICE, "known_future", roles):
                 columns += changes(name)
+        for name in self.events:
+            if has("events", name, "", "known_future", roles):
+                columns += events(name)
         return [column for column in columns if column.feature.name not in roles.known_future]

@@ -32,6 +32,8 @@ class Lags(Calendar):
         launch: The static column with the date of launch, for `device_age` and `launch_flag`; '' for none.
         planned_end: The static column with the planned end, for `months_to_end`; '' for none.
         price: Known-future columns whose log change is taken, against the row before and against the same season a year before.
+        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch, a competitor's move): their
+            value in the row before, and the rows since the event began.
         season: Rows in a season; 0 takes the dataset's. Seasonal features are read at the step only where it is given and no
             shorter than the horizon.
 

@@ -84,7 +84,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
     segments: Names = ()
 
     def framed(self, frame: Data) -> Data:
-        """What is cut and asked of a dataset's frame: the frame itself, or one with more units made of it, which no truth knows.
+        """What is cut and asked of a dataset's frame: itself, or one with more units made of it, which no truth knows.
 
         Raises:
             ConfigError: It cannot be made of this one.

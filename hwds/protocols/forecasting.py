@@ -12,7 +12,7 @@ from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME
+from hwds.frames.roles import SERIES, TIME
 from hwds.metrics.scale import last_season, seasonal_scales
 from hwds.models.forecast.base import FittedForecaster, Forecaster, LaunchingForecaster
 from hwds.protocols.base import Cell
@@ -213,7 +213,9 @@ def _planned(panel: Panel, future: Panel) -> pl.Series:
     names = panel.planned
     for name in panel.roles.known_future:
         if future.table[name].null_count() == len(future.table):
-            raise DataError(f"predict: known-future column '{name}' has no value after {panel.table[TIME].max()!s}; {_cure(panel, name)}")
+            raise DataError(
+                f"predict: known-future column '{name}' has no value after {panel.table[TIME].max()!s}; {_cure(panel, name)}"
+            )
     if not names:
         return pl.Series([True]).new_from_index(0, len(future.table))
     covered = future.table.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series()

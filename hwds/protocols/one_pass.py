@@ -37,7 +37,7 @@ def all_cutoffs(
 
 
 def _one_past(panel: Panel) -> bool:
-    """Whether a row is the same at every cutoff that knows it: no revisions or vintages, and no plan that fills the data's holes."""
+    """Whether a row is the same at every cutoff that knows it: no revisions or vintages, and no plan that fills holes."""
     planned = panel.roles.known_future if panel.plan is not None else ()
     revised = panel.roles.available_at or panel.vintages
     return not revised and not any(panel.table[name].null_count() for name in planned)

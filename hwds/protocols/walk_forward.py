@@ -51,7 +51,7 @@ class WalkForward(PanelEvaluation):
         calibration: Those windows, each of one horizon; one more fit serves them all. `reconcile` learns from them too.
         reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series of their own, and make all
             forecasts add up: `bottom_up`; `top_down`, by the proportions of the parts' own forecasts; `mint`, minimum trace,
-            by the covariance of errors on the windows of `calibration`.
+            by the covariance of errors on the windows of `calibration`. Models learn of sums as of any other series.
         grouped: Sum by each level alone too, where levels cross (state and industry) and do not nest.
 
     Example:

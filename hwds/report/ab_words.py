@@ -113,7 +113,7 @@ def _wrong(tables: Tables, model: str) -> str:
     own = own.filter(pl.col("ci_method") == own["ci_method"][0]).sort("step")
     last = own.row(-1, named=True)
     rate, many = percent(last["value"], last["stderr"]), counted(last["step"], "looks")
-    said = f" Without any effect its rule would declare a winner in {called(tables, '')} in {rate} of tests at {many}"
+    said = f" Without any effect its rule would find one on {called(tables, '')} in {rate} of tests at {many}"
     family = _of_family(tables, last)
     others = rows.filter((pl.col("model") != model) & (pl.col("step") == last["step"])).sort("value", descending=True)
     if others.is_empty():

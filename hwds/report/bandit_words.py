@@ -49,7 +49,7 @@ def conclusion(tables: Tables, model: str, unit: str, against: str) -> str:
     if own is None:
         return "Nothing was scored."
     of = _value(tables, TRUTH, "oracle_reward")
-    share = f", {percent(own.share, None)} of the {brief(of, None, unit)} that it earns" if of and own.share is not None else ""
+    share = f", {percent(own.share, None)} of {brief(of, None, unit)}" if of and own.share is not None else ""
     error = " (± one standard error)" if own.stderr else ""
     said = f"{model} loses {brief(own.mean, own.stderr, unit)}{error} to {against}{share}; {_against_uniform(own)}"
     beside = _rivals(tables, own, list(found.values()), unit) + _traps(found, model) + _lotteries(tables, found, unit)

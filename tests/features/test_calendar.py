@@ -152,3 +152,29 @@ def test_all_is_read_at_the_step():
     roles = PanelRoles(known_future=("price",), static=("launch", "planned_end"))
     assert not Calendar().columns(roles, 3).at("origin")
     assert len(Calendar().columns(roles, 3).at("step")) == 11
+
+
+def test_events_tell_what_was_before_and_how_long_ago_they_began():
+    known = {"promotion": [0.0, 1.0, 1.0, 0.0, 0.0, 1.0], "launched": [1.0, 1.0, 0.0, None, 2.0, 2.0]}
+    table = Calendar(events=("promotion", "launched")).compute(panel_of(months(6), "1mo", known=known)).table
+    assert table["promotion_before"].to_list() == [None, 0, 1, 1, 0, 0]
+    assert table["promotion_since"].to_list() == [None, 0, 1, 2, 3, 0]
+    assert table["launched_since"].to_list() == [0, 1, 2, 3, 0, 1]
+
+
+def test_events_of_one_series_are_not_those_of_the_next():
+    both = [
+        panel_of(months(4), "1mo", known={"promotion": values}).table for values in ([0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0])
+    ]
+    table = pl.concat([both[0], both[1].with_columns(series_id=pl.lit("b"))])
+    panel = Panel.build(table, Frequency("1mo"), roles=PanelRoles(known_future=("promotion",)))
+    found = Calendar(events=("promotion",)).compute(panel).table
+    assert found["promotion_before"].to_list() == [None, 0, 1, 0, None, 0, 0, 1]
+    assert found["promotion_since"].to_list() == [None, 0, 1, 0, None, None, 0, 1]
+
+
+@pytest.mark.parametrize(("name", "said"), [("promotions", "did you mean 'promotion'"), ("visits", "'visits' is past_only")])
+def test_an_event_must_be_known_ahead(name, said):
+    roles = PanelRoles(known_future=("promotion",), past_only=("visits",))
+    with pytest.raises(ConfigError, match=f"features.events: .*{said}"):
+        Calendar(events=(name,)).columns(roles, 3)

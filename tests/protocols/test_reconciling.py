@@ -263,8 +263,6 @@ def test_refusals(tmp_path):
         Holdout(reconcile="mint", paths=5).check_names()
     with pytest.raises(ConfigError, match=r"protocol\.grouped: must be false with reconcile=top_down"):
         Holdout(reconcile="top_down", grouped=True).check_names()
-    with pytest.raises(ConfigError, match=r"decision\.deal: must be empty"):
-        VolumeBands(name="volume_bands", deal=("region",)).check_protocol(Holdout(name="holdout", reconcile="mint"))
     assert Holdout().framed(bare) is bare
 
 
@@ -295,3 +293,13 @@ def test_another_way_to_add_up_takes_the_finished_cells_and_a_truth_of_single_se
     plain = prepared()
     assert TRUTH in plain.job.models
     assert not set(mint.work.cells.values()) & set(plain.work.cells.values())
+
+
+def test_deals_are_made_of_the_datasets_own_series(tmp_path):
+    protocol = Holdout(name="holdout", horizon=6, reconcile="mint")
+    frame = protocol.framed(shop())
+    rows = protocol.settle(raw(protocol, frame, Mean(), tmp_path)).drop("fold")
+    for deal, names in (((), {"s0", "s3", "s4", "s5", "s6", "s7"}), (("region",), {"N", "S"})):
+        windows = VolumeBands(name="volume_bands", deal=deal)._windows(rows, frame, protocol)
+        assert set(windows.keys["deal"]) == names
+        assert len(windows.keys) == 6

@@ -73,7 +73,7 @@ def test_the_sentence_says_how_often_the_rule_finds_what_is_not_there():
     said = conclusion(tables(ratio(), effect(rule="fixed", status="unregistered"), *RATES, *rival), "ab/welch")
     assert "+0.500; unregistered)" in said
     assert said.endswith(
-        "Without any effect its rule would declare a winner in bought in 37.0 % ± 0.3 of tests at 100 looks;"
+        "Without any effect its rule would find one on bought in 37.0 % ± 0.3 of tests at 100 looks;"
         " the most is 74.0 % ± 0.3, of ab/bayes (posterior)."
     )
 
@@ -103,7 +103,7 @@ def test_of_several_arms_the_rates_of_one_and_of_any_are_told():
     family = [rate(n, p, metric=f"{name}[{how}]") for how, p in (("holm", 0.04), ("none", 0.5)) for n in (1, 100)]
     found = tables(ratio(), effect(rule="fixed"), effect(rule="fixed") | {"segment": "C"}, *RATES, *family)
     assert (
-        "a winner in bought in 37.0 % ± 0.3 of tests at 100 looks with one arm, and in any of all 2 arms in"
+        "one on bought in 37.0 % ± 0.3 of tests at 100 looks with one arm, and in any of all 2 arms in"
         " 4.0 % ± 0.3 corrected by Holm, 50.0 % ± 0.3 uncorrected." in conclusion(found, "ab/welch")
     )
     *_, rates = grids(found, "ab/welch")

@@ -70,7 +70,7 @@ def paired(value, low, high):
 def test_what_a_policy_loses_has_its_unit_and_its_share(still):
     rows = [*policy(OWN, 200, 10.0, 400, 0.8), *policy(RIVAL, 500, 20.0, 1500, 0.5), *policy(UNIFORM, 1000, 3.0, 1010, 0.0)]
     assert sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
-        "bandit/own loses 200 ± 10 USD (± one standard error) to the best arm, 2.5 % of the 8,000 USD that it earns;"
+        "bandit/own loses 200 ± 10 USD (± one standard error) to the best arm, 2.5 % of 8,000 USD;"
         " this is 80 % less than uniform play is expected to lose; in the worst 5 % of 100 replications it loses 400.00 USD on"
         " average. It loses 300 ± 10 USD less than bandit/rival, the rival that loses least, with the same customers."
         " Better on average, bandit/rival (1,500 USD) lost more than uniform play in its worst 5 % of replications."

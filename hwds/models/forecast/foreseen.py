@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,8 @@ from hwds.models.forecast.covariates import Standard
 _ROW, _MADE, _LEAD = "row", "made_row", "lead"
 
 
-class Foreseen(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Foreseen:
     """Forecasts by the row that they are of and how many rows before it they were known, sorted by both.
 
     Attributes:

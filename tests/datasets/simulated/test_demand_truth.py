@@ -263,3 +263,17 @@ def test_a_series_of_another_world_is_refused(cut):
     history, future, _ = cut(HardwareDemand().load(), CUTOFF)
     with pytest.raises(DataError, match=r"series 'watch-\d\.\w+' is not of this simulated world"):
         _forecast(HardwareDemand(families=3), history, future)
+
+
+def test_demand_is_not_touched_by_shortages_to_come(worlds, cut):
+    """Of a year that begins in an outage: quantiles of demand are reached as often as they say, and knowledge is the same."""
+    shares = []
+    for dataset, _ in worlds:
+        asked = replace(dataset, unserved="shortage")
+        history, future, actual = cut(asked.frame(), CUTOFF)
+        told = _forecast(asked, history, future)
+        shares.append([(actual <= told.quantiles[..., place]).mean() for place in range(len(LEVELS))])
+        of_sales = _forecast(dataset, cut(dataset.load(), CUTOFF)[0], future)
+        assert (told.mean > of_sales.mean).all()
+    spread = np.std(shares, axis=0, ddof=1) / np.sqrt(len(shares))
+    assert (np.abs(np.mean(shares, axis=0) - LEVELS) < 3 * spread).all()
