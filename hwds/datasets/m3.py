@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hwds.datasets.base import PanelDataset
-from hwds.datasets.public import PublicFile
+from hwds.datasets.public import PublicFile, SeriesAtMost, sampled
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
@@ -33,12 +33,14 @@ class M3(PanelDataset):
 
     Attributes:
         subset: Which of the four.
+        series: Series at most; of more an even sample is taken.
 
     Example:
         python -m hwds dataset=m3_quarterly
     """
 
     subset: Literal["monthly", "quarterly", "yearly", "other"] = "monthly"
+    series: SeriesAtMost = 100_000
 
     def load(self) -> Panel:
         """One subset.
@@ -50,7 +52,7 @@ class M3(PanelDataset):
         every, horizon = _SHAPES[self.subset]
         table = file.read().rename({file.columns[1]: TIME, "y": TARGET, "series_id": SERIES})
         roles = PanelRoles(static=("category",), split="split")
-        return Panel.build(table, Frequency(every), roles=roles, horizon=horizon)
+        return Panel.build(sampled(table, self.series), Frequency(every), roles=roles, horizon=horizon)
 
     def source(self) -> str:
         """Where it is to be had."""

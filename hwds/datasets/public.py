@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+import numpy as np
 import polars as pl
 
 from hwds.datasets.base import PanelDataset
@@ -14,7 +15,8 @@ from hwds.datasets.reading import read
 from hwds.errors import DataError
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
-from hwds.frames.roles import TARGET, TIME, PanelRoles
+from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+from hwds.recipe import Count, Small
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,26 @@ class PublicFile:
         return table
 
 
+SeriesAtMost = Annotated[Count, Small(60)]
+"""How many series of a public data set are read: enough of them under size=small for every kind to be there."""
+
+
+def sampled(table: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The rows of at most so many series, evenly spread over them in their order."""
+    names = table[SERIES].unique(maintain_order=True)
+    if len(names) <= most:
+        return table
+    places = np.linspace(0, len(names) - 1, most).round().astype(np.int64)
+    return table.filter(pl.col(SERIES).is_in(names.gather(places).implode()))
+
+
 class PublicSeries(PanelDataset):
     """The base of data sets of one file with the columns `series_id` and `date`, the target last, monthly unless it is said.
 
     A subclass says what differs; `rows` is its own where the file looks otherwise.
+
+    Attributes:
+        series: Series at most; of more an even sample is taken.
     """
 
     public: ClassVar[PublicFile]
@@ -77,6 +95,7 @@ class PublicSeries(PanelDataset):
     every: ClassVar[str] = "1mo"
     horizon: ClassVar[int] = 12
     panel_roles: ClassVar[PanelRoles] = PanelRoles()
+    series: SeriesAtMost = 100_000
 
     def load(self) -> Panel:
         """The panel.
@@ -85,7 +104,9 @@ class PublicSeries(PanelDataset):
             DataError: It does not lie below $HWDS_DATA.
         """
         frequency = Frequency(self.every)
-        return Panel.build(self.rows(), frequency, roles=self.panel_roles, horizon=self.horizon, unit=self.unit)
+        return Panel.build(
+            sampled(self.rows(), self.series), frequency, roles=self.panel_roles, horizon=self.horizon, unit=self.unit
+        )
 
     def rows(self) -> pl.DataFrame:
         """The rows of the file under the names of a panel."""

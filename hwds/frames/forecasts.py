@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,11 +16,13 @@ class Forecasts:
         mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
         quantiles: Shape (n, h, levels), not decreasing along the last axis.
         fallback: Shape (n,), true where something simpler than the model itself has answered.
+        told: What else a model says of each series (who answered for it): columns of the predictions, each of shape (n,).
     """
 
     mean: np.ndarray
     quantiles: np.ndarray
     fallback: np.ndarray
+    told: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None) -> Forecasts:

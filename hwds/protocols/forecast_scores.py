@@ -14,6 +14,13 @@ from hwds.metrics.base import Measure
 from hwds.metrics.forecast import Answers, Metric, answers_of, forecast_metrics
 from hwds.protocols.base import Score
 
+CHOOSING = Measure(
+    "choosing_cost",
+    meaning="how much worse a choice of members is on windows left out than on those it was made by, in mase",
+    units="series",
+)
+"""Scored where a model tells it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -44,13 +51,19 @@ def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple
     scores = [score for metric in metrics for score in _aggregates(metric, rows)]
     scores += [score for metric in metrics if metric.by_step for score in _by_step(metric, rows)]
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
+    if CHOOSING.name in table.columns:
+        scores.append(
+            Score.of(
+                CHOOSING.name, "mean", mean(table.group_by(SERIES).agg(pl.col(CHOOSING.name).mean())[CHOOSING.name].to_numpy())
+            )
+        )
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
 
 
 def forecast_measures(season: int, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()) -> tuple[Measure, ...]:
     """What each metric of `score_forecasts` says of itself."""
     metrics = (*forecast_metrics(season, levels).values(), *extra)
-    return (*metrics, *(metric.as_skill() for metric in metrics if metric.skill))
+    return (*metrics, *(metric.as_skill() for metric in metrics if metric.skill), CHOOSING)
 
 
 def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int) -> Rows:

@@ -25,7 +25,16 @@ def needing(name):
     return pytest.param(name, marks=pytest.mark.data) if "$HWDS_DATA" in dataset.source() else name
 
 
-@pytest.mark.parametrize("name", [needing(name) for name in options("experiment")])
+def told_apart():
+    """The experiments; of those that ask the same models by the same protocol (M3's four) the first alone."""
+    first = {}
+    for name in options("experiment"):
+        data = compose([f"+experiment={name}"])
+        first.setdefault(repr([data["protocol"], data["model"], data["rivals"], data["decision"]]), name)
+    return list(first.values())
+
+
+@pytest.mark.parametrize("name", [needing(name) for name in told_apart()])
 def test_every_experiment_runs_small(name, tmp_path):
     words = [sys.executable, "-m", "hwds", f"+experiment={name}", "size=small"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

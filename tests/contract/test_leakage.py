@@ -44,6 +44,19 @@ def panel():
     return check(compose(["dataset=hardware_demand", "size=small", "dataset.months=60"])).dataset.load()
 
 
+class AskedAnew:
+    """Answers inner windows and members; nothing of the clean answers is kept for the poisoned ones."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, *asked, **how):
+        return InnerWindows(Path(mkdtemp(dir=self.folder)))(*asked, **how)
+
+    def fitted(self, *asked):
+        return InnerWindows(Path(mkdtemp(dir=self.folder))).fitted(*asked)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("model", FORECASTERS)
 def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
@@ -51,11 +64,7 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
         compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]])
     )
 
-    def asked_anew(*asked, **how):
-        """Nothing of the clean answers is kept for the poisoned ones."""
-        return InnerWindows(Path(mkdtemp(dir=tmp_path)))(*asked, **how)
-
-    context = Context(0, features=experiment.features, answers=asked_anew)
+    context = Context(0, features=experiment.features, answers=AskedAnew(tmp_path))
     found = list(canary(experiment.protocol, model, experiment.model, panel, context))
     assert len(found) == (1 if protocol == "holdout" else 2)
     assert [leak for leak in found if leak] == []
@@ -200,11 +209,7 @@ def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
 
 def checked(protocol, model, folder):
     """What the canary finds where nothing of the clean answers is kept for the poisoned ones."""
-
-    def asked_anew(*asked, **how):
-        return InnerWindows(Path(mkdtemp(dir=folder)))(*asked, **how)
-
-    return list(canary(protocol, "m", model, monthly_panel(), Context(0, features=None_(), answers=asked_anew)))
+    return list(canary(protocol, "m", model, monthly_panel(), Context(0, features=None_(), answers=AskedAnew(folder))))
 
 
 def test_a_forecast_made_of_future_covariates_that_were_not_known_is_caught():

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.config.check import check
+from hwds.config.compose import compose
 from hwds.context import Context
 from hwds.datasets.apple_units import AppleUnits
 from hwds.datasets.aus_retail import AusRetail
@@ -98,3 +100,11 @@ def test_a_file_of_other_rows_or_columns_is_refused(tmp_path, monkeypatch):
     table.drop("y").write_parquet(tmp_path / "hospital" / "hospital.parquet")
     with pytest.raises(DataError, match=r"^dataset: '.*' has no column 'y'"):
         Hospital().load()
+
+
+@pytest.mark.data
+def test_an_even_sample_of_the_series_is_taken(data_folder):
+    whole, some = M3(subset="yearly").load(), M3(subset="yearly", series=5).load()
+    names = whole.series_ids.to_list()
+    assert some.series_ids.to_list() == [names[place] for place in (0, 161, 322, 483, 644)]
+    assert check(compose(["dataset=hospital", "size=small"])).dataset.load().n_series == 60

@@ -102,7 +102,7 @@ class Search:
         form, shaped = trial.form, _shaped(trial.form)
         rest = series.values - series.levels[:, _columns(form, series)] @ trial.point[shaped:]
         total = self._innovations(form, trial.point[:shaped], rest, self.desk)
-        rows = np.count_nonzero(~np.isnan(series.values)) - lost_by(form)
+        rows = int(np.count_nonzero(~np.isnan(series.values))) - lost_by(form)
         choices = len(trial.point) + (CHOICE * (1 + form.d + form.seasonal_d) if chosen else 0)
         return foreseen(total, rows, choices)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,6 +18,9 @@ from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.select_choice import Choice, choose
 from hwds.models.forecast.stack_weights import windows_of
 from hwds.stored import load_fitted, save_fitted
+
+COST = "choosing_cost"
+"""The column, and the metric, of what choosing costs."""
 
 
 class Select(Forecaster):
@@ -72,7 +75,9 @@ class FittedSelect:
         for k, answer in answers.items():
             own = chosen == k
             mean[own], quantiles[own], fallback[own] = answer.mean[own], answer.quantiles[own], answer.fallback[own]
-        return Forecasts.of(mean, quantiles, fallback)
+        cost = self.choice.cost
+        told = {"member": np.array(self.labels)[chosen], COST: np.full(len(chosen), np.nan if cost is None else cost)}
+        return replace(Forecasts.of(mean, quantiles, fallback), told=told)
 
     def save(self, folder: Path) -> None:
         """Each member in a folder of its own."""

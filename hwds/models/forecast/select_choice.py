@@ -33,6 +33,11 @@ class Choice:
     outside: float | None = None
     single: float | None = None
 
+    @property
+    def cost(self) -> float | None:
+        """How much worse than it seems a choice is; None where there was nothing to choose by."""
+        return None if self.inside is None or self.outside is None else self.outside - self.inside
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)

@@ -12,7 +12,9 @@ from hwds.models.forecast.seasonal_naive import SeasonalNaive
 from hwds.models.forecast.select import Select
 from hwds.models.forecast.select_choice import by_series, choose
 from hwds.models.forecast.stack_weights import Windows
+from hwds.protocols.base import Cell
 from hwds.protocols.cutting import future_of
+from hwds.protocols.holdout import Holdout
 from hwds.stored import load_fitted, save_fitted
 from tests.toys import monthly_panel
 
@@ -70,7 +72,21 @@ def test_a_selection_answers_as_the_chosen_member_and_is_saved(tmp_path):
         own = members[fitted.choice.members[name]]
         alone = own.fit(panel, horizon=6, context=context(tmp_path / "cells")).predict(panel, future)
         assert said.mean[place] == pytest.approx(alone.mean[place])
+        assert said.told["member"][place] == own.name
+    assert said.told["choosing_cost"] == pytest.approx(fitted.choice.outside - fitted.choice.inside)
     save_fitted(fitted, tmp_path / "model")
     again = load_fitted(tmp_path / "model").predict(panel, future)
     assert np.array_equal(said.mean, again.mean)
     assert np.array_equal(said.quantiles, again.quantiles)
+
+
+def test_who_answered_and_what_choosing_costs_stand_in_the_tables(tmp_path):
+    panel, protocol = monthly_panel(), Holdout(horizon=6)
+    model = Select(members=(SeasonalNaive(name="s"), Drift(name="d"), Naive(name="n")))
+    (fold,) = protocol.split(panel)
+    rows = protocol.ask(model, panel, Cell("m", fold, 0, 6), context(tmp_path))
+    assert set(rows["member"]) <= {"s", "d", "n"}
+    scores = {score.metric: score for score in protocol.score(protocol.settle(rows)) if score.aggregate == "mean"}
+    assert scores["choosing_cost"].n == 6
+    assert scores["choosing_cost"].value == pytest.approx(rows["choosing_cost"][0])
+    assert "choosing_cost" in [measure.name for measure in protocol.measures(panel)]
