@@ -80,9 +80,9 @@ class Context:
             model: A forecaster.
             history: What the asking model was given to learn from.
             windows: How many.
-            refit: Whether it is fitted anew before each window; else once, before the first of them (a series that is fitted
-                alone, before the first that it has), and windows that leave a series with its own end less than half of its
-                rows are left out.
+            refit: Whether it is fitted anew before each window; else once, before the first of them (a model that fits each
+                series alone is fitted anew all the same), and windows that leave a series with its own end less than half of
+                its rows are left out.
 
         Raises:
             RuntimeError: There is no run to answer.

@@ -58,21 +58,19 @@ class InnerWindows:
         return self._rows(model, history, fold, context, back)
 
     def _once(self, model: Forecaster, history: Panel, context: Context, cutoffs: dict[int, Cutoff]) -> Iterator[pl.DataFrame]:
-        """The rows of all windows from one fit; what is fitted series by series, from one fit of each series.
+        """The rows of all windows from one fit; what is fitted series by series, from a fit of each series before each window.
 
-        A series that is fitted alone has its fit before the first window that it has, so that blocks of series change nothing.
+        Of a series that is fitted alone the length of the history decides how it errs, and blocks of series change nothing.
         """
         lawful = {back: _lawful(history, cutoff) for back, cutoff in cutoffs.items()}
         earliest = max((back for back, series in lawful.items() if series.any()), default=0)
-        first = np.zeros(history.n_series, np.int64)
-        for back in sorted(cutoffs):
-            first[lawful[back]] = back
-        groups = {back: first == back for back in cutoffs} if model.local else {earliest: np.ones(history.n_series, bool)}
-        for begin, chosen in groups.items():
+        every = np.ones(history.n_series, bool)
+        fits = [(back, series, 1) for back, series in lawful.items()] if model.local else [(earliest, every, earliest)]
+        for begin, chosen, count in fits:
             if begin and chosen.any():
                 part = history if chosen.all() else select(history, np.flatnonzero(chosen))
-                served = tuple(cutoff for back, cutoff in cutoffs.items() if back <= begin)
-                fold = Fold(0, f"{context.fold}, {begin} inner windows of {context.horizon}", part.n_series, served)
+                served = tuple(cutoff for back, cutoff in cutoffs.items() if begin - count < back <= begin)
+                fold = Fold(0, f"{context.fold}, {count} from inner window {begin} of {context.horizon}", part.n_series, served)
                 rows = self._rows(model, part, fold, context, begin)
                 yield rows if rows.is_empty() else _kept(rows, history, lawful)
 

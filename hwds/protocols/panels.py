@@ -55,7 +55,8 @@ class PanelEvaluation(Evaluation[Forecaster, Panel]):
         paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on sums over steps.
         intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its errors on windows before the
             cutoff, pooled over series; `adaptive`, anew at each cutoff by what earlier forecasts have turned out to be.
-        calibration: Those windows, each of one horizon; one more fit serves them all. `reconcile` learns from them too.
+        calibration: Those windows, each of one horizon; one more fit serves them all (a model that fits
+            each series alone is fitted before each). `reconcile` learns from them too.
         reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series of their own, and make all
             forecasts add up: `bottom_up`; `top_down`, by the proportions of the parts' own forecasts; `mint`, minimum trace,
             by the covariance of errors on the windows of `calibration`. Models learn of sums as of any other series.

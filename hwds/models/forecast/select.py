@@ -17,6 +17,7 @@ from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.select_choice import Choice, choose
 from hwds.models.forecast.stack_weights import windows_of
+from hwds.recipe import Small
 from hwds.stored import load_fitted, save_fitted
 
 COST = "choosing_cost"
@@ -40,7 +41,7 @@ class Select(Forecaster):
     """
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
-    windows: Annotated[int, Ge(2)] = 3
+    windows: Annotated[int, Ge(2), Small(2)] = 3
 
     def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedSelect:
         """The choice on inner windows, then every member that was chosen for some series, on all rows."""

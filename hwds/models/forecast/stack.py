@@ -18,7 +18,7 @@ from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.stack_backtest import combined
 from hwds.models.forecast.stack_groups import Weights, group_of, learned
 from hwds.models.forecast.stack_weights import Windows, best_weights, ridge_weights, simplex_weights, windows_of
-from hwds.recipe import Names
+from hwds.recipe import Names, Small
 from hwds.stored import load_fitted, save_fitted
 
 Combine = Literal["shrunk", "simplex", "ridge", "equal", "median", "best"]
@@ -50,7 +50,7 @@ class Stack(Forecaster):
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
     combine: Combine = "shrunk"
-    windows: Annotated[int, Ge(2)] = 3
+    windows: Annotated[int, Ge(2), Small(2)] = 3
     weights_by: Names = ()
 
     def beside(self) -> tuple[Stack, ...]:
