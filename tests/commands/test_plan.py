@@ -65,7 +65,7 @@ def test_the_segments_of_a_file_of_ones_own(hwds, sales):
     assert "scored by region too: y, é." in lines
     assert any(line.split()[:2] == ["protocol.segments:", "[region]"] for line in lines)
     said = hwds(f"plan {words}".replace("=[region] protocol.segments=[region]", "=[region] protocol.segments=[regoin]"))
-    assert said.line == "hwds: protocol.segments: no static or level column 'regoin'; did you mean 'region'?"
+    assert said.line == "hwds: protocol.segments: no column 'regoin'; did you mean 'region'?"
     assert hwds(words).code == 0
 
 

@@ -28,7 +28,7 @@ def of_forecasts(group, cls):
     if group == "dataset":
         return issubclass(cls.gives, Panel)
     if group == "decision":
-        return not cls.tasks
+        return not cls.tasks or "forecast" in cls.tasks
     return group != "protocol" or cls.accepts is Forecaster
 
 

@@ -28,7 +28,7 @@ from tests.toys import FittedLastValue, LastValue, monthly_panel
 
 FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
 PROTOCOLS = {
-    "holdout": ["protocol=holdout_conformal", "protocol.horizon=4"],
+    "holdout": ["protocol=holdout_conformal", "protocol.horizon=4", "protocol.calibration=1"],
     "walk_forward": [
         "protocol=walk_forward",
         "protocol.horizon=4",

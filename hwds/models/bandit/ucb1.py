@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +15,24 @@ from hwds.models.bandit.indices import chances_of_highest, highest
 from hwds.models.bandit.kernel import Kernel, Visit
 from hwds.recipe import Positive
 
+TABLE = 100_000
+"""The most steps and pulls whose roots are looked up: a logarithm and two roots cost as much as all the indices of ten arms."""
+
 
 class Settings(NamedTuple):
-    """What the kernel reads: the values of conversions, and the bonus of one pull at ln t = 1, in currency."""
+    """What the kernel reads.
+
+    Attributes:
+        values: Of conversions, in currency.
+        bonus: Of one pull at ln t = 1, in currency.
+        growth: sqrt(ln t) of each step t, as far as it is looked up.
+        shrinkage: 1 / sqrt(n) of each number of pulls n, as far as it is looked up.
+    """
 
     values: np.ndarray
     bonus: float
+    growth: np.ndarray
+    shrinkage: np.ndarray
 
 
 class UCB1(Policy):
@@ -43,13 +56,24 @@ class UCB1(Policy):
         low, high = self.needs_range(arms)
         bonus = math.sqrt(self.exploration) * (high - low if self.scaled else 1.0)
         size = means.size(arms.count) + arms.count
-        return Kernel(Settings(arms.values, bonus), size, means.init, select, update, propensity)
+        return Kernel(
+            Settings(arms.values, bonus, *tables(min(arms.horizon, TABLE))), size, means.init, select, update, propensity
+        )
+
+
+@lru_cache(maxsize=8)
+def tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """`growth` and `shrinkage` to the bits that compiled code finds."""
+    whole = range(1, max(steps, 1))
+    growth = np.array([0.0, *(math.sqrt(math.log(step)) for step in whole)])
+    return growth, np.array([1.0, *(1.0 / math.sqrt(pulls) for pulls in whole)])
 
 
 @helper
-def indices(bonus: float, state: np.ndarray, step: int, count: int) -> int:
+def indices(settings: Settings, state: np.ndarray, step: int, count: int) -> int:
     """Fill the scratch; where it begins."""
-    width = bonus * math.sqrt(math.log(max(step, 1)))
+    growth = settings.growth
+    width = settings.bonus * (growth[step] if step < growth.size else math.sqrt(math.log(step)))
     for arm in range(count):
         state[3 * count + arm] = state[2 * count + arm] + width * state[4 * count + arm]
     return 3 * count
@@ -58,17 +82,18 @@ def indices(bonus: float, state: np.ndarray, step: int, count: int) -> int:
 def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """The highest index; ties at random."""
     active = visit.active
-    return highest(state, indices(settings.bonus, state, visit.step, active.size), active, stream)
+    return highest(state, indices(settings, state, visit.step, active.size), active, stream)
 
 
 def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """One more pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
-    values = settings.values
+    values, shrinkage = settings.values, settings.shrinkage
     means.count_pull(values, state, arm, outcome)
-    state[4 * values.size + arm] = 1.0 / math.sqrt(state[arm])
+    pulls = int(state[arm])
+    state[4 * values.size + arm] = shrinkage[pulls] if pulls < shrinkage.size else 1.0 / math.sqrt(state[arm])
 
 
 def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """The ties share it."""
     active = visit.active
-    chances_of_highest(state, indices(settings.bonus, state, visit.step, active.size), active, chances)
+    chances_of_highest(state, indices(settings, state, visit.step, active.size), active, chances)
