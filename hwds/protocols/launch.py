@@ -29,13 +29,6 @@ class Launch(PanelEvaluation):
         after: Rows of a launch that are known; with 0, models are asked that can forecast a series without a row.
         before: Rows of the calendar that must lie before a launch, so that there are others to learn from; None takes a season.
         launches: Instants of launches, the last ones.
-        horizon: Steps to forecast; None takes the dataset's own.
-        levels: Quantile levels, rising, with 0.5 among them.
-        headline: The metric that orders the leaderboard.
-        metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
-        segments: What is scored apart too: the values of a static or level column; rows where a known-future or past-only one
-            is 0, and the others (`promotion`); classes known at the cutoff: `age`, `volume`, `intermittent`.
-        paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on sums over steps.
         intervals: The `model`'s own: windows before the cutoff are of series that have a past, and say nothing of a launch.
         reconcile: `none`: launches are asked alone, and no sum is made of them.
 

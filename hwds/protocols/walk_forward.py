@@ -34,26 +34,11 @@ class WalkForward(PanelEvaluation):
     Attributes:
         windows: The number of cutoffs.
         stride: Rows from one cutoff to the next; None takes the horizon, so that windows do not overlap.
-        horizon: Steps to forecast; None takes the dataset's own.
         gap: Rows after the cutoff that are not scored (the delay until a forecast can be acted on).
         sliding: Rows of history that a fit sees at most; None lets the history expand.
         refit: `always`, `never` (one fit at the first cutoff serves all) or `every_K`.
         align: `calendar`, the same instants for all series, or `end`, counted back from each series' own end, for
             records in which the calendar means nothing.
-        levels: Quantile levels, rising, with 0.5 among them.
-        headline: The metric that orders the leaderboard.
-        metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`).
-        segments: What is scored apart too: the values of a static or level column; rows where a known-future or past-only one
-            is 0, and the others (`promotion`); classes known at the cutoff: `age`, `volume`, `intermittent`.
-        paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on sums over steps.
-        intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its errors on windows before the
-            cutoff, pooled over series; `adaptive`, anew at each cutoff by what earlier forecasts have turned out to be.
-        calibration: Those windows, each of one horizon; one more fit serves them all (a model that fits
-            each series alone is fitted before each). `reconcile` learns from them too.
-        reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series of their own, and make all
-            forecasts add up: `bottom_up`; `top_down`, by the proportions of the parts' own forecasts; `mint`, minimum trace,
-            by the covariance of errors on the windows of `calibration`. Models learn of sums as of any other series.
-        grouped: Sum by each level alone too, where levels cross (state and industry) and do not nest.
 
     Example:
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2

@@ -92,7 +92,7 @@ def test_what_is_fitted_alone_is_fitted_before_each_window_that_it_has(tmp_path)
     assert seen["s4"] == [-1]
     assert seen["s5"] == []
     early, late = ({"s0": rows, "s1": rows, "s3": rows} for rows in (48, 54))
-    assert FITS == [{"s0": 42, "s1": 42, "s3": 42}, early | {"s2": 18}, late | {"s2": 24, "s4": 10}]
+    assert [{"s0": 42, "s1": 42, "s3": 42}, early | {"s2": 18}, late | {"s2": 24, "s4": 10}] == FITS
     FITS.clear()
     together = context(tmp_path).inner(SpiedTogether(), history, 3, refit=False)
     assert together.select("series_id", "window").sort(pl.all()).equals(rows.select("series_id", "window").sort(pl.all()))
