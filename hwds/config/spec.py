@@ -39,8 +39,6 @@ class Experiment(Recipe):
     @property
     def models(self) -> dict[str, Recipe]:
         """The model and its rivals by label, the model first, those that a model brings itself last."""
-        asked = (self.model, *self.rivals)
-        brought = {recipe.name: recipe for own in asked for recipe in own.beside()}
-        return {recipe.name: recipe for recipe in asked} | {
-            k: v for k, v in brought.items() if k not in {r.name for r in asked}
-        }
+        asked = {recipe.name: recipe for recipe in (self.model, *self.rivals)}
+        brought = {recipe.name: recipe for own in asked.values() for recipe in own.beside()}
+        return asked | brought | asked

@@ -70,14 +70,6 @@ class PanelDataset(Dataset):
     unserved: str = ""
     stock: str = ""
 
-    def load(self) -> Panel:
-        """The panel of the data itself.
-
-        Raises:
-            DataError: The data is absent or wrong.
-        """
-        raise NotImplementedError(f"{type(self).__name__}.load")
-
     def frame(self) -> Panel:
         """The panel with what is joined to it, its target demand where the config says what tells it from sales.
 
@@ -86,5 +78,6 @@ class PanelDataset(Dataset):
             DataError: The data is absent or wrong, or has nothing in common with a run.
         """
         panel = self.load()
+        assert isinstance(panel, Panel)
         panel = as_demand(panel, unserved=self.unserved, stock=self.stock) if self.unserved or self.stock else panel
         return with_joined(panel, self.join) if self.join else panel

@@ -6,6 +6,7 @@ import polars as pl
 
 from hwds.decisions.volume_terms import Terms
 from hwds.results.volume_verdict import BANDS, BandRecord, Coupling
+from hwds.results.wording import brief, percent
 
 SOURCES: dict[Coupling, str] = {
     "paths": "sample paths",
@@ -40,8 +41,8 @@ def _first(rule: str, own: BandRecord | None, terms: Terms) -> str:
         }[rule]
         return f"HOLD: {why}, so the {name} of a sum is not known or was never tried."
     share = (
-        f"in {_share(own.below)} of {own.deals:,} back-tested deals ({_share(own.below_low)} to {_share(own.below_high)};"
-        f" {_share(terms.committed)} is meant) demand was below the {name}"
+        f"in {percent(own.below)} of {own.deals:,} back-tested deals ({percent(own.below_low)} to {percent(own.below_high)};"
+        f" {percent(terms.committed)} is meant) demand was below the {name}"
     )
     if rule == "coverage":
         return f"HOLD: {share}: it is too high to commit to."
@@ -57,14 +58,14 @@ def _costs(record: dict[str, BandRecord], terms: Terms, unit: str) -> str:
     each = "unit" if unit in ("", "units") else f"unit ({unit})"
     said = (
         f"Where a {each} committed and not demanded costs {terms.over:g} and one demanded and not committed {terms.under:g},"
-        f" the {_level(terms.optimal)} should cost least: {_amount(best.cost)} a deal in the back-test against"
-        f" {_amount(own.cost)} for the {_level(terms.committed)}"
+        f" the {_level(terms.optimal)} should cost least: {brief(best.cost)} a deal in the back-test against"
+        f" {brief(own.cost)} for the {_level(terms.committed)}"
     )
     if naive is not None and best.saving is not None:
-        said += f" and {_amount(naive.cost)} for the sum of the seasonal naive{_saving(best)}"
+        said += f" and {brief(naive.cost)} for the sum of the seasonal naive{_saving(best)}"
     cheapest = min((record[band] for band in BANDS), key=lambda line: line.cost)
     if cheapest.cost < best.cost and cheapest.level is not None:
-        said += f"; the cheapest there was the {_level(cheapest.level)}, {_amount(cheapest.cost)}"
+        said += f"; the cheapest there was the {_level(cheapest.level)}, {brief(cheapest.cost)}"
     return f"{said}."
 
 
@@ -72,9 +73,9 @@ def _saving(best: BandRecord) -> str:
     if best.saving is None or best.saving_low is None or best.saving_high is None:
         return ""
     if best.saving_high < 0:
-        ends = f"{_share(-best.saving)} more, {_share(-best.saving_high)} to {_share(-best.saving_low)}"
+        ends = f"{percent(-best.saving)} more, {percent(-best.saving_high)} to {percent(-best.saving_low)}"
         return f" (it costs {ends})"
-    between = f"{_share(best.saving)}, {_share(best.saving_low)} to {_share(best.saving_high)}"
+    between = f"{percent(best.saving)}, {percent(best.saving_low)} to {percent(best.saving_high)}"
     return f" (saves {between})" if best.saving_low > 0 else f" (no difference from it is shown: {between})"
 
 
@@ -86,13 +87,13 @@ def _deals(deals: pl.DataFrame, coupling: Coupling, unit: str) -> str:
     if len(last) == 1:
         row = last.row(0, named=True)
         if row["base"] is not None:
-            volumes = ", ".join(f"{band} {_amount(row[band])}" for band in BANDS)
+            volumes = ", ".join(f"{band} {brief(row[band])}" for band in BANDS)
             return f"{row['deal']}, {span}: {volumes} {unit}".rstrip() + f" (from {SOURCES[coupling]})."
     if last["base"].null_count() == len(last):
         lower, upper = (float(last[f"committed_{how}"].sum()) for how in ("together", "independent"))
         return (
-            f"For the {len(last):,} deals of {span} the commitments add up to {_amount(lower)} {unit}".rstrip()
-            + f" if months move as one, and to {_amount(upper)} if they have nothing to do with each other."
+            f"For the {len(last):,} deals of {span} the commitments add up to {brief(lower)} {unit}".rstrip()
+            + f" if months move as one, and to {brief(upper)} if they have nothing to do with each other."
         )
     return f"The volumes of {len(last):,} deals of {span} are in volume_bands.csv, from {SOURCES[coupling]}."
 
@@ -100,14 +101,6 @@ def _deals(deals: pl.DataFrame, coupling: Coupling, unit: str) -> str:
 def _level(level: float) -> str:
     """`P10`, `P97.5`."""
     return f"P{100 * level:.4g}"
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.{1 if abs(share) < 0.0995 else 0}f} %"
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _moment(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,8 +11,22 @@ from hwds.metrics.error_vectors import ErrorVectors
 from hwds.stored import load_fitted, save_fitted
 
 
+class Beside:
+    """Saves each field of a dataclass in a folder of its own."""
+
+    def save(self, folder: Path) -> None:
+        """Every field by its name."""
+        for field in fields(self):  # type: ignore[arg-type]
+            save_fitted(getattr(self, field.name), folder / field.name)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote."""
+        return cls(**{field.name: load_fitted(folder / field.name) for field in fields(cls)})  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class Calibrated(Beside):
     """What is saved where intervals are conformal.
 
     Attributes:
@@ -23,19 +37,9 @@ class Calibrated:
     model: Any
     calibration: Calibration
 
-    def save(self, folder: Path) -> None:
-        """Each in a folder of its own."""
-        save_fitted(self.model, folder / "fitted")
-        save_fitted(self.calibration, folder / "calibration")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What `save` wrote."""
-        return cls(load_fitted(folder / "fitted"), load_fitted(folder / "calibration"))
-
 
 @dataclass(frozen=True, eq=False)
-class Coherent:
+class Coherent(Beside):
     """What is saved where forecasts are reconciled.
 
     Attributes:
@@ -45,13 +49,3 @@ class Coherent:
 
     model: Any
     errors: ErrorVectors
-
-    def save(self, folder: Path) -> None:
-        """Each in a folder of its own."""
-        save_fitted(self.model, folder / "fitted")
-        save_fitted(self.errors, folder / "errors")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What `save` wrote."""
-        return cls(load_fitted(folder / "fitted"), load_fitted(folder / "errors"))

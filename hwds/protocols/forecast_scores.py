@@ -51,13 +51,14 @@ def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple
     scores = [score for metric in metrics for score in _aggregates(metric, rows)]
     scores += [score for metric in metrics if metric.by_step for score in _by_step(metric, rows)]
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
-    if CHOOSING.name in table.columns:
-        scores.append(
-            Score.of(
-                CHOOSING.name, "mean", mean(table.group_by(SERIES).agg(pl.col(CHOOSING.name).mean())[CHOOSING.name].to_numpy())
-            )
-        )
+    scores += [_choosing(table)] if CHOOSING.name in table.columns else []
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
+
+
+def _choosing(table: pl.DataFrame) -> Score:
+    """What choosing members cost, as the model tells it."""
+    values = table.group_by(SERIES).agg(pl.col(CHOOSING.name).mean())[CHOOSING.name]
+    return Score.of(CHOOSING.name, "mean", mean(values.to_numpy()))
 
 
 def forecast_measures(season: int, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()) -> tuple[Measure, ...]:

@@ -55,4 +55,4 @@ class Analog(Forecaster):
             raise ConfigError(f"model.age: no known-future column '{self.age}'{nearest(self.age, history.roles.known_future)}")
         season = self.season or context.season
         learned = fit_analog(history, season=season, age=self.age, curve=self.curve, horizon=horizon, most=self.max_rows)
-        return FittedAnalog(season, context.levels, **vars(learned))
+        return FittedAnalog(season=season, levels=context.levels, **vars(learned))

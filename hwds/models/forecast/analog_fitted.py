@@ -10,11 +10,8 @@ import numpy as np
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.models.forecast.analog_ahead import ahead, unseen
-from hwds.models.forecast.analog_fitting import LONGEST
-from hwds.models.forecast.analog_growth import Growth
-from hwds.models.forecast.analog_level import Level
+from hwds.models.forecast.analog_fitting import LONGEST, Learned
 from hwds.models.forecast.analog_rows import aged, usable
-from hwds.models.forecast.analog_terms import Terms
 from hwds.models.forecast.seasonal_naive import FittedSeasonalNaive
 from hwds.stored import Stored
 
@@ -28,20 +25,12 @@ WIDEST = 2.0
 """The variance of a log beyond which a mean is not believed."""
 
 
-@dataclass(frozen=True, eq=False)
-class FittedAnalog(Stored):
-    """The season, the quantile levels, and the fields of `Learned`."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedAnalog(Learned, Stored):
+    """What was learned, with the season and the quantile levels."""
 
     season: int
     levels: tuple[float, ...]
-    terms: Terms
-    growth: Growth
-    start: int
-    centre: float
-    level: Level
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    spread: np.ndarray
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Each series from its own rows and its likes; from its last season alone where it has no sales to speak of."""
