@@ -10,21 +10,26 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from hwds.metrics.aggregate import pooled
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
 TABLES = Path(__file__).parents[1] / "experiments" / "published_tables"
 M3 = ("m3_monthly", "m3_quarterly", "m3_yearly", "m3_other")
 DATASETS = (*M3, "hospital", "carparts")
-METRICS = {"mase": "mean", "rmsse": "mean", "smape_m4": "mean", "wql": "pooled"}
-"""Each with the aggregate that is published: over series, or of all rows together."""
+METRICS = ("mase", "rmsse", "smape_m4")
+"""Means over series; `wql` is of all rows together, over the nine deciles, and coverage stands beside them."""
+
+DECILES = tuple(f"q_{number / 10:g}" for number in range(1, 10))
+COVERAGE = ("coverage[50%]", "coverage[80%]", "coverage[95%]")
 
 NAIVE = "forecast/seasonal_naive"
 COLUMNS = ("dataset", "metric", "model", "value", "stderr", "n", "n_fallback", "seconds")
@@ -71,13 +76,52 @@ def _same_naive(name: str, published: Sequence[dict[str, str]]) -> bool:
 def _ours(name: str, tables: Tables) -> list[dict[str, object]]:
     """Every model's scores over all series, and what its cells took."""
     seconds = dict(tables.timings.group_by("model").agg(pl.col("seconds").sum()).iter_rows())
+    told = [row for metric in METRICS for row in tables.overall(metric).to_dicts()]
+    if set(DECILES) <= set(tables.predictions.columns):
+        told += [_wql(model, rows) for (model,), rows in tables.predictions.group_by("model", maintain_order=True)]
+    kept = [row for row in [*told, *_coverage(tables)] if row["model"] in seconds]
     return [
-        {"dataset": name, "metric": metric, "seconds": round(seconds[row["model"]], 1)}
-        | {key: row[key] for key in ("model", "value", "stderr", "n", "n_fallback")}
-        for metric, aggregate in METRICS.items()
-        for row in tables.overall(metric, aggregate).to_dicts()
-        if row["model"] in seconds
+        {"dataset": name, "seconds": round(seconds[row["model"]], 1)}
+        | {key: row[key] for key in ("metric", "model", "value", "stderr", "n", "n_fallback")}
+        | {"metric": _bare(row["metric"])}
+        for row in kept
     ]
+
+
+def _bare(metric: str) -> str:
+    """A metric without its season, as published tables name it."""
+    return metric if metric.startswith("coverage") else metric.partition("[")[0]
+
+
+def _wql(model: object, rows: pl.DataFrame) -> dict[str, Any]:
+    """The weighted quantile loss of the nine deciles, over all rows together, with a standard error over series."""
+    actual = pl.col("actual")
+    losses = [
+        pl.max_horizontal(float(name[2:]) * (actual - pl.col(name)), (float(name[2:]) - 1) * (actual - pl.col(name)))
+        for name in DECILES
+    ]
+    sums = rows.group_by("series_id", maintain_order=True).agg(
+        (2 * pl.sum_horizontal(losses) / len(DECILES)).sum().alias("loss"), actual.abs().sum().alias("size")
+    )
+    found = pooled(sums["loss"].to_numpy(), sums["size"].to_numpy())
+    return {"metric": "wql", "model": model, "value": found.value, "stderr": found.stderr, "n": len(rows), "n_fallback": 0}
+
+
+def _coverage(tables: Tables) -> Iterator[dict[str, Any]]:
+    """Of each central interval, over all steps, and at the steps where it is lowest and highest."""
+    for metric in COVERAGE:
+        mean = (
+            (pl.col("metric") == metric)
+            & (pl.col("aggregate") == "mean")
+            & pl.col("segment").is_null()
+            & pl.col("fold").is_null()
+        )
+        for _, rows in tables.scores.filter(mean).group_by("model", maintain_order=True):
+            steps = rows.filter(pl.col("step").is_not_null()).sort("value")
+            yield rows.filter(pl.col("step").is_null()).row(0, named=True)
+            if len(steps) > 1:
+                yield steps.row(0, named=True) | {"metric": f"{metric} lowest step"}
+                yield steps.row(-1, named=True) | {"metric": f"{metric} highest step"}
 
 
 def _whole_m3(name: str) -> list[dict[str, object]]:
@@ -130,12 +174,12 @@ def _rounded(row: dict[str, object]) -> dict[str, object]:
 
 def _show(dataset: str, rows: Sequence[dict[str, object]], published: Sequence[dict[str, str]]) -> None:
     """Ours and theirs by value, each metric apart."""
-    for metric in METRICS:
+    for metric in dict.fromkeys(str(row["metric"]) for row in rows):
         theirs = [(float(row["value"]), row["model"], "", "") for row in published if _about(row, dataset, metric)]
         ours = [
             (row["value"], f"hwds {row['model']}", row["stderr"], row["seconds"]) for row in rows if row["metric"] == metric
         ]
-        if not ours or not theirs:
+        if not theirs and not metric.startswith("coverage"):
             continue
         sys.stdout.write(LINE.format(f"{dataset}, {metric}", "value", "stderr", "seconds"))
         for value, model, error, seconds in sorted([*theirs, *ours], key=lambda line: float(str(line[0]))):

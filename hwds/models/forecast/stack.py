@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,11 +18,26 @@ from hwds.frames.panel import Panel
 from hwds.models.forecast.base import Forecaster
 from hwds.models.forecast.stack_backtest import combined
 from hwds.models.forecast.stack_groups import Weights, group_of, learned
-from hwds.models.forecast.stack_weights import Windows, best_weights, ridge_weights, simplex_weights, windows_of
+from hwds.models.forecast.stack_weights import (
+    Windows,
+    best_weights,
+    inverse_weights,
+    ridge_weights,
+    simplex_weights,
+    windows_of,
+)
 from hwds.recipe import Names, Small
 from hwds.stored import load_fitted, save_fitted
 
-Combine = Literal["shrunk", "simplex", "ridge", "equal", "median", "best"]
+Combine = Literal["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]
+
+RULES: dict[str, Callable[[Windows], np.ndarray]] = {
+    "inverse": inverse_weights,
+    "simplex": simplex_weights,
+    "ridge": ridge_weights,
+    "best": best_weights,
+}
+"""Each from windows to weights."""
 
 PLAIN: tuple[Combine, ...] = ("equal", "median", "best")
 """What is always scored beside learned weights."""
@@ -30,16 +46,17 @@ PLAIN: tuple[Combine, ...] = ("equal", "median", "best")
 class Stack(Forecaster):
     """Combine forecasters: their quantiles are averaged with weights learned on windows that none of them was fitted on.
 
-    Each member is fitted before each of the last `windows` horizons of the history and forecasts it; weights on the simplex
-    minimise the mean absolute scaled error there. `shrunk` (the default) is half way between these and equal weights: the rows
-    of a window share its luck, so that a few windows say less than they seem to, and equal weights are hard to beat (Stock
-    and Watson 2004; Claeskens et al. 2016; Diebold and Shin 2019, "partially egalitarian"). Every member is then fitted on all
-    rows. The equal mean, the median and the best member alone are always scored beside it.
+    Each member is fitted before each of the last `windows` horizons of the history and forecasts it. Weights in inverse
+    proportion to the squared error there (the default) favour the better members and leave none out; those that would have
+    been best there (`simplex`) follow the luck that the rows of a window share, and equal weights are hard to beat (Bates and
+    Granger 1969; Stock and Watson 2004; Claeskens et al. 2016). Every member is then fitted on all rows. The equal mean, the
+    median and the best member alone are always scored beside it.
 
     Attributes:
         members: Forecasters, at least two.
-        combine: `shrunk`, `simplex` (no shrinkage), `ridge` (any sign and sum, drawn to equal weights as far as left-out
-            windows say), `equal`, the `median` of the members, or the `best` member on the windows.
+        combine: `inverse`; `simplex` (of least mean absolute scaled error, at least 0), `shrunk` (half way from these to equal
+            ones: Diebold and Shin 2019, "partially egalitarian"), `ridge` (any sign and sum, drawn to equal weights as far as
+            left-out windows say), `equal`, the `median` of the members, or the `best` member on the windows.
         windows: Windows that the weights are learned on.
         weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
             (each of their values with enough series).
@@ -49,7 +66,7 @@ class Stack(Forecaster):
     """
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
-    combine: Combine = "shrunk"
+    combine: Combine = "inverse"
     windows: Annotated[int, Ge(2), Small(2)] = 3
     weights_by: Names = ()
 
@@ -93,12 +110,9 @@ class Stack(Forecaster):
         return learned(seen, names, horizon, self._rule, "step" in self.weights_by)
 
     def _rule(self, seen: Windows) -> np.ndarray:
-        if self.combine == "ridge":
-            return ridge_weights(seen)
-        if self.combine == "best":
-            return best_weights(seen)
-        weights = simplex_weights(seen)
-        return weights if self.combine == "simplex" else (weights + 1 / len(weights)) / 2
+        if self.combine == "shrunk":
+            return (simplex_weights(seen) + 1 / len(self.members)) / 2
+        return RULES[self.combine](seen)
 
     def _columns(self) -> tuple[str, ...]:
         return tuple(name for name in self.weights_by if name != "step")

@@ -90,6 +90,16 @@ def ridge_weights(seen: Windows) -> np.ndarray:
     return _ridge(seen, STRENGTHS[best])
 
 
+def inverse_weights(seen: Windows) -> np.ndarray:
+    """In proportion to 1 / (mean absolute scaled error)^2, shape (members,): no member is left out, none takes all.
+
+    Bates and Granger (1969), "The Combination of Forecasts", without the covariances, which a few windows cannot tell.
+    """
+    precision = 1 / np.maximum(seen.losses.mean(0), 1e-12) ** 2
+    weights: np.ndarray = precision / precision.sum()
+    return weights
+
+
 def best_weights(seen: Windows) -> np.ndarray:
     """All for the member of the least mean absolute scaled error, shape (members,)."""
     return np.eye(seen.answers.shape[1])[int(np.argmin(seen.losses.mean(0)))]

@@ -17,7 +17,14 @@ from hwds.models.forecast.naive import Naive
 from hwds.models.forecast.seasonal_naive import SeasonalNaive
 from hwds.models.forecast.stack import Stack
 from hwds.models.forecast.stack_groups import learned
-from hwds.models.forecast.stack_weights import Windows, best_weights, ridge_weights, simplex_weights, windows_of
+from hwds.models.forecast.stack_weights import (
+    Windows,
+    best_weights,
+    inverse_weights,
+    ridge_weights,
+    simplex_weights,
+    windows_of,
+)
 from hwds.protocols.cutting import FromEnd, future_of
 from hwds.stored import load_fitted, save_fitted
 from tests.toys import monthly_panel
@@ -47,6 +54,11 @@ def windows(weights, n=3000, noise=0.1, seed=0):
 def test_the_weights_of_a_mixture_are_found(weights):
     np.testing.assert_allclose(simplex_weights(windows(weights)), weights, atol=0.02)
     np.testing.assert_allclose(ridge_weights(windows(weights)), weights, atol=0.03)
+
+
+def test_inverse_weights_go_by_the_squared_error():
+    errors = np.array([[1.0, 2.0, -3.0], [-1.0, 2.0, 3.0]])
+    np.testing.assert_allclose(inverse_weights(seen(errors, np.zeros(2))), np.array([36, 9, 4]) / 49)
 
 
 def test_a_ridge_finds_what_is_no_mean():
@@ -135,7 +147,7 @@ def test_a_stack_weighs_its_members_and_lies_between_them(tmp_path):
     assert (np.diff(answer.quantiles, axis=-1) >= 0).all()
 
 
-@pytest.mark.parametrize("combine", ["shrunk", "simplex", "ridge", "equal", "median", "best"])
+@pytest.mark.parametrize("combine", ["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"])
 def test_a_saved_stack_says_the_same(tmp_path, combine):
     panel = monthly_panel()
     future = future_of(panel, np.arange(6), panel.lengths, 6)
@@ -172,7 +184,7 @@ def test_inner_windows_of_a_stack_are_weighed_by_the_others_and_fit_no_member_ag
     assert rows.height == 6 * 3 * 6
     parts = [asking.inner(member, history, 3) for member in stack.members]
     held_out = windows_of([part.filter(pl.col("window") != -1) for part in parts])
-    weights = (simplex_weights(held_out) + 1 / 3) / 2
+    weights = inverse_weights(held_out)
     assert not np.allclose(weights, fitted.weights.values[0, 0])
     last = [part.filter(pl.col("window") == -1)["mean"].to_numpy() for part in parts]
     np.testing.assert_allclose(rows.filter(pl.col("window") == -1)["mean"], weights @ np.array(last))
