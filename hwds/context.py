@@ -11,6 +11,7 @@ import polars as pl
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import PanelRoles
+from hwds.frames.table import Table
 from hwds.seeds import stream, stream_key
 
 Device = Literal["auto", "cpu", "gpu"]
@@ -35,6 +36,9 @@ class Inner(Protocol):
 
     def fitted(self, model: Any, history: Panel, context: Context) -> Any:
         """A fitted model whose forecasts are kept."""
+
+    def columns_of(self, features: Any, table: Table) -> pl.DataFrame:
+        """The columns of row features, kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,12 @@ class Context:
         if self.answers is None:
             return model.fit(history, horizon=self.horizon, context=self)
         return self.answers.fitted(model, history, self)
+
+    def columns_of(self, table: Table) -> pl.DataFrame:
+        """The columns that the feature set adds to a table; in a run they are computed once for all models that ask."""
+        features: Any = self.features
+        columns: pl.DataFrame = features.compute(table) if self.answers is None else self.answers.columns_of(features, table)
+        return columns
 
     def stream(self, *purpose: str | int) -> np.random.Generator:
         """The generator of one purpose in this fold."""

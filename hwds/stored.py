@@ -15,7 +15,7 @@ from hwds.recipe import Recipe
 
 
 class Stored:
-    """Mixin for a frozen dataclass of arrays, lists of arrays, bytes, plain values and recipes: `save` and `load`."""
+    """Mixin for a frozen dataclass of arrays, bytes, plain values, recipes and others like it: `save` and `load`."""
 
     def save(self, folder: Path) -> None:
         """Write every field into the folder; `load` gives an equal object in a fresh process."""
@@ -77,6 +77,11 @@ def _store(name: str, value: Any, arrays: dict[str, np.ndarray], plain: dict[str
     elif isinstance(value, list | tuple) and value and all(isinstance(item, np.ndarray) for item in value):
         arrays |= {f"{name}.{i}": item for i, item in enumerate(value)}
         plain[name] = ("arrays", len(value))
+    elif isinstance(value, Stored):
+        inner: dict[str, Any] = {}
+        for field in fields(value):  # type: ignore[arg-type]
+            _store(f"{name}/{field.name}", getattr(value, field.name), arrays, inner)
+        plain[name] = ("stored", [class_path(type(value)), inner])
     elif isinstance(value, Recipe):
         plain[name] = ("recipe", [class_path(type(value)), asdict(value)])  # type: ignore[call-overload]
     else:
@@ -90,6 +95,9 @@ def _restore(name: str, kind: str, value: Any, arrays: Any) -> Any:
         return arrays[name].tobytes()
     if kind == "arrays":
         return tuple(arrays[f"{name}.{i}"] for i in range(value))
+    if kind == "stored":
+        told = {key.rpartition("/")[2]: _restore(key, kind, inner, arrays) for key, (kind, inner) in value[1].items()}
+        return class_at(value[0])(**told)
     if kind == "recipe":
         return class_at(value[0])(**value[1])
     return tuple(value) if kind == "tuple" else value

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,10 +15,12 @@ import polars as pl
 from hwds.context import Context
 from hwds.execution.cache import CellCache, alone
 from hwds.execution.job import Outcome
+from hwds.execution.kept_columns import kept_columns
 from hwds.execution.kept_member import KeptMember
 from hwds.execution.keys import code_digest, libraries, machine, uses_features
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
+from hwds.frames.table import Table
 from hwds.hashing import digest
 from hwds.models.forecast.base import Forecaster
 from hwds.protocols.base import Cell, Fold
@@ -51,6 +54,10 @@ class InnerWindows:
         fold = Fold(0, f"{context.fold}, member", history.n_series)
         fit = partial(model.fit, history, horizon=context.horizon, context=context)
         return KeptMember(self._key(model, history, fold, context), self.folder, fit)
+
+    def columns_of(self, features: Any, table: Table) -> pl.DataFrame:
+        """See `Context.columns_of`."""
+        return kept_columns(self.folder, features, table)
 
     def _window(self, model: Forecaster, history: Panel, context: Context, back: int, cutoff: Cutoff) -> pl.DataFrame:
         """The rows of one window, the last for `back` 1; another number of windows asks for the same ones."""

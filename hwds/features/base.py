@@ -1,15 +1,28 @@
-"""FeatureSet: the recipe of columns computed from a panel."""
+"""FeatureSet: the recipe of columns computed from a frame: of series, or of rows."""
 
 from __future__ import annotations
+
+from typing import ClassVar
+
+import polars as pl
 
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import PanelRoles
+from hwds.frames.table import Table
 from hwds.recipe import Recipe
 
 
 class FeatureSet(Recipe):
-    """What `features=` chooses: causal columns of a panel, proven causal by the canary."""
+    """What `features=` chooses; `of` is the kind of frame that it computes columns for."""
+
+    of: ClassVar[type] = object
+
+
+class PanelFeatures(FeatureSet):
+    """Causal columns of a panel, proven causal by the canary."""
+
+    of: ClassVar[type] = Panel
 
     def columns(self, roles: PanelRoles, horizon: int) -> Plan:
         """The columns that `compute` will add for a panel with these roles.
@@ -25,4 +38,27 @@ class FeatureSet(Recipe):
         Row t may use the target and past-only columns of rows before t, and known-future and static columns up to t.
         Rows after the history have a null target.
         """
+        raise NotImplementedError(f"{type(self).__name__}.compute")
+
+
+class RowFeatures(FeatureSet):
+    """Columns of each row of a table as of its own moment, proven so by the canary.
+
+    The moment of a row is its `time`, and it knows what had arrived by its own arrival (`available_at`, or `time` where
+    that role is not played): row j counts for row i where time(j) <= time(i), and j arrived before i; of rows that
+    arrived at one instant the earlier in the table came first. A row counts for itself. A label counts where its
+    `label_time` is at or before the arrival of i, and never the row's own.
+    """
+
+    of: ClassVar[type] = Table
+
+    def check(self, table: Table) -> None:
+        """Refuse a table that it cannot be computed for; called before the first cell.
+
+        Raises:
+            ConfigError: A field names a column that is not there, with the nearest right name.
+        """
+
+    def compute(self, table: Table) -> pl.DataFrame:
+        """The new columns alone, one row for each row of the table, in its order: numbers, texts, or arrays of numbers."""
         raise NotImplementedError(f"{type(self).__name__}.compute")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from hwds.features.base import FeatureSet
+from hwds.features.base import PanelFeatures
 from hwds.features.cycles import Cycle, cycles
 from hwds.features.device import since_launch, to_the_end
 from hwds.features.events import events
@@ -20,7 +20,7 @@ LAUNCH, PLANNED_END, PRICE = "launch", "planned_end", "price"
 """The columns that are used where a panel has them; any other name is the user's own and must be there."""
 
 
-class Calendar(FeatureSet):
+class Calendar(PanelFeatures):
     """The calendar, the age of a device and the change of its price: known ahead, for models that see the past themselves.
 
     All are read at the step that is forecast. What the panel has already as a known-future column of the same name

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import polars as pl
+
 from hwds.features.base import FeatureSet
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import PanelRoles
+from hwds.frames.table import Table
 
 
 class None_(FeatureSet):
-    """No features but what the model makes for itself."""
+    """No features but what the model makes for itself, or the table has already."""
 
     def columns(self, roles: PanelRoles, horizon: int) -> Plan:
         """An empty plan."""
         return Plan(())
 
-    def compute(self, panel: Panel) -> Panel:
-        """The panel as it is."""
-        return panel
+    def check(self, table: Table) -> None:
+        """Any table will do."""
+
+    def compute(self, frame: Panel | Table) -> Any:
+        """The panel as it is; no columns of a table."""
+        return frame if isinstance(frame, Panel) else pl.DataFrame()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from hwds.errors import DataError, nearest
@@ -22,7 +23,8 @@ class Table:
 
     Attributes:
         data: The rows; `row_id` numbers them from 0 in the order of the source.
-        roles: Role to the columns that play it (`{"label": ("returned",), "covariate": ("visits", "spend")}`).
+        roles: Role to the columns that play it (`{"label": ("returned",), "covariate": ("visits", "spend")}`). `truth` is what
+            only a simulator knows: protocols score by it, and no model is given it.
         unit: The currency of prices, costs and amounts; empty where it is not known.
     """
 
@@ -56,6 +58,30 @@ class Table:
         if len(names) != 1:
             raise DataError(f"dataset.roles.{role}: must name one column, got {list(names)}.")
         return self.data[names[0]]
+
+    def name(self, role: str) -> str:
+        """The name of the one column that plays a role, empty where none does.
+
+        Raises:
+            DataError: Several play it.
+        """
+        return self.column(role).name if self.roles.get(role) else ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that a model may read of each row: those with the role `covariate`."""
+        return self.roles.get("covariate", ())
+
+    def take(self, which: pl.Series | np.ndarray) -> Table:
+        """Some of the rows, by a mask; `row_id` stays what it was."""
+        return replace(self, data=self.data.filter(pl.Series(which)))
+
+    def with_inputs(self, columns: pl.DataFrame) -> Table:
+        """The table with computed columns as inputs beside its own; one of the same name gives way."""
+        if not columns.width:
+            return self
+        inputs = tuple(dict.fromkeys((*self.inputs, *columns.columns)))
+        return replace(self, data=self.data.with_columns(columns.get_columns()), roles=self.roles | {"covariate": inputs})
 
     @cached_property
     def fingerprint(self) -> str:

@@ -15,7 +15,7 @@ from hwds.config.compose import compose
 from hwds.context import Context
 from hwds.execution.canary import canary, features_canary
 from hwds.execution.inner import InnerWindows
-from hwds.features.base import FeatureSet
+from hwds.features.base import PanelFeatures
 from hwds.features.none import None_
 from hwds.frames.features import Feature, Plan
 from hwds.frames.forecasts import Forecasts
@@ -125,7 +125,7 @@ class StopsOnTheScoredWindow(Forecaster):
         return Shifted(context.levels, min(errors, key=errors.get))
 
 
-class CentredMean(FeatureSet):
+class CentredMean(PanelFeatures):
     """A rolling mean that looks both ways."""
 
     def columns(self, roles, horizon):

@@ -1,0 +1,46 @@
+"""Several feature sets of rows as one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import polars as pl
+from annotated_types import MinLen
+
+from hwds.errors import ConfigError
+from hwds.features.base import RowFeatures
+from hwds.frames.table import Table
+
+
+class Together(RowFeatures):
+    """Several feature sets of rows, in order: a later one can read the columns of those before it.
+
+    Attributes:
+        parts: Feature sets of rows.
+
+    Example:
+        python -m hwds +experiment=gray_market_xgboost features=gray_market
+    """
+
+    parts: Annotated[tuple[RowFeatures, ...], MinLen(1)]
+
+    def check(self, table: Table) -> None:
+        """What each part refuses."""
+        for part in self.parts:
+            part.check(table)
+
+    def compute(self, table: Table) -> pl.DataFrame:
+        """The columns of all parts.
+
+        Raises:
+            ConfigError: Two parts make a column of the same name.
+        """
+        found: dict[str, pl.Series] = {}
+        for part in self.parts:
+            columns = part.compute(table)
+            taken = next((name for name in columns.columns if name in found), None)
+            if taken:
+                raise ConfigError(f"features.parts: '{part.name}' makes the column '{taken}', which is there already.")
+            found |= {name: columns[name] for name in columns.columns}
+            table = table.with_inputs(columns)
+        return pl.DataFrame(found)

@@ -1,0 +1,146 @@
+"""Classifier: the recipe of a model that says how likely a row is to bear the label, and what it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from hwds.context import Context
+from hwds.errors import DataError
+from hwds.frames.table import Table
+from hwds.models.classify.calibration import Calibrator, Kind, calibrator
+from hwds.models.classify.labels import known, labels_of
+from hwds.recipe import Recipe
+from hwds.stored import load_fitted, save_fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a fitted classifier says of rows.
+
+    Attributes:
+        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than that.
+        probability: Of the label being 1, shape (n,); None where no labels were learned from.
+        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where none were held out.
+    """
+
+    score: np.ndarray
+    probability: np.ndarray | None = None
+    p_value: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """What each input adds to a row's score: `base + values.sum(axis=1)` is the score.
+
+    Attributes:
+        names: The inputs, as many as columns of `values`.
+        base: The score of a row of which nothing is known.
+        values: Shape (n, inputs).
+    """
+
+    names: tuple[str, ...]
+    base: float
+    values: np.ndarray
+
+
+class Scorer(Protocol):
+    """What a classifier's `learn` returns: a new object that orders rows."""
+
+    def score(self, rows: Table) -> np.ndarray:
+        """The log odds of the label being 1, as far as it knows them; of a detector, how odd a row is. Shape (n,)."""
+
+    def explain(self, rows: Table) -> Contributions:
+        """What each input adds to the score of each row."""
+
+    def save(self, folder: Path) -> None:
+        """Write it without pickle."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote, with the same scores in a fresh process."""
+
+
+class Classifier(Recipe):
+    """A model of a binary label.
+
+    A model implements `learn`; calibration is made here, the same for all, on a window that is later than what was learned
+    from and earlier than what is scored.
+
+    Attributes:
+        calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a line in the log odds),
+            `beta` (Kull, Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window.
+    """
+
+    uses_features = True
+    supervised: ClassVar[bool] = True
+    """Whether it learns from labels; what does not has no probabilities unless it is calibrated."""
+
+    calibration: Kind = "none"
+
+    def learn(self, train: Table, *, stop: Table, context: Context) -> Any:
+        """A scorer (`Scorer`) learned from the rows of `train`.
+
+        The label's column is 1.0, 0.0 or null (not known by then). `stop` has later rows for early stopping; it may be empty.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.learn")
+
+    def fit(self, train: Table, *, stop: Table, calibrate: Table, context: Context) -> FittedClassifier:
+        """Learn from `train`, stop early by `stop`, calibrate by `calibrate`: three windows in time order.
+
+        Raises:
+            DataError: There is nothing to learn from, or to calibrate by.
+        """
+        scorer = self.learn(train, stop=stop, context=context)
+        rows = known(calibrate)
+        if self.calibration == "none" or rows.data.is_empty():
+            if self.calibration != "none":
+                raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
+            return FittedClassifier(scorer, calibrator("none"), self.supervised, np.zeros(0))
+        found = calibrator(self.calibration, scorer.score(rows), labels_of(rows))
+        return FittedClassifier(scorer, found, True, np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassifier:
+    """A scorer, and what its scores mean.
+
+    Attributes:
+        scorer: Orders rows.
+        calibrator: From scores to probabilities.
+        likely: Whether there are probabilities.
+        normals: Scores of held-out normal rows, rising; empty where none were held out.
+    """
+
+    scorer: Any
+    calibrator: Calibrator
+    likely: bool
+    normals: np.ndarray
+
+    def judge(self, rows: Table) -> Judged:
+        """Scores, probabilities and p-values of rows."""
+        score = self.scorer.score(rows)
+        above = len(self.normals) - np.searchsorted(self.normals, score, side="left")
+        p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None
+        return Judged(score, self.calibrator.probability(score) if self.likely else None, p_value)
+
+    def explain(self, rows: Table) -> Contributions:
+        """What each input adds to the score of each row."""
+        contributions: Contributions = self.scorer.explain(rows)
+        return contributions
+
+    def save(self, folder: Path) -> None:
+        """Without pickle."""
+        save_fitted(self.scorer, folder / "scorer")
+        save_fitted(self.calibrator, folder / "calibrator")
+        np.savez(folder / "judging.npz", normals=self.normals, likely=np.array(self.likely))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote."""
+        with np.load(folder / "judging.npz", allow_pickle=False) as kept:
+            normals, likely = kept["normals"], bool(kept["likely"])
+        return cls(load_fitted(folder / "scorer"), load_fitted(folder / "calibrator"), likely, normals)

@@ -1,0 +1,80 @@
+"""Logistic regression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.context import Context
+from hwds.frames.table import Table
+from hwds.models.classify.base import Classifier, Contributions
+from hwds.models.classify.inputs import Inputs
+from hwds.models.classify.labels import known, labels_of
+from hwds.recipe import Positive
+from hwds.stored import Stored
+
+
+class Logistic(Classifier):
+    """A line in the log odds, on standardised inputs with a ridge penalty.
+
+    Numbers are standardised by the training window; what is missing there is its mean. Texts have one column a value.
+
+    Attributes:
+        strength: Of the data against the penalty (the inverse of its weight), as scikit-learn's `C`.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential
+    """
+
+    strength: Positive = 1.0
+
+    def learn(self, train: Table, *, stop: Table, context: Context) -> LinearScorer:
+        """Fit on the rows of known labels."""
+        from sklearn.linear_model import LogisticRegression
+
+        rows = known(train)
+        inputs = Inputs.learn(rows)
+        matrix, names = inputs.one_hot(rows)
+        centre = np.nan_to_num(np.nanmean(matrix, axis=0)) if len(matrix) else np.zeros(len(names))
+        spread = np.nan_to_num(np.nanstd(matrix, axis=0))
+        spread[spread == 0] = 1.0
+        found = LogisticRegression(C=self.strength, max_iter=1000).fit(_standard(matrix, centre, spread), labels_of(rows))
+        return LinearScorer(inputs, names, centre, spread, found.coef_[0], float(found.intercept_[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearScorer(Stored):
+    """A weighted sum of standardised inputs.
+
+    Attributes:
+        inputs: What it reads.
+        names: Of the columns, shape (k,).
+        centre, spread: Of each column in the training window.
+        weights: Of each standardised column.
+        base: The score of the mean row.
+    """
+
+    inputs: Inputs
+    names: tuple[str, ...]
+    centre: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    base: float
+
+    def score(self, rows: Table) -> np.ndarray:
+        """The log odds."""
+        return self.base + self._parts(rows).sum(axis=1)
+
+    def explain(self, rows: Table) -> Contributions:
+        """Each column's part of the sum."""
+        return Contributions(self.names, self.base, self._parts(rows))
+
+    def _parts(self, rows: Table) -> np.ndarray:
+        matrix, _ = self.inputs.one_hot(rows)
+        return _standard(matrix, self.centre, self.spread) * self.weights
+
+
+def _standard(matrix: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """What is missing is the mean."""
+    return np.nan_to_num((matrix - centre) / spread)

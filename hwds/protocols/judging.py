@@ -1,0 +1,122 @@
+"""From a fitted classifier and rows to what scoring needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.table import ROW_ID, Table
+from hwds.models.classify.base import Contributions, FittedClassifier
+from hwds.protocols.row_windows import arrivals, label_arrivals
+
+REASONS = pl.List(pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.Float64}))
+"""What of a row's score each of its main inputs adds, the largest first."""
+
+TOLD = 5
+"""Inputs that a row's reasons name."""
+
+BARE = ("truth", "label", "label_time")
+"""Roles that no model reads; the label is put back as far as it is known."""
+
+
+def as_known(table: Table, until: object, delay: int) -> Table:
+    """What a learner may know at an instant: rows that had arrived, and labels that had; nothing of the truth.
+
+    Rows keep their `label`, null where it arrived later, and get a `label_time` where the data has none.
+    """
+    arrived = label_arrivals(table, delay)
+    label = table.name("label")
+    hidden = (arrived > until).fill_null(True)
+    when = table.name("label_time") or f"{label}_time"
+    told = table.data.with_columns(
+        pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label), pl.when(~hidden).then(arrived).alias(when)
+    )
+    truth = table.roles.get("truth", ())
+    roles = {role: names for role, names in table.roles.items() if role != "truth"} | {"label_time": (when,)}
+    return replace(table, data=told.drop(truth).filter(arrivals(table) <= until), roles=roles)
+
+
+def judged(fitted: FittedClassifier, asked: Table, source: Table, part: str, explained: int) -> pl.DataFrame:
+    """One row for each row asked: what it is about, what became of it, and what the model says.
+
+    Args:
+        fitted: The model.
+        asked: The rows with all inputs; its labels are not read.
+        source: The whole table, for what became of them.
+        part: Which window they are of.
+        explained: Rows, those of the highest scores, that get reasons.
+    """
+    said = fitted.judge(asked)
+    own = asked.data.select(ROW_ID).join(source.data, on=ROW_ID, how="left", maintain_order="left")
+    return pl.DataFrame(
+        {
+            ROW_ID: own[ROW_ID],
+            "part": pl.Series([part]).new_from_index(0, len(own)),
+            "time": own[source.name("time")] if source.roles.get("time") else _nulls(len(own), pl.Datetime("us")),
+            "entity": _first(source, own, "entity").cast(pl.String),
+            "label": own[source.name("label")].cast(pl.Float64),
+            "truth": _first(source, own, "truth").cast(pl.Float64),
+            "weight": _weights(source, own),
+            "amount": _first(source, own, "amount").cast(pl.Float64),
+            "score": said.score,
+            "probability": _numbers(said.probability, len(own)),
+            "p_value": _numbers(said.p_value, len(own)),
+            "reasons": _reasons(fitted, asked, said.score, explained),
+        }
+    )
+
+
+def _first(source: Table, own: pl.DataFrame, role: str) -> pl.Series:
+    names = source.roles.get(role, ())
+    return own[names[0]] if names else _nulls(len(own), pl.Float64)
+
+
+def _nulls(n: int, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return pl.Series([None], dtype=kind).new_from_index(0, n)
+
+
+def _numbers(values: np.ndarray | None, n: int) -> pl.Series:
+    return _nulls(n, pl.Float64) if values is None else pl.Series(values, dtype=pl.Float64)
+
+
+def _weights(source: Table, own: pl.DataFrame) -> pl.Series:
+    """How many rows each labelled one stands for: one over the chance that its label was looked for."""
+    chance = _first(source, own, "label_propensity").cast(pl.Float64)
+    return (1 / chance).fill_null(1.0)
+
+
+def _reasons(fitted: FittedClassifier, asked: Table, score: np.ndarray, explained: int) -> pl.Series:
+    """Of the rows with the highest scores; null for all others."""
+    found: list[list[dict[str, object]] | None] = [None] * len(score)
+    top = np.sort(np.argsort(-score, kind="stable")[:explained])
+    if len(top):
+        mask = np.zeros(len(score), bool)
+        mask[top] = True
+        rows = asked.take(mask)
+        for place, told in zip(top.tolist(), main_inputs(fitted.explain(rows), rows), strict=True):
+            found[place] = told
+    return pl.Series("reasons", found, dtype=REASONS)
+
+
+def main_inputs(found: Contributions, rows: Table) -> list[list[dict[str, object]]]:
+    """For each row the inputs that add the most to its score, the largest first, with their values as text."""
+    order = np.argsort(-found.values, axis=1, kind="stable")[:, :TOLD]
+    texts = {name: rows.data[name].cast(pl.String).to_list() for name in found.names if _plain(rows, name)}
+    return [
+        [
+            {
+                "input": found.names[i],
+                "value": texts.get(found.names[i], [None] * len(order))[row],
+                "adds": float(found.values[row, i]),
+            }
+            for i in places
+            if found.values[row, i] > 0
+        ]
+        for row, places in enumerate(order.tolist())
+    ]
+
+
+def _plain(rows: Table, name: str) -> bool:
+    return name in rows.data.columns and not rows.data.schema[name].is_nested()

@@ -1,0 +1,141 @@
+"""Prequential: learn from a window, wait for the labels to arrive, score the next window, go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.context import Context
+from hwds.errors import ConfigError
+from hwds.frames.table import Table
+from hwds.models.classify.base import Classifier, FittedClassifier
+from hwds.protocols.base import Cell, Fold
+from hwds.protocols.detection import Detection
+from hwds.protocols.judging import as_known, judged
+from hwds.protocols.row_poisoning import poisoned_rows
+from hwds.protocols.row_windows import Lengths, Moment, arrivals, cutoffs, last_midnight
+from hwds.recipe import Count, Small, Whole
+
+
+class Prequential(Detection):
+    """Train, stop, calibrate and decide on windows that follow one another, wait for the labels, and score the next window.
+
+    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it, and a label counts only if
+    it had arrived by the cutoff (role `label_time`, or else the end of the row's day and the delay). A row belongs to the
+    window it arrived in (`available_at`, or else `time`). As in the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot
+    and Bontempi 2022, chapter 5), entities that are known by the beginning of a row's day to have had a positive row
+    since the training window began are not scored: they are found already.
+
+    Attributes:
+        windows: Test windows.
+        train_days: To learn from.
+        stop_days: For early stopping, after those.
+        calibrate_days: For calibration, after those.
+        decide_days: For a decision's thresholds, after those.
+        delay_days: Until labels have arrived.
+        test_days: To score.
+        stride_days: From one cutoff to the next; 0 takes `test_days`.
+        known: What becomes of test rows of entities that were found before: `removed` or `kept`.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential
+    """
+
+    windows: Annotated[Count, Small(2)] = 4
+    train_days: Count = 28
+    stop_days: Whole = 7
+    calibrate_days: Whole = 7
+    decide_days: Whole = 0
+    delay_days: Whole = 7
+    test_days: Count = 7
+    stride_days: Whole = 0
+    known: Literal["removed", "kept"] = "removed"
+
+    @property
+    def lengths(self) -> Lengths:
+        """The days of each window."""
+        return Lengths(self.train_days, self.stop_days, self.calibrate_days, self.decide_days, self.delay_days, self.test_days)
+
+    def split(self, frame: Table) -> Sequence[Fold]:
+        """A fold for each test window, which the canary looks at from its beginning, within, and from its end.
+
+        Raises:
+            DataError: The data does not suffice.
+        """
+        found = cutoffs(frame, self.lengths, self.stride_days or self.test_days, self.windows)
+        times, rows = arrivals(frame), []
+        for index, cutoff in enumerate(found):
+            end = cutoff + timedelta(days=self.test_days)
+            units = int(((times >= cutoff) & (times < end)).sum())
+            moments = tuple(Moment(at) for at in (cutoff, cutoff + (end - cutoff) / 2, end))
+            rows.append(Fold(index, cutoff.date().isoformat(), max(units, 1), moments))
+        return rows
+
+    def ask(self, model: Classifier, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
+        """Learn from the windows before the cutoff; judge those of the decision and the test."""
+        cutoff = cell.fold.cutoffs[0].at
+        parts = self.parts(frame, cutoff, context)
+        fitted = self.fitted(model, parts, context)
+        asked = [name for name in ("decide", "test") if len(parts[name].data)]
+        rows = [judged(fitted, parts[name], frame, name, self.explained) for name in asked]
+        return pl.concat(rows).with_columns(_day(cutoff), pl.lit(cell.fold.name).alias("cutoff")) if rows else pl.DataFrame()
+
+    def parts(self, frame: Table, cutoff: datetime, context: Context) -> dict[str, Table]:
+        """The rows of each window with their inputs; labels as far as they had arrived by the cutoff."""
+        end = cutoff + timedelta(days=self.test_days, microseconds=-1)
+        seen = as_known(frame, end, self.delay_days)
+        wide = seen.with_inputs(context.columns_of(seen))
+        label, when, times = wide.name("label"), wide.name("label_time"), arrivals(wide)
+        by_then = pl.when(pl.col(when) <= cutoff).then(pl.col(label)).alias(label)
+        learned = replace(wide, data=wide.data.with_columns(by_then))
+        edges = self.lengths.edges(cutoff)
+        found = {name: learned.take((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
+        if self.known == "removed" and wide.roles.get("entity"):
+            found["test"] = found["test"].take(~self._found_before(seen, found["test"], edges["train"][0]))
+        return found
+
+    def _found_before(self, seen: Table, test: Table, since: datetime) -> pl.Series:
+        """Which test rows are of an entity that was known by the beginning of the day to have had a positive row."""
+        entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
+        positive = seen.data.filter((pl.col(label) == 1) & (arrivals(seen) >= since))
+        first = positive.group_by(entity).agg(pl.col(when).min().alias("__found"))
+        found = test.data.select(entity).join(first, on=entity, how="left", maintain_order="left")["__found"]
+        return (found <= arrivals(test).dt.truncate("1d")).fill_null(False)
+
+    def check_models(self, models: Any, frame: Table) -> None:
+        """Labels of two kinds, and a window for each model's calibration."""
+        super().check_models(models, frame)
+        for model in models.values():
+            if model.calibration != "none" and not self.calibrate_days:
+                raise ConfigError(
+                    f"protocol.calibrate_days: must be > 0 for calibration={model.calibration} of '{model.name}', got 0."
+                )
+
+    def poisoned(self, frame: Table, cutoff: Moment, luck: np.random.Generator) -> Table:
+        """Rubbish in the rows that arrive after an instant, and labels turned that do."""
+        return poisoned_rows(frame, cutoff.at, self.delay_days, luck)
+
+    def answers(self, rows: pl.DataFrame, cutoff: Moment, frame: Table) -> pl.DataFrame:
+        """What was said of rows that had arrived by an instant."""
+        arrived = frame.data.select("row_id", arrivals(frame).alias("__arrived"))
+        early = rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(pl.col("__arrived") <= cutoff.at)
+        return early.select("part", "row_id", "score", "probability", "p_value", "reasons")
+
+    def fit_all(self, model: Classifier, frame: Table, context: Context) -> FittedClassifier:
+        """The model fitted on the windows that end with the data."""
+        end = last_midnight(frame)
+        edges = replace(self.lengths, test=0).edges(end)
+        seen = as_known(frame, end, self.delay_days)
+        wide, times = seen.with_inputs(context.columns_of(seen)), arrivals(seen)
+        parts = {name: wide.take((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
+        return self.fitted(model, parts, context)
+
+
+def _day(cutoff: datetime) -> pl.Expr:
+    """Days since the cutoff."""
+    return ((pl.col("time").cast(pl.Datetime("us")) - pl.lit(cutoff)).dt.total_days()).cast(pl.Int32).alias("day")

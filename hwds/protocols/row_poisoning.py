@@ -1,0 +1,49 @@
+"""Rubbish in all rows of a table that arrive after an instant: what the canary of rows asks from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.table import ROW_ID, Table
+from hwds.protocols.row_windows import arrivals, label_arrivals
+
+KEPT = ("time", "available_at", "label_time", "split")
+"""Roles whose columns stay: they say when things happened, which cuts are made by."""
+
+
+def poisoned_rows(table: Table, instant: Any, delay: int, luck: np.random.Generator) -> Table:
+    """The table with the columns of late rows shuffled among them, and late labels turned.
+
+    Values change places, so that each stays what its column may hold; numbers are disturbed besides. What a row is about
+    (its entity, its group) changes place too: another customer's future is as unknown as one's own.
+    """
+    late = (arrivals(table) > instant).fill_null(True).to_numpy()
+    unknown = (label_arrivals(table, delay) > instant).fill_null(True).to_numpy()
+    label = table.name("label")
+    kept = {ROW_ID, label, *(name for role in KEPT for name in table.roles.get(role, ()))}
+    columns = [_shuffled(table.data[name], late, luck) for name in table.data.columns if name not in kept]
+    return replace(table, data=table.data.with_columns(*columns, _turned(table.data[label], unknown | late)))
+
+
+def _shuffled(values: pl.Series, late: np.ndarray, luck: np.random.Generator) -> pl.Series:
+    """The values of late rows in another order; floats also stretched."""
+    places = np.arange(len(values))
+    places[late] = luck.permutation(places[late])
+    moved = values.gather(places)
+    if not values.dtype.is_float():
+        return moved
+    stretch = np.where(late, np.exp(luck.normal(size=len(values))), 1.0)
+    return pl.Series(values.name, np.where(late, moved.to_numpy() * stretch, values.to_numpy()), nan_to_null=True).cast(
+        values.dtype
+    )
+
+
+def _turned(label: pl.Series, unknown: np.ndarray) -> pl.Series:
+    """One where there was none, and the other way round."""
+    return pl.select(
+        pl.when(pl.lit(pl.Series(unknown))).then(1 - label.cast(pl.Float64)).otherwise(label).alias(label.name)
+    ).to_series()
