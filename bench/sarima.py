@@ -1,4 +1,4 @@
-"""Automatic ARIMA of M3 monthly series: hwds, statsforecast, pmdarima; CPU seconds of one thread, the errors of an inner window, the orders.
+"""Automatic ARIMA of M3 monthly series: hwds, statsforecast, pmdarima; CPU seconds, errors of an inner window, orders.
 
 pmdarima takes some five seconds a series: 20 series take two minutes, 200 (`python -m bench sarima=200`) a quarter of an hour.
 """
