@@ -31,9 +31,10 @@ def main(words: list[str]) -> int:
 
 
 def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
-    """What is checked by name: every model on the protocol's cutoffs, and the features of a panel."""
+    """What is checked by name: every model on the protocol's cutoffs, and the feature set."""
     from hwds.execution.asking import context_of
-    from hwds.execution.canary import canary, features_canary
+    from hwds.execution.canary import canary, features_canary, row_features_canary
+    from hwds.features.base import RowFeatures
     from hwds.frames.panel import Panel
 
     job, frame = prepared.job, prepared.frame
@@ -42,6 +43,9 @@ def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
     name = prepared.experiment.features.name
     if isinstance(frame, Panel) and name != "none":
         found[f"features {name}"] = features_canary(f"features {name}", job.features, frame, frame.horizon)
+    if isinstance(job.features, RowFeatures):
+        delay = getattr(job.protocol, "delay_days", 0)
+        found[f"features {name}"] = row_features_canary(f"features {name}", job.features, frame, delay)
     return found
 
 

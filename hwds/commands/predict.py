@@ -1,4 +1,4 @@
-"""Forecast beyond the last row with a run's model: `hwds predict RUN [--future plan.csv] [--data new.parquet]`."""
+"""Ask a run's model beyond the last row, or of new rows: `hwds predict RUN [--future plan.csv] [--data new.parquet]`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 FLAGS = ("--future", "--data")
 
+NESTED = ("paths", "reasons")
+"""Columns that no CSV can hold."""
+
 
 def main(words: list[str]) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
     name, flags = parsed(words)
     from hwds.config.check import check
     from hwds.execution.final import foresee, kept_model
+    from hwds.frames.panel import Panel
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(name)
@@ -32,15 +36,16 @@ def main(words: list[str]) -> int:
     if not protocol.fits_all:
         raise ConfigError(f"predict: run {folder.title} is of protocol '{protocol.name}', which has no model to ask.")
     frame = dataset.frame()
-    if "--future" in flags:
-        frame = with_plan(experiment, frame, flags["--future"])
-    require_plan(frame)
-    frame = protocol.framed(frame)
+    if isinstance(frame, Panel):
+        frame = protocol.framed(planned(experiment, frame, flags.get("--future", "")))
+    elif "--future" in flags:
+        raise ConfigError(f"--future: dataset '{dataset.name}' has rows that are no series; there is nothing to plan.")
     model = experiment.model.name
     print(f"{model}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
     forecasts = foresee(experiment, frame, folder)
     write(folder, forecasts)
-    tell(frame, forecasts)
+    show(forecasts)
+    print(told(frame, forecasts) if isinstance(frame, Panel) else f"{len(forecasts)} rows.")
     decide(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     return 0
@@ -105,15 +110,17 @@ def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
     return replace(frame, plan=read_plan(path, frame, protocol.steps(frame), **written))
 
 
-def require_plan(frame: Panel) -> None:
-    """Refuse before the fit what could not be forecast after it.
+def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
+    """The frame with the plan of a file; what could not be forecast is refused before the fit.
 
     Raises:
         DataError: There are known-future columns and no plan.
     """
+    frame = with_plan(experiment, frame, path) if path else frame
     if frame.planned and frame.plan is None:
         names = ", ".join(f"'{name}'" for name in frame.planned)
         raise DataError(f"--future: must be given, a file that plans {names} for the rows to forecast.")
+    return frame
 
 
 def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
@@ -121,7 +128,7 @@ def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     from hwds.results.atomic import write_atomically
 
     write_atomically(folder.path / "future.parquet", forecasts.write_parquet)
-    write_atomically(folder.path / "future.csv", forecasts.drop("paths", strict=False).write_csv)
+    write_atomically(folder.path / "future.csv", forecasts.drop(NESTED, strict=False).write_csv)
 
 
 def decide(experiment: Experiment, frame: Panel, folder: RunFolder, forecasts: pl.DataFrame) -> None:
@@ -138,13 +145,18 @@ def decide(experiment: Experiment, frame: Panel, folder: RunFolder, forecasts: p
         print_verdict(verdict)
 
 
-def tell(frame: Panel, forecasts: pl.DataFrame) -> None:
-    """The first rows, and how much there is."""
+def show(forecasts: pl.DataFrame) -> None:
+    """The first rows."""
     import polars as pl
 
     with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_cols=-1):
-        print(forecasts.head(8).drop("paths", strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
+        print(forecasts.head(8).drop(NESTED, strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
+
+
+def told(frame: Panel, forecasts: pl.DataFrame) -> str:
+    """How much there is."""
     series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
-    print(f"{len(forecasts)} rows, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else "."))
+    said = f"{len(forecasts)} rows, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else ".")
     if series < frame.n_series:
-        print(f"{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast.")
+        said += f"\n{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast."
+    return said

@@ -118,6 +118,7 @@ def _go_together(experiment: Experiment) -> None:
         raise ConfigError(f"save_model: protocol '{protocol.name}' has no model to keep; it must be none, got 'final'.")
     decision: Any = experiment.decision
     decision.check_protocol(protocol)
+    decision.check_model(experiment.model)
     protocol.check_names()
 
 

@@ -109,8 +109,18 @@ def _parsed_times(source: Source, name: str, role: str) -> pl.Series:
     if known.is_empty():
         return text.cast(pl.Null)
     parsed = _by_form(text, known[0])
-    _refuse_first(source, name, text.is_not_null() & parsed.is_null(), f"not a time; write {_FORMS}", role)
+    bad = text.is_not_null() & parsed.is_null()
+    _refuse_zones(source, name, text.filter(bad), bad, known[0], role)
+    _refuse_first(source, name, bad, f"not a time; write {_FORMS}", role)
     return parsed
+
+
+def _refuse_zones(source: Source, name: str, odd: pl.Series, bad: pl.Series, first: str, role: str) -> None:
+    """Refuse an instant with a time zone among such without, and the other way round."""
+    one, other = _INSTANT.fullmatch(first), _INSTANT.fullmatch(odd[0]) if len(odd) else None
+    if one and other and (one[3] is None) != (other[3] is None):
+        zones = ["no time zone" if instant[3] is None else "a time zone" for instant in (other, one)]
+        _refuse_first(source, name, bad, f"{zones[0]}, where the first ('{first}') has {zones[1]}", role)
 
 
 def _by_form(text: pl.Series, first: str) -> pl.Series:

@@ -34,6 +34,13 @@ class Decision(Recipe):
                 f" protocol '{protocol.name}' is of {protocol.task or 'none'}."
             )
 
+    def check_model(self, model: Any) -> None:
+        """Refuse a model of whose answers nothing can be decided; called before the data is loaded.
+
+        Raises:
+            ConfigError: It does not say what is needed.
+        """
+
     def check_data(self, frame: Any, protocol: Any) -> None:
         """Refuse data from which it cannot decide; called before the first cell.
 

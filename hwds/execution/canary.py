@@ -11,7 +11,11 @@ import polars as pl
 
 from hwds.context import Context
 from hwds.frames.panel import Panel
+from hwds.frames.table import Table
 from hwds.protocols.base import Cell, Evaluation, Fold
+from hwds.protocols.judging import as_known
+from hwds.protocols.row_poisoning import poisoned_rows
+from hwds.protocols.row_windows import arrivals, label_arrivals
 from hwds.recipe import Recipe
 from hwds.seeds import stream
 
@@ -86,6 +90,29 @@ def features_canary(label: str, features: Any, panel: Panel, horizon: int) -> It
         known = pl.Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compared(label, f"end-{back}", clean.filter(known), got.filter(known))
+
+
+def row_features_canary(label: str, features: Any, table: Table, delay: int) -> Iterator[Leak | None]:
+    """Compute features of rows, and again where all that arrived after an instant is rubbish: earlier rows must agree.
+
+    The instants are the quarters of the rows. What a learner is given of its training window is compared as well, not only
+    what is scored: by its end labels have arrived that a row's own moment did not know.
+
+    Args:
+        label: How the feature set is called.
+        features: Row features.
+        table: Rows, with labels.
+        delay: Days until labels arrive, where no column tells.
+    """
+    times = arrivals(table)
+    until = max(value for value in (times.max(), label_arrivals(table, delay).max()) if value is not None)
+    clean = features.compute(as_known(table, until, delay))
+    for part in (1, 2, 3):
+        instant = times.sort()[part * len(times) // 4]
+        rubbish = poisoned_rows(table, instant, delay, stream(0, "canary", part))
+        early = (times <= instant).fill_null(False)
+        got = features.compute(as_known(rubbish, until, delay))
+        yield compared(label, str(instant), clean.filter(early), got.filter(early))
 
 
 def compared(where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame) -> Leak | None:

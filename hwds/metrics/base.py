@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 Better = Literal["low", "high", "none"]
-Beside = Literal["no", "page", "always"]
+Beside = Literal["no", "page", "segments", "always"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Measure:
         meaning: What it measures, in one sentence without its stop; empty where the name says all.
         better: `low`, `high`, or `none` where neither is (bias, coverage, width).
         units: What its mean is taken over and `n` counts: `series`, `replications`, `rows`.
-        beside: Whether it stands beside another headline: `no`, on the `page` only, or `always`, in the terminal too.
+        beside: Whether it stands beside another headline: `no`, on the `page` only, there by `segments` too, or `always`, in
+            the terminal too.
         reference: The label of the model that others are held against, empty where there is none.
         called: The reference in a sentence; `the` and its name where empty.
         subject: Of what it is, where the name does not say it: the column of an outcome (`bought`).
@@ -66,6 +68,11 @@ class Measure:
         )
 
 
+DEFINITION = r"\[.*$|@\d[\d.]*$|=\d[\d.]*$"
+"""What of a metric's name is its definition: `[m=12]` of `mase[m=12]`, `@100` of `card_precision@100`, `=0.9` of
+`recall@precision=0.9`."""
+
+
 def short(name: str) -> str:
-    """`mase` of `mase[m=12]`."""
-    return name.partition("[")[0]
+    """`mase` of `mase[m=12]`, `card_precision` of `card_precision@100`, `recall@precision` of `recall@precision=0.9`."""
+    return re.sub(DEFINITION, "", name)

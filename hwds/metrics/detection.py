@@ -1,20 +1,24 @@
-"""Metrics of scores for a rare binary label: ranks, probabilities, money."""
+"""Metrics of scores and probabilities for a rare binary label: ranks, probabilities, a daily capacity, money."""
 
 from __future__ import annotations
 
-import numpy as np
+from hwds.metrics.detection_days import card_precision, caught_value, flagged
+from hwds.metrics.detection_money import expected_cost
+from hwds.metrics.detection_probabilities import brier, calibration, ece, log_loss, observed_to_expected
+from hwds.metrics.detection_ranks import auroc, average_precision, precision_at_recall, recall_at_precision
 
-
-def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """The mean over positives of the precision at the score of each (ties count together).
-
-    Args:
-        label: 1.0 or 0.0, shape (n,).
-        score: The higher the more suspicious, shape (n,).
-    """
-    order = np.argsort(-score, kind="stable")
-    hits, ranked = np.cumsum(label[order]), score[order]
-    last = np.append(ranked[1:] != ranked[:-1], True)
-    precision = hits[last] / np.flatnonzero(np.append(False, last))
-    gained = np.diff(np.append(0.0, hits[last]))
-    return float(np.sum(precision * gained) / hits[-1])
+__all__ = [
+    "auroc",
+    "average_precision",
+    "brier",
+    "calibration",
+    "card_precision",
+    "caught_value",
+    "ece",
+    "expected_cost",
+    "flagged",
+    "log_loss",
+    "observed_to_expected",
+    "precision_at_recall",
+    "recall_at_precision",
+]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import polars as pl
+from annotated_types import Ge
 
 from hwds.context import Context
-from hwds.errors import ConfigError, DataError, nearest
+from hwds.errors import ConfigError, nearest
 from hwds.frames.table import ROW_ID, Table
 from hwds.metrics.base import Measure
 from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Evaluation, Score
-from hwds.protocols.detection_scores import detection_measures, scores_of
-from hwds.recipe import Count, Small, Whole
+from hwds.protocols.detection_flags import with_flags
+from hwds.protocols.detection_scores import behind, detection_measures, scores_of
+from hwds.protocols.metric_names import check_headline
+from hwds.protocols.row_checks import check_rows
+from hwds.recipe import Count, Share, Small, Whole
 
 Unlabelled = Literal["exclude", "negative"]
 
@@ -24,11 +27,12 @@ class Detection(Evaluation[Classifier, Table]):
     """Ask how suspicious rows are.
 
     Attributes:
-        headline: The metric that orders the leaderboard.
+        headline: The metric that orders the leaderboard, by its short name: `aucpr`, `auroc`, `card_precision`, `caught_value`,
+            `log_loss`, `expected_cost` ...; where a simulator knows the truth also `true_aucpr` and so on.
         unlabelled: What an old row without a label is to learners: left out, or `negative`, an honest one.
         card_k: Entities a day that can be looked at, for `card_precision@k`.
-        precision: The precision at which recall is told.
-        recall: The recall at which precision is told.
+        precision: The precision at which recall is told, for `recall@precision`.
+        recall: The recall at which precision is told, for `precision@recall`.
         wrong_block: What it costs to block an honest row, in the unit of `amount`, for `expected_cost`.
         resamples: Of the bootstraps by entity and by day.
         explained: Rows of each window, those of the highest scores, that get reasons.
@@ -53,15 +57,23 @@ class Detection(Evaluation[Classifier, Table]):
     headline: str = "aucpr"
     unlabelled: Unlabelled = "exclude"
     card_k: Count = 100
-    precision: float = 0.9
-    recall: float = 0.5
-    wrong_block: float = 100.0
+    precision: Share = 0.9
+    recall: Share = 0.5
+    wrong_block: Annotated[float, Ge(0)] = 100.0
     resamples: Annotated[Count, Small(50)] = 200
     explained: Annotated[Whole, Small(20)] = 200
+
+    def settle(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with whether each test row's entity is among those that can be looked at on its day."""
+        return with_flags(rows, self.card_k)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """All metrics of the test rows, against the labels and, where a simulator tells it, against the truth."""
         return scores_of(rows.filter(pl.col("part") == "test"), self)
+
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """By how much each model is behind the best, on the same rows and resamples."""
+        return behind({label: part.filter(pl.col("part") == "test") for label, part in rows.items() if part.width}, self)
 
     def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
         """All rows, those of the deciding window too, which a decision learns its thresholds from."""
@@ -73,21 +85,19 @@ class Detection(Evaluation[Classifier, Table]):
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
-        known = [measure.name for measure in detection_measures(self, "")]
-        if self.headline not in known:
-            raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
+        check_headline(self.headline, [entry for entry in detection_measures(self, "") if not entry.name.startswith("behind_")])
 
     def check_features(self, features: Any, frame: Table) -> None:
         """Refuse features that this table has no columns for."""
         features.check(frame)
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
-        """Refuse a table without two kinds of labels.
+        """Refuse a table that no classifier can be asked of.
 
         Raises:
-            DataError: The label is no 0 or 1, or only one of them.
+            DataError: Labels, times or amounts that cannot be, with the role, the column and the row.
         """
-        check_labels(frame)
+        check_rows(frame)
 
     def labels(self, frame: Table, column: str) -> pl.DataFrame:
         """Any column of the table by row."""
@@ -106,22 +116,3 @@ class Detection(Evaluation[Classifier, Table]):
         """A model fitted on the windows that it may learn from."""
         given = {name: self.settled_labels(parts[name]) for name in ("train", "stop", "calibrate")}
         return model.fit(given["train"], stop=given["stop"], calibrate=given["calibrate"], context=context)
-
-
-def check_labels(frame: Table) -> None:
-    """Refuse labels that are no 0 and 1.
-
-    Raises:
-        DataError: With the value and its row, or the one class that is there.
-    """
-    label = frame.column("label")
-    if not (label.dtype.is_numeric() or label.dtype == pl.Boolean):
-        raise DataError(f"dataset.roles.label: column '{label.name}' must hold 0 and 1, row 1 has {label[0]!r}.")
-    values = label.cast(pl.Float64)
-    bad = (~values.is_in([0.0, 1.0])).fill_null(False).arg_true()
-    if len(bad):
-        raise DataError(f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}.")
-    kinds = np.unique(values.drop_nulls().to_numpy())
-    if len(kinds) < 2:
-        seen = f"only {kinds[0]:g}" if len(kinds) else "no label"
-        raise DataError(f"dataset.roles.label: column '{label.name}' needs rows of 0 and of 1, it has {seen}.")

@@ -10,6 +10,7 @@ import polars as pl
 from hwds.frames.table import ROW_ID, Table
 from hwds.models.classify.base import Contributions, FittedClassifier
 from hwds.protocols.row_windows import arrivals, label_arrivals
+from hwds.results.reasons import companions
 
 REASONS = pl.List(pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.Float64}))
 """What of a row's score each of its main inputs adds, the largest first."""
@@ -82,9 +83,13 @@ def _numbers(values: np.ndarray | None, n: int) -> pl.Series:
 
 
 def _weights(source: Table, own: pl.DataFrame) -> pl.Series:
-    """How many rows each labelled one stands for: one over the chance that its label was looked for."""
-    chance = _first(source, own, "label_propensity").cast(pl.Float64)
-    return (1 / chance).fill_null(1.0)
+    """How many rows each labelled one stands for: one over the chance that its label was looked for.
+
+    0 where that chance is not known: who is investigated on suspicion stands for nobody. 1 where the data has no such role.
+    """
+    if not source.roles.get("label_propensity"):
+        return pl.Series([1.0]).new_from_index(0, len(own))
+    return (1 / _first(source, own, "label_propensity").cast(pl.Float64)).fill_null(0.0)
 
 
 def _reasons(fitted: FittedClassifier, asked: Table, score: np.ndarray, explained: int) -> pl.Series:
@@ -95,27 +100,46 @@ def _reasons(fitted: FittedClassifier, asked: Table, score: np.ndarray, explaine
         mask = np.zeros(len(score), bool)
         mask[top] = True
         rows = asked.take(mask)
-        for place, told in zip(top.tolist(), main_inputs(fitted.explain(rows), rows), strict=True):
+        for place, told in zip(top.tolist(), main_inputs(by_column(fitted.explain(rows), rows), rows), strict=True):
             found[place] = told
     return pl.Series("reasons", found, dtype=REASONS)
 
 
+def by_column(found: Contributions, rows: Table) -> Contributions:
+    """The contributions of columns that a model made of one text (`channel=online`, `channel=export`) as one of the text."""
+    columns = [name.partition("=")[0] if name not in rows.data.columns else name for name in found.names]
+    owners = [column if column in rows.data.columns else name for column, name in zip(columns, found.names, strict=True)]
+    names = tuple(dict.fromkeys(owners))
+    if len(names) == len(owners):
+        return found
+    place = {name: i for i, name in enumerate(names)}
+    values = np.zeros((len(found.values), len(names)))
+    for i, owner in enumerate(owners):
+        values[:, place[owner]] += found.values[:, i]
+    return Contributions(names, found.base, values)
+
+
 def main_inputs(found: Contributions, rows: Table) -> list[list[dict[str, object]]]:
-    """For each row the inputs that add the most to its score, the largest first, with their values as text."""
+    """For each row the inputs that add the most to its score, the largest first, with their values as text.
+
+    Those that make one of them readable come behind, whatever they add: what peers do, and what they are compared with.
+    """
     order = np.argsort(-found.values, axis=1, kind="stable")[:, :TOLD]
+    known = {name: place for place, name in enumerate(found.names)}
+    beside = {place: [known[name] for name in companions(found.names[place]) if name in known] for place in known.values()}
     texts = {name: rows.data[name].cast(pl.String).to_list() for name in found.names if _plain(rows, name)}
-    return [
-        [
-            {
-                "input": found.names[i],
-                "value": texts.get(found.names[i], [None] * len(order))[row],
-                "adds": float(found.values[row, i]),
-            }
-            for i in places
-            if found.values[row, i] > 0
-        ]
-        for row, places in enumerate(order.tolist())
-    ]
+    told = []
+    for row, places in enumerate(order.tolist()):
+        main = [place for place in places if found.values[row, place] > 0]
+        all_told = dict.fromkeys([*main, *(other for place in main for other in beside[place])])
+        told.append([_told(found, texts, row, place) for place in all_told])
+    return told
+
+
+def _told(found: Contributions, texts: dict[str, list[str | None]], row: int, place: int) -> dict[str, object]:
+    name = found.names[place]
+    value = texts[name][row] if name in texts else None
+    return {"input": name, "value": value, "adds": float(found.values[row, place])}
 
 
 def _plain(rows: Table, name: str) -> bool:

@@ -29,7 +29,7 @@ class Prequential(Detection):
     it had arrived by the cutoff (role `label_time`, or else the end of the row's day and the delay). A row belongs to the
     window it arrived in (`available_at`, or else `time`). As in the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot
     and Bontempi 2022, chapter 5), entities that are known by the beginning of a row's day to have had a positive row
-    since the training window began are not scored: they are found already.
+    since the training window began (or as `known_days` says) are not scored: they are found already.
 
     Attributes:
         windows: Test windows.
@@ -41,20 +41,22 @@ class Prequential(Detection):
         test_days: To score.
         stride_days: From one cutoff to the next; 0 takes `test_days`.
         known: What becomes of test rows of entities that were found before: `removed` or `kept`.
+        known_days: Days before the cutoff since which rows count that were found; 0 takes the training window's beginning.
 
     Example:
-        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential
+        python -m hwds dataset=handbook_simulator model=classify/logistic protocol=prequential
     """
 
     windows: Annotated[Count, Small(2)] = 4
-    train_days: Count = 28
+    train_days: Annotated[Count, Small(28)] = 28
     stop_days: Whole = 7
-    calibrate_days: Whole = 7
+    calibrate_days: Annotated[Whole, Small(7)] = 7
     decide_days: Whole = 0
     delay_days: Whole = 7
     test_days: Count = 7
     stride_days: Whole = 0
     known: Literal["removed", "kept"] = "removed"
+    known_days: Whole = 0
 
     @property
     def lengths(self) -> Lengths:
@@ -82,8 +84,10 @@ class Prequential(Detection):
         parts = self.parts(frame, cutoff, context)
         fitted = self.fitted(model, parts, context)
         asked = [name for name in ("decide", "test") if len(parts[name].data)]
-        rows = [judged(fitted, parts[name], frame, name, self.explained) for name in asked]
-        return pl.concat(rows).with_columns(_day(cutoff), pl.lit(cell.fold.name).alias("cutoff")) if rows else pl.DataFrame()
+        rows = [
+            judged(fitted, parts[name], frame, name, self.explained).with_columns(_days(parts[name], cutoff)) for name in asked
+        ]
+        return pl.concat(rows).with_columns(pl.lit(cell.fold.name).alias("cutoff")) if rows else pl.DataFrame()
 
     def parts(self, frame: Table, cutoff: datetime, context: Context) -> dict[str, Table]:
         """The rows of each window with their inputs; labels as far as they had arrived by the cutoff."""
@@ -96,7 +100,8 @@ class Prequential(Detection):
         edges = self.lengths.edges(cutoff)
         found = {name: learned.take((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
         if self.known == "removed" and wide.roles.get("entity"):
-            found["test"] = found["test"].take(~self._found_before(seen, found["test"], edges["train"][0]))
+            since = cutoff - timedelta(days=self.known_days) if self.known_days else edges["train"][0]
+            found["test"] = found["test"].take(~self._found_before(seen, found["test"], since))
         return found
 
     def _found_before(self, seen: Table, test: Table, since: datetime) -> pl.Series:
@@ -111,9 +116,9 @@ class Prequential(Detection):
         """Labels of two kinds, and a window for each model's calibration."""
         super().check_models(models, frame)
         for model in models.values():
-            if model.calibration != "none" and not self.calibrate_days:
+            if model.asks_calibration() and not self.calibrate_days:
                 raise ConfigError(
-                    f"protocol.calibrate_days: must be > 0 for calibration={model.calibration} of '{model.name}', got 0."
+                    f"protocol.calibrate_days: must be > 0 for '{model.name}' (calibration={model.calibration}), got 0."
                 )
 
     def poisoned(self, frame: Table, cutoff: Moment, luck: np.random.Generator) -> Table:
@@ -121,10 +126,15 @@ class Prequential(Detection):
         return poisoned_rows(frame, cutoff.at, self.delay_days, luck)
 
     def answers(self, rows: pl.DataFrame, cutoff: Moment, frame: Table) -> pl.DataFrame:
-        """What was said of rows that had arrived by an instant."""
+        """What was said of rows that had arrived by an instant; reasons where all rows have them.
+
+        Which rows are among those of the highest scores depends on the rest of the window, and is no answer of a model.
+        """
         arrived = frame.data.select("row_id", arrivals(frame).alias("__arrived"))
         early = rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(pl.col("__arrived") <= cutoff.at)
-        return early.select("part", "row_id", "score", "probability", "p_value", "reasons")
+        told = ("reasons",) if self.explained >= len(frame.data) else ()
+        words = (pl.col(name).list.eval(pl.element().struct.json_encode()).list.join(" ") for name in told)
+        return early.select("part", "row_id", "score", "probability", "p_value", *words)
 
     def fit_all(self, model: Classifier, frame: Table, context: Context) -> FittedClassifier:
         """The model fitted on the windows that end with the data."""
@@ -136,6 +146,6 @@ class Prequential(Detection):
         return self.fitted(model, parts, context)
 
 
-def _day(cutoff: datetime) -> pl.Expr:
-    """Days since the cutoff."""
-    return ((pl.col("time").cast(pl.Datetime("us")) - pl.lit(cutoff)).dt.total_days()).cast(pl.Int32).alias("day")
+def _days(rows: Table, cutoff: datetime) -> pl.Series:
+    """Days from the cutoff to the arrival of each row: a late one is scored on the day that it arrives."""
+    return (arrivals(rows).dt.truncate("1d") - cutoff).dt.total_days().cast(pl.Int32).alias("day")

@@ -11,28 +11,41 @@ import polars as pl
 from hwds.frames.table import ROW_ID, Table
 from hwds.protocols.row_windows import arrivals, label_arrivals
 
-KEPT = ("time", "available_at", "label_time", "split")
+KEPT = ("time", "available_at", "split")
 """Roles whose columns stay: they say when things happened, which cuts are made by."""
 
 
 def poisoned_rows(table: Table, instant: Any, delay: int, luck: np.random.Generator) -> Table:
-    """The table with the columns of late rows shuffled among them, and late labels turned.
+    """The table with the columns of late rows drawn anew, and what became known late of earlier rows changed.
 
-    Values change places, so that each stays what its column may hold; numbers are disturbed besides. What a row is about
-    (its entity, its group) changes place too: another customer's future is as unknown as one's own.
+    Values are those of other late rows, so that each stays what its column may hold; numbers are disturbed besides. What a row
+    is about (its entity, its group) is drawn too: another customer's future is as unknown as one's own. Of an earlier row late
+    labels are turned, and instants that lie ahead (of its label, or of a return, in columns that models do not read) are drawn
+    from those that do.
     """
     late = (arrivals(table) > instant).fill_null(True).to_numpy()
-    unknown = (label_arrivals(table, delay) > instant).fill_null(True).to_numpy()
+    unknown = (label_arrivals(table, delay) > instant).fill_null(True).to_numpy() | late
     label = table.name("label")
     kept = {ROW_ID, label, *(name for role in KEPT for name in table.roles.get(role, ()))}
-    columns = [_shuffled(table.data[name], late, luck) for name in table.data.columns if name not in kept]
-    return replace(table, data=table.data.with_columns(*columns, _turned(table.data[label], unknown | late)))
+    columns = [
+        _redrawn(values, unknown if name == table.name("label_time") else late | _ahead(values, instant, table), luck)
+        for name, values in zip(table.data.columns, table.data, strict=True)
+        if name not in kept
+    ]
+    return replace(table, data=table.data.with_columns(*columns, _turned(table.data[label], unknown)))
 
 
-def _shuffled(values: pl.Series, late: np.ndarray, luck: np.random.Generator) -> pl.Series:
-    """The values of late rows in another order; floats also stretched."""
+def _ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
+    """Which instants were not yet come, of a column that tells when something happened after the row."""
+    if not values.dtype.is_temporal() or values.dtype == pl.Duration or values.name in table.inputs:
+        return np.zeros(len(values), bool)
+    return (values.cast(pl.Datetime("us")).dt.replace_time_zone(None) > instant).fill_null(False).to_numpy()
+
+
+def _redrawn(values: pl.Series, late: np.ndarray, luck: np.random.Generator) -> pl.Series:
+    """The values of late rows drawn anew from them, so that their sum changes too; floats also stretched."""
     places = np.arange(len(values))
-    places[late] = luck.permutation(places[late])
+    places[late] = luck.choice(places[late], int(late.sum()))
     moved = values.gather(places)
     if not values.dtype.is_float():
         return moved

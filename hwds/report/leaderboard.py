@@ -94,9 +94,10 @@ def _percent(number: Number) -> str:
 
 
 def _two_lines(measure: Measure, more: str = "") -> str:
-    """`mase` above `[m=12]`, or above its unit: a column need not be as wide as its name."""
+    """`mase` above `[m=12]`, `card_precision` above `@100`, or above its unit: a column need not be as wide as its name."""
     unit = f"\n{measure.measured_in}" if measure.measured_in else ""
-    return f"{measure.name}{more}".replace("[", "\n[", 1) + unit
+    definition = measure.name.removeprefix(measure.short)
+    return f"{measure.short}\n{definition}{more}{unit}" if definition else f"{measure.name}{more}{unit}"
 
 
 def _share(board: Standings, line: Standing) -> str:

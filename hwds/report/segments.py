@@ -1,4 +1,4 @@
-"""The headline by segment: a table for each column that was asked for, for the leaderboard's page."""
+"""The headline, and what else is told by segment: a table for each column that was asked for, for the leaderboard's page."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def segment_tables(tables: Tables, board: Standings) -> Iterator[str]:
         board: Its standings, which give the metric and the order of the models.
     """
     whole = pl.col("fold").is_null() & pl.col("step").is_null() & (pl.col("aggregate") == "mean")
-    scores = tables.scores.filter(whole & (pl.col("metric") == board.headline) & pl.col("segment_by").is_not_null())
-    for (column,), rows in scores.partition_by("segment_by", as_dict=True, maintain_order=True).items():
-        yield f"## {board.headline} by {column}\n\n{_table(rows, board)}\n"
+    told = [board.headline, *(measure.name for measure in board.beside if measure.beside == "segments")]
+    for metric in told:
+        scores = tables.scores.filter(whole & (pl.col("metric") == metric) & pl.col("segment_by").is_not_null())
+        for (column,), rows in scores.partition_by("segment_by", as_dict=True, maintain_order=True).items():
+            yield f"## {metric} by {column}\n\n{_table(rows, board)}\n"
 
 
 def _table(rows: pl.DataFrame, board: Standings) -> str:

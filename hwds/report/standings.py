@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.metrics.base import Better, Measure
+from hwds.metrics.base import Better, Measure, short
 from hwds.results.tables import TRUTH, Tables
 
 
@@ -186,8 +186,9 @@ def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) 
 
 def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]:
     """The first row of a metric by its short or full name, empty where there is none."""
-    found = tables.overall(metric.partition("[")[0], aggregate)
-    found = found.filter(pl.col("metric") == metric) if "[" in metric else found
+    name = short(metric)
+    found = tables.overall(name, aggregate)
+    found = found.filter(pl.col("metric") == metric) if name != metric else found
     return found.row(0, named=True) if len(found) else {}
 
 

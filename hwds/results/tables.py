@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from hwds.metrics.base import Measure
+from hwds.metrics.base import DEFINITION, Measure
 
 SCORES = {
     "experiment": pl.String,
@@ -83,6 +83,6 @@ class Tables:
 
     def overall(self, metric: str, aggregate: str = "mean") -> pl.DataFrame:
         """The scores of one metric over all folds and steps, by its short name (`mase`), one row a model."""
-        name = pl.col("metric").str.split("[").list.first()
+        name = pl.col("metric").str.replace(DEFINITION, "")
         whole = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
         return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & whole)

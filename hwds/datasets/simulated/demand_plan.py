@@ -45,7 +45,7 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
     month = np.arange(len(offer)) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
     age, left = month - columns["launch_month"][offer], columns["end_month"][offer] - month
     promotion, discount = _promotions(world, offers, offer, month)
-    list_cut = _reductions(world, offers)[offer, age // REVIEW]
+    list_cut = reductions(world, offers)[offer, age // REVIEW]
     clearance = columns["launch_cut"][offer] * (month > succeeded[offer])  # a month after the launch, when stocks are cleared
     price = columns["street_price"][offer] * np.exp(_spells(world, offers)[offer, month // SPELL] - list_cut)
     return pl.DataFrame(
@@ -72,7 +72,7 @@ def _promotions(
     return promoted, promoted * DEPTHS[(depth * len(DEPTHS)).astype(np.int64)]
 
 
-def _reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
+def reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
     """The log-reductions of each device's price by its n-th review, shape (offers, reviews), the same in all channels."""
     reviews = (world.months + world.ahead + SHORTEST_GAP) // REVIEW + 1
     draws = {sku: world.uniforms("reductions", sku, shape=(reviews, 1))[:, 0] for sku in offers["sku"].unique()}

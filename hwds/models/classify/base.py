@@ -11,7 +11,7 @@ import numpy as np
 from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.table import Table
-from hwds.models.classify.calibration import Calibrator, Kind, calibrator
+from hwds.models.classify.calibration import Calibrator, Kind, calibrator, uncalibrated
 from hwds.models.classify.labels import known, labels_of
 from hwds.recipe import Recipe
 from hwds.stored import load_fitted, save_fitted
@@ -48,7 +48,11 @@ class Contributions:
 
 
 class Scorer(Protocol):
-    """What a classifier's `learn` returns: a new object that orders rows."""
+    """What a classifier's `learn` returns: a new object that orders rows.
+
+    One whose scores are probabilities (they, not their log odds, are the sum of what the inputs add) says so by an attribute of
+    its class, `chance = True`.
+    """
 
     def score(self, rows: Table) -> np.ndarray:
         """The log odds of the label being 1, as far as it knows them; of a detector, how odd a row is. Shape (n,)."""
@@ -95,13 +99,31 @@ class Classifier(Recipe):
             DataError: There is nothing to learn from, or to calibrate by.
         """
         scorer = self.learn(train, stop=stop, context=context)
+        likely = self.supervised or self.calibration != "none"
+        return FittedClassifier(scorer, self.calibrated(scorer, calibrate), likely, np.zeros(0))
+
+    def asks_calibration(self) -> bool:
+        """Whether it needs the labels of a window for calibration."""
+        return self.calibration != "none"
+
+    def calibrated(self, scorer: Any, calibrate: Table) -> Calibrator:
+        """What the scores mean, by the known labels of a window.
+
+        Raises:
+            DataError: It has none, or of one kind.
+        """
+        chance = says_chance(scorer)
+        if self.calibration == "none":
+            return uncalibrated(chance)
         rows = known(calibrate)
-        if self.calibration == "none" or rows.data.is_empty():
-            if self.calibration != "none":
-                raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
-            return FittedClassifier(scorer, calibrator("none"), self.supervised, np.zeros(0))
-        found = calibrator(self.calibration, scorer.score(rows), labels_of(rows))
-        return FittedClassifier(scorer, found, True, np.zeros(0))
+        if rows.data.is_empty():
+            raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
+        return calibrator(self.calibration, scorer.score(rows), labels_of(rows), chance=chance)
+
+
+def says_chance(scorer: Any) -> bool:
+    """Whether the scores are probabilities, not log odds."""
+    return bool(getattr(scorer, "chance", False))
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,6 +59,17 @@ class Inputs(Stored):
         columns = [_coded(rows.data[name], known) for name, known in zip(self.texts, self.values, strict=True)]
         return np.column_stack(columns) if columns else np.zeros((len(rows.data), 0), np.int32)
 
+    def coded(self, rows: Table) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Numbers, then the code of each text, shape (n, columns); and their names.
+
+        Raises:
+            DataError: There is neither.
+        """
+        names = (*self.numbers, *self.texts)
+        if not names:
+            raise DataError("features: the model reads numbers and texts, and the inputs are all arrays.")
+        return np.hstack([self.matrix(rows), self.codes(rows).astype(float)]), names
+
     def one_hot(self, rows: Table) -> tuple[np.ndarray, tuple[str, ...]]:
         """Numbers, then one column for each coded value of each text, shape (n, columns); and their names."""
         codes = self.codes(rows)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.frames.table import Table
+from hwds.errors import DataError
+from hwds.frames.table import ROW_ID, Table
 
 
 def labels_of(rows: Table) -> np.ndarray:
@@ -16,3 +17,33 @@ def labels_of(rows: Table) -> np.ndarray:
 def known(rows: Table) -> Table:
     """The rows whose label is known."""
     return rows.take(rows.column("label").is_not_null())
+
+
+def learnable(train: Table) -> Table:
+    """The rows whose label is known, of both kinds.
+
+    Raises:
+        DataError: They are of one kind, or there are none.
+    """
+    rows = known(train)
+    positives, n = int(labels_of(rows).sum()), len(rows.data)
+    if not 0 < positives < n:
+        raise DataError(
+            f"protocol.train_days: the window has {n - positives} rows of label 0 and {positives} of label 1"
+            f" ({len(train.data) - n} without one); both are needed to learn."
+        )
+    return rows
+
+
+def both_kinds(rows: Table) -> bool:
+    """Whether known labels of both kinds are there."""
+    label = labels_of(known(rows))
+    return bool(len(label)) and float(label.min()) < float(label.max())
+
+
+def halves(rows: Table) -> tuple[Table, Table]:
+    """The earlier and the later half, by arrival or else by time or else by place; one instant is not parted."""
+    role = next((role for role in ("available_at", "time") if rows.roles.get(role)), None)
+    order = rows.column(role) if role else rows.data[ROW_ID]
+    early = (order < order.sort()[len(order) // 2]).fill_null(False) if len(order) else pl.Series([], dtype=pl.Boolean)
+    return rows.take(early), rows.take(~early)

@@ -10,7 +10,7 @@ from hwds.context import Context
 from hwds.frames.table import Table
 from hwds.models.classify.base import Classifier, Contributions
 from hwds.models.classify.inputs import Inputs
-from hwds.models.classify.labels import known, labels_of
+from hwds.models.classify.labels import labels_of, learnable
 from hwds.recipe import Positive
 from hwds.stored import Stored
 
@@ -24,7 +24,7 @@ class Logistic(Classifier):
         strength: Of the data against the penalty (the inverse of its weight), as scikit-learn's `C`.
 
     Example:
-        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential
+        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential_handbook
     """
 
     strength: Positive = 1.0
@@ -33,12 +33,10 @@ class Logistic(Classifier):
         """Fit on the rows of known labels."""
         from sklearn.linear_model import LogisticRegression
 
-        rows = known(train)
+        rows = learnable(train)
         inputs = Inputs.learn(rows)
         matrix, names = inputs.one_hot(rows)
-        centre = np.nan_to_num(np.nanmean(matrix, axis=0)) if len(matrix) else np.zeros(len(names))
-        spread = np.nan_to_num(np.nanstd(matrix, axis=0))
-        spread[spread == 0] = 1.0
+        centre, spread = _moments(matrix)
         found = LogisticRegression(C=self.strength, max_iter=1000).fit(_standard(matrix, centre, spread), labels_of(rows))
         return LinearScorer(inputs, names, centre, spread, found.coef_[0], float(found.intercept_[0]))
 
@@ -73,6 +71,15 @@ class LinearScorer(Stored):
     def _parts(self, rows: Table) -> np.ndarray:
         matrix, _ = self.inputs.one_hot(rows)
         return _standard(matrix, self.centre, self.spread) * self.weights
+
+
+def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of what is there; of a column without a number, or with one value, 0 and 1."""
+    there = np.isfinite(matrix)
+    n = np.maximum(there.sum(axis=0), 1)
+    centre = np.where(there, matrix, 0.0).sum(axis=0) / n
+    spread = np.sqrt((np.where(there, matrix - centre, 0.0) ** 2).sum(axis=0) / n)
+    return centre, np.where(spread > 0, spread, 1.0)
 
 
 def _standard(matrix: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:

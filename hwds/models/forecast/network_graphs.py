@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-
-from hwds.models.forecast.network_inputs import Inputs
-from hwds.models.forecast.network_parts import Shape, network
 
 BATCH_OF_FORECASTS = 4096
 """Windows that are forecast at once: a constant, for other sizes have other last bits."""
@@ -17,12 +14,33 @@ BATCH_OF_FORECASTS = 4096
 AVERAGING, MOMENTUM, CURVATURE, CLIP_NORM = 0.995, 0.9, 0.999, 1.0
 """Polyak averaging of the weights, Adam's two rates (Kingma and Ba 2015), and the norm that gradients are cut at."""
 
+
+class Graph(Hashable, Protocol):
+    """What determines a graph: equal ones have the same, so it is a frozen dataclass of plain values."""
+
+    def network(self, seed: int) -> Any:
+        """An untrained Keras network."""
+
+    def specs(self) -> list[Any]:
+        """What its inputs look like, with any number of rows: TensorFlow's specifications."""
+
+    @property
+    def target(self) -> tuple[int | None, ...]:
+        """The shape of the target of any number of rows."""
+
+    def loss(self, answer: Any, target: Any) -> Any:
+        """The mean loss of known targets, in TensorFlow."""
+
+    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """The same in numpy, for choosing the number of epochs."""
+
+
 GRAPHS = 4
 """Networks whose graphs are kept for the next fit: so much memory, however many fits follow one another."""
 
 
 @lru_cache(maxsize=GRAPHS)
-def epoch_of(shape: Shape, rate: float) -> Callable[..., Any]:
+def epoch_of(graph: Graph, rate: float) -> Callable[..., Any]:
     """One epoch of Adam with averaged weights: (state, order, inputs, target) to the next state.
 
     A graph is traced once for inputs of any number of windows, so that the same fit takes the same one whatever was fitted
@@ -30,14 +48,14 @@ def epoch_of(shape: Shape, rate: float) -> Callable[..., Any]:
     """
     import tensorflow as tf
 
-    model = _model(shape)
+    model = _model(graph)
 
     def step(state: Any, inputs: Any, target: Any) -> Any:
         weights, averaged, first, second, n = state
         with tf.GradientTape() as tape:
             tape.watch(weights)
             answer, _ = model.stateless_call(weights, model.non_trainable_variables, inputs, training=True)
-            value = shape.head.loss(answer, target)
+            value = graph.loss(answer, target)
         found = zip(tape.gradient(value, weights), weights, strict=True)
         dense = [tf.ensure_shape(tf.convert_to_tensor(gradient), weight.shape) for gradient, weight in found]
         gradients, _ = tf.clip_by_global_norm(dense, CLIP_NORM)
@@ -56,50 +74,48 @@ def epoch_of(shape: Shape, rate: float) -> Callable[..., Any]:
             state = step(state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows))
         return state
 
-    weights, inputs = _specs(shape)
+    weights, inputs = _specs(graph)
     state = (weights, weights, weights, weights, tf.TensorSpec(()))
-    target = tf.TensorSpec((None, shape.steps[0], *shape.head.target_shape))
+    target = tf.TensorSpec(graph.target)
     return tf.function(epoch).get_concrete_function(state, tf.TensorSpec((None, None), tf.int32), inputs, target)
 
 
 @lru_cache(maxsize=GRAPHS)
-def forward_of(shape: Shape) -> Callable[..., Any]:
-    """The answer of a network: (weights, inputs) to (n, h, outputs)."""
+def forward_of(graph: Graph) -> Callable[..., Any]:
+    """The answer of a network: (weights, inputs) to (n, ...)."""
     import tensorflow as tf
 
-    model = _model(shape)
+    model = _model(graph)
 
     def forward(weights: Any, inputs: Any) -> Any:
         return model.stateless_call(weights, model.non_trainable_variables, inputs, training=False)[0]
 
-    return tf.function(forward).get_concrete_function(*_specs(shape))
+    return tf.function(forward).get_concrete_function(*_specs(graph))
 
 
 @lru_cache(maxsize=GRAPHS)
-def _model(shape: Shape) -> Any:
+def _model(graph: Graph) -> Any:
     """A network of which only the graph is used."""
-    return network(shape, 0)
+    return graph.network(0)
 
 
-def _specs(shape: Shape) -> tuple[list[Any], list[Any]]:
+def _specs(graph: Graph) -> tuple[list[Any], list[Any]]:
     """What weights and inputs look like, with any number of windows."""
     import tensorflow as tf
 
-    inputs = [tf.TensorSpec((None, *part)) for part in (shape.past, shape.steps, shape.origin)]
-    codes = tf.TensorSpec((None, len(shape.texts)), tf.int32)
-    return [tf.TensorSpec(variable.shape) for variable in _model(shape).trainable_variables], [*inputs, codes]
+    return [tf.TensorSpec(variable.shape) for variable in _model(graph).trainable_variables], graph.specs()
 
 
-def first_weights(shape: Shape, seed: int) -> list[np.ndarray]:
+def first_weights(graph: Graph, seed: int) -> list[np.ndarray]:
     """The weights that training begins from."""
-    return [np.asarray(variable) for variable in network(shape, seed).trainable_variables]
+    return [np.asarray(variable) for variable in graph.network(seed).trainable_variables]
 
 
-def answers(shape: Shape, weights: Sequence[np.ndarray], inputs: Inputs) -> np.ndarray:
-    """What the head answers for n windows, shape (n, h, outputs)."""
+def answers(graph: Graph, weights: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """What a network answers for n rows, shape (n, ...)."""
     import tensorflow as tf
 
-    forward, held = forward_of(shape), [tf.constant(part) for part in weights]
-    parts = range(0, len(inputs.past), BATCH_OF_FORECASTS)
+    forward, held = forward_of(graph), [tf.constant(part) for part in weights]
+    parts = range(0, len(inputs[0]), BATCH_OF_FORECASTS)
     each = [forward(held, [tf.constant(part[i : i + BATCH_OF_FORECASTS]) for part in inputs]).numpy() for i in parts]
     return np.concatenate(each)

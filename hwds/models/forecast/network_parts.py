@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
+import numpy as np
+
 from hwds.models.forecast.network_heads import Head
 
 HIDDEN = 32
@@ -40,46 +42,42 @@ class Shape:
     design: Design
     head: Head
 
-
-class Parts:
-    """The inputs of a network as Keras tensors, and initialisers that each draw on a seed of their own.
-
-    Attributes:
-        shape: Of the inputs.
-        past: Shape (n, length, p).
-        steps: Shape (n, h, q).
-    """
-
-    def __init__(self, shape: Shape, seed: int) -> None:
+    def network(self, seed: int) -> Any:
+        """An untrained network."""
         import keras
 
-        self.shape = shape
-        self.past, self.steps, self._origin = (keras.Input(each) for each in (shape.past, shape.steps, shape.origin))
-        self._codes = keras.Input((len(shape.texts),), dtype="int32")
-        self._seeds: Iterator[int] = count(seed)
+        keras.utils.clear_session(free_memory=False)  # it counts all layers ever made: memory grows, and names differ
+        parts = Parts(self, seed)
+        body = self.design.body(parts)
+        hidden = parts.dense(HIDDEN, "relu")(body)
+        return keras.Model(parts.inputs, self.head.activated(parts.dense(self.head.outputs)(hidden)))
+
+    def specs(self) -> list[Any]:
+        """What the inputs look like, with any number of windows."""
+        import tensorflow as tf
+
+        inputs = [tf.TensorSpec((None, *part)) for part in (self.past, self.steps, self.origin)]
+        return [*inputs, tf.TensorSpec((None, len(self.texts)), tf.int32)]
 
     @property
-    def inputs(self) -> list[Any]:
-        """In the order of `Inputs`."""
-        return [self.past, self.steps, self._origin, self._codes]
+    def target(self) -> tuple[int | None, ...]:
+        """A target for each step."""
+        return (None, self.steps[0], *self.head.target_shape)
 
-    def about(self) -> list[Any]:
-        """What holds for all steps, shapes (n, features): the origin's columns, four learned numbers for each static text."""
-        import keras
-        from keras import layers
+    def loss(self, answer: Any, target: Any) -> Any:
+        """The head's."""
+        return self.head.loss(answer, target)
 
-        told = []
-        for i, many in enumerate(self.shape.texts):
-            start = keras.initializers.RandomUniform(-0.05, 0.05, seed=next(self._seeds))
-            told.append(layers.Embedding(many, 4, embeddings_initializer=start)(self._codes[:, i]))
-        return [self._origin, *told]
+    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """The head's."""
+        return self.head.score(answer, target)
 
-    def told_at_steps(self, *about: Any) -> Any:
-        """What is known of each step beside what holds for all, shape (n, h, features)."""
-        from keras import layers
 
-        repeated = [layers.RepeatVector(self.shape.steps[0])(part) for part in about]
-        return layers.Concatenate()([self.steps, *repeated])
+class Layers:
+    """Layers with initialisers that each draw on a seed of their own."""
+
+    def __init__(self, seed: int) -> None:
+        self._seeds: Iterator[int] = count(seed)
 
     def dense(self, units: int, activation: str | None = None) -> Any:
         """A dense layer."""
@@ -99,13 +97,47 @@ class Parts:
 
         return keras.initializers.Orthogonal(seed=next(self._seeds))
 
+    def near_zero(self) -> Any:
+        """Uniform between -0.05 and 0.05, for what texts are embedded as."""
+        import keras
 
-def network(shape: Shape, seed: int) -> Any:
-    """An untrained network."""
-    import keras
+        return keras.initializers.RandomUniform(-0.05, 0.05, seed=next(self._seeds))
 
-    keras.utils.clear_session(free_memory=False)  # it keeps count of all layers ever made: memory grows, and names differ
-    parts = Parts(shape, seed)
-    body = shape.design.body(parts)
-    hidden = parts.dense(HIDDEN, "relu")(body)
-    return keras.Model(parts.inputs, shape.head.activated(parts.dense(shape.head.outputs)(hidden)))
+
+class Parts(Layers):
+    """The inputs of a network as Keras tensors, and the layers that it is built of.
+
+    Attributes:
+        shape: Of the inputs.
+        past: Shape (n, length, p).
+        steps: Shape (n, h, q).
+    """
+
+    def __init__(self, shape: Shape, seed: int) -> None:
+        import keras
+
+        super().__init__(seed)
+        self.shape = shape
+        self.past, self.steps, self._origin = (keras.Input(each) for each in (shape.past, shape.steps, shape.origin))
+        self._codes = keras.Input((len(shape.texts),), dtype="int32")
+
+    @property
+    def inputs(self) -> list[Any]:
+        """In the order of `Inputs`."""
+        return [self.past, self.steps, self._origin, self._codes]
+
+    def about(self) -> list[Any]:
+        """What holds for all steps, shapes (n, features): the origin's columns, four learned numbers for each static text."""
+        from keras import layers
+
+        told = []
+        for i, many in enumerate(self.shape.texts):
+            told.append(layers.Embedding(many, 4, embeddings_initializer=self.near_zero())(self._codes[:, i]))
+        return [self._origin, *told]
+
+    def told_at_steps(self, *about: Any) -> Any:
+        """What is known of each step beside what holds for all, shape (n, h, features)."""
+        from keras import layers
+
+        repeated = [layers.RepeatVector(self.shape.steps[0])(part) for part in about]
+        return layers.Concatenate()([self.steps, *repeated])

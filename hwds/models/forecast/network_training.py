@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from hwds.context import Context
-from hwds.models.forecast.network_inputs import Examples, Inputs
-from hwds.models.forecast.network_parts import Shape
+from hwds.models.forecast.network_graphs import Graph, answers, epoch_of, first_weights
 from hwds.seeds import stream
+
+
+class Examples(Protocol):
+    """Standardised inputs of an inner window, and its targets."""
+
+    @property
+    def inputs(self) -> Sequence[np.ndarray]:
+        """First axes n."""
+
+    @property
+    def target(self) -> np.ndarray:
+        """First axis n, NaN where unknown."""
 
 
 class Schedule(NamedTuple):
@@ -30,14 +41,14 @@ class Training:
     """What all networks of one fit share.
 
     Attributes:
-        inputs: Standardised inputs of n windows.
+        inputs: Standardised inputs of n windows or rows, first axes n.
         shape: The network.
         schedule: Epochs, patience, batch, rate.
         context: Streams, threads, device.
     """
 
-    inputs: Inputs
-    shape: Shape
+    inputs: Sequence[np.ndarray]
+    shape: Graph
     schedule: Schedule
     context: Context
 
@@ -45,23 +56,29 @@ class Training:
         """The number of epochs after which a network forecasts the inner window best.
 
         Args:
-            target: Its first axes (n, h), NaN inside the inner window and where unknown.
+            target: Its first axis n, NaN inside the inner window and where unknown.
             inner: Standardised inputs and targets of the inner window.
             seed: Which of the networks that are averaged.
         """
-        from hwds.models.forecast.network_graphs import answers
+        return self._best(target, inner, seed)[0]
 
-        best, best_loss = self.schedule.epochs, np.inf
+    def stopped(self, target: np.ndarray, inner: Examples, seed: int) -> list[np.ndarray]:
+        """The averaged weights after those epochs; as in `best_epochs`."""
+        return [part.numpy() for part in self._best(target, inner, seed)[1]]
+
+    def _best(self, target: np.ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
+        best, kept, least = self.schedule.epochs, None, np.inf
         with self._placed():
             for done, weights in enumerate(islice(self._epochs(target, seed), self.schedule.epochs), 1):
-                loss = self.shape.head.score(answers(self.shape, weights, inner.inputs), inner.target)
-                best, best_loss = (done, loss) if loss < best_loss else (best, best_loss)
+                loss = self.shape.score(answers(self.shape, weights, inner.inputs), inner.target)
+                if loss < least or kept is None:
+                    best, kept, least = (done if loss < least else best), weights, loss
                 if done - best >= self.schedule.patience:
                     break
-        return best
+        return best, kept
 
     def train(self, target: np.ndarray, epochs: int, seed: int) -> list[np.ndarray]:
-        """The averaged weights of a fresh network after so many epochs on targets (n, h), NaN where unknown."""
+        """The averaged weights of a fresh network after so many epochs on targets, first axis n, NaN where unknown."""
         with self._placed():
             weights = next(islice(self._epochs(target, seed), epochs - 1, None))
             return [part.numpy() for part in weights]
@@ -69,8 +86,6 @@ class Training:
     def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
         """The averaged weights after each epoch, without end; the same network and the same order of windows for a seed."""
         import tensorflow as tf
-
-        from hwds.models.forecast.network_graphs import epoch_of, first_weights
 
         # the purposes bear the name of the first network that there was, so that its numbers stay what they were
         luck = stream(self.context.seed, self.context.fold, "lstm order", seed)

@@ -1,0 +1,59 @@
+"""Bootstrap intervals of sums a day: days drawn again, and entities drawn again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.results.alert_verdict import Between
+from hwds.seeds import stream
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Who is drawn again.
+
+    Attributes:
+        day: Numbers the day of each row from 0.
+        entity: Numbers the entity of each row from 0; None where the data names none.
+        days: How many days.
+        resamples: Of each kind.
+        seed: Of the experiment.
+    """
+
+    day: np.ndarray
+    entity: np.ndarray | None
+    days: int
+    resamples: int
+    seed: int
+
+    def between(self, values: np.ndarray) -> list[Between]:
+        """The sum a day of each column with its percentile intervals.
+
+        All columns meet the same draws, so that the interval of a difference is paired.
+
+        Args:
+            values: Shape (rows, columns).
+        """
+        totals = values.sum(axis=0) / self.days
+        by_day = self._ends(values, self.day, self.days, "day")
+        entities = 0 if self.entity is None else int(self.entity.max()) + 1
+        by_entity = self._ends(values, self.day if self.entity is None else self.entity, entities, "entity")
+        return [
+            Between(value=float(total), day_low=day[0], day_high=day[1], entity_low=entity[0], entity_high=entity[1])
+            for total, day, entity in zip(totals, by_day, by_entity, strict=True)
+        ]
+
+    def _ends(
+        self, values: np.ndarray, cluster: np.ndarray, count: int, purpose: str
+    ) -> list[tuple[float | None, float | None]]:
+        if count < 2:
+            return [(None, None)] * values.shape[1]
+        sums = np.stack([np.bincount(cluster, column, minlength=count) for column in values.T], axis=1)
+        luck = stream(self.seed, "alert policy", "bootstrap", purpose)
+        drawn = np.stack([np.bincount(luck.integers(count, size=count), minlength=count) @ sums for _ in range(self.resamples)])
+        low, high = np.quantile(drawn / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]

@@ -1,0 +1,70 @@
+"""What is chosen before each test window: the multiplier of a wrong block's cost, and the floor of a review's gain."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import log
+
+import numpy as np
+import polars as pl
+
+from hwds.decisions.alert_rule import Days, act
+from hwds.decisions.alert_terms import Terms
+from hwds.results.alert_verdict import Chosen
+
+Cell = tuple[float, float]
+"""A multiplier and a floor in money."""
+
+FORMULA: Cell = (1.0, 0.0)
+
+
+def choose(rows: pl.DataFrame, cutoff: str, terms: Terms, seed: int) -> Chosen:
+    """The cell of the grid that would have cost least in the deciding windows, by the labels that had arrived.
+
+    Each labelled row counts as often as it stands for others. The formula itself is taken where fewer than `least_positives`
+    labelled rows are gray, and where no cell saves more than the standard error of what it saves: a few rows that stand for
+    many would choose by their luck.
+
+    Args:
+        rows: Those of the deciding windows, their labels as far as they are known.
+        cutoff: The beginning of the test window.
+        terms: The rule and its grid.
+        seed: Of the experiment.
+    """
+    positives = int((rows["label"] == 1).sum()) if len(rows) else 0
+    if positives < terms.least_positives:
+        return Chosen(cutoff=cutoff, multiplier=1.0, floor=0.0, positives=positives, formula_cost=None, chosen_cost=None)
+    days, known = Days.of(rows, seed), rows["label"].is_not_null().to_numpy()
+    gray, weight = rows["label"].to_numpy()[known], rows["weight"].to_numpy()[known]
+
+    def costs(cell: Cell) -> np.ndarray:
+        action = act(days, terms, *cell)  # all rows compete for the capacity
+        return terms.cost(action[known], gray, days.loss[known]) * weight
+
+    formula = costs(FORMULA)
+    best, saving = FORMULA, 0.0
+    for cell in grid(terms):
+        saved = formula - costs(cell)
+        total = float(saved.sum())
+        if total > max(saving, standard_error(saved)):
+            best, saving = cell, total
+    before = float(formula.sum())
+    return Chosen(
+        cutoff=cutoff,
+        multiplier=best[0],
+        floor=best[1],
+        positives=positives,
+        formula_cost=before / days.count,
+        chosen_cost=(before - saving) / days.count,
+    )
+
+
+def grid(terms: Terms) -> list[Cell]:
+    """The cells, those nearest to the formula first, so that of equal ones these are taken."""
+    cells = product(terms.multipliers, (share * terms.review_cost for share in terms.floors))
+    return sorted(cells, key=lambda cell: (abs(log(cell[0])), abs(cell[1]), cell))
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the sum of independent rows whose number is random, too: the root of the sum of squares."""
+    return float(np.sqrt(np.sum(values**2)))

@@ -1,0 +1,103 @@
+"""What each policy would have cost in the test windows, against the labels and against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.decisions.alert_bootstrap import Clusters
+from hwds.decisions.alert_terms import BLOCK, PASS, Terms
+from hwds.results.alert_verdict import Against, Between, Meaning, PolicyRecord
+
+
+@dataclass(frozen=True, eq=False)
+class BackTest:
+    """Test rows and what the policies did with them.
+
+    Attributes:
+        rows: The test rows of all windows.
+        actions: Of each policy, the decision's own first.
+        terms: What an action costs.
+        guarded: Which rows are of guarded kinds of buyers.
+        clusters: Who is drawn again.
+    """
+
+    rows: pl.DataFrame
+    actions: Mapping[str, np.ndarray]
+    terms: Terms
+    guarded: np.ndarray
+    clusters: Clusters
+
+    def bases(self) -> list[Against]:
+        """What says which rows are gray, as far as it is known."""
+        return [name for name, column in (("labels", "label"), ("truth", "truth")) if self.rows[column].count()]  # type: ignore[misc]
+
+    def record(self, against: Against) -> tuple[list[PolicyRecord], Meaning]:
+        """Every policy, and what the own one was expected to cost beside what it did."""
+        gray, weight = self._gray(against)
+        loss = self.rows["loss"].to_numpy()
+        parts = {name: self._parts(action, gray, loss, weight) for name, action in self.actions.items()}
+        costs = {name: sum(of_policy) for name, of_policy in parts.items()}
+        own, *rivals = costs
+        expected = self.terms.cost(self.actions[own], self.rows["probability"].to_numpy(), loss) * weight
+        savings = [costs[name] - costs[own] for name in rivals]
+        told = self.clusters.between(np.stack([*costs.values(), *savings, costs[own] - expected], axis=1))
+        paired: dict[str, Between | None] = {own: None, **dict(zip(rivals, told[len(costs) : -1], strict=True))}
+        lines = [
+            self._line(name, against, told[place], paired[name], parts[name], gray, weight) for place, name in enumerate(costs)
+        ]
+        return lines, _meaning(against, told[0].value, told[-1])
+
+    def _gray(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows are gray, and for how many each stands: none where it is not known."""
+        gray = self.rows["label" if against == "labels" else "truth"].to_numpy().astype(float)
+        weight = self.rows["weight"].to_numpy() if against == "labels" else np.ones(len(gray))
+        known = ~np.isnan(gray)
+        return np.where(known, gray, 0.0), np.where(known, weight, 0.0)
+
+    def _parts(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+        return [part * weight for part in self.terms.parts(action, gray, loss)]
+
+    def _line(
+        self,
+        name: str,
+        against: Against,
+        cost: Between,
+        saving: Between | None,
+        parts: list[np.ndarray],
+        gray: np.ndarray,
+        weight: np.ndarray,
+    ) -> PolicyRecord:
+        action, days = self.actions[name], self.clusters.days
+        stake = float(np.sum(gray * self.rows["loss"].to_numpy() * weight))
+        missed, wrong, reviews = (float(part.sum()) / days for part in parts)
+        honest, blocked = (1 - gray) * weight, action == BLOCK
+        return PolicyRecord(
+            policy=name,
+            against=against,
+            cost=cost,
+            saving=saving,
+            missed=missed,
+            wrong_blocks=wrong,
+            reviews=reviews,
+            blocked=float(blocked.sum()) / days,
+            reviewed=float(((action != PASS) & ~blocked).sum()) / days,
+            caught=stake / days - missed,
+            caught_share=1 - missed * days / stake if stake > 0 else None,
+            honest_blocked=_share(blocked, honest),
+            guarded_blocked=_share(blocked, honest * self.guarded),
+        )
+
+
+def _share(which: np.ndarray, weight: np.ndarray) -> float | None:
+    total = float(weight.sum())
+    return float(weight[which].sum()) / total if total > 0 else None
+
+
+def _meaning(against: Against, realised: float, surplus: Between) -> Meaning:
+    low, high = surplus.low, surplus.high
+    holds = None if low is None or high is None else low <= 0 <= high
+    return Meaning(against=against, expected=realised - surplus.value, realised=realised, surplus=surplus, holds=holds)

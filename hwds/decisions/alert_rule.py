@@ -1,0 +1,103 @@
+"""What is done with each row of some days: blocks, a random review stream, reviews by expected gain up to the capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.decisions.alert_terms import BLOCK, PASS, RANDOM, REVIEW, Terms
+from hwds.frames.table import ROW_ID
+from hwds.seeds import stream
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """The rows of some days as arrays, by day and row.
+
+    Attributes:
+        day: Numbers the days from 0.
+        count: How many days.
+        probability: Of being gray.
+        loss: At stake.
+        luck: Of each row, uniform: who is in the random stream.
+    """
+
+    day: np.ndarray
+    count: int
+    probability: np.ndarray
+    loss: np.ndarray
+    luck: np.ndarray
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, seed: int) -> Days:
+        """Of rows with `day_id, probability, loss` and `row_id`.
+
+        The luck of a row is that of its id alone, so that more rows change none.
+        """
+        day = rows["day_id"].rank("dense").to_numpy().astype(np.int64) - 1
+        count = int(day.max()) + 1 if len(day) else 0
+        return cls(day, count, rows["probability"].to_numpy(), rows["loss"].to_numpy(), luck_of(rows, seed, "stream"))
+
+
+def luck_of(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
+    """A uniform number for each row by its id, shape (n,)."""
+    ids = rows[ROW_ID].to_numpy()
+    most = int(ids.max()) + 1 if len(ids) else 0
+    return stream(seed, "alert policy", purpose).random(most)[ids]
+
+
+def act(days: Days, terms: Terms, multiplier: float, floor: float) -> np.ndarray:
+    """The action of each row.
+
+    Of the rows that are not blocked, each is in the random stream with the same chance; those of the others with the largest
+    expected gain are reviewed while the day's capacity lasts. A row of the stream that would have been reviewed anyway is
+    called a review: its label stands for itself.
+
+    Args:
+        days: The rows.
+        terms: Costs and capacity.
+        multiplier: Of a wrong block's cost.
+        floor: The least expected gain of a review.
+    """
+    action = np.full(len(days.day), PASS, np.int8)
+    if "block" in terms.tiers:
+        action[terms.blocks(days.probability, days.loss, multiplier)] = BLOCK
+    left = action == PASS
+    drawn = left & (days.luck < (terms.random_reviews if "random_review" in terms.tiers else 0.0))
+    full = np.full(days.count, terms.capacity)
+    drawn = top_of_day(days.day, -days.luck, drawn, full)
+    slots = full - np.bincount(days.day[drawn], minlength=days.count)
+    gain = terms.gain(days.probability, days.loss)
+    worth = left & (gain >= floor) & ("review" in terms.tiers)
+    reviewed = top_of_day(days.day, gain, worth & ~drawn, slots)
+    action[drawn] = RANDOM
+    action[reviewed | (drawn & worth & (gain >= _bar(days, gain, reviewed, slots)[days.day]))] = REVIEW
+    return action
+
+
+def _bar(days: Days, gain: np.ndarray, reviewed: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """The least gain that was reviewed on each day, -inf where there was room for more; infinite where there was none."""
+    least = np.full(days.count, np.inf)
+    np.minimum.at(least, days.day[reviewed], gain[reviewed])
+    used = np.bincount(days.day[reviewed], minlength=days.count)
+    return np.where(used < slots, -np.inf, least)
+
+
+def top_of_day(day: np.ndarray, value: np.ndarray, wanted: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """Of the rows that are wanted on each day those with the largest values, the earlier of equal ones, as a mask.
+
+    Args:
+        day: Numbers the days, shape (n,).
+        value: What orders them, shape (n,).
+        wanted: Mask, shape (n,).
+        slots: How many of each day, shape (days,).
+    """
+    places = np.flatnonzero(wanted)
+    order = places[np.lexsort((places, -value[places], day[places]))]
+    sizes = np.bincount(day[order], minlength=len(slots))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    taken = np.zeros(len(day), bool)
+    taken[order[rank < slots[day[order]]]] = True
+    return taken

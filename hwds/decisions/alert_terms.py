@@ -1,0 +1,78 @@
+"""What a decision on alerts goes by: costs, thresholds, and what an action costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Tier = Literal["block", "review", "random_review"]
+
+PASS, REVIEW, RANDOM, BLOCK = range(4)
+"""What is done with a row, as arrays hold it."""
+
+TIERS: dict[int, Tier] = {BLOCK: "block", REVIEW: "review", RANDOM: "random_review"}
+"""The names of actions; a row that is passed has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The rule and its rivals; see `AlertPolicy` for the fields. `guarded` is empty where the data tells no kinds."""
+
+    wrong_block: float
+    review_cost: float
+    review_recall: float
+    capacity: int
+    random_reviews: float
+    tiers: tuple[Tier, ...]
+    multipliers: tuple[float, ...]
+    floors: tuple[float, ...]
+    today: tuple[float, ...]
+    z: float
+    guarded: tuple[str, ...]
+    most_guarded: float
+    least_positives: int
+    resamples: int
+
+    def block_from(self, loss: np.ndarray, multiplier: float | np.ndarray = 1.0) -> np.ndarray:
+        """The probability from which a block costs less than to pass: W / (W + loss), W the cost of a wrong one.
+
+        p loss >= (1 - p) W (Elkan 2001, "The foundations of cost-sensitive learning"); the multiplier is one of W.
+        """
+        wrong = multiplier * self.wrong_block
+        return wrong / (wrong + loss)
+
+    def review_from(self, loss: np.ndarray, floor: float = 0.0) -> np.ndarray:
+        """The probability from which a review is expected to gain at least the floor; above 1 where none can."""
+        with np.errstate(divide="ignore"):
+            return (self.review_cost + floor) / (self.review_recall * loss)
+
+    def blocks(self, probability: np.ndarray, loss: np.ndarray, multiplier: float = 1.0) -> np.ndarray:
+        """Which rows are blocked."""
+        return probability * loss >= multiplier * (1 - probability) * self.wrong_block
+
+    def gain(self, probability: np.ndarray, loss: np.ndarray) -> np.ndarray:
+        """What a review is expected to keep, less what it costs."""
+        return probability * loss * self.review_recall - self.review_cost
+
+    def parts(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The missed loss, the wrong blocks and the reviews of each row.
+
+        A review costs what it costs, keeps `review_recall` of the loss of a gray row, and lets an honest one pass.
+
+        Args:
+            action: What is done.
+            gray: 1 or 0, or the probability of 1 for what is expected.
+            loss: At stake.
+        """
+        looked = (action == REVIEW) | (action == RANDOM)
+        kept = np.where(action == BLOCK, 1.0, np.where(looked, self.review_recall, 0.0))
+        missed = gray * loss * (1 - kept)
+        wrong = np.where(action == BLOCK, (1 - gray) * self.wrong_block, 0.0)
+        return missed, wrong, np.where(looked, self.review_cost, 0.0)
+
+    def cost(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray) -> np.ndarray:
+        """The sum of the parts."""
+        missed, wrong, reviews = self.parts(action, gray, loss)
+        return missed + wrong + reviews

@@ -1,0 +1,141 @@
+"""A verdict on alerts in words, for a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hwds.decisions.alert_terms import Terms
+from hwds.results.alert_verdict import Against, Between, Chosen, Meaning, PolicyRecord
+from hwds.results.wording import brief, fixed, percent, probability, reach
+
+BY: dict[Against, str] = {"labels": "by the labels", "truth": "by the truth"}
+
+
+def names(terms: Terms) -> dict[str, str]:
+    """The rivals where people read."""
+    review, block = terms.today
+    return {
+        "today": f"today's rule ({review:g} and {block:g})",
+        "z": f"reviews of z > {terms.z:g}",
+        "random": "random reviews",
+        "nothing": "doing nothing",
+    }
+
+
+def sentence(
+    excluded: Mapping[str, tuple[str, ...]],
+    record: Sequence[PolicyRecord],
+    meaning: Sequence[Meaning],
+    chosen: Sequence[Chosen],
+    terms: Terms,
+    positives: int,
+    unit: str,
+) -> str:
+    """What to do and why, what it does a day, from when it blocks, and whether the probabilities mean what they say.
+
+    Args:
+        excluded: The rules that bound, with what they name.
+        record: Every policy.
+        meaning: Expected against realised cost.
+        chosen: The rule of each window.
+        terms: Costs and capacity.
+        positives: Labelled gray rows that were tested.
+        unit: Of money.
+    """
+    own = [line for line in record if line.saving is None]
+    said = [_first(excluded, record, terms, positives, own, unit)]
+    said += [_cheaper(record, "truth", terms, unit)] if len(own) > 1 else []
+    said += [_does(own[-1], terms, unit)] if own else []
+    said += [_thresholds(chosen[-1], terms, unit), *(_meant(each, unit) for each in meaning)]
+    return " ".join(filter(None, said))
+
+
+def _first(
+    excluded: Mapping[str, tuple[str, ...]],
+    record: Sequence[PolicyRecord],
+    terms: Terms,
+    positives: int,
+    own: Sequence[PolicyRecord],
+    unit: str,
+) -> str:
+    cheaper = _cheaper(record, "labels", terms, unit)
+    rule = next(iter(excluded), "none")
+    if rule == "none":
+        return f"ADOPT. {cheaper}"
+    if rule == "few_positives":
+        why = f"{positives} labelled gray rows were tested, less than {terms.least_positives}"
+    elif rule == "guarded":
+        blocked = probability(own[-1].guarded_blocked or 0.0)
+        why = f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, {percent(terms.most_guarded)} may be"
+    else:
+        dear = " or ".join(names(terms)[rival] for rival in excluded[rule])
+        why = f"the labels do not show it to be cheaper than {dear}" if own else "no test row has a label"
+    return f"HOLD: {why}. {cheaper}".rstrip()
+
+
+def _cheaper(record: Sequence[PolicyRecord], against: Against, terms: Terms, unit: str) -> str:
+    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160), ...`."""
+    rivals = [line for line in record if line.against == against and line.saving is not None]
+    told = [_than(names(terms)[line.policy], line.saving, unit) for line in rivals if line.saving is not None]
+    if not told:
+        return ""
+    start = BY[against]
+    return f"{start[0].upper()}{start[1:]} it is {', '.join(told[:-1])} and {told[-1]}."
+
+
+def _than(rival: str, saving: Between, unit: str) -> str:
+    side = "cheaper" if saving.value >= 0 else "dearer"
+    sign = 1 if saving.value >= 0 else -1
+    if saving.low is None or saving.high is None:
+        return f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day"
+    low, high = sorted((sign * saving.low, sign * saving.high))
+    size, ends = reach(sign * saving.value, low, high, unit)
+    return f"{side} than {rival} by {size} a day ({ends.removesuffix(f' {unit}') if unit else ends})"
+
+
+def _does(own: PolicyRecord, terms: Terms, unit: str) -> str:
+    """What it does a day."""
+    said = f"A day it blocks {_rows(own.blocked)} rows and reviews {_rows(own.reviewed)} of at most {terms.capacity}"
+    if own.caught_share is not None:
+        stake = brief(own.caught + own.missed, None, unit)
+        said += f", and keeps {brief(own.caught, None, unit)} of {stake} that are at stake ({percent(own.caught_share)})"
+    if own.honest_blocked is not None:
+        said += f"; it blocks {probability(own.honest_blocked)} of honest rows"
+    if own.guarded_blocked is not None:
+        said += f", {probability(own.guarded_blocked)} of those of {', '.join(terms.guarded)}"
+    return f"{said} ({BY[own.against]})."
+
+
+def _rows(count: float) -> str:
+    """`50`, `24.9`."""
+    return fixed(count, int(count != round(count)))
+
+
+def _thresholds(chosen: Chosen, terms: Terms, unit: str) -> str:
+    """What a wrong block counts for, and from which probability that blocks, for one loss."""
+    wrong = terms.wrong_block * chosen.multiplier
+    said = f"In the window of {chosen.cutoff} it blocks where p x loss >= (1 - p) x {brief(wrong, None, unit)}"
+    if chosen.multiplier != 1:
+        said += f" ({chosen.multiplier:g} x {brief(terms.wrong_block, None, unit)})"
+    said += f" and reviews from an expected gain of {brief(chosen.floor, None, unit) if chosen.floor else '0'}"
+    if chosen.formula_cost is None:
+        why = f"{chosen.positives} labelled gray rows before it, less than {terms.least_positives}"
+        return f"{said}: the formula as it is ({why})."
+    if (chosen.multiplier, chosen.floor) == (1.0, 0.0):
+        return f"{said}: the formula as it is, to which nothing was surely cheaper before it."
+    return (
+        f"{said}: what cost least before it, {brief(chosen.chosen_cost or 0.0, None, unit)} a day by the labels against"
+        f" {brief(chosen.formula_cost, None, unit)} of the formula as it is."
+    )
+
+
+def _meant(meaning: Meaning, unit: str) -> str:
+    if meaning.holds is None or meaning.surplus.low is None or meaning.surplus.high is None:
+        return ""
+    size, ends = reach(meaning.surplus.value, meaning.surplus.low, meaning.surplus.high, unit, sign=True)
+    means = "mean" if meaning.holds else "do not mean"
+    expected, realised = brief(meaning.expected, None, unit), brief(meaning.realised, None, unit)
+    return (
+        f"The probabilities {means} what they say {BY[meaning.against]}: {expected} a day were expected and it came to"
+        f" {realised} ({size}, {ends})."
+    )

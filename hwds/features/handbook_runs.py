@@ -1,0 +1,140 @@
+"""What a customer usually pays, and how the latest known payments at a terminal turned out: compiled.
+
+As in `handbook_windows`, each row looks back one by one, in an order that nothing later can change.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.compiled import compiled
+from hwds.features.moments import Labels, Moments
+
+USUAL = ("usual_count", "usual_ratio", "highest_ratio")
+RUNS = ("run", "run_age", "honest_age", "first_age", "fraud_share")
+
+
+class Rows(NamedTuple):
+    """The rows as compiled code reads them: numbers, moments in microseconds."""
+
+    code: np.ndarray
+    time: np.ndarray
+    arrival: np.ndarray
+    place: np.ndarray
+
+
+class Known(NamedTuple):
+    """Labels by entity and by the time of their rows; `first` of each entity, and the end."""
+
+    first: np.ndarray
+    time: np.ndarray
+    arrival: np.ndarray
+    enters: np.ndarray
+    value: np.ndarray
+
+
+def usual(code: np.ndarray, amount: np.ndarray, moments: Moments, habit: int, recent: int) -> np.ndarray:
+    """Each row's amount, and the highest one of its entity before it, in units of what the entity paid before on average.
+
+    Args:
+        code: The entity of each row, shape (n,); rows without one (-1) have no past.
+        amount: What was paid, NaN where it is not known, shape (n,).
+        moments: When rows happened and arrived.
+        habit: Microseconds before the row over which the mean is taken.
+        recent: Microseconds before the row in which the highest amount is sought, no more than `habit`.
+
+    Returns:
+        The columns of `USUAL`, shape (n, 3): the rows behind the mean, and the two ratios, NaN where there is none.
+    """
+    order = np.lexsort((moments.place, moments.time, code))
+    order = order[np.searchsorted(code[order], 0) :]
+    found = np.full((len(code), len(USUAL)), np.nan)
+    found[:, 0] = 0.0
+    compiled(look_usual)(order, Rows(code, moments.time, moments.arrival, moments.place), amount, habit, recent, found)
+    return found
+
+
+def runs(code: np.ndarray, labels: Labels, moments: Moments, reach: int) -> np.ndarray:
+    """How the latest payments at each row's entity turned out, as far as that had become known.
+
+    Args:
+        code: The entity of each row, shape (n,).
+        labels: Those that arrive.
+        moments: When rows happened and arrived.
+        reach: Microseconds before the row beyond which payments do not count.
+
+    Returns:
+        The columns of `RUNS`, shape (n, 5): frauds since the last honest payment; days since the first of these; since the last
+        honest payment; since the first fraud; the share of fraud since then. What there is none of is NaN, in the first and
+        the last column 0.
+    """
+    own, time = code[labels.row], moments.time[labels.row]
+    order = np.lexsort((moments.place[labels.row], time, own))
+    order = order[np.searchsorted(own[order], 0) :]
+    first = np.searchsorted(own[order], np.arange(code.max(initial=-1) + 2))
+    known = Known(first, time[order], labels.time[order], labels.enters[order], labels.value[order])
+    found = np.full((len(code), len(RUNS)), np.nan)
+    found[:, 0] = found[:, -1] = 0.0
+    compiled(look_runs)(Rows(code, moments.time, moments.arrival, moments.place), known, reach, 1.0 / 86_400_000_000, found)
+    return found
+
+
+def look_usual(order: np.ndarray, rows: Rows, amount: np.ndarray, habit: int, recent: int, found: np.ndarray) -> None:
+    """Fill the columns of `USUAL`."""
+    code, time, place = rows.code, rows.time, rows.place
+    for at in range(len(order)):
+        row, back = order[at], at - 1
+        count, total, highest = 0, 0.0, math.nan
+        while back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < habit:
+            seen = order[back]
+            if place[seen] < place[row] and not math.isnan(amount[seen]):
+                count += 1
+                total += amount[seen]
+                if time[row] - time[seen] < recent and not amount[seen] <= highest:
+                    highest = amount[seen]
+            back -= 1
+        if count and total > 0:
+            found[row, 0] = count
+            found[row, 1] = amount[row] / (total / count)
+            found[row, 2] = highest / (total / count)
+
+
+def look_runs(rows: Rows, known: Known, reach: int, day: float, found: np.ndarray) -> None:
+    """Fill the columns of `RUNS`."""
+    code, time, arrival, place = rows.code, rows.time, rows.arrival, rows.place
+    first, when, arrived, enters, value = known.first, known.time, known.arrival, known.enters, known.value
+    for row in range(len(code)):
+        if code[row] < 0:
+            continue
+        begin, low, high = first[code[row]], first[code[row]], first[code[row] + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if when[middle] <= time[row]:
+                low = middle + 1
+            else:
+                high = middle
+        seen = frauds = upto = 0
+        unbroken = True
+        for back in range(low - 1, begin - 1, -1):
+            age = time[row] - when[back]
+            if age >= reach:
+                break
+            if arrived[back] > arrival[row] or enters[back] > place[row]:
+                continue
+            seen += 1
+            if value[back] == 0:
+                if unbroken:
+                    found[row, 2] = age * day
+                unbroken = False
+                continue
+            frauds += 1
+            upto = seen
+            found[row, 3] = age * day
+            if unbroken:
+                found[row, 0] += 1
+                found[row, 1] = age * day
+        if upto:
+            found[row, 4] = frauds / upto

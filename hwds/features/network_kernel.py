@@ -1,0 +1,189 @@
+"""A graph of customers that grows as rows arrive: the compiled loop of Network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.compiled import helper
+from hwds.features.moments import NEVER
+
+
+class Graph(NamedTuple):
+    """Pairs of a customer and an identifier, numbered in the order in which they arrive.
+
+    Attributes:
+        customer: Of each row, -1 for none.
+        pair: Of each row its pairs, -1 for none, shape (n, identifiers).
+        owner, shared: The customer and the identifier of each pair.
+        of_owner, owner_starts: The pairs of each customer, in order, and where they begin.
+        of_shared, shared_starts: The pairs of each identifier, in order, and where they begin.
+        confirmed: The rows with a positive label, in the order in which the labels enter.
+        enters: The places from which on they count.
+    """
+
+    customer: np.ndarray
+    pair: np.ndarray
+    owner: np.ndarray
+    shared: np.ndarray
+    of_owner: np.ndarray
+    owner_starts: np.ndarray
+    of_shared: np.ndarray
+    shared_starts: np.ndarray
+    confirmed: np.ndarray
+    enters: np.ndarray
+
+
+class State(NamedTuple):
+    """What has arrived.
+
+    Attributes:
+        born: The earliest time of a row of each pair, `NEVER` where none has arrived.
+        found: The earliest time of a row with a positive label of each customer, `NEVER` where none has arrived.
+        parent, size: Of each customer in the forest of components, and of each root's component.
+        newest: Of each root a time after which nothing was born or found in its component.
+        degree: Other customers that share an identifier with each.
+        confirmed: Those of them that are found.
+        stamp: The last walk that met each customer.
+        passed: The last walk that met each identifier.
+        queue: The customers of a walk.
+        walks: How many walks there were, one number.
+    """
+
+    born: np.ndarray
+    found: np.ndarray
+    parent: np.ndarray
+    size: np.ndarray
+    newest: np.ndarray
+    degree: np.ndarray
+    confirmed: np.ndarray
+    stamp: np.ndarray
+    passed: np.ndarray
+    queue: np.ndarray
+    walks: np.ndarray
+
+
+def grow(order: np.ndarray, time: np.ndarray, graph: Graph, state: State, told: np.ndarray) -> None:
+    """Let rows arrive, and tell of each its customer's degree, the size of its component and its confirmed neighbours.
+
+    Args:
+        order: The rows in the order of arrival.
+        time: When each row happened.
+        graph: All that will arrive.
+        state: Nothing has arrived yet.
+        told: The answer, shape (n, 3).
+    """
+    entered = 0
+    for place in range(len(order)):
+        while entered < len(graph.enters) and graph.enters[entered] <= place:
+            _find_out(graph, state, graph.customer[graph.confirmed[entered]], time[graph.confirmed[entered]])
+            entered += 1
+        row = order[place]
+        own = graph.customer[row]
+        if own < 0:
+            continue
+        for k in range(graph.pair.shape[1]):
+            pair = graph.pair[row, k]
+            if pair >= 0:
+                if state.born[pair] == NEVER:
+                    _link(graph, state, pair, time[row])
+                state.born[pair] = min(state.born[pair], time[row])
+        root = _root(state.parent, own)
+        if state.newest[root] <= time[row]:
+            told[row, 0], told[row, 1], told[row, 2] = state.degree[own], state.size[root], state.confirmed[own]
+        else:
+            _walk(graph, state, own, time[row], told, row)
+
+
+@helper
+def _root(parent: np.ndarray, own: int) -> int:
+    while parent[own] != own:
+        parent[own] = parent[parent[own]]
+        own = parent[own]
+    return own
+
+
+@helper
+def _find_out(graph: Graph, state: State, own: int, time: int) -> None:
+    """A positive label of a customer arrives, of a row of that time."""
+    if state.found[own] == NEVER:
+        count = _meet(graph, state, own, NEVER - 1, 1)
+        for k in range(1, count):
+            state.confirmed[state.queue[k]] += 1
+        root = _root(state.parent, own)
+        state.newest[root] = max(state.newest[root], time)
+    state.found[own] = min(state.found[own], time)
+
+
+@helper
+def _link(graph: Graph, state: State, pair: int, time: int) -> None:
+    """A customer bears an identifier for the first time."""
+    own, shared = graph.owner[pair], graph.shared[pair]
+    _meet(graph, state, own, NEVER - 1, 1)
+    walk = state.walks[0]
+    for k in range(graph.shared_starts[shared], graph.shared_starts[shared + 1]):
+        if state.born[graph.of_shared[k]] == NEVER:
+            break
+        other = graph.owner[graph.of_shared[k]]
+        if state.stamp[other] != walk:
+            state.degree[own] += 1
+            state.degree[other] += 1
+            state.confirmed[own] += state.found[other] != NEVER
+            state.confirmed[other] += state.found[own] != NEVER
+        _join(state, own, other)
+    root = _root(state.parent, own)
+    state.newest[root] = max(state.newest[root], time)
+
+
+@helper
+def _join(state: State, one: int, other: int) -> None:
+    one, other = _root(state.parent, one), _root(state.parent, other)
+    if one == other:
+        return
+    if state.size[one] < state.size[other]:
+        one, other = other, one
+    state.parent[other] = one
+    state.size[one] += state.size[other]
+    state.newest[one] = max(state.newest[one], state.newest[other])
+
+
+@helper
+def _walk(graph: Graph, state: State, own: int, time: int, told: np.ndarray, row: int) -> None:
+    """Tell of a customer what had happened by a time."""
+    near = _meet(graph, state, own, time, 1)
+    confirmed = 0
+    for k in range(1, near):
+        confirmed += state.found[state.queue[k]] <= time
+    told[row, 0], told[row, 2] = near - 1, confirmed
+    told[row, 1] = _meet(graph, state, own, time, len(state.queue))
+
+
+@helper
+def _meet(graph: Graph, state: State, own: int, time: int, most: int) -> int:
+    """Write a customer into the queue, then those that the first `most` of it are linked to by a time; how many they are."""
+    state.walks[0] += 1
+    walk, count, at = state.walks[0], 1, 0
+    state.queue[0] = own
+    state.stamp[own] = walk
+    while at < min(count, most):
+        first = graph.owner_starts[state.queue[at]]
+        for k in range(first, graph.owner_starts[state.queue[at] + 1]):
+            pair = graph.of_owner[k]
+            if state.born[pair] == NEVER:
+                break
+            shared = graph.shared[pair]
+            if state.born[pair] > time or state.passed[shared] == walk:
+                continue
+            state.passed[shared] = walk
+            for other in range(graph.shared_starts[shared], graph.shared_starts[shared + 1]):
+                born = state.born[graph.of_shared[other]]
+                if born == NEVER:
+                    break
+                met = graph.owner[graph.of_shared[other]]
+                if born <= time and state.stamp[met] != walk:
+                    state.stamp[met] = walk
+                    state.queue[count] = met
+                    count += 1
+        at += 1
+    return count

@@ -1,0 +1,148 @@
+"""Purchases: what an entity bought in the days before each of its order lines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from annotated_types import MinLen
+
+from hwds.compiled import compiled
+from hwds.errors import ConfigError
+from hwds.features.base import RowFeatures
+from hwds.features.purchase_book import fill
+from hwds.features.purchase_encoding import Columns, Rules, arranged, lines_of
+from hwds.features.purchase_lines import SUMS, TOLD, new_book
+from hwds.features.row_columns import DAY, needs, present, present_numbers
+from hwds.frames.table import Table
+from hwds.recipe import Count, Once, Positive
+
+ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT = (
+    "order",
+    "sku",
+    "store",
+    "channel",
+    "quantity",
+    "unit_price",
+    "promotion",
+    "returned_at",
+)
+"""The columns that are used where a table has them; any other name is the user's own and must be there."""
+
+
+class Purchases(RowFeatures):
+    """What an entity bought in the days up to each order line: units, orders, spread over stores, and habits.
+
+    A window of W days ends with the line itself and has the lines of the same entity that happened less than W days before
+    it and had arrived. Of each window: `quantity_30d`, `orders_30d` (different ones; each line is an order where there is no
+    such column), `amount_30d`, `skus_30d`, `stores_30d`, `channels_30d` (different ones). Of the longest window:
+    `cross_channel_90d` (1 if there is more than one channel), the shares of lines that were `promoted_share_90d`, of a
+    `weekend_share_90d`, just over a tier `over_tier_share_90d`, in the last days of a quarter `quarter_end_share_90d`, and
+    returned by then `return_rate_90d`; `sku_concentration_90d` (Herfindahl: the sum of squared shares of units, or of lines,
+    by SKU); `quantity_ratio_90d` and `amount_ratio_90d`, the line's own over the median of the lines before it. Of all lines:
+    `tenure_days` since the first one and `order_gap_days` since the order before. Null is what cannot be known.
+
+    Attributes:
+        days: Lengths of the windows.
+        order: The column of the order that a line is of; '' for none.
+        sku: The column of what was bought; '' for none.
+        store: The column of the store; '' for none.
+        channel: The column of the channel; '' for none.
+        quantity: The column of the units; '' for none.
+        unit_price: The column of the price of a unit; '' for none.
+        amount: The column of what a line cost; '' takes quantity times unit price, or where one of them is absent the column
+            with the role `amount`.
+        promotion: The column that says whether a line was promoted; '' for none.
+        returned_at: The column that says when a line was returned; '' for none.
+        tiers: Quantities from which on a unit costs less; a line is just over one if it exceeds it by less than a tenth.
+        quarter_end: How many of the last days of a quarter count as its end.
+
+    Example:
+        python -m hwds +experiment=gray_market_xgboost features=purchases
+    """
+
+    days: Annotated[tuple[Count, ...], MinLen(1), Once] = (1, 7, 30, 90)
+    order: str = ORDER
+    sku: str = SKU
+    store: str = STORE
+    channel: str = CHANNEL
+    quantity: str = QUANTITY
+    unit_price: str = UNIT_PRICE
+    amount: str = ""
+    promotion: str = PROMOTION
+    returned_at: str = RETURNED_AT
+    tiers: Annotated[tuple[Positive, ...], Once] = (10, 50, 100)
+    quarter_end: Count = 10
+
+    def check(self, table: Table) -> None:
+        """Refuse a table without entity and time, or without a column that the user named."""
+        needs(table, "purchases", "entity", "time")
+        self.read_of(table)
+
+    def compute(self, table: Table) -> pl.DataFrame:
+        """The columns that the table suffices for.
+
+        Raises:
+            DataError: A row has no time.
+        """
+        self.check(table)
+        columns = self.read_of(table)
+        order, bounds = arranged(table)
+        lines, codes = lines_of(table, columns, self.rules, order)
+        book = new_book(len(order), int(np.diff(bounds).max()), codes, len(self.days))
+        out = self.room(len(order))
+        compiled(fill)(lines, book, self.spans, bounds, order, out)
+        return self.told(columns, out)
+
+    @property
+    def rules(self) -> Rules:
+        """What flags a line."""
+        return Rules(self.tiers, self.quarter_end)
+
+    @property
+    def spans(self) -> np.ndarray:
+        """The lengths of the windows in microseconds, rising."""
+        return np.array(sorted(self.days)) * DAY
+
+    def room(self, rows: int) -> np.ndarray:
+        """Where the kernel writes what it tells."""
+        return np.empty((rows, len(SUMS) * len(self.days) + len(TOLD)))
+
+    def told(self, columns: Columns, out: np.ndarray) -> pl.DataFrame:
+        """What the kernel told, as columns; NaN becomes null."""
+        places = columns.told(sorted(self.days), bool(self.tiers))
+        return pl.DataFrame(
+            {name: pl.Series(np.ascontiguousarray(out[:, at]), nan_to_null=True) for name, at in places.items()}
+        )
+
+    def read_of(self, table: Table) -> Columns:
+        """The columns of a table that are read.
+
+        Raises:
+            ConfigError: A name that the user chose is absent, or holds what it must not.
+        """
+        quantity = present_numbers(table, "quantity", self.quantity, QUANTITY)
+        unit_price = present_numbers(table, "unit_price", self.unit_price, UNIT_PRICE)
+        amount = present_numbers(table, "amount", self.amount)
+        if not amount and not (quantity and unit_price) and len(table.roles.get("amount", ())) == 1:
+            amount = present_numbers(table, "amount", table.name("amount"))
+        found = Columns(
+            order=present(table, "order", self.order, ORDER),
+            sku=present(table, "sku", self.sku, SKU),
+            store=present(table, "store", self.store, STORE),
+            channel=present(table, "channel", self.channel, CHANNEL),
+            quantity=quantity,
+            unit_price=unit_price,
+            amount=amount,
+            promotion=present_numbers(table, "promotion", self.promotion, PROMOTION),
+            returned_at=present(table, "returned_at", self.returned_at, RETURNED_AT),
+        )
+        _must_be_instants(table, found.returned_at)
+        return found
+
+
+def _must_be_instants(table: Table, name: str) -> None:
+    kind = table.data.schema[name] if name else pl.Date()
+    if not (kind == pl.Date or isinstance(kind, pl.Datetime)):
+        raise ConfigError(f"features.returned_at: column '{name}' must hold dates or instants, it holds {kind}.")

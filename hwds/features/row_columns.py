@@ -1,0 +1,121 @@
+"""What features of rows read of a table: columns that may be absent, instants as numbers, values as codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.errors import ConfigError, DataError, nearest
+from hwds.frames.table import Table
+
+NEVER = np.iinfo(np.int64).max
+"""An instant after all others, in microseconds."""
+
+DAY = 86_400_000_000
+"""Microseconds."""
+
+HIDDEN = ("truth", "label", "label_time", "label_propensity")
+"""Roles of what is not known at a row's own moment."""
+
+
+def present(table: Table, field: str, name: str, default: str = "") -> str:
+    """The name of a column that a field names, empty where there is none; the default name and no name may be absent.
+
+    Raises:
+        ConfigError: A name that the user chose is absent, or the column is not known at a row's own moment.
+    """
+    role = next((role for role in HIDDEN if name in table.roles.get(role, ())), "")
+    if role:
+        raise ConfigError(f"features.{field}: '{name}' is {role}, which is not known at the moment of its row.")
+    if name in table.data.columns:
+        return name
+    if name in (default, ""):
+        return ""
+    raise ConfigError(f"features.{field}: no column '{name}'{nearest(name, table.data.columns)}")
+
+
+def present_numbers(table: Table, field: str, name: str, default: str = "") -> str:
+    """As `present`, for a column of numbers.
+
+    Raises:
+        ConfigError: The column holds others.
+    """
+    found = present(table, field, name, default)
+    numbered(table, field, found)
+    return found
+
+
+def needs(table: Table, kind: str, *roles: str) -> None:
+    """Refuse a table in which no column plays a role.
+
+    Raises:
+        ConfigError: With the role.
+        DataError: Several columns play it, or the times are none.
+    """
+    for role in roles:
+        if not table.roles.get(role):
+            raise ConfigError(f"features: '{kind}' needs the role '{role}'; set dataset.roles.{role}.")
+        values = table.column(role)
+        if role == "time" and values.null_count():
+            row = int(values.is_null().arg_true()[0]) + 1
+            raise DataError(f"dataset.roles.time: column '{values.name}' has no instant in row {row}.")
+    for role in ("time", "available_at"):
+        if table.roles.get(role):
+            instants(table.column(role))
+
+
+def numbered(table: Table, field: str, name: str) -> None:
+    """Refuse a column that holds no numbers; no name is fine.
+
+    Raises:
+        ConfigError: With what it holds.
+    """
+    if name and not (table.data.schema[name].is_numeric() or table.data.schema[name] == pl.Boolean):
+        raise ConfigError(f"features.{field}: column '{name}' must hold numbers, it holds {table.data.schema[name]}.")
+
+
+def instants(values: pl.Series) -> np.ndarray:
+    """Microseconds of the clock on the wall; a null is never.
+
+    Raises:
+        DataError: The column holds no dates and no instants.
+    """
+    if not (values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime)):
+        raise DataError(f"dataset: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+    return wall(values).cast(pl.Int64).fill_null(NEVER).to_numpy()
+
+
+def wall(values: pl.Series) -> pl.Series:
+    """Dates or instants as instants without a zone."""
+    plain = values.dt.replace_time_zone(None) if isinstance(values.dtype, pl.Datetime) else values
+    return plain.cast(pl.Datetime("us"))
+
+
+def arrivals(table: Table) -> np.ndarray:
+    """When each row became known, in microseconds: its `available_at`, or else its `time`."""
+    return instants(table.column("available_at" if table.roles.get("available_at") else "time"))
+
+
+def floats(values: pl.Series) -> np.ndarray:
+    """Numbers, NaN where there is none."""
+    return values.cast(pl.Float64).to_numpy()
+
+
+def codes(values: pl.Series) -> np.ndarray:
+    """For each distinct value a number from 0, in order of first appearance; -1 for null."""
+    frame = values.alias("value").to_frame().with_row_index("row")
+    first = pl.when(pl.col("value").is_not_null()).then(pl.col("row").first().over("value").cast(pl.Int64)).fill_null(-1)
+    place = frame.select(first).to_series().to_numpy()
+    known = place >= 0
+    rank = np.zeros(len(place), np.int64)
+    rank[place[known]] = 1
+    rank = np.cumsum(rank) - 1
+    return np.where(known, rank[place], -1)
+
+
+def codes_apart(values: pl.Series) -> np.ndarray:
+    """As `codes`, but each null is a value of its own."""
+    found = codes(values)
+    unknown = np.flatnonzero(found < 0)
+    found[unknown] = found.max(initial=-1) + 1 + np.arange(len(unknown))
+    return found

@@ -1,0 +1,146 @@
+"""The autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwds.context import Context, Device
+from hwds.frames.table import Table
+from hwds.models.anomaly.base import Detector
+from hwds.models.anomaly.columns import Columns
+from hwds.models.classify.base import Contributions
+from hwds.models.classify.later import later
+from hwds.models.classify.row_network import Examples, RowNetwork, RowParts, Rows, RowShape
+from hwds.models.classify.scaling import Scaling, Spread
+from hwds.recipe import Count, Positive
+from hwds.stored import Stored
+
+INNER = 0.2
+"""Share of the normals, the last ones, that stop the training where there is no window for that."""
+
+LEAST = 1e-2
+"""The usual squared error of an input at least: a tenth of what it is scaled by."""
+
+
+class Autoencoder(RowNetwork, Detector):
+    """How badly a network that was trained on normals alone restores a row from a few numbers.
+
+    Inputs are scaled by the training normals, skewed ones after a logarithm, and cut, so that no single value decides. The
+    networks learn by log(1 + squared error), the loss of a Cauchy distribution: extremes that are among the normals, found or
+    not, are not learned. The score is the mean over the inputs, and over several networks, of the squared error over
+    that input's usual one, which later normals have; each input's share is its part of it. A usual row's score is 1.
+
+    Attributes:
+        units: Of the layers before and after the narrow one.
+        narrow: Units of the narrow one.
+        scale: What inputs are divided by: the standard deviation, or the median absolute one (`robust`).
+        clip: Where scaled inputs are cut.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=anomaly/autoencoder protocol=prequential_handbook
+    """
+
+    units: Count = 64
+    narrow: Count = 8
+    scale: Spread = "deviation"
+    clip: Positive = 30.0
+
+    def learn(self, train: Table, *, stop: Table, context: Context) -> RestoringScorer:
+        """Train the networks on normal rows; later ones stop them."""
+        columns = Columns.learn(train)
+        scaling = Scaling.learn(columns.matrix(train), self.scale, least=columns.least_spread)
+        examples = self._examples(columns, scaling, train)
+        if stop.data.is_empty():
+            last = later(train, INNER)
+            inner = Examples(tuple(part[last] for part in examples.inputs), examples.target[last])
+            examples = Examples(tuple(part[~last] for part in examples.inputs), examples.target[~last])
+        else:
+            inner = self._examples(columns, scaling, stop)
+        shape = RowShape(len(columns.names), (), (), self)
+        weights = self.trained(shape, examples, inner, context)
+        scorer = RestoringScorer(self, columns, scaling, weights, np.ones(shape.numbers), context.cpus, context.device)
+        usual = scorer.errors(inner.target).mean(axis=0)
+        return replace(scorer, usual=np.maximum(usual, LEAST))
+
+    def _examples(self, columns: Columns, scaling: Scaling, rows: Table) -> Examples:
+        scaled = scaling.of(columns.matrix(rows), self.clip).astype(np.float32)
+        return Examples(given(scaled), scaled)
+
+    def answer(self, parts: RowParts) -> Any:
+        """The restored numbers."""
+        hidden = parts.dense(self.units, "silu")(parts.numbers)
+        hidden = parts.dense(self.narrow)(hidden)
+        hidden = parts.dense(self.units, "silu")(hidden)
+        return parts.dense(parts.shape.numbers)(hidden)
+
+    def goal(self, shape: RowShape) -> tuple[int | None, ...]:
+        """The numbers themselves."""
+        return (None, shape.numbers)
+
+    def loss(self, answer: Any, target: Any) -> Any:
+        """The mean of log(1 + squared error), none for what is not known, in TensorFlow."""
+        import tensorflow as tf
+
+        known = tf.math.is_finite(target)
+        error = tf.where(known, answer - tf.where(known, target, 0.0), 0.0)
+        return tf.reduce_mean(tf.math.log1p(tf.square(error)))
+
+    def judge(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """The same in numpy."""
+        return float(np.mean(np.log1p(squared(answer, target))))
+
+
+@dataclass(frozen=True, eq=False)
+class RestoringScorer(Stored):
+    """Weights of the networks, and how rows are read for them.
+
+    Attributes:
+        model: The recipe: how the networks are built.
+        columns: What they read.
+        scaling: Of the columns.
+        weights: Of all networks, one after the other.
+        usual: The squared error of each input that later normals have on the average.
+        cpus, device: As they were in fit.
+    """
+
+    model: Autoencoder
+    columns: Columns
+    scaling: Scaling
+    weights: tuple[np.ndarray, ...]
+    usual: np.ndarray
+    cpus: int
+    device: Device
+
+    def score(self, rows: Table) -> np.ndarray:
+        """The mean over the inputs of the squared error over the usual one."""
+        return self._parts(rows).sum(axis=1)
+
+    def explain(self, rows: Table) -> Contributions:
+        """Each input's share of it."""
+        return Contributions(self.columns.names, 0.0, self._parts(rows))
+
+    def errors(self, scaled: np.ndarray) -> np.ndarray:
+        """The mean of the networks' squared errors in scaled inputs, shape (n, k)."""
+        from hwds.models.classify.row_answers import Networks
+
+        shape = RowShape(scaled.shape[1], (), (), self.model)
+        restored = Networks(shape, self.weights, self.model.seeds, self.device, self.cpus).answers(given(scaled))
+        found: np.ndarray = np.mean([squared(answer, scaled) for answer in restored], axis=0)
+        return found
+
+    def _parts(self, rows: Table) -> np.ndarray:
+        scaled = self.scaling.of(self.columns.matrix(rows), self.model.clip).astype(np.float32)
+        return self.errors(scaled) / self.usual / scaled.shape[1]
+
+
+def given(scaled: np.ndarray) -> Rows:
+    """What the network reads: what is not known is the centre."""
+    return (np.nan_to_num(scaled), np.zeros((len(scaled), 0), np.int32))
+
+
+def squared(answer: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Squared errors in double precision; none for what is not known."""
+    return np.nan_to_num((answer.astype(np.float64) - target) ** 2)

@@ -1,0 +1,22 @@
+"""The later part of rows, for what may not be learned from them: early stopping, a conformal quantile."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.table import Table
+
+
+def later(rows: Table, share: float) -> np.ndarray:
+    """Which rows are among the last ones to arrive, shape (n,): so large a share of them, but never all.
+
+    Where rows have no time, the last ones of the table.
+    """
+    n = len(rows.data)
+    when = rows.name("available_at") or rows.name("time")
+    placed = pl.DataFrame({"place": np.arange(n)} | ({"when": rows.data[when]} if when else {}))
+    order = placed.sort(placed.columns[-1], maintain_order=True)["place"].to_numpy()
+    found = np.zeros(n, bool)
+    found[order[n - min(round(share * n), n - 1) :]] = n > 0
+    return found

@@ -1,0 +1,69 @@
+"""Log odds, and the few lines of a logistic regression that calibrators and stacks share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RIDGE = 1e-6
+"""A pull on slopes that no figure shows, and that keeps them finite where scores part the labels without a miss."""
+
+STEPS = 200
+SETTLED = 1e-10
+
+
+def sigmoid(odds: np.ndarray) -> np.ndarray:
+    """The probability of log odds."""
+    return 0.5 * (1 + np.tanh(0.5 * odds))
+
+
+def log_odds(probability: np.ndarray, edge: float) -> np.ndarray:
+    """The log odds of probabilities, which are held `edge` from 0 and 1."""
+    held = np.clip(probability, edge, 1 - edge)
+    return np.log(held) - np.log1p(-held)
+
+
+def cross_entropy(odds: np.ndarray, target: np.ndarray) -> float:
+    """The sum over rows of -target log p - (1 - target) log(1 - p)."""
+    return float(np.sum(np.logaddexp(0.0, odds) - target * odds))
+
+
+def logit_fit(inputs: np.ndarray, target: np.ndarray, given: np.ndarray | float = 0.0) -> np.ndarray:
+    """Slopes and intercept of least cross-entropy, by Newton's steps, halved where they go too far.
+
+    Args:
+        inputs: Shape (n, k).
+        target: Between 0 and 1, shape (n,).
+        given: Log odds that are there already, shape (n,).
+    """
+    full = np.column_stack([inputs, np.ones(len(inputs))])
+    pull = np.append(np.full(inputs.shape[1], RIDGE), 0.0)
+
+    def loss(weights: np.ndarray) -> float:
+        return cross_entropy(given + full @ weights, target) + 0.5 * float(pull @ weights**2)
+
+    weights = np.append(np.zeros(inputs.shape[1]), log_odds(np.array([target.mean()]), 1e-12))
+    for _ in range(STEPS):
+        chance = sigmoid(given + full @ weights)
+        slope = full.T @ (chance - target) + pull * weights
+        curve = (full.T * (chance * (1 - chance))) @ full + np.diag(pull + 1e-12)
+        step, least = np.linalg.solve(curve, slope), loss(weights)
+        while loss(weights - step) > least and np.abs(step).max() > SETTLED:
+            step = step / 2
+        weights = weights - step
+        if np.abs(step).max() <= SETTLED * (1 + np.abs(weights).max()):
+            break
+    return weights
+
+
+def rising_fit(inputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """As `logit_fit` with slopes of at least 0: the most negative one is left out and the rest fitted anew, until none is."""
+    kept = list(range(inputs.shape[1]))
+    while True:
+        found = logit_fit(inputs[:, kept], target)
+        slopes = found[:-1]
+        if not len(slopes) or slopes.min() >= 0:
+            break
+        kept.pop(int(slopes.argmin()))
+    weights = np.zeros(inputs.shape[1] + 1)
+    weights[[*kept, -1]] = found
+    return weights

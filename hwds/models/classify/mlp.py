@@ -1,0 +1,34 @@
+"""A network of dense layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwds.models.classify.row_network import RowParts
+from hwds.models.classify.row_scorer import NetworkClassifier
+from hwds.recipe import Count
+
+
+class MLP(NetworkClassifier):
+    """A network of dense layers on standardised numbers, flags for what is missing, and embeddings of texts.
+
+    Skewed numbers are read by their logarithm. What an input adds to a row's log odds is found by integrated gradients from
+    the mean row (Sundararajan, Taly and Yan 2017).
+
+    Attributes:
+        units: Of each hidden layer.
+        layers: How many.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=classify/mlp protocol=prequential_handbook
+    """
+
+    units: Count = 64
+    layers: Count = 2
+
+    def body(self, parts: RowParts) -> Any:
+        """The last hidden layer."""
+        hidden = parts.plain()
+        for _ in range(self.layers):
+            hidden = parts.dense(self.units, "silu")(hidden)
+        return hidden

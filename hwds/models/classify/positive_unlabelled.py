@@ -1,0 +1,84 @@
+"""A classifier whose zeros are only rows that nobody has found out about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+from pydantic import AfterValidator
+
+from hwds.context import Context
+from hwds.errors import DataError
+from hwds.frames.table import Table
+from hwds.models.classify.base import Classifier, FittedClassifier
+from hwds.models.classify.labels import halves, labels_of
+
+
+def _learns(member: Classifier) -> Classifier:
+    if not member.supervised:
+        raise ValueError("must be a classifier that learns from labels")
+    if member.calibration != "none":
+        raise ValueError("must have calibration 'none'; the wrapper's own calibration is what counts")
+    return member
+
+
+class PositiveUnlabelled(Classifier):
+    """Corrects a classifier's probabilities for positives that were never looked for (Elkan and Noto 2008).
+
+    Rows without a label are learned as 0 beside those that are. If positives are found by chance alone, whatever they look
+    like, what is learned is the probability of being positive times the chance of being found. That chance is the mean
+    probability of found positives that were not learned from, and probabilities are divided by it. It is too low where
+    positives look like others, so that probabilities come out too high; and where investigators go by what they see, nothing
+    of it holds (use a random review stream and `label_propensity` there). What is learned must be able to level off at that
+    chance: trees do, a line in the log odds only with `calibration: isotonic`. The order of rows stays the member's.
+
+    With `calibration`, the first half of the window calibrates the chance of a found positive, the second tells the chance of
+    being found; without, all of it does.
+
+    Attributes:
+        member: Any classifier that learns from labels.
+
+    Example:
+        python -m hwds dataset=handbook_simulator model=classify/positive_unlabelled protocol=prequential
+    """
+
+    member: Annotated[Classifier, AfterValidator(_learns)]
+
+    def asks_calibration(self) -> bool:
+        """Always: found positives are held out there."""
+        return True
+
+    def learn(self, train: Table, *, stop: Table, context: Context) -> Any:
+        """The member, to which all that is not known to be 1 is 0."""
+        return self.member.learn(_filled(train), stop=_filled(stop), context=context)
+
+    def fit(self, train: Table, *, stop: Table, calibrate: Table, context: Context) -> FittedClassifier:
+        """Learn what is found, and then how much of what is there is found.
+
+        Raises:
+            DataError: No positive is held out to tell it by.
+        """
+        scorer = self.learn(train, stop=stop, context=context)
+        told = _filled(calibrate)
+        first, second = halves(told) if self.calibration != "none" else (told, told)
+        plain = self.calibrated(scorer, first)
+        found = second.take(labels_of(second) == 1)
+        if found.data.is_empty():
+            raise DataError(
+                "protocol.calibrate_days: 'positive_unlabelled' needs found positives that were not learned from,"
+                f" the window has none in {len(second.data)} rows."
+            )
+        chance = float(plain.probability(scorer.score(found)).mean())
+        return FittedClassifier(scorer, replace(plain, found=max(chance, LEAST)), True, np.zeros(0))
+
+
+LEAST = 1e-6
+"""The least chance of being found."""
+
+
+def _filled(rows: Table) -> Table:
+    """The rows with 0 where no label is."""
+    label = rows.name("label")
+    return replace(rows, data=rows.data.with_columns(pl.col(label).cast(pl.Float64).fill_null(0.0)))

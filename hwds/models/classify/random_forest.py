@@ -1,0 +1,56 @@
+"""A random forest of rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from hwds.context import Context
+from hwds.frames.table import Table
+from hwds.models.classify.base import Classifier
+from hwds.models.classify.forest_walk import ForestScorer, planted
+from hwds.models.classify.inputs import Inputs
+from hwds.models.classify.labels import labels_of, learnable
+from hwds.recipe import Count, Small, Whole
+
+
+class RandomForest(Classifier):
+    """Trees on resampled rows, each split on a few of the inputs (Breiman 2001), as scikit-learn grows them.
+
+    Its score is the mean of the trees' probabilities, not log odds: a mean is what inputs can be said to add to. A leaf of few
+    rows is sure of itself, so that the probabilities of deep trees are coarse; `calibration` mends that.
+
+    Attributes:
+        trees: How many.
+        depth: Levels of a tree; 0 grows them until leaves are pure.
+        leaf_rows: The least rows in a leaf.
+        inputs: How many inputs each split looks at: the square root, the logarithm, or `all`.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=classify/random_forest protocol=prequential_handbook
+    """
+
+    trees: Annotated[Count, Small(30)] = 100
+    depth: Whole = 0
+    leaf_rows: Count = 1
+    inputs: Literal["sqrt", "log2", "all"] = "sqrt"
+
+    def learn(self, train: Table, *, stop: Table, context: Context) -> ForestScorer:
+        """Grow trees on the rows of known labels.
+
+        Raises:
+            DataError: They are of one kind.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+
+        rows = learnable(train)
+        inputs = Inputs.learn(rows)
+        forest = RandomForestClassifier(
+            n_estimators=self.trees,
+            max_depth=self.depth or None,
+            min_samples_leaf=self.leaf_rows,
+            max_features=None if self.inputs == "all" else self.inputs,
+            random_state=context.seed_for("forest"),
+            n_jobs=context.cpus,
+        )
+        forest.fit(inputs.coded(rows)[0], labels_of(rows))
+        return planted(inputs, [tree.tree_ for tree in forest.estimators_])

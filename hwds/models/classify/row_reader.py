@@ -1,0 +1,105 @@
+"""Rows as a network reads them: scaled numbers with flags for holes, codes of texts, arrays step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from hwds.errors import DataError
+from hwds.frames.table import Table
+from hwds.models.classify.inputs import Inputs
+from hwds.models.classify.row_network import Design, Rows, RowShape
+from hwds.models.classify.scaling import Scaling, joined
+from hwds.stored import Stored
+
+CLIP = 30.0
+"""Standard deviations that inputs are cut at: so far that what is mostly 0 and tells the most when it is not stays readable."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowReader(Stored):
+    """What a network learned to read of rows.
+
+    Attributes:
+        inputs: Names, kinds, and the codes of texts.
+        scaling: Of the numbers.
+        holed: Which numbers had holes; a flag of each hole stands beside them. Shape (k,).
+        within: Of the numbers of a step, those of all columns of arrays beside each other.
+        steps: Of each column of arrays how many steps it has; none where arrays are not read.
+        widths: And how many numbers a step.
+    """
+
+    inputs: Inputs
+    scaling: Scaling
+    holed: np.ndarray
+    within: Scaling
+    steps: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    @classmethod
+    def learn(cls, rows: Table, arrays: bool) -> Self:
+        """What to read of rows.
+
+        Args:
+            rows: To learn from.
+            arrays: Whether columns of arrays are read.
+
+        Raises:
+            DataError: Nothing is there to read.
+        """
+        inputs = Inputs.learn(rows)
+        matrix = inputs.matrix(rows)
+        values = [_array(rows.data[name]) for name in inputs.arrays] if arrays else []
+        if not (inputs.numbers or inputs.texts or values):
+            raise DataError("features: the model reads numbers and texts, and the inputs are all arrays.")
+        within = joined([Scaling.learn(part.reshape(-1, part.shape[2]), logs=False) for part in values])
+        steps, widths = (tuple(part.shape[axis] for part in values) for axis in (1, 2))
+        return cls(inputs, Scaling.learn(matrix), np.isnan(matrix).any(axis=0), within, steps, widths)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the inputs: numbers, texts, arrays."""
+        return (*self.inputs.numbers, *self.inputs.texts, *self._arrays)
+
+    @property
+    def _arrays(self) -> tuple[str, ...]:
+        return self.inputs.arrays if self.steps else ()
+
+    def shape(self, design: Design) -> RowShape:
+        """The network that reads these rows."""
+        texts = tuple(len(known) + 1 for known in self.inputs.values)
+        arrays = tuple(zip(self.steps, self.widths, strict=True))
+        return RowShape(len(self.holed) + int(self.holed.sum()), texts, arrays, design)
+
+    def rows(self, rows: Table) -> Rows:
+        """What the network is given; a hole is the mean."""
+        matrix = self.inputs.matrix(rows)
+        numbers = np.hstack([np.nan_to_num(self.scaling.of(matrix, CLIP)), np.isnan(matrix[:, self.holed])])
+        both = zip(self._arrays, self.within.parts(self.widths), strict=True)
+        arrays = [np.nan_to_num(scaling.of(_array(rows.data[name]), CLIP)).astype(np.float32) for name, scaling in both]
+        return (numbers.astype(np.float32), self.inputs.codes(rows).astype(np.int32), *arrays)
+
+    def mean(self, given: Rows) -> Rows:
+        """The mean of what the network is given, with weights of codes; first axes 1."""
+        numbers, codes, *arrays = given
+        counts = [np.bincount(codes[:, i], minlength=len(known) + 1) for i, known in enumerate(self.inputs.values)]
+        weights = np.concatenate([np.zeros(0), *counts])[None] / len(numbers)
+        return (numbers.mean(axis=0, keepdims=True), weights, *(part.mean(axis=0, keepdims=True) for part in arrays))
+
+    def by_input(self, parts: Rows) -> np.ndarray:
+        """Parts of a score by what the network was given, as parts by input, shape (n, inputs)."""
+        k = len(self.holed)
+        numbers = parts[0][:, :k].copy()
+        numbers[:, self.holed] += parts[0][:, k:]
+        cuts = np.cumsum([len(known) + 1 for known in self.inputs.values], dtype=int)
+        texts = [part.sum(axis=1, keepdims=True) for part in np.split(parts[1], cuts, axis=1)[:-1]]
+        return np.hstack([numbers, *texts, *(part.sum(axis=(1, 2))[:, None] for part in parts[2:])])
+
+
+def _array(values: pl.Series) -> np.ndarray:
+    """A column of arrays as numbers of steps, shape (n, steps, a), NaN for what is not there; one axis is that of steps."""
+    array = values.to_numpy().astype(np.float64)
+    return array[..., None] if array.ndim == 2 else array

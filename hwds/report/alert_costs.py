@@ -1,0 +1,69 @@
+"""What a decision on alerts shows of costs: a table of all policies, and its picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwds.report.alert_names import named
+from hwds.report.alert_plot import costs_png
+from hwds.report.grid import Grid, grid_of
+from hwds.results.alert_verdict import AlertVerdict, Between, PolicyRecord
+from hwds.results.wording import column, decimals, fixed
+
+TITLES = (
+    ("policy", "policy"),
+    ("gray by", "by"),
+    ("cost a day", "cost\na day"),
+    ("95 %, by day", ""),
+    ("95 %, by entity", ""),
+    ("the policy saves", "policy\nsaves"),
+    ("95 %, by day and by entity", "95 %"),
+    ("missed", ""),
+    ("wrong blocks", "wrong\nblocks"),
+    ("reviews", ""),
+    ("rows blocked a day", ""),
+    ("rows reviewed a day", ""),
+    ("kept of what is at stake, %", "kept\n%"),
+    ("honest rows blocked, %", "honest\nblocked %"),
+)
+
+
+def grid(verdict: AlertVerdict) -> Grid:
+    """Every policy against the labels and against the truth: what it costs a day, and what the own one saves beside it."""
+    lines = verdict.record
+    own = lines[0].policy if lines else ""
+    guarded = f"of {', '.join(verdict.guarded)}, %" if verdict.guarded else ""
+    titles = [*TITLES, (guarded, "guarded\n%" if guarded else "")]
+    numbers = [column([getattr(line, part) for line in lines]) for part in ("missed", "wrong_blocks", "reviews")]
+    places = decimals([line.cost.value for line in lines])
+    rows = [
+        (named(line.policy, verdict), line.against, *_money(line, places), *(cells[i] for cells in numbers), *_rows(line))
+        for i, line in enumerate(lines)
+    ]
+    caption = f"a day, in {verdict.unit}" if verdict.unit else "a day"
+    return grid_of(titles, rows, own=own, names=2, caption=caption)
+
+
+def _money(line: PolicyRecord, places: int) -> tuple[str, ...]:
+    cost, saving = line.cost, line.saving
+    by_day, by_entity = _ends(cost.day_low, cost.day_high, places), _ends(cost.entity_low, cost.entity_high, places)
+    return fixed(cost.value, places), by_day, by_entity, *_saving(saving, places)
+
+
+def _saving(saving: Between | None, places: int) -> tuple[str, str]:
+    return ("", "") if saving is None else (fixed(saving.value, places), _ends(saving.low, saving.high, places))
+
+
+def _ends(low: float | None, high: float | None, places: int) -> str:
+    return "" if low is None or high is None else f"{fixed(low, places)} to {fixed(high, places)}"
+
+
+def _rows(line: PolicyRecord) -> tuple[str, ...]:
+    shares = (line.caught_share, line.honest_blocked, line.guarded_blocked)
+    kept, honest, guarded = (None if share is None else 100 * share for share in shares)
+    return fixed(line.blocked, 1), fixed(line.reviewed, 1), fixed(kept, 1), fixed(honest, 3), fixed(guarded, 2)
+
+
+def draw(verdict: AlertVerdict, path: Path) -> None:
+    """The cost of each policy with its parts and intervals; nothing where nothing was back-tested."""
+    costs_png(verdict, path)

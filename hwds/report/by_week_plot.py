@@ -1,0 +1,90 @@
+"""by_week.png: average precision in each test window, oldest first: whether a model decays."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from hwds.report.detection_rows import SIDES, TRUE, colours
+from hwds.report.style import GREY, INK, drawable, new_figure, save_png, tidy
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+APART = 0.06
+"""Between the models of one window, as a share of the distance to the next."""
+
+
+def by_week_png(tables: Tables, model: str, path: Path) -> None:
+    """Draw all models; nothing where there is one window, or none of a time.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = by_week_figure(tables, model)
+    if figure is not None:
+        save_png(figure, path)
+
+
+def by_week_figure(tables: Tables, model: str) -> Figure | None:
+    """The figure that `by_week_png` writes; None where there are no two windows in time."""
+    points = _points(tables)
+    shown = [side for side in SIDES if points.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1]
+    if not shown:
+        return None
+    figure = new_figure(9.5, 0.9 + 3.1 * len(shown))
+    panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
+    paints = colours(points["model"].unique(maintain_order=True).to_list(), model)
+    for axes, side in zip(panels, shown, strict=True):
+        _draw(axes, points, side, paints, model)
+        axes.set_title(SIDES[side][1] if len(shown) > 1 else "", fontsize=10, loc="left", color=INK)
+    panels[-1].set_xlabel("test window, by its first day", fontsize=9.5, color=INK)
+    handles, labels = panels[0].get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    title = "Average precision by test window, with 95 % intervals"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    return figure
+
+
+def _points(tables: Tables) -> pl.DataFrame:
+    """The scores of each window that begins at a day."""
+    wanted = [f"{side}{name}" for side in SIDES for name in ("aucpr", "prevalence")]
+    rows = tables.scores.filter(
+        pl.col("fold").is_not_null() & pl.col("segment").is_null() & pl.col("metric").is_in(wanted)
+        & pl.col("value").is_not_null() & pl.col("cutoff").is_not_null()
+    )  # fmt: skip
+    days = rows["cutoff"].str.to_date("%Y-%m-%d", strict=False)
+    return rows.with_columns(days.alias("cutoff")).filter(pl.col("cutoff").is_not_null()).sort("cutoff", maintain_order=True)
+
+
+def _draw(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], model: str) -> None:
+    days = points["cutoff"].unique().sort().to_list()
+    gap = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
+    for place, (label, colour) in enumerate(paints.items()):
+        own = points.filter((pl.col("metric") == f"{side}aucpr") & (pl.col("model") == label))
+        shift = APART * gap * (place - (len(paints) - 1) / 2)
+        when: Any = [datetime.combine(day, datetime.min.time()) + shift for day in own["cutoff"]]
+        value = own["value"].to_numpy()
+        low, high = (own[end].fill_null(own["value"]).to_numpy() for end in ("ci_low", "ci_high"))
+        reach = np.maximum(np.stack([value - low, high - value]), 0.0)
+        axes.errorbar(
+            when, value, yerr=reach, color=colour, marker="o", markersize=5, linewidth=2.2 if label == model else 1.4,
+            elinewidth=1.1, label=drawable(label, 30), zorder=3 if label == model else 2,
+        )  # fmt: skip
+    chance = points.filter(pl.col("metric") == f"{side}prevalence").unique("cutoff", keep="first", maintain_order=True)
+    axes.plot(chance["cutoff"], chance["value"], color=GREY, linewidth=1.2, linestyle="--", label="chance", zorder=1)
+    tidy(axes)
+    axes.set_ylim(0, None)
+    axes.set_xticks(
+        days, [f"{day:%d %b %Y}".lstrip("0") for day in days] if len(days) < 8 else [f"{day:%d %b}" for day in days]
+    )
+    axes.set_ylabel(f"{side}aucpr" if side != TRUE else "true_aucpr", fontsize=9.5, color=INK)

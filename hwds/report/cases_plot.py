@@ -1,0 +1,111 @@
+"""cases.png: the rows with the highest scores, and what each of their inputs adds; one row's picture for a case file."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from hwds.report.detection_rows import scored_rows
+from hwds.report.style import GREY, INK, NAIVE_COLOUR, OWN, drawable, new_figure, save_png
+from hwds.results.reasons import in_words
+from hwds.results.tables import Tables
+from hwds.results.wording import brief
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 6
+BARS = 5
+WIDE = 84
+"""Letters of a reason."""
+
+BECAME = {1.0: "found to be label 1", 0.0: "found to be label 0", None: "not looked into yet"}
+
+
+def cases_png(tables: Tables, model: str, unit: str, path: Path) -> None:
+    """Draw the rows with the highest scores of the experiment's own model in its last window; nothing where it gave no reasons.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = cases_figure(tables, model, unit)
+    if figure is not None:
+        save_png(figure, path)
+
+
+def case_png(row: Mapping[str, Any], unit: str, path: Path) -> None:
+    """Draw the reasons of one row.
+
+    Args:
+        row: A row of the predictions with its `reasons`.
+        unit: Of its amount.
+        path: The PNG to write.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = new_figure(6.4, 3.6)
+    _draw(figure.subplots(), row, unit, _longest([row]))
+    save_png(figure, path)
+
+
+def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
+    """The figure that `cases_png` writes; None where the model gave no reasons."""
+    rows = scored_rows(tables)
+    rows = rows.filter((pl.col("model") == model) & (pl.col("reasons").list.len() > 0)) if rows.width else rows
+    if rows.is_empty():
+        return None
+    last = rows.filter(pl.col("fold") == rows["fold"].max())
+    cases = last.sort("score", descending=True, maintain_order=True).unique("entity", keep="first", maintain_order=True)
+    shown = cases.head(MOST).to_dicts()
+    down = (len(shown) + 1) // 2
+    figure = new_figure(12.5, 0.6 + 3.1 * down)
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
+    panels = figure.subplots(down, 2, squeeze=False).ravel()
+    longest = _longest(shown)
+    for axes, row in zip(panels, shown, strict=False):
+        _draw(axes, row, unit, longest)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    when = drawable(str(shown[0]["cutoff"]), 30)
+    title = f"{drawable(model, 40)}: the highest scores of the window from {when}, and what each input adds"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _draw(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) -> None:
+    """A bar for each reason under its words, and above them whom and what it is about."""
+    reasons = row["reasons"][:BARS]
+    for place, reason in enumerate(reasons):
+        axes.barh(place, reason["adds"], height=0.3, color=OWN, zorder=2)
+        said = drawable(in_words([reason], 1)[0], WIDE)
+        axes.text(0, place - 0.22, said, fontsize=9, color=INK, va="bottom", parse_math=False)
+        axes.text(reason["adds"], place, f"  +{brief(reason['adds'])}", fontsize=8.5, color=GREY, va="center")
+    axes.set_ylim(max(len(reasons), 3) - 0.5, -0.75)
+    axes.set_xlim(0, 1.18 * longest)
+    axes.set_axis_off()
+    what, became = _headed(row, unit)
+    axes.set_title(
+        "\n".join(textwrap.wrap(what, 70)), fontsize=10, fontweight="bold", loc="left", color=INK, parse_math=False, pad=18
+    )
+    colour = NAIVE_COLOUR if row["label"] == 1 else GREY
+    axes.text(0, 1.0, became, transform=axes.transAxes, fontsize=8.5, color=colour, va="bottom", parse_math=False)
+
+
+def _headed(row: Mapping[str, Any], unit: str) -> tuple[str, str]:
+    """Who, when and how much; how sure the model is and what became of it."""
+    who = row["entity"] if row["entity"] is not None else f"row {row['row_id'] + 1}"
+    when = "" if row["time"] is None else f", {row['time']:%d %b %Y}"
+    amount = "" if row["amount"] is None else f", {brief(row['amount'], None, unit)} at stake"
+    sure = f"score {brief(row['score'])}" if row["probability"] is None else f"probability {row['probability']:.3f}"
+    return f"{drawable(str(who), 30)}{when}{amount}", f"{sure}; {BECAME[row['label']]}"
+
+
+def _longest(rows: list[dict[str, Any]] | list[Mapping[str, Any]]) -> float:
+    """The longest bar, so that all panels have one scale."""
+    return max((reason["adds"] for row in rows for reason in row["reasons"]), default=1.0) or 1.0

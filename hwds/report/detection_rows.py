@@ -1,0 +1,84 @@
+"""What the pictures and words of detection are made of: judged rows of each model, and their scores with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.report.regret_plot import RIVALS
+from hwds.report.style import OWN
+from hwds.results.tables import Tables
+
+TRUE = "true_"
+
+SIDES = {
+    "": ("label", "against the labels that had been found"),
+    TRUE: ("truth", "against the truth, which only the simulator knows"),
+}
+"""Before a metric's name: the column of the rows, and the same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A score with its interval."""
+
+    model: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the interval."""
+        return self.low is not None and self.high is not None and self.low <= value <= self.high
+
+
+def numbers(tables: Tables, metric: str) -> list[Number]:
+    """A metric by its full or its short name over all windows of every model that has it, in the order of the scores."""
+    rows = tables.scores.filter(
+        pl.col("fold").is_null() & pl.col("segment").is_null() & pl.col("step").is_null() & pl.col("value").is_not_null()
+        & ((pl.col("metric") == metric) | (pl.col("metric").str.replace(r"\[.*$", "") == metric))
+    )  # fmt: skip
+    return [
+        Number(row["model"], row["value"], row["ci_low"], row["ci_high"], row["n"])
+        for row in rows.unique("model", keep="first", maintain_order=True).iter_rows(named=True)
+    ]
+
+
+def number(tables: Tables, metric: str, model: str) -> Number | None:
+    """That of one model."""
+    return next((found for found in numbers(tables, metric) if found.model == model), None)
+
+
+def scored_rows(tables: Tables) -> pl.DataFrame:
+    """The scored rows of all models; no rows where nothing was answered."""
+    rows = tables.predictions
+    return rows.filter(pl.col("part") == "test") if rows.width else rows
+
+
+def sides(rows: pl.DataFrame) -> Iterator[str]:
+    """Against what the rows can be told: their labels, and the truth where both of its kinds are there."""
+    for side, (column, _) in SIDES.items():
+        if rows[column].n_unique() - int(rows[column].null_count() > 0) > 1:
+            yield side
+
+
+def counted(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+    """The rows whose label, or truth, is known and that stand for any."""
+    known = rows.filter(pl.col(SIDES[side][0]).is_not_null())
+    return known if side == TRUE else known.filter(pl.col("weight") > 0)
+
+
+def weights(rows: pl.DataFrame, side: str) -> np.ndarray:
+    """How many rows each stands for: all the same against the truth."""
+    return np.ones(len(rows)) if side == TRUE else rows["weight"].to_numpy()
+
+
+def colours(labels: list[str], model: str) -> dict[str, str]:
+    """A colour for each model, the experiment's own first."""
+    rivals = [label for label in labels if label != model]
+    own = {model: OWN} if model in labels else {}
+    return own | {label: RIVALS[place % len(RIVALS)] for place, label in enumerate(rivals)}

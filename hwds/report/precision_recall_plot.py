@@ -1,0 +1,89 @@
+"""precision_recall.png: how precise each model is at every recall, beside chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from hwds.metrics.detection_ranks import Ranking
+from hwds.report.detection_rows import SIDES, colours, counted, number, numbers, scored_rows, sides, weights
+from hwds.report.style import GREY, INK, drawable, new_figure, save_png, tidy
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RECALLS = np.linspace(0.0, 1.0, 401)[1:]
+
+
+def precision_recall_png(tables: Tables, model: str, path: Path) -> None:
+    """Draw the curves of all models; nothing where no window has rows of both labels.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = precision_recall_figure(tables, model)
+    if figure is not None:
+        save_png(figure, path)
+
+
+def precision_recall_figure(tables: Tables, model: str) -> Figure | None:
+    """The figure that `precision_recall_png` writes; None where there is nothing to draw."""
+    rows = scored_rows(tables)
+    shown = list(sides(rows)) if rows.width else []
+    if not shown:
+        return None
+    figure = new_figure(0.6 + 6.4 * len(shown), 5.6)
+    panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for axes, side in zip(panels, shown, strict=True):
+        _draw(axes, tables, rows, side, model)
+        if len(shown) > 1:
+            axes.set_title(SIDES[side][1], fontsize=10, loc="left", color=INK)
+    panels[0].set_ylabel("precision: share of flagged rows with label 1", fontsize=9.5, color=INK)
+    windows = rows["cutoff"].n_unique()
+    over = f", mean of {windows} windows" if windows > 1 else ""
+    figure.suptitle(f"Precision against recall{over}", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    return figure
+
+
+def _draw(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str) -> None:
+    column = SIDES[side][0]
+    known = counted(rows, side)
+    curves = {label: _curve(part, column, side) for (label,), part in known.partition_by("model", as_dict=True).items()}
+    found = {each.model: each.value for each in numbers(tables, f"{side}aucpr")}
+    paints = colours([label for label in found if label in curves], model)
+    for label in sorted(paints, key=lambda each: -found[each]):
+        width, order = (2.4, 3) if label == model else (1.5, 2)
+        name = f"{found[label]:.3f}  {drawable(label, 34)}"
+        axes.plot(RECALLS, curves[label], color=paints[label], linewidth=width, zorder=order, label=name)
+    prevalence = number(tables, f"{side}prevalence", next(iter(paints)))
+    if prevalence is not None:
+        chance = f"{prevalence.value:.3f}  chance: the share of label 1"
+        axes.axhline(prevalence.value, color=GREY, linewidth=1.3, linestyle="--", zorder=1, label=chance)
+    tidy(axes)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("recall: share of label 1 that is flagged", fontsize=9.5, color=INK)
+    legend = axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, fontsize=9, title="average precision", alignment="left"
+    )
+    legend.get_title().set_fontsize(9)
+    legend.get_title().set_color(GREY)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+        text.set_color(INK)
+
+
+def _curve(rows: pl.DataFrame, column: str, side: str) -> np.ndarray:
+    """The precision at the first threshold that reaches each recall, the mean over windows that have label 1."""
+    found = []
+    for window in rows.partition_by("cutoff", maintain_order=True):
+        curve = Ranking.of(window[column].to_numpy(), window["score"].to_numpy()).curve(weights(window, side))
+        if not curve.empty:
+            reached = np.searchsorted(curve.hits / curve.hits[-1], RECALLS * (1 - 1e-9))
+            found.append(curve.precision[np.minimum(reached, len(curve.precision) - 1)])
+    return np.mean(found, axis=0) if found else np.full(len(RECALLS), np.nan)

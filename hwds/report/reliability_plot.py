@@ -1,0 +1,127 @@
+"""reliability.png: whether probabilities mean what they say, at large and where most rows lie, and how they spread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from hwds.metrics.resampling import drawn
+from hwds.report.detection_rows import SIDES, TRUE, counted, number, scored_rows, sides, weights
+from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, OWN, drawable, new_figure, plain_numbers, save_png, tidy
+from hwds.results.tables import Tables
+from hwds.seeds import stream
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PAINTS = {"": OWN, TRUE: FLOOR_COLOUR}
+EVEN = np.linspace(0.0, 1.0, 11)
+RESAMPLES = 200
+LEAST = 1e-4
+"""Rows of lower probabilities are counted with those above it on the log axis."""
+
+
+def reliability_png(tables: Tables, model: str, path: Path) -> None:
+    """Draw the experiment's own model; nothing where it has no probabilities.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    figure = reliability_figure(tables, model)
+    if figure is not None:
+        save_png(figure, path)
+
+
+def reliability_figure(tables: Tables, model: str) -> Figure | None:
+    """The figure that `reliability_png` writes; None where the model has no probabilities."""
+    rows = scored_rows(tables)
+    rows = rows.filter((pl.col("model") == model) & pl.col("probability").is_not_null()) if rows.width else rows
+    shown = list(sides(rows)) if len(rows) else []
+    if not shown:
+        return None
+    figure = new_figure(11.5, 6.6)
+    panels = figure.subplots(2, 2, height_ratios=(3.2, 1))
+    for column, edges in enumerate((EVEN, _steps(rows["probability"].to_numpy()))):
+        axes, below = panels[0, column], panels[1, column]
+        for side in shown:
+            _curve(axes, rows, side, edges, len(shown) > 1)
+        _frame(axes, below, edges, logarithmic=bool(column))
+        _histogram(below, rows["probability"].to_numpy(), edges)
+    panels[0, 0].set_ylabel("share with label 1, 95 % by entity", fontsize=9.5, color=INK)
+    panels[1, 0].set_ylabel("rows", fontsize=9.5, color=INK)
+    panels[0, 0].legend(loc="upper left", frameon=False, fontsize=9)
+    title = f"{drawable(model, 40)}: what was said, and what came of it{_slope(tables, model, shown[-1])}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _slope(tables: Tables, model: str, side: str) -> str:
+    found = number(tables, f"{side}calibration_slope", model)
+    if found is None:
+        return ""
+    ends = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
+    return f"; calibration slope {found.value:.2f}{ends}"
+
+
+def _steps(probability: np.ndarray) -> np.ndarray:
+    """Edges of 1, 2 and 5 a decade from where hardly a row lies below, to 1."""
+    least = max(float(np.quantile(probability, 0.005)), LEAST)
+    decades = 10.0 ** np.arange(np.floor(np.log10(least)), 1)
+    edges = np.unique([step * decade for decade in decades for step in (1, 2, 5) if step * decade <= 1])
+    return edges[max(np.searchsorted(edges, least, side="right") - 1, 0) :]
+
+
+def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool) -> None:
+    """A dot for each bin that has rows: the mean probability, the share of label 1, and its interval."""
+    known = counted(rows, side)
+    probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
+    bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
+    entity = known["entity"].fill_null(known["row_id"].cast(pl.String)).rank("dense").to_numpy().astype(np.int64) - 1
+    base, shape = weights(known, side), (int(entity.max()) + 1, len(edges) - 1)
+    place = np.ravel_multi_index((entity, bins), shape)
+    total, said, came = (
+        np.bincount(place, base * values, minlength=shape[0] * shape[1]).reshape(shape)
+        for values in (np.ones(len(known)), probability, label)
+    )
+    luck = stream(0, "reliability")
+    draws = np.array([drawn(shape[0], luck) for _ in range(RESAMPLES)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle, share, shares = said.sum(0) / total.sum(0), came.sum(0) / total.sum(0), (draws @ came) / (draws @ total)
+    there = total.sum(0) > 0
+    low, high = np.nanquantile(shares[:, there], (0.025, 0.975), axis=0)
+    reach = np.maximum(np.stack([share[there] - low, high - share[there]]), 0.0)
+    name = SIDES[side][1] if several else "bins of rows"
+    axes.errorbar(
+        middle[there], share[there], yerr=reach, color=PAINTS[side], marker="o", markersize=5, linewidth=1.6, elinewidth=1.2,
+        label=name, zorder=3,
+    )  # fmt: skip
+
+
+def _frame(axes: Axes, below: Axes, edges: np.ndarray, *, logarithmic: bool) -> None:
+    """The diagonal, and both axes alike."""
+    for place in (axes, below):
+        tidy(place)
+        if logarithmic:
+            place.set_xscale("log")
+        place.set_xlim(edges[0], 1)
+    if logarithmic:
+        axes.set_yscale("log")
+    axes.set_ylim((edges[0] / 3, 1.2) if logarithmic else (0, 1.02))
+    axes.plot([edges[0], 1], [edges[0], 1], color=GREY, linewidth=1.2, linestyle="--", zorder=1, label="as it was said")
+    axes.tick_params(labelbottom=False)
+    below.set_xlabel(f"probability of label 1{', log scale' if logarithmic else ''}", fontsize=9.5, color=INK)
+    for axis in (axes.yaxis, below.xaxis) if logarithmic else ():
+        plain_numbers(axis)
+
+
+def _histogram(axes: Axes, probability: np.ndarray, edges: np.ndarray) -> None:
+    held = np.clip(probability, edges[0], edges[-1])
+    counts, _ = np.histogram(held, edges)
+    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=LIGHT, edgecolor="white", linewidth=0.8)
+    axes.set_yscale("log")
+    axes.set_ylim(0.7, max(float(counts.max()), 1.0) * 2)
+    plain_numbers(axes.yaxis)

@@ -1,0 +1,45 @@
+"""Purchases as they arrive: the same bits as of the whole table, in whatever portions."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.errors import DataError
+from hwds.features.purchase_live import LivePurchases
+from hwds.features.purchases import Purchases
+from hwds.frames.table import Table
+from tests.features.purchase_tables import DAY, START, bought
+
+RECIPE = Purchases(days=(30, 1, 7), tiers=(3, 5))
+
+
+def in_arrival(table):
+    return Table(table.data.sort("available_at", maintain_order=True), table.roles)
+
+
+@pytest.mark.parametrize(("seed", "late"), [(0, 0.0), (1, 0.3), (2, 1.0)])
+@pytest.mark.parametrize("most", [1, 40])
+def test_lines_one_by_one_and_in_portions_are_told_what_the_whole_table_is(seed, late, most):
+    table = in_arrival(bought(400, seed, late=late))
+    live, luck, told, begin = LivePurchases(RECIPE, RECIPE.read_of(table)), np.random.default_rng(seed), [], 0
+    while begin < len(table.data):
+        end = begin + int(luck.integers(1, most + 1))
+        told.append(live.arrive(Table(table.data[begin:end], table.roles)))
+        begin = end
+    assert pl.concat(told).equals(RECIPE.compute(table))
+
+
+def test_a_plain_table_does_as_well():
+    times, who = [START, START + DAY / 2, START + 2 * DAY], ["a", "b", "a"]
+    data = pl.DataFrame({"t": times, "who": who, "paid": [10.0, 30.0, 50.0]})
+    table = Table.build(data, {"time": ("t",), "entity": ("who",), "amount": ("paid",)})
+    live = LivePurchases(RECIPE, RECIPE.read_of(table))
+    assert live.arrive(table).equals(RECIPE.compute(table))
+
+
+def test_a_line_from_before_what_is_known_is_refused():
+    table = in_arrival(bought(50, customers=1, holes=0))
+    live = LivePurchases(RECIPE, RECIPE.read_of(table))
+    live.arrive(Table(table.data[10:], table.roles))
+    with pytest.raises(DataError, match="row 1: a line of 'c0' that arrived later is there already"):
+        live.arrive(Table(table.data[:1], table.roles))

@@ -1,0 +1,145 @@
+"""Calibration: the reference implementations' numbers, maps that rise, refusals."""
+
+import numpy as np
+import pytest
+
+from hwds.errors import DataError
+from hwds.models.classify.calibration import EDGE, calibrator, uncalibrated
+from hwds.models.classify.logit import log_odds, logit_fit, sigmoid
+from hwds.stored import load_fitted, save_fitted
+
+KINDS = ("platt", "beta", "isotonic")
+
+
+def scored(n=4000, seed=0, slope=0.6, shift=-3.0, sign=1.0):
+    """Scores, and labels whose log odds are a line in them."""
+    luck = np.random.default_rng(seed)
+    score = luck.normal(0, 3, n)
+    return score, (luck.random(n) < sigmoid(sign * slope * score + shift)).astype(float)
+
+
+def sklearns(method, score, label):
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+
+    class Given(ClassifierMixin, BaseEstimator):
+        """Scores are the input."""
+
+        def fit(self, inputs, target):
+            self.classes_ = np.array([0, 1])
+            return self
+
+        def decision_function(self, inputs):
+            return inputs[:, 0]
+
+        def predict(self, inputs):
+            return (inputs[:, 0] > 0).astype(int)
+
+    given = FrozenEstimator(Given().fit(None, None))
+    return CalibratedClassifierCV(given, method=method, ensemble=False).fit(score[:, None], label.astype(int))
+
+
+@pytest.mark.parametrize(("kind", "method"), [("platt", "sigmoid"), ("isotonic", "isotonic")])
+@pytest.mark.parametrize("n", [60, 4000])
+def test_it_is_what_scikit_learn_finds(kind, method, n):
+    score, label = scored(n)
+    asked = np.linspace(-12, 12, 301)
+    wanted = sklearns(method, score, label).predict_proba(asked[:, None])[:, 1]
+    np.testing.assert_allclose(calibrator(kind, score, label).probability(asked), wanted, atol=1e-5)
+
+
+def loss(weights, inputs, label):
+    odds = inputs @ weights[:-1] + weights[-1]
+    return np.sum(np.logaddexp(0, odds) - label * odds)
+
+
+@pytest.mark.parametrize("n", [60, 4000])
+def test_beta_is_the_optimum_that_scipy_finds(n):
+    from scipy.optimize import minimize
+
+    score, label = scored(n)
+    held = np.clip(sigmoid(score), EDGE, 1 - EDGE)
+    inputs = np.column_stack([np.log(held), -np.log1p(-held)])
+    best = minimize(loss, np.zeros(3), (inputs, label), method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
+    found = calibrator("beta", score, label)
+    assert loss(found.told, inputs, label) <= best.fun + 1e-5
+    assert found.told[:2].min() >= 0
+
+
+def test_beta_leaves_out_what_would_be_negative_and_fits_the_rest_anew():
+    luck = np.random.default_rng(3)
+    chance = luck.random(5000)
+    truth = sigmoid(-0.5 * np.log(chance) - 2.0 * np.log1p(-chance) - 2.0)  # falls with log p
+    label = (luck.random(5000) < truth).astype(float)
+    found = calibrator("beta", log_odds(chance, EDGE), label)
+    assert found.told[0] == 0.0
+    alone = logit_fit(-np.log1p(-chance)[:, None], label)
+    np.testing.assert_allclose(found.told[1:], alone, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("chance", [False, True])
+def test_a_map_never_falls(kind, sign, chance):
+    score, label = scored(800, sign=sign)
+    score = sigmoid(score) if chance else score
+    found = calibrator(kind, score, label, chance=chance)
+    asked = np.sort(np.append(score, [-60.0, 60.0] if not chance else [0.0, 1.0]))
+    told = found.probability(asked)
+    assert np.diff(told).min() >= 0
+    assert told.min() >= 0
+    assert told.max() <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expected_is_what_comes(kind):
+    told = calibrator(kind, *scored(40_000)).probability(scored(40_000, seed=1)[0])
+    label = scored(40_000, seed=1)[1]
+    assert told.mean() == pytest.approx(label.mean(), rel=0.05)
+    for low, high in ((0.02, 0.1), (0.1, 0.3), (0.3, 1.0)):
+        within = (told >= low) & (told < high)
+        assert told[within].mean() == pytest.approx(label[within].mean(), rel=0.12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_that_part_the_labels_without_a_miss_give_finite_numbers(kind):
+    score = np.array([-3.0, -2.0, -1.0, 1.0, 2.0])
+    found = calibrator(kind, score, (score > 0).astype(float))
+    assert np.isfinite(found.told).all()
+    assert np.isfinite(found.probability(score)).all()
+
+
+def test_platt_is_as_sure_as_its_targets():
+    score = np.repeat([-5.0, 5.0], [8, 3])
+    told = calibrator("platt", score, (score > 0).astype(float)).probability(np.array([-5.0, 5.0]))
+    np.testing.assert_allclose(told, [1 / 10, 4 / 5], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_one_kind_of_label_is_refused(kind, label):
+    with pytest.raises(DataError, match=r"needs rows of 0 and of 1 .* take more protocol.calibrate_days"):
+        calibrator(kind, np.arange(5.0), np.full(5, label))
+
+
+def test_without_calibration_scores_are_taken_at_their_word():
+    np.testing.assert_allclose(uncalibrated(False).probability(np.array([-2.0, 0.0])), [0.11920292, 0.5])
+    told = np.array([0.0, 0.25, 1.0])
+    np.testing.assert_allclose(uncalibrated(True).probability(told), told, atol=1.1 * EDGE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_odds_are_those_of_the_probability(kind):
+    found = calibrator(kind, *scored(500))
+    score = np.linspace(-8, 4, 50)
+    np.testing.assert_allclose(found.odds(score), log_odds(found.probability(score), EDGE), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_the_same_from_disk(kind, tmp_path):
+    found = calibrator(kind, *scored(500), chance=False)
+    save_fitted(found, tmp_path)
+    again = load_fitted(tmp_path)
+    asked = np.linspace(-9, 9, 100)
+    assert again.probability(asked).tobytes() == found.probability(asked).tobytes()

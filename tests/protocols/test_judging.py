@@ -1,0 +1,32 @@
+"""The reasons of a row: its main inputs, and what makes them readable."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.table import Table
+from hwds.models.classify.base import Contributions
+from hwds.protocols.judging import main_inputs
+from hwds.results.reasons import in_words
+
+NAMES = ("quantity_30d", "quantity_30d_peers", "quantity_30d_z", "channel")
+
+
+def test_what_is_compared_and_what_peers_do_come_behind_the_main_inputs():
+    data = pl.DataFrame(
+        {
+            "time": [1, 2],
+            "quantity_30d": [41.0, 2.0],
+            "quantity_30d_peers": [3.0, 3.0],
+            "quantity_30d_z": [6.2, -0.1],
+            "channel": ["online", "retail"],
+        }
+    )
+    table = Table.build(data, {"covariate": NAMES})
+    found = Contributions(NAMES, 0.0, np.array([[-0.5, 0.0, 2.0, 0.1], [-1.0, -1.0, -1.0, 0.3]]))
+    told = main_inputs(found, table)
+    assert [each["input"] for each in told[0]] == ["quantity_30d_z", "channel", "quantity_30d", "quantity_30d_peers"]
+    assert [each["adds"] for each in told[0]] == [2.0, 0.1, -0.5, 0.0]
+    assert told[1] == [{"input": "channel", "value": "retail", "adds": 0.3}]
+    assert in_words(told[0]) == ["bought 41 units in 30 days; its peers buy 3", "channel = online"]

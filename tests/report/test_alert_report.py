@@ -1,0 +1,57 @@
+"""The tables and the picture of a decision on alerts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hwds.decisions.alert_policy import AlertPolicy
+from hwds.report.alert_costs import draw, grid
+from hwds.report.alert_thresholds import grid as thresholds
+from hwds.report.decided import page
+from tests.decisions.alert_worlds import run, told, world
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    table = world(daily=100)
+    decision = AlertPolicy(name="alert_policy", wrong_block=100.0, review_cost=10.0, capacity=12, resamples=50)
+    return told(run(table), table, decision)
+
+
+def test_every_policy_is_a_line_against_labels_and_truth(verdict):
+    shown = grid(verdict)
+    assert len(shown) == 10
+    columns = {column.title: column.cells for column in shown.columns}
+    assert columns["policy"][:5] == ("alert_policy", "today's rule", "z > 3", "random reviews", "nothing")
+    assert columns["gray by"] == ("labels",) * 5 + ("truth",) * 5
+    assert columns["the policy saves"][0] == ""
+    assert columns["the policy saves"][4] == f"{verdict.of('nothing').saving.value:,.0f}"
+    assert shown.own == {0, 5}
+    assert columns["of honest_bulk, %"][0]
+
+
+def test_thresholds_are_those_of_the_last_window(verdict):
+    shown = thresholds(verdict)
+    assert len(shown) == 4
+    last = verdict.chosen[-1]
+    stake = verdict.thresholds["at_stake"][-1]
+    wrong = 100 * last.multiplier
+    assert shown.columns[2].cells[-1] == f"{wrong / (wrong + stake):.4f}"
+
+
+def test_the_page_has_the_sentence_and_both_tables(verdict):
+    said = page(verdict)
+    assert said.startswith(verdict.sentence)
+    assert "| policy |" in said
+    assert "| blocked from p |" in said
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_costs_are_drawn(verdict, tmp_path, truth):
+    record = tuple(line for line in verdict.record if truth or line.against == "labels")
+    draw(replace(verdict, record=record), tmp_path / "costs.png")
+    assert (tmp_path / "costs.png").stat().st_size > 10_000
+    draw(replace(verdict, record=()), tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()

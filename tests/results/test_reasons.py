@@ -1,0 +1,111 @@
+"""Reasons in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwds.results.reason_phrases import PHRASES, phrase_of
+from hwds.results.reasons import companions, in_words
+
+
+def reason(name, value, adds=1.0):
+    return {"input": name, "value": value, "adds": adds}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("quantity_30d", "41.0", "bought 41 units in 30 days"),
+        ("quantity_1d", "1", "bought 1 unit in a day"),
+        ("orders_7d", "12", "placed 12 orders in 7 days"),
+        ("stores_90d", "6", "bought in 6 stores in 90 days"),
+        ("amount_7d", "12345.6", "spent 12,346 in 7 days"),
+        ("promoted_share", "0.75", "75 % of its lines are bought on promotion"),
+        ("cross_channel_90d", "1", "buys through more than one channel, over 90 days"),
+        (
+            "sku_concentration_90d",
+            "0.91",
+            "the concentration of its units on single devices is 0.910 (1: a single one), over 90 days",
+        ),
+        ("customer_confirmed_90d", "3", "3 of its own rows were confirmed in 90 days"),
+        ("tenure_days", "0", "is new"),
+        ("tenure_days", "42.1", "has been known for 42 days"),
+        ("order_gap_days", "0.00344", "orders again after 5 minutes"),
+        ("order_gap_days", "1.25", "orders again after 30 hours"),
+        ("best_pair_spread", "-12", "a unit resold in another market loses 12"),
+        ("spread", "55.25", "a unit resold on the street earns 55.2"),
+        ("loss_at_stake", "2210.0", "the gap to the street price is 2,210 over its units"),
+        ("network_degree", "4", "shares its address, payment or contact with 4 other customers"),
+        ("customers_sharing_address", "1", "shares its address with 1 other customer"),
+        ("store_risk_30d", "0.31", "of the rows at its store 31 % are expected to be confirmed (by those of 30 days)"),
+        (
+            "terminal_id_risk_7day_window",
+            "0.5",
+            "50 % of the rows at its terminal that were investigated in 7 days were confirmed",
+        ),
+        ("customer_id_nb_tx_30day_window", "90", "90 of its own rows came in 30 days"),
+        ("quantity_30d_z", "6.24", "units in 30 days 6.2 deviations above its peers"),
+        ("gap_z", "-2.0", "gap 2.0 deviations below its peers"),
+        ("channel", "online", "channel = online"),
+        ("moon", "0.5", "moon = 0.500"),
+        ("moon", None, "moon = nothing"),
+        ("quantity_30d", None, "quantity_30d = nothing"),
+        ("quantity_30d", "NaN", "quantity_30d = nothing"),
+    ],
+)
+def test_an_input_in_words(name, value, said):
+    assert in_words([reason(name, value)]) == [said]
+
+
+def test_peers_are_told_beside_the_input():
+    own = reason("quantity_30d", "41.0")
+    assert in_words([own, reason("quantity_30d_peers", "3.0", 0.5)]) == ["bought 41 units in 30 days; its peers buy 3"]
+    assert in_words([reason("quantity_30d_z", "6.2", 3.0), own]) == [
+        "bought 41 units in 30 days, 6.2 deviations above its peers"
+    ]
+    far = reason("quantity_7d_z", "4", 0.5)
+    assert in_words([own, far]) == ["bought 41 units in 30 days; units in 7 days 4.0 deviations above its peers"]
+
+
+def test_what_peers_do_is_said_before_how_far_they_are():
+    told = [reason("quantity_30d_z", "6.2", 3.0), reason("quantity_30d", "41", -0.1), reason("quantity_30d_peers", "3", 0.0)]
+    assert in_words(told) == ["bought 41 units in 30 days; its peers buy 3"]
+    assert companions("quantity_30d_z") == ("quantity_30d", "quantity_30d_peers")
+    assert companions("quantity_30d") == ("quantity_30d_peers",)
+
+
+def test_inputs_of_one_topic_make_one_sentence():
+    told = [
+        reason("spread", "55", 1.0),
+        reason("quantity_30d", "41", 0.7),
+        reason("quantity_7d", "12", 0.6),
+        reason("orders_7d", "5", 0.1),
+        reason("moon", "1", 0.05),
+    ]
+    assert in_words(told) == [
+        "bought 41 units in 30 days",
+        "a unit resold on the street earns 55",
+        "placed 5 orders in 7 days",
+    ]
+    assert in_words(told, most=1) == ["bought 41 units in 30 days"]
+    assert in_words([]) == []
+
+
+def test_a_share_that_is_shrunk_is_told_by_its_rows():
+    risk = reason("store_risk_30d", "0.21", 2.0)
+    counts = [reason("store_confirmed_30d", "3", 0.1), reason("store_labels_30d", "12", -0.1)]
+    assert in_words([risk, *counts]) == ["of the rows at its store 12 were investigated in 30 days and 3 confirmed"]
+    none = [reason("customer_confirmed_90d", "0", 0.0), reason("customer_labels_90d", "0", 0.0)]
+    assert in_words([reason("customer_risk_90d", "0.05"), *none]) == ["none of its own rows was investigated in 90 days"]
+    assert companions("store_risk_30d") == ("store_confirmed_30d", "store_labels_30d")
+
+
+def test_risks_of_two_places_are_two_sentences():
+    told = [reason("store_risk_30d", "0.3"), reason("store_risk_90d", "0.2", 0.4), reason("address_risk_30d", "0.1", 0.3)]
+    assert len(in_words(told)) == 2
+
+
+def test_no_pattern_hides_another():
+    names = [pattern for pattern, _, _ in PHRASES if pattern.isidentifier()]
+    assert len(names) == len(set(names))
+    assert all(phrase_of(name, 1.0) for name in names)
