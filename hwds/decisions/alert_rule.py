@@ -51,9 +51,10 @@ def luck_of(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
 def act(days: Days, terms: Terms, multiplier: float, floor: float) -> np.ndarray:
     """The action of each row.
 
-    Of the rows that are not blocked, each is in the random stream with the same chance; those of the others with the largest
-    expected gain are reviewed while the day's capacity lasts. A row of the stream that would have been reviewed anyway is
-    called a review: its label stands for itself.
+    Of the rows that would not be blocked, each is in the random stream with the same chance; those of the others with the
+    largest expected gain are reviewed while the day's capacity lasts, beside to pass or to block them, whichever would be done.
+    That order costs least under the probabilities. A row of the stream that would have been reviewed anyway is called a review:
+    its label stands for itself.
 
     Args:
         days: The rows.
@@ -61,17 +62,15 @@ def act(days: Days, terms: Terms, multiplier: float, floor: float) -> np.ndarray
         multiplier: Of a wrong block's cost.
         floor: The least expected gain of a review.
     """
-    action = np.full(len(days.day), PASS, np.int8)
-    if "block" in terms.tiers:
-        action[terms.blocks(days.probability, days.loss, multiplier)] = BLOCK
-    left = action == PASS
-    drawn = left & (days.luck < (terms.random_reviews if "random_review" in terms.tiers else 0.0))
+    blocked = terms.blocks(days.probability, days.loss, multiplier) & ("block" in terms.tiers)
+    drawn = ~blocked & (days.luck < (terms.random_reviews if "random_review" in terms.tiers else 0.0))
     full = np.full(days.count, terms.capacity)
     drawn = top_of_day(days.day, -days.luck, drawn, full)
     slots = full - np.bincount(days.day[drawn], minlength=days.count)
-    gain = terms.gain(days.probability, days.loss)
-    worth = left & (gain >= floor) & ("review" in terms.tiers)
+    gain = terms.gain(days.probability, days.loss, blocked, multiplier)
+    worth = (gain >= floor) & ("review" in terms.tiers)
     reviewed = top_of_day(days.day, gain, worth & ~drawn, slots)
+    action = np.where(blocked, np.int8(BLOCK), np.int8(PASS))
     action[drawn] = RANDOM
     action[reviewed | (drawn & worth & (gain >= _bar(days, gain, reviewed, slots)[days.day]))] = REVIEW
     return action

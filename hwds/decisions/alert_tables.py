@@ -54,7 +54,8 @@ def alerts_of(test: pl.DataFrame, action: np.ndarray, chosen: Sequence[Chosen], 
 def thresholds_of(test: pl.DataFrame, chosen: Sequence[Chosen], terms: Terms) -> pl.DataFrame:
     """For each test window the probabilities from which rows are blocked and reviewed, by what is at stake.
 
-    `review_from` is null where no review can be worth its cost.
+    `block_from` holds where no review is left, `block_always_from` where one is. `review_from` is null where no review can be
+    worth its cost.
     """
     made = []
     for each in chosen:
@@ -70,6 +71,7 @@ def thresholds_of(test: pl.DataFrame, chosen: Sequence[Chosen], terms: Terms) ->
                     "stake_quantile": STAKES,
                     "at_stake": loss,
                     "block_from": terms.block_from(loss, each.multiplier),
+                    "block_always_from": terms.block_always_from(loss, each.multiplier, each.floor),
                     "review_from": [float(from_) if from_ <= 1 else None for from_ in review],
                 },
                 schema_overrides={"review_from": pl.Float64},

@@ -48,13 +48,27 @@ class Terms:
         with np.errstate(divide="ignore"):
             return (self.review_cost + floor) / (self.review_recall * loss)
 
+    def block_always_from(self, loss: np.ndarray, multiplier: float = 1.0, floor: float = 0.0) -> np.ndarray:
+        """The probability from which a block is expected to cost less than a review, too."""
+        wrong = multiplier * self.wrong_block
+        surely = (wrong - self.review_cost - floor) / (wrong + (1 - self.review_recall) * loss)
+        return np.maximum(surely, self.block_from(loss, multiplier))
+
     def blocks(self, probability: np.ndarray, loss: np.ndarray, multiplier: float = 1.0) -> np.ndarray:
         """Which rows are blocked."""
         return probability * loss >= multiplier * (1 - probability) * self.wrong_block
 
-    def gain(self, probability: np.ndarray, loss: np.ndarray) -> np.ndarray:
-        """What a review is expected to keep, less what it costs."""
-        return probability * loss * self.review_recall - self.review_cost
+    def gain(self, probability: np.ndarray, loss: np.ndarray, blocked: np.ndarray, multiplier: float = 1.0) -> np.ndarray:
+        """What a review should save beside what is done without it; p x loss x recall - its cost, where that is to pass.
+
+        Args:
+            probability: Of being gray.
+            loss: At stake.
+            blocked: Which rows would be blocked.
+            multiplier: Of a wrong block's cost.
+        """
+        otherwise = np.where(blocked, multiplier * (1 - probability) * self.wrong_block, probability * loss)
+        return otherwise - probability * loss * (1 - self.review_recall) - self.review_cost
 
     def parts(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The missed loss, the wrong blocks and the reviews of each row.

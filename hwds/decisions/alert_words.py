@@ -114,15 +114,16 @@ def _rows(count: float) -> str:
 def _thresholds(chosen: Chosen, terms: Terms, unit: str) -> str:
     """What a wrong block counts for, and from which probability that blocks, for one loss."""
     wrong = terms.wrong_block * chosen.multiplier
-    said = f"In the window of {chosen.cutoff} it blocks where p x loss >= (1 - p) x {brief(wrong, None, unit)}"
+    said = f"In the window of {chosen.cutoff} it blocks from p x loss >= (1 - p) x {brief(wrong, None, unit)}"
     if chosen.multiplier != 1:
         said += f" ({chosen.multiplier:g} x {brief(terms.wrong_block, None, unit)})"
-    said += f" and reviews from an expected gain of {brief(chosen.floor, None, unit) if chosen.floor else '0'}"
+    floor = brief(chosen.floor, None, unit) if chosen.floor else "0"
+    said += f", unless a review is better, and reviews from an expected gain of {floor}"
     if chosen.formula_cost is None:
         why = f"{chosen.positives} labelled gray rows before it, less than {terms.least_positives}"
         return f"{said}: the formula as it is ({why})."
     if (chosen.multiplier, chosen.floor) == (1.0, 0.0):
-        return f"{said}: the formula as it is, to which nothing was surely cheaper before it."
+        return f"{said}: the formula as it is, than which nothing was clearly cheaper before it."
     return (
         f"{said}: what cost least before it, {brief(chosen.chosen_cost or 0.0, None, unit)} a day by the labels against"
         f" {brief(chosen.formula_cost, None, unit)} of the formula as it is."

@@ -8,6 +8,7 @@ import polars as pl
 from hwds.compiled import compiled
 from hwds.features.arbitrage_kernel import Market, best_elsewhere
 from hwds.features.base import RowFeatures
+from hwds.features.live import Live
 from hwds.features.moments import DAY, Moments, codes_of, moments_of, must_have, numbers_of
 from hwds.frames.table import Table
 from hwds.metrics.reselling import NUMBERS, Reselling
@@ -34,6 +35,13 @@ class Arbitrage(Reselling, RowFeatures):
         self.check_columns(table, "features")
         for field in ("sku", "channel", *NUMBERS):
             must_have(table, field, [getattr(self, field)])
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.arbitrage_live import LiveArbitrage
+
+        self.check(schema)
+        return LiveArbitrage(self)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The seven columns.

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 import polars as pl
 
+from hwds.errors import ConfigError
+from hwds.features.live import Live
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import PanelRoles
@@ -62,3 +64,16 @@ class RowFeatures(FeatureSet):
     def compute(self, table: Table) -> pl.DataFrame:
         """The new columns alone, one row for each row of the table, in its order: numbers, texts, or arrays of numbers."""
         raise NotImplementedError(f"{type(self).__name__}.compute")
+
+    def live(self, schema: Table) -> Live:
+        """What tells the same columns of rows as they arrive, one at a time.
+
+        Args:
+            schema: A table of the rows' columns and roles, without rows.
+
+        Raises:
+            ConfigError: These features are computed of whole tables alone.
+        """
+        raise ConfigError(
+            f"features: '{self.name}' has no live form; it cannot be computed of events as they arrive."
+        )

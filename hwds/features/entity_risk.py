@@ -11,6 +11,7 @@ from annotated_types import Ge, MinLen
 from hwds.compiled import compiled
 from hwds.features.base import RowFeatures
 from hwds.features.entity_risk_kernel import POSITIVE, Known, known_labels
+from hwds.features.live import Live
 from hwds.features.moments import DAY, Labels, Moments, codes_of, labels_of, moments_of, must_have, must_play
 from hwds.frames.table import Table
 from hwds.recipe import Count, Names, Once
@@ -43,6 +44,13 @@ class EntityRisk(RowFeatures):
         """Refuse a table without a label, or without a column that is named."""
         must_have(table, "by", self.by)
         must_play(table, "entity_risk", "time", "label")
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.entity_risk_live import LiveRisk
+
+        self.check(schema)
+        return LiveRisk(self.by, self.days, self.shrink)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """Three columns for each of `by` and each window.

@@ -11,6 +11,7 @@ from annotated_types import MinLen
 from hwds.features.base import RowFeatures
 from hwds.features.entity_risk import EntityRisk
 from hwds.features.handbook_windows import trailing
+from hwds.features.live import Live
 from hwds.features.moments import DAY, codes_of, entity_of, moments_of, must_be_numbers, must_have, must_play, numbers_of
 from hwds.frames.table import Table
 from hwds.recipe import Count, Once
@@ -49,6 +50,13 @@ class Handbook(RowFeatures):
         must_have(table, "terminal", [self.terminal])
         must_be_numbers(table, "amount", [self.spent(table)])
         entity_of(table, "customer", self.customer)
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.handbook_live import LiveHandbook
+
+        self.check(schema)
+        return LiveHandbook(self, schema)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The columns; those of customers read no label."""

@@ -7,6 +7,7 @@ import polars as pl
 from hwds.errors import ConfigError
 from hwds.features.handbook import Handbook
 from hwds.features.handbook_runs import RUNS, USUAL, runs, usual
+from hwds.features.live import Live
 from hwds.features.moments import DAY, codes_of, entity_of, labels_of, moments_of, numbers_of
 from hwds.frames.table import Table
 from hwds.recipe import Count
@@ -39,6 +40,13 @@ class HandbookPlus(Handbook):
         super().check(table)
         if self.recent_days > self.habit_days:
             raise ConfigError(f"features.recent_days: must be <= habit_days ({self.habit_days}), got {self.recent_days}.")
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.handbook_live import LiveHandbookPlus
+
+        self.check(schema)
+        return LiveHandbookPlus(self, schema)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The handbook's columns, then these."""

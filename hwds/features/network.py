@@ -10,6 +10,7 @@ from annotated_types import MinLen
 
 from hwds.compiled import compiled
 from hwds.features.base import RowFeatures
+from hwds.features.live import Live
 from hwds.features.moments import NEVER, Labels, Moments, codes_of, entity_of, labels_of, moments_of, must_have, must_play
 from hwds.features.network_kernel import Graph, State, grow
 from hwds.frames.table import Table
@@ -45,6 +46,13 @@ class Network(RowFeatures):
         must_have(table, "by", self.by)
         entity_of(table, "customer", self.customer)
         must_play(table, "network", "time", "label")
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.network_live import LiveNetwork
+
+        self.check(schema)
+        return LiveNetwork(self, schema)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The four columns.

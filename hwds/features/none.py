@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from hwds.features.base import FeatureSet
+from hwds.features.live import Live, LiveNothing
 from hwds.frames.features import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import PanelRoles
@@ -22,6 +23,10 @@ class None_(FeatureSet):
 
     def check(self, table: Table) -> None:
         """Any table will do."""
+
+    def live(self, schema: Table) -> Live:
+        """No columns."""
+        return LiveNothing()
 
     def compute(self, frame: Panel | Table) -> Any:
         """The panel as it is; no columns of a table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -11,6 +11,7 @@ from annotated_types import Ge, MinLen
 
 from hwds.errors import ConfigError, nearest
 from hwds.features.base import RowFeatures
+from hwds.features.live import Live
 from hwds.features.peer_windows import Spread, spread_of
 from hwds.features.row_columns import DAY, arrivals, codes, floats, instants, needs, numbered, present
 from hwds.frames.table import Table
@@ -22,6 +23,10 @@ BY = ("customer_kind", "region")
 
 NORMAL = 1.4826
 """The standard deviation of a normal distribution over its MAD."""
+
+
+Level = tuple[np.ndarray, np.ndarray]
+"""The group of each row, and of each group the larger one that it is of."""
 
 
 class Peers(RowFeatures):
@@ -55,8 +60,14 @@ class Peers(RowFeatures):
     def check(self, table: Table) -> None:
         """Refuse a table without time, or without a column of peers that the user named."""
         needs(table, "peers", "time")
-        for name in self.by:
-            present(table, "by", name, name if name in BY else "")
+        self.grouped_by(table)
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.peer_events import PeerEvents
+
+        self.check(schema)
+        return PeerEvents(self, schema)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """Two columns for each column compared.
@@ -66,25 +77,30 @@ class Peers(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        day, enters, leaves = self._days(table)
+        time, arrival = instants(table.column("time")), arrivals(table)
+        day, enters, leaves = self.days_of(time, arrival)
         first, days = day.min(), int(day.max() - day.min()) + 1
-        groups = list(self._groups(table))
+        levels = list(self._levels(table))
         found: dict[str, pl.Series] = {}
-        for name in self._compared(table):
-            values, spread = floats(table.data[name]), None
-            for group, parent in groups:
-                own = spread_of(values, group, len(parent), enters - first, leaves - first, days)
-                spread = own if spread is None else self._shrunk(own, spread, parent)
-            assert spread is not None
-            at = groups[-1][0], day - first
-            known = spread.rows[at] > 0
-            middle, scale = spread.median[at], NORMAL * spread.deviation[at]
-            z = np.divide(values - middle, scale, out=np.full(len(values), np.nan), where=known & (scale > 0))
-            found[f"{name}_peers"] = pl.Series(np.where(known, middle, np.nan), nan_to_null=True)
+        for name in self.compared(table):
+            values = floats(table.data[name])
+            spread = self.reference(values, levels, enters - first, leaves - first, days)[-1]
+            at = levels[-1][0], day - first
+            peers, z = stand(values, Spread(spread.median[at], spread.deviation[at], spread.rows[at]))
+            found[f"{name}_peers"] = pl.Series(peers, nan_to_null=True)
             found[f"{name}_z"] = pl.Series(z, nan_to_null=True)
         return pl.DataFrame(found)
 
-    def _compared(self, table: Table) -> list[str]:
+    def grouped_by(self, table: Table) -> list[str]:
+        """The columns of `by` that a table has."""
+        return [name for name in self.by if present(table, "by", name, name if name in BY else "")]
+
+    def compared(self, table: Table) -> list[str]:
+        """The columns to compare that a table has.
+
+        Raises:
+            ConfigError: None of them is there, or one is not that the user named.
+        """
         found = [name for name in self.columns if present(table, "columns", name, name if name in COLUMNS else "")]
         for name in found:
             numbered(table, "columns", name)
@@ -93,19 +109,35 @@ class Peers(RowFeatures):
             raise ConfigError(f"features.columns: none of {', '.join(self.columns)} is there (`purchases` makes them){near}")
         return found
 
-    def _days(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def days_of(self, time: np.ndarray, arrival: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of each row its day, and the days from which on it is in the reference of others, and is not any more."""
-        happened, arrived = instants(table.column("time")) // DAY, arrivals(table) // DAY
+        happened, arrived = time // DAY, arrival // DAY
         enters = np.maximum(happened + self.gap, arrived) + 1
         return np.minimum(happened, arrived), enters, happened + self.gap + self.window + 1
 
-    def _groups(self, table: Table) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def reference(
+        self, values: np.ndarray, levels: Sequence[Level], enters: np.ndarray, leaves: np.ndarray, days: int
+    ) -> list[Spread]:
+        """What is compared with, of each level's groups on each day.
+
+        Args:
+            values: Of the rows, NaN where not known.
+            levels: From all rows to the narrowest groups.
+            enters: The first day on which a row is in the reference, from 0.
+            leaves: The first day on which it is not any more.
+            days: How many.
+        """
+        found: list[Spread] = []
+        for group, parent in levels:
+            own = spread_of(values, group, len(parent), enters, leaves, days)
+            found.append(self._shrunk(own, found[-1], parent) if found else own)
+        return found
+
+    def _levels(self, table: Table) -> Iterator[Level]:
         """For all rows, then for each column of `by` more: the group of each row, and each group's larger one."""
         group = np.zeros(len(table.data), np.int64)
         yield group, np.zeros(1, np.int64)
-        for name in self.by:
-            if name not in table.data.columns:
-                continue
+        for name in self.grouped_by(table):
             parts = codes(table.data[name])
             finer = codes(pl.Series(group * (parts.max() + 2) + parts + 1))
             parent = np.zeros(int(finer.max()) + 1, np.int64)
@@ -122,6 +154,12 @@ class Peers(RowFeatures):
         return Spread(_weighed(own.median, own.rows, median, self.shrink), mixed, rows)
 
 
+def stand(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+    """What peers of each value do, and its distance from it in standard deviations; NaN where not known."""
+    known, scale = spread.rows > 0, NORMAL * spread.deviation
+    z = np.divide(values - spread.median, scale, out=np.full(len(values), np.nan), where=known & (scale > 0))
+    return np.where(known, spread.median, np.nan), z
+
+
 def _weighed(own: np.ndarray, rows: np.ndarray, larger: np.ndarray, shrink: float) -> np.ndarray:
-    total = rows + shrink
-    return np.divide(rows * own + shrink * larger, total, out=larger.copy(), where=total > 0)
+    return np.divide(rows * own + shrink * larger, rows + shrink, out=larger.copy(), where=rows > 0)

@@ -104,8 +104,9 @@ def _settle(lines: Lines, book: Book, longest: int, line: int) -> None:
         book.back[other] = 1
         if lines.time[other] > lines.time[book.ranked[rows - 1]] - longest:
             book.held[RETURNED] += 1
-    book.back[line] = 1 if lines.returned[line] <= now else 0
-    if now < lines.returned[line] < NEVER:
+    when = lines.returned[line]
+    book.back[line] = 1 if when <= now and when != NEVER else 0
+    if now < when and when != NEVER:
         push(book.pending, book.sizes[PENDING], lines.returned, line)
         book.sizes[PENDING] += 1
 

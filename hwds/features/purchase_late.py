@@ -10,6 +10,7 @@ from hwds.compiled import helper
 from hwds.features.ordered import median_of
 from hwds.features.purchase_lines import DISTINCT, RETURNED, SKU, Book, Lines
 from hwds.features.purchase_sums import count, hold
+from hwds.features.row_columns import NEVER
 
 
 @helper
@@ -53,7 +54,7 @@ def _meet(lines: Lines, book: Book, line: int, other: int, running: int) -> None
             book.late_totals[running, DISTINCT + column] += 1
             if column == SKU:
                 book.late_units[code] = 0.0
-    if lines.returned[other] <= lines.arrival[line]:
+    if lines.returned[other] <= lines.arrival[line] and lines.returned[other] != NEVER:
         book.late_held[RETURNED] += 1
     hold(lines, book.late_held, book.late_units, other, 1.0)
 

@@ -10,10 +10,12 @@ import polars as pl
 
 from hwds.compiled import compiled
 from hwds.errors import DataError
+from hwds.features.ordered import push
 from hwds.features.purchase_book import arrive
 from hwds.features.purchase_encoding import Columns, uncoded
-from hwds.features.purchase_lines import Book, Lines, new_book
+from hwds.features.purchase_lines import PENDING, Book, Lines, new_book
 from hwds.features.purchases import Purchases
+from hwds.features.row_columns import NEVER
 from hwds.frames.table import Table
 
 FEW = 8
@@ -95,6 +97,20 @@ class LivePurchases:
             entity.make_room()
             self._step(self._lines, self._book(entity), self._spans, line, row, out)
         return out
+
+    def returned(self, who: Any, line: int, when: int) -> None:
+        """Note that a line was returned, before lines arrive that know it; the second time it is not news.
+
+        Args:
+            who: The line's entity.
+            line: How many lines had been kept before it, of all entities.
+            when: Microseconds.
+        """
+        if self._lines.returned[line] == NEVER and who is not None:
+            self._lines.returned[line] = when
+            book = self._entities[who].book
+            push(book.pending, book.sizes[PENDING], self._lines.returned, line)
+            book.sizes[PENDING] += 1
 
     def _entity(self, who: Any) -> Entity:
         """Its book; a line without an entity is alone."""

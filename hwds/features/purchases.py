@@ -11,6 +11,7 @@ from annotated_types import MinLen
 from hwds.compiled import compiled
 from hwds.errors import ConfigError
 from hwds.features.base import RowFeatures
+from hwds.features.live import Live
 from hwds.features.purchase_book import fill
 from hwds.features.purchase_encoding import Columns, Rules, arranged, lines_of
 from hwds.features.purchase_lines import SUMS, TOLD, new_book
@@ -79,6 +80,13 @@ class Purchases(RowFeatures):
         """Refuse a table without entity and time, or without a column that the user named."""
         needs(table, "purchases", "entity", "time")
         self.read_of(table)
+
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.purchase_events import PurchaseEvents
+
+        self.check(schema)
+        return PurchaseEvents(self, schema)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The columns that the table suffices for.

@@ -10,6 +10,7 @@ from annotated_types import MinLen
 
 from hwds.compiled import compiled
 from hwds.features.base import RowFeatures
+from hwds.features.live import Live
 from hwds.features.moments import DAY, Moments, codes_of, entity_of, moments_of, must_be_numbers, must_play, numbers_of
 from hwds.features.recent_kernel import last_rows
 from hwds.frames.table import Table
@@ -45,6 +46,13 @@ class Recent(RowFeatures):
         must_be_numbers(table, "inputs", self.inputs)
         entity_of(table, "entity", self.entity)
 
+    def live(self, schema: Table) -> Live:
+        """The same for rows as they arrive."""
+        from hwds.features.recent_live import LiveRecent
+
+        self.check(schema)
+        return LiveRecent(self, schema)
+
     def compute(self, table: Table) -> pl.DataFrame:
         """The column of arrays.
 
@@ -54,14 +62,14 @@ class Recent(RowFeatures):
         self.check(table)
         moments = moments_of(table)
         group = codes_of(table.data[entity_of(table, "entity", self.entity)])
-        values = np.column_stack([_flattened(numbers_of(table, name)) for name in self.inputs])
+        values = np.column_stack([flattened(numbers_of(table, name)) for name in self.inputs])
         before, after = _neighbours(moments, group)
         found = np.zeros((len(group), self.length, MARKS + len(self.inputs)), np.float32)
         compiled(last_rows)(moments.order, moments.time, values, 1.0 / DAY, before, after, found)
         return pl.DataFrame({"recent": pl.Series(found, dtype=pl.Array(pl.Float32, found.shape[1:]))})
 
 
-def _flattened(values: np.ndarray) -> np.ndarray:
+def flattened(values: np.ndarray) -> np.ndarray:
     """On a scale on which a thousand is not far from a hundred."""
     return np.nan_to_num(np.sign(values) * np.log1p(np.abs(values)), nan=0.0)
 

@@ -9,6 +9,7 @@ from annotated_types import MinLen
 
 from hwds.errors import ConfigError
 from hwds.features.base import RowFeatures
+from hwds.features.live import Live, LiveTogether
 from hwds.frames.table import Table
 
 
@@ -28,6 +29,14 @@ class Together(RowFeatures):
         """What each part refuses."""
         for part in self.parts:
             part.check(table)
+
+    def live(self, schema: Table) -> Live:
+        """The parts one after the other."""
+        parts: list[Live] = []
+        for part in self.parts:
+            parts.append(part.live(schema))
+            schema = schema.with_inputs(pl.DataFrame(schema=dict(parts[-1].columns)))
+        return LiveTogether(parts)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The columns of all parts.

@@ -36,8 +36,6 @@ class Window:
         for before, side in self.sides.items():
             values = side.values(times, days, counts @ clusters.sums[before], wanted)
             found |= {f"{before}{name}": value for name, value in values.items()}
-        if f"{TRUE}aucpr" in found:
-            found["gap_aucpr"] = found["aucpr"] - found[f"{TRUE}aucpr"]
         return found
 
     def clusters(self, way: str, entities: int) -> Clusters:
@@ -107,7 +105,10 @@ def _together(
     parts = zip(windows, clusters, counts, strict=True)
     each = [window.values(own, times, wanted) for window, own, times in parts]
     names = dict.fromkeys(name for values in each for name in values)
-    return {name: _mean([values.get(name, np.nan) for values in each]) for name in names}
+    found = {name: _mean([values.get(name, np.nan) for values in each]) for name in names}
+    if f"{TRUE}aucpr" in found:
+        found["gap_aucpr"] = found["aucpr"] - found[f"{TRUE}aucpr"]
+    return found
 
 
 def _codes(values: pl.Expr) -> pl.Expr:

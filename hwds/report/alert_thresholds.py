@@ -17,12 +17,14 @@ def grid(verdict: AlertVerdict) -> Grid:
         ("quantile of what is at stake", "stakes"),
         (f"at stake{unit}", "at stake"),
         ("blocked from p", "blocked\nfrom p"),
+        ("blocked from p, with reviews left", "though\nreviews left"),
         ("reviewed from p", "reviewed\nfrom p"),
     ]
     rows = zip(
         (f"P{100 * level:g}" for level in last["stake_quantile"]),
         column(last["at_stake"].to_list()),
         (f"{value:.4f}" for value in last["block_from"]),
+        (f"{value:.4f}" for value in last["block_always_from"]),
         ("never" if value is None else f"{value:.4f}" for value in last["review_from"]),
         strict=True,
     )

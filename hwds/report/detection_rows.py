@@ -66,6 +66,13 @@ def sides(rows: pl.DataFrame) -> Iterator[str]:
             yield side
 
 
+def averaged(rows: pl.DataFrame) -> str:
+    """`, mean of 4 windows`, `, mean of 10 folds`; nothing of one."""
+    cutoffs = rows["cutoff"].unique() if rows.width else pl.Series([], dtype=pl.String)
+    dated = cutoffs.str.to_date("%Y-%m-%d", strict=False).null_count() == 0
+    return f", mean of {len(cutoffs)} {'windows' if dated else 'folds'}" if len(cutoffs) > 1 else ""
+
+
 def counted(rows: pl.DataFrame, side: str) -> pl.DataFrame:
     """The rows whose label, or truth, is known and that stand for any."""
     known = rows.filter(pl.col(SIDES[side][0]).is_not_null())

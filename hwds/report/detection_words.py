@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hwds.metrics.base import short
-from hwds.report.detection_rows import TRUE, Number, number, numbers, scored_rows
+from hwds.report.detection_rows import TRUE, Number, averaged, number, numbers, scored_rows
 from hwds.results.tables import Tables
-from hwds.results.wording import percent, reach
+from hwds.results.wording import brief, reach
 
 
 def conclusion(tables: Tables, model: str) -> str:
@@ -31,15 +31,12 @@ def conclusion(tables: Tables, model: str) -> str:
 def _scored(tables: Tables, own: Number, metric: str, side: str) -> str:
     """`classify/xgboost has aucpr 0.687 (95 % interval 0.642 to 0.729), 104 times what chance gives (0.66 % of rows ...)`."""
     value, ends = _ends(own, tables.measure(metric).measured_in)
-    rows = scored_rows(tables)
-    windows = rows["cutoff"].n_unique() if rows.width else 1
-    over = f", mean of {windows} windows" if windows > 1 else ""
-    said = f"{own.model} has {metric} {value}{ends}{over}"
+    said = f"{own.model} has {metric} {value}{ends}{averaged(scored_rows(tables))}"
     prevalence = number(tables, f"{side}prevalence", own.model)
     if short(metric) not in ("aucpr", "true_aucpr") or prevalence is None or not prevalence.value:
         return said
     times = own.value / prevalence.value
-    return f"{said}: {times:,.{0 if times >= 10 else 1}f} times what chance gives ({percent(prevalence.value)} of rows)"
+    return f"{said}: {times:,.{0 if times >= 10 else 1}f} times what chance gives ({brief(100 * prevalence.value)} % of rows)"
 
 
 def _beside(tables: Tables, own: Number, metric: str) -> str:

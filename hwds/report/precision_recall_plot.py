@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.metrics.detection_ranks import Ranking
-from hwds.report.detection_rows import SIDES, colours, counted, number, numbers, scored_rows, sides, weights
+from hwds.report.detection_rows import SIDES, averaged, colours, counted, number, numbers, scored_rows, sides, weights
 from hwds.report.style import GREY, INK, drawable, new_figure, save_png, tidy
 from hwds.results.tables import Tables
 
@@ -44,9 +44,7 @@ def precision_recall_figure(tables: Tables, model: str) -> Figure | None:
         if len(shown) > 1:
             axes.set_title(SIDES[side][1], fontsize=10, loc="left", color=INK)
     panels[0].set_ylabel("precision: share of flagged rows with label 1", fontsize=9.5, color=INK)
-    windows = rows["cutoff"].n_unique()
-    over = f", mean of {windows} windows" if windows > 1 else ""
-    figure.suptitle(f"Precision against recall{over}", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    figure.suptitle(f"Precision against recall{averaged(rows)}", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
 

@@ -47,13 +47,13 @@ def reliability_figure(tables: Tables, model: str) -> Figure | None:
     panels = figure.subplots(2, 2, height_ratios=(3.2, 1))
     for column, edges in enumerate((EVEN, _steps(rows["probability"].to_numpy()))):
         axes, below = panels[0, column], panels[1, column]
-        for side in shown:
-            _curve(axes, rows, side, edges, len(shown) > 1)
-        _frame(axes, below, edges, logarithmic=bool(column))
+        least = min(_curve(axes, rows, side, edges, len(shown) > 1) for side in shown)
+        _frame(axes, below, edges, least if column else None)
         _histogram(below, rows["probability"].to_numpy(), edges)
     panels[0, 0].set_ylabel("share with label 1, 95 % by entity", fontsize=9.5, color=INK)
     panels[1, 0].set_ylabel("rows", fontsize=9.5, color=INK)
-    panels[0, 0].legend(loc="upper left", frameon=False, fontsize=9)
+    handles, names = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9.5)
     title = f"{drawable(model, 40)}: what was said, and what came of it{_slope(tables, model, shown[-1])}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
@@ -75,8 +75,8 @@ def _steps(probability: np.ndarray) -> np.ndarray:
     return edges[max(np.searchsorted(edges, least, side="right") - 1, 0) :]
 
 
-def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool) -> None:
-    """A dot for each bin that has rows: the mean probability, the share of label 1, and its interval."""
+def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool) -> float:
+    """A dot for each bin that has rows: the mean probability, the share of label 1, its interval; the least share above 0."""
     known = counted(rows, side)
     probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
     bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
@@ -99,10 +99,12 @@ def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several
         middle[there], share[there], yerr=reach, color=PAINTS[side], marker="o", markersize=5, linewidth=1.6, elinewidth=1.2,
         label=name, zorder=3,
     )  # fmt: skip
+    return float(share[there & (share > 0)].min(initial=1.0))
 
 
-def _frame(axes: Axes, below: Axes, edges: np.ndarray, *, logarithmic: bool) -> None:
-    """The diagonal, and both axes alike."""
+def _frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None) -> None:
+    """The diagonal, and both axes alike: logarithmic where the least share above 0 is given, which is to be seen."""
+    logarithmic = least is not None
     for place in (axes, below):
         tidy(place)
         if logarithmic:
@@ -110,7 +112,7 @@ def _frame(axes: Axes, below: Axes, edges: np.ndarray, *, logarithmic: bool) -> 
         place.set_xlim(edges[0], 1)
     if logarithmic:
         axes.set_yscale("log")
-    axes.set_ylim((edges[0] / 3, 1.2) if logarithmic else (0, 1.02))
+    axes.set_ylim((min(edges[0], least) / 2, 1.2) if least is not None else (0, 1.02))
     axes.plot([edges[0], 1], [edges[0], 1], color=GREY, linewidth=1.2, linestyle="--", zorder=1, label="as it was said")
     axes.tick_params(labelbottom=False)
     below.set_xlabel(f"probability of label 1{', log scale' if logarithmic else ''}", fontsize=9.5, color=INK)

@@ -124,7 +124,7 @@ def found_of(base: str, confirmed: float, labels: float) -> str:
 
 
 def _found(what: str) -> Say:
-    return lambda value, groups: f"{number(value)} of {_there(groups)} {what} in {span(groups['days'])}"
+    return lambda value, groups: f"{number(value) if value else 'none'} of {_there(groups)} {what} in {span(groups['days'])}"
 
 
 def _mean(value: float, groups: Groups) -> str:

@@ -6,7 +6,10 @@ import json
 
 import polars as pl
 
-DATA = "dataset=gray_market dataset.days=90 features=none protocol=prequential_gray decision=alert_policy size=small compute=serial"
+DATA = (
+    "dataset=gray_market dataset.days=90 features=none protocol=prequential_gray decision=alert_policy size=small"
+    " compute=serial"
+)
 
 
 def only(folder, name):

@@ -107,8 +107,15 @@ def test_a_block_is_where_the_formula_says(made, verdict):
     wrong = 100 * wide["cutoff"].replace_strict(chosen)
     assert (wide["block_from"] - wrong / (wrong + wide["at_stake"])).abs().max() < 1e-12
     assert (wide["probability"] >= wide["block_from"] - 1e-12).all()
-    others = verdict.alerts.filter(pl.col("tier") != "block")
-    assert (others["probability"] <= others["block_from"]).all()
+    random = verdict.alerts.filter(pl.col("tier") == "random_review")
+    assert (random["probability"] <= random["block_from"]).all()
+    instead = verdict.alerts.filter((pl.col("tier") == "review") & (pl.col("probability") > pl.col("block_from")))
+    p, loss = instead["probability"], instead["at_stake"]
+    multiplier, floor = (
+        instead["cutoff"].replace_strict({each.cutoff: value(each) for each in verdict.chosen})
+        for value in (lambda each: each.multiplier, lambda each: each.floor)
+    )
+    assert (10 + p * loss * (1 - ANY.review_recall) + floor <= multiplier * 100 * (1 - p) + 1e-9).all()
 
 
 def test_nothing_is_learned_from_the_test_rows(made, verdict):

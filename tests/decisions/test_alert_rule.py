@@ -90,8 +90,32 @@ def test_of_equal_gains_the_earlier_row_is_reviewed():
 
 def test_the_multiplier_makes_a_wrong_block_dearer():
     asked = days([0.6], [100.0])
-    assert act(asked, TERMS, 1.0, 0.0).tolist() == [BLOCK]
-    assert act(asked, TERMS, 2.0, 0.0).tolist() == [REVIEW]
+    assert act(asked, terms(tiers=("block",)), 1.0, 0.0).tolist() == [BLOCK]
+    assert act(asked, terms(tiers=("block",)), 2.0, 0.0).tolist() == [PASS]
+
+
+def test_a_row_that_would_be_blocked_is_reviewed_where_that_costs_less():
+    # 0.6: a block costs 40, a review 10 + 0.6 x 20 = 22; 0.9: 10 against 28
+    assert act(days([0.6, 0.9], [100.0] * 2), TERMS, 1.0, 0.0).tolist() == [REVIEW, BLOCK]
+    assert act(days([0.6, 0.6, 0.65], [100.0] * 3), terms(capacity=1), 1.0, 0.0).tolist() == [REVIEW, BLOCK, BLOCK]
+    always = TERMS.block_always_from(np.array([100.0, 1e6]))
+    # from 0.75 on a block costs 25, and a review 10 + 0.75 x 20
+    assert always == pytest.approx([0.75, 90 / 200_100])
+
+
+def test_no_other_order_costs_less_under_the_probabilities():
+    from itertools import product
+
+    luck = np.random.default_rng(1)
+    for _ in range(20):
+        asked = days(luck.random(6), luck.lognormal(5, 1, 6))
+        least = min(
+            TERMS.cost(np.array(each), asked.probability, asked.loss).sum()
+            for each in product((PASS, REVIEW, BLOCK), repeat=6)
+            if each.count(REVIEW) <= TERMS.capacity
+        )
+        found = act(asked, TERMS, 1.0, 0.0)
+        assert TERMS.cost(found, asked.probability, asked.loss).sum() == pytest.approx(least)
 
 
 def test_tiers_that_are_not_allowed_are_not_used():
@@ -120,7 +144,7 @@ def test_the_cell_that_would_have_cost_least_is_chosen():
     told = rows([0.6] * 4 + [0.9], [100.0] * 5, [0.0] * 4 + [1.0])
     found = choose(told, "2026-01-01", terms(capacity=1), seed=0)
     assert (found.multiplier, found.positives) == (2.0, 1)
-    assert found.formula_cost == 400
+    assert found.formula_cost == 310  # one of them is reviewed
     assert found.chosen_cost == 0 + 0 + 10  # the gray row's own threshold is 2/3: blocked; one honest row is reviewed
     assert choose(told, "2026-01-01", terms(least_positives=2), seed=0).multiplier == 1.0
     assert choose(told.clear(), "2026-01-01", TERMS, seed=0).formula_cost is None
@@ -142,11 +166,11 @@ def test_where_probabilities_are_too_low_rows_are_reviewed_below_the_formula():
 def test_labels_count_for_as_many_rows_as_they_stand_for_but_a_single_one_chooses_nothing():
     asked = terms(capacity=1, multipliers=(1.0, 2.0), floors=(0.0,))
     told = rows([0.6] * 5, [100.0] * 5, [0.0] * 4 + [1.0])
-    assert choose(told, "2026-01-01", asked, seed=0).formula_cost == 400
+    assert choose(told, "2026-01-01", asked, seed=0).formula_cost == 310
     heavy = choose(told.with_columns(pl.Series("weight", [10.0] * 4 + [1.0])), "2026-01-01", asked, seed=0)
     # with a multiplier of 2 one honest row is reviewed, which stands for 10, and the gray one is missed
-    assert (heavy.formula_cost, heavy.multiplier, heavy.chosen_cost) == (4000, 2.0, 10 * 10 + 100)
-    single = choose(told.with_columns(pl.Series("weight", [40.0, 0.0, 0.0, 0.0, 1.0])), "2026-01-01", asked, seed=0)
+    assert (heavy.formula_cost, heavy.multiplier, heavy.chosen_cost) == (3100, 2.0, 10 * 10 + 100)
+    single = choose(told.with_columns(pl.Series("weight", [0.0, 40.0, 0.0, 0.0, 1.0])), "2026-01-01", asked, seed=0)
     assert (single.formula_cost, single.multiplier, single.chosen_cost) == (4000, 1.0, 4000)
 
 

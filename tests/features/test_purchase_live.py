@@ -1,5 +1,7 @@
 """Purchases as they arrive: the same bits as of the whole table, in whatever portions."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -26,6 +28,21 @@ def test_lines_one_by_one_and_in_portions_are_told_what_the_whole_table_is(seed,
         end = begin + int(luck.integers(1, most + 1))
         told.append(live.arrive(Table(table.data[begin:end], table.roles)))
         begin = end
+    assert pl.concat(told).equals(RECIPE.compute(table))
+
+
+def test_returns_may_be_told_when_they_happen():
+    table = in_arrival(bought(300, seed=5, late=0.3))
+    known = pl.when(pl.col("returned_at") <= pl.col("available_at")).then(pl.col("returned_at"))
+    bare = Table(table.data.with_columns(known.alias("returned_at")), table.roles)
+    live, told, noted = LivePurchases(RECIPE, RECIPE.read_of(table)), [], 0
+    for line, own in enumerate(table.data.to_dicts()):
+        for before, row in enumerate(table.data[:line].to_dicts()):
+            if row["returned_at"] is not None and row["returned_at"] <= own["available_at"]:
+                live.returned(row["customer"], before, (row["returned_at"] - datetime(1970, 1, 1)) // timedelta(microseconds=1))
+                noted += 1
+        told.append(live.arrive(Table(bare.data[line : line + 1], table.roles)))
+    assert noted > 1000
     assert pl.concat(told).equals(RECIPE.compute(table))
 
 

@@ -177,6 +177,16 @@ def test_a_line_without_an_entity_knows_itself_alone():
     assert Purchases(days=(1,)).compute(table)["amount_1d"].to_list() == [1, 2, 3]
 
 
+def test_a_line_that_never_arrives_counts_for_no_other():
+    table = bought(80, seed=6, customers=1)
+    lost = pl.int_range(pl.len()) % 4 == 0
+    some = Table(table.data.with_columns(pl.when(~lost).then(pl.col("available_at")).alias("available_at")), table.roles)
+    there = table.data.select(~lost).to_series()
+    found = RECIPE.compute(some)
+    assert found.filter(there).equals(RECIPE.compute(table.take(there)))
+    assert found.filter(~there)["return_rate_30d"].max() < 1
+
+
 def test_dates_and_zones_are_read_as_the_clock_on_the_wall():
     table = bought(60, late=0, grain=86400)
     plain = {"time": ("time",), "entity": ("customer",)}

@@ -164,7 +164,9 @@ def test_windows_in_time_are_drawn_with_their_scores(several):
 
 def test_folds_of_groups_are_no_weeks():
     folds = [rows.with_columns(cutoff=pl.lit(f"fold {i + 1} of 3")) for i, rows in enumerate(judged())]
-    assert by_week_figure(run(good=folds), "good") is None
+    made = run(good=folds)
+    assert by_week_figure(made, "good") is None
+    assert ", mean of 3 folds: " in sentence(FRAME, made, "good")
 
 
 def test_cases_are_the_highest_scores_in_readable_words(several):

@@ -81,7 +81,7 @@ class GrayMarket(Dataset):
     gives = Table
     seed: Whole = 0
     days: Annotated[int, Ge(60), Le(2000), Small(120)] = 365
-    customers: Annotated[Count, Le(1_000_000), Small(6000)] = 20_000
+    customers: Annotated[int, Ge(100), Le(1_000_000), Small(6000)] = 20_000
     rings: Annotated[Count, Le(10_000), Small(28)] = 60
     families: Annotated[Count, Le(len(FAMILIES))] = 6
     review_chance: Annotated[float, Gt(0), Le(1)] = 0.02
@@ -116,5 +116,5 @@ class GrayMarket(Dataset):
             "lost": float(gray @ stake),
             "lost_share": float(gray @ stake / stake.sum()),
             "investigated_share": float(np.mean(np.isfinite(label))),
-            "confirmed_share": float(np.mean(label[gray == 1] == 1)),
+            "confirmed_share": float(np.sum(label[gray == 1] == 1) / max(gray.sum(), 1)),
         }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwds.context import Context, Device
+from hwds.errors import DataError
 from hwds.frames.table import Table
 from hwds.models.anomaly.base import Detector
 from hwds.models.anomaly.columns import Columns
@@ -49,12 +50,18 @@ class Autoencoder(RowNetwork, Detector):
     clip: Positive = 30.0
 
     def learn(self, train: Table, *, stop: Table, context: Context) -> RestoringScorer:
-        """Train the networks on normal rows; later ones stop them."""
+        """Train the networks on normal rows; later ones stop them.
+
+        Raises:
+            DataError: There is one normal row, and none to stop by.
+        """
         columns = Columns.learn(train)
         scaling = Scaling.learn(columns.matrix(train), self.scale, least=columns.least_spread)
         examples = self._examples(columns, scaling, train)
         if stop.data.is_empty():
             last = later(train, INNER)
+            if not last.any():
+                raise DataError("model: an autoencoder needs normal rows to learn from and others to stop by; there is one.")
             inner = Examples(tuple(part[last] for part in examples.inputs), examples.target[last])
             examples = Examples(tuple(part[~last] for part in examples.inputs), examples.target[~last])
         else:

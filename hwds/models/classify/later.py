@@ -9,7 +9,7 @@ from hwds.frames.table import Table
 
 
 def later(rows: Table, share: float) -> np.ndarray:
-    """Which rows are among the last ones to arrive, shape (n,): so large a share of them, but never all.
+    """Which rows are among the last ones to arrive, shape (n,): so large a share, of two or more at least one and never all.
 
     Where rows have no time, the last ones of the table.
     """
@@ -18,5 +18,5 @@ def later(rows: Table, share: float) -> np.ndarray:
     placed = pl.DataFrame({"place": np.arange(n)} | ({"when": rows.data[when]} if when else {}))
     order = placed.sort(placed.columns[-1], maintain_order=True)["place"].to_numpy()
     found = np.zeros(n, bool)
-    found[order[n - min(round(share * n), n - 1) :]] = n > 0
+    found[order[n - min(max(round(share * n), 1), n - 1) :]] = n > 0
     return found

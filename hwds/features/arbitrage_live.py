@@ -1,0 +1,75 @@
+"""Arbitrage as events arrive: the last price of each market."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwds.features.live import Event, Live, Past, Value, floats_of, known, number
+from hwds.features.moments import DAY
+
+if TYPE_CHECKING:
+    from hwds.features.arbitrage import Arbitrage
+
+NAN = float("nan")
+COLUMNS = ("spread", "spread_share", "loss_at_stake", "best_pair_spread", "best_pair_share", "price_rank", "markets_seen")
+
+Market = tuple[Any, Any]
+"""A channel and its region."""
+
+
+class LiveArbitrage(Live):
+    """The columns of `Arbitrage`.
+
+    Args:
+        recipe: The features.
+    """
+
+    columns = floats_of(COLUMNS)
+
+    def __init__(self, recipe: Arbitrage) -> None:
+        self._recipe, self._memory = recipe, recipe.seen_days * DAY
+        self._prices: defaultdict[Any, dict[Market, Past]] = defaultdict(dict)
+
+    def arrive(self, event: Event) -> Sequence[Value]:
+        """The spread to the street, and to other markets as last seen."""
+        recipe, values = self._recipe, event.values
+        paid, street = number(values.get(recipe.unit_price)), number(values.get(recipe.street_price))
+        near, far = (float(recipe.cost(np.array([paid]), abroad=abroad)[0]) for abroad in (False, True))
+        spread, gap = street - far, street - paid
+        best, rank, seen = self._elsewhere(event, paid, near, far)
+        stake = (0.0 if gap < 0 else gap) * number(values.get(recipe.quantity))
+        found = (spread, _of(spread, paid), stake, best, _of(best, paid), rank, seen)
+        return [known(each) for each in found]
+
+    def _elsewhere(self, event: Event, paid: float, near: float, far: float) -> tuple[float, float, float]:
+        """The best spread to another market, the rank of the price, and the markets seen; the price is kept."""
+        recipe, values = self._recipe, event.values
+        sku, channel = values.get(recipe.sku), values.get(recipe.channel)
+        if sku is None or channel is None or math.isnan(paid):
+            return NAN, NAN, NAN
+        region = values.get(recipe.region) if recipe.region is not None else None
+        best, rank, seen = NAN, 1.0, 1.0
+        own, markets, time = (channel, region), self._prices[sku], event.time
+        for market, prices in markets.items():
+            last = prices.upto(time) - 1 if market != own else -1
+            if last < 0 or prices.times[last] <= time - self._memory:
+                continue
+            price = prices.items[last]
+            spread = price - (near if market[1] == region else far)
+            if not best >= spread:  # which a first one, beside no number, is not
+                best = spread
+            rank += price < paid
+            seen += 1.0
+        if own not in markets:
+            markets[own] = Past()
+        markets[own].put(time, paid)
+        return best, rank, seen
+
+
+def _of(above: float, below: float) -> float:
+    return above / below if below > 0 else NAN

@@ -1,0 +1,166 @@
+"""Live: the columns of rows that arrive one at a time, the same as of the whole table."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from hwds.features.row_columns import NEVER
+
+EPOCH, MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
+
+Value = float | int | Any | None
+"""What is told of a row: a number, an array of numbers, None where nothing is known."""
+
+
+@dataclass(slots=True)
+class Event:
+    """A row that has just arrived.
+
+    Attributes:
+        place: How many arrived before it.
+        time: When it happened, in microseconds of the clock on the wall.
+        arrival: When it arrived, no earlier than the row before.
+        values: By column, None where there is none; features add theirs, so that later ones can read them.
+    """
+
+    place: int
+    time: int
+    arrival: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The label of an earlier row, which has just become known.
+
+    Attributes:
+        place: The row's.
+        time: When the row happened.
+        at: When the label became known.
+        positive: Whether it is 1.
+    """
+
+    place: int
+    time: int
+    at: int
+    positive: bool
+
+
+class Live:
+    """Features of rows as they arrive: `RowFeatures.live` makes one, and it keeps what it needs of what has arrived.
+
+    Rows are handed over in the order of arrival. A label is handed over once, after its own row and before the first row that
+    knows it; a return likewise, when it is told.
+    """
+
+    columns: Mapping[str, Any] = {}
+    """Name and type of each column, in the order in which `arrive` tells them."""
+
+    returned_at: str = ""
+    """The column that says when a row was returned, which is told later; empty where none is read."""
+
+    def arrive(self, event: Event) -> Sequence[Value]:
+        """What is known at the arrival of a row, which is kept."""
+        raise NotImplementedError(f"{type(self).__name__}.arrive")
+
+    def confirm(self, outcome: Outcome) -> None:
+        """A label becomes known; most features read none."""
+
+    def returned(self, place: int, at: int) -> None:
+        """A row will be, or was, returned at a moment later than all arrivals; most features do not care."""
+
+
+class LiveNothing(Live):
+    """No columns."""
+
+    def arrive(self, event: Event) -> Sequence[Value]:
+        """Nothing."""
+        return ()
+
+
+class LiveTogether(Live):
+    """Several live features in order.
+
+    Args:
+        parts: As they are to be asked.
+    """
+
+    def __init__(self, parts: Sequence[Live]) -> None:
+        self._parts = tuple((part, tuple(part.columns)) for part in parts)
+        self.columns = {name: kind for part in parts for name, kind in part.columns.items()}
+        self.returned_at = next((part.returned_at for part in parts if part.returned_at), "")
+
+    def arrive(self, event: Event) -> Sequence[Value]:
+        """The columns of all parts."""
+        told: list[Value] = []
+        for part, names in self._parts:
+            own = part.arrive(event)
+            event.values.update(zip(names, own, strict=True))
+            told += own
+        return told
+
+    def confirm(self, outcome: Outcome) -> None:
+        """To each part."""
+        for part, _ in self._parts:
+            part.confirm(outcome)
+
+    def returned(self, place: int, at: int) -> None:
+        """To each part."""
+        for part, _ in self._parts:
+            part.returned(place, at)
+
+
+class Past:
+    """Items in the order of their times, those of one time in the order in which they came."""
+
+    __slots__ = ("items", "times")
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.items: list[Any] = []
+
+    def put(self, time: int, item: Any) -> int:
+        """Keep an item, and say where it stands."""
+        if not self.times or self.times[-1] <= time:
+            self.times.append(time)
+            self.items.append(item)
+            return len(self.times) - 1
+        place = bisect_right(self.times, time)
+        self.times.insert(place, time)
+        self.items.insert(place, item)
+        return place
+
+    def upto(self, time: int) -> int:
+        """How many items are of no later time."""
+        return bisect_right(self.times, time)
+
+
+def number(value: Any) -> float:
+    """A value as a float, NaN where there is none."""
+    return float("nan") if value is None else float(value)
+
+
+def known(value: float) -> float | None:
+    """None where a number is not one."""
+    return None if math.isnan(value) else value
+
+
+def floats_of(names: Sequence[str]) -> dict[str, Any]:
+    """Columns of floats."""
+    return dict.fromkeys(names, pl.Float64)
+
+
+def microseconds(value: date | None) -> int:
+    """A date or an instant in microseconds of the clock on the wall; None is never."""
+    if value is None:
+        return NEVER
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    return (value.replace(tzinfo=None) - EPOCH) // MICROSECOND

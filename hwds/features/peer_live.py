@@ -1,0 +1,90 @@
+"""Peers as rows arrive: the reference is worked out once a day, and each row is looked up in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hwds.features.peer_windows import Spread
+from hwds.features.peers import Peers, stand
+
+KEPT = 64
+"""Days whose references are kept; one that a late row asks for after that is worked out again."""
+
+FEW = 1_024
+"""Rows that there is room for at first; the room doubles."""
+
+
+class LivePeers:
+    """The columns of `Peers` for rows as they arrive: the same bits as of the whole table.
+
+    Args:
+        recipe: The features.
+        columns: How many columns are compared, `recipe.compared(table)`.
+        by: How many columns make a peer, `recipe.grouped_by(table)`.
+    """
+
+    def __init__(self, recipe: Peers, columns: int, by: int) -> None:
+        self.recipe, self._size = recipe, 0
+        self._values, self._groups = np.zeros((FEW, columns)), np.zeros((FEW, by + 1), np.int64)
+        self._enters, self._leaves = np.zeros(FEW, np.int64), np.zeros(FEW, np.int64)
+        self._codes: list[dict[tuple[Any, ...], int]] = [{} for _ in range(by + 1)]
+        self._references: dict[int, list[list[Spread]]] = {}
+
+    def arrive(self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """What peers of a row do in each column, and the row's distance from it, NaN where not known; the row is kept.
+
+        Rows must come in the order in which they arrived.
+
+        Args:
+            time: Microseconds.
+            arrival: Microseconds.
+            values: Of the columns compared, NaN where not known.
+            group: Of the columns that make a peer, None where there is none.
+        """
+        days = self.recipe.days_of(np.array([time]), np.array([arrival]))
+        day, enters, leaves = (int(found[0]) for found in days)
+        if day not in self._references:
+            if len(self._references) == KEPT:
+                del self._references[next(iter(self._references))]
+            self._references[day] = self._reference(day)
+        spreads = [self._known(levels, group) for levels in self._references[day]]
+        told = stand(np.array(values, float), Spread(*(np.array(part) for part in zip(*spreads, strict=True))))
+        self._keep(enters, leaves, values, group)
+        return told
+
+    def _reference(self, day: int) -> list[list[Spread]]:
+        """Of each column the spread of each level's groups on a day."""
+        held = slice(self._size)
+        rows = np.flatnonzero((self._enters[held] <= day) & (day < self._leaves[held]))
+        parents = [np.zeros(1, np.int64), *(self._parents(level) for level in range(1, len(self._codes)))]
+        levels = [(self._groups[rows, level], parent) for level, parent in enumerate(parents)]
+        enters, leaves = np.zeros(len(rows), np.int64), np.ones(len(rows), np.int64)
+        columns = self._values[rows].T
+        return [self.recipe.reference(np.ascontiguousarray(values), levels, enters, leaves, 1) for values in columns]
+
+    def _parents(self, level: int) -> np.ndarray:
+        return np.array([self._codes[level - 1][key[:-1]] for key in self._codes[level]], np.int64)
+
+    def _known(self, levels: list[Spread], group: tuple[Any, ...]) -> tuple[float, float, float]:
+        """Of the narrowest group that was there."""
+        for level in reversed(range(1, len(levels))):
+            code = self._codes[level].get(group[:level], -1)
+            if 0 <= code < len(levels[level].median):
+                return tuple(float(values[code, 0]) for values in levels[level])  # type: ignore[return-value]
+        return tuple(float(values[0, 0]) for values in levels[0])  # type: ignore[return-value]
+
+    def _keep(self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]) -> None:
+        if self._size == len(self._values):
+            self._values, self._groups = _doubled(self._values), _doubled(self._groups)
+            self._enters, self._leaves = _doubled(self._enters), _doubled(self._leaves)
+        row, self._size = self._size, self._size + 1
+        self._enters[row], self._leaves[row], self._values[row] = enters, leaves, values
+        for level, known in enumerate(self._codes):
+            self._groups[row, level] = known.setdefault(group[:level], len(known))
+
+
+def _doubled(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values, np.zeros_like(values)])
