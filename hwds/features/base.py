@@ -75,5 +75,5 @@ class RowFeatures(FeatureSet):
             ConfigError: These features are computed of whole tables alone.
         """
         raise ConfigError(
-            f"features: '{self.name}' has no live form; it cannot be computed of events as they arrive."
+            f"features: '{self.name or type(self).__name__}' has no live form; it cannot be computed of events as they arrive."
         )

@@ -88,7 +88,7 @@ class LiveHandbookPlus(LiveHandbook):
         self._habit, self._recent, self._run = recipe.habit_days * DAY, recipe.recent_days * DAY, recipe.run_days * DAY
         self._terminal, self._terminals = recipe.terminal, list[Any]()
         self._labels: defaultdict[Any, list[tuple[int, int, int]]] = defaultdict(list)
-        self.columns |= floats_of((*USUAL, *(f"terminal_{name}" for name in RUNS)))
+        self.columns = {**self.columns, **floats_of((*USUAL, *(f"terminal_{name}" for name in RUNS)))}
 
     def arrive(self, event: Event) -> Sequence[Value]:
         """The handbook's columns, then these."""

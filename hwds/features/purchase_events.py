@@ -54,16 +54,16 @@ class PurchaseEvents(Live):
         names, values = self._columns, event.values
         quantity = number(values.get(names.quantity)) if names.quantity else 1.0
         promoted = number(values.get(names.promotion)) > 0 if names.promotion else False
-        line: Any = Lines(
-            time=(event.time,),
-            arrival=(event.arrival,),
-            returned=(microseconds(values.get(names.returned_at)) if names.returned_at else NEVER,),
-            quantity=(quantity,),
-            amount=(self._amount(values, quantity),),
-            codes=((-1, -1, -1, -1),),
-            flags=(self._flags(event.time // DAY, quantity, promoted),),
-        )
-        return line
+        told: dict[str, Any] = {  # sequences of one serve as well as arrays, and cost less
+            "time": (event.time,),
+            "arrival": (event.arrival,),
+            "returned": (microseconds(values.get(names.returned_at)) if names.returned_at else NEVER,),
+            "quantity": (quantity,),
+            "amount": (self._amount(values, quantity),),
+            "codes": ((-1, -1, -1, -1),),
+            "flags": (self._flags(event.time // DAY, quantity, promoted),),
+        }
+        return Lines(**told)
 
     def _amount(self, values: dict[str, Any], quantity: float) -> float:
         if self._columns.amount:

@@ -137,6 +137,12 @@ class GroupedKFold(Detection):
         """The model fitted on all groups but those that stop and calibrate it."""
         return self.fitted(model, self.parts(frame, FINAL, context), context)
 
+    def foresee(self, fitted: FittedClassifier, frame: Table, context: Context) -> pl.DataFrame:
+        """What a kept model says of the rows without a label."""
+        known = self._known(frame)
+        asked = known.with_inputs(context.columns_of(known)).take(known.column("label").is_null())
+        return judged(fitted, asked, frame, "new", self.explained)
+
     def _roles_of_folds(self, fold: int) -> list[str]:
         """What each part of the groups is used for where one of them is tested: those after it stop, calibrate, decide."""
         counts = {"test": int(fold != FINAL), "stop": self.stop_folds, "calibrate": self.calibrate_folds}

@@ -145,6 +145,17 @@ class Prequential(Detection):
         parts = {name: wide.take((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
         return self.fitted(model, parts, context)
 
+    def foresee(self, fitted: FittedClassifier, frame: Table, context: Context) -> pl.DataFrame:
+        """What a kept model says of the rows of the last `delay_days` (`test_days` where there is no delay).
+
+        They are younger than all that a model fitted on this data could have learned from.
+        """
+        end = last_midnight(frame)
+        seen = as_known(frame, end, self.delay_days)
+        young = arrivals(seen) >= end - timedelta(days=self.delay_days or self.test_days)
+        asked = seen.with_inputs(context.columns_of(seen)).take(young)
+        return judged(fitted, asked, frame, "new", self.explained)
+
 
 def _days(rows: Table, cutoff: datetime) -> pl.Series:
     """Days from the cutoff to the arrival of each row: a late one is scored on the day that it arrives."""

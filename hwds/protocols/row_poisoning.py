@@ -28,7 +28,7 @@ def poisoned_rows(table: Table, instant: Any, delay: int, luck: np.random.Genera
     label = table.name("label")
     kept = {ROW_ID, label, *(name for role in KEPT for name in table.roles.get(role, ()))}
     columns = [
-        _redrawn(values, unknown if name == table.name("label_time") else late | _ahead(values, instant, table), luck)
+        _redrawn(_redrawn(values, late, luck), _ahead(values, instant, table), luck)
         for name, values in zip(table.data.columns, table.data, strict=True)
         if name not in kept
     ]
@@ -36,7 +36,7 @@ def poisoned_rows(table: Table, instant: Any, delay: int, luck: np.random.Genera
 
 
 def _ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
-    """Which instants were not yet come, of a column that tells when something happened after the row."""
+    """Which instants had not yet come, of a column that tells when something happened after the row: they stay ahead."""
     if not values.dtype.is_temporal() or values.dtype == pl.Duration or values.name in table.inputs:
         return np.zeros(len(values), bool)
     return (values.cast(pl.Datetime("us")).dt.replace_time_zone(None) > instant).fill_null(False).to_numpy()
@@ -44,6 +44,8 @@ def _ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
 
 def _redrawn(values: pl.Series, late: np.ndarray, luck: np.random.Generator) -> pl.Series:
     """The values of late rows drawn anew from them, so that their sum changes too; floats also stretched."""
+    if not late.any():
+        return values
     places = np.arange(len(values))
     places[late] = luck.choice(places[late], int(late.sum()))
     moved = values.gather(places)

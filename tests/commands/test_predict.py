@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -190,3 +190,19 @@ def test_wrong_words_are_refused(hwds, sales, words, said):
 def test_data_of_a_dataset_that_reads_no_file_is_refused(hwds):
     assert hwds("model=forecast/seasonal_naive size=small compute=serial").code == 0
     assert "must be on dataset=file" in hwds("predict adhoc --data new.csv").line
+
+
+def test_a_kept_classifier_judges_the_rows_that_are_too_young_for_labels(hwds, tmp_path):
+    asked = "dataset=handbook_simulator model=classify/logistic protocol=prequential"
+    assert hwds(f"{asked} size=small save_model=final compute=serial").code == 0
+    said = hwds("predict adhoc")
+    assert said.code == 0, said
+    assert "the saved model" in said.out
+    judged = future(tmp_path)
+    from hwds.datasets.simulated.handbook_simulator import HandbookSimulator
+
+    times = HandbookSimulator(customers=500, days=100).load().column("time")
+    last = times.max().replace(hour=0, minute=0, second=0)
+    assert judged.height == (times >= last - timedelta(days=6)).sum()
+    assert judged["probability"].is_between(0, 1).all()
+    assert "there is nothing to plan" in hwds("predict adhoc --future plan.csv").line

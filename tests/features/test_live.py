@@ -127,9 +127,9 @@ def test_features_without_a_live_form_say_so():
     class Still(RowFeatures):
         """No live form."""
 
-    with pytest.raises(ConfigError, match=r"^features: 'still' has no live form; it cannot be computed of events"):
+    with pytest.raises(ConfigError, match=r"^features: 'Still' has no live form; it cannot be computed of events"):
         Still().live(order_lines(0))
-    with pytest.raises(ConfigError, match="'still' has no live form"):
+    with pytest.raises(ConfigError, match="'Still' has no live form"):
         Together(parts=(RISK, Still())).live(order_lines(0))
 
 

@@ -144,7 +144,10 @@ class FittedClassifier:
 
     def judge(self, rows: Table) -> Judged:
         """Scores, probabilities and p-values of rows."""
-        score = self.scorer.score(rows)
+        return self.judged(self.scorer.score(rows))
+
+    def judged(self, score: np.ndarray) -> Judged:
+        """The same of scores that are there already, shape (n,)."""
         above = len(self.normals) - np.searchsorted(self.normals, score, side="left")
         p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None
         return Judged(score, self.calibrator.probability(score) if self.likely else None, p_value)

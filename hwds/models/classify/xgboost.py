@@ -121,16 +121,22 @@ class BoosterScorer(Stored):
 
     def score(self, rows: Table) -> np.ndarray:
         """The log odds, un-shifted, in the booster's single precision."""
-        if rows.data.is_empty():
-            return np.zeros(0)
-        margin = self._grown.inplace_predict(self.inputs.coded(rows)[0], predict_type="margin")
+        return np.zeros(0) if rows.data.is_empty() else self.score_matrix(self.inputs.coded(rows)[0])
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """The same of numbers and codes as `inputs.coded` makes them, shape (n, columns)."""
+        margin: np.ndarray = self._grown.inplace_predict(matrix, predict_type="margin")
         return margin.astype(float) - self.shift
 
     def explain(self, rows: Table) -> Contributions:
         """Exact Shapley values of the trees (Lundberg et al. 2020), by XGBoost itself."""
+        return self.explain_matrix(self.inputs.coded(rows)[0])
+
+    def explain_matrix(self, matrix: np.ndarray) -> Contributions:
+        """The same of numbers and codes, shape (n, columns)."""
         import xgboost
 
-        matrix, names = self.inputs.coded(rows)
+        names = (*self.inputs.numbers, *self.inputs.texts)
         asked = xgboost.DMatrix(matrix, nthread=self.cpus, **_kinds(self.inputs))
         found = self._grown.predict(asked, pred_contribs=True).astype(float)
         base = found[0, -1] if len(found) else 0.0
