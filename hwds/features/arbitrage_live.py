@@ -7,8 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hwds.features.live import Event, Live, Past, Value, floats_of, known, number
 from hwds.features.moments import DAY
 
@@ -32,6 +30,7 @@ class LiveArbitrage(Live):
     columns = floats_of(COLUMNS)
 
     def __init__(self, recipe: Arbitrage) -> None:
+        self._cost: Any = recipe.cost  # which a number will do for as well
         self._recipe, self._memory = recipe, recipe.seen_days * DAY
         self._prices: defaultdict[Any, dict[Market, Past]] = defaultdict(dict)
 
@@ -39,7 +38,7 @@ class LiveArbitrage(Live):
         """The spread to the street, and to other markets as last seen."""
         recipe, values = self._recipe, event.values
         paid, street = number(values.get(recipe.unit_price)), number(values.get(recipe.street_price))
-        near, far = (float(recipe.cost(np.array([paid]), abroad=abroad)[0]) for abroad in (False, True))
+        near, far = (self._cost(paid, abroad=abroad) for abroad in (False, True))
         spread, gap = street - far, street - paid
         best, rank, seen = self._elsewhere(event, paid, near, far)
         stake = (0.0 if gap < 0 else gap) * number(values.get(recipe.quantity))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from hwds.features.row_columns import NEVER
@@ -139,6 +140,8 @@ class Past:
 
     def upto(self, time: int) -> int:
         """How many items are of no later time."""
+        if not self.times or self.times[-1] <= time:
+            return len(self.times)
         return bisect_right(self.times, time)
 
 
@@ -150,6 +153,14 @@ def number(value: Any) -> float:
 def known(value: float) -> float | None:
     """None where a number is not one."""
     return None if math.isnan(value) else value
+
+
+def all_known(values: np.ndarray) -> list[float | None]:
+    """Numbers as floats, None where one is not one."""
+    told: list[float | None] = values.tolist()
+    for place in np.flatnonzero(np.isnan(values)).tolist():
+        told[place] = None
+    return told
 
 
 def floats_of(names: Sequence[str]) -> dict[str, Any]:

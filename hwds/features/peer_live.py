@@ -32,6 +32,8 @@ class LivePeers:
         self._enters, self._leaves = np.zeros(FEW, np.int64), np.zeros(FEW, np.int64)
         self._codes: list[dict[tuple[Any, ...], int]] = [{} for _ in range(by + 1)]
         self._references: dict[int, list[list[Spread]]] = {}
+        self._days: Any = recipe.days_of  # which numbers will do for as well as arrays
+        self._spreads: dict[tuple[int, tuple[Any, ...]], Spread] = {}
 
     def arrive(self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
         """What peers of a row do in each column, and the row's distance from it, NaN where not known; the row is kept.
@@ -44,14 +46,16 @@ class LivePeers:
             values: Of the columns compared, NaN where not known.
             group: Of the columns that make a peer, None where there is none.
         """
-        days = self.recipe.days_of(np.array([time]), np.array([arrival]))
-        day, enters, leaves = (int(found[0]) for found in days)
+        day, enters, leaves = map(int, self._days(time, arrival))
         if day not in self._references:
             if len(self._references) == KEPT:
                 del self._references[next(iter(self._references))]
             self._references[day] = self._reference(day)
-        spreads = [self._known(levels, group) for levels in self._references[day]]
-        told = stand(np.array(values, float), Spread(*(np.array(part) for part in zip(*spreads, strict=True))))
+            self._spreads.clear()
+        if (day, group) not in self._spreads:
+            spreads = [self._known(levels, group) for levels in self._references[day]]
+            self._spreads[day, group] = Spread(*(np.array(part) for part in zip(*spreads, strict=True)))
+        told = stand(np.array(values, float), self._spreads[day, group])
         self._keep(enters, leaves, values, group)
         return told
 

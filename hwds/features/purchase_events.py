@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwds.features.live import Event, Live, Value, floats_of, known, microseconds, number
+from hwds.features.live import Event, Live, Value, all_known, floats_of, microseconds, number
 from hwds.features.purchase_encoding import flags_of
 from hwds.features.purchase_lines import Lines
 from hwds.features.purchase_live import LivePurchases
@@ -43,8 +43,8 @@ class PurchaseEvents(Live):
         codes = (names.order, names.sku, names.store, names.channel)
         coded = tuple(values.get(name) if name else None for name in codes)
         self._owners.append(values.get(self._entity))
-        told = self._live.keep(self._line(event), self._owners[-1:], (coded,))[0].tolist()
-        return [known(told[place]) for place in self._places]
+        told = self._live.keep(self._line(event), self._owners[-1:], (coded,))[0]
+        return all_known(told[self._places])
 
     def returned(self, place: int, at: int) -> None:
         """Counts from the first arrival at or after that moment."""

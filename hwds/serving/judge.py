@@ -13,14 +13,11 @@ from hwds.errors import ConfigError
 from hwds.frames.table import Table
 from hwds.models.classify.base import Contributions, FittedClassifier, Judged
 from hwds.models.classify.inputs import OTHER, Inputs
-from hwds.protocols.judging import by_column, main_inputs
+from hwds.protocols.judging import TOLD, by_column, main_inputs
 from hwds.results.reasons import companions
 
 Values = Mapping[str, Any]
 """A row: values by column."""
-
-MAIN = 8
-"""Inputs that may be among the reasons: more than are told."""
 
 
 class Judge:
@@ -46,6 +43,7 @@ class Judge:
         self._matrix = _MatrixReader(scorer, schema) if hasattr(scorer, "score_matrix") else None
         if self._matrix is not None and not self._matrix.suits:
             self._matrix = None
+        self._places = {name: place for place, name in enumerate(self._matrix.names)} if self._matrix is not None else {}
 
     def judge(self, rows: Sequence[Values]) -> Judged:
         """What the model says of rows."""
@@ -62,18 +60,16 @@ class Judge:
         return [self._told(found, row, values) for row, values in enumerate(rows)]
 
     def _told(self, found: Contributions, row: int, values: Values) -> list[dict[str, object]]:
-        """Of one row: only the inputs that can be told become a table."""
-        adds = found.values[row]
-        top = np.argsort(-adds, kind="stable")[:MAIN].tolist()
-        names = {found.names[place] for place in top}
-        names |= {beside for name in names for beside in companions(name)}
-        places = [place for place, name in enumerate(found.names) if name in names]
-        few = Contributions(tuple(found.names[place] for place in places), found.base, adds[places][None])
-        return main_inputs(few, self._table([values], few.names))[0]
+        """What `main_inputs` tells of one row, without a table."""
+        adds, known = found.values[row], self._places
+        top = [place for place in np.argsort(-adds, kind="stable")[:TOLD].tolist() if adds[place] > 0]
+        beside = (known[name] for place in top for name in companions(found.names[place]) if name in known)
+        all_told = dict.fromkeys([*top, *beside])
+        return [_reason(found.names[place], values.get(found.names[place]), float(adds[place])) for place in all_told]
 
-    def _table(self, rows: Sequence[Values], names: Sequence[str] | None = None) -> Table:
+    def _table(self, rows: Sequence[Values]) -> Table:
         kinds = self._schema.data.schema
-        made = {name: pl.Series(name, [row.get(name) for row in rows], dtype=kinds[name]) for name in names or kinds}
+        made = {name: pl.Series(name, [row.get(name) for row in rows], dtype=kind) for name, kind in kinds.items()}
         return replace(self._schema, data=pl.DataFrame(made))
 
 
@@ -83,8 +79,9 @@ class _MatrixReader:
     def __init__(self, scorer: Any, schema: Table) -> None:
         inputs, kinds = scorer.inputs, schema.data.schema
         self._numbers = inputs.numbers
-        numbers = zip(inputs.texts, inputs.values, strict=True)
-        self._texts = [(name, {value: float(k) for k, value in enumerate(known, 1)}) for name, known in numbers]
+        self.names = (*inputs.numbers, *inputs.texts)
+        known = zip(inputs.texts, inputs.values, strict=True)
+        self._texts = [(name, {value: float(k) for k, value in enumerate(values, 1)}) for name, values in known]
         self.suits = all(kinds[name].is_numeric() or kinds[name] == pl.Boolean for name in self._numbers)
 
     def read(self, rows: Sequence[Values]) -> np.ndarray:
@@ -92,3 +89,9 @@ class _MatrixReader:
             [*map(row.get, self._numbers), *(codes.get(row.get(name), OTHER) for name, codes in self._texts)] for row in rows
         ]
         return np.array(made, dtype=float)  # None becomes NaN
+
+
+def _reason(name: str, value: Any, adds: float) -> dict[str, object]:
+    """With the value as polars writes it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value).replace("e+", "e")
+    return {"input": name, "value": None if value is None else text, "adds": adds}

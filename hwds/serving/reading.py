@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
-from typing import Any
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -71,30 +71,35 @@ class Reader:
         id = told.get(self.key)
         if id is None or isinstance(id, bool | float):
             raise DataError(f"event: must have a text or a whole number under '{self.key}', got {id!r}.")
-        values = {name: self._value(name, value) for name, value in told.items() if value is not None and name in self._convert}
-        for name in told:
-            if name not in values and name != self.key and told[name] is not None:
-                self._refuse(str(id), name)
+        values = self._values(str(id), told)
         if values.get(self._time) is None:
             raise DataError(f"event '{id}': must have a time under '{self._time}'.")
         for name in self._amounts:
             if values.get(name, 0) < 0:
                 raise DataError(f"event '{id}': '{name}' must be >= 0, got {values[name]}.")
-        body = json.dumps({name: told[name] for name in (*values, self.key)}, default=_plain, separators=(",", ":"))
+        body = event if isinstance(event, str) else _ENCODER.encode(told)
         arrived = values.get(self._arrival)
         return Read(str(id), microseconds(values[self._time]), arrived and microseconds(arrived), values, body)
 
     def instant(self, value: Any) -> int:
         """A moment on the clock of the events' times."""
-        return microseconds(self._value(self._time, value))
+        return microseconds(self._values("", {self._time: value})[self._time])
 
-    def _value(self, name: str, value: Any) -> Any:
-        try:
-            return self._convert[name](value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"event: '{name}' {error}, got {value!r}.") from error
+    def _values(self, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        """What is told, as the columns hold it."""
+        values: dict[str, Any] = {}
+        for name, value in told.items():
+            if value is None or (name == self.key and name not in self._convert):
+                continue
+            if name not in self._convert:
+                self._refuse(id, name)
+            try:
+                values[name] = self._convert[name](value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise DataError(f"event '{id}': '{name}' {error}, got {value!r}.") from error
+        return values
 
-    def _refuse(self, id: str, name: str) -> None:
+    def _refuse(self, id: str, name: str) -> NoReturn:
         if name in self._hidden:
             raise DataError(f"event '{id}': '{name}' is {self._hidden[name]}, which is told later, by `label`.")
         raise DataError(f"event '{id}': no column '{name}'{nearest(name, [*self._convert, self.key])}")
@@ -121,6 +126,9 @@ def _parsed(text: str | bytes) -> Mapping[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value.item()
+
+
+_ENCODER = json.JSONEncoder(default=_plain, separators=(",", ":"))
 
 
 def _converter(name: str, kind: Any) -> Convert:
