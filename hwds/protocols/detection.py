@@ -15,6 +15,7 @@ from hwds.metrics.base import Measure
 from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Evaluation, Score
 from hwds.protocols.detection_flags import with_flags
+from hwds.protocols.detection_remarks import remarks
 from hwds.protocols.detection_scores import behind, detection_measures, scores_of
 from hwds.protocols.metric_names import check_headline
 from hwds.protocols.row_checks import check_rows
@@ -78,6 +79,10 @@ class Detection(Evaluation[Classifier, Table]):
     def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
         """All rows, those of the deciding window too, which a decision learns its thresholds from."""
         return rows
+
+    def remarks(self, frame: Table) -> list[str]:
+        """How many labels there are, and what a simulator knows of them."""
+        return list(remarks(frame))
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """What each metric says of itself."""

@@ -101,20 +101,3 @@ class GrayMarket(Dataset):
         gray, lessons = ring_lines(self.seed, self.days, self.rings, prices, by, self.adapts)
         rows = market_table(world, prices, customers, joined([honest, gray]), lessons)
         return Table.build(rows, dict(ROLES), "USD")
-
-    def facts(self) -> dict[str, float]:
-        """What only the simulator knows of its lines.
-
-        `lines`, `gray_share`, `lost` (what was at stake in gray lines), `lost_share` (of all that was at stake),
-        `investigated_share` (of lines) and `confirmed_share` (of gray lines).
-        """
-        rows = self.load().data
-        gray, stake, label = (rows[name].cast(pl.Float64).to_numpy() for name in ("gray", "at_stake", "confirmed"))
-        return {
-            "lines": float(len(rows)),
-            "gray_share": float(np.mean(gray)),
-            "lost": float(gray @ stake),
-            "lost_share": float(gray @ stake / stake.sum()),
-            "investigated_share": float(np.mean(np.isfinite(label))),
-            "confirmed_share": float(np.sum(label[gray == 1] == 1) / max(gray.sum(), 1)),
-        }
