@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,9 @@ from hwds.errors import ConfigError
 from hwds.metrics.base import Measure
 from hwds.protocols.score import Score
 from hwds.recipe import Names, Recipe
+
+if TYPE_CHECKING:
+    from hwds.protocols.rehearsal import Rehearsal
 
 __all__ = ["Cell", "Evaluation", "Fold", "Score"]
 
@@ -62,9 +65,9 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     Class attributes: `accepts`, the kind of model it can ask; `cuts`, the kind of frame it can cut; `task`, which names
     the module of its pictures; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the
-    one of them that names a unit; `fits_all`, whether a model can be kept (`fit_all`, `foresee`); `block`, units in a cell
-    of a model that may be cut (a constant, never taken from the number of cores); `outside_cells`, fields that choose cells
-    or scores but change no cell.
+    one of them that names a unit; `fits_all`, whether a model can be kept (`fit_all`, `foresee`); `rehearses`, whether settings
+    can be chosen before it (`rehearsal`); `block`, units in a cell of a model that may be cut (a constant, never taken from the
+    number of cores); `outside_cells`, fields that choose cells or scores but change no cell.
 
     Attributes:
         headline: The metric that orders the leaderboard.
@@ -77,6 +80,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
     keys: ClassVar[tuple[str, ...]] = ()
     unit: ClassVar[str] = ""
     fits_all: ClassVar[bool] = False
+    rehearses: ClassVar[bool] = False
     block: ClassVar[int] = 1000
     outside_cells: ClassVar[tuple[str, ...]] = ("headline", "segments")
 
@@ -98,6 +102,18 @@ class Evaluation(Recipe, Generic[Model, Data]):
             DataError: The data does not suffice for them.
         """
         raise NotImplementedError(f"{type(self).__name__}.split")
+
+    def rehearsal(self, frame: Data, windows: int) -> Rehearsal:
+        """Other windows, on which a sweep may choose settings without a look at these; simulations play other replications.
+
+        Args:
+            frame: As the dataset gives it (`framed` is called within).
+            windows: How many; all that happens in them was known before the first cutoff of this protocol.
+
+        Raises:
+            DataError: The data before it does not suffice.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.rehearsal")
 
     def ask(self, model: Model, frame: Data, cell: Cell, context: Context) -> pl.DataFrame:
         """Cut, fit, predict: the rows of one cell, with all that scoring needs."""

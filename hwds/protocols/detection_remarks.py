@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.table import Table
+from hwds.protocols.judging import truth_of
 from hwds.results.wording import brief, counted, percent
 
 
@@ -18,9 +19,10 @@ def remarks(table: Table) -> Iterator[str]:
     rows = counted(len(label), "rows")
     if not known.all():
         yield f"{percent(float(known.mean()))} of {rows} have a label, {int((label == 1).sum()):,} of them label 1."
-    if not table.roles.get("truth"):
+    truth = truth_of(table)
+    if not truth:
         return
-    true = _numbers(table, "truth") == 1
+    true = table.data[truth].cast(pl.Float64).to_numpy() == 1
     found = int((label[true] == 1).sum())
     yield f"By the truth {percent(float(true.mean()))} of {rows} are of label 1 ({int(true.sum()):,}); {found:,} of those were found out."
     if table.roles.get("amount"):

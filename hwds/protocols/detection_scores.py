@@ -18,8 +18,8 @@ from hwds.protocols.score import Score
 
 __all__ = ["behind", "detection_measures", "scores_of"]
 
-DISTANCES = ("ece", f"{TRUE}ece")
-"""Metrics that a resample overstates: distances from what is expected."""
+OVERSTATED = ("ece", "card_precision")
+"""Metrics that a resample overstates: a distance from what is expected, and a share of few entities, of which it has some twice."""
 
 
 def scores_of(rows: pl.DataFrame, protocol: Any) -> list[Score]:
@@ -100,7 +100,9 @@ def _score(
     known, asked = sum(len(side.places) for side in sides), sum(len(window.rows.day) for window in windows)
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=asked, cutoff=cutoff)
-    spread = widest({way: each[name] for way, each in samples.items()}, value if name in DISTANCES else None)
+    spread = widest(
+        {way: each[name] for way, each in samples.items()}, value if short(name.removeprefix(TRUE)) in OVERSTATED else None
+    )
     return replace(Score(name, "mean", value, n=known, n_undefined=asked - known, cutoff=cutoff), **_ends(spread))
 
 

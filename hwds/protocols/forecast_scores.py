@@ -79,15 +79,20 @@ def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int) -> Rows:
 
 def per_series(metric: Metric, rows: Rows, answers: Answers | None = None) -> np.ndarray:
     """The metric of each series, shape (n_series,), NaN where it has none."""
-    top, bottom, _ = _parts(metric, answers or rows.answers)
-    n = len(rows.group_series)
-    above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
-    value = np.where(below != 0, above / np.where(below == 0, 1, below), np.nan)
-    value = np.sqrt(value) if metric.root else value
+    value = per_origin(metric, rows, answers)
     defined = ~np.isnan(value)
     total = np.bincount(rows.group_series[defined], value[defined], rows.n_series)
     count = np.bincount(rows.group_series[defined], minlength=rows.n_series)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def per_origin(metric: Metric, rows: Rows, answers: Answers | None = None) -> np.ndarray:
+    """The metric of each series at each of its cutoffs, in the order of both, shape (groups,), NaN where it has none."""
+    top, bottom, _ = _parts(metric, answers or rows.answers)
+    n = len(rows.group_series)
+    above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
+    value = np.where(below != 0, above / np.where(below == 0, 1, below), np.nan)
+    return np.sqrt(value) if metric.root else value
 
 
 def _parts(metric: Metric, answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

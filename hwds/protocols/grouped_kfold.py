@@ -116,6 +116,10 @@ class GroupedKFold(Detection):
         """Labels of two kinds, and a fold for each model's calibration."""
         super().check_models(models, frame)
         for model in models.values():
+            if model.refit != "always":
+                raise ConfigError(
+                    f"model.refit: must be always for protocol '{self.name}', whose folds have no order, got {model.refit}."
+                )
             if model.asks_calibration() and not self.calibrate_folds:
                 raise ConfigError(
                     f"protocol.calibrate_folds: must be > 0 for '{model.name}' (calibration={model.calibration}), got 0."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -14,6 +14,12 @@ from hwds.frames.roles import TIME
 from hwds.protocols.base import Fold
 from hwds.protocols.cutting import AtTime, BySplit, Cutoff, FromEnd
 from hwds.protocols.panels import PanelEvaluation
+from hwds.protocols.rehearsal import Rehearsal, earlier_panel, fitting_stride
+from hwds.protocols.walk_forward import WalkForward
+
+
+SHARED = ("name", "headline", "levels", "metrics", "intervals", "calibration", "reconcile", "grouped")
+"""What the walk through the train part takes from the experiment's own."""
 
 
 class Holdout(PanelEvaluation):
@@ -28,6 +34,8 @@ class Holdout(PanelEvaluation):
     Example:
         python -m hwds dataset=classics protocol=holdout model=forecast/seasonal_naive
     """
+
+    rehearses: ClassVar[bool] = True
 
     def steps(self, panel: Panel) -> int:
         """The horizon on this panel."""
@@ -53,6 +61,16 @@ class Holdout(PanelEvaluation):
         """Each series' own end, or the last instant of the panel."""
         last: Any = panel.table[TIME].max()
         return AtTime(last) if self.reconciles else FromEnd(0)
+
+    def rehearsal(self, frame: Panel, windows: int) -> Rehearsal:
+        """A walk through the train part, from windows that each are as long as the test part."""
+        framed, earlier = self.framed(frame), earlier_panel(self, frame)
+        steps = self.steps(framed)
+        stride = fitting_stride(earlier, steps, steps, windows)
+        shared = {name: getattr(self, name) for name in SHARED}
+        walk = WalkForward(**shared, windows=windows, stride=stride, horizon=steps, align=self.alignment())
+        summed = walk.framed(earlier)
+        return Rehearsal(walk, summed, walk.split(summed))
 
     def split(self, frame: Panel) -> Sequence[Fold]:
         """One fold."""

@@ -58,7 +58,7 @@ def judged(fitted: FittedClassifier, asked: Table, source: Table, part: str, exp
             "time": own[source.name("time")] if source.roles.get("time") else _nulls(len(own), pl.Datetime("us")),
             "entity": _first(source, own, "entity").cast(pl.String),
             "label": own[source.name("label")].cast(pl.Float64),
-            "truth": _first(source, own, "truth").cast(pl.Float64),
+            "truth": (own[truth] if (truth := truth_of(source)) else _nulls(len(own), pl.Float64)).cast(pl.Float64),
             "weight": _weights(source, own),
             "amount": _first(source, own, "amount").cast(pl.Float64),
             "score": said.score,
@@ -67,6 +67,14 @@ def judged(fitted: FittedClassifier, asked: Table, source: Table, part: str, exp
             "reasons": _reasons(fitted, asked, said.score, explained),
         }
     )
+
+
+def truth_of(table: Table) -> str:
+    """The column of what a simulator knows; empty where there is none, or it says no more than the labels do."""
+    names = table.roles.get("truth", ())
+    if not names or table.column("label").cast(pl.Float64).eq_missing(table.data[names[0]].cast(pl.Float64)).all():
+        return ""
+    return names[0]
 
 
 def _first(source: Table, own: pl.DataFrame, role: str) -> pl.Series:

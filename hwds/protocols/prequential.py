@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -16,10 +16,12 @@ from hwds.frames.table import Table
 from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.detection import Detection
+from hwds.protocols.few_labels import few_labels
 from hwds.protocols.judging import as_known, judged
+from hwds.protocols.rehearsal import Rehearsal, earlier_rows
 from hwds.protocols.row_poisoning import poisoned_rows
-from hwds.protocols.row_windows import Lengths, Moment, arrivals, cutoffs, last_midnight
-from hwds.recipe import Count, Small, Whole
+from hwds.protocols.row_windows import Lengths, Moment, arrivals, cutoffs, first_day, last_midnight
+from hwds.recipe import Count, Small, Whole, served
 
 
 class Prequential(Detection):
@@ -42,10 +44,14 @@ class Prequential(Detection):
         stride_days: From one cutoff to the next; 0 takes `test_days`.
         known: What becomes of test rows of entities that were found before: `removed` or `kept`.
         known_days: Days before the cutoff since which rows count that were found; 0 takes the training window's beginning.
+        most_labels: Labels that are known: of those in the windows before the cutoff so many at most, drawn by row, and no
+            others, for features neither; which test rows are scored does not depend on it. None takes all.
 
     Example:
         python -m hwds dataset=handbook_simulator model=classify/logistic protocol=prequential
     """
+
+    rehearses: ClassVar[bool] = True
 
     windows: Annotated[Count, Small(2)] = 4
     train_days: Annotated[Count, Small(28)] = 28
@@ -57,6 +63,7 @@ class Prequential(Detection):
     stride_days: Whole = 0
     known: Literal["removed", "kept"] = "removed"
     known_days: Whole = 0
+    most_labels: Whole | None = None
 
     @property
     def lengths(self) -> Lengths:
@@ -69,20 +76,31 @@ class Prequential(Detection):
         Raises:
             DataError: The data does not suffice.
         """
-        found = cutoffs(frame, self.lengths, self.stride_days or self.test_days, self.windows)
         times, rows = arrivals(frame), []
-        for index, cutoff in enumerate(found):
+        for index, cutoff in enumerate(self._cutoffs(frame)):
             end = cutoff + timedelta(days=self.test_days)
             units = int(((times >= cutoff) & (times < end)).sum())
             moments = tuple(Moment(at) for at in (cutoff, cutoff + (end - cutoff) / 2, end))
-            rows.append(Fold(index, cutoff.date().isoformat(), max(units, 1), moments))
+            rows.append(Fold(index, _named(cutoff), max(units, 1), moments))
         return rows
 
+    def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
+        """The same windows on rows whose labels had arrived by the first cutoff; closer together where they would not fit."""
+        earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
+        stride = self.stride_days or self.test_days
+        if windows > 1 and len(earlier.data):
+            room = (last_midnight(earlier) - first_day(earlier)).days - self.lengths.before - self.test_days
+            stride = min(stride, max(room // (windows - 1), 1))
+        walk = replace(self, windows=windows, stride_days=stride, segments=(), explained=0)
+        return Rehearsal(walk, earlier, walk.split(earlier))
+
     def ask(self, model: Classifier, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
-        """Learn from the windows before the cutoff; judge those of the decision and the test."""
+        """Learn from the windows before the cutoff, or before the last one at which the model is fitted anew; judge its own."""
         cutoff = cell.fold.cutoffs[0].at
         parts = self.parts(frame, cutoff, context)
-        fitted = self.fitted(model, parts, context)
+        since = self._cutoffs(frame)[cell.fold.index - cell.fold.index % served(model.refit, self.windows)]
+        early = parts if since == cutoff else self.parts(frame, since, context)
+        fitted = self.fitted(model, early, replace(context, fold=_named(since)))
         asked = [name for name in ("decide", "test") if len(parts[name].data)]
         rows = [
             judged(fitted, parts[name], frame, name, self.explained).with_columns(_days(parts[name], cutoff)) for name in asked
@@ -93,16 +111,26 @@ class Prequential(Detection):
         """The rows of each window with their inputs; labels as far as they had arrived by the cutoff."""
         end = cutoff + timedelta(days=self.test_days, microseconds=-1)
         seen = as_known(frame, end, self.delay_days)
-        wide = seen.with_inputs(context.columns_of(seen))
+        edges = self.lengths.edges(cutoff)
+        given = self._told(seen, edges, cutoff, context)
+        wide = given.with_inputs(context.columns_of(given))
         label, when, times = wide.name("label"), wide.name("label_time"), arrivals(wide)
         by_then = pl.when(pl.col(when) <= cutoff).then(pl.col(label)).alias(label)
         learned = replace(wide, data=wide.data.with_columns(by_then))
-        edges = self.lengths.edges(cutoff)
         found = {name: learned.take((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
         if self.known == "removed" and wide.roles.get("entity"):
             since = cutoff - timedelta(days=self.known_days) if self.known_days else edges["train"][0]
             found["test"] = found["test"].take(~self._found_before(seen, found["test"], since))
         return found
+
+    def _cutoffs(self, frame: Table) -> Sequence[datetime]:
+        return cutoffs(frame, self.lengths, self.stride_days or self.test_days, self.windows)
+
+    def _told(self, seen: Table, edges: Mapping[str, tuple[datetime, datetime]], by: datetime, context: Context) -> Table:
+        """What is known of labels, or as much of it as `most_labels` says."""
+        if self.most_labels is None:
+            return seen
+        return few_labels(seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed)
 
     def _found_before(self, seen: Table, test: Table, since: datetime) -> pl.Series:
         """Which test rows are of an entity that was known by the beginning of the day to have had a positive row."""
@@ -140,7 +168,7 @@ class Prequential(Detection):
         """The model fitted on the windows that end with the data."""
         end = last_midnight(frame)
         edges = replace(self.lengths, test=0).edges(end)
-        seen = as_known(frame, end, self.delay_days)
+        seen = self._told(as_known(frame, end, self.delay_days), edges, end, context)
         wide, times = seen.with_inputs(context.columns_of(seen)), arrivals(seen)
         parts = {name: wide.take((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
         return self.fitted(model, parts, context)
@@ -155,6 +183,11 @@ class Prequential(Detection):
         young = arrivals(seen) >= end - timedelta(days=self.delay_days or self.test_days)
         asked = seen.with_inputs(context.columns_of(seen)).take(young)
         return judged(fitted, asked, frame, "new", self.explained)
+
+
+def _named(cutoff: datetime) -> str:
+    """What may be known, as the name of a fold."""
+    return cutoff.date().isoformat()
 
 
 def _days(rows: Table, cutoff: datetime) -> pl.Series:

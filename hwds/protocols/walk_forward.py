@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import polars as pl
-from pydantic import AfterValidator
 
 from hwds.context import Align
 from hwds.errors import ConfigError, DataError
@@ -15,17 +15,8 @@ from hwds.frames.roles import TIME
 from hwds.protocols.base import Fold
 from hwds.protocols.cutting import AtTime, Cutoff, FromEnd
 from hwds.protocols.panels import PanelEvaluation
-from hwds.recipe import Count, Small, Whole
-
-
-def _refit(value: str) -> str:
-    every, _, count = value.partition("_")
-    if value not in ("always", "never") and not (every == "every" and count.isdigit() and int(count) > 0):
-        raise ValueError("must be always, never or every_K, such as every_3")
-    return value
-
-
-Refit = Annotated[str, AfterValidator(_refit)]
+from hwds.protocols.rehearsal import Rehearsal, earlier_panel, fitting_stride
+from hwds.recipe import Count, Refit, Small, Whole, served
 
 
 class WalkForward(PanelEvaluation):
@@ -44,6 +35,7 @@ class WalkForward(PanelEvaluation):
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
     """
 
+    rehearses: ClassVar[bool] = True
     outside_cells: ClassVar[tuple[str, ...]] = (*PanelEvaluation.outside_cells, "windows", "stride", "refit", "align")
 
     windows: Annotated[Count, Small(2)] = 3
@@ -65,9 +57,17 @@ class WalkForward(PanelEvaluation):
                 f"protocol: {self.windows} windows of {self.steps(frame)} steps, {self._stride(frame)} apart, leave no history;"
                 f" the longest series has {int(frame.lengths.max())} rows."
             )
-        size = {"always": 1, "never": self.windows}.get(self.refit) or int(self.refit.partition("_")[2])
-        served = [tuple(cutoffs[i : i + size]) for i in range(0, len(cutoffs), size)]
-        return [Fold(i, group[0].label, frame.n_series, group, self.inner(i)) for i, group in enumerate(served)]
+        size = served(self.refit, self.windows)
+        groups = [tuple(cutoffs[i : i + size]) for i in range(0, len(cutoffs), size)]
+        return [Fold(i, group[0].label, frame.n_series, group, self.inner(i)) for i, group in enumerate(groups)]
+
+    def rehearsal(self, frame: Panel, windows: int) -> Rehearsal:
+        """The same walk through what was known at the first cutoff."""
+        earlier = earlier_panel(self, frame)
+        stride = fitting_stride(earlier, self.steps(frame), self._stride(frame), windows)
+        walk = replace(self, windows=windows, stride=stride, segments=(), paths=0)
+        framed = walk.framed(earlier)
+        return Rehearsal(walk, framed, walk.split(framed))
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
         """All cutoffs, oldest first; after the last one lie exactly the steps that are asked."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from hwds.frames.table import Table
 from hwds.models.classify.base import Contributions
-from hwds.protocols.judging import main_inputs
+from hwds.protocols.judging import main_inputs, truth_of
 from hwds.results.reasons import in_words
 
 NAMES = ("quantity_30d", "quantity_30d_peers", "quantity_30d_z", "channel")
@@ -30,3 +32,11 @@ def test_what_is_compared_and_what_peers_do_come_behind_the_main_inputs():
     assert [each["adds"] for each in told[0]] == [2.0, 0.1, -0.5, 0.0]
     assert told[1] == [{"input": "channel", "value": "retail", "adds": 0.3}]
     assert in_words(told[0]) == ["bought 41 units in 30 days; its peers buy 3", "channel = online"]
+
+
+def test_a_truth_that_says_no_more_than_the_labels_is_none():
+    rows = pl.DataFrame({"label": [1, 0, 1], "same": [1.0, 0.0, 1.0], "more": [1.0, 1.0, 1.0]})
+    table = Table.build(rows, {"label": ("label",), "truth": ("same",)})
+    assert truth_of(table) == ""
+    assert truth_of(replace(table, roles={"label": ("label",), "truth": ("more",)})) == "more"
+    assert truth_of(replace(table, roles={"label": ("label",)})) == ""

@@ -1,0 +1,72 @@
+"""Rehearsal: what the trials of a sweep are scored on, so that no choice is made on the windows of the experiment itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from hwds.frames.panel import Panel
+from hwds.frames.table import Table
+from hwds.protocols.cutting import known_at
+from hwds.protocols.row_windows import arrivals, label_arrivals
+
+if TYPE_CHECKING:
+    from hwds.protocols.base import Evaluation, Fold
+    from hwds.protocols.panels import PanelEvaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Rehearsal:
+    """Other windows of the same experiment.
+
+    Attributes:
+        protocol: Cuts, asks and scores as the experiment's own does.
+        frame: The data, without all that was not known at the first cutoff of the experiment's own.
+        folds: Its windows, oldest first: a sweep's rungs.
+    """
+
+    protocol: Evaluation[Any, Any]
+    frame: Any
+    folds: Sequence[Fold]
+
+
+def earlier_panel(protocol: PanelEvaluation, frame: Panel) -> Panel:
+    """What was known at the first cutoff of a protocol; sums are not made of it yet."""
+    first = protocol.split(protocol.framed(frame))[0].cutoffs[0]
+    return known_at(frame, first)
+
+
+def fitting_stride(earlier: Panel, steps: int, own: int, windows: int) -> int:
+    """The protocol's own stride, or less where so many windows would reach beyond the later half of the longest series.
+
+    Args:
+        earlier: What may be known.
+        steps: Of each window.
+        own: The stride of the experiment's own windows.
+        windows: How many.
+    """
+    room = int(earlier.lengths.max(initial=0)) // 2 - steps
+    return own if windows == 1 else min(own, max(room // (windows - 1), 1))
+
+
+def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
+    """The rows that are so old at a cutoff that their labels have had time to arrive, with those labels that had.
+
+    A simulator's truth is gone: nobody who chooses settings knows it.
+
+    Args:
+        table: All rows.
+        cutoff: The first one of the experiment's own.
+        delay: Days until labels have arrived.
+    """
+    label, when = table.name("label"), table.name("label_time")
+    late = (label_arrivals(table, delay) > cutoff).fill_null(True)
+    hidden = [pl.when(~late).then(pl.col(name)).alias(name) for name in (label, when) if name]
+    old = arrivals(table) < cutoff - timedelta(days=delay)
+    roles = {role: names for role, names in table.roles.items() if role != "truth"}
+    data = table.data.with_columns(hidden).filter(old).drop(table.roles.get("truth", ()))
+    return Table(data, roles, table.unit)
