@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from hwds.config.check import check
+from hwds.config.spec import Experiment
 from hwds.errors import CellError
 from hwds.execution.base import Compute
 from hwds.execution.keys import uses_features
 from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
 from hwds.execution.run import evaluate
+from hwds.execution.search import Search, prepare_search
+from hwds.execution.search_tables import about, command_of, write_found
+from hwds.execution.sweep import BASELINE, Record, best_of
 from hwds.execution.warm import warm_up
 from hwds.report.decided import keep, page, print_verdict
 from hwds.report.leaderboard import as_markdown
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
-from hwds.report.standings import Standings, standings
+from hwds.report.standings import Number, Standings, number, number_of, standings
+from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
+from hwds.report.sweep_line import SweepLine
 from hwds.report.tasks import draw_of, print_run, said_of
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
@@ -27,6 +37,14 @@ from hwds.results.verdict import Verdict
 def main(data: dict[str, Any]) -> int:
     """Run one experiment and show what came of it; the process's exit code."""
     experiment = check(data)
+    sweep: Any = experiment.sweep
+    if sweep.searches:
+        return search(experiment, data)
+    return exit_code(*executed(experiment, data))
+
+
+def executed(experiment: Experiment, data: dict[str, Any]) -> tuple[Prepared, Tables]:
+    """One run, its folder written and its results shown."""
     prepared = prepare(experiment)
     require_asked(prepared)
     with prepared.folder.held():
@@ -39,13 +57,61 @@ def main(data: dict[str, Any]) -> int:
 
             save_final(prepared)
         show(prepared, tables)
-    return exit_code(prepared, tables)
+    return prepared, tables
+
+
+def search(experiment: Experiment, data: dict[str, Any]) -> int:
+    """Try other settings on windows before the experiment's own, then run the best of them alone on those."""
+    found = prepare_search(data, experiment)
+    folder = found.folder
+    line = SweepLine(len(found.trials), found.measure.short, found.better, len(found.rehearsal.folds))
+    with folder.held():
+        folder.write_json(about(found))
+        try:
+            records = executor_of(experiment).search(found, line)
+        finally:
+            line.end()
+        best = best_of(found, records)
+        table = write_found(found, records, best)
+        folder.write_json(about(found, records))
+        print_failures(table)
+        if best is None:
+            raise CellError(f"sweep {folder.title}: no trial has all windows behind it. Finished cells are kept.")
+        told = found_of(found, records, best, table)
+        print_trials(told)
+        prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data))
+        told = with_final(found, told, prepared, tables)
+        print(conclusion(told))
+        folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found)))
+        folder.write_json(about(found, records, **as_dict(told), run=prepared.folder.title))
+        print(f"Sweep: {folder.path}\nThe best settings run by `{command_of(found)}`.")
+    failed = int(table["status"].is_in(["failed", "refused"]).sum())
+    if failed:
+        print(f"hwds: {failed} of {len(table)} trials failed; the others were compared.", file=sys.stderr)
+    return max(exit_code(prepared, tables), 3 if failed else 0)
+
+
+def found_of(found: Search, records: Sequence[Record], best: Record, table: pl.DataFrame) -> Found:
+    """What the inner windows say."""
+    own = number(records[BASELINE].score) if found.sweep.baseline else Number()
+    windows, model = len(found.rehearsal.folds), found.experiment.model.name
+    told = Found(table, found.measure, found.better, windows, best.trial.number, model)
+    return replace(told, inner=number(best.score), own_inner=own)
+
+
+def with_final(found: Search, told: Found, prepared: Prepared, tables: Tables) -> Found:
+    """What the final windows say of the best trial, and of the experiment as it stood."""
+    metric = found.measure.short
+    final = number_of(tables, metric, prepared.experiment.model.name)
+    own = found.trials[BASELINE].experiment if found.sweep.baseline else None
+    if own is None or told.best == BASELINE:
+        return replace(told, final=final, own_final=final if own else Number())
+    return replace(told, final=final, own_final=number_of(compute(prepare(own)), metric, own.model.name))
 
 
 def compute(prepared: Prepared) -> Tables:
     """All cells of a prepared run, and the tables they make."""
-    executor = prepared.experiment.compute
-    assert isinstance(executor, Compute)
+    executor = executor_of(prepared.experiment)
     lay_frame(prepared.frame, prepared.job.frame_folder)
     warmed = [f"{label} {seconds:.1f} s" for label, seconds in warm_up(prepared).items()]
     if warmed:
@@ -55,6 +121,12 @@ def compute(prepared: Prepared) -> Tables:
         return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
     finally:
         progress.end()
+
+
+def executor_of(experiment: Experiment) -> Compute:
+    """What computes its cells."""
+    assert isinstance(experiment.compute, Compute)
+    return experiment.compute
 
 
 def show(prepared: Prepared, tables: Tables) -> None:

@@ -93,7 +93,7 @@ def usage() -> str:
         "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
-        "Groups are dataset, features, model, protocol, compute and decision; `hwds list` shows their options.\n"
+        "Groups are dataset, features, model, protocol, compute, decision and sweep; `hwds list` shows their options.\n"
         "-v shows the traceback of a refusal; --cfg job, --info and -sc install=bash are Hydra's."
     )
 
@@ -107,6 +107,9 @@ def experiment(words: list[str]) -> int:
     composed = compose_all(words)
     if not composed and not any(word.partition("=")[0] in INFORMATION or word[:2] in ("-c", "-i") for word in words):
         raise ConfigError("nothing to run: a glob or range in the overrides matched no option.")
+    searching = next((data["sweep"]["name"] for data in composed if data["sweep"]["name"] != "none"), None)
+    if searching and {"-m", "--multirun"} & set(words):
+        raise ConfigError(f"--multirun: cannot go with sweep={searching}, which tries many configs itself; drop one of them.")
     from hwds.config.check import check
 
     for data in composed:

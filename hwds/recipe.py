@@ -1,8 +1,9 @@
 """Recipe: a frozen, checked dataclass, the typed config; and the constrained types that its fields are written with."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Any, NamedTuple, dataclass_transform
+from typing import Annotated, Any, ClassVar, NamedTuple, dataclass_transform
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, ConfigDict
@@ -34,6 +35,23 @@ Once = AfterValidator(_once)
 
 Names = Annotated[tuple[str, ...], Once]
 
+
+def _refit(value: str) -> str:
+    every, _, count = value.partition("_")
+    if value not in ("always", "never") and not (every == "every" and count.isdigit() and int(count) > 0):
+        raise ValueError("must be always, never or every_K, such as every_3")
+    return value
+
+
+Refit = Annotated[str, AfterValidator(_refit)]
+"""When there is a new fit: at every cutoff (`always`), at the first alone (`never`), or at every K-th (`every_K`)."""
+
+
+def served(refit: str, cutoffs: int) -> int:
+    """How many cutoffs one fit serves, of so many."""
+    return {"always": 1, "never": cutoffs}.get(refit) or int(refit.partition("_")[2])
+
+
 FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -47,6 +65,9 @@ class Recipe:
     Attributes:
         name: The option's name, the label in every table; never part of a random stream or of a cell's key.
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {}
+    """What is worth tuning, a sweep's space below this node: what `sweep=random` searches where no space is given."""
 
     name: str = ""
 

@@ -16,6 +16,7 @@ PACKAGES = {
     "protocol": "protocols",
     "compute": "execution",
     "decision": "decisions",
+    "sweep": "sweeps",
 }
 """The config groups whose options are recipes, and the package that has a module for each option."""
 

@@ -13,12 +13,12 @@ LAYERS = [
     {"report", "serving"},
     {"tracking", "compare", "decisions"},
     {"protocols"},
-    {"models", "features", "datasets"},
+    {"models", "features", "datasets", "sweeps"},
     {"metrics", "results", "context"},
     {"frames", "config"},
     {"registry", "recipe", "errors", "seeds", "hashing", "stored", "compiled"},
 ]
-APART = {"report", "serving", "tracking", "compare", "decisions", "models", "features", "datasets"}
+APART = {"report", "serving", "tracking", "compare", "decisions", "models", "features", "datasets", "sweeps"}
 """Packages that do not import their neighbours in the same layer."""
 HYDRA = {"config/compose.py", "config/source.py", "cli.py"}
 HEAVY = {

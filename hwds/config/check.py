@@ -13,7 +13,14 @@ from hwds.errors import ConfigError
 from hwds.recipe import Recipe, Small
 from hwds.registry import PACKAGES, options, resolve_node
 
-BASES = {"dataset": "dataset", "features": "featureset", "protocol": "evaluation", "compute": "compute", "decision": "decision"}
+BASES = {
+    "dataset": "dataset",
+    "features": "featureset",
+    "protocol": "evaluation",
+    "compute": "compute",
+    "decision": "decision",
+    "sweep": "sweep",
+}
 """What the recipe of each group must be (`kind`); the protocol says what its models must be."""
 
 
@@ -40,6 +47,10 @@ def check(data: dict[str, Any]) -> Experiment:
         raise refused(Experiment, "", error) from error
     _same_types(data, experiment, "")
     _go_together(experiment)
+    if data["sweep"]["recipe"] != "none" or data["sweep"]["space"]:
+        from hwds.config.check_sweep import check_sweep
+
+        check_sweep(data, experiment)
     return experiment
 
 

@@ -18,6 +18,7 @@ class Experiment(Recipe):
         protocol: How it is asked and scored.
         compute: Where.
         decision: What follows from the results.
+        sweep: Which other settings are tried.
         rivals: Other models on the same cells.
         seed: Names every random stream.
         size: `small` caps what says so.
@@ -31,6 +32,7 @@ class Experiment(Recipe):
     protocol: Recipe
     compute: Recipe
     decision: Recipe
+    sweep: Recipe
     rivals: tuple[Recipe, ...] = ()
     seed: Whole = 0
     size: Literal["full", "small"] = "full"

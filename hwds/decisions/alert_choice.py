@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import log
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -17,13 +18,16 @@ Cell = tuple[float, float]
 
 FORMULA: Cell = (1.0, 0.0)
 
+BY_CHANCE = 0.05
+"""How often another cell than the formula may be taken where none is better."""
+
 
 def choose(rows: pl.DataFrame, cutoff: str, terms: Terms, seed: int) -> Chosen:
     """The cell of the grid that would have cost least in the deciding windows, by the labels that had arrived.
 
     Each labelled row counts as often as it stands for others. The formula itself is taken where fewer than `least_positives`
-    labelled rows are gray, and where no cell saves more than the standard error of what it saves: a few rows that stand for
-    many would choose by their luck.
+    labelled rows are gray, and where no cell surely saves: a few rows that stand for many would choose by their luck. Surely is
+    by more than so many standard errors of what it saves that any of the cells does so by chance in 5 % at most (Bonferroni).
 
     Args:
         rows: Those of the deciding windows, their labels as far as they are known.
@@ -41,12 +45,12 @@ def choose(rows: pl.DataFrame, cutoff: str, terms: Terms, seed: int) -> Chosen:
         action = act(days, terms, *cell)  # all rows compete for the capacity
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
-    formula = costs(FORMULA)
-    best, saving = FORMULA, 0.0
-    for cell in grid(terms):
+    formula, cells = costs(FORMULA), grid(terms)
+    best, saving, sure = FORMULA, 0.0, NormalDist().inv_cdf(1 - BY_CHANCE / max(len(cells), 2))
+    for cell in cells:
         saved = formula - costs(cell)
         total = float(saved.sum())
-        if total > max(saving, standard_error(saved)):
+        if total > max(saving, sure * standard_error(saved)):
             best, saving = cell, total
     before = float(formula.sum())
     return Chosen(

@@ -30,8 +30,8 @@ class AlertPolicy(Decision):
     - `review_cost` for one that would pass, what the block would cost less what the review does for one that would be blocked.
     Of the rows that are not to be blocked each is in a small random stream of reviews, by its id and the seed, whose labels
     are a fair sample; the stream has a part in the capacity. The multiplier and the floor are those that would have cost least
-    in the deciding windows up to the cutoff, by labels that had arrived by then, where that saves more than its standard
-    error; else, and without `protocol.decide_days`, they are 1 and 0, the formula's own.
+    in the deciding windows up to the cutoff, by labels that had arrived by then, where that surely saves (5 % for all that are
+    tried); else, and without `protocol.decide_days`, they are 1 and 0, the formula's own.
 
     Back-tested on the test windows against today's rule (reviewed and blocked from fixed probabilities), reviews of z-scores
     (median and MAD of the deciding window's scores), random reviews, each with the same capacity, and nothing; by the labels,

@@ -51,7 +51,7 @@ def verdict_of(
         action="HOLD" if excluded else "ADOPT",
         rule=rule,
         excluded=excluded,
-        sentence=sentence(excluded, record, meaning, chosen, terms, positives, unit),
+        sentence=sentence(excluded, record, meaning, terms, positives, unit),
         wrong_block=terms.wrong_block,
         review_cost=terms.review_cost,
         review_recall=terms.review_recall,

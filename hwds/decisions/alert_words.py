@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hwds.decisions.alert_terms import Terms
-from hwds.results.alert_verdict import Against, Between, Chosen, Meaning, PolicyRecord
+from hwds.results.alert_verdict import Against, Between, Meaning, PolicyRecord
 from hwds.results.wording import brief, fixed, percent, probability, reach
 
 BY: dict[Against, str] = {"labels": "by the labels", "truth": "by the truth"}
@@ -26,18 +26,16 @@ def sentence(
     excluded: Mapping[str, tuple[str, ...]],
     record: Sequence[PolicyRecord],
     meaning: Sequence[Meaning],
-    chosen: Sequence[Chosen],
     terms: Terms,
     positives: int,
     unit: str,
 ) -> str:
-    """What to do and why, what it does a day, from when it blocks, and whether the probabilities mean what they say.
+    """What to do and why, what it saves and does a day, and whether the probabilities mean what they say; the tables say more.
 
     Args:
         excluded: The rules that bound, with what they name.
         record: Every policy.
-        meaning: Expected against realised cost.
-        chosen: The rule of each window.
+        meaning: Expected against realised cost; the last one is told.
         terms: Costs and capacity.
         positives: Labelled gray rows that were tested.
         unit: Of money.
@@ -46,7 +44,7 @@ def sentence(
     said = [_first(excluded, record, terms, positives, own, unit)]
     said += [_cheaper(record, "truth", terms, unit)] if len(own) > 1 else []
     said += [_does(own[-1], terms, unit)] if own else []
-    said += [_thresholds(chosen[-1], terms, unit), *(_meant(each, unit) for each in meaning)]
+    said += [_meant(meaning[-1], unit)] if meaning else []
     return " ".join(filter(None, said))
 
 
@@ -68,19 +66,24 @@ def _first(
         blocked = probability(own[-1].guarded_blocked or 0.0)
         why = f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, {percent(terms.most_guarded)} may be"
     else:
-        dear = " or ".join(names(terms)[rival] for rival in excluded[rule])
+        several = len(excluded[rule]) == len(names(terms))
+        dear = "any rival" if several else " or ".join(names(terms)[rival] for rival in excluded[rule])
         why = f"the labels do not show it to be cheaper than {dear}" if own else "no test row has a label"
     return f"HOLD: {why}. {cheaper}".rstrip()
 
 
 def _cheaper(record: Sequence[PolicyRecord], against: Against, terms: Terms, unit: str) -> str:
-    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160), ...`."""
+    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160) and than the best of the others, ...`."""
     rivals = [line for line in record if line.against == against and line.saving is not None]
-    told = [_than(names(terms)[line.policy], line.saving, unit) for line in rivals if line.saving is not None]
-    if not told:
+    if not rivals:
         return ""
+    today = next((line for line in rivals if line.policy == "today"), rivals[0])
+    best = min((line for line in rivals if line is not today), key=lambda line: line.cost.value, default=today)
+    called = {today.policy: names(terms)[today.policy]}
+    called |= {best.policy: f"the best other rival, {names(terms)[best.policy]}," if best is not today else called[best.policy]}
+    told = [_than(called[line.policy], line.saving, unit) for line in dict.fromkeys((today, best)) if line.saving is not None]
     start = BY[against]
-    return f"{start[0].upper()}{start[1:]} it is {', '.join(told[:-1])} and {told[-1]}."
+    return f"{start[0].upper()}{start[1:]} it is {' and '.join(told)}."
 
 
 def _than(rival: str, saving: Between, unit: str) -> str:
@@ -99,35 +102,16 @@ def _does(own: PolicyRecord, terms: Terms, unit: str) -> str:
     if own.caught_share is not None:
         stake = brief(own.caught + own.missed, None, unit)
         said += f", and keeps {brief(own.caught, None, unit)} of {stake} that are at stake ({percent(own.caught_share)})"
-    if own.honest_blocked is not None:
-        said += f"; it blocks {probability(own.honest_blocked)} of honest rows"
     if own.guarded_blocked is not None:
-        said += f", {probability(own.guarded_blocked)} of those of {', '.join(terms.guarded)}"
+        said += f"; it blocks {probability(own.guarded_blocked)} of the honest rows of {', '.join(terms.guarded)}"
+    elif own.honest_blocked is not None:
+        said += f"; it blocks {probability(own.honest_blocked)} of honest rows"
     return f"{said} ({BY[own.against]})."
 
 
 def _rows(count: float) -> str:
     """`50`, `24.9`."""
     return fixed(count, int(count != round(count)))
-
-
-def _thresholds(chosen: Chosen, terms: Terms, unit: str) -> str:
-    """What a wrong block counts for, and from which probability that blocks, for one loss."""
-    wrong = terms.wrong_block * chosen.multiplier
-    said = f"In the window of {chosen.cutoff} it blocks from p x loss >= (1 - p) x {brief(wrong, None, unit)}"
-    if chosen.multiplier != 1:
-        said += f" ({chosen.multiplier:g} x {brief(terms.wrong_block, None, unit)})"
-    floor = brief(chosen.floor, None, unit) if chosen.floor else "0"
-    said += f", unless a review is better, and reviews from an expected gain of {floor}"
-    if chosen.formula_cost is None:
-        why = f"{chosen.positives} labelled gray rows before it, less than {terms.least_positives}"
-        return f"{said}: the formula as it is ({why})."
-    if (chosen.multiplier, chosen.floor) == (1.0, 0.0):
-        return f"{said}: the formula as it is, than which nothing was clearly cheaper before it."
-    return (
-        f"{said}: what cost least before it, {brief(chosen.chosen_cost or 0.0, None, unit)} a day by the labels against"
-        f" {brief(chosen.formula_cost, None, unit)} of the formula as it is."
-    )
 
 
 def _meant(meaning: Meaning, unit: str) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hwds.context import Device
 from hwds.execution.job import Job, Outcome
 from hwds.protocols.base import Cell
 from hwds.recipe import Count, Recipe, Whole
+
+if TYPE_CHECKING:
+    from hwds.execution.search import Search
+    from hwds.execution.sweep import Record, Watch
 
 
 class Compute(Recipe):
@@ -28,6 +32,12 @@ class Compute(Recipe):
     def run(self, job: Job, frame: Any, cells: Sequence[Cell]) -> Iterator[Outcome]:
         """The outcomes of all cells, in the order they finish."""
         raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def search(self, search: Search, watch: Watch) -> list[Record]:
+        """All trials of a sweep, from rung to rung: a rung is complete before the next begins."""
+        from hwds.execution.sweep import run_search
+
+        return run_search(search, watch)
 
     def found_device(self) -> Device:
         """`auto` settled: `gpu` where the kernel shows an NVIDIA device."""

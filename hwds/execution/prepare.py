@@ -21,7 +21,7 @@ from hwds.recipe import canonical
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
 
-OUTSIDE_NUMBERS = ("compute", "decision", "save_model", "experiment")
+OUTSIDE_NUMBERS = ("compute", "decision", "save_model", "experiment", "sweep")
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,6 @@ from hwds.protocols.panels import PanelEvaluation
 from hwds.protocols.rehearsal import Rehearsal, earlier_panel, fitting_stride
 from hwds.protocols.walk_forward import WalkForward
 
-
 SHARED = ("name", "headline", "levels", "metrics", "intervals", "calibration", "reconcile", "grouped")
 """What the walk through the train part takes from the experiment's own."""
 

@@ -40,7 +40,7 @@ def grid(verdict: AlertVerdict) -> Grid:
         (named(line.policy, verdict), line.against, *_money(line, places), *(cells[i] for cells in numbers), *_rows(line))
         for i, line in enumerate(lines)
     ]
-    caption = f"a day, in {verdict.unit}" if verdict.unit else "a day"
+    caption = f"Cost of each policy, {verdict.unit or 'money'} a day over {verdict.days} days:"
     return grid_of(titles, rows, own=own, names=2, caption=caption)
 
 

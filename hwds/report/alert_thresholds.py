@@ -6,7 +6,7 @@ import polars as pl
 
 from hwds.report.grid import Grid, grid_of
 from hwds.results.alert_verdict import AlertVerdict
-from hwds.results.wording import column
+from hwds.results.wording import brief, column
 
 
 def grid(verdict: AlertVerdict) -> Grid:
@@ -28,5 +28,18 @@ def grid(verdict: AlertVerdict) -> Grid:
         ("never" if value is None else f"{value:.4f}" for value in last["review_from"]),
         strict=True,
     )
-    caption = f"thresholds of the window of {last['cutoff'][0]}" if len(last) else ""
-    return grid_of(titles, [tuple(row) for row in rows], caption=caption)
+    return grid_of(titles, [tuple(row) for row in rows], caption=_rule(verdict) if len(last) else "")
+
+
+def _rule(verdict: AlertVerdict) -> str:
+    """What the last window's thresholds follow from, and why."""
+    last = verdict.chosen[-1]
+    wrong, floor = brief(last.multiplier * verdict.wrong_block, None, verdict.unit), brief(last.floor, None, verdict.unit)
+    if last.formula_cost is None:
+        why = f"the formula as it is, for {last.positives} labelled gray rows before it can choose nothing"
+    elif (last.multiplier, last.floor) == (1.0, 0.0):
+        why = "the formula as it is, than which nothing was clearly cheaper before it"
+    else:
+        why = f"{last.multiplier:g} x the cost of a wrong block, what cost least before it"
+    rule = f"blocked from p x loss >= (1 - p) x {wrong}, reviewed from a gain of {floor if last.floor else '0'}"
+    return f"Thresholds of the window of {last.cutoff}, {rule} ({why}):"

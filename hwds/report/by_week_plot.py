@@ -47,7 +47,7 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
         axes.set_title(SIDES[side][1] if len(shown) > 1 else "", fontsize=10, loc="left", color=INK)
     panels[-1].set_xlabel("test window, by its first day", fontsize=9.5, color=INK)
     handles, labels = panels[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
     for text in legend.get_texts():
         text.set_parse_math(False)
     title = "Average precision by test window, with 95 % intervals"
@@ -70,10 +70,11 @@ def _draw(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], m
     days = points["cutoff"].unique().sort().to_list()
     gap = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
     for place, (label, colour) in enumerate(paints.items()):
-        own = points.filter((pl.col("metric") == f"{side}aucpr") & (pl.col("model") == label))
+        scored = points.filter((pl.col("metric") == f"{side}aucpr") & (pl.col("model") == label))
+        own = pl.DataFrame({"cutoff": days}).join(scored, on="cutoff", how="left", maintain_order="left")  # a gap where none is
         shift = APART * gap * (place - (len(paints) - 1) / 2)
         when: Any = [datetime.combine(day, datetime.min.time()) + shift for day in own["cutoff"]]
-        value = own["value"].to_numpy()
+        value = own["value"].to_numpy()  # NaN where it is null
         low, high = (own[end].fill_null(own["value"]).to_numpy() for end in ("ci_low", "ci_high"))
         reach = np.maximum(np.stack([value - low, high - value]), 0.0)
         axes.errorbar(

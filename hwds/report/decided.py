@@ -32,15 +32,19 @@ def keep(folder: RunFolder, verdict: Verdict | None, prefix: str = "") -> None:
 
 def page(verdict: Verdict) -> str:
     """The sentence and the tables, as Markdown."""
-    return "\n\n".join([verdict.sentence, *(each.markdown() for each in _grids(verdict))])
+    told = [[each.caption, each.markdown()] if each.caption else [each.markdown()] for each in _grids(verdict)]
+    return "\n\n".join([verdict.sentence, *(part for parts in told for part in parts)])
 
 
 def print_verdict(verdict: Verdict) -> None:
     """The tables and the sentence, on the terminal."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(width=None if Console().is_terminal else WIDTH)
     for each in _grids(verdict):
+        if each.caption:
+            console.print(Text(each.caption))
         console.print(each.rich())
     print(verdict.sentence)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from hwds.metrics.base import short
 from hwds.report.detection_rows import TRUE, Number, averaged, number, numbers, scored_rows
 from hwds.results.tables import Tables
-from hwds.results.wording import brief, reach
+from hwds.results.wording import brief, counted, percent, reach
 
 
 def conclusion(tables: Tables, model: str) -> str:
@@ -25,7 +27,7 @@ def conclusion(tables: Tables, model: str) -> str:
         return ""
     side = TRUE if metric.startswith(TRUE) else ""
     said = f"{_scored(tables, own, metric, side)}{_beside(tables, own, metric)}."
-    return f"{said}{_calibrated(tables, model, side)}{_gap(tables, model)}"
+    return f"{said}{_calibrated(tables, model, side)}{_cleared(tables, model, side)}{_gap(tables, model)}"
 
 
 def _scored(tables: Tables, own: Number, metric: str, side: str) -> str:
@@ -57,6 +59,8 @@ def _beside(tables: Tables, own: Number, metric: str) -> str:
 def _apart(behind: Number | None, tables: Tables, metric: str) -> str:
     if behind is None:
         return ""
+    if behind.value == 0:
+        return ", which scores the same"
     value, ends = _ends(behind, tables.measure(metric).measured_in)
     sure = "" if behind.low is not None and behind.low > 0 else ", which may be chance"
     return f", behind by {value}{ends}{sure}"
@@ -86,6 +90,17 @@ def _wrong(slope: Number, level: Number | None) -> str:
     return "too low" if level.value > 1 else "too high"
 
 
+def _cleared(tables: Tables, model: str, side: str) -> str:
+    """What labels miss of the rows that were looked at, which no calibration by labels can know."""
+    rows = scored_rows(tables)
+    looked = rows.filter((pl.col("model") == model) & (pl.col("truth") == 1) & pl.col("label").is_not_null())
+    cleared = int((looked["label"] == 0).sum())
+    if side != TRUE or not cleared or not looked["probability"].count():
+        return ""
+    told = f"of {counted(len(looked), 'rows')} of label 1 in truth that were looked at, {percent(cleared / len(looked))}"
+    return f" Labels miss some: {told} were cleared, so that probabilities learned from labels come out low."
+
+
 def _gap(tables: Tables, model: str) -> str:
     """How far found labels mislead, where the truth is known."""
     gap, true, own = (number(tables, name, model) for name in ("gap_aucpr", "true_aucpr", "aucpr"))
@@ -94,7 +109,7 @@ def _gap(tables: Tables, model: str) -> str:
     value, ends = _ends(gap)
     if gap.holds(0.0):
         told = f" By the labels that had been found aucpr is {own.value:.3f}, in truth {true.value:.3f}"
-        return f"{told}: a difference of {value}, which may be chance{ends}."
+        return f"{told}; so few labels cannot tell them apart: the difference is {value}{ends}."
     side, more = ("flatter", "more") if gap.value > 0 else ("belittle", "less")
     apart = f"{value.removeprefix('-')} {more}{ends}"
     return f" The labels that had been found {side} it: aucpr {own.value:.3f} by them, {true.value:.3f} in truth, {apart}."

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PAINTS = {"": OWN, TRUE: FLOOR_COLOUR}
 EVEN = np.linspace(0.0, 1.0, 11)
 RESAMPLES = 200
+FEW = 10
+"""Rows of a dot at least; bins of fewer are joined with those below them."""
+
 LEAST = 1e-4
 """Rows of lower probabilities are counted with those above it on the log axis."""
 
@@ -80,6 +83,7 @@ def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several
     known = counted(rows, side)
     probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
     bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
+    bins = _joined(np.bincount(bins, minlength=len(edges) - 1))[bins]
     entity = known["entity"].fill_null(known["row_id"].cast(pl.String)).rank("dense").to_numpy().astype(np.int64) - 1
     base, shape = weights(known, side), (int(entity.max()) + 1, len(edges) - 1)
     place = np.ravel_multi_index((entity, bins), shape)
@@ -100,6 +104,17 @@ def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several
         label=name, zorder=3,
     )  # fmt: skip
     return float(share[there & (share > 0)].min(initial=1.0))
+
+
+def _joined(counts: np.ndarray) -> np.ndarray:
+    """To which bin each goes, from the highest probabilities down, so that there are `FEW` rows in each but the lowest."""
+    goes, first, rows = np.arange(len(counts)), len(counts), 0
+    for place in reversed(range(len(counts))):
+        rows += int(counts[place])
+        if rows >= FEW or place == 0:
+            goes[place:first] = place
+            first, rows = place, 0
+    return goes
 
 
 def _frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None) -> None:

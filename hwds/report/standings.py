@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from hwds.metrics.base import Better, Measure, short
+from hwds.protocols.score import Score
 from hwds.results.tables import TRUTH, Tables
 
 
@@ -190,6 +191,17 @@ def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]
     found = tables.overall(name, aggregate)
     found = found.filter(pl.col("metric") == metric) if name != metric else found
     return found.row(0, named=True) if len(found) else {}
+
+
+def number(score: Score | None) -> Number:
+    """A score as a number with its error."""
+    return Number() if score is None else Number(score.value, score.stderr, score.ci_low, score.ci_high)
+
+
+def number_of(tables: Tables, metric: str, model: str) -> Number:
+    """A model's total of a metric, by its short name: the mean where there are several aggregates."""
+    own = replace(tables, scores=tables.scores.filter(pl.col("model") == model))
+    return _number(_row(own, metric) or _row(own, metric, "pooled"))
 
 
 def _number(row: Mapping[str, Any]) -> Number:

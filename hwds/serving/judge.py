@@ -85,6 +85,7 @@ class _MatrixReader:
         self.suits = all(kinds[name].is_numeric() or kinds[name] == pl.Boolean for name in self._numbers)
 
     def read(self, rows: Sequence[Values]) -> np.ndarray:
+        """Numbers, then codes, shape (n, columns)."""
         made = [
             [*map(row.get, self._numbers), *(codes.get(row.get(name), OTHER) for name, codes in self._texts)] for row in rows
         ]

@@ -74,8 +74,10 @@ class Memory:
         """Note a label or a return, from a moment on that is later than all arrivals; whether it is news.
 
         Raises:
-            DataError: There is no such event, or another label was told of it.
+            DataError: There is no such event, another label was told of it, or events have no label.
         """
+        if kind == "label" and not self._schema.roles.get("label"):
+            raise DataError(f"event '{id}': events have no label here; set dataset.roles.label.")
         event, known = self._event(id), self.log.find(kind, str(id))
         if known is not None:
             if known.body != body:
@@ -84,7 +86,7 @@ class Memory:
         if kind == "returned" and self.reader.read(event.body).values.get(self.live.returned_at) is not None:
             return False
         with self.changing() as state:
-            moment = state.arrival + 1 if at is None else max(self.reader.instant(at), state.arrival + 1)
+            moment = state.arrival + 1 if at is None else max(self.reader.instant(str(id), at), state.arrival + 1)
             entry = Entry(kind, str(id), event.place, moment, body)
             self.log.append([entry])
             _apply(state, entry)

@@ -81,9 +81,13 @@ class Reader:
         arrived = values.get(self._arrival)
         return Read(str(id), microseconds(values[self._time]), arrived and microseconds(arrived), values, body)
 
-    def instant(self, value: Any) -> int:
-        """A moment on the clock of the events' times."""
-        return microseconds(self._values("", {self._time: value})[self._time])
+    def instant(self, id: str, value: Any) -> int:
+        """A moment on the clock of the events' times, from which on something holds of an event.
+
+        Raises:
+            DataError: It is none.
+        """
+        return microseconds(self._values(id, {self._time: value})[self._time])
 
     def _values(self, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
         """What is told, as the columns hold it."""

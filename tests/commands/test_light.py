@@ -60,7 +60,7 @@ def test_completion(tmp_path, line, said):
 
 def test_list(hwds):
     told = json.loads(hwds("list --json").out)
-    assert {"dataset", "features", "model", "protocol", "compute", "decision", "experiment"} == set(told)
+    assert {"dataset", "features", "model", "protocol", "compute", "decision", "sweep", "experiment"} == set(told)
     assert all(sentence for options in told.values() for sentence in options.values())
     assert list(json.loads(hwds("list model --json").out)) == ["model"]
     out = hwds("list model").out

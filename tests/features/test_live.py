@@ -128,9 +128,9 @@ def test_features_without_a_live_form_say_so():
         """No live form."""
 
     with pytest.raises(ConfigError, match=r"^features: 'Still' has no live form; it cannot be computed of events"):
-        Still().live(order_lines(0))
+        Still().live(schema_of(order_lines(0)))
     with pytest.raises(ConfigError, match="'Still' has no live form"):
-        Together(parts=(RISK, Still())).live(order_lines(0))
+        Together(parts=(RISK, Still())).live(schema_of(order_lines(0)))
 
 
 def test_a_live_form_refuses_what_the_table_does():

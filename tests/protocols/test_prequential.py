@@ -195,3 +195,47 @@ def test_texts_are_one_reason_each():
 def test_calibration_needs_a_window():
     with pytest.raises(ConfigError, match=r"protocol\.calibrate_days: must be > 0"):
         Prequential(calibrate_days=0).check_models({"m": Logistic(name="m", calibration="platt")}, table())
+
+
+class Watched(Learns):
+    """Tells the fold that it is fitted in, too."""
+
+    def learn(self, train, *, stop, context):
+        FOLDS.append(context.fold)
+        return super().learn(train, stop=stop, context=context)
+
+
+FOLDS: list = []
+
+
+@pytest.mark.parametrize(("refit", "fits"), [("always", [0, 1, 2, 3]), ("never", [0, 0, 0, 0]), ("every_2", [0, 0, 2, 2])])
+def test_a_model_that_is_not_fitted_anew_is_that_of_an_earlier_window(refit, fits):
+    protocol, frame = Prequential(**LENGTHS | {"test_days": 2}, windows=4), table()
+    names = [fold.name for fold in protocol.split(frame)]
+    GIVEN.clear()
+    FOLDS.clear()
+    found = [asked(protocol, frame, window, Watched(refit=refit)) for window in range(4)]
+    own = [parts_of(protocol, frame, window)[1]["train"].data["bad"].to_list() for window in range(4)]
+    assert [own[window] for window in fits] == GIVEN
+    assert [names[window] for window in fits] == FOLDS  # its luck, too
+    assert [rows["cutoff"].unique().to_list() for rows in found] == [[name] for name in names]
+
+
+def test_fewer_labels_are_among_more_and_features_see_no_others():
+    class Counting(None_):
+        def compute(self, table):
+            return pl.DataFrame({"labels": pl.Series([table.data["bad"].count()]).new_from_index(0, len(table.data))})
+
+    def few(count):
+        protocol = replace(PROTOCOL, most_labels=count)
+        cutoff = protocol.split(frame)[1].cutoffs[0].at
+        parts = protocol.parts(frame, cutoff, replace(CONTEXT, features=Counting()))
+        learned = pl.concat([parts[name].data for name in ("train", "stop", "calibrate", "decide")])
+        return parts["test"].data, learned.filter(pl.col("bad").is_not_null())
+
+    frame = table()
+    (tested, less), (_, more), (_, none), (all_tested, every) = few(10), few(100), few(0), few(None)
+    assert (len(less), len(more), len(none), len(every)) == (10, 100, 0, 240)
+    assert set(less["row_id"]) < set(more["row_id"]) < set(every["row_id"])
+    assert set(tested["labels"]) == {10}
+    assert tested["row_id"].to_list() == all_tested["row_id"].to_list()

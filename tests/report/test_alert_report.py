@@ -46,6 +46,19 @@ def test_the_page_has_the_sentence_and_both_tables(verdict):
     assert said.startswith(verdict.sentence)
     assert "| policy |" in said
     assert "| blocked from p |" in said
+    assert "Cost of each policy, USD a day over 14 days:" in said
+
+
+def test_the_rule_of_the_last_window_is_told(verdict):
+    last = replace(verdict.chosen[-1], multiplier=2.0, floor=30.0, formula_cost=5.0)
+    told = thresholds(replace(verdict, chosen=(last,))).caption
+    assert "blocked from p x loss >= (1 - p) x 200.00 USD, reviewed from a gain of 30.00 USD (2 x the cost of a wrong" in told
+    assert (
+        "than which nothing was clearly cheaper"
+        in thresholds(replace(verdict, chosen=(replace(last, multiplier=1.0, floor=0.0),))).caption
+    )
+    few = thresholds(replace(verdict, chosen=(replace(last, positives=3, formula_cost=None),))).caption
+    assert "for 3 labelled gray rows before it can choose nothing" in few
 
 
 @pytest.mark.parametrize("truth", [True, False])

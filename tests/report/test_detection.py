@@ -227,7 +227,22 @@ def test_labels_that_flatter_are_named():
     assert "The labels that had been found flatter it: aucpr " in sentence(FRAME, run(good=kept), "good")
     same = sentence(FRAME, run(good=judged(true=True)), "good")
     assert "By the labels that had been found aucpr is " in same
-    assert "which may be chance" in same
+    assert "so few labels cannot tell them apart" in same
+    assert "Labels miss some" not in same
+
+
+def test_labels_that_miss_are_told():
+    rows = judged(true=True, n=1500)
+    missing = [part.with_columns(label=pl.when(pl.col("row_id") % 4 > 0).then("label").otherwise(0.0)) for part in rows]
+    protocol = Prequential(name="prequential", resamples=20, card_k=10, headline="true_aucpr")
+    said = sentence(FRAME, run(protocol, good=missing), "good")
+    hidden = pl.concat([part.filter(pl.col("truth") == 1) for part in missing])
+    share = f"{100 * float((hidden['label'] == 0).mean()):.0f} %"
+    assert f" Labels miss some: of {len(hidden):,} rows of label 1 in truth that were looked at, {share} were cleared," in said
+
+
+def test_a_model_that_says_the_same_scores_the_same():
+    assert "; second of 2 models is b, which scores the same." in sentence(FRAME, run(a=judged(), b=judged()), "a")
 
 
 def test_any_headline_is_told_in_its_own_words():

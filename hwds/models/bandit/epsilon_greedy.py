@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class EpsilonGreedy(Policy):
     Example:
         python -m hwds +experiment=bandit_regret model=bandit/epsilon_greedy model.epsilon=0.05
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"epsilon": {"loguniform": [0.005, 0.3]}}
 
     epsilon: Share = 0.1
     gap: Level | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Len
@@ -44,6 +44,10 @@ class Thompson(Policy):
     Example:
         python -m hwds +experiment=bandit_regret model=bandit/thompson
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "prior": {"choice": [[1, 1], [0.5, 0.5], [1, 2], [1, 4], [1, 9], [1, 19], [1, 49], [2, 18], [5, 45]]}
+    }
 
     prior: Prior = (1.0, 1.0)
     known: Known = field(default_factory=dict)

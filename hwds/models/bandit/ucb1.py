@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,6 +48,8 @@ class UCB1(Policy):
     Example:
         python -m hwds +experiment=bandit_regret model=bandit/ucb1
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"exploration": {"loguniform": [0.01, 4.0]}}
 
     exploration: Positive = 2.0
     scaled: bool = True

@@ -12,8 +12,8 @@ from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.table import Table
 from hwds.models.classify.calibration import Calibrator, Kind, calibrator, uncalibrated
-from hwds.models.classify.labels import known, labels_of
-from hwds.recipe import Recipe
+from hwds.models.classify.labels import known, labels_of, standing
+from hwds.recipe import Recipe, Refit
 from hwds.stored import load_fitted, save_fitted
 
 
@@ -76,7 +76,11 @@ class Classifier(Recipe):
 
     Attributes:
         calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a line in the log odds),
-            `beta` (Kull, Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window.
+            `beta` (Kull, Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were
+            looked for with known chances (role `label_propensity`), these rows alone count there, each for as many as it
+            stands for.
+        refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the first alone; or `every_K`.
+            Rivals that are alike but for that tell what fitting anew is worth.
     """
 
     uses_features = True
@@ -84,6 +88,7 @@ class Classifier(Recipe):
     """Whether it learns from labels; what does not has no probabilities unless it is calibrated."""
 
     calibration: Kind = "none"
+    refit: Refit = "always"
 
     def learn(self, train: Table, *, stop: Table, context: Context) -> Any:
         """A scorer (`Scorer`) learned from the rows of `train`.
@@ -118,7 +123,8 @@ class Classifier(Recipe):
         rows = known(calibrate)
         if rows.data.is_empty():
             raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
-        return calibrator(self.calibration, scorer.score(rows), labels_of(rows), chance=chance)
+        rows, weight = standing(rows)
+        return calibrator(self.calibration, scorer.score(rows), labels_of(rows), chance=chance, weight=weight)
 
 
 def says_chance(scorer: Any) -> bool:

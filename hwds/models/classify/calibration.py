@@ -66,7 +66,9 @@ def uncalibrated(chance: bool) -> Calibrator:
     return Calibrator("none", np.zeros(0), np.zeros((2, 0)), chance)
 
 
-def calibrator(kind: Kind, score: np.ndarray, label: np.ndarray, *, chance: bool = False) -> Calibrator:
+def calibrator(
+    kind: Kind, score: np.ndarray, label: np.ndarray, *, chance: bool = False, weight: np.ndarray | None = None
+) -> Calibrator:
     """The rising map of a kind that fits the labels best.
 
     `platt` is the line in the log odds with Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2) (Platt 1999); `beta` has
@@ -78,6 +80,7 @@ def calibrator(kind: Kind, score: np.ndarray, label: np.ndarray, *, chance: bool
         score: Shape (n,).
         label: 1.0 or 0.0, shape (n,).
         chance: Whether scores are probabilities, not log odds.
+        weight: How often each row counts, shape (n,), 1 on the average; None is once.
 
     Raises:
         DataError: The labels are of one kind.
@@ -92,12 +95,12 @@ def calibrator(kind: Kind, score: np.ndarray, label: np.ndarray, *, chance: bool
             f" it has {len(label) - positives} and {positives}; take more protocol.calibrate_days."
         )
     if kind == "isotonic":
-        return Calibrator(kind, np.zeros(0), _steps(score, label), chance)
+        return Calibrator(kind, np.zeros(0), _steps(score, label, weight), chance)
     odds = log_odds(score, EDGE) if chance else score
     if kind == "platt":
         target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2))
-        return Calibrator(kind, rising_fit(odds[:, None], target), nothing, chance)
-    return Calibrator(kind, rising_fit(_beta_inputs(odds), label), nothing, chance)
+        return Calibrator(kind, rising_fit(odds[:, None], target, weight), nothing, chance)
+    return Calibrator(kind, rising_fit(_beta_inputs(odds), label, weight), nothing, chance)
 
 
 def _beta_inputs(odds: np.ndarray) -> np.ndarray:
@@ -105,8 +108,8 @@ def _beta_inputs(odds: np.ndarray) -> np.ndarray:
     return np.column_stack([np.log(held), -np.log1p(-held)])
 
 
-def _steps(score: np.ndarray, label: np.ndarray) -> np.ndarray:
+def _steps(score: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     from sklearn.isotonic import IsotonicRegression
 
-    found = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0).fit(score, label)
+    found = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0).fit(score, label, sample_weight=weight)
     return np.stack([found.X_thresholds_, found.y_thresholds_])

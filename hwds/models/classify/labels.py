@@ -35,6 +35,22 @@ def learnable(train: Table) -> Table:
     return rows
 
 
+def standing(rows: Table) -> tuple[Table, np.ndarray]:
+    """The rows that stand for others, and for how many each does, 1 on the average: those to calibrate by.
+
+    Where labels were looked for with known chances (role `label_propensity`), these rows alone count, each 1 / chance times, as
+    in the metrics: who was investigated on suspicion is like others that were, not like all. Without such chances, or where
+    these rows are of one kind, all rows stand for themselves.
+    """
+    if rows.roles.get("label_propensity"):
+        chance = rows.column("label_propensity").cast(pl.Float64)
+        drawn = rows.take(chance.is_not_null())
+        if both_kinds(drawn):
+            many = 1 / chance.drop_nulls().to_numpy()
+            return drawn, many / many.mean()
+    return rows, np.ones(len(rows.data))
+
+
 def both_kinds(rows: Table) -> bool:
     """Whether known labels of both kinds are there."""
     label = labels_of(known(rows))

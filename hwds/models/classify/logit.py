@@ -22,30 +22,34 @@ def log_odds(probability: np.ndarray, edge: float) -> np.ndarray:
     return np.log(held) - np.log1p(-held)
 
 
-def cross_entropy(odds: np.ndarray, target: np.ndarray) -> float:
-    """The sum over rows of -target log p - (1 - target) log(1 - p)."""
-    return float(np.sum(np.logaddexp(0.0, odds) - target * odds))
+def cross_entropy(odds: np.ndarray, target: np.ndarray, weight: np.ndarray | float = 1.0) -> float:
+    """The sum over rows of -target log p - (1 - target) log(1 - p), each as often as its weight says."""
+    return float(np.sum(weight * (np.logaddexp(0.0, odds) - target * odds)))
 
 
-def logit_fit(inputs: np.ndarray, target: np.ndarray, given: np.ndarray | float = 0.0) -> np.ndarray:
+def logit_fit(
+    inputs: np.ndarray, target: np.ndarray, given: np.ndarray | float = 0.0, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Slopes and intercept of least cross-entropy, by Newton's steps, halved where they go too far.
 
     Args:
         inputs: Shape (n, k).
         target: Between 0 and 1, shape (n,).
         given: Log odds that are there already, shape (n,).
+        weight: How often each row counts, shape (n,); None is once.
     """
+    times = np.ones(len(inputs)) if weight is None else weight
     full = np.column_stack([inputs, np.ones(len(inputs))])
     pull = np.append(np.full(inputs.shape[1], RIDGE), 0.0)
 
     def loss(weights: np.ndarray) -> float:
-        return cross_entropy(given + full @ weights, target) + 0.5 * float(pull @ weights**2)
+        return cross_entropy(given + full @ weights, target, times) + 0.5 * float(pull @ weights**2)
 
-    weights = np.append(np.zeros(inputs.shape[1]), log_odds(np.array([target.mean()]), 1e-12))
+    weights = np.append(np.zeros(inputs.shape[1]), log_odds(np.array([np.average(target, weights=times)]), 1e-12))
     for _ in range(STEPS):
         chance = sigmoid(given + full @ weights)
-        slope = full.T @ (chance - target) + pull * weights
-        curve = (full.T * (chance * (1 - chance))) @ full + np.diag(pull + 1e-12)
+        slope = full.T @ (times * (chance - target)) + pull * weights
+        curve = (full.T * (times * chance * (1 - chance))) @ full + np.diag(pull + 1e-12)
         step, least = np.linalg.solve(curve, slope), loss(weights)
         while loss(weights - step) > least and np.abs(step).max() > SETTLED:
             step = step / 2
@@ -55,11 +59,11 @@ def logit_fit(inputs: np.ndarray, target: np.ndarray, given: np.ndarray | float 
     return weights
 
 
-def rising_fit(inputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+def rising_fit(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """As `logit_fit` with slopes of at least 0: the most negative one is left out and the rest fitted anew, until none is."""
     kept = list(range(inputs.shape[1]))
     while True:
-        found = logit_fit(inputs[:, kept], target)
+        found = logit_fit(inputs[:, kept], target, weight=weight)
         slopes = found[:-1]
         if not len(slopes) or slopes.min() >= 0:
             break

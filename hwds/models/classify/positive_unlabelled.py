@@ -21,6 +21,8 @@ def _learns(member: Classifier) -> Classifier:
         raise ValueError("must be a classifier that learns from labels")
     if member.calibration != "none":
         raise ValueError("must have calibration 'none'; the wrapper's own calibration is what counts")
+    if member.refit != "always":
+        raise ValueError("must have refit 'always'; the wrapper's own refit is what counts")
     return member
 
 
@@ -79,6 +81,7 @@ LEAST = 1e-6
 
 
 def _filled(rows: Table) -> Table:
-    """The rows with 0 where no label is."""
+    """The rows with 0 where no label is, whatever the chance that one was looked for."""
     label = rows.name("label")
-    return replace(rows, data=rows.data.with_columns(pl.col(label).cast(pl.Float64).fill_null(0.0)))
+    roles = {role: names for role, names in rows.roles.items() if role != "label_propensity"}
+    return replace(rows, data=rows.data.with_columns(pl.col(label).cast(pl.Float64).fill_null(0.0)), roles=roles)

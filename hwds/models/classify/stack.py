@@ -28,6 +28,9 @@ def _plain(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
     calibrated = next((member for member in members if member.calibration != "none"), None)
     if calibrated:
         raise ValueError(f"'{calibrated.name}' must have calibration 'none'; the stack calibrates what they say together")
+    kept = next((member for member in members if member.refit != "always"), None)
+    if kept:
+        raise ValueError(f"'{kept.name}' must have refit 'always'; the stack is fitted as a whole")
     return members
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
@@ -44,6 +45,14 @@ class XGBoost(Classifier):
     Example:
         python -m hwds dataset=fraud_handbook model=classify/xgboost protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "depth": {"randint": [2, 9]},
+        "rate": {"loguniform": [0.01, 0.3]},
+        "leaf_weight": {"loguniform": [0.05, 20.0]},
+        "row_share": {"uniform": [0.4, 1.0]},
+        "column_share": {"uniform": [0.3, 1.0]},
+    }
 
     trees: Annotated[Count, Small(30)] = 400
     patience: Whole = 40

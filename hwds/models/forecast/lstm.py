@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hwds.models.forecast.network import Network
 from hwds.models.forecast.network_parts import Parts
@@ -24,6 +25,13 @@ class LSTM(Network):
     Example:
         python -m hwds model=forecast/lstm
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [16, 32, 48, 96]},
+        "learning_rate": {"loguniform": [5e-4, 1e-2]},
+        "batch": {"choice": [128, 256, 512]},
+        "attention": {"choice": [False, True]},
+    }
 
     units: Count = 48
     attention: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hwds.models.forecast.network import Network
 from hwds.models.forecast.network_parts import Parts
@@ -25,6 +26,14 @@ class MLP(Network):
     Example:
         python -m hwds model=forecast/mlp
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [32, 64, 128, 256]},
+        "layers": {"randint": [1, 4]},
+        "blocks": {"randint": [1, 7]},
+        "learning_rate": {"loguniform": [5e-4, 1e-2]},
+        "batch": {"choice": [128, 256, 512]},
+    }
 
     units: Count = 128
     layers: Count = 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -55,6 +56,12 @@ class Sarima(Forecaster):
     """
 
     local = True
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "search": {"choice": ["exact_stepwise", "css_stepwise"]},
+        "most_ordinary": {"randint": [1, 6]},
+        "most_seasonal": {"randint": [0, 3]},
+        "covariates": {"choice": [True, False]},
+    }
 
     search: Literal["exact_stepwise", "css_stepwise", "fixed", "pmdarima", "statsforecast"] = "exact_stepwise"
     order: tuple[Whole, Whole, Whole] = (0, 1, 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -31,6 +32,11 @@ class Theta(Statistical):
     Example:
         python -m hwds model=forecast/theta
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "form": {"choice": ["auto", "standard", "optimised", "dynamic", "dynamic_optimised"]},
+        "decomposition": {"choice": ["multiplicative", "additive"]},
+    }
 
     form: Literal["auto", "standard", "optimised", "dynamic", "dynamic_optimised"] = "dynamic_optimised"
     decomposition: Literal["multiplicative", "additive"] = "multiplicative"

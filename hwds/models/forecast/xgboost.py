@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -65,6 +65,13 @@ class XGBoost(Forecaster):
     """
 
     uses_features = True
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "depth": {"randint": [2, 11]},
+        "learning_rate": {"loguniform": [0.01, 0.3]},
+        "leaf_rows": {"loguniform": [5.0, 500.0]},
+        "row_share": {"uniform": [0.4, 1.0]},
+        "column_share": {"uniform": [0.3, 1.0]},
+    }
 
     objective: Literal["quantile", "tweedie", "poisson"] = "quantile"
     power: Annotated[float, Gt(1), Lt(2)] = 1.5

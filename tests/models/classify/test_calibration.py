@@ -1,10 +1,16 @@
 """Calibration: the reference implementations' numbers, maps that rise, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from hwds.errors import DataError
+from hwds.frames.table import Table
+from hwds.models.classify.base import Classifier
 from hwds.models.classify.calibration import EDGE, calibrator, uncalibrated
+from hwds.models.classify.labels import known, standing
 from hwds.models.classify.logit import log_odds, logit_fit, sigmoid
 from hwds.stored import load_fitted, save_fitted
 
@@ -143,3 +149,50 @@ def test_it_is_the_same_from_disk(kind, tmp_path):
     again = load_fitted(tmp_path)
     asked = np.linspace(-9, 9, 100)
     assert again.probability(asked).tobytes() == found.probability(asked).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["beta", "isotonic"])
+def test_a_weight_is_how_often_a_row_is_there(kind):
+    score, label = scored(800)
+    times = np.random.default_rng(1).integers(1, 5, 800)
+    weighted = calibrator(kind, score, label, weight=times.astype(float))
+    repeated = calibrator(kind, np.repeat(score, times), np.repeat(label, times))
+    asked = np.linspace(-9, 5, 200)
+    np.testing.assert_allclose(weighted.probability(asked), repeated.probability(asked), atol=1e-5)
+
+
+def investigated(n=40_000):
+    """Rows of which suspicious ones are looked at for unknown reasons, and some by chances that differ; all find 1 alike."""
+    luck = np.random.default_rng(0)
+    score = luck.normal(-2, 2, n)
+    hidden = luck.random(n) < 0.5  # what the score does not know, and investigators see
+    positive = luck.random(n) < sigmoid(score - 2 * hidden)
+    chance = np.where(score > 0, 0.2, 0.05)
+    drawn, named = luck.random(n) < chance, hidden & (luck.random(n) < 0.9)
+    label = np.where(drawn | named, positive.astype(float), np.nan)
+    columns = {"score": score, "bad": pl.Series(label, nan_to_null=True), "chance": pl.Series(chance)}
+    told = pl.DataFrame(columns).with_columns(pl.when(pl.Series(drawn)).then("chance").alias("chance"))
+    return Table.build(told, {"label": ("bad",), "label_propensity": ("chance",)}), positive
+
+
+def test_rows_that_were_looked_for_by_chance_alone_calibrate():
+    class Given:
+        def score(self, rows):
+            return rows.data["score"].to_numpy()
+
+    rows, positive = investigated()
+    plain = replace(rows, roles={"label": ("bad",)})
+    fair, biased = (Classifier(calibration="beta").calibrated(Given(), each) for each in (rows, plain))
+    expected, wrong = (found.probability(Given().score(rows)).sum() for found in (fair, biased))
+    assert abs(expected / positive.sum() - 1) < 0.06
+    assert wrong / positive.sum() < 0.8
+
+
+def test_rows_by_chance_of_one_kind_leave_it_to_all():
+    rows, _ = investigated()
+    honest = replace(rows, data=rows.data.filter(pl.col("chance").is_null() | (pl.col("bad") == 0)))
+    assert len(standing(known(honest))[0].data) == len(known(honest).data)
+    counted, many = standing(known(rows))
+    assert len(counted.data) == rows.data.filter(pl.col("chance").is_not_null())["bad"].count()
+    assert many.mean() == pytest.approx(1)
+    assert many.max() / many.min() == pytest.approx(4)

@@ -1,0 +1,134 @@
+"""Events one at a time: features, one score with reasons, micro-batches; beside the same of whole tables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from itertools import islice
+from statistics import median
+from time import perf_counter
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+
+from bench.rows import Row, compared
+from hwds.context import Context
+from hwds.datasets.simulated.gray_market import GrayMarket
+from hwds.features.arbitrage import Arbitrage
+from hwds.features.entity_risk import EntityRisk
+from hwds.features.live import microseconds
+from hwds.features.network import Network
+from hwds.features.peers import Peers
+from hwds.features.purchases import Purchases
+from hwds.features.together import Together
+from hwds.frames.table import Table
+from hwds.models.classify.base import FittedClassifier
+from hwds.models.classify.xgboost import XGBoost
+from hwds.protocols.judging import by_column, main_inputs
+from hwds.serving.online import Online
+from hwds.serving.reading import Reader
+from hwds.serving.schema import schema_of
+from hwds.serving.state import State
+
+NAME = "online (features of the gray market as events arrive; XGBoost of 200 trees)"
+SIZE = 10_000
+"""Events; as many again are scored."""
+
+BATCH = 100
+TOLERANCE = 1e-9
+FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Network()))
+
+
+def measure(events: int = SIZE) -> list[Row]:
+    """Three comparisons, all in memory; what is compiled is compiled before."""
+    table = _in_arrival(cast("Table", GrayMarket().frame()), 2 * events)
+    FEATURES.compute(table.take(np.arange(len(table.data)) < 100))
+    columns, whole_s = _timed(lambda: FEATURES.compute(table))
+    told, seconds = _timed(lambda: _one_by_one(table))
+    note = f"{len(told) / seconds:,.0f} events/s; load {os.getloadavg()[0]:.1f}"
+    what = f"{len(told):,} events, {columns.width} columns"
+    rows = [replace(compared(what, [seconds], "the whole table at once", [whole_s], _equal(told, columns)), note=note)]
+    fitted = _fitted(table, columns)
+    return [*rows, *_scored(table, columns, fitted, events)]
+
+
+def _scored(table: Table, columns: pl.DataFrame, fitted: FittedClassifier, events: int) -> list[Row]:
+    """One event with reasons, and micro-batches without."""
+    wide, asked = table.with_inputs(columns), iter(_events(table))
+    with Online(fitted, FEATURES, table) as scorer:
+        for event in islice(asked, events // 10):
+            scorer.score(event)
+        one, other, equal = _single(scorer, wide, fitted, list(islice(asked, events // 10)))
+        batches, batches_s = _timed(lambda: _batches(scorer, list(islice(asked, events))))
+    judged = fitted.judge(wide).score[events // 5 : events // 5 + len(batches)].tolist()
+    p99 = f"99 % within {1e3 * float(np.quantile(one, 0.99)):.2f} ms; load {os.getloadavg()[0]:.1f}"
+    rows = [replace(compared("an event scored, with reasons", one, "score and reasons from a table", other, equal), note=p99)]
+    a_row, a_table = batches_s / len(batches), median(other)
+    note = f"{len(batches) / batches_s:,.0f} events/s; load {os.getloadavg()[0]:.1f}"
+    what = f"an event in a micro-batch of {BATCH}"
+    return [*rows, Row(what, a_row, "one from a table", a_table, a_table / a_row, batches == judged, note)]
+
+
+def _single(scorer: Online, wide: Table, fitted: Any, events: list[dict[str, Any]]) -> tuple[list[float], list[float], bool]:
+    """Seconds of each event; of score and reasons alone, where the features are there already; whether they are equal."""
+    ours, theirs, equal = [], [], True
+    for event in events:
+        answer, seconds = _timed(lambda event=event: scorer.score(event))
+        row = replace(wide, data=wide.data[int(event["id"]) : int(event["id"]) + 1])
+        (score, reasons), table_s = _timed(lambda row=row: _from_table(fitted, row))
+        ours.append(seconds)
+        theirs.append(table_s)
+        equal &= answer.score == score and [each["adds"] for each in answer.reasons] == [each["adds"] for each in reasons]
+    return ours, theirs, equal
+
+
+def _from_table(fitted: Any, row: Table) -> tuple[float, list[dict[str, object]]]:
+    return float(fitted.judge(row).score[0]), main_inputs(by_column(fitted.explain(row), row), row)[0]
+
+
+def _batches(scorer: Online, events: list[dict[str, Any]]) -> list[float]:
+    portions = (events[begin : begin + BATCH] for begin in range(0, len(events), BATCH))
+    return [answer.score for portion in portions for answer in scorer.score_many(portion)]
+
+
+def _in_arrival(table: Table, events: int) -> Table:
+    """Without labels, which are told apart from events."""
+    label, when = table.name("label"), table.name("label_time")
+    data = table.data.sort("available_at", maintain_order=True).head(events)
+    return replace(table, data=data.with_columns(pl.lit(None, data.schema[name]).alias(name) for name in (label, when)))
+
+
+def _events(table: Table) -> list[dict[str, Any]]:
+    gone = [name for role in ("label", "label_time", "label_propensity", "truth") for name in table.roles.get(role, ())]
+    return [row | {"id": k} for k, row in enumerate(table.data.drop("row_id", *gone).to_dicts())]
+
+
+def _one_by_one(table: Table) -> list[Any]:
+    """The features of each event, reading included; returns are those of the table."""
+    schema = schema_of(table)
+    reader, state, told = Reader(schema, "id"), State(FEATURES.live(schema)), []
+    for k, row in enumerate(table.data.select(schema.data.columns).iter_rows(named=True)):
+        read = reader.read(row | {"id": k})
+        told.append(state.arrive(read.time, microseconds(row["available_at"]), read.values))
+    return told
+
+
+def _fitted(table: Table, columns: pl.DataFrame) -> FittedClassifier:
+    """On labels by chance, which cost as much to score by as good ones."""
+    label = pl.Series(table.name("label"), np.random.default_rng(0).random(len(table.data)) < 0.1).cast(pl.Float64)
+    wide = table.with_inputs(columns)
+    wide = replace(wide, data=wide.data.with_columns(label))
+    return XGBoost(trees=200, patience=0).fit(wide, stop=wide, calibrate=wide, context=Context(0))
+
+
+def _timed(work: Any) -> tuple[Any, float]:
+    start = perf_counter()
+    made = work()
+    return made, perf_counter() - start
+
+
+def _equal(told: list[Any], columns: pl.DataFrame) -> bool:
+    ours = np.array([[np.nan if value is None else value for value in row] for row in told], float)
+    theirs = columns.select(pl.all().cast(pl.Float64).fill_null(np.nan)).to_numpy()
+    return np.allclose(ours, theirs, rtol=TOLERANCE, atol=0, equal_nan=True)

@@ -1,0 +1,103 @@
+"""Score events as they arrive, JSON lines in and out: `hwds serve RUN [--store FILE] [--key NAME] [--remember] [--power]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from hwds.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    from hwds.serving.online import Online
+
+WITH_VALUE = ("--store", "--key")
+FLAGS = (*WITH_VALUE, "--remember", "--power")
+
+
+def main(words: list[str]) -> int:
+    """Answer each line of the standard input, until it ends.
+
+    A line is an event, by column, with its key; or what became of one: `{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`,
+    `{"returned": true, "of": "A-17"}`. What is wrong with a line is its answer, and the next one is read.
+    """
+    name, flags = parsed(words)
+    from hwds.serving.online import KEY, Online
+
+    key, durable = flags.get("--key", KEY), "power" if "--power" in flags else "process"
+    with Online.open(name, flags.get("--store"), key=key, durable=durable) as scorer:  # type: ignore[arg-type]
+        if "--remember" in flags:
+            print(f"{scorer.remember(past(name))} rows remembered.", file=sys.stderr)
+        for answer in answers(scorer, sys.stdin):
+            print(answer, flush=True)
+    return 0
+
+
+def choices() -> list[str]:
+    """The runs that there are, and the flags, for completion."""
+    from hwds.results.folder import RunFolder
+
+    return [*RunFolder.names(), *FLAGS]
+
+
+def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
+    """The run and the flags with their values.
+
+    Raises:
+        ConfigError: No run or several, an unknown flag, or one without its value.
+    """
+    flags: dict[str, str] = {}
+    names: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        flag, _, value = word.partition("=")
+        if not word.startswith("-"):
+            names.append(word)
+        elif flag not in FLAGS:
+            raise ConfigError(f"serve: no flag '{flag}'{nearest(flag, FLAGS)}")
+        else:
+            flags[flag] = (value or next(rest, "")) if flag in WITH_VALUE else ""
+            if flag in WITH_VALUE and (not flags[flag] or flags[flag].startswith("-")):
+                raise ConfigError(f"serve: {flag} must be followed by a value.")
+    if len(names) != 1:
+        raise ConfigError(f"serve: must be followed by one run, got {len(names)}.")
+    return names[0], flags
+
+
+def past(run: str) -> Any:
+    """The rows that a run is of, as far as they and their labels had arrived when they end."""
+    from hwds.config.check import check
+    from hwds.protocols.judging import as_known
+    from hwds.protocols.row_windows import arrivals
+    from hwds.results.folder import RunFolder
+
+    experiment = check(RunFolder.find(run).read_config())
+    dataset: Any = experiment.dataset
+    frame = dataset.frame()
+    return as_known(frame, arrivals(frame).max(), getattr(experiment.protocol, "delay_days", 0))
+
+
+def answers(scorer: Online, lines: Iterable[str]) -> Iterable[str]:
+    """The answer to each line that is not empty, as JSON."""
+    for line in lines:
+        if line.strip():
+            try:
+                yield answered(scorer, line.strip())
+            except DataError as error:
+                yield json.dumps({"error": str(error)}, ensure_ascii=False)
+
+
+def answered(scorer: Online, line: str) -> str:
+    """The answer to an event, or whether what was told is news.
+
+    Raises:
+        DataError: The line is neither.
+    """
+    if '"of"' in line:
+        told = json.loads(line)
+        if "of" in told and "label" in told:
+            return json.dumps({"of": told["of"], "news": scorer.label(told["of"], told["label"], told.get("at"))})
+        if "of" in told and "returned" in told:
+            return json.dumps({"of": told["of"], "news": scorer.returned(told["of"], told.get("at"))})
+    return scorer.score(line).json()

@@ -1,0 +1,73 @@
+"""Answer: the rows of one model on one dataset under one seed; and those rows that all models share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from hwds.compare.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The rows of a model.
+
+    Attributes:
+        model: Its label, which tells it apart from all others.
+        dataset: The dataset's label.
+        seed: The experiment's seed.
+        source: Where they are from.
+        label: How the model is called there.
+        rows: Its predictions.
+    """
+
+    model: str
+    dataset: str
+    seed: int
+    source: Source
+    label: str
+    rows: pl.DataFrame
+
+
+def answers_of(
+    sources: Sequence[Source], datasets: Sequence[str], labels: Sequence[dict[str, str]]
+) -> tuple[list[Answer], list[str]]:
+    """The answers of all models that were asked of every dataset, each once, and the models that were not."""
+    found: dict[tuple[str, str, int], Answer] = {}
+    for source, dataset, named in zip(sources, datasets, labels, strict=True):
+        parts = source.tables.predictions.partition_by("model", as_dict=True) if named else {}
+        for label, model in named.items():
+            answer = Answer(model, dataset, source.seed, source, label, parts[(label,)])
+            found.setdefault((model, dataset, source.seed), answer)
+    everywhere = set(datasets)
+    on = {model: {dataset for own, dataset, _ in found if own == model} for model, _, _ in found}
+    missing = [model for model, own in on.items() if own != everywhere]
+    return [answer for answer in found.values() if answer.model not in missing], missing
+
+
+def shared(answers: Sequence[Answer], keys: Sequence[str]) -> tuple[list[Answer], int]:
+    """The answers with those rows alone that all models have on their dataset, and how many were left out of the fullest.
+
+    Args:
+        answers: Of every model, dataset and seed.
+        keys: The columns that name a row.
+    """
+    kept: list[Answer] = []
+    lost = 0
+    for dataset in dict.fromkeys(answer.dataset for answer in answers):
+        own = [replace(answer, rows=answer.rows.sort(keys)) for answer in answers if answer.dataset == dataset]
+        common = own[0].rows.select(keys)
+        for answer in own[1:]:
+            if not answer.rows.select(keys).equals(common):
+                common = common.join(answer.rows.select(keys), on=keys, how="semi", maintain_order="left")
+        lost += max(len(answer.rows) for answer in own) - len(common)
+        kept += [_cut(answer, common, keys) for answer in own]
+    return kept, lost
+
+
+def _cut(answer: Answer, common: pl.DataFrame, keys: Sequence[str]) -> Answer:
+    if len(answer.rows) == len(common):
+        return answer
+    return replace(answer, rows=answer.rows.join(common, on=keys, how="semi", maintain_order="left"))

@@ -1,0 +1,169 @@
+"""Models against models: the leaderboard, the effects with their intervals, and what is sure of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import polars as pl
+
+from hwds.compare.answers import Answer, answers_of
+from hwds.compare.board import leaderboard, notes_of
+from hwds.compare.checks import check_definitions, check_sources, metric_of
+from hwds.compare.contrasts import Scale
+from hwds.compare.evidence import Evidence, UnitEvidence
+from hwds.compare.matrix import Matrix
+from hwds.compare.pairs import pairs_of, rank_test
+from hwds.compare.source import Source
+from hwds.compare.telling_apart import dataset_labels, model_labels
+from hwds.errors import ConfigError, DataError, nearest
+from hwds.metrics.base import Measure, short
+from hwds.results.comparison import Chosen, Comparison
+
+LEVEL = 0.95
+RESAMPLES = 2000
+"""Of a bootstrap, unless it is said otherwise."""
+
+
+def compare(
+    sources: Sequence[Source], *, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+) -> Comparison:
+    """Compare the models of finished runs on the rows that all of them answered.
+
+    Args:
+        sources: The runs, in the order in which they were named.
+        metric: Short or full name; the headline of the runs where empty.
+        model: The model that is held against the others; where empty the own model of all runs, or else the best one.
+        margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean is not above 0.
+        resamples: Of each bootstrap.
+
+    Raises:
+        DataError: The runs were not asked the same, or share no row.
+        ConfigError: The metric or the model is not there, or the task has no comparison.
+    """
+    datasets = dataset_labels(sources)
+    check_sources(sources, datasets)
+    name = metric_of(sources, metric)
+    check_definitions(sources, datasets, name)
+    answers, missing = answers_of(sources, datasets, model_labels(sources))
+    _refuse_few(answers, missing, sources[0].task)
+    task: Any = _task(sources[0].task)
+    evidence, left_out = task.evidence(answers, name, resamples)
+    measure = sources[0].tables.measure(sources[0].metric(name))
+    subject, chosen = _subject(evidence, answers, sources, model, measure)
+    metrics = {dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)}
+    along = task.along(evidence, subject, measure.better) if hasattr(task, "along") else pl.DataFrame()
+    found = _compared(evidence, measure, subject, chosen, margin)
+    board = leaderboard(evidence, measure, answers, found["scale"], name)
+    return Comparison(
+        **{key: value for key, value in found.items() if key != "scale"},
+        metrics=metrics,
+        task=sources[0].task,
+        leaderboard=board,
+        along=along,
+        datasets=tuple(dict.fromkeys(datasets)),
+        seeds=tuple(sorted({answer.seed for answer in answers})),
+        sources=tuple(source.title for source in sources),
+        notes=tuple(notes_of(evidence, measure, missing, left_out, metrics, answers)),
+    )
+
+
+def compare_table(
+    table: pl.DataFrame,
+    measure: Measure,
+    *,
+    model: str = "",
+    margin: float | None = None,
+    units: str = "units",
+    nested: bool = False,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare models by any values of yours.
+
+    Args:
+        table: Columns `model`, `dataset`, `seed`, `unit` and `value`, one row each.
+        measure: What the value is, and which way is good.
+        model: The model that is held against the others; the best where empty.
+        margin: See `compare`.
+        units: What a unit is.
+        nested: Whether a unit is another one under another seed.
+        resamples: Of each bootstrap.
+
+    Raises:
+        DataError: The models share no unit.
+        ConfigError: There is no such model.
+    """
+    evidence = UnitEvidence(Matrix.of(table, nested=nested), units, resamples)
+    subject, chosen = _subject(evidence, (), (), model, measure)
+    found = _compared(evidence, measure, subject, chosen, margin)
+    scale = found.pop("scale")
+    datasets = evidence.matrix.datasets
+    return Comparison(
+        **found,
+        metrics=dict.fromkeys(datasets, measure.name),
+        task="",
+        leaderboard=leaderboard(evidence, measure, (), scale, measure.name),
+        along=pl.DataFrame(),
+        datasets=datasets,
+        seeds=tuple(sorted(table["seed"].unique())),
+        sources=(),
+        notes=tuple(notes_of(evidence, measure, (), 0, {}, ())),
+    )
+
+
+def _compared(evidence: Evidence, measure: Measure, subject: str, chosen: Chosen, margin: float | None) -> dict[str, Any]:
+    scale = Scale.of(evidence.means, measure.better)
+    if margin is not None and not 0 < margin < (1 if scale.relative else float("inf")):
+        raise ConfigError(f"--margin: must be above 0{' and below 1' if scale.relative else ''}, got {margin:g}.")
+    count = len(evidence.models)
+    family = count * (count - 1) // 2 if chosen == "best" else count - 1
+    blocks, called = evidence.blocks()
+    return {
+        "scale": scale,
+        "measure": measure,
+        "subject": subject,
+        "chosen": chosen,
+        "family": family,
+        "relative": scale.relative,
+        "margin": margin,
+        "level": LEVEL,
+        "pairs": pairs_of(evidence, evidence.models.index(subject), scale, family, margin, LEVEL),
+        "ranks": rank_test(evidence.models, blocks, called, measure.better),
+        "units": getattr(evidence, "units_called", "rows"),
+    }
+
+
+def _subject(
+    evidence: Evidence, answers: Sequence[Answer], sources: Sequence[Source], asked: str, measure: Measure
+) -> tuple[str, Chosen]:
+    """The model that is held against the others, and why it."""
+    if measure.better == "none":
+        raise ConfigError(f"--metric: of '{short(measure.name)}' neither a low nor a high value is good.")
+    if asked:
+        found = next((label for label in evidence.models if asked in (label, label.rpartition("/")[2])), None)
+        if found is None:
+            raise ConfigError(f"--model: no model '{asked}' here{nearest(asked, evidence.models)}")
+        return found, "asked"
+    own = {answer.model for answer in answers if answer.label == answer.source.model}
+    if len(own) == 1 and len({source.model for source in sources}) == 1:
+        return own.pop(), "own"
+    scale = Scale.of(evidence.means, measure.better)
+    scores = [float(scale.between(evidence.means[:, i], evidence.means[:, 0]).mean()) for i in range(len(evidence.models))]
+    return evidence.models[scores.index(max(scores))], "best"
+
+
+def _refuse_few(answers: Sequence[Answer], missing: Sequence[str], task: str) -> None:
+    models = {answer.model for answer in answers}
+    if _task(task) is None:
+        raise ConfigError(f"compare: runs of task '{task}' have no comparison; their own report says what is known.")
+    if len(models) < 2:
+        left = f" {', '.join(missing)} were not asked of every dataset." if missing else ""
+        raise DataError(f"compare: there must be two models to compare, got {', '.join(models) or 'none'}.{left}")
+
+
+def _task(task: str) -> Any:
+    name = f"hwds.compare.{task}"
+    found = import_module(name) if task and find_spec(name) else None
+    return found if hasattr(found, "evidence") else None

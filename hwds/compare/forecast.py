@@ -1,0 +1,136 @@
+"""Evidence of forecasts: the metric of each series on the answers that all models gave, and of each origin along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.compare.answers import Answer, shared
+from hwds.compare.contrasts import Pair, Scale, contrasts
+from hwds.compare.dm import diebold_mariano, enough
+from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.families import holm
+from hwds.compare.laws import Effect, Law
+from hwds.compare.matrix import Matrix
+from hwds.errors import ConfigError, nearest
+from hwds.frames.roles import SERIES, TIME
+from hwds.metrics.forecast import Metric, forecast_metrics
+from hwds.protocols.forecast_scores import coded, per_origin, per_series
+
+KEYS = (SERIES, "cutoff", "step")
+"""What names an answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastEvidence(UnitEvidence):
+    """Evidence of forecasts.
+
+    Attributes:
+        origins: The metric of each model, dataset and seed at each origin of each series: `model`, `dataset`, `seed`,
+            `series_id`, `cutoff`, `value`.
+        reach: How many origins one error reaches over, of each dataset.
+    """
+
+    origins: pl.DataFrame
+    reach: Mapping[str, int]
+
+    def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
+        """How much better the first of each pair is: over series, or along the only one, where it has origins enough."""
+        alone = self.origins.select("dataset", SERIES).unique().height == 1
+        if not alone or not enough(self.origins["cutoff"].n_unique(), max(self.reach.values())):
+            return super().effects(pairs, scale)
+        mean = self.origins.group_by("cutoff", "model").agg(pl.col("value").mean())
+        wide = mean.pivot("model", index="cutoff", values="value").drop_nulls().drop_nans().sort("cutoff")
+        values = wide.select(self.models).to_numpy()[:, None, :]
+        where = Matrix(self.models, values, np.zeros(len(values), np.int64), self.matrix.datasets, (0,))
+        each = contrasts(where, pairs, scale)[:, 0]
+        return [_along_one(each[:, place], max(self.reach.values())) for place in range(len(pairs))]
+
+
+def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[ForecastEvidence, int]:
+    """The evidence of answers, and how many answers were left out because some model lacks them.
+
+    Args:
+        answers: Of every model, dataset and seed.
+        metric: Its short or full name.
+        resamples: Of each bootstrap.
+    """
+    kept, left_out = shared(answers, KEYS)
+    tables, origins = [], []
+    for answer in kept:
+        measure = _metric(answer.rows, metric)
+        rows = coded(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]))
+        names = answer.rows[SERIES].unique().sort()
+        tables.append(long_table(answer.model, answer.dataset, answer.seed, names, per_series(measure, rows)))
+        at = answer.rows.select(SERIES, pl.col("cutoff").cast(pl.String)).unique().sort(SERIES, "cutoff")
+        named = [pl.lit(answer.model).alias("model"), pl.lit(answer.dataset).alias("dataset")]
+        origins.append(at.with_columns(*named, seed=pl.lit(answer.seed), value=pl.Series(per_origin(measure, rows))))
+    reach = {answer.dataset: _reach(answer.rows) for answer in kept}
+    matrix = Matrix.of(pl.concat(tables))
+    return ForecastEvidence(matrix, "series", resamples, pl.concat(origins), reach), left_out
+
+
+def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
+    """Diebold-Mariano tests of one model against every other along each series that has origins enough.
+
+    Seeds are averaged. `p_holm` is over all series and rivals.
+
+    Returns:
+        Columns `dataset`, `series_id`, `rival`, `origins`, `horizon`, `difference` (below 0 where the subject is better),
+        `statistic`, `p_value`, `p_holm`.
+    """
+    sign = 1.0 if better == "low" else -1.0
+    mean = evidence.origins.group_by("dataset", SERIES, "cutoff", "model").agg(pl.col("value").mean())
+    wide = mean.pivot("model", index=["dataset", SERIES, "cutoff"], values="value").drop_nulls().drop_nans()
+    found = []
+    for (dataset, series), part in wide.sort("dataset", SERIES, "cutoff").group_by(["dataset", SERIES], maintain_order=True):
+        horizon = evidence.reach[str(dataset)]
+        if not enough(len(part), horizon):
+            continue
+        for rival in (model for model in evidence.models if model != subject):
+            test = diebold_mariano(sign * (part[subject] - part[rival]).to_numpy(), horizon)
+            if test:
+                found.append((dataset, series, rival, test.origins, test.horizon, test.mean, test.statistic, test.p_value))
+    table = pl.DataFrame(found, schema=ALONG, orient="row")
+    return table.with_columns(p_holm=pl.Series(holm(table["p_value"].to_list()), dtype=pl.Float64))
+
+
+def _along_one(values: np.ndarray, reach: int) -> Effect:
+    test = diebold_mariano(values, reach)
+    if test is None or test.statistic == 0:
+        return Effect(float(np.mean(values)), 0.0, Law(), "Diebold-Mariano over origins", len(values))
+    return Effect(test.mean, test.mean / test.statistic, Law(test.origins - 1), "Diebold-Mariano over origins", test.origins)
+
+
+ALONG = {
+    **dict.fromkeys(("dataset", SERIES, "rival"), pl.String),
+    **dict.fromkeys(("origins", "horizon"), pl.Int64),
+    **dict.fromkeys(("difference", "statistic", "p_value"), pl.Float64),
+}
+"""The columns of `along`, but for the adjusted p-value."""
+
+
+def _levels(rows: pl.DataFrame) -> tuple[float, ...]:
+    return tuple(sorted(float(name[2:]) for name in rows.columns if name.startswith("q_")))
+
+
+def _metric(rows: pl.DataFrame, name: str) -> Metric:
+    known = forecast_metrics(int(rows["season"][0]), _levels(rows))
+    found = next((metric for metric in known.values() if name in (metric.name, metric.short)), None)
+    if found is None or found.better == "none":
+        good = [metric.short for metric in known.values() if metric.better != "none"]
+        raise ConfigError(f"--metric: forecasts cannot be compared by '{name}'{nearest(name, good)}")
+    return found
+
+
+def _reach(rows: pl.DataFrame) -> int:
+    """Over how many origins one window reaches: 1 where windows do not overlap."""
+    cutoffs = rows["cutoff"].unique().sort()
+    if len(cutoffs) < 2:
+        return 1
+    ends = rows.group_by("cutoff").agg(pl.col(TIME).max()).sort("cutoff")[TIME]
+    later = np.searchsorted(cutoffs.cast(pl.Int64).to_numpy(), ends.cast(cutoffs.dtype).cast(pl.Int64).to_numpy(), side="left")
+    return int(max(later - np.arange(len(cutoffs)), default=1))

@@ -1,0 +1,84 @@
+"""Source: one finished run as a comparison reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import polars as pl
+
+from hwds.metrics.base import short
+from hwds.results.folder import RunFolder
+from hwds.results.tables import TRUTH, Tables
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The tables of a run and what they were made of.
+
+    Attributes:
+        title: `<experiment>/<run id>`.
+        config: Its resolved config.
+        data: The fingerprint of its data.
+        code: The fingerprint of the source that computed it.
+        tables: What it computed.
+    """
+
+    title: str
+    config: Mapping[str, Any]
+    data: str
+    code: str
+    tables: Tables
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> Self:
+        """The source of a run's folder.
+
+        Raises:
+            HwdsError: The run is not finished.
+        """
+        origin = json.loads((folder.path / "provenance.json").read_text(encoding="utf-8"))
+        return cls(folder.title, folder.read_config(), origin["data"], origin["code"], folder.read_tables())
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.title.rpartition("/")[2]
+
+    @property
+    def task(self) -> str:
+        """What its protocol judges: `forecast`."""
+        return next(iter(self.tables.scores["task"].drop_nulls()), "")
+
+    @property
+    def seed(self) -> int:
+        """The experiment's seed."""
+        return int(self.config["seed"])
+
+    @property
+    def model(self) -> str:
+        """The label of the experiment's own model."""
+        return str(self.config["model"]["name"])
+
+    @property
+    def models(self) -> list[str]:
+        """The labels of the models that answered anything, the truth apart."""
+        found = self.tables.predictions
+        named = found["model"].unique(maintain_order=True).to_list() if "model" in found.columns else []
+        return [label for label in named if label != TRUTH]
+
+    def rows(self, label: str) -> pl.DataFrame:
+        """The predictions of one model."""
+        return self.tables.predictions.filter(pl.col("model") == label)
+
+    def settings(self, label: str) -> dict[str, Any]:
+        """The config of a model; one that another brings beside itself (`stack(combine=equal)`) has that of its owner."""
+        nodes = {node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))}
+        return dict(nodes.get(label) or nodes.get(label.partition("(")[0]) or {})
+
+    def metric(self, name: str) -> str:
+        """The full name of a metric (`mase[m=12]` of `mase`); the name itself where none is scored."""
+        known = self.tables.scores["metric"].unique(maintain_order=True)
+        return next((full for full in known if name in (full, short(full))), name)

@@ -1,0 +1,170 @@
+"""A sweep's space: a tree like the config's whose leaf is a one-key mapping (`choice: [32, 64]`), read into leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hwds.config.messages import shown
+from hwds.errors import ConfigError, nearest
+from hwds.registry import resolve_node
+
+GROUPS = ("model", "features")
+"""What a sweep may change: trials are compared on the same data and windows, so no other group is."""
+
+LISTS = ("choice", "grid")
+BOUNDS = "[lower, upper]"
+RANGES = {"uniform": BOUNDS, "loguniform": BOUNDS, "randint": BOUNDS, "quniform": "[lower, upper, step]"}
+KINDS = (*LISTS, *RANGES)
+START = "sweep.space"
+LABELS = ("name", "recipe")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One thing that is searched.
+
+    Attributes:
+        path: Where its value goes (`model.units`); a group alone takes the name of an option.
+        kind: One of `KINDS`.
+        values: The values of a list, the bounds (and the step) of a range; of `randint` the upper one is excluded.
+        when: The paths and places in their lists of the choices that it goes with: elsewhere it has no value.
+    """
+
+    path: str
+    kind: str
+    values: tuple[Any, ...]
+    when: tuple[tuple[str, int], ...] = ()
+
+
+def space_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The space that the config gives, or else that of the model's class."""
+    given: Mapping[str, Any] = data["sweep"]["space"]
+    return given or {"model": own} if (own := own_space("model", data["model"])) else given
+
+
+def own_space(group: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the class of a node says is worth tuning."""
+    found: Mapping[str, Any] = resolve_node(group, group, dict(node)).search_space
+    return found
+
+
+def leaves_of(space: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Leaf, ...]:
+    """The leaves of a space, what a choice brings after it.
+
+    Raises:
+        ConfigError: A key that the config does not have, a leaf of no kind, a list without values, a range without room.
+    """
+    found: list[Leaf] = []
+    for group, tree in space.items():
+        if group not in GROUPS:
+            raise ConfigError(f"{START}: may search {' and '.join(GROUPS)}, got '{group}'{nearest(str(group), GROUPS)}")
+        found += _group(group, tree, data[group], ())
+    _once(found)
+    return tuple(found)
+
+
+def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
+    """The leaves of a group: a choice of whole options, each with a space of its own, or fields of the one that is chosen."""
+    if not _is_leaf(tree, node):
+        yield from _tree((group,), tree, node, when)
+        return
+    from hwds.config.compose import option
+
+    where = f"{START}.{group}"
+    ((kind, items),) = tree.items()
+    if kind not in LISTS:
+        raise ConfigError(f"{where}: must be a choice of options, got {shown(tree)}.")
+    names = [_conditional(item) for item in _list(items, f"{where}.{kind}")]
+    yield Leaf(group, kind, tuple(name for name, _ in names), when)
+    for place, (name, brought) in enumerate(names):
+        chosen = option(group, f"{where}.{kind}[{place}]", name)
+        below = own_space(group, chosen) if brought is None else brought
+        if below:
+            yield from _tree((group,), below, chosen, (*when, (group, place)))
+
+
+def _tree(path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
+    """The leaves below a node."""
+    where = ".".join((START, *path))
+    if not isinstance(tree, Mapping) or not tree or not isinstance(node, Mapping):
+        raise ConfigError(f"{where}: must be one of {', '.join(KINDS)} with its list, got {shown(tree)}.")
+    for key, part in tree.items():
+        if key in LABELS or key not in node:
+            raise ConfigError(f"{where}: no key '{key}'{nearest(str(key), [name for name in node if name not in LABELS])}")
+        if _is_leaf(part, node[key]):
+            yield from _leaf(path, key, part, node, when)
+        else:
+            yield from _tree((*path, key), part, node[key], when)
+
+
+def _leaf(path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
+    """A leaf, and those that its values bring: `{tweedie: {power: {uniform: [1.1, 1.9]}}}` has `power` beside it."""
+    ((kind, items),) = tree.items()
+    name = ".".join((*path, key))
+    if kind in RANGES:
+        yield Leaf(name, kind, _range(items, kind, f"{START}.{name}.{kind}"), when)
+        return
+    values = [_conditional(item) for item in _list(items, f"{START}.{name}.{kind}")]
+    yield Leaf(name, kind, tuple(value for value, _ in values), when)
+    for place, (_, brought) in enumerate(values):
+        if brought:
+            yield from _tree(path, brought, node, (*when, (name, place)))
+
+
+def _is_leaf(tree: Any, node: Any) -> bool:
+    """Whether a tree is a leaf; a field that bears the name of a kind is a field."""
+    if not isinstance(tree, Mapping) or len(tree) != 1:
+        return False
+    key = next(iter(tree))
+    return key in KINDS and not (isinstance(node, Mapping) and key in node)
+
+
+def _conditional(item: Any) -> tuple[Any, Mapping[str, Any] | None]:
+    """A value of a list and what it brings; a value that is a mapping of plain values brings nothing."""
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((value, below),) = item.items()
+        if isinstance(below, Mapping) and all(isinstance(part, Mapping) for part in below.values()):
+            return value, below
+    return item, None
+
+
+def _list(items: Any, where: str) -> list[Any]:
+    if not isinstance(items, list | tuple):
+        raise ConfigError(f"{where}: must be a list of values, got {shown(items)}.")
+    if not items:
+        raise ConfigError(f"{where}: must have at least 1 item(s), got [].")
+    for place, item in enumerate(items):
+        if item in items[:place]:
+            raise ConfigError(f"{where}: must not repeat {shown(item)}, got {shown(list(items))}.")
+    return list(items)
+
+
+def _range(items: Any, kind: str, where: str) -> tuple[float, ...]:
+    if not isinstance(items, list | tuple) or len(items) != RANGES[kind].count(",") + 1 or not all(map(_is_number, items)):
+        raise ConfigError(f"{where}: must be {RANGES[kind]}, got {shown(items)}.")
+    lower, upper, *step = items
+    if not lower < upper:
+        raise ConfigError(f"{where}: lower must be < upper, got {shown(list(items))}.")
+    if kind == "loguniform" and lower <= 0:
+        raise ConfigError(f"{where}: lower must be > 0, got {shown(list(items))}.")
+    if kind == "randint" and not (isinstance(lower, int) and isinstance(upper, int)):
+        raise ConfigError(f"{where}: must be whole numbers, got {shown(list(items))}.")
+    if step and not 0 < step[0] <= upper - lower:
+        raise ConfigError(f"{where}: step must be > 0 and fit between the bounds, got {shown(list(items))}.")
+    return tuple(items)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _once(leaves: list[Leaf]) -> None:
+    """Refuse a path that two leaves give a value which may both be there."""
+    for place, leaf in enumerate(leaves):
+        for other in leaves[:place]:
+            apart = any(name == theirs and at != their_at for name, at in leaf.when for theirs, their_at in other.when)
+            if leaf.path == other.path and not apart:
+                raise ConfigError(f"{START}.{leaf.path}: is searched twice.")

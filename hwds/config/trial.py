@@ -1,0 +1,41 @@
+"""A trial's config: the experiment's with the values that a sweep gives it, as plain data without the sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from hwds.config.space import START, Leaf
+
+NO_SWEEP = {"name": "none", "recipe": "none", "space": {}}
+"""The node of `sweep=none`."""
+
+
+def applied(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with values by their paths; a group's path takes the name of an option, which has to come first.
+
+    Raises:
+        ConfigError: No such option.
+    """
+    from hwds.config.compose import expand, option
+
+    changed = {group: deepcopy(data[group]) for group in {path.partition(".")[0] for path in settings}}
+    for path, value in settings.items():
+        group, *keys = path.split(".")
+        if not keys:
+            changed[group] = option(group, f"{START}.{group}", value)
+            continue
+        node = changed[group]
+        for key in keys[:-1]:
+            node = node[key]
+        if "recipe" in node:  # its value may name an option, or a list of them
+            value = expand(group, path, {"recipe": node["recipe"], keys[-1]: value})[keys[-1]]  # noqa: PLW2901
+        node[keys[-1]] = value
+    return {**data, **changed, "sweep": dict(NO_SWEEP)}
+
+
+def conditions(leaf: Leaf, leaves: tuple[Leaf, ...]) -> dict[str, Any]:
+    """The values of the choices that a leaf goes with."""
+    values = {other.path: other.values for other in leaves if other.kind in ("choice", "grid")}
+    return {path: values[path][place] for path, place in leaf.when}

@@ -1,0 +1,38 @@
+"""The cell cache of the driver's node for workers on any node: no shared disk is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwds.execution.cache import CellCache
+from hwds.execution.job import Outcome
+from hwds.protocols.base import Cell
+
+
+class CellStore:
+    """Gets and puts cells by key; one actor, where the driver is.
+
+    Args:
+        folder: Of the cache.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = CellCache(folder)
+
+    def get(self, key: str, cell: Cell) -> Outcome | None:
+        """A cell that was computed before."""
+        return self.cache.get(key, cell)
+
+    def put(self, key: str, outcome: Outcome) -> None:
+        """Keep one."""
+        self.cache.put(key, outcome)
+
+
+def store_here(folder: Path) -> Any:
+    """The store, as an actor that is bound to this node and takes no CPU."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(CellStore).options(num_cpus=0, scheduling_strategy=here).remote(folder)

@@ -1,0 +1,181 @@
+"""From a composed sweep to its trials and their cells: the data loaded, cut before the final windows, nothing computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwds.config.check_sweep import metric_of
+from hwds.config.space import Leaf, leaves_of, space_of
+from hwds.config.spec import Experiment
+from hwds.errors import ConfigError, DataError
+from hwds.execution.base import Compute
+from hwds.execution.cache import CellCache
+from hwds.execution.job import Job
+from hwds.execution.keys import code_digest, uses_features
+from hwds.execution.prepare import OUTSIDE_NUMBERS
+from hwds.execution.run import cut
+from hwds.execution.trials import Trial, trials_of
+from hwds.hashing import digest
+from hwds.metrics.base import Measure, short
+from hwds.protocols.base import Cell, Fold
+from hwds.protocols.rehearsal import Rehearsal
+from hwds.recipe import canonical
+from hwds.results.folder import OUTPUTS
+from hwds.results.sweep_folder import SweepFolder
+
+GROWING = ("trials", "seconds")
+"""What a sweep may be given more of and still be the same one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lot:
+    """The trials that share a feature set, and so a job.
+
+    Attributes:
+        job: What workers need; a model for each trial, by its label.
+        cells: All cells of its trials, with their keys.
+    """
+
+    job: Job
+    cells: Mapping[Cell, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A sweep before its first cell.
+
+    Attributes:
+        experiment: The typed config.
+        data: The composed one.
+        leaves: What is searched.
+        trials: What is tried.
+        rehearsal: What trials are scored on.
+        lots: Their cells.
+        measure: What they are compared by.
+        better: `low` or `high`.
+        folder: Where the results go.
+        cache: Where finished cells lie.
+    """
+
+    experiment: Experiment
+    data: Mapping[str, Any]
+    leaves: Sequence[Leaf]
+    trials: Sequence[Trial]
+    rehearsal: Rehearsal
+    lots: Sequence[Lot]
+    measure: Measure
+    better: str
+    folder: SweepFolder
+    cache: CellCache
+
+    @property
+    def sweep(self) -> Any:
+        """How it is searched."""
+        return self.experiment.sweep
+
+    def place(self, fold: Fold) -> int:
+        """When a window is asked: the newest first, which are most like the final ones."""
+        return len(self.rehearsal.folds) - 1 - fold.index
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """After how many windows trials are compared."""
+        found: tuple[int, ...] = self.sweep.rungs(len(self.rehearsal.folds))
+        return found
+
+
+def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
+    """Load the data, cut it before the final windows, draw the trials.
+
+    Raises:
+        DataError: The data before the final windows does not suffice.
+        ConfigError: The metric has no good side, or there is nothing to stop between.
+    """
+    dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
+    sweep: Any = experiment.sweep
+    loaded = dataset.frame()
+    try:
+        rehearsal = protocol.rehearsal(loaded, sweep.windows)
+    except DataError as error:
+        raise DataError(f"sweep.windows: {sweep.windows} do not fit before the final ones: {error}") from error
+    if sweep.stops and len(sweep.rungs(len(rehearsal.folds))) == 1:
+        raise ConfigError(
+            f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take sweep=random,"
+            " or protocol.refit=always."
+        )
+    measure, better = _compared_by(sweep, rehearsal, protocol)
+    leaves = leaves_of(space_of(data), data)
+    cache = CellCache((OUTPUTS / "cache" / "cells").resolve())
+    trials = [_asked(trial, rehearsal) for trial in trials_of(data, sweep, leaves)]
+    lots = [_lot(experiment, part, rehearsal, cache) for part in _by_features(trials)]
+    folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
+    return Search(experiment, data, leaves, trials, rehearsal, lots, measure, better, folder, cache)
+
+
+def _compared_by(sweep: Any, rehearsal: Rehearsal, protocol: Any) -> tuple[Measure, str]:
+    """The metric, and which side of it is good.
+
+    Raises:
+        ConfigError: It has none, and none is said.
+    """
+    name = metric_of(sweep, protocol)
+    found = next((entry for entry in rehearsal.protocol.measures(rehearsal.frame) if entry.short == short(name)), Measure(name))
+    if sweep.mode != "auto":
+        return found, {"min": "low", "max": "high"}[sweep.mode]
+    if found.better == "none":
+        raise ConfigError(f"sweep.mode: must be min or max for '{name}', neither side of which is better; got 'auto'.")
+    return found, found.better
+
+
+def _asked(trial: Trial, rehearsal: Rehearsal) -> Trial:
+    """The trial, refused where its model or its features cannot be asked of this data."""
+    if trial.experiment is None:
+        return trial
+    protocol: Any = rehearsal.protocol
+    try:
+        protocol.check_models({trial.label: trial.experiment.model}, rehearsal.frame)
+        if uses_features(trial.experiment.model):
+            protocol.check_features(trial.experiment.features, rehearsal.frame)
+    except ConfigError as error:
+        return Trial(trial.number, trial.settings, trial.data, refused=str(error))
+    return trial
+
+
+def _by_features(trials: Sequence[Trial]) -> list[list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.experiment is not None:
+            found.setdefault(digest(canonical(trial.experiment.features)), []).append(trial)
+    return list(found.values())
+
+
+def _lot(experiment: Experiment, trials: Sequence[Trial], rehearsal: Rehearsal, cache: CellCache) -> Lot:
+    compute, frame = experiment.compute, rehearsal.frame
+    assert isinstance(compute, Compute)
+    models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
+    features = next(trial.experiment.features for trial in trials if trial.experiment)
+    frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
+    job = Job(
+        rehearsal.protocol,
+        models,
+        features,
+        experiment.seed,
+        compute.cpus_per_cell,
+        compute.found_device(),
+        type(frame),
+        frames,
+        cache.folder,
+    )
+    return Lot(job, cut(job, rehearsal.folds, frame, cache))
+
+
+def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
+    """The name of what determines a sweep's trials and their scores, but for how many of them there are."""
+    settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
+    sweep = {key: value for key, value in canonical(experiment.sweep).items() if key not in GROWING}
+    labels = [experiment.dataset.name, experiment.sweep.name, *experiment.models]
+    recipes = [experiment.dataset, experiment.protocol, experiment.features, *experiment.models.values(), experiment.sweep]
+    return digest({"settings": settings, "sweep": sweep, "labels": labels, "data": fingerprint, "code": code_digest(recipes)})

@@ -1,0 +1,142 @@
+"""What a sweep leaves: the trials table, scores, the best one's predictions and settings."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from hwds.config.space import space_of
+from hwds.config.written import as_experiment
+from hwds.execution.run import merged, settled
+from hwds.execution.search import Search
+from hwds.execution.sweep import FINISHED, Record, score_lines
+from hwds.metrics.base import Measure
+from hwds.recipe import canonical
+from hwds.results.tables import SCORES
+
+FIXED = {
+    "trial": pl.Int64,
+    "status": pl.String,
+    "windows": pl.Int64,
+    "score": pl.Float64,
+    "stderr": pl.Float64,
+    "error": pl.String,
+}
+APART = {"seconds": pl.Float64, "cached": pl.Int64, "host": pl.String}
+"""Columns that differ from one execution to the next."""
+
+
+def trials_table(search: Search, records: Sequence[Record]) -> pl.DataFrame:
+    """One row a trial: how far it came, its score there, the values of what is searched, and what it took."""
+    paths = list(dict.fromkeys(leaf.path for leaf in search.leaves))
+    rows = pl.DataFrame([_row(record) for record in records], schema=FIXED, orient="row")
+    told = [[_value(search, record, path) for record in records] for path in paths]
+    settings = [_column(path, values) for path, values in zip(paths, told, strict=True)]
+    apart = [(record.seconds, record.cached, record.host) for record in records]
+    return rows.hstack(settings).hstack(pl.DataFrame(apart, schema=APART, orient="row"))
+
+
+def _row(record: Record) -> tuple[Any, ...]:
+    number = (record.score.value, record.score.stderr) if record.score else (None, None)
+    return record.trial.number, record.status, record.folds, *number, record.error
+
+
+def _value(search: Search, record: Record, path: str) -> Any:
+    """What a trial has at a path: drawn, or as the experiment stands; None where its choices leave it without."""
+    if path in record.trial.settings:
+        return record.trial.settings[path]
+    group, *keys = path.split(".")
+    if record.trial.settings and all(leaf.when for leaf in search.leaves if leaf.path == path):
+        return None
+    node: Any = record.trial.data[group]
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node["name"] if isinstance(node, dict) and "name" in node else node
+
+
+def _column(path: str, values: list[Any]) -> pl.Series:
+    """Numbers as numbers where all are; anything else as YAML would write it in one line."""
+    known = [value for value in values if value is not None]
+    for kind in (bool, int, float, str):
+        if all(isinstance(value, kind if kind is not float else (int, float)) for value in known):
+            if kind in (int, float) and any(isinstance(value, bool) for value in known):
+                continue
+            return pl.Series(path, values, strict=False)
+    return pl.Series(path, [None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
+
+
+def scores_table(search: Search, records: Sequence[Record]) -> pl.DataFrame:
+    """All scores of all trials."""
+    return pl.DataFrame(score_lines(search, records), schema=SCORES)
+
+
+def predictions_table(search: Search, record: Record) -> pl.DataFrame:
+    """What a finished trial said on the inner windows, from its cells."""
+    lot = next(lot for lot in search.lots if record.trial.label in lot.job.models)
+    by_fold: dict[int, list[Any]] = {}
+    for cell, key in lot.cells.items():
+        if cell.model == record.trial.label and (outcome := search.cache.get(key, cell)):
+            by_fold.setdefault(cell.fold.index, []).append(outcome)
+    rows = settled(lot.job, {fold: merged(lot.job, outcomes) for fold, outcomes in sorted(by_fold.items())})
+    named = [pl.lit(record.trial.label).alias("model"), pl.all()]
+    parts = [part.select(named[0], pl.lit(fold, pl.Int32).alias("fold"), named[1]) for fold, part in rows.items() if len(part)]
+    return lot.job.protocol.kept(pl.concat(parts)) if parts else pl.DataFrame()
+
+
+def write_found(search: Search, records: Sequence[Record], best: Record | None) -> pl.DataFrame:
+    """All tables and the best settings into the sweep's folder; the trials table."""
+    folder, table = search.folder, trials_table(search, records)
+    folder.write_table("trials", table, csv=True)
+    folder.write_table("scores", scores_table(search, records))
+    if best is not None:
+        folder.write_table("predictions", predictions_table(search, best))
+        score = best.rungs[best.folds]
+        number, metric, settings = best.trial.number, search.measure.name, tree(best.trial.settings)
+        told = {"trial": number, metric: score, "windows": best.folds, "settings": settings}
+        said = f"Trial {number} of sweep {folder.title}: {metric} {score:.6g} on {best.folds} inner windows."
+        folder.write_best(told, as_experiment(best.trial.data, command_of(search), said))
+    return table
+
+
+def command_of(search: Search) -> str:
+    """What runs the best settings."""
+    return f"python -m hwds --config-dir {shlex.quote(str(search.folder.shown / 'conf'))} +experiment=best"
+
+
+def tree(settings: Any) -> dict[str, Any]:
+    """Values by their paths as a tree like the config's; a whole option stands under `name`."""
+    found: dict[str, Any] = {}
+    for path, value in settings.items():
+        keys = path.split(".") if "." in path else [path, "name"]
+        node = found
+        for key in keys[:-1]:
+            node = node.setdefault(key, {})
+        node[keys[-1]] = value
+    return found
+
+
+def about(search: Search, records: Sequence[Record] = (), **found: Any) -> dict[str, Any]:
+    """What `sweep.json` says: what was searched and how; with records what came of it."""
+    done = [record for record in records if record.status == FINISHED]
+    measure: Measure = search.measure
+    told = {
+        "command": shlex.join(["python", "-m", "hwds", *sys.argv[1:]]),
+        "experiment": search.experiment.experiment,
+        "config": {key: value for key, value in search.data.items() if key != "experiment"},
+        "sweep": canonical(search.sweep) | {"name": search.sweep.name},
+        "space": dict(space_of(search.data)),
+        "metric": measure.name,
+        "better": search.better,
+        "windows": [fold.name for fold in search.rehearsal.folds],
+        "rungs": list(search.rungs),
+        "trials": len(search.trials),
+    }
+    if records:
+        told |= {"finished": len(done), "window_fits": sum(record.folds for record in records)}
+        told |= {"rungs_of_trials": {record.trial.label: record.rungs for record in records if record.rungs}}
+    return told | found

@@ -1,0 +1,165 @@
+"""A sweep by Ray Tune: a trial is one config, a report is one window, and schedulers stop trials between them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwds.execution.prepare import lay_frame
+from hwds.execution.ray_cells import packed
+from hwds.execution.ray_cluster import cluster
+from hwds.execution.ray_store import store_here
+from hwds.execution.search import Lot, Search
+from hwds.execution.sweep import BASELINE, FAILED, FINISHED, REFUSED, STOPPED, Record, Watch, score_record
+from hwds.execution.trial import Asked, run_trial
+
+if TYPE_CHECKING:
+    from hwds.execution.ray import Ray
+
+FOLDER = "tune"
+"""Where Ray Tune keeps its state while it runs, in the sweep's folder; the cell cache is what a sweep goes on from."""
+
+
+def tuned(compute: Ray, search: Search, watch: Watch) -> list[Record]:
+    """All trials; of those that the last execution has finished only the scores are made again.
+
+    A sweep that was cut short is not restored but tuned anew: windows that are in the cache cost their trials no time.
+    """
+    records = {trial.number: Record(trial) for trial in search.trials}
+    for record in records.values():
+        if record.trial.experiment is None:
+            record.end(REFUSED, record.trial.refused)
+    kept = {key for lot in search.lots for key in lot.cells.values() if search.cache.has(key)}
+    watch.begin(sum(len(lot.cells) for lot in search.lots), len(kept))
+    asked = [number for number, record in records.items() if record.going and not _is_done(search, record, kept)]
+    reached: dict[int, Mapping[str, Any]] = {}
+    began = time.monotonic()
+    if asked:
+        with cluster(compute):
+            reached = _tune(compute, search, asked, watch)
+    over = search.sweep.seconds is not None and time.monotonic() - began >= search.sweep.seconds
+    for number, record in records.items():
+        if record.going:
+            _settle(search, record, reached.get(number), kept, over=over)
+    return list(records.values())
+
+
+def _is_done(search: Search, record: Record, kept: set[str]) -> bool:
+    """Whether a trial that nothing can stop has all its cells."""
+    lot = lot_of(search, record)
+    own = [key for cell, key in lot.cells.items() if cell.model == record.trial.label]
+    return not search.sweep.stops and kept.issuperset(own)
+
+
+def lot_of(search: Search, record: Record) -> Lot:
+    """The lot of a trial."""
+    return next(lot for lot in search.lots if record.trial.label in lot.job.models)
+
+
+def _tune(compute: Ray, search: Search, asked: list[int], watch: Watch) -> dict[int, Mapping[str, Any]]:
+    """Run the trials; the last report of each that made one."""
+    from ray import tune
+
+    terms = {"cpu": compute.cpus_per_cell, "gpu": compute.gpus_per_cell}
+    trainable = tune.with_resources(tune.with_parameters(run_trial, asked=_asked(search)), terms)
+    sweep, scheduler = search.sweep, _scheduler(search)
+    with _room(search.folder.path / FOLDER) as room:
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"trial": tune.grid_search(asked)},
+            tune_config=tune.TuneConfig(
+                metric="score",
+                mode="min",
+                scheduler=scheduler,
+                reuse_actors=True,
+                time_budget_s=sweep.seconds,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=str(room),
+                verbose=0,
+                callbacks=[_telling(search, watch)],
+                failure_config=tune.FailureConfig(max_failures=1),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            ),
+        )
+        results = tuner.fit()
+        return {result.config["trial"]: _report(result) for result in results if result.config}
+
+
+def _report(result: Any) -> Mapping[str, Any]:
+    told: dict[str, Any] = dict(result.metrics or {})
+    if result.error is not None and not told.get("error"):
+        said = [line.strip() for line in str(result.error).splitlines() if line.strip()]
+        told["error"] = said[-1] if said else type(result.error).__name__
+    return told
+
+
+def _asked(search: Search) -> Asked:
+    """What every trial is handed, once in the object store."""
+    first = search.lots[0].job
+    lay_frame(search.rehearsal.frame, first.frame_folder)
+    shared = packed(first)
+    lots = tuple((lot.job, dict(lot.cells)) for lot in search.lots)
+    places = {fold.index: search.place(fold) for fold in search.rehearsal.folds}
+    patient = (BASELINE,) if search.sweep.baseline else ()
+    return Asked(shared, lots, places, search.measure.short, search.better, patient, store_here(search.cache.folder))
+
+
+def _scheduler(search: Search) -> Any:
+    """The search's own, among those of Ray Tune."""
+    from ray.tune import schedulers
+
+    name, settings = search.sweep.scheduler(len(search.rehearsal.folds))
+    return getattr(schedulers, name)(**settings)
+
+
+def _telling(search: Search, watch: Watch) -> Any:
+    """A callback that tells each report to the watch."""
+    from ray.tune import Callback
+
+    class Telling(Callback):  # type: ignore[misc]
+        """Tells it."""
+
+        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Mapping[str, Any], **info: Any) -> None:
+            """One window of a trial."""
+            for _ in range(int(result.get("computed", 0))):
+                watch.finished(str(result.get("error", "")))
+            value = result["score"] if search.better == "low" else -result["score"]
+            done = FINISHED if result["folds"] == len(search.rehearsal.folds) else "unfinished"
+            watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
+
+    return Telling()
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[Path]:
+    """An empty folder, gone when it was used."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder.resolve()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, kept: set[str], *, over: bool) -> None:
+    """What became of a trial, from its cells in the cache: the same numbers as where no cluster was."""
+    lot, windows = lot_of(search, record), len(search.rehearsal.folds)
+    told = {} if report is None else dict(report)
+    folds = windows if report is None and _is_done(search, record, kept) else int(told.get("folds", 0))
+    own = [(cell, key) for cell, key in lot.cells.items() if cell.model == record.trial.label]
+    for cell, key in own:
+        if search.place(cell.fold) < folds and (outcome := search.cache.get(key, cell)):
+            record.add(replace(outcome, cached=key in kept))
+    if folds:
+        score_record(search, lot, record, folds)
+    if told.get("error"):
+        record.end(FAILED, str(told["error"]))
+    elif record.going and folds and not over:
+        record.end(STOPPED)

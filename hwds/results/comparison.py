@@ -1,0 +1,153 @@
+"""Comparison: what a comparison of models came to, as plain values and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from hwds.metrics.base import Measure
+from hwds.results.atomic import write_atomically, write_text
+
+Chosen = Literal["asked", "own", "best"]
+
+LEADERBOARD = {
+    "model": pl.String,
+    "mean": pl.Float64,
+    "stderr": pl.Float64,
+    "median": pl.Float64,
+    "rank": pl.Float64,
+    "win_rate": pl.Float64,
+    "skill": pl.Float64,
+    "set_p": pl.Float64,
+    "n": pl.Int64,
+    "n_undefined": pl.Int64,
+    "n_failed": pl.Int64,
+    "n_fallback": pl.Int64,
+    "seconds": pl.Float64,
+}
+"""Columns of the leaderboard, one row a model, the best first; see `Comparison`."""
+
+PAIRS = {
+    "model": pl.String,
+    "rival": pl.String,
+    "effect": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p_value": pl.Float64,
+    "p_holm": pl.Float64,
+    "alike_p": pl.Float64,
+    "alike_holm": pl.Float64,
+    "wins": pl.Float64,
+    "wins_low": pl.Float64,
+    "wins_high": pl.Float64,
+    "wilcoxon_p": pl.Float64,
+    "method": pl.String,
+    "clusters": pl.Int64,
+    "verdict": pl.String,
+}
+"""Columns of the pairs; see `Comparison`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankTest:
+    """Friedman's test and Nemenyi's critical difference.
+
+    Attributes:
+        ranks: The mean rank of each model, 1 the best.
+        blocks, called: How many blocks, and what they are (`series`, `datasets`).
+        statistic, p_value: Friedman's.
+        f_p_value: In the form of Iman and Davenport.
+        critical_difference: Mean ranks further apart differ at 5 %, all pairs together.
+    """
+
+    ranks: Mapping[str, float]
+    blocks: int
+    called: str
+    statistic: float
+    p_value: float
+    f_p_value: float
+    critical_difference: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Models against models.
+
+    Attributes:
+        measure: The metric.
+        metrics: Its full name on each dataset.
+        task: Of the runs.
+        subject: The model that sentences are about.
+        chosen: Whether it was asked for, is the own model of all runs, or is the best of this data.
+        family: How many tests are corrected for together: the subject against each rival, or all pairs where the data chose it.
+        relative: Whether effects are shares (0.021 is 2.1 % better) or differences in the metric's unit.
+        margin: Effects smaller than this do not matter; None where nothing was said.
+        level: Of intervals and verdicts.
+        leaderboard: See `LEADERBOARD`: over shared rows; `rank` is the mean over blocks, `win_rate` the mean share of units won
+            against each other model, `set_p` above 1 - level is in the model confidence set, `n` counts shared units.
+        pairs: See `PAIRS`: the subject against each rival, effects above 0 where it is better; `p_holm` and `alike_holm` are
+            corrected; `verdict` is `better`, `worse`, `better, alike`, `worse, alike`, `alike` or `unsure`.
+        along: Diebold-Mariano tests by series, empty where no series has origins enough.
+        ranks: Friedman's test, None with fewer than three models.
+        datasets, seeds, units: What was compared on; what a unit is.
+        sources: The runs.
+        notes: What is to be known before the numbers are read.
+    """
+
+    measure: Measure
+    metrics: Mapping[str, str]
+    task: str
+    subject: str
+    chosen: Chosen
+    family: int
+    relative: bool
+    margin: float | None
+    level: float
+    leaderboard: pl.DataFrame
+    pairs: pl.DataFrame
+    along: pl.DataFrame
+    ranks: RankTest | None
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    units: str
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        plain = {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
+        plain |= {"measure": asdict(self.measure), "ranks": asdict(self.ranks) if self.ranks else None}
+        tables = {name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")}
+        return plain | tables
+
+    def write(self, folder: Path, sentence: str) -> None:
+        """`comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and `comparison.json`.
+
+        Raises:
+            HwdsError: The folder cannot be written.
+        """
+        tables = {"comparison": self.pairs, "leaderboard": self.leaderboard, "along": self.along}
+        for name, table in tables.items():
+            if len(table) or name != "along":
+                write_atomically(folder / f"{name}.parquet", table.write_parquet)
+        write_text(folder / "comparison.json", as_json({"sentence": sentence} | self.as_dict()))
+
+
+def as_json(data: Mapping[str, Any]) -> str:
+    """Plain data as JSON; what is not a number is null."""
+    return json.dumps(_plain(data), indent=1, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value - value != 0:  # NaN and infinity
+        return None
+    return value

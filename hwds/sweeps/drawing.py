@@ -1,0 +1,93 @@
+"""Values for the leaves of a space: drawn, or every combination. Each leaf has a stream of its own, named by its path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from hwds.config.space import Leaf
+from hwds.seeds import stream
+
+DIGITS = 4
+"""Of a number drawn from a range: enough to tell settings apart, few enough to read."""
+
+
+def drawn(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, Any]:
+    """The values of draw `number`, by path; a leaf whose choice was not taken has none.
+
+    Draws take the values of `grid` leaves in turn: every combination of them sees the same values of all others.
+    """
+    sizes = [len(leaf.values) for leaf in leaves if leaf.kind == "grid" and not leaf.when]
+    number, turn = divmod(number, prod(sizes))
+    settings: dict[str, Any] = {}
+    places: dict[str, int] = {}
+    for leaf in leaves:
+        if not _goes_with(leaf, places):
+            continue
+        luck = stream(seed, "sweep", number, leaf.path)
+        if leaf.kind in ("choice", "grid"):
+            count = len(leaf.values)
+            place = int(luck.integers(count))
+            if leaf.kind == "grid" and not leaf.when:
+                turn, place = divmod(turn, count)
+            places[leaf.path] = place
+            settings[leaf.path] = leaf.values[place]
+        else:
+            settings[leaf.path] = between(leaf, float(luck.random()))
+    return settings
+
+
+def between(leaf: Leaf, share: float) -> float:
+    """The value of a range at a share of its way, 0 to 1, in its logarithm for `loguniform`."""
+    lower, upper, *step = leaf.values
+    if leaf.kind == "randint":
+        return int(min(lower + math.floor(share * (upper - lower)), upper - 1))
+    if leaf.kind == "quniform":
+        steps = math.floor((upper - lower) / step[0] + 1e-9)
+        value = lower + step[0] * min(math.floor(share * (steps + 1)), steps)
+        return _readable(value, lower, upper) if isinstance(value, float) else int(value)
+    if leaf.kind == "loguniform":
+        return _readable(math.exp(math.log(lower) + share * (math.log(upper) - math.log(lower))), lower, upper)
+    return _readable(lower + share * (upper - lower), lower, upper)
+
+
+def _readable(value: float, lower: float, upper: float) -> float:
+    return float(min(max(float(f"{value:.{DIGITS}g}"), lower), upper))
+
+
+def combinations(leaves: Sequence[Leaf], points: int) -> Iterator[dict[str, Any]]:
+    """Every combination, the last leaf changing fastest; `points` values of each range, whole ones where it has fewer."""
+    yield from _combined(tuple(leaves), points, {}, {})
+
+
+def _combined(
+    leaves: tuple[Leaf, ...], points: int, settings: dict[str, Any], places: dict[str, int]
+) -> Iterator[dict[str, Any]]:
+    if not leaves:
+        yield settings
+        return
+    first, rest = leaves[0], leaves[1:]
+    if not _goes_with(first, places):
+        yield from _combined(rest, points, settings, places)
+        return
+    for place, value in enumerate(grid_of(first, points)):
+        yield from _combined(rest, points, settings | {first.path: value}, places | {first.path: place})
+
+
+def grid_of(leaf: Leaf, points: int) -> list[Any]:
+    """The values of a leaf that a grid has."""
+    if leaf.kind in ("choice", "grid"):
+        return list(leaf.values)
+    if leaf.kind == "randint":
+        whole = np.unique(np.rint(np.linspace(leaf.values[0], leaf.values[1] - 1, points)).astype(int))
+        return [int(value) for value in whole]
+    shares = np.linspace(0, 1, points) if points > 1 else [0.5]
+    return list(dict.fromkeys(between(leaf, float(share)) for share in shares))
+
+
+def _goes_with(leaf: Leaf, places: dict[str, int]) -> bool:
+    return all(places.get(path) == place for path, place in leaf.when)

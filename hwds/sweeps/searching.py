@@ -1,0 +1,65 @@
+"""Searching: what all searches share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from hwds.config.space import Leaf
+from hwds.recipe import Count, Positive, Small, Whole
+from hwds.sweeps.base import Sweep
+from hwds.sweeps.drawing import drawn
+
+
+class Searching(Sweep):
+    """A search: trials are scored on windows before the experiment's own, and the best alone on those.
+
+    Class attribute `stops`: whether trials are stopped between windows.
+
+    Attributes:
+        metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
+            the truth that of labels, for nobody knows the truth who chooses).
+        mode: Which side of it is good; `auto` takes what the metric says of itself.
+        trials: How many different settings are tried. More later go on from those that were tried.
+        windows: Inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
+            overlap where the history is too short to lie side by side.
+        seconds: After which no new trial is begun; null for no limit. What was not finished goes on with more seconds.
+        baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on the final windows too.
+        seed: Names the draws.
+    """
+
+    searches: ClassVar[bool] = True
+    stops: ClassVar[bool] = False
+
+    metric: str = ""
+    mode: Literal["auto", "min", "max"] = "auto"
+    trials: Annotated[Count, Small(3)] = 20
+    windows: Annotated[Count, Small(2)] = 6
+    seconds: Positive | None = None
+    baseline: bool = True
+    seed: Whole = 0
+
+    def settings(self, leaves: Sequence[Leaf]) -> Iterator[dict[str, Any]]:
+        """Values by path, one mapping after the other; the first so many do not depend on how many are asked for."""
+        number = 0
+        while True:
+            yield drawn(leaves, self.seed, number)
+            number += 1
+
+    def rungs(self, folds: int) -> tuple[int, ...]:
+        """After how many folds trials are compared; the last is all of them."""
+        return (folds,)
+
+    def scheduler(self, folds: int) -> tuple[str, dict[str, Any]]:
+        """The scheduler of Ray Tune that does the same without waiting, and its settings; `folds` is what it counts."""
+        return "FIFOScheduler", {}
+
+    def kept(self, rung: int, folds: int, scores: Mapping[int, float]) -> set[int]:
+        """The trials that go on from a rung.
+
+        Args:
+            rung: Folds behind them.
+            folds: All folds.
+            scores: The running score of each trial that is in, the lower the better.
+        """
+        return set(scores)

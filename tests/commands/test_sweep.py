@@ -1,0 +1,279 @@
+"""Sweeps as a user runs them: what they try, what they leave, what they say, and that nothing is computed twice."""
+
+import json
+import shlex
+
+import polars as pl
+import pytest
+import yaml
+
+from .conftest import SALES
+
+MODEL = '''
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwds.frames.forecasts import Forecasts
+from hwds.models.forecast.base import Forecaster
+from tests.toys import FittedLastValue
+
+ASKED = []
+
+
+class Shifted(Forecaster):
+    """The mean, and something more."""
+
+    local = True
+    search_space: ClassVar[Mapping[str, Any]] = {"shift": {"uniform": [-40.0, 40.0]}}
+
+    shift: float = 30.0
+    broken: bool = False
+    undefined: bool = False
+
+    def fit(self, history, *, horizon, context):
+        ASKED.append((self.shift, context.fold))
+        if self.broken:
+            raise ValueError("no luck")
+        return Mean(context.levels, float("nan") if self.undefined else self.shift)
+
+
+@dataclass(frozen=True)
+class Mean:
+    levels: tuple[float, ...]
+    shift: float
+
+    def predict(self, history, future):
+        ends = history.offsets
+        means = [history.target[a:b].mean() + self.shift for a, b in zip(ends[:-1], ends[1:])]
+        mean = np.repeat(np.array(means)[:, None], future.lengths[0], axis=1)
+        return Forecasts.of(mean, np.repeat(mean[..., None], len(self.levels), axis=2))
+'''
+RUN = SALES.replace("model=forecast/seasonal_naive", "model=mine/shifted")
+
+
+@pytest.fixture
+def lab(hwds, sales, tmp_path):
+    """A user's project with a model that is best where it shifts nothing."""
+    (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine" / "shifted.yaml").write_text("recipe: lab_models:Shifted\n")
+    (tmp_path / "lab_models.py").write_text(MODEL)
+    import sys
+
+    sys.modules.pop("lab_models", None)
+    yield hwds
+    sys.modules.pop("lab_models", None)
+
+
+def asked():
+    import sys
+
+    found = list(sys.modules["lab_models"].ASKED)
+    sys.modules["lab_models"].ASKED.clear()
+    return found
+
+
+def folder_of(path):
+    """The latest sweep."""
+    return max(path.glob("outputs/sweeps/*/*/sweep.json"), key=lambda found: found.stat().st_mtime_ns).parent
+
+
+def trials_of(path):
+    return pl.read_parquet(folder_of(path) / "trials.parquet")
+
+
+def test_a_random_search_finds_what_is_better_and_says_how_much_is_left_of_it(lab, tmp_path):
+    said = lab(f"{RUN} sweep=random sweep.trials=6")
+    assert (said.code, said.err) == (0, "")
+    table = trials_of(tmp_path)
+    assert table["trial"].to_list() == list(range(6))
+    assert table["status"].unique().to_list() == ["finished"]
+    assert table["model.shift"][0] == 30.0
+    best = table.sort("score")["trial"][0]
+    assert abs(table["model.shift"][best]) == table["model.shift"].abs().min()
+    folder = folder_of(tmp_path)
+    told = json.loads((folder / "sweep.json").read_text())
+    assert told["best"]["trial"] == best
+    assert told["best"]["optimism"] == pytest.approx(told["best"]["inner"] - told["best"]["final"])
+    assert told["untuned"]["final"] > told["best"]["final"]
+    read = yaml.safe_load((folder / "best.yaml").read_text())
+    assert read["settings"] == {"model": {"shift": table["model.shift"][best]}}
+    assert read["windows"] == 6
+    assert {"trials.csv", "scores.parquet", "predictions.parquet", "sweep.md"} <= {path.name for path in folder.iterdir()}
+    assert set(pl.read_parquet(folder / "scores.parquet")["model"]) == {f"trial {number}" for number in range(6)}
+    words = " ".join(said.out.split())
+    assert f"Trial {best} is the best of 6 trials on 6 inner windows" in words
+    assert "optimism (inner less final)" in words
+
+
+def test_the_best_settings_run_by_themselves(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=4 seed=3 'rivals=[forecast/naive]'")
+    told = json.loads((folder_of(tmp_path) / "sweep.json").read_text())
+    text = (folder_of(tmp_path) / "conf" / "experiment" / "best.yaml").read_text()
+    command = shlex.split(text.splitlines()[1].partition("hwds ")[2])
+    assert command[0] == "--config-dir"
+    (tmp_path / "conf" / "experiment").mkdir()
+    (tmp_path / "conf" / "experiment" / "best.yaml").write_text(text)
+    asked()
+    assert lab("+experiment=best").code == 0
+    assert asked() == []  # the very cells that the sweep has asked
+    assert told["run"].rpartition("/")[2] in {path.parent.name for path in tmp_path.glob("outputs/runs/best/*/scores.parquet")}
+
+
+def test_the_run_of_the_best_is_the_run_that_one_would_get_by_hand(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=3")
+    shift = trials_of(tmp_path).sort("score")["model.shift"][0]
+    before = {path: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/scores.parquet")}
+    assert len(before) == 1
+    asked()
+    lab(f"{RUN} model.shift={shift}")
+    assert asked() == []
+    assert {path: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/scores.parquet")} == before
+
+
+def test_the_same_command_computes_nothing_more_trials_only_theirs(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=4")
+    asked()
+    first = trials_of(tmp_path)
+    lab(f"{RUN} sweep=random sweep.trials=4")
+    assert asked() == []
+    apart = ["seconds", "cached", "host"]
+    assert trials_of(tmp_path).drop(apart).equals(first.drop(apart))
+    assert trials_of(tmp_path)["cached"].to_list() == [6] * 4
+    lab(f"{RUN} sweep=random sweep.trials=6")
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 1
+    more = trials_of(tmp_path)
+    assert more.drop(apart).head(4).equals(first.drop(apart))
+    inner = [shift for shift, _ in asked() if shift in more["model.shift"][4:].to_list()]
+    assert len(inner) in (12, 13)  # six windows each, and the final one where one of them is the best
+
+
+def test_no_window_of_a_trial_is_a_final_one(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=3")
+    months = pl.read_csv("sales.csv", try_parse_dates=True)["month"].unique().sort()
+    inner = pl.read_parquet(folder_of(tmp_path) / "predictions.parquet")
+    assert inner["fold"].n_unique() == 6
+    assert inner["time"].max() == months[-7]
+    final = pl.concat([pl.read_parquet(path) for path in tmp_path.glob("outputs/runs/*/*/predictions.parquet")])
+    assert final["time"].min() == months[-6]
+
+
+def test_a_changed_space_is_another_sweep_that_finds_finished_windows(lab, tmp_path):
+    space = "sweep.space.model.shift"
+    lab(f"{RUN} sweep=grid {space}={{choice:[0,10,20]}}")
+    asked()
+    lab(f"{RUN} sweep=grid {space}={{choice:[0,10,20,-10]}}")
+    assert {shift for shift, _ in asked()} == {-10.0}
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 2
+
+
+def test_successive_halving_asks_less_and_lists_how_far_the_others_came(lab, tmp_path):
+    said = lab(f"{RUN} sweep=asha sweep.trials=9")
+    assert said.code == 0
+    table = trials_of(tmp_path)
+    assert dict(table["windows"].value_counts().iter_rows()) == {1: 5, 3: 1, 6: 3}  # trial 0 is never stopped
+    assert table.filter(pl.col("trial") == 0)["status"].to_list() == ["finished"]
+    finished = table.filter(pl.col("status") == "finished")
+    assert abs(finished.sort("score")["model.shift"][0]) == table["model.shift"].abs().min()
+    assert json.loads((folder_of(tmp_path) / "sweep.json").read_text())["window_fits"] == 5 + 3 + 18
+    assert "stopped on the way" in said.out
+
+
+def test_processes_find_the_same(lab, tmp_path):
+    lab(f"{RUN} sweep=asha sweep.trials=5")
+    one = trials_of(tmp_path)
+    for path in tmp_path.glob("outputs/cache/cells/*/*"):
+        path.unlink()
+    lab(f"{RUN} sweep=asha sweep.trials=5".replace("compute=serial", "compute=processes compute.workers=2"))
+    apart = ["seconds", "cached", "host"]
+    assert trials_of(tmp_path)["cached"].sum() == 0
+    assert trials_of(tmp_path).drop(apart).equals(one.drop(apart))
+
+
+def test_trials_that_fail_are_told_and_the_others_compared(lab, tmp_path):
+    model = "sweep.space.model"
+    words = f"{model}.broken={{choice:[false,true]}} {model}.undefined={{choice:[false,true]}}"
+    said = lab(f"{RUN} sweep=grid {words}")
+    assert said.code == 3
+    assert said.err == "hwds: 3 of 4 trials failed; the others were compared.\n"
+    table = trials_of(tmp_path)
+    assert table["status"].to_list() == ["finished", "failed", "failed", "failed"]
+    assert "FAILED trial 2: window end-6: ValueError: no luck" in said.out
+    assert "mase is undefined" in said.out
+    assert "## Failures" in (folder_of(tmp_path) / "sweep.md").read_text()
+
+
+def test_a_trial_whose_parts_do_not_go_together_is_refused_alone(hwds, sales, tmp_path):
+    run = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=3")
+    model = "sweep.space.model"
+    both = f"{model}.objective={{choice:[quantile,tweedie]}} {model}.strategy={{choice:[direct,recursive]}}"
+    said = hwds(f"{run} sweep=grid sweep.windows=1 {both}")
+    assert said.code == 3
+    table = trials_of(tmp_path)
+    assert table["status"].to_list() == ["finished", "finished", "finished", "refused"]
+    assert "strategy 'recursive' feeds back medians" in table["error"][3]
+
+
+def test_all_trials_failing_fails(lab, tmp_path):
+    said = lab(f"{RUN} model.broken=true sweep=random sweep.trials=2")
+    assert said.code == 1
+    assert "no trial has all windows behind it" in said.err
+    assert trials_of(tmp_path)["status"].to_list() == ["failed", "failed"]
+
+
+def test_without_time_nothing_is_begun_and_more_time_goes_on(lab, tmp_path):
+    said = lab(f"{RUN} sweep=random sweep.trials=4 sweep.seconds=1e-9")
+    assert said.code == 1
+    assert trials_of(tmp_path)["status"].unique().to_list() == ["unfinished"]
+    assert lab(f"{RUN} sweep=random sweep.trials=4").code == 0
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 1
+
+
+def test_whole_options_compete(lab, tmp_path):
+    choice = "sweep.space.model={choice:[mine/shifted,{forecast/theta:{}},{forecast/naive:{}}]}"
+    said = lab(f"{RUN} sweep=grid sweep.points=2 {choice}")
+    assert said.code == 0
+    table = trials_of(tmp_path)
+    assert table["model"].to_list() == ["mine/shifted"] * 3 + ["forecast/theta", "forecast/naive"]
+    assert table["model.shift"].to_list() == [30.0, -40.0, 40.0, None, None]
+    text = (folder_of(tmp_path) / "conf" / "experiment" / "best.yaml").read_text()
+    best = table.sort("score")["model"][0]
+    assert {"override /model": best} in yaml.safe_load(text)["defaults"]
+
+
+def test_a_space_that_is_used_up_ends_the_search(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=50 sweep.windows=1 sweep.space.model.shift={{choice:[30,1,2]}}")
+    assert sorted(trials_of(tmp_path)["model.shift"].to_list()) == [1.0, 2.0, 30.0]
+
+
+def test_without_a_baseline_trials_begin_with_1(lab, tmp_path):
+    assert lab(f"{RUN} sweep=random sweep.trials=2 sweep.windows=2 sweep.baseline=false").code == 0
+    assert trials_of(tmp_path)["trial"].to_list() == [1, 2]
+
+
+def test_a_search_that_goes_the_other_way(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=4 sweep.windows=2 sweep.mode=max")
+    table = trials_of(tmp_path)
+    told = json.loads((folder_of(tmp_path) / "sweep.json").read_text())
+    assert table["score"][told["best"]["trial"]] == table["score"].max()
+
+
+def test_windows_that_do_not_fit_are_refused(lab):
+    said = lab(f"{RUN} protocol.horizon=15 sweep=random sweep.windows=9")
+    assert "sweep.windows: 9 do not fit before the final ones: " in said.line
+
+
+def test_a_stopping_search_over_one_fit_is_told_so(lab):
+    run = RUN.replace("protocol=holdout", "protocol=walk_forward protocol.windows=1")
+    said = lab(f"{run} protocol.refit=never sweep=asha")
+    assert "sweep: 'asha' stops trials between fits, and there is only one; take sweep=random" in said.line
+    assert lab(f"{run} protocol.refit=never sweep=random sweep.trials=2").code == 0
+
+
+def test_no_sweep_leaves_no_trace(lab, tmp_path):
+    lab(f"{RUN} sweep=none")
+    lab(RUN)
+    assert not (tmp_path / "outputs" / "sweeps").exists()
+    assert len(list(tmp_path.glob("outputs/runs/*/*/scores.parquet"))) == 1

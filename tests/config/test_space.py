@@ -1,0 +1,170 @@
+"""What a sweep searches: trees read into leaves, values in their places, refusals that say what is wrong."""
+
+import pytest
+
+from hwds.config.check import check
+from hwds.config.check_sweep import probes
+from hwds.config.compose import compose
+from hwds.config.space import Leaf, leaves_of, space_of
+from hwds.config.trial import applied
+from hwds.errors import ConfigError
+from hwds.models.forecast.xgboost import XGBoost
+
+
+def data_of(*words):
+    return compose(["model=forecast/xgboost", *words])
+
+
+def read(space, *words):
+    return leaves_of(space, data_of(*words))
+
+
+def test_the_space_of_a_class_is_what_is_searched_where_none_is_given():
+    data = data_of("sweep=random")
+    assert space_of(data) == {"model": XGBoost.search_space}
+    assert [leaf.path for leaf in leaves_of(space_of(data), data)] == [f"model.{name}" for name in XGBoost.search_space]
+    given = data_of("sweep=random", "sweep.space.model.trees={choice:[1,2]}")
+    assert leaves_of(space_of(given), given) == (Leaf("model.trees", "choice", (1, 2)),)
+
+
+def test_a_value_may_bring_others():
+    objective = {"choice": ["quantile", {"tweedie": {"power": {"uniform": [1.1, 1.9]}}}]}
+    assert read({"model": {"objective": objective}}) == (
+        Leaf("model.objective", "choice", ("quantile", "tweedie")),
+        Leaf("model.power", "uniform", (1.1, 1.9), (("model.objective", 1),)),
+    )
+
+
+def test_a_value_may_be_a_mapping():
+    (leaf,) = read({"model": {"monotone": {"choice": [{}, {"price": -1}]}}})
+    assert leaf.values == ({}, {"price": -1})
+
+
+def test_whole_options_have_spaces_of_their_own():
+    space = {"model": {"choice": [{"forecast/naive": {}}, "forecast/theta", {"forecast/lstm": {"units": {"choice": [8, 16]}}}]}}
+    leaves = read(space)
+    assert leaves[0] == Leaf("model", "choice", ("forecast/naive", "forecast/theta", "forecast/lstm"))
+    assert {leaf.path for leaf in leaves if leaf.when == (("model", 1),)} == {"model.form", "model.decomposition"}
+    assert [leaf.path for leaf in leaves if leaf.when == (("model", 2),)] == ["model.units"]
+
+
+def test_values_reach_their_places_and_labels_stay():
+    data = data_of("sweep=random")
+    trial = applied(data, {"model.depth": 3, "features": "lags"})
+    assert trial["model"] == data["model"] | {"depth": 3}
+    assert trial["features"]["name"] == "lags"
+    assert trial["sweep"]["recipe"] == "none"
+    assert data["model"]["depth"] == 6
+    whole = applied(data, {"model": "forecast/lstm", "model.units": 8})
+    assert (whole["model"]["name"], whole["model"]["units"]) == ("forecast/lstm", 8)
+
+
+def test_a_member_is_composed_from_its_name():
+    data = compose(["model=forecast/stack"])
+    trial = applied(data, {"model.members": ["forecast/naive", {"forecast/theta": {"origins": 3}}]})
+    assert [member["name"] for member in trial["model"]["members"]] == ["forecast/naive", "forecast/theta(origins=3)"]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "tried"),
+    [
+        (Leaf("a", "choice", (1, 2)), (1, 2)),
+        (Leaf("a", "randint", (1, 5)), (1, 4)),
+        (Leaf("a", "quniform", (0, 10, 2)), (0, 2, 10)),
+    ],
+)
+def test_what_is_tried(leaf, tried):
+    assert probes(leaf) == tried
+
+
+SPACE = "sweep.space.model"
+REFUSED = [
+    (f"{SPACE}.dept={{choice:[3]}}", "sweep.space.model: no key 'dept'; did you mean 'depth'?"),
+    (f"{SPACE}.name={{choice:[a,b]}}", "sweep.space.model: no key 'name'"),
+    (f"{SPACE}.depth={{choice:[3,0]}}", "sweep.space.model.depth: must be >= 1, got 0."),
+    (f"{SPACE}.depth={{uniform:[3,9]}}", "sweep.space.model.depth: must be a whole number, got 5.29"),
+    (f"{SPACE}.depth={{choise:[3]}}", "sweep.space.model.depth: must be one of choice, grid, "),
+    (f"{SPACE}.depth={{choice:[]}}", "sweep.space.model.depth.choice: must have at least 1 item(s), got []."),
+    (f"{SPACE}.depth={{choice:3}}", "sweep.space.model.depth.choice: must be a list of values, got 3."),
+    (f"{SPACE}.depth={{choice:[3,3]}}", "sweep.space.model.depth.choice: must not repeat 3, got [3, 3]."),
+    (f"{SPACE}.depth=[3,4]", "sweep.space.model.depth: must be one of choice, "),
+    (f"{SPACE}.depth={{choice:[3],grid:[4]}}", "sweep.space.model.depth: must be one of choice, "),
+    (f"{SPACE}.depth={{randint:[3,3]}}", "sweep.space.model.depth.randint: lower must be < upper, got [3, 3]."),
+    (f"{SPACE}.depth={{randint:[3,4.5]}}", "sweep.space.model.depth.randint: must be whole numbers, got [3, 4.5]."),
+    (f"{SPACE}.depth={{randint:[0,4]}}", "sweep.space.model.depth: must be >= 1, got 0."),
+    (f"{SPACE}.learning_rate={{uniform:[0.3,0.1]}}", "learning_rate.uniform: lower must be < upper, got [0.3, 0.1]."),
+    (f"{SPACE}.learning_rate={{uniform:[0.3]}}", "learning_rate.uniform: must be [lower, upper], got [0.3]."),
+    (f"{SPACE}.learning_rate={{uniform:[a,b]}}", "learning_rate.uniform: must be [lower, upper], got ['a', 'b']."),
+    (f"{SPACE}.learning_rate={{loguniform:[0,1]}}", "learning_rate.loguniform: lower must be > 0, got [0, 1]."),
+    (f"{SPACE}.learning_rate={{uniform:[-1,1]}}", "sweep.space.model.learning_rate: must be > 0.0, got -1."),
+    (f"{SPACE}.row_share={{quniform:[0.5,1,0.7]}}", "row_share.quniform: step must be > 0 and fit between the bounds"),
+    (f"{SPACE}.objective={{choice:[quantile,tweedy]}}", "sweep.space.model.objective: must be 'quantile', 'tweedie' or 'poisson'"),
+    (f"{SPACE}.objective={{choice:[{{tweedie:{{power:{{uniform:[1.1,2.5]}}}}}}]}}", "sweep.space.model.power: must be < 2.0, got 2.5."),
+    (f"{SPACE}.monotone={{prise:{{choice:[1]}}}}", "sweep.space.model.monotone: no key 'prise'"),
+    (f"{SPACE}={{choice:[forecast/xgbost]}}", "sweep.space.model.choice[0]: no option 'forecast/xgbost'"),
+    (f"{SPACE}={{choice:[classify/xgboost]}}", "sweep.space.model: protocol 'walk_forward' asks a forecaster, 'classify/xgboost' is none."),
+    ("sweep.space.modl={units:{choice:[1]}}", "sweep.space: may search model and features, got 'modl'; did you mean 'model'?"),
+    ("sweep.space.protocol.windows={choice:[1,2]}", "sweep.space: may search model and features, got 'protocol'"),
+    ("sweep.metric=mse", "sweep.metric: no metric 'mse'"),
+    ("sweep.metric=bias", "sweep.metric: 'bias' does not order models"),
+    ("sweep.mode=up", "sweep.mode: must be 'auto', 'min' or 'max', got 'up'."),
+    ("sweep.trials=0", "sweep.trials: must be >= 1, got 0."),
+    ("sweep.trails=3", "sweep: no key 'trails'; did you mean 'trials'?"),
+    ("sweep.windows=0", "sweep.windows: must be >= 1, got 0."),
+    ("model=forecast/seasonal_naive", "sweep: 'forecast/seasonal_naive' has nothing that its class says to tune"),
+    ("sweep=none sweep.space.model.depth={choice:[1]}", "sweep.space: needs a search, such as sweep=random; sweep=none tries nothing."),
+    ("sweep=asha sweep.windows=1", "sweep.windows: must be > 1 for 'asha', which stops trials between windows, got 1."),
+    ("sweep=asha sweep.reduction=1", "sweep.reduction: must be >= 2, got 1."),
+    ("protocol=launch dataset=hardware_demand", "sweep: protocol 'launch' has no windows before its own to choose settings on"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "said"), REFUSED)
+def test_what_cannot_be_is_refused(line, said):
+    words = line.split()
+    chosen = [] if any(word.startswith("sweep=") for word in words) else ["sweep=random"]
+    with pytest.raises(ConfigError) as refusal:
+        check(data_of(*chosen, *words))
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_searched_twice_is_refused():
+    space = {"model": {"depth": {"choice": [3, 4]}, "objective": {"choice": [{"tweedie": {"depth": {"choice": [5]}}}]}}}
+    with pytest.raises(ConfigError, match="sweep.space.model.depth: is searched twice"):
+        read(space)
+
+
+def test_nobody_chooses_by_the_truth():
+    with pytest.raises(ConfigError, match="needs a truth that nobody knows who chooses; take 'aucpr'"):
+        check(compose(["+experiment=gray_market_xgboost", "sweep=random", "sweep.metric=true_aucpr"]))
+    check(compose(["+experiment=gray_market_xgboost", "sweep=random"]))
+
+
+@pytest.mark.parametrize("line", ["-m seed=1,2 sweep=random", "--multirun model=forecast/theta,forecast/xgboost sweep=random"])
+def test_a_multirun_of_sweeps_is_refused(run_line, line):
+    outcome = run_line(f"{line} {'model=forecast/xgboost' if 'model=' not in line else ''}")
+    assert outcome.code == 2
+    assert "--multirun: cannot go with sweep=random" in outcome.err
+    assert not outcome.experiments
+
+
+@pytest.mark.parametrize(
+    "model", ["forecast/xgboost", "forecast/lstm", "forecast/mlp", "forecast/theta", "forecast/sarima"]
+)
+@pytest.mark.parametrize("search", ["random", "grid", "asha", "hyperband", "median"])
+def test_every_space_of_a_class_is_lawful(model, search):
+    assert check(compose([f"model={model}", f"sweep={search}"])).sweep.searches
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+experiment=price_bandit"],
+        ["+experiment=price_bandit", "model=bandit/ucb1"],
+        ["+experiment=price_bandit", "model=bandit/epsilon_greedy"],
+        ["+experiment=gray_market_xgboost"],
+    ],
+)
+def test_so_is_that_of_policies_and_classifiers(words):
+    check(compose([*words, "sweep=random", "rivals=[]"]))

@@ -1,0 +1,136 @@
+"""What trials are scored on holds nothing of the final windows: rubbish there changes no bit of it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.config.check import check
+from hwds.config.compose import compose
+from hwds.context import Context
+from hwds.frames.roles import TIME
+from hwds.models.bandit.price_thompson import PriceThompson
+from hwds.protocols.bandit_simulation import BanditSimulation
+from hwds.protocols.base import Cell
+from hwds.protocols.holdout import Holdout
+from hwds.protocols.prequential import Prequential
+from hwds.protocols.row_windows import arrivals, label_arrivals
+from hwds.protocols.walk_forward import WalkForward
+from tests.toy_rows import toy_rows
+from tests.toys import monthly_panel
+
+LUCK = np.random.default_rng(7)
+WALKS = [
+    WalkForward(windows=3),
+    WalkForward(windows=2, align="end"),
+    WalkForward(windows=2, gap=2, stride=4),
+    WalkForward(windows=4, refit="every_2"),
+    Holdout(),
+    Holdout(horizon=9),
+]
+
+
+def last_known(protocol, frame):
+    return protocol.split(frame)[0].cutoffs[0]
+
+
+@pytest.mark.parametrize("protocol", WALKS, ids=repr)
+def test_rubbish_in_the_final_windows_of_a_panel_is_not_seen(protocol):
+    panel = monthly_panel(months=60)
+    first = last_known(protocol, panel)
+    clean, poisoned = (protocol.rehearsal(frame, 6) for frame in (panel, protocol.poisoned(panel, first, LUCK)))
+    assert clean.frame.fingerprint == poisoned.frame.fingerprint
+    assert clean.frame.fingerprint != panel.fingerprint
+    assert clean.folds == poisoned.folds
+
+
+@pytest.mark.parametrize("protocol", WALKS, ids=repr)
+def test_all_targets_of_inner_windows_lie_before_the_first_final_cutoff(protocol):
+    panel = monthly_panel(months=60)
+    inner = protocol.rehearsal(panel, 6)
+    cutoffs = [cutoff for fold in inner.folds for cutoff in fold.cutoffs]
+    assert len(cutoffs) == 6
+    until = last_known(protocol, panel).ends(panel)
+    steps = inner.protocol.steps(inner.frame)
+    assert steps == protocol.steps(panel)
+    assert (inner.frame.lengths == until).all()
+    assert all((cutoff.ends(inner.frame) + steps <= until).all() for cutoff in cutoffs)
+    assert (cutoffs[-1].ends(inner.frame) + steps == until).all()
+
+
+def test_windows_lie_closer_where_the_history_is_short():
+    long = WalkForward(windows=1).rehearsal(monthly_panel(months=200), 6)
+    short = WalkForward(windows=1).rehearsal(monthly_panel(months=40), 6)
+    assert long.protocol.stride == 6
+    assert short.protocol.stride < 6
+    assert len(short.folds) == 6
+
+
+def test_the_test_part_of_a_data_set_is_held_out_of_the_walk():
+    data = check(compose(["dataset=hardware_demand", "model=forecast/theta", "size=small"]))
+    panel = data.dataset.frame()
+    walk = Holdout(name="holdout", levels=(0.1, 0.5, 0.9), headline="rmsse").rehearsal(panel, 2).protocol
+    assert (walk.name, walk.levels, walk.headline, walk.align) == ("holdout", (0.1, 0.5, 0.9), "rmsse", "end")
+
+
+def test_sums_are_made_of_what_was_known():
+    words = ["dataset=hardware_demand", "model=forecast/theta", "size=small", "protocol.reconcile=bottom_up"]
+    experiment = check(compose(words))
+    panel = experiment.dataset.frame()
+    inner = experiment.protocol.rehearsal(panel, 2)
+    assert inner.frame.n_series > panel.n_series
+    first = last_known(experiment.protocol, experiment.protocol.framed(panel)).instant
+    assert inner.frame.table[TIME].max() <= first
+
+
+LENGTHS = {"train_days": 6, "stop_days": 2, "calibrate_days": 2, "decide_days": 0, "delay_days": 3, "test_days": 3}
+PREQUENTIAL = Prequential(**LENGTHS, windows=2, resamples=10)
+
+
+@pytest.mark.parametrize("label_time", [False, True])
+def test_rubbish_in_the_final_windows_of_rows_is_not_seen(label_time):
+    table = toy_rows(label_time=label_time)
+    first = last_known(PREQUENTIAL, table)
+    clean, poisoned = (PREQUENTIAL.rehearsal(frame, 3) for frame in (table, PREQUENTIAL.poisoned(table, first, LUCK)))
+    assert clean.frame.data.equals(poisoned.frame.data)
+    assert not clean.frame.data.equals(table.data)
+    assert clean.folds == poisoned.folds
+
+
+@pytest.mark.parametrize("label_time", [False, True])
+def test_labels_of_inner_windows_had_arrived_by_the_first_final_cutoff(label_time):
+    table = toy_rows(label_time=label_time)
+    first = last_known(PREQUENTIAL, table).at
+    inner = PREQUENTIAL.rehearsal(table, 3)
+    assert len(inner.folds) == 3
+    known = inner.frame.data.filter(pl.col("bad").is_not_null())
+    assert len(known)
+    assert label_arrivals(replace(inner.frame, data=known), 3).max() <= first
+    assert arrivals(inner.frame).max() < first - timedelta(days=3)
+    end = inner.folds[-1].cutoffs[0].at + timedelta(days=3)
+    assert end <= first - timedelta(days=3)
+
+
+def test_the_truth_is_no_part_of_it():
+    table = toy_rows()
+    with_truth = replace(
+        table, data=table.data.with_columns(pl.col("bad").alias("true")), roles=table.roles | {"truth": ("true",)}
+    )
+    inner = PREQUENTIAL.rehearsal(with_truth, 2).frame
+    assert "truth" not in inner.roles
+    assert "true" not in inner.data.columns
+
+
+def test_simulations_play_other_customers():
+    world = check(compose(["dataset=price_arms", "model=bandit/price_thompson", "protocol=bandit_simulation"])).dataset.frame()
+    protocol = BanditSimulation(replications=20, horizon=200)
+    inner = protocol.rehearsal(world, 3)
+    assert [fold.units for fold in inner.folds] == [7, 7, 7]
+    folds = [*protocol.split(world), *inner.folds]
+    played = [
+        protocol.ask(PriceThompson(), world, Cell("m", fold, 0, 7), Context(0, fold.name))["realised_regret"].to_list()
+        for fold in folds
+    ]
+    assert len({str(rows) for rows in played}) == 4

@@ -1,0 +1,136 @@
+"""The words, tables and picture of a comparison."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.compare.comparing import compare_table
+from hwds.metrics.base import Measure
+from hwds.report.comparison import along_grid, board_grid, page, pairs_grid
+from hwds.report.comparison_plot import cliques, critical_difference_figure
+from hwds.report.comparison_words import amount, rank_sentence, sentence, title
+from hwds.results.comparison import PAIRS, Comparison
+
+MASE = Measure("mase[m=12]", units="series", meaning="scaled error")
+WORDS = {"better": 0.02, "worse": -0.03, "alike": 0.001, "unsure": 0.01, "better, alike": 0.004}
+
+
+def comparison(*rows, **changes):
+    """A comparison of `stack` against rivals: name, verdict, and its effect unless it is that of the verdict."""
+    lines = []
+    for rival, verdict, *effect in rows:
+        value = effect[0] if effect else WORDS[verdict]
+        line = {
+            "model": "stack",
+            "rival": rival,
+            "effect": value,
+            "low": value - 0.009,
+            "high": value + 0.009,
+            "verdict": verdict,
+        }
+        lines.append(dict.fromkeys(PAIRS) | line | {"p_holm": 0.01, "p_value": 0.01, "method": "bootstrap over series"})
+    pairs = pl.DataFrame(lines, schema=PAIRS).sort("effect", descending=True)
+    models = ["stack", *(rival for rival, *_ in rows)]
+    numbers = {"mean": 1.0, "stderr": 0.1, "median": 0.9, "rank": 1.5, "win_rate": 0.5, "skill": None, "set_p": 0.5, "n": 96}
+    counts = {"n_undefined": 0, "n_failed": 0, "n_fallback": 0, "seconds": 3.0}
+    board = pl.DataFrame({"model": models, **numbers, **counts})
+    said = {
+        "measure": MASE, "metrics": {"m3": "mase[m=12]"}, "task": "forecast", "subject": "stack", "chosen": "own",
+        "family": len(rows), "relative": True, "margin": None, "level": 0.95, "leaderboard": board, "pairs": pairs,
+        "along": pl.DataFrame(), "ranks": None, "datasets": ("m3",), "seeds": (0,), "units": "series", "sources": ("a/b",),
+        "notes": (),
+    }  # fmt: skip
+    return Comparison(**{**said, **changes})
+
+
+SENTENCES = [
+    ([("theta", "better", 0.021)], {}, "stack beats theta by 2.1 % (1.2 to 3.0), sure."),
+    (
+        [("theta", "better", 0.021), ("xgboost", "unsure")], {"family": 5},
+        "stack beats theta by 2.1 % (1.2 to 3.0), sure after correction for 5 comparisons; cannot be told from xgboost.",
+    ),
+    ([("a", "worse"), ("b", "unsure")], {}, "stack is worse than a by 3.0 % (2.1 to 3.9),"
+     " sure after correction for 2 comparisons; cannot be told from b."),
+    (
+        [("a", "better"), ("b", "worse")], {"chosen": "best", "family": 3},
+        "stack, the best here, beats a by 2.0 % (1.1 to 2.9) and is worse than b by 3.0 % (2.1 to 3.9),"
+        " sure after correction for 3 comparisons of all pairs.",
+    ),
+    ([("a", "alike"), ("b", "unsure")], {"margin": 0.01}, "stack is as good as a to within 1 %; cannot be told from b."),
+    ([("a", "better, alike")], {"margin": 0.02}, "stack beats a by 0.4 % (-0.5 to 1.3), which is within 2 %, sure."),
+    (
+        [(name, "better", 0.02 + 0.01 * i) for i, name in enumerate("abcde")], {},
+        "stack beats all 5 rivals, the closest of them a by 2.0 % (1.1 to 2.9), sure after correction for 5 comparisons.",
+    ),
+    ([(name, "unsure") for name in "abcde"], {}, "stack cannot be told from a, b, c and 2 more."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "changes", "said"), SENTENCES)
+def test_the_sentence(rows, changes, said):
+    assert sentence(comparison(*rows, **changes)) == said
+
+
+def test_an_amount_without_an_interval_has_none():
+    row = {"effect": -0.1, "low": None, "high": None}
+    assert amount(comparison(("a", "unsure")), row) == ("10.0 %", "")
+    absolute = comparison(("a", "unsure"), relative=False, measure=Measure("gain", measured_in="USD"))
+    assert amount(absolute, {"effect": 1.5, "low": 0.5, "high": 2.5}, sign=True) == ("+1.50 USD", "+0.50 to +2.50 USD")
+
+
+@pytest.fixture(scope="module")
+def real():
+    luck = np.random.default_rng(1)
+    rows = [
+        (model, "d|e", 0, f"u{u}", mean + luck.normal(5, 1))
+        for u in range(30)
+        for model, mean in (("a", 0), ("b", 3), ("c<i>", 0.1))
+    ]
+    table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
+    return compare_table(table, Measure("cost", units="series", measured_in="USD"), margin=0.3, units="series", resamples=200)
+
+
+def test_tables_say_effect_interval_p_in_this_order(real):
+    assert [column.title for column in pairs_grid(real).columns][:4] == ["rival", "better by", "95 % interval", "p, Holm"]
+    assert len(board_grid(real)) == 3
+    assert along_grid(real) is None
+    assert title(real) == "3 models on d|e by cost (lower is better), 30 series"
+
+
+def test_the_page_has_all_that_is_needed(real):
+    text = page(real, "python -m hwds compare x")
+    for wanted in (
+        sentence(real),
+        "## Leaderboard",
+        "Friedman",
+        "critical_difference.png",
+        "`python -m hwds compare x`",
+        "two one-sided",
+    ):
+        assert wanted in text
+    assert "ranks differ" in rank_sentence(real)
+
+
+def test_bars_join_the_longest_runs_within_the_difference():
+    assert cliques([1.0, 1.5, 2.0, 3.0, 3.2], 0.6) == [(0, 1), (1, 2), (3, 4)]
+    assert cliques([1.0, 1.1, 1.2], 0.5) == [(0, 2)]
+    assert cliques([1.0, 2.0, 3.0], 0.5) == []
+
+
+def test_the_diagram_names_every_model_and_the_difference(real):
+    figure = critical_difference_figure(real)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert all(any(model in text for text in texts) for model in real.leaderboard["model"])
+    assert any(text.strip() == f"critical difference {real.ranks.critical_difference:.2f}" for text in texts)
+    assert critical_difference_figure(comparison(("a", "unsure"))) is None
+
+
+def test_a_comparison_is_plain_data(real, tmp_path):
+    import json
+
+    real.write(tmp_path, sentence(real))
+    kept = json.loads((tmp_path / "comparison.json").read_text())
+    assert kept["sentence"] == sentence(real)
+    assert kept["pairs"][0]["rival"] in real.leaderboard["model"].to_list()
+    assert pl.read_parquet(tmp_path / "comparison.parquet").equals(real.pairs)
+    assert not (tmp_path / "along.parquet").exists()
