@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from hwds.features.live import Value
+from hwds.hashing import digest
 from hwds.models.classify.base import Judged
 from hwds.results.reasons import in_words
-from hwds.serving.log import Entry
+from hwds.serving.log import Entry, Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,17 @@ class Keeping:
 
     Args:
         columns: The names of the features and their types.
+        log: Which is told what they are called, once.
     """
 
-    def __init__(self, columns: Mapping[str, Any]) -> None:
+    def __init__(self, columns: Mapping[str, Any], log: Log) -> None:
         self._names = tuple(columns)
         self._shapes = [list(kind.shape) if hasattr(kind, "shape") else None for kind in columns.values()]
-        self._layout = json.dumps([self._names, self._shapes])
+        told = [list(self._names), self._shapes]
+        self._log, self._layout = log, f"layout {digest(told)}"
+        self._layouts: dict[str, Any] = {self._layout: told}
+        if log.about(self._layout) is None:
+            log.tell(self._layout, told)
 
     def made(self, id: str, said: Judged, place: int, reasons: list[dict[str, object]], told: Sequence[Value]) -> Answer:
         """The answer to the event at a place among those that were judged."""
@@ -78,16 +84,17 @@ class Keeping:
             packed = np.array(values, float)  # None becomes NaN
         return entry._replace(answer=said, layout=self._layout, features=packed.tobytes())
 
-    @staticmethod
-    def read(entry: Entry) -> Answer:
+    def read(self, entry: Entry) -> Answer:
         """The answer of an event that is kept, whatever features it was of."""
         assert entry.answer is not None
         assert entry.layout is not None
         assert entry.features is not None
         score, probability, p_value, reasons = json.loads(entry.answer)
+        if entry.layout not in self._layouts:
+            self._layouts[entry.layout] = self._log.about(entry.layout)
         features: dict[str, Value] = {}
         flat, at = np.frombuffer(entry.features, float), 0
-        for name, shape in zip(*json.loads(entry.layout), strict=True):
+        for name, shape in zip(*self._layouts[entry.layout], strict=True):
             size = int(np.prod(shape)) if shape else 1
             part = flat[at : at + size]
             features[name] = part.reshape(shape).astype(np.float32) if shape else None if np.isnan(part[0]) else float(part[0])

@@ -50,7 +50,7 @@ class Entry(NamedTuple):
         at: When it arrived, or holds from, in microseconds.
         body: The event as JSON; of a label its value.
         answer: What was said of the event, as JSON; None where it was not asked.
-        layout: The names of its features, as JSON.
+        layout: Under which name the log tells what its features are called.
         features: Their values, as doubles.
     """
 

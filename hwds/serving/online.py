@@ -67,7 +67,7 @@ class Online:
         try:
             columns = self._memory.live.columns
             self._judge = Judge(fitted, schema.with_inputs(pl.DataFrame(schema=dict(columns))))
-            self._keeping = Keeping(columns)
+            self._keeping = Keeping(columns, self._memory.log)
         except BaseException:
             self._memory.close()
             raise
@@ -129,7 +129,7 @@ class Online:
         kept = self._memory.log.find("event", id)
         if kept is not None and kept.answer is None:
             raise DataError(f"event '{id}': is one that was remembered; it was never scored.")
-        return Keeping.read(kept) if kept is not None else None
+        return self._keeping.read(kept) if kept is not None else None
 
     def _answered(self, read: list[Read], reasons: bool) -> list[Answer]:
         """The answers to events that come for the first time, when they are in the log."""
@@ -195,7 +195,7 @@ class Online:
 
     def answers(self) -> Iterator[Answer]:
         """What was said of each event that was scored, in order."""
-        return (Keeping.read(entry) for entry in self._memory.log.entries() if entry.answer is not None)
+        return (self._keeping.read(entry) for entry in self._memory.log.entries() if entry.answer is not None)
 
     def close(self) -> None:
         """Let the store go."""
