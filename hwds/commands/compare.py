@@ -35,11 +35,8 @@ def main(words: list[str]) -> int:
     found = compare(
         sources, metric=flags.get("--metric", ""), model=flags.get("--model", ""), margin=margin, resamples=resamples
     )
-    folder = (
-        OUTPUTS
-        / "comparisons"
-        / digest([sorted(found.sources), sorted((flag, said) for flag, said in flags.items() if flag != "--experiment")])
-    ).resolve()
+    asked = sorted((flag, said) for flag, said in flags.items() if flag != "--experiment")
+    folder = (OUTPUTS / "comparisons" / digest([sorted(found.sources), asked])).resolve()
     keep(found, folder, shlex.join(["python", "-m", "hwds", "compare", *(word for word in words if word != "--json")]))
     if as_data:
         print(as_json({"sentence": sentence(found), "folder": str(folder)} | found.as_dict()))
@@ -121,7 +118,7 @@ def keep(found: Comparison, folder: Path, command: str) -> None:
     from hwds.report.comparison_words import sentence
     from hwds.results.atomic import write_text
 
-    found.write(folder, sentence(found))
+    found.write(folder, sentence(found), command)
     critical_difference_png(found, folder / "critical_difference.png")
     write_text(folder / "comparison.md", page(found, command))
 

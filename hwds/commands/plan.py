@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from hwds.execution.estimate import Time
     from hwds.execution.prepare import Prepared
+    from hwds.execution.search import Search
 
 
 def main(words: list[str]) -> int:
@@ -27,9 +28,37 @@ def main(words: list[str]) -> int:
     data = compose(words)
     experiment = check(data)
     found = origins(data, words).items()
-    print(aligned([(f"{path}:", text(value), origin) for path, (value, origin) in found]))
-    print_cells(prepare(experiment))
+    print(aligned([(f"{path}:", text(value), origin) for path, (value, origin) in found if value != {}]))
+    sweep: Any = experiment.sweep
+    if sweep.searches:
+        from hwds.execution.search import prepare_search
+
+        print_search(prepare_search(data, experiment))
+    else:
+        print_cells(prepare(experiment))
     return 0
+
+
+def print_search(search: Search) -> None:
+    """The sweep, what is kept of each window, and how long the rest may take."""
+    from hwds.execution.search_estimate import ahead_of
+
+    print(f"\nsweep {search.folder.title}")
+    cells = [(cell, search.cache.has(key)) for lot in search.lots for cell, key in lot.cells.items()]
+    rows = [("inner window", "cells kept")]
+    for fold in sorted(search.rehearsal.folds, key=search.place):
+        own = [there for cell, there in cells if cell.fold.index == fold.index]
+        rows.append((fold.name, f"{sum(own)} of {len(own)}"))
+    print(aligned(rows))
+    refused = [trial for trial in search.trials if trial.refused]
+    for trial in refused:
+        print(f"trial {trial.number} is refused: {trial.refused}")
+    ahead = ahead_of(search)
+    compared = f"{search.measure.name}, the {search.better}er the better"
+    print(f"{len(search.trials)} trials, compared by {compared}, after {listed([str(rung) for rung in search.rungs])} windows.")
+    asked = f"; stopping early asks some {100 * ahead.share:.0f} % of the windows" if ahead.share < 1 else ""
+    print(f"{ahead.cells} cells, {ahead.missing} to compute: {duration(ahead.time, range(ahead.missing))}{asked}.")
+    print("Then the best trial and the experiment as it stands are scored on the final windows.")
 
 
 def print_cells(prepared: Prepared) -> None:

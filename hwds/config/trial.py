@@ -32,7 +32,9 @@ def applied(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
         if "recipe" in node:  # its value may name an option, or a list of them
             value = expand(group, path, {"recipe": node["recipe"], keys[-1]: value})[keys[-1]]  # noqa: PLW2901
         node[keys[-1]] = value
-    return {**data, **changed, "sweep": dict(NO_SWEEP)}
+    own = changed["model"]["name"] if "model" in changed else None
+    rivals = [node for node in data["rivals"] if node["name"] != own]  # a rival that is the model itself is left out
+    return {**data, **changed, "rivals": rivals, "sweep": dict(NO_SWEEP)}
 
 
 def conditions(leaf: Leaf, leaves: tuple[Leaf, ...]) -> dict[str, Any]:

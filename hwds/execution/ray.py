@@ -10,7 +10,7 @@ from hwds.execution.base import Compute
 from hwds.execution.job import Job, Outcome
 from hwds.execution.processes import usable_cores
 from hwds.execution.ray_cells import compute_there, packed
-from hwds.execution.ray_cluster import cluster
+from hwds.execution.ray_cluster import join
 from hwds.protocols.base import Cell
 from hwds.recipe import Whole
 
@@ -47,19 +47,20 @@ class Ray(Compute):
         """The outcomes as they come; a worker that dies fails its cell alone."""
         import ray
 
-        with cluster(self):
-            terms = {"num_cpus": self.cpus_per_cell, "num_gpus": self.gpus_per_cell, "max_calls": CALLS, "max_retries": 1}
-            task = ray.remote(**terms)(compute_there)
-            shared = ray.put(packed(job))
-            waiting = deque(cells)
-            room = int(ray.cluster_resources().get("CPU", 1) // self.cpus_per_cell) + AHEAD
-            flying: dict[Any, Cell] = {}
-            while waiting or flying:
-                while waiting and len(flying) < room:
-                    cell = waiting.popleft()
-                    flying[task.remote(shared, cell)] = cell
-                (done, *_), _ = ray.wait(list(flying), num_returns=1)
-                yield _answer(done, flying.pop(done))
+        join(self)
+        cpus, gpus = self.cpus_per_cell, self.gpus_per_cell
+        task: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=CALLS, max_retries=1)(compute_there)
+        shared = ray.put(packed(job))
+        waiting = deque(cells)
+        resources: Any = ray.cluster_resources  # it has no types
+        room = int(resources().get("CPU", 1) // cpus) + AHEAD
+        flying: dict[Any, Cell] = {}
+        while waiting or flying:
+            while waiting and len(flying) < room:
+                cell = waiting.popleft()
+                flying[task.remote(shared, cell)] = cell
+            (done, *_), _ = ray.wait(list(flying), num_returns=1)
+            yield _answer(done, flying.pop(done))
 
     def search(self, search: Search, watch: Watch) -> list[Record]:
         """All trials of a sweep, by Ray Tune."""

@@ -58,5 +58,5 @@ def frame_of(shared: Packed) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _read(frame_class: type[Any], folder: Path) -> Any:
+def _read(frame_class: Any, folder: Path) -> Any:
     return frame_class.read(folder)

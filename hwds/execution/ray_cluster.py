@@ -1,11 +1,9 @@
-"""A Ray cluster for as long as it is needed: joined, or started here and stopped; nothing of it on the terminal."""
+"""A Ray cluster for one process: joined, or started here; nothing of it on the terminal."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hwds.errors import ConfigError, HwdsError
@@ -28,9 +26,8 @@ QUIET = {
 """What keeps Ray off the terminal, the network and the current folder."""
 
 
-@contextmanager
-def cluster(compute: Ray) -> Iterator[None]:
-    """Ray for the block; one that was there before stays, one that was started here is gone after it.
+def join(compute: Ray) -> None:
+    """Ray for the rest of this process: a cluster that is started here ends with it, whatever ends it but `kill -9`.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -43,17 +40,12 @@ def cluster(compute: Ray) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise ConfigError("compute: 'ray' needs the package ray[tune], which is not installed.") from error
     if ray.is_initialized():
-        yield
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(**_terms(compute))
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise HwdsError(f"compute.address: no Ray cluster at {compute.address or 'this machine'}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _terms(compute: Ray) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwds.execution.prepare import lay_frame
 from hwds.execution.ray_cells import packed
-from hwds.execution.ray_cluster import cluster
+from hwds.execution.ray_cluster import join
 from hwds.execution.ray_store import store_here
 from hwds.execution.search import Lot, Search
 from hwds.execution.sweep import BASELINE, FAILED, FINISHED, REFUSED, STOPPED, Record, Watch, score_record
@@ -40,8 +40,8 @@ def tuned(compute: Ray, search: Search, watch: Watch) -> list[Record]:
     reached: dict[int, Mapping[str, Any]] = {}
     began = time.monotonic()
     if asked:
-        with cluster(compute):
-            reached = _tune(compute, search, asked, watch)
+        join(compute)
+        reached = _tune(compute, search, asked, watch)
     over = search.sweep.seconds is not None and time.monotonic() - began >= search.sweep.seconds
     for number, record in records.items():
         if record.going:
@@ -88,7 +88,7 @@ def _tune(compute: Ray, search: Search, asked: list[int], watch: Watch) -> dict[
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             ),
         )
-        results = tuner.fit()
+        results: Any = tuner.fit()
         return {result.config["trial"]: _report(result) for result in results if result.config}
 
 
@@ -123,7 +123,7 @@ def _telling(search: Search, watch: Watch) -> Any:
     """A callback that tells each report to the watch."""
     from ray.tune import Callback
 
-    class Telling(Callback):  # type: ignore[misc]
+    class Telling(Callback):
         """Tells it."""
 
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Mapping[str, Any], **info: Any) -> None:

@@ -9,7 +9,8 @@ from hwds.compiled import compiled
 from hwds.features.arbitrage_kernel import Market, best_elsewhere
 from hwds.features.base import RowFeatures
 from hwds.features.live import Live
-from hwds.features.moments import DAY, Moments, codes_of, moments_of, must_have, numbers_of
+from hwds.features.moments import Moments, moments_of
+from hwds.features.row_columns import DAY, codes_of, must_have, numbers_of
 from hwds.frames.table import Table
 from hwds.metrics.reselling import NUMBERS, Reselling
 

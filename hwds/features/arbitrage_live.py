@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwds.features.live import Event, Live, Past, Value, floats_of, known, number
-from hwds.features.moments import DAY
+from hwds.features.row_columns import DAY
 
 if TYPE_CHECKING:
     from hwds.features.arbitrage import Arbitrage

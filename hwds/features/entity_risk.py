@@ -12,7 +12,8 @@ from hwds.compiled import compiled
 from hwds.features.base import RowFeatures
 from hwds.features.entity_risk_kernel import POSITIVE, Known, known_labels
 from hwds.features.live import Live
-from hwds.features.moments import DAY, Labels, Moments, codes_of, labels_of, moments_of, must_have, must_play
+from hwds.features.moments import Labels, Moments, labels_of, moments_of
+from hwds.features.row_columns import DAY, codes_of, must_have, needs
 from hwds.frames.table import Table
 from hwds.recipe import Count, Names, Once
 
@@ -43,7 +44,7 @@ class EntityRisk(RowFeatures):
     def check(self, table: Table) -> None:
         """Refuse a table without a label, or without a column that is named."""
         must_have(table, "by", self.by)
-        must_play(table, "entity_risk", "time", "label")
+        needs(table, "entity_risk", "time", "label")
 
     def live(self, schema: Table) -> Live:
         """The same for rows as they arrive."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from hwds.features.live import Event, Live, Outcome, Past, Value
-from hwds.features.moments import DAY
+from hwds.features.row_columns import DAY
 
 WHOLE = (-1, None)
 """The group of all rows."""

@@ -12,7 +12,8 @@ from hwds.features.base import RowFeatures
 from hwds.features.entity_risk import EntityRisk
 from hwds.features.handbook_windows import trailing
 from hwds.features.live import Live
-from hwds.features.moments import DAY, codes_of, entity_of, moments_of, must_be_numbers, must_have, must_play, numbers_of
+from hwds.features.moments import moments_of
+from hwds.features.row_columns import DAY, codes_of, entity_of, must_be_numbers, must_have, needs, numbers_of
 from hwds.frames.table import Table
 from hwds.recipe import Count, Once
 
@@ -46,7 +47,7 @@ class Handbook(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse columns that are not there."""
-        must_play(table, "handbook", "time", "label", *(() if self.amount else ("amount",)))
+        needs(table, "handbook", "time", "label", *(() if self.amount else ("amount",)))
         must_have(table, "terminal", [self.terminal])
         must_be_numbers(table, "amount", [self.spent(table)])
         entity_of(table, "customer", self.customer)

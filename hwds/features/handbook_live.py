@@ -14,7 +14,7 @@ import polars as pl
 from hwds.features.entity_risk_live import LiveRisk
 from hwds.features.handbook_runs import RUNS, USUAL
 from hwds.features.live import Event, Live, Outcome, Past, Value, floats_of, known, number
-from hwds.features.moments import DAY, entity_of
+from hwds.features.row_columns import DAY, entity_of
 
 if TYPE_CHECKING:
     from hwds.features.handbook import Handbook

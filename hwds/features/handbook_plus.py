@@ -8,7 +8,8 @@ from hwds.errors import ConfigError
 from hwds.features.handbook import Handbook
 from hwds.features.handbook_runs import RUNS, USUAL, runs, usual
 from hwds.features.live import Live
-from hwds.features.moments import DAY, codes_of, entity_of, labels_of, moments_of, numbers_of
+from hwds.features.moments import labels_of, moments_of
+from hwds.features.row_columns import DAY, codes_of, entity_of, numbers_of
 from hwds.frames.table import Table
 from hwds.recipe import Count
 

@@ -11,8 +11,9 @@ from annotated_types import MinLen
 from hwds.compiled import compiled
 from hwds.features.base import RowFeatures
 from hwds.features.live import Live
-from hwds.features.moments import NEVER, Labels, Moments, codes_of, entity_of, labels_of, moments_of, must_have, must_play
+from hwds.features.moments import Labels, Moments, labels_of, moments_of
 from hwds.features.network_kernel import Graph, State, grow
+from hwds.features.row_columns import NEVER, codes_of, entity_of, must_have, needs
 from hwds.frames.table import Table
 from hwds.recipe import Names
 
@@ -45,7 +46,7 @@ class Network(RowFeatures):
         """Refuse a table without a customer or a label, or without a column that is named."""
         must_have(table, "by", self.by)
         entity_of(table, "customer", self.customer)
-        must_play(table, "network", "time", "label")
+        needs(table, "network", "time", "label")
 
     def live(self, schema: Table) -> Live:
         """The same for rows as they arrive."""

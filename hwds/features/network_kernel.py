@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.compiled import helper
-from hwds.features.moments import NEVER
+from hwds.features.row_columns import NEVER
 
 
 class Graph(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from hwds.features.live import Event, Live, Outcome, Value
-from hwds.features.moments import NEVER, entity_of
+from hwds.features.row_columns import NEVER, entity_of
 
 if TYPE_CHECKING:
     from hwds.features.network import Network

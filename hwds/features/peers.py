@@ -13,7 +13,7 @@ from hwds.errors import ConfigError, nearest
 from hwds.features.base import RowFeatures
 from hwds.features.live import Live
 from hwds.features.peer_windows import Spread, spread_of
-from hwds.features.row_columns import DAY, arrivals, codes, floats, instants, needs, numbered, present
+from hwds.features.row_columns import DAY, arrivals, codes_of, floats, instants, needs, numbered, present
 from hwds.frames.table import Table
 from hwds.recipe import Count, Names, Whole
 
@@ -138,8 +138,8 @@ class Peers(RowFeatures):
         group = np.zeros(len(table.data), np.int64)
         yield group, np.zeros(1, np.int64)
         for name in self.grouped_by(table):
-            parts = codes(table.data[name])
-            finer = codes(pl.Series(group * (parts.max() + 2) + parts + 1))
+            parts = codes_of(table.data[name])
+            finer = codes_of(pl.Series(group * (parts.max() + 2) + parts + 1))
             parent = np.zeros(int(finer.max()) + 1, np.int64)
             parent[finer] = group
             group = finer

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.features.purchase_lines import SUMS, TOLD, Lines
-from hwds.features.row_columns import DAY, NEVER, arrivals, codes, codes_apart, floats, instants
+from hwds.features.row_columns import DAY, NEVER, arrivals, codes_apart, codes_of, floats, instants
 from hwds.frames.table import Table
 
 NEEDS = {
@@ -125,7 +125,7 @@ def _codes(data: pl.DataFrame, columns: Columns) -> Iterator[np.ndarray]:
     """Of order, SKU, store and channel; a line without an order is one of its own."""
     yield codes_apart(data[columns.order]) if columns.order else np.arange(len(data))
     for name in (columns.sku, columns.store, columns.channel):
-        yield codes(data[name]) if name else np.full(len(data), -1)
+        yield codes_of(data[name]) if name else np.full(len(data), -1)
 
 
 def _amounts(data: pl.DataFrame, columns: Columns, quantity: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ from annotated_types import MinLen
 from hwds.compiled import compiled
 from hwds.features.base import RowFeatures
 from hwds.features.live import Live
-from hwds.features.moments import DAY, Moments, codes_of, entity_of, moments_of, must_be_numbers, must_play, numbers_of
+from hwds.features.moments import Moments, moments_of
 from hwds.features.recent_kernel import last_rows
+from hwds.features.row_columns import DAY, codes_of, entity_of, must_be_numbers, needs, numbers_of
 from hwds.frames.table import Table
 from hwds.recipe import Count, Names
 
@@ -42,7 +43,7 @@ class Recent(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without an entity, or without a column of numbers that is named."""
-        must_play(table, "recent", "time")
+        needs(table, "recent", "time")
         must_be_numbers(table, "inputs", self.inputs)
         entity_of(table, "entity", self.entity)
 

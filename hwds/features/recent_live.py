@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from hwds.features.live import Event, Live, Past, Value, number
-from hwds.features.moments import DAY, entity_of
 from hwds.features.recent import MARKS, flattened
+from hwds.features.row_columns import DAY, entity_of
 
 if TYPE_CHECKING:
     from hwds.features.recent import Recent

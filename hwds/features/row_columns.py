@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -74,14 +76,14 @@ def numbered(table: Table, field: str, name: str) -> None:
         raise ConfigError(f"features.{field}: column '{name}' must hold numbers, it holds {table.data.schema[name]}.")
 
 
-def instants(values: pl.Series) -> np.ndarray:
+def instants(values: pl.Series, where: str = "dataset") -> np.ndarray:
     """Microseconds of the clock on the wall; a null is never.
 
     Raises:
         DataError: The column holds no dates and no instants.
     """
     if not (values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime)):
-        raise DataError(f"dataset: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+        raise DataError(f"{where}: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
     return wall(values).cast(pl.Int64).fill_null(NEVER).to_numpy()
 
 
@@ -101,7 +103,7 @@ def floats(values: pl.Series) -> np.ndarray:
     return values.cast(pl.Float64).to_numpy()
 
 
-def codes(values: pl.Series) -> np.ndarray:
+def codes_of(values: pl.Series) -> np.ndarray:
     """For each distinct value a number from 0, in order of first appearance; -1 for null."""
     frame = values.alias("value").to_frame().with_row_index("row")
     first = pl.when(pl.col("value").is_not_null()).then(pl.col("row").first().over("value").cast(pl.Int64)).fill_null(-1)
@@ -114,8 +116,48 @@ def codes(values: pl.Series) -> np.ndarray:
 
 
 def codes_apart(values: pl.Series) -> np.ndarray:
-    """As `codes`, but each null is a value of its own."""
-    found = codes(values)
+    """As `codes_of`, but each null is a value of its own."""
+    found = codes_of(values)
     unknown = np.flatnonzero(found < 0)
     found[unknown] = found.max(initial=-1) + 1 + np.arange(len(unknown))
     return found
+
+
+def numbers_of(table: Table, name: str) -> np.ndarray:
+    """A column as floats, NaN where there is none."""
+    return np.array(table.data[name].cast(pl.Float64).to_numpy())
+
+
+def must_have(table: Table, field: str, names: Sequence[str]) -> None:
+    """Refuse names of columns that are not there, or are not known at the moment of their row.
+
+    Raises:
+        ConfigError: With the nearest right name.
+    """
+    for name in names:
+        present(table, field, name)
+
+
+def must_be_numbers(table: Table, field: str, names: Sequence[str]) -> None:
+    """Refuse names of columns that are not there, or hold no numbers.
+
+    Raises:
+        ConfigError: With the nearest right name, or what the column holds.
+    """
+    for name in names:
+        present_numbers(table, field, name)
+
+
+def entity_of(table: Table, field: str, name: str | None) -> str:
+    """The column that says who a row is of: the one that is named, or else the one with the role `entity`.
+
+    Raises:
+        ConfigError: It is not there, or no column is named and none plays the role alone.
+    """
+    if name is not None:
+        must_have(table, field, [name])
+        return name
+    played = table.roles.get("entity", ())
+    if len(played) != 1:
+        raise ConfigError(f"features.{field}: must name a column where no single one has the role 'entity', got null.")
+    return played[0]

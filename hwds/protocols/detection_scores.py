@@ -19,7 +19,7 @@ from hwds.protocols.score import Score
 __all__ = ["behind", "detection_measures", "scores_of"]
 
 OVERSTATED = ("ece", "card_precision")
-"""Metrics that a resample overstates: a distance from what is expected, and a share of few entities, of which it has some twice."""
+"""Metrics that a resample overstates: a distance from what is expected, and a share of a few entities, some drawn twice."""
 
 
 def scores_of(rows: pl.DataFrame, protocol: Any) -> list[Score]:

@@ -118,6 +118,9 @@ def legend(found: Comparison) -> Iterator[str]:
     yield f"p, Holm: of no difference, corrected for {found.family} comparisons; the interval is of one comparison."
     if found.margin is not None:
         yield "p of a difference that matters: of one of the margin or more (two one-sided tests), corrected too; small: alike."
+    if len(found.along):
+        held = "where windows overlap, the larger p of it and of equal-weighted cosines (Coroneo and Iacone 2020)"
+        yield f"Diebold-Mariano: with the correction of Harvey, Leybourne and Newbold; {held}, by Holm."
     yield f"wins: the share of {found.units} in which the model is the better one, ties half."
     yield "may be best: in the model confidence set (Hansen, Lunde and Nason 2011): no other is surely better."
     if found.ranks:
@@ -127,7 +130,7 @@ def legend(found: Comparison) -> Iterator[str]:
 def _reach(found: Comparison) -> str:
     """How the intervals were made, and of what they speak."""
     made = list(dict.fromkeys(found.pairs["method"]))
-    if any("origins" in method for method in made):
+    if all("origins" in method for method in made):
         return f"{', '.join(made)}; it speaks of other moments of the same series"
     of = [f"other {found.units} like these"] if found.units != "rows" else ["other customers and days like these"]
     of += ["other seeds"] if any("seeds" in method for method in made) else []

@@ -83,7 +83,7 @@ def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several
     known = counted(rows, side)
     probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
     bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
-    bins = _joined(np.bincount(bins, minlength=len(edges) - 1))[bins]
+    bins = joined(np.bincount(bins, minlength=len(edges) - 1))[bins]
     entity = known["entity"].fill_null(known["row_id"].cast(pl.String)).rank("dense").to_numpy().astype(np.int64) - 1
     base, shape = weights(known, side), (int(entity.max()) + 1, len(edges) - 1)
     place = np.ravel_multi_index((entity, bins), shape)
@@ -106,7 +106,7 @@ def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several
     return float(share[there & (share > 0)].min(initial=1.0))
 
 
-def _joined(counts: np.ndarray) -> np.ndarray:
+def joined(counts: np.ndarray) -> np.ndarray:
     """To which bin each goes, from the highest probabilities down, so that there are `FEW` rows in each but the lowest."""
     goes, first, rows = np.arange(len(counts)), len(counts), 0
     for place in reversed(range(len(counts))):

@@ -88,10 +88,9 @@ def trials_grid(found: Found, most: int | None = None) -> Grid:
         ]
         for row, score, error in zip(table.to_dicts(), scores, errors, strict=True)
     ]
-    shorts = [name.rpartition(".")[2] for name in settings]
-    titles = [("trial", "#"), ("status", "status"), ("windows", "windows")]
-    titles.append((f"{found.measure.name} ± s.e.", found.measure.short))
-    titles += [*zip(settings, shorts, strict=True), ("time", "time")]
+    titles = [("trial", "#"), ("status", "status"), ("windows", "of"), (f"{found.measure.name} ± s.e.", found.measure.short)]
+    titles += [(name, name.rpartition(".")[2].replace("_", "\n")) for name in settings]
+    titles.append(("time", "time"))
     return grid_of(titles, rows, own=str(found.best), names=2)
 
 

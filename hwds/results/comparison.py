@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import polars as pl
 
@@ -51,6 +51,10 @@ PAIRS = {
     "verdict": pl.String,
 }
 """Columns of the pairs; see `Comparison`."""
+
+
+FILES = {"pairs": "comparison", "leaderboard": "leaderboard", "along": "along"}
+"""The file of each table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +129,29 @@ class Comparison:
         tables = {name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")}
         return plain | tables
 
-    def write(self, folder: Path, sentence: str) -> None:
+    @classmethod
+    def read(cls, folder: Path) -> tuple[Self, str]:
+        """What `write` wrote, and the command that made it."""
+        said = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        command, _ = said.pop("command"), said.pop("sentence")
+        paths = {name: folder / f"{file}.parquet" for name, file in FILES.items()}
+        tables = {name: pl.read_parquet(path) if path.is_file() else pl.DataFrame() for name, path in paths.items()}
+        lists = {name: tuple(said[name]) for name in ("datasets", "seeds", "sources", "notes")}
+        ranks = RankTest(**said["ranks"]) if said["ranks"] else None
+        return cls(**{**said, **tables, **lists, "ranks": ranks, "measure": Measure(**said["measure"])}), command
+
+    def write(self, folder: Path, sentence: str, command: str) -> None:
         """`comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and `comparison.json`.
 
         Raises:
             HwdsError: The folder cannot be written.
         """
-        tables = {"comparison": self.pairs, "leaderboard": self.leaderboard, "along": self.along}
-        for name, table in tables.items():
+        for name, file in FILES.items():
+            table: pl.DataFrame = getattr(self, name)
             if len(table) or name != "along":
-                write_atomically(folder / f"{name}.parquet", table.write_parquet)
-        write_text(folder / "comparison.json", as_json({"sentence": sentence} | self.as_dict()))
+                write_atomically(folder / f"{file}.parquet", table.write_parquet)
+        said = {name: value for name, value in self.as_dict().items() if name not in FILES}
+        write_text(folder / "comparison.json", as_json({"sentence": sentence, "command": command} | said))
 
 
 def as_json(data: Mapping[str, Any]) -> str:

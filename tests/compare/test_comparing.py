@@ -150,8 +150,11 @@ def test_policies_are_paired_by_their_customers():
 def test_one_series_is_judged_along_its_origins():
     found = compare([source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=1, origins=30, stride=2))], resamples=400)
     row = found.pairs.row(0, named=True)
-    assert (row["method"], row["clusters"]) == ("Diebold-Mariano over origins", 30)
-    assert found.along.row(0, named=True)["horizon"] == 3
+    assert row["method"] in ("Diebold-Mariano over origins", "cosines over origins")
+    assert row["clusters"] == 30
+    test = found.along.row(0, named=True)
+    assert test["horizon"] == 3
+    assert test["p_holm"] == max(test["p_value"], test["p_steady"])
     assert row["verdict"] == "better"
     few = compare([source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=1, origins=5))], resamples=400)
     assert few.along.is_empty()

@@ -86,8 +86,8 @@ def test_seeds_widen_the_interval_by_the_luck_of_training():
 
 def test_equal_models_are_rarely_called_different():
     """Rows of customers who are alike in themselves: a test that took rows as independent would err far more often."""
-    wrong, trials = 0, 40
+    wrong, trials = 0, 25
     for seed in range(trials):
-        found = compare([run(rows_of({"c/a": 1.0, "c/b": 1.0}, n=600, customers=60, seed=seed))], resamples=100)
+        found = compare([run(rows_of({"c/a": 1.0, "c/b": 1.0}, n=400, customers=60, seed=seed))], resamples=100)
         wrong += found.pairs["p_value"][0] < 0.05
-    assert wrong <= 6
+    assert wrong <= 5

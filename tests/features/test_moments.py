@@ -10,9 +10,10 @@ import pytest
 from hwds.errors import ConfigError, DataError
 from hwds.features.arbitrage import Arbitrage
 from hwds.features.entity_risk import EntityRisk
-from hwds.features.moments import DAY, NEVER, codes_of, entity_of, labels_of, moments_of
+from hwds.features.moments import labels_of, moments_of
 from hwds.features.network import Network
 from hwds.features.recent import Recent
+from hwds.features.row_columns import DAY, NEVER, codes_of, entity_of
 from hwds.frames.table import Table
 from tests.features.moment_rows import BEGIN, order_lines
 

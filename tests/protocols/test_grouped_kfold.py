@@ -130,6 +130,8 @@ def test_refusals():
         PROTOCOL.split(holed)
     with pytest.raises(ConfigError, match=r"protocol\.calibrate_folds: must be > 0"):
         GroupedKFold(calibrate_folds=0).check_models({"m": Logistic(name="m", calibration="platt")}, table())
+    with pytest.raises(ConfigError, match=r"model\.refit: must be always for protocol"):
+        GroupedKFold().check_models({"m": Logistic(name="m", refit="never")}, table())
     bare = table()
     bare = replace(bare, roles={role: names for role, names in bare.roles.items() if role != "entity"})
     with pytest.raises(DataError, match=r"dataset\.roles\.entity: must name one column"):

@@ -128,9 +128,11 @@ def test_the_diagram_names_every_model_and_the_difference(real):
 def test_a_comparison_is_plain_data(real, tmp_path):
     import json
 
-    real.write(tmp_path, sentence(real))
+    real.write(tmp_path, sentence(real), "hwds compare x")
     kept = json.loads((tmp_path / "comparison.json").read_text())
     assert kept["sentence"] == sentence(real)
-    assert kept["pairs"][0]["rival"] in real.leaderboard["model"].to_list()
+    again, command = Comparison.read(tmp_path)
+    assert command == "hwds compare x"
+    assert page(again, command) == page(real, command)
     assert pl.read_parquet(tmp_path / "comparison.parquet").equals(real.pairs)
     assert not (tmp_path / "along.parquet").exists()

@@ -21,7 +21,7 @@ from hwds.report.cases_plot import case_png, cases_figure
 from hwds.report.detection import draw, sentence
 from hwds.report.leaderboard import as_markdown, print_leaderboard
 from hwds.report.precision_recall_plot import precision_recall_figure
-from hwds.report.reliability_plot import reliability_figure
+from hwds.report.reliability_plot import joined, reliability_figure
 from hwds.report.standings import standings
 
 BEGIN = datetime(2024, 3, 4)
@@ -160,6 +160,18 @@ def test_windows_in_time_are_drawn_with_their_scores(several):
     folds = several.scores.filter((pl.col("model") == "good") & (pl.col("metric") == "aucpr") & pl.col("fold").is_not_null())
     drawn = next(each for each in figure.axes[0].containers if each.get_label() == "good")
     assert drawn.lines[0].get_ydata() == pytest.approx(folds.sort("cutoff")["value"].to_numpy())
+
+
+def test_a_window_without_a_score_is_a_gap():
+    rows = list(judged())
+    rows[1] = rows[1].with_columns(label=pl.lit(0.0))
+    line = by_week_figure(run(good=rows), "good").axes[0].get_lines()[0]
+    assert np.isnan(line.get_ydata()).tolist() == [False, True, False]
+
+
+def test_bins_of_few_rows_are_joined_with_those_below():
+    assert joined(np.array([500, 3, 12, 0, 4, 7])).tolist() == [0, 0, 2, 2, 4, 4]
+    assert joined(np.array([2, 1, 0])).tolist() == [0, 0, 0]
 
 
 def test_folds_of_groups_are_no_weeks():

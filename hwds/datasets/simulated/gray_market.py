@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
-import polars as pl
 from annotated_types import Ge, Gt, Le
 
 from hwds.datasets.base import Dataset

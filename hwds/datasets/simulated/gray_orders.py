@@ -80,8 +80,8 @@ def honest_lines(world: HardwareWorld, days: int, customers: Customers, prices: 
         more = traits("more")[np.repeat(customers.nature, count)]
         lines.append(stream(world.seed, "gray", "honest units", day).random(((1 + (own[:, 0] < more)).sum(), 11)))
     who = np.concatenate([np.repeat(np.arange(len(count)), count) for count in counts])
-    day = np.repeat(np.arange(days), [len(own) for own in draws])
-    return _lines(day, who, np.concatenate(draws), np.concatenate(lines), customers, prices, by, world)
+    on = np.repeat(np.arange(days), [len(own) for own in draws])
+    return _lines(on, who, np.concatenate(draws), np.concatenate(lines), customers, prices, by, world)
 
 
 def _lines(

@@ -75,7 +75,14 @@ def test_no_positive_held_out_is_refused():
             PositiveUnlabelled(member=Logistic()).fit(train, stop=stop, calibrate=rows, context=context())
 
 
-@pytest.mark.parametrize(("member", "said"), [(Logistic(calibration="beta"), "'none'"), (RobustZ(), "learns from labels")])
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        (Logistic(calibration="beta"), "'none'"),
+        (Logistic(refit="every_2"), "'always'"),
+        (RobustZ(), "learns from labels"),
+    ],
+)
 def test_members_that_do_not_fit_are_refused(member, said):
     with pytest.raises(ValidationError, match=said):
         PositiveUnlabelled(member=member)

@@ -1,0 +1,168 @@
+"""Page: a report as parts that can be written as one HTML file without a network, and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Protocol
+
+from hwds.report.grid import Grid
+from hwds.report.page_style import SCRIPT, STYLE
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""What a browser may load: nothing that is not in the file."""
+
+
+class Part(Protocol):
+    """Something that a page is made of."""
+
+    def html(self) -> str:
+        """As HTML, all text escaped."""
+
+    def markdown(self) -> str:
+        """As Markdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph; `note` is to be known before numbers are read."""
+
+    text: str
+    note: bool = False
+
+    def html(self) -> str:
+        """As HTML."""
+        kind = ' class="note"' if self.note else ""
+        return f"<p{kind}>{escape(self.text)}</p>"
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return f"_{plain(self.text)}_" if self.note else plain(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Lines of a kind."""
+
+    lines: tuple[str, ...]
+
+    def html(self) -> str:
+        """As HTML."""
+        return f"<ul>{''.join(f'<li>{_coded(line)}</li>' for line in self.lines)}</ul>"
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return "\n".join(f"- {plain(line)}" for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Text as it is to be typed or was read; with a summary it is folded away until asked for."""
+
+    text: str
+    summary: str = ""
+
+    def html(self) -> str:
+        """As HTML."""
+        code = f'<pre tabindex="0"><code>{escape(self.text)}</code></pre>'
+        return f"<details><summary>{escape(self.summary)}</summary>{code}</details>" if self.summary else code
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        above = f"{plain(self.summary)}\n\n" if self.summary else ""
+        fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", self.text))])
+        return f"{above}{fence}\n{self.text.rstrip()}\n{fence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A grid; its caption is told above it."""
+
+    grid: Grid
+
+    def html(self) -> str:
+        """As HTML: a header for each column and row, the own model's rows marked."""
+        shown, caption = self.grid.shown, escape(self.grid.caption.rstrip(":"))
+        sides = ["" if place < self.grid.names else ' class="number"' for place in range(len(shown))]
+        heads = "".join(f'<th scope="col"{side}>{escape(each.title)}</th>' for each, side in zip(shown, sides, strict=True))
+        rows = "".join(self._row(row, sides) for row in range(len(self.grid)))
+        label = f' aria-label="{caption}"' if caption else ' aria-label="Table"'
+        told = f"<caption>{caption}</caption>" if caption else ""
+        table = f"<table>{told}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        return f'<div class="scroll" role="region" tabindex="0"{label}>{table}</div>'
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        caption = f"{plain(self.grid.caption)}\n\n" if self.grid.caption else ""
+        return caption + plain(self.grid.markdown())
+
+    def _row(self, row: int, sides: Sequence[str]) -> str:
+        first, *rest = (escape(column.cells[row]) for column in self.grid.shown)
+        kind = ' class="own"' if row in self.grid.own else ' class="truth"' if row in self.grid.truth else ""
+        cells = "".join(f"<td{side}>{cell}</td>" for cell, side in zip(rest, sides[1:], strict=True))
+        return f'<tr{kind}><th scope="row">{first}</th>{cells}</tr>'
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+    def html(self) -> str:
+        """As HTML."""
+        return f"<section><h2>{escape(self.title)}</h2>{''.join(part.html() for part in self.parts)}</section>"
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return "\n\n".join([f"## {plain(self.title)}", *(part.markdown() for part in self.parts)])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A report.
+
+    Attributes:
+        title: What it is about.
+        lead: What was found: the first that is read.
+        below: A line below it: where the numbers are from.
+        sections: The rest.
+    """
+
+    title: str
+    lead: str
+    below: str
+    sections: tuple[Section, ...] = field(default=())
+
+    def html(self) -> str:
+        """One self-contained file: readable without scripts, dark and light, in print and on a phone."""
+        body = "".join(section.html() for section in self.sections if section.parts)
+        lead = "".join(f'<p class="lead">{escape(line)}</p>' for line in self.lead.split("\n") if line.strip())
+        return (
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark">'
+            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head>"
+            f'<body><main><h1>{escape(self.title)}</h1>{lead}<p class="below">{escape(self.below)}</p>{body}</main>'
+            f"<script>{SCRIPT}</script></body></html>\n"
+        )
+
+    def markdown(self) -> str:
+        """The same as Markdown, its pictures beside it."""
+        sections = [section.markdown() for section in self.sections if section.parts]
+        return "\n\n".join([f"# {plain(self.title)}", plain(self.lead), plain(self.below), *sections]) + "\n"
+
+
+def plain(text: str) -> str:
+    """Text in which Markdown sees no HTML."""
+    return text.replace("<", "&lt;")
+
+
+def _coded(line: str) -> str:
+    """A line whose parts between backticks are code."""
+    pieces = escape(line).split("`")
+    return "".join(f"<code>{piece}</code>" if place % 2 else piece for place, piece in enumerate(pieces))

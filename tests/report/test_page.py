@@ -1,0 +1,146 @@
+"""Reports as pages: self-contained, escaped, readable by everybody."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.compare.comparing import compare_table
+from hwds.metrics.base import Measure
+from hwds.report.comparison_plot import critical_difference_figure
+from hwds.report.grid import grid_of
+from hwds.report.page import Code, Listing, Page, Section, Table, Text
+from hwds.report.page_comparison import comparison_page
+from hwds.report.page_picture import COLOURS, Picture, svg
+from hwds.report.page_run import captions_of
+from hwds.report.page_style import DARK_COLOURS, LIGHT_COLOURS
+
+EMPTY = {"meta", "br", "img", "link", "path", "use", "input"}
+WICKED = "<script>alert('x')</script>"
+
+
+class Reader(HTMLParser):
+    """Checks that what is opened is closed, and gathers tags with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.found = [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in EMPTY:
+            assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page():
+    luck = np.random.default_rng(1)
+    rows = [
+        (model, WICKED, 0, f"u{u}", mean + luck.normal(5, 1))
+        for u in range(30)
+        for model, mean in (("a", 0.0), (WICKED, 3.0), ("c|d", 0.1))
+    ]
+    table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
+    return comparison_page(
+        compare_table(table, Measure("cost", units="series"), units="series", resamples=200), f"hwds {WICKED}"
+    )
+
+
+def test_a_page_is_whole_and_asks_nothing_of_a_network(page):
+    text = page.html()
+    reader = Reader(text)
+    assert "default-src 'none'" in reader.all("meta")[1]["content"]
+    for tag, attributes in reader.found:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:image/png;base64,")), (tag, value)
+    assert not re.search(r"https?:|url\((?!#)|@import", text)
+
+
+def test_what_users_named_is_text(page):
+    text = page.html()
+    assert WICKED not in text
+    assert "&lt;script&gt;" in text
+    assert len(Reader(text).all("script")) == 1
+    assert page.markdown().count("<script") == 1, "only inside the fence of the command"
+    dirty = Page(WICKED, WICKED, WICKED, (Section(WICKED, (Text(WICKED), Listing((WICKED,)), Code(WICKED, WICKED))),))
+    assert len(Reader(dirty.html()).all("script")) == 1
+    assert dirty.markdown().count("<script") == 1, "only inside the fence of code"
+
+
+def test_the_conclusion_comes_first(page):
+    text = page.html()
+    assert text.index('class="lead"') < text.index("<h2>") < text.index("<table>")
+    assert page.markdown().split("\n\n")[1].startswith("c|d, the best here, beats ")
+
+
+def test_tables_have_headers_for_rows_and_columns():
+    grid = grid_of([("model", "model"), ("mean, x", "")], [["a", "1"], ["truth", "2"]], own="a", caption="Scores:")
+    reader = Reader(Table(grid).html())
+    assert [each.get("scope") for each in reader.all("th")] == ["col", "col", "row", "row"]
+    assert [each.get("class") for each in reader.all("tr")] == [None, "own", "truth"]
+    assert reader.all("div")[0] == {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": "Scores"}
+
+
+def test_pictures_have_words_and_the_colours_of_the_page(page, tmp_path):
+    reader = Reader(page.html())
+    assert [each["role"] for each in reader.all("svg")] == ["img"]
+    assert reader.all("svg")[0]["aria-label"]
+    (tmp_path / "a.png").write_bytes(b"x")
+    shown = Picture.of_png(tmp_path / "a.png", 'a "b" <c>')
+    assert Reader(shown.html()).all("img")[0]["alt"] == 'a "b" <c>'
+    assert shown.markdown() == '![a "b" &lt;c>](a.png)'
+
+
+def test_a_drawing_is_the_same_each_time_and_its_ids_are_its_own():
+    luck = np.random.default_rng(2)
+    rows = [(model, "d", 0, f"u{u}", luck.normal(5, 1)) for u in range(20) for model in "abc"]
+    table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
+    found = compare_table(table, Measure("cost"), resamples=200)
+    first, again = (svg(critical_difference_figure(found), "x") for _ in range(2))
+    assert first == again
+    ids = [attributes["id"] for _, attributes in Reader(first).found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(each.startswith(ids[0].split("-")[0]) for each in ids)
+    assert not re.search("|".join(COLOURS), first)
+    assert set(re.findall(r"url\(#([^)]+)\)", first)) <= set(ids)
+
+
+def luminance(colour):
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("colours", [LIGHT_COLOURS, DARK_COLOURS])
+def test_text_stands_out_from_its_ground(colours):
+    """WCAG 2.2, 1.4.3: 4.5 to 1."""
+    for ground in ("paper", "soft", "note"):
+        for ink in ("ink", "grey", "own", "naive", "floor") if ground == "paper" else ("ink",):
+            high, low = sorted((luminance(colours[ground]), luminance(colours[ink])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (ground, ink)
+
+
+def test_captions_are_those_of_the_docstring():
+    class Report:
+        @staticmethod
+        def draw():
+            """`a_b.png`: what it is, with bars; `c.png` of the own model; also `d.png` and `e.png`, its rest."""
+
+    said = captions_of(Report)
+    assert said == {"a_b.png": "What it is, with bars", "c.png": "C of the own model", "d.png": "D", "e.png": "E, its rest"}
+    assert captions_of(None) == {}

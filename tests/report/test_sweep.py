@@ -1,0 +1,80 @@
+"""The line of a sweep, its sentences and its table."""
+
+import polars as pl
+import pytest
+
+from hwds.metrics.base import Measure
+from hwds.report.standings import Number
+from hwds.report.sweep import Found, as_dict, as_page, conclusion, ordered, trials_grid
+from hwds.report.sweep_line import SweepLine
+
+TRIALS = pl.DataFrame(
+    {
+        "trial": [0, 1, 2, 3, 4],
+        "status": ["finished", "stopped", "finished", "failed", "stopped"],
+        "windows": [6, 1, 6, 2, 3],
+        "score": [1.0, 0.2, 0.8, None, 2.0],
+        "stderr": [0.1, 0.1, 0.1, None, 0.1],
+        "error": ["", "", "", "window a: ValueError: no", ""],
+        "model.depth": [6, 3, 4, 5, 2],
+        "seconds": [1.0] * 5,
+        "cached": [0] * 5,
+        "host": ["h"] * 5,
+    }
+)
+NUMBERS = {
+    "inner": Number(0.8, 0.1),
+    "final": Number(0.9, 0.1),
+    "own_inner": Number(1.0, 0.1),
+    "own_final": Number(1.2, 0.1),
+}
+
+
+def found(best=2, better="low", **numbers):
+    return Found(TRIALS, Measure("mase[m=12]", better=better), better, 6, best, "forecast/xgboost", **(NUMBERS | numbers))
+
+
+def test_only_trials_with_all_windows_compete():
+    assert ordered(found())["trial"].to_list() == [2, 0, 4, 1, 3]
+    assert ordered(found(better="high"))["trial"].to_list() == [0, 2, 4, 1, 3]
+
+
+def test_the_conclusion_says_what_is_left_of_the_choice():
+    assert conclusion(found()) == (
+        "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase 0.80 ± 0.10."
+        " On the final windows, which no trial has seen, it has 0.90 ± 0.10: optimism (inner less final) -0.100."
+        " forecast/xgboost as it stood has 1.00 ± 0.10 on the inner and 1.20 ± 0.10 on the final windows;"
+        " tuned it is 25.0 % better there."
+    )
+    assert "25.0 % worse there" in conclusion(found(better="high"))
+    assert conclusion(found(best=0)).endswith("It is the experiment as it stood: tuning found nothing better.")
+    assert "as it stood" not in conclusion(found(own_final=Number()))
+
+
+def test_the_numbers_of_the_end():
+    assert as_dict(found())["best"] == {"trial": 2, "inner": 0.8, "final": 0.9, "optimism": pytest.approx(-0.1)}
+    assert found(final=Number()).optimism is None
+
+
+def test_the_page_has_all_trials_and_their_errors():
+    page = as_page(found(), "Sweep x", "hwds +experiment=best")
+    assert page.startswith("# Sweep x\n")
+    assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 |" in page
+    assert "- trial 3: window a: ValueError: no" in page
+    assert len(trials_grid(found(), 2)) == 2
+
+
+def test_the_line():
+    line = SweepLine(4, "mase", "low", 6)
+    line.begin(24, 6)
+    line.trial("trial 0", "finished", 6, 0.7, 0)
+    line.trial("trial 1", "stopped", 1, 0.9, 5)
+    assert line.line().startswith("trials 2/4 · cells 6/19 · 6 kept")
+    assert line.line().endswith("best mase 0.7 (trial 0)")
+    line.trial("trial 2", "finished", 6, 0.6, 0)
+    line.trial("trial 3", "unfinished", 1, 0.1, 0)
+    assert line.line().endswith("best mase 0.6 (trial 2)")
+    higher = SweepLine(4, "aucpr", "high", 6)
+    for label, value in (("trial 0", 0.7), ("trial 1", 0.6)):
+        higher.trial(label, "finished", 6, value, 0)
+    assert higher.line().endswith("best aucpr 0.7 (trial 0)")
