@@ -24,7 +24,8 @@ def remarks(table: Table) -> Iterator[str]:
         return
     true = table.data[truth].cast(pl.Float64).to_numpy() == 1
     found = int((label[true] == 1).sum())
-    yield f"By the truth {percent(float(true.mean()))} of {rows} are of label 1 ({int(true.sum()):,}); {found:,} of those were found out."
+    share, count = percent(float(true.mean())), int(true.sum())
+    yield f"By the truth {share} of {rows} are of label 1 ({count:,}); {found:,} of those were found out."
     if table.roles.get("amount"):
         stake = np.nan_to_num(_numbers(table, "amount"))
         lost, whole = (brief(float(total), unit=table.unit) for total in (stake[true].sum(), stake.sum()))
