@@ -27,6 +27,7 @@ from hwds.report.progress import ProgressLine
 from hwds.report.standings import Number, Standings, number, number_of, standings
 from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
 from hwds.report.sweep_line import SweepLine
+from hwds.report.sweep_plot import sweep_png
 from hwds.report.tasks import draw_of, print_run, said_of
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
@@ -82,6 +83,8 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
         prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data))
         told = with_final(found, told, prepared, tables)
         print(conclusion(told))
+        runs = {record.trial.label: record.rungs for record in records if record.rungs}
+        sweep_png(told, runs, [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"], folder.path / "sweep.png")
         folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found)))
         folder.write_json(about(found, records, **as_dict(told), run=prepared.folder.title))
         print(f"Sweep: {folder.path}\nThe best settings run by `{command_of(found)}`.")

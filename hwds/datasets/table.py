@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import polars as pl
 
 from hwds.datasets.asked import Names, listed, refuse_shared
@@ -79,7 +81,11 @@ class TableRoles(Recipe):
         Raises:
             ConfigError: None is given, or a column has two roles that do not go together.
         """
-        roles = {role: listed(getattr(self, role)) for role in self.__dataclass_fields__ if role != "name"}
+        roles = {
+            role: listed(getattr(self, role))
+            for role in (field.name for field in fields(self))
+            if role != "name"
+        }
         if not any(roles.values()):
             raise ConfigError(f"dataset.roles: one must be given; roles: {', '.join(roles)}.")
         roles = {role: names for role, names in roles.items() if names}

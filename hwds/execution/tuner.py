@@ -154,11 +154,14 @@ def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, ke
     told = {} if report is None else dict(report)
     folds = windows if report is None and _is_done(search, record, kept) else int(told.get("folds", 0))
     own = [(cell, key) for cell, key in lot.cells.items() if cell.model == record.trial.label]
-    for cell, key in own:
-        if search.place(cell.fold) < folds and (outcome := search.cache.get(key, cell)):
-            record.add(replace(outcome, cached=key in kept))
-    if folds:
-        score_record(search, lot, record, folds)
+    behind = 0
+    for rung in sorted({rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())):
+        for cell, key in own:
+            if record.going and behind <= search.place(cell.fold) < rung and (outcome := search.cache.get(key, cell)):
+                record.add(replace(outcome, cached=key in kept))
+        if record.going:
+            score_record(search, lot, record, rung)
+        behind = rung
     if told.get("error"):
         record.end(FAILED, str(told["error"]))
     elif record.going and folds and not over:

@@ -79,7 +79,7 @@ def _draw(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], m
         reach = np.maximum(np.stack([value - low, high - value]), 0.0)
         axes.errorbar(
             when, value, yerr=reach, color=colour, marker="o", markersize=5, linewidth=2.2 if label == model else 1.4,
-            elinewidth=1.1, label=drawable(label, 30), zorder=3 if label == model else 2,
+            elinewidth=1.1, label=drawable(label, 44), zorder=3 if label == model else 2,
         )  # fmt: skip
     chance = points.filter(pl.col("metric") == f"{side}prevalence").unique("cutoff", keep="first", maintain_order=True)
     axes.plot(chance["cutoff"], chance["value"], color=GREY, linewidth=1.2, linestyle="--", label="chance", zorder=1)

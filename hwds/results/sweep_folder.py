@@ -23,8 +23,8 @@ class SweepFolder:
     """`outputs/sweeps/<experiment>/<sweep id>/`.
 
     It holds `sweep.json` (what was searched, how, and what came of it), `trials.parquet` and `.csv`, `scores.parquet` (all
-    scores of every trial), `predictions.parquet` (of the best one on the inner windows), `sweep.md`, `best.yaml` to read, and
-    `conf/experiment/best.yaml` to run.
+    scores of every trial), `predictions.parquet` (of the best one on the inner windows), `sweep.md`, `sweep.png`,
+    `best.yaml` to read, and `conf/experiment/best.yaml` to run.
     """
 
     path: Path

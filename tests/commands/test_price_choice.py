@@ -167,7 +167,7 @@ def test_a_test_whose_sample_ratio_is_wrong_tells_nothing(hwds, tmp_path):
         (f"{LOG} decision.certainty=always_valid", "decision.certainty: must be 'posterior' for an off-policy estimate"),
         ("decision=price_choice", "a task of bandit, ab, ope; protocol 'walk_forward' is of forecast."),
         ("decision=price_chioce", "decision: no option 'price_chioce'; did you mean 'price_choice'?"),
-        ("decision=null", "decision: must be an option, got null; options: none, price_choice, volume_bands."),
+        ("decision=null", "decision: must be an option, got null; options: alert_policy, arbitrage_thresholds, "),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_before_any_work(hwds, tmp_path, line, said):

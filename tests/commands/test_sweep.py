@@ -55,11 +55,12 @@ RUN = SALES.replace("model=forecast/seasonal_naive", "model=mine/shifted")
 
 
 @pytest.fixture
-def lab(hwds, sales, tmp_path):
+def lab(hwds, sales, tmp_path, monkeypatch):
     """A user's project with a model that is best where it shifts nothing."""
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "mine" / "shifted.yaml").write_text("recipe: lab_models:Shifted\n")
     (tmp_path / "lab_models.py").write_text(MODEL)
+    monkeypatch.setattr("hwds.app.sweep_png", lambda *_: None)  # it has a test of its own, and takes a second
     import sys
 
     sys.modules.pop("lab_models", None)

@@ -7,6 +7,7 @@ from hwds.metrics.base import Measure
 from hwds.report.standings import Number
 from hwds.report.sweep import Found, as_dict, as_page, conclusion, ordered, trials_grid
 from hwds.report.sweep_line import SweepLine
+from hwds.report.sweep_plot import sweep_figure, sweep_png
 
 TRIALS = pl.DataFrame(
     {
@@ -78,3 +79,24 @@ def test_the_line():
     for label, value in (("trial 0", 0.7), ("trial 1", 0.6)):
         higher.trial(label, "finished", 6, value, 0)
     assert higher.line().endswith("best aucpr 0.7 (trial 0)")
+
+
+RUNS = {"trial 0": {1: 1.1, 6: 1.0}, "trial 1": {1: 0.2}, "trial 2": {1: 0.9, 3: 0.85, 6: 0.8}, "trial 4": {1: 1.5, 3: 2.0}}
+
+
+def test_the_picture(tmp_path):
+    told = found()
+    trials, rungs, depth = sweep_figure(told, RUNS).axes
+    assert trials.get_xlabel() == "trial"
+    assert list(trials.lines[0].get_ydata()) == [1.0, 0.8]
+    assert [list(line.get_xdata()) for line in rungs.lines] == [[1, 6], [1], [1, 3, 6], [1, 3]]
+    assert depth.get_xlabel() == "model.depth"
+    sweep_png(told, RUNS, ["model.depth"], tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").stat().st_size > 10_000
+
+
+def test_settings_that_are_words_and_a_sweep_without_scores():
+    words = TRIALS.with_columns(pl.Series("model.form", ["a", "b", None, "a", "b"])).drop("model.depth")
+    figure = sweep_figure(Found(words, Measure("mase"), "low", 6, 2, "m"), RUNS)
+    assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == ["a", "b"]
+    assert sweep_figure(Found(words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m"), {}) is None
