@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hwds"
 LAYERS = [
-    {"cli", "commands", "completion", "__main__"},
+    {"cli", "commands", "completion", "flags", "__main__"},
     {"app"},
     {"execution"},
     {"report", "serving"},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwds.errors import ConfigError, nearest
+from hwds.flags import parsed
 
 if TYPE_CHECKING:
     from hwds.compare.source import Source
@@ -14,12 +15,17 @@ if TYPE_CHECKING:
     from hwds.results.folder import RunFolder
 
 FLAGS = ("--experiment", "--metric", "--model", "--margin", "--resamples")
-"""Flags that are followed by a value; `--json` stands alone."""
+"""Flags that are followed by a value."""
+
+BARE = ("--json",)
 
 
 def main(words: list[str]) -> int:
     """Say which model is better, by how much and how sure that is, on the rows that all of them answered."""
-    names, flags, as_data = parsed(words)
+    names, flags = parsed("compare", words, FLAGS, BARE)
+    if not names and "--experiment" not in flags:
+        raise ConfigError("compare: must be followed by runs, or by --experiment and its name.")
+    as_data = flags.pop("--json", None) is not None
     margin = number("--margin", flags["--margin"]) if "--margin" in flags else None
     resamples = int(number("--resamples", flags.get("--resamples", "2000")))
     if resamples < 100:
@@ -50,31 +56,7 @@ def choices() -> list[str]:
     """The runs that there are, and the flags, for completion."""
     from hwds.results.folder import RunFolder
 
-    return [*RunFolder.names(), *FLAGS, "--json"]
-
-
-def parsed(words: list[str]) -> tuple[list[str], dict[str, str], bool]:
-    """The runs, the flags with their values, and whether plain data is asked for.
-
-    Raises:
-        ConfigError: An unknown flag, one without its value, or nothing to compare.
-    """
-    names: list[str] = []
-    flags: dict[str, str] = {}
-    rest = iter(word for word in words if word != "--json")
-    for word in rest:
-        flag, _, value = word.partition("=")
-        if not word.startswith("-"):
-            names.append(word)
-        elif flag in FLAGS:
-            flags[flag] = value or next(rest, "")
-            if not flags[flag] or flags[flag].startswith("--"):
-                raise ConfigError(f"compare: {flag} must be followed by a value.")
-        else:
-            raise ConfigError(f"compare: no flag '{flag}'{nearest(flag, [*FLAGS, '--json'])}")
-    if not names and "--experiment" not in flags:
-        raise ConfigError("compare: must be followed by runs, or by --experiment and its name.")
-    return names, flags, "--json" in words
+    return [*RunFolder.names(), *FLAGS, *BARE]
 
 
 def number(flag: str, text: str) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hwds.errors import ConfigError, DataError, nearest
+from hwds.errors import ConfigError, DataError
+from hwds.flags import one_run, parsed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,8 @@ NESTED = ("paths", "reasons")
 
 def main(words: list[str]) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
-    name, flags = parsed(words)
+    names, flags = parsed("predict", words, FLAGS, value="file")
+    name = one_run("predict", names)
     from hwds.config.check import check
     from hwds.execution.final import foresee, kept_model
     from hwds.frames.panel import Panel
@@ -56,30 +58,6 @@ def choices() -> list[str]:
     from hwds.results.folder import RunFolder
 
     return [*RunFolder.names(), *FLAGS]
-
-
-def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
-    """The run and the flags with their values.
-
-    Raises:
-        ConfigError: No run or several, an unknown flag, or one without its file.
-    """
-    flags: dict[str, str] = {}
-    names: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        flag, _, value = word.partition("=")
-        if not word.startswith("-"):
-            names.append(word)
-        elif flag in FLAGS:
-            flags[flag] = value or next(rest, "")
-            if not flags[flag] or flags[flag].startswith("-"):
-                raise ConfigError(f"predict: {flag} must be followed by a file.")
-        else:
-            raise ConfigError(f"predict: no flag '{flag}'{nearest(flag, FLAGS)}")
-    if len(names) != 1:
-        raise ConfigError(f"predict: must be followed by one run, got {len(names)}.")
-    return names[0], flags
 
 
 def with_data(data: dict[str, Any], path: str, folder: RunFolder) -> dict[str, Any]:

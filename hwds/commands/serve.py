@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from hwds.errors import ConfigError, DataError, nearest
+from hwds.errors import DataError
+from hwds.flags import one_run, parsed
 
 if TYPE_CHECKING:
     from hwds.serving.online import Online
 
 WITH_VALUE = ("--store", "--key")
-FLAGS = (*WITH_VALUE, "--remember", "--power")
+BARE = ("--remember", "--power")
+FLAGS = (*WITH_VALUE, *BARE)
 
 
 def main(words: list[str]) -> int:
@@ -22,7 +24,8 @@ def main(words: list[str]) -> int:
     A line is an event, by column, with its key; or what became of one: `{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`,
     `{"returned": true, "of": "A-17"}`. What is wrong with a line is its answer, and the next one is read.
     """
-    name, flags = parsed(words)
+    names, flags = parsed("serve", words, WITH_VALUE, BARE)
+    name = one_run("serve", names)
     from hwds.serving.online import KEY, Online
 
     key, durable = flags.get("--key", KEY), "power" if "--power" in flags else "process"
@@ -39,30 +42,6 @@ def choices() -> list[str]:
     from hwds.results.folder import RunFolder
 
     return [*RunFolder.names(), *FLAGS]
-
-
-def parsed(words: list[str]) -> tuple[str, dict[str, str]]:
-    """The run and the flags with their values.
-
-    Raises:
-        ConfigError: No run or several, an unknown flag, or one without its value.
-    """
-    flags: dict[str, str] = {}
-    names: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        flag, _, value = word.partition("=")
-        if not word.startswith("-"):
-            names.append(word)
-        elif flag not in FLAGS:
-            raise ConfigError(f"serve: no flag '{flag}'{nearest(flag, FLAGS)}")
-        else:
-            flags[flag] = (value or next(rest, "")) if flag in WITH_VALUE else ""
-            if flag in WITH_VALUE and (not flags[flag] or flags[flag].startswith("-")):
-                raise ConfigError(f"serve: {flag} must be followed by a value.")
-    if len(names) != 1:
-        raise ConfigError(f"serve: must be followed by one run, got {len(names)}.")
-    return names[0], flags
 
 
 def past(run: str) -> Any:
