@@ -54,7 +54,8 @@ def frame_of(shared: Packed) -> Any:
     from hwds.execution.prepare import lay_frame
 
     lay_frame(_Laid(shared.files), shared.job.frame_folder)
-    return _read(shared.job.frame_class, shared.job.frame_folder)
+    frame_class: Any = shared.job.frame_class
+    return _read(frame_class, shared.job.frame_folder)
 
 
 @lru_cache(maxsize=2)
