@@ -15,7 +15,7 @@ from hwds.features.live import Live
 from hwds.features.purchase_book import fill
 from hwds.features.purchase_encoding import Columns, Rules, arranged, lines_of
 from hwds.features.purchase_lines import SUMS, TOLD, new_book
-from hwds.features.row_columns import DAY, needs, present, present_numbers
+from hwds.features.row_columns import DAY, needs, never_negative, present, present_numbers
 from hwds.frames.table import Table
 from hwds.recipe import Count, Once, Positive
 
@@ -77,9 +77,9 @@ class Purchases(RowFeatures):
     quarter_end: Count = 10
 
     def check(self, table: Table) -> None:
-        """Refuse a table without entity and time, or without a column that the user named."""
+        """Refuse a table without entity and time, without a column that the user named, or with a quantity below 0."""
         needs(table, "purchases", "entity", "time")
-        self.read_of(table)
+        never_negative(table, "quantity", self.read_of(table).quantity)
 
     def live(self, schema: Table) -> Live:
         """The same for rows as they arrive."""

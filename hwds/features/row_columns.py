@@ -76,6 +76,17 @@ def numbered(table: Table, field: str, name: str) -> None:
         raise ConfigError(f"features.{field}: column '{name}' must hold numbers, it holds {table.data.schema[name]}.")
 
 
+def never_negative(table: Table, field: str, name: str) -> None:
+    """Refuse a column with a number below 0; no name is fine.
+
+    Raises:
+        DataError: With the first row that has one.
+    """
+    bad = (table.data[name] < 0).fill_null(False).arg_true() if name else []
+    if len(bad):
+        raise DataError(f"features.{field}: column '{name}' must be >= 0, row {bad[0] + 1} has {table.data[name][bad[0]]}.")
+
+
 def instants(values: pl.Series, where: str = "dataset") -> np.ndarray:
     """Microseconds of the clock on the wall; a null is never.
 

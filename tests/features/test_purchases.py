@@ -226,3 +226,14 @@ def test_a_row_without_a_time_is_refused():
 def test_fields_are_checked(fields):
     with pytest.raises(ValidationError):
         Purchases(**fields)
+
+
+def test_a_quantity_below_0_is_refused_with_its_row():
+    table = bought(50, seed=4)
+    quantity = pl.when(pl.int_range(pl.len()) == 7).then(-2).otherwise(pl.col("quantity")).alias("quantity")
+    with pytest.raises(DataError) as refused:
+        RECIPE.check(Table(table.data.with_columns(quantity), table.roles))
+    assert str(refused.value) in (
+        "features.quantity: column 'quantity' must be >= 0, row 8 has -2.",
+        "features.quantity: column 'quantity' must be >= 0, row 8 has -2.0.",
+    )
