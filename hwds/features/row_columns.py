@@ -82,7 +82,9 @@ def never_negative(table: Table, field: str, name: str) -> None:
     Raises:
         DataError: With the first row that has one.
     """
-    bad = (table.data[name] < 0).fill_null(False).arg_true() if name else []
+    if not name:
+        return
+    bad = (table.data[name] < 0).fill_null(False).arg_true()
     if len(bad):
         raise DataError(f"features.{field}: column '{name}' must be >= 0, row {bad[0] + 1} has {table.data[name][bad[0]]}.")
 
