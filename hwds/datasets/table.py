@@ -81,11 +81,7 @@ class TableRoles(Recipe):
         Raises:
             ConfigError: None is given, or a column has two roles that do not go together.
         """
-        roles = {
-            role: listed(getattr(self, role))
-            for role in (field.name for field in fields(self))
-            if role != "name"
-        }
+        roles = {role: listed(getattr(self, role)) for role in (field.name for field in fields(self)) if role != "name"}
         if not any(roles.values()):
             raise ConfigError(f"dataset.roles: one must be given; roles: {', '.join(roles)}.")
         roles = {role: names for role, names in roles.items() if names}
