@@ -13,13 +13,13 @@ from hwds.config.check import check
 from hwds.config.spec import Experiment
 from hwds.errors import CellError
 from hwds.execution.base import Compute
-from hwds.execution.keys import uses_features
 from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
 from hwds.execution.run import evaluate
 from hwds.execution.search import Search, prepare_search
 from hwds.execution.search_tables import about, command_of, write_found
 from hwds.execution.sweep import BASELINE, Record, best_of
 from hwds.execution.warm import warm_up
+from hwds.recipe import uses_features
 from hwds.report.decided import keep, page, print_verdict
 from hwds.report.leaderboard import as_markdown
 from hwds.report.leaderboard_plot import leaderboard_png

@@ -100,3 +100,12 @@ def canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(item) for item in value]
     return value
+
+
+def uses_features(model: Recipe) -> bool:
+    """Whether a model, or a model inside it, reads the feature set."""
+    inner = [value for value in vars(model).values() if isinstance(value, Recipe | tuple)]
+    members = [
+        item for value in inner for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Recipe)
+    ]
+    return bool(getattr(model, "uses_features", False)) or any(uses_features(member) for member in members)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hwds.config.messages import refused, shown
 from hwds.config.spec import Experiment
 from hwds.errors import ConfigError
-from hwds.recipe import Recipe, Small
+from hwds.recipe import Recipe, Small, uses_features
 from hwds.registry import PACKAGES, options, resolve_node
 
 BASES = {
@@ -115,6 +115,12 @@ def _go_together(experiment: Experiment) -> None:
     if not issubclass(dataset.gives, protocol.cuts):
         raise ConfigError(
             f"dataset: protocol '{protocol.name}' cuts a {protocol.cuts.__name__.lower()},"
+            f" dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
+        )
+    features: Any = experiment.features
+    if not issubclass(dataset.gives, features.of) and any(map(uses_features, experiment.models.values())):
+        raise ConfigError(
+            f"features: '{features.name}' are computed for a {features.of.__name__.lower()},"
             f" dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
         )
     labels = [recipe.name for recipe in (experiment.model, *experiment.rivals)]

@@ -12,7 +12,7 @@ import hwds
 from hwds.execution.job import Job
 from hwds.hashing import digest, digest_source, package_of
 from hwds.protocols.base import Fold
-from hwds.recipe import Recipe, canonical
+from hwds.recipe import Recipe, canonical, uses_features
 
 PACKAGE = Path(hwds.__file__).resolve().parent
 
@@ -41,15 +41,6 @@ def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
             "libraries": libraries(),
         }
     )
-
-
-def uses_features(model: Recipe) -> bool:
-    """Whether a model, or a model inside it, reads the feature set."""
-    inner = [value for value in vars(model).values() if isinstance(value, Recipe | tuple)]
-    members = [
-        item for value in inner for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Recipe)
-    ]
-    return bool(getattr(model, "uses_features", False)) or any(uses_features(member) for member in members)
 
 
 def code_digest(recipes: list[Recipe]) -> str:

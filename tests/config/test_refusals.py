@@ -98,6 +98,7 @@ REFUSED = [
     ("dataset=hardwaredemand", "dataset: no option 'hardwaredemand'", "did you mean 'hardware_demand'?"),
     ("dataset=zzz", "dataset: no option 'zzz'", "known: "),
     ("protocol=walkforward", "protocol: no option 'walkforward'", "did you mean 'walk_forward'?"),
+    ("model=forecast/xgboost features=purchases", "features: 'purchases' are computed for a table,", "gives a panel."),
     ("features=lag", "features: no option 'lag'", "did you mean 'lags'?"),
     ("compute=serail", "compute: no option 'serail'", "did you mean 'serial'?"),
     ("experiment=foo", "experiment: no option 'foo'", "known: ab_peeking, "),
