@@ -27,6 +27,8 @@ def of_forecasts(group, cls):
         return issubclass(cls, Forecaster)
     if group == "dataset":
         return issubclass(cls.gives, Panel)
+    if group == "features":
+        return issubclass(Panel, cls.of)
     if group == "decision":
         return not cls.tasks or "forecast" in cls.tasks
     return group != "protocol" or cls.accepts is Forecaster
@@ -51,7 +53,7 @@ def test_every_option_swaps_into_lstm_forecast(group, option):
     if of_forecasts(group, resolve_node(group, group, data[group])):
         assert getattr(check(data), group).name == option
     else:
-        told = r" asks an? \w+, .* is an? | cuts an? \w+, .* gives an? | decides from a task of .* is of |must be given"
+        told = r" asks an? \w+, .* is an? | cuts an? \w+, .* gives an? | decides from a task of .* is of |must be given| are computed for a "
         with pytest.raises(ConfigError, match=told):
             check(data)
 
