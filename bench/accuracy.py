@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.metrics.aggregate import pooled
+from hwds.metrics.base import short
+from hwds.metrics.forecast import forecast_metrics
+from hwds.protocols.forecast_scores import coded, per_series, score_forecasts
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
@@ -28,7 +30,8 @@ DATASETS = (*M3, "hospital", "carparts")
 METRICS = ("mase", "rmsse", "smape_m4")
 """Means over series; `wql` is of all rows together, over the nine deciles, and coverage stands beside them."""
 
-DECILES = tuple(f"q_{number / 10:g}" for number in range(1, 10))
+LEVELS = tuple(number / 10 for number in range(1, 10))
+DECILES = tuple(f"q_{level:g}" for level in LEVELS)
 COVERAGE = ("coverage[50%]", "coverage[80%]", "coverage[95%]")
 
 NAIVE = "forecast/seasonal_naive"
@@ -94,17 +97,10 @@ def _bare(metric: str) -> str:
 
 
 def _wql(model: object, rows: pl.DataFrame) -> dict[str, Any]:
-    """The weighted quantile loss of the nine deciles, over all rows together, with a standard error over series."""
-    actual = pl.col("actual")
-    losses = [
-        pl.max_horizontal(float(name[2:]) * (actual - pl.col(name)), (float(name[2:]) - 1) * (actual - pl.col(name)))
-        for name in DECILES
-    ]
-    sums = rows.group_by("series_id", maintain_order=True).agg(
-        (2 * pl.sum_horizontal(losses) / len(DECILES)).sum().alias("loss"), actual.abs().sum().alias("size")
-    )
-    found = pooled(sums["loss"].to_numpy(), sums["size"].to_numpy())
-    return {"metric": "wql", "model": model, "value": found.value, "stderr": found.stderr, "n": len(rows), "n_fallback": 0}
+    """The weighted quantile loss of the nine deciles, over all rows together, whichever other levels were asked."""
+    scores = (score for score in score_forecasts(rows, LEVELS) if short(score.metric) == "wql" and score.step is None)
+    found = next(score for score in scores if score.aggregate == "pooled")
+    return {"metric": "wql", "model": model, "value": found.value, "stderr": found.stderr, "n": found.n, "n_fallback": 0}
 
 
 def _coverage(tables: Tables) -> Iterator[dict[str, Any]]:
@@ -152,9 +148,8 @@ def _smape(model: str, tables: Sequence[Tables]) -> dict[str, object]:
 
 def _per_series(rows: pl.DataFrame) -> np.ndarray:
     """The sMAPE on the scale of M4 (0 to 200) of each series, of its median forecasts."""
-    missed, size = (pl.col("actual") - pl.col("q_0.5")).abs(), pl.col("actual").abs() + pl.col("q_0.5").abs()
-    ratio = pl.when(size > 0).then(200 * missed / size).otherwise(0.0)
-    return rows.group_by("series_id").agg(ratio.mean().alias("smape"))["smape"].to_numpy()
+    season = int(rows["season"][0])
+    return per_series(forecast_metrics(season, LEVELS)["smape_m4"], coded(rows, LEVELS, season))
 
 
 def _keep(rows: Sequence[dict[str, object]]) -> None:

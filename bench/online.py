@@ -21,6 +21,7 @@ from hwds.features.live import microseconds
 from hwds.features.network import Network
 from hwds.features.peers import Peers
 from hwds.features.purchases import Purchases
+from hwds.features.row_columns import HIDDEN
 from hwds.features.together import Together
 from hwds.frames.table import Table
 from hwds.models.classify.base import FittedClassifier
@@ -100,7 +101,7 @@ def _in_arrival(table: Table, events: int) -> Table:
 
 
 def _events(table: Table) -> list[dict[str, Any]]:
-    gone = [name for role in ("label", "label_time", "label_propensity", "truth") for name in table.roles.get(role, ())]
+    gone = [name for role in HIDDEN for name in table.roles.get(role, ())]
     return [row | {"id": k} for k, row in enumerate(table.data.drop("row_id", *gone).to_dicts())]
 
 

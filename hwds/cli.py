@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwds.errors import ConfigError, HwdsError, nearest
+from hwds.flags import as_override
 from hwds.registry import PACKAGES
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def tidy(words: list[str]) -> list[str]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
-            overrides.append("+" + word if word.startswith("experiment=") else word)
+            overrides.append(as_override(word))
             continue
         flag, given, value = word.partition("=")
         if flag not in FLAGS:

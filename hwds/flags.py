@@ -1,4 +1,4 @@
-"""The words after a command: names, and flags with or without a value."""
+"""The words after a command: names, flags with or without a value, and what changes an experiment."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def parsed(
         else:
             raise ConfigError(f"{command}: no flag '{flag}'{nearest(flag, [*valued, *bare])}")
     return names, flags
+
+
+def experiment_words(command: str, words: Sequence[str]) -> list[str]:
+    """The words of a command that takes those of a run, as Hydra wants them.
+
+    Raises:
+        ConfigError: One is a flag.
+    """
+    flag = next((word for word in words if word.startswith("-")), None)
+    if flag:
+        raise ConfigError(f"{command}: takes no flag, got '{flag}'; it takes the words of one run.")
+    return [as_override(word) for word in words]
+
+
+def as_override(word: str) -> str:
+    """`experiment=` as `+experiment=`: the config has no such entry, so that it can be added to any."""
+    return f"+{word}" if word.startswith("experiment=") else word
 
 
 def one_run(command: str, names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hwds.errors import ConfigError
+from hwds.flags import experiment_words
 
 if TYPE_CHECKING:
     from hwds.execution.canary import Leak
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
 
 def main(words: list[str]) -> int:
     """Run the canary over models and features, at their small size unless `size=` is given; 1 where one leaks."""
-    flag = next((word for word in words if word.startswith("-")), None)
-    if flag:
-        raise ConfigError(f"check-leakage: takes no flag, got '{flag}'.")
+    words = experiment_words("check-leakage", words)
     from hwds.config.check import check
     from hwds.config.compose import compose
     from hwds.execution.prepare import prepare, require_asked
     from hwds.execution.threads import hold_threads
 
     sized = words if any(word.lstrip("+").startswith("size=") for word in words) else [*words, "size=small"]
-    prepared = prepare(check(compose([f"+{word}" if word.startswith("experiment=") else word for word in sized])))
+    prepared = prepare(check(compose(sized)))
     require_asked(prepared)
     hold_threads(prepared.job.cpus)
     clean = [tell(label, list(found)) for label, found in checks(prepared).items()]
@@ -36,6 +34,7 @@ def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
     from hwds.execution.canary import canary, features_canary, row_features_canary
     from hwds.features.base import RowFeatures
     from hwds.frames.panel import Panel
+    from hwds.protocols.detection import Detection
 
     job, frame = prepared.job, prepared.frame
     context = context_of(job, "")
@@ -43,9 +42,8 @@ def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
     name = prepared.experiment.features.name
     if isinstance(frame, Panel) and name != "none":
         found[f"features {name}"] = features_canary(f"features {name}", job.features, frame, frame.horizon)
-    if isinstance(job.features, RowFeatures):
-        delay = getattr(job.protocol, "delay_days", 0)
-        found[f"features {name}"] = row_features_canary(f"features {name}", job.features, frame, delay)
+    if isinstance(job.features, RowFeatures) and isinstance(job.protocol, Detection):
+        found[f"features {name}"] = row_features_canary(f"features {name}", job.features, frame, job.protocol.delay_days)
     return found
 
 

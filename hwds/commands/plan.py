@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hwds.errors import ConfigError
+from hwds.flags import experiment_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,15 +16,12 @@ if TYPE_CHECKING:
 
 def main(words: list[str]) -> int:
     """Print the plan of the experiment that the words compose."""
-    flag = next((word for word in words if word.startswith("-")), None)
-    if flag:
-        raise ConfigError(f"plan: takes no flag, got '{flag}'; it plans one run.")
+    words = experiment_words("plan", words)
     from hwds.config.check import check
     from hwds.config.compose import compose
     from hwds.config.origin import origins
     from hwds.execution.prepare import prepare
 
-    words = [f"+{word}" if word.startswith("experiment=") else word for word in words]
     data = compose(words)
     experiment = check(data)
     found = origins(data, words).items()

@@ -47,14 +47,14 @@ def choices() -> list[str]:
 def past(run: str) -> Any:
     """The rows that a run is of, as far as they and their labels had arrived when they end."""
     from hwds.config.check import check
-    from hwds.protocols.judging import as_known
-    from hwds.protocols.row_windows import arrivals
+    from hwds.protocols.row_windows import arrivals, as_known
     from hwds.results.folder import RunFolder
 
     experiment = check(RunFolder.find(run).read_config())
     dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
     frame = dataset.frame()
-    return as_known(frame, arrivals(frame).max(), getattr(experiment.protocol, "delay_days", 0))
+    return as_known(frame, arrivals(frame).max(), protocol.delay_days)
 
 
 def answers(scorer: Online, lines: Iterable[str]) -> Iterable[str]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
-from hwds.errors import ConfigError
+from hwds.flags import one_run
 
 
 def main(words: list[str]) -> int:
     """Print what a run found; RUN is a path, an id, its beginning, or an experiment's name for its latest run."""
-    if len(words) != 1:
-        raise ConfigError(f"show: must be followed by one run, got {len(words)}.")
+    name = one_run("show", words)
     from hwds.report.standings import standings
     from hwds.report.tasks import print_run
     from hwds.results.folder import RunFolder
 
-    folder = RunFolder.find(words[0])
+    folder = RunFolder.find(name)
     config, tables = folder.read_config(), folder.read_tables()
     headline = str(config["protocol"].get("headline", ""))
-    origin = json.loads((folder.path / "provenance.json").read_text())
+    origin = folder.read_provenance()
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")

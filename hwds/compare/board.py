@@ -44,8 +44,8 @@ def leaderboard(evidence: Evidence, measure: Measure, answers: Sequence[Answer],
             )
         )
     table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
-    order = [float(scale.between(means[:, place], means[:, 0]).mean()) for place in range(len(evidence.models))]
-    return table.with_columns(order=pl.Series(order)).sort("order", descending=True, maintain_order=True).drop("order")
+    order = pl.Series(scale.ahead(means))
+    return table.with_columns(order=order).sort("order", descending=True, maintain_order=True).drop("order")
 
 
 def _set_p(evidence: Evidence, scale: Scale) -> np.ndarray | None:

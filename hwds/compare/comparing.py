@@ -15,7 +15,8 @@ from hwds.compare.checks import check_definitions, check_sources, metric_of
 from hwds.compare.contrasts import Scale
 from hwds.compare.evidence import Evidence, UnitEvidence
 from hwds.compare.matrix import Matrix
-from hwds.compare.pairs import pairs_of, rank_test
+from hwds.compare.pairs import pairs_of
+from hwds.compare.ranks import rank_test
 from hwds.compare.source import Source
 from hwds.compare.telling_apart import dataset_labels, model_labels
 from hwds.errors import ConfigError, DataError, nearest
@@ -55,13 +56,12 @@ def compare(
     subject, chosen = _subject(evidence, answers, sources, model, measure)
     metrics = {dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)}
     along = task.along(evidence, subject, measure.better) if hasattr(task, "along") else pl.DataFrame()
-    found = _compared(evidence, measure, subject, chosen, margin)
-    board = leaderboard(evidence, measure, answers, found["scale"], name)
+    scale = Scale.of(evidence.means, measure.better)
     return Comparison(
-        **{key: value for key, value in found.items() if key != "scale"},
+        **_compared(evidence, measure, subject, chosen, scale, margin),
         metrics=metrics,
         task=sources[0].task,
-        leaderboard=board,
+        leaderboard=leaderboard(evidence, measure, answers, scale, name),
         along=along,
         datasets=tuple(dict.fromkeys(datasets)),
         seeds=tuple(sorted({answer.seed for answer in answers})),
@@ -97,11 +97,10 @@ def compare_table(
     """
     evidence = UnitEvidence(Matrix.of(table, nested=nested), units, resamples)
     subject, chosen = _subject(evidence, (), (), model, measure)
-    found = _compared(evidence, measure, subject, chosen, margin)
-    scale = found.pop("scale")
+    scale = Scale.of(evidence.means, measure.better)
     datasets = evidence.matrix.datasets
     return Comparison(
-        **found,
+        **_compared(evidence, measure, subject, chosen, scale, margin),
         metrics=dict.fromkeys(datasets, measure.name),
         task="",
         leaderboard=leaderboard(evidence, measure, (), scale, measure.name),
@@ -113,15 +112,16 @@ def compare_table(
     )
 
 
-def _compared(evidence: Evidence, measure: Measure, subject: str, chosen: Chosen, margin: float | None) -> dict[str, Any]:
-    scale = Scale.of(evidence.means, measure.better)
+def _compared(
+    evidence: Evidence, measure: Measure, subject: str, chosen: Chosen, scale: Scale, margin: float | None
+) -> dict[str, Any]:
+    """What a comparison says whatever its values are from."""
     if margin is not None and not 0 < margin < (1 if scale.relative else float("inf")):
         raise ConfigError(f"--margin: must be above 0{' and below 1' if scale.relative else ''}, got {margin:g}.")
     count = len(evidence.models)
     family = count * (count - 1) // 2 if chosen == "best" else count - 1
     blocks, called = evidence.blocks()
     return {
-        "scale": scale,
         "measure": measure,
         "subject": subject,
         "chosen": chosen,
@@ -149,9 +149,8 @@ def _subject(
     own = {answer.model for answer in answers if answer.label == answer.source.model}
     if len(own) == 1 and len({source.model for source in sources}) == 1:
         return own.pop(), "own"
-    scale = Scale.of(evidence.means, measure.better)
-    scores = [float(scale.between(evidence.means[:, i], evidence.means[:, 0]).mean()) for i in range(len(evidence.models))]
-    return evidence.models[scores.index(max(scores))], "best"
+    ahead = Scale.of(evidence.means, measure.better).ahead(evidence.means)
+    return evidence.models[ahead.index(max(ahead))], "best"
 
 
 def _refuse_few(answers: Sequence[Answer], missing: Sequence[str], task: str) -> None:

@@ -38,6 +38,10 @@ class Scale:
         ahead, behind = (second, first) if self.low else (first, second)
         return np.log(ahead / behind) if self.relative else ahead - behind
 
+    def ahead(self, means: np.ndarray) -> list[float]:
+        """How much better each model is than the first, averaged over datasets; means of shape (datasets, models)."""
+        return [float(self.between(means[:, place], means[:, 0]).mean()) for place in range(means.shape[1])]
+
     def told(self, value: float) -> float:
         """The share that is told of a value on this scale: `0.021` for 2.1 % better."""
         if not self.relative:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import Any
 
@@ -131,7 +131,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
         metric: Its short or full name.
         resamples: By customer and by day, `MOST_RESAMPLES` of each at most.
     """
-    tests = [_replaced(answer) for answer in answers]
+    tests = [replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers]
     kept, left_out = shared(tests, ["fold", "row_id"])
     if not len(kept[0].rows):
         raise DataError("compare: no test row is shared by all models.")
@@ -155,10 +155,6 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
     first = [answer for answer in kept if (answer.dataset, answer.seed) == (datasets[0], seeds[0])]
     areas = _areas(first, full) if len(seeds) == len(datasets) == 1 else None
     return DrawnEvidence(models, values, samples, clusters, areas), left_out
-
-
-def _replaced(answer: Answer) -> Answer:
-    return Answer(**{**vars(answer), "rows": answer.rows.filter(pl.col("part") == "test")})
 
 
 def _shared_seeds(answers: Sequence[Answer], models: Sequence[str], datasets: Sequence[str]) -> list[int]:

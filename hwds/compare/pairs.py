@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import polars as pl
 
 from hwds.compare.contrasts import Scale
 from hwds.compare.evidence import Evidence
 from hwds.compare.families import holm
 from hwds.compare.laws import Effect
-from hwds.compare.ranks import friedman, rounded, wilcoxon_p, win_rate
-from hwds.results.comparison import PAIRS, RankTest
+from hwds.compare.ranks import rounded, wilcoxon_p, win_rate
+from hwds.results.comparison import PAIRS
 
 
 def pairs_of(evidence: Evidence, subject: int, scale: Scale, family: int, margin: float | None, level: float) -> pl.DataFrame:
@@ -73,18 +70,3 @@ def _verdict(effect: Effect, p_value: float | None, alike: float | None, alpha: 
     said = ["better" if effect.value > 0 else "worse"] if sure else []
     said += ["alike"] if alike is not None and alike < alpha else []
     return ", ".join(said) or "unsure"
-
-
-def rank_test(models: Sequence[str], blocks: np.ndarray, called: str, better: str) -> RankTest | None:
-    """Friedman's test over blocks; None with fewer than three models or five blocks."""
-    if len(blocks) < LEAST_BLOCKS:
-        return None
-    found = friedman(blocks, better)
-    if found is None:
-        return None
-    ranks = dict(zip(models, found.ranks, strict=True))
-    return RankTest(ranks, found.blocks, called, found.statistic, found.p_value, found.f_p_value, found.critical_difference)
-
-
-LEAST_BLOCKS = 5
-"""Blocks from which on Friedman's chi-square is near its law (Demsar 2006)."""

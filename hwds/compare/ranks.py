@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
 
 from hwds.metrics.aggregate import Z95
+from hwds.results.comparison import RankTest
+
+LEAST_BLOCKS = 5
+"""Blocks from which on Friedman's chi-square is near its law (Demsar 2006)."""
 
 ROUNDED = 12
 """Significant digits to which values are taken as different; more are noise of the last bits."""
@@ -78,6 +83,17 @@ def friedman(values: np.ndarray, better: str) -> Friedman | None:
     return Friedman(
         means, n, statistic, float(chdtrc(k - 1, statistic)), f_statistic, f_p, nemenyi(k) * sqrt(k * (k + 1) / (6 * n))
     )
+
+
+def rank_test(models: Sequence[str], blocks: np.ndarray, called: str, better: str) -> RankTest | None:
+    """Friedman's test over blocks; None with fewer than three models or five blocks."""
+    if len(blocks) < LEAST_BLOCKS:
+        return None
+    found = friedman(blocks, better)
+    if found is None:
+        return None
+    ranks = dict(zip(models, found.ranks, strict=True))
+    return RankTest(ranks, found.blocks, called, found.statistic, found.p_value, found.f_p_value, found.critical_difference)
 
 
 def nemenyi(models: int, level: float = 0.95) -> float:

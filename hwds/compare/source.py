@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -39,7 +38,7 @@ class Source:
         Raises:
             HwdsError: The run is not finished.
         """
-        origin = json.loads((folder.path / "provenance.json").read_text(encoding="utf-8"))
+        origin = folder.read_provenance()
         return cls(folder.title, folder.read_config(), origin["data"], origin["code"], folder.read_tables())
 
     @property

@@ -70,7 +70,7 @@ def _check_metric(sweep: Any, protocol: Any) -> None:
 
 def probes(leaf: Leaf) -> tuple[Any, ...]:
     """The values of a leaf that are tried in its place: all of a list; of a range its bounds and what may lie between."""
-    if leaf.kind in ("choice", "grid"):
+    if leaf.listed:
         return leaf.values
     lower, upper, *step = leaf.values
     if leaf.kind == "randint":

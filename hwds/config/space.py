@@ -38,6 +38,11 @@ class Leaf:
     values: tuple[Any, ...]
     when: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def listed(self) -> bool:
+        """Whether its values are a list, and no range."""
+        return self.kind in LISTS
+
 
 def space_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The space that the config gives, or else that of the model's class."""

@@ -39,5 +39,5 @@ def applied(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
 
 def conditions(leaf: Leaf, leaves: tuple[Leaf, ...]) -> dict[str, Any]:
     """The values of the choices that a leaf goes with."""
-    values = {other.path: other.values for other in leaves if other.kind in ("choice", "grid")}
+    values = {other.path: other.values for other in leaves if other.listed}
     return {path: values[path][place] for path, place in leaf.when}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwds.metrics.resampling import drawn
 from hwds.results.alert_verdict import Between
 from hwds.seeds import stream
 
@@ -54,6 +55,6 @@ class Clusters:
             return [(None, None)] * values.shape[1]
         sums = np.stack([np.bincount(cluster, column, minlength=count) for column in values.T], axis=1)
         luck = stream(self.seed, "alert policy", "bootstrap", purpose)
-        drawn = np.stack([np.bincount(luck.integers(count, size=count), minlength=count) @ sums for _ in range(self.resamples)])
-        low, high = np.quantile(drawn / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        totals = np.stack([drawn(count, luck) @ sums for _ in range(self.resamples)])
+        low, high = np.quantile(totals / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]

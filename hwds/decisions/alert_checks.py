@@ -45,6 +45,11 @@ def check_stream(frame: Table, share: float, capacity: int) -> None:
         )
 
 
+def kind_column(frame: Table, kind: str | None) -> str:
+    """The column of kinds of buyers: the one that is named, or else `true_kind`; empty where there is none."""
+    return kind or ("true_kind" if "true_kind" in frame.data.columns else "")
+
+
 def check_kinds(frame: Table, kind: str | None, guarded: Sequence[str]) -> None:
     """The column of kinds must be there, and the guarded ones in it.
 
@@ -54,8 +59,8 @@ def check_kinds(frame: Table, kind: str | None, guarded: Sequence[str]) -> None:
     columns = frame.data.columns
     if kind is not None and kind not in columns:
         raise ConfigError(f"decision.kind: no column '{kind}'{nearest(kind, columns)}")
-    name = kind or "true_kind"
-    if name not in columns:
+    name = kind_column(frame, kind)
+    if not name:
         return
     known = frame.data[name].cast(pl.String).drop_nulls().unique().sort().to_list()
     for value in guarded:

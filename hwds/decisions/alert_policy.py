@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le, Len
 
-from hwds.decisions.alert_checks import check_kinds, check_stakes, check_stream
+from hwds.decisions.alert_checks import check_kinds, check_stakes, check_stream, kind_column
 from hwds.decisions.alert_rows import rows_of
 from hwds.decisions.alert_terms import Terms, Tier
 from hwds.decisions.alert_verdict import verdict_of
@@ -124,7 +125,7 @@ class AlertPolicy(Decision):
 
     def decide(self, tables: Tables, frame: Table, model: str, protocol: Any) -> AlertVerdict | None:
         """From a run's tables; see `Decision.decide`. None where no row was tested."""
-        kind = self.kind or ("true_kind" if "true_kind" in frame.data.columns else "")
+        kind = kind_column(frame, self.kind)
         rows = rows_of(tables, frame, model, protocol, kind)
         if rows.is_empty():
             return None
@@ -133,19 +134,6 @@ class AlertPolicy(Decision):
         return verdict_of(self.name or "alert_policy", rows, terms, protocol=protocol, seed=seed, unit=frame.unit)
 
     def _terms(self, protocol: Any, *, kinds: bool) -> Terms:
-        return Terms(
-            protocol.wrong_block if self.wrong_block is None else self.wrong_block,
-            self.review_cost,
-            self.review_recall,
-            self.capacity,
-            self.random_reviews,
-            self.tiers,
-            self.multipliers,
-            self.floors,
-            self.today,
-            self.z,
-            self.guarded if kinds else (),
-            self.most_guarded,
-            self.least_positives,
-            self.resamples,
-        )
+        own = {field.name: getattr(self, field.name) for field in fields(Terms)}
+        wrong_block = protocol.wrong_block if self.wrong_block is None else self.wrong_block
+        return Terms(**own | {"wrong_block": wrong_block, "guarded": self.guarded if kinds else ()})

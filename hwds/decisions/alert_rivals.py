@@ -7,6 +7,7 @@ import polars as pl
 
 from hwds.decisions.alert_rule import luck_of, top_of_day
 from hwds.decisions.alert_terms import BLOCK, PASS, REVIEW, Terms
+from hwds.protocols.row_codes import numbered
 
 TO_DEVIATION = 1.4826
 """The standard deviation of a normal law over its median absolute deviation."""
@@ -24,7 +25,7 @@ def rivals_of(rows: pl.DataFrame, reference: pl.DataFrame, terms: Terms, seed: i
         terms: Thresholds and capacity.
         seed: Of the experiment.
     """
-    day = rows["day_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    day = numbered(rows["day_id"])
     slots = np.full(int(day.max(initial=-1)) + 1, terms.capacity)
     probability, z = rows["probability"].to_numpy(), z_scores(rows["score"].to_numpy(), reference["score"].to_numpy())
     review_from, block_from = terms.today

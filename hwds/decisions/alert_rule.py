@@ -9,6 +9,7 @@ import polars as pl
 
 from hwds.decisions.alert_terms import BLOCK, PASS, RANDOM, REVIEW, Terms
 from hwds.frames.table import ROW_ID
+from hwds.protocols.row_codes import numbered
 from hwds.seeds import stream
 
 
@@ -36,7 +37,7 @@ class Days:
 
         The luck of a row is that of its id alone, so that more rows change none.
         """
-        day = rows["day_id"].rank("dense").to_numpy().astype(np.int64) - 1
+        day = numbered(rows["day_id"])
         count = int(day.max()) + 1 if len(day) else 0
         return cls(day, count, rows["probability"].to_numpy(), rows["loss"].to_numpy(), luck_of(rows, seed, "stream"))
 

@@ -16,8 +16,8 @@ from hwds.decisions.alert_rule import Days, act
 from hwds.decisions.alert_tables import alerts_of, thresholds_of
 from hwds.decisions.alert_terms import Terms
 from hwds.decisions.alert_words import sentence
-from hwds.frames.table import ROW_ID
 from hwds.protocols.prequential import Prequential
+from hwds.protocols.row_codes import entities, numbered
 from hwds.results.alert_verdict import RIVALS, AlertVerdict, Chosen, PolicyRecord
 
 
@@ -90,12 +90,8 @@ def played(
 
 def _clusters(test: pl.DataFrame, resamples: int, seed: int) -> Clusters:
     """Days, and entities where there are any; a row without one is an entity of its own."""
-    day = test["day_id"].rank("dense").to_numpy().astype(np.int64) - 1
-    entity = None
-    if test["entity"].count():
-        alone = pl.format("row {}", pl.col(ROW_ID))
-        names = test.select(pl.col("entity").fill_null(alone))["entity"]
-        entity = names.rank("dense").to_numpy().astype(np.int64) - 1
+    day = numbered(test["day_id"])
+    entity = numbered(entities(test)) if test["entity"].count() else None
     return Clusters(day, entity, int(day.max()) + 1, resamples, seed)
 
 

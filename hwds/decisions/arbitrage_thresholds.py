@@ -9,7 +9,6 @@ import polars as pl
 
 from hwds.decisions.arbitrage_words import sentence
 from hwds.decisions.base import Decision
-from hwds.errors import ConfigError
 from hwds.frames.table import Table
 from hwds.metrics.arbitrage import thresholds
 from hwds.metrics.reselling import Reselling
@@ -37,14 +36,12 @@ class ArbitrageThresholds(Reselling, Decision):
 
     least_lines: Count = 3
 
-    def check_data(self, frame: Any, protocol: Any) -> None:
+    def check_data(self, frame: Table, protocol: Any) -> None:
         """The columns must be there.
 
         Raises:
             ConfigError: With the nearest right name.
         """
-        if not isinstance(frame, Table):
-            raise ConfigError(f"decision: '{self.name}' needs a table of lines, the dataset gives a {type(frame).__name__}.")
         self.check_columns(frame, "decision")
 
     def decide(self, tables: Tables, frame: Table, model: str, protocol: Any) -> ArbitrageVerdict:

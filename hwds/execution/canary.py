@@ -13,9 +13,8 @@ from hwds.context import Context
 from hwds.frames.panel import Panel
 from hwds.frames.table import Table
 from hwds.protocols.base import Cell, Evaluation, Fold
-from hwds.protocols.judging import as_known
 from hwds.protocols.row_poisoning import poisoned_rows
-from hwds.protocols.row_windows import arrivals, label_arrivals
+from hwds.protocols.row_windows import arrivals, as_known, label_arrivals
 from hwds.recipe import Recipe
 from hwds.seeds import stream
 

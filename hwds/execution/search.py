@@ -41,6 +41,10 @@ class Lot:
     job: Job
     cells: Mapping[Cell, str]
 
+    def cells_of(self, trial: Trial) -> dict[Cell, str]:
+        """The cells of one trial, with their keys."""
+        return {cell: key for cell, key in self.cells.items() if cell.model == trial.label}
+
 
 @dataclass(frozen=True, eq=False)
 class Search:
@@ -74,6 +78,10 @@ class Search:
     def sweep(self) -> Any:
         """How it is searched."""
         return self.experiment.sweep
+
+    def lot_of(self, trial: Trial) -> Lot:
+        """The lot of a trial that was not refused."""
+        return next(lot for lot in self.lots if trial.label in lot.job.models)
 
     def place(self, fold: Fold) -> int:
         """When a window is asked: the newest first, which are most like the final ones."""

@@ -12,7 +12,7 @@ import polars as pl
 
 from hwds.config.space import space_of
 from hwds.config.written import as_experiment
-from hwds.execution.run import merged, settled
+from hwds.execution.headline import answered
 from hwds.execution.search import Search
 from hwds.execution.sweep import FINISHED, Record, score_lines
 from hwds.metrics.base import Measure
@@ -77,12 +77,12 @@ def scores_table(search: Search, records: Sequence[Record]) -> pl.DataFrame:
 
 def predictions_table(search: Search, record: Record) -> pl.DataFrame:
     """What a finished trial said on the inner windows, from its cells."""
-    lot = next(lot for lot in search.lots if record.trial.label in lot.job.models)
+    lot = search.lot_of(record.trial)
     by_fold: dict[int, list[Any]] = {}
-    for cell, key in lot.cells.items():
-        if cell.model == record.trial.label and (outcome := search.cache.get(key, cell)):
+    for cell, key in lot.cells_of(record.trial).items():
+        if outcome := search.cache.get(key, cell):
             by_fold.setdefault(cell.fold.index, []).append(outcome)
-    rows = settled(lot.job, {fold: merged(lot.job, outcomes) for fold, outcomes in sorted(by_fold.items())})
+    rows = answered(lot.job, by_fold)
     named = [pl.lit(record.trial.label).alias("model"), pl.all()]
     parts = [part.select(named[0], pl.lit(fold, pl.Int32).alias("fold"), named[1]) for fold, part in rows.items() if len(part)]
     return lot.job.protocol.kept(pl.concat(parts)) if parts else pl.DataFrame()

@@ -9,13 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-import polars as pl
-
 from hwds.execution.base import Compute
-from hwds.execution.headline import headline
+from hwds.execution.headline import headline, lower, scores_so_far, value_of
 from hwds.execution.job import Outcome
 from hwds.execution.prepare import lay_frame
-from hwds.execution.run import merged, settled
 from hwds.execution.search import Lot, Search
 from hwds.execution.trials import Trial
 from hwds.protocols.base import Cell
@@ -87,12 +84,18 @@ class Record:
         self.outcomes.clear()
 
 
-def run_search(search: Search, watch: Watch) -> list[Record]:
-    """All trials, from rung to rung."""
+def records_of(search: Search) -> dict[str, Record]:
+    """A record of each trial by its label, none of which was asked yet; those that were refused have ended."""
     records = {trial.label: Record(trial) for trial in search.trials}
     for record in records.values():
         if record.trial.experiment is None:
             record.end(REFUSED, record.trial.refused)
+    return records
+
+
+def run_search(search: Search, watch: Watch) -> list[Record]:
+    """All trials, from rung to rung."""
+    records = records_of(search)
     cells = [cell for lot in search.lots for cell in lot.cells]
     watch.begin(len(cells), sum(search.cache.has(lot.cells[cell]) for lot in search.lots for cell in lot.cells))
     limit = search.sweep.seconds
@@ -159,16 +162,14 @@ def _outcomes(search: Search, lot: Lot, asked: Sequence[Cell], deadline: float) 
 
 def score_record(search: Search, lot: Lot, record: Record, rung: int) -> None:
     """The running score of a trial; one without a number has failed."""
-    job = lot.job
-    rows = settled(job, {fold: merged(job, outcomes) for fold, outcomes in sorted(record.outcomes.items())})
-    parts = [part for part in rows.values() if not part.is_empty()]
     record.folds = rung
-    record.scores = job.protocol.score(pl.concat(parts)) if parts else ()
+    record.scores = scores_so_far(lot.job, record.outcomes)
     record.score = headline(record.scores, search.measure.short)
-    if record.score is None or record.score.value is None or not math.isfinite(record.score.value):
+    value = value_of(record.score)
+    if value is None:
         record.end(FAILED, f"{search.measure.short} is undefined after {rung} windows")
         return
-    record.rungs[rung] = record.score.value
+    record.rungs[rung] = value
     if rung == len(search.rehearsal.folds):
         record.end(FINISHED)
 
@@ -182,24 +183,21 @@ def _stop(search: Search, records: Mapping[str, Record], rung: int, watch: Watch
     for number, record in here.items():
         if number not in kept:
             record.end(STOPPED)
-            lot = next(lot for lot in search.lots if record.trial.label in lot.job.models)
-            _tell(search, lot, record, rung, watch)
+            _tell(search, search.lot_of(record.trial), record, rung, watch)
 
 
 def _lower(search: Search, record: Record) -> float:
     """The running score, the lower the better."""
-    value = record.rungs[record.folds]
-    return -value if search.better == "high" else value
+    return lower(record.rungs[record.folds], search.better)
 
 
 def _tell(search: Search, lot: Lot, record: Record, rung: int, watch: Watch) -> None:
-    label = record.trial.label
     ahead = 0
     if record.status in (STOPPED, FAILED):
-        left = [key for cell, key in lot.cells.items() if cell.model == label and search.place(cell.fold) >= rung]
+        left = [key for cell, key in lot.cells_of(record.trial).items() if search.place(cell.fold) >= rung]
         ahead = sum(not search.cache.has(key) for key in left)
     value = record.score.value if record.score else None
-    watch.trial(label, record.status, record.folds, value, ahead)
+    watch.trial(record.trial.label, record.status, record.folds, value, ahead)
 
 
 def score_lines(search: Search, records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
 from hwds.execution.asking import compute_cell
-from hwds.execution.headline import headline
+from hwds.execution.headline import headline, lower, scores_so_far, value_of
 from hwds.execution.job import Job, Outcome
 from hwds.execution.ray_cells import Packed, frame_of
-from hwds.execution.run import merged, settled
 from hwds.execution.threads import hold_threads
 from hwds.protocols.base import Cell
 
@@ -81,9 +78,5 @@ def _outcome(asked: Asked, job: Job, frame: Any, cell: Cell, key: str) -> Outcom
 
 def running(job: Job, outcomes: Mapping[int, list[Outcome]], metric: str, better: str) -> float:
     """The score of all windows so far, the lower the better; infinite where it is undefined."""
-    rows = settled(job, {fold: merged(job, parts) for fold, parts in sorted(outcomes.items())})
-    parts = [part for part in rows.values() if not part.is_empty()]
-    score = headline(job.protocol.score(pl.concat(parts)), metric) if parts else None
-    if score is None or score.value is None or not math.isfinite(score.value):
-        return math.inf
-    return -score.value if better == "high" else score.value
+    value = value_of(headline(scores_so_far(job, outcomes), metric))
+    return math.inf if value is None else lower(value, better)

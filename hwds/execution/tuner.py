@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwds.execution.headline import lower
 from hwds.execution.prepare import lay_frame
 from hwds.execution.ray_cells import packed
 from hwds.execution.ray_cluster import join
 from hwds.execution.ray_store import store_here
-from hwds.execution.search import Lot, Search
-from hwds.execution.sweep import BASELINE, FAILED, FINISHED, REFUSED, STOPPED, Record, Watch, score_record
+from hwds.execution.search import Search
+from hwds.execution.sweep import BASELINE, FAILED, FINISHED, STOPPED, WAITING, Record, Watch, records_of, score_record
 from hwds.execution.trial import Asked, run_trial
 
 if TYPE_CHECKING:
@@ -30,10 +31,7 @@ def tuned(compute: Ray, search: Search, watch: Watch) -> list[Record]:
 
     A sweep that was cut short is not restored but tuned anew: windows that are in the cache cost their trials no time.
     """
-    records = {trial.number: Record(trial) for trial in search.trials}
-    for record in records.values():
-        if record.trial.experiment is None:
-            record.end(REFUSED, record.trial.refused)
+    records = {record.trial.number: record for record in records_of(search).values()}
     kept = {key for lot in search.lots for key in lot.cells.values() if search.cache.has(key)}
     watch.begin(sum(len(lot.cells) for lot in search.lots), len(kept))
     asked = [number for number, record in records.items() if record.going and not _is_done(search, record, kept)]
@@ -51,14 +49,8 @@ def tuned(compute: Ray, search: Search, watch: Watch) -> list[Record]:
 
 def _is_done(search: Search, record: Record, kept: set[str]) -> bool:
     """Whether a trial that nothing can stop has all its cells."""
-    lot = lot_of(search, record)
-    own = [key for cell, key in lot.cells.items() if cell.model == record.trial.label]
-    return not search.sweep.stops and kept.issuperset(own)
-
-
-def lot_of(search: Search, record: Record) -> Lot:
-    """The lot of a trial."""
-    return next(lot for lot in search.lots if record.trial.label in lot.job.models)
+    own = search.lot_of(record.trial).cells_of(record.trial)
+    return not search.sweep.stops and kept.issuperset(own.values())
 
 
 def _tune(compute: Ray, search: Search, asked: list[int], watch: Watch) -> dict[int, Mapping[str, Any]]:
@@ -130,8 +122,8 @@ def _telling(search: Search, watch: Watch) -> Any:
             """One window of a trial."""
             for _ in range(int(result.get("computed", 0))):
                 watch.finished(str(result.get("error", "")))
-            value = result["score"] if search.better == "low" else -result["score"]
-            done = FINISHED if result["folds"] == len(search.rehearsal.folds) else "unfinished"
+            value = lower(result["score"], search.better)
+            done = FINISHED if result["folds"] == len(search.rehearsal.folds) else WAITING
             watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
 
     return Telling()
@@ -150,13 +142,13 @@ def _room(folder: Path) -> Iterator[Path]:
 
 def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, kept: set[str], *, over: bool) -> None:
     """What became of a trial, from its cells in the cache: the same numbers as where no cluster was."""
-    lot, windows = lot_of(search, record), len(search.rehearsal.folds)
+    lot, windows = search.lot_of(record.trial), len(search.rehearsal.folds)
     told = {} if report is None else dict(report)
     folds = windows if report is None and _is_done(search, record, kept) else int(told.get("folds", 0))
-    own = [(cell, key) for cell, key in lot.cells.items() if cell.model == record.trial.label]
+    own = lot.cells_of(record.trial)
     behind = 0
     for rung in sorted({rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())):
-        for cell, key in own:
+        for cell, key in own.items():
             if record.going and behind <= search.place(cell.fold) < rung and (outcome := search.cache.get(key, cell)):
                 record.add(replace(outcome, cached=key in kept))
         if record.going:

@@ -14,6 +14,8 @@ from hwds.features.row_columns import DAY, codes_of, must_have, numbers_of
 from hwds.frames.table import Table
 from hwds.metrics.reselling import NUMBERS, Reselling
 
+COLUMNS = ("spread", "spread_share", "loss_at_stake", "best_pair_spread", "best_pair_share", "price_rank", "markets_seen")
+
 
 class Arbitrage(Reselling, RowFeatures):
     """What a unit would earn if it were resold: on the street, or at the best price seen in another channel or region.
@@ -55,16 +57,9 @@ class Arbitrage(Reselling, RowFeatures):
         paid, street = numbers_of(table, self.unit_price), numbers_of(table, self.street_price)
         best, rank, seen = self._elsewhere(table, moments, paid)
         spread = street - self.cost(paid, abroad=True)
-        columns = {
-            "spread": spread,
-            "spread_share": _of(spread, paid),
-            "loss_at_stake": np.maximum(street - paid, 0) * numbers_of(table, self.quantity),
-            "best_pair_spread": best,
-            "best_pair_share": _of(best, paid),
-            "price_rank": rank,
-            "markets_seen": seen,
-        }
-        return pl.DataFrame({name: pl.Series(values, nan_to_null=True) for name, values in columns.items()})
+        stake = np.maximum(street - paid, 0) * numbers_of(table, self.quantity)
+        found = (spread, _of(spread, paid), stake, best, _of(best, paid), rank, seen)
+        return pl.DataFrame({name: pl.Series(values, nan_to_null=True) for name, values in zip(COLUMNS, found, strict=True)})
 
     def _elsewhere(self, table: Table, moments: Moments, paid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The best spread to another market, the rank of the price, and the markets seen."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.compiled import helper
+from hwds.features.ordered import upto
 
 
 class Market(NamedTuple):
@@ -88,13 +89,7 @@ def best_elsewhere(
 def _last(market: Market, links: np.ndarray, cell: int, time: int) -> int:
     """The last row left of a cell that happened by a time; -1 where there is none."""
     start = market.starts[cell]
-    low, high = start, market.starts[cell + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if market.times[middle] <= time:
-            low = middle + 1
-        else:
-            high = middle
+    low = upto(market.times, start, market.starts[cell + 1], time)
     while links[low] != low:
         links[low] = links[links[low]]
         low = links[low]

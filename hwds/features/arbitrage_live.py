@@ -7,14 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hwds.features.arbitrage import COLUMNS
 from hwds.features.live import Event, Live, Past, Value, floats_of, known, number
 from hwds.features.row_columns import DAY
 
 if TYPE_CHECKING:
     from hwds.features.arbitrage import Arbitrage
-
-NAN = float("nan")
-COLUMNS = ("spread", "spread_share", "loss_at_stake", "best_pair_spread", "best_pair_share", "price_rank", "markets_seen")
 
 Market = tuple[Any, Any]
 """A channel and its region."""
@@ -50,9 +48,9 @@ class LiveArbitrage(Live):
         recipe, values = self._recipe, event.values
         sku, channel = values.get(recipe.sku), values.get(recipe.channel)
         if sku is None or channel is None or math.isnan(paid):
-            return NAN, NAN, NAN
+            return math.nan, math.nan, math.nan
         region = values.get(recipe.region) if recipe.region is not None else None
-        best, rank, seen = NAN, 1.0, 1.0
+        best, rank, seen = math.nan, 1.0, 1.0
         own, markets, time = (channel, region), self._prices[sku], event.time
         for market, prices in markets.items():
             last = prices.upto(time) - 1 if market != own else -1
@@ -71,4 +69,4 @@ class LiveArbitrage(Live):
 
 
 def _of(above: float, below: float) -> float:
-    return above / below if below > 0 else NAN
+    return above / below if below > 0 else math.nan

@@ -13,7 +13,7 @@ from hwds.features.base import RowFeatures
 from hwds.features.entity_risk_kernel import POSITIVE, Known, known_labels
 from hwds.features.live import Live
 from hwds.features.moments import Labels, Moments, labels_of, moments_of
-from hwds.features.row_columns import DAY, codes_of, must_have, needs
+from hwds.features.row_columns import DAY, LONG_AGO, codes_of, must_have, needs
 from hwds.frames.table import Table
 from hwds.recipe import Count, Names, Once
 
@@ -57,11 +57,12 @@ class EntityRisk(RowFeatures):
         """Three columns for each of `by` and each window.
 
         Raises:
-            DataError: No column says when labels arrived, or a row has no time.
+            ConfigError: No column says when labels arrived.
+            DataError: A row has no time.
         """
         self.check(table)
-        moments = moments_of(table)
-        labels, overall = labels_of(table, moments), np.zeros(len(table.data), np.int64)
+        overall, moments = np.zeros(len(table.data), np.int64), moments_of(table)
+        labels = labels_of(table, moments)
         whole = {days: _counted(moments, labels, overall, days) for days in self.days}
         columns: dict[str, np.ndarray] = {}
         for name in self.by:
@@ -85,7 +86,7 @@ def _counted(moments: Moments, labels: Labels, group: np.ndarray, days: int) -> 
     """For each row the labels of its group in the window, and the positive ones of them."""
     groups, found = int(group.max(initial=-1)) + 1, np.zeros(len(group), np.int64)
     known = _known(moments, labels, group, groups, days)
-    held, newest = np.zeros(groups, np.int64), np.full(groups, np.iinfo(np.int64).min)
+    held, newest = np.zeros(groups, np.int64), np.full(groups, LONG_AGO)
     tree = np.zeros(len(known.group), np.int64)
     compiled(known_labels)(moments.order, moments.time, group, known, held, newest, tree, found)
     return found % POSITIVE, found // POSITIVE

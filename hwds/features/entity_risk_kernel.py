@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.compiled import helper
+from hwds.features.ordered import upto
 
 POSITIVE = 1 << 32
 """What a positive label adds to a count beside 1: two counts in one number."""
@@ -96,14 +97,7 @@ def _add(tree: np.ndarray, labels: Known, which: int, value: int) -> None:
 def _until(tree: np.ndarray, labels: Known, own: int, time: int) -> int:
     """The sum of what is held of a group's rows that happened by a time."""
     start = labels.starts[own]
-    low, high = start, labels.starts[own + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if labels.times[middle] <= time:
-            low = middle + 1
-        else:
-            high = middle
-    total, node = 0, low - start
+    total, node = 0, upto(labels.times, start, labels.starts[own + 1], time) - start
     while node > 0:
         total += tree[start + node - 1]
         node -= node & -node

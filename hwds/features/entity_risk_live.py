@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from hwds.features.live import Event, Live, Outcome, Past, Value
-from hwds.features.row_columns import DAY
+from hwds.features.row_columns import DAY, LONG_AGO
 
 WHOLE = (-1, None)
 """The group of all rows."""
@@ -39,7 +39,7 @@ class Held:
 
     def __init__(self, windows: int) -> None:
         self.counts = [[0, 0] for _ in range(windows)]
-        self.newest = -(1 << 63)
+        self.newest = LONG_AGO
         self.rows = Past()
 
     def enter(self, label: Label) -> None:

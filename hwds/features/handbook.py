@@ -18,7 +18,7 @@ from hwds.frames.table import Table
 from hwds.recipe import Count, Once
 
 FRIDAY, NIGHT = 5, 6
-"""The last weekday before the weekend, and the last hour of the night."""
+"""The last weekday before the weekend, counted from Monday as 1, and the last hour of the night."""
 
 
 class Handbook(RowFeatures):
@@ -61,6 +61,7 @@ class Handbook(RowFeatures):
 
     def compute(self, table: Table) -> pl.DataFrame:
         """The columns; those of customers read no label."""
+        self.check(table)
         moments, days = moments_of(table), sorted(self.days)
         time = pl.Series(moments.time).cast(pl.Datetime("us"))
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])

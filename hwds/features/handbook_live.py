@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from hwds.features.entity_risk_live import LiveRisk
+from hwds.features.handbook import FRIDAY, NIGHT
 from hwds.features.handbook_runs import RUNS, USUAL
 from hwds.features.live import Event, Live, Outcome, Past, Value, floats_of, known, number
 from hwds.features.row_columns import DAY, entity_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from hwds.frames.table import Table
 
 HOUR = DAY // 24
-NAN = float("nan")
 
 
 class LiveHandbook(Live):
@@ -39,7 +39,7 @@ class LiveHandbook(Live):
         self._reach = [each * DAY for each in days]
         self._risk = LiveRisk((recipe.terminal,), recipe.days, 0.0)
         names = list(self._risk.columns)
-        self._places = [(names.index(f"{recipe.terminal}_{what}_{each}d")) for each in days for what in ("labels", "risk")]
+        self._places = [names.index(f"{recipe.terminal}_{what}_{each}d") for each in days for what in ("labels", "risk")]
         self.columns = {"weekend": pl.Int8, "night": pl.Int8}
         for each in days:
             self.columns |= floats_of((f"customer_count_{each}d", f"customer_mean_{each}d"))
@@ -50,7 +50,8 @@ class LiveHandbook(Live):
         """Weekend and night, then of each window the customer's payments and the terminal's labels."""
         risk = self._risk.arrive(event)
         customer, paid = event.values.get(self._customer), number(event.values.get(self._paid))
-        found: list[Value] = [int((event.time // DAY + 3) % 7 >= 5), int(event.time % DAY // HOUR <= 6)]
+        weekday = (event.time // DAY + 3) % 7 + 1  # 1970 began on a Thursday
+        found: list[Value] = [int(weekday > FRIDAY), int(event.time % DAY // HOUR <= NIGHT)]
         windows = self._trailing(customer, paid, event.time)
         for window, (count, mean) in enumerate(windows):
             found += (count, known(mean), risk[self._places[2 * window]], risk[self._places[2 * window + 1]])
@@ -77,7 +78,7 @@ class LiveHandbook(Live):
                     valued[window] += 1
                     total[window] += past.items[place]
         sums = zip(accumulate(count), accumulate(valued), accumulate(total), strict=True)
-        return [(counted, added / below if below > 0 else NAN) for counted, below, added in sums]
+        return [(counted, added / below if below > 0 else math.nan) for counted, below, added in sums]
 
 
 class LiveHandbookPlus(LiveHandbook):
@@ -110,7 +111,7 @@ class LiveHandbookPlus(LiveHandbook):
     def _usual(self, customer: Any, paid: float, time: int) -> tuple[float, float, float]:
         """As `look_usual`, before the payment is kept."""
         past = self._past.get(customer) if customer is not None else None
-        count, total, highest = 0, 0.0, NAN
+        count, total, highest = 0, 0.0, math.nan
         for place in range(past.upto(time) - 1, -1, -1) if past else ():
             age, seen = time - past.times[place], past.items[place]  # type: ignore[union-attr]
             if age >= self._habit:
@@ -120,13 +121,13 @@ class LiveHandbookPlus(LiveHandbook):
                 if age < self._recent and not seen <= highest:
                     highest = seen
         if not (count and total > 0):
-            return 0.0, NAN, NAN
+            return 0.0, math.nan, math.nan
         return float(count), paid / (total / count), highest / (total / count)
 
     def _runs(self, labels: list[tuple[int, int, int]], time: int) -> list[float]:
         """As `look_runs`."""
-        day, found = 1.0 / DAY, [0.0, NAN, NAN, NAN, 0.0]
-        seen = frauds = upto = 0
+        day, found = 1.0 / DAY, [0.0, math.nan, math.nan, math.nan, 0.0]
+        seen = frauds = since = 0
         unbroken = True
         for place in range(bisect_left(labels, (time + 1,)) - 1, -1, -1):
             age, positive = time - labels[place][0], labels[place][2]
@@ -138,11 +139,11 @@ class LiveHandbookPlus(LiveHandbook):
                     found[2] = age * day
                 unbroken = False
                 continue
-            frauds, upto = frauds + 1, seen + 0
+            frauds, since = frauds + 1, seen
             found[3] = age * day
             if unbroken:
                 found[0] += 1
                 found[1] = age * day
-        if upto:
-            found[4] = frauds / upto
+        if since:
+            found[4] = frauds / since
         return found

@@ -11,7 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.compiled import compiled
+from hwds.features.handbook_windows import by_entity
 from hwds.features.moments import Labels, Moments
+from hwds.features.ordered import upto
+from hwds.features.row_columns import DAY
 
 USUAL = ("usual_count", "usual_ratio", "highest_ratio")
 RUNS = ("run", "run_age", "honest_age", "first_age", "fraud_share")
@@ -22,7 +25,6 @@ class Rows(NamedTuple):
 
     code: np.ndarray
     time: np.ndarray
-    arrival: np.ndarray
     place: np.ndarray
 
 
@@ -31,7 +33,6 @@ class Known(NamedTuple):
 
     first: np.ndarray
     time: np.ndarray
-    arrival: np.ndarray
     enters: np.ndarray
     value: np.ndarray
 
@@ -49,11 +50,10 @@ def usual(code: np.ndarray, amount: np.ndarray, moments: Moments, habit: int, re
     Returns:
         The columns of `USUAL`, shape (n, 3): the rows behind the mean, and the two ratios, NaN where there is none.
     """
-    order = np.lexsort((moments.place, moments.time, code))
-    order = order[np.searchsorted(code[order], 0) :]
+    order = by_entity(code, moments.time, moments.place)
     found = np.full((len(code), len(USUAL)), np.nan)
     found[:, 0] = 0.0
-    compiled(look_usual)(order, Rows(code, moments.time, moments.arrival, moments.place), amount, habit, recent, found)
+    compiled(look_usual)(order, Rows(code, moments.time, moments.place), amount, habit, recent, found)
     return found
 
 
@@ -72,13 +72,12 @@ def runs(code: np.ndarray, labels: Labels, moments: Moments, reach: int) -> np.n
         the last column 0.
     """
     own, time = code[labels.row], moments.time[labels.row]
-    order = np.lexsort((moments.place[labels.row], time, own))
-    order = order[np.searchsorted(own[order], 0) :]
+    order = by_entity(own, time, moments.place[labels.row])
     first = np.searchsorted(own[order], np.arange(code.max(initial=-1) + 2))
-    known = Known(first, time[order], labels.time[order], labels.enters[order], labels.value[order])
+    known = Known(first, time[order], labels.enters[order], labels.value[order])
     found = np.full((len(code), len(RUNS)), np.nan)
     found[:, 0] = found[:, -1] = 0.0
-    compiled(look_runs)(Rows(code, moments.time, moments.arrival, moments.place), known, reach, 1.0 / 86_400_000_000, found)
+    compiled(look_runs)(Rows(code, moments.time, moments.place), known, reach, 1.0 / DAY, found)
     return found
 
 
@@ -104,25 +103,20 @@ def look_usual(order: np.ndarray, rows: Rows, amount: np.ndarray, habit: int, re
 
 def look_runs(rows: Rows, known: Known, reach: int, day: float, found: np.ndarray) -> None:
     """Fill the columns of `RUNS`."""
-    code, time, arrival, place = rows.code, rows.time, rows.arrival, rows.place
-    first, when, arrived, enters, value = known.first, known.time, known.arrival, known.enters, known.value
+    code, time, place = rows.code, rows.time, rows.place
+    first, when, enters, value = known.first, known.time, known.enters, known.value
     for row in range(len(code)):
         if code[row] < 0:
             continue
-        begin, low, high = first[code[row]], first[code[row]], first[code[row] + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if when[middle] <= time[row]:
-                low = middle + 1
-            else:
-                high = middle
-        seen = frauds = upto = 0
+        begin = first[code[row]]
+        end = upto(when, begin, first[code[row] + 1], time[row])
+        seen = frauds = since = 0
         unbroken = True
-        for back in range(low - 1, begin - 1, -1):
+        for back in range(end - 1, begin - 1, -1):
             age = time[row] - when[back]
             if age >= reach:
                 break
-            if arrived[back] > arrival[row] or enters[back] > place[row]:
+            if enters[back] > place[row]:
                 continue
             seen += 1
             if value[back] == 0:
@@ -131,10 +125,10 @@ def look_runs(rows: Rows, known: Known, reach: int, day: float, found: np.ndarra
                 unbroken = False
                 continue
             frauds += 1
-            upto = seen
+            since = seen
             found[row, 3] = age * day
             if unbroken:
                 found[row, 0] += 1
                 found[row, 1] = age * day
-        if upto:
-            found[row, 4] = frauds / upto
+        if since:
+            found[row, 4] = frauds / since

@@ -23,13 +23,18 @@ def trailing(code: np.ndarray, value: np.ndarray, moments: Moments, reach: np.nd
     Returns:
         Counts and means, each of shape (n, k); a mean of nothing is NaN.
     """
-    order = np.lexsort((moments.place, moments.time, code))
-    order = order[np.searchsorted(code[order], 0) :]
+    order = by_entity(code, moments.time, moments.place)
     count, valued, total = np.zeros((3, len(code), len(reach)))
     compiled(look_back)(order, code, moments.time, moments.place, value, reach, count, valued, total)
     below = np.cumsum(valued, axis=1)
     mean = np.divide(np.cumsum(total, axis=1), below, out=np.full(below.shape, np.nan), where=below > 0)
     return np.cumsum(count, axis=1), mean
+
+
+def by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The rows of entities by entity, then time, then arrival; arguments as in `look_back`."""
+    order = np.lexsort((place, time, code))
+    return order[np.searchsorted(code[order], 0) :]
 
 
 def look_back(

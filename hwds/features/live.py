@@ -67,6 +67,9 @@ class Live:
     returned_at: str = ""
     """The column that says when a row was returned, which is told later; empty where none is read."""
 
+    never_negative: tuple[str, ...] = ()
+    """Columns of which a number below 0 is refused before the row arrives, as `RowFeatures.check` refuses it in a table."""
+
     def arrive(self, event: Event) -> Sequence[Value]:
         """What is known at the arrival of a row, which is kept."""
         raise NotImplementedError(f"{type(self).__name__}.arrive")
@@ -97,6 +100,7 @@ class LiveTogether(Live):
         self._parts = tuple((part, tuple(part.columns)) for part in parts)
         self.columns = {name: kind for part in parts for name, kind in part.columns.items()}
         self.returned_at = next((part.returned_at for part in parts if part.returned_at), "")
+        self.never_negative = tuple(dict.fromkeys(name for part in parts for name in part.never_negative))
 
     def arrive(self, event: Event) -> Sequence[Value]:
         """The columns of all parts."""
@@ -145,9 +149,14 @@ class Past:
         return bisect_right(self.times, time)
 
 
+def doubled(values: np.ndarray, fill: int = 0, axis: int = 0) -> np.ndarray:
+    """An array with room for as much again."""
+    return np.concatenate([values, np.full_like(values, fill)], axis=axis)
+
+
 def number(value: Any) -> float:
     """A value as a float, NaN where there is none."""
-    return float("nan") if value is None else float(value)
+    return math.nan if value is None else float(value)
 
 
 def known(value: float) -> float | None:

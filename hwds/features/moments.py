@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from hwds.errors import ConfigError, DataError
-from hwds.features.row_columns import NEVER, instants
+from hwds.errors import ConfigError
+from hwds.features.row_columns import NEVER, arrivals, happened, instants
 from hwds.frames.table import Table
 
 
@@ -56,11 +56,7 @@ def moments_of(table: Table) -> Moments:
     Raises:
         DataError: No column has the role `time`, it holds no instants, or a row has none.
     """
-    time, column = instants(table.column("time"), "dataset.roles.time"), table.column("time")
-    if column.null_count():
-        row = int(column.is_null().arg_true()[0])
-        raise DataError(f"dataset.roles.time: column '{column.name}' has no instant in row {row + 1}.")
-    arrival = instants(table.column("available_at"), "dataset.roles.available_at") if table.roles.get("available_at") else time
+    time, arrival = happened(table), arrivals(table)
     order = np.argsort(arrival, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

@@ -13,7 +13,7 @@ from hwds.features.base import RowFeatures
 from hwds.features.live import Live
 from hwds.features.moments import Labels, Moments, labels_of, moments_of
 from hwds.features.network_kernel import Graph, State, grow
-from hwds.features.row_columns import NEVER, codes_of, entity_of, must_have, needs
+from hwds.features.row_columns import LONG_AGO, NEVER, codes_of, entity_of, must_have, needs
 from hwds.frames.table import Table
 from hwds.recipe import Names
 
@@ -59,7 +59,8 @@ class Network(RowFeatures):
         """The four columns.
 
         Raises:
-            DataError: No column says when labels arrived, or a row has no time.
+            ConfigError: No column says when labels arrived.
+            DataError: A row has no time.
         """
         self.check(table)
         moments = moments_of(table)
@@ -113,7 +114,7 @@ def _start(graph: Graph) -> State:
         found=np.full(customers, NEVER),
         parent=np.arange(customers),
         size=np.ones(customers, np.int64),
-        newest=np.full(customers, np.iinfo(np.int64).min),
+        newest=np.full(customers, LONG_AGO),
         degree=np.zeros(customers, np.int64),
         confirmed=np.zeros(customers, np.int64),
         stamp=np.zeros(customers, np.int64),

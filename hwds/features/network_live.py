@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from hwds.features.live import Event, Live, Outcome, Value
-from hwds.features.row_columns import NEVER, entity_of
+from hwds.features.row_columns import LONG_AGO, NEVER, entity_of
 
 if TYPE_CHECKING:
     from hwds.features.network import Network
@@ -21,7 +21,6 @@ KINDS = {
     "network_confirmed": pl.Int64,
     "network_confirmed_share": pl.Float64,
 }
-LONG_AGO = -(1 << 63)
 
 Shared = tuple[int, Any]
 """An identifier: which column it is of, and its value."""

@@ -10,6 +10,18 @@ from hwds.compiled import helper
 
 
 @helper
+def upto(values: np.ndarray, low: int, high: int, value: float) -> int:
+    """The first place from `low` to `high` whose number is larger than a value; those between them are sorted."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@helper
 def place_in(values: np.ndarray, row: int, size: int, value: float) -> int:
     """How many of the first `size` sorted numbers of a row are less than a value."""
     low, high = 0, size

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwds.features.live import doubled
 from hwds.features.peer_windows import Spread
 from hwds.features.peers import Peers, stand
 
@@ -82,13 +83,9 @@ class LivePeers:
 
     def _keep(self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]) -> None:
         if self._size == len(self._values):
-            self._values, self._groups = _doubled(self._values), _doubled(self._groups)
-            self._enters, self._leaves = _doubled(self._enters), _doubled(self._leaves)
+            self._values, self._groups = doubled(self._values), doubled(self._groups)
+            self._enters, self._leaves = doubled(self._enters), doubled(self._leaves)
         row, self._size = self._size, self._size + 1
         self._enters[row], self._leaves[row], self._values[row] = enters, leaves, values
         for level, known in enumerate(self._codes):
             self._groups[row, level] = known.setdefault(group[:level], len(known))
-
-
-def _doubled(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([values, np.zeros_like(values)])

@@ -13,7 +13,7 @@ from hwds.errors import ConfigError, nearest
 from hwds.features.base import RowFeatures
 from hwds.features.live import Live
 from hwds.features.peer_windows import Spread, spread_of
-from hwds.features.row_columns import DAY, arrivals, codes_of, floats, instants, needs, numbered, present
+from hwds.features.row_columns import DAY, arrivals, codes_of, floats, happened, needs, numbered, present
 from hwds.frames.table import Table
 from hwds.recipe import Count, Names, Whole
 
@@ -23,7 +23,6 @@ BY = ("customer_kind", "region")
 
 NORMAL = 1.4826
 """The standard deviation of a normal distribution over its MAD."""
-
 
 Level = tuple[np.ndarray, np.ndarray]
 """The group of each row, and of each group the larger one that it is of."""
@@ -37,8 +36,8 @@ class Peers(RowFeatures):
     those of the next larger group (`by` less its last column; in the end, all rows): the group's own count as many rows as it
     has, the larger group's count `shrink`. A MAD of 0 (more than half of the rows are alike) is no scale: the group takes the
     larger group's, and where the larger group has none, a group of at least `shrink` rows keeps its own. Without a scale z is
-    null. Columns: `quantity_30d_peers`, what peers do, and
-    `quantity_30d_z`, the row's distance from it in standard deviations (MAD x 1.4826).
+    null. Columns: `quantity_30d_peers`, what peers do, and `quantity_30d_z`, the row's distance from it in standard deviations
+    (MAD x 1.4826).
 
     Attributes:
         columns: Numbers to compare, those of features before this one too (`purchases`).
@@ -77,7 +76,7 @@ class Peers(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        time, arrival = instants(table.column("time")), arrivals(table)
+        time, arrival = happened(table), arrivals(table)
         day, enters, leaves = self.days_of(time, arrival)
         first, days = day.min(), int(day.max() - day.min()) + 1
         levels = list(self._levels(table))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.features.purchase_lines import SUMS, TOLD, Lines
-from hwds.features.row_columns import DAY, NEVER, arrivals, codes_apart, codes_of, floats, instants
+from hwds.features.row_columns import DAY, NEVER, arrivals, codes_apart, codes_of, floats, happened, instants
 from hwds.frames.table import Table
 
 NEEDS = {
@@ -61,7 +61,8 @@ class Columns:
         """The names of what can be told, and where the kernel writes it."""
         names = [(word, f"{word}_{window}d") for window in days for word in SUMS]
         names += [(word, word if word in EVER else f"{word}_{days[-1]}d") for word in TOLD]
-        return {name: place for place, (word, name) in enumerate(names) if self._knows(word) and (tiers or word != TOLD[3])}
+        unsaid = () if tiers else ("over_tier_share",)
+        return {name: place for place, (word, name) in enumerate(names) if self._knows(word) and word not in unsaid}
 
     def _knows(self, word: str) -> bool:
         if word in ("amount", "amount_ratio"):
@@ -89,12 +90,12 @@ def uncoded(table: Table, columns: Columns, rules: Rules) -> Lines:
     """The rows of a table as lines that have no codes yet."""
     data, rows = table.data, len(table.data)
     quantity = floats(data[columns.quantity]) if columns.quantity else np.ones(rows)
-    time = instants(table.column("time"))
+    time = happened(table)
     promoted = floats(data[columns.promotion]) if columns.promotion else np.zeros(rows)
     return Lines(
         time=time,
         arrival=arrivals(table),
-        returned=instants(data[columns.returned_at]) if columns.returned_at else np.full(rows, NEVER),
+        returned=instants(data[columns.returned_at], "features.returned_at") if columns.returned_at else np.full(rows, NEVER),
         quantity=quantity,
         amount=_amounts(data, columns, quantity),
         codes=np.full((rows, 4), -1),

@@ -36,6 +36,7 @@ class PurchaseEvents(Live):
         places = self._columns.told(sorted(recipe.days), bool(recipe.tiers))
         self.columns, self._places = floats_of(tuple(places)), list(places.values())
         self.returned_at = self._columns.returned_at
+        self.never_negative = (self._columns.quantity,) if self._columns.quantity else ()
 
     def arrive(self, event: Event) -> Sequence[Value]:
         """The windows that end with the event."""

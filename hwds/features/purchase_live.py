@@ -10,12 +10,13 @@ import polars as pl
 
 from hwds.compiled import compiled
 from hwds.errors import DataError
+from hwds.features.live import doubled
 from hwds.features.ordered import push
 from hwds.features.purchase_book import arrive
 from hwds.features.purchase_encoding import Columns, uncoded
-from hwds.features.purchase_lines import PENDING, Book, Lines, new_book
+from hwds.features.purchase_lines import PENDING, ROWS, Book, Lines, new_book
 from hwds.features.purchases import Purchases
-from hwds.features.row_columns import NEVER
+from hwds.features.row_columns import LONG_AGO, NEVER
 from hwds.frames.table import Table
 
 FEW = 8
@@ -31,7 +32,7 @@ class Entity:
     def __init__(self, windows: int) -> None:
         self.book = new_book(0, FEW, FEW, windows)
         self.codes: dict[tuple[int, Any], int] = {}
-        self.latest = np.iinfo(np.int64).min
+        self.latest = LONG_AGO
         """When its last line arrived."""
 
     def coded(self, values: tuple[Any, ...]) -> list[int]:
@@ -40,15 +41,15 @@ class Entity:
         keys = enumerate((alone, *values[1:]))
         found = [-1 if value is None else self.codes.setdefault((k, value), len(self.codes)) for k, value in keys]
         while len(self.codes) > len(self.book.last):
-            self.book = self.book._replace(last=_doubled(self.book.last, -1), units=_doubled(self.book.units))
+            self.book = self.book._replace(last=doubled(self.book.last, -1), units=doubled(self.book.units))
         return found
 
     def make_room(self) -> None:
         """For one line more."""
         book = self.book
-        if book.sizes[0] == len(book.ranked):
+        if book.sizes[ROWS] == len(book.ranked):
             self.book = book._replace(
-                ranked=_doubled(book.ranked), pending=_doubled(book.pending), levels=_doubled(book.levels, axis=1)
+                ranked=doubled(book.ranked), pending=doubled(book.pending), levels=doubled(book.levels, axis=1)
             )
 
 
@@ -127,8 +128,8 @@ class LivePurchases:
     def _kept(self, lines: Lines, row: int, codes: list[int]) -> int:
         line, self._size = self._size, self._size + 1
         if self._size > len(self._lines.time):
-            self._lines = Lines(*(_doubled(values) for values in self._lines))
-            self._shared = self._shared._replace(back=_doubled(self._shared.back))
+            self._lines = Lines(*(doubled(values) for values in self._lines))
+            self._shared = self._shared._replace(back=doubled(self._shared.back))
         for kept, given in zip(self._lines, lines, strict=True):
             kept[line] = given[row]
         self._lines.codes[line] = codes
@@ -138,10 +139,10 @@ class LivePurchases:
         """The entity's own with the scratch of all, which is as large as the largest needs."""
         own, shared = entity.book, self._shared
         while len(shared.late_last) < len(own.last):
-            units, last = _doubled(shared.late_units), _doubled(shared.late_last, -1)
+            units, last = doubled(shared.late_units), doubled(shared.late_last, -1)
             shared = shared._replace(late_last=last, late_units=units)
         while shared.late_levels.shape[1] < len(own.ranked):
-            shared = shared._replace(late_levels=_doubled(shared.late_levels, axis=1))
+            shared = shared._replace(late_levels=doubled(shared.late_levels, axis=1))
         self._shared = shared
         return shared._replace(**{name: getattr(own, name) for name in OWN})
 
@@ -156,7 +157,3 @@ def _empty(lines: int) -> Lines:
         codes=np.zeros((lines, 4), np.int64),
         flags=np.zeros((lines, 4), np.uint8),
     )
-
-
-def _doubled(values: np.ndarray, fill: int = 0, axis: int = 0) -> np.ndarray:
-    return np.concatenate([values, np.full_like(values, fill)], axis=axis)

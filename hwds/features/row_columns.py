@@ -13,6 +13,9 @@ from hwds.frames.table import Table
 NEVER = np.iinfo(np.int64).max
 """An instant after all others, in microseconds."""
 
+LONG_AGO = np.iinfo(np.int64).min
+"""An instant before all others."""
+
 DAY = 86_400_000_000
 """Microseconds."""
 
@@ -57,13 +60,10 @@ def needs(table: Table, kind: str, *roles: str) -> None:
     for role in roles:
         if not table.roles.get(role):
             raise ConfigError(f"features: '{kind}' needs the role '{role}'; set dataset.roles.{role}.")
-        values = table.column(role)
-        if role == "time" and values.null_count():
-            row = int(values.is_null().arg_true()[0]) + 1
-            raise DataError(f"dataset.roles.time: column '{values.name}' has no instant in row {row}.")
-    for role in ("time", "available_at"):
-        if table.roles.get(role):
-            instants(table.column(role))
+        table.column(role)
+    if "time" in roles:
+        happened(table)
+        arrivals(table)
 
 
 def numbered(table: Table, field: str, name: str) -> None:
@@ -89,8 +89,12 @@ def never_negative(table: Table, field: str, name: str) -> None:
         raise DataError(f"features.{field}: column '{name}' must be >= 0, row {bad[0] + 1} has {table.data[name][bad[0]]}.")
 
 
-def instants(values: pl.Series, where: str = "dataset") -> np.ndarray:
+def instants(values: pl.Series, where: str) -> np.ndarray:
     """Microseconds of the clock on the wall; a null is never.
+
+    Args:
+        values: Dates or instants.
+        where: What in the config names the column.
 
     Raises:
         DataError: The column holds no dates and no instants.
@@ -106,9 +110,24 @@ def wall(values: pl.Series) -> pl.Series:
     return plain.cast(pl.Datetime("us"))
 
 
+def happened(table: Table) -> np.ndarray:
+    """When each row happened, in microseconds.
+
+    Raises:
+        DataError: No single column has the role `time`, it holds no instants, or a row has none.
+    """
+    column = table.column("time")
+    time = instants(column, "dataset.roles.time")
+    if column.null_count():
+        row = int(column.is_null().arg_true()[0]) + 1
+        raise DataError(f"dataset.roles.time: column '{column.name}' has no instant in row {row}.")
+    return time
+
+
 def arrivals(table: Table) -> np.ndarray:
-    """When each row became known, in microseconds: its `available_at`, or else its `time`."""
-    return instants(table.column("available_at" if table.roles.get("available_at") else "time"))
+    """When each row became known, in microseconds: its `available_at`, `NEVER` where that is null, or else its `time`."""
+    role = "available_at" if table.roles.get("available_at") else "time"
+    return instants(table.column(role), f"dataset.roles.{role}")
 
 
 def floats(values: pl.Series) -> np.ndarray:
@@ -138,7 +157,7 @@ def codes_apart(values: pl.Series) -> np.ndarray:
 
 def numbers_of(table: Table, name: str) -> np.ndarray:
     """A column as floats, NaN where there is none."""
-    return np.array(table.data[name].cast(pl.Float64).to_numpy())
+    return np.array(floats(table.data[name]))  # a copy, which can be written to
 
 
 def must_have(table: Table, field: str, names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from hwds.errors import DataError, nearest
+from hwds.errors import ConfigError, DataError, nearest
 from hwds.hashing import digest_bytes
 
 ROW_ID = "row_id"
@@ -77,9 +77,18 @@ class Table:
         return replace(self, data=self.data.filter(pl.Series(which)))
 
     def with_inputs(self, columns: pl.DataFrame) -> Table:
-        """The table with computed columns as inputs beside its own; one of the same name gives way."""
+        """The table with computed columns as inputs beside its own; an input of the same name gives way.
+
+        Raises:
+            ConfigError: A column of the same name plays another role, or none.
+        """
         if not columns.width:
             return self
+        others = {name for role, names in self.roles.items() if role != "covariate" for name in names}
+        held = [name for name in self.data.columns if name not in self.inputs or name in others]
+        taken = next((name for name in columns.columns if name in held), None)
+        if taken:
+            raise ConfigError(f"features: make the column '{taken}', which the table has already; rename it in the data.")
         inputs = tuple(dict.fromkeys((*self.inputs, *columns.columns)))
         return replace(self, data=self.data.with_columns(columns.get_columns()), roles=self.roles | {"covariate": inputs})
 

@@ -7,6 +7,8 @@ from typing import Self
 
 import numpy as np
 
+from hwds.metrics.detection_ranks import weights_of
+
 
 @dataclass(frozen=True, eq=False)
 class EntityDays:
@@ -115,7 +117,7 @@ def card_precision(
         weight: How many rows each stands for, 1 where None.
     """
     days = EntityDays.of(label, score, entity, day)
-    return days.values(_ones(label, weight), k, np.ones(len(days.starts) - 1), None)[0]
+    return days.values(weights_of(label, weight), k, np.ones(len(days.starts) - 1), None)[0]
 
 
 def caught_value(
@@ -136,7 +138,7 @@ def caught_value(
         weight: How many rows each stands for, 1 where None.
     """
     days = EntityDays.of(label, score, entity, day)
-    return days.values(_ones(label, weight), k, np.ones(len(days.starts) - 1), amount)[1]
+    return days.values(weights_of(label, weight), k, np.ones(len(days.starts) - 1), amount)[1]
 
 
 def flagged(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
@@ -144,7 +146,3 @@ def flagged(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> n
     days = EntityDays.of(np.zeros(len(score)), score, entity, day)
     taken, _ = days.looked_at(np.ones(len(score)), np.full(len(days.starts) - 1, float(k)))
     return taken[days.place] > 0
-
-
-def _ones(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    return np.ones(len(label)) if weight is None else weight

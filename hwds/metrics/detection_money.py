@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwds.metrics.detection_ranks import weights_of
+
 
 def blocking_costs(label: np.ndarray, probability: np.ndarray, amount: np.ndarray, wrong_block: float) -> np.ndarray:
     """What each row costs where a row is blocked if that is cheaper in expectation, shape (n,).
@@ -26,6 +28,6 @@ def expected_cost(
 ) -> float:
     """The mean cost of a row; see `blocking_costs`. `weight`: how many rows each stands for, 1 where None."""
     costs = blocking_costs(label, probability, amount, wrong_block)
-    base = np.ones(len(label)) if weight is None else weight
+    base = weights_of(label, weight)
     total = float(base.sum())
     return float(base @ costs) / total if total > 0 else np.nan

@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
-EDGE = 1e-7
-"""Probabilities are held this far from 0 and 1, where logarithms are infinite."""
+from hwds.metrics.detection_ranks import weights_of
+from hwds.metrics.log_odds import EDGE, log_odds, sigmoid
 
 BINS = 15
 """Of the expected calibration error, each of the same weight."""
@@ -28,12 +28,12 @@ def brier(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None 
         probability: Of the label being 1, shape (n,).
         weight: How many rows each stands for, 1 where None.
     """
-    return _mean((probability - label) ** 2, _ones(label, weight))
+    return _mean((probability - label) ** 2, weights_of(label, weight))
 
 
 def log_loss(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> float:
     """The mean of minus the logarithm of the probability of what happened, in nats, clipped at 1e-7; see `brier`."""
-    return _mean(_log_losses(label, probability), _ones(label, weight))
+    return _mean(_log_losses(label, probability), weights_of(label, weight))
 
 
 def ece(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, bins: int = BINS) -> float:
@@ -42,7 +42,7 @@ def ece(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = 
     Rows of one probability lie in one bin (Naeini, Cooper and Hauskrecht 2015, with bins of equal mass as Nixon et al. 2019);
     see `brier` for the arguments.
     """
-    base = _ones(label, weight)
+    base = weights_of(label, weight)
     return _ece(probability - label, bins_of(probability, base, bins), base)
 
 
@@ -54,7 +54,7 @@ def calibration(label: np.ndarray, probability: np.ndarray, weight: np.ndarray |
     Returns:
         NaN each where there is one class only, or no finite fit.
     """
-    found = _fitted(_odds(probability), label, _ones(label, weight))
+    found = _fitted(log_odds(probability), label, weights_of(label, weight))
     return float(found[0]), float(found[1])
 
 
@@ -62,7 +62,7 @@ def observed_to_expected(
     label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, least: float = LIKELY
 ) -> float:
     """Realised positives over those expected, among rows of at least a probability; NaN where there is none; see `brier`."""
-    base = _ones(label, weight) * (probability >= least)
+    base = weights_of(label, weight) * (probability >= least)
     expected = float(base @ probability)
     return float(base @ label) / expected if expected > 0 else np.nan
 
@@ -86,7 +86,7 @@ class Probabilities:
     @classmethod
     def of(cls, label: np.ndarray, probability: np.ndarray, base: np.ndarray) -> Self:
         """Prepare the rows."""
-        odds = _odds(probability)
+        odds = log_odds(probability)
         fit = _fitted(odds, label, base)
         likely = probability >= LIKELY
         sums = [np.ones(len(label)), (probability - label) ** 2, _log_losses(label, probability)]
@@ -127,10 +127,6 @@ def bins_of(probability: np.ndarray, weight: np.ndarray, bins: int = BINS) -> np
     return np.searchsorted(np.unique(edges), probability, side="left")
 
 
-def _ones(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    return np.ones(len(label)) if weight is None else weight
-
-
 def _mean(values: np.ndarray, weight: np.ndarray) -> float:
     total = float(weight.sum())
     return float(weight @ values) / total if total > 0 else np.nan
@@ -146,15 +142,9 @@ def _ece(excess: np.ndarray, bins: np.ndarray, weight: np.ndarray) -> float:
     return float(np.abs(np.bincount(bins, weight * excess)).sum()) / total if total > 0 else np.nan
 
 
-def _odds(probability: np.ndarray) -> np.ndarray:
-    """The log odds."""
-    held = np.clip(probability, EDGE, 1 - EDGE)
-    return np.log(held) - np.log1p(-held)
-
-
 def _terms(odds: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """Of each row: gradient by slope and intercept, then the negative Hessian (slope twice, both, intercept twice)."""
-    said = 0.5 * (1 + np.tanh(0.5 * (fit[0] * odds + fit[1])))
+    said = sigmoid(fit[0] * odds + fit[1])
     rest, spread = label - said, said * (1 - said)
     return np.column_stack([rest * odds, rest, spread * odds**2, spread * odds, spread])
 

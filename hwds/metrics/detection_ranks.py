@@ -134,4 +134,9 @@ def recall_at_precision(label: np.ndarray, score: np.ndarray, precision: float, 
 
 
 def _curve(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> Curve:
-    return Ranking.of(label, score).curve(np.ones(len(label)) if weight is None else weight)
+    return Ranking.of(label, score).curve(weights_of(label, weight))
+
+
+def weights_of(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """How many rows each stands for: itself where nothing is said, shape (n,)."""
+    return np.ones(len(label)) if weight is None else weight

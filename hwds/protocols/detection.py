@@ -15,8 +15,9 @@ from hwds.metrics.base import Measure
 from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Evaluation, Score
 from hwds.protocols.detection_flags import with_flags
+from hwds.protocols.detection_measures import detection_measures
 from hwds.protocols.detection_remarks import remarks
-from hwds.protocols.detection_scores import behind, detection_measures, scores_of
+from hwds.protocols.detection_scores import behind, scores_of
 from hwds.protocols.metric_names import check_headline
 from hwds.protocols.row_checks import check_rows
 from hwds.recipe import Count, Share, Small, Whole
@@ -30,6 +31,7 @@ class Detection(Evaluation[Classifier, Table]):
     Attributes:
         headline: The metric that orders the leaderboard, by its short name: `aucpr`, `auroc`, `card_precision`, `caught_value`,
             `log_loss`, `expected_cost` ...; where a simulator knows the truth also `true_aucpr` and so on.
+        delay_days: Days that labels take to arrive; where a column says when each did (role `label_time`), it counts.
         unlabelled: What an old row without a label is to learners: left out, or `negative`, an honest one.
         card_k: Entities a day that can be looked at, for `card_precision@k`.
         precision: The precision at which recall is told, for `recall@precision`.
@@ -56,6 +58,7 @@ class Detection(Evaluation[Classifier, Table]):
     )
 
     headline: str = "aucpr"
+    delay_days: Whole = 7
     unlabelled: Unlabelled = "exclude"
     card_k: Count = 100
     precision: Share = 0.9
@@ -79,6 +82,11 @@ class Detection(Evaluation[Classifier, Table]):
     def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
         """All rows, those of the deciding window too, which a decision learns its thresholds from."""
         return rows
+
+    def said(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
+        """What was said of rows, without what became of them, for the canary; reasons as texts."""
+        words = pl.col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
+        return rows.select(*self.keys, "score", "probability", "p_value", *([words] if reasons else []))
 
     def remarks(self, frame: Table) -> list[str]:
         """How many labels there are, and what a simulator knows of them."""
@@ -111,7 +119,7 @@ class Detection(Evaluation[Classifier, Table]):
         return frame.data.select(ROW_ID, pl.col(column).alias("segment"))
 
     def settled_labels(self, rows: Table) -> Table:
-        """The rows that learners are given: those of unknown labels left out of none, or called honest."""
+        """The rows that learners are given: all of them, those of unknown labels as they are or called honest."""
         if self.unlabelled == "exclude":
             return rows
         label = rows.name("label")

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from hwds.metrics.detection_days import flagged
+from hwds.protocols.row_codes import entities, numbered
 
 FLAGGED = "flagged"
 
@@ -20,13 +21,8 @@ def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
         k: Entities that can be looked at on a day.
     """
     test = (rows["part"] == "test").to_numpy()
-    found = np.zeros(len(rows), bool)
-    alone = pl.lit("\0") + pl.col("row_id").cast(pl.String)
-    asked = rows.filter(test).select(
-        score="score",
-        entity=pl.col("entity").fill_null(alone).rank("dense") - 1,
-        day=pl.struct("fold", pl.col("day").fill_null(0)).rank("dense") - 1,
-    )
-    entity, day = (asked[name].to_numpy().astype(np.int64) for name in ("entity", "day"))
-    found[test] = flagged(asked["score"].to_numpy(), entity, day, k) if len(asked) else False
+    found, asked = np.zeros(len(rows), bool), rows.filter(test)
+    if len(asked):
+        day = asked.select(pl.struct("fold", pl.col("day").fill_null(0))).to_series()
+        found[test] = flagged(asked["score"].to_numpy(), numbered(entities(asked)), numbered(day), k)
     return rows.with_columns(pl.when(pl.col("part") == "test").then(pl.Series(FLAGGED, found)).alias(FLAGGED))

@@ -33,4 +33,4 @@ def remarks(table: Table) -> Iterator[str]:
 
 
 def _numbers(table: Table, role: str) -> np.ndarray:
-    return table.data[table.roles[role][0]].cast(pl.Float64).to_numpy()
+    return table.column(role).cast(pl.Float64).to_numpy()

@@ -12,11 +12,9 @@ import polars as pl
 from hwds.metrics.base import short
 from hwds.metrics.resampling import Spread, widest
 from hwds.protocols.detection_measures import detection_measures
-from hwds.protocols.detection_sides import Asked, Values
+from hwds.protocols.detection_sides import CHANCES, COSTS, RANKS, Asked, Values
 from hwds.protocols.detection_windows import TRUE, Window, resampled, windows_of
 from hwds.protocols.score import Score
-
-__all__ = ["behind", "detection_measures", "scores_of"]
 
 OVERSTATED = ("ece", "card_precision")
 """Metrics that a resample overstates: a distance from what is expected, and a share of a few entities, some drawn twice."""
@@ -57,7 +55,7 @@ def behind(rows: Mapping[str, pl.DataFrame], protocol: Any) -> Iterator[tuple[st
     windows = {label: windows_of(part, asked) for label, part in _shared(rows).items()}
     metric = full_name(protocol)
     own = metric.removeprefix(TRUE)
-    family = {("ranks" if metric == "gap_aucpr" else family) for family, names in asked.families.items() if own in names}
+    family = {(RANKS if metric == "gap_aucpr" else family) for family, names in asked.families.items() if own in names}
     drawn = {label: resampled(each, family, protocol.resamples) for label, each in windows.items()}
     found = {label: values.get(metric, np.nan) for label, (values, _) in drawn.items()}
     scored = [label for label, value in found.items() if not np.isnan(value)]
@@ -83,8 +81,8 @@ def _told(rows: pl.DataFrame, asked: Asked) -> list[str]:
     """The metrics that these rows allow, in the order in which they are told."""
     money = rows["amount"].null_count() < len(rows)
     likely = rows["probability"].null_count() < len(rows)
-    families = {"ranks": True, "days": True, "flags": True, "chances": likely, "costs": likely and money}
-    own = [name for family, names in asked.families.items() if families[family] for name in names]
+    there = {CHANCES: likely, COSTS: likely and money}
+    own = [name for family, names in asked.families.items() if there.get(family, True) for name in names]
     own = [name for name in own if money or name != "caught_value"]
     if rows["truth"].null_count() == len(rows):
         return own

@@ -131,7 +131,9 @@ class Side:
             found[RANKS] = self._ranks(weight, sums) if RANKS in wanted else []
             found[DAYS] = list(self.days.values(weight, self.asked.card_k, days, self.amount)) if DAYS in wanted else []
         found[FLAGS] = [_ratio(sums[2], sums[0] - sums[1])]
-        found[CHANCES] = list(self.chances.values(sums[4:]).values()) if self.chances else [np.nan] * 6
+        found[CHANCES] = (
+            list(self.chances.values(sums[4:]).values()) if self.chances else [np.nan] * len(self.asked.families[CHANCES])
+        )
         found[COSTS] = [_ratio(sums[3], sums[0])]
         names = {family: each for family, each in self.asked.families.items() if family in wanted}
         return {name: value for family in names for name, value in zip(names[family], found[family], strict=True)}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from hwds.frames.table import ROW_ID
 from hwds.metrics.resampling import drawn
 from hwds.protocols.detection_sides import Asked, Rows, Side, Values
+from hwds.protocols.row_codes import entities, numbered
 from hwds.seeds import stream
 
 TRUE = "true_"
@@ -59,12 +59,10 @@ def windows_of(rows: pl.DataFrame, asked: Asked) -> list[Window]:
     A row without an entity is one of its own. Against labels a row weighs as many as it stands for (`weight`), against the
     truth all rows weigh the same.
     """
-    alone = pl.lit("\0") + pl.col(ROW_ID).cast(pl.String)
-    coded = rows.with_columns(__entity=_codes(pl.col("entity").fill_null(alone)))
+    coded = rows.with_columns(pl.Series("__entity", numbered(entities(rows))))
     found = []
     for part in coded.partition_by("cutoff", maintain_order=True):
-        days = part.select(_codes(pl.col("day").fill_null(0)))["day"].to_numpy().astype(np.int64)
-        window = Rows(part, part["__entity"].to_numpy().astype(np.int64), days)
+        window = Rows(part, part["__entity"].to_numpy(), numbered(part["day"].fill_null(0)))
         sides = {"": Side.of(window, "label", True, asked)}
         if part["truth"].null_count() < len(part):
             sides[TRUE] = Side.of(window, "truth", False, asked)
@@ -109,10 +107,6 @@ def _together(
     if f"{TRUE}aucpr" in found:
         found["gap_aucpr"] = found["aucpr"] - found[f"{TRUE}aucpr"]
     return found
-
-
-def _codes(values: pl.Expr) -> pl.Expr:
-    return values.rank("dense") - 1
 
 
 def _mean(values: list[float]) -> float:

@@ -18,7 +18,8 @@ from hwds.frames.table import Table
 from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.detection import Detection
-from hwds.protocols.judging import as_known, judged
+from hwds.protocols.judging import judged
+from hwds.protocols.row_windows import as_known
 from hwds.recipe import Small, Whole
 
 LAST = datetime(9999, 12, 31)
@@ -56,7 +57,6 @@ class GroupedKFold(Detection):
         calibrate_folds: For calibration.
         decide_folds: For a decision's thresholds; all others are learned from.
         ignore_time: Cut data that has times all the same.
-        delay_days: Until labels have arrived, for features of data with times but without `label_time`.
 
     Example:
         python -m hwds dataset=fraud_handbook model=classify/logistic protocol=grouped_kfold protocol.ignore_time=true
@@ -67,7 +67,6 @@ class GroupedKFold(Detection):
     calibrate_folds: Whole = 1
     decide_folds: Whole = 0
     ignore_time: bool = False
-    delay_days: Whole = 7
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """A fold for each part of the groups.
@@ -134,8 +133,7 @@ class GroupedKFold(Detection):
 
     def answers(self, rows: pl.DataFrame, cutoff: HeldOut, frame: Table) -> pl.DataFrame:
         """What was said of the rows, without what became of them."""
-        words = pl.col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
-        return rows.select("part", "row_id", "score", "probability", "p_value", words)
+        return self.said(rows)
 
     def fit_all(self, model: Classifier, frame: Table, context: Context) -> FittedClassifier:
         """The model fitted on all groups but those that stop and calibrate it."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 
 from hwds.frames.table import ROW_ID, Table
 from hwds.models.classify.base import Contributions, FittedClassifier
-from hwds.protocols.row_windows import arrivals, label_arrivals
 from hwds.results.reasons import companions
 
 REASONS = pl.List(pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.Float64}))
@@ -17,26 +14,6 @@ REASONS = pl.List(pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.
 
 TOLD = 5
 """Inputs that a row's reasons name."""
-
-BARE = ("truth", "label", "label_time")
-"""Roles that no model reads; the label is put back as far as it is known."""
-
-
-def as_known(table: Table, until: object, delay: int) -> Table:
-    """What a learner may know at an instant: rows that had arrived, and labels that had; nothing of the truth.
-
-    Rows keep their `label`, null where it arrived later, and get a `label_time` where the data has none.
-    """
-    arrived = label_arrivals(table, delay)
-    label = table.name("label")
-    hidden = (arrived > until).fill_null(True)
-    when = table.name("label_time") or f"{label}_time"
-    told = table.data.with_columns(
-        pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label), pl.when(~hidden).then(arrived).alias(when)
-    )
-    truth = table.roles.get("truth", ())
-    roles = {role: names for role, names in table.roles.items() if role != "truth"} | {"label_time": (when,)}
-    return replace(table, data=told.drop(truth).filter(arrivals(table) <= until), roles=roles)
 
 
 def judged(fitted: FittedClassifier, asked: Table, source: Table, part: str, explained: int) -> pl.DataFrame:

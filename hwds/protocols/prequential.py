@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -17,10 +17,10 @@ from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.detection import Detection
 from hwds.protocols.few_labels import few_labels
-from hwds.protocols.judging import as_known, judged
+from hwds.protocols.judging import judged
 from hwds.protocols.rehearsal import Rehearsal, earlier_rows
 from hwds.protocols.row_poisoning import poisoned_rows
-from hwds.protocols.row_windows import Lengths, Moment, arrivals, cutoffs, first_day, last_midnight
+from hwds.protocols.row_windows import Lengths, Moment, arrivals, as_known, cutoffs, first_day, last_midnight
 from hwds.recipe import Count, Small, Whole, served
 
 
@@ -39,7 +39,6 @@ class Prequential(Detection):
         stop_days: For early stopping, after those.
         calibrate_days: For calibration, after those.
         decide_days: For a decision's thresholds, after those.
-        delay_days: Until labels have arrived.
         test_days: To score.
         stride_days: From one cutoff to the next; 0 takes `test_days`.
         known: What becomes of test rows of entities that were found before: `removed` or `kept`.
@@ -58,7 +57,6 @@ class Prequential(Detection):
     stop_days: Whole = 7
     calibrate_days: Annotated[Whole, Small(7)] = 7
     decide_days: Whole = 0
-    delay_days: Whole = 7
     test_days: Count = 7
     stride_days: Whole = 0
     known: Literal["removed", "kept"] = "removed"
@@ -140,7 +138,7 @@ class Prequential(Detection):
         found = test.data.select(entity).join(first, on=entity, how="left", maintain_order="left")["__found"]
         return (found <= arrivals(test).dt.truncate("1d")).fill_null(False)
 
-    def check_models(self, models: Any, frame: Table) -> None:
+    def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
         """Labels of two kinds, and a window for each model's calibration."""
         super().check_models(models, frame)
         for model in models.values():
@@ -160,9 +158,7 @@ class Prequential(Detection):
         """
         arrived = frame.data.select("row_id", arrivals(frame).alias("__arrived"))
         early = rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(pl.col("__arrived") <= cutoff.at)
-        told = ("reasons",) if self.explained >= len(frame.data) else ()
-        words = (pl.col(name).list.eval(pl.element().struct.json_encode()).list.join(" ") for name in told)
-        return early.select("part", "row_id", "score", "probability", "p_value", *words)
+        return self.said(early, reasons=self.explained >= len(frame.data))
 
     def fit_all(self, model: Classifier, frame: Table, context: Context) -> FittedClassifier:
         """The model fitted on the windows that end with the data."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from hwds.frames.panel import Panel
 from hwds.frames.table import Table
 from hwds.protocols.cutting import known_at
-from hwds.protocols.row_windows import arrivals, label_arrivals
+from hwds.protocols.row_windows import arrivals, as_known
 
 if TYPE_CHECKING:
     from hwds.protocols.base import Evaluation, Fold
@@ -63,10 +61,5 @@ def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
         cutoff: The first one of the experiment's own.
         delay: Days until labels have arrived.
     """
-    label, when = table.name("label"), table.name("label_time")
-    late = (label_arrivals(table, delay) > cutoff).fill_null(True)
-    hidden = [pl.when(~late).then(pl.col(name)).alias(name) for name in (label, when) if name]
-    old = arrivals(table) < cutoff - timedelta(days=delay)
-    roles = {role: names for role, names in table.roles.items() if role != "truth"}
-    data = table.data.with_columns(hidden).filter(old).drop(table.roles.get("truth", ()))
-    return Table(data, roles, table.unit)
+    known = as_known(table, cutoff, delay)
+    return known.take(arrivals(known) < cutoff - timedelta(days=delay))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -85,8 +85,7 @@ def cutoffs(table: Table, lengths: Lengths, stride: int, windows: int) -> Sequen
     fit = (days - needed) // stride + 1 if days >= needed else 0
     if fit < windows:
         raise DataError(
-            f"protocol.windows: {windows} need {needed + stride * (windows - 1)} days of data, there are {days};"
-            f" {max(fit, 0)} fit."
+            f"protocol.windows: {windows} need {needed + stride * (windows - 1)} days of data, there are {days}; {fit} fit."
         )
     last = end - timedelta(days=lengths.test)
     return [last - timedelta(days=stride * back) for back in reversed(range(windows))]
@@ -104,14 +103,24 @@ def label_arrivals(table: Table, delay: int) -> pl.Series:
     return _instants(table.column("time")).dt.truncate("1d") + timedelta(days=1 + delay)
 
 
-def instants(table: Table) -> pl.Series:
-    """When each row happened."""
-    return _instants(table.column("time"))
+def as_known(table: Table, until: object, delay: int) -> Table:
+    """What a learner may know at an instant: rows that had arrived, and labels that had; nothing of the truth.
+
+    Rows keep their `label`, null where it arrived later, and get a `label_time` where the data has none.
+    """
+    arrived = label_arrivals(table, delay)
+    label = table.name("label")
+    hidden = (arrived > until).fill_null(True)
+    when = table.name("label_time") or f"{label}_time"
+    told = table.data.with_columns(
+        pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label), pl.when(~hidden).then(arrived).alias(when)
+    )
+    truth = table.roles.get("truth", ())
+    roles = {role: names for role, names in table.roles.items() if role != "truth"} | {"label_time": (when,)}
+    return replace(table, data=told.drop(truth).filter(arrivals(table) <= until), roles=roles)
 
 
 def _instants(values: pl.Series) -> pl.Series:
-    return values.cast(pl.Datetime("us")).dt.replace_time_zone(None) if values.dtype.is_temporal() else _no_calendar(values)
-
-
-def _no_calendar(values: pl.Series) -> pl.Series:
-    raise DataError(f"dataset.roles.time: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+    if not values.dtype.is_temporal():
+        raise DataError(f"dataset.roles.time: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+    return values.cast(pl.Datetime("us")).dt.replace_time_zone(None)

@@ -39,11 +39,7 @@ def effects_png(tables: Tables, model: str, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = effects_figure(tables, model)
-    if figure is None:
-        return False
-    save_png(figure, path)
-    return True
+    return save_png(effects_figure(tables, model), path)
 
 
 def effects_figure(tables: Tables, model: str) -> Figure | None:

@@ -42,11 +42,7 @@ def peeking_png(tables: Tables, model: str, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = peeking_figure(tables, model)
-    if figure is None:
-        return False
-    save_png(figure, path)
-    return True
+    return save_png(peeking_figure(tables, model), path)
 
 
 def peeking_figure(tables: Tables, model: str) -> Figure | None:

@@ -31,9 +31,7 @@ def allocation_png(world: World, tables: Tables, model: str, path: Path) -> None
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = allocation_figure(world, tables, model)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(allocation_figure(world, tables, model), path)
 
 
 def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None:

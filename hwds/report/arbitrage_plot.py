@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from hwds.decisions.arbitrage_words import route
 from hwds.metrics.arbitrage import STREET
 from hwds.report.style import GREY, INK, LIGHT, drawable, new_figure, plain_numbers, save_png, tidy
 from hwds.results.arbitrage_verdict import ArbitrageVerdict
@@ -56,21 +57,16 @@ def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
     for which, colour, name in ((above, PAYS, "reselling pays"), (~above, GREY, "it does not")):
         if which.any():
             axes.plot(difference[which], place[which], "o", color=colour, markersize=5, label=f"difference of prices: {name}")
-    names = [f"{row['sku']}: {_from(row)} to {_to(row)}" for row in pairs.to_dicts()]
+    names = [
+        f"{row['sku']}: {route(row['bought_in'], row['from_region'])} to {route(row['sold_in'], row['to_region'])}"
+        for row in pairs.to_dicts()
+    ]
     tidy(axes, "x")
     axes.set_yticks(place, [drawable(name, 64) for name in names], fontsize=7.5, parse_math=False)
     axes.set_ylim(-0.8, len(pairs) - 0.2)
     axes.set_xlabel(drawable(f"a unit{f', {unit}' if unit else ''}"), fontsize=9.5, color=INK, parse_math=False)
     plain_numbers(axes.xaxis)
     axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.1 * 22 / max(len(pairs), 14)), ncols=3, frameon=False, fontsize=8)
-
-
-def _from(row: dict[str, str]) -> str:
-    return f"{row['bought_in']}, {row['from_region']}" if row["from_region"] else row["bought_in"]
-
-
-def _to(row: dict[str, str]) -> str:
-    return f"{row['sold_in']}, {row['to_region']}" if row["to_region"] else row["sold_in"]
 
 
 def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:

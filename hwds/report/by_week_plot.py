@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from hwds.report.detection_rows import SIDES, TRUE, colours
+from hwds.report.detection_rows import SIDES, colours
 from hwds.report.style import GREY, INK, drawable, new_figure, save_png, tidy
 from hwds.results.tables import Tables
 
@@ -28,9 +28,7 @@ def by_week_png(tables: Tables, model: str, path: Path) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = by_week_figure(tables, model)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(by_week_figure(tables, model), path)
 
 
 def by_week_figure(tables: Tables, model: str) -> Figure | None:
@@ -88,4 +86,4 @@ def _draw(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], m
     axes.set_xticks(
         days, [f"{day:%d %b %Y}".lstrip("0") for day in days] if len(days) < 8 else [f"{day:%d %b}" for day in days]
     )
-    axes.set_ylabel(f"{side}aucpr" if side != TRUE else "true_aucpr", fontsize=9.5, color=INK)
+    axes.set_ylabel(f"{side}aucpr", fontsize=9.5, color=INK)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from hwds.protocols.row_codes import entities
 from hwds.report.detection_rows import scored_rows
 from hwds.report.style import GREY, INK, NAIVE_COLOUR, OWN, drawable, new_figure, save_png
 from hwds.results.reasons import in_words
@@ -33,9 +34,7 @@ def cases_png(tables: Tables, model: str, unit: str, path: Path) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = cases_figure(tables, model, unit)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(cases_figure(tables, model, unit), path)
 
 
 def case_png(row: Mapping[str, Any], unit: str, path: Path) -> None:
@@ -61,8 +60,8 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     if rows.is_empty():
         return None
     last = rows.filter(pl.col("fold") == rows["fold"].max())
-    cases = last.sort("score", descending=True, maintain_order=True).unique("entity", keep="first", maintain_order=True)
-    shown = cases.head(MOST).to_dicts()
+    ordered = last.sort("score", descending=True, maintain_order=True)
+    shown = ordered.filter(entities(ordered).is_first_distinct()).head(MOST).to_dicts()
     down = (len(shown) + 1) // 2
     figure = new_figure(12.5, 0.6 + 3.1 * down)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
@@ -106,6 +105,6 @@ def _headed(row: Mapping[str, Any], unit: str) -> tuple[str, str]:
     return f"{drawable(str(who), 30)}{when}{amount}", f"{sure}; {BECAME[row['label']]}"
 
 
-def _longest(rows: list[dict[str, Any]] | list[Mapping[str, Any]]) -> float:
+def _longest(rows: Sequence[Mapping[str, Any]]) -> float:
     """The longest bar, so that all panels have one scale."""
     return max((reason["adds"] for row in rows for reason in row["reasons"]), default=1.0) or 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -162,6 +162,3 @@ def _may_be_best(p: float | None, level: float) -> str:
 def _two_lines(metric: str) -> str:
     """`mase` above `[m=12]`."""
     return metric.replace("[", "\n[", 1).replace("@", "\n@", 1)
-
-
-__all__: Sequence[str] = ("along_grid", "board_grid", "grids", "legend", "page", "pairs_grid")

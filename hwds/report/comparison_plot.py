@@ -27,11 +27,7 @@ def critical_difference_png(found: Comparison, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = critical_difference_figure(found)
-    if figure is None:
-        return False
-    save_png(figure, path)
-    return True
+    return save_png(critical_difference_figure(found), path)
 
 
 def critical_difference_figure(found: Comparison) -> Figure | None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from hwds.protocols.detection_windows import TRUE
 from hwds.report.regret_plot import RIVALS
 from hwds.report.style import OWN
 from hwds.results.tables import Tables
-
-TRUE = "true_"
 
 SIDES = {
     "": ("label", "against the labels that had been found"),
@@ -60,9 +59,9 @@ def scored_rows(tables: Tables) -> pl.DataFrame:
 
 
 def sides(rows: pl.DataFrame) -> Iterator[str]:
-    """Against what the rows can be told: their labels, and the truth where both of its kinds are there."""
+    """Against what the rows can be told: their labels and the truth, each where both kinds are among the rows that count."""
     for side, (column, _) in SIDES.items():
-        if rows[column].n_unique() - int(rows[column].null_count() > 0) > 1:
+        if counted(rows, side)[column].n_unique() > 1:
             yield side
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from hwds.metrics.base import short
-from hwds.report.detection_rows import TRUE, Number, averaged, number, numbers, scored_rows
+from hwds.protocols.detection_windows import TRUE
+from hwds.report.detection_rows import Number, averaged, number, numbers, scored_rows
 from hwds.results.tables import Tables
 from hwds.results.wording import brief, counted, percent, reach
 

@@ -67,11 +67,7 @@ def forecasts_png(panel: Panel, predictions: pl.DataFrame, model: str, path: Pat
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = forecasts_figure(panel, predictions, model)
-    if figure is None:
-        return False
-    save_png(figure, path)
-    return True
+    return save_png(forecasts_figure(panel, predictions, model), path)
 
 
 def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Figure | None:

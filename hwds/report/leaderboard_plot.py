@@ -43,11 +43,7 @@ def leaderboard_png(board: Standings, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = leaderboard_figure(board)
-    if figure is None:
-        return False
-    save_png(figure, path)
-    return True
+    return save_png(leaderboard_figure(board), path)
 
 
 def leaderboard_figure(board: Standings) -> Figure | None:

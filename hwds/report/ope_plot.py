@@ -29,11 +29,7 @@ def estimates_png(tables: Tables, model: str, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = estimates_figure(tables, model)
-    if figure is None:
-        return False
-    save_png(figure, path)
-    return True
+    return save_png(estimates_figure(tables, model), path)
 
 
 def estimates_figure(tables: Tables, model: str) -> Figure | None:

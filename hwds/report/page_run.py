@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -38,7 +37,7 @@ def run_page(folder: RunFolder) -> Page:
     verdict = folder.read_verdict()
     said = folder.read_conclusion() or conclusion(board)
     lead = said if verdict is None else f"{verdict['sentence']}\n{said}"
-    origin = json.loads((folder.path / "provenance.json").read_text(encoding="utf-8"))
+    origin = folder.read_provenance()
     sections = (
         Section("Leaderboard", (*_warnings(board), Table(grid(board)), *_board_picture(board))),
         Section("Results", tuple(_task_tables(tables, board))),

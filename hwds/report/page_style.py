@@ -35,6 +35,7 @@ STYLE = (
     "caption{text-align:left;color:var(--grey);padding:.25rem .5rem;caption-side:top}"
     "th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:bottom}"
     "th{font-weight:600}tbody th{font-weight:400;white-space:nowrap}"
+    "@media screen and (min-width:40rem){tr>:first-child{position:sticky;left:0;background:var(--paper)}}"
     ".number{text-align:right}td.number{white-space:nowrap}"
     ".own th,.own td{font-weight:700;background:var(--soft)}.truth th,.truth td{color:var(--grey)}"
     "th button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:inherit;"

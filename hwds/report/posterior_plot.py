@@ -33,9 +33,7 @@ def posterior_png(world: World, tables: Tables, model: str, path: Path) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = posterior_figure(world, tables, model)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(posterior_figure(world, tables, model), path)
 
 
 def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:

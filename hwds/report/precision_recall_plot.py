@@ -26,9 +26,7 @@ def precision_recall_png(tables: Tables, model: str, path: Path) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = precision_recall_figure(tables, model)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(precision_recall_figure(tables, model), path)
 
 
 def precision_recall_figure(tables: Tables, model: str) -> Figure | None:

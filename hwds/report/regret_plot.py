@@ -29,9 +29,7 @@ def regret_png(tables: Tables, model: str, unit: str, against: str, path: Path) 
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = regret_figure(tables, model, unit, against)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(regret_figure(tables, model, unit, against), path)
 
 
 def regret_figure(tables: Tables, model: str, unit: str, against: str = "the best arm") -> Figure | None:

@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 
 from hwds.metrics.resampling import drawn
-from hwds.report.detection_rows import SIDES, TRUE, counted, number, scored_rows, sides, weights
+from hwds.protocols.detection_windows import TRUE
+from hwds.protocols.row_codes import entities, numbered
+from hwds.report.detection_rows import SIDES, counted, number, scored_rows, sides, weights
 from hwds.report.style import FLOOR_COLOUR, GREY, INK, LIGHT, OWN, drawable, new_figure, plain_numbers, save_png, tidy
 from hwds.results.tables import Tables
 from hwds.seeds import stream
@@ -34,9 +36,7 @@ def reliability_png(tables: Tables, model: str, path: Path) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    figure = reliability_figure(tables, model)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(reliability_figure(tables, model), path)
 
 
 def reliability_figure(tables: Tables, model: str) -> Figure | None:
@@ -84,7 +84,7 @@ def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several
     probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
     bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
     bins = joined(np.bincount(bins, minlength=len(edges) - 1))[bins]
-    entity = known["entity"].fill_null(known["row_id"].cast(pl.String)).rank("dense").to_numpy().astype(np.int64) - 1
+    entity = numbered(entities(known))
     base, shape = weights(known, side), (int(entity.max()) + 1, len(edges) - 1)
     place = np.ravel_multi_index((entity, bins), shape)
     total, said, came = (

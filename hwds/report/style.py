@@ -68,10 +68,15 @@ def _glyphs() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
-def save_png(figure: Figure, path: Path) -> None:
+def save_png(figure: Figure | None, path: Path) -> bool:
     """Write the figure; the same figure gives the same bytes.
+
+    Returns:
+        Whether there was one; no file is written where there is none.
 
     Raises:
         HwdsError: The folder cannot be written; nothing is left behind.
     """
-    write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))
+    if figure is not None:
+        write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))
+    return figure is not None

@@ -32,9 +32,7 @@ def sweep_png(found: Found, runs: Runs, logarithmic: Sequence[str], path: Path) 
         logarithmic: The settings that were drawn on the scale of their logarithm.
         path: Of the picture.
     """
-    figure = sweep_figure(found, runs, logarithmic)
-    if figure is not None:
-        save_png(figure, path)
+    save_png(sweep_figure(found, runs, logarithmic), path)
 
 
 def sweep_figure(found: Found, runs: Runs, logarithmic: Sequence[str] = ()) -> Figure | None:

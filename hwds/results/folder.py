@@ -136,6 +136,11 @@ class RunFolder:
         """Where the numbers come from."""
         write_text(self.path / "provenance.json", json.dumps(provenance, indent=1))
 
+    def read_provenance(self) -> dict[str, Any]:
+        """What `write_provenance` wrote."""
+        told: dict[str, Any] = json.loads((self.path / "provenance.json").read_text(encoding="utf-8"))
+        return told
+
     def write_tables(self, tables: Tables) -> None:
         """All tables; scores come last, so that a folder with scores is a finished run."""
         for name in ("predictions", "timings", "metrics", "scores"):

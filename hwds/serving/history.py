@@ -10,8 +10,9 @@ import polars as pl
 
 from hwds.errors import DataError
 from hwds.features.live import microseconds
+from hwds.features.row_columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
-from hwds.serving.log import Entry, Log
+from hwds.serving.log import Log
 from hwds.serving.reading import Read, Reader
 from hwds.serving.schema import with_arrivals
 
@@ -65,7 +66,7 @@ def rows_told(table: Table, reader: Reader) -> Iterator[Told]:
     role = "available_at" if table.roles.get("available_at") else "time"
     arrived = table.column(role)
     label, when = table.name("label"), table.name("label_time")
-    hidden = {name for each in ("label", "label_time", "label_propensity", "truth") for name in table.roles.get(each, ())}
+    hidden = {name for each in HIDDEN for name in table.roles.get(each, ())}
     plain = [name for name in table.data.columns if name not in hidden and name not in (ROW_ID, reader.key)]
     order = np.argsort(arrived.cast(pl.Datetime("us")).to_physical().to_numpy(), kind="stable")
     ids = table.data[reader.key if reader.key in table.data.columns else ROW_ID]
@@ -78,10 +79,3 @@ def rows_told(table: Table, reader: Reader) -> Iterator[Told]:
         if not when or row[when] is None:
             raise DataError(f"event '{read.id}': has a label, and '{when or 'label_time'}' does not say since when.")
         yield Told(read, (told == 1, microseconds(row[when])))
-
-
-def entries_of(told: Told, place: int) -> Iterator[Entry]:
-    """What a remembered row says beside its event."""
-    if told.label is not None:
-        positive, at = told.label
-        yield Entry("label", told.read.id, place, at, str(int(positive)))

@@ -141,11 +141,6 @@ class Log:
             for row in self._db.execute(f"select {_COLUMNS} from entries order by number"):
                 yield Entry(*row)
 
-    def count(self, kind: str) -> int:
-        """How many entries of a kind there are."""
-        with self._plain_errors():
-            return int(self._db.execute("select count(*) from entries where kind = ?", (kind,)).fetchone()[0])
-
     def close(self) -> None:
         """Let the file go."""
         with self._plain_errors():

@@ -12,7 +12,7 @@ from typing import Any
 from hwds.errors import DataError, HwdsError
 from hwds.features.live import Live
 from hwds.frames.table import Table
-from hwds.serving.history import entries_of, history, rows_told
+from hwds.serving.history import Told, history, rows_told
 from hwds.serving.log import Durable, Entry, Log
 from hwds.serving.reading import Read, Reader
 from hwds.serving.schema import keep_schema, with_arrivals
@@ -39,8 +39,8 @@ class Memory:
 
     def __init__(self, features: Any, schema: Table, path: Path | None, key: str, durable: Durable) -> None:
         self._features, self._schema = features, schema
-        self.reader = Reader(schema, key)
         self.live = self._fresh()
+        self.reader = Reader(schema, key, self.live.never_negative)
         self.log = Log(path, durable)
         self._state: State | None = None
         self._closed = False
@@ -66,7 +66,7 @@ class Memory:
 
     def arrive(self, state: State, read: Read) -> tuple[Entry, Any]:
         """Let an event arrive, never before the last one; its entry, which is not in the log yet, and its features."""
-        arrival = max(read.time if read.arrived is None else read.arrived, state.arrival)
+        arrival = max(read.arrival, state.arrival)
         entry = Entry("event", read.id, state.events, arrival, read.body)
         return entry, state.arrive(read.time, arrival, read.values)
 
@@ -102,15 +102,7 @@ class Memory:
         while portion := list(islice(told, PORTION)):
             new = [each for each in portion if self.log.find("event", each.read.id) is None]
             with self.changing() as state:
-                entries: list[Entry] = []
-                for each in new:
-                    if (each.read.time if each.read.arrived is None else each.read.arrived) < state.arrival:
-                        raise DataError(f"event '{each.read.id}': arrived before the last that is there.")
-                    made = [self.arrive(state, each.read)[0], *entries_of(each, state.events - 1)]
-                    for entry in made[1:]:
-                        _apply(state, entry)
-                    entries += made
-                self.log.append(entries)
+                self.log.append([entry for each in new for entry in self._remembered(state, each)])
             count += len(new)
         return count
 
@@ -123,6 +115,18 @@ class Memory:
         if not self._closed:
             self.log.close()
         self._closed, self._state = True, None
+
+    def _remembered(self, state: State, told: Told) -> Iterator[Entry]:
+        """Let a row arrive with its label; the entries of both, which are not in the log yet."""
+        if told.read.arrival < state.arrival:
+            raise DataError(f"event '{told.read.id}': arrived before the last that is there.")
+        event, _ = self.arrive(state, told.read)
+        yield event
+        if told.label is not None:
+            positive, at = told.label
+            label = Entry("label", event.id, event.place, at, str(int(positive)))
+            _apply(state, label)
+            yield label
 
     def _event(self, id: str) -> Entry:
         found = self.log.find("event", str(id))

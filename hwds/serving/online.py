@@ -84,6 +84,7 @@ class Online:
 
         Raises:
             DataError: The run has kept no model.
+            ConfigError: Its model scores no events.
         """
         from hwds.config.check import check
         from hwds.results.folder import RunFolder

@@ -14,10 +14,8 @@ import polars as pl
 
 from hwds.errors import ConfigError, DataError, nearest
 from hwds.features.live import microseconds
+from hwds.features.row_columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
-
-HIDDEN = ("label", "label_time", "label_propensity", "truth")
-"""Roles of what is not known when an event arrives."""
 
 Convert = Callable[[Any], Any]
 
@@ -29,14 +27,14 @@ class Read:
     Attributes:
         id: By which the same event is known when it comes again.
         time: When it happened, in microseconds of the clock on the wall.
-        arrived: When it says that it arrived; None where it does not.
+        arrival: When it says that it arrived; when it happened where it does not.
         values: By column.
         body: The same as JSON, from which it can be read again.
     """
 
     id: str
     time: int
-    arrived: int | None
+    arrival: int
     values: dict[str, Any]
     body: str
 
@@ -47,16 +45,17 @@ class Reader:
     Args:
         schema: A table of the events' columns and roles, without rows.
         key: What in an event tells it from all others; it need not be a column.
+        never_negative: Columns of which a number below 0 is refused, as it is of amounts.
 
     Raises:
         ConfigError: The schema has no time, or a column that no event can bear.
     """
 
-    def __init__(self, schema: Table, key: str) -> None:
+    def __init__(self, schema: Table, key: str, never_negative: Iterable[str] = ()) -> None:
         if not schema.roles.get("time"):
             raise ConfigError("events need the role 'time'; set dataset.roles.time.")
         self.key, self._time, self._arrival = key, schema.name("time"), schema.name("available_at")
-        self._entity, self._amounts = schema.name("entity"), frozenset(schema.roles.get("amount", ()))
+        self._never_negative = tuple(dict.fromkeys((*schema.roles.get("amount", ()), *never_negative)))
         self._hidden = {name: role for role in HIDDEN for name in schema.roles.get(role, ())}
         kinds = {name: kind for name, kind in schema.data.schema.items() if name not in self._hidden and name != ROW_ID}
         self._convert = {name: _converter(name, kind) for name, kind in kinds.items()}
@@ -74,12 +73,12 @@ class Reader:
         values = self._values(str(id), told)
         if values.get(self._time) is None:
             raise DataError(f"event '{id}': must have a time under '{self._time}'.")
-        for name in self._amounts:
+        for name in self._never_negative:
             if values.get(name, 0) < 0:
                 raise DataError(f"event '{id}': '{name}' must be >= 0, got {values[name]}.")
         body = event if isinstance(event, str) else _ENCODER.encode(told)
-        arrived = values.get(self._arrival)
-        return Read(str(id), microseconds(values[self._time]), arrived and microseconds(arrived), values, body)
+        time, arrival = (microseconds(values.get(name, values[self._time])) for name in (self._time, self._arrival))
+        return Read(str(id), time, arrival, values, body)
 
     def instant(self, id: str, value: Any) -> int:
         """A moment on the clock of the events' times, from which on something holds of an event.

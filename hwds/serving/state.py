@@ -7,8 +7,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from hwds.features.live import Event, Live, Outcome, Value
-
-LONG_AGO = -(1 << 63)
+from hwds.features.row_columns import LONG_AGO
 
 
 class State:

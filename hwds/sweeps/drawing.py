@@ -29,7 +29,7 @@ def drawn(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, Any]:
         if not _goes_with(leaf, places):
             continue
         luck = stream(seed, "sweep", number, leaf.path)
-        if leaf.kind in ("choice", "grid"):
+        if leaf.listed:
             count = len(leaf.values)
             place = int(luck.integers(count))
             if leaf.kind == "grid" and not leaf.when:
@@ -80,7 +80,7 @@ def _combined(
 
 def grid_of(leaf: Leaf, points: int) -> list[Any]:
     """The values of a leaf that a grid has."""
-    if leaf.kind in ("choice", "grid"):
+    if leaf.listed:
         return list(leaf.values)
     if leaf.kind == "randint":
         whole = np.unique(np.rint(np.linspace(leaf.values[0], leaf.values[1] - 1, points)).astype(int))

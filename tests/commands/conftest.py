@@ -46,7 +46,7 @@ def hwds(monkeypatch, capsys, tmp_path) -> Callable[..., Said]:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hwds.app.draw", lambda *_: None)  # pictures have tests of their own, and take a second
+    monkeypatch.setattr("hwds.app_run.draw", lambda *_: None)  # pictures have tests of their own, and take a second
     monkeypatch.setattr(sys, "path", list(sys.path))
     forget()
 

@@ -106,7 +106,5 @@ def test_what_it_cannot_decide_from_is_refused():
     decision = ArbitrageThresholds(name="arbitrage_thresholds", sku="skuu")
     with pytest.raises(ConfigError, match="no column 'skuu'; did you mean 'sku'"):
         decision.check_data(lines(), None)
-    with pytest.raises(ConfigError, match="needs a table of lines"):
-        decision.check_data(SimpleNamespace(), None)
     with pytest.raises(ConfigError, match="decides from a task of detection"):
         decision.check_protocol(SimpleNamespace(task="forecast", name="walk_forward"))

@@ -85,20 +85,27 @@ def cut(table, instant):
     return replace(table, data=data.with_columns(pl.when(known).then(pl.col(name)) for name in ("confirmed", "confirmed_at")))
 
 
-def blind_to_what_comes(features, table):
-    """Assert that rows up to an instant have the same bits whatever comes after it, or nothing."""
-    clean = features.compute(table)
+def seen_ahead(features, table):
+    """Instants and columns whose bits up to that instant are others if what comes after it is rubbish, or is not there."""
+    clean, found = features.compute(table), set()
     for day in (10, 30.5, 45):
         instant = BEGIN + timedelta(days=day)
         early = table.data["available_at"] <= instant
         for got in (features.compute(rubbish(table, instant)).filter(early), features.compute(cut(table, instant))):
-            assert got.equals(clean.filter(early), null_equal=True)
+            found |= {(instant, name) for name in differing(got, clean.filter(early))}
+    return found
 
 
-def in_any_order(features, table):
-    """Assert that rows which do not tie in arrival may stand anywhere in the table."""
+def moved_by_order(features, table):
+    """Columns that are others if rows which do not tie in arrival stand elsewhere in the table."""
     unique = table.data.unique("available_at", keep="first", maintain_order=True)
     plain = replace(table, data=unique)
     turned = replace(table, data=unique.reverse())
     back = list(range(len(unique) - 1, -1, -1))
-    assert features.compute(turned)[back].equals(features.compute(plain), null_equal=True)
+    return differing(features.compute(turned)[back], features.compute(plain))
+
+
+def differing(one, other):
+    """The columns that do not have the same bits in two frames, or are in one of them alone."""
+    shared = set(one.columns) & set(other.columns)
+    return {*one.columns, *other.columns} - {name for name in shared if one[name].equals(other[name], null_equal=True)}

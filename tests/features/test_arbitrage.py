@@ -10,7 +10,7 @@ import pytest
 from hwds.errors import ConfigError
 from hwds.features.arbitrage import Arbitrage
 from hwds.frames.table import Table
-from tests.features.moment_rows import BEGIN, blind_to_what_comes, counting, in_any_order, order_lines
+from tests.features.moment_rows import BEGIN, counting, moved_by_order, order_lines, seen_ahead
 
 FREIGHT, DUTY, RISK, SEEN = 4.0, 0.06, 0.03, 20
 FIELDS = {"freight": FREIGHT, "duty": DUTY, "risk": RISK, "seen_days": SEEN}
@@ -79,8 +79,8 @@ def test_the_last_price_by_time_counts_not_the_last_to_arrive():
 @pytest.mark.parametrize("seed", range(3))
 def test_what_comes_later_changes_nothing(seed):
     table = order_lines(seed)
-    blind_to_what_comes(Arbitrage(), table)
-    in_any_order(Arbitrage(), table)
+    assert not seen_ahead(Arbitrage(), table)
+    assert not moved_by_order(Arbitrage(), table)
 
 
 @pytest.mark.parametrize(

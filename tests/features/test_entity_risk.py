@@ -11,7 +11,7 @@ from hwds.datasets.fraud_handbook import FraudHandbook
 from hwds.errors import ConfigError
 from hwds.features.entity_risk import EntityRisk
 from hwds.frames.table import Table
-from tests.features.moment_rows import blind_to_what_comes, counting, in_any_order, knows, order_lines
+from tests.features.moment_rows import counting, knows, moved_by_order, order_lines, seen_ahead
 
 DAYS = (7, 30)
 
@@ -54,8 +54,8 @@ def _names(by, days):
 @pytest.mark.parametrize("seed", range(3))
 def test_what_comes_later_changes_nothing(seed):
     table = order_lines(seed)
-    blind_to_what_comes(EntityRisk(days=DAYS), table)
-    in_any_order(EntityRisk(days=DAYS), table)
+    assert not seen_ahead(EntityRisk(days=DAYS), table)
+    assert not moved_by_order(EntityRisk(days=DAYS), table)
 
 
 def test_the_own_label_never_counts():

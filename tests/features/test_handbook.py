@@ -12,7 +12,7 @@ from hwds.datasets.fraud_handbook import FraudHandbook
 from hwds.errors import ConfigError
 from hwds.features.handbook import Handbook
 from hwds.features.handbook_plus import HandbookPlus
-from tests.features.moment_rows import blind_to_what_comes, counting, in_any_order, knows, order_lines
+from tests.features.moment_rows import counting, knows, moved_by_order, order_lines, seen_ahead
 
 NAMES = {"amount": "unit_price", "terminal": "store"}
 PLUS = HandbookPlus(**NAMES, habit_days=20, recent_days=5, run_days=25)
@@ -100,8 +100,8 @@ def test_what_is_usual_and_how_it_turned_out_equal_a_loop_over_all_pairs(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_what_comes_later_changes_nothing(seed, features):
     table = order_lines(seed)
-    blind_to_what_comes(features, table)
-    in_any_order(features, table)
+    assert not seen_ahead(features, table)
+    assert not moved_by_order(features, table)
 
 
 def test_weekend_and_night():

@@ -9,7 +9,7 @@ import pytest
 
 from hwds.errors import ConfigError
 from hwds.features.recent import MARKS, Recent
-from tests.features.moment_rows import blind_to_what_comes, counting, in_any_order, order_lines
+from tests.features.moment_rows import counting, moved_by_order, order_lines, seen_ahead
 
 INPUTS = ("quantity", "unit_price")
 
@@ -42,8 +42,8 @@ def test_it_equals_a_loop_over_all_rows(seed, length):
 @pytest.mark.parametrize("seed", range(3))
 def test_what_comes_later_changes_nothing(seed):
     table = order_lines(seed)
-    blind_to_what_comes(Recent(length=5), table)
-    in_any_order(Recent(length=5), table)
+    assert not seen_ahead(Recent(length=5), table)
+    assert not moved_by_order(Recent(length=5), table)
 
 
 def test_the_row_itself_is_last_and_zeros_stand_in_front():

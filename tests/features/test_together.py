@@ -13,7 +13,7 @@ from hwds.features.entity_risk import EntityRisk
 from hwds.features.network import Network
 from hwds.features.recent import Recent
 from hwds.features.together import Together
-from tests.features.moment_rows import blind_to_what_comes, order_lines
+from tests.features.moment_rows import order_lines, seen_ahead
 
 
 def test_its_columns_are_those_of_its_parts_in_order():
@@ -41,7 +41,7 @@ def test_it_refuses_what_a_part_refuses_and_two_columns_of_one_name():
 
 
 def test_what_comes_later_changes_no_row():
-    blind_to_what_comes(Together(parts=(Arbitrage(), EntityRisk(), Network())), order_lines(1))
+    assert not seen_ahead(Together(parts=(Arbitrage(), EntityRisk(), Network())), order_lines(1))
 
 
 def test_the_gray_markets_parts_are_composed_from_their_options():

@@ -193,6 +193,19 @@ def test_cases_are_the_highest_scores_in_readable_words(several):
     assert cases_figure(several, "odd", "USD") is None
 
 
+def test_rows_without_an_entity_are_cases_of_their_own():
+    nobody = run(good=[rows.with_columns(entity=pl.lit(None, pl.String)) for rows in judged()])
+    assert sum(text.startswith("probability ") for text in texts(cases_figure(nobody, "good", "USD"))) == 6
+
+
+def test_labels_that_stand_for_no_row_are_not_drawn():
+    rows = [each.with_columns(weight=pl.when(pl.col("label") == 0).then(1.0).otherwise(0.0)) for each in judged(true=True)]
+    suspected = run(good=rows)
+    assert len(precision_recall_figure(suspected, "good").axes) == 1
+    assert reliability_figure(suspected, "good") is not None
+    assert precision_recall_figure(run(good=[each.with_columns(weight=pl.lit(0.0)) for each in judged()]), "good") is None
+
+
 def test_one_case_has_a_picture_of_its_own(several, tmp_path):
     row = several.predictions.filter(pl.col("model") == "good").to_dicts()[0]
     case_png(row, "USD", tmp_path / "case.png")

@@ -225,6 +225,7 @@ WRONG = [
     ({"channel": 7}, "event 'a': 'channel' must be a text, got 7."),
     ({"promotion": 1}, "event 'a': 'promotion' must be true or false, got 1."),
     ({"at_stake": -2.0}, "event 'a': 'at_stake' must be >= 0, got -2.0."),
+    ({"quantity": -2}, "event 'a': 'quantity' must be >= 0, got -2."),
     ({"chanel": "x"}, "event 'a': no column 'chanel'; did you mean 'channel'?"),
     ({"confirmed": 1}, "event 'a': 'confirmed' is label, which is told later, by `label`."),
 ]

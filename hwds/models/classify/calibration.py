@@ -8,13 +8,11 @@ from typing import Literal
 import numpy as np
 
 from hwds.errors import DataError
-from hwds.models.classify.logit import log_odds, rising_fit, sigmoid
+from hwds.metrics.log_odds import EDGE, log_odds, sigmoid
+from hwds.models.classify.logit import rising_fit
 from hwds.stored import Stored
 
 Kind = Literal["none", "platt", "beta", "isotonic"]
-
-EDGE = 1e-7
-"""Probabilities are held this far from 0 and 1, where their log odds are infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +41,10 @@ class Calibrator(Stored):
         """The log odds of it, shape (n,); those of a line are not cut at the edges."""
         if self.found == 1.0 and self.kind in ("none", "platt"):
             return self._line(self._own_odds(score))
-        return log_odds(self.probability(score), EDGE)
+        return log_odds(self.probability(score))
 
     def _own_odds(self, score: np.ndarray) -> np.ndarray:
-        return log_odds(score, EDGE) if self.chance else score
+        return log_odds(score) if self.chance else score
 
     def _line(self, odds: np.ndarray) -> np.ndarray:
         return self.told[0] * odds + self.told[1] if self.kind == "platt" else odds
@@ -96,7 +94,7 @@ def calibrator(
         )
     if kind == "isotonic":
         return Calibrator(kind, np.zeros(0), _steps(score, label, weight), chance)
-    odds = log_odds(score, EDGE) if chance else score
+    odds = log_odds(score) if chance else score
     if kind == "platt":
         target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2))
         return Calibrator(kind, rising_fit(odds[:, None], target, weight), nothing, chance)

@@ -1,25 +1,16 @@
-"""Log odds, and the few lines of a logistic regression that calibrators and stacks share."""
+"""The few lines of a logistic regression that calibrators and stacks share."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from hwds.metrics.log_odds import log_odds, sigmoid
 
 RIDGE = 1e-6
 """A pull on slopes that no figure shows, and that keeps them finite where scores part the labels without a miss."""
 
 STEPS = 200
 SETTLED = 1e-10
-
-
-def sigmoid(odds: np.ndarray) -> np.ndarray:
-    """The probability of log odds."""
-    return 0.5 * (1 + np.tanh(0.5 * odds))
-
-
-def log_odds(probability: np.ndarray, edge: float) -> np.ndarray:
-    """The log odds of probabilities, which are held `edge` from 0 and 1."""
-    held = np.clip(probability, edge, 1 - edge)
-    return np.log(held) - np.log1p(-held)
 
 
 def cross_entropy(odds: np.ndarray, target: np.ndarray, weight: np.ndarray | float = 1.0) -> float:

@@ -15,6 +15,9 @@ from hwds.frames.table import Table
 from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.models.classify.labels import halves, labels_of
 
+LEAST = 1e-6
+"""The least chance of being found."""
+
 
 def _learns(member: Classifier) -> Classifier:
     if not member.supervised:
@@ -74,10 +77,6 @@ class PositiveUnlabelled(Classifier):
             )
         chance = float(plain.probability(scorer.score(found)).mean())
         return FittedClassifier(scorer, replace(plain, found=max(chance, LEAST)), True, np.zeros(0))
-
-
-LEAST = 1e-6
-"""The least chance of being found."""
 
 
 def _filled(rows: Table) -> Table:

@@ -69,14 +69,18 @@ class Stack(Classifier):
         return True
 
     def learn(self, train: Table, *, stop: Table, context: Context) -> StackScorer:
-        """The equal mean of the members: what a stack inside of another model is."""
-        members = self._learned(train, stop, context)
+        """The equal mean of the members: what a stack inside of another model is.
+
+        Raises:
+            DataError: A member is a detector.
+        """
         if any(not member.supervised for member in self.members):
             raise DataError(
                 "model.members: a detector in a stack within another model has no window to be put on one scale by."
             )
-        found = tuple(Member(scorer, uncalibrated(says_chance(scorer))) for scorer in members)
-        return StackScorer(found, self._equal(), 0.0)
+        scorers = self._learned(train, stop, context)
+        members = tuple(Member(scorer, uncalibrated(says_chance(scorer))) for scorer in scorers)
+        return StackScorer(members, self._equal(), 0.0)
 
     def fit(self, train: Table, *, stop: Table, calibrate: Table, context: Context) -> FittedClassifier:
         """Members, then their weights, then what the weighted sum means: no rows are used twice.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwds.metrics.log_odds import sigmoid
 from hwds.models.classify.logit import cross_entropy, logit_fit
 
 
@@ -25,7 +26,7 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
     def loss(told: np.ndarray) -> tuple[float, np.ndarray]:
         weights, off = told[:-1], told[:-1] - equal
         total = odds @ weights + told[-1]
-        slope = 0.5 * (1 + np.tanh(0.5 * total)) - label
+        slope = sigmoid(total) - label
         value = cross_entropy(total, label) + pull * float(off @ off)
         return value / n, np.append(odds.T @ slope + 2 * pull * off, slope.sum()) / n
 

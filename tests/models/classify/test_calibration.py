@@ -8,10 +8,11 @@ import pytest
 
 from hwds.errors import DataError
 from hwds.frames.table import Table
+from hwds.metrics.log_odds import log_odds, sigmoid
 from hwds.models.classify.base import Classifier
 from hwds.models.classify.calibration import EDGE, calibrator, uncalibrated
 from hwds.models.classify.labels import known, standing
-from hwds.models.classify.logit import log_odds, logit_fit, sigmoid
+from hwds.models.classify.logit import logit_fit
 from hwds.stored import load_fitted, save_fitted
 
 KINDS = ("platt", "beta", "isotonic")

@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from hwds.errors import ConfigError, DataError
+from hwds.metrics.log_odds import sigmoid
 from hwds.models.anomaly.robust_z import RobustZ
 from hwds.models.classify.base import Classifier
 from hwds.models.classify.labels import halves, labels_of
 from hwds.models.classify.logistic import Logistic
-from hwds.models.classify.logit import sigmoid
 from hwds.models.classify.positive_unlabelled import PositiveUnlabelled
 from hwds.models.classify.random_forest import RandomForest
 from hwds.models.classify.stack import Stack

@@ -1,0 +1,135 @@
+"""One run: from a typed experiment to tables, pictures and a sentence."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hwds.config.spec import Experiment
+from hwds.errors import CellError
+from hwds.execution.base import Compute
+from hwds.execution.prepare import Prepared, lay_frame, prepare, require_asked
+from hwds.execution.run import evaluate
+from hwds.execution.warm import warm_up
+from hwds.recipe import uses_features
+from hwds.report.decided import keep, page, print_verdict
+from hwds.report.leaderboard import as_markdown
+from hwds.report.leaderboard_plot import leaderboard_png
+from hwds.report.progress import ProgressLine
+from hwds.report.standings import Standings, standings
+from hwds.report.tasks import draw_of, print_run, said_of
+from hwds.results.atomic import write_text
+from hwds.results.provenance import provenance
+from hwds.results.tables import Tables
+from hwds.results.verdict import Verdict
+
+
+def executed(experiment: Experiment, data: dict[str, Any]) -> tuple[Prepared, Tables]:
+    """One run, its folder written and its results shown."""
+    prepared = prepare(experiment)
+    require_asked(prepared)
+    with prepared.folder.held():
+        prepared.folder.write_config(data)
+        prepared.folder.write_provenance(_provenance(prepared))
+        tables = compute(prepared)
+        prepared.folder.write_tables(tables)
+        if experiment.save_model == "final":
+            from hwds.execution.final import save_final
+
+            save_final(prepared)
+        show(prepared, tables)
+    return prepared, tables
+
+
+def compute(prepared: Prepared) -> Tables:
+    """All cells of a prepared run, and the tables they make."""
+    executor = executor_of(prepared.experiment)
+    lay_frame(prepared.frame, prepared.job.frame_folder)
+    warmed = [f"{label} {seconds:.1f} s" for label, seconds in warm_up(prepared).items()]
+    if warmed:
+        print(f"Compiled once, and kept: {', '.join(warmed)}.")
+    progress = ProgressLine()
+    try:
+        return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
+    finally:
+        progress.end()
+
+
+def executor_of(experiment: Experiment) -> Compute:
+    """What computes its cells."""
+    assert isinstance(experiment.compute, Compute)
+    return experiment.compute
+
+
+def show(prepared: Prepared, tables: Tables) -> None:
+    """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
+    folder, model = prepared.folder, prepared.experiment.model.name
+    board = standings(tables, prepared.job.protocol.headline, model=model)
+    said = said_of(prepared.job.protocol.task, prepared.frame, tables, board, model)
+    folder.write_conclusion(said)
+    verdict = decide(prepared, tables)
+    told = said if verdict is None else f"{said}\n\n{page(verdict)}"
+    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, told))
+    draw(prepared, tables, board)
+    print_run(tables, board, said)
+    if verdict is not None:
+        print_verdict(verdict)
+    for note in notes(prepared, tables):
+        print(note)
+    print(f"Results: {folder.path}")
+
+
+def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
+    """What follows from the results, in the folder too; None where nothing is to be decided."""
+    experiment: Any = prepared.experiment
+    verdict: Verdict | None = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
+    keep(prepared.folder, verdict)
+    return verdict
+
+
+def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
+    """The leaderboard's picture, and those of the task."""
+    folder = prepared.folder.path
+    leaderboard_png(board, folder / "leaderboard.png")
+    draw_of(prepared.job.protocol.task, prepared.frame, tables, prepared.experiment.model.name, folder)
+
+
+def notes(prepared: Prepared, tables: Tables) -> list[str]:
+    """What a user would want to be told: features that nobody used, units that were not asked, failures."""
+    experiment = prepared.experiment
+    said = []
+    used = any(uses_features(model) for model in experiment.models.values())
+    if experiment.features.name != "none" and not used:
+        said.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
+    said += prepared.job.protocol.remarks(prepared.frame)
+    said += prepared.job.protocol.notes(prepared.work.folds, tables.predictions)
+    if prepared.job.protocol.segments:
+        said.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
+    failed = tables.timings.filter(tables.timings["status"] != "ok")
+    said += [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
+    return said
+
+
+def exit_code(prepared: Prepared, tables: Tables) -> int:
+    """0; 3 where some cells failed within the limit.
+
+    Raises:
+        CellError: More failed than `compute.max_failed`.
+    """
+    failed = int((tables.timings["status"] != "ok").sum())
+    assert isinstance(prepared.experiment.compute, Compute)
+    limit = prepared.experiment.compute.max_failed
+    if failed > limit:
+        raise CellError(
+            f"{failed} of {len(tables.timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept."
+        )
+    if failed:
+        print(f"hwds: {failed} of {len(tables.timings)} cells failed, within compute.max_failed={limit}.", file=sys.stderr)
+    return 3 if failed else 0
+
+
+def _provenance(prepared: Prepared) -> dict[str, Any]:
+    job = prepared.job
+    told = provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)
+    vintages = getattr(prepared.frame, "vintages", None)
+    return told | ({"joined": dict(vintages.sources)} if vintages else {})

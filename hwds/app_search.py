@@ -1,0 +1,84 @@
+"""One search: trials on windows before the experiment's own, then the best of them alone on those."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from hwds.app_run import compute, executed, executor_of, exit_code
+from hwds.config.check import check
+from hwds.config.spec import Experiment
+from hwds.errors import CellError
+from hwds.execution.prepare import Prepared, prepare
+from hwds.execution.search import Search, prepare_search
+from hwds.execution.search_tables import about, command_of, write_found
+from hwds.execution.sweep import BASELINE, Record, best_of
+from hwds.report.standings import Number, number, number_of
+from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
+from hwds.report.sweep_line import SweepLine
+from hwds.report.sweep_plot import sweep_png
+from hwds.results.tables import Tables
+
+
+def search(experiment: Experiment, data: dict[str, Any]) -> int:
+    """Try other settings on windows before the experiment's own, then run the best of them alone on those."""
+    found = prepare_search(data, experiment)
+    with found.folder.held():
+        records = tried(found)
+        best = best_of(found, records)
+        table = write_found(found, records, best)
+        found.folder.write_json(about(found, records))
+        print_failures(table)
+        if best is None:
+            raise CellError(f"sweep {found.folder.title}: no trial has all windows behind it. Finished cells are kept.")
+        told = found_of(found, records, best, table)
+        print_trials(told)
+        prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data))
+        show_found(found, records, with_final(found, told, prepared, tables), prepared.folder.title)
+    failed = int(table["status"].is_in(["failed", "refused"]).sum())
+    if failed:
+        print(f"hwds: {failed} of {len(table)} trials failed; the others were compared.", file=sys.stderr)
+    return max(exit_code(prepared, tables), 3 if failed else 0)
+
+
+def tried(found: Search) -> list[Record]:
+    """All trials; what is searched is in the folder before the first of them."""
+    found.folder.write_json(about(found))
+    line = SweepLine(len(found.trials), found.measure.short, found.better, len(found.rehearsal.folds))
+    try:
+        return executor_of(found.experiment).search(found, line)
+    finally:
+        line.end()
+
+
+def show_found(found: Search, records: Sequence[Record], told: Found, run: str) -> None:
+    """The sentence, the picture and the page, in the folder and on the terminal; `run` is the best trial's."""
+    folder = found.folder
+    print(conclusion(told))
+    runs = {record.trial.label: record.rungs for record in records if record.rungs}
+    sweep_png(told, runs, [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"], folder.path / "sweep.png")
+    folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found)))
+    folder.write_json(about(found, records, **as_dict(told), run=run))
+    print(f"Sweep: {folder.path}\nThe best settings run by `{command_of(found)}`.")
+
+
+def found_of(found: Search, records: Sequence[Record], best: Record, table: pl.DataFrame) -> Found:
+    """What the inner windows say."""
+    own = number(records[BASELINE].score) if found.sweep.baseline else Number()
+    windows, model = len(found.rehearsal.folds), found.experiment.model.name
+    told = Found(table, found.measure, found.better, windows, best.trial.number, model)
+    return replace(told, inner=number(best.score), own_inner=own)
+
+
+def with_final(found: Search, told: Found, prepared: Prepared, tables: Tables) -> Found:
+    """What the final windows say of the best trial, and of the experiment as it stood."""
+    metric = found.measure.short
+    final = number_of(tables, metric, prepared.experiment.model.name)
+    own = found.trials[BASELINE].experiment if found.sweep.baseline else None
+    if own is None or told.best == BASELINE:
+        return replace(told, final=final, own_final=final if own else Number())
+    return replace(told, final=final, own_final=number_of(compute(prepare(own)), metric, own.model.name))
