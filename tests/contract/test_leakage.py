@@ -1,4 +1,4 @@
-"""The canary: every registered forecaster and feature set under both protocols; and leaks that it must catch."""
+"""The canary: every registered forecaster and feature set; and leaks that it must catch."""
 
 from __future__ import annotations
 
@@ -58,15 +58,26 @@ class AskedAnew:
         return InnerWindows(Path(mkdtemp(dir=self.folder))).fitted(*asked)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("model", FORECASTERS)
+def asked():
+    """Every option under a holdout; the first of each class under a walk forward, too."""
+    seen = set()
+    for name in FORECASTERS:
+        yield name, "holdout"
+        kind = type(check(compose([f"model={name}", "dataset=hardware_demand"])).model)
+        if kind not in seen:
+            yield name, "walk_forward"
+        seen.add(kind)
+
+
+@pytest.mark.parametrize(("model", "protocol"), list(asked()))
 def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
     experiment = check(
         compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]])
     )
 
     context = Context(0, features=experiment.features, answers=AskedAnew(tmp_path))
-    found = list(canary(experiment.protocol, model, experiment.model, panel, context))
+    few = panel.block(0, 4) if experiment.model.local else panel
+    found = list(canary(experiment.protocol, model, experiment.model, few, context))
     assert len(found) == (1 if protocol == "holdout" else 2)
     assert [leak for leak in found if leak] == []
 
