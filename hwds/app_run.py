@@ -17,7 +17,7 @@ from hwds.report.leaderboard import as_markdown
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
-from hwds.report.tasks import draw_of, print_run, said_of
+from hwds.report.tasks import draw_of, page_grids, print_run, said_of
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
@@ -69,7 +69,7 @@ def show(prepared: Prepared, tables: Tables) -> None:
     folder.write_conclusion(said)
     verdict = decide(prepared, tables)
     told = said if verdict is None else f"{said}\n\n{page(verdict)}"
-    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, told))
+    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, told, page_grids(tables, board)))
     draw(prepared, tables, board)
     print_run(tables, board, said)
     if verdict is not None:

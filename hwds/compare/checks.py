@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from hwds.compare.source import Source
 from hwds.errors import ConfigError, DataError, nearest
 
-FREE = ("name", "recipe", "headline", "segments", "metrics", "paths", "resamples", "explained", "checkpoints", "replications")
+FREE = (
+    "name",
+    "recipe",
+    "headline",
+    "segments",
+    "metrics",
+    "paths",
+    "resamples",
+    "explained",
+    "importance_rows",
+    "importance_seeds",
+    "checkpoints",
+    "replications",
+)
 """Fields of a protocol that change no row, or how many of them there are: only rows that all share count anyway."""
 
 

@@ -142,7 +142,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         raise NotImplementedError(f"{type(self).__name__}.score")
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-        """Scores that need the rows of several models (paired differences), each with the label of its model.
+        """Scores that need the rows of several models (paired differences) or of all folds, each with its model's label.
 
         Args:
             rows: All rows of each model, the experiment's own first.

@@ -18,6 +18,8 @@ from hwds.protocols.detection_flags import with_flags
 from hwds.protocols.detection_measures import detection_measures
 from hwds.protocols.detection_remarks import remarks
 from hwds.protocols.detection_scores import behind, scores_of
+from hwds.protocols.importances import COLUMN, bearing, importance_scores, importances
+from hwds.protocols.judging import judged
 from hwds.protocols.metric_names import check_headline
 from hwds.protocols.row_checks import check_rows
 from hwds.recipe import Count, Share, Small, Whole
@@ -39,6 +41,9 @@ class Detection(Evaluation[Classifier, Table]):
         wrong_block: What it costs to block an honest row, in the unit of `amount`, for `expected_cost`.
         resamples: Of the bootstraps by entity and by day.
         explained: Rows of each window, those of the highest scores, that get reasons.
+        importance_rows: Rows of each window, drawn, over which it is told what each input adds on the average; 0 for none.
+        importance_seeds: Fits for that, each with its own luck, the one that is scored among them; importances are told with
+            their lowest and highest.
         segments: Columns whose values are scored apart too.
     """
 
@@ -66,6 +71,8 @@ class Detection(Evaluation[Classifier, Table]):
     wrong_block: Annotated[float, Ge(0)] = 100.0
     resamples: Annotated[Count, Small(50)] = 200
     explained: Annotated[Whole, Small(20)] = 200
+    importance_rows: Annotated[Whole, Small(100)] = 1000
+    importance_seeds: Annotated[Count, Small(2)] = 1
 
     def settle(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with whether each test row's entity is among those that can be looked at on its day."""
@@ -76,12 +83,15 @@ class Detection(Evaluation[Classifier, Table]):
         return scores_of(rows.filter(pl.col("part") == "test"), self)
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-        """By how much each model is behind the best, on the same rows and resamples."""
-        return behind({label: part.filter(pl.col("part") == "test") for label, part in rows.items() if part.width}, self)
+        """By how much each model is behind the best, on the same rows and resamples; and what its inputs add to its scores."""
+        scored = {label: part.filter(pl.col("part") == "test") for label, part in rows.items() if part.width}
+        yield from behind(scored, self)
+        for label, part in scored.items():
+            yield from ((label, score) for score in importance_scores(part))
 
     def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
         """All rows, those of the deciding window too, which a decision learns its thresholds from."""
-        return rows
+        return rows.drop(COLUMN, strict=False)
 
     def said(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
         """What was said of rows, without what became of them, for the canary; reasons as texts."""
@@ -129,3 +139,25 @@ class Detection(Evaluation[Classifier, Table]):
         """A model fitted on the windows that it may learn from."""
         given = {name: self.settled_labels(parts[name]) for name in ("train", "stop", "calibrate")}
         return model.fit(given["train"], stop=given["stop"], calibrate=given["calibrate"], context=context)
+
+    def answered(
+        self, model: Classifier, learned: Mapping[str, Table], asked: Mapping[str, Table], frame: Table, context: Context
+    ) -> dict[str, pl.DataFrame]:
+        """Fit a model and judge the rows of the decision and the test, each where there are any.
+
+        Args:
+            model: The recipe.
+            learned: The windows that it may learn from.
+            asked: Those whose rows it judges.
+            frame: The whole table, for what became of them.
+            context: Of the fit.
+        """
+        fitted = self.fitted(model, learned, context)
+        names = [name for name in ("decide", "test") if len(asked[name].data)]
+        rows = {name: judged(fitted, asked[name], frame, name, self.explained) for name in names}
+
+        def fit(own: Context) -> FittedClassifier:
+            return self.fitted(model, learned, own)
+
+        told = importances(fit, fitted, asked["test"], context, seeds=self.importance_seeds, most=self.importance_rows)
+        return {name: bearing(part, told if name == "test" else None) for name, part in rows.items()}

@@ -9,6 +9,7 @@ from typing import Any
 from hwds.metrics.base import Beside, Better, Measure
 from hwds.metrics.detection_probabilities import BINS, LIKELY
 from hwds.protocols.detection_windows import TRUE
+from hwds.protocols.importances import SHARE, WHOLE
 
 SHOWN = ("aucpr", "prevalence", "auroc", "card_precision")
 """What the terminal shows of the side, labels or truth, that the headline is of; of the other only the average precision."""
@@ -29,7 +30,7 @@ def detection_measures(protocol: Any, unit: str) -> Sequence[Measure]:
     always = {f"{TRUE}{name}" for name in SHOWN if name != "auroc"} | set(SHOWN)  # a terminal has room for so many
     shown = [replace(each, beside="always") if each.short in always else each for each in told]
     hidden = [replace(each, beside="always" if each.short.endswith("aucpr") else "no") for each in other]
-    every = [*shown, *hidden, apart]
+    every = [*shown, *hidden, apart, *_importances()]
     headline = next((measure for measure in every if measure.short == protocol.headline), None)
     return every if headline is None else [*every, _behind(headline)]
 
@@ -89,6 +90,14 @@ def _plain(name: str, meaning: str, better: Better, beside: Beside) -> Measure:
 def _against_truth(measure: Measure) -> Measure:
     """The same against what only the simulator knows."""
     return replace(measure, name=f"{TRUE}{measure.name}", meaning=f"{measure.meaning}; against the truth of all rows")
+
+
+def _importances() -> list[Measure]:
+    adds = "mean absolute contribution of an input, or of all inputs of a subject, to the score of drawn rows"
+    return [
+        Measure(WHOLE, meaning=adds, better="none", units="rows"),
+        Measure(SHARE, meaning=f"{adds}, as a share of the sum over all", better="none", units="rows"),
+    ]
 
 
 def _behind(headline: Measure) -> Measure:

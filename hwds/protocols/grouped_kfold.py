@@ -91,9 +91,7 @@ class GroupedKFold(Detection):
     def ask(self, model: Classifier, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
         """Learn from the groups of the other folds; judge those of the decision and the test."""
         parts = self.parts(frame, cell.fold.index, context)
-        fitted = self.fitted(model, parts, context)
-        asked = [name for name in ("decide", "test") if len(parts[name].data)]
-        rows = [judged(fitted, parts[name], frame, name, self.explained) for name in asked]
+        rows = list(self.answered(model, parts, parts, frame, context).values())
         told = (pl.lit(0, pl.Int32).alias("day"), pl.lit(cell.fold.name).alias("cutoff"))
         return pl.concat(rows).with_columns(told) if rows else pl.DataFrame()
 

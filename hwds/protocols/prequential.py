@@ -89,7 +89,7 @@ class Prequential(Detection):
         if windows > 1 and len(earlier.data):
             room = (last_midnight(earlier) - first_day(earlier)).days - self.lengths.before - self.test_days
             stride = min(stride, max(room // (windows - 1), 1))
-        walk = replace(self, windows=windows, stride_days=stride, segments=(), explained=0)
+        walk = replace(self, windows=windows, stride_days=stride, segments=(), explained=0, importance_rows=0)
         return Rehearsal(walk, earlier, walk.split(earlier))
 
     def ask(self, model: Classifier, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
@@ -98,11 +98,8 @@ class Prequential(Detection):
         parts = self.parts(frame, cutoff, context)
         since = self._cutoffs(frame)[cell.fold.index - cell.fold.index % served(model.refit, self.windows)]
         early = parts if since == cutoff else self.parts(frame, since, context)
-        fitted = self.fitted(model, early, replace(context, fold=_named(since)))
-        asked = [name for name in ("decide", "test") if len(parts[name].data)]
-        rows = [
-            judged(fitted, parts[name], frame, name, self.explained).with_columns(_days(parts[name], cutoff)) for name in asked
-        ]
+        answered = self.answered(model, early, parts, frame, replace(context, fold=_named(since)))
+        rows = [told.with_columns(_days(parts[name], cutoff)) for name, told in answered.items()]
         return pl.concat(rows).with_columns(pl.lit(cell.fold.name).alias("cutoff")) if rows else pl.DataFrame()
 
     def parts(self, frame: Table, cutoff: datetime, context: Context) -> dict[str, Table]:

@@ -20,17 +20,19 @@ WIDTH = 100
 """Columns of a terminal that does not say how wide it is."""
 
 
-def as_markdown(tables: Tables, board: Standings, said: str = "") -> str:
+def as_markdown(tables: Tables, board: Standings, said: str = "", more: Iterable[Grid] = ()) -> str:
     """The leaderboard as a Markdown page: title, conclusion, table, legend; then the headline by each segment asked for.
 
     Args:
         tables: Of one run.
         board: Its standings.
         said: What it shows, in a sentence; empty says it from the standings.
+        more: The task's own tables, below.
     """
     legend = "\n".join(f"- {line}" for line in legend_of(board))
     sections = "".join(f"\n{section}" for section in segment_tables(tables, board))
-    return f"# {board.title}\n\n{said or conclusion(board)}\n\n{grid(board).markdown()}\n\n{legend}\n{sections}"
+    below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
+    return f"# {board.title}\n\n{said or conclusion(board)}\n\n{grid(board).markdown()}\n\n{legend}\n{sections}{below}"
 
 
 def print_leaderboard(board: Standings, said: str = "", console: Console | None = None) -> None:

@@ -18,6 +18,7 @@ from hwds.report.page import Code, Listing, Page, Part, Section, Table, Text
 from hwds.report.page_picture import Picture
 from hwds.report.sentence import conclusion
 from hwds.report.standings import Standings, standings
+from hwds.report.tasks import page_grids
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
@@ -65,6 +66,7 @@ def _task_tables(tables: Tables, board: Standings) -> Iterator[Part]:
     report = _report(tables)
     if hasattr(report, "grids") and board.own:
         yield from (Table(each) for each in report.grids(tables, board.own.model) if len(each))
+    yield from (Table(each) for each in page_grids(tables, board))
 
 
 def _pictures(folder: RunFolder, tables: Tables) -> Iterator[Part]:

@@ -1,4 +1,7 @@
-"""What the module of a task adds to the report of a run: `hwds.report.<task>` has any of `sentence`, `grids` and `draw`."""
+"""What the module of a task adds to the report of a run.
+
+`hwds.report.<task>` has any of `sentence`, `grids`, `page_grids` and `draw`.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,13 @@ def print_run(tables: Tables, board: Standings, said: str = "", console: Console
     """Print the tables of the task, or the leaderboard where it has none of its own, and what they mean."""
     task = next(iter(tables.scores["task"].drop_nulls()), "")
     print_grids(_grids(task, tables, board) or [grid(board)], notes(board), said or conclusion(board), console)
+
+
+def page_grids(tables: Tables, board: Standings) -> list[Grid]:
+    """The tables of the task that stand on pages alone, below the leaderboard; empty ones are left out."""
+    report = _module(next(iter(tables.scores["task"].drop_nulls()), ""))
+    made = report.page_grids(tables, board.own.model) if hasattr(report, "page_grids") and board.own else []
+    return [each for each in made if len(each)]
 
 
 def _grids(task: str, tables: Tables, board: Standings) -> list[Grid]:

@@ -39,7 +39,7 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
     topics: dict[str, list[tuple[float, str, Value]]] = {}
     for reason in reasons:
         name = str(reason["input"])
-        topics.setdefault(_topic(name), []).append((float(reason["adds"]), name, _read(reason["value"])))
+        topics.setdefault(subject(name), []).append((float(reason["adds"]), name, _read(reason["value"])))
     ordered = sorted(topics.values(), key=lambda told: -sum(adds for adds, _, _ in told))
     return [_sentence(told) for told in ordered[:most]]
 
@@ -59,8 +59,8 @@ def companions(name: str) -> tuple[str, ...]:
     return tuple(each for each in (base, f"{base}_peers") if each != name)
 
 
-def _topic(name: str) -> str:
-    """The same for a quantity over 7 and 30 days and for how it lies among peers."""
+def subject(name: str) -> str:
+    """What an input is about: the same for a quantity over 7 and 30 days and for how it lies among peers."""
     peers = PEERS.fullmatch(name)
     base = peers["base"] if peers else name
     return topic_of(base) or base
@@ -93,7 +93,7 @@ def _beside(name: str, value: Value) -> str:
     assert isinstance(value, float)
     if name.endswith("_z"):
         return f", {_far(value)}"
-    return f"; its peers {COUNTED.get(_topic(name), ('', 'have', ''))[1]} {number(value)}"
+    return f"; its peers {COUNTED.get(subject(name), ('', 'have', ''))[1]} {number(value)}"
 
 
 def _alone(name: str, value: Value) -> str:

@@ -13,16 +13,19 @@ from hwds.execution.job import Job, Outcome
 from hwds.execution.run import Work, tables
 from hwds.frames.table import Table
 from hwds.protocols.base import Cell, Fold
+from hwds.protocols.importances import bearing
 from hwds.protocols.judging import REASONS
 from hwds.protocols.prequential import Prequential
 from hwds.protocols.segments import Segments
 from hwds.report.by_week_plot import by_week_figure
 from hwds.report.cases_plot import case_png, cases_figure
 from hwds.report.detection import draw, sentence
+from hwds.report.importances_plot import importances_figure
 from hwds.report.leaderboard import as_markdown, print_leaderboard
 from hwds.report.precision_recall_plot import precision_recall_figure
 from hwds.report.reliability_plot import joined, reliability_figure
 from hwds.report.standings import standings
+from hwds.report.tasks import page_grids
 
 BEGIN = datetime(2024, 3, 4)
 
@@ -303,3 +306,36 @@ def test_honest_bulk_buyers_have_a_row_of_false_positives_of_their_own():
     honest = made.predictions.join(kinds, on="row_id").filter((pl.col("segment") == "bulk") & (pl.col("label") == 0))
     wanted = np.mean([part["flagged"].mean() for part in honest.partition_by("cutoff")])
     assert rows["value"].to_list() == [pytest.approx(wanted)]
+
+
+def test_importances_are_a_table_on_the_page_and_a_picture(tmp_path):
+    def bearing_all(noise, seeds):
+        for fold, rows in enumerate(judged(noise)):
+            names = {"quantity_30d": 0.3, "quantity_30d_peers": 0.1, "channel": 0.05 + fold * 0.05}
+            told = [
+                {"seed": seed, "of": of, "name": name, "adds": adds * (1 + seed * (name == "channel")), "n": 300}
+                for seed in range(seeds)
+                for of, inputs in (("input", names), ("subject", {"quantity": 0.35, "channel": names["channel"]}))
+                for name, adds in inputs.items()
+            ]
+            yield bearing(rows, told)
+
+    made = run(good=bearing_all(0.1, 2), other=bearing_all(0.5, 1))
+    page = as_markdown(
+        made, standings(made, "aucpr", model="good"), "", page_grids(made, standings(made, "aucpr", model="good"))
+    )
+    table = page.partition("What scores are made of")[2].splitlines()
+    assert "900 rows drawn, %; in brackets the lowest and highest of 2 seeds of the fit" in table[0]
+    assert table[2].replace(" ", "") == "|subject|inputs,themostimportantfirst|good|other|"
+    assert table[4].startswith("| units bought | quantity_30d, quantity_30d_peers | ")
+    assert " to " in table[4]
+    assert " to " not in table[4].rpartition(" | ")[2]
+    assert table[5].startswith("| channel | channel | ")
+    figure = importances_figure(made, "good")
+    left, right = figure.axes
+    assert [text.get_text() for text in left.get_yticklabels()] == ["units bought", "channel"]
+    assert [text.get_text() for text in right.get_yticklabels()] == ["quantity_30d", "channel", "quantity_30d_peers"]
+    assert "dots: 3 windows" in figure.get_supxlabel()
+    assert "lowest and highest of 2 seeds" in figure.get_supxlabel()
+    assert importances_figure(run(good=judged()), "good") is None
+    assert "importances" not in made.predictions.columns
