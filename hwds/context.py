@@ -37,6 +37,9 @@ class Inner(Protocol):
     def fitted(self, model: Any, history: Panel, context: Context) -> Any:
         """A fitted model whose forecasts are kept."""
 
+    def learned(self, model: Any, train: Table, stop: Table, context: Context) -> Any:
+        """A scorer of rows, kept."""
+
     def columns_of(self, features: Any, table: Table) -> pl.DataFrame:
         """The columns of row features, kept."""
 
@@ -103,6 +106,12 @@ class Context:
         if self.answers is None:
             return model.fit(history, horizon=self.horizon, context=self)
         return self.answers.fitted(model, history, self)
+
+    def learned(self, model: Any, train: Table, stop: Table) -> Any:
+        """What a classifier learns for another one that asks it; in a run it is learned once for all who ask."""
+        if self.answers is None:
+            return model.learn(train, stop=stop, context=self)
+        return self.answers.learned(model, train, stop, self)
 
     def columns_of(self, table: Table) -> pl.DataFrame:
         """The columns that the feature set adds to a table; in a run they are computed once for all models that ask."""

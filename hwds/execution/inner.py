@@ -17,6 +17,7 @@ from hwds.execution.cache import CellCache, alone
 from hwds.execution.job import Outcome
 from hwds.execution.kept_columns import kept_columns
 from hwds.execution.kept_member import KeptMember
+from hwds.execution.kept_scorer import kept_scorer
 from hwds.execution.keys import code_digest, libraries, machine
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
@@ -26,7 +27,7 @@ from hwds.models.forecast.base import Forecaster
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.cutting import AtTime, Cutoff, FromEnd, select
 from hwds.protocols.forecasting import WINDOW, ask_forecasts
-from hwds.recipe import canonical, uses_features
+from hwds.recipe import Recipe, canonical, uses_features
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class InnerWindows:
         fold = Fold(0, f"{context.fold}, member", history.n_series)
         fit = partial(model.fit, history, horizon=context.horizon, context=context)
         return KeptMember(self._key(model, history, fold, context), self.folder, fit)
+
+    def learned(self, model: Recipe, train: Table, stop: Table, context: Context) -> Any:
+        """See `Context.learned`."""
+        asked: Any = model
+        told = {"learned": [context.fold, train.fingerprint, stop.fingerprint]} | self._settings(model, context)
+        return kept_scorer(digest(told), self.folder, lambda: asked.learn(train, stop=stop, context=context))
 
     def columns_of(self, features: Any, table: Table) -> pl.DataFrame:
         """See `Context.columns_of`."""
@@ -101,17 +108,24 @@ class InnerWindows:
         return digest(
             {
                 "inner": [history.fingerprint, fold.name, repr(fold.cutoffs)],
-                "model": canonical(model),
                 "features": features,
                 "asked": [list(context.levels), context.season, context.horizon, context.sliding],
-                "seed": context.seed,
-                "code": code_digest([model, *([context.features] if features else [])]),  # type: ignore[list-item]
-                "threads": context.cpus,
-                "device": context.device,
-                "machine": machine(),
-                "libraries": libraries(),
             }
+            | self._settings(model, context, *([context.features] if features else []))
         )
+
+    @staticmethod
+    def _settings(model: Recipe, context: Context, *others: Any) -> dict[str, Any]:
+        """What the numbers of any model depend on besides what it is given; `others` are recipes whose code it runs."""
+        return {
+            "model": canonical(model),
+            "seed": context.seed,
+            "code": code_digest([model, *others]),
+            "threads": context.cpus,
+            "device": context.device,
+            "machine": machine(),
+            "libraries": libraries(),
+        }
 
 
 def _cutoff(history: Panel, context: Context, back: int) -> Cutoff:

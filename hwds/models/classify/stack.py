@@ -107,7 +107,7 @@ class Stack(Classifier):
         """Detectors learn from normal rows alone."""
         plain, odd = (train, stop), (normal(train), normal(stop))
         given = [plain if member.supervised else odd for member in self.members]
-        return [member.learn(own, stop=late, context=context) for member, (own, late) in zip(self.members, given, strict=True)]
+        return [context.learned(member, own, late) for member, (own, late) in zip(self.members, given, strict=True)]
 
     def _weights(self, odds: np.ndarray, label: np.ndarray) -> np.ndarray:
         if self.combine == "equal":
