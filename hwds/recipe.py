@@ -3,11 +3,16 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, dataclass_transform
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
+
+from hwds.hashing import digest, digest_source, package_of
+
+PACKAGE = Path(__file__).resolve().parent
 
 
 class Small(NamedTuple):
@@ -109,3 +114,24 @@ def uses_features(model: Recipe) -> bool:
         item for value in inner for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Recipe)
     ]
     return bool(getattr(model, "uses_features", False)) or any(uses_features(member) for member in members)
+
+
+def code_digest(recipes: list[Recipe]) -> str:
+    """The digest of this package's source and of every package outside it that the recipes come from."""
+    return digest(
+        [
+            digest_source(PACKAGE),
+            *sorted({digest_source(path) for recipe in recipes for path in _outside(recipe)}),
+        ]
+    )
+
+
+def _outside(value: Any) -> list[Path]:
+    """The packages (or single modules) of recipes that are not ours, members included."""
+    if isinstance(value, tuple):
+        return [path for item in value for path in _outside(item)]
+    if not isinstance(value, Recipe):
+        return []
+    inner = [path for item in vars(value).values() for path in _outside(item)]
+    module = type(value).__module__
+    return inner if module.partition(".")[0] == "hwds" else [package_of(module), *inner]

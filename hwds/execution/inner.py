@@ -18,7 +18,7 @@ from hwds.execution.job import Outcome
 from hwds.execution.kept_columns import kept_columns
 from hwds.execution.kept_member import KeptMember
 from hwds.execution.kept_scorer import kept_scorer
-from hwds.execution.keys import code_digest, libraries, machine
+from hwds.execution.keys import libraries, machine
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.frames.table import Table
@@ -27,7 +27,7 @@ from hwds.models.forecast.base import Forecaster
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.cutting import AtTime, Cutoff, FromEnd, select
 from hwds.protocols.forecasting import WINDOW, ask_forecasts
-from hwds.recipe import Recipe, canonical, uses_features
+from hwds.recipe import Recipe, canonical, code_digest, uses_features
 
 
 @dataclass(frozen=True)

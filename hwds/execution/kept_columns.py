@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from hwds.execution.cache import alone
-from hwds.execution.keys import code_digest, libraries, machine
+from hwds.execution.keys import libraries, machine
 from hwds.frames.table import Table
 from hwds.hashing import digest
-from hwds.recipe import canonical
+from hwds.recipe import canonical, code_digest
 from hwds.results.atomic import write_atomically
 
 

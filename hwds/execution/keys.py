@@ -6,15 +6,11 @@ import platform
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
-import hwds
 from hwds.execution.job import Job
-from hwds.hashing import digest, digest_source, package_of
+from hwds.hashing import digest
 from hwds.protocols.base import Fold
-from hwds.recipe import Recipe, canonical, uses_features
-
-PACKAGE = Path(hwds.__file__).resolve().parent
+from hwds.recipe import canonical, code_digest, uses_features
 
 
 def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
@@ -41,22 +37,6 @@ def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
             "libraries": libraries(),
         }
     )
-
-
-def code_digest(recipes: list[Recipe]) -> str:
-    """The digest of this package's source and of every package outside it that the recipes come from."""
-    return digest([digest_source(PACKAGE), *sorted({digest_source(path) for recipe in recipes for path in _outside(recipe)})])
-
-
-def _outside(value: Any) -> list[Path]:
-    """The packages (or single modules) of recipes that are not ours, members included."""
-    if isinstance(value, tuple):
-        return [path for item in value for path in _outside(item)]
-    if not isinstance(value, Recipe):
-        return []
-    inner = [path for item in vars(value).values() for path in _outside(item)]
-    module = type(value).__module__
-    return inner if module.partition(".")[0] == "hwds" else [package_of(module), *inner]
 
 
 @cache

@@ -13,11 +13,10 @@ from hwds.errors import DataError, HwdsError
 from hwds.execution.base import Compute
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job
-from hwds.execution.keys import code_digest
 from hwds.execution.run import Work, cut
 from hwds.hashing import digest
 from hwds.protocols.segments import Segments
-from hwds.recipe import canonical, uses_features
+from hwds.recipe import canonical, code_digest, uses_features
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
 

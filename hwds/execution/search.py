@@ -13,7 +13,6 @@ from hwds.errors import ConfigError, DataError
 from hwds.execution.base import Compute
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job
-from hwds.execution.keys import code_digest
 from hwds.execution.prepare import OUTSIDE_NUMBERS
 from hwds.execution.run import cut
 from hwds.execution.trials import Trial, trials_of
@@ -21,7 +20,7 @@ from hwds.hashing import digest
 from hwds.metrics.base import Measure, short
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.rehearsal import Rehearsal
-from hwds.recipe import canonical, uses_features
+from hwds.recipe import canonical, code_digest, uses_features
 from hwds.results.folder import OUTPUTS
 from hwds.results.sweep_folder import SweepFolder
 

@@ -26,6 +26,7 @@ class LiveArbitrage(Live):
     """
 
     columns = floats_of(COLUMNS)
+    changing = ("_prices",)
 
     def __init__(self, recipe: Arbitrage) -> None:
         self._cost: Any = recipe.cost  # which a number will do for as well

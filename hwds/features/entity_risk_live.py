@@ -76,6 +76,8 @@ class LiveRisk(Live):
         shrink: How many labels the overall share counts for.
     """
 
+    changing = ("_groups", "_held", "_leaving", "_entered")
+
     def __init__(self, by: Sequence[str], days: Sequence[int], shrink: float) -> None:
         self._by, self._spans, self._shrink = tuple(by), [each * DAY for each in days], shrink
         kinds = {"risk": pl.Float64, "labels": pl.Int64, "confirmed": pl.Int64}

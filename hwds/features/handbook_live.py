@@ -33,6 +33,8 @@ class LiveHandbook(Live):
         schema: A table of the events' columns and roles, without rows.
     """
 
+    changing: tuple[str, ...] | None = ("_risk", "_past")
+
     def __init__(self, recipe: Handbook, schema: Table) -> None:
         days = sorted(recipe.days)
         self._customer, self._paid = entity_of(schema, "customer", recipe.customer), recipe.spent(schema)
@@ -83,6 +85,8 @@ class LiveHandbook(Live):
 
 class LiveHandbookPlus(LiveHandbook):
     """The columns of `HandbookPlus`."""
+
+    changing = ("_risk", "_past", "_terminals", "_labels")
 
     def __init__(self, recipe: HandbookPlus, schema: Table) -> None:
         super().__init__(recipe, schema)

@@ -70,6 +70,10 @@ class Live:
     never_negative: tuple[str, ...] = ()
     """Columns of which a number below 0 is refused before the row arrives, as `RowFeatures.check` refuses it in a table."""
 
+    changing: tuple[str, ...] | None = None
+    """The attributes that change as rows arrive, of which a snapshot is made: plain values, arrays, containers and records of
+    them, or objects that have `changing` themselves; None where that is not said, and no snapshot is made."""
+
     def arrive(self, event: Event) -> Sequence[Value]:
         """What is known at the arrival of a row, which is kept."""
         raise NotImplementedError(f"{type(self).__name__}.arrive")
@@ -84,6 +88,8 @@ class Live:
 class LiveNothing(Live):
     """No columns."""
 
+    changing = ()
+
     def arrive(self, event: Event) -> Sequence[Value]:
         """Nothing."""
         return ()
@@ -96,8 +102,10 @@ class LiveTogether(Live):
         parts: As they are to be asked.
     """
 
+    changing = ("_parts",)
+
     def __init__(self, parts: Sequence[Live]) -> None:
-        self._parts = tuple((part, tuple(part.columns)) for part in parts)
+        self._parts, self._names = tuple(parts), [tuple(part.columns) for part in parts]
         self.columns = {name: kind for part in parts for name, kind in part.columns.items()}
         self.returned_at = next((part.returned_at for part in parts if part.returned_at), "")
         self.never_negative = tuple(dict.fromkeys(name for part in parts for name in part.never_negative))
@@ -105,7 +113,7 @@ class LiveTogether(Live):
     def arrive(self, event: Event) -> Sequence[Value]:
         """The columns of all parts."""
         told: list[Value] = []
-        for part, names in self._parts:
+        for part, names in zip(self._parts, self._names, strict=True):
             own = part.arrive(event)
             event.values.update(zip(names, own, strict=True))
             told += own
@@ -113,12 +121,12 @@ class LiveTogether(Live):
 
     def confirm(self, outcome: Outcome) -> None:
         """To each part."""
-        for part, _ in self._parts:
+        for part in self._parts:
             part.confirm(outcome)
 
     def returned(self, place: int, at: int) -> None:
         """To each part."""
-        for part, _ in self._parts:
+        for part in self._parts:
             part.returned(place, at)
 
 

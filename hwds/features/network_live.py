@@ -35,6 +35,7 @@ class LiveNetwork(Live):
     """
 
     columns = KINDS
+    changing = ("_owners", "_bears", "_held", "_found", "_parent", "_size", "_newest", "_degree", "_confirmed")
 
     def __init__(self, recipe: Network, schema: Table) -> None:
         self._by, self._customer = recipe.by, entity_of(schema, "customer", recipe.customer)

@@ -21,6 +21,8 @@ class PeerEvents(Live):
         schema: A table of the events' columns and roles, without rows.
     """
 
+    changing = ("_live",)
+
     def __init__(self, recipe: Peers, schema: Table) -> None:
         self._names, self._by = recipe.compared(schema), recipe.grouped_by(schema)
         self._live = LivePeers(recipe, len(self._names), len(self._by))

@@ -27,6 +27,9 @@ class LivePeers:
         by: How many columns make a peer, `recipe.grouped_by(table)`.
     """
 
+    changing = ("_size", "_values", "_groups", "_enters", "_leaves", "_codes")
+    """References are worked out again."""
+
     def __init__(self, recipe: Peers, columns: int, by: int) -> None:
         self.recipe, self._size = recipe, 0
         self._values, self._groups = np.zeros((FEW, columns)), np.zeros((FEW, by + 1), np.int64)

@@ -28,6 +28,8 @@ class PurchaseEvents(Live):
         schema: A table of the events' columns and roles, without rows.
     """
 
+    changing = ("_live", "_owners")
+
     def __init__(self, recipe: Purchases, schema: Table) -> None:
         self._columns, self._rules = recipe.read_of(schema), recipe.rules
         self._live = LivePurchases(recipe, self._columns)

@@ -61,6 +61,8 @@ class LivePurchases:
         columns: Those that the lines have, `recipe.read_of(table)`.
     """
 
+    changing = ("_entities", "_lines", "_size", "_shared")
+
     def __init__(self, recipe: Purchases, columns: Columns) -> None:
         self.recipe, self.columns = recipe, columns
         self._spans, self._windows, self._step = recipe.spans, len(recipe.days), compiled(arrive)

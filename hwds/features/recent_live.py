@@ -27,6 +27,8 @@ class LiveRecent(Live):
         schema: A table of the events' columns and roles, without rows.
     """
 
+    changing = ("_past",)
+
     def __init__(self, recipe: Recent, schema: Table) -> None:
         self._recipe, self._entity = recipe, entity_of(schema, "entity", recipe.entity)
         self._shape = recipe.length, MARKS + len(recipe.inputs)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from uuid import uuid4
 
 from hwds.errors import HwdsError, ResumeError
 
@@ -102,6 +103,8 @@ class Log:
             self.tell("format", FORMAT)
         elif found != FORMAT:
             raise ResumeError(f"{self.path}: is of format {found}, this version reads {FORMAT}.")
+        if self.about("identity") is None:
+            self.tell("identity", uuid4().hex)
 
     def about(self, name: str) -> Any:
         """Something that holds of the whole log; None where it was not told."""
@@ -135,11 +138,23 @@ class Log:
             row = self._db.execute(f"select {_COLUMNS} from entries where kind = ? and id = ?", (kind, id)).fetchone()
         return Entry(*row) if row else None
 
-    def entries(self) -> Iterator[Entry]:
-        """All of them, in the order in which they happened."""
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """All of them but for the first so many, in the order in which they happened."""
         with self._plain_errors():
-            for row in self._db.execute(f"select {_COLUMNS} from entries order by number"):
+            for row in self._db.execute(f"select {_COLUMNS} from entries where number > ? order by number", (after,)):
                 yield Entry(*row)
+
+    def upto(self, number: int, most: int) -> list[Entry]:
+        """The last ones up to the one of a number, counted from 1."""
+        asked = f"select {_COLUMNS} from entries where number <= ? order by number desc limit ?"
+        with self._plain_errors():
+            return [Entry(*row) for row in self._db.execute(asked, (number, most))]
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry: how many there are."""
+        with self._plain_errors():
+            return int(self._db.execute("select coalesce(max(number), 0) from entries").fetchone()[0])
 
     def close(self) -> None:
         """Let the file go."""

@@ -16,6 +16,7 @@ from hwds.serving.history import Told, history, rows_told
 from hwds.serving.log import Durable, Entry, Log
 from hwds.serving.reading import Read, Reader
 from hwds.serving.schema import keep_schema, with_arrivals
+from hwds.serving.snapshot import Snapshots
 from hwds.serving.state import State
 
 PORTION = 5_000
@@ -46,6 +47,7 @@ class Memory:
         self._closed = False
         try:
             keep_schema(self.log, schema, key)
+            self._snapshots = Snapshots.of(self.log, features)
             self._ready()
         except BaseException:
             self.log.close()
@@ -63,6 +65,8 @@ class Memory:
         except BaseException:
             self._state = None
             raise
+        if self._snapshots.due:
+            self._snapshots.write(state)
 
     def arrive(self, state: State, read: Read) -> tuple[Entry, Any]:
         """Let an event arrive, never before the last one; its entry, which is not in the log yet, and its features."""
@@ -111,8 +115,10 @@ class Memory:
         return history(self.log, self.reader, self._schema, self.live.returned_at)
 
     def close(self) -> None:
-        """Let the log go."""
+        """Let the log go; what has happened since the last snapshot makes a new one."""
         if not self._closed:
+            if self._state is not None and self._snapshots.behind:
+                self._snapshots.write(self._state)
             self.log.close()
         self._closed, self._state = True, None
 
@@ -144,7 +150,8 @@ class Memory:
             raise HwdsError("the scorer was closed; open it again.")
         if self._state is None:
             state = State(self._fresh())
-            for entry in self.log.entries():
+            self._snapshots.read(state)
+            for entry in self.log.entries(self._snapshots.covered):
                 if entry.kind == "event":
                     read = self.reader.read(entry.body)
                     state.arrive(read.time, entry.at, read.values)

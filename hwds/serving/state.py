@@ -21,6 +21,8 @@ class State:
         events: How many have.
     """
 
+    changing = ("_live", "_times", "_labels", "arrival")
+
     def __init__(self, live: Live) -> None:
         self._live, self._names = live, tuple(live.columns)
         self._times: list[int] = []

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from hwds.serving import snapshot
 from hwds.serving.online import Online
 from hwds.stored import load_fitted
 from tests.serving.served import FEATURES, events, lines, told_of
@@ -19,6 +20,7 @@ ROWS = 400
 
 
 def work(folder):
+    snapshot.FEWEST = 90
     table = lines(ROWS, 13, late=0.4)
     scorer = Online(load_fitted(folder / "model"), FEATURES, table, folder / "orders.db")
     known = os.open(folder / "answered.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

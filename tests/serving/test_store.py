@@ -71,6 +71,7 @@ def test_three_kills_cost_nothing_and_count_nothing_twice(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(asked, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "orders.db.state").is_file()
     table = lines(killed.ROWS, 13, late=0.4)
     with Online(model, FEATURES, table) as never:
         unbroken = list(told_of(never, table, events(table)))
