@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -154,7 +154,7 @@ class Comparison:
         write_text(folder / "comparison.json", as_json({"sentence": sentence, "command": command} | said))
 
 
-def as_json(data: Mapping[str, Any]) -> str:
+def as_json(data: Mapping[str, Any] | Sequence[Any]) -> str:
     """Plain data as JSON; what is not a number is null."""
     return json.dumps(_plain(data), indent=1, allow_nan=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 
 from hwds.errors import HwdsError, ResumeError, nearest
 from hwds.results.atomic import write_atomically, write_text
+from hwds.results.holding import alone, reading
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
 
@@ -72,20 +73,16 @@ class RunFolder:
             ResumeError: Another process holds it.
             HwdsError: The folder cannot be made.
         """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
-            lock.acquire()
-        except Timeout as error:
-            raise ResumeError(f"run {self.title} is being computed by another process; wait for it, or stop it.") from error
-        except OSError as error:
-            raise HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
-        try:
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                free = stack.enter_context(alone(self.path))
+                stack.enter_context(reading(OUTPUTS / "cache"))
+            except OSError as error:
+                raise HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
+            if not free:
+                raise ResumeError(f"run {self.title} is being computed by another process; wait for it, or stop it.")
             yield
-        finally:
-            lock.release()
 
     def write_config(self, data: dict[str, Any]) -> None:
         """The resolved config, which `read_config` gives back."""
@@ -93,8 +90,7 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         """The config of the run."""
-        config: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-        return config
+        return read_yaml(self.path / "config.yaml")
 
     def write_conclusion(self, said: str) -> None:
         """What the run shows, in a sentence or two."""
@@ -157,3 +153,18 @@ class RunFolder:
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
         names = [name for name in ("scores", "predictions", "timings", "metrics") if (self.path / f"{name}.parquet").is_file()]
         return Tables(**{name: pl.read_parquet(self.path / f"{name}.parquet") for name in names})
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A mapping that was written as YAML, by the parser in C where there is one.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is no YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no config")
+    return found

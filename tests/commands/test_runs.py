@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from .conftest import SALES, run_id
+
+
+@pytest.fixture
+def two(hwds, sales, tmp_path):
+    runs = []
+    for seed in (1, 2):
+        assert hwds(f"{SALES} seed={seed}").code == 0
+        runs.append(run_id(tmp_path))
+    return runs
+
+
+def test_runs_are_found_sorted_tagged_and_noted(hwds, two):
+    out = hwds("runs").out
+    assert f"adhoc/{two[0][:8]}  forecast/seasonal_naive" in out
+    assert "2 of 2" in out
+    assert hwds("runs seed=2 --json").out == hwds("runs adhoc 'seed>1' --json").out
+    (only,) = json.loads(hwds("runs seed=2 --json").out)
+    assert (only["run"], only["seed"], only["status"], only["protocol.horizon"]) == (f"adhoc/{two[1]}", 2, "finished", 6)
+    assert only["score"] == only["mase"] == only["mase[m=12]"]
+    assert hwds(f"runs tag {two[0]} keep first").out == f"adhoc/{two[0]}: tags first, keep; note none\n"
+    assert hwds(f"runs tag {two[0]} -keep").code == 0
+    assert hwds(f"runs note {two[0]} 'before the launch'").code == 0
+    (tagged,) = json.loads(hwds("runs tag=first --json").out)
+    assert (tagged["run"], tagged["tags"], tagged["note"]) == (f"adhoc/{two[0]}", "first", "before the launch")
+    seeds = [run["seed"] for run in json.loads(hwds("runs --sort -seed --json").out)]
+    assert seeds == [2, 1]
+    assert json.loads(hwds("runs --sweeps --json").out) == []
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_table_fits_the_terminal(hwds, two, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    hwds(f"runs note {two[0]} {'a very long note ' * 5}")
+    lines = hwds("runs --show protocol.horizon,dataset.path").out.splitlines()
+    assert max(map(len, lines)) <= width, lines
+    assert "forecast/seasonal_naive" in lines[2]
+    assert ("holdout" in lines[2]) == (width == 160)
+    assert any("not shown for want of room" in line for line in lines) == (width == 80)
+
+
+def test_a_broken_folder_is_passed_over_with_its_reason(hwds, two, tmp_path):
+    (tmp_path / "outputs/runs/adhoc" / two[0] / "config.yaml").write_text("[")
+    said = hwds("runs")
+    assert said.code == 0
+    assert f"outputs/runs/adhoc/{two[0]} is passed over: config.yaml is no YAML" in " ".join(said.out.split())
+    assert two[1][:8] in said.out
+
+
+def test_what_is_wrong_is_refused_in_one_line(hwds, two):
+    for line, said in (
+        ("runs adhok", "no experiment or run 'adhok'; did you mean 'adhoc'?"),
+        ("runs modle=1", "no field or metric 'modle'; did you mean 'model'?"),
+        ("runs --sort masse", "no field or metric 'masse'; did you mean 'mase'?"),
+        ("runs --limit x", "--limit: must be a whole number, got 'x'"),
+        ("runs --jsn", "no flag '--jsn'; did you mean '--json'?"),
+        ("runs tag adhoc", "runs tag: must be followed by a run and tags"),
+        ("runs tag adhok x", "no run 'adhok'"),
+    ):
+        assert said in hwds(line).line
+
+
+def test_without_runs_it_says_so(hwds):
+    assert hwds("runs").out.strip() == "0 of 0."
+    assert json.loads(hwds("runs --json").out) == []
