@@ -1,4 +1,4 @@
-"""Locks between processes: a folder that one of them writes, and a cache that many read and one cleans. The system frees them."""
+"""Locks between processes: of a folder that one writes, of a cache that many read and one cleans; a dead owner frees them."""
 
 from __future__ import annotations
 

@@ -13,8 +13,6 @@ from hwds.metrics.base import Measure
 from hwds.results.folder import RunFolder
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
-LONG_AGO = time.time() - 100 * 86400
-
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
@@ -31,7 +29,7 @@ def made(tmp_path, monkeypatch):
                 "rivals": [{"name": "forecast/naive"}],
                 "protocol": {"name": "holdout", "headline": "mase"},
                 "compute": {"name": "serial"},
-                "experiment": title.split("/")[0],
+                "experiment": folder.path.parent.name,
                 "seed": seed,
             }
         )

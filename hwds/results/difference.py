@@ -1,0 +1,175 @@
+"""Difference: what two runs do not have in common, settings, data, code, versions, machine and scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hwds.metrics.base import short
+from hwds.results.facts import Value, flat
+from hwds.results.folder import RunFolder
+from hwds.results.totals import Total, Totals, totals_of
+
+GROUPS = ("settings", "data", "code", "versions", "machine")
+"""What can differ beside the scores."""
+
+NO_NUMBERS = ("compute", "decision", "save_model", "tracker", "report")
+"""Groups of settings that no score depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs: what it belongs to (of `GROUPS`), its name, and what each run has; None where it has none."""
+
+    group: str
+    name: str
+    first: Value
+    second: Value
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """A total of a model that differs.
+
+    Attributes:
+        model, metric: Of what; `better` says which way is good (`low`, `high`, `none`).
+        first, second: The scores; None where a run has none.
+        first_stderr, second_stderr: Their standard errors.
+    """
+
+    model: str
+    metric: str
+    better: str
+    first: float | None
+    second: float | None
+    first_stderr: float | None
+    second_stderr: float | None
+
+    @property
+    def change(self) -> float | None:
+        """The second less the first."""
+        return None if self.first is None or self.second is None else self.second - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the second run has otherwise than the first.
+
+    Attributes:
+        first, second: Their titles.
+        changes: All but scores, in the order of `GROUPS`.
+        scores: Totals that differ, the headline's first.
+        same_scores: How many totals are equal to the last bit.
+        headline: The full name of the metric that orders the models.
+        unfinished: Those without scores.
+    """
+
+    first: str
+    second: str
+    changes: tuple[Change, ...]
+    scores: tuple[ScoreChange, ...]
+    same_scores: int
+    headline: str
+    unfinished: tuple[str, ...]
+
+    def of(self, *groups: str) -> tuple[Change, ...]:
+        """The changes of some groups."""
+        return tuple(each for each in self.changes if each.group in groups)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the scores answer one question: the same data under the same protocol."""
+        asked = [each for each in self.of("settings") if each.name.partition(".")[0] in ("dataset", "protocol")]
+        return not asked and not self.of("data")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        scores = [asdict(each) | {"change": each.change} for each in self.scores]
+        plain = {"first": self.first, "second": self.second, "changes": [asdict(each) for each in self.changes]}
+        told = {"same_scores": self.same_scores, "headline": self.headline, "unfinished": list(self.unfinished)}
+        return plain | {"scores": scores, "comparable": self.comparable} | told
+
+
+def difference(first: RunFolder, second: RunFolder) -> Difference:
+    """What two runs do not have in common.
+
+    Raises:
+        ValueError: A folder is damaged.
+    """
+    folders = (first, second)
+    configs = [folder.read_config() for folder in folders]
+    origins = [_origin(folder) for folder in folders]
+    changes = list(_changes("settings", *(dict(flat(_settings(config))) for config in configs)))
+    for group in GROUPS[1:]:
+        changes += _changes(group, *(_facts(group, origin) for origin in origins))
+    finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
+    totals = totals_of(finished)
+    damaged = next((f"{path}: {told.error}" for path, told in totals.items() if told.error), "")
+    if damaged:
+        raise ValueError(damaged)
+    both = [totals.get(folder.path, Totals()) for folder in folders]
+    headline = str(configs[0]["protocol"].get("headline", ""))
+    scores, same = _scores(both[0], both[1], headline)
+    unfinished = tuple(folder.title for folder in folders if folder.path not in finished)
+    full = next((each.metric for each in scores if _is(each.metric, headline)), headline)
+    return Difference(first.title, second.title, tuple(changes), scores, same, full, unfinished)
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "experiment"}
+
+
+def _origin(folder: RunFolder) -> dict[str, Any]:
+    return folder.read_provenance() if (folder.path / "provenance.json").is_file() else {}
+
+
+def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, Value]:
+    """What the provenance says of a group."""
+    git = origin.get("git") or {}
+    if group == "data":
+        return {"fingerprint": origin.get("data"), **{f"joined {key}": said for key, said in origin.get("joined", {}).items()}}
+    if group == "code":
+        changed = str(bool(git["changed"])).lower() if "changed" in git else None
+        return {"fingerprint": origin.get("code"), "commit": git.get("commit"), "uncommitted changes": changed}
+    if group == "versions":
+        return dict(flat(origin.get("versions", {})))
+    return {**dict(flat(origin.get("machine", {}))), "threads a cell": origin.get("threads"), "device": origin.get("device")}
+
+
+def _changes(group: str, first: Mapping[str, Value], second: Mapping[str, Value]) -> Iterator[Change]:
+    for name in dict.fromkeys((*first, *second)):
+        if first.get(name) != second.get(name):
+            yield Change(group, name, first.get(name), second.get(name))
+
+
+def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreChange, ...], int]:
+    """The totals that differ, the headline's first, and how many do not."""
+    found, same = [], 0
+    for model in dict.fromkeys((*first.scores, *second.scores)):
+        ours, theirs = first.scores.get(model, {}), second.scores.get(model, {})
+        for metric in dict.fromkeys((*ours, *theirs)):
+            one, two = ours.get(metric), theirs.get(metric)
+            if one == two:
+                same += 1
+                continue
+            better = first.better.get(metric) or second.better.get(metric) or "none"
+            found.append(ScoreChange(model, metric, better, *_pair(one, two)))
+    return tuple(sorted(found, key=lambda each: not _is(each.metric, headline))), same
+
+
+def _pair(one: Total | None, two: Total | None) -> tuple[float | None, float | None, float | None, float | None]:
+    first, second = one or (None, None), two or (None, None)
+    return first[0], second[0], first[1], second[1]
+
+
+def _is(metric: str, headline: str) -> bool:
+    return headline in (metric, short(metric))
+
+
+def as_text(value: Value) -> str:
+    """A value as the config would have it; empty for none."""
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if value == "" else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,75 @@
+"""Only what differs between two runs, and in words."""
+
+import json
+import shutil
+
+import pytest
+
+from hwds.report.difference import grids, words
+from hwds.results.difference import difference
+from hwds.results.folder import RunFolder
+
+
+def told(first, second):
+    found = difference(RunFolder(first), RunFolder(second))
+    return found, {each.name: (each.first, each.second) for each in found.changes}
+
+
+def test_equal_runs_differ_in_nothing(made):
+    first = made("sales/aa11")
+    second = first.parent / "bb22"
+    shutil.copytree(first, second)
+    found, changes = told(first, second)
+    assert (changes, found.scores) == ({}, ())
+    assert not list(grids(found))
+    assert words(found).startswith("Nothing differs between sales/aa11 and sales/bb22")
+
+
+def test_settings_scores_and_versions(made):
+    first = made("sales/aa11", **{"mase[m=12]": 0.8, "accuracy": 0.5, "bias": 0.1})
+    second = made("sales/bb22", units=64, seed=1, **{"mase[m=12]": 0.7, "accuracy": 0.5, "bias": 0.2})
+    path = second / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"versions": {"python": "3.11", "numpy": "2.5"}}))
+    found, changes = told(first, second)
+    assert changes == {"model.units": (32, 64), "seed": (0, 1), "numpy": ("2.4", "2.5")}
+    assert found.comparable
+    assert [(each.model, each.metric) for each in found.scores][:2] == [
+        ("forecast/lstm", "mase[m=12]"),
+        ("forecast/naive", "mase[m=12]"),
+    ]
+    assert found.same_scores == 2
+    settings, origin, scores = (grid.markdown() for grid in grids(found))
+    assert "| model.units | 32 | 64 |" in settings
+    assert "| versions: numpy | 2.4 | 2.5 |" in origin
+    assert "| forecast/lstm | mase[m=12] | 0.8000 | 0.7000 | -0.1000 | better |" in scores.replace("**", "")
+    assert words(found).splitlines() == [
+        "Settings and versions differ; the data, the code and the machine are the same.",
+        "mase[m=12] of forecast/lstm: 0.800 ± 0.020, then 0.700 ± 0.020, which is better.",
+        "How sure that is says `hwds compare sales/aa11 sales/bb22`.",
+    ]
+
+
+def test_other_data_do_not_compare(made):
+    first, second = made("sales/aa11"), made("sales/bb22", model="forecast/theta")
+    path = second / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "d2", "joined": {"visits": "the mean of run v/1"}}))
+    found, changes = told(first, second)
+    assert changes["fingerprint"] == ("d1", "d2")
+    assert changes["joined visits"] == (None, "the mean of run v/1")
+    assert not found.comparable
+    assert words(found).endswith("answer different questions and do not compare.")
+    sides = {each.model: (each.first, each.second) for each in found.scores if each.metric == "accuracy"}
+    assert sides == {"forecast/lstm": (0.5, None), "forecast/theta": (None, 0.5)}
+
+
+def test_an_unfinished_run_has_no_scores(made):
+    found, _ = told(made("sales/aa11"), made("sales/bb22", finished=False, units=1))
+    assert found.unfinished == ("sales/bb22",)
+    assert "Run sales/bb22 is not finished: it has no scores." in words(found)
+
+
+def test_a_damaged_folder_is_said(made):
+    first, second = made("sales/aa11"), made("sales/bb22")
+    (second / "scores.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match="bb22: "):
+        told(first, second)
