@@ -31,6 +31,7 @@ def executed(experiment: Experiment, data: dict[str, Any]) -> tuple[Prepared, Ta
     with prepared.folder.held():
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
+        prepared.folder.write_cells(prepared.work.cells.values())
         tables = compute(prepared)
         prepared.folder.write_tables(tables)
         if experiment.save_model == "final":

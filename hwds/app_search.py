@@ -21,6 +21,7 @@ from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
 from hwds.report.sweep_line import SweepLine
 from hwds.report.sweep_plot import sweep_png
+from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
 
@@ -48,6 +49,7 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
 def tried(found: Search) -> list[Record]:
     """All trials; what is searched is in the folder before the first of them."""
     found.folder.write_json(about(found))
+    RunFolder(found.folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
     line = SweepLine(len(found.trials), found.measure.short, found.better, len(found.rehearsal.folds))
     try:
         return executor_of(found.experiment).search(found, line)

@@ -60,7 +60,7 @@ class CellCache:
             rows = pl.read_parquet(path)
             seconds = json.loads(pl.read_parquet_metadata(path)["hwds"])["seconds"]
         except (pl.exceptions.PolarsError, OSError, KeyError):
-            path.unlink()  # damaged from outside: it is computed again
+            path.unlink(missing_ok=True)  # damaged from outside: it is computed again
             return None
         return Outcome(cell, rows.drop("__empty__") if "__empty__" in rows.columns else rows, seconds, cached=True)
 

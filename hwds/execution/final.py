@@ -14,6 +14,7 @@ from hwds.execution.inner import InnerWindows
 from hwds.execution.prepare import Prepared
 from hwds.execution.threads import hold_threads
 from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.holding import reading
 from hwds.stored import load_fitted, save_fitted
 
 FOLDER = "model"
@@ -48,8 +49,9 @@ def foresee(experiment: Experiment, frame: Any, folder: RunFolder) -> pl.DataFra
     context = context_of(experiment)
     kept = kept_model(folder)
     hold_threads(context.cpus)
-    fitted = load_fitted(kept) if kept else fit_final(experiment, frame)
-    forecasts: pl.DataFrame = protocol.foresee(fitted, frame, context)
+    with reading(OUTPUTS / "cache"):
+        fitted = load_fitted(kept) if kept else fit_final(experiment, frame)
+        forecasts: pl.DataFrame = protocol.foresee(fitted, frame, context)
     return forecasts
 
 

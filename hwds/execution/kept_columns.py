@@ -35,5 +35,5 @@ def _read(path: Path) -> pl.DataFrame | None:
     try:
         return pl.read_ipc(path)
     except (pl.exceptions.PolarsError, OSError):
-        path.unlink()
+        path.unlink(missing_ok=True)
         return None

@@ -56,7 +56,7 @@ def _read(path: Path) -> Forecasts | None:
         with np.load(path, allow_pickle=False) as arrays:
             return Forecasts(arrays["mean"], arrays["quantiles"], arrays["fallback"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        path.unlink()
+        path.unlink(missing_ok=True)
         return None
 
 

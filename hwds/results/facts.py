@@ -64,8 +64,9 @@ def _run(folder: Path, totals: Totals | None, better: dict[str, str]) -> Facts:
 
 def _origin(origin: Mapping[str, Any]) -> Facts:
     git = origin.get("git") or {}
-    names = {"data": "data", "code": "code", "device": "device"}
-    return {name: str(origin[key]) for name, key in names.items() if key in origin} | {"commit": git.get("commit")}
+    joined = "; ".join(map(str, origin.get("joined", {}).values())) or None
+    found: Facts = {name: str(origin[name]) for name in ("data", "code", "device") if name in origin}
+    return found | {"commit": git.get("commit"), "joined": joined}
 
 
 def _scores(totals: Totals, model: str, headline: str, better: dict[str, str]) -> Facts:

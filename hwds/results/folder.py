@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ from hwds.results.verdict import Verdict
 
 OUTPUTS = Path("outputs")
 """Where everything goes, below the current folder."""
+
+CELLS = "cells.txt"
+"""In the folder of a run or a sweep: the keys of its cells, one a line."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,10 @@ class RunFolder:
         path = self.path / f"{prefix}decision.json"
         found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         return found
+
+    def write_cells(self, keys: Iterable[str]) -> None:
+        """The keys of the cells that its numbers are made of, which `hwds prune` leaves in the cache."""
+        write_text(self.path / CELLS, "".join(f"{key}\n" for key in keys))
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Where the numbers come from."""

@@ -51,7 +51,7 @@ class RunIndex:
         seen = dict(_signatures(root))
         known = _load(file)
         signed = known.filter(pl.col("name") == "").select("path", "text")
-        same = [path for path, signature in signed.iter_rows() if seen.get(path) == signature]
+        same = [path for path, said in signed.iter_rows() if seen.get(path) == said]
         kept = known if len(same) == len(signed) else known.filter(pl.col("path").is_in(same))
         missing = sorted(set(seen) - set(same))
         if not missing and kept is known:
@@ -78,6 +78,10 @@ class RunIndex:
         rows = self.table.filter(pl.col("name") == name).select("path", "number", "text")
         return {path: text if number is None else number for path, number, text in rows.iter_rows()}
 
+    def signature(self, path: str) -> str:
+        """What a folder was when it was read; see the function of this name."""
+        return str(self.table.filter((pl.col("path") == path) & (pl.col("name") == ""))["text"][0])
+
     def better(self, name: str) -> str:
         """Which way is good (`low`, `high`, `none`); empty where a fact is no metric."""
         found = self.table.filter((pl.col("name") == name) & pl.col("better").is_not_null())["better"]
@@ -98,14 +102,14 @@ def _version() -> str:
 
 
 def _signatures(root: Path) -> Iterator[tuple[str, str]]:
-    """Every folder with what changes when a file does: the change time (which nobody can set), size and inode of each."""
+    """Every folder with its signature."""
     marks = {"run": "config.yaml", "sweep": "sweep.json"}
     for kind, below in KINDS.items():
         for experiment in _folders(root / below):
             for place in _folders(experiment.path):
-                signature = _signature(place.path)
-                if any(part.startswith(marks[kind]) for part in signature):
-                    yield f"{below}/{experiment.name}/{place.name}", "|".join(signature)
+                signed = signature(place.path)
+                if f"{marks[kind]}:" in signed:
+                    yield f"{below}/{experiment.name}/{place.name}", signed
 
 
 def _folders(path: Path | str) -> list[os.DirEntry[str]]:
@@ -116,7 +120,8 @@ def _folders(path: Path | str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _signature(path: str) -> list[str]:
+def signature(path: Path | str) -> str:
+    """Change time (which nobody can set), size and inode of each file that facts are read from."""
     found = []
     for name in FILES:
         try:
@@ -124,11 +129,11 @@ def _signature(path: str) -> list[str]:
         except OSError:
             continue
         found.append(f"{name}:{about.st_ctime_ns}:{about.st_size}:{about.st_ino}")
-    return found
+    return "|".join(found)
 
 
-def _last_change(signature: str) -> float:
-    return max(int(part.split(":")[1]) for part in signature.split("|")) / 1e9
+def _last_change(signed: str) -> float:
+    return max(int(part.split(":")[1]) for part in signed.split("|")) / 1e9
 
 
 def _rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
@@ -140,11 +145,11 @@ def _rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
             values.append(value)
 
     kinds = {below: kind for kind, below in KINDS.items()}
-    scored = totals_of([root / path for path, signature in signatures.items() if "scores.parquet:" in signature])
-    for path, signature in signatures.items():
+    scored = totals_of([root / path for path, signed in signatures.items() if "scores.parquet:" in signed])
+    for path, signed in signatures.items():
         kind = kinds[path.partition("/")[0]]
         found, better = facts_of(kind, root / path, scored.get(root / path))
-        add(path, "", None, signature, None)
+        add(path, "", None, signed, None)
         for name, value in found.items():
             if value is not None:
                 text = isinstance(value, str)

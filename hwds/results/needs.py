@@ -1,0 +1,82 @@
+"""Needs: which runs and cells the runs, sweeps and studies that stay cannot do without."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hwds.results.folder import CELLS
+from hwds.results.run_index import KINDS, RunIndex
+
+
+def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
+    """Of folders that are to go (`runs/<experiment>/<id>`) those that one that stays needs, and for what.
+
+    A run needs those whose forecasts its data was joined with, a sweep the run of its best trial, a study all of its runs.
+    """
+    leaving, joined = set(gone), joins(index)
+    found: dict[str, str] = {}
+    for path, why in (*_of_sweeps(index), *_of_studies(index.root)):
+        if path in leaving:
+            found.setdefault(path, why)
+    pending = [path for path in joined if path not in leaving] + list(found)
+    while pending:
+        path = pending.pop()
+        for other in joined.get(path, ()):
+            if other in leaving and other not in found:
+                found[other] = f"joined by {path.removeprefix('runs/')}"
+                pending.append(other)
+    return found
+
+
+def joins(index: RunIndex) -> dict[str, set[str]]:
+    """Of each run that was joined with others these: by its provenance, and by its config, which `hwds predict` reads again."""
+    latest = _latest(index)
+    found: dict[str, set[str]] = {}
+    for path, said in index.column("joined").items():
+        found.setdefault(path, set()).update(f"runs/{title}" for title in re.findall(r"of run (\S+/[^\s,;]+)", str(said)))
+    for path, said in index.column("dataset.join").items():
+        for name in re.findall(r'"run": "([^"]+)"', str(said)):
+            found.setdefault(path, set()).add(latest.get(name, f"runs/{'/'.join(Path(name).parts[-2:])}"))
+    return {path: others - {path} for path, others in found.items()}
+
+
+def needed_cells(index: RunIndex) -> set[str]:
+    """The keys of the cells of every run and sweep that there is: the same command then computes nothing."""
+    found: set[str] = set()
+    for below in KINDS.values():
+        for file in (index.root / below).glob(f"*/*/{CELLS}"):
+            found.update(file.read_text(encoding="utf-8").split())
+    return found
+
+
+def _latest(index: RunIndex) -> dict[str, str]:
+    """The last finished run of each experiment: what its name alone means."""
+    status, experiments, modified = (index.column(name) for name in ("status", "experiment", "modified"))
+    order = sorted((path for path in status if path.startswith("runs/")), key=lambda path: float(modified[path] or 0))
+    return {str(experiments[path]): path for path in order}
+
+
+def _of_sweeps(index: RunIndex) -> Iterator[tuple[str, str]]:
+    for path, run in index.column("final_run").items():
+        yield f"runs/{run}", f"the best of sweep {path.removeprefix('sweeps/')}"
+
+
+def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
+    """The runs that a study's state names, by title or by id."""
+    ids = {path.name: path for path in (root / "runs").glob("*/*")}
+    for file in (root / "studies").glob("*/state.json"):
+        for name in _texts(json.loads(file.read_text(encoding="utf-8")).get("runs", {})):
+            run = ids.get(name.rpartition("/")[2])
+            if run is not None:
+                yield f"runs/{run.parent.name}/{run.name}", f"study {file.parent.name}"
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    for item in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from _texts(item)

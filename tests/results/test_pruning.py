@@ -1,0 +1,173 @@
+"""Pruning: what is needed, tagged or in use stays; a kill at any moment leaves each run whole or gone."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hwds.results.folder import RunFolder
+from hwds.results.holding import cleaning, in_use, reading
+from hwds.results.labels import Labels
+from hwds.results.pruning import bytes_of, cache_plan, delete_cache, delete_runs, runs_plan, size_said
+from hwds.results.run_index import RunIndex
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def plan_of(older=0.0, **more):
+    index = RunIndex.of()
+    return index, runs_plan(index, [path for path in index.paths if path[:4] == "runs"], older=older, **more)
+
+
+def titles(plan):
+    return sorted(f"{item.path.parent.name}/{item.path.name}" for item in plan.going)
+
+
+def test_age_size_and_the_best(made):
+    for name, mase, days in (("aa11", 0.9, 40), ("bb22", 0.7, 40), ("cc33", 0.8, 40), ("dd44", 0.6, 1)):
+        made(f"sales/{name}", days=days, **{"mase[m=12]": mase})
+    assert titles(plan_of(30 * 86400)[1]) == ["sales/aa11", "sales/bb22", "sales/cc33"]
+    _, plan = plan_of(30 * 86400, best=2)
+    assert titles(plan) == ["sales/aa11", "sales/cc33"]
+    assert plan.staying == {"runs/sales/bb22": "among the best 2"}, "the other of the two is not old enough to be asked for"
+    (Path("outputs/runs/sales/aa11") / "big.bin").write_bytes(b"x" * 100_000)
+    assert titles(plan_of(larger=90_000)[1]) == ["sales/aa11"]
+
+
+def test_high_is_good_where_the_metric_says_so(made):
+    for name, value in (("aa11", 0.9), ("bb22", 0.7)):
+        folder = made(f"sales/{name}", accuracy=value)
+        config = folder / "config.yaml"
+        config.write_text(config.read_text().replace("headline: mase", "headline: accuracy"))
+    assert titles(plan_of(best=1)[1]) == ["sales/bb22"]
+
+
+def test_what_is_needed_stays_with_its_reason(made, tmp_path):
+    made("visits/aa11", days=40)
+    made("visits/bb22", days=40)
+    made("demand/cc33", joined="visits/aa11", days=1)
+    made("demand/dd44", joined="visits/bb22", days=40)
+    made("best/ee55", days=40)
+    made("asked/ff66", days=40)
+    Labels(("keep",)).write(made("loved/0a0a", days=40))
+    os.utime("outputs/runs/loved/0a0a/labels.json", (1, 1))
+    sweep = {
+        "config": {"model": {"name": "m"}},
+        "sweep": {"name": "asha"},
+        "metric": "mase",
+        "better": "low",
+        "run": "best/ee55",
+    }
+    for path, said in (("sweeps/best/1", sweep), ("studies/why", {"runs": {"a": {"0": "asked/ff66"}}})):
+        (tmp_path / "outputs" / path).mkdir(parents=True)
+        name = "sweep.json" if path[:2] == "sw" else "state.json"
+        (tmp_path / "outputs" / path / name).write_text(json.dumps(said))
+    _, plan = plan_of(30 * 86400)
+    assert plan.staying == {
+        "runs/visits/aa11": "joined by demand/cc33",
+        "runs/best/ee55": "the best of sweep best/1",
+        "runs/asked/ff66": "study why",
+        "runs/loved/0a0a": "tagged keep",
+    }
+    assert [item.path.name for item in plan.going] == ["dd44", "bb22"], "who needs another goes first"
+
+
+def test_a_config_that_joins_by_name_needs_the_latest(made):
+    made("visits/aa11", days=40)
+    made("visits/bb22", days=39)
+    demand = made("demand/cc33") / "config.yaml"
+    demand.write_text(demand.read_text().replace("  path: a.csv", "  path: a.csv\n  join:\n  - {run: visits, column: mean}"))
+    _, plan = plan_of(30 * 86400)
+    assert titles(plan) == ["visits/aa11"]
+
+
+def test_a_folder_in_use_and_one_that_changed_stay(made):
+    held, changed, free = (made(f"sales/{name}") for name in ("aa11", "bb22", "cc33"))
+    with RunFolder(held).held():
+        assert in_use(held)
+        assert titles(plan_of()[1]) == ["sales/bb22", "sales/cc33"]
+    index, plan = plan_of()
+    Labels(("new",)).write(changed)
+    with RunFolder(held).held():
+        said = {item.path.name: why for item, why in delete_runs(index, plan)}
+    assert said == {"aa11": "in use", "bb22": "changed meanwhile", "cc33": ""}
+    assert held.is_dir()
+    assert changed.is_dir()
+    assert not free.exists()
+    assert not Path("outputs/trash").exists()
+
+
+def test_the_cache_keeps_what_runs_name_and_is_left_alone_while_one_reads(made):
+    run = made("sales/aa11")
+    RunFolder(run).write_cells(["ab1-0-4"])
+    cells, frame = Path("outputs/cache/cells/ab"), Path("outputs/cache/frames/f1")
+    for folder in (cells, frame):
+        folder.mkdir(parents=True)
+    for name, days in (("ab1-0-4.parquet", 90), ("ab2-0-4.parquet", 90), ("ab3.npz", 50), (".ab4.parquet.7.part", 1)):
+        (cells / name).write_bytes(b"x" * 1000)
+        os.utime(cells / name, (time.time() - days * 86400,) * 2)
+    (frame / "data.arrow").write_bytes(b"x" * 1000)
+    index = RunIndex.of()
+    plan = cache_plan(index, older=30 * 86400)
+    assert [item.path.name for item in plan.going] == ["ab2-0-4.parquet", "ab3.npz"]
+    assert plan.staying == {"1 cells": "named by a run or a sweep"}
+    assert [item.path.name for item in cache_plan(index, most=3500).going] == ["ab2-0-4.parquet", "ab3.npz"]
+    with reading(Path("outputs/cache")), reading(Path("outputs/cache")):
+        assert delete_cache(index, plan) is None
+    with cleaning(Path("outputs/cache")) as free:
+        assert free
+    RunFolder(run).write_cells(["ab1-0-4", "ab3"])  # a run that came meanwhile
+    assert [item.path.name for item in delete_cache(index, plan)] == ["ab2-0-4.parquet"]
+    assert len(delete_cache(index, cache_plan(index))) == 2, "what a killed process left, and the laid-out data"
+    assert sorted(path.name for path in cells.iterdir()) == ["ab1-0-4.parquet", "ab3.npz"]
+    assert not frame.exists()
+
+
+KILLED = """
+import sys
+from hwds.results.pruning import delete_runs, runs_plan
+from hwds.results.run_index import RunIndex
+index = RunIndex.of()
+plan = runs_plan(index, [path for path in index.paths if "/keep" not in path])
+print("ready", flush=True)
+for item, why in delete_runs(index, plan):
+    assert not why, why
+"""
+
+
+def test_killed_at_any_moment_each_run_is_whole_or_gone(made, tmp_path):
+    source = made("sales/keep0")
+    whole = sorted(path.name for path in source.iterdir())
+    for number in range(60):
+        shutil.copytree(source, source.parent / f"aa{number:02}")
+    luck, left = random.Random(3), 60
+    for _ in range(4):
+        command = [sys.executable, "-c", KILLED]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(luck.uniform(0.0, 0.02))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        runs = sorted(source.parent.iterdir())
+        assert all(sorted(path.name for path in run.iterdir() if path.name != ".lock") == whole for run in runs)
+        assert source in runs
+        left = min(left, len(runs) - 1)
+    index, plan = plan_of()
+    assert all(not why for _, why in delete_runs(index, plan))
+    assert not Path("outputs/trash").exists()
+    assert not Path("outputs/runs/sales").exists()
+
+
+def test_sizes():
+    assert [bytes_of(text) for text in ("10B", "1.5kB", "2 MB", "5GB")] == [10, 1500, 2_000_000, 5_000_000_000]
+    assert [size_said(size) for size in (0, 999, 1500, 12_345_678)] == ["0 B", "999 B", "1.5 kB", "12 MB"]
+    with pytest.raises(ValueError, match="five"):
+        bytes_of("five")
