@@ -105,7 +105,8 @@ def tell_runs(index: RunIndex, plan: Plan) -> None:
     few = len(plan.staying) <= MOST
     told = Counter(plan.staying.values()).items() if not few else [(f"{path}: {why}", 0) for path, why in plan.staying.items()]
     for why, count in told:
-        print(f"stays: {f"{counted(count, 'runs')}, " if count else ''}{why.removeprefix('runs/')}")
+        many = f"{counted(count, 'runs')}, " if count else ""
+        print(f"stays: {many}{why.removeprefix('runs/')}")
 
 
 def prune_cache(names: list[str], flags: dict[str, str]) -> int:
