@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +21,19 @@ OWN, NAIVE_COLOUR, FLOOR_COLOUR = "#1f6fb4", "#d9822b", "#2e8b57"
 DOTS_PER_INCH = 150
 SHORT = 300
 """The ratio of the ends of a log axis up to which decades alone would leave it bare."""
+
+_GATHERED: ContextVar[dict[str, Figure] | None] = ContextVar("gathered", default=None)
+
+
+@contextmanager
+def gathered() -> Iterator[dict[str, Figure]]:
+    """What is saved within the block is gathered by the name of its file, and not written."""
+    found: dict[str, Figure] = {}
+    before = _GATHERED.set(found)
+    try:
+        yield found
+    finally:
+        _GATHERED.reset(before)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -69,7 +85,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def save_png(figure: Figure | None, path: Path) -> bool:
-    """Write the figure; the same figure gives the same bytes.
+    """Write the figure, or give it to who gathers them; the same figure gives the same bytes.
 
     Returns:
         Whether there was one; no file is written where there is none.
@@ -77,6 +93,9 @@ def save_png(figure: Figure | None, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written; nothing is left behind.
     """
-    if figure is not None:
+    found = _GATHERED.get()
+    if found is not None and figure is not None:
+        found[path.stem] = figure
+    elif figure is not None:
         write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))
     return figure is not None

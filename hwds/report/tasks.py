@@ -8,15 +8,18 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hwds.report.grid import Grid
 from hwds.report.leaderboard import grid, notes, print_grids
 from hwds.report.sentence import conclusion
 from hwds.report.standings import Standings
+from hwds.report.style import gathered
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Console
 
 
@@ -32,6 +35,13 @@ def draw_of(task: str, frame: Any, tables: Tables, model: str, folder: Path) -> 
     report = _module(task)
     if hasattr(report, "draw"):
         report.draw(frame, tables, model, folder)
+
+
+def figures_of(task: str, frame: Any, tables: Tables, model: str) -> dict[str, Figure]:
+    """The pictures of the task as figures, by the names of their files; nothing is written."""
+    with gathered() as found, TemporaryDirectory() as folder:
+        draw_of(task, frame, tables, model, Path(folder))
+    return found
 
 
 def print_run(tables: Tables, board: Standings, said: str = "", console: Console | None = None) -> None:

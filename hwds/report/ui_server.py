@@ -1,0 +1,111 @@
+"""The server of the local page: on the loopback address alone, reading alone, for this machine's own names alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+from urllib.parse import parse_qs, quote, urlsplit
+
+from hwds.errors import HwdsError
+from hwds.report.page_run import run_page
+from hwds.report.ui_data import curves_data, folder_of, kept_reports, runs_data
+from hwds.report.ui_page import POLICY, ui_page
+from hwds.results.run_index import RunIndex
+
+ADDRESS = "127.0.0.1"
+NAMES = ("127.0.0.1", "localhost")
+"""How a browser on this machine may call it; a page elsewhere whose name was made to point here calls it otherwise."""
+
+Query = dict[str, list[str]]
+
+_DRAWING = Lock()
+"""Reports are drawn one after the other: matplotlib's settings are the process's."""
+
+
+def server(port: int) -> ThreadingHTTPServer:
+    """The server, not yet running; port 0 takes a free one.
+
+    Raises:
+        HwdsError: The port is taken.
+    """
+    try:
+        return ThreadingHTTPServer((ADDRESS, port), Handler)
+    except OSError as error:
+        raise HwdsError(f"--port: {port} cannot be had: {error.strerror or error}; --port 0 takes a free one.") from error
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request; it knows four addresses, and writes nothing."""
+
+    server_version, sys_version = "hwds", ""
+
+    def do_GET(self) -> None:
+        """Answer, or say in words why not."""
+        if self.headers.get("Host", "").rpartition(":")[0] not in NAMES:
+            self._send(403, "text/plain", "Only for this machine.")
+            return
+        address = urlsplit(self.path)
+        answer = ANSWERS.get(address.path)
+        if answer is None:
+            self._send(404, "text/plain", "Not here.")
+            return
+        try:
+            kind, text = answer(parse_qs(address.query))
+            self._send(200, kind, text)
+        except HwdsError as error:
+            self._send(404, "text/plain", str(error))
+
+    def _send(self, status: int, kind: str, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+        headers |= {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if self.path.split("?")[0] == "/":
+            self.send_header("Content-Security-Policy", POLICY)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the terminal is not flooded."""
+
+
+def _page(query: Query) -> tuple[str, str]:
+    paths = kept_reports(RunIndex.of().root)
+    links = "".join(f'<li><a href="/kept?report={quote(path)}">{escape(path.rpartition("/")[0])}</a></li>' for path in paths)
+    return "text/html", ui_page(f"<ul>{links}</ul>" if links else "")
+
+
+def _runs(query: Query) -> tuple[str, str]:
+    return "application/json", json.dumps(runs_data(query.get("q", [""])[0], query.get("sort", [""])[0]))
+
+
+def _curves(query: Query) -> tuple[str, str]:
+    return "application/json", json.dumps(curves_data(query.get("run", [])))
+
+
+def _report(query: Query) -> tuple[str, str]:
+    folder = folder_of(RunIndex.of(), query.get("run", [""])[0])
+    with _DRAWING:
+        return "text/html", run_page(folder).html()
+
+
+def _kept(query: Query) -> tuple[str, str]:
+    root, path = RunIndex.of().root, query.get("report", [""])[0]
+    if path not in kept_reports(root):
+        raise HwdsError(f"no report '{path}'.")
+    return "text/html", (root / path).read_text(encoding="utf-8")
+
+
+ANSWERS: dict[str, Callable[[Query], tuple[str, str]]] = {
+    "/": _page,
+    "/runs.json": _runs,
+    "/curves.json": _curves,
+    "/report": _report,
+    "/kept": _kept,
+}
+"""The kind and the text of each address."""
