@@ -39,6 +39,7 @@ def executed(experiment: Experiment, data: dict[str, Any]) -> tuple[Prepared, Ta
 
             save_final(prepared)
         show(prepared, tables)
+        executor_of(experiment).done(prepared.folder.path)
     return prepared, tables
 
 

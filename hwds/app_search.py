@@ -65,6 +65,7 @@ def show_found(found: Search, records: Sequence[Record], told: Found, run: str) 
     sweep_png(told, runs, [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"], folder.path / "sweep.png")
     folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found)))
     folder.write_json(about(found, records, **as_dict(told), run=run))
+    executor_of(found.experiment).done(folder.path)
     print(f"Sweep: {folder.path}\nThe best settings run by `{command_of(found)}`.")
 
 

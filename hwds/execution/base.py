@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwds.context import Device
+from hwds.execution.cache import CellCache
 from hwds.execution.job import Job, Outcome
 from hwds.protocols.base import Cell
 from hwds.recipe import Count, Recipe, Whole
@@ -38,6 +39,17 @@ class Compute(Recipe):
         from hwds.execution.sweep import run_search
 
         return run_search(search, watch)
+
+    def machine(self) -> str:
+        """The class of CPU that computes; empty for that of this machine."""
+        return ""
+
+    def cells(self, folder: Path) -> CellCache:
+        """Where finished cells lie."""
+        return CellCache(folder)
+
+    def done(self, folder: Path) -> None:
+        """A folder of results is complete."""
 
     def found_device(self) -> Device:
         """`auto` settled: `gpu` where the kernel shows an NVIDIA device."""

@@ -27,6 +27,7 @@ class Job:
         frame_class: The class that reads `frame_folder`.
         frame_folder: Where the frame lies as Arrow.
         cells_folder: Where finished cells lie, those of inner windows too.
+        machine: The class of CPU that computes; empty for this one.
     """
 
     protocol: Evaluation[Any, Any]
@@ -38,6 +39,7 @@ class Job:
     frame_class: type[Any]
     frame_folder: Path
     cells_folder: Path = Path("outputs", "cache", "cells")
+    machine: str = ""
 
     def read_frame(self) -> Any:
         """The frame, mapped from its file."""

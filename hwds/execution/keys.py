@@ -33,7 +33,7 @@ def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
             "code": code_digest([model, job.protocol, *([job.features] if features else [])]),
             "threads": job.cpus,
             "device": job.device,
-            "machine": machine(),
+            "machine": job.machine or machine(),
             "libraries": libraries(),
         }
     )

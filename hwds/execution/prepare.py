@@ -64,8 +64,8 @@ def prepare(experiment: Experiment) -> Prepared:
     frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
     device = compute.found_device()
     cells = (OUTPUTS / "cache" / "cells").resolve()
-    threads = compute.cpus_per_cell
-    job = Job(protocol, models, experiment.features, experiment.seed, threads, device, type(frame), frames, cells)
+    threads, machine = compute.cpus_per_cell, compute.machine()
+    job = Job(protocol, models, experiment.features, experiment.seed, threads, device, type(frame), frames, cells, machine)
     folds = protocol.split(frame)
     if any(uses_features(model) for model in experiment.models.values()):
         protocol.check_features(experiment.features, frame)
@@ -74,7 +74,7 @@ def prepare(experiment: Experiment) -> Prepared:
     protocol.check_models(experiment.models, frame)
     decision: Any = experiment.decision
     decision.check_data(frame, protocol)
-    cache = CellCache(cells)
+    cache = compute.cells(cells)
     work = Work(cut(job, folds, frame, cache), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
     code = code_digest([dataset, protocol, experiment.features, *models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from hwds.execution.asking import compute_cell
 from hwds.execution.job import Job, Outcome
+from hwds.execution.ray_nodes import strange
 from hwds.execution.threads import hold_threads
 from hwds.protocols.base import Cell
 
@@ -20,10 +22,12 @@ class Packed:
     Attributes:
         job: What workers need.
         files: The frame's files by name.
+        node: That of the driver.
     """
 
     job: Job
     files: dict[str, bytes]
+    node: str
 
 
 class _Laid:
@@ -40,22 +44,41 @@ class _Laid:
 
 def packed(job: Job) -> Packed:
     """A job with the frame that lies in its folder."""
-    return Packed(job, {path.name: path.read_bytes() for path in sorted(job.frame_folder.iterdir())})
+    import ray
+
+    files = {path.name: path.read_bytes() for path in sorted(job.frame_folder.iterdir())}
+    return Packed(job, files, ray.get_runtime_context().get_node_id())
 
 
 def compute_there(shared: Packed, cell: Cell) -> Outcome:
     """One cell, on the worker that is asked."""
     hold_threads(shared.job.cpus)
-    return compute_cell(shared.job, frame_of(shared), cell)
+    said = strange(shared.job.machine) if shared.job.machine else ""
+    if said:
+        return Outcome(cell, None, 0.0, said)
+    return compute_cell(at_home(shared, shared.job), frame_of(shared), cell)
+
+
+def at_home(shared: Packed, job: Job) -> Job:
+    """The job with folders of this node: another than the driver's has its own in Ray's session, and they go with it."""
+    import ray
+
+    here = ray.get_runtime_context()
+    if here.get_node_id() == shared.node:
+        return job
+    room = Path(here.get_temp_dir(), here.get_session_name(), "hwds")
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(room / "numba"))
+    return replace(job, frame_folder=room / "frames" / job.frame_folder.name, cells_folder=room / "cells")
 
 
 def frame_of(shared: Packed) -> Any:
     """The frame, laid on this node by the first who needs it."""
     from hwds.execution.prepare import lay_frame
 
-    lay_frame(_Laid(shared.files), shared.job.frame_folder)
+    folder = at_home(shared, shared.job).frame_folder
+    lay_frame(_Laid(shared.files), folder)
     frame_class: Any = shared.job.frame_class
-    return _read(frame_class, shared.job.frame_folder)
+    return _read(frame_class, folder)
 
 
 @lru_cache(maxsize=2)

@@ -1,9 +1,10 @@
-"""A Ray cluster for one process: joined, or started here; nothing of it on the terminal."""
+"""One Ray cluster for one process: joined, or started here; nothing of it on the terminal."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from hwds.errors import ConfigError, HwdsError
@@ -11,7 +12,7 @@ from hwds.execution.threads import thread_variables
 from hwds.registry import conf_dirs
 
 if TYPE_CHECKING:
-    from hwds.execution.ray import Ray
+    from hwds.execution.on_ray import OnRay
 
 QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -21,16 +22,19 @@ QUIET = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""What keeps Ray off the terminal, the network and the current folder."""
+"""What keeps Ray off the terminal, the network and the current folder; what it starts here goes on as fast as this process
+and soon sees that its head node is gone."""
 
 
-def join(compute: Ray) -> None:
-    """Ray for the rest of this process: a cluster that is started here ends with it, whatever ends it but `kill -9`.
+def join(compute: OnRay) -> None:
+    """Ray for the rest of this process: a cluster that is started here ends with it.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, or the cluster runs other versions.
         HwdsError: The cluster cannot be reached.
     """
     for name, value in QUIET.items():
@@ -38,26 +42,35 @@ def join(compute: Ray) -> None:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise ConfigError("compute: 'ray' needs the package ray[tune], which is not installed.") from error
+        raise ConfigError(f"compute: '{compute.name}' needs the package ray[tune], which is not installed.") from error
     if ray.is_initialized():
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
+    terms = compute.terms()
+    told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    environment = {"env_vars": worker_variables(compute)} | terms.pop("runtime_env", {})
     try:
-        ray.init(**_terms(compute))
+        ray.init(**told, runtime_env=environment, **terms)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise HwdsError(f"compute.address: no Ray cluster at {compute.address or 'this machine'}: {error}") from error
+        raise refusal(str(terms["address"]), str(error)) from error
 
 
-def _terms(compute: Ray) -> dict[str, Any]:
+def worker_variables(compute: OnRay) -> dict[str, str]:
+    """The environment of workers on this machine: few threads, no chatter, and where the user's own modules lie."""
     own = [str(folder.parent) for folder in conf_dirs()[1:]]
     paths = [*own, *(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)]
-    variables = thread_variables(compute.cpus_per_cell) | QUIET | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
-    told: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": variables},
-        "configure_logging": True,
-    }
-    if compute.address:
-        return told | {"address": compute.address}
-    return told | {"num_cpus": compute.cpus, "include_dashboard": False}
+    return thread_variables(compute.cpus_per_cell) | QUIET | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
+
+
+def refusal(address: str, said: str) -> HwdsError:
+    """Why a cluster was not joined, in one line."""
+    where = "this machine" if address == "local" else f"'{address}'"
+    ray, python = (re.findall(rf"{name}: (\S+)", said) for name in ("Ray", "Python"))
+    if "ersion mismatch" in said and len(ray) == len(python) == 2:
+        theirs, ours = zip(ray, python, strict=True)
+        return ConfigError(
+            f"compute.address: {where} runs Ray {theirs[0]} on Python {theirs[1]},"
+            f" this process Ray {ours[0]} on Python {ours[1]}; both must be the same."
+        )
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return HwdsError(f"compute.address: no Ray cluster could be joined at {where}: {lines[0] if lines else 'no reason given'}")

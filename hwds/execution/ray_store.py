@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Outcome
 from hwds.protocols.base import Cell
 
+AT_ONCE = 8
+"""Cells that are written or read side by side: most of the time goes into waiting for the disk or the object store."""
+
 
 class CellStore:
     """Gets and puts cells by key; one actor, where the driver is.
 
     Args:
-        folder: Of the cache.
+        cache: The driver's.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.cache = CellCache(folder)
+    def __init__(self, cache: CellCache) -> None:
+        self.cache = cache
 
     def get(self, key: str, cell: Cell) -> Outcome | None:
         """A cell that was computed before."""
@@ -29,10 +31,10 @@ class CellStore:
         self.cache.put(key, outcome)
 
 
-def store_here(folder: Path) -> Any:
-    """The store, as an actor that is bound to this node and takes no CPU."""
+def store_here(cache: CellCache) -> Any:
+    """The store, as an actor that is bound to this node and takes no CPU; while one cell is written others are taken."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(CellStore).options(num_cpus=0, scheduling_strategy=here).remote(folder)
+    return ray.remote(CellStore).options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here).remote(cache)

@@ -103,6 +103,7 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol
     sweep: Any = experiment.sweep
+    executor: Any = experiment.compute
     loaded = dataset.frame()
     try:
         rehearsal = protocol.rehearsal(loaded, sweep.windows)
@@ -115,7 +116,7 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         )
     measure, better = _compared_by(sweep, rehearsal, protocol)
     leaves = leaves_of(space_of(data), data)
-    cache = CellCache((OUTPUTS / "cache" / "cells").resolve())
+    cache = executor.cells((OUTPUTS / "cache" / "cells").resolve())
     trials = [_asked(trial, rehearsal) for trial in trials_of(data, sweep, leaves)]
     lots = [_lot(experiment, part, rehearsal, cache) for part in _by_features(trials)]
     folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
@@ -175,6 +176,7 @@ def _lot(experiment: Experiment, trials: Sequence[Trial], rehearsal: Rehearsal, 
         type(frame),
         frames,
         cache.folder,
+        compute.machine(),
     )
     return Lot(job, cut(job, rehearsal.folds, frame, cache))
 

@@ -10,7 +10,7 @@ from typing import Any
 from hwds.execution.asking import compute_cell
 from hwds.execution.headline import headline, lower, scores_so_far, value_of
 from hwds.execution.job import Job, Outcome
-from hwds.execution.ray_cells import Packed, frame_of
+from hwds.execution.ray_cells import Packed, at_home, frame_of
 from hwds.execution.threads import hold_threads
 from hwds.protocols.base import Cell
 
@@ -45,6 +45,7 @@ def run_trial(config: Mapping[str, Any], asked: Asked) -> None:
     number = int(config["trial"])
     label = f"trial {number}"
     job, cells = next((job, cells) for job, cells in asked.lots if label in job.models)
+    job = at_home(asked.shared, job)
     hold_threads(job.cpus)
     frame = frame_of(asked.shared)
     outcomes: dict[int, list[Outcome]] = {}

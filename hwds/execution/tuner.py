@@ -20,13 +20,13 @@ from hwds.execution.sweep import BASELINE, FAILED, FINISHED, STOPPED, WAITING, R
 from hwds.execution.trial import Asked, run_trial
 
 if TYPE_CHECKING:
-    from hwds.execution.ray import Ray
+    from hwds.execution.on_ray import OnRay
 
 FOLDER = "tune"
 """Where Ray Tune keeps its state while it runs, in the sweep's folder; the cell cache is what a sweep goes on from."""
 
 
-def tuned(compute: Ray, search: Search, watch: Watch) -> list[Record]:
+def tuned(compute: OnRay, search: Search, watch: Watch) -> list[Record]:
     """All trials; of those that the last execution has finished only the scores are made again.
 
     A sweep that was cut short is not restored but tuned anew: windows that are in the cache cost their trials no time.
@@ -53,7 +53,7 @@ def _is_done(search: Search, record: Record, kept: set[str]) -> bool:
     return not search.sweep.stops and kept.issuperset(own.values())
 
 
-def _tune(compute: Ray, search: Search, asked: list[int], watch: Watch) -> dict[int, Mapping[str, Any]]:
+def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dict[int, Mapping[str, Any]]:
     """Run the trials; the last report of each that made one."""
     from ray import tune
 
@@ -100,7 +100,7 @@ def _asked(search: Search) -> Asked:
     lots = tuple((lot.job, dict(lot.cells)) for lot in search.lots)
     places = {fold.index: search.place(fold) for fold in search.rehearsal.folds}
     patient = (BASELINE,) if search.sweep.baseline else ()
-    return Asked(shared, lots, places, search.measure.short, search.better, patient, store_here(search.cache.folder))
+    return Asked(shared, lots, places, search.measure.short, search.better, patient, store_here(search.cache))
 
 
 def _scheduler(search: Search) -> Any:

@@ -1,0 +1,119 @@
+"""The nodes of a cluster: whether one answers, and whether what decides the numbers is the same on all."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distributions
+from typing import Any
+
+from hwds.errors import ConfigError, HwdsError
+from hwds.execution.keys import machine
+
+PATIENCE = 5.0
+"""Seconds in which the head node must take a connection."""
+
+MIXED = "mixed"
+"""The class of CPU of cells that any node may have computed."""
+
+SHOWN = 3
+"""Packages that are named of those that differ."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What of a node decides the numbers.
+
+    Attributes:
+        host: Its name.
+        machine: The digest of its class of CPU.
+        packages: The version of each installed distribution; that of Python too.
+    """
+
+    host: str
+    machine: str
+    packages: dict[str, str]
+
+
+def reachable(address: str) -> str:
+    """The address, if something listens there.
+
+    Raises:
+        HwdsError: Nothing does.
+    """
+    if address == "auto":
+        return address
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise HwdsError(f"compute.address: nothing answers at '{address}' ({said.lower()}); is the head node up?") from error
+    return address
+
+
+@cache
+def this_node() -> Node:
+    """What is so here. This package itself is left out: a job brings its own."""
+    found = {item.metadata["Name"]: item.version for item in distributions() if item.metadata["Name"] != "hwds"}
+    return Node(socket.gethostname(), machine(), {"python": platform.python_version(), **found})
+
+
+def class_of_cpu(cpus: int, *, mixed: bool) -> str:
+    """The class of CPU that the nodes share; `MIXED` where they may differ.
+
+    Raises:
+        ConfigError: They differ, or one has other versions of packages than this process.
+    """
+    nodes = _asked(cpus)
+    for node in nodes:
+        _same_packages(node)
+    classes = {node.machine for node in nodes}
+    if mixed:
+        return MIXED
+    if len(classes) > 1:
+        hosts = ", ".join(sorted({node.host for node in nodes}))
+        raise ConfigError(
+            f"compute: the nodes ({hosts}) have {len(classes)} classes of CPU,"
+            " whose last bits differ; compute.mixed=true allows it."
+        )
+    return classes.pop()
+
+
+def strange(wanted: str) -> str:
+    """Why this node may not compute cells for a class of CPU; empty where it may."""
+    node = this_node()
+    if wanted in (MIXED, node.machine):
+        return ""
+    return f"node {node.host} has another class of CPU than those that were asked before; compute.mixed=true allows it"
+
+
+def _asked(cpus: int) -> list[Node]:
+    """Every node that has CPUs; where none has yet, the first that comes."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes: Any = ray.nodes  # it has no types
+    alive = [node["NodeID"] for node in nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
+    task: Any = ray.remote(num_cpus=0)(_told)
+    if not alive:
+        return [ray.get(ray.remote(num_cpus=cpus)(_told).remote())]
+    places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in alive]
+    found: list[Node] = ray.get([task.options(scheduling_strategy=place).remote() for place in places])
+    return found
+
+
+def _told() -> Node:
+    """What Ray takes as a task: a plain function."""
+    return this_node()
+
+
+def _same_packages(node: Node) -> None:
+    ours = this_node().packages
+    apart = sorted(name for name, version in node.packages.items() if ours.get(name, version) != version)
+    if apart:
+        shown = ", ".join(f"{name} {node.packages[name]} (here {ours[name]})" for name in apart[:SHOWN])
+        more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+        raise ConfigError(f"compute: node {node.host} has other versions: {shown}{more}; install the same lock file there.")
