@@ -15,7 +15,8 @@ from hwds.execution.cache import CellCache
 from hwds.execution.keys import PACKAGE
 from hwds.execution.on_ray import OnRay
 from hwds.execution.ray_cluster import join, worker_variables
-from hwds.execution.ray_nodes import class_of_cpu, reachable
+from hwds.execution.ray_head import reachable, watch_head
+from hwds.execution.ray_nodes import class_of_cpu
 from hwds.registry import conf_dirs
 
 EXCLUDED = ("outputs", "data", ".git", ".venv", "venv", "__pycache__", "experiments/*/results", "*.parquet", "*.arrow")
@@ -63,7 +64,8 @@ class Cluster(OnRay):
             HwdsError: The cluster cannot be reached.
             ConfigError: Nodes differ from one another, or from this process, in what decides the numbers.
         """
-        join(self)
+        if join(self):
+            watch_head()
         return class_of_cpu(self.cpus_per_cell, mixed=self.mixed)
 
     def cells(self, folder: Path) -> CellCache:
@@ -78,12 +80,11 @@ class Cluster(OnRay):
     def _environment(self) -> dict[str, Any]:
         """Ray's runtime environment: this package as it is here, so that a cell's key says true what computed it."""
         own = dict(self.runtime_env)
-        variables = {name: value for name, value in worker_variables(self).items() if name != "PYTHONPATH"}
         project = {"working_dir": str(conf_dirs()[1].parent)} if len(conf_dirs()) > 1 else {}
         return {
             **project,
             **own,
             "py_modules": [str(PACKAGE), *own.get("py_modules", ())],
             "excludes": [*EXCLUDED, *own.get("excludes", ())],
-            "env_vars": variables | dict(own.get("env_vars", {})),
+            "env_vars": worker_variables(self) | dict(own.get("env_vars", {})),
         }

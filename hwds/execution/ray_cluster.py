@@ -23,15 +23,16 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_worker_niceness": "0",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""What keeps Ray off the terminal, the network and the current folder; what it starts here goes on as fast as this process
-and soon sees that its head node is gone."""
+"""What keeps Ray off the terminal, the network and the current folder; what it starts here goes on as fast as this process."""
 
 
-def join(compute: OnRay) -> None:
+def join(compute: OnRay) -> bool:
     """Ray for the rest of this process: a cluster that is started here ends with it.
+
+    Returns:
+        Whether it was joined now.
 
     Raises:
         ConfigError: Ray is not installed, or the cluster runs other versions.
@@ -44,7 +45,7 @@ def join(compute: OnRay) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"compute: '{compute.name}' needs the package ray[tune], which is not installed.") from error
     if ray.is_initialized():
-        return
+        return False
     logging.getLogger("ray").setLevel(logging.ERROR)
     terms = compute.terms()
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
@@ -53,10 +54,11 @@ def join(compute: OnRay) -> None:
         ray.init(**told, runtime_env=environment, **terms)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise refusal(str(terms["address"]), str(error)) from error
+    return True
 
 
 def worker_variables(compute: OnRay) -> dict[str, str]:
-    """The environment of workers on this machine: few threads, no chatter, and where the user's own modules lie."""
+    """The environment of workers: few threads, no chatter, and where the user's own modules lie."""
     own = [str(folder.parent) for folder in conf_dirs()[1:]]
     paths = [*own, *(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)]
     return thread_variables(compute.cpus_per_cell) | QUIET | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})

@@ -1,19 +1,11 @@
-"""The nodes of a cluster: whether one answers, and whether what decides the numbers is the same on all."""
+"""The nodes of a cluster: whether what decides the numbers is the same on all."""
 
 from __future__ import annotations
 
-import platform
-import socket
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import distributions
 from typing import Any
 
-from hwds.errors import ConfigError, HwdsError
-from hwds.execution.keys import machine
-
-PATIENCE = 5.0
-"""Seconds in which the head node must take a connection."""
+from hwds.errors import ConfigError
 
 MIXED = "mixed"
 """The class of CPU of cells that any node may have computed."""
@@ -35,23 +27,6 @@ class Node:
     host: str
     machine: str
     packages: dict[str, str]
-
-
-def reachable(address: str) -> str:
-    """The address, if something listens there.
-
-    Raises:
-        HwdsError: Nothing does.
-    """
-    if address == "auto":
-        return address
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), PATIENCE).close()
-    except OSError as error:
-        said = error.strerror or str(error)
-        raise HwdsError(f"compute.address: nothing answers at '{address}' ({said.lower()}); is the head node up?") from error
-    return address
 
 
 @cache
