@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import platform
+import socket
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distributions
 from typing import Any
 
 from hwds.errors import ConfigError
+from hwds.execution.keys import machine
 
 MIXED = "mixed"
 """The class of CPU of cells that any node may have computed."""
