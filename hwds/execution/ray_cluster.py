@@ -46,9 +46,9 @@ def join(compute: OnRay) -> bool:
         raise ConfigError(f"compute: '{compute.name}' needs the package ray[tune], which is not installed.") from error
     if ray.is_initialized():
         return False
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     terms = compute.terms()
-    told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     environment = {"env_vars": worker_variables(compute)} | terms.pop("runtime_env", {})
     try:
         ray.init(**told, runtime_env=environment, **terms)

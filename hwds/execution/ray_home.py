@@ -1,4 +1,4 @@
-"""Where Ray lays its sockets, logs and spilled objects on this machine, and that they go."""
+"""Where Ray lays its sockets, logs and spilled objects on this machine, and that nothing is left: no file and no process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import atexit
 import getpass
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,41 +15,30 @@ from pathlib import Path
 LONGEST = 24
 """Letters of a folder of temporary files: the sockets in Ray's own below it may not have paths of more than 107."""
 
+VARIABLE = "HWDS_RAY_HOME"
+"""All processes of Ray inherit it, and are known by it."""
+
 
 @cache
 def home() -> Path:
-    """An empty folder that is gone when this process ends; those of processes that were killed go now."""
-    everyone = _everyone()
-    everyone.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in everyone.iterdir():
-        if not _alive(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-    own = everyone / str(os.getpid())
-    own.mkdir(exist_ok=True)
-    atexit.register(_leave, own)
+    """An empty folder that is gone when this process has ended, with all processes of Ray that stand in it."""
+    found = tempfile.gettempdir()
+    own = Path(found if len(found) <= LONGEST else "/tmp") / f"hwds-ray-{getpass.getuser()}" / str(os.getpid())
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ[VARIABLE] = str(own)
+    sweeper = Path(__file__).with_name("ray_sweeper.py")
+    command = [sys.executable, "-I", "-S", str(sweeper), str(own)]
+    nowhere = subprocess.DEVNULL
+    waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    atexit.register(_leave, own, waiting)
     return own
 
 
-def _everyone() -> Path:
-    found = tempfile.gettempdir()
-    return Path(found if len(found) <= LONGEST else "/tmp") / f"hwds-ray-{getpass.getuser()}"
-
-
-def _alive(process: str) -> bool:
-    if not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _leave(own: Path) -> None:
-    """Only once Ray has left it, too."""
+def _leave(own: Path, waiting: subprocess.Popen[bytes]) -> None:
+    """Only once Ray has left it, too; then nothing is left to sweep."""
     import ray
 
     ray.shutdown()
     shutil.rmtree(own, ignore_errors=True)
+    waiting.kill()
+    waiting.wait()

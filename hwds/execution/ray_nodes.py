@@ -70,19 +70,29 @@ def strange(wanted: str) -> str:
     return f"node {node.host} has another class of CPU than those that were asked before; compute.mixed=true allows it"
 
 
+@cache
 def _asked(cpus: int) -> list[Node]:
-    """Every node that has CPUs; where none has yet, the first that comes."""
+    """Every node that has CPUs, but those that are just lost; where none has yet, the first that comes. Asked once."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes: Any = ray.nodes  # it has no types
     alive = [node["NodeID"] for node in nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
     task: Any = ray.remote(num_cpus=0)(_told)
-    if not alive:
-        return [ray.get(ray.remote(num_cpus=cpus)(_told).remote())]
     places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in alive]
-    found: list[Node] = ray.get([task.options(scheduling_strategy=place).remote() for place in places])
-    return found
+    asked = [task.options(scheduling_strategy=place).remote() for place in places]
+    there = [node for node in map(_answer, asked) if node is not None]
+    return there or [ray.get(ray.remote(num_cpus=cpus)(_told).remote())]
+
+
+def _answer(asked: Any) -> Node | None:
+    import ray
+
+    try:
+        node: Node = ray.get(asked)
+    except ray.exceptions.RayError:
+        return None  # lost since the head node has last heard of it
+    return node
 
 
 def _told() -> Node:

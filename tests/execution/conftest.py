@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -42,11 +44,11 @@ def project(tmp_path):
 WORDS = ["model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3", "rivals=[forecast/seasonal_naive]"]
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """A run in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+def start(folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[str]:
+    """A run in a process of its own, with variables of its own."""
+    variables = os.environ | environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-m", "hwds", *WORDS, *words]
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finished(folder: Path, *words: str) -> tuple[int, str, str]:

@@ -83,6 +83,16 @@ def processes() -> list[tuple[int, int, str]]:
     return found
 
 
+def marked(variables: dict[str, str]) -> list[tuple[int, str]]:
+    """The processes that were started with these variables."""
+    sought, found = {f"{name}={value}".encode() for name, value in variables.items()}, []
+    for process, _, title in processes():
+        with suppress(OSError):
+            if sought <= set(Path(f"/proc/{process}/environ").read_bytes().split(b"\0")):
+                found.append((process, title))
+    return found
+
+
 def wait_until(true, seconds: float = 60.0) -> bool:
     """Whether it became so in time."""
     deadline = time.monotonic() + seconds

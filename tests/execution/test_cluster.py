@@ -1,0 +1,180 @@
+"""Three raylets on this machine come to what this process comes to, whatever of them is killed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import random
+import signal
+import socket
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from .conftest import cells, finished, start, tables
+from .test_resume import copy_of
+from .three_nodes import ThreeNodes, kill, marked, wait_until
+
+pytest.importorskip("ray")
+ROUNDS = int(os.environ.get("HWDS_TEST_CLUSTER_KILLS", "0"))
+"""The study of each victim alone is `HWDS_TEST_CLUSTER_KILLS=5 make test ARGS=tests/execution/test_cluster.py`."""
+
+SWEEP = ["sweep=random", "sweep.trials=5", "sweep.windows=3", "sweep.space.model.seconds={uniform:[0.1,0.5]}", "size=full"]
+SWEEP += ["protocol.windows=2", "rivals=[]"]
+RUN = ["protocol.windows=16", "model.seconds=0.4", "size=full", "rivals=[]"]
+HOMES = Path(tempfile.gettempdir(), f"hwds-ray-{getpass.getuser()}")
+VICTIMS = (("worker", 1), ("raylet", 3), ("driver", 7))
+"""Each with the number of finished cells after which it is killed."""
+
+AMONG_CELLS = (1, 3, 5, 8, 12)
+"""Finished cells after which something is killed; what is under way then is a matter of luck."""
+
+
+def found(folder):
+    """What a sweep has found: all of it but times and hosts."""
+    (path,) = folder.glob("outputs/sweeps/*/*/trials.parquet")
+    names = ("best.yaml", "scores.parquet", "predictions.parquet")
+    return pl.read_parquet(path).drop("seconds", "cached", "host").to_dicts(), [
+        next(path.parent.glob(name)).read_bytes() for name in names
+    ]
+
+
+def killed(folder, process, cluster, victim, after):
+    """Kill it once so many cells are finished; the cells that were there then. None where the process has ended before."""
+    assert wait_until(lambda: len(cells(folder)) >= after or process.poll() is not None, 240)
+    if process.poll() is not None:
+        return None
+    luck = random.Random(after)
+    if victim == "driver":
+        process.send_signal(signal.SIGKILL)
+    elif victim == "worker":
+        assert wait_until(lambda: cluster.workers("ray::ImplicitFunc"))
+        os.kill(luck.choice(cluster.workers("ray::ImplicitFunc")), signal.SIGKILL)
+    else:
+        kill(cluster.nodes[{"raylet": luck.choice([1, 2]), "head": 0}[victim]])
+    return cells(folder)
+
+
+def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_killed(project):
+    whole, broken = copy_of(project, "cluster_whole"), copy_of(project, "cluster_broken")
+    assert finished(whole, *SWEEP, "compute=serial")[0] == 0
+    with ThreeNodes() as cluster:
+        process = start(broken, *SWEEP, *cluster.words)
+        seen = [killed(broken, process, cluster, victim, after) for victim, after in VICTIMS]
+        process.communicate()
+        process = start(broken, *SWEEP, *cluster.words)
+        _, err = process.communicate(timeout=240)
+        assert (process.returncode, err) == (0, "")
+        now = cells(broken)
+        for before in seen:
+            assert before
+            assert {name: now[name] for name in before} == before  # nothing that was finished is computed again
+        assert set(now) == set(cells(whole))
+        assert found(broken) == found(whole)
+        (run,) = broken.glob("outputs/runs/*/*/scores.parquet")
+        (same,) = whole.glob("outputs/runs/*/*/scores.parquet")
+        assert run.read_bytes() == same.read_bytes()
+
+        alone, lost = copy_of(project, "head_alone"), copy_of(project, "head_lost")
+        assert finished(alone, *RUN, "compute=serial")[0] == 0
+        process = start(lost, *RUN, *cluster.words)
+        kept = killed(lost, process, cluster, "head", 2)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert "is gone. Every finished cell is kept; the same command goes on from there." in err
+        assert kept
+    assert finished(lost, *RUN, "compute=serial")[0] == 0
+    now = cells(lost)
+    assert {name: now[name] for name in kept} == kept
+    assert tables(lost) == tables(alone)
+
+
+@pytest.mark.skipif(not ROUNDS, reason="a study of a quarter of an hour: set HWDS_TEST_CLUSTER_KILLS")
+@pytest.mark.parametrize("victim", ["driver", "worker", "raylet", "head"])
+def test_each_is_killed_so_many_times(project, victim):
+    whole = copy_of(project, f"{victim}_whole")
+    assert finished(whole, *SWEEP, "compute=serial")[0] == 0
+    luck = random.Random(victim)
+    for round_ in range(ROUNDS):
+        folder = copy_of(project, f"{victim}_{round_}")
+        with ThreeNodes() as cluster:
+            process = start(folder, *SWEEP, *cluster.words)
+            seen = killed(folder, process, cluster, victim, luck.choice(AMONG_CELLS))
+            assert seen
+            process.communicate(timeout=240)
+            print(f"{victim} {round_}: killed after {len(seen)} cells, exit {process.returncode}")
+            if victim == "driver":
+                assert finished(folder, *SWEEP, *cluster.words)[0] == 0
+        if victim == "head":
+            with ThreeNodes() as cluster:
+                assert finished(folder, *SWEEP, *cluster.words)[0] == 0
+        now = cells(folder)
+        assert {name: now[name] for name in seen} == seen
+        assert set(now) == set(cells(whole))
+        assert found(folder) == found(whole)
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_of_ray_is_left_when_the_driver_ends(project, signal_):
+    mine = {"HWDS_TEST_MARK": f"{project}-{signal_}"}  # what Ray starts inherits it
+    process = start(project, *RUN, "compute=ray", "compute.workers=1", environment=mine)
+    assert wait_until(lambda: len(cells(project)) >= 1 or process.poll() is not None, 240)
+    assert marked(mine)
+    process.send_signal(signal_)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if signal_ == signal.SIGINT else -9), err
+    assert wait_until(lambda: not marked(mine), 60), marked(mine)
+    if signal_ == signal.SIGINT:
+        assert not (HOMES / str(process.pid)).exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("ray://here:10001", 2, "compute.address: must be host:port of the head node, or auto on one of its nodes"),
+        ("here", 2, "compute.address: must be host:port of the head node, or auto on one of its nodes"),
+        ("127.0.0.1:{free}", 1, "nothing answers at '127.0.0.1:{free}' (connection refused); is the head node up?"),
+    ],
+)
+def test_a_wrong_address_is_one_line(project, address, code, said):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listened at: nothing else takes it, and it refuses
+        free = taken.getsockname()[1]
+        words = ["compute=cluster", f"compute.address={address.format(free=free)}"]
+        got, out, err = finished(project, *words)
+    assert (got, out) == (code, "")
+    assert said.format(free=free) in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_other_versions_are_one_line():
+    from hwds.errors import ConfigError
+    from hwds.execution.ray_cluster import refusal
+
+    rays = "Version mismatch: The cluster was started with:\n    Ray: 2.50.1\n    Python: 3.12.1\nThis process on node 10.0.0.1"
+    told = refusal("head:6379", rays + " was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n")
+    assert isinstance(told, ConfigError)
+    assert str(told) == (
+        "compute.address: 'head:6379' runs Ray 2.50.1 on Python 3.12.1, this process Ray 2.60.0 on Python 3.11.7;"
+        " both must be the same."
+    )
+
+
+def test_nodes_that_differ_are_told_apart(monkeypatch):
+    from hwds.errors import ConfigError
+    from hwds.execution import ray_nodes
+
+    here = ray_nodes.this_node()
+    fast = ray_nodes.Node("fast", "another class", here.packages)
+    old = ray_nodes.Node("old", here.machine, here.packages | {"numpy": "1.0", "polars": "0.1", "only-there": "1"})
+    monkeypatch.setattr(ray_nodes, "_asked", lambda cpus: [here, fast])
+    with pytest.raises(ConfigError, match=r"^compute: the nodes \(.*fast.*\) have 2 classes of CPU"):
+        ray_nodes.class_of_cpu(1, mixed=False)
+    assert ray_nodes.class_of_cpu(1, mixed=True) == ray_nodes.MIXED
+    monkeypatch.setattr(ray_nodes, "_asked", lambda cpus: [here, old])
+    with pytest.raises(ConfigError, match=r"^compute: node old has other versions: numpy 1.0 \(here .*\), polars 0.1 \(here "):
+        ray_nodes.class_of_cpu(1, mixed=True)
+    monkeypatch.setattr(ray_nodes, "_asked", lambda cpus: [here, here])
+    assert ray_nodes.class_of_cpu(1, mixed=False) == here.machine
