@@ -34,11 +34,8 @@ def check_sweep(data: dict[str, Any], experiment: Experiment) -> None:
             raise ConfigError(f"{START}: needs a search, such as sweep=random; sweep={sweep.name} tries nothing.")
         return
     protocol: Any = experiment.protocol
-    if not protocol.rehearses:
-        raise ConfigError(
-            f"sweep: protocol '{protocol.name}' has no windows before its own to choose settings on;"
-            f" '{sweep.name}' would choose on what is scored."
-        )
+    if why := protocol.unrehearsed():
+        raise ConfigError(f"sweep: protocol '{protocol.name}' {why}; '{sweep.name}' would choose on what is scored.")
     if sweep.stops and sweep.windows == 1:
         raise ConfigError(f"sweep.windows: must be > 1 for '{sweep.name}', which stops trials between windows, got 1.")
     _check_metric(sweep, protocol)

@@ -62,6 +62,10 @@ class AbPlan(Evaluation[Comparison, Table]):
     looks: Count = 1
     headline: str = "size"
 
+    def unrehearsed(self) -> str:
+        """There is no data yet."""
+        return "plans a test by a rule whose error rates are set and not found"
+
     def split(self, frame: Table) -> Sequence[Fold]:
         """One fold: all arms.
 

@@ -98,6 +98,10 @@ class AbTest(Evaluation[Comparison, Table]):
             Sums.read(frame, self.control) if all(frame.roles.get(role) for role in SUMS) else Units.read(frame, self.control)
         )
 
+    def unrehearsed(self) -> str:
+        """A rule that was chosen by what it says of the data says nothing."""
+        return "holds arms against each other by a rule that has to be fixed before its data is seen"
+
     def split(self, frame: Table) -> Sequence[Fold]:
         """One fold: all units.
 

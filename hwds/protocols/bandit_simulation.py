@@ -21,7 +21,7 @@ from hwds.protocols.bandit_remarks import check_batch, remarks
 from hwds.protocols.bandit_rows import kept_rows, rows_of, with_estimates
 from hwds.protocols.bandit_scores import bandit_facts, paired, score_replications
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
-from hwds.protocols.rehearsal import Rehearsal
+from hwds.protocols.rehearsal import Rehearsal, other_luck
 from hwds.protocols.simulating import Game, play
 from hwds.protocols.simulating_batches import play_batches
 from hwds.recipe import Count, Small
@@ -73,7 +73,6 @@ class BanditSimulation(Evaluation[Policy, World]):
     task: ClassVar[str] = "bandit"
     keys: ClassVar[tuple[str, ...]] = ("replication",)
     unit: ClassVar[str] = "replication"
-    rehearses: ClassVar[bool] = True
     outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "replications")
 
     headline: str = "pseudo_regret"
@@ -95,12 +94,14 @@ class BanditSimulation(Evaluation[Policy, World]):
         cutoffs = tuple(Step(step) for step in sorted({max(1, horizon // 10), max(1, horizon // 2)}))
         return [Fold(0, "replications", self.replications, cutoffs)]
 
+    def unrehearsed(self) -> str:
+        """Nothing speaks against it."""
+        return ""
+
     def rehearsal(self, frame: World, windows: int) -> Rehearsal:
-        """As many replications with other customers, in so many parts: a fold's name is in its customers'."""
+        """As many replications with other customers, in so many parts."""
         (own,) = self.split(frame)
-        each = -(-self.replications // windows)
-        folds = [Fold(part, f"rehearsal {part}, replications", each, own.cutoffs) for part in range(windows)]
-        return Rehearsal(self, frame, folds)
+        return Rehearsal(self, frame, other_luck(own, windows))
 
     def units_in_cell(self, model: Policy, frame: World) -> int:
         """A round number of replications, whatever is asked for."""

@@ -65,9 +65,9 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     Class attributes: `accepts`, the kind of model it can ask; `cuts`, the kind of frame it can cut; `task`, which names
     the module of its pictures; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the
-    one of them that names a unit; `fits_all`, whether a model can be kept (`fit_all`, `foresee`); `rehearses`, whether settings
-    can be chosen before it (`rehearsal`); `block`, units in a cell of a model that may be cut (a constant, never taken from the
-    number of cores); `outside_cells`, fields that choose cells or scores but change no cell.
+    one of them that names a unit; `fits_all`, whether a model can be kept (`fit_all`, `foresee`); `block`, units in a cell of
+    a model that may be cut (a constant, never taken from the number of cores); `outside_cells`, fields that choose cells or
+    scores but change no cell.
 
     Attributes:
         headline: The metric that orders the leaderboard.
@@ -80,7 +80,6 @@ class Evaluation(Recipe, Generic[Model, Data]):
     keys: ClassVar[tuple[str, ...]] = ()
     unit: ClassVar[str] = ""
     fits_all: ClassVar[bool] = False
-    rehearses: ClassVar[bool] = False
     block: ClassVar[int] = 1000
     outside_cells: ClassVar[tuple[str, ...]] = ("headline", "segments")
 
@@ -102,6 +101,10 @@ class Evaluation(Recipe, Generic[Model, Data]):
             DataError: The data does not suffice for them.
         """
         raise NotImplementedError(f"{type(self).__name__}.split")
+
+    def unrehearsed(self) -> str:
+        """Why no settings can be chosen before it, in words that follow its name; empty where they can (`rehearsal`)."""
+        return "has no windows before its own to choose settings on"
 
     def rehearsal(self, frame: Data, windows: int) -> Rehearsal:
         """Other windows, on which a sweep may choose settings without a look at these; simulations play other replications.

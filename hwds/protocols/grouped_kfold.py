@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 
 from hwds.context import Context
 from hwds.errors import ConfigError, DataError
@@ -19,12 +19,15 @@ from hwds.models.classify.base import Classifier, FittedClassifier
 from hwds.protocols.base import Cell, Fold
 from hwds.protocols.detection import Detection
 from hwds.protocols.judging import judged
+from hwds.protocols.rehearsal import Rehearsal
 from hwds.protocols.row_windows import as_known
 from hwds.recipe import Small, Whole
 
 LAST = datetime(9999, 12, 31)
 FINAL = -1
 """The number of the fit on all groups, which tests none."""
+APART = -1
+"""The fold of groups that are kept apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class GroupedKFold(Detection):
         calibrate_folds: For calibration.
         decide_folds: For a decision's thresholds; all others are learned from.
         ignore_time: Cut data that has times all the same.
+        apart: The share of the groups, by their names, that is never tested but by the trials of a sweep; the experiment learns
+            from them.
 
     Example:
         python -m hwds dataset=fraud_handbook model=classify/logistic protocol=grouped_kfold protocol.ignore_time=true
@@ -67,6 +72,18 @@ class GroupedKFold(Detection):
     calibrate_folds: Whole = 1
     decide_folds: Whole = 0
     ignore_time: bool = False
+    apart: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+    def unrehearsed(self) -> str:
+        """Without groups that are kept apart all are tested."""
+        return "" if self.apart else "tests every group, of which protocol.apart=0.3 would keep some to choose on"
+
+    def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
+        """The groups that are kept apart, in folds of their own; without the truth."""
+        few = self.stop_folds + self.calibrate_folds + self.decide_folds + 2
+        cut = replace(self, apart=0.0, folds=max(windows, few), segments=(), explained=0)
+        own = self._known(frame).take(self._folds_of(frame) == APART)
+        return Rehearsal(cut, own, cut.split(own)[:windows])
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """A fold for each part of the groups.
@@ -83,7 +100,8 @@ class GroupedKFold(Detection):
         others = self.stop_folds + self.calibrate_folds + self.decide_folds
         if others + 2 > self.folds:
             raise ConfigError(f"protocol.folds: must be >= {others + 2}, one to test and one to learn from, got {self.folds}.")
-        sizes = np.bincount(self._folds_of(frame), minlength=self.folds).tolist()
+        own = self._folds_of(frame)
+        sizes = np.bincount(own[own != APART], minlength=self.folds).tolist()
         if 0 in sizes:
             raise DataError(f"protocol.folds: fold {sizes.index(0) + 1} of {self.folds} has no group; take fewer.")
         return [Fold(i, f"fold {i + 1} of {self.folds}", size, (HeldOut(i),)) for i, size in enumerate(sizes)]
@@ -98,7 +116,7 @@ class GroupedKFold(Detection):
     def parts(self, frame: Table, fold: int, context: Context) -> dict[str, Table]:
         """The rows of each part with their inputs, which were made of labels of training groups alone."""
         of_fold = self._roles_of_folds(fold)
-        part = np.array([of_fold[own] for own in range(self.folds)])[self._folds_of(frame)]
+        part = np.array([*of_fold, "train"])[self._folds_of(frame)]  # the last for groups that are kept apart
         known = self._known(frame)
         label = known.name("label")
         train = pl.lit(pl.Series(part == "train"))
@@ -165,7 +183,7 @@ class GroupedKFold(Detection):
         return frame.column("group" if frame.roles.get("group") else "entity").cast(pl.String)
 
     def _folds_of(self, frame: Table) -> np.ndarray:
-        """The part of each row's group, by a hash of its name, shape (n,).
+        """The part of each row's group, by a hash of its name, shape (n,); `APART` where it is kept apart.
 
         Raises:
             DataError: No role names the groups, or a row has none.
@@ -175,5 +193,10 @@ class GroupedKFold(Detection):
         if len(missing):
             raise DataError(f"dataset.roles: row {missing[0] + 1} has no group in column '{names.name}'.")
         distinct = names.unique()
-        places = [int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) % self.folds for name in distinct]
+        places = [APART if _hash(name, b"apart") < self.apart * 2**64 else _hash(name) % self.folds for name in distinct]
         return names.replace_strict(distinct, pl.Series(places, dtype=pl.Int64)).to_numpy()
+
+
+def _hash(name: str, of: bytes = b"") -> int:
+    """A number below 2**64 that follows from a name; other ones for another purpose."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=of).digest())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
@@ -34,8 +34,6 @@ class Holdout(PanelEvaluation):
         python -m hwds dataset=classics protocol=holdout model=forecast/seasonal_naive
     """
 
-    rehearses: ClassVar[bool] = True
-
     def steps(self, panel: Panel) -> int:
         """The horizon on this panel."""
         if self.horizon or not panel.roles.split:
@@ -60,6 +58,10 @@ class Holdout(PanelEvaluation):
         """Each series' own end, or the last instant of the panel."""
         last: Any = panel.table[TIME].max()
         return AtTime(last) if self.reconciles else FromEnd(0)
+
+    def unrehearsed(self) -> str:
+        """Nothing speaks against it."""
+        return ""
 
     def rehearsal(self, frame: Panel, windows: int) -> Rehearsal:
         """A walk through the train part, from windows that each are as long as the test part."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import polars as pl
@@ -15,6 +16,7 @@ from hwds.models.forecast.base import Forecaster
 from hwds.protocols.base import Fold
 from hwds.protocols.cutting import AtLaunch, AtTime, Cutoff
 from hwds.protocols.panels import PanelEvaluation
+from hwds.protocols.rehearsal import Rehearsal, earlier_panel
 from hwds.recipe import Count, Small, Whole
 
 
@@ -57,11 +59,39 @@ class Launch(PanelEvaluation):
             )
         return [Fold(i, cutoff.label, frame.n_series, (cutoff,)) for i, cutoff in enumerate(cutoffs)]
 
+    def unrehearsed(self) -> str:
+        """Nothing speaks against it."""
+        return ""
+
+    def rehearsal(self, frame: Panel, windows: int) -> Rehearsal:
+        """Earlier launches, all of whose steps lie before the first cutoff.
+
+        Raises:
+            DataError: There are fewer of them.
+        """
+        first = self.split(frame)[0].cutoffs[0]
+        earlier = earlier_panel(self, frame)
+        every = replace(self, launches=windows, segments=(), paths=0)
+        last = frame.frequency.after(pl.Series([first.instant]), -self.steps(frame))[0]
+        fitting = [cutoff for cutoff in every._launched(earlier) if cutoff.instant <= last]
+        if len(fitting) < windows:
+            asked = len(self.cutoffs(frame))
+            raise DataError(
+                f"{len(fitting)} instants of launches lie {self.steps(frame)} steps or more before the first of the {asked}"
+                f" that are asked; ask for fewer (protocol.launches={max(asked // 2, 1)})."
+            )
+        folds = [Fold(i, cutoff.label, earlier.n_series, (cutoff,)) for i, cutoff in enumerate(fitting[-windows:])]
+        return Rehearsal(every, earlier, folds)
+
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
-        """The cutoff of each instant of launches, oldest first."""
+        """The cutoff of each instant of launches that is asked, oldest first."""
+        return list(self._launched(panel)[-self.launches :])
+
+    def _launched(self, panel: Panel) -> list[AtLaunch]:
+        """The cutoff of every instant of launches, oldest first."""
         begins = panel.table[TIME].gather(panel.offsets[:-1])
         late = begins >= panel.frequency.after(begins.sort().head(1), self._before(panel))[0]
-        asked = begins.filter(late & pl.Series(panel.lengths > self.after)).unique().sort()[-self.launches :]
+        asked = begins.filter(late & pl.Series(panel.lengths > self.after)).unique().sort()
         cuts = panel.frequency.after(asked, self.after - 1)
         return [AtLaunch(cut, launch) for cut, launch in zip(cuts, asked, strict=True)]
 

@@ -104,6 +104,10 @@ class OffPolicy(Evaluation[Estimator, Table]):
     confidence: Level = 0.95
     resamples: Annotated[int, Ge(50), Small(200)] = 1000
 
+    def unrehearsed(self) -> str:
+        """The higher of two estimates is not the better one."""
+        return "estimates a value that nobody knows, so that no setting of an estimator is better for what it says"
+
     def split(self, frame: Table) -> Sequence[Fold]:
         """One fold, the whole log, after all of it was checked that does not depend on the estimator."""
         log = self.log(frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -50,8 +50,6 @@ class Prequential(Detection):
         python -m hwds dataset=handbook_simulator model=classify/logistic protocol=prequential
     """
 
-    rehearses: ClassVar[bool] = True
-
     windows: Annotated[Count, Small(2)] = 4
     train_days: Annotated[Count, Small(28)] = 28
     stop_days: Whole = 7
@@ -81,6 +79,10 @@ class Prequential(Detection):
             moments = tuple(Moment(at) for at in (cutoff, cutoff + (end - cutoff) / 2, end))
             rows.append(Fold(index, _named(cutoff), max(units, 1), moments))
         return rows
+
+    def unrehearsed(self) -> str:
+        """Nothing speaks against it."""
+        return ""
 
     def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
         """The same windows on rows whose labels had arrived by the first cutoff; closer together where they would not fit."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hwds.frames.panel import Panel
 from hwds.frames.table import Table
+from hwds.protocols.base import Fold
 from hwds.protocols.cutting import known_at
 from hwds.protocols.row_windows import arrivals, as_known
 
 if TYPE_CHECKING:
-    from hwds.protocols.base import Evaluation, Fold
+    from hwds.protocols.base import Evaluation
     from hwds.protocols.panels import PanelEvaluation
 
 
@@ -30,6 +31,12 @@ class Rehearsal:
     protocol: Evaluation[Any, Any]
     frame: Any
     folds: Sequence[Fold]
+
+
+def other_luck(own: Fold, windows: int) -> list[Fold]:
+    """As many replications as a fold has, in so many parts; luck is named by the fold, so that theirs is another one."""
+    each = -(-own.units // windows)
+    return [Fold(part, f"rehearsal {part}, {own.name}", each, own.cutoffs) for part in range(windows)]
 
 
 def earlier_panel(protocol: PanelEvaluation, frame: Panel) -> Panel:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
+from annotated_types import Ge, Lt
 
 from hwds.context import Context
 from hwds.errors import DataError
@@ -19,6 +20,7 @@ from hwds.models.bandit.deciding import Seen, law_of
 from hwds.models.bandit.kernel import Visit
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.off_policy_log import Log, Reward, read_log
+from hwds.protocols.rehearsal import Rehearsal, other_luck
 from hwds.protocols.replay_log import Waits, arms_of, order_of
 from hwds.protocols.rewards import outcome_unit
 from hwds.recipe import Count, Small
@@ -47,6 +49,7 @@ class Replay(Evaluation[Policy, Table]):
     Rows are played in the order of `time`; an outcome is learned once it was observed, `available_at`.
 
     Attributes:
+        apart: The share of the rows, the first ones, that is never played but by the trials of a sweep.
         replications: How often the log is played, with other luck of the policy and of the rejection.
         reward: `outcome`, or `revenue`, which is price times outcome.
 
@@ -63,8 +66,31 @@ class Replay(Evaluation[Policy, Table]):
     outside_cells: ClassVar[tuple[str, ...]] = (*Evaluation.outside_cells, "replications")
 
     headline: str = "mean_reward"
+    apart: Annotated[float, Ge(0), Lt(1)] = 0.0
     replications: Annotated[Count, Small(2)] = 20
     reward: Reward = "outcome"
+
+    def framed(self, frame: Table) -> Table:
+        """The rows that are not kept apart."""
+        return frame.take(~self._apart(frame)) if self.apart else frame
+
+    def unrehearsed(self) -> str:
+        """Without rows that are kept apart the whole log is played."""
+        return "" if self.apart else "plays the whole log, of which protocol.apart=0.3 would keep the first rows to choose on"
+
+    def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
+        """The rows that are kept apart, as far as their outcomes were observed before the others began."""
+        early = frame.take(self._apart(frame))
+        if frame.roles.get("available_at"):
+            begin = frame.take(~self._apart(frame)).column("time").min()
+            early = early.take((early.column("available_at") <= begin).fill_null(False))
+        play = replace(self, apart=0.0)
+        (own,) = play.split(early)
+        return Rehearsal(play, early, other_luck(own, windows))
+
+    def _apart(self, frame: Table) -> pl.Series:
+        """Whether a row is among the first."""
+        return pl.Series(np.argsort(order_of(frame)) < round(self.apart * len(frame.data)))
 
     def split(self, frame: Table) -> list[Fold]:
         """One fold; its units are the replications."""

@@ -35,7 +35,6 @@ class WalkForward(PanelEvaluation):
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
     """
 
-    rehearses: ClassVar[bool] = True
     outside_cells: ClassVar[tuple[str, ...]] = (*PanelEvaluation.outside_cells, "windows", "stride", "refit", "align")
 
     windows: Annotated[Count, Small(2)] = 3
@@ -60,6 +59,10 @@ class WalkForward(PanelEvaluation):
         size = served(self.refit, self.windows)
         groups = [tuple(cutoffs[i : i + size]) for i in range(0, len(cutoffs), size)]
         return [Fold(i, group[0].label, frame.n_series, group, self.inner(i)) for i, group in enumerate(groups)]
+
+    def unrehearsed(self) -> str:
+        """Nothing speaks against it."""
+        return ""
 
     def rehearsal(self, frame: Panel, windows: int) -> Rehearsal:
         """The same walk through what was known at the first cutoff."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +44,12 @@ class Autoencoder(RowNetwork, Detector):
     Example:
         python -m hwds dataset=fraud_handbook model=anomaly/autoencoder protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [32, 64, 128]},
+        "narrow": {"choice": [2, 4, 8, 16]},
+        "learning_rate": {"loguniform": [0.0003, 0.01]},
+    }
 
     units: Count = 64
     narrow: Count = 8

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class IsolationForest(Detector):
     Example:
         python -m hwds dataset=fraud_handbook model=anomaly/isolation_forest protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
 
     trees: Annotated[Count, Small(20)] = 200
     sample: Count = 256

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +33,8 @@ class RobustZ(Detector):
     Example:
         python -m hwds dataset=fraud_handbook model=anomaly/robust_z protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"top": {"randint": [1, 9]}}
 
     top: Count = 2
 

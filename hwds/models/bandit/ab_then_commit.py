@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,8 @@ class ABThenCommit(Policy):
     Example:
         python -m hwds +experiment=price_bandit model=bandit/ab_then_commit model.per_arm=500
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"per_arm": {"choice": [25, 50, 100, 200, 400, 800]}}
 
     per_arm: Count = 100
     in_turn: bool = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Lt
@@ -48,6 +49,12 @@ class ChangePoint(Policy):
     Example:
         python -m hwds +experiment=price_bandit_drift model=bandit/change_point
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "false_alarm": {"loguniform": [0.001, 0.2]},
+        "explore": {"uniform": [0.0, 0.1]},
+        "restart": {"choice": ["all", "arm"]},
+    }
 
     false_alarm: Level = 0.05
     explore: Annotated[float, Ge(0), Lt(1)] = 0.02

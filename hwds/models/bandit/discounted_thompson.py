@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from annotated_types import Gt, Le
@@ -37,6 +38,10 @@ class DiscountedThompson(Policy):
     Example:
         python -m hwds +experiment=price_bandit_drift model=bandit/discounted_thompson
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "discount": {"choice": [0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 1.0]},
+    }
 
     discount: Annotated[float, Gt(0), Le(1)] = 0.9995
     prior: Prior = (1.0, 1.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Exp3(Policy):
     Example:
         python -m hwds +experiment=bandit_regret model=bandit/exp3
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"gamma": {"loguniform": [0.005, 0.5]}}
 
     gamma: Level | None = None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class LinearThompson(Policy):
     Example:
         python -m hwds +experiment=price_bandit_contextual model=bandit/linear_thompson
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "spread": {"loguniform": [0.05, 3.0]},
+        "ridge": {"loguniform": [0.1, 10.0]},
+    }
 
     spread: Positive = 1.0
     ridge: Positive = 1.0

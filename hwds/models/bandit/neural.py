@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -36,6 +37,13 @@ class Neural(Policy):
     Example:
         python -m hwds +experiment=price_bandit_contextual model=bandit/neural
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "uncertainty": {"choice": ["last_layer", "heads"]},
+        "units": {"choice": [16, 32, 64]},
+        "prior": {"loguniform": [0.1, 3.0]},
+        "rate": {"loguniform": [0.003, 0.03]},
+    }
 
     uncertainty: Literal["last_layer", "heads"] = "last_layer"
     units: Count = 32

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class SlidingUCB(Policy):
     Example:
         python -m hwds +experiment=price_bandit_drift model=bandit/sliding_ucb
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "window": {"choice": [250, 500, 1000, 2000, 4000, 8000]},
+        "exploration": {"loguniform": [0.01, 2.0]},
+    }
 
     window: Count = 1000
     exploration: Positive = 0.6

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class Softmax(Policy):
     Example:
         python -m hwds +experiment=bandit_regret model=bandit/softmax model.temperature=0.02
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"temperature": {"loguniform": [0.005, 0.5]}}
 
     temperature: Positive = 0.05
 

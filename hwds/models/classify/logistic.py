@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +28,8 @@ class Logistic(Classifier):
     Example:
         python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"strength": {"loguniform": [0.001, 1000.0]}}
 
     strength: Positive = 1.0
 

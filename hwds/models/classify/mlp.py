@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hwds.models.classify.row_network import RowParts
 from hwds.models.classify.row_scorer import NetworkClassifier
@@ -22,6 +23,12 @@ class MLP(NetworkClassifier):
     Example:
         python -m hwds dataset=fraud_handbook model=classify/mlp protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [32, 64, 128]},
+        "layers": {"randint": [1, 4]},
+        "learning_rate": {"loguniform": [0.0003, 0.01]},
+    }
 
     units: Count = 64
     layers: Count = 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from hwds.context import Context
 from hwds.frames.table import Table
@@ -28,6 +29,12 @@ class RandomForest(Classifier):
     Example:
         python -m hwds dataset=fraud_handbook model=classify/random_forest protocol=prequential_handbook
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "leaf_rows": {"randint": [1, 51]},
+        "depth": {"choice": [0, 6, 10, 16]},
+        "inputs": {"choice": ["sqrt", "log2", "all"]},
+    }
 
     trees: Annotated[Count, Small(30)] = 100
     depth: Whole = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hwds.models.classify.row_network import RowParts
@@ -23,6 +24,11 @@ class Sequence(NetworkClassifier):
     """
 
     reads_arrays: ClassVar[bool] = True
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [16, 32, 64]},
+        "learning_rate": {"loguniform": [0.0003, 0.01]},
+    }
 
     units: Count = 32
 

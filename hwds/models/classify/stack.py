@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import MinLen
@@ -52,6 +53,11 @@ class Stack(Classifier):
     Example:
         python -m hwds dataset=handbook_simulator model=classify/stack protocol=prequential
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "combine": {"choice": ["shrunk", "equal", "best"]},
+        "pull": {"loguniform": [1.0, 100.0]},
+    }
 
     members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_plain)]
     combine: Combine = "shrunk"

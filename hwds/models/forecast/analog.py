@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from hwds.context import Context
 from hwds.errors import ConfigError, nearest
@@ -40,6 +41,8 @@ class Analog(Forecaster):
     """
 
     launches = True
+    search_space: ClassVar[Mapping[str, Any]] = {"curve": {"choice": ["analog", "bass", "gompertz"]}}
+
     curve: Literal["analog", "bass", "gompertz"] = "analog"
     age: str = ""
     season: Whole = 0

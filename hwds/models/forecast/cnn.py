@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hwds.models.forecast.network import Network
 from hwds.models.forecast.network_parts import Parts
@@ -24,6 +25,13 @@ class CNN(Network):
     Example:
         python -m hwds model=forecast/cnn
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "filters": {"choice": [24, 48, 96]},
+        "step_layers": {"randint": [0, 4]},
+        "learning_rate": {"loguniform": [0.0005, 0.01]},
+        "batch": {"choice": [128, 256, 512]},
+    }
 
     filters: Count = 48
     step_layers: Whole = 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import ValidationInfo, field_validator
@@ -34,6 +35,11 @@ class ETS(Statistical):
     """
 
     least = 7
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "trend": {"choice": ["Z", "N", "A"]},
+        "damped": {"choice": ["chosen", "always", "never"]},
+    }
+
     error: Literal["A", "M", "Z"] = "Z"
     trend: Literal["N", "A", "M", "Z"] = "Z"
     seasonal: Literal["N", "A", "M", "Z"] = "Z"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +28,11 @@ class MFLES(Statistical):
     Example:
         python -m hwds model=forecast/mfles
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "changepoints": {"choice": [0.1, 0.25, 0.5]},
+        "rounds": {"choice": [25, 50, 100]},
+    }
 
     windows: Whole = 0
     changepoints: Share = 0.25

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Ge, MinLen
@@ -39,6 +39,8 @@ class Select(Forecaster):
     Example:
         python -m hwds model=forecast/select
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"windows": {"choice": [2, 3, 4, 6]}}
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
     windows: Annotated[int, Ge(2), Small(2)] = 3

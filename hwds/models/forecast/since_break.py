@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -48,6 +49,11 @@ class SinceBreak(Forecaster):
     """
 
     local = True
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "earlier": {"choice": ["moved", "dropped"]},
+        "alarms": {"loguniform": [0.005, 0.2]},
+    }
+
     member: Annotated[Forecaster, AfterValidator(_alone)]
     earlier: Earlier = "moved"
     alarms: Level = 0.05

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -64,6 +64,11 @@ class Stack(Forecaster):
     Example:
         python -m hwds model=forecast/stack
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "combine": {"choice": ["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]},
+        "windows": {"choice": [2, 3, 4]},
+    }
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
     combine: Combine = "inverse"
