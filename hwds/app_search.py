@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,12 +16,15 @@ from hwds.config.spec import Experiment
 from hwds.errors import CellError
 from hwds.execution.prepare import Prepared, prepare
 from hwds.execution.search import Search, prepare_search
+from hwds.execution.search_estimate import ahead_of, time_told
 from hwds.execution.search_tables import about, command_of, write_found
 from hwds.execution.sweep import BASELINE, Record, best_of
 from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
+from hwds.report.sweep_importance import importance_of, importance_page
 from hwds.report.sweep_line import SweepLine
-from hwds.report.sweep_plot import sweep_png
+from hwds.report.sweep_pictures import draw_sweep
+from hwds.report.sweep_time import time_sentence
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
@@ -29,7 +33,7 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
     """Try other settings on windows before the experiment's own, then run the best of them alone on those."""
     found = prepare_search(data, experiment)
     with found.folder.held():
-        records = tried(found)
+        records, time_of = tried(found)
         best = best_of(found, records)
         table = write_found(found, records, best)
         found.folder.write_json(about(found, records))
@@ -39,32 +43,44 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
         told = found_of(found, records, best, table)
         print_trials(told)
         prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data))
-        show_found(found, records, with_final(found, told, prepared, tables), prepared.folder.title)
+        show_found(found, records, with_final(found, told, prepared, tables), prepared.folder.title, time_of)
     failed = int(table["status"].is_in(["failed", "refused"]).sum())
     if failed:
         print(f"hwds: {failed} of {len(table)} trials failed; the others were compared.", file=sys.stderr)
     return max(exit_code(prepared, tables), 3 if failed else 0)
 
 
-def tried(found: Search) -> list[Record]:
-    """All trials; what is searched is in the folder before the first of them."""
-    found.folder.write_json(about(found))
-    RunFolder(found.folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
+def tried(found: Search) -> tuple[list[Record], dict[str, Any]]:
+    """All trials, and the time they took beside what was foreseen; what is searched is in the folder before the first of them.
+
+    Where nothing was computed now, the time is what the folder says of an earlier execution.
+    """
+    folder, ahead = found.folder, ahead_of(found)
+    earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
+    folder.write_json(about(found, time=earlier))
+    RunFolder(folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
     line = SweepLine(len(found.trials), found.measure.short, found.better, len(found.rehearsal.folds))
+    began = time.monotonic()
     try:
-        return executor_of(found.experiment).search(found, line)
+        records = executor_of(found.experiment).search(found, line)
     finally:
         line.end()
+    return records, time_told(ahead, records, time.monotonic() - began) or earlier
 
 
-def show_found(found: Search, records: Sequence[Record], told: Found, run: str) -> None:
-    """The sentence, the picture and the page, in the folder and on the terminal; `run` is the best trial's."""
+def show_found(found: Search, records: Sequence[Record], told: Found, run: str, time_of: dict[str, Any]) -> None:
+    """The sentences, the pictures and the page, in the folder and on the terminal; `run` is the best trial's."""
     folder = found.folder
-    print(conclusion(told))
     runs = {record.trial.label: record.rungs for record in records if record.rungs}
-    sweep_png(told, runs, [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"], folder.path / "sweep.png")
-    folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found)))
-    folder.write_json(about(found, records, **as_dict(told), run=run))
+    took = {record.trial.label: record.took for record in records if record.took}
+    mattered, timed = importance_of(told, runs), time_sentence(time_of)
+    print("\n".join(line for line in (conclusion(told), timed) if line))
+    pictures = draw_sweep(
+        told, mattered, runs, took, [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"], folder.path
+    )
+    folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found), (timed, *pictures, importance_page(mattered))))
+    ends = {**as_dict(told), "importance": mattered.as_dict(), "time": time_of, "run": run}
+    folder.write_json(about(found, records, **ends))
     executor_of(found.experiment).done(folder.path)
     print(f"Sweep: {folder.path}\nThe best settings run by `{command_of(found)}`.")
 

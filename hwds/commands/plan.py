@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hwds.execution.estimate import Time
     from hwds.execution.prepare import Prepared
     from hwds.execution.search import Search
+    from hwds.execution.search_estimate import Ahead
 
 
 def main(words: list[str]) -> int:
@@ -53,9 +54,22 @@ def print_search(search: Search) -> None:
     ahead = ahead_of(search)
     compared = f"{search.measure.name}, the {search.better}er the better"
     print(f"{len(search.trials)} trials, compared by {compared}, after {listed([str(rung) for rung in search.rungs])} windows.")
-    asked = f"; stopping early asks some {100 * ahead.share:.0f} % of the windows" if ahead.share < 1 else ""
-    print(f"{ahead.cells} cells, {ahead.missing} to compute: {duration(ahead.time, range(ahead.missing))}{asked}.")
+    print(f"{ahead.cells} cells, {ahead.missing} to compute{search_time(ahead)}.")
     print("Then the best trial and the experiment as it stands are scored on the final windows.")
+
+
+def search_time(ahead: Ahead) -> str:
+    """How long the missing cells may take, in words."""
+    from hwds.report.sweep_time import core_time
+    from hwds.results.wording import duration as lasting
+
+    asked = f", some {100 * ahead.share:.0f} % of them as trials are stopped early" if ahead.share < 1 else ""
+    if not ahead.missing:
+        return ": nothing to do"
+    if ahead.core is None:
+        return f"{asked}: time unknown, for a model here was never timed on this dataset"
+    clock = "" if ahead.at_once is None else f", {lasting(ahead.seconds)} by the clock with {ahead.at_once} at once"
+    return f"{asked}: {core_time(ahead.core.seconds, ahead.core.low, ahead.core.high)}{clock}, by earlier timings"
 
 
 def print_cells(prepared: Prepared) -> None:

@@ -1,11 +1,37 @@
-"""What a sweep will ask, and how long it may take, from what such cells took before."""
+"""What a sweep will ask and how long it may take, by what such cells took before; afterwards, how good that was."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp, hypot, log, sqrt
 
-from hwds.execution.estimate import Time, timed_before
+import numpy as np
+import polars as pl
+
+from hwds.execution.base import Compute
+from hwds.execution.estimate import Timed, timed_before
+from hwds.execution.processes import usable_cores
 from hwds.execution.search import Search
+from hwds.execution.sweep import Record
+from hwds.results.folder import OUTPUTS
+
+UNTRIED = log(2.0)
+"""How far, as a logarithm, settings may cost more or less than the one that was timed, where no sweep has tried any."""
+LOAD = log(1.25)
+"""How far the same work may take longer or shorter on another day."""
+ENOUGH = 5
+"""Trials that must have been timed, to know how far settings differ in cost."""
+Z90 = 1.645
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An expectation in seconds of one core, and the ends of its 90 % range."""
+
+    seconds: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +40,22 @@ class Ahead:
 
     Attributes:
         cells: All cells of all trials, if none were stopped.
-        missing: Those of them that are not kept.
+        missing: How many of them are not kept.
         share: The share of windows that is asked where nothing fails: less than 1 where trials are stopped.
-        time: Of the missing cells one after the other, if none were stopped; None where a model was never timed.
+        core: What the missing ones that are asked take on one core; None where a model was never timed on this dataset.
+        at_once: Cells that are computed at the same time; None of a cluster that runs already.
     """
 
     cells: int
     missing: int
     share: float
-    time: Time | None
+    core: Span | None
+    at_once: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        """What the clock will show; None where that cannot be known."""
+        return None if self.core is None or self.at_once is None else self.core.seconds / self.at_once
 
 
 def ahead_of(search: Search) -> Ahead:
@@ -30,12 +63,72 @@ def ahead_of(search: Search) -> Ahead:
     names = {trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment}
     keys = [(cell, key) for lot in search.lots for cell, key in lot.cells.items()]
     missing = [cell for cell, key in keys if not search.cache.has(key)]
-    before = timed_before(search.experiment.dataset.name)
-    if any(names[cell.model] not in before for cell in missing):
-        return Ahead(len(keys), len(missing), share_asked(search), None)
-    times = [before[names[cell.model]].time(max(cell.stop - cell.start, 1)) for cell in missing]
-    time = Time(sum(each.seconds for each in times), any(each.at_most for each in times))
-    return Ahead(len(keys), len(missing), share_asked(search), time)
+    share, at_once = share_asked(search), cells_at_once(search.experiment.compute)
+    dataset = search.experiment.dataset.name
+    costs = _costs(dataset, {names[cell.model] for cell in missing})
+    if costs is None:
+        return Ahead(len(keys), len(missing), share, None, at_once)
+    seconds = share * sum(costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds for cell in missing)
+    count = max(len({cell.model for cell in missing}), 1)
+    reach = max((spread(apart, count) for _, apart in costs.values()), default=0.0)
+    return Ahead(len(keys), len(missing), share, Span(seconds, seconds * exp(-reach), seconds * exp(reach)), at_once)
+
+
+def spread(apart: float | None, trials: int) -> float:
+    """How far, as a logarithm, a sum over trials may lie from its expectation.
+
+    Args:
+        apart: The standard deviation of the logarithm of what trials took; None where no sweep has told.
+        trials: How many.
+    """
+    return hypot(LOAD, UNTRIED if apart is None else Z90 * apart / sqrt(trials))
+
+
+def _costs(dataset: str, models: set[str]) -> Mapping[str, tuple[Timed, float | None]] | None:
+    """What cells of each model take by size, and how far trials of it differ; None where one was never timed.
+
+    Cells of earlier sweeps go before those of runs: they had other settings, as the trials will.
+    """
+    swept, before = timed_in_sweeps(dataset), timed_before(dataset)
+    if not models <= {*swept, *before}:
+        return None
+    return {name: swept[name] if name in swept else (before[name], None) for name in models}
+
+
+def timed_in_sweeps(dataset: str) -> Mapping[str, tuple[Timed, float | None]]:
+    """What the cells of each model took in the sweeps on one dataset, and how far its trials differed (as a logarithm)."""
+    paths = [
+        path
+        for path in (OUTPUTS / "sweeps").glob("*/*/timings.parquet")
+        if dataset in pl.read_parquet(path.with_name("scores.parquet"), columns=["dataset"])["dataset"].unique()
+    ]
+    if not paths:
+        return {}
+    rows = pl.concat(pl.read_parquet(path).with_columns(sweep=pl.lit(str(path))) for path in paths)
+    parts = rows.filter(pl.col("seconds") > 0).partition_by("model", as_dict=True)
+    return {str(model): (_by_size(part), _apart(part)) for (model,), part in parts.items()}
+
+
+def _by_size(rows: pl.DataFrame) -> Timed:
+    """The mean seconds of each size: a sum is foreseen."""
+    sizes = rows.group_by("units").agg(pl.col("seconds").mean()).sort("units")
+    return Timed(sizes["units"].to_list(), sizes["seconds"].to_list())
+
+
+def _apart(rows: pl.DataFrame) -> float | None:
+    """The standard deviation of the logarithm of what trials took against the mean of cells of their size."""
+    usual = pl.col("seconds").mean().over("units")
+    each = rows.with_columns(usual=usual).group_by("sweep", "trial").agg(pl.col("seconds", "usual").sum())
+    return float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1)) if len(each) >= ENOUGH else None
+
+
+def cells_at_once(compute: object) -> int | None:
+    """Cells that are computed at the same time; None of a cluster that runs already."""
+    assert isinstance(compute, Compute)
+    if getattr(compute, "address", None):
+        return None
+    workers = getattr(compute, "workers", None)
+    return 1 if workers is None else workers or max(usable_cores() // compute.cpus_per_cell, 1)
 
 
 def share_asked(search: Search) -> float:
@@ -47,3 +140,23 @@ def share_asked(search: Search) -> float:
         kept = search.sweep.kept(rung, folds, {number: float(number) for number in going}) if going else set()
         going, behind = kept, rung
     return asked / every if every else 0.0
+
+
+def time_told(ahead: Ahead, records: Sequence[Record], seconds: float) -> dict[str, object]:
+    """What `sweep.json` says of the time that trials took beside what was foreseen; empty where nothing was computed now.
+
+    Args:
+        ahead: What was foreseen.
+        records: What became of the trials.
+        seconds: What the clock has shown.
+    """
+    core = sum(record.now for record in records)
+    cells = sum(len(record.timings) - record.cached for record in records)
+    if not cells:
+        return {}
+    took = {"cells": cells, "core_seconds": core, "seconds": seconds}
+    if ahead.core is None:
+        return {"took": took}
+    span = ahead.core
+    foreseen = {"core_seconds": span.seconds, "low": span.low, "high": span.high, "seconds": ahead.seconds}
+    return {"foreseen": foreseen, "took": took}

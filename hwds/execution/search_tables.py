@@ -27,6 +27,7 @@ FIXED = {
     "stderr": pl.Float64,
     "error": pl.String,
 }
+TIMINGS = {"trial": pl.Int64, "model": pl.String, "units": pl.Int64, "seconds": pl.Float64}
 APART = {"seconds": pl.Float64, "cached": pl.Int64, "host": pl.String}
 """Columns that differ from one execution to the next."""
 
@@ -75,6 +76,17 @@ def scores_table(search: Search, records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(score_lines(search, records), schema=SCORES)
 
 
+def timings_table(search: Search, records: Sequence[Record]) -> pl.DataFrame:
+    """What each cell of each trial took, by the model that it was a trial of: what later sweeps are foreseen from."""
+    rows = [
+        (record.trial.number, record.trial.experiment.model.name, units, seconds)
+        for record in records
+        if record.trial.experiment
+        for units, seconds in record.timings
+    ]
+    return pl.DataFrame(rows, schema=TIMINGS, orient="row")
+
+
 def predictions_table(search: Search, record: Record) -> pl.DataFrame:
     """What a finished trial said on the inner windows, from its cells."""
     lot = search.lot_of(record.trial)
@@ -93,6 +105,7 @@ def write_found(search: Search, records: Sequence[Record], best: Record | None) 
     folder, table = search.folder, trials_table(search, records)
     folder.write_table("trials", table, csv=True)
     folder.write_table("scores", scores_table(search, records))
+    folder.write_table("timings", timings_table(search, records))
     if best is not None:
         folder.write_table("predictions", predictions_table(search, best))
         score = best.rungs[best.folds]
@@ -139,4 +152,5 @@ def about(search: Search, records: Sequence[Record] = (), **found: Any) -> dict[
     if records:
         told |= {"finished": len(done), "window_fits": sum(record.folds for record in records)}
         told |= {"rungs_of_trials": {record.trial.label: record.rungs for record in records if record.rungs}}
+        told |= {"seconds_of_trials": {record.trial.label: record.took for record in records if record.took}}
     return told | found

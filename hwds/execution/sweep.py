@@ -45,25 +45,31 @@ class Record:
         status: `finished`, `stopped` by the search, `failed`, `refused` by its config, or `unfinished`.
         folds: Windows behind it.
         rungs: Its running score after each rung it has seen.
+        took: What its cells had taken by then, in seconds.
         scores: All its scores at the last of them.
         error: What went wrong.
         seconds: What its cells took when they were computed.
+        now: What those took that were computed now.
         cached: Cells that were not computed now.
         host: Where the sweep was driven from.
         outcomes: Its cells by fold, as long as they are needed.
+        timings: The units and the seconds of each of its cells.
     """
 
     trial: Trial
     status: str = WAITING
     folds: int = 0
     rungs: dict[int, float] = field(default_factory=dict)
+    took: dict[int, float] = field(default_factory=dict)
     scores: Sequence[Score] = ()
     score: Score | None = None
     error: str = ""
     seconds: float = 0.0
+    now: float = 0.0
     cached: int = 0
     host: str = field(default_factory=socket.gethostname)
     outcomes: dict[int, list[Outcome]] = field(default_factory=dict)
+    timings: list[tuple[int, float]] = field(default_factory=list)
 
     @property
     def going(self) -> bool:
@@ -73,6 +79,8 @@ class Record:
     def add(self, outcome: Outcome) -> None:
         """Keep the outcome of one of its cells; the first error ends it."""
         self.seconds += outcome.seconds
+        self.now += 0.0 if outcome.cached else outcome.seconds
+        self.timings.append((max(outcome.cell.stop - outcome.cell.start, 1), outcome.seconds))
         self.cached += outcome.cached
         self.outcomes.setdefault(outcome.cell.fold.index, []).append(outcome)
         if outcome.error and self.going:
@@ -170,6 +178,7 @@ def score_record(search: Search, lot: Lot, record: Record, rung: int) -> None:
         record.end(FAILED, f"{search.measure.short} is undefined after {rung} windows")
         return
     record.rungs[rung] = value
+    record.took[rung] = record.seconds
     if rung == len(search.rehearsal.folds):
         record.end(FINISHED)
 

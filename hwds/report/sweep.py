@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -141,16 +142,44 @@ def print_failures(trials: pl.DataFrame) -> None:
         print(f"{status.upper()} trial {number}: {error}")
 
 
-def as_dict(found: Found) -> dict[str, dict[str, float | int | None]]:
+def as_dict(found: Found) -> dict[str, dict[str, Any]]:
     """What `sweep.json` says of the end."""
-    best = {"trial": found.best, "inner": found.inner.value, "final": found.final.value, "optimism": found.optimism}
-    return {"best": best, "untuned": {"inner": found.own_inner.value, "final": found.own_final.value}}
+    best = {"trial": found.best, **_ends(found.inner, found.final), "optimism": found.optimism}
+    return {"best": best, "untuned": _ends(found.own_inner, found.own_final)}
 
 
-def as_page(found: Found, title: str, command: str) -> str:
-    """The sweep as a Markdown page."""
+def _ends(inner: Number, final: Number) -> dict[str, float | None]:
+    return {"inner": inner.value, "inner_stderr": inner.stderr, "final": final.value, "final_stderr": final.stderr}
+
+
+def from_dict(trials: pl.DataFrame, told: Mapping[str, Any], measure: Measure) -> Found:
+    """What came of a sweep, from its trials table and its `sweep.json`.
+
+    Args:
+        trials: The table.
+        told: What `sweep.json` says.
+        measure: What trials were compared by.
+    """
+    best, own = told["best"], told["untuned"]
+    numbers = [Number(of[name], of[f"{name}_stderr"]) for of in (best, own) for name in ("inner", "final")]
+    model, windows = str(told["config"]["model"]["name"]), len(told["windows"])
+    found = Found(trials, measure, str(told["better"]), windows, int(best["trial"]), model)
+    return replace(found, inner=numbers[0], final=numbers[1], own_inner=numbers[2], own_final=numbers[3])
+
+
+def as_page(found: Found, title: str, command: str, parts: Sequence[str] = ()) -> str:
+    """The sweep as a Markdown page.
+
+    Args:
+        found: What came of it.
+        title: Of the page.
+        command: What runs the best settings.
+        parts: What stands between the pictures and the table of trials: sections, or sentences.
+    """
     failed = found.trials.filter(pl.col("error") != "")
     lines = "".join(f"- trial {row['trial']}: {row['error']}\n" for row in failed.to_dicts())
     failures = f"\n## Failures\n\n{lines}" if lines else ""
     best = f"The best settings are in `best.yaml`; `{command}` runs them."
-    return f"# {title}\n\n{conclusion(found)}\n\n{best}\n\n{trials_grid(found).markdown()}\n{failures}"
+    between = "".join(f"{part}\n\n" for part in parts if part)
+    trials = f"## Trials\n\n{trials_grid(found).markdown()}\n"
+    return f"# {title}\n\n{conclusion(found)}\n\n{best}\n\n{between}{trials}{failures}"

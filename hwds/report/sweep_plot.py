@@ -1,8 +1,8 @@
-"""sweep.png: the score of each trial and the best so far, scores from rung to rung, each setting against the score."""
+"""sweep.png: scores by trial and by the time spent, scores from rung to rung, each setting against the score."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from hwds.report.style import GREY, INK, LIGHT, OWN, drawable, new_figure, plain_numbers, save_png, tidy
-from hwds.report.sweep import OWN as FIXED
 from hwds.report.sweep import Found
+from hwds.report.sweep_settings import Runs, first_scores, places, varied
+from hwds.results.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,33 +21,34 @@ if TYPE_CHECKING:
 MOST = 6
 """Settings that have a panel."""
 
-Runs = Mapping[str, Mapping[int, float]]
 
-
-def sweep_png(found: Found, runs: Runs, logarithmic: Sequence[str], path: Path) -> None:
+def sweep_png(found: Found, runs: Runs, took: Runs, logarithmic: Sequence[str], path: Path) -> None:
     """Draw a sweep; nothing where no trial has a score.
 
     Args:
         found: What came of it.
         runs: The running scores of each trial by the windows behind it.
+        took: The seconds that each had taken by then.
         logarithmic: The settings that were drawn on the scale of their logarithm.
         path: Of the picture.
     """
-    save_png(sweep_figure(found, runs, logarithmic), path)
+    save_png(sweep_figure(found, runs, took, logarithmic), path)
 
 
-def sweep_figure(found: Found, runs: Runs, logarithmic: Sequence[str] = ()) -> Figure | None:
+def sweep_figure(found: Found, runs: Runs, took: Runs, logarithmic: Sequence[str] = ()) -> Figure | None:
     """The figure that `sweep_png` writes."""
     scored = found.trials.filter(pl.col("score").is_not_null())
     if scored.is_empty():
         return None
-    settings = [name for name in scored.columns if name not in FIXED and scored[name].drop_nulls().n_unique() > 1][:MOST]
-    first = _first(found, runs)
+    settings = varied(scored)[:MOST]
+    first = first_scores(found, runs)
     rows = 1 + -(-len(settings) // 3)
     figure = new_figure(11, 3.2 * rows)
     grid = figure.add_gridspec(rows, 6)
-    _by_trial(figure.add_subplot(grid[0, :3]), found, scored)
-    _by_rung(figure.add_subplot(grid[0, 3:]), found, runs)
+    done = scored.filter(pl.col("status") == "finished").sort("trial")
+    _by_trial(figure.add_subplot(grid[0, :2]), found, done, scored.filter(pl.col("status") != "finished"))
+    _by_time(figure.add_subplot(grid[0, 2:4]), found, done, took)
+    _by_rung(figure.add_subplot(grid[0, 4:]), found, runs)
     for place, name in enumerate(settings):
         axes = figure.add_subplot(grid[1 + place // 3, 2 * (place % 3) : 2 * (place % 3) + 2])
         _by_setting(axes, found, first, name, logarithmic=name in logarithmic)
@@ -55,13 +57,10 @@ def sweep_figure(found: Found, runs: Runs, logarithmic: Sequence[str] = ()) -> F
     return figure
 
 
-def _by_trial(axes: Axes, found: Found, scored: pl.DataFrame) -> None:
+def _by_trial(axes: Axes, found: Found, done: pl.DataFrame, rest: pl.DataFrame) -> None:
     """Trials with all windows, and the best so far as a line; the others have no score to compare, and lie on the axis."""
-    done = scored.filter(pl.col("status") == "finished").sort("trial")
-    rest = scored.filter(pl.col("status") != "finished")
     if len(done):
-        running = done["score"].cum_min() if found.better == "low" else done["score"].cum_max()
-        axes.step(done["trial"].to_numpy(), running.to_numpy(), where="post", color=OWN, linewidth=1.2, label="best so far")
+        axes.step(done["trial"], _best_so_far(found, done), where="post", color=OWN, linewidth=1.2, label="best so far")
     axes.scatter(done["trial"], done["score"], s=22, color=INK, zorder=3, label="all windows")
     if len(rest):
         at = axes.get_xaxis_transform()
@@ -70,44 +69,71 @@ def _by_trial(axes: Axes, found: Found, scored: pl.DataFrame) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
+def _best_so_far(found: Found, done: pl.DataFrame) -> np.ndarray:
+    """The best score of each trial and those before it."""
+    best = done["score"].cum_min() if found.better == "low" else done["score"].cum_max()
+    return best.to_numpy()
+
+
+def _by_time(axes: Axes, found: Found, done: pl.DataFrame, took: Runs) -> None:
+    """The same against what all windows have taken by the end of each trial, rung by rung."""
+    spent = time_spent(took)
+    ends = [spent[number, found.windows] for number in done["trial"] if (number, found.windows) in spent]
+    if len(ends) == len(done) > 0:
+        order = np.argsort(ends, kind="stable")
+        minutes = np.array(ends)[order] / 60
+        axes.step(minutes, _best_so_far(found, done[order]), where="post", color=OWN, linewidth=1.2)
+        axes.scatter(minutes, done["score"].to_numpy()[order], s=22, color=INK, zorder=3)
+    _named(axes, "minutes of one core, over all trials", "")
+
+
+def time_spent(took: Runs) -> dict[tuple[int, int], float]:
+    """The seconds that all trials had taken when each reached each rung, where one rung is done before the next begins."""
+    steps = [
+        (
+            rung,
+            int(label.removeprefix("trial ")),
+            seconds - max((earlier for at, earlier in own.items() if at < rung), default=0.0),
+        )
+        for label, own in took.items()
+        for rung, seconds in own.items()
+    ]
+    total, found = 0.0, {}
+    for rung, number, seconds in sorted(steps):
+        total += seconds
+        found[number, rung] = total
+    return found
+
+
 def _by_rung(axes: Axes, found: Found, runs: Runs) -> None:
-    """The running score of each trial; the best one's in colour."""
+    """The running score of each trial, the best one's in colour; below each rung how many trials came to it."""
     for label, scores in runs.items():
         own = label == f"trial {found.best}"
         windows = sorted(scores)
         style: dict[str, Any] = {"color": OWN if own else LIGHT, "linewidth": 2.0 if own else 1.0, "zorder": 3 if own else 1}
         axes.plot(windows, [scores[window] for window in windows], marker="o", markersize=4, **style)
-    axes.set_xticks(sorted({window for scores in runs.values() for window in scores}))
+    rungs = sorted({window for scores in runs.values() for window in scores})
+    here = [sum(rung in scores for scores in runs.values()) for rung in rungs]
+    axes.set_xticks(rungs, [f"{rung}\n{counted(count, 'trials')}" for rung, count in zip(rungs, here, strict=True)])
     _named(axes, f"windows behind it (best: trial {found.best})", "")
-
-
-def _first(found: Found, runs: Runs) -> pl.DataFrame:
-    """The score of each trial after the fewest windows that any was scored after: there they compare."""
-    common = min((min(scores) for scores in runs.values()), default=found.windows)
-    rows = [(int(label.removeprefix("trial ")), scores[common]) for label, scores in runs.items() if common in scores]
-    first = pl.DataFrame(rows, schema={"trial": pl.Int64, "first": pl.Float64}, orient="row")
-    return found.trials.join(first, on="trial", maintain_order="left").with_columns(windows=pl.lit(common))
 
 
 def _by_setting(axes: Axes, found: Found, first: pl.DataFrame, name: str, *, logarithmic: bool) -> None:
     """The score after the first rung against one setting; of texts each has a place."""
     known = first.filter(pl.col(name).is_not_null())
-    values, own = known[name], (known["trial"] == found.best).to_numpy()
-    if values.dtype.is_numeric():
-        where = values.cast(pl.Float64).to_numpy()
-        if logarithmic:
-            axes.set_xscale("log")
-    else:
-        names = values.cast(pl.String).unique().sort().to_list()
-        where = np.array([names.index(value) for value in values.cast(pl.String)], float)
+    own = (known["trial"] == found.best).to_numpy()
+    where, names = places(known[name])
+    if logarithmic:
+        axes.set_xscale("log")
+    if names:
         axes.set_xticks(range(len(names)), [drawable(text, 14) for text in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
     score = known["first"].to_numpy()
     axes.scatter(where[~own], score[~own], s=18, color=INK)
     axes.scatter(where[own], score[own], s=40, color=OWN, zorder=3)
-    windows = first["windows"][0] if len(first) else found.windows
+    windows = first["compared"][0] if len(first) else found.windows
     _named(axes, drawable(name, 40), f"after {windows} of {found.windows} windows")
-    if values.dtype.is_numeric():
+    if not names:
         plain_numbers(axes.xaxis)
 
 

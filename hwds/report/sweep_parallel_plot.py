@@ -1,0 +1,103 @@
+"""parallel.png: each trial as a line through its settings to its score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from hwds.report.style import GREY, INK, LIGHT, OWN, drawable, new_figure, save_png
+from hwds.report.sweep import Found
+from hwds.report.sweep_settings import Runs, first_scores, places, varied
+from hwds.results.wording import brief
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 9
+"""Settings that have an axis."""
+GOOD = 0.25
+"""The share of the trials, the best, that is drawn in a stronger colour."""
+
+
+def parallel_png(found: Found, runs: Runs, logarithmic: Sequence[str], path: Path) -> None:
+    """Draw the trials through their settings; nothing where no setting differs, and a picture of before goes.
+
+    Args:
+        found: What came of the sweep.
+        runs: The running scores of each trial.
+        logarithmic: The settings that were drawn on the scale of their logarithm.
+        path: Of the picture.
+    """
+    path.unlink(missing_ok=True)
+    save_png(parallel_figure(found, runs, logarithmic), path)
+
+
+def parallel_figure(found: Found, runs: Runs, logarithmic: Sequence[str] = ()) -> Figure | None:
+    """The figure that `parallel_png` writes."""
+    table = first_scores(found, runs).filter(pl.col("first").is_not_null())
+    names = varied(table)[:MOST]
+    if not names:
+        return None
+    figure = new_figure(max(7.0, 1.7 * (len(names) + 1)), 5)
+    axes = figure.add_subplot()
+    heights = [_axis(axes, place, name, table[name], name in logarithmic) for place, name in enumerate(names)]
+    heights.append(_score_axis(axes, len(names), found, table))
+    _lines(axes, np.stack(heights, axis=1), found, table)
+    axes.set_xlim(-0.2, len(names) + 0.45)
+    axes.set_ylim(-0.09, 1.09)
+    axes.axis("off")
+    windows = table["compared"][0]
+    title = f"{found.model}: trials, their settings and {found.measure.name} after {windows} of {found.windows} windows"
+    figure.suptitle(drawable(title, 110), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    return figure
+
+
+def _axis(axes: Axes, place: int, name: str, values: pl.Series, logarithmic: bool) -> np.ndarray:
+    """One upright axis with its ends (of words all) told, and where each trial meets it, 0 to 1."""
+    where, words = places(values)
+    if words:
+        height = where / max(len(words) - 1, 1)
+        ticks = [(spot / max(len(words) - 1, 1), word) for spot, word in enumerate(words)]
+    else:
+        scaled = np.log(where) if logarithmic else where
+        low, high = float(np.nanmin(scaled)), float(np.nanmax(scaled))
+        height = (scaled - low) / ((high - low) or 1.0)
+        ticks = [(0.0, f"{np.nanmin(where):.4g}"), (1.0, f"{np.nanmax(where):.4g}")]
+    _upright(axes, place, name.partition(".")[2].replace(".", " ") or name, ticks)
+    return height
+
+
+def _score_axis(axes: Axes, place: int, found: Found, table: pl.DataFrame) -> np.ndarray:
+    """The last axis, the good end up."""
+    score = table["first"].to_numpy()
+    low, high = float(score.min()), float(score.max())
+    rising = (score - low) / ((high - low) or 1.0)
+    ends = [(0.0, brief(low)), (1.0, brief(high))]
+    if found.better == "low":
+        rising, ends = 1 - rising, [(0.0, brief(high)), (1.0, brief(low))]
+    _upright(axes, place, found.measure.short, ends)
+    return rising
+
+
+def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, str]]) -> None:
+    axes.plot([place, place], [0, 1], color=GREY, linewidth=1.0, zorder=2)
+    for height, text in ticks:
+        axes.text(place + 0.03, height, drawable(text, 14), fontsize=8.5, color=INK, va="center", zorder=5, parse_math=False)
+    axes.text(place, 1.06, drawable(title, 24), fontsize=9.5, color=INK, ha="center", va="bottom", parse_math=False)
+
+
+def _lines(axes: Axes, heights: np.ndarray, found: Found, table: pl.DataFrame) -> None:
+    """Each trial's line: the best fourth in ink, the chosen one in colour, the others pale; broken where one is unused."""
+    good = np.quantile(heights[:, -1], 1 - GOOD)
+    for line, trial in zip(heights, table["trial"], strict=True):
+        style: dict[str, Any] = {"color": LIGHT, "linewidth": 1.0, "zorder": 1}
+        if line[-1] >= good:
+            style = {"color": INK, "linewidth": 1.0, "zorder": 3, "alpha": 0.7}
+        if trial == found.best:
+            style = {"color": OWN, "linewidth": 2.4, "zorder": 4}
+        axes.plot(range(len(line)), line, marker="o", markersize=3, **style)
