@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from hwds.config.spec import Experiment
@@ -47,14 +48,18 @@ def compute(prepared: Prepared) -> Tables:
     """All cells of a prepared run, and the tables they make."""
     executor = executor_of(prepared.experiment)
     lay_frame(prepared.frame, prepared.job.frame_folder)
-    warmed = [f"{label} {seconds:.1f} s" for label, seconds in warm_up(prepared).items()]
-    if warmed:
-        print(f"Compiled once, and kept: {', '.join(warmed)}.")
+    say_warmed(warm_up(prepared))
     progress = ProgressLine()
     try:
         return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
     finally:
         progress.end()
+
+
+def say_warmed(took: Mapping[str, float]) -> None:
+    """What was compiled before the first cell."""
+    if took:
+        print(f"Compiled once, and kept: {', '.join(f'{label} {seconds:.1f} s' for label, seconds in took.items())}.")
 
 
 def executor_of(experiment: Experiment) -> Compute:

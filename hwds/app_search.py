@@ -10,15 +10,16 @@ from typing import Any
 
 import polars as pl
 
-from hwds.app_run import compute, executed, executor_of, exit_code
+from hwds.app_run import compute, executed, executor_of, exit_code, say_warmed
 from hwds.config.check import check
 from hwds.config.spec import Experiment
 from hwds.errors import CellError
 from hwds.execution.prepare import Prepared, prepare
 from hwds.execution.search import Search, prepare_search
 from hwds.execution.search_estimate import ahead_of, time_told
-from hwds.execution.search_tables import about, command_of, write_found
+from hwds.execution.search_tables import about, write_found
 from hwds.execution.sweep import BASELINE, Record, best_of
+from hwds.execution.warm import warm_up_trials
 from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
 from hwds.report.sweep_importance import importance_of, importance_page
@@ -59,6 +60,7 @@ def tried(found: Search) -> tuple[list[Record], dict[str, Any]]:
     earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
     folder.write_json(about(found, time=earlier))
     RunFolder(folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
+    say_warmed(warm_up_trials(found))
     line = SweepLine(len(found.trials), found.measure.short, found.better, len(found.rehearsal.folds))
     began = time.monotonic()
     try:
@@ -75,14 +77,13 @@ def show_found(found: Search, records: Sequence[Record], told: Found, run: str, 
     took = {record.trial.label: record.took for record in records if record.took}
     mattered, timed = importance_of(told, runs), time_sentence(time_of)
     print("\n".join(line for line in (conclusion(told), timed) if line))
-    pictures = draw_sweep(
-        told, mattered, runs, took, [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"], folder.path
-    )
-    folder.write_page(as_page(told, f"Sweep {folder.title}", command_of(found), (timed, *pictures, importance_page(mattered))))
+    logarithmic = [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"]
+    pictures = draw_sweep(told, mattered, runs, took, logarithmic, folder.path)
+    folder.write_page(as_page(told, f"Sweep {folder.title}", folder.command, (timed, *pictures, importance_page(mattered))))
     ends = {**as_dict(told), "importance": mattered.as_dict(), "time": time_of, "run": run}
     folder.write_json(about(found, records, **ends))
     executor_of(found.experiment).done(folder.path)
-    print(f"Sweep: {folder.path}\nThe best settings run by `{command_of(found)}`.")
+    print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
 
 
 def found_of(found: Search, records: Sequence[Record], best: Record, table: pl.DataFrame) -> Found:

@@ -68,10 +68,16 @@ def ahead_of(search: Search) -> Ahead:
     costs = _costs(dataset, {names[cell.model] for cell in missing})
     if costs is None:
         return Ahead(len(keys), len(missing), share, None, at_once)
-    seconds = share * sum(costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds for cell in missing)
+    every = sum(costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds for cell in missing)
+    seconds = every * share_left(len(keys), len(missing), share)
     count = max(len({cell.model for cell in missing}), 1)
     reach = max((spread(apart, count) for _, apart in costs.values()), default=0.0)
     return Ahead(len(keys), len(missing), share, Span(seconds, seconds * exp(-reach), seconds * exp(reach)), at_once)
+
+
+def share_left(cells: int, missing: int, share: float) -> float:
+    """The share of the missing cells that is asked: of those that are kept none is asked again, and trials stay stopped."""
+    return min(max(share * cells - (cells - missing), 0.0) / missing, 1.0) if missing else 0.0
 
 
 def spread(apart: float | None, trials: int) -> float:
@@ -105,12 +111,13 @@ def timed_in_sweeps(dataset: str) -> Mapping[str, tuple[Timed, float | None]]:
     if not paths:
         return {}
     rows = pl.concat(pl.read_parquet(path).with_columns(sweep=pl.lit(str(path))) for path in paths)
-    parts = rows.filter(pl.col("seconds") > 0).partition_by("model", as_dict=True)
+    typical = rows.filter(pl.col("seconds") > 0).group_by("model", "sweep", "trial", "units").agg(pl.col("seconds").median())
+    parts = typical.sort("sweep", "trial", "units").partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _apart(part)) for (model,), part in parts.items()}
 
 
 def _by_size(rows: pl.DataFrame) -> Timed:
-    """The mean seconds of each size: a sum is foreseen."""
+    """The mean over trials of what a cell of each size took: a sum is foreseen."""
     sizes = rows.group_by("units").agg(pl.col("seconds").mean()).sort("units")
     return Timed(sizes["units"].to_list(), sizes["seconds"].to_list())
 

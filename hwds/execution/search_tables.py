@@ -112,13 +112,8 @@ def write_found(search: Search, records: Sequence[Record], best: Record | None) 
         number, metric, settings = best.trial.number, search.measure.name, tree(best.trial.settings)
         told = {"trial": number, metric: score, "windows": best.folds, "settings": settings}
         said = f"Trial {number} of sweep {folder.title}: {metric} {score:.6g} on {best.folds} inner windows."
-        folder.write_best(told, as_experiment(best.trial.data, command_of(search), said))
+        folder.write_best(told, as_experiment(best.trial.data, search.folder.command, said))
     return table
-
-
-def command_of(search: Search) -> str:
-    """What runs the best settings."""
-    return f"python -m hwds --config-dir {shlex.quote(str(search.folder.shown / 'conf'))} +experiment=best"
 
 
 def tree(settings: Any) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -67,6 +69,17 @@ def importance_of(found: Found, runs: Runs) -> Importance:
     order = (-shares.share).argsort(kind="stable")
     sorted_shares = Shares(shares.share[order], shares.low[order], shares.high[order], shares.fit)
     return Importance(tuple(names[place] for place in order), sorted_shares, windows)
+
+
+def importance_sentence(told: Mapping[str, Any]) -> str:
+    """What mattered in one sentence, from `as_dict`."""
+    if "settings" not in told:
+        return str(told.get("refused", ""))
+    shares = [
+        f"{name} {100 * of['share']:.0f} % ({100 * of['low']:.0f} to {100 * of['high']:.0f})"
+        for name, of in told["settings"].items()
+    ]
+    return f"Shares in the spread of scores: {', '.join(shares)}; a forest foretells {100 * told['explained']:.0f} % of it."
 
 
 def importance_grid(told: Importance) -> Grid:

@@ -43,17 +43,20 @@ def parallel_figure(found: Found, runs: Runs, logarithmic: Sequence[str] = ()) -
     names = varied(table)[:MOST]
     if not names:
         return None
-    figure = new_figure(max(7.0, 1.7 * (len(names) + 1)), 5)
+    width = max(9.0, 1.7 * (len(names) + 1))
+    figure = new_figure(width, 5)
     axes = figure.add_subplot()
     heights = [_axis(axes, place, name, table[name], name in logarithmic) for place, name in enumerate(names)]
     heights.append(_score_axis(axes, len(names), found, table))
     _lines(axes, np.stack(heights, axis=1), found, table)
     axes.set_xlim(-0.2, len(names) + 0.45)
-    axes.set_ylim(-0.09, 1.09)
+    axes.set_ylim(-0.13, 1.09)
     axes.axis("off")
     windows = table["compared"][0]
-    title = f"{found.model}: trials, their settings and {found.measure.name} after {windows} of {found.windows} windows"
-    figure.suptitle(drawable(title, 110), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    title = f"{found.model}: settings and {found.measure.short} after {windows} of {found.windows} windows"
+    figure.suptitle(drawable(title, int(8.5 * width)), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    meaning = f"A line is a trial. Blue: trial {found.best}, which was chosen; dark: the best fourth there."
+    axes.text(0, -0.08, meaning, fontsize=9, color=GREY, ha="left", va="top")
     return figure
 
 

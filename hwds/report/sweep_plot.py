@@ -78,13 +78,15 @@ def _best_so_far(found: Found, done: pl.DataFrame) -> np.ndarray:
 def _by_time(axes: Axes, found: Found, done: pl.DataFrame, took: Runs) -> None:
     """The same against what all windows have taken by the end of each trial, rung by rung."""
     spent = time_spent(took)
-    ends = [spent[number, found.windows] for number in done["trial"] if (number, found.windows) in spent]
-    if len(ends) == len(done) > 0:
+    ends = np.array([spent.get((number, found.windows), np.nan) for number in done["trial"]])
+    unit, size = ("minutes", 60) if np.nanmax(ends, initial=0.0) >= 120 else ("seconds", 1)
+    if np.isfinite(ends).all() and len(ends):
         order = np.argsort(ends, kind="stable")
-        minutes = np.array(ends)[order] / 60
-        axes.step(minutes, _best_so_far(found, done[order]), where="post", color=OWN, linewidth=1.2)
-        axes.scatter(minutes, done["score"].to_numpy()[order], s=22, color=INK, zorder=3)
-    _named(axes, "minutes of one core, over all trials", "")
+        at = ends[order] / size
+        axes.step(at, _best_so_far(found, done[order]), where="post", color=OWN, linewidth=1.2)
+        axes.scatter(at, done["score"].to_numpy()[order], s=22, color=INK, zorder=3)
+        axes.set_xlim(0, 1.05 * at[-1])
+    _named(axes, f"{unit} of one core, all trials together", "")
 
 
 def time_spent(took: Runs) -> dict[tuple[int, int], float]:
@@ -135,6 +137,7 @@ def _by_setting(axes: Axes, found: Found, first: pl.DataFrame, name: str, *, log
     _named(axes, drawable(name, 40), f"after {windows} of {found.windows} windows")
     if not names:
         plain_numbers(axes.xaxis)
+        axes.tick_params(axis="x", labelsize=8)
 
 
 def _named(axes: Axes, across: str, up: str) -> None:

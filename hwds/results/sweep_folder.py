@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from typing import Any
 import polars as pl
 import yaml
 
+from hwds.errors import HwdsError, ResumeError, nearest
 from hwds.results.atomic import write_atomically, write_text
 from hwds.results.folder import OUTPUTS, RunFolder
 
+PREFIX = "sweeps/"
+"""Before the name of a sweep, where a run may bear it too."""
 BEST = Path("conf", "experiment", "best.yaml")
 
 
@@ -23,8 +27,9 @@ class SweepFolder:
     """`outputs/sweeps/<experiment>/<sweep id>/`.
 
     It holds `sweep.json` (what was searched, how, and what came of it), `trials.parquet` and `.csv`, `scores.parquet` (all
-    scores of every trial), `predictions.parquet` (of the best one on the inner windows), `sweep.md`, `sweep.png`,
-    `best.yaml` to read, and `conf/experiment/best.yaml` to run.
+    scores of every trial), `predictions.parquet` (of the best one on the inner windows), `timings.parquet` (of every cell),
+    `sweep.md` with its pictures `sweep.png`, `parallel.png` and `importance.png`, `best.yaml` to read, and
+    `conf/experiment/best.yaml` to run.
     """
 
     path: Path
@@ -33,6 +38,43 @@ class SweepFolder:
     def of(cls, experiment: str, sweep_id: str) -> SweepFolder:
         """The folder of a sweep, which may not be there yet."""
         return cls((OUTPUTS / "sweeps" / experiment / sweep_id).resolve())
+
+    @classmethod
+    def named(cls, name: str) -> SweepFolder | None:
+        """The sweep of a path, of an id or its beginning (`<experiment>/<id>` likewise), or the latest of an experiment.
+
+        With `sweeps/` before it a name is a sweep's alone; without, a run of that name goes before.
+
+        Args:
+            name: What a user has typed.
+
+        Raises:
+            HwdsError: Several begin so, or none is called what can only be a sweep's name.
+        """
+        sweeps = {path.parent: path.stat().st_mtime for path in (OUTPUTS / "sweeps").glob("*/*/sweep.json")}
+        if (Path(name) / "sweep.json").is_file():
+            return cls(Path(name).resolve())
+        wanted = name.removeprefix(PREFIX)
+        titles = {path: f"{path.parent.name}/{path.name}" if "/" in wanted else path.name for path in sweeps}
+        exact = [path for path, title in titles.items() if title.startswith(wanted)]
+        if len(exact) > 1:
+            raise HwdsError(f"sweep '{name}': {len(exact)} sweeps begin so: {', '.join(sorted(path.name for path in exact))}.")
+        latest = exact or sorted((path for path in sweeps if path.parent.name == wanted), key=lambda path: sweeps[path])[-1:]
+        if name.startswith(PREFIX) and not latest:
+            raise HwdsError(f"no sweep '{name}' below {OUTPUTS / 'sweeps'}{nearest(name, cls.names())}")
+        ours = name.startswith(PREFIX) or name not in RunFolder.names()
+        return cls(latest[0].resolve()) if latest and ours else None
+
+    @staticmethod
+    def names() -> list[str]:
+        """All that `named` finds below the current folder, with `sweeps/` before it."""
+        sweeps = [path.parent for path in (OUTPUTS / "sweeps").glob("*/*/sweep.json")]
+        return sorted({f"{PREFIX}{told}" for path in sweeps for told in (path.parent.name, f"{path.parent.name}/{path.name}")})
+
+    @property
+    def command(self) -> str:
+        """What runs the best settings."""
+        return f"python -m hwds --config-dir {shlex.quote(str(self.shown / 'conf'))} +experiment=best"
 
     @property
     def title(self) -> str:
@@ -62,6 +104,18 @@ class SweepFolder:
         """What `write_json` wrote."""
         told: dict[str, Any] = json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
         return told
+
+    def read_trials(self) -> pl.DataFrame:
+        """The trials table.
+
+        Raises:
+            ResumeError: The sweep is not finished.
+        """
+        if not (self.path / "trials.parquet").is_file() or "best" not in self.read_json():
+            raise ResumeError(
+                f"sweep {self.title} is not finished; the command that began it goes on: {self.read_json()['command']}"
+            )
+        return pl.read_parquet(self.path / "trials.parquet")
 
     def write_table(self, name: str, table: pl.DataFrame, *, csv: bool = False) -> None:
         """A table as Parquet, and as CSV where it is to be read by people."""
