@@ -12,11 +12,11 @@ from pydantic import AfterValidator
 from hwds.context import Device
 from hwds.execution.bucket import MirroredCells, upload
 from hwds.execution.cache import CellCache
-from hwds.execution.keys import PACKAGE
 from hwds.execution.on_ray import OnRay
 from hwds.execution.ray_cluster import join, worker_variables
 from hwds.execution.ray_head import reachable, watch_head
 from hwds.execution.ray_nodes import class_of_cpu
+from hwds.recipe import PACKAGE
 from hwds.registry import conf_dirs
 
 EXCLUDED = ("outputs", "data", ".git", ".venv", "venv", "__pycache__", "experiments/*/results", "*.parquet", "*.arrow")

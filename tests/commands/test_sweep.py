@@ -60,7 +60,7 @@ def lab(hwds, sales, tmp_path, monkeypatch):
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "mine" / "shifted.yaml").write_text("recipe: lab_models:Shifted\n")
     (tmp_path / "lab_models.py").write_text(MODEL)
-    monkeypatch.setattr("hwds.app_search.sweep_png", lambda *_: None)  # it has a test of its own, and takes a second
+    monkeypatch.setattr("hwds.app_search.draw_sweep", lambda *_: [])  # it has a test of its own, and takes a second
     import sys
 
     sys.modules.pop("lab_models", None)
