@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwds.errors import DataError
 from hwds.flags import one_run, parsed
+from hwds.results.wording import counted
 
 if TYPE_CHECKING:
     from hwds.serving.online import Online
@@ -34,6 +35,10 @@ def main(words: list[str]) -> int:
             print(f"{scorer.remember(past(name))} rows remembered.", file=sys.stderr)
         for answer in answers(scorer, sys.stdin):
             print(answer, flush=True)
+        for column, count in scorer.unknown.items():
+            print(
+                f"{counted(count, 'events')} had a text in '{column}' that the model has not seen, or rarely.", file=sys.stderr
+            )
     return 0
 
 

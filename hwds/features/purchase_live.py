@@ -25,12 +25,14 @@ FEW = 8
 OWN = ("ranked", "pending", "last", "units", "levels", "start", "totals", "held", "sizes")
 """What of a book is an entity's own; the rest is scratch, or numbered by line."""
 
+NOT_OWN = dict.fromkeys(set(Book._fields) - set(OWN), np.zeros(0))
+
 
 class Entity:
     """One entity's book, and its codes by column and value."""
 
     def __init__(self, windows: int) -> None:
-        self.book = new_book(0, FEW, FEW, windows)
+        self.book = new_book(0, FEW, FEW, windows)._replace(**NOT_OWN)
         self.codes: dict[tuple[int, Any], int] = {}
         self.latest = LONG_AGO
         """When its last line arrived."""

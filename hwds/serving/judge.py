@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import Any
@@ -43,10 +44,15 @@ class Judge:
         self._matrix = _MatrixReader(scorer, schema) if hasattr(scorer, "score_matrix") else None
         if self._matrix is not None and not self._matrix.suits:
             self._matrix = None
+        self._texts = known_texts(scorer)
+        self.unknown: Counter[str] = Counter()
+        """By column how many rows had a text that the model has no code for: one that it never saw, or saw too rarely."""
         self._places = {name: place for place, name in enumerate(self._matrix.names)} if self._matrix is not None else {}
 
     def judge(self, rows: Sequence[Values]) -> Judged:
-        """What the model says of rows."""
+        """What the model says of rows; a text that it has no code for is read as a rare one, and counted."""
+        for name, known in self._texts.items():
+            self.unknown[name] += sum(row.get(name) is not None and row[name] not in known for row in rows)
         if self._matrix is not None:
             return self._fitted.judged(self._fitted.scorer.score_matrix(self._matrix.read(rows)))
         return self._fitted.judge(self._table(rows))
@@ -71,6 +77,13 @@ class Judge:
         kinds = self._schema.data.schema
         made = {name: pl.Series(name, [row.get(name) for row in rows], dtype=kind) for name, kind in kinds.items()}
         return replace(self._schema, data=pl.DataFrame(made))
+
+
+def known_texts(scorer: Any) -> dict[str, frozenset[str]]:
+    """By column the texts that a scorer has a code for, as far as it tells what it reads."""
+    held = (scorer, getattr(scorer, "reader", None), getattr(scorer, "columns", None))
+    read = next((found for each in held if isinstance(found := getattr(each, "inputs", None), Inputs)), None)
+    return {name: frozenset(known) for name, known in zip(read.texts, read.values, strict=True)} if read else {}
 
 
 class _MatrixReader:

@@ -34,6 +34,14 @@ class Online:
     that after `kill -9` the same call to `Online` goes on with the same bits; a model fitted since, or other features, may take
     up the store of the ones before. One process uses a store; its threads may share the object.
 
+    A text that no fitted row had is lawful, for a new store or channel is no mistake: features count it like any other, the
+    model reads it as one that is rare, and `unknown` says how often that was. Only a column that lists its values (polars'
+    `Enum`) refuses others; a number below 0 is refused in amounts and in what features say is never negative, as in a table.
+
+    A store keeps a snapshot of its state beside it (`<store>.state`), made when an eighth more has happened and at the end: to
+    open it again only what came after that is replayed. The state is the same to the bit; other code, features or columns, or
+    a damaged file, replay everything. While one is made (some seconds for a million events) the next event waits.
+
     Args:
         fitted: The model.
         features: Its feature set.
@@ -193,6 +201,11 @@ class Online:
         """All events in the order of arrival with their labels, as a table to compute features of or to train on."""
         with self._turn:
             return self._memory.table()
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """By column how many events, since this was opened, had a text that the model has no code for."""
+        return {name: count for name, count in self._judge.unknown.items() if count}
 
     def answers(self) -> Iterator[Answer]:
         """What was said of each event that was scored, in order."""

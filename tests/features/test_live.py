@@ -1,5 +1,6 @@
 """Features of rows as they arrive: the same as of the whole table, with late rows, ties, labels and returns."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from heapq import heappop, heappush
 
@@ -7,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.errors import ConfigError
+from hwds.errors import ConfigError, DataError
 from hwds.features.arbitrage import Arbitrage
 from hwds.features.base import RowFeatures
 from hwds.features.entity_risk import EntityRisk
@@ -136,3 +137,14 @@ def test_features_without_a_live_form_say_so():
 def test_a_live_form_refuses_what_the_table_does():
     with pytest.raises(ConfigError, match=r"^features\.by: no column 'stor'; did you mean 'store'\?$"):
         EntityRisk(by=("stor",)).live(schema_of(order_lines(0)))
+
+
+@pytest.mark.parametrize("features", [*ALL, Purchases()], ids=lambda each: type(each).__name__)
+def test_a_number_below_0_is_refused_in_a_table_just_where_it_is_in_an_event(features):
+    table = order_lines(0, 20)
+    refused = features.live(schema_of(table)).never_negative
+    for column in ("quantity", "unit_price", "street_price"):
+        below = replace(table, data=table.data.with_columns(pl.lit(-2).alias(column)))
+        message = f"column '{column}' must be >= 0, row 1 has -2."
+        with pytest.raises(DataError, match=message) if column in refused else nullcontext():
+            features.check(below)

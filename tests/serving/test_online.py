@@ -310,3 +310,14 @@ def test_a_closed_scorer_says_so(model):
     scorer.close()
     with pytest.raises(HwdsError):
         scorer.score(events(table)[0])
+
+
+@pytest.mark.parametrize("name", ["xgboost", "logistic"])
+def test_a_text_that_was_never_seen_is_read_as_a_rare_one_and_counted(name):
+    model, table = fitted(name), lines(60, 2)
+    told = [event | {"channel": "moon"} if k == 50 else event for k, event in enumerate(events(table))]
+    with Online(model, FEATURES, table) as scorer:
+        assert scorer.unknown == {}
+        answers = [scorer.score(event) for event in told]
+        assert scorer.unknown == {"channel": 1}
+        assert_as_batch(answers, scorer, model)
