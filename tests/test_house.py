@@ -5,6 +5,7 @@ import inspect
 import re
 import shlex
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,29 @@ def test_a_yaml_begins_with_a_command_that_works(path):
     data = compose([word for word in tidy(words) if not word.startswith("-")])
     if (group, option) != ("dataset", "table"):  # no protocol cuts a table yet
         check(data)
+
+
+def swept(path):
+    """What a YAML's comments say to run with `-m`: the words of every job."""
+    told = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
+    for words in re.findall(r"-m ((?:[a-z_.]+=[^ ;]+[ ;]?)+)", told):
+        pairs = [word.rstrip(".;").partition("=") for word in words.split()]
+        yield from product(*([f"{name}={value}" for value in values.split(",")] for name, _, values in pairs))
+
+
+SWEPT = [(path, words) for path in YAMLS for words in swept(path)]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), SWEPT, ids=lambda value: relative(value) if isinstance(value, Path) else " ".join(value)
+)
+def test_what_its_comments_say_to_run_with_m_composes(path, words):
+    check(compose([*tidy(shlex.split(header(path))[3:]), *words]))
+
+
+def test_sweeps_in_comments_are_found():
+    assert ("protocol.most_labels=1000", "compute.max_failed=8") in [words for _, words in SWEPT]
+    assert len(SWEPT) >= 10
 
 
 def _is_default(group, option, words):

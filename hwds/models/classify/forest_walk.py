@@ -1,20 +1,19 @@
-"""A forest as arrays of nodes, and the walk down all its trees at once."""
+"""A forest as arrays of nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from hwds.compiled import compiled
 from hwds.frames.table import Table
 from hwds.models.classify.base import Contributions
+from hwds.models.classify.forest_kernel import Nodes, walk
 from hwds.models.classify.inputs import Inputs
 from hwds.stored import Stored
-
-ROWS = 512
-"""Rows that walk together: their places in all trees stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,47 +43,29 @@ class ForestScorer(Stored):
 
     def score(self, rows: Table) -> np.ndarray:
         """The mean probability of the trees, to the bit what scikit-learn makes of them."""
-        matrix = self.inputs.coded(rows)[0].astype(np.float32)
-        found = np.zeros(len(matrix))
-        for begin in range(0, len(matrix), ROWS):
-            part = matrix[begin : begin + ROWS]
-            value = np.tile(self.value[self.roots], len(part))
-            for walkers, _, after in self._steps(part):
-                value[walkers] = self.value[after]
-            for tree in range(len(self.roots)):  # one after the other, as scikit-learn adds them
-                found[begin : begin + ROWS] += value[tree :: len(self.roots)]
-        return found / len(self.roots)
+        return self.score_matrix(self.inputs.coded(rows)[0])
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """The same of numbers and codes as `inputs.coded` makes them, shape (n, columns)."""
+        return self._walked(matrix, np.zeros((0, matrix.shape[1]))) / len(self.roots)
 
     def explain(self, rows: Table) -> Contributions:
         """What the probability changes by at each split on the way down goes to its input (Saabas 2014)."""
-        matrix, names = self.inputs.coded(rows)
-        matrix, values = matrix.astype(np.float32), np.zeros((len(matrix), len(names)))
-        for begin in range(0, len(matrix), ROWS):
-            part = matrix[begin : begin + ROWS]
-            for walkers, before, after in self._steps(part):
-                place = walkers // len(self.roots) * len(names) + self.column[before]
-                changed = np.bincount(place, self.value[after] - self.value[before], part.size)
-                values[begin : begin + ROWS] += changed.reshape(part.shape)
-        return Contributions(names, float(self.value[self.roots].mean()), values / len(self.roots))
+        return self.explain_matrix(self.inputs.coded(rows)[0])
 
-    def _steps(self, matrix: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Every row walks down every tree: who still walks (row by row, tree by tree), from which node, to which."""
-        n, trees = len(matrix), len(self.roots)
-        walkers, before = np.arange(n * trees), np.tile(self.roots, n)
-        row, flat = np.repeat(np.arange(n) * matrix.shape[1], trees), matrix.ravel()
-        missing = np.isnan(matrix).any()
-        while True:
-            walking = self.left[before] != before
-            walkers, before, row = walkers[walking], before[walking], row[walking]
-            if not len(walkers):
-                return
-            value = flat[row + self.column[before]]
-            left = value <= self.threshold[before]
-            if missing:
-                left |= np.isnan(value) & self.missing_left[before]
-            after = np.where(left, self.left[before], self.right[before])
-            yield walkers, before, after
-            before = after
+    def explain_matrix(self, matrix: np.ndarray) -> Contributions:
+        """The same of numbers and codes, shape (n, columns)."""
+        parts = np.zeros(matrix.shape)
+        self._walked(matrix, parts)
+        names = (*self.inputs.numbers, *self.inputs.texts)
+        return Contributions(names, float(self.value[self.roots].mean()), parts / len(self.roots))
+
+    def _walked(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """The sum of the trees' probabilities, added one after the other, as scikit-learn does."""
+        nodes = Nodes(self.roots, self.column, self.threshold, self.left, self.right, self.missing_left, self.value)
+        total = np.zeros(len(matrix))
+        compiled(walk)(np.ascontiguousarray(matrix, np.float32), nodes, total, parts)
+        return total
 
 
 def planted(inputs: Inputs, trees: Sequence[Any]) -> ForestScorer:
