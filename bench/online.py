@@ -24,7 +24,10 @@ from hwds.features.purchases import Purchases
 from hwds.features.row_columns import HIDDEN
 from hwds.features.together import Together
 from hwds.frames.table import Table
-from hwds.models.classify.base import FittedClassifier
+from hwds.models.classify.base import Classifier, FittedClassifier
+from hwds.models.classify.logistic import Logistic
+from hwds.models.classify.mlp import MLP
+from hwds.models.classify.random_forest import RandomForest
 from hwds.models.classify.xgboost import XGBoost
 from hwds.protocols.judging import by_column, main_inputs
 from hwds.serving.online import Online
@@ -38,6 +41,14 @@ SIZE = 10_000
 
 BATCH = 100
 TOLERANCE = 1e-9
+BOOSTING = XGBoost(trees=200, patience=0)
+OTHERS: dict[str, Classifier] = {
+    "a line": Logistic(),
+    "a forest of 100 trees": RandomForest(),
+    "3 networks of dense layers": MLP(epochs=1, least_steps=1),
+}
+"""What the time of an event is told of besides; how well they were trained does not matter."""
+
 FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Network()))
 
 
@@ -51,7 +62,25 @@ def measure(events: int = SIZE) -> list[Row]:
     what = f"{len(told):,} events, {columns.width} columns"
     rows = [replace(compared(what, [seconds], "the whole table at once", [whole_s], _equal(told, columns)), note=note)]
     fitted = _fitted(table, columns)
-    return [*rows, *_scored(table, columns, fitted, events)]
+    return [*rows, *_scored(table, columns, fitted, events), *_others(table, columns, events // 50)]
+
+
+def _others(table: Table, columns: pl.DataFrame, events: int) -> list[Row]:
+    """An event scored with reasons by models that are slower."""
+    rows, wide = [], table.with_inputs(columns)
+    for what, model in OTHERS.items():
+        fitted, asked = _fitted(table, columns, model), iter(_events(table))
+        with Online(fitted, FEATURES, table) as scorer:
+            scorer.score_many(list(islice(asked, events)), reasons=True)  # what is compiled is compiled before
+            one, other, equal = _single(scorer, wide, fitted, list(islice(asked, events)))
+        rows.append(
+            replace(compared(f"the same, {what}", one, "score and reasons from a table", other, equal), note=_within(one))
+        )
+    return rows
+
+
+def _within(seconds: list[float]) -> str:
+    return f"99 % within {1e3 * float(np.quantile(seconds, 0.99)):.2f} ms; load {os.getloadavg()[0]:.1f}"
 
 
 def _scored(table: Table, columns: pl.DataFrame, fitted: FittedClassifier, events: int) -> list[Row]:
@@ -63,8 +92,8 @@ def _scored(table: Table, columns: pl.DataFrame, fitted: FittedClassifier, event
         one, other, equal = _single(scorer, wide, fitted, list(islice(asked, events // 10)))
         batches, batches_s = _timed(lambda: _batches(scorer, list(islice(asked, events))))
     judged = fitted.judge(wide).score[events // 5 : events // 5 + len(batches)].tolist()
-    p99 = f"99 % within {1e3 * float(np.quantile(one, 0.99)):.2f} ms; load {os.getloadavg()[0]:.1f}"
-    rows = [replace(compared("an event scored, with reasons", one, "score and reasons from a table", other, equal), note=p99)]
+    scored = compared("an event scored, with reasons", one, "score and reasons from a table", other, equal)
+    rows = [replace(scored, note=_within(one))]
     a_row, a_table = batches_s / len(batches), median(other)
     note = f"{len(batches) / batches_s:,.0f} events/s; load {os.getloadavg()[0]:.1f}"
     what = f"an event in a micro-batch of {BATCH}"
@@ -115,12 +144,12 @@ def _one_by_one(table: Table) -> list[Any]:
     return told
 
 
-def _fitted(table: Table, columns: pl.DataFrame) -> FittedClassifier:
+def _fitted(table: Table, columns: pl.DataFrame, model: Classifier = BOOSTING) -> FittedClassifier:
     """On labels by chance, which cost as much to score by as good ones."""
     label = pl.Series(table.name("label"), np.random.default_rng(0).random(len(table.data)) < 0.1).cast(pl.Float64)
     wide = table.with_inputs(columns)
     wide = replace(wide, data=wide.data.with_columns(label))
-    return XGBoost(trees=200, patience=0).fit(wide, stop=wide, calibrate=wide, context=Context(0))
+    return model.fit(wide, stop=wide, calibrate=wide, context=Context(0))
 
 
 def _timed(work: Any) -> tuple[Any, float]:
