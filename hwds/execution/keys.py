@@ -51,5 +51,10 @@ def machine() -> str:
 @cache
 def libraries() -> str:
     """The digest of Python's version and of every installed distribution."""
-    found = sorted(f"{item.metadata['Name']}=={item.version}" for item in distributions())
-    return digest([platform.python_version(), found])
+    return digest([platform.python_version(), sorted(f"{name}=={version}" for name, version in installed().items())])
+
+
+def installed() -> dict[str, str]:
+    """The version of every distribution; those that Ray carries inside itself, and adds when it is imported, are part of it."""
+    own = (item for item in distributions() if "thirdparty_files" not in str(item.locate_file("")))
+    return {item.metadata["Name"]: item.version for item in own}

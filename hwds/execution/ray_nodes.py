@@ -6,11 +6,10 @@ import platform
 import socket
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import distributions
 from typing import Any
 
 from hwds.errors import ConfigError
-from hwds.execution.keys import machine
+from hwds.execution.keys import installed, machine
 
 MIXED = "mixed"
 """The class of CPU of cells that any node may have computed."""
@@ -37,8 +36,8 @@ class Node:
 @cache
 def this_node() -> Node:
     """What is so here. This package itself is left out: a job brings its own."""
-    found = {item.metadata["Name"]: item.version for item in distributions() if item.metadata["Name"] != "hwds"}
-    return Node(socket.gethostname(), machine(), {"python": platform.python_version(), **found})
+    packages = {"python": platform.python_version()} | {name: found for name, found in installed().items() if name != "hwds"}
+    return Node(socket.gethostname(), machine(), packages)
 
 
 def class_of_cpu(cpus: int, *, mixed: bool) -> str:
