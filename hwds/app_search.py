@@ -76,10 +76,13 @@ def show_found(found: Search, records: Sequence[Record], told: Found, run: str, 
     runs = {record.trial.label: record.rungs for record in records if record.rungs}
     took = {record.trial.label: record.took for record in records if record.took}
     mattered, timed = importance_of(told, runs), time_sentence(time_of)
-    print("\n".join(line for line in (conclusion(told), timed) if line))
+    remark = found.rehearsal.remark
+    print("\n".join(line for line in (conclusion(told), remark, timed) if line))
     logarithmic = [leaf.path for leaf in found.leaves if leaf.kind == "loguniform"]
     pictures = draw_sweep(told, mattered, runs, took, logarithmic, folder.path)
-    folder.write_page(as_page(told, f"Sweep {folder.title}", folder.command, (timed, *pictures, importance_page(mattered))))
+    folder.write_page(
+        as_page(told, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(mattered)))
+    )
     ends = {**as_dict(told), "importance": mattered.as_dict(), "time": time_of, "run": run}
     folder.write_json(about(found, records, **ends))
     executor_of(found.experiment).done(folder.path)

@@ -48,6 +48,8 @@ def print_search(search: Search) -> None:
         own = [there for cell, there in cells if cell.fold.index == fold.index]
         rows.append((fold.name, f"{sum(own)} of {len(own)}"))
     print(aligned(rows))
+    if search.rehearsal.remark:
+        print(search.rehearsal.remark)
     refused = [trial for trial in search.trials if trial.refused]
     for trial in refused:
         print(f"trial {trial.number} is refused: {trial.refused}")

@@ -81,7 +81,7 @@ class GroupedKFold(Detection):
     def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
         """The groups that are kept apart, in folds of their own; without the truth."""
         few = self.stop_folds + self.calibrate_folds + self.decide_folds + 2
-        cut = replace(self, apart=0.0, folds=max(windows, few), segments=(), explained=0)
+        cut = replace(self, apart=0.0, folds=max(windows, few), segments=(), explained=0, importance_rows=0)
         own = self._known(frame).take(self._folds_of(frame) == APART)
         return Rehearsal(cut, own, cut.split(own)[:windows])
 

@@ -23,6 +23,9 @@ from hwds.protocols.row_poisoning import poisoned_rows
 from hwds.protocols.row_windows import Lengths, Moment, arrivals, as_known, cutoffs, first_day, last_midnight
 from hwds.recipe import Count, Small, Whole, served
 
+LEAST_TRAIN = 3
+"""One in so many of the days that are learned from must be there before the final windows, to choose settings on."""
+
 
 class Prequential(Detection):
     """Train, stop, calibrate and decide on windows that follow one another, wait for the labels, and score the next window.
@@ -85,14 +88,19 @@ class Prequential(Detection):
         return ""
 
     def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
-        """The same windows on rows whose labels had arrived by the first cutoff; closer together where they would not fit."""
+        """The same windows on rows whose labels had arrived by the first cutoff.
+
+        Where they would not fit they lie closer together; where a day apart is too far still, they learn from fewer days.
+        """
         earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
-        stride = self.stride_days or self.test_days
-        if windows > 1 and len(earlier.data):
+        stride, train = self.stride_days or self.test_days, self.train_days
+        if len(earlier.data):
             room = (last_midnight(earlier) - first_day(earlier)).days - self.lengths.before - self.test_days
-            stride = min(stride, max(room // (windows - 1), 1))
-        walk = replace(self, windows=windows, stride_days=stride, segments=(), explained=0, importance_rows=0)
-        return Rehearsal(walk, earlier, walk.split(earlier))
+            stride = min(stride, max(room // max(windows - 1, 1), 1))
+            train = max(train - max(windows - 1 - room, 0), -(-train // LEAST_TRAIN))
+        walk = replace(self, windows=windows, stride_days=stride, train_days=train, segments=(), explained=0, importance_rows=0)
+        fewer = f"Trials learn from {train} days, not from {self.train_days}, for the data before the final windows is short."
+        return Rehearsal(walk, earlier, walk.split(earlier), fewer if train < self.train_days else "")
 
     def ask(self, model: Classifier, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
         """Learn from the windows before the cutoff, or before the last one at which the model is fitted anew; judge its own."""

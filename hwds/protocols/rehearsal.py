@@ -26,11 +26,13 @@ class Rehearsal:
         protocol: Cuts, asks and scores as the experiment's own does.
         frame: The data, without all that was not known at the first cutoff of the experiment's own.
         folds: Its windows, oldest first: a sweep's rungs.
+        remark: What a user would want to be told of them; empty for nothing.
     """
 
     protocol: Evaluation[Any, Any]
     frame: Any
     folds: Sequence[Fold]
+    remark: str = ""
 
 
 def other_luck(own: Fold, windows: int) -> list[Fold]:

@@ -10,16 +10,24 @@ import pytest
 from hwds.config.check import check
 from hwds.config.compose import compose
 from hwds.context import Context
+from hwds.errors import DataError
+from hwds.features.none import None_
 from hwds.frames.roles import TIME
 from hwds.models.bandit.price_thompson import PriceThompson
 from hwds.protocols.bandit_simulation import BanditSimulation
 from hwds.protocols.base import Cell
+from hwds.protocols.grouped_kfold import GroupedKFold
 from hwds.protocols.holdout import Holdout
+from hwds.protocols.launch import Launch
 from hwds.protocols.prequential import Prequential
 from hwds.protocols.row_windows import arrivals, label_arrivals
 from hwds.protocols.walk_forward import WalkForward
 from tests.toy_rows import toy_rows
-from tests.toys import monthly_panel
+from tests.toys import LastValue, monthly_panel
+
+from .test_grouped_kfold import Answered
+from .test_grouped_kfold import table as groups
+from .test_launch import launches
 
 LUCK = np.random.default_rng(7)
 WALKS = [
@@ -121,6 +129,70 @@ def test_the_truth_is_no_part_of_it():
     inner = PREQUENTIAL.rehearsal(with_truth, 2).frame
     assert "truth" not in inner.roles
     assert "true" not in inner.data.columns
+
+
+def test_where_the_history_is_short_trials_learn_from_fewer_days_and_it_is_said():
+    long = PREQUENTIAL.rehearsal(toy_rows(), 3)
+    assert (long.protocol.train_days, long.remark) == (6, "")
+    short = replace(PREQUENTIAL, train_days=9, windows=4).rehearsal(toy_rows(), 3)
+    assert 3 <= short.protocol.train_days < 9
+    assert short.remark.startswith(f"Trials learn from {short.protocol.train_days} days, not from 9")
+
+
+LAUNCH = Launch(launches=1, horizon=3)
+
+
+def test_launches_are_rehearsed_on_earlier_ones_whose_steps_are_over():
+    panel = launches()
+    inner = LAUNCH.rehearsal(panel, 1)
+    (own,), (fold,) = LAUNCH.split(panel), inner.folds
+    assert (own.name, fold.name) == ("2020-07-01", "2019-09-01")
+    assert inner.frame.table[TIME].max() == own.cutoffs[0].instant
+    asked = inner.protocol.ask(LastValue(), inner.frame, Cell("m", fold, 0, fold.units), Context(0))
+    assert asked.filter(pl.col("step") == 3)["actual"].null_count() == 0
+    assert set(asked["series_id"]) == {"late", "twin"}
+    poisoned = LAUNCH.rehearsal(LAUNCH.poisoned(panel, own.cutoffs[0], LUCK), 1)
+    assert poisoned.frame.fingerprint == inner.frame.fingerprint
+    with pytest.raises(DataError, match=r"0 instants of launches .* before the first of the 2 .*protocol\.launches=1"):
+        replace(LAUNCH, launches=2).rehearsal(panel, 1)
+
+
+def test_groups_that_are_kept_apart_are_learned_from_and_tested_by_trials_alone():
+    frame, kept = groups(), GroupedKFold(folds=5, apart=0.4, resamples=10)
+    assert GroupedKFold().unrehearsed()
+    assert not kept.unrehearsed()
+    inner = kept.rehearsal(frame, 4)
+    assert [fold.name for fold in inner.folds] == [f"fold {number} of 4" for number in (1, 2, 3, 4)]
+    apart, tested = set(inner.frame.data["customer"]), set()
+    assert 0.25 < len(apart) / frame.data["customer"].n_unique() < 0.55
+    for fold in kept.split(frame):
+        parts = kept.parts(frame, fold.index, Context(0, features=None_(), answers=Answered()))
+        assert apart <= set(parts["train"].data["customer"])
+        tested |= set(parts["test"].data["customer"])
+    assert tested == set(frame.data["customer"]) - apart
+    own = pl.Series(frame.data["customer"].is_in(list(apart)))
+    turned = pl.when(own).then(pl.col("fraud")).otherwise(1 - pl.col("fraud")).alias("fraud")
+    rubbish = replace(frame, data=frame.data.with_columns(turned))
+    assert kept.rehearsal(rubbish, 4).frame.data.equals(inner.frame.data)
+    one, all_of_them = GroupedKFold(folds=5)._folds_of(frame), kept._folds_of(frame)
+    assert (one[all_of_them >= 0] == all_of_them[all_of_them >= 0]).all()  # keeping some apart moves no other
+
+
+def test_a_log_is_rehearsed_on_its_first_rows_as_far_as_their_outcomes_were_known():
+    data = check(compose(["dataset=price_log", "model=bandit/thompson", "protocol=replay", "protocol.apart=0.3"]))
+    frame, protocol = data.dataset.frame(), data.protocol
+    late, inner = protocol.framed(frame), protocol.rehearsal(frame, 3)
+    assert len(inner.frame.data) == round(0.3 * len(frame.data))
+    assert not set(inner.frame.data["row_id"]) & set(late.data["row_id"])
+    assert [fold.units for fold in inner.folds] == [7, 7, 7]
+    assert inner.protocol.apart == 0
+    assert replace(protocol, apart=0.0).unrehearsed()
+    day = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2030, 1, 1), "1h", eager=True)[: len(frame.data)]
+    seen = frame.data.with_columns(when=day, known=day + timedelta(hours=10))
+    told = replace(frame, data=seen, roles=frame.roles | {"time": ("when",), "available_at": ("known",)})
+    waited = protocol.rehearsal(told, 3).frame.data
+    assert len(waited) == round(0.3 * len(frame.data)) - 9
+    assert waited["known"].max() <= protocol.framed(told).data["when"].min()
 
 
 def test_simulations_play_other_customers():

@@ -5,9 +5,9 @@ import pytest
 
 from hwds.metrics.base import Measure
 from hwds.report.standings import Number
-from hwds.report.sweep import Found, as_dict, as_page, conclusion, ordered, trials_grid
+from hwds.report.sweep import Found, as_dict, as_page, conclusion, from_dict, ordered, trials_grid
 from hwds.report.sweep_line import SweepLine
-from hwds.report.sweep_plot import sweep_figure, sweep_png
+from hwds.report.sweep_plot import sweep_figure, sweep_png, time_spent
 
 TRIALS = pl.DataFrame(
     {
@@ -53,12 +53,18 @@ def test_the_conclusion_says_what_is_left_of_the_choice():
 
 
 def test_the_numbers_of_the_end():
-    assert as_dict(found())["best"] == {"trial": 2, "inner": 0.8, "final": 0.9, "optimism": pytest.approx(-0.1)}
+    told = as_dict(found())
+    ends = {"inner": 0.8, "inner_stderr": 0.1, "final": 0.9, "final_stderr": 0.1}
+    assert told["best"] == {"trial": 2, **ends, "optimism": pytest.approx(-0.1)}
+    config = {"config": {"model": {"name": "forecast/xgboost"}}, "windows": ["a"] * 6, "better": "low"}
+    again = from_dict(TRIALS, {**told, **config}, Measure("mase[m=12]", better="low"))
+    assert conclusion(again) == conclusion(found())
     assert found(final=Number()).optimism is None
 
 
 def test_the_page_has_all_trials_and_their_errors():
-    page = as_page(found(), "Sweep x", "hwds +experiment=best")
+    page = as_page(found(), "Sweep x", "hwds +experiment=best", ("![sweep](sweep.png)", ""))
+    assert "runs them.\n\n![sweep](sweep.png)\n\n## Trials\n\n|" in page
     assert page.startswith("# Sweep x\n")
     assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 |" in page
     assert "- trial 3: window a: ValueError: no" in page
@@ -84,19 +90,38 @@ def test_the_line():
 RUNS = {"trial 0": {1: 1.1, 6: 1.0}, "trial 1": {1: 0.2}, "trial 2": {1: 0.9, 3: 0.85, 6: 0.8}, "trial 4": {1: 1.5, 3: 2.0}}
 
 
+TOOK = {
+    "trial 0": {1: 10.0, 6: 60.0},
+    "trial 1": {1: 10.0},
+    "trial 2": {1: 20.0, 3: 60.0, 6: 120.0},
+    "trial 4": {1: 5.0, 3: 15.0},
+}
+
+
+def test_the_time_when_each_trial_came_to_each_rung():
+    spent = time_spent(TOOK)
+    assert [spent[number, 1] for number in (0, 1, 2, 4)] == [10.0, 20.0, 40.0, 45.0]
+    assert (spent[2, 3], spent[4, 3]) == (85.0, 95.0)
+    assert (spent[0, 6], spent[2, 6]) == (145.0, 205.0)
+
+
 def test_the_picture(tmp_path):
     told = found()
-    trials, rungs, depth = sweep_figure(told, RUNS).axes
+    trials, time, rungs, depth = sweep_figure(told, RUNS, TOOK).axes
+    assert list(time.lines[0].get_xdata()) == [145.0 / 60, 205.0 / 60]
+    assert time.get_xlabel() == "minutes of one core, all trials together"
+    assert [label.get_text() for label in rungs.get_xticklabels()] == ["1\n4 trials", "3\n2 trials", "6\n2 trials"]
     assert trials.get_xlabel() == "trial"
     assert list(trials.lines[0].get_ydata()) == [1.0, 0.8]
     assert [list(line.get_xdata()) for line in rungs.lines] == [[1, 6], [1], [1, 3, 6], [1, 3]]
     assert depth.get_xlabel() == "model.depth"
-    sweep_png(told, RUNS, ["model.depth"], tmp_path / "sweep.png")
+    sweep_png(told, RUNS, TOOK, ["model.depth"], tmp_path / "sweep.png")
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
 
 
 def test_settings_that_are_words_and_a_sweep_without_scores():
     words = TRIALS.with_columns(pl.Series("model.form", ["a", "b", None, "a", "b"])).drop("model.depth")
-    figure = sweep_figure(Found(words, Measure("mase"), "low", 6, 2, "m"), RUNS)
-    assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == ["a", "b"]
-    assert sweep_figure(Found(words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m"), {}) is None
+    figure = sweep_figure(Found(words, Measure("mase"), "low", 6, 2, "m"), RUNS, TOOK)
+    assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["a", "b"]
+    none = Found(words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m")
+    assert sweep_figure(none, {}, {}) is None

@@ -1,0 +1,46 @@
+"""Every experiment can be swept in the space of its model, or says why not; every such space is of values the model takes."""
+
+import pytest
+
+from hwds.config.check import build, check
+from hwds.config.check_sweep import probes
+from hwds.config.compose import compose, option
+from hwds.config.space import leaves_of, own_space
+from hwds.config.trial import applied, conditions
+from hwds.errors import ConfigError
+from hwds.registry import options
+
+REFUSED = {
+    "ab_peeking": "a rule that has to be fixed before its data is seen",
+    "ab_plan": "a rule whose error rates are set and not found",
+    "ab_price_test": "a rule that has to be fixed before its data is seen",
+    "ope_open_bandit": "estimates a value that nobody knows",
+}
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_is_swept_or_says_why_not(name):
+    words = [f"+experiment={name}", "sweep=random", "sweep.trials=2", "size=small"]
+    if name in REFUSED:
+        with pytest.raises(ConfigError, match=REFUSED[name]):
+            check(compose(words))
+    else:
+        assert check(compose(words)).model.search_space
+
+
+def test_every_space_is_of_values_that_its_model_takes():
+    spaces = {name: own_space("model", option("model", "model", name)) for name in options("model")}
+    assert sum(map(bool, spaces.values())) >= 45
+    for name, space in spaces.items():
+        data = {"model": option("model", "model", name)}
+        leaves = leaves_of({"model": space}, data) if space else ()
+        for leaf in leaves:
+            for value in probes(leaf):
+                build("model", "model", applied(data, conditions(leaf, leaves) | {leaf.path: value})["model"])
+
+
+def test_a_model_with_nothing_to_tune_is_told_so():
+    with pytest.raises(
+        ConfigError, match=r"'forecast/naive' has nothing that its class says to tune; give it a sweep\.space\."
+    ):
+        check(compose(["+experiment=hospital", "model=forecast/naive", "sweep=random"]))
