@@ -79,11 +79,15 @@ class Replay(Evaluation[Policy, Table]):
         return "" if self.apart else "plays the whole log, of which protocol.apart=0.3 would keep the first rows to choose on"
 
     def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
-        """The rows that are kept apart, as far as their outcomes were observed before the others began."""
+        """The rows that are kept apart, up to the first whose outcome was not observed before the others began.
+
+        Rows after it whose outcomes were observed sooner go too: which outcomes come soon is no matter of chance.
+        """
         early = frame.take(self._apart(frame))
         if frame.roles.get("available_at"):
             begin = frame.take(~self._apart(frame)).column("time").min()
-            early = early.take((early.column("available_at") <= begin).fill_null(False))
+            happened, late = early.column("time"), early.column("available_at") > begin
+            early = early.take(happened < happened.filter(late).min()) if late.any() else early
         play = replace(self, apart=0.0)
         (own,) = play.split(early)
         return Rehearsal(play, early, other_luck(own, windows))
