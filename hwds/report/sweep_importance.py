@@ -12,6 +12,7 @@ from hwds.metrics.setting_importance import LEVEL, Shares, setting_shares
 from hwds.report.grid import Grid, grid_of
 from hwds.report.sweep import Found
 from hwds.report.sweep_settings import Runs, first_scores, numbers_of, varied
+from hwds.results.wording import counted
 
 LEAST = 10
 """Trials with a score below which nothing is said."""
@@ -54,10 +55,8 @@ def importance_of(found: Found, runs: Runs) -> Importance:
         return Importance(refused="No setting differs between the trials that have a score.")
     least = max(LEAST, EACH * len(names))
     if len(table) < least:
-        return Importance(
-            refused=f"{len(table)} trials have a score; with {len(names)} settings at least {least} are needed to say which"
-            " mattered."
-        )
+        needed = f"with {counted(len(names), 'settings')} at least {least} are needed to say which mattered"
+        return Importance(refused=f"{counted(len(table), 'trials')} have a score; {needed}.")
     sign = -1.0 if found.better == "high" else 1.0
     shares = setting_shares(numbers_of(table, names), sign * table["first"].to_numpy())
     windows = int(table["compared"][0])

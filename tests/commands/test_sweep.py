@@ -161,6 +161,32 @@ def test_no_window_of_a_trial_is_a_final_one(lab, tmp_path):
     assert final["time"].min() == months[-6]
 
 
+def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
+    sweep = f"{RUN} sweep=random"
+    assert "24 to compute: time unknown" in lab(f"plan {sweep} sweep.trials=4").out
+    said = lab(f"{sweep} sweep.trials=4").out
+    assert "nothing was foreseen" in said
+    folder = folder_of(tmp_path)
+    names = ("sweeps/adhoc", f"sweeps/adhoc/{folder.name[:6]}", folder.name, f"outputs/sweeps/adhoc/{folder.name}")
+    shown = [lab(f"show {name}").out for name in names]
+    assert len(set(shown)) == 1
+    assert shown[0].startswith(f"sweep adhoc/{folder.name}: random of mine/shifted on file, holdout, seed 0\n")
+    best = next(line for line in said.splitlines() if line.startswith("Trial "))
+    assert best in shown[0]
+    assert "4 trials have a score; with 1 setting at least 10 are needed" in shown[0]
+    assert "no sweep 'sweeps/adhok' below outputs/sweeps; did you mean 'sweeps/adhoc'?" in lab("show sweeps/adhok").line
+    assert lab("show adhoc").out.startswith("adhoc/")  # a run goes before a sweep of the same name
+    ahead = lab(f"plan {sweep} sweep.trials=8").out
+    assert "48 cells, 24 to compute: about" in ahead
+    assert "by the clock with 1 at once, by earlier timings." in ahead
+    lab(f"{sweep} sweep.trials=8")
+    time = json.loads((folder / "sweep.json").read_text())["time"]
+    assert time["took"]["cells"] == 24
+    assert 0 < time["foreseen"]["low"] < time["foreseen"]["core_seconds"] < time["foreseen"]["high"]
+    lab(f"{sweep} sweep.trials=8")
+    assert json.loads((folder / "sweep.json").read_text())["time"] == time  # nothing was computed
+
+
 def test_a_changed_space_is_another_sweep_that_finds_finished_windows(lab, tmp_path):
     space = "sweep.space.model.shift"
     lab(f"{RUN} sweep=grid {space}={{choice:[0,10,20]}}")
