@@ -17,8 +17,9 @@ from hwds.report.decided import keep, page, print_verdict
 from hwds.report.leaderboard import as_markdown
 from hwds.report.leaderboard_plot import leaderboard_png
 from hwds.report.progress import ProgressLine
+from hwds.report.segments_plot import segments_png
 from hwds.report.standings import Standings, standings
-from hwds.report.tasks import draw_of, page_grids, print_run, said_of
+from hwds.report.tasks import draw_of, draw_scores_of, page_grids, print_run, said_of
 from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
@@ -77,6 +78,7 @@ def show(prepared: Prepared, tables: Tables) -> None:
     verdict = decide(prepared, tables)
     told = said if verdict is None else f"{said}\n\n{page(verdict)}"
     write_text(folder.path / "leaderboard.md", as_markdown(tables, board, told, page_grids(tables, board)))
+    folder.write_remarks(remarks(prepared, tables))
     draw(prepared, tables, board)
     print_run(tables, board, said)
     if verdict is not None:
@@ -98,23 +100,29 @@ def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
     """The leaderboard's picture, and those of the task."""
     folder = prepared.folder.path
     leaderboard_png(board, folder / "leaderboard.png")
+    segments_png(tables, board, folder / "segments.png")
     draw_of(prepared.job.protocol.task, prepared.frame, tables, prepared.experiment.model.name, folder)
+    draw_scores_of(prepared.job.protocol.task, tables, board, folder)
 
 
-def notes(prepared: Prepared, tables: Tables) -> list[str]:
-    """What a user would want to be told: features that nobody used, units that were not asked, failures."""
+def remarks(prepared: Prepared, tables: Tables) -> list[str]:
+    """What a reader of the numbers would want to be told: features that nobody used, units that were not asked."""
     experiment = prepared.experiment
     said = []
     used = any(uses_features(model) for model in experiment.models.values())
     if experiment.features.name != "none" and not used:
         said.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
     said += prepared.job.protocol.remarks(prepared.frame)
-    said += prepared.job.protocol.notes(prepared.work.folds, tables.predictions)
+    return said + prepared.job.protocol.notes(prepared.work.folds, tables.predictions)
+
+
+def notes(prepared: Prepared, tables: Tables) -> list[str]:
+    """The remarks, where more is to be read, and failures."""
+    said = remarks(prepared, tables)
     if prepared.job.protocol.segments:
         said.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
     failed = tables.timings.filter(tables.timings["status"] != "ok")
-    said += [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
-    return said
+    return said + [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
 
 
 def exit_code(prepared: Prepared, tables: Tables) -> int:

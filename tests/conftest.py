@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from tests import chromium
+
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba"))
 """A policy is compiled once for all tests, those in processes and folders of their own too."""
 
 
 def pytest_collection_modifyitems(items):
-    if os.environ.get("HWDS_DATA"):
-        return
+    lacking = {"data": "HWDS_DATA is not set"} if not os.environ.get("HWDS_DATA") else {}
+    lacking |= {"chromium": "there is no Chromium"} if chromium.PATH is None else {}
     for item in items:
-        if item.get_closest_marker("data"):
-            item.add_marker(pytest.mark.skip(reason=f"{item.name}: HWDS_DATA is not set"))
+        for marker, why in lacking.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"{item.name}: {why}"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Write a report that can be sent: `hwds report RUN` or `hwds report COMPARISON` makes one report.html, and report.md."""
+"""Write a report that can be sent: `hwds report RUN | SWEEP | COMPARISON` makes one report.html, and report.md."""
 
 from __future__ import annotations
 
@@ -8,31 +8,59 @@ from typing import TYPE_CHECKING
 from hwds.errors import ConfigError, HwdsError, nearest
 
 if TYPE_CHECKING:
+    from hwds.frames.panel import Panel
     from hwds.report.page import Page
+    from hwds.results.folder import RunFolder
 
 
 def main(words: list[str]) -> int:
-    """Write the report of one run or of one comparison into its folder; the file needs no network."""
+    """Write the report of one run, sweep or comparison into its folder; the file needs no network."""
     flag = next((word for word in words if word.startswith("-")), None)
     if flag or len(words) != 1:
-        raise ConfigError(f"report: must be followed by one run or comparison, got {flag or len(words)}.")
-    from hwds.report.page_run import run_page, written
-    from hwds.results.folder import RunFolder
+        raise ConfigError(f"report: must be followed by one run, sweep or comparison, got {flag or len(words)}.")
+    from hwds.report.page_run import written
 
-    comparison = comparison_folder(words[0])
-    folder = comparison or RunFolder.find(words[0]).path
-    page = comparison_report(comparison) if comparison else run_page(RunFolder(folder))
+    page, folder = page_of(words[0])
     html, markdown = written(page, folder)
     print(page.lead)
     print(f"Report: {html} ({html.stat().st_size / 1024:,.0f} KB) and {markdown.name}")
     return 0
 
 
-def choices() -> list[str]:
-    """The runs and comparisons that there are, for completion."""
-    from hwds.results.folder import RunFolder
+def page_of(name: str) -> tuple[Page, Path]:
+    """The page of what is called so, and the folder that it belongs to.
 
-    return [*RunFolder.names(), *(path.name for path in comparisons())]
+    Raises:
+        HwdsError: Nothing is called so, several things begin so, or it is not finished.
+    """
+    from hwds.report.page_run import run_page
+    from hwds.report.page_sweep import sweep_page
+    from hwds.results.folder import RunFolder
+    from hwds.results.sweep_folder import SweepFolder
+
+    if comparison := comparison_folder(name):
+        return comparison_report(comparison), comparison
+    if sweep := SweepFolder.named(name):
+        return sweep_page(sweep), sweep.path
+    run = RunFolder.find(name)
+    return run_page(run, kept_frame(run)), run.path
+
+
+def choices() -> list[str]:
+    """The runs, sweeps and comparisons that there are, for completion."""
+    from hwds.results.folder import RunFolder
+    from hwds.results.sweep_folder import SweepFolder
+
+    return [*RunFolder.names(), *SweepFolder.names(), *(path.name for path in comparisons())]
+
+
+def kept_frame(run: RunFolder) -> Panel | None:
+    """The series that a run forecast, as they lie in the cache; None where they are gone, or the run is of other data."""
+    from hwds.frames.panel import Panel
+    from hwds.results.folder import OUTPUTS
+
+    path = OUTPUTS / "cache" / "frames" / str(run.read_provenance()["data"])
+    return Panel.read(path) if (path / "panel.json").is_file() else None
 
 
 def comparisons() -> list[Path]:
@@ -60,6 +88,9 @@ def comparison_report(folder: Path) -> Page:
     """The page of a comparison that was kept."""
     from hwds.report.page_comparison import comparison_page
     from hwds.results.comparison import Comparison
+    from hwds.results.folder import OUTPUTS, RunFolder
 
     found, command = Comparison.read(folder)
-    return comparison_page(found, command)
+    runs = {source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in found.sources}
+    origins = {source: run.read_provenance() for source, run in runs.items() if (run.path / "provenance.json").is_file()}
+    return comparison_page(found, command, origins)

@@ -20,9 +20,10 @@ from hwds.results.tables import Tables
 
 
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
-    """`effects.png`: effects with intervals; `ab_peeking.png`: false winners against looks; `ab_test.md`: what they say.
+    """The pictures, each where there is something to draw, and the page.
 
-    `prior.yaml` hands the counts of the first outcome to a bandit.
+    `effects.png`: the effect of each arm by each rule, with its interval; `ab_peeking.png`: false winners against looks;
+    `ab_test.md`: what they say; `prior.yaml` hands the counts of the first outcome to a bandit.
     """
     effects_png(tables, model, folder / "effects.png")
     peeking_png(tables, model, folder / "ab_peeking.png")

@@ -61,7 +61,12 @@ def decisive_grid(tables: Tables, model: str) -> Grid:
     found = decisive(tables)[:MOST]
     arms = list(dict.fromkeys(effect.arm for effect in found))
     titles = [(name, "" if name == "arm" and len(arms) == 1 else name) for name in ("model", "arm", "outcome", "effect")]
-    titles += [(_level(tables),) * 2, (_p_title(tables), _p_title(tables).replace(", ", ",\n")), ("", ""), ("rule", "rule")]
+    titles += [
+        (_level(tables),) * 2,
+        (_p_title(tables), _p_title(tables).replace(", ", ",\n")),
+        ("p, all compared", ""),
+        ("rule", "rule"),
+    ]
     marks = {status: mark for status, mark in MARKS.items() if status in {effect.status for effect in found}}
     rows = []
     for effect, cells in zip(found, _numbers(tables, found), strict=True):

@@ -14,7 +14,11 @@ from hwds.results.tables import Tables
 
 
 def draw(world: World, tables: Tables, model: str, folder: Path) -> None:
-    """`regret.png`: every policy's regret as it grows; of the experiment's own model `allocation.png` and `posterior.png`."""
+    """The pictures, each where there is something to draw.
+
+    `regret.png`: every policy's regret as it grows; `allocation.png`: how customers were shared out among the arms, below the
+    arms that were truly the best; `posterior.png`: what the experiment's own policy believes of each arm in the end.
+    """
     regret_png(tables, model, world.unit, against(world), folder / "regret.png")
     allocation_png(world, tables, model, folder / "allocation.png")
     posterior_png(world, tables, model, folder / "posterior.png")

@@ -19,8 +19,9 @@ from hwds.results.tables import Tables
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """The pictures, each where there is something to draw.
 
-    `precision_recall.png` of all models; `reliability.png` of the experiment's own; `by_week.png`, where there are several
-    test windows; `cases.png`, its highest scores and their reasons; `importances.png`: what its scores are made of.
+    `precision_recall.png`: precision against recall of every model; `reliability.png`: whether the probabilities of the
+    experiment's own model come true; `by_week.png`: average precision in each test window; `cases.png`: the highest scores and
+    their reasons; `importances.png`: what its scores are made of.
     """
     precision_recall_png(tables, model, folder / "precision_recall.png")
     reliability_png(tables, model, folder / "reliability.png")

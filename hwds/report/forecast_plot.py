@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SEASONS = 5
 """Seasons of history shown before the first cutoff."""
 
+MEDIAN = "median forecast"
+
 SHADE, DARKEST = 0.22, 0.55
 """How dark a band is, and many that lie on each other."""
 
@@ -78,8 +80,8 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     picks = chosen(own)
     figure = new_figure(10, 0.9 + 2.7 * len(picks))
     for axes, pick in zip(figure.subplots(len(picks), squeeze=False).ravel(), picks, strict=True):
-        view = _view(panel, own, pick.series)
-        _draw(axes, view, panel.unit)
+        view = view_of(panel, own, pick.series)
+        draw_view(axes, view, panel.unit)
         axes.set_title(drawable(f"{pick.why}: {pick.series}"), loc="left", fontsize=11, color=INK, parse_math=False)
         score = "no scale" if pick.score is None else f"{pick.metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
@@ -113,7 +115,7 @@ def bands(columns: list[str]) -> list[tuple[str, str, int]]:
     return [(f"q_{low:g}", f"q_{high:g}", round(100 * (high - low))) for low, high in pairs]
 
 
-def _view(panel: Panel, own: pl.DataFrame, series: str) -> View:
+def view_of(panel: Panel, own: pl.DataFrame, series: str) -> View:
     """The rows of a series from some seasons before its first cutoff to its last forecast."""
     forecasts = own.filter(pl.col(SERIES) == series)
     rows = panel.table.filter(pl.col(SERIES) == series).select(TIME, TARGET)
@@ -124,7 +126,8 @@ def _view(panel: Panel, own: pl.DataFrame, series: str) -> View:
     return View(rows[start:].filter(pl.col(TIME) <= last), forecasts)
 
 
-def _draw(axes: Axes, view: View, unit: str) -> None:
+def draw_view(axes: Axes, view: View, unit: str) -> None:
+    """History, actual, the forecasts of every cutoff with their bands, and the cutoffs."""
     first = view.cutoffs[0]
     for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
         rows = view.rows.filter(part)
@@ -135,7 +138,7 @@ def _draw(axes: Axes, view: View, unit: str) -> None:
     width = 0.9 if len(view.cutoffs) < 7 else 0.5
     for place, cutoff in enumerate(moments(view.cutoffs)):
         label = "_" if place else "cutoff"
-        axes.axvline(cutoff, color=GREY, linewidth=width, linestyle=(0, (4, 3)), zorder=1, label=label)
+        axes.axvline(cutoff, color=GREY, linewidth=width, linestyle=(0, (4, 3)), zorder=1, label=label, gid="cutoff")
     tidy(axes)
     axes.set_ylim(*limits(view))
     _ticks(axes, view.rows.schema[TIME].is_temporal())
@@ -146,16 +149,16 @@ def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) ->
     """The median and the bands from one cutoff; bars where there is but one step; paler and thinner where many overlap."""
     shade = min(SHADE, 1 - (1 - DARKEST) ** (1 / overlap))
     time = moments(window[TIME])
-    for low, high, _ in bands(window.columns):
+    for low, high, share in bands(window.columns):
         bottom, top = floats(window[low]), floats(window[high])
         if len(window) > 1:
-            axes.fill_between(time, bottom, top, color=OWN, alpha=shade, linewidth=0, zorder=2)
+            axes.fill_between(time, bottom, top, color=OWN, alpha=shade, linewidth=0, zorder=2, gid=f"{share} % band")
         else:
             axes.vlines(time, bottom, top, color=OWN, alpha=shade, linewidth=5, zorder=2)
     median = floats(window["q_0.5" if "q_0.5" in window.columns else "mean"])
     width = 1.8 if overlap == 1 else 0.9
     marker: dict[str, Any] = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
-    axes.plot(time, median, color=OWN, linewidth=width, label="median forecast" if named else "_", zorder=5, **marker)
+    axes.plot(time, median, color=OWN, linewidth=width, label=MEDIAN if named else "_", gid=MEDIAN, zorder=5, **marker)
 
 
 def limits(view: View) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hwds.metrics.base import Measure
 from hwds.report.grid import Column, Grid
-from hwds.report.segments import segment_tables
+from hwds.report.segments import segment_grids
 from hwds.report.sentence import conclusion
 from hwds.report.standings import Number, Standing, Standings
 from hwds.results.tables import Tables
@@ -30,9 +30,15 @@ def as_markdown(tables: Tables, board: Standings, said: str = "", more: Iterable
         more: The task's own tables, below.
     """
     legend = "\n".join(f"- {line}" for line in legend_of(board))
-    sections = "".join(f"\n{section}" for section in segment_tables(tables, board))
+    sections = "".join(
+        f"\n## {each.caption}\n\n{each.markdown()}\n{_rest(left)}" for each, left in segment_grids(tables, board)
+    )
     below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
     return f"# {board.title}\n\n{said or conclusion(board)}\n\n{grid(board).markdown()}\n\n{legend}\n{sections}{below}"
+
+
+def _rest(left: int) -> str:
+    return f"\n{left} smaller segments are in `scores.parquet`.\n" if left else ""
 
 
 def print_leaderboard(board: Standings, said: str = "", console: Console | None = None) -> None:

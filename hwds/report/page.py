@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Protocol
 
+from hwds.report.colours import variables
 from hwds.report.grid import Grid
-from hwds.report.page_style import SCRIPT, STYLE
+from hwds.report.page_script import SCRIPT
+from hwds.report.page_style import STYLE
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """What a browser may load: nothing that is not in the file."""
+
+
+SENTENCE = re.compile(r"(?<=[.]) (?=[A-Z])")
+"""Where a sentence ends."""
+
+
+JOINT = re.compile(r"[/_,=(\[](?=[^ ])")
+"""Behind what a long name is broken first."""
 
 
 class Part(Protocol):
@@ -58,6 +68,21 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Definitions:
+    """Names, and what they mean."""
+
+    words: tuple[tuple[str, str], ...]
+
+    def html(self) -> str:
+        """As HTML."""
+        return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(told)}</dd>' for name, told in self.words)}</dl>"
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return "\n".join(f"- `{plain(name)}`: {plain(told)}" for name, told in self.words)
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Text as it is to be typed or was read; with a summary it is folded away until asked for."""
 
@@ -86,12 +111,12 @@ class Table:
         """As HTML: a header for each column and row, the own model's rows marked."""
         shown, caption = self.grid.shown, escape(self.grid.caption.rstrip(":"))
         sides = ["" if place < self.grid.names else ' class="number"' for place in range(len(shown))]
-        heads = "".join(f'<th scope="col"{side}>{escape(each.title)}</th>' for each, side in zip(shown, sides, strict=True))
+        heads = "".join(f'<th scope="col"{side}>{_name(each.title)}</th>' for each, side in zip(shown, sides, strict=True))
         rows = "".join(self._row(row, sides) for row in range(len(self.grid)))
         label = f' aria-label="{caption}"' if caption else ' aria-label="Table"'
         told = f"<caption>{caption}</caption>" if caption else ""
         table = f"<table>{told}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-        return f'<div class="scroll" role="region" tabindex="0"{label}>{table}</div>'
+        return f'<div class="scroll" role="group" tabindex="0"{label}>{table}</div>'
 
     def markdown(self) -> str:
         """As Markdown."""
@@ -99,10 +124,32 @@ class Table:
         return caption + plain(self.grid.markdown())
 
     def _row(self, row: int, sides: Sequence[str]) -> str:
-        first, *rest = (escape(column.cells[row]) for column in self.grid.shown)
+        first, *rest = (column.cells[row] for column in self.grid.shown)
         kind = ' class="own"' if row in self.grid.own else ' class="truth"' if row in self.grid.truth else ""
-        cells = "".join(f"<td{side}>{cell}</td>" for cell, side in zip(rest, sides[1:], strict=True))
-        return f'<tr{kind}><th scope="row">{first}</th>{cells}</tr>'
+        cells = "".join(f"<td{side}>{escape(cell)}</td>" for cell, side in zip(rest, sides[1:], strict=True))
+        return f'<tr{kind}><th scope="row">{_name(first)}</th>{cells}</tr>'
+
+
+def _name(text: str) -> str:
+    """A name of a row or a column, to be broken where its parts meet before anywhere else."""
+    broken = JOINT.sub(r"\g<0><wbr>", _bound(text))
+    return f"<span>{broken}</span>"
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Parts that are shown when asked for; Markdown has them as they are."""
+
+    summary: str
+    parts: tuple[Part, ...]
+
+    def html(self) -> str:
+        """As HTML."""
+        return f"<details><summary>{escape(self.summary)}</summary>{''.join(part.html() for part in self.parts)}</details>"
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return "\n\n".join([plain(self.summary), *filter(None, (part.markdown() for part in self.parts))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +159,15 @@ class Section:
     title: str
     parts: tuple[Part, ...]
 
-    def html(self) -> str:
-        """As HTML."""
-        return f"<section><h2>{escape(self.title)}</h2>{''.join(part.html() for part in self.parts)}</section>"
+    def html(self, anchor: str = "") -> str:
+        """As HTML; links lead to the anchor."""
+        inside = "".join(part.html() for part in self.parts)
+        place = f' id="{anchor}"' if anchor else ""
+        return f"<section{place}><h2>{escape(self.title)}</h2>{inside}</section>"
 
     def markdown(self) -> str:
         """As Markdown."""
-        return "\n\n".join([f"## {plain(self.title)}", *(part.markdown() for part in self.parts)])
+        return "\n\n".join([f"## {plain(self.title)}", *filter(None, (part.markdown() for part in self.parts))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +188,25 @@ class Page:
 
     def html(self) -> str:
         """One self-contained file: readable without scripts, dark and light, in print and on a phone."""
-        body = "".join(section.html() for section in self.sections if section.parts)
-        lead = "".join(f'<p class="lead">{escape(line)}</p>' for line in self.lead.split("\n") if line.strip())
+        shown = {f"part-{place}": section for place, section in enumerate(self.sections) if section.parts}
+        links = "".join(f'<a href="#{anchor}">{escape(section.title)}</a> ' for anchor, section in shown.items())
+        contents = f'<nav aria-label="Contents">{links}</nav>' if len(shown) > 1 else ""
+        body = f"{self._lead()}{contents}{''.join(section.html(anchor) for anchor, section in shown.items())}"
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark">'
-            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head>"
-            f'<body><main><h1>{escape(self.title)}</h1>{lead}<p class="below">{escape(self.below)}</p>{body}</main>'
-            f"<script>{SCRIPT}</script></body></html>\n"
+            f"<title>{escape(self.title)}</title><style>{variables(body)}{STYLE}</style></head>"
+            f"<body><main><h1>{escape(self.title)}</h1>{body}</main><script>{SCRIPT}</script></body></html>\n"
         )
+
+    def _lead(self) -> str:
+        """The first sentence large, the others below it, then where the numbers are from."""
+        first, *others = [line for line in self.lead.split("\n") if line.strip()] or [""]
+        head, *rest = SENTENCE.split(first, maxsplit=1)
+        small = "".join(f'<p class="rest">{_bound(line)}</p>' for line in (*rest, *others))
+        return f'<p class="lead">{_bound(head)}</p>{small}<p class="below">{_bound(self.below)}</p>'
 
     def markdown(self) -> str:
         """The same as Markdown, its pictures beside it."""
@@ -160,6 +217,11 @@ class Page:
 def plain(text: str) -> str:
     """Text in which Markdown sees no HTML."""
     return text.replace("<", "&lt;")
+
+
+def _bound(text: str) -> str:
+    """Text in which no number is parted from its percent sign or its error."""
+    return escape(text).replace(" %", "&nbsp;%").replace(" ± ", "&nbsp;±&nbsp;")
 
 
 def _coded(line: str) -> str:

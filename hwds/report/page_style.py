@@ -1,83 +1,62 @@
-"""The look of a report: light, dark and printed; and the little script that sorts its tables."""
+"""The look of a report: on a desk, on a phone, and printed; its colours are in `colours`."""
 
 from __future__ import annotations
 
-LIGHT_COLOURS = {
-    "paper": "#ffffff", "ink": "#1f2430", "grey": "#59616b", "line": "#d9dde3", "own": "#1f6fb4", "naive": "#a85c14",
-    "floor": "#23764a", "soft": "#f4f6f8", "note": "#fff6e5",
-}  # fmt: skip
-DARK_COLOURS = {
-    "paper": "#14171c", "ink": "#e6e9ee", "grey": "#a5adb8", "line": "#3a414b", "own": "#6db3ef", "naive": "#e8a25c",
-    "floor": "#6cc796", "soft": "#1d2127", "note": "#33290f",
-}  # fmt: skip
-"""Every text colour stands out from its ground by 4.5 to 1 or more (WCAG 2.2, level AA)."""
-
-
-def _declared(colours: dict[str, str]) -> str:
-    return "".join(f"--{name}:{colour};" for name, colour in colours.items())
-
-
 STYLE = (
-    f":root{{{_declared(LIGHT_COLOURS)}}}"
-    f"@media screen and (prefers-color-scheme:dark){{:root{{{_declared(DARK_COLOURS)}}}}}"
     "*{box-sizing:border-box}"
     "body{margin:0;background:var(--paper);color:var(--ink);"
     "font:16px/1.5 system-ui,'Segoe UI',Roboto,Helvetica,Arial,sans-serif}"
-    "main{max-width:70rem;margin:0 auto;padding:1.5rem 1.25rem 3rem}"
-    "h1{font-size:1.35rem;line-height:1.3;margin:0 0 .75rem;overflow-wrap:anywhere}"
-    "h2{font-size:1.1rem;margin:2rem 0 .5rem;padding-bottom:.25rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}"
-    ".lead{font-size:1.25rem;line-height:1.45;margin:.5rem 0;max-width:55rem;overflow-wrap:anywhere}"
-    ".below{color:var(--grey);margin:.25rem 0 0;overflow-wrap:anywhere}"
-    "p,li{max-width:55rem;overflow-wrap:anywhere}"
+    "main{max-width:76rem;margin:0 auto;padding:1.5rem 1.25rem 3rem}"
+    "h1{font-size:1.1rem;line-height:1.3;margin:0 0 .5rem;font-weight:600;color:var(--grey);overflow-wrap:anywhere}"
+    "h2{font-size:1.15rem;margin:2.25rem 0 .5rem;padding-bottom:.25rem;border-bottom:1px solid var(--line);"
+    "overflow-wrap:anywhere}"
+    ".lead{font-size:1.45rem;line-height:1.35;font-weight:600;margin:.25rem 0 .6rem;max-width:58rem;overflow-wrap:anywhere}"
+    ".rest{margin:.4rem 0}"
+    ".below{color:var(--grey);margin:.6rem 0 0}"
+    "p,li,dd,dt{max-width:58rem;overflow-wrap:anywhere}"
+    "nav{margin:1rem 0 0;display:flex;flex-wrap:wrap;gap:.25rem 1rem}"
+    "a{color:var(--own)}"
     ".note{background:var(--note);padding:.4rem .75rem;border-left:4px solid var(--naive)}"
-    ".scroll{overflow-x:auto;margin:.75rem 0}"
-    "table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}"
+    # A wide table or drawing scrolls in a box of its own, never the page.
+    ".scroll,.drawing{overflow-x:auto;margin:.75rem 0}"
+    "table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums}"
     "caption{text-align:left;color:var(--grey);padding:.25rem .5rem;caption-side:top}"
-    "th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:bottom}"
-    "th{font-weight:600}tbody th{font-weight:400;white-space:nowrap}"
+    "th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:bottom}"
+    "th{font-weight:600}thead th{line-height:1.25}tbody th{font-weight:400}"
+    # A name is as wide as it is up to a limit, from which on it is broken.
+    "th>span,th>button{display:inline-block;width:max-content;max-width:20rem;overflow-wrap:anywhere}"
+    "thead th>span,thead th>button{max-width:8.5rem}"
     "@media screen and (min-width:40rem){tr>:first-child{position:sticky;left:0;background:var(--paper)}}"
     ".number{text-align:right}td.number{white-space:nowrap}"
     ".own th,.own td{font-weight:700;background:var(--soft)}.truth th,.truth td{color:var(--grey)}"
     "th button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:inherit;"
-    "text-decoration:underline dotted}"
-    "figure{margin:1rem 0}figure img,figure svg{max-width:100%;height:auto}figure img{background:#fff;border-radius:6px}"
+    "text-decoration:underline dotted;text-underline-offset:.2em}"
+    "th[aria-sort=descending] button::after{content:' \\2193'}th[aria-sort=ascending] button::after{content:' \\2191'}"
+    "input[type=search]{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--grey);border-radius:4px;"
+    "padding:.2rem .5rem;width:min(20rem,100%)}"
+    "figure{margin:1rem 0}figure img,figure svg{display:block;width:100%;height:auto}"
+    "figure>.drawing>svg{max-width:60rem}figure img{background:#fff;border-radius:6px;max-width:60rem}"
+    "figure svg text{fill:var(--ink)}"
     "figcaption{color:var(--grey);font-size:.92rem}"
-    "pre{background:var(--soft);padding:.75rem;overflow-x:auto;font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.92em}"
-    "summary{cursor:pointer}:focus-visible{outline:2px solid var(--own);outline-offset:2px}"
-    "@media (max-width:40rem){main{padding:1rem .75rem 2rem}.lead{font-size:1.1rem}}"
-    "@media print{main{max-width:none;padding:0}body{font-size:10.5pt}section,figure,tr{break-inside:avoid}"
-    "h2{break-after:avoid}.scroll{overflow:visible}table{font-size:8.5pt}th button{text-decoration:none}}"
+    ".many{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));gap:1rem}"
+    ".many figure{margin:0;min-width:0}.many svg{min-width:0!important}.many figcaption{overflow-wrap:anywhere}"
+    ".toggles{display:flex;flex-wrap:wrap;gap:.35rem;margin:.25rem 0}"
+    ".toggles button{font:inherit;font-size:.85rem;color:var(--ink);background:var(--soft);border:1px solid var(--line);"
+    "border-radius:99px;padding:.1rem .7rem;cursor:pointer;overflow-wrap:anywhere}"
+    ".toggles button[aria-pressed=false]{color:var(--grey);background:none;text-decoration:line-through}"
+    "[data-of].away{display:none}"
+    ".told{position:absolute;pointer-events:none;background:var(--paper);color:var(--ink);border:1px solid var(--grey);"
+    "border-radius:4px;padding:.3rem .55rem;font-size:.82rem;line-height:1.35;max-width:20rem;overflow-wrap:anywhere}"
+    "pre{background:var(--soft);padding:.75rem;font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere}"
+    "code,dt{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.92em}"
+    "dt{margin-top:.5rem}dd{margin:0 0 0 1.5rem}"
+    "summary{cursor:pointer;padding:.25rem 0}:focus-visible{outline:2px solid var(--own);outline-offset:2px}"
+    "@media (max-width:40rem){main{padding:1rem .75rem 2rem}.lead{font-size:1.2rem}body{font-size:15px}"
+    "ul{padding-left:1.1rem}th>span{max-width:10rem}}"
+    "@media print{main{max-width:none;padding:0}body{font-size:10pt}figure,tr,.note{break-inside:avoid}"
+    "h2{break-after:avoid}nav,.toggles,input{display:none}.scroll,.drawing{overflow:visible}"
+    ".drawing svg{min-width:0!important}"
+    "table{font-size:7pt}th,td{padding:.1rem .2rem}td.number{white-space:normal}"
+    "thead th>span,thead th>button{max-width:5rem}th button{text-decoration:none}"
+    ".many{grid-template-columns:repeat(3,1fr)}}"
 )
-
-SCRIPT = """
-for (const table of document.querySelectorAll('table')) {
-  const heads = table.tHead.rows[0].cells, body = table.tBodies[0];
-  const value = (row, at) => {
-    const text = row.cells[at].textContent.trim();
-    const number = parseFloat(text.replace(/,/g, '').replace(/^[<>] /, ''));
-    const unit = {min: 60, h: 3600}[text.split(' ').pop()] || 1;
-    return text === '' ? null : isNaN(number) ? text : number * unit;
-  };
-  for (const [at, head] of [...heads].entries()) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = head.textContent;
-    button.title = 'Sort by this column';
-    head.replaceChildren(button);
-    button.addEventListener('click', () => {
-      const down = head.getAttribute('aria-sort') !== 'descending';
-      for (const other of heads) other.removeAttribute('aria-sort');
-      head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-      const rows = [...body.rows].sort((a, b) => {
-        const x = value(a, at), y = value(b, at);
-        if (x === null || y === null) return (x === null) - (y === null);
-        const order = typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y));
-        return down ? -order : order;
-      });
-      body.append(...rows);
-    });
-  }
-}
-"""
-"""Headers become buttons that sort; without it the tables stand as they are, best first."""

@@ -55,7 +55,9 @@ def _draw(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str)
     for label in sorted(paints, key=lambda each: -found[each]):
         width, order = (2.4, 3) if label == model else (1.5, 2)
         name = f"{found[label]:.3f}  {drawable(label, 34)}"
-        axes.plot(RECALLS, curves[label], color=paints[label], linewidth=width, zorder=order, label=name)
+        axes.plot(
+            RECALLS, curves[label], color=paints[label], linewidth=width, zorder=order, label=name, gid=drawable(label, 34)
+        )
     prevalence = number(tables, f"{side}prevalence", next(iter(paints)))
     if prevalence is not None:
         chance = f"{prevalence.value:.3f}  chance: the share of label 1"

@@ -79,11 +79,11 @@ def _colours(labels: list[str], model: str) -> dict[str, str]:
 def _curve(axes: Axes, points: pl.DataFrame, label: str, colour: str, *, own: bool) -> None:
     points = points.sort("step")
     steps, values = points["step"].to_numpy(), points["value"].to_numpy()
-    axes.plot(steps, values, color=colour, linewidth=2.2 if own else 1.5, zorder=3 if own else 2)
+    name = drawable(label, 34)
+    axes.plot(steps, values, color=colour, linewidth=2.2 if own else 1.5, zorder=3 if own else 2, gid=name)
     if points["ci_low"].null_count() < len(points):
-        axes.fill_between(
-            steps, points["ci_low"].to_numpy(), points["ci_high"].to_numpy(), color=colour, alpha=0.18, linewidth=0
-        )
+        ends = points["ci_low"].to_numpy(), points["ci_high"].to_numpy()
+        axes.fill_between(steps, *ends, color=colour, alpha=0.18, linewidth=0, gid=name)
 
 
 def _ends(axes: Axes, curves: pl.DataFrame, colours: dict[str, str], model: str) -> None:
@@ -98,7 +98,7 @@ def _ends(axes: Axes, curves: pl.DataFrame, colours: dict[str, str], model: str)
         axes.annotate(
             f"{brief(value)}  {drawable(label, 34)}", (1.0, height), xytext=(1.05, place), xycoords="axes fraction",
             textcoords="axes fraction", fontsize=8.5, color=colours[label], fontweight=weight, va="center",
-            annotation_clip=False, parse_math=False,
+            annotation_clip=False, parse_math=False, gid=drawable(label, 34),
             arrowprops={"arrowstyle": "-", "color": colours[label], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0},
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwds.report.standings import Standing, Standings
-from hwds.results.wording import brief, counted, percent
+from hwds.results.wording import brief, counted, percent, reach
 
 
 def conclusion(board: Standings) -> str:
@@ -21,6 +21,28 @@ def conclusion(board: Standings) -> str:
     ahead = [line for line in _before(board, own) if own.skill.value is None or not board.is_reference(line)]
     said = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
     return f"{said}{_rivals(board, ahead) if own.skill.value is not None else ''}{_lost(own)}."
+
+
+def intervals(board: Standings) -> str:
+    """Within what the headline and the skill of the experiment's own model lie; empty where there is no interval."""
+    own = board.own
+    said = []
+    if own and own.headline.value is not None and own.headline.low is not None and own.headline.high is not None:
+        unit = board.measure.measured_in
+        ends = reach(own.headline.value, own.headline.low, own.headline.high, unit)[1]
+        said.append(f"{board.headline} {ends}")
+    if own and own.skill.stderr and own.skill.low is not None and own.skill.high is not None:
+        said.append(_between(100 * own.skill.low, 100 * own.skill.high, board.rival))
+    return f"{100 * board.measure.confidence:g} % intervals of {own.model}: {'; '.join(said)}." if own and said else ""
+
+
+def _between(low: float, high: float, rival: str) -> str:
+    """`16.2 to 46.7 % better than the seasonal naive`, or worse, or either."""
+    if low >= 0:
+        return f"{low:.1f} to {high:.1f} % better than {rival}"
+    if high <= 0:
+        return f"{-high:.1f} to {-low:.1f} % worse than {rival}"
+    return f"from {-low:.1f} % worse to {high:.1f} % better than {rival}"
 
 
 def _against_reference(board: Standings, own: Standing) -> str:

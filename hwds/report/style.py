@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwds.results.atomic import write_atomically
+from hwds.results.atomic import write_atomically, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def save_png(figure: Figure | None, path: Path) -> bool:
-    """Write the figure, or give it to who gathers them; the same figure gives the same bytes.
+    """Write the figure, and beside it the same as SVG, or give it to who gathers them; the same figure gives the same bytes.
 
     Returns:
         Whether there was one; no file is written where there is none.
@@ -93,9 +93,14 @@ def save_png(figure: Figure | None, path: Path) -> bool:
     Raises:
         HwdsError: The folder cannot be written; nothing is left behind.
     """
+    from hwds.report.vector import as_svg
+
     found = _GATHERED.get()
     if found is not None and figure is not None:
         found[path.stem] = figure
     elif figure is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once for both files
         write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))
+        write_text(path.with_suffix(".svg"), as_svg(figure))
     return figure is not None

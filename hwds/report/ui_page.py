@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwds.report.colours import variables
 from hwds.report.page_style import STYLE
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'"
@@ -207,5 +208,5 @@ def ui_page(reports: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>hwds runs</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<style>{STYLE}{OWN_STYLE}</style></head><body>{BODY}{more}</main><script>{SCRIPT}</script></body></html>\n"
+        f"<style>{variables('')}{STYLE}{OWN_STYLE}</style></head><body>{BODY}{more}</main><script>{SCRIPT}</script></body></html>\n"
     )

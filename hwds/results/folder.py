@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +104,15 @@ class RunFolder:
         path = self.path / "conclusion.txt"
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
+    def write_remarks(self, remarks: Sequence[str]) -> None:
+        """What a reader of the numbers is to know besides: units that were not asked, features that nobody used."""
+        write_text(self.path / "remarks.txt", "".join(f"{' '.join(remark.split())}\n" for remark in remarks))
+
+    def read_remarks(self) -> list[str]:
+        """What `write_remarks` wrote; nothing where a run of an earlier version has none."""
+        path = self.path / "remarks.txt"
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
     def write_verdict(self, verdict: Verdict | None, prefix: str = "") -> None:
         """What was decided and its tables, as CSV and Parquet; what an earlier command decided goes.
 
@@ -112,7 +121,7 @@ class RunFolder:
             prefix: Of the names of the files (`future_` for what was decided on the months to come).
         """
         for name in (self.read_verdict(prefix) or {}).get("tables", ()):
-            for kind in ("csv", "parquet", "png"):
+            for kind in ("csv", "parquet", "png", "svg"):
                 (self.path / f"{prefix}{name}.{kind}").unlink(missing_ok=True)
         path = self.path / f"{prefix}decision.json"
         if verdict is None:

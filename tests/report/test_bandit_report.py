@@ -158,4 +158,4 @@ def test_names_at_the_ends_of_curves_do_not_lie_on_each_other(still):
 
 def test_pictures_are_drawn_of_what_there_is(still, tmp_path):
     draw(still, tables(*policy(OWN, 200, 10.0, 400, 0.8), *shares(OWN, still.arms)), OWN, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"regret.png", "allocation.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == {"regret.png", "allocation.png"}

@@ -108,15 +108,15 @@ def overlaps(figure, axes):
 
 def test_every_picture_is_drawn_where_there_is_something_to_draw(several, tmp_path):
     draw(FRAME, several, "good", tmp_path)
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.glob("*.png")}
     assert names == {"precision_recall.png", "reliability.png", "by_week.png", "cases.png"}
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("*.png"))
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path):
     one = run(bare=judged(windows=1, probable=False, reasons=False))
     draw(FRAME, one, "bare", tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"precision_recall.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == {"precision_recall.png"}
     blank = run(bare=[rows.with_columns(label=pl.lit(0.0)) for rows in judged(windows=2, probable=False, reasons=False)])
     assert precision_recall_figure(blank, "bare") is None
     assert by_week_figure(blank, "bare") is None

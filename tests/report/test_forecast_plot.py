@@ -151,8 +151,9 @@ def test_the_same_bytes_at_a_readable_width(real, panel, tmp_path):
     for path in (first, second):
         assert forecasts_png(panel, real.predictions, "last", path)
     assert first.read_bytes() == second.read_bytes()
+    assert first.with_suffix(".svg").read_bytes() == second.with_suffix(".svg").read_bytes()
     assert int.from_bytes(first.read_bytes()[16:20]) == 1500
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.svg", "b.png", "b.svg"}
 
 
 def test_nothing_to_draw(real, panel, tmp_path):
