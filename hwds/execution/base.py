@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwds.context import Device
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job, Outcome
+from hwds.execution.limits import UNLIMITED, Limits
 from hwds.protocols.base import Cell
 from hwds.recipe import Count, Recipe, Whole
 
@@ -30,8 +31,8 @@ class Compute(Recipe):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     max_failed: Whole = 0
 
-    def run(self, job: Job, frame: Any, cells: Sequence[Cell]) -> Iterator[Outcome]:
-        """The outcomes of all cells, in the order they finish."""
+    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
+        """The outcomes of all cells, in the order they finish; a cell is taken when there is room for it."""
         raise NotImplementedError(f"{type(self).__name__}.run")
 
     def search(self, search: Search, watch: Watch) -> list[Record]:

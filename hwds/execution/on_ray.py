@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
 from hwds.execution.base import Compute
 from hwds.execution.job import Job, Outcome
+from hwds.execution.limits import UNLIMITED, Limits
 from hwds.execution.ray_cells import compute_there, packed
 from hwds.execution.ray_cluster import join
 from hwds.protocols.base import Cell
@@ -45,7 +46,7 @@ class OnRay(Compute):
         """What `ray.init` is told."""
         raise NotImplementedError(f"{type(self).__name__}.terms")
 
-    def run(self, job: Job, frame: Any, cells: Sequence[Cell]) -> Iterator[Outcome]:
+    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
         """The outcomes as they come; a worker that dies again and again fails its cell alone."""
         import ray
 
@@ -53,13 +54,14 @@ class OnRay(Compute):
         cpus, gpus = self.cpus_per_cell, self.gpus_per_cell
         task: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=CALLS, max_retries=RETRIES)(compute_there)
         shared = ray.put(packed(job))
-        waiting = deque(cells)
+        waiting = iter(cells)
         flying: dict[Any, Cell] = {}
         room = _Room(self.cpus_per_cell)
-        while waiting or flying:
-            while waiting and len(flying) < room.tasks():
-                cell = waiting.popleft()
-                flying[task.remote(shared, cell)] = cell
+        while True:
+            more = islice(waiting, max(room.tasks() - len(flying), 0))
+            flying |= {task.remote(shared, cell): cell for cell in more}
+            if not flying:
+                return
             for done in _landed(list(flying)):
                 yield _answer(done, flying.pop(done))
 

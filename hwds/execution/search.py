@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hwds.config.check_sweep import metric_of
 from hwds.config.space import Leaf, leaves_of, space_of
@@ -24,8 +24,11 @@ from hwds.recipe import canonical, code_digest, uses_features
 from hwds.results.folder import OUTPUTS
 from hwds.results.sweep_folder import SweepFolder
 
-GROWING = ("trials", "seconds")
-"""What a sweep may be given more of and still be the same one."""
+TERMS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrent")
+"""What a trial is given to work with."""
+
+GROWING = ("trials", "seconds", *TERMS)
+"""What a sweep may be given more or less of and still be the same one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +164,7 @@ def _by_features(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 
 def _lot(experiment: Experiment, trials: Sequence[Trial], rehearsal: Rehearsal, cache: CellCache) -> Lot:
-    compute, frame = experiment.compute, rehearsal.frame
+    compute, frame, sweep = experiment.compute, rehearsal.frame, cast("Any", experiment.sweep)
     assert isinstance(compute, Compute)
     models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
     features = next(trial.experiment.features for trial in trials if trial.experiment)
@@ -171,7 +174,7 @@ def _lot(experiment: Experiment, trials: Sequence[Trial], rehearsal: Rehearsal, 
         models,
         features,
         experiment.seed,
-        compute.cpus_per_cell,
+        sweep.cpus_per_trial or compute.cpus_per_cell,
         compute.found_device(),
         type(frame),
         frames,

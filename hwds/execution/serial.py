@@ -1,22 +1,28 @@
-"""Cells one after the other, in this process."""
+"""Cells one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hwds.execution.asking import compute_cell
 from hwds.execution.base import Compute
 from hwds.execution.job import Job, Outcome
+from hwds.execution.limits import UNLIMITED, Limits
 from hwds.execution.threads import hold_threads
+from hwds.execution.workers import pool, share_out
 from hwds.protocols.base import Cell
 
 
 class Serial(Compute):
-    """One cell after the other in this process: for debugging and for one core."""
+    """One cell after the other in this process, for debugging and for one core; what has limits, in one beside it."""
 
-    def run(self, job: Job, frame: Any, cells: Sequence[Cell]) -> Iterator[Outcome]:
-        """The outcomes, in order."""
+    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
+        """The outcomes, in order. Nothing that hangs in this process could be ended from it."""
+        if limits.watched or limits.apart:
+            with pool(job) as workers:
+                yield from share_out(workers, job, cells, 1, limits)
+            return
         hold_threads(job.cpus)
         for cell in cells:
             yield compute_cell(job, frame, cell)

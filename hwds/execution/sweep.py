@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from hwds.execution.base import Compute
 from hwds.execution.headline import headline, lower, scores_so_far, value_of
 from hwds.execution.job import Outcome
+from hwds.execution.limits import Limits, limits_of
 from hwds.execution.prepare import lay_frame
 from hwds.execution.search import Lot, Search
 from hwds.execution.trials import Trial
@@ -136,7 +137,7 @@ def _climb(
     left: dict[str, int] = {}
     for cell in asked:
         left[cell.model] = left.get(cell.model, 0) + 1
-    for outcome in _outcomes(search, lot, asked, deadline):
+    for outcome in _outcomes(search, lot, asked, records, deadline):
         record = records[outcome.cell.model]
         if not outcome.cached:
             search.cache.put(lot.cells[outcome.cell], outcome)
@@ -150,8 +151,22 @@ def _climb(
             _tell(search, lot, record, rung, watch)
 
 
-def _outcomes(search: Search, lot: Lot, asked: Sequence[Cell], deadline: float) -> Iterator[Outcome]:
-    """Kept cells first, then those that are computed, until the time is over."""
+def _limits(search: Search, records: Mapping[str, Record]) -> Limits:
+    """What the cells of a trial may take; of its time what those before have left."""
+    sweep = search.sweep
+    return limits_of(
+        sweep.seconds_per_trial,
+        sweep.memory_per_trial,
+        lambda cell: records[cell.model].seconds,
+        at_once=sweep.concurrent,
+        apart=sweep.cpus_per_trial is not None,
+    )
+
+
+def _outcomes(
+    search: Search, lot: Lot, asked: Sequence[Cell], records: Mapping[str, Record], deadline: float
+) -> Iterator[Outcome]:
+    """Kept cells first, then those that are computed, until the time is over; a trial that has ended is asked nothing more."""
     missing = []
     for cell in asked:
         kept = search.cache.get(lot.cells[cell], cell)
@@ -162,7 +177,8 @@ def _outcomes(search: Search, lot: Lot, asked: Sequence[Cell], deadline: float) 
     compute = search.experiment.compute
     assert isinstance(compute, Compute)
     if missing and time.monotonic() < deadline:
-        for outcome in compute.run(lot.job, search.rehearsal.frame, missing):
+        going = (cell for cell in missing if records[cell.model].going)  # looked at when there is room for it
+        for outcome in compute.run(lot.job, search.rehearsal.frame, going, _limits(search, records)):
             yield outcome
             if time.monotonic() >= deadline:
                 return
@@ -203,8 +219,7 @@ def _lower(search: Search, record: Record) -> float:
 def _tell(search: Search, lot: Lot, record: Record, rung: int, watch: Watch) -> None:
     ahead = 0
     if record.status in (STOPPED, FAILED):
-        left = [key for cell, key in lot.cells_of(record.trial).items() if search.place(cell.fold) >= rung]
-        ahead = sum(not search.cache.has(key) for key in left)
+        ahead = sum(not search.cache.has(key) for key in lot.cells_of(record.trial).values()) - (record.status == FAILED)
     value = record.score.value if record.score else None
     watch.trial(record.trial.label, record.status, record.folds, value, ahead)
 

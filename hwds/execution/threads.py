@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+ONCE = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
+"""What is read when its library is loaded, and never again."""
 
 
 def thread_variables(cpus: int) -> dict[str, str]:
-    """The environment that keeps a process to `cpus` threads, and TensorFlow off the terminal."""
-    return dict.fromkeys(VARIABLES, str(cpus)) | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    """The environment that keeps a new process to `cpus` threads, and TensorFlow off the terminal."""
+    return dict.fromkeys((*VARIABLES, *ONCE), str(cpus)) | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 def hold_threads(cpus: int) -> None:
-    """Keep this process to `cpus` threads: what loads from now on by its environment, BLAS that is loaded by threadpoolctl."""
+    """Keep this process to `cpus` threads: what loads from now on by its environment, BLAS that is loaded by threadpoolctl.
+
+    Polars keeps the threads that it was loaded with, and so does a numba that is loaded.
+    """
     from threadpoolctl import threadpool_limits
 
-    os.environ.update(thread_variables(cpus))
+    os.environ.update({name: value for name, value in thread_variables(cpus).items() if name not in ONCE})
     threadpool_limits(cpus)
+    if "numba" not in sys.modules:  # it refuses another number once its threads are there
+        os.environ["NUMBA_NUM_THREADS"] = str(cpus)

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from hwds.errors import ConfigError
 from hwds.execution.headline import lower
 from hwds.execution.prepare import lay_frame
 from hwds.execution.ray_cells import packed
@@ -57,9 +58,8 @@ def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dic
     """Run the trials; the last report of each that made one."""
     from ray import tune
 
-    terms = {"cpu": compute.cpus_per_cell, "gpu": compute.gpus_per_cell}
-    trainable = tune.with_resources(tune.with_parameters(run_trial, asked=_asked(search)), terms)
     sweep, scheduler = search.sweep, _scheduler(search)
+    trainable = tune.with_resources(tune.with_parameters(run_trial, asked=_asked(search)), _terms(compute, sweep))
     with _room(search.folder.path / FOLDER) as room:
         tuner = tune.Tuner(
             trainable,
@@ -68,6 +68,7 @@ def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dic
                 metric="score",
                 mode="min",
                 scheduler=scheduler,
+                max_concurrent_trials=sweep.concurrent,
                 reuse_actors=True,
                 time_budget_s=sweep.seconds,
             ),
@@ -82,6 +83,24 @@ def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dic
         )
         results: Any = tuner.fit()
         return {result.config["trial"]: _report(result) for result in results if result.config}
+
+
+def _terms(compute: OnRay, sweep: Any) -> dict[str, float]:
+    """What each trial is given.
+
+    Raises:
+        ConfigError: No node has so much.
+    """
+    import ray
+
+    gpus = compute.gpus_per_cell if sweep.gpus_per_trial is None else sweep.gpus_per_trial
+    terms = {"cpu": sweep.cpus_per_trial or compute.cpus_per_cell, "gpu": gpus}
+    nodes: Any = ray.nodes  # it has no types
+    for name, wanted in terms.items():
+        most = max(node["Resources"].get(name.upper(), 0) for node in nodes() if node["Alive"])
+        if wanted > most:
+            raise ConfigError(f"sweep.{name}s_per_trial: must be <= {most:g}, what the largest node has, got {wanted:g}.")
+    return terms
 
 
 def _report(result: Any) -> Mapping[str, Any]:
@@ -100,7 +119,13 @@ def _asked(search: Search) -> Asked:
     lots = tuple((lot.job, dict(lot.cells)) for lot in search.lots)
     places = {fold.index: search.place(fold) for fold in search.rehearsal.folds}
     patient = (BASELINE,) if search.sweep.baseline else ()
-    return Asked(shared, lots, places, search.measure.short, search.better, patient, store_here(search.cache))
+    store, sweep = store_here(search.cache), search.sweep
+    limits = (
+        sweep.seconds_per_trial,
+        sweep.memory_per_trial,
+        first.cpus != cast("Any", search.experiment.compute).cpus_per_cell,
+    )
+    return Asked(shared, lots, places, search.measure.short, search.better, patient, store, *limits)
 
 
 def _scheduler(search: Search) -> Any:

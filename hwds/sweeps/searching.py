@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
+from annotated_types import Ge
+
 from hwds.config.space import Leaf
 from hwds.recipe import Count, Positive, Small, Whole
 from hwds.sweeps.base import Sweep
@@ -24,6 +26,14 @@ class Searching(Sweep):
         windows: Inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
             overlap where the history is too short to lie side by side.
         seconds: After which no new trial is begun; null for no limit. What was not finished goes on with more seconds.
+        seconds_per_trial: What the windows of one trial may take together, those of earlier executions included; a trial that
+            takes more has failed, for it is ended where it stands. Null for no limit.
+        memory_per_trial: GiB that a trial may hold resident, libraries included (TensorFlow alone takes half a GiB); one that
+            takes more is ended too. Null for no limit.
+        cpus_per_trial: Threads of each trial, XGBoost, TensorFlow, BLAS, polars and numba alike; null takes
+            `compute.cpus_per_cell`.
+        gpus_per_trial: GPUs of each, or a part of one; null takes `compute.gpus_per_cell`. Ray alone gives them out.
+        concurrent: The most trials at once; null for as many as there are CPUs for.
         baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on the final windows too.
         seed: Names the draws.
     """
@@ -36,6 +46,11 @@ class Searching(Sweep):
     trials: Annotated[Count, Small(3)] = 20
     windows: Annotated[Count, Small(2)] = 6
     seconds: Positive | None = None
+    seconds_per_trial: Positive | None = None
+    memory_per_trial: Positive | None = None
+    cpus_per_trial: Count | None = None
+    gpus_per_trial: Annotated[float, Ge(0)] | None = None
+    concurrent: Count | None = None
     baseline: bool = True
     seed: Whole = 0
 

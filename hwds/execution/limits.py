@@ -1,0 +1,91 @@
+"""Limits: what the trials of a sweep may take, kept by a watch on the processes that compute them."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwds.protocols.base import Cell
+
+BEAT = 0.05
+"""Seconds between two looks at a process: it may take so long to be seen beyond a limit."""
+
+GIB = 2**30
+PROCESSES = Path("/proc")
+OVER_TIME, OVER_MEMORY = "out of time", "out of memory"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What cells may take: the process of one that takes more is killed, and the cell has failed.
+
+    Attributes:
+        seconds: What a cell has left of the time of its trial; None for no limit.
+        memory: GiB that a process and those it has started may hold resident, libraries included; None for no limit.
+        at_once: The most that are computed at the same time; None for as many as there are cores for.
+        apart: Whether cells need a process of their own, for threads that are set before any library is loaded.
+    """
+
+    seconds: Callable[[Cell], float] | None = None
+    memory: float | None = None
+    at_once: int | None = None
+    apart: bool = False
+
+    @property
+    def watched(self) -> bool:
+        """Whether a process has to be looked at while it computes."""
+        return self.seconds is not None or self.memory is not None
+
+    def exceeded(self, pid: int, cell: Cell, began: float) -> str:
+        """What a process takes too much of, in words; empty where it keeps within.
+
+        Args:
+            pid: Of the process.
+            cell: What it computes.
+            began: When it did, by `time.monotonic`.
+        """
+        took = time.monotonic() - began
+        if took > (math.inf if self.seconds is None else self.seconds(cell)):
+            return f"{OVER_TIME}: it was ended after {took:.1f} s of this window (sweep.seconds_per_trial)"
+        if self.memory is not None and (held := resident(pid) / GIB) > self.memory:
+            return f"{OVER_MEMORY}: it held {held:.2f} GiB, more than sweep.memory_per_trial={self.memory:g}"
+        return ""
+
+
+UNLIMITED = Limits()
+
+
+def limits_of(
+    seconds: float | None,
+    memory: float | None,
+    spent: Callable[[Cell], float],
+    *,
+    at_once: int | None = None,
+    apart: bool = False,
+) -> Limits:
+    """Those of trials of which each may take so many seconds, in all its windows.
+
+    Args:
+        seconds: What a trial may take; None for no limit.
+        memory: See `Limits`.
+        spent: What the trial of a cell has taken already.
+        at_once: See `Limits`.
+        apart: See `Limits`.
+    """
+    left = None if seconds is None else lambda cell: seconds - spent(cell)
+    return Limits(left, memory, at_once, apart)
+
+
+def resident(pid: int) -> int:
+    """The bytes that a process and all that it has started hold in memory; 0 where it is gone."""
+    here = PROCESSES / str(pid)
+    try:
+        pages = int((here / "statm").read_text().split()[1])
+        children = [int(child) for task in (here / "task").iterdir() for child in (task / "children").read_text().split()]
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(child) for child in children)

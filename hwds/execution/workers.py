@@ -1,0 +1,172 @@
+"""Workers: spawned processes that compute cells, each with a pipe to it; none of them outlives who started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+
+from hwds.execution.asking import compute_cell
+from hwds.execution.job import Job, Outcome
+from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits
+from hwds.execution.threads import thread_variables
+from hwds.protocols.base import Cell
+
+SPAWN = get_context("spawn")  # a forked polars deadlocks
+
+
+class Worker:
+    """One spawned process and the pipe to it.
+
+    Attributes:
+        cell: What it computes; None where it waits.
+        began: When it did, by `time.monotonic`; None as long as it has not.
+        before: The models whose cells it has computed before this one.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.pipe, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=_serve, args=(theirs, job), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.cell: Cell | None = None
+        self.began: float | None = None
+        self.before: set[str] = set()
+
+    def give(self, cell: Cell) -> None:
+        """Hand it a cell."""
+        if self.cell is not None:
+            self.before.add(self.cell.model)
+        self.cell, self.began = cell, None
+        self.pipe.send(cell)
+
+    def take(self) -> Outcome | None:
+        """Its answer, None where it says that it has begun; where the process has died, that is the outcome."""
+        assert self.cell is not None
+        try:
+            outcome: Outcome | None = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            return self.failed(f"worker died with exit code {self.process.exitcode} (out of memory?)")
+        if outcome is None:
+            self.began = time.monotonic()
+        return outcome
+
+    def failed(self, error: str) -> Outcome:
+        """The outcome of a cell that it gave no answer to."""
+        assert self.cell is not None
+        return Outcome(self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error)
+
+    def exceeded(self, limits: Limits) -> str:
+        """What it takes too much of, in words; empty where it keeps within, or has not begun."""
+        if self.cell is None or self.began is None or self.process.pid is None:
+            return ""
+        return limits.exceeded(self.process.pid, self.cell, self.began)
+
+    def end(self) -> None:
+        """Kill it, whatever it does."""
+        self.process.kill()
+        self.process.join()
+
+
+@contextmanager
+def pool(job: Job) -> Iterator[list[Worker]]:
+    """A list for workers; those in it are gone when the block is left, however."""
+    before = dict(os.environ)
+    os.environ.update(thread_variables(job.cpus))  # a spawned process reads it before it loads any library
+    workers: list[Worker] = []
+    try:
+        yield workers
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        for worker in workers:
+            worker.end()
+
+
+def share_out(
+    workers: list[Worker], job: Job, cells: Iterable[Cell], count: int, limits: Limits = UNLIMITED
+) -> Iterator[Outcome]:
+    """The outcomes as they come; a worker that dies, or takes more than it may, fails its cell alone.
+
+    Args:
+        workers: Those that are there already; they stay there for the next time.
+        job: What workers need.
+        cells: Taken one by one, when somebody is free for the next.
+        count: How many workers there are at most.
+        limits: What a cell may take.
+    """
+    waiting = iter(cells)
+    for place, cell in enumerate(islice(waiting, count)):
+        if place == len(workers):
+            workers.append(Worker(job))
+        workers[place].give(cell)
+    busy = workers[:count]
+    while busy := [worker for worker in busy if worker.cell is not None]:
+        ready = set(wait([worker.pipe for worker in busy], BEAT if limits.watched else None))
+        for place, worker in enumerate(busy):
+            outcome = worker.take() if worker.pipe in ready else None
+            said = worker.exceeded(limits) if outcome is None and limits.watched else ""
+            ask_again = said.startswith(OVER_MEMORY) and bool(worker.before - {worker.cell.model if worker.cell else ""})
+            if said:  # what others have left in its process is not the trial's own: it is asked once more, in a fresh one
+                outcome = worker.failed(said)
+                worker.end()
+            if outcome is None:
+                continue
+            if not ask_again:
+                yield outcome
+            busy[place] = _next(workers, worker, job, outcome.cell if ask_again else next(waiting, None))
+
+
+def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) -> Worker:
+    """Who goes on where a worker has answered: itself, or where it is dead a fresh one, with the next cell if there is one."""
+    if cell is None:
+        if worker.cell is not None:
+            worker.before.add(worker.cell.model)
+        worker.cell = None
+        if not worker.process.is_alive():
+            workers.remove(worker)
+        return worker
+    if not worker.process.is_alive():
+        workers[workers.index(worker)] = worker = Worker(job)
+    worker.give(cell)
+    return worker
+
+
+def _serve(pipe: Connection, job: Job) -> None:
+    """What a worker does: compute cells until it is ended. It says when it begins one, so that its own start takes no time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C and ends its workers
+    _end_with_parent()
+    frame = job.read_frame()
+    while True:
+        try:
+            cell = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(None)
+        pipe.send(compute_cell(job, frame, cell))
+
+
+def _end_with_parent() -> None:
+    """Leave no orphan behind a parent that was killed, even where a library holds this process: the system sees to it."""
+    parent = parent_process()
+    assert parent is not None
+    if sys.platform == "linux":
+        import ctypes
+
+        when_parent_ends = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(when_parent_ends, signal.SIGKILL)
+    threading.Thread(target=_wait_for_end, args=(parent.pid,), daemon=True).start()
+
+
+def _wait_for_end(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
