@@ -15,13 +15,15 @@ from hwds.config.check import check
 from hwds.config.spec import Experiment
 from hwds.errors import CellError
 from hwds.execution.prepare import Prepared, prepare
+from hwds.execution.rounds import in_rounds
 from hwds.execution.search import Search, prepare_search
 from hwds.execution.search_estimate import ahead_of, time_told
 from hwds.execution.search_tables import about, write_found
-from hwds.execution.sweep import BASELINE, Record, best_of
+from hwds.execution.sweep import BASELINE, WAITING, Record, best_of
 from hwds.execution.warm import warm_up_trials
 from hwds.report.standings import Number, number, number_of
-from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_failures, print_trials
+from hwds.report.sweep import Found, as_dict, as_page, conclusion, print_trials
+from hwds.report.sweep_failures import print_failures
 from hwds.report.sweep_importance import importance_of, importance_page
 from hwds.report.sweep_line import SweepLine
 from hwds.report.sweep_pictures import draw_sweep
@@ -34,11 +36,13 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
     """Try other settings on windows before the experiment's own, then run the best of them alone on those."""
     found = prepare_search(data, experiment)
     with found.folder.held():
-        records, time_of = tried(found)
+        found, records, time_of = tried(found)
         best = best_of(found, records)
         table = write_found(found, records, best)
         found.folder.write_json(about(found, records))
         print_failures(table)
+        if found.used_up and WAITING not in table["status"]:
+            print(found.used_up)
         if best is None:
             raise CellError(f"sweep {found.folder.title}: no trial has all windows behind it. Finished cells are kept.")
         told = found_of(found, records, best, table)
@@ -51,23 +55,31 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
     return max(exit_code(prepared, tables), 3 if failed else 0)
 
 
-def tried(found: Search) -> tuple[list[Record], dict[str, Any]]:
+def tried(found: Search) -> tuple[Search, list[Record], dict[str, Any]]:
     """All trials, and the time they took beside what was foreseen; what is searched is in the folder before the first of them.
 
-    Where nothing was computed now, the time is what the folder says of an earlier execution.
+    Where nothing was computed now, the time is what the folder says of an earlier execution. The search that is returned has
+    the trials that were proposed on the way, too.
     """
     folder, ahead = found.folder, ahead_of(found)
     earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
     folder.write_json(about(found, time=earlier))
-    RunFolder(folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
+    keep_cells(found)
     say_warmed(warm_up_trials(found))
-    line = SweepLine(len(found.trials), found.measure.short, found.better, len(found.rehearsal.folds))
+    line = SweepLine(found.most_trials, found.measure.short, found.better, len(found.rehearsal.folds))
     began = time.monotonic()
     try:
-        records = executor_of(found.experiment).search(found, line)
+        found, records = in_rounds(found, lambda part: executor_of(part.experiment).search(part, line))
     finally:
         line.end()
-    return records, time_told(ahead, records, time.monotonic() - began) or earlier
+    keep_cells(found)
+    foreseen = replace(ahead, core=None) if found.sweep.learns else ahead  # that was of the trials before any had a score
+    return found, records, time_told(foreseen, records, time.monotonic() - began) or earlier
+
+
+def keep_cells(found: Search) -> None:
+    """Name the cells of all trials in the folder, so that they are not pruned."""
+    RunFolder(found.folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
 
 
 def show_found(found: Search, records: Sequence[Record], told: Found, run: str, time_of: dict[str, Any]) -> None:

@@ -29,9 +29,10 @@ def main(words: list[str]) -> int:
     print(aligned([(f"{path}:", text(value), origin) for path, (value, origin) in found if value != {}]))
     sweep: Any = experiment.sweep
     if sweep.searches:
+        from hwds.execution.rounds import foreseen
         from hwds.execution.search import prepare_search
 
-        print_search(prepare_search(data, experiment))
+        print_search(foreseen(prepare_search(data, experiment)))
     else:
         print_cells(prepare(experiment))
     return 0
@@ -56,6 +57,10 @@ def print_search(search: Search) -> None:
     ahead = ahead_of(search)
     compared = f"{search.measure.name}, the {search.better}er the better"
     print(f"{len(search.trials)} trials, compared by {compared}, after {listed([str(rung) for rung in search.rungs])} windows.")
+    if len(search.trials) < search.most_trials:
+        print(f"{search.most_trials - len(search.trials)} more trials are proposed by the scores of these.")
+    elif search.used_up:
+        print(search.used_up)
     print(f"{ahead.cells} cells, {ahead.missing} to compute{search_time(ahead)}.")
     print("Then the best trial and the experiment as it stands are scored on the final windows.")
 

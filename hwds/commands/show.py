@@ -50,7 +50,8 @@ def show_run(name: str) -> None:
 def show_sweep(folder: SweepFolder) -> None:
     """The trials of a sweep, what came of the best, what mattered, and how long it took."""
     from hwds.metrics.base import Measure
-    from hwds.report.sweep import conclusion, from_dict, print_failures, print_trials
+    from hwds.report.sweep import conclusion, from_dict, print_trials
+    from hwds.report.sweep_failures import print_failures
     from hwds.report.sweep_importance import importance_sentence
     from hwds.report.sweep_time import time_sentence
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from hwds.config.check import build
@@ -36,6 +37,8 @@ def check_sweep(data: dict[str, Any], experiment: Experiment) -> None:
     protocol: Any = experiment.protocol
     if why := protocol.unrehearsed():
         raise ConfigError(f"sweep: protocol '{protocol.name}' {why}; '{sweep.name}' would choose on what is scored.")
+    if sweep.needs and find_spec(sweep.needs) is None:
+        raise ConfigError(f"sweep: '{sweep.name}' needs a package that is not installed: pip install 'hwds[{sweep.needs}]'.")
     if sweep.stops and sweep.windows == 1:
         raise ConfigError(f"sweep.windows: must be > 1 for '{sweep.name}', which stops trials between windows, got 1.")
     _check_metric(sweep, protocol)

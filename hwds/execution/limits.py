@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -16,7 +15,8 @@ BEAT = 0.05
 
 GIB = 2**30
 PROCESSES = Path("/proc")
-OVER_TIME, OVER_MEMORY = "out of time", "out of memory"
+OVER_TIME = "out of time: its windows took more than sweep.seconds_per_trial, and it was ended"
+OVER_MEMORY = "out of memory: it held more than sweep.memory_per_trial, and was ended"
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,9 @@ class Limits:
             cell: What it computes.
             began: When it did, by `time.monotonic`.
         """
-        took = time.monotonic() - began
-        if took > (math.inf if self.seconds is None else self.seconds(cell)):
-            return f"{OVER_TIME}: it was ended after {took:.1f} s of this window (sweep.seconds_per_trial)"
-        if self.memory is not None and (held := resident(pid) / GIB) > self.memory:
-            return f"{OVER_MEMORY}: it held {held:.2f} GiB, more than sweep.memory_per_trial={self.memory:g}"
-        return ""
+        if self.memory is not None and resident(pid) > GIB * self.memory:
+            return OVER_MEMORY
+        return OVER_TIME if self.seconds is not None and time.monotonic() - began > self.seconds(cell) else ""
 
 
 UNLIMITED = Limits()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from hwds.config.check_sweep import metric_of
@@ -90,6 +90,18 @@ class Search:
         return len(self.rehearsal.folds) - 1 - fold.index
 
     @property
+    def most_trials(self) -> int:
+        """How many there are to be: those of a search that learns are proposed on the way."""
+        return int(self.sweep.trials) if self.sweep.learns else len(self.trials)
+
+    @property
+    def used_up(self) -> str:
+        """That there are fewer different settings than trials were asked for, in a sentence; empty where there are enough."""
+        if self.sweep.every or len(self.trials) >= self.sweep.trials:
+            return ""
+        return f"{len(self.trials)} trials, not {self.sweep.trials}: the space has no more different settings."
+
+    @property
     def rungs(self) -> tuple[int, ...]:
         """After how many windows trials are compared."""
         found: tuple[int, ...] = self.sweep.rungs(len(self.rehearsal.folds))
@@ -120,10 +132,16 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     measure, better = _compared_by(sweep, rehearsal, protocol)
     leaves = leaves_of(space_of(data), data)
     cache = executor.cells((OUTPUTS / "cache" / "cells").resolve())
-    trials = [_asked(trial, rehearsal) for trial in trials_of(data, sweep, leaves)]
-    lots = [_lot(experiment, part, rehearsal, cache) for part in _by_features(trials)]
     folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
-    return Search(experiment, data, leaves, trials, rehearsal, lots, measure, better, folder, cache)
+    empty = Search(experiment, data, leaves, (), rehearsal, (), measure, better, folder, cache)
+    return search_of(empty, trials_of(data, sweep, leaves))
+
+
+def search_of(search: Search, trials: Sequence[Trial]) -> Search:
+    """The same with other trials alone, and their cells."""
+    asked = [_asked(trial, search.rehearsal) for trial in trials]
+    lots = [_lot(search.experiment, part, search.rehearsal, search.cache) for part in _by_features(asked)]
+    return replace(search, trials=asked, lots=lots)
 
 
 def _compared_by(sweep: Any, rehearsal: Rehearsal, protocol: Any) -> tuple[Measure, str]:

@@ -63,7 +63,7 @@ def ahead_of(search: Search) -> Ahead:
     names = {trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment}
     keys = [(cell, key) for lot in search.lots for cell, key in lot.cells.items()]
     missing = [cell for cell, key in keys if not search.cache.has(key)]
-    share, at_once = share_asked(search), cells_at_once(search.experiment.compute)
+    share, at_once = share_asked(search), cells_at_once(search)
     dataset = search.experiment.dataset.name
     costs = _costs(dataset, {names[cell.model] for cell in missing})
     if costs is None:
@@ -129,13 +129,16 @@ def _apart(rows: pl.DataFrame) -> float | None:
     return float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1)) if len(each) >= ENOUGH else None
 
 
-def cells_at_once(compute: object) -> int | None:
+def cells_at_once(search: Search) -> int | None:
     """Cells that are computed at the same time; None of a cluster that runs already."""
+    compute, sweep = search.experiment.compute, search.sweep
     assert isinstance(compute, Compute)
     if getattr(compute, "address", None):
         return None
     workers = getattr(compute, "workers", None)
-    return 1 if workers is None else workers or max(usable_cores() // compute.cpus_per_cell, 1)
+    cpus = sweep.cpus_per_trial or compute.cpus_per_cell
+    most = 1 if workers is None else workers or max(usable_cores() // cpus, 1)
+    return min(most, sweep.concurrent or most)
 
 
 def share_asked(search: Search) -> float:

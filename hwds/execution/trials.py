@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,18 +45,30 @@ class Trial:
 def trials_of(data: Mapping[str, Any], sweep: Any, leaves: Sequence[Leaf]) -> list[Trial]:
     """The trials, so many as are asked for or as the space has; the first ones do not depend on how many.
 
+    Of a search that learns, those before any has a score.
+
     Args:
         data: The composed config.
         sweep: The search.
         leaves: Of its space.
     """
-    found: dict[str, Trial] = {}
-    for attempt, settings in enumerate(_settings(sweep, leaves)):
-        if len(found) >= sweep.trials or attempt > ATTEMPTS * sweep.trials:
+    return more_trials(data, sweep, (), _settings(sweep, leaves), sweep.at_first)
+
+
+def more_trials(
+    data: Mapping[str, Any], sweep: Any, before: Sequence[Trial], proposed: Iterable[Mapping[str, Any]], count: int
+) -> list[Trial]:
+    """So many trials after those before, of what is proposed, each different from all others; fewer where it repeats itself."""
+    found = {_identity(trial): trial for trial in before}
+    seen = {digest(trial.settings) for trial in before}
+    for attempt, settings in enumerate(proposed):
+        if len(found) == len(before) + count or attempt > ATTEMPTS * count:
             break
-        trial = _trial(len(found) + (not sweep.baseline), settings, data)
-        found.setdefault(_identity(trial), trial)
-    return list(found.values())
+        if (drawn := digest(settings)) not in seen:
+            seen.add(drawn)
+            trial = _trial(len(found) + (not sweep.baseline), settings, data)
+            found.setdefault(_identity(trial), trial)
+    return list(found.values())[len(before) :]
 
 
 def _settings(sweep: Any, leaves: Sequence[Leaf]) -> Iterator[dict[str, Any]]:

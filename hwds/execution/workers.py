@@ -114,7 +114,7 @@ def share_out(
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
             said = worker.exceeded(limits) if outcome is None and limits.watched else ""
-            ask_again = said.startswith(OVER_MEMORY) and bool(worker.before - {worker.cell.model if worker.cell else ""})
+            ask_again = said == OVER_MEMORY and bool(worker.before - {worker.cell.model if worker.cell else ""})
             if said:  # what others have left in its process is not the trial's own: it is asked once more, in a fresh one
                 outcome = worker.failed(said)
                 worker.end()

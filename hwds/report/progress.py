@@ -16,8 +16,8 @@ class ProgressLine:
         self.visible = sys.stderr.isatty()
 
     def begin(self, cells: int, cached: int) -> None:
-        """The number of cells, and how many of them are there already."""
-        self.cells, self.done, self.cached = cells, cached, cached
+        """So many more cells, and how many of them are there already."""
+        self.cells, self.done, self.cached = self.cells + cells, self.done + cached, self.cached + cached
         self._show()
 
     def finished(self, error: str) -> None:

@@ -134,14 +134,6 @@ def print_trials(found: Found) -> None:
     print_grids((trials_grid(found, SHOWN),), notes, "")
 
 
-def print_failures(trials: pl.DataFrame) -> None:
-    """The trials that came to nothing, with their errors."""
-    failed = trials.filter(pl.col("status").is_in(["failed", "refused"]))
-    rows: Sequence[Sequence[str]] = [[str(row["trial"]), row["status"], row["error"]] for row in failed.to_dicts()]
-    for number, status, error in rows:
-        print(f"{status.upper()} trial {number}: {error}")
-
-
 def as_dict(found: Found) -> dict[str, dict[str, Any]]:
     """What `sweep.json` says of the end."""
     best = {"trial": found.best, **_ends(found.inner, found.final), "optimism": found.optimism}

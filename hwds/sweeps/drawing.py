@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -26,7 +26,7 @@ def drawn(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     places: dict[str, int] = {}
     for leaf in leaves:
-        if not _goes_with(leaf, places):
+        if not goes_with(leaf, places):
             continue
         luck = stream(seed, "sweep", number, leaf.path)
         if leaf.listed:
@@ -49,13 +49,14 @@ def between(leaf: Leaf, share: float) -> float:
     if leaf.kind == "quniform":
         steps = math.floor((upper - lower) / step[0] + 1e-9)
         value = lower + step[0] * min(math.floor(share * (steps + 1)), steps)
-        return _readable(value, lower, upper) if isinstance(value, float) else int(value)
+        return readable(value, lower, upper) if isinstance(value, float) else int(value)
     if leaf.kind == "loguniform":
-        return _readable(math.exp(math.log(lower) + share * (math.log(upper) - math.log(lower))), lower, upper)
-    return _readable(lower + share * (upper - lower), lower, upper)
+        return readable(math.exp(math.log(lower) + share * (math.log(upper) - math.log(lower))), lower, upper)
+    return readable(lower + share * (upper - lower), lower, upper)
 
 
-def _readable(value: float, lower: float, upper: float) -> float:
+def readable(value: float, lower: float, upper: float) -> float:
+    """A number with few digits, within its bounds."""
     return float(min(max(float(f"{value:.{DIGITS}g}"), lower), upper))
 
 
@@ -71,7 +72,7 @@ def _combined(
         yield settings
         return
     first, rest = leaves[0], leaves[1:]
-    if not _goes_with(first, places):
+    if not goes_with(first, places):
         yield from _combined(rest, points, settings, places)
         return
     for place, value in enumerate(grid_of(first, points)):
@@ -89,5 +90,6 @@ def grid_of(leaf: Leaf, points: int) -> list[Any]:
     return list(dict.fromkeys(between(leaf, float(share)) for share in shares))
 
 
-def _goes_with(leaf: Leaf, places: dict[str, int]) -> bool:
+def goes_with(leaf: Leaf, places: Mapping[str, int]) -> bool:
+    """Whether a leaf has a value, by the places of the choices that were taken."""
     return all(places.get(path) == place for path, place in leaf.when)

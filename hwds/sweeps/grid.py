@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class Grid(Searching):
         trials: The most; of a larger grid so many combinations are tried, taken at random.
         points: Values of each range.
     """
+
+    every: ClassVar[bool] = True
 
     trials: Annotated[Count, Small(3)] = 100
     points: Count = 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge
 
@@ -13,10 +13,19 @@ from hwds.sweeps.base import Sweep
 from hwds.sweeps.drawing import drawn
 
 
+class Told(NamedTuple):
+    """What a search that learns is told of a trial: its settings, and its score after each rung, the lower the better."""
+
+    settings: Mapping[str, Any]
+    rungs: Mapping[int, float]
+
+
 class Searching(Sweep):
     """A search: trials are scored on windows before the experiment's own, and the best alone on those.
 
-    Class attribute `stops`: whether trials are stopped between windows.
+    Class attributes: `stops`, whether trials are stopped between windows; `every`, whether the space alone says how many trials
+    there are, and `trials` the most; `learns`, whether settings are proposed by the scores
+    of those before; `needs`, a package that is not installed with hwds.
 
     Attributes:
         metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
@@ -40,6 +49,9 @@ class Searching(Sweep):
 
     searches: ClassVar[bool] = True
     stops: ClassVar[bool] = False
+    every: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
 
     metric: str = ""
     mode: Literal["auto", "min", "max"] = "auto"
@@ -60,6 +72,15 @@ class Searching(Sweep):
         while True:
             yield drawn(leaves, self.seed, number)
             number += 1
+
+    @property
+    def at_first(self) -> int:
+        """How many of them there are before any has a score."""
+        return self.trials
+
+    def proposals(self, leaves: Sequence[Leaf], told: Sequence[Told], folds: int) -> Iterator[dict[str, Any]]:
+        """Values by path, by what is told of all trials before; `folds` is how many windows a trial has that finishes."""
+        raise NotImplementedError(f"{type(self).__name__}.proposals")
 
     def rungs(self, folds: int) -> tuple[int, ...]:
         """After how many folds trials are compared; the last is all of them."""

@@ -10,6 +10,7 @@ import yaml
 from .conftest import SALES
 
 MODEL = '''
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -32,12 +33,17 @@ class Shifted(Forecaster):
     shift: float = 30.0
     broken: bool = False
     undefined: bool = False
+    trouble: str = "none"
 
     def fit(self, history, *, horizon, context):
         ASKED.append((self.shift, context.fold))
-        if self.broken:
+        if self.broken or self.trouble == "broken":
             raise ValueError("no luck")
-        return Mean(context.levels, float("nan") if self.undefined else self.shift)
+        while self.trouble == "hangs":
+            time.sleep(1)
+        while self.trouble == "eats":
+            ASKED.append(np.ones(2**24))
+        return Mean(context.levels, float("nan") if self.undefined or self.trouble == "undefined" else self.shift)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Mean:
         mean = np.repeat(np.array(means)[:, None], future.lengths[0], axis=1)
         return Forecasts.of(mean, np.repeat(mean[..., None], len(self.levels), axis=2))
 '''
+APART = ["seconds", "cached", "host"]
 RUN = SALES.replace("model=forecast/seasonal_naive", "model=mine/shifted")
 
 
@@ -140,13 +147,12 @@ def test_the_same_command_computes_nothing_more_trials_only_theirs(lab, tmp_path
     first = trials_of(tmp_path)
     lab(f"{RUN} sweep=random sweep.trials=4")
     assert asked() == []
-    apart = ["seconds", "cached", "host"]
-    assert trials_of(tmp_path).drop(apart).equals(first.drop(apart))
+    assert trials_of(tmp_path).drop(APART).equals(first.drop(APART))
     assert trials_of(tmp_path)["cached"].to_list() == [6] * 4
     lab(f"{RUN} sweep=random sweep.trials=6")
     assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 1
     more = trials_of(tmp_path)
-    assert more.drop(apart).head(4).equals(first.drop(apart))
+    assert more.drop(APART).head(4).equals(first.drop(APART))
     inner = [shift for shift, _ in asked() if shift in more["model.shift"][4:].to_list()]
     assert len(inner) in (12, 13)  # six windows each, and the final one where one of them is the best
 
@@ -214,9 +220,8 @@ def test_processes_find_the_same(lab, tmp_path):
     for path in tmp_path.glob("outputs/cache/cells/*/*"):
         path.unlink()
     lab(f"{RUN} sweep=asha sweep.trials=5".replace("compute=serial", "compute=processes compute.workers=2"))
-    apart = ["seconds", "cached", "host"]
     assert trials_of(tmp_path)["cached"].sum() == 0
-    assert trials_of(tmp_path).drop(apart).equals(one.drop(apart))
+    assert trials_of(tmp_path).drop(APART).equals(one.drop(APART))
 
 
 def test_trials_that_fail_are_told_and_the_others_compared(lab, tmp_path):
@@ -227,8 +232,12 @@ def test_trials_that_fail_are_told_and_the_others_compared(lab, tmp_path):
     assert said.err == "hwds: 3 of 4 trials failed; the others were compared.\n"
     table = trials_of(tmp_path)
     assert table["status"].to_list() == ["finished", "failed", "failed", "failed"]
-    assert "FAILED trial 2: window end-6: ValueError: no luck" in said.out
-    assert "mase is undefined" in said.out
+    rows = [line.split() for line in said.out.splitlines() if " failed " in line][:2]
+    assert rows == [
+        ["mase", "is", "undefined", "after", "6", "windows", "failed", "1", "1"],
+        ["ValueError:", "no", "luck", "failed", "2", "2,", "3"],
+    ]
+    assert "trial 2: window end-6: ValueError: no luck" in (folder_of(tmp_path) / "sweep.md").read_text()
     assert "## Failures" in (folder_of(tmp_path) / "sweep.md").read_text()
 
 
@@ -270,9 +279,14 @@ def test_whole_options_compete(lab, tmp_path):
     assert {"override /model": best} in yaml.safe_load(text)["defaults"]
 
 
-def test_a_space_that_is_used_up_ends_the_search(lab, tmp_path):
-    lab(f"{RUN} sweep=random sweep.trials=50 sweep.windows=1 sweep.space.model.shift={{choice:[30,1,2]}}")
+def test_a_space_that_is_used_up_ends_the_search_and_says_so(lab, tmp_path):
+    words = f"{RUN} sweep=random sweep.trials=50 sweep.windows=1 sweep.space.model.shift={{choice:[30,1,2]}}"
+    told = "3 trials, not 50: the space has no more different settings."
+    assert told in lab(f"plan {words}").out
+    assert told in lab(words).out
     assert sorted(trials_of(tmp_path)["model.shift"].to_list()) == [1.0, 2.0, 30.0]
+    assert "no more different" not in lab(words.replace("random", "grid")).out  # a grid is as large as it is
+    assert told in lab(words.replace("random", "optuna")).out
 
 
 def test_without_a_baseline_trials_begin_with_1(lab, tmp_path):
@@ -297,6 +311,42 @@ def test_a_stopping_search_over_one_fit_is_told_so(lab):
     said = lab(f"{run} protocol.refit=never sweep=asha")
     assert "sweep: 'asha' stops trials between fits, and there is only one; take sweep=random" in said.line
     assert lab(f"{run} protocol.refit=never sweep=random sweep.trials=2").code == 0
+
+
+def test_a_search_that_learns_proposes_the_same_after_a_stop_and_in_processes(lab, tmp_path):
+    words = f"{RUN} sweep=optuna sweep.windows=2 sweep.startup=4 sweep.batch=3"
+    assert lab(f"{words} sweep.trials=12").code == 0
+    whole = trials_of(tmp_path)
+    assert whole["trial"].to_list() == list(range(12))
+    first, proposed = whole["model.shift"][1:4].abs(), whole["model.shift"][4:].abs()
+    assert proposed.mean() < first.mean()  # where shifting nothing is best
+    for path in tmp_path.glob("outputs/cache/cells/*/*"):
+        path.unlink()
+    assert lab(f"{words} sweep.trials=6").code == 0
+    plan = lab(f"plan {words} sweep.trials=12").out  # trial 6 follows from what is kept, the others from its score
+    assert "7 trials, compared by" in plan
+    assert "5 more trials are proposed by the scores of these." in plan
+    assert "14 cells, 2 to compute" in plan
+    assert lab(f"{words} sweep.trials=12".replace("compute=serial", "compute=processes compute.workers=2")).code == 0
+    assert trials_of(tmp_path).drop(APART).equals(whole.drop(APART))
+
+
+def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
+    words = "sweep.space.model.trouble={choice:[none,broken,undefined,hangs,eats]} sweep.windows=2 sweep.memory_per_trial=1"
+    for compute in ("compute=serial", "compute=processes compute.workers=2"):
+        said = lab(f"{RUN} sweep=grid {words} sweep.seconds_per_trial=5".replace("compute=serial", compute))
+        assert said.code == 3
+        assert said.err == "hwds: 4 of 5 trials failed; the others were compared.\n"
+        error = dict(zip(trials_of(tmp_path)["model.trouble"], trials_of(tmp_path)["error"], strict=True))
+        assert error["none"] == ""
+        assert error["broken"] == "window end-6: ValueError: no luck"
+        assert error["undefined"] == "mase is undefined after 2 windows"
+        assert error["hangs"].startswith("window end-6: out of time: ")
+        assert error["eats"].startswith("window end-6: out of memory: ")
+        rows = [line for line in said.out.splitlines() if " failed " in line]
+        assert len(rows) == 4
+        for path in tmp_path.glob("outputs/cache/cells/*/*"):
+            path.unlink()
 
 
 def test_no_sweep_leaves_no_trace(lab, tmp_path):
