@@ -81,8 +81,15 @@ def resident(pid: int) -> int:
     """The bytes that a process and all that it has started hold in memory; 0 where it is gone."""
     here = PROCESSES / str(pid)
     try:
-        pages = int((here / "statm").read_text().split()[1])
         children = [int(child) for task in (here / "task").iterdir() for child in (task / "children").read_text().split()]
-    except (OSError, IndexError):
+    except OSError:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(child) for child in children)
+    return alone(pid) + sum(resident(child) for child in children)
+
+
+def alone(pid: int) -> int:
+    """The bytes that one process holds in memory; 0 where it is gone."""
+    try:
+        return int((PROCESSES / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -44,16 +44,16 @@ class Optuna(Searching):
         seed = stream_key(self.seed, "sweep", "optuna", len(told)) % 2**32
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, constant_liar=True)
         study = optuna.create_study(sampler=sampler)
-        scores = [each.rungs[self.learned_at(told, folds)] for each in told if self.learned_at(told, folds) in each.rungs]
-        for each in told:
-            if each.settings:  # the experiment as it stands may lie outside of the space
-                score = each.rungs.get(self.learned_at(told, folds), max(scores, default=0.0))
-                study.add_trial(_known(each.settings, leaves, score))
+        rung = self.learned_at(told, folds, len(leaves))
+        worst = max((each.rungs[rung] for each in told if rung in each.rungs), default=0.0)
+        for each in told:  # but the experiment as it stands, which may lie outside of the space
+            if each.settings and (rung in each.rungs or not each.rungs):
+                study.add_trial(_known(each.settings, leaves, each.rungs.get(rung, worst)))
         while True:
             yield _asked(study.ask(), leaves)
 
-    def learned_at(self, told: Sequence[Told], folds: int) -> int:
-        """The rung whose scores are learned from."""
+    def learned_at(self, told: Sequence[Told], folds: int, settings: int) -> int:
+        """The rung whose scores are learned from, by what is told, of so many settings: here the last."""
         return folds
 
 

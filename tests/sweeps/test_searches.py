@@ -7,11 +7,14 @@ import pytest
 
 from hwds.config.space import Leaf
 from hwds.sweeps.asha import ASHA
+from hwds.sweeps.bohb import BOHB
 from hwds.sweeps.drawing import between, combinations, drawn, grid_of
 from hwds.sweeps.grid import Grid
 from hwds.sweeps.hyperband import HyperBand
 from hwds.sweeps.median import Median
+from hwds.sweeps.optuna import Optuna
 from hwds.sweeps.random import Random
+from hwds.sweeps.searching import Told
 
 DEPTH = Leaf("model.depth", "randint", (2, 5))
 RATE = Leaf("model.rate", "loguniform", (0.001, 1.0))
@@ -122,3 +125,41 @@ def test_brackets_begin_to_stop_one_after_the_other():
 def test_the_median_stops_what_is_worse():
     assert Median().kept(1, 4, {0: 1.0, 1: 2.0, 2: 3.0, 3: 2.0}) == {0, 1, 3}
     assert Median().kept(1, 4, {0: 1.0}) == {0}
+
+
+SPACE = (KIND, POWER, DEPTH, RATE, Leaf("model.share", "quniform", (0.5, 1.0, 0.25)))
+
+
+def told_of(count, rungs=lambda place, settings: {6: settings["model.rate"]}):
+    settings = [drawn(SPACE, 0, number) for number in range(count)]
+    return [Told({}, {6: 0.5}), *(Told(each, rungs(place, each)) for place, each in enumerate(settings))]
+
+
+def test_proposals_are_lawful_go_where_scores_were_good_and_follow_from_what_is_told():
+    told = told_of(30)
+    search = Optuna(seed=1)
+    proposed = list(islice(search.proposals(SPACE, told, 6), 40))
+    assert proposed == list(islice(search.proposals(SPACE, told, 6), 40))
+    assert proposed[:3] != list(islice(Optuna(seed=2).proposals(SPACE, told, 6), 3))
+    assert all(each["model.depth"] in (2, 3, 4) and each["model.share"] in (0.5, 0.75, 1.0) for each in proposed)
+    assert all(("model.power" in each) == (each["model.kind"] == "b") for each in proposed)
+    rates = sorted(each["model.rate"] for each in proposed)
+    assert rates[0] >= 0.001
+    assert rates[20] < sorted(each.settings["model.rate"] for each in told[1:])[10]
+
+
+def test_what_came_to_nothing_is_not_proposed_again():
+    told = told_of(30, lambda place, settings: {} if settings["model.kind"] == "a" else {6: 1.0 + place / 100})
+    proposed = list(islice(Optuna().proposals(SPACE, told, 6), 20))
+    assert sum(each["model.kind"] == "b" for each in proposed) > 14
+
+
+def test_bohb_learns_from_the_highest_rung_that_enough_have_reached():
+    search = BOHB()
+    assert search.rungs(6) == (1, 3, 6)
+    few = told_of(8, lambda place, settings: {1: 1.0, 3: 1.0} if place < 4 else {1: 2.0})
+    assert search.learned_at(few, 6, len(SPACE)) == 1
+    more = told_of(9, lambda place, settings: {1: 1.0, 3: 1.0} if place < 7 else {1: 2.0})
+    assert search.learned_at(more, 6, len(SPACE)) == 3
+    assert len(search.kept(1, 6, dict.fromkeys(range(9), 1.0))) == 3
+    assert list(islice(search.proposals(SPACE, more, 6), 3))
