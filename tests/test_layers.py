@@ -23,7 +23,7 @@ APART = {"report", "serving", "tracking", "compare", "decisions", "models", "fea
 HYDRA = {"config/compose.py", "config/source.py", "cli.py"}
 HEAVY = {
     "keras", "tensorflow", "xgboost", "statsmodels", "pmdarima", "sklearn", "scipy", "numba",
-    "matplotlib", "pandas", "ray", "wandb", "mlflow",
+    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow",
 }  # fmt: skip
 ONLY_IN = {"ray": "execution", "wandb": "tracking", "mlflow": "tracking"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

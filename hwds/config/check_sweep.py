@@ -39,6 +39,8 @@ def check_sweep(data: dict[str, Any], experiment: Experiment) -> None:
         raise ConfigError(f"sweep: protocol '{protocol.name}' {why}; '{sweep.name}' would choose on what is scored.")
     if sweep.needs and find_spec(sweep.needs) is None:
         raise ConfigError(f"sweep: '{sweep.name}' needs a package that is not installed: pip install 'hwds[{sweep.needs}]'.")
+    if sweep.gpus_per_trial and not hasattr(experiment.compute, "gpus_per_cell"):
+        raise ConfigError(f"sweep.gpus_per_trial: compute '{experiment.compute.name}' gives no GPUs out; take compute=ray.")
     if sweep.stops and sweep.windows == 1:
         raise ConfigError(f"sweep.windows: must be > 1 for '{sweep.name}', which stops trials between windows, got 1.")
     _check_metric(sweep, protocol)

@@ -45,6 +45,13 @@ def plain_errors() -> Iterator[None]:
         raise ConfigError(f"{' '.join(str(error).split()).strip(chr(39))}.") from error
 
 
+NOT_BUILT = {
+    ("sweep", "pbt"): "it goes on with a fit from the weights of another trial, and no model here can, for every window is"
+    " fitted anew from its own history; take sweep=asha or sweep=bohb.",
+}
+"""What is asked for by name elsewhere in the field and is not here, and why."""
+
+
 def refuse_no_option(overrides: list[str]) -> None:
     """Refuse what is given to a group and is not the name of an option (`model=null`), where Hydra would name no path.
 
@@ -72,6 +79,8 @@ def _missing(error: MissingConfigException) -> ConfigError:
     group, _, option = (error.missing_cfg_file or "").partition("/")
     if not option:
         return ConfigError(" ".join(str(error).split("Check that")[0].split()))
+    if (group, option) in NOT_BUILT:
+        return ConfigError(f"{group}: there is no '{option}': {NOT_BUILT[group, option]}")
     return ConfigError(f"{group}: no option '{option}'{nearest(option, options(group))}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwds.context import Device
+from hwds.errors import ConfigError
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job, Outcome
 from hwds.execution.limits import UNLIMITED, Limits
@@ -36,9 +37,17 @@ class Compute(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.run")
 
     def search(self, search: Search, watch: Watch) -> list[Record]:
-        """All trials of a sweep, from rung to rung: a rung is complete before the next begins."""
+        """All trials of a sweep, from rung to rung: a rung is complete before the next begins.
+
+        Raises:
+            ConfigError: A trial is to have more threads than there are cores.
+        """
+        from hwds.execution.processes import usable_cores
         from hwds.execution.sweep import run_search
 
+        wanted = search.sweep.cpus_per_trial or 1
+        if wanted > usable_cores():
+            raise ConfigError(f"sweep.cpus_per_trial: must be <= {usable_cores()}, the cores there are, got {wanted}.")
         return run_search(search, watch)
 
     def machine(self) -> str:

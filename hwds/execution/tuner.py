@@ -30,7 +30,11 @@ FOLDER = "tune"
 def tuned(compute: OnRay, search: Search, watch: Watch) -> list[Record]:
     """All trials; of those that the last execution has finished only the scores are made again.
 
-    A sweep that was cut short is not restored but tuned anew: windows that are in the cache cost their trials no time.
+    A sweep that was cut short is not restored by `Tuner.restore` but tuned anew, and its windows come from the cell cache. To
+    restore would add nothing: Tune's state says which trial came how far, which the cells say themselves, and better, for it is
+    written every ten seconds or so and each cell at once; a trial that is restored begins from its last checkpoint, and here a
+    checkpoint would hold no more than the cells. It would take away: a changed space or another version is refused, and the
+    state is a pickle.
     """
     records = {record.trial.number: record for record in records_of(search).values()}
     kept = {key for lot in search.lots for key in lot.cells.values() if search.cache.has(key)}

@@ -10,12 +10,16 @@ import yaml
 from .conftest import SALES
 
 MODEL = '''
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numba
 import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_info
 
 from hwds.frames.forecasts import Forecasts
 from hwds.models.forecast.base import Forecaster
@@ -39,6 +43,10 @@ class Shifted(Forecaster):
         ASKED.append((self.shift, context.fold))
         if self.broken or self.trouble == "broken":
             raise ValueError("no luck")
+        if self.trouble == "tells":
+            blas = {library["num_threads"] for library in threadpool_info()}
+            held = [context.cpus, pl.thread_pool_size(), numba.config.NUMBA_NUM_THREADS, *blas]
+            raise ValueError(f"{held} {os.environ['TF_NUM_INTRAOP_THREADS']} {os.environ['TF_NUM_INTEROP_THREADS']}")
         while self.trouble == "hangs":
             time.sleep(1)
         while self.trouble == "eats":
@@ -329,6 +337,15 @@ def test_a_search_that_learns_proposes_the_same_after_a_stop_and_in_processes(la
     assert "14 cells, 2 to compute" in plan
     assert lab(f"{words} sweep.trials=12".replace("compute=serial", "compute=processes compute.workers=2")).code == 0
     assert trials_of(tmp_path).drop(APART).equals(whole.drop(APART))
+
+
+@pytest.mark.parametrize("compute", ["compute=serial", "compute=processes compute.workers=2"])
+def test_the_threads_of_a_trial_reach_every_library(lab, tmp_path, compute):
+    words = "sweep.space.model.trouble={choice:[none,tells]} sweep.windows=2 sweep.cpus_per_trial=2"
+    assert lab(f"{RUN} sweep=grid {words}".replace("compute=serial", compute)).code == 3
+    assert trials_of(tmp_path)["error"].to_list() == ["", "window end-6: ValueError: [2, 2, 2, 2] 2 2"]
+    said = lab(f"{RUN} sweep=grid {words.replace('trial=2', 'trial=999')}")
+    assert "sweep.cpus_per_trial: must be <= " in said.line
 
 
 def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):

@@ -1,5 +1,7 @@
 """What a sweep searches: trees read into leaves, values in their places, refusals that say what is wrong."""
 
+import sys
+
 import pytest
 
 from hwds.config.check import check
@@ -114,6 +116,12 @@ REFUSED = [
     ("model=forecast/seasonal_naive", "sweep: 'forecast/seasonal_naive' has nothing that its class says to tune"),
     ("sweep=none sweep.space.model.depth={choice:[1]}", "needs a search, such as sweep=random; sweep=none tries nothing."),
     ("sweep=asha sweep.windows=1", "sweep.windows: must be > 1 for 'asha', which stops trials between windows, got 1."),
+    ("sweep.seconds_per_trial=0", "sweep.seconds_per_trial: must be > 0.0, got 0."),
+    ("sweep.memory_per_trial=-1", "sweep.memory_per_trial: must be > 0.0, got -1."),
+    ("sweep.cpus_per_trial=0", "sweep.cpus_per_trial: must be >= 1, got 0."),
+    ("sweep.concurrent=0", "sweep.concurrent: must be >= 1, got 0."),
+    ("sweep.gpus_per_trial=1 compute=serial", "sweep.gpus_per_trial: compute 'serial' gives no GPUs out; take compute=ray."),
+    ("sweep=pbt", "sweep: there is no 'pbt': it goes on with a fit from the weights of another trial, and no model here can"),
     ("sweep=asha sweep.reduction=1", "sweep.reduction: must be >= 2, got 1."),
     ("protocol=launch dataset=hardware_demand", "sweep: protocol 'launch' has no windows before its own to choose settings on"),
 ]  # fmt: skip
@@ -127,6 +135,15 @@ def test_what_cannot_be_is_refused(line, said):
         check(data_of(*chosen, *words))
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("search", ["optuna", "bohb"])
+def test_a_package_that_is_absent_is_named(search, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)  # as if it could not be found
+    with pytest.raises(
+        ConfigError, match=rf"^sweep: '{search}' needs a package that is not installed: pip install 'hwds\[optuna"
+    ):
+        check(data_of(f"sweep={search}"))
 
 
 def test_what_is_searched_twice_is_refused():
@@ -150,7 +167,7 @@ def test_a_multirun_of_sweeps_is_refused(run_line, line):
 
 
 @pytest.mark.parametrize("model", ["forecast/xgboost", "forecast/lstm", "forecast/mlp", "forecast/theta", "forecast/sarima"])
-@pytest.mark.parametrize("search", ["random", "grid", "asha", "hyperband", "median"])
+@pytest.mark.parametrize("search", ["random", "grid", "asha", "hyperband", "median", "optuna", "bohb"])
 def test_every_space_of_a_class_is_lawful(model, search):
     assert check(compose([f"model={model}", f"sweep={search}"])).sweep.searches
 

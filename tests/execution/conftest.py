@@ -21,11 +21,14 @@ class Slow(LastValue):
     seconds: float = 0.1
     fail: bool = False
     die: bool = False
+    hang: bool = False
 
     def fit(self, history, *, horizon, context):
         time.sleep(self.seconds)
         if self.fail and context.fold.startswith("2020"):
             raise ValueError("no luck")
+        while self.hang:
+            time.sleep(1)
         if self.die:
             os._exit(9)
         return super().fit(history, horizon=horizon, context=context)

@@ -9,8 +9,8 @@ from .conftest import finished
 from .test_resume import copy_of
 
 pytest.importorskip("ray")
-SPACE = ["sweep.space.model.seconds={choice:[0.01,0.02]}", "sweep.space.model.fail={choice:[false,true]}"]
-SWEEP = ["sweep=grid", "sweep.windows=3", "protocol.windows=16", "size=full", *SPACE]
+SPACE = ["sweep.space.model.hang={choice:[false,true]}", "sweep.space.model.fail={choice:[false,true]}"]
+SWEEP = ["sweep=grid", "sweep.windows=3", "protocol.windows=16", "size=full", "sweep.seconds_per_trial=15", *SPACE]
 APART = ["seconds", "cached", "host"]
 
 
