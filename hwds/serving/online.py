@@ -40,7 +40,7 @@ class Online:
 
     A store keeps a snapshot of its state beside it (`<store>.state`), made when an eighth more has happened and at the end: to
     open it again only what came after that is replayed. The state is the same to the bit; other code, features or columns, or
-    a damaged file, replay everything. While one is made (some seconds for a million events) the next event waits.
+    a damaged file, replay everything. While one is made the next event waits, the longer the more entities there are.
 
     Args:
         fitted: The model.
