@@ -49,6 +49,7 @@ class Memory:
             keep_schema(self.log, schema, key)
             self._snapshots = Snapshots.of(self.log, features)
             self._ready()
+            self._keep_when_due()
         except BaseException:
             self.log.close()
             raise
@@ -65,8 +66,6 @@ class Memory:
         except BaseException:
             self._state = None
             raise
-        if self._snapshots.due:
-            self._snapshots.write(state)
 
     def arrive(self, state: State, read: Read) -> tuple[Entry, Any]:
         """Let an event arrive, never before the last one; its entry, which is not in the log yet, and its features."""
@@ -108,7 +107,13 @@ class Memory:
             with self.changing() as state:
                 self.log.append([entry for each in new for entry in self._remembered(state, each)])
             count += len(new)
+        self._keep_when_due()
         return count
+
+    def snapshot(self) -> None:
+        """Keep the state as it is, so that opening the log replays only what comes after."""
+        if self._snapshots.behind:
+            self._snapshots.write(self._ready())
 
     def table(self) -> Table:
         """All events in the order of arrival, with what was told of them since."""
@@ -117,8 +122,8 @@ class Memory:
     def close(self) -> None:
         """Let the log go; what has happened since the last snapshot makes a new one."""
         if not self._closed:
-            if self._state is not None and self._snapshots.behind:
-                self._snapshots.write(self._state)
+            if self._state is not None:
+                self.snapshot()
             self.log.close()
         self._closed, self._state = True, None
 
@@ -133,6 +138,11 @@ class Memory:
             label = Entry("label", event.id, event.place, at, str(int(positive)))
             _apply(state, label)
             yield label
+
+    def _keep_when_due(self) -> None:
+        """A snapshot, where so much was read that it would be a pity to read it again; never while an event waits."""
+        if self._snapshots.due:
+            self.snapshot()
 
     def _event(self, id: str) -> Entry:
         found = self.log.find("event", str(id))

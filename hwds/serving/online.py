@@ -38,9 +38,9 @@ class Online:
     model reads it as one that is rare, and `unknown` says how often that was. Only a column that lists its values (polars'
     `Enum`) refuses others; a number below 0 is refused in amounts and in what features say is never negative, as in a table.
 
-    A store keeps a snapshot of its state beside it (`<store>.state`), made when an eighth more has happened and at the end: to
-    open it again only what came after that is replayed. The state is the same to the bit; other code, features or columns, or
-    a damaged file, replay everything. While one is made the next event waits, the longer the more entities there are.
+    A store keeps a snapshot of its state beside it (`<store>.state`): to open it again only what came after that is replayed.
+    It is made at the end, after a long opening and by `snapshot`, never while events come, for the next one would wait. The
+    state is the same to the bit; other code, features or columns, or a damaged file, replay everything.
 
     Args:
         fitted: The model.
@@ -210,6 +210,11 @@ class Online:
     def answers(self) -> Iterator[Answer]:
         """What was said of each event that was scored, in order."""
         return (self._keeping.read(entry) for entry in self._memory.log.entries() if entry.answer is not None)
+
+    def snapshot(self) -> None:
+        """Keep the state beside the store, in a quiet hour, so that opening it again replays only what comes after."""
+        with self._turn:
+            self._memory.snapshot()
 
     def close(self) -> None:
         """Let the store go."""

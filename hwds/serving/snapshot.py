@@ -27,7 +27,7 @@ FEWEST = 5_000
 """Entries that are replayed without regret."""
 
 SHARE = 8
-"""A new snapshot waits until there are so much as an eighth more: all snapshots together cost nine times the last at most."""
+"""Where less than an eighth of the log was replayed, another snapshot costs more than it saves."""
 
 MARKS = 32
 """Entries, the last ones covered, by which a log is known."""
