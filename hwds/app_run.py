@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from hwds.config.spec import Experiment
@@ -24,13 +26,14 @@ from hwds.results.atomic import write_text
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
+from hwds.tracking.beside import mirrored
 
 
-def executed(experiment: Experiment, data: dict[str, Any]) -> tuple[Prepared, Tables]:
-    """One run, its folder written and its results shown."""
+def executed(experiment: Experiment, data: dict[str, Any], *, mirror: bool = True) -> tuple[Prepared, Tables]:
+    """One run, its folder written, its results shown and, with `mirror`, told to its tracker."""
     prepared = prepare(experiment)
     require_asked(prepared)
-    with prepared.folder.held():
+    with prepared.folder.held(), tracked(experiment, prepared.folder.path) if mirror else nullcontext():
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
@@ -43,6 +46,11 @@ def executed(experiment: Experiment, data: dict[str, Any]) -> tuple[Prepared, Ta
         show(prepared, tables)
         executor_of(experiment).done(prepared.folder.path)
     return prepared, tables
+
+
+def tracked(experiment: Experiment, folder: Path) -> AbstractContextManager[None]:
+    """What mirrors a folder when the block has written it; a tracker that fails is a line on the standard error."""
+    return mirrored(experiment.tracker, folder, print, lambda said: print(f"hwds: {said}", file=sys.stderr))
 
 
 def compute(prepared: Prepared) -> Tables:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.app_run import compute, executed, executor_of, exit_code, say_warmed
+from hwds.app_run import compute, executed, executor_of, exit_code, say_warmed, tracked
 from hwds.config.check import check
 from hwds.config.spec import Experiment
 from hwds.errors import CellError
@@ -35,7 +35,7 @@ from hwds.results.tables import Tables
 def search(experiment: Experiment, data: dict[str, Any]) -> int:
     """Try other settings on windows before the experiment's own, then run the best of them alone on those."""
     found = prepare_search(data, experiment)
-    with found.folder.held():
+    with found.folder.held(), tracked(experiment, found.folder.path):
         found, records, time_of = tried(found)
         best = best_of(found, records)
         table = write_found(found, records, best)
@@ -47,7 +47,7 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
             raise CellError(f"sweep {found.folder.title}: no trial has all windows behind it. Finished cells are kept.")
         told = found_of(found, records, best, table)
         print_trials(told)
-        prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data))
+        prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data), mirror=False)
         show_found(found, records, with_final(found, told, prepared, tables), prepared.folder.title, time_of)
     failed = int(table["status"].is_in(["failed", "refused"]).sum())
     if failed:

@@ -17,6 +17,7 @@ PACKAGES = {
     "compute": "execution",
     "decision": "decisions",
     "sweep": "sweeps",
+    "tracker": "tracking",
 }
 """The config groups whose options are recipes, and the package that has a module for each option."""
 

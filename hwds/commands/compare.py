@@ -89,7 +89,9 @@ def latest(sources: list[Source], names: list[str]) -> tuple[list[Source], list[
     """Of runs of the same settings, data and seed the last, unless each was named; and the titles of the others."""
     if names:
         return sources, []
-    kept = {repr(({**source.config, "compute": None, "decision": None}, source.data)): source for source in sources}
+    kept = {
+        repr(({**source.config, "compute": None, "decision": None, "tracker": None}, source.data)): source for source in sources
+    }
     return list(kept.values()), [source.title for source in sources if source not in kept.values()]
 
 

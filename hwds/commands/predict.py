@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hwds.errors import ConfigError, DataError
+from hwds.errors import ConfigError
 from hwds.flags import one_run, parsed
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def main(words: list[str]) -> int:
     name = one_run("predict", names)
     from hwds.config.check import check
     from hwds.execution.final import foresee, kept_model
+    from hwds.execution.new_rows import planned, with_data
     from hwds.frames.panel import Panel
     from hwds.results.folder import RunFolder
 
@@ -58,47 +58,6 @@ def choices() -> list[str]:
     from hwds.results.folder import RunFolder
 
     return [*RunFolder.names(), *FLAGS]
-
-
-def with_data(data: dict[str, Any], path: str, folder: RunFolder) -> dict[str, Any]:
-    """The config with other data of the same roles; all its rows are history, so that a split is not asked for."""
-    dataset = data["dataset"]
-    if "path" not in dataset:
-        raise ConfigError(f"--data: dataset '{dataset['name']}' reads no file of yours; the run must be on dataset=file.")
-    changes: dict[str, Any] = {"path": path, "sha256": None}
-    if dataset["roles"].get("split"):
-        changes["roles"] = dataset["roles"] | {"split": None}
-        # The horizon was the length of the test part, which new data does not have.
-        changes["horizon"] = dataset.get("horizon") or int(folder.read_tables().predictions["step"].max())  # type: ignore[arg-type]
-    return data | {"dataset": dataset | changes}
-
-
-def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
-    """The frame with a plan of known-future columns from a file, whose columns bear the names of the dataset's roles."""
-    from hwds.datasets.plan import read_plan
-
-    if not frame.planned:
-        raise ConfigError(f"--future: dataset '{experiment.dataset.name}' has no known-future column to plan.")
-    dataset: Any = experiment.dataset
-    protocol: Any = experiment.protocol
-    written: dict[str, Any] = {}
-    if hasattr(dataset, "roles"):
-        written = {"series": dataset.roles.series, "time": dataset.roles.time}
-        written |= {"encoding": dataset.encoding, "separator": dataset.separator}
-    return replace(frame, plan=read_plan(path, frame, protocol.steps(frame), **written))
-
-
-def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
-    """The frame with the plan of a file; what could not be forecast is refused before the fit.
-
-    Raises:
-        DataError: There are known-future columns and no plan.
-    """
-    frame = with_plan(experiment, frame, path) if path else frame
-    if frame.planned and frame.plan is None:
-        names = ", ".join(f"'{name}'" for name in frame.planned)
-        raise DataError(f"--future: must be given, a file that plans {names} for the rows to forecast.")
-    return frame
 
 
 def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:

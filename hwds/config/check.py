@@ -20,6 +20,7 @@ BASES = {
     "compute": "compute",
     "decision": "decision",
     "sweep": "sweep",
+    "tracker": "tracker",
 }
 """What the recipe of each group must be (`kind`); the protocol says what its models must be."""
 

@@ -19,6 +19,7 @@ class Experiment(Recipe):
         compute: Where.
         decision: What follows from the results.
         sweep: Which other settings are tried.
+        tracker: Where results are mirrored to.
         rivals: Other models on the same cells.
         seed: Names every random stream.
         size: `small` caps what says so.
@@ -33,6 +34,7 @@ class Experiment(Recipe):
     compute: Recipe
     decision: Recipe
     sweep: Recipe
+    tracker: Recipe
     rivals: tuple[Recipe, ...] = ()
     seed: Whole = 0
     size: Literal["full", "small"] = "full"

@@ -20,7 +20,7 @@ from hwds.recipe import canonical, code_digest, uses_features
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
 
-OUTSIDE_NUMBERS = ("compute", "decision", "save_model", "experiment", "sweep")
+OUTSIDE_NUMBERS = ("compute", "decision", "save_model", "experiment", "sweep", "tracker")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:
-    """The name of what determines a run's numbers: the data, the code, and the typed config but for compute and decision."""
+    """The name of what determines a run's numbers: data, code, and the typed config but for compute, decision and tracker."""
     settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
     labels = [experiment.dataset.name, *experiment.models]
     return digest({"settings": settings, "labels": labels, "data": data, "code": code})

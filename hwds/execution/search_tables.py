@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from hwds.execution.search import Search
 from hwds.execution.sweep import FINISHED, Record, score_lines
 from hwds.metrics.base import Measure
 from hwds.recipe import canonical
+from hwds.results.provenance import command_line
 from hwds.results.tables import SCORES
 
 FIXED = {
@@ -133,7 +132,7 @@ def about(search: Search, records: Sequence[Record] = (), **found: Any) -> dict[
     done = [record for record in records if record.status == FINISHED]
     measure: Measure = search.measure
     told = {
-        "command": shlex.join(["python", "-m", "hwds", *sys.argv[1:]]),
+        "command": command_line(),
         "experiment": search.experiment.experiment,
         "config": {key: value for key, value in search.data.items() if key != "experiment"},
         "sweep": canonical(search.sweep) | {"name": search.sweep.name},

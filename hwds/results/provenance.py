@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hwds.results.secrets import without_secrets
+
 LIBRARIES = ("numpy", "polars", "hydra-core", "pydantic", "keras", "tensorflow", "xgboost", "pmdarima", "matplotlib")
 
 
@@ -24,7 +26,7 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
         device: Where Keras and XGBoost compute.
     """
     return {
-        "command": shlex.join(["python", "-m", "hwds", *sys.argv[1:]]),
+        "command": command_line(),
         "git": git_state(),
         "data": data,
         "code": code,
@@ -33,6 +35,11 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
         "versions": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
         "machine": {"system": platform.platform(), "cpu": cpu_name(), "cores": os.cpu_count()},
     }
+
+
+def command_line() -> str:
+    """What this process was asked for, without secrets."""
+    return without_secrets(shlex.join(["python", "-m", "hwds", *sys.argv[1:]]))
 
 
 def installed(name: str) -> str | None:

@@ -1,0 +1,37 @@
+"""Secrets: what of the environment no file, page or line of ours may show."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD$|CREDENTIAL", re.IGNORECASE)
+"""What the name of a variable has in it whose value is a secret."""
+
+SHORTEST = 6
+"""Characters of a value below which it is a word and no secret."""
+
+IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
+"""The user and the password of an address."""
+
+
+def without_secrets(text: str) -> str:
+    """The text with `***` for every secret of the environment and for the password of every address."""
+    found = text
+    for value in secrets():
+        found = found.replace(value, "***")
+    return IN_ADDRESS.sub("***", found)
+
+
+def secrets() -> list[str]:
+    """The values of variables that are named like secrets, the longest first; one that is a path here is none."""
+    values = {value for name, value in os.environ.items() if NAMES.search(name) and len(value) >= SHORTEST}
+    return sorted((value for value in values if not _is_path(value)), key=len, reverse=True)
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return value.startswith(("/", ".", "~")) and Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False

@@ -1,0 +1,93 @@
+"""Curves: a score by window and by step, and the numbers over all windows, under names that every tracker takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from hwds.metrics.base import Measure
+from hwds.results.tables import Tables
+
+WINDOW, STEP = "window", "step"
+
+BOUNDS = ("stderr", "ci_low", "ci_high")
+"""What stands beside a number."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values in the order of their steps.
+
+    Attributes:
+        axis: What a step is: `window`, `step`.
+        points: Each step with its values by name; no step is there twice.
+    """
+
+    axis: str
+    points: tuple[tuple[int, Mapping[str, float]], ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all values."""
+        return list(dict.fromkeys(name for _, values in self.points for name in values))
+
+
+def plain(name: str) -> str:
+    """A metric's name of letters, digits and underscores: `mase_m_12` of `mase[m=12]`, `card_precision_at_100` of `...@100`."""
+    return re.sub(r"\W+", "_", name.replace("@", "_at_")).strip("_")
+
+
+def curves(tables: Tables, own: str) -> list[Curve]:
+    """The scores by window in window order, then those over all windows by step.
+
+    Args:
+        tables: Of one run.
+        own: The label of the experiment's own model, whose values bear the metric's name alone.
+    """
+    scores = _named(tables.scores, own)
+    windows = scores.filter(pl.col("fold").is_not_null() & pl.col("step").is_null())
+    steps = scores.filter(pl.col("fold").is_null() & pl.col("step").is_not_null() & pl.col("first"))
+    found = [_curve(windows, "fold", WINDOW), _curve(steps, "step", STEP)]
+    return [curve for curve in found if curve.points]
+
+
+def summary(tables: Tables, own: str) -> dict[str, float]:
+    """Every number over all windows and steps, with its standard error and interval."""
+    scores = _named(tables.scores, own).filter(pl.col("fold").is_null() & pl.col("step").is_null())
+    found = {}
+    for row in scores.iter_rows(named=True):
+        found[row["key"]] = row["value"]
+        found |= {f"{row['key']}_{bound}": row[bound] for bound in BOUNDS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def definitions(tables: Tables, own: str) -> dict[str, Measure]:
+    """What each name of `summary` measures, but for those of rivals and of bounds."""
+    scores = _named(tables.scores.filter(pl.col("model") == own), own)
+    rows = scores.unique("key", maintain_order=True).iter_rows(named=True)
+    return {row["key"]: tables.measure(row["metric"]) for row in rows}
+
+
+def _named(scores: pl.DataFrame, own: str) -> pl.DataFrame:
+    """The scores of the whole, not of segments, each with its `key`, and whether its aggregate is its metric's `first`.
+
+    The mean bears the metric's name, any other aggregate beside it its own name, too.
+    """
+    whole = scores.filter(pl.col("segment").is_null() & pl.col("metric").is_not_null() & pl.col("value").is_not_null())
+    several = pl.col("aggregate").drop_nulls().n_unique().over("metric") > 1
+    first = pl.col("aggregate").is_null() | (pl.col("aggregate") == "mean") | ~several
+    name = pl.col("metric").map_elements(plain, return_dtype=pl.String)
+    name = pl.when(first).then(name).otherwise(name + "_" + pl.col("aggregate"))
+    rival = pl.lit("rivals/") + pl.col("model") + "/" + name
+    key = pl.when(pl.col("model") == own).then(name).otherwise(rival)
+    return whole.with_columns(key.alias("key"), first.alias("first"))
+
+
+def _curve(scores: pl.DataFrame, column: str, axis: str) -> Curve:
+    points: dict[int, dict[str, float]] = {}
+    for step, key, value in scores.select(column, "key", "value").sort(column, maintain_order=True).iter_rows():
+        points.setdefault(step, {})[f"by_{axis}/{key}"] = value
+    return Curve(axis, tuple(points.items()))

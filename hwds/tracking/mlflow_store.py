@@ -1,0 +1,195 @@
+"""One record as a run of MLflow: found again by its id, so that writing it twice leaves one, with each step once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from hwds.tracking.base import TrackingError
+from hwds.tracking.record import Record
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ID = "hwds.id"
+"""The tag that a run is found again by."""
+
+MODEL = "hwds.model"
+"""The tag of a run whose model is logged: the digest of the model."""
+
+LOADER = "hwds.execution.pyfunc"
+"""The module whose `_load_pyfunc` MLflow calls."""
+
+METRICS, PARAMETERS = 1000, 100
+"""How many a request takes (MLflow's REST API)."""
+
+LONGEST = 6000
+"""Characters of a parameter's value."""
+
+
+def opened(address: str) -> MlflowClient:
+    """A client of the store, whose tables are there.
+
+    Raises:
+        TrackingError: The store does not answer.
+    """
+    for name, value in {"DISABLE_TELEMETRY": "true", "HTTP_REQUEST_MAX_RETRIES": "1", "HTTP_REQUEST_TIMEOUT": "20"}.items():
+        os.environ.setdefault(f"MLFLOW_{name}", value)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=address)
+    with refusals():
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Where MLflow or its database refuses, the reason in one line.
+
+    Raises:
+        TrackingError: In their stead.
+    """
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:  # of MLflow, of SQLAlchemy, of the disk
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise TrackingError(lines[0][:300]) from error
+
+
+class Store:
+    """A tracking store.
+
+    Args:
+        address: Its URI.
+        artifacts: Where artifacts go, for a store that keeps none itself.
+    """
+
+    def __init__(self, address: str, artifacts: str) -> None:
+        self.address, self.artifacts = address, artifacts
+        self.client = opened(address)
+        self._runs: dict[str, str] = {}
+
+    def write(self, record: Record, parent: Record | None = None) -> str:
+        """Write one record, or write it again over what is there.
+
+        Returns:
+            MLflow's id of the run.
+        """
+        with refusals():
+            run = self._run(record, parent)
+            self._numbers(run, record)
+            self._data(run, record)
+            self._files(run, record)
+            self._model(run, record)
+            self.client.set_terminated(run, "FINISHED" if "error" not in record.labels else "FAILED", record.ended)
+        return run
+
+    def experiment(self, name: str) -> str:
+        """The id of an experiment, made where it is not there."""
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        own = f"{self.artifacts}/{name}" if self.address.startswith("sqlite") else None
+        return str(self.client.create_experiment(name, artifact_location=own))
+
+    def _run(self, record: Record, parent: Record | None) -> str:
+        """The run of a record: the one that bears its id, or a new one."""
+        experiment = self.experiment(record.experiment)
+        found = self.client.search_runs([experiment], f"tags.`{ID}` = '{record.id}'", max_results=1)
+        tags = self._tags(record, parent)
+        if found:
+            run = str(found[0].info.run_id)
+            self.client.update_run(run, name=record.name)
+            self._log(run, tags=tags)
+        else:
+            run = str(self.client.create_run(experiment, record.started, tags, record.name).info.run_id)
+        self._runs[record.id] = run
+        return run
+
+    def _tags(self, record: Record, parent: Record | None) -> dict[str, str]:
+        told = {f"hwds.{key}": str(value)[:LONGEST] for key, value in record.labels.items()}
+        told |= {ID: record.id, "hwds.kind": record.kind, "mlflow.source.name": "hwds", "mlflow.source.type": "LOCAL"}
+        if record.group:
+            told["hwds.group"] = record.group
+        if record.said:
+            told["mlflow.note.content"] = record.said
+        if record.measures:
+            told["hwds.metrics"] = json.dumps({key: measure.name for key, measure in record.measures.items()})[:LONGEST]
+        return told | ({"mlflow.parentRunId": self._runs[parent.id]} if parent else {})
+
+    def _numbers(self, run: str, record: Record) -> None:
+        """Parameters and metrics. MLflow knows a point by its step and its time: with the run's own time it is there once."""
+        from mlflow.entities import Metric
+
+        time = self.client.get_run(run).info.start_time
+        points = [Metric(_name(key), float(value), time, 0) for key, value in record.summary.items()]
+        for curve in record.curves:
+            points += [Metric(_name(key), float(v), time, step) for step, values in curve.points for key, v in values.items()]
+        self._log(run, metrics=points, params=_parameters(record.parameters))
+
+    def _log(
+        self,
+        run: str,
+        metrics: Sequence[Any] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        from mlflow.entities import Param, RunTag
+
+        for some in _cut(list(metrics), METRICS):
+            self.client.log_batch(run, metrics=some)
+        for some in _cut([Param(*item) for item in (params or {}).items()], PARAMETERS):
+            self.client.log_batch(run, params=some)
+        for some in _cut([RunTag(*item) for item in (tags or {}).items()], PARAMETERS):
+            self.client.log_batch(run, tags=some)
+
+    def _data(self, run: str, record: Record) -> None:
+        """The dataset with its fingerprint."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        name, digest = record.data
+        if digest:
+            source = json.dumps(record.config.get("dataset", {}), default=str)[:65_000]
+            data = Dataset(name=name, digest=digest[:36], source_type="hwds", source=source)
+            self.client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "evaluation")])])
+
+    def _files(self, run: str, record: Record) -> None:
+        for path in record.pictures:
+            self.client.log_artifact(run, str(path), "pictures")
+        for path in (*record.files, *([record.predictions[0]] if record.predictions else [])):
+            self.client.log_artifact(run, str(path))
+        if record.predictions:
+            self._log(run, tags={"hwds.predictions.sha256": record.predictions[1]})
+
+    def _model(self, run: str, record: Record) -> None:
+        """The kept model, once: MLflow would make a second one of the same."""
+        if record.model is None:
+            return
+        from hwds.tracking.mlflow_model import digest_of, log_model
+
+        digest = digest_of(record.model)
+        if self.client.get_run(run).data.tags.get(MODEL) != digest:
+            log_model(self.address, run, record, LOADER, f"hwds=={version('hwds')}")
+            self._log(run, tags={MODEL: digest})
+
+
+def _parameters(values: Mapping[str, Any]) -> dict[str, str]:
+    told = {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in values.items()}
+    return {_name(key): value[:LONGEST] for key, value in sorted(told.items())}
+
+
+def _cut(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _name(key: str) -> str:
+    """A name as MLflow takes it: letters, digits, underscores, hyphens, dots, spaces, colons and slashes."""
+    return re.sub(r"[^\w\-. :/]", "_", key)[:250]

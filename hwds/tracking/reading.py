@@ -1,0 +1,225 @@
+"""Reading: the records of a finished run or of a finished sweep, from its folder alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.errors import HwdsError
+from hwds.hashing import digest_bytes
+from hwds.metrics.base import Measure
+from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.secrets import secrets, without_secrets
+from hwds.results.sweep_folder import SweepFolder
+from hwds.results.tables import Tables
+from hwds.tracking.curves import WINDOW, Curve, curves, definitions, plain, summary
+from hwds.tracking.record import Record
+
+DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decision.json", "best.yaml", "model/class.json")
+"""Files of a run or a sweep that do not differ between two executions of it."""
+
+SHOWN = 10_000
+"""Rows of a table that a tracker is given to show; the whole table is among the files."""
+
+APART = ("predictions.parquet", "tracking.json", "report.md")
+"""Files that are not sent among the others."""
+
+MARKS = {"experiment", "dataset", "task", "seed"}
+"""Columns of the scores that say the same in every row of a run."""
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's."""
+    return (folder / "sweep.json").is_file()
+
+
+def finished(folder: Path) -> bool:
+    """Whether a run or a sweep has all its tables."""
+    return (folder / "scores.parquet").is_file() and (not is_sweep(folder) or "run" in SweepFolder(folder).read_json())
+
+
+def content_of(folder: Path) -> str:
+    """The digest of what is mirrored: two executions of the same run have the same."""
+    present = [folder / name for name in DETERMINED if (folder / name).is_file()]
+    return digest_bytes(part for path in present for part in (path.name.encode(), b"\0", path.read_bytes(), b"\0"))
+
+
+def records_of(folder: Path, group: str = "") -> list[Record]:
+    """A run's one record; a sweep's own, those of its trials, and that of the run of its best settings.
+
+    Raises:
+        HwdsError: It is not finished.
+    """
+    if not finished(folder):
+        what = "sweep" if is_sweep(folder) else "run"
+        raise HwdsError(f"{what} {folder.parent.name}/{folder.name} is not finished; the same command goes on with it.")
+    return _of_sweep(SweepFolder(folder), group) if is_sweep(folder) else [_of_run(RunFolder(folder), group)]
+
+
+def _of_run(folder: RunFolder, group: str) -> Record:
+    config, tables, origin = folder.read_config(), folder.read_tables(), folder.read_provenance()
+    path, own = folder.path, config["model"]["name"]
+    ended = _milliseconds(path / "scores.parquet")
+    took = int(1000 * (tables.timings["seconds"].sum() or 0))
+    task = next(iter(tables.scores["task"].drop_nulls()), "")
+    kept = path / "model"
+    return Record(
+        id=f"{path.parent.name}-{path.name}",
+        name=f"{own} {path.name[:8]}",
+        kind="run",
+        experiment=path.parent.name,
+        group=group,
+        started=ended - took,
+        ended=ended,
+        config=_shown(config),
+        labels=_labels(config, task) | {"run": folder.title} | _steps(tables) | _origin(origin),
+        curves=curves(tables, own),
+        summary=summary(tables, own) | _counts(tables),
+        measures=definitions(tables, own),
+        tables=_tables(tables),
+        pictures=sorted(path.glob("*.png")),
+        files=_files(path),
+        predictions=_predictions(path),
+        data=(config["dataset"]["name"], origin["data"]),
+        model=kept if (kept / "class.json").is_file() else None,
+        said=without_secrets(folder.read_conclusion()),
+    )
+
+
+def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
+    told, path = folder.read_json(), folder.path
+    trials, scores = (pl.read_parquet(path / f"{name}.parquet") for name in ("trials", "scores"))
+    title = group or folder.title
+    config = _shown(told["config"])
+    facts = _labels(config, next(iter(scores["task"].drop_nulls()), "")) | {"sweep": folder.title}
+    ended = _milliseconds(path / "trials.parquet")
+    whole = Record(
+        id=f"{path.parent.name}-{path.name}",
+        name=f"sweep {path.name[:8]}",
+        kind="sweep",
+        experiment=path.parent.name,
+        group=title,
+        started=ended - int(1000 * (trials["seconds"].sum() or 0)),
+        ended=ended,
+        config=config | {"sweep": told["sweep"]},
+        labels=facts | {"metric": told["metric"], "command": without_secrets(told["command"])},
+        summary={"trials": float(told["trials"]), "finished": float(told.get("finished", 0))},
+        tables={"trials": trials.head(SHOWN)},
+        pictures=sorted(path.glob("*.png")),
+        files=_files(path),
+        predictions=_predictions(path),
+        said=_said(path),
+    )
+    parts = [_of_trial(whole, row, scores, told) for row in trials.iter_rows(named=True)]
+    final = OUTPUTS / "runs" / told["run"]
+    return [whole, *parts, *([_of_run(RunFolder(final.resolve()), title)] if finished(final) else [])]
+
+
+def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, told: Mapping[str, Any]) -> Record:
+    label = f"trial {row['trial']}"
+    own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
+    measure = Measure(told["metric"], better=told["better"])
+    key = plain(measure.name)
+    rungs = {int(rung): value for rung, value in told.get("rungs_of_trials", {}).get(label, {}).items()}
+    points = tuple((rung, {f"by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
+    paths = {name: row[name] for name in row if name.partition(".")[0] in sweep.config and row[name] is not None}
+    took = int(1000 * (row["seconds"] or 0))
+    return Record(
+        id=f"{sweep.id}-{row['trial']}",
+        name=label,
+        kind="trial",
+        experiment=sweep.experiment,
+        group=sweep.group,
+        started=sweep.ended - took,
+        ended=sweep.ended,
+        config=_with(sweep.config, paths),
+        labels={**sweep.labels, "status": row["status"]} | ({"error": row["error"]} if row["error"] else {}),
+        curves=[Curve(WINDOW, points)] if points else [],
+        summary=summary(own, label) | {"windows": float(row["windows"]), "seconds": float(row["seconds"] or 0)},
+        measures={key: measure},
+        data=sweep.data,
+    )
+
+
+def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with a trial's values in their places; of a whole option its name."""
+    changed = deepcopy(dict(config))
+    for path, value in values.items():
+        *keys, last = path.split(".") if "." in path else (path, "name")
+        node = changed
+        for key in keys:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return changed
+
+
+def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config without secrets."""
+    told: dict[str, Any] = json.loads(without_secrets(json.dumps(config, default=str)))
+    return told
+
+
+def _labels(config: Mapping[str, Any], task: str) -> dict[str, str]:
+    groups = ("dataset", "features", "model", "protocol")
+    return {"task": task, "seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
+
+
+def _origin(origin: Mapping[str, Any]) -> dict[str, str]:
+    git = origin.get("git") or {}
+    told = {"data": origin["data"], "code": origin["code"], "command": without_secrets(origin["command"])}
+    told |= {"commit": git["commit"]} if git else {}
+    return told | {f"version.{name}": version for name, version in origin["versions"].items() if version}
+
+
+def _steps(tables: Tables) -> dict[str, str]:
+    """How far was forecast; nothing where nothing was."""
+    found = tables.predictions["step"].max() if "step" in tables.predictions.columns else None
+    return {} if found is None else {"horizon": str(found)}
+
+
+def _counts(tables: Tables) -> dict[str, float]:
+    failed = int((tables.timings["status"] != "ok").sum())
+    return {
+        "seconds": float(tables.timings["seconds"].sum() or 0),
+        "cells": float(len(tables.timings)),
+        "failed_cells": float(failed),
+    }
+
+
+def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
+    """What is worth a look: the numbers over all windows, then all scores, and what each metric is."""
+    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & pl.col("value").is_not_null()
+    narrow = tables.scores.drop(MARKS, strict=False)
+    board = narrow.filter(whole)
+    board = board[[column.name for column in board if column.null_count() < len(board)]]
+    return {"leaderboard": board, "scores": narrow.head(SHOWN), "metrics": tables.metrics}
+
+
+def _files(folder: Path) -> list[Path]:
+    """All that people or programs read, but for what is mirrored in its own way, reports, and a file that holds a secret."""
+    kinds = (".parquet", ".csv", ".json", ".yaml", ".md", ".txt")
+    named = [path for path in sorted(folder.iterdir()) if path.suffix in kinds and not path.name.startswith((".", "future"))]
+    hidden = [value.encode() for value in secrets()]
+    return [path for path in named if path.name not in APART and not any(value in path.read_bytes() for value in hidden)]
+
+
+def _said(folder: Path) -> str:
+    """The conclusion of a sweep, which stands below the title of its page."""
+    page = folder / "sweep.md"
+    paragraphs = page.read_text(encoding="utf-8").split("\n\n") if page.is_file() else []
+    return without_secrets(paragraphs[1]) if len(paragraphs) > 1 else ""
+
+
+def _predictions(folder: Path) -> tuple[Path, str] | None:
+    path = folder / "predictions.parquet"
+    return (path, hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
+
+
+def _milliseconds(path: Path) -> int:
+    return path.stat().st_mtime_ns // 1_000_000

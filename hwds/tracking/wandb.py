@@ -1,0 +1,86 @@
+"""Weights & Biases: every record is written offline first, whole, and sent from there where there is a key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from hwds.results.folder import OUTPUTS
+from hwds.tracking.base import Tracker, TrackingError
+from hwds.tracking.reach import require_answer, require_installed, require_room
+from hwds.tracking.record import Record
+
+
+class Wandb(Tracker):
+    """A mirror in Weights & Biases: offline without a login where there is no key, and `hwds sync` sends it later.
+
+    Attributes:
+        project: Of W&B.
+        entity: Whose project; the user's own where empty.
+        mode: `online` and `auto` send at the end of a run, `auto` only where there is a key; `offline` never does.
+        patience: Seconds that a server may take to answer before a run leaves what it wrote to `hwds sync`.
+    """
+
+    library: ClassVar[str] = "wandb"
+    project: str = "hwds"
+    entity: str = ""
+    mode: Literal["auto", "online", "offline"] = "auto"
+    patience: float = 1.5
+
+    def begin(self) -> None:
+        """Import it; what it keeps outside of a run's folder goes below `outputs/wandb`, too."""
+        from hwds.tracking.wandb_sending import calm
+
+        require_installed("wandb", "wandb")
+        require_room(root())
+        calm(root())
+        import wandb
+
+        if not hasattr(wandb, "Artifact"):
+            raise TrackingError(f"wandb is not itself: {getattr(wandb, '__file__', wandb)} has no Artifact.")
+
+    def write(self, records: Sequence[Record]) -> list[str]:
+        """A folder of its own for each record, as `wandb.init(mode="offline")` makes it."""
+        from hwds.tracking.wandb_writing import write_offline
+
+        return [str(write_offline(record, root(), self.project, self.entity)) for record in records]
+
+    def there(self, places: Sequence[str]) -> bool:
+        """Whether each folder is there, or was sent."""
+        return all(Path(place).is_dir() for place in places)
+
+    def unsent(self, places: Sequence[str]) -> list[str]:
+        """The folders that wandb has not marked as sent."""
+        return [place for place in places if not list(Path(place).glob("*.synced"))]
+
+    def sends(self) -> bool:
+        """Not where there is no key, or where `WANDB_MODE` says so."""
+        from hwds.tracking.wandb_sending import has_key
+
+        if self.mode == "offline" or os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+            return False
+        return self.mode == "online" or has_key()
+
+    def send(self, places: Sequence[str]) -> None:
+        """Through `wandb sync`, after the server has answered at all."""
+        from hwds.tracking.wandb_sending import has_key, server, sync
+
+        if not has_key():
+            raise TrackingError("there is no key: set WANDB_API_KEY, or run `wandb login`.")
+        require_answer(f"{server()}/healthz", self.patience)
+        sync([Path(place) for place in places], root())
+
+    def said(self, places: Sequence[str]) -> str:
+        """Where the folders are, and what sends them."""
+        from hwds.tracking.wandb_sending import server
+
+        left = len(self.unsent(places))
+        where = os.path.relpath(places[0]) if len(places) == 1 else f"{len(places)} runs in {os.path.relpath(root())}"
+        return f"W&B: {where}; `hwds sync` sends what is unsent." if left else f"W&B: sent to {server()}."
+
+
+def root() -> Path:
+    """Where offline folders lie."""
+    return (OUTPUTS / "wandb").resolve()

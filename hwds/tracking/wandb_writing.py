@@ -1,0 +1,152 @@
+"""One record as an offline folder of wandb: config, history, summary, tables, pictures, artifacts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.tracking.base import TrackingError
+from hwds.tracking.record import Record
+
+def write_offline(record: Record, root: Path, project: str, entity: str) -> Path:
+    """Write the folder anew, whole; one of the same id that was there before, half-written or sent, goes.
+
+    Raises:
+        TrackingError: The folder is not whole when it is read back.
+    """
+    import wandb
+
+    for before in folders_of(record.id, root):
+        shutil.rmtree(before)
+    run = wandb.init(
+        project=project,
+        entity=entity or None,
+        id=safe(record.id),
+        name=record.name,
+        group=record.group or None,
+        job_type=record.kind,
+        notes=record.said or None,
+        tags=tags_of(record),
+        config={**record.config, "hwds": dict(record.labels)},
+        settings=quiet(root),
+        reinit="create_new",
+    )
+    folder = Path(run.settings.sync_dir)
+    try:
+        _fill(run, record, wandb)
+    finally:
+        run.finish()
+    require_whole(folder, sum(len(curve.points) for curve in record.curves))
+    return folder
+
+
+def folders_of(name: str, root: Path) -> list[Path]:
+    """The offline folders of one id."""
+    pattern = re.compile(rf"offline-run-\d{{8}}_\d{{6}}-{re.escape(safe(name))}")
+    return [path for path in root.glob("offline-run-*") if pattern.fullmatch(path.name)]
+
+
+def safe(name: str) -> str:
+    """An id as W&B takes it."""
+    return re.sub(r"[^\w-]", "-", name)[:128]
+
+
+def tags_of(record: Record) -> list[str]:
+    """Labels that are looked for."""
+    found = [record.labels.get(key, "") for key in ("task", "dataset", "model", "protocol")]
+    return [tag[:64] for tag in dict.fromkeys(found) if tag]
+
+
+def quiet(root: Path) -> Any:
+    """Settings under which wandb prints nothing, asks nobody, and records nothing of the machine that we do not tell it."""
+    import wandb
+
+    return wandb.Settings(
+        mode="offline",
+        root_dir=str(root.parent),
+        console="off",
+        silent=True,
+        save_code=False,
+        disable_git=True,
+        disable_code=True,
+        disable_job_creation=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+        host="hwds",
+    )
+
+
+def _fill(run: Any, record: Record, wandb: Any) -> None:
+    for curve in record.curves:
+        run.define_metric(curve.axis, hidden=True, summary="none")
+        for name in curve.names:
+            run.define_metric(name, step_metric=curve.axis, summary="none")
+        for step, values in curve.points:
+            run.log({curve.axis: step, **values})
+    shown = {f"tables/{name}": _table(table, wandb) for name, table in record.tables.items() if len(table)}
+    shown |= {f"pictures/{path.stem}": wandb.Image(str(path)) for path in record.pictures}
+    if shown:
+        run.log(shown)
+    run.summary.update(dict(record.summary))
+    said = {key: _definition(measure) for key, measure in record.measures.items()}
+    if said:
+        run.config.update({"metrics": said})
+    _artifacts(run, record, wandb)
+
+
+def _definition(measure: Any) -> dict[str, str]:
+    told = {"name": measure.name, "meaning": measure.explained, "better": measure.better, "taken over": measure.units}
+    return told | ({"measured in": measure.measured_in} if measure.measured_in else {})
+
+
+def _table(table: pl.DataFrame, wandb: Any) -> Any:
+    """Values that JSON has; what it has not is told as text."""
+    told = table.select(column if _is_plain(column.dtype) else _as_text(column) for column in table)
+    return wandb.Table(columns=told.columns, data=[list(row) for row in told.rows()], allow_mixed_types=True)
+
+
+def _is_plain(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind in (pl.Boolean, pl.String)
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    return pl.Series(column.name, [None if value is None else str(value) for value in column], dtype=pl.String)
+
+
+def _artifacts(run: Any, record: Record, wandb: Any) -> None:
+    """The files as they lie in the run's folder: wandb copies them when they are sent, not before."""
+    if record.predictions:
+        path, digest = record.predictions
+        rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+        told = {"sha256": digest, "rows": rows, "data": record.labels.get("data", "")}
+        _add(run, wandb.Artifact(f"{safe(record.id)}-predictions", type="predictions", metadata=told), [path])
+    if record.files:
+        _add(run, wandb.Artifact(f"{safe(record.id)}-results", type="results"), record.files)
+
+
+def _add(run: Any, artifact: Any, paths: Any) -> None:
+    for path in paths:
+        artifact.add_file(str(path), policy="immutable", skip_cache=True)
+    run.log_artifact(artifact)
+
+
+def require_whole(folder: Path, steps: int) -> None:
+    """Refuse a folder that a full disk has cut short: wandb itself says nothing.
+
+    Raises:
+        TrackingError: Its log ends before the run does.
+    """
+    from hwds.tracking.wandb_log import kinds
+
+    logs = list(folder.glob("*.wandb"))
+    found = list(kinds(logs[0])) if logs else []
+    if "exit" not in found:
+        raise TrackingError(f"{folder}: is not whole, perhaps the disk is full.")
+    if found.count("history") < steps:
+        raise TrackingError(f"{folder}: has {found.count('history')} of {steps} steps.")
