@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 from hwds.errors import HwdsError
@@ -71,3 +72,19 @@ class Tracker(Recipe):
     def said(self, places: Sequence[str]) -> str:
         """Where it all is, in a line for the user."""
         raise NotImplementedError(f"{type(self).__name__}.said")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Where a tracker's library, its store or the disk refuses, the reason in one line.
+
+    Raises:
+        TrackingError: In their stead.
+    """
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:  # a library may raise anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise TrackingError(lines[0][:300]) from error

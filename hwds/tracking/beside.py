@@ -85,7 +85,7 @@ class Mirroring:
             try:
                 told = self.lines.get(timeout=max(max(self.heard, asked) + SILENCE - time.monotonic(), 0.01))
             except Empty:
-                return False, f"no sign of life for {SILENCE:g} s while {step}; it goes on alone"
+                return False, f"no sign of life for {SILENCE:g} s while {step}; it goes on behind the run"
             if told is None:
                 return False, f"its process ended while {step}; {self.log.name} says more"
             if "failed" in told or "done" in told:
@@ -97,11 +97,12 @@ class Mirroring:
         return "done" in told, str(told.get("done") or told.get("failed"))
 
     def tidy(self, whole: bool) -> None:
-        """Take away the log of one that went well, and every secret from that of another."""
-        if whole:
+        """Take away the log of one that went well or said nothing, and every secret from that of another."""
+        said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+        if whole or not (said or self.process.poll() is None):
             self.log.unlink(missing_ok=True)
-        elif self.log.is_file():
-            self.log.write_text(without_secrets(self.log.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
+        elif said != without_secrets(said):
+            self.log.write_text(without_secrets(said), encoding="utf-8")
 
 
 Say = Callable[[str], None]
@@ -160,4 +161,4 @@ def _give_up(running: Sequence[Mirroring]) -> None:
 
 def _warning(tracker: Tracker, reason: str) -> str:
     text = without_secrets(reason).rstrip(".")
-    return f"tracker {tracker.name}: {text}. The run is whole; `hwds sync` goes on with it."
+    return f"tracker {tracker.name}: {text}. The run is whole; `hwds sync` makes good what is missing there."

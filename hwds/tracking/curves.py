@@ -55,18 +55,23 @@ def curves(tables: Tables, own: str) -> list[Curve]:
 
 
 def summary(tables: Tables, own: str) -> dict[str, float]:
-    """Every number over all windows and steps, with its standard error and interval."""
-    scores = _named(tables.scores, own).filter(pl.col("fold").is_null() & pl.col("step").is_null())
+    """The numbers over all windows and steps: of the own model every aggregate, with the error and the interval of the first.
+
+    What else there is, is in the table of scores.
+    """
+    whole = pl.col("fold").is_null() & pl.col("step").is_null()
+    scores = _named(tables.scores, own).filter(whole & (pl.col("first") | (pl.col("model") == own)))
     found = {}
     for row in scores.iter_rows(named=True):
         found[row["key"]] = row["value"]
-        found |= {f"{row['key']}_{bound}": row[bound] for bound in BOUNDS}
+        if row["model"] == own and row["first"]:
+            found |= {f"{row['key']}_{bound}": row[bound] for bound in BOUNDS}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def definitions(tables: Tables, own: str) -> dict[str, Measure]:
-    """What each name of `summary` measures, but for those of rivals and of bounds."""
-    scores = _named(tables.scores.filter(pl.col("model") == own), own)
+    """What each metric of the own model is, by the name that `summary` gives its first aggregate."""
+    scores = _named(tables.scores.filter(pl.col("model") == own), own).filter("first")
     rows = scores.unique("key", maintain_order=True).iter_rows(named=True)
     return {row["key"]: tables.measure(row["metric"]) for row in rows}
 

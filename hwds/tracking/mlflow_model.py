@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,9 @@ import yaml
 
 from hwds.hashing import digest_bytes
 from hwds.tracking.record import Record
+
+VARIABLE = "MLFLOW_TRACKING_URI"
+"""Where MLflow notes it for processes that it starts."""
 
 
 def digest_of(folder: Path) -> str:
@@ -32,8 +38,7 @@ def log_model(address: str, run: str, record: Record, loader: str, requirement: 
     import mlflow
 
     assert record.model is not None
-    mlflow.set_tracking_uri(address)
-    with tempfile.TemporaryDirectory() as beside, mlflow.start_run(run_id=run):
+    with _talking_to(address), tempfile.TemporaryDirectory() as beside, mlflow.start_run(run_id=run):
         data = Path(beside, "run")
         shutil.copytree(record.model, data / "model")
         (data / "config.yaml").write_text(yaml.safe_dump(_asked(record), sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -44,6 +49,21 @@ def log_model(address: str, run: str, record: Record, loader: str, requirement: 
             pip_requirements=[requirement],
             metadata={"hwds_run": record.labels.get("run", "")},
         )
+
+
+@contextmanager
+def _talking_to(address: str) -> Iterator[None]:
+    """MLflow's fluent calls go to this store, and what stood in the environment stands there again."""
+    import mlflow
+
+    before = os.environ.get(VARIABLE)
+    mlflow.set_tracking_uri(address)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)
+        os.environ.pop(VARIABLE, None)
+        os.environ.update({VARIABLE: before} if before else {})
 
 
 def _asked(record: Record) -> dict[str, Any]:

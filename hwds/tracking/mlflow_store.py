@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from hwds.tracking.base import TrackingError
+from hwds.tracking.base import refusals
 from hwds.tracking.record import Record
 
 if TYPE_CHECKING:
@@ -46,22 +45,6 @@ def opened(address: str) -> MlflowClient:
     with refusals():
         client.search_experiments(max_results=1)
     return client
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Where MLflow or its database refuses, the reason in one line.
-
-    Raises:
-        TrackingError: In their stead.
-    """
-    try:
-        yield
-    except TrackingError:
-        raise
-    except Exception as error:  # of MLflow, of SQLAlchemy, of the disk
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise TrackingError(lines[0][:300]) from error
 
 
 class Store:

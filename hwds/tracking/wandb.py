@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from hwds.results.folder import OUTPUTS
-from hwds.tracking.base import Tracker, TrackingError
+from hwds.tracking.base import Tracker, TrackingError, refusals
 from hwds.tracking.reach import require_answer, require_installed, require_room
 from hwds.tracking.record import Record
 
@@ -45,7 +45,8 @@ class Wandb(Tracker):
         """A folder of its own for each record, as `wandb.init(mode="offline")` makes it."""
         from hwds.tracking.wandb_writing import write_offline
 
-        return [str(write_offline(record, root(), self.project, self.entity)) for record in records]
+        with refusals():
+            return [str(folder) for folder in write_offline(records, root(), self.project, self.entity)]
 
     def there(self, places: Sequence[str]) -> bool:
         """Whether each folder is there, or was sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,23 @@ import polars as pl
 from hwds.tracking.base import TrackingError
 from hwds.tracking.record import Record
 
-def write_offline(record: Record, root: Path, project: str, entity: str) -> Path:
-    """Write the folder anew, whole; one of the same id that was there before, half-written or sent, goes.
+
+def write_offline(records: Sequence[Record], root: Path, project: str, entity: str) -> list[Path]:
+    """Write a folder for each record anew, whole; one of the same id that was there before, half-written or sent, goes.
 
     Raises:
-        TrackingError: The folder is not whole when it is read back.
+        TrackingError: A folder is not whole when it is read back.
     """
     import wandb
 
+    folders = [_written(record, root, project, entity, wandb) for record in records]
+    wandb.teardown()  # only then are the logs closed
+    for folder, record in zip(folders, records, strict=True):
+        require_whole(folder, sum(len(curve.points) for curve in record.curves))
+    return folders
+
+
+def _written(record: Record, root: Path, project: str, entity: str, wandb: Any) -> Path:
     for before in folders_of(record.id, root):
         shutil.rmtree(before)
     run = wandb.init(
@@ -35,13 +45,11 @@ def write_offline(record: Record, root: Path, project: str, entity: str) -> Path
         settings=quiet(root),
         reinit="create_new",
     )
-    folder = Path(run.settings.sync_dir)
     try:
         _fill(run, record, wandb)
     finally:
         run.finish()
-    require_whole(folder, sum(len(curve.points) for curve in record.curves))
-    return folder
+    return Path(run.settings.sync_dir)
 
 
 def folders_of(name: str, root: Path) -> list[Path]:
