@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -89,15 +89,13 @@ class Mirroring:
             if told is None:
                 return False, f"its process ended while {step}; {self.log.name} says more"
             if "failed" in told or "done" in told:
-                return self._ended(told)
+                return "done" in told, str(told.get("done") or told.get("failed"))
             step = str(told.get("step", step))
-
-    def _ended(self, told: dict[str, Any]) -> tuple[bool, str]:
-        self.process.wait(timeout=None if "done" in told else SILENCE)
-        return "done" in told, str(told.get("done") or told.get("failed"))
 
     def tidy(self, whole: bool) -> None:
         """Take away the log of one that went well or said nothing, and every secret from that of another."""
+        with suppress(subprocess.TimeoutExpired):  # a library that does not end is of no account
+            self.process.wait(0.25)
         said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
         if whole or not (said or self.process.poll() is None):
             self.log.unlink(missing_ok=True)

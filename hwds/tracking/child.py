@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from threading import Lock, Thread, Timer
 from typing import IO, Any
 
@@ -86,14 +87,20 @@ def _mirrored(voice: Voice) -> str:
 
 
 def _beat(voice: Voice) -> None:
-    """Say that something happens, as long as it does: a process that waits for a server computes nothing."""
-    before = time.process_time()
+    """Say that something happens, as long as it does: one that waits for a server computes, reads and writes nothing."""
+    before = _done()
     while True:
         time.sleep(BEAT)
-        now = time.process_time()
-        if now - before >= WORK * BEAT:
-            voice.say(alive=round(now, 2))
+        now = _done()
+        if now[0] - before[0] >= WORK * BEAT or now[1] > before[1]:
+            voice.say(alive=round(now[0], 2))
         before = now
+
+
+def _done() -> tuple[float, int]:
+    """Seconds computed, and blocks read from a disk or written to it."""
+    used = getrusage(RUSAGE_SELF)
+    return time.process_time(), used.ru_inblock + used.ru_oublock
 
 
 if __name__ == "__main__":

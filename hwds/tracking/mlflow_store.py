@@ -24,6 +24,9 @@ MODEL = "hwds.model"
 LOADER = "hwds.execution.pyfunc"
 """The module whose `_load_pyfunc` MLflow calls."""
 
+CALM = {"DISABLE_TELEMETRY": "true", "LOGGING_LEVEL": "WARNING", "HTTP_REQUEST_MAX_RETRIES": "1", "HTTP_REQUEST_TIMEOUT": "20"}
+"""How it is to behave where the user does not say: it tells nobody, prints no progress, and does not try for minutes."""
+
 METRICS, PARAMETERS = 1000, 100
 """How many a request takes (MLflow's REST API)."""
 
@@ -37,7 +40,7 @@ def opened(address: str) -> MlflowClient:
     Raises:
         TrackingError: The store does not answer.
     """
-    for name, value in {"DISABLE_TELEMETRY": "true", "HTTP_REQUEST_MAX_RETRIES": "1", "HTTP_REQUEST_TIMEOUT": "20"}.items():
+    for name, value in CALM.items():
         os.environ.setdefault(f"MLFLOW_{name}", value)
     from mlflow import MlflowClient
 

@@ -40,8 +40,11 @@ def is_sweep(folder: Path) -> bool:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run or a sweep has all its tables."""
-    return (folder / "scores.parquet").is_file() and (not is_sweep(folder) or "run" in SweepFolder(folder).read_json())
+    """Whether a run has all its tables; a sweep, those of the run of its best settings, too."""
+    if not (folder / "scores.parquet").is_file():
+        return False
+    run = SweepFolder(folder).read_json().get("run", "") if is_sweep(folder) else None
+    return run is None or (OUTPUTS / "runs" / run / "scores.parquet").is_file()
 
 
 def content_of(folder: Path) -> str:
@@ -99,6 +102,7 @@ def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
     config = _shown(told["config"])
     facts = _labels(config, next(iter(scores["task"].drop_nulls()), "")) | {"sweep": folder.title}
     ended = _milliseconds(path / "trials.parquet")
+    final = _of_run(RunFolder((OUTPUTS / "runs" / told["run"]).resolve()), title)
     whole = Record(
         id=f"{path.parent.name}-{path.name}",
         name=f"sweep {path.name[:8]}",
@@ -114,11 +118,11 @@ def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
         pictures=sorted(path.glob("*.png")),
         files=_files(path),
         predictions=_predictions(path),
+        data=final.data,
         said=_said(path),
     )
     parts = [_of_trial(whole, row, scores, told) for row in trials.iter_rows(named=True)]
-    final = OUTPUTS / "runs" / told["run"]
-    return [whole, *parts, *([_of_run(RunFolder(final.resolve()), title)] if finished(final) else [])]
+    return [whole, *parts, final]
 
 
 def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, told: Mapping[str, Any]) -> Record:

@@ -100,3 +100,26 @@ def run_id(folder: Path) -> str:
 def future(folder: Path) -> pl.DataFrame:
     """What the latest `predict` wrote."""
     return pl.read_parquet(max(folder.glob("outputs/runs/*/*/future.parquet"), key=lambda path: path.stat().st_mtime_ns))
+
+
+@pytest.fixture
+def own_home(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
+    """Trackers see nothing of the user's own W&B and MLflow, and leave nothing in the environment."""
+    kept = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_ERROR_REPORTING", "MLFLOW_TRACKING_URI")
+    for name in (*kept, "WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no.netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb_config"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """The file of an MLflow store without runs: making its tables takes seconds, once."""
+    from hwds.tracking.mlflow_store import opened
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    opened(f"sqlite:///{path}")
+    return path

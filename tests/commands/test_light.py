@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"tensorflow", "keras", "xgboost", "pandas", "sklearn", "matplotlib", "pmdarima"}
+HEAVY = {"tensorflow", "keras", "xgboost", "pandas", "sklearn", "matplotlib", "pmdarima", "wandb", "mlflow"}
 PROBE = f"""
 import json, sys, time
 from hwds.cli import main
@@ -60,7 +60,7 @@ def test_completion(tmp_path, line, said):
 
 def test_list(hwds):
     told = json.loads(hwds("list --json").out)
-    assert {"dataset", "features", "model", "protocol", "compute", "decision", "sweep", "experiment"} == set(told)
+    assert {"dataset", "features", "model", "protocol", "compute", "decision", "sweep", "tracker", "experiment"} == set(told)
     assert all(sentence for options in told.values() for sentence in options.values())
     assert list(json.loads(hwds("list model --json").out)) == ["model"]
     out = hwds("list model").out

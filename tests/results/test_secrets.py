@@ -1,0 +1,17 @@
+import pytest
+
+from hwds.results.secrets import without_secrets
+
+
+def test_a_secret_of_the_environment_and_the_password_of_an_address_are_not_shown(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_API_KEY", "planted-0123456789")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "/planted+abcdef")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))  # a path is none
+    told = f"{tmp_path}?key=planted-0123456789&s=/planted+abcdef https://me:pass@host/x?at=a@b git@host:x"
+    assert without_secrets(told) == f"{tmp_path}?key=***&s=*** https://***@host/x?at=a@b git@host:x"
+
+
+@pytest.mark.parametrize("word", ["short", ""])
+def test_a_short_word_is_no_secret(monkeypatch, word):
+    monkeypatch.setenv("MY_TOKEN", word)
+    assert without_secrets("a short word") == "a short word"

@@ -1,0 +1,53 @@
+import polars as pl
+
+from hwds.metrics.base import Measure
+from hwds.results.tables import SCORES, Tables, metrics_table
+from hwds.tracking.curves import curves, definitions, plain, summary
+
+
+def scored(*rows):
+    """Tables of these scores: model, fold, step, metric, aggregate, value, and what else."""
+    names = ("model", "fold", "step", "metric", "aggregate", "value")
+    lines = [dict(zip(names, row[:6], strict=True)) | (row[6] if len(row) > 6 else {}) for row in rows]
+    empty = pl.DataFrame()
+    return Tables(pl.DataFrame(lines, schema=SCORES), empty, empty, metrics_table([Measure("mase[m=12]", meaning="the error")]))
+
+
+def test_windows_are_in_order_whatever_the_order_of_the_rows_and_a_rival_bears_its_name():
+    tables = scored(
+        ("b", 10, None, "mase[m=12]", "mean", 3.0),
+        ("a", 10, None, "mase[m=12]", "mean", 2.0),
+        ("a", 2, None, "mase[m=12]", "mean", 1.0),
+        ("a", 2, None, "mase[m=12]", "mean", 9.0, {"segment_by": "family", "segment": "x"}),
+        ("a", None, None, "mase[m=12]", "mean", 1.5),
+        ("a", None, 2, "mase[m=12]", "mean", 1.8),
+        ("a", None, 1, "mase[m=12]", "mean", None),
+    )
+    window, step = curves(tables, "a")
+    assert window.axis == "window"
+    assert window.points == (
+        (2, {"by_window/mase_m_12": 1.0}),
+        (10, {"by_window/rivals/b/mase_m_12": 3.0, "by_window/mase_m_12": 2.0}),
+    )
+    assert step.points == ((2, {"by_step/mase_m_12": 1.8}),)
+    assert definitions(tables, "a")["mase_m_12"].meaning == "the error"
+
+
+def test_the_mean_bears_the_metrics_name_and_other_aggregates_beside_it_their_own():
+    tables = scored(
+        ("a", None, None, "regret", "mean", 1.0, {"stderr": 0.1}),
+        ("a", None, None, "regret", "cvar95", 4.0, {"stderr": 0.4}),
+        ("a", None, None, "aucpr", "pooled", 0.8),
+        ("b", None, None, "regret", "mean", 2.0, {"stderr": 0.2}),
+        ("b", None, None, "regret", "cvar95", 5.0),
+    )
+    assert summary(tables, "a") == {
+        "regret": 1.0, "regret_stderr": 0.1, "regret_cvar95": 4.0, "aucpr": 0.8, "rivals/b/regret": 2.0,
+    }  # fmt: skip
+
+
+def test_names_are_of_letters_digits_and_underscores():
+    names = ["mase[m=12]", "card_precision@100", "recall@precision=0.9", "coverage[80%]", "pseudo_regret[fixed]"]
+    assert [plain(name) for name in names] == [
+        "mase_m_12", "card_precision_at_100", "recall_at_precision_0_9", "coverage_80", "pseudo_regret_fixed",
+    ]  # fmt: skip
