@@ -22,8 +22,9 @@ def settled(tracker: Tracker, folder: Path) -> bool:
 
 def current(tracker: Tracker, folder: Path, entry: Entry) -> bool:
     """Whether an entry's mirror is whole and of the folder as it is now."""
-    same = entry.content == content_of(folder) and entry.tracker == canonical(tracker)
-    return entry.state != "asked" and same and tracker.there(entry.places)
+    if entry.state == "asked" or entry.tracker != canonical(tracker) or entry.content != content_of(folder):
+        return False
+    return entry.state == "sent" or tracker.there(entry.places)
 
 
 def ask(tracker: Tracker, folder: Path) -> None:

@@ -112,14 +112,19 @@ class Store:
         return told | ({"mlflow.parentRunId": self._runs[parent.id]} if parent else {})
 
     def _numbers(self, run: str, record: Record) -> None:
-        """Parameters and metrics. MLflow knows a point by its step and its time: with the run's own time it is there once."""
+        """Parameters and metrics. MLflow knows a point by its step and its time: with the run's own time it is there once.
+
+        A parameter cannot be written again with another value, such as an option's name in a run of the same settings.
+        """
         from mlflow.entities import Metric
 
-        time = self.client.get_run(run).info.start_time
+        found = self.client.get_run(run)
+        time = found.info.start_time
         points = [Metric(_name(key), float(value), time, 0) for key, value in record.summary.items()]
         for curve in record.curves:
             points += [Metric(_name(key), float(v), time, step) for step, values in curve.points for key, v in values.items()]
-        self._log(run, metrics=points, params=_parameters(record.parameters))
+        told = _parameters(record.parameters)
+        self._log(run, metrics=points, params={key: value for key, value in told.items() if key not in found.data.params})
 
     def _log(
         self,

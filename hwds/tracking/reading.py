@@ -199,7 +199,8 @@ def _counts(tables: Tables) -> dict[str, float]:
 def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
     """What is worth a look: the numbers over all windows, then all scores, and what each metric is."""
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & pl.col("value").is_not_null()
-    narrow = tables.scores.drop(MARKS, strict=False)
+    detail = [pl.col(name).is_not_null() for name in ("segment", "step", "fold")]
+    narrow = tables.scores.sort(detail, maintain_order=True).drop(MARKS, strict=False)
     board = narrow.filter(whole)
     board = board[[column.name for column in board if column.null_count() < len(board)]]
     return {"leaderboard": board, "scores": narrow.head(SHOWN), "metrics": tables.metrics}

@@ -12,7 +12,7 @@ import polars as pl
 from hwds.metrics.base import Measure
 from hwds.tracking.curves import Curve
 
-OUTSIDE = ("compute", "tracker", "decision", "sweep", "experiment")
+OUTSIDE = ("compute", "tracker", "decision", "sweep", "experiment", "save_model")
 """Groups that are said apart from the parameters: they may differ between two executions of one run."""
 
 

@@ -49,12 +49,12 @@ class Wandb(Tracker):
             return [str(folder) for folder in write_offline(records, root(), self.project, self.entity)]
 
     def there(self, places: Sequence[str]) -> bool:
-        """Whether each folder is there, or was sent."""
+        """Whether each folder is."""
         return all(Path(place).is_dir() for place in places)
 
     def unsent(self, places: Sequence[str]) -> list[str]:
         """The folders that wandb has not marked as sent."""
-        return [place for place in places if not list(Path(place).glob("*.synced"))]
+        return [place for place in places if Path(place).is_dir() and not list(Path(place).glob("*.synced"))]
 
     def sends(self) -> bool:
         """Not where there is no key, or where `WANDB_MODE` says so."""

@@ -48,6 +48,7 @@ def test_what_is_unsent_is_sent_once_and_a_dry_run_sends_nothing(hwds, server, u
     assert len(steps) >= 4
     assert {artifact["artifactTypeName"] for artifact in server.artifacts} >= {"predictions", "results"}
     assert server.uploads["/predictions.parquet"] == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
     asked = server.requests
     assert hwds("sync").out == "Nothing is due: every run that was to be mirrored is.\n"
     assert hwds(f"track {run_id(tmp_path)} --to wandb mode=offline").code == 0
