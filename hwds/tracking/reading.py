@@ -27,7 +27,7 @@ DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decis
 SHOWN = 10_000
 """Rows of a table that a tracker is given to show; the whole table is among the files."""
 
-APART = ("predictions.parquet", "tracking.json", "report.md")
+APART = ("predictions.parquet", "tracking.json", "report.md", "cells.txt")
 """Files that are not sent among the others."""
 
 MARKS = {"experiment", "dataset", "task", "seed"}
