@@ -135,7 +135,7 @@ def test_mlflow_loads_the_kept_model_in_a_fresh_process_and_it_says_the_same(hwd
 
 
 def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hwds, sales, own_home, tmp_path, store):
-    own_home.setattr("hwds.app_search.sweep_png", lambda *_: None)
+    own_home.setattr("hwds.app_search.draw_sweep", lambda *_: [])
     assert hwds(f"{SALES} sweep=grid {SPACE}").code == 0
     (sweep,) = tmp_path.glob("outputs/sweeps/adhoc/*")
     assert hwds(f"track {sweep.name[:8]} --to both").code == 0
