@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hwds.errors import HwdsError
 from hwds.recipe import Recipe
-from hwds.tracking.record import Record
+
+if TYPE_CHECKING:
+    from hwds.tracking.record import Record
 
 
 class TrackingError(HwdsError):
