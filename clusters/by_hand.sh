@@ -21,15 +21,20 @@ address=$head:${PORT:-6379}
 token=$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$token RAY_USAGE_STATS_ENABLED=0
 
+logs=$(mktemp -d /tmp/hwds-XXXXXX) # of Ray, by this name on each host
 started=()
 stop() {
     for process in "${started[@]}"; do kill "$process" 2>/dev/null || true; done
     wait
+    # shellcheck disable=SC2029 # the name is the one made here
+    for host in "${hosts[@]}"; do ssh "$host" "rm -rf '$logs'" </dev/null || true; done
+    rm -rf "$logs"
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-"$ray" start --head --node-ip-address="$head" --port="${PORT:-6379}" --include-dashboard=false --block >/dev/null 2>&1 &
+"$ray" start --head --node-ip-address="$head" --port="${PORT:-6379}" --temp-dir="$logs" --include-dashboard=false --block \
+    </dev/null >/dev/null 2>&1 &
 started+=($!)
 until (: </dev/tcp/"$head"/"${PORT:-6379}") 2>/dev/null; do
     kill -0 "${started[0]}" 2>/dev/null || { echo "$0: the head node did not start; is port ${PORT:-6379} taken?" >&2; exit 1; }
@@ -38,7 +43,7 @@ done
 for host in "${hosts[@]}"; do
     # With a terminal (-tt) the raylet there ends when ssh does. The token goes by the input, which no list of processes shows.
     ssh -tt "$host" "read -rs RAY_AUTH_TOKEN; export RAY_AUTH_TOKEN RAY_AUTH_MODE=token; '$ray' start --address=$address --block" \
-        < <(echo "$token"; exec sleep infinity) >/dev/null 2>&1 &
+        <<<"$token" >/dev/null 2>&1 &
     started+=($!)
 done
 RAY_ADDRESS=$address python -c "
