@@ -32,7 +32,7 @@ def test_every_space_is_of_values_that_its_model_takes():
     spaces = {name: own_space("model", option("model", "model", name)) for name in options("model")}
     assert sum(map(bool, spaces.values())) >= 45
     for name, space in spaces.items():
-        data = {"model": option("model", "model", name)}
+        data = {"model": option("model", "model", name), "rivals": []}
         leaves = leaves_of({"model": space}, data) if space else ()
         for leaf in leaves:
             for value in probes(leaf):
