@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,6 @@ import pytest
 from hwds import app_run
 from tests.accessibility import complaints
 from tests.chromium import DESK, PHONE, chromium
-
-from .conftest import run_id
 
 DRAW = app_run.draw
 WICKED = "<script>alert('x')</script>"
@@ -24,7 +23,7 @@ FORECAST = (
     " dataset.roles.target=units dataset.roles.static=kind"
 )
 LINES = {
-    "forecast": FORECAST,
+    "forecast": f"{FORECAST} decision=volume_bands",
     "bandit": f"+experiment=price_bandit {SMALL} rivals=[] protocol.replications=10 dataset.horizon=500 decision=price_choice",
     "ab": f"+experiment=ab_price_test {SMALL} model=ab/welch rivals=[] protocol.replications=40",
     "ope": f"model=ope/snipw dataset=price_log dataset.rows=2000 protocol=off_policy {SMALL}",
@@ -32,11 +31,9 @@ LINES = {
         f"dataset=gray_market dataset.days=90 protocol=prequential_gray decision=alert_policy size=small {SMALL}"
         " model=classify/logistic protocol.resamples=40 decision.resamples=50"
     ),
-    "volume": f"{FORECAST} model=forecast/seasonal_naive rivals=[] decision=volume_bands",
     "sweep": f"{FORECAST} model=forecast/xgboost model.trees=5 rivals=[] sweep=random sweep.trials=3 size=small",
-    "comparison": "compare {run}",
 }
-"""By task what is run; a comparison is of the forecast before it."""
+"""By task what is run; the models of the forecast are compared too."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +44,7 @@ def browser():
 
 @pytest.fixture
 def drawn(hwds, tmp_path, monkeypatch):
-    """Run a line with its pictures, in a folder with a shop of a wicked name; the folder of its report."""
+    """Run a line with its pictures, in a folder with a shop of a wicked name; the folders of its reports."""
     monkeypatch.setattr("hwds.app_run.draw", DRAW)
     luck = np.random.default_rng(0)
     month = pl.date_range(datetime.date(2019, 1, 1), datetime.date(2021, 12, 1), "1mo", eager=True)
@@ -59,15 +56,17 @@ def drawn(hwds, tmp_path, monkeypatch):
     pl.concat(parts).write_csv(tmp_path / "sales.csv")
 
     def written(task):
-        lines = [LINES["forecast"], LINES[task]] if task == "comparison" else [LINES[task]]
+        kinds = ["outputs/sweeps/*/*"] if task == "sweep" else ["outputs/runs/*/*"]
+        lines = [LINES[task]] + (["compare adhoc"] if task == "forecast" else [])
+        kinds += ["outputs/comparisons/*"] if task == "forecast" else []
         for line in lines:
-            said = hwds(line.format(run=run_id(tmp_path) if "{run}" in line else ""))
+            said = hwds(line)
             assert said.code == 0, said.err
-        kind = {"comparison": "outputs/comparisons/*", "sweep": "outputs/sweeps/*/*"}.get(task, "outputs/runs/*/*")
-        (folder,) = tmp_path.glob(kind)
-        said = hwds(f"report {folder.name[:8]}")
-        assert said.code == 0, said.err
-        return folder
+        folders = [next(tmp_path.glob(kind)) for kind in kinds]
+        for folder in folders:
+            said = hwds(f"report {folder.name[:8]}")
+            assert said.code == 0, said.err
+        return folders
 
     return written
 
@@ -81,8 +80,8 @@ def visible(tab):
 @pytest.mark.chromium
 @pytest.mark.parametrize("task", LINES)
 def test_a_report_is_read_by_everybody_anywhere(drawn, browser, task):
-    page = drawn(task) / "report.html"
-    for size, dark in ((DESK, False), (DESK, True), (PHONE, False)):
+    pages = [folder / "report.html" for folder in drawn(task)]
+    for page, (size, dark) in product(pages, ((DESK, False), (DESK, True), (PHONE, False))):
         with browser.page(page, size, dark=dark) as tab:
             assert visible(tab)
             assert complaints(tab) == []
@@ -91,8 +90,23 @@ def test_a_report_is_read_by_everybody_anywhere(drawn, browser, task):
 
 
 @pytest.mark.chromium
-def test_what_users_named_is_text_in_every_file_and_in_the_browser(drawn, browser):
-    folder = drawn("forecast")
+def test_a_page_holds_wicked_names_answers_the_pointer_and_stands_without_scripts(drawn, browser):
+    folder = drawn("forecast")[0]
+    names_are_text(folder)
+    page = folder / "report.html"
+    with browser.page(page) as tab:
+        assert tab.ask("document.scripts.length") == 1
+        assert tab.ask(f"[...document.querySelectorAll('th')].filter(e => e.textContent === {WICKED!r}).length") >= 2
+        answers_the_pointer(tab)
+        assert tab.complaints == []
+    with browser.page(page, script=False) as tab:
+        assert complaints(tab) == []
+        assert visible(tab)
+        assert tab.ask("document.querySelectorAll('svg[role=img]').length") >= 9
+        assert tab.ask("document.querySelectorAll('.toggles, th button').length") == 0
+
+
+def names_are_text(folder):
     html = (folder / "report.html").read_text()
     assert WICKED not in html
     assert html.count("&lt;script&gt;alert") >= 5
@@ -101,33 +115,21 @@ def test_what_users_named_is_text_in_every_file_and_in_the_browser(drawn, browse
     assert "<script" not in markdown
     for drawing in folder.glob("*.svg"):
         assert "<script" not in drawing.read_text()
-    with browser.page(folder / "report.html") as tab:
-        assert tab.ask("document.scripts.length") == 1
-        assert tab.ask(f"[...document.querySelectorAll('th')].filter(e => e.textContent === {WICKED!r}).length") >= 2
-        assert tab.complaints == []
 
 
-@pytest.mark.chromium
-def test_the_page_answers_the_pointer_and_stands_without_scripts(drawn, browser):
-    page = drawn("forecast") / "report.html"
-    with browser.page(page) as tab:
-        first = "section table thead th:nth-child(2) button"
-        models = "[...document.querySelectorAll('section table')[0].tBodies[0].rows].map(e => e.cells[0].textContent)"
-        before = tab.ask(models)
-        tab.point(*tab.middle(first), click=True)
-        assert tab.ask("document.querySelector('section table th:nth-child(2)').getAttribute('aria-sort')") == "descending"
-        assert tab.ask(models) == before[::-1]
-        tab.point(*tab.middle(".many svg"))
-        assert tab.ask("document.querySelector('.told').hidden") is False
-        assert re.match(r"20\d\d-\d\d-01", tab.ask("document.querySelector('.told').firstChild.textContent"))
-        tab.point(*tab.middle(".toggles button"), click=True)
-        assert tab.ask("document.querySelector('.toggles button').getAttribute('aria-pressed')") == "false"
-        assert tab.ask("document.querySelectorAll('svg .away').length") >= 1
-    with browser.page(page, script=False) as tab:
-        assert complaints(tab) == []
-        assert visible(tab)
-        assert tab.ask("document.querySelectorAll('svg[role=img]').length") >= 9
-        assert tab.ask("document.querySelectorAll('.toggles, th button').length") == 0
+def answers_the_pointer(tab):
+    first = "section table thead th:nth-child(2) button"
+    models = "[...document.querySelectorAll('section table')[0].tBodies[0].rows].map(e => e.cells[0].textContent)"
+    before = tab.ask(models)
+    tab.point(*tab.middle(first), click=True)
+    assert tab.ask("document.querySelector('section table th:nth-child(2)').getAttribute('aria-sort')") == "descending"
+    assert tab.ask(models) == before[::-1]
+    tab.point(*tab.middle(".many svg"))
+    assert tab.ask("document.querySelector('.told').hidden") is False
+    assert re.match(r"20\d\d-\d\d-01", tab.ask("document.querySelector('.told').firstChild.textContent"))
+    tab.point(*tab.middle(".toggles button"), click=True)
+    assert tab.ask("document.querySelector('.toggles button').getAttribute('aria-pressed')") == "false"
+    assert tab.ask("document.querySelectorAll('svg .away').length") >= 1
 
 
 BAD = """<!DOCTYPE html><html><head><title></title></head><body bgcolor="white"><main>

@@ -9,7 +9,8 @@ import pytest
 from hwds.decisions.alert_policy import AlertPolicy
 from hwds.report.alert_costs import draw, grid
 from hwds.report.alert_thresholds import grid as thresholds
-from hwds.report.decided import page
+from hwds.report.decided import captions, keep, kept_grids, page
+from hwds.results.folder import RunFolder
 from tests.decisions.alert_worlds import run, told, world
 
 
@@ -68,3 +69,13 @@ def test_costs_are_drawn(verdict, tmp_path, truth):
     assert (tmp_path / "costs.png").stat().st_size > 10_000
     draw(replace(verdict, record=()), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
+    keep(RunFolder(tmp_path), verdict)
+    assert kept_grids(tmp_path) == [grid(verdict), thresholds(verdict)]
+    told = captions(RunFolder(tmp_path).read_verdict())
+    assert told == {"alert_costs.png": "The cost of each policy with its parts and intervals"}
+    keep(RunFolder(tmp_path), None)
+    assert kept_grids(tmp_path) == []
+    assert not list(tmp_path.iterdir())
