@@ -205,7 +205,9 @@ def test_a_changed_space_is_another_sweep_that_finds_finished_windows(lab, tmp_p
     space = "sweep.space.model.shift"
     lab(f"{RUN} sweep=grid {space}={{choice:[0,10,20]}}")
     asked()
-    lab(f"{RUN} sweep=grid {space}={{choice:[0,10,20,-10]}}")
+    changed = f"{RUN} sweep=grid {space}={{choice:[0,10,20,-10]}}"
+    assert "30 cells, 6 to compute" in lab(f"plan {changed}").out
+    lab(changed)
     assert {shift for shift, _ in asked()} == {-10.0}
     assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 2
 
