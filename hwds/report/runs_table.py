@@ -57,7 +57,7 @@ def left_out(grid: Grid) -> list[str]:
 
 def _column(name: str, runs: Sequence[Facts]) -> Column:
     if name == "score":
-        cells = tuple(_score(run) for run in runs)
+        cells = tuple(score_said(run) for run in runs)
     elif name == "run":
         cells = tuple(shortened(str(run["run"])) for run in runs)
     else:
@@ -66,7 +66,8 @@ def _column(name: str, runs: Sequence[Facts]) -> Column:
     return Column(name, name, cells)
 
 
-def _score(run: Facts) -> str:
+def score_said(run: Facts) -> str:
+    """The headline with its error; empty where there is none."""
     value, error = run.get("score"), run.get("stderr")
     if not isinstance(value, float):
         return ""

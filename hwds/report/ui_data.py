@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from hwds.errors import HwdsError
-from hwds.report.runs_table import as_rows
+from hwds.report.runs_table import score_said
 from hwds.results.folder import RunFolder
 from hwds.results.run_index import RunIndex
 from hwds.results.run_query import matching, ordered
@@ -19,7 +19,7 @@ from hwds.results.run_query import matching, ordered
 MOST = 300
 """Runs that are listed; a narrower query finds the others."""
 
-SHOWN = ("run", "model", "dataset", "protocol", "seed", "metric", "score", "stderr", "when", "tags", "note", "status", "reason")
+SHOWN = ("run", "model", "dataset", "protocol", "seed", "metric", "when", "tags", "note", "status", "reason")
 """Facts of a run that the page has; a query may name any."""
 
 AXES = {"step": "step ahead", "fold": "window"}
@@ -35,10 +35,12 @@ def runs_data(query: str, sort: str) -> dict[str, Any]:
         found = ordered(index, matching(index, words), sort or "-modified") if every else []
     except (HwdsError, ValueError) as error:
         return {"error": str(error), "runs": [], "found": 0, "all": len(every)}
-    rows = as_rows(index.facts(found[:MOST]))
+    facts = index.facts(found[:MOST])
     return {
         "error": "",
-        "runs": [{"path": row["path"], **{name: row.get(name) for name in SHOWN}} for row in rows],
+        "runs": [
+            {"path": path, "shown": score_said(run)} | {name: run.get(name) for name in SHOWN} for path, run in facts.items()
+        ],
         "found": len(found),
         "all": len(every),
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hwds.report.colours import variables
 from hwds.report.page_style import STYLE
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'"
+"""What a browser may load: data of this server, and nothing else."""
 
 LIGHT = ("#1f6fb4", "#b4530a", "#23764a", "#7a3be0", "#b3263a", "#0b7480", "#7a5c00", "#444f5c")
 DARK = ("#6db3ef", "#f0a35e", "#6cc796", "#c3a0ff", "#f58a94", "#5cc9d3", "#d9b84a", "#c3cad3")
@@ -25,8 +26,9 @@ OWN_STYLE = (
     ".two{display:grid;grid-template-columns:minmax(0,7fr) minmax(0,5fr);gap:1.5rem}"
     "@media (max-width:60rem){.two{grid-template-columns:minmax(0,1fr)}}"
     ".two section{min-width:0}h2{margin-top:.75rem}#error{color:var(--naive);min-height:1.5em;margin:.25rem 0}"
-    "#list{max-height:34rem;overflow:auto}#list thead th{position:sticky;top:0;background:var(--paper);z-index:1}"
-    "#list td,#list tbody th{white-space:nowrap;max-width:16rem;overflow:hidden;text-overflow:ellipsis}"
+    "#list{max-height:34rem;overflow:auto;margin:0}#list table{font-size:.85rem}"
+    "#list thead th{position:sticky;top:0;background:var(--paper);z-index:1}"
+    "#list td,#list tbody th{white-space:nowrap;max-width:13rem;overflow:hidden;text-overflow:ellipsis}"
     "svg text{fill:var(--ink);font-size:12px}svg .grid{stroke:var(--line)}svg .curve{fill:none;stroke-width:2}"
     "#legend{list-style:none;padding:0;margin:.25rem 0;font-size:.9rem}#legend svg{vertical-align:middle;margin-right:.5rem}"
 )
@@ -34,8 +36,10 @@ OWN_STYLE = (
 SCRIPT = """
 const $ = id => document.getElementById(id);
 const chosen = new Map();
-let runs = [], data = {curves: [], lacking: {}, axes: {}}, asked = 0;
-const make = (tag, text, more = {}) => Object.assign(document.createElement(tag), text === null ? {} : {textContent: text}, more);
+let runs = [], data = {curves: [], lacking: {}, axes: {}}, finding = 0, drawing = 0;
+const make = (tag, text, more = {}) => {
+  return Object.assign(document.createElement(tag), text === null ? {} : {textContent: text}, more);
+};
 const drawn = (tag, attributes, text) => {
   const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -52,15 +56,16 @@ const styled = (node, place) => {
 };
 
 async function find() {
-  const turn = ++asked, query = $('query').value, sort = $('sort').value;
+  const turn = ++finding, query = $('query').value, sort = $('sort').value;
   const said = await (await fetch('/runs.json?' + new URLSearchParams({q: query, sort}))).json();
-  if (turn !== asked) return;
-  history.replaceState(null, '', query ? '?q=' + encodeURIComponent(query) : '/');
+  if (turn !== finding) return;
   $('error').textContent = said.error;
   if (said.error) return;
   runs = said.runs;
+  for (const run of runs) if (wanted.delete(run.path)) chosen.set(run.path, run);
   $('count').textContent = `${said.found} of ${said.all} runs` + (runs.length < said.found ? `, the first ${runs.length}` : '');
   list();
+  curves();
 }
 
 function list() {
@@ -76,9 +81,8 @@ function list() {
     first.append(box);
     const told = run.status === 'finished';
     name.append(told ? make('a', short(run.run), {href: '/report?run=' + encodeURIComponent(run.path)}) : short(run.run));
-    const error = run.stderr === null ? '' : ' \\u00b1 ' + digits(run.stderr);
-    const score = run.score === null ? run.reason || run.status : digits(run.score) + error;
-    const cells = [run.model, run.metric, score, run.dataset, run.when, [run.tags, run.note].filter(Boolean).join(': ')];
+    const labels = [run.tags, run.note].filter(Boolean).join(': ');
+    const cells = [run.model, run.metric, run.shown || run.reason || run.status, run.dataset, run.when, labels];
     row.append(first, name, ...cells.map((cell, at) => {
       return make('td', cell || '', {title: cell || '', className: at === 2 ? 'number' : ''});
     }));
@@ -87,9 +91,10 @@ function list() {
 }
 
 async function curves() {
-  const paths = [...chosen.keys()], turn = ++asked;
+  const paths = [...chosen.keys()], turn = ++drawing, query = $('query').value;
+  history.replaceState(null, '', '?' + new URLSearchParams([['q', query], ...paths.map(path => ['run', path])]));
   const said = await (await fetch('/curves.json?' + new URLSearchParams(paths.map(path => ['run', path])))).json();
-  if (turn !== asked) return curves();
+  if (turn !== drawing) return;
   data = said;
   const kinds = new Map(data.curves.map(curve => [curve.metric + '\\n' + curve.axis, curve]));
   const before = $('kind').value;
@@ -157,7 +162,8 @@ function draw() {
   const by = told.map(([curve]) => new Map(curve.points));
   for (const x of [...new Set(xs)].sort((a, b) => a - b)) {
     const row = make('tr', null);
-    row.append(make('th', String(x), {scope: 'row'}), ...by.map(each => make('td', digits(each.get(x)), {className: 'number'})));
+    row.append(make('th', String(x), {scope: 'row'}));
+    for (const each of by) row.append(make('td', digits(each.get(x)), {className: 'number'}));
     body.append(row);
   }
   const top = make('thead', null);
@@ -167,13 +173,13 @@ function draw() {
 }
 
 let waiting;
-$('query').value = new URLSearchParams(location.search).get('q') || '';
+const begun = new URLSearchParams(location.search), wanted = new Set(begun.getAll('run'));
+$('query').value = begun.get('q') || '';
 $('query').addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(find, 250); });
 $('sort').addEventListener('change', find);
 $('kind').addEventListener('change', draw);
 $('form').addEventListener('submit', event => { event.preventDefault(); find(); });
 find();
-draw();
 """
 
 BODY = """
@@ -187,7 +193,8 @@ BODY = """
 <div class="two"><section aria-label="Runs"><h2>Runs <small id="count" class="below" aria-live="polite"></small></h2>
 <div id="list" class="scroll" role="region" tabindex="0" aria-label="Runs found"><table><thead><tr>
 <th scope="col">draw</th><th scope="col">run: its report</th><th scope="col">model</th><th scope="col">metric</th>
-<th scope="col" class="number">score</th><th scope="col">dataset</th><th scope="col">when (UTC)</th><th scope="col">tags, note</th>
+<th scope="col" class="number">score</th><th scope="col">dataset</th><th scope="col">when (UTC)</th>
+<th scope="col">tags, note</th>
 </tr></thead><tbody id="rows"></tbody></table></div></section>
 <section aria-label="Curves"><h2>Curves</h2><label>Score <select id="kind"></select></label>
 <p id="empty" class="below" aria-live="polite"></p>
