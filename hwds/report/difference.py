@@ -89,8 +89,8 @@ def _of_scores(found: Difference) -> Iterator[str]:
     first = next((each for each in found.scores if each.metric == found.headline and each.change is not None), None)
     if first is not None and first.change is not None and first.first is not None and first.second is not None:
         told = brief(first.first, first.first_stderr), brief(first.second, first.second_stderr)
-        side = _side(first)
-        yield f"{first.metric} of {first.model}: {told[0]}, then {told[1]}{f', which is {side}' if side else ''}."
+        side = f": {_side(first)}, if it is no chance" if _side(first) and found.comparable else ""
+        yield f"{first.metric} of {first.model}: {told[0]}, then {told[1]}{side}."
     if found.comparable:
         yield f"How sure that is says `hwds compare {found.first} {found.second}`."
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hwds.report.colours import variables
 from hwds.report.page_style import STYLE
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 """What a browser may load: data of this server, and nothing else."""
 
 LIGHT = ("#1f6fb4", "#b4530a", "#23764a", "#7a3be0", "#b3263a", "#0b7480", "#7a5c00", "#444f5c")
@@ -19,7 +19,7 @@ def _colours(colours: tuple[str, ...]) -> str:
 
 OWN_STYLE = (
     f":root{{{_colours(LIGHT)}}}@media screen and (prefers-color-scheme:dark){{:root{{{_colours(DARK)}}}}}"
-    "main{max-width:none}form{display:flex;gap:.75rem;flex-wrap:wrap;align-items:end;margin:.5rem 0}"
+    "main{max-width:none}h1{margin:0}form{display:flex;gap:.75rem;flex-wrap:wrap;align-items:end;margin:.5rem 0}"
     "label{display:grid;gap:.15rem;font-size:.85rem;color:var(--grey)}label.wide{flex:1 1 22rem}"
     "input[type=search],select,form button{font:inherit;color:var(--ink);background:var(--soft);border:1px solid var(--grey);"
     "border-radius:4px;padding:.35rem .5rem;width:100%}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hwds.metrics.base import short
@@ -14,6 +14,9 @@ from hwds.results.totals import Total, Totals, totals_of
 
 GROUPS = ("settings", "data", "code", "versions", "machine")
 """What can differ beside the scores."""
+
+OWN = "the own model"
+"""The label of each run's own model, where these are two."""
 
 NO_NUMBERS = ("compute", "decision", "save_model", "tracker", "report")
 """Groups of settings that no score depends on."""
@@ -34,7 +37,7 @@ class ScoreChange:
     """A total of a model that differs.
 
     Attributes:
-        model, metric: Of what; `better` says which way is good (`low`, `high`, `none`).
+        model, metric: Of what (`OWN` where the runs' own models are two); `better` says which way is good (`low`, `high`, `none`).
         first, second: The scores; None where a run has none.
         first_stderr, second_stderr: Their standard errors.
     """
@@ -101,7 +104,7 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
     folders = (first, second)
     configs = [folder.read_config() for folder in folders]
     origins = [_origin(folder) for folder in folders]
-    changes = list(_changes("settings", *(dict(flat(_settings(config))) for config in configs)))
+    changes = list(_options(_changes("settings", *(dict(flat(_settings(config))) for config in configs))))
     for group in GROUPS[1:]:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
     finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
@@ -111,7 +114,7 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
         raise ValueError(damaged)
     both = [totals.get(folder.path, Totals()) for folder in folders]
     headline = str(configs[0]["protocol"].get("headline", ""))
-    scores, same = _scores(both[0], both[1], headline)
+    scores, same = _scores(*_aligned(both, [str(config["model"]["name"]) for config in configs]), headline)
     unfinished = tuple(folder.title for folder in folders if folder.path not in finished)
     full = next((each.metric for each in scores if _is(each.metric, headline)), headline)
     return Difference(first.title, second.title, tuple(changes), scores, same, full, unfinished)
@@ -142,6 +145,29 @@ def _changes(group: str, first: Mapping[str, Value], second: Mapping[str, Value]
     for name in dict.fromkeys((*first, *second)):
         if first.get(name) != second.get(name):
             yield Change(group, name, first.get(name), second.get(name))
+
+
+def _options(changes: Iterator[Change]) -> Iterator[Change]:
+    """Of an option that was swapped for another only its name, and the settings that both have."""
+    known = list(changes)
+    swapped = {each.name for each in known if "." not in each.name}
+    for each in known:
+        group, _, rest = each.name.partition(".")
+        apart = each.first is None or each.second is None or rest == "recipe"
+        if not (rest and group in swapped and apart):
+            yield each
+
+
+def _aligned(both: Sequence[Totals], own: Sequence[str]) -> list[Totals]:
+    """The totals with the own models of both runs under one label, where these are two."""
+    if own[0] == own[1]:
+        return list(both)
+    shared = {model for model in own if all(model in totals.scores for totals in both)}
+    found = []
+    for totals, model in zip(both, own, strict=True):
+        others = {name: scores for name, scores in totals.scores.items() if name != model or name in shared}
+        found.append(replace(totals, scores={OWN: totals.scores.get(model, {}), **others}))
+    return found
 
 
 def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreChange, ...], int]:

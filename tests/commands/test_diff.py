@@ -15,7 +15,8 @@ def test_two_runs_side_by_side(hwds, sales, tmp_path):
     assert "dataset.path" not in said.out, "only what differs"
     assert "the data, the code, versions and the machine are the same" in " ".join(said.out.split())
     data = json.loads(hwds(f"diff {runs[0]} {runs[1]} --json").out)
-    assert {"model", "model.recipe"} <= {each["name"] for each in data["changes"]}
+    assert [each["name"] for each in data["changes"]] == ["model"]
+    assert {each["model"] for each in data["scores"]} == {"the own model"}
     assert data["comparable"] is True
     assert hwds(f"diff {runs[0]} {runs[0]}").out.startswith("Nothing differs")
 

@@ -44,13 +44,13 @@ def test_settings_scores_and_versions(made):
     assert "| forecast/lstm | mase[m=12] | 0.8000 | 0.7000 | -0.1000 | better |" in scores.replace("**", "")
     assert words(found).splitlines() == [
         "Settings and versions differ; the data, the code and the machine are the same.",
-        "mase[m=12] of forecast/lstm: 0.800 ± 0.020, then 0.700 ± 0.020, which is better.",
+        "mase[m=12] of forecast/lstm: 0.800 ± 0.020, then 0.700 ± 0.020: better, if it is no chance.",
         "How sure that is says `hwds compare sales/aa11 sales/bb22`.",
     ]
 
 
 def test_other_data_do_not_compare(made):
-    first, second = made("sales/aa11"), made("sales/bb22", model="forecast/theta")
+    first, second = made("sales/aa11"), made("sales/bb22", model="forecast/theta", accuracy=0.7)
     path = second / "provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "d2", "joined": {"visits": "the mean of run v/1"}}))
     found, changes = told(first, second)
@@ -58,8 +58,21 @@ def test_other_data_do_not_compare(made):
     assert changes["joined visits"] == (None, "the mean of run v/1")
     assert not found.comparable
     assert words(found).endswith("answer different questions and do not compare.")
-    sides = {each.model: (each.first, each.second) for each in found.scores if each.metric == "accuracy"}
-    assert sides == {"forecast/lstm": (0.5, None), "forecast/theta": (None, 0.5)}
+    assert {each.metric: (each.first, each.second) for each in found.scores if each.model == "the own model"} == {
+        "mase[m=12]": (0.8, None),
+        "accuracy": (0.5, 0.7),
+    }
+
+
+def test_own_models_stand_beside_each_other(made):
+    first = made("sales/aa11", **{"mase[m=12]": 0.8})
+    second = made("sales/bb22", model="forecast/theta", **{"mase[m=12]": 0.7})
+    found, changes = told(first, second)
+    assert changes == {"model": ("forecast/lstm", "forecast/theta")}, "of another option its name says it"
+    assert [(each.model, each.first, each.second) for each in found.scores] == [
+        ("the own model", 0.8, 0.7),
+        ("forecast/naive", 1.8, 1.7),
+    ]
 
 
 def test_an_unfinished_run_has_no_scores(made):
