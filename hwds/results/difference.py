@@ -37,7 +37,8 @@ class ScoreChange:
     """A total of a model that differs.
 
     Attributes:
-        model, metric: Of what (`OWN` where the runs' own models are two); `better` says which way is good (`low`, `high`, `none`).
+        model, metric: Of what (`OWN` where the runs' own models are two); `better` says which way is
+            good (`low`, `high`, `none`).
         first, second: The scores; None where a run has none.
         first_stderr, second_stderr: Their standard errors.
     """
@@ -158,16 +159,16 @@ def _options(changes: Iterator[Change]) -> Iterator[Change]:
             yield each
 
 
-def _aligned(both: Sequence[Totals], own: Sequence[str]) -> list[Totals]:
+def _aligned(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, Totals]:
     """The totals with the own models of both runs under one label, where these are two."""
     if own[0] == own[1]:
-        return list(both)
+        return both[0], both[1]
     shared = {model for model in own if all(model in totals.scores for totals in both)}
     found = []
     for totals, model in zip(both, own, strict=True):
         others = {name: scores for name, scores in totals.scores.items() if name != model or name in shared}
         found.append(replace(totals, scores={OWN: totals.scores.get(model, {}), **others}))
-    return found
+    return found[0], found[1]
 
 
 def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreChange, ...], int]:

@@ -28,7 +28,7 @@ def probed(folder, *words, **extra):
     return done.stdout, *json.loads(done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize("line", ["--help", "list", "list model --json", "doctor", "data", PLAN])
+@pytest.mark.parametrize("line", ["--help", "list", "list model --json", "doctor", "data", "runs", "prune", PLAN])
 def test_light_commands_import_nothing_heavy_and_cost_little(tmp_path, line):
     out, code, heavy, seconds = probed(tmp_path, *line.split())
     assert code == 0
