@@ -186,12 +186,13 @@ def _item(path: Path) -> Item:
 
 
 def _files(folder: Path) -> Iterator[Item]:
-    """Every cell, and what a process that was killed left beside them."""
+    """Every cell and what else is kept beside them, and what a process that was killed left there."""
     now = time.time()
     for below in _entries(folder):
         for entry in _entries(Path(below.path)):
             about = entry.stat()
-            yield Item(Path(entry.path), about.st_size, now - about.st_mtime)
+            kept = Item(Path(entry.path), about.st_size, now - about.st_mtime)
+            yield _item(kept.path) if entry.is_dir() else kept
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
