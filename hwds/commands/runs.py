@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
     asked = [condition.name for word in names if (condition := parsed_condition(index, word))] if index.paths else []
     asked += [flags.get("--sort", "").removeprefix("-"), *flags.get("--show", "").split(",")]
     fields = list(dict.fromkeys(ALIASES.get(name, name) for name in asked if name and name not in OWN))
-    show_json(index, found, limit) if "--json" in flags else show(index, found, fields, limit)
+    show_json(index, found, limit) if "--json" in flags else show(index, found, fields, limit, kind)
     return 0
 
 
@@ -87,7 +87,7 @@ def show_json(index: RunIndex, found: Sequence[str], limit: int) -> None:
     print(as_json(as_rows(told(index, found[: limit or None]))))
 
 
-def show(index: RunIndex, found: Sequence[str], fields: Sequence[str], limit: int) -> None:
+def show(index: RunIndex, found: Sequence[str], fields: Sequence[str], limit: int, kind: str = "run") -> None:
     """Print a table, then what was passed over and why."""
     from shutil import get_terminal_size
 
@@ -95,6 +95,7 @@ def show(index: RunIndex, found: Sequence[str], fields: Sequence[str], limit: in
 
     from hwds.report.leaderboard import WIDTH, print_grids
     from hwds.report.runs_table import left_out, runs_grid
+    from hwds.results.wording import counted
 
     status = index.column("status")
     broken = told(index, [path for path in found if status[path] == "broken"])
@@ -102,7 +103,8 @@ def show(index: RunIndex, found: Sequence[str], fields: Sequence[str], limit: in
     width = get_terminal_size((WIDTH, 24)).columns
     grid = runs_grid(list(told(index, sound[: limit or None]).values()), fields, width)
     noted = [f"{index.root.name}/{path} is passed over: {said.get('reason')}." for path, said in broken.items()]
-    said = f"{len(grid):,} of {len(index.paths):,}" + (f" ({len(sound):,} found)" if len(grid) < len(sound) else "")
+    known = sum(each == kind for each in index.column("kind").values())
+    said = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (f" ({len(sound):,} found)" if len(grid) < len(sound) else "")
     hidden = f"; not shown for want of room: {', '.join(left_out(grid))}" if len(grid) and left_out(grid) else ""
     print_grids((grid,) if len(grid) else (), noted, f"{said}{hidden}.", Console(width=width))
 

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from hwds.results.folder import RunFolder
+
 from .conftest import SALES, run_id
 
 
@@ -17,7 +19,7 @@ def two(hwds, sales, tmp_path):
 def test_runs_are_found_sorted_tagged_and_noted(hwds, two):
     out = hwds("runs").out
     assert f"adhoc/{two[0][:8]}  forecast/seasonal_naive" in out
-    assert "2 of 2" in out
+    assert "2 of 2 runs" in out
     assert hwds("runs seed=2 --json").out == hwds("runs adhoc 'seed>1' --json").out
     (only,) = json.loads(hwds("runs seed=2 --json").out)
     assert (only["run"], only["seed"], only["status"], only["protocol.horizon"]) == (f"adhoc/{two[1]}", 2, "finished", 6)
@@ -51,6 +53,14 @@ def test_a_broken_folder_is_passed_over_with_its_reason(hwds, two, tmp_path):
     assert two[1][:8] in said.out
 
 
+def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
+    folder = RunFolder(tmp_path / "outputs/runs/adhoc" / two[0])
+    (folder.path / "scores.parquet").unlink()
+    assert json.loads(hwds("runs status=unfinished --json").out)[0]["status"] == "unfinished"
+    with folder.held():
+        assert json.loads(hwds("runs status=unfinished --json").out)[0]["status"] == "running"
+
+
 def test_what_is_wrong_is_refused_in_one_line(hwds, two):
     for line, said in (
         ("runs adhok", "no experiment or run 'adhok'; did you mean 'adhoc'?"),
@@ -65,5 +75,5 @@ def test_what_is_wrong_is_refused_in_one_line(hwds, two):
 
 
 def test_without_runs_it_says_so(hwds):
-    assert hwds("runs").out.strip() == "0 of 0."
+    assert hwds("runs").out.strip() == "0 of 0 runs."
     assert json.loads(hwds("runs --json").out) == []
