@@ -15,7 +15,8 @@ STYLE = (
     ".hwds th,.hwds td{padding:.25em .6em;text-align:left;color:inherit;background:none;"
     "border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent)}"
     ".hwds caption{text-align:left;caption-side:top;color:inherit;opacity:.8}"
-    ".hwds tbody th{font-weight:400}.hwds .number{text-align:right}.hwds td.number{white-space:nowrap}.hwds .own *{font-weight:700}.hwds .truth{opacity:.8}"
+    ".hwds tbody th{font-weight:400}.hwds .number{text-align:right}.hwds td.number{white-space:nowrap}"
+    ".hwds .own *{font-weight:700}.hwds .truth{opacity:.8}"
 )
 """Rules for what is inside it alone; its colours are those around it, so that they fit any theme, light or dark."""
 
