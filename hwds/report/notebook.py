@@ -116,7 +116,7 @@ class Run:
         experiment: Any = check(self.config)
         frame = experiment.protocol.framed(experiment.dataset.frame())
         task = next(iter(self.scores["task"].drop_nulls()), "")
-        return self._board() | figures_of(task, frame, self.tables, self.model)
+        return self._board() | figures_of(task, frame, self.tables, self.standings, self.model)
 
     def figure(self, name: str) -> Figure:
         """One of `figures`; that of the leaderboard needs no data.

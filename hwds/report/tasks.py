@@ -48,10 +48,11 @@ def draw_scores_of(task: str, tables: Tables, board: Standings, folder: Path) ->
         report.draw_scores(tables, board, folder)
 
 
-def figures_of(task: str, frame: Any, tables: Tables, model: str) -> dict[str, Figure]:
+def figures_of(task: str, frame: Any, tables: Tables, board: Standings, model: str) -> dict[str, Figure]:
     """The pictures of the task as figures, by the names of their files; nothing is written."""
     with gathered() as found, TemporaryDirectory() as folder:
         draw_of(task, frame, tables, model, Path(folder))
+        draw_scores_of(task, tables, board, Path(folder))
     return found
 
 

@@ -46,7 +46,7 @@ def test_tables_config_and_figures(run, tmp_path):
     assert set(run.predictions["model"]) == {"forecast/naive", "forecast/seasonal_naive"}
     assert run.conclusion in run._repr_html_().replace("&#x27;", "'")
     figures = run.figures()
-    assert {"leaderboard", "forecasts"} <= set(figures)
+    assert {"leaderboard", "forecasts", "by_step"} <= set(figures)
     assert all(isinstance(figure, Figure) for figure in figures.values())
     assert not list(run.folder.path.glob("forecasts.*")), "nothing is written"
     with pytest.raises(HwdsError, match="has no figure 'forecast'; did you mean 'forecasts'"):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 import urllib.error
@@ -13,13 +12,13 @@ from urllib.parse import urlencode
 import polars as pl
 import pytest
 
+from hwds.report.colours import DARK_COLOURS, LIGHT_COLOURS, contrast
 from hwds.report.ui_page import DARK, LIGHT
 from hwds.report.ui_server import server
-from tests.report.test_page import luminance
+from tests import chromium
 
 from .conftest import SALES, run_id
 
-CHROMIUM = shutil.which("chromium")
 WICKED = "<script>document.title='taken'</script>"
 
 
@@ -98,11 +97,9 @@ def test_what_is_wrong_is_refused_in_one_line(hwds):
         assert "--port 0 takes a free one" in hwds(f"ui --port {taken.server_port}").line
 
 
-@pytest.mark.parametrize(("colours", "ground"), [(LIGHT, "#ffffff"), (DARK, "#14171c")])
-def test_curves_stand_out_from_their_ground(colours, ground):
-    for colour in colours:
-        high, low = sorted((luminance(colour), luminance(ground)), reverse=True)
-        assert (high + 0.05) / (low + 0.05) >= 4.5, colour
+@pytest.mark.parametrize(("colours", "page"), [(LIGHT, LIGHT_COLOURS), (DARK, DARK_COLOURS)])
+def test_curves_stand_out_from_their_ground(colours, page):
+    assert min(contrast(colour, page["paper"]) for colour in colours) >= 4.5
 
 
 class Page(HTMLParser):
@@ -123,12 +120,14 @@ class Page(HTMLParser):
             self.texts[name] = self.texts.get(name, "") + data
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="test_ui: there is no Chromium")
+@pytest.mark.chromium
 def test_a_browser_shows_runs_and_curves(address, two, tmp_path):
     query = urlencode([("q", "adhoc"), *(("run", f"runs/adhoc/{run}") for run in two)])
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,800"]
     flags += ["--enable-logging=stderr", "--virtual-time-budget=8000", "--dump-dom"]
-    done = subprocess.run([CHROMIUM, *flags, f"{address}/?{query}"], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [chromium.PATH, *flags, f"{address}/?{query}"], capture_output=True, text=True, timeout=120, check=True
+    )
     page = Page(done.stdout)
     assert "2 of 2 runs" in page.texts["count"]
     assert all(run[:8] in done.stdout for run in two)
