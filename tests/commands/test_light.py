@@ -43,7 +43,7 @@ def test_light_commands_import_nothing_heavy_and_cost_little(tmp_path, line):
         ("hwds model=forecast/sea", ["model=forecast/seasonal_naive"]),
         ("hwds +experiment=lstm", ["+experiment=lstm_forecast"]),
         ("hwds model.seas", ["model.season="]),
-        ("hwds pr", ["predict", "protocol.", "protocol="]),
+        ("hwds pr", ["predict", "prune", "protocol.", "protocol="]),
         ("hwds plan model=forecast/sea", ["model=forecast/seasonal_naive"]),
         ("python -m hwds check-leakage experiment=lstm_forecast seed", ["seed="]),
         ("hwds show lst", ["lstm_forecast", "lstm_forecast/0a1b"]),
