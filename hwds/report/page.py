@@ -132,7 +132,7 @@ class Table:
 
 def _name(text: str) -> str:
     """A name of a row or a column, to be broken where its parts meet before anywhere else."""
-    broken = JOINT.sub(r"\g<0><wbr>", _bound(text))
+    broken = JOINT.sub(r"\g<0><wbr>", escape(text)).replace(", %", ",&nbsp;%")
     return f"<span>{broken}</span>"
 
 
