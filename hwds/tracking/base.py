@@ -52,6 +52,10 @@ class Tracker(Recipe):
         """
         raise NotImplementedError(f"{type(self).__name__}.write")
 
+    def remote(self) -> bool:
+        """Whether writing talks to a server."""
+        return False
+
     def there(self, places: Sequence[str]) -> bool:
         """Whether what was written still lies where it was."""
         return True

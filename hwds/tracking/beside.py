@@ -1,8 +1,8 @@
 """Beside a run: its trackers in processes of their own, so that none of them can hold up, break or fill a run.
 
 A process loads its library while the run computes, and mirrors the folder when the run has written it. The run waits as long
-as it sees that something happens; after `SILENCE` seconds of nothing it leaves the process to itself, and `hwds sync` makes
-good what is not whole.
+as it sees that something happens; after `SILENCE` seconds of nothing, or of a server, it leaves the process to itself, and
+`hwds sync` makes good what is not whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hwds.errors import HwdsError
 from hwds.recipe import canonical
 from hwds.results.secrets import without_secrets
 from hwds.tracking.base import Tracker
-from hwds.tracking.mirroring import ask, settled
+from hwds.tracking.mirroring import SENDING, ask, settled
 
 SILENCE = 1.5
 """Seconds without a sign of life after which a run does not wait any longer."""
@@ -79,18 +79,25 @@ class Mirroring:
         self.lines.put(None)
 
     def outcome(self, asked: float) -> tuple[bool, str]:
-        """Whether it is whole, and what is to be said; waits while something happens, from when it was `asked` on."""
-        step = "starting"
+        """Whether it is whole, and what is to be said; waits while something happens, for a server no longer than `SILENCE`.
+
+        Args:
+            asked: When the folder was told to it.
+        """
+        step, begun = "starting", asked
         while True:
+            last = begun if step == SENDING else max(self.heard, asked)
             try:
-                told = self.lines.get(timeout=max(max(self.heard, asked) + SILENCE - time.monotonic(), 0.01))
+                told = self.lines.get(timeout=max(last + SILENCE - time.monotonic(), 0.01))
             except Empty:
-                return False, f"no sign of life for {SILENCE:g} s while {step}; it goes on behind the run"
+                what = "no end" if step == SENDING else "no sign of life"
+                return False, f"{what} for {SILENCE:g} s while {step}; it goes on behind the run"
             if told is None:
                 return False, f"its process ended while {step}; {self.log.name} says more"
             if "failed" in told or "done" in told:
                 return "done" in told, str(told.get("done") or told.get("failed"))
-            step = str(told.get("step", step))
+            if "step" in told:
+                step, begun = str(told["step"]), max(time.monotonic(), asked)
 
     def tidy(self, whole: bool) -> None:
         """Take away the log of one that went well or said nothing, and every secret from that of another."""

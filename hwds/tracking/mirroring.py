@@ -11,6 +11,9 @@ from hwds.tracking.base import Tracker
 from hwds.tracking.ledger import Entry, Ledger
 from hwds.tracking.reading import content_of, finished, records_of
 
+SENDING = "sending"
+"""The step in which a server is talked to."""
+
 
 def settled(tracker: Tracker, folder: Path) -> bool:
     """Whether the tracker has all of the folder as it is now, and nothing is left to be sent."""
@@ -53,12 +56,12 @@ def mirror(tracker: Tracker, folder: Path, *, send: bool, step: Callable[[str], 
         if entry is None or not current(tracker, folder, entry):
             entry = Entry("asked", canonical(tracker), content_of(folder))
             ledger.write(tracker.name, entry)
-            step("writing")
+            step(SENDING if tracker.remote() else "writing")
             entry = replace(entry, state="written", places=tracker.write(records_of(folder, tracker.group)))
             ledger.write(tracker.name, entry)
         unsent = tracker.unsent(entry.places) if entry.state == "written" else []
         if send and unsent:
-            step("sending")
+            step(SENDING)
             tracker.send(unsent)
             ledger.write(tracker.name, replace(entry, state="sent"))
         return tracker.said(entry.places)

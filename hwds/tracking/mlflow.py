@@ -44,7 +44,7 @@ class Mlflow(Tracker):
         from hwds.tracking.mlflow_store import opened
 
         require_installed("mlflow", "'hwds[mlflow]'")
-        if self.address.startswith("http"):
+        if self.remote():
             require_answer(f"{self.address.rstrip('/')}/health", self.patience)
         else:
             require_room(root())
@@ -63,6 +63,10 @@ class Mlflow(Tracker):
         parent = next((record for record in records if record.kind == "sweep"), None)
         return [f"{self.address}#{store.write(record, None if record is parent else parent)}" for record in records]
 
+    def remote(self) -> bool:
+        """Whether the store is a server."""
+        return self.address.startswith("http")
+
     def there(self, places: Sequence[str]) -> bool:
         """Whether the file of the store is there; a server is trusted."""
         files = [Path(place.partition("#")[0].removeprefix("sqlite:///")) for place in places if place.startswith("sqlite:///")]
@@ -72,7 +76,7 @@ class Mlflow(Tracker):
         """What shows it."""
         from hwds.results.secrets import without_secrets
 
-        if self.address.startswith("http"):
+        if self.remote():
             return f"MLflow: {without_secrets(self.address)}"
         path = Path(self.address.removeprefix("sqlite:///"))
         return f"MLflow: `mlflow ui --backend-store-uri sqlite:///{os.path.relpath(path)}` shows it."

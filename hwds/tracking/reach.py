@@ -49,21 +49,37 @@ def require_room(folder: Path) -> None:
         raise TrackingError(f"{folder}: the disk is full: {free / 2**20:.0f} MB are free, {ROOM / 2**20:.0f} are needed.")
 
 
+def ask_early(address: str, seconds: float) -> None:
+    """Ask a server that is needed later, so that nobody waits for it then."""
+    Thread(target=lambda: _ANSWERS.setdefault(address, _said(address, seconds)), daemon=True).start()
+
+
+_ANSWERS: dict[str, str] = {}
+"""What was wrong with servers that were asked early; empty where they answered."""
+
+
 def require_answer(address: str, seconds: float) -> None:
     """Refuse a server that does not answer in time; what it answers does not matter.
 
     Raises:
         TrackingError: With the reason.
     """
+    said = _ANSWERS.pop(address, None)
+    reason = _said(address, seconds) if said is None else said
+    if reason:
+        raise TrackingError(reason)
+
+
+def _said(address: str, seconds: float) -> str:
+    """What is wrong with a server, and which; empty where it answers in time."""
     said: list[str] = []
     shown = without_secrets(f"{urlsplit(address).scheme}://{urlsplit(address).netloc}")
     thread = Thread(target=lambda: said.append(_asked(address, seconds)), daemon=True)  # a name may take long to be found
     thread.start()
     thread.join(seconds)
     if not said:
-        raise TrackingError(f"{shown} does not answer within {seconds:g} s.")
-    if said[0]:
-        raise TrackingError(f"{shown} cannot be reached: {said[0]}.")
+        return f"{shown} does not answer within {seconds:g} s."
+    return f"{shown} cannot be reached: {said[0]}." if said[0] else ""
 
 
 def _asked(address: str, seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from hwds.results.folder import OUTPUTS
 from hwds.tracking.base import Tracker, TrackingError, refusals
-from hwds.tracking.reach import require_answer, require_installed, require_room
+from hwds.tracking.reach import ask_early, require_answer, require_installed, require_room
 from hwds.tracking.record import Record
 
 
@@ -38,6 +38,8 @@ class Wandb(Tracker):
         calm(root())
         import wandb
 
+        if self.sends():
+            ask_early(self._door(), self.patience)
         if not hasattr(wandb, "Artifact"):
             raise TrackingError(f"wandb is not itself: {getattr(wandb, '__file__', wandb)} has no Artifact.")
 
@@ -66,12 +68,17 @@ class Wandb(Tracker):
 
     def send(self, places: Sequence[str]) -> None:
         """Through `wandb sync`, after the server has answered at all."""
-        from hwds.tracking.wandb_sending import has_key, server, sync
+        from hwds.tracking.wandb_sending import has_key, sync
 
         if not has_key():
             raise TrackingError("there is no key: set WANDB_API_KEY, or run `wandb login`.")
-        require_answer(f"{server()}/healthz", self.patience)
+        require_answer(self._door(), self.patience)
         sync([Path(place) for place in places], root())
+
+    def _door(self) -> str:
+        from hwds.tracking.wandb_sending import server
+
+        return f"{server()}/healthz"
 
     def said(self, places: Sequence[str]) -> str:
         """Where the folders are, and what sends them."""
