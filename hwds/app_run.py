@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,56 @@ from hwds.results.verdict import Verdict
 from hwds.tracking.beside import mirrored
 
 
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A run whose folder is written.
+
+    Attributes:
+        prepared: What it was before its first cell.
+        tables: What it computed.
+        board: Its leaderboard.
+        said: What it shows, in a sentence or two.
+        verdict: What was decided; None for nothing.
+    """
+
+    prepared: Prepared
+    tables: Tables
+    board: Standings
+    said: str
+    verdict: Verdict | None
+
+
 def executed(experiment: Experiment, data: dict[str, Any], *, mirror: bool = True) -> tuple[Prepared, Tables]:
     """One run, its folder written, its results shown and, with `mirror`, told to its tracker."""
-    prepared = prepare(experiment)
+    found = recorded(prepare(experiment), data, mirror=mirror, showing=True)
+    return found.prepared, found.tables
+
+
+def recorded(
+    prepared: Prepared,
+    data: dict[str, Any],
+    progress: ProgressLine | None = None,
+    *,
+    mirror: bool = True,
+    showing: bool = False,
+) -> Finished:
+    """One run, its folder written and, with `mirror`, told to its tracker; its results are shown only with `showing`."""
     require_asked(prepared)
-    with prepared.folder.held(), tracked(experiment, prepared.folder.path) if mirror else nullcontext():
+    with prepared.folder.held(), tracked(prepared.experiment, prepared.folder.path) if mirror else nullcontext():
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
-        tables = compute(prepared)
+        tables = compute(prepared, progress)
         prepared.folder.write_tables(tables)
-        if experiment.save_model == "final":
+        if prepared.experiment.save_model == "final":
             from hwds.execution.final import save_final
 
             save_final(prepared)
-        show(prepared, tables)
-        executor_of(experiment).done(prepared.folder.path)
-    return prepared, tables
+        found = conclude(prepared, tables)
+        if showing:
+            show(found)
+        executor_of(prepared.experiment).done(prepared.folder.path)
+    return found
 
 
 def tracked(experiment: Experiment, folder: Path) -> AbstractContextManager[None]:
@@ -53,12 +87,12 @@ def tracked(experiment: Experiment, folder: Path) -> AbstractContextManager[None
     return mirrored(experiment.tracker, folder, print, lambda said: print(f"hwds: {said}", file=sys.stderr))
 
 
-def compute(prepared: Prepared) -> Tables:
+def compute(prepared: Prepared, progress: ProgressLine | None = None) -> Tables:
     """All cells of a prepared run, and the tables they make."""
     executor = executor_of(prepared.experiment)
     lay_frame(prepared.frame, prepared.job.frame_folder)
     say_warmed(warm_up(prepared))
-    progress = ProgressLine()
+    progress = progress or ProgressLine()
     try:
         return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
     finally:
@@ -77,8 +111,8 @@ def executor_of(experiment: Experiment) -> Compute:
     return experiment.compute
 
 
-def show(prepared: Prepared, tables: Tables) -> None:
-    """The leaderboard, the pictures and the sentence, in the folder and on the terminal."""
+def conclude(prepared: Prepared, tables: Tables) -> Finished:
+    """The leaderboard, the pictures and the sentence, in the folder."""
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
     said = said_of(prepared.job.protocol.task, prepared.frame, tables, board, model)
@@ -88,12 +122,17 @@ def show(prepared: Prepared, tables: Tables) -> None:
     write_text(folder.path / "leaderboard.md", as_markdown(tables, board, told, page_grids(tables, board)))
     folder.write_remarks(remarks(prepared, tables))
     draw(prepared, tables, board)
-    print_run(tables, board, said)
-    if verdict is not None:
-        print_verdict(verdict)
-    for note in notes(prepared, tables):
+    return Finished(prepared, tables, board, said, verdict)
+
+
+def show(found: Finished) -> None:
+    """The leaderboard, the sentence, what was decided and what is to be known, on the terminal."""
+    print_run(found.tables, found.board, found.said)
+    if found.verdict is not None:
+        print_verdict(found.verdict)
+    for note in notes(found.prepared, found.tables):
         print(note)
-    print(f"Results: {folder.path}")
+    print(f"Results: {found.prepared.folder.path}")
 
 
 def decide(prepared: Prepared, tables: Tables) -> Verdict | None:

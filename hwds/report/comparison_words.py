@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwds.results.comparison import Comparison
@@ -27,15 +27,27 @@ def sentence(found: Comparison) -> str:
     return f"{head}{' and '.join(parts)}{sure}{'; ' if parts and rest else ''}{'; '.join(rest)}."
 
 
-def amount(found: Comparison, row: dict[str, Any], *, sign: bool = False) -> tuple[str, str]:
+def amount(found: Comparison, row: Mapping[str, Any], *, sign: bool = False) -> tuple[str, str]:
     """An effect and its interval: `2.1 %` and `1.2 to 3.0`; both turned around where it is below 0 and no sign is asked for."""
+    return amount_in(row, relative=found.relative, unit=found.measure.measured_in, sign=sign)
+
+
+def amount_in(row: Mapping[str, Any], *, relative: bool, unit: str, sign: bool = False) -> tuple[str, str]:
+    """The same of a row with `effect`, `low` and `high`.
+
+    Args:
+        row: A contrast.
+        relative: Whether it is a share.
+        unit: Of an amount.
+        sign: Whether to say the sign.
+    """
     value, low, high = row["effect"], row["low"], row["high"]
     turn = -1 if value < 0 and not sign else 1
     ends = (value, value, value) if low is None else (value, low, high)
     value, low, high = (turn * end for end in ends)
     low, high = min(low, high), max(low, high)
-    if not found.relative:
-        said = reach(value, low, high, found.measure.measured_in, sign=sign)
+    if not relative:
+        said = reach(value, low, high, unit, sign=sign)
     else:
         places = 1 if high - low >= 0.002 or high == low else 2
         plus = "+z" if sign else "z"

@@ -1,0 +1,206 @@
+"""One study: its plan checked against what is known already, its runs, and what follows from them by its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.app_run import recorded
+from hwds.compare.source import Source
+from hwds.compare.studying import compared, contrasts_of, scores_of
+from hwds.config.check import check
+from hwds.config.compose import compose
+from hwds.config.messages import shown
+from hwds.config.spec import Experiment
+from hwds.config.study import Study
+from hwds.errors import ConfigError, HwdsError, nearest
+from hwds.execution.prepare import Prepared, prepare
+from hwds.hashing import digest
+from hwds.report.study_line import StudyLine
+from hwds.results.comparison import Comparison
+from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.study import StudyFound, StudyState
+
+RESULTS = "results"
+"""The folder of a study's frozen tables."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run of a study before it begins."""
+
+    experiment: str
+    seed: int
+    data: dict[str, Any]
+    typed: Experiment
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """The runs of a study: of each experiment and seed its folder, and what failed, in words."""
+
+    folders: dict[str, dict[int, RunFolder]]
+    failed: tuple[str, ...]
+    incomplete: tuple[str, ...] = ()
+
+
+def jobs_of(study: Study, words: Sequence[str]) -> list[Job]:
+    """All runs of a study, each composed and checked before the first begins.
+
+    Raises:
+        ConfigError: One is wrong; which, and how.
+    """
+    return [_job(study, name, seed, words) for name in study.experiments for seed in study.seeds]
+
+
+def _job(study: Study, name: str, seed: int, words: Sequence[str]) -> Job:
+    try:
+        data = compose([*study.words_of(name, seed), *words])
+        data["experiment"] = study.name if data.get("experiment", "adhoc") == "adhoc" else data["experiment"]
+        typed = check(data)
+    except ConfigError as error:
+        raise ConfigError(f"experiments '{name}': {error}") from error
+    sweep: Any = typed.sweep
+    if sweep.searches:
+        raise ConfigError(f"experiments '{name}': a study does not search; sweep must be none, got '{sweep.name}'.")
+    labels = list(typed.models)
+    for model in (study.model, *study.rivals):
+        if not any(model in (label, label.rpartition("/")[2]) for label in labels):
+            where = "model" if model == study.model else "rivals"
+            raise ConfigError(f"{where}: no model '{model}' in experiment '{name}'{nearest(model, labels)}")
+    return Job(name, seed, data, typed)
+
+
+def amendments(study: Study, earlier: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What of the plan differs from that under which results are known already: `margin: 0.05, and before 0.02`."""
+    found = []
+    for plan in earlier:
+        for key in dict.fromkeys((*plan, *study.plan)):
+            if plan.get(key) != study.plan.get(key):
+                found.append(f"{key}: {shown(study.plan.get(key))}, and before {shown(plan.get(key))}")
+    return tuple(dict.fromkeys(found))
+
+
+def plans_with_results(folder: Path, state: StudyState) -> Iterator[Mapping[str, Any]]:
+    """The plans under which something is known: frozen tables, or finished runs."""
+    if (folder / RESULTS / "study.json").is_file():
+        yield StudyFound.read(folder / RESULTS).plan
+    told = state.read()
+    if told.get("runs"):
+        yield told["plan"]
+
+
+def state_of(study: Study, words: Sequence[str]) -> StudyState:
+    """Where the runs are told; words other than those of the executor make it another one."""
+    changes = [word for word in words if word.partition("=")[0].partition(".")[0] != "compute"]
+    return StudyState.of(study.name, digest(changes) if changes else "")
+
+
+def run_all(study: Study, jobs: Sequence[Job], state: StudyState) -> Ran:
+    """All runs, one after the other; one that fails is told, and the others go on."""
+    line = StudyLine(len(jobs))
+    folders: dict[str, dict[int, RunFolder]] = {name: {} for name in study.experiments}
+    failed, incomplete = [], []
+    for job in jobs:
+        line.run(job.experiment, job.seed)
+        try:
+            folder, lost = _run(job, line)
+        except HwdsError as error:
+            failed.append(f"{job.experiment}, seed {job.seed}: {error}")
+            line.ran(str(error))
+            continue
+        line.ran()
+        incomplete += [f"{job.experiment}, seed {job.seed}: {lost} cells failed"] if lost else []
+        folders[job.experiment][job.seed] = folder
+        state.write(study.plan, study.plan_hash, _titles(folders))
+    return Ran(folders, tuple(failed), tuple(incomplete))
+
+
+def _run(job: Job, line: StudyLine) -> tuple[RunFolder, int]:
+    """The folder of one run, computed where it is not there whole, and how many cells failed within the limit."""
+    prepared = prepare(job.typed)
+    if _whole(prepared):
+        return prepared.folder, 0
+    found = recorded(prepared, job.data, line)
+    lost = int((found.tables.timings["status"] != "ok").sum())
+    compute: Any = job.typed.compute
+    if lost > compute.max_failed:
+        raise HwdsError(f"{lost} of {len(found.tables.timings)} cells failed; compute.max_failed is {compute.max_failed}.")
+    return prepared.folder, lost
+
+
+def _whole(prepared: Prepared) -> bool:
+    """Whether a run is finished and nothing in it failed: its folder is named by all that its numbers depend on."""
+    folder = prepared.folder
+    return (folder.path / "scores.parquet").is_file() and bool((folder.read_tables().timings["status"] == "ok").all())
+
+
+def runs_read(study: Study, state: StudyState) -> Ran:
+    """The runs that are there, without running any.
+
+    Raises:
+        HwdsError: There is none.
+    """
+    told = state.read().get("runs", {})
+    if not told:
+        raise HwdsError(f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it.")
+    folders = {
+        name: {int(seed): RunFolder((OUTPUTS / "runs" / title).resolve()) for seed, title in told.get(name, {}).items()}
+        for name in study.experiments
+    }
+    missing = [f"{name}, seed {seed}: not run" for name in folders for seed in study.seeds if seed not in folders[name]]
+    return Ran(folders, tuple(missing))
+
+
+def comparisons(study: Study, ran: Ran, margin: float | None = None) -> dict[str, Comparison]:
+    """Each experiment's comparison."""
+    found = {}
+    for name, folders in ran.folders.items():
+        sources = [Source.read(folder) for folder in folders.values()]
+        found[name] = compared(study, sources, margin=margin)
+    return found
+
+
+def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tuple[str, ...]) -> StudyFound:
+    """What the study came to."""
+    import polars as pl
+
+    contrasts = contrasts_of(study, each)
+    verdicts = dict(zip(contrasts["contrast"], contrasts["verdict"], strict=True))
+    sources = {name: [Source.read(folder) for folder in folders.values()] for name, folders in ran.folders.items()}
+    first = next(iter(ran.folders.values()))
+    origin = next(iter(first.values())).read_provenance()
+    codes = sorted({source.code for own in sources.values() for source in own})
+    told = {key: origin[key] for key in ("git", "versions", "machine")} | {"code": codes}
+    notes = dict.fromkeys(f"{name}: {note}" for name, found in each.items() for note in found.notes)
+    if len(codes) > 1:
+        notes[f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}."] = None
+    return StudyFound(
+        study.name,
+        study.plan,
+        study.plan_hash,
+        study.decided(verdicts),
+        next(iter(each.values())).measure.measured_in,
+        contrasts,
+        pl.concat(scores_of(name, own, study.metric) for name, own in sources.items()),
+        (*notes, *ran.incomplete),
+        amended,
+        told,
+    )
+
+
+def differs(found: StudyFound, frozen: StudyFound) -> list[str]:
+    """The contrasts whose verdict is no longer the frozen one."""
+    before = dict(zip(frozen.contrasts["contrast"], frozen.contrasts["verdict"], strict=True))
+    now = dict(zip(found.contrasts["contrast"], found.contrasts["verdict"], strict=True))
+    return [
+        f"{name}: {verdict}, frozen {before.get(name, 'absent')}"
+        for name, verdict in now.items()
+        if before.get(name) != verdict
+    ]
+
+
+def _titles(folders: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, dict[str, str]]:
+    return {name: {str(seed): folder.title for seed, folder in own.items()} for name, own in folders.items() if own}

@@ -1,0 +1,155 @@
+"""The experiments of a study: each compared alone, then every contrast of them corrected together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import polars as pl
+
+from hwds.compare.checks import check_definitions, check_sources, metric_of
+from hwds.compare.comparing import RESAMPLES, compare, compare_table
+from hwds.compare.families import holm
+from hwds.compare.source import Source
+from hwds.errors import ConfigError, DataError, nearest
+from hwds.results.comparison import Comparison
+from hwds.results.study import CONTRASTS, RUNS
+from hwds.results.tables import TRUTH
+
+WORLDS = "worlds"
+"""What units are where each seed has data of its own."""
+
+
+class Asked(Protocol):
+    """What a study says that a comparison asks."""
+
+    @property
+    def metric(self) -> str:
+        """What models are compared by."""
+
+    @property
+    def model(self) -> str:
+        """The model that it is about."""
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Those that it is held against."""
+
+    @property
+    def margin(self) -> float:
+        """A difference that does not matter."""
+
+
+def compared(asked: Asked, sources: Sequence[Source], *, margin: float | None = None, resamples: int = RESAMPLES) -> Comparison:
+    """One experiment of a study: its runs, of one seed each.
+
+    Where all seeds met the same data they are a level of their own beside its units. Where each has a simulated world of its
+    own, worlds are the units: what differs within one says nothing of others, and the luck of the training is in what differs
+    between them.
+
+    Args:
+        asked: The study.
+        sources: The runs.
+        margin: In place of the study's.
+        resamples: Of each bootstrap.
+
+    Raises:
+        DataError: Some seeds share their data and others do not, or the runs were not asked the same.
+        ConfigError: The metric or the model is not there.
+    """
+    margin = asked.margin if margin is None else margin
+    data = {source.data for source in sources}
+    if len(data) == 1:
+        return compare(sources, metric=asked.metric, model=asked.model, margin=margin, resamples=resamples)
+    if len(data) < len(sources):
+        raise DataError(f"study: {len(sources)} seeds have {len(data)} sets of data; each must have its own, or all the same.")
+    worlds = [f"{source.config['dataset']['name']}, seed {source.seed}" for source in sources]
+    check_sources(sources, worlds)
+    name = metric_of(sources, asked.metric)
+    check_definitions(sources, ["one"] * len(sources), name)
+    measure = sources[0].tables.measure(sources[0].metric(name))
+    found = compare_table(_worlds(sources, name), measure, model=asked.model, margin=margin, units=WORLDS, resamples=resamples)
+    board = found.leaderboard.drop("n_failed", "n_fallback", "seconds").join(_spent(sources, name), on="model", how="left")
+    dataset = str(sources[0].config["dataset"]["name"])
+    return replace(
+        found,
+        task=sources[0].task,
+        datasets=(dataset,),
+        metrics={dataset: measure.name},
+        seeds=tuple(source.seed for source in sources),
+        sources=tuple(source.title for source in sources),
+        leaderboard=board.select(found.leaderboard.columns),
+    )
+
+
+def contrasts_of(asked: Asked, found: Mapping[str, Comparison]) -> pl.DataFrame:
+    """The contrasts of all experiments, p-values corrected over all of them; see `hwds.results.study.CONTRASTS`.
+
+    Raises:
+        ConfigError: A rival was not asked in an experiment.
+    """
+    rows = [
+        row | {"experiment": name, "relative": each.relative}
+        for name, each in found.items()
+        for row in _rows_of(asked, name, each)
+    ]
+    several = len(asked.rivals) > 1
+    for row, p, alike in zip(rows, *(holm([row[key] for row in rows]) for key in ("p_value", "alike_p")), strict=True):
+        alone = f"{row['experiment']} (against {row['rival'].rpartition('/')[2]})" if several else row["experiment"]
+        row |= {"contrast": alone, "p_holm": p, "alike_holm": alike}
+        row["verdict"] = _verdict(row, 1 - next(iter(found.values())).level)
+    return pl.DataFrame([{key: row[key] for key in CONTRASTS} for row in rows], schema=CONTRASTS)
+
+
+def scores_of(experiment: str, sources: Sequence[Source], metric: str) -> pl.DataFrame:
+    """The metric of each model in each run of an experiment; see `hwds.results.study.RUNS`."""
+    parts = []
+    for source in sources:
+        named = {"experiment": experiment, "seed": source.seed, "run": source.title}
+        columns = [pl.lit(value).alias(key) for key, value in named.items()]
+        parts.append(_whole(source, metric).with_columns(*columns).select(pl.col(key).cast(kind) for key, kind in RUNS.items()))
+    return pl.concat(parts)
+
+
+def _worlds(sources: Sequence[Source], metric: str) -> pl.DataFrame:
+    """The metric of each model in each world, as `compare_table` reads it."""
+    parts = [_whole(source, metric).with_columns(unit=pl.lit(str(source.seed))) for source in sources]
+    named = {"dataset": pl.lit("worlds"), "seed": pl.lit(0, pl.Int64)}
+    table = pl.concat(part.filter(pl.col("model") != TRUTH) for part in parts).with_columns(**named)
+    return table.select("model", "dataset", "seed", "unit", "value")
+
+
+def _whole(source: Source, metric: str) -> pl.DataFrame:
+    """The scores of a metric over a whole run, one row a model: a mean, or what is pooled where it is none."""
+    alone = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
+    own = source.tables.scores.filter(alone & (pl.col("metric") == source.metric(metric)))
+    means = own.filter(pl.col("aggregate") == "mean")
+    return means if len(means) else own.filter(pl.col("aggregate") == "pooled")
+
+
+def _spent(sources: Sequence[Source], metric: str) -> pl.DataFrame:
+    """Failures, fallbacks and seconds of each model in all worlds."""
+    counts = pl.concat(_whole(source, metric) for source in sources).group_by("model").agg(pl.sum("n_failed", "n_fallback"))
+    timings = pl.concat(source.tables.timings.select("model", "seconds") for source in sources)
+    return counts.join(timings.group_by("model").agg(pl.sum("seconds")), on="model", how="left")
+
+
+def _rows_of(asked: Asked, experiment: str, found: Comparison) -> list[dict[str, Any]]:
+    """The pairs with the rivals that were asked for."""
+    rows = {row["rival"]: row for row in found.pairs.to_dicts()}
+    own = []
+    for rival in asked.rivals:
+        name = next((label for label in rows if rival in (label, label.rpartition("/")[2])), None)
+        if name is None:
+            raise ConfigError(f"rivals: no model '{rival}' in '{experiment}'{nearest(rival, rows)}")
+        own.append(rows[name])
+    return own
+
+
+def _verdict(row: Mapping[str, Any], alpha: float) -> str:
+    """A difference within the margin is none that matters, however sure it is."""
+    if row["alike_holm"] is not None and row["alike_holm"] < alpha:
+        return "alike"
+    sure = row["p_holm"] is not None and row["p_holm"] < alpha
+    return ("better" if row["effect"] > 0 else "worse") if sure else "unsure"

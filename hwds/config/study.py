@@ -1,0 +1,176 @@
+"""Study: a question with everything that is decided before it is answered, as its `study.yaml` says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from annotated_types import Gt, Lt, MinLen
+from pydantic import BeforeValidator, ValidationError
+
+from hwds.config.messages import refused, shown
+from hwds.errors import ConfigError, nearest
+from hwds.hashing import digest
+from hwds.recipe import Once, Recipe, Whole, canonical
+
+FOLDER = Path("experiments")
+"""Where studies lie, below the current folder."""
+
+VERDICTS = ("better", "worse", "alike", "unsure")
+"""What a contrast may come to."""
+
+
+def _listed(value: Any) -> Any:
+    """One as a list of one."""
+    return value if isinstance(value, list | tuple) or value is None else (value,)
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Verdicts = Annotated[tuple[Literal["better", "worse", "alike", "unsure"], ...], BeforeValidator(_listed)]
+
+
+class Clause(Recipe):
+    """A line of the rule of decision: the first whose conditions all hold is the answer.
+
+    Attributes:
+        all: What every contrast must have come to.
+        some: What one contrast at least must have come to.
+        none: What no contrast may have come to.
+        then: The answer; `{better}`, `{worse}`, `{alike}` and `{unsure}` list the contrasts that came to it.
+    """
+
+    all: Verdicts = ()
+    some: Verdicts = ()
+    none: Verdicts = ()
+    then: Annotated[str, MinLen(1)]
+
+    @property
+    def bare(self) -> bool:
+        """Whether it holds whatever was found."""
+        return not (self.all or self.some or self.none)
+
+    def holds(self, verdicts: Mapping[str, str]) -> bool:
+        """Whether contrasts, by name, came to what it asks for."""
+        found = list(verdicts.values())
+        return (
+            all(verdict in self.all for verdict in found if self.all)
+            and (not self.some or any(verdict in self.some for verdict in found))
+            and not any(verdict in self.none for verdict in found)
+        )
+
+    def said(self, verdicts: Mapping[str, str]) -> str:
+        """The answer with the contrasts in their places."""
+        lists = {kind: [name for name, verdict in verdicts.items() if verdict == kind] for kind in VERDICTS}
+        return re.sub(r"{(\w+)}", lambda match: _enumerated(lists[match[1]]), self.then)
+
+
+class Study(Recipe):
+    """A question, what is run to answer it, and how the answer is read from the numbers: all of it written down before.
+
+    Attributes:
+        question: In a sentence.
+        metric: What models are compared by.
+        model: The model that the question is about.
+        rivals: Those that it is held against.
+        margin: A difference that does not matter: a share (0.02 for 2 %), or an amount where a mean is not above 0.
+        seeds: Of each experiment a run for each; `{seed}` in its words is the seed.
+        words: Of every experiment, before its own.
+        experiments: Of each its name here and its words, or the name of an experiment option.
+        rule: What follows from the contrasts; the last clause has no condition.
+    """
+
+    question: Annotated[str, MinLen(1)]
+    metric: Annotated[str, MinLen(1)]
+    model: Annotated[str, MinLen(1)]
+    rivals: Annotated[tuple[str, ...], MinLen(1), Once]
+    margin: Annotated[float, Gt(0), Lt(float("inf"))]
+    seeds: Annotated[tuple[Whole, ...], MinLen(1), Once]
+    words: Words = ()
+    experiments: Annotated[dict[str, Words], MinLen(1)]
+    rule: Annotated[tuple[Clause, ...], MinLen(1)]
+
+    @classmethod
+    def find(cls, name: str) -> tuple[Self, Path]:
+        """The study of a folder, by its path or its name below `experiments/`, and that folder.
+
+        Raises:
+            ConfigError: There is none, or a key, a type or a name in its `study.yaml` is wrong.
+        """
+        folder = next((path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None)
+        if folder is None:
+            raise ConfigError(f"study: no '{name}/study.yaml' here or below {FOLDER}{nearest(name, studies())}")
+        return cls.read(folder / "study.yaml"), folder.resolve()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The study of a file.
+
+        Raises:
+            ConfigError: A key, a type or a name is wrong.
+        """
+        where = f"{path.parent.name}/{path.name}"
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{where}: {' '.join(str(error).split())}.") from error
+        if not isinstance(data, dict):
+            raise ConfigError(f"{where}: must be a mapping, got {shown(data)}.")
+        try:
+            study = cls(**{"experiments": {}, **data, "name": path.resolve().parent.name} | _named(data))
+        except ValidationError as error:
+            raise refused(cls, where, error) from error
+        study._check_rule(where)
+        return study
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """All that is decided before, as plain data."""
+        said = {key: value for key, value in canonical(self).items() if key not in ("recipe", "rule")}
+        clauses = [
+            {key: value for key, value in clause.items() if key != "recipe" and value} for clause in canonical(self)["rule"]
+        ]
+        return said | {"rule": clauses}
+
+    @property
+    def plan_hash(self) -> str:
+        """The digest of the plan."""
+        return digest(self.plan)
+
+    def words_of(self, experiment: str, seed: int) -> list[str]:
+        """The words of one run."""
+        said = [word.replace("{seed}", str(seed)) for word in (*self.words, *self.experiments[experiment])]
+        named = [word if "=" in word or word.startswith("~") else f"+experiment={word}" for word in said]
+        return named if any(word.startswith("seed=") for word in named) else [*named, f"seed={seed}"]
+
+    def decided(self, verdicts: Mapping[str, str]) -> str:
+        """What follows from what the contrasts came to."""
+        return next(clause for clause in self.rule if clause.holds(verdicts)).said(verdicts)
+
+    def _check_rule(self, where: str) -> None:
+        for place, clause in enumerate(self.rule):
+            if clause.bare != (place == len(self.rule) - 1):
+                raise ConfigError(
+                    f"{where}.rule[{place}]: the last clause, and no other, must be without all, some and none,"
+                    " so that every result has an answer."
+                )
+            wrong = next((word for word in re.findall(r"{(\w*)}", clause.then) if word not in VERDICTS), None)
+            if wrong is not None:
+                raise ConfigError(f"{where}.rule[{place}].then: no list '{{{wrong}}}'{nearest(wrong, VERDICTS)}")
+
+
+def studies() -> list[str]:
+    """The names of all studies below the current folder."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/study.yaml"))
+
+
+def _named(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Experiments given as a list of names, as a mapping."""
+    given = data.get("experiments")
+    return {"experiments": {str(name): (str(name),) for name in given}} if isinstance(given, list) else {}
+
+
+def _enumerated(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names) or "none"
