@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.app_run import recorded
+from hwds.compare.comparing import RESAMPLES
 from hwds.compare.source import Source
 from hwds.compare.studying import compared, contrasts_of, scores_of
 from hwds.config.check import check
@@ -154,13 +155,25 @@ def runs_read(study: Study, state: StudyState) -> Ran:
     return Ran(folders, tuple(missing))
 
 
-def comparisons(study: Study, ran: Ran, margin: float | None = None) -> dict[str, Comparison]:
+def comparisons(study: Study, ran: Ran, *, margin: float | None = None, resamples: int = RESAMPLES) -> dict[str, Comparison]:
     """Each experiment's comparison."""
-    found = {}
-    for name, folders in ran.folders.items():
-        sources = [Source.read(folder) for folder in folders.values()]
-        found[name] = compared(study, sources, margin=margin)
-    return found
+    return {
+        name: compared(study, [Source.read(folder) for folder in folders.values()], margin=margin, resamples=resamples)
+        for name, folders in ran.folders.items()
+    }
+
+
+def of_study(name: str, margin: float | None, resamples: int) -> dict[str, Comparison]:
+    """The comparisons of a study's runs, of those that are there.
+
+    Raises:
+        HwdsError: Not all of them are.
+    """
+    study, _ = Study.find(name)
+    ran = runs_read(study, state_of(study, ()))
+    if ran.failed:
+        raise HwdsError(f"study '{study.name}': {len(ran.failed)} runs are missing; `hwds study {study.name}` goes on with it.")
+    return comparisons(study, ran, margin=margin, resamples=resamples)
 
 
 def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tuple[str, ...]) -> StudyFound:

@@ -1,8 +1,9 @@
-"""Compare models over finished runs: `hwds compare RUN... | --experiment X [--model M] [--margin 0.01] [--json]`."""
+"""Compare models over finished runs: `hwds compare RUN... | --experiment X | --sweep S | --study F [--margin 0.01]`."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from hwds.results.comparison import Comparison
     from hwds.results.folder import RunFolder
 
-FLAGS = ("--experiment", "--metric", "--model", "--margin", "--resamples")
+WHICH = ("--experiment", "--sweep", "--study")
+"""Flags that say which runs."""
+
+FLAGS = (*WHICH, "--metric", "--model", "--margin", "--resamples")
 """Flags that are followed by a value."""
 
 BARE = ("--json",)
@@ -23,33 +27,91 @@ BARE = ("--json",)
 def main(words: list[str]) -> int:
     """Say which model is better, by how much and how sure that is, on the rows that all of them answered."""
     names, flags = parsed("compare", words, FLAGS, BARE)
-    if not names and "--experiment" not in flags:
-        raise ConfigError("compare: must be followed by runs, or by --experiment and its name.")
     as_data = flags.pop("--json", None) is not None
+    said = [flag for flag in WHICH if flag in flags]
+    if not names and not said:
+        raise ConfigError("compare: must be followed by runs, or by --experiment, --sweep or --study and its name.")
+    if len(said) > 1 or (names and said not in ([], ["--experiment"])):
+        raise ConfigError(f"compare: {said[-1]} says which runs; drop {said[0] if len(said) > 1 else names[0]}.")
+    command = shlex.join(["python", "-m", "hwds", "compare", *(word for word in words if word != "--json")])
+    for title, found, passed_over in comparisons(names, flags):
+        told(title, found, passed_over, flags, command, as_data=as_data)
+    return 0
+
+
+def comparisons(names: list[str], flags: dict[str, str]) -> Iterator[tuple[str, Comparison, list[str]]]:
+    """What was asked for: of each comparison a title, where there are several, and the runs that were passed over."""
     margin = number("--margin", flags["--margin"]) if "--margin" in flags else None
     resamples = int(number("--resamples", flags.get("--resamples", "2000")))
     if resamples < 100:
         raise ConfigError(f"--resamples: must be at least 100, got {resamples}.")
+    if "--study" in flags:
+        from hwds.app_study import of_study
+
+        decided = next((flag for flag in ("--metric", "--model") if flag in flags), None)
+        if decided:
+            raise ConfigError(f"compare: {decided} is what the study has decided; drop it.")
+        yield from ((name, found, []) for name, found in of_study(flags["--study"], margin, resamples).items())
+        return
     from hwds.compare.comparing import compare
     from hwds.compare.source import Source
+
+    model = flags.get("--model", "")
+    if "--sweep" in flags:
+        sources, passed_over = [Source.read(folder) for folder in of_sweep(flags["--sweep"])], list[str]()
+        model = model or best_of(sources)
+    else:
+        read = [Source.read(folder) for folder in folders(names, flags.get("--experiment", ""))]
+        sources, passed_over = latest(read, names)
+    yield "", compare(sources, metric=flags.get("--metric", ""), model=model, margin=margin, resamples=resamples), passed_over
+
+
+def told(title: str, found: Comparison, passed_over: list[str], flags: dict[str, str], command: str, *, as_data: bool) -> None:
+    """Keep a comparison, and print it."""
     from hwds.hashing import digest
     from hwds.report.comparison_words import sentence
     from hwds.results.comparison import as_json
     from hwds.results.folder import OUTPUTS
 
-    sources, passed_over = latest([Source.read(folder) for folder in folders(names, flags.get("--experiment", ""))], names)
-    found = compare(
-        sources, metric=flags.get("--metric", ""), model=flags.get("--model", ""), margin=margin, resamples=resamples
-    )
-    asked = sorted((flag, said) for flag, said in flags.items() if flag != "--experiment")
+    asked = sorted((flag, said) for flag, said in flags.items() if flag not in WHICH)
     folder = (OUTPUTS / "comparisons" / digest([sorted(found.sources), asked])).resolve()
-    keep(found, folder, shlex.join(["python", "-m", "hwds", "compare", *(word for word in words if word != "--json")]))
+    keep(found, folder, command)
     if as_data:
         print(as_json({"sentence": sentence(found), "folder": str(folder)} | found.as_dict()))
-        return 0
+        return
+    if title:
+        print(f"{title}:")
     show(found, passed_over)
     print(f"Comparison: {folder}")
-    return 0
+
+
+def of_sweep(name: str) -> list[RunFolder]:
+    """The run of a sweep's best trial, and that of the experiment as it stood, both on windows that chose nothing.
+
+    Raises:
+        HwdsError: There is no such sweep, or there are no two runs.
+    """
+    from hwds.errors import HwdsError
+    from hwds.results.folder import OUTPUTS, RunFolder
+    from hwds.results.sweep_folder import SweepFolder
+
+    found = SweepFolder.find(name)
+    said = found.read_json()
+    if "run" not in said or not said.get("own_run"):
+        why = "it is not finished" if "run" not in said else "it did not try the experiment as it stands (sweep.baseline=true)"
+        raise HwdsError(f"--sweep: {found.title} has no two runs to compare: {why}.")
+    if said["run"] == said["own_run"]:
+        raise HwdsError(
+            f"--sweep: the best trial of {found.title} is the experiment as it stands: there is nothing to compare."
+        )
+    return [RunFolder((OUTPUTS / "runs" / said[key]).resolve()) for key in ("run", "own_run")]
+
+
+def best_of(sources: list[Source]) -> str:
+    """How the own model of the first run is called beside that of the second."""
+    from hwds.compare.telling_apart import model_labels
+
+    return model_labels(sources)[0][sources[0].model]
 
 
 def choices() -> list[str]:
