@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.app_run import compute, executed, executor_of, exit_code, say_warmed, tracked
+from hwds.app_run import Finished, executed, executor_of, exit_code, recorded, say_warmed, tracked
 from hwds.config.check import check
 from hwds.config.spec import Experiment
 from hwds.errors import CellError
@@ -47,8 +47,11 @@ def search(experiment: Experiment, data: dict[str, Any]) -> int:
             raise CellError(f"sweep {found.folder.title}: no trial has all windows behind it. Finished cells are kept.")
         told = found_of(found, records, best, table)
         print_trials(told)
+        own = untuned(found, told)
         prepared, tables = executed(check(dict(best.trial.data)), dict(best.trial.data), mirror=False)
-        show_found(found, records, with_final(found, told, prepared, tables), prepared.folder.title, time_of)
+        own_run = (own.prepared if own else prepared).folder.title if own or told.best == BASELINE else ""
+        told, final = with_final(found, told, prepared, tables, own), {"run": prepared.folder.title, "own_run": own_run}
+        show_found(found, records, told, final, time_of)
     failed = int(table["status"].is_in(["failed", "refused"]).sum())
     if failed:
         print(f"hwds: {failed} of {len(table)} trials failed; the others were compared.", file=sys.stderr)
@@ -82,8 +85,16 @@ def keep_cells(found: Search) -> None:
     RunFolder(found.folder.path).write_cells(key for lot in found.lots for key in lot.cells.values())
 
 
-def show_found(found: Search, records: Sequence[Record], told: Found, run: str, time_of: dict[str, Any]) -> None:
-    """The sentences, the pictures and the page, in the folder and on the terminal; `run` is the best trial's."""
+def show_found(found: Search, records: Sequence[Record], told: Found, final: dict[str, str], time_of: dict[str, Any]) -> None:
+    """The sentences, the pictures and the page, in the folder and on the terminal.
+
+    Args:
+        found: The search.
+        records: Of its trials.
+        told: What came of it.
+        final: The runs on the final windows: the best trial's (`run`), and that of the experiment as it stood (`own_run`).
+        time_of: What the search took, and what was foreseen.
+    """
     folder = found.folder
     runs = {record.trial.label: record.rungs for record in records if record.rungs}
     took = {record.trial.label: record.took for record in records if record.took}
@@ -95,7 +106,7 @@ def show_found(found: Search, records: Sequence[Record], told: Found, run: str, 
     folder.write_page(
         as_page(told, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(mattered)))
     )
-    ends = {**as_dict(told), "importance": mattered.as_dict(), "time": time_of, "run": run}
+    ends = {**as_dict(told), "importance": mattered.as_dict(), "time": time_of, **final}
     folder.write_json(about(found, records, **ends))
     executor_of(found.experiment).done(folder.path)
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
@@ -109,11 +120,19 @@ def found_of(found: Search, records: Sequence[Record], best: Record, table: pl.D
     return replace(told, inner=number(best.score), own_inner=own)
 
 
-def with_final(found: Search, told: Found, prepared: Prepared, tables: Tables) -> Found:
+def untuned(found: Search, told: Found) -> Finished | None:
+    """The run of the experiment as it stood; None where that was not tried, or is the best trial itself."""
+    first = found.trials[BASELINE]
+    if not found.sweep.baseline or first.experiment is None or told.best == BASELINE:
+        return None
+    return recorded(prepare(first.experiment), dict(first.data), mirror=False)
+
+
+def with_final(found: Search, told: Found, prepared: Prepared, tables: Tables, own: Finished | None) -> Found:
     """What the final windows say of the best trial, and of the experiment as it stood."""
     metric = found.measure.short
     final = number_of(tables, metric, prepared.experiment.model.name)
-    own = found.trials[BASELINE].experiment if found.sweep.baseline else None
-    if own is None or told.best == BASELINE:
-        return replace(told, final=final, own_final=final if own else Number())
-    return replace(told, final=final, own_final=number_of(compute(prepare(own)), metric, own.model.name))
+    if own is None:
+        same = bool(found.sweep.baseline) and told.best == BASELINE
+        return replace(told, final=final, own_final=final if same else Number())
+    return replace(told, final=final, own_final=number_of(own.tables, metric, own.prepared.experiment.model.name))

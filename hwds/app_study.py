@@ -186,10 +186,10 @@ def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tu
     first = next(iter(ran.folders.values()))
     origin = next(iter(first.values())).read_provenance()
     codes = sorted({source.code for own in sources.values() for source in own})
-    told = {key: origin[key] for key in ("git", "versions", "machine")} | {"code": codes}
-    notes = dict.fromkeys(f"{name}: {note}" for name, found in each.items() for note in found.notes)
+    told = {key: origin[key] for key in ("versions", "machine")} | {"code": codes}
+    notes = list(_notes(each))
     if len(codes) > 1:
-        notes[f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}."] = None
+        notes.append(f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}.")
     return StudyFound(
         study.name,
         study.plan,
@@ -202,6 +202,15 @@ def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tu
         amended,
         told,
     )
+
+
+def _notes(each: Mapping[str, Comparison]) -> Iterator[str]:
+    """What is to be known before the numbers are read, each note once."""
+    bearers: dict[str, list[str]] = {}
+    for name, found in each.items():
+        for note in found.notes:
+            bearers.setdefault(note, []).append(name)
+    yield from (note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in bearers.items())
 
 
 def differs(found: StudyFound, frozen: StudyFound) -> list[str]:

@@ -93,9 +93,11 @@ def of_sweep(name: str) -> list[RunFolder]:
     """
     from hwds.errors import HwdsError
     from hwds.results.folder import OUTPUTS, RunFolder
-    from hwds.results.sweep_folder import SweepFolder
+    from hwds.results.sweep_folder import PREFIX, SweepFolder
 
-    found = SweepFolder.find(name)
+    path = (Path(name) / "sweep.json").is_file()
+    found = SweepFolder.named(name if path else f"{PREFIX}{name.removeprefix(PREFIX)}")
+    assert found is not None  # with the prefix none is an error of its own
     said = found.read_json()
     if "run" not in said or not said.get("own_run"):
         why = "it is not finished" if "run" not in said else "it did not try the experiment as it stands (sweep.baseline=true)"

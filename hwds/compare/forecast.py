@@ -11,7 +11,7 @@ import polars as pl
 from hwds.compare.answers import Answer, shared
 from hwds.compare.contrasts import Pair, Scale, contrasts
 from hwds.compare.cosines import cosine_effect
-from hwds.compare.dm import diebold_mariano, enough
+from hwds.compare.dm import LEAST_ORIGINS, diebold_mariano, enough
 from hwds.compare.evidence import UnitEvidence, long_table
 from hwds.compare.families import holm
 from hwds.compare.laws import Effect, Law
@@ -87,6 +87,7 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
     sign = 1.0 if better == "low" else -1.0
     mean = evidence.origins.group_by("dataset", SERIES, "cutoff", "model").agg(pl.col("value").mean())
     wide = mean.pivot("model", index=["dataset", SERIES, "cutoff"], values="value").drop_nulls().drop_nans()
+    wide = wide.filter(pl.len().over("dataset", SERIES) >= LEAST_ORIGINS)  # a thousand short series would be cut in vain
     found = []
     for (dataset, series), part in wide.sort("dataset", SERIES, "cutoff").group_by(["dataset", SERIES], maintain_order=True):
         horizon = evidence.reach[str(dataset)]

@@ -60,7 +60,7 @@ def title(found: Comparison) -> str:
     datasets = found.datasets[0] if len(found.datasets) == 1 else f"{len(found.datasets)} datasets"
     metric = found.measure.name if len(set(found.metrics.values())) == 1 else found.measure.short
     n = counted(int(found.leaderboard["n"][0]), found.units)
-    seeds = f", {counted(len(found.seeds), 'seeds')}" if len(found.seeds) > 1 else ""
+    seeds = f", {counted(len(found.seeds), 'seeds')}" if len(found.seeds) > 1 and found.units != "worlds" else ""
     models = counted(len(found.leaderboard), "models")
     return f"{models} on {datasets} by {metric} ({found.measure.better}er is better), {n}{seeds}"
 

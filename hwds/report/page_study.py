@@ -112,13 +112,11 @@ def _legend(found: StudyFound, each: Mapping[str, Comparison]) -> Iterator[str]:
 
 def _repeat(found: StudyFound) -> Iterator[Part]:
     origin = found.origin
-    git = origin.get("git") or {}
     code = f"code {', '.join(f'`{each}`' for each in origin.get('code', ()))}"
-    commit = f", commit `{git['commit'][:12]}`{' with changes' if git.get('changed') else ''}" if git else ""
     yield Listing(
         (
             f"`python -m hwds study {found.name}` computes it again beside the frozen tables, and says whether they agree",
-            f"plan `{found.plan_hash}`, {code}{commit}",
+            f"plan `{found.plan_hash}`, {code}",
             ", ".join(f"{name} {version}" for name, version in origin.get("versions", {}).items() if version),
         )
     )

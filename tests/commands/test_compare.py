@@ -42,7 +42,7 @@ def test_json_is_all_of_it(hwds, two):
 
 
 REFUSALS = [
-    ("compare", "compare: must be followed by runs, or by --experiment"),
+    ("compare", "compare: must be followed by runs, or by --experiment, --sweep or --study"),
     ("compare adhoc --modell x", "compare: no flag '--modell'; did you mean '--model'?"),
     ("compare adhoc --metric", "compare: --metric must be followed by a value"),
     ("compare adhoc --margin some", "--margin: must be a number, got 'some'"),

@@ -142,11 +142,24 @@ def test_the_run_of_the_best_is_the_run_that_one_would_get_by_hand(lab, tmp_path
     lab(f"{RUN} sweep=random sweep.trials=3")
     shift = trials_of(tmp_path).sort("score")["model.shift"][0]
     before = {path: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/scores.parquet")}
-    assert len(before) == 1
+    assert len(before) == 2, "that of the best, and that of the experiment as it stood"
     asked()
     lab(f"{RUN} model.shift={shift}")
     assert asked() == []
     assert {path: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/scores.parquet")} == before
+
+
+def test_the_best_and_the_experiment_as_it_stood_are_compared_on_the_final_windows(lab, tmp_path):
+    lab(f"{RUN} sweep=grid sweep.space.model.shift={{choice:[0]}}")
+    told = json.loads((folder_of(tmp_path) / "sweep.json").read_text())
+    data = json.loads(lab(f"compare --sweep {folder_of(tmp_path).name[:8]} --json").out)
+    assert (data["subject"], data["pairs"][0]["rival"]) == ("mine/shifted(shift=0.0)", "mine/shifted(shift=30.0)")
+    assert data["sources"] == [told["run"], told["own_run"]]
+    assert data["pairs"][0]["effect"] > 0
+    assert "no sweep 'sweeps/adhok' below outputs/sweeps; did you mean 'sweeps/adhoc'?" in lab("compare --sweep adhok").line
+    assert "--sweep says which runs; drop x" in lab("compare x --sweep adhoc").line
+    lab(f"{RUN} model.shift=0 sweep=grid sweep.space.model.shift={{choice:[90]}}")
+    assert "is the experiment as it stands: there is nothing to compare" in lab("compare --sweep adhoc").line
 
 
 def test_the_same_command_computes_nothing_more_trials_only_theirs(lab, tmp_path):
