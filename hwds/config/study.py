@@ -118,8 +118,10 @@ class Study(Recipe):
             raise ConfigError(f"{where}: {' '.join(str(error).split())}.") from error
         if not isinstance(data, dict):
             raise ConfigError(f"{where}: must be a mapping, got {shown(data)}.")
+        if "name" in data:
+            raise ConfigError(f"{where}: no key 'name'; the folder is the study's name.")
         try:
-            study = cls(**{"experiments": {}, **data, "name": path.resolve().parent.name} | _named(data))
+            study = cls(**{**data, "name": path.resolve().parent.name} | _named(data))
         except ValidationError as error:
             raise refused(cls, where, error) from error
         study._check_rule(where)

@@ -153,7 +153,7 @@ def test_the_best_and_the_experiment_as_it_stood_are_compared_on_the_final_windo
     lab(f"{RUN} sweep=grid sweep.space.model.shift={{choice:[0]}}")
     told = json.loads((folder_of(tmp_path) / "sweep.json").read_text())
     data = json.loads(lab(f"compare --sweep {folder_of(tmp_path).name[:8]} --json").out)
-    assert (data["subject"], data["pairs"][0]["rival"]) == ("mine/shifted(shift=0.0)", "mine/shifted(shift=30.0)")
+    assert (data["subject"], data["pairs"][0]["rival"]) == ("mine/shifted(shift=0)", "mine/shifted(shift=30.0)")
     assert data["sources"] == [told["run"], told["own_run"]]
     assert data["pairs"][0]["effect"] > 0
     assert "no sweep 'sweeps/adhok' below outputs/sweeps; did you mean 'sweeps/adhoc'?" in lab("compare --sweep adhok").line
