@@ -12,6 +12,7 @@ from hwds.compare.checks import check_definitions, check_sources, metric_of
 from hwds.compare.comparing import RESAMPLES, compare, compare_table
 from hwds.compare.families import holm
 from hwds.compare.source import Source
+from hwds.config.study import AGAINST
 from hwds.errors import ConfigError, DataError, nearest
 from hwds.results.comparison import Comparison
 from hwds.results.study import CONTRASTS, RUNS
@@ -96,7 +97,7 @@ def contrasts_of(asked: Asked, found: Mapping[str, Comparison]) -> pl.DataFrame:
     ]
     several = len(asked.rivals) > 1
     for row, p, alike in zip(rows, *(holm([row[key] for row in rows]) for key in ("p_value", "alike_p")), strict=True):
-        alone = f"{row['experiment']} (against {row['rival'].rpartition('/')[2]})" if several else row["experiment"]
+        alone = f"{row['experiment']}{AGAINST}{row['rival'].rpartition('/')[2]})" if several else row["experiment"]
         row |= {"contrast": alone, "p_holm": p, "alike_holm": alike}
         row["verdict"] = _verdict(row, 1 - next(iter(found.values())).level)
     return pl.DataFrame([{key: row[key] for key in CONTRASTS} for row in rows], schema=CONTRASTS)

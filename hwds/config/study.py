@@ -19,6 +19,9 @@ from hwds.recipe import Once, Recipe, Whole, canonical
 FOLDER = Path("experiments")
 """Where studies lie, below the current folder."""
 
+AGAINST = " (against "
+"""What stands between an experiment and a rival in the name of a contrast, where there are several rivals."""
+
 VERDICTS = ("better", "worse", "alike", "unsure")
 """What a contrast may come to."""
 
@@ -64,7 +67,7 @@ class Clause(Recipe):
     def said(self, verdicts: Mapping[str, str]) -> str:
         """The answer with the contrasts in their places."""
         lists = {kind: [name for name, verdict in verdicts.items() if verdict == kind] for kind in VERDICTS}
-        return re.sub(r"{(\w+)}", lambda match: _enumerated(lists[match[1]]), self.then)
+        return re.sub(r"{(\w+)}", lambda match: _enumerated(_by_experiment(lists[match[1]])), self.then)
 
 
 class Study(Recipe):
@@ -172,6 +175,15 @@ def _named(data: Mapping[str, Any]) -> dict[str, Any]:
     """Experiments given as a list of names, as a mapping."""
     given = data.get("experiments")
     return {"experiments": {str(name): (str(name),) for name in given}} if isinstance(given, list) else {}
+
+
+def _by_experiment(contrasts: list[str]) -> list[str]:
+    """`drift (against a)` and `drift (against b)` as `drift (against a and b)`."""
+    rivals: dict[str, list[str]] = {}
+    for contrast in contrasts:
+        experiment, against, rival = contrast.partition(AGAINST)
+        rivals.setdefault(experiment, []).extend([rival.removesuffix(")")] if against else [])
+    return [f"{name}{AGAINST}{_enumerated(names)})" if names else name for name, names in rivals.items()]
 
 
 def _enumerated(names: list[str]) -> str:

@@ -58,7 +58,7 @@ def contrasts_grid(found: StudyFound) -> Grid:
         rows.append([*names, value, interval, *p_values, row["method"], f"{row['clusters']:,}", verdict])
     titles = [("experiment", "experiment"), *([("rival", "rival")] if several else []), ("better by", "better by")]
     titles += [("95 % interval", "95 % interval"), ("p, Holm", "p\nHolm"), ("p, alone", "")]
-    titles += [("p of a difference that matters, Holm", "p of one\nthat matters")]
+    titles += [("p of a difference that matters, Holm", "" if several else "p of one\nthat matters")]
     titles += [("interval by", ""), ("of", ""), ("verdict", "verdict")]
     model, rivals = found.plan["model"], found.plan["rivals"]
     against = "each rival" if several else rivals[0]

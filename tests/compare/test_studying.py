@@ -8,6 +8,7 @@ import pytest
 
 from hwds.compare.comparing import compare_table
 from hwds.compare.studying import WORLDS, compared, contrasts_of
+from hwds.config.study import Clause
 from hwds.errors import ConfigError, DataError
 from hwds.metrics.base import Measure
 
@@ -36,6 +37,15 @@ def test_the_contrasts_of_all_experiments_are_one_family():
     assert table["verdict"].to_list() == ["better", "alike", "better", "alike"]
     with pytest.raises(ConfigError, match="no model 'bed' in 'a'; did you mean 'forecast/bad'"):
         contrasts_of(Asked(rivals=("bed",)), found)
+
+
+def test_the_rule_lists_contrasts_by_experiment():
+    clause = Clause(some=("better",), then="Pays in {better}; costs in {worse}; alike in {alike}.")
+    verdicts = {"a (against x)": "better", "a (against y)": "better", "b (against x)": "worse", "b (against y)": "better"}
+    assert clause.holds(verdicts)
+    assert clause.said(verdicts) == "Pays in a (against x and y) and b (against y); costs in b (against x); alike in none."
+    assert not Clause(some=("better",), none=("worse",), then="x").holds(verdicts)
+    assert not Clause(all=("better", "alike"), then="x").holds(verdicts)
 
 
 def test_seeds_with_data_of_their_own_are_worlds_and_mixtures_are_refused():
