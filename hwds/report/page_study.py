@@ -54,12 +54,12 @@ def contrasts_grid(found: StudyFound) -> Grid:
         value, interval = amount_in(row, relative=row["relative"], unit=found.unit, sign=True)
         verdict = VERDICTS.get(row["verdict"], row["verdict"])
         names = [row["experiment"], *([row["rival"]] if several else [])]
-        p_values = [_p(row[key]) for key in ("p_holm", "p_value", "alike_holm")]
-        rows.append([*names, value, interval, *p_values, row["method"], f"{row['clusters']:,}", verdict])
+        corrected, *p_values = [_p(row[key]) for key in ("p_holm", "p_value", "alike_holm")]
+        rows.append([*names, value, interval, corrected, verdict, *p_values, row["method"], f"{row['clusters']:,}"])
     titles = [("experiment", "experiment"), *([("rival", "rival")] if several else []), ("better by", "better by")]
-    titles += [("95 % interval", "95 % interval"), ("p, Holm", "p\nHolm"), ("p, alone", "")]
+    titles += [("95 % interval", "95 % interval"), ("p, Holm", "p\nHolm"), ("verdict", "verdict"), ("p, alone", "")]
     titles += [("p of a difference that matters, Holm", "" if several else "p of one\nthat matters")]
-    titles += [("interval by", ""), ("of", ""), ("verdict", "verdict")]
+    titles += [("interval by", ""), ("of", "")]
     model, rivals = found.plan["model"], found.plan["rivals"]
     against = "each rival" if several else rivals[0]
     caption = f"{model} against {against} by {found.plan['metric']} (above 0: it is better):"
