@@ -187,4 +187,6 @@ def _by_experiment(contrasts: list[str]) -> list[str]:
 
 
 def _enumerated(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names) or "none"
+    """`a, b and c`; `a, 1; b, 2 and c, 3` where names have commas of their own; `none`."""
+    between = "; " if any("," in name for name in names) else ", "
+    return between.join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names) or "none"
