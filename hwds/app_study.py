@@ -24,6 +24,9 @@ from hwds.results.comparison import Comparison
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.study import StudyFound, StudyState
 
+NUMBERLESS = ("compute", "tracker")
+"""Groups that a study may be given without being another one: they change no number."""
+
 RESULTS = "results"
 """The folder of a study's frozen tables."""
 
@@ -94,8 +97,8 @@ def plans_with_results(folder: Path, state: StudyState) -> Iterator[Mapping[str,
 
 
 def state_of(study: Study, words: Sequence[str]) -> StudyState:
-    """Where the runs are told; words other than those of the executor make it another one."""
-    changes = [word for word in words if word.partition("=")[0].partition(".")[0] != "compute"]
+    """Where the runs are told; words that change numbers make it another one."""
+    changes = [word for word in words if word.partition("=")[0].partition(".")[0] not in NUMBERLESS]
     return StudyState.of(study.name, digest(changes) if changes else "")
 
 
