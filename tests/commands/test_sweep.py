@@ -47,6 +47,8 @@ class Shifted(Forecaster):
             blas = {library["num_threads"] for library in threadpool_info()}
             held = [context.cpus, pl.thread_pool_size(), numba.config.NUMBA_NUM_THREADS, *blas]
             raise ValueError(f"{held} {os.environ['TF_NUM_INTRAOP_THREADS']} {os.environ['TF_NUM_INTEROP_THREADS']}")
+        if self.trouble == "hoards":
+            ASKED.append(np.ones(2**24))
         while self.trouble == "hangs":
             time.sleep(1)
         while self.trouble == "eats":
@@ -379,6 +381,13 @@ def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
         assert len(rows) == 8  # in the table of failures and in that of trials
         for path in tmp_path.glob("outputs/cache/cells/*/*"):
             path.unlink()
+
+
+def test_what_others_have_left_in_a_process_is_not_the_trials_own(lab, tmp_path):
+    model = "sweep.space.model"
+    words = f"{model}.trouble={{choice:[hoards]}} {model}.shift={{choice:[1,2,3,4,5,6]}} sweep.baseline=false sweep.windows=2"
+    assert lab(f"{RUN} sweep=grid {words} sweep.memory_per_trial=0.8").code == 0  # 1.5 GiB together, 0.25 each
+    assert trials_of(tmp_path)["status"].to_list() == ["finished"] * 6
 
 
 def test_no_sweep_leaves_no_trace(lab, tmp_path):

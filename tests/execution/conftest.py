@@ -57,7 +57,7 @@ def start(folder: Path, *words: str, environment: Mapping[str, str] = MappingPro
 def finished(folder: Path, *words: str) -> tuple[int, str, str]:
     """Exit code, output and errors of a run."""
     process = start(folder, *words)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 

@@ -10,7 +10,7 @@ from .test_resume import copy_of
 
 pytest.importorskip("ray")
 SPACE = ["sweep.space.model.hang={choice:[false,true]}", "sweep.space.model.fail={choice:[false,true]}"]
-SWEEP = ["sweep=grid", "sweep.windows=3", "protocol.windows=16", "size=full", "sweep.seconds_per_trial=15", *SPACE]
+SWEEP = ["sweep=grid", "sweep.windows=3", "protocol.windows=16", "size=full", "sweep.seconds_per_trial=10", *SPACE]
 APART = ["seconds", "cached", "host"]
 
 
