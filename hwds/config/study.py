@@ -25,6 +25,9 @@ AGAINST = " (against "
 VERDICTS = ("better", "worse", "alike", "unsure")
 """What a contrast may come to."""
 
+PLACE = r"{(\w+)}"
+"""In an answer, where the contrasts that came to a verdict are named."""
+
 
 def _listed(value: Any) -> Any:
     """One as a list of one."""
@@ -65,9 +68,13 @@ class Clause(Recipe):
         )
 
     def said(self, verdicts: Mapping[str, str]) -> str:
-        """The answer with the contrasts in their places."""
+        """The answer with the contrasts in their places; a part after a semicolon that would name none of them is left out."""
         lists = {kind: [name for name, verdict in verdicts.items() if verdict == kind] for kind in VERDICTS}
-        return re.sub(r"{(\w+)}", lambda match: _enumerated(_by_experiment(lists[match[1]])), self.then)
+        first, *others = self.then.removesuffix(".").split("; ")
+        asked = ((part, re.findall(PLACE, part)) for part in others)
+        parts = [first, *(part for part, kinds in asked if not kinds or any(lists[kind] for kind in kinds))]
+        said = re.sub(PLACE, lambda match: _enumerated(_by_experiment(lists[match[1]])), "; ".join(parts))
+        return said + "." * self.then.endswith(".")
 
 
 class Study(Recipe):
