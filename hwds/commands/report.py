@@ -1,4 +1,4 @@
-"""Write a report that can be sent: `hwds report RUN | SWEEP | COMPARISON` makes one report.html, and report.md."""
+"""Write a report that can be sent: `hwds report RUN | SWEEP | STUDY | COMPARISON` makes one report.html, and report.md."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
 
 def main(words: list[str]) -> int:
-    """Write the report of one run, sweep or comparison into its folder; the file needs no network."""
+    """Write the report of one run, sweep, study or comparison into its folder; the file needs no network."""
     flag = next((word for word in words if word.startswith("-")), None)
     if flag or len(words) != 1:
-        raise ConfigError(f"report: must be followed by one run, sweep or comparison, got {flag or len(words)}.")
+        raise ConfigError(f"report: must be followed by one run, sweep, study or comparison, got {flag or len(words)}.")
+    from hwds.config.study import is_study
+
+    if is_study(words[0]):
+        from hwds.commands.study import main as study
+
+        return study([words[0], "--read"])
     from hwds.report.page_run import written
 
     page, folder = page_of(words[0])
@@ -47,11 +53,12 @@ def page_of(name: str) -> tuple[Page, Path]:
 
 
 def choices() -> list[str]:
-    """The runs, sweeps and comparisons that there are, for completion."""
+    """The runs, sweeps, studies and comparisons that there are, for completion."""
+    from hwds.config.study import studies
     from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
-    return [*RunFolder.names(), *SweepFolder.names(), *(path.name for path in comparisons())]
+    return [*RunFolder.names(), *SweepFolder.names(), *studies(), *(path.name for path in comparisons())]
 
 
 def kept_frame(run: RunFolder) -> Panel | None:

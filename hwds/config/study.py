@@ -109,7 +109,7 @@ class Study(Recipe):
         Raises:
             ConfigError: There is none, or a key, a type or a name in its `study.yaml` is wrong.
         """
-        folder = next((path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None)
+        folder = _folder(name)
         if folder is None:
             raise ConfigError(f"study: no '{name}/study.yaml' here or below {FOLDER}{nearest(name, studies())}")
         return cls.read(folder / "study.yaml"), folder.resolve()
@@ -171,6 +171,15 @@ class Study(Recipe):
             wrong = next((word for word in re.findall(r"{(\w*)}", clause.then) if word not in VERDICTS), None)
             if wrong is not None:
                 raise ConfigError(f"{where}.rule[{place}].then: no list '{{{wrong}}}'{nearest(wrong, VERDICTS)}")
+
+
+def is_study(name: str) -> bool:
+    """Whether `Study.find` finds one."""
+    return _folder(name) is not None
+
+
+def _folder(name: str) -> Path | None:
+    return next((path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None)
 
 
 def studies() -> list[str]:

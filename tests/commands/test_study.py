@@ -66,6 +66,9 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     assert {path: path.stat().st_mtime_ns for run in runs for path in run.iterdir()} == written, "nothing is computed twice"
     assert (folder / "results/study.json").read_text() == frozen
 
+    report = hwds("report which")
+    assert (report.code, report.out) == (0, again.out), "its report is that of the study, read again"
+
     each = hwds("compare --study which --margin 0.9")
     assert each.code == 0
     assert "near:\n" in each.out
