@@ -36,5 +36,5 @@ def test_ray_tune_finds_what_the_serial_search_finds_and_its_cells_write_the_sam
     for name in ("runs/*/*/scores.parquet", "runs/*/*/predictions.parquet"):
         assert one(alone, name).read_bytes() == one(together, name).read_bytes()
     assert not list(together.glob("outputs/sweeps/*/*/tune"))
-    lines = [[TOOK.sub("", line) for line in text.splitlines() if " failed " in line] for text in (out, out_of_ray)]
+    lines = [[TOOK.sub("", line).split() for line in text.splitlines() if " failed " in line] for text in (out, out_of_ray)]
     assert lines[0] == lines[1] != []
