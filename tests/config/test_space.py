@@ -123,7 +123,6 @@ REFUSED = [
     ("sweep.gpus_per_trial=1 compute=serial", "sweep.gpus_per_trial: compute 'serial' gives no GPUs out; take compute=ray."),
     ("sweep=pbt", "sweep: there is no 'pbt': it goes on with a fit from the weights of another trial, and no model here can"),
     ("sweep=asha sweep.reduction=1", "sweep.reduction: must be >= 2, got 1."),
-    ("protocol=launch dataset=hardware_demand", "sweep: protocol 'launch' has no windows before its own to choose settings on"),
 ]  # fmt: skip
 
 
