@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log, sqrt
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from hwds.execution.base import Compute
 from hwds.execution.estimate import Timed, timed_before
 from hwds.execution.processes import usable_cores
 from hwds.execution.search import Search
@@ -63,7 +63,7 @@ def ahead_of(search: Search) -> Ahead:
     names = {trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment}
     keys = [(cell, key) for lot in search.lots for cell, key in lot.cells.items()]
     missing = [cell for cell, key in keys if not search.cache.has(key)]
-    share, at_once = share_asked(search), cells_at_once(search)
+    share, at_once = share_asked(search), cells_at_once(search.experiment.compute, search.sweep)
     dataset = search.experiment.dataset.name
     costs = _costs(dataset, {names[cell.model] for cell in missing})
     if costs is None:
@@ -129,10 +129,8 @@ def _apart(rows: pl.DataFrame) -> float | None:
     return float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1)) if len(each) >= ENOUGH else None
 
 
-def cells_at_once(search: Search) -> int | None:
-    """Cells that are computed at the same time; None of a cluster that runs already."""
-    compute, sweep = search.experiment.compute, search.sweep
-    assert isinstance(compute, Compute)
+def cells_at_once(compute: Any, sweep: Any) -> int | None:
+    """Cells of a sweep that are computed at the same time; None of a cluster that runs already."""
     if getattr(compute, "address", None):
         return None
     workers = getattr(compute, "workers", None)

@@ -7,6 +7,7 @@ import pytest
 from hwds.execution.processes import Processes
 from hwds.execution.search_estimate import LOAD, UNTRIED, cells_at_once, share_left, spread
 from hwds.execution.serial import Serial
+from hwds.sweeps.random import Random
 
 
 def test_of_what_is_kept_none_is_asked_again():
@@ -25,6 +26,7 @@ def test_the_range_is_wide_where_only_the_default_was_timed_and_narrows_with_tri
 
 
 def test_cells_at_once():
-    assert cells_at_once(Serial()) == 1
-    assert cells_at_once(Processes(workers=3)) == 3
-    assert cells_at_once(Processes()) >= 1
+    assert cells_at_once(Serial(), Random()) == 1
+    assert cells_at_once(Processes(workers=3), Random()) == 3
+    assert cells_at_once(Processes(workers=3), Random(concurrent=2)) == 2
+    assert cells_at_once(Processes(), Random(cpus_per_trial=1000)) == 1
