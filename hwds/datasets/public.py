@@ -68,7 +68,7 @@ class PublicFile:
         return table
 
 
-SeriesAtMost = Annotated[Count, Small(60)]
+SeriesAtMost = Annotated[Count, Small(30)]
 """How many series of a public data set are read: enough of them under size=small for every kind to be there."""
 
 

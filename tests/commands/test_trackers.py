@@ -108,7 +108,9 @@ def test_a_server_that_never_answers_does_not_hold_up_a_run(hwds, sales, own_hom
     assert said.code == 0
     lines = said.err.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["tracker wandb", "tracker mlflow"]
-    assert all(f"{address} does not answer within 1.5 s. The run is whole" in line for line in lines)
+    for line in lines:
+        assert f"{address} does not answer within 1.5 s" in line or "no end for 1.5 s while sending" in line
+        assert "The run is whole" in line
     assert len(list(tmp_path.glob("outputs/wandb/offline-run-*"))) == 1  # what could be written is
     assert len(tables(tmp_path)) == 3
 

@@ -76,7 +76,7 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
     )
 
     context = Context(0, features=experiment.features, answers=AskedAnew(tmp_path))
-    few = panel.block(0, 4) if experiment.model.local else panel
+    few = panel.block(0, 2) if experiment.model.local else panel
     found = list(canary(experiment.protocol, model, experiment.model, few, context))
     assert len(found) == (1 if protocol == "holdout" else 2)
     assert [leak for leak in found if leak] == []

@@ -107,4 +107,4 @@ def test_an_even_sample_of_the_series_is_taken(data_folder):
     whole, some = M3(subset="yearly").load(), M3(subset="yearly", series=5).load()
     names = whole.series_ids.to_list()
     assert some.series_ids.to_list() == [names[place] for place in (0, 161, 322, 483, 644)]
-    assert check(compose(["dataset=hospital", "size=small"])).dataset.load().n_series == 60
+    assert check(compose(["dataset=hospital", "size=small"])).dataset.load().n_series == 30
