@@ -368,7 +368,7 @@ def test_the_threads_of_a_trial_reach_every_library(lab, tmp_path, compute):
 def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
     words = "sweep.space.model.trouble={choice:[none,broken,undefined,hangs,eats]} sweep.windows=2 sweep.memory_per_trial=0.6"
     for compute in ("compute=serial", "compute=processes compute.workers=2"):
-        said = lab(f"{RUN} sweep=grid {words} sweep.seconds_per_trial=8".replace("compute=serial", compute))
+        said = lab(f"{RUN} sweep=grid {words} sweep.seconds_per_trial=12".replace("compute=serial", compute))
         assert said.code == 3
         assert said.err == "hwds: 4 of 5 trials failed; the others were compared.\n"
         error = dict(zip(trials_of(tmp_path)["model.trouble"], trials_of(tmp_path)["error"], strict=True))
