@@ -12,11 +12,16 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from hwds.execution.ray_sweeper import left
+
 LONGEST = 24
 """Letters of a folder of temporary files: the sockets in Ray's own below it may not have paths of more than 107."""
 
 VARIABLE = "HWDS_RAY_HOME"
 """All processes of Ray inherit it, and are known by it."""
+
+KEPT = "SPT_NOENV"
+"""What keeps it readable: a process of Ray that gives itself a title writes that over its variables otherwise."""
 
 
 @cache
@@ -25,7 +30,7 @@ def home() -> Path:
     found = tempfile.gettempdir()
     own = Path(found if len(found) <= LONGEST else "/tmp") / f"hwds-ray-{getpass.getuser()}" / str(os.getpid())
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ[VARIABLE] = str(own)
+    os.environ |= {VARIABLE: str(own), KEPT: "1"}
     sweeper = Path(__file__).with_name("ray_sweeper.py")
     command = [sys.executable, "-I", "-S", str(sweeper), str(own)]
     nowhere = subprocess.DEVNULL
@@ -35,10 +40,12 @@ def home() -> Path:
 
 
 def _leave(own: Path, waiting: subprocess.Popen[bytes]) -> None:
-    """Only once Ray has left it, too; then nothing is left to sweep."""
+    """Only once Ray has left it, too: a raylet that had to be killed leaves its agents, and they are swept."""
     import ray
 
     ray.shutdown()
+    if left(str(own)):
+        waiting.communicate()
     shutil.rmtree(own, ignore_errors=True)
     waiting.kill()
     waiting.wait()

@@ -8,20 +8,32 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-GRACE = 3.0
-"""Seconds in which Ray's processes may end by themselves."""
+GRACE, PATIENCE = 3.0, 60.0
+"""Seconds in which Ray's processes may end by themselves, and after which it is given up to end them."""
+
+PAUSE, LOOKS = 0.2, 5
+"""So many looks in a row, with a pause of so many seconds before each, that find none mean that none comes any more."""
 
 
 def main(home: str) -> None:
     """Wait until the input is closed, which the system does for a process that dies, however it dies."""
     sys.stdin.buffer.read()
-    time.sleep(GRACE)
-    for process in left(home):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(process, signal.SIGKILL)
+    sweep(home)
     shutil.rmtree(home, ignore_errors=True)
     with suppress(OSError):
         Path(home).parent.rmdir()  # only where no other is there
+
+
+def sweep(home: str) -> None:
+    """See to it that nothing is left; one look does not do, for a process that is just being started shows nothing of itself."""
+    began, unseen = time.monotonic(), 0
+    while unseen < LOOKS and time.monotonic() - began < PATIENCE:
+        time.sleep(PAUSE)
+        found = left(home)
+        unseen = 0 if found else unseen + 1
+        for process in found if time.monotonic() - began >= GRACE else ():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
 
 
 def left(home: str) -> list[int]:
