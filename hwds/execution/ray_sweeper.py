@@ -25,7 +25,7 @@ def main(home: str) -> None:
 
 
 def sweep(home: str) -> None:
-    """See to it that nothing is left; one look does not do, for a process that is just being started shows nothing of itself."""
+    """See to it that nothing is left; one look does not do: a process that is just being started shows nothing of itself."""
     began, unseen = time.monotonic(), 0
     while unseen < LOOKS and time.monotonic() - began < PATIENCE:
         time.sleep(PAUSE)

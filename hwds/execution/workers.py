@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 
 from hwds.execution.asking import compute_cell
@@ -34,7 +34,8 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_serve, args=(theirs, job), daemon=True)
-        self.process.start()
+        with _uninterrupted():
+            self.process.start()
         theirs.close()
         self.cell: Cell | None = None
         self.began: float | None = None
@@ -74,6 +75,17 @@ class Worker:
         """Kill it, whatever it does."""
         self.process.kill()
         self.process.join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held back here for a moment."""
+    resource_tracker.ensure_running()  # where it is started it lets Ctrl-C through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -141,8 +153,10 @@ def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) ->
 
 
 def _serve(pipe: Connection, job: Job) -> None:
-    """What a worker does: compute cells until it is ended. It says when it begins one, so that its own start takes no time."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C and ends its workers
+    """What a worker does: compute cells until it is ended. It says when it begins one, so that its own start takes no time.
+
+    Ctrl-C does not reach it: the parent answers that, and ends its workers.
+    """
     _end_with_parent()
     frame = job.read_frame()
     while True:

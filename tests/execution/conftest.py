@@ -47,11 +47,14 @@ def project(tmp_path):
 WORDS = ["model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3", "rivals=[forecast/seasonal_naive]"]
 
 
-def start(folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[str]:
-    """A run in a process of its own, with variables of its own."""
+def start(
+    folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({}), group: bool = False
+) -> subprocess.Popen[str]:
+    """A run in a process of its own, with variables of its own; in a group of its own as a terminal's command is."""
     variables = os.environ | environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-m", "hwds", *WORDS, *words]
-    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe, own = subprocess.PIPE, 0 if group else None
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, process_group=own)
 
 
 def finished(folder: Path, *words: str) -> tuple[int, str, str]:
