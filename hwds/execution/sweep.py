@@ -52,7 +52,7 @@ class Record:
         seconds: What its cells took when they were computed.
         now: What those took that were computed now.
         cached: Cells that were not computed now.
-        host: Where the sweep was driven from.
+        host: Where its last window was computed; where it was not asked now, where the sweep was driven from.
         outcomes: Its cells by fold, as long as they are needed.
         timings: The units and the seconds of each of its cells.
     """

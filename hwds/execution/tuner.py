@@ -173,6 +173,7 @@ def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, ke
     """What became of a trial, from its cells in the cache: the same numbers as where no cluster was."""
     lot, windows = search.lot_of(record.trial), len(search.rehearsal.folds)
     told = {} if report is None else dict(report)
+    record.host = str(told.get("hostname", record.host))  # Tune reports it
     folds = windows if report is None and _is_done(search, record, kept) else int(told.get("folds", 0))
     own = lot.cells_of(record.trial)
     behind = 0
