@@ -53,8 +53,7 @@ def packed(job: Job) -> Packed:
 def compute_there(shared: Packed, cell: Cell) -> Outcome:
     """One cell, on the worker that is asked."""
     hold_threads(shared.job.cpus)
-    said = strange(shared.job.machine) if shared.job.machine else ""
-    if said:
+    if said := strange(shared.job.machine):
         return Outcome(cell, None, 0.0, said)
     return compute_cell(at_home(shared, shared.job), frame_of(shared), cell)
 

@@ -62,9 +62,9 @@ def class_of_cpu(cpus: int, *, mixed: bool) -> str:
 
 
 def strange(wanted: str) -> str:
-    """Why this node may not compute cells for a class of CPU; empty where it may."""
+    """Why this node may not compute cells for a class of CPU, none for that of the driver; empty where it may."""
     node = this_node()
-    if wanted in (MIXED, node.machine):
+    if wanted in ("", MIXED, node.machine):
         return ""
     return f"node {node.host} has another class of CPU than those that were asked before; compute.mixed=true allows it"
 

@@ -1,0 +1,23 @@
+"""A trial on a worker of Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwds.execution.job import Job
+from hwds.execution.ray_nodes import MIXED, strange, this_node
+from hwds.execution.trial import Asked, _computing
+from hwds.protocols.base import Cell, Fold
+
+NOTHING: Any = None
+
+
+def test_a_node_of_another_class_of_cpu_computes_no_window_of_a_trial():
+    job = Job(NOTHING, {}, NOTHING, 0, 1, "cpu", object, Path("nowhere"), machine="that of the nodes which were asked")
+    asked = Asked(NOTHING, (), {}, "mase", "low", (), NOTHING)
+    with _computing(asked, job, {}) as compute:
+        outcome = compute(Cell("trial 1", Fold(0, "2020-01", 1), 0, 1))
+    assert (outcome.rows, outcome.error) == (None, strange(job.machine))
+    assert "another class of CPU" in outcome.error
+    assert [strange(wanted) for wanted in ("", MIXED, this_node().machine)] == ["", "", ""]
