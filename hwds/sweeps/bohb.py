@@ -18,7 +18,7 @@ class BOHB(Optuna, ASHA):
     Falkner, Klein and Hutter (2018), "BOHB: robust and efficient hyperparameter optimization at scale": what is learned from
     are the scores on as many windows as enough trials have reached, one more than there are settings. The estimator is
     Optuna's; that of the authors' own package draws from one stream for all of a process, and would not propose the same
-    again.
+    again. On Ray trials are stopped without waiting for the others, so that what is proposed depends on who came first.
 
     Attributes:
         batch: Settings proposed at once, of which one in `reduction` goes on from a rung.
