@@ -23,9 +23,13 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_worker_niceness": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "inf",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""What keeps Ray off the terminal, the network and the current folder; what it starts here goes on as fast as this process."""
+"""What keeps Ray off the terminal, the network and the current folder; what it starts here goes on as fast as this process.
+
+Nor does Tune write down in between how all of its trials stand: nothing is restored from that (`tuner.tuned` says why).
+"""
 
 
 def join(compute: OnRay) -> bool:

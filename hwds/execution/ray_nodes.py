@@ -61,6 +61,20 @@ def class_of_cpu(cpus: int, *, mixed: bool) -> str:
     return classes.pop()
 
 
+def require(setting: str, resource: str, amount: float) -> None:
+    """Refuse what no node has: Ray would wait for it without a word.
+
+    Raises:
+        ConfigError: The largest has less.
+    """
+    import ray
+
+    nodes: Any = ray.nodes  # it has no types
+    most = max((node["Resources"].get(resource, 0) for node in nodes() if node["Alive"]), default=0)
+    if amount > most:
+        raise ConfigError(f"{setting}: must be <= {most:g}, what the largest node has, got {amount:g}.")
+
+
 def strange(wanted: str) -> str:
     """Why this node may not compute cells for a class of CPU, none for that of the driver; empty where it may."""
     node = this_node()

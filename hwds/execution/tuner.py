@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from hwds.errors import ConfigError
 from hwds.execution.headline import lower
 from hwds.execution.prepare import lay_frame
 from hwds.execution.ray_cells import packed
 from hwds.execution.ray_cluster import join
+from hwds.execution.ray_nodes import require
 from hwds.execution.ray_store import store_here
 from hwds.execution.search import Search
 from hwds.execution.sweep import BASELINE, FAILED, FINISHED, STOPPED, WAITING, Record, Watch, records_of, score_record
@@ -31,10 +31,10 @@ def tuned(compute: OnRay, search: Search, watch: Watch) -> list[Record]:
     """All trials; of those that the last execution has finished only the scores are made again.
 
     A sweep that was cut short is not restored by `Tuner.restore` but tuned anew, and its windows come from the cell cache. To
-    restore would add nothing: Tune's state says which trial came how far, which the cells say themselves, and better, for it is
-    written every ten seconds or so and each cell at once; a trial that is restored begins from its last checkpoint, and here a
-    checkpoint would hold no more than the cells. It would take away: a changed space or another version is refused, and the
-    state is a pickle.
+    restore would add nothing: Tune's state says which trial came how far, which the cells say themselves, and better, for it
+    would be written every ten seconds or so and each cell is at once; a trial that is restored begins from its last checkpoint,
+    and here a checkpoint would hold no more than the cells. It would take away: a changed space or another version is refused,
+    and the state is a pickle.
     """
     records = {record.trial.number: record for record in records_of(search).values()}
     kept = {key for lot in search.lots for key in lot.cells.values() if search.cache.has(key)}
@@ -82,7 +82,6 @@ def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dic
                 verbose=0,
                 callbacks=[_telling(search, watch)],
                 failure_config=tune.FailureConfig(max_failures=1),
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             ),
         )
         results: Any = tuner.fit()
@@ -90,20 +89,12 @@ def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dic
 
 
 def _terms(compute: OnRay, sweep: Any) -> dict[str, float]:
-    """What each trial is given.
-
-    Raises:
-        ConfigError: No node has so much.
-    """
-    import ray
-
-    gpus = compute.gpus_per_cell if sweep.gpus_per_trial is None else sweep.gpus_per_trial
-    terms = {"cpu": sweep.cpus_per_trial or compute.cpus_per_cell, "gpu": gpus}
-    nodes: Any = ray.nodes  # it has no types
-    for name, wanted in terms.items():
-        most = max(node["Resources"].get(name.upper(), 0) for node in nodes() if node["Alive"])
-        if wanted > most:
-            raise ConfigError(f"sweep.{name}s_per_trial: must be <= {most:g}, what the largest node has, got {wanted:g}.")
+    """What each trial is given."""
+    own = {"cpu": sweep.cpus_per_trial, "gpu": sweep.gpus_per_trial}
+    usual = {"cpu": compute.cpus_per_cell, "gpu": compute.gpus_per_cell}
+    terms = {name: usual[name] if amount is None else amount for name, amount in own.items()}
+    for name, amount in own.items():
+        require(f"compute.{name}s_per_cell" if amount is None else f"sweep.{name}s_per_trial", name.upper(), terms[name])
     return terms
 
 

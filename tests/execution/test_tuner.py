@@ -5,9 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from hwds.errors import ConfigError
+from hwds.execution.ray import Ray
 from hwds.execution.sweep import FAILED, Record
 from hwds.execution.trials import Trial
-from hwds.execution.tuner import _settle
+from hwds.execution.tuner import _settle, _terms
+from hwds.sweeps.random import Random
+
+pytest.importorskip("ray")
 
 
 def test_a_trial_is_told_with_the_host_that_computed_it():
@@ -19,3 +26,21 @@ def test_a_trial_is_told_with_the_host_that_computed_it():
     _settle(search, there, {"folds": 0, "error": "window 2020-01: no luck", "hostname": "node7"}, set(), over=False)
     _settle(search, here, None, set(), over=True)
     assert (there.host, there.status, here.host) == ("node7", FAILED, own)
+
+
+@pytest.mark.parametrize(
+    ("compute", "sweep", "setting"),
+    [
+        (Ray(gpus_per_cell=1), Random(), "compute.gpus_per_cell"),
+        (Ray(), Random(gpus_per_trial=1), "sweep.gpus_per_trial"),
+        (Ray(), Random(cpus_per_trial=5), "sweep.cpus_per_trial"),
+    ],
+)
+def test_what_no_node_has_is_refused_by_the_setting_that_asks_for_it(monkeypatch, compute, sweep, setting):
+    import ray
+
+    nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    with pytest.raises(ConfigError, match=rf"^{setting}: must be <= "):
+        _terms(compute, sweep)
+    assert _terms(Ray(cpus_per_cell=4), Random(cpus_per_trial=2)) == {"cpu": 2, "gpu": 0}
