@@ -96,13 +96,19 @@ def plans_with_results(folder: Path, state: StudyState) -> Iterator[Mapping[str,
         yield told["plan"]
 
 
+def told_before(folder: Path, state: StudyState) -> tuple[str, ...]:
+    """What was told already of changes of the plan: it stays told, however often the study is run again."""
+    frozen = StudyFound.read(folder / RESULTS).amended if (folder / RESULTS / "study.json").is_file() else ()
+    return tuple(dict.fromkeys((*frozen, *state.read().get("amended", ()))))
+
+
 def state_of(study: Study, words: Sequence[str]) -> StudyState:
     """Where the runs are told; words that change numbers make it another one."""
     changes = [word for word in words if word.partition("=")[0].partition(".")[0] not in NUMBERLESS]
     return StudyState.of(study.name, digest(changes) if changes else "")
 
 
-def run_all(study: Study, jobs: Sequence[Job], state: StudyState) -> Ran:
+def run_all(study: Study, jobs: Sequence[Job], state: StudyState, amended: Sequence[str]) -> Ran:
     """All runs, one after the other; one that fails is told, and the others go on."""
     line = StudyLine(len(jobs))
     folders: dict[str, dict[int, RunFolder]] = {name: {} for name in study.experiments}
@@ -118,7 +124,7 @@ def run_all(study: Study, jobs: Sequence[Job], state: StudyState) -> Ran:
         line.ran()
         incomplete += [f"{job.experiment}, seed {job.seed}: {lost} cells failed"] if lost else []
         folders[job.experiment][job.seed] = folder
-        state.write(study.plan, study.plan_hash, _titles(folders))
+        state.write(study.plan, study.plan_hash, _titles(folders), amended)
     return Ran(folders, tuple(failed), tuple(incomplete))
 
 

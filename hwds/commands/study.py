@@ -23,7 +23,7 @@ def main(words: list[str]) -> int:
     names, flags = parsed("study", words, (), BARE)
     if not names or "=" in names[0]:
         raise ConfigError("study: must be followed by the folder of a study, or its name below experiments/.")
-    from hwds.app_study import amendments, jobs_of, plans_with_results, run_all, runs_read, state_of
+    from hwds.app_study import amendments, jobs_of, plans_with_results, run_all, runs_read, state_of, told_before
     from hwds.config.study import Study
 
     study, folder = Study.find(names[0])
@@ -35,11 +35,12 @@ def main(words: list[str]) -> int:
             f"study '{study.name}': its plan was changed after results were known ({'; '.join(changed)}); take the change"
             " back, ask it as another study, or say --amended, which the report will tell."
         )
-    ran = runs_read(study, state) if "--read" in flags else run_all(study, jobs, state)
+    amended = tuple(dict.fromkeys((*told_before(folder, state), *changed)))
+    ran = runs_read(study, state) if "--read" in flags else run_all(study, jobs, state, amended)
     if ran.failed:
         return told_failed(ran, len(jobs))
     frozen = state == state_of(study, ()) and ("--renew" in flags or bool(changed) or not (folder / "results").is_dir())
-    conclude(study, folder, state, ran, changed, frozen=frozen)
+    conclude(study, folder, state, ran, amended, frozen=frozen)
     return 3 if ran.incomplete else 0
 
 
@@ -62,7 +63,7 @@ def told_failed(ran: Ran, runs: int) -> int:
     return 3
 
 
-def conclude(study: Study, folder: Path, state: StudyState, ran: Ran, changed: tuple[str, ...], *, frozen: bool) -> None:
+def conclude(study: Study, folder: Path, state: StudyState, ran: Ran, amended: tuple[str, ...], *, frozen: bool) -> None:
     """Compare, decide, write the tables and the report, and say it."""
     from hwds.app_study import RESULTS, comparisons, differs, found_of
     from hwds.report.leaderboard import print_grids
@@ -72,7 +73,7 @@ def conclude(study: Study, folder: Path, state: StudyState, ran: Ran, changed: t
     from hwds.results.study import StudyFound
 
     each = comparisons(study, ran)
-    found = found_of(study, ran, each, changed)
+    found = found_of(study, ran, each, amended)
     where = folder if frozen else state.path
     found.write(where / RESULTS)
     contrasts_png(found, where / "contrasts.png")

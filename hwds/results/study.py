@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -103,11 +103,14 @@ class StudyState:
         return cls((OUTPUTS / "studies" / (f"{name}-{changes}" if changes else name)).resolve())
 
     def read(self) -> dict[str, Any]:
-        """`plan`, `plan_hash` and `runs`: of each experiment and seed the run; empty before the first."""
+        """`plan`, `plan_hash`, `runs` (of each experiment and seed the run) and `amended`; empty before the first."""
         path = self.path / "state.json"
         told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return told
 
-    def write(self, plan: Mapping[str, Any], plan_hash: str, runs: Mapping[str, Mapping[str, str]]) -> None:
+    def write(
+        self, plan: Mapping[str, Any], plan_hash: str, runs: Mapping[str, Mapping[str, str]], amended: Sequence[str]
+    ) -> None:
         """What `read` gives back."""
-        write_text(self.path / "state.json", as_json({"plan": plan, "plan_hash": plan_hash, "runs": runs}))
+        told = {"plan": plan, "plan_hash": plan_hash, "runs": runs, "amended": amended}
+        write_text(self.path / "state.json", as_json(told))

@@ -83,8 +83,12 @@ def test_a_plan_that_was_changed_after_results_is_refused_or_told(hwds, sales, p
     planned(margin=0.9)
     said = hwds("study which compute=serial").line
     assert "its plan was changed after results were known (margin: 0.9, and before 0.5)" in said
+    told = "_The plan was changed after results were known: margin: 0.9, and before 0.5._"
     assert hwds("study which --read --amended").code == 0
-    assert "_The plan was changed after results were known: margin: 0.9, and before 0.5._" in (folder / "report.md").read_text()
+    assert told in (folder / "report.md").read_text()
+    assert hwds("study which compute=serial --amended").code == 0
+    assert hwds("study which compute=serial --renew").code == 0
+    assert told in (folder / "report.md").read_text(), "it stays told"
 
 
 def test_words_that_change_numbers_make_it_a_trial_that_freezes_nothing(hwds, sales, planned, tmp_path):
