@@ -142,9 +142,11 @@ def _run(job: Job, line: StudyLine) -> tuple[RunFolder, int]:
 
 
 def _whole(prepared: Prepared) -> bool:
-    """Whether a run is finished and nothing in it failed: its folder is named by all that its numbers depend on."""
-    folder = prepared.folder
-    return (folder.path / "scores.parquet").is_file() and bool((folder.read_tables().timings["status"] == "ok").all())
+    """Whether a run is finished, sound and nothing in it failed: its folder is named by all that its numbers depend on."""
+    try:
+        return bool((prepared.folder.read_tables().timings["status"] == "ok").all())
+    except HwdsError:  # not finished, or damaged: it is computed again
+        return False
 
 
 def runs_read(study: Study, state: StudyState) -> Ran:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.errors import ConfigError, HwdsError
+from hwds.errors import ConfigError
 from hwds.flags import parsed
 
 BARE = ("--json",)
@@ -20,11 +20,7 @@ def main(words: list[str]) -> int:
     from hwds.results.difference import difference
     from hwds.results.folder import RunFolder
 
-    folders = [RunFolder.find(name) for name in names]
-    try:
-        found = difference(*folders)
-    except (ValueError, KeyError, OSError) as error:
-        raise HwdsError(f"diff: a folder is damaged: {error}.") from error
+    found = difference(*(RunFolder.find(name) for name in names))
     if "--json" in flags:
         print(as_json(found.as_dict()))
     else:

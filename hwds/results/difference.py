@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from hwds.errors import HwdsError
 from hwds.metrics.base import short
 from hwds.results.facts import Value, flat
 from hwds.results.folder import RunFolder
@@ -100,7 +101,7 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
     """What two runs do not have in common.
 
     Raises:
-        ValueError: A folder is damaged.
+        HwdsError: A folder is damaged.
     """
     folders = (first, second)
     configs = [folder.read_config() for folder in folders]
@@ -110,9 +111,9 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
     finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
     totals = totals_of(finished)
-    damaged = next((f"{path}: {told.error}" for path, told in totals.items() if told.error), "")
+    damaged = next((f"{path}: is damaged: {told.error}." for path, told in totals.items() if told.error), "")
     if damaged:
-        raise ValueError(damaged)
+        raise HwdsError(damaged)
     both = [totals.get(folder.path, Totals()) for folder in folders]
     headline = str(configs[0]["protocol"].get("headline", ""))
     scores, same = _scores(*_aligned(both, [str(config["model"]["name"]) for config in configs]), headline)

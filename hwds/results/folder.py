@@ -16,6 +16,7 @@ from hwds.errors import HwdsError, ResumeError, nearest
 from hwds.results.atomic import write_atomically, write_text
 from hwds.results.holding import alone, reading
 from hwds.results.tables import Tables
+from hwds.results.totals import DAMAGE
 from hwds.results.verdict import Verdict
 
 OUTPUTS = Path("outputs")
@@ -92,8 +93,13 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
 
     def read_config(self) -> dict[str, Any]:
-        """The config of the run."""
-        return read_yaml(self.path / "config.yaml")
+        """The config of the run.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        with undamaged(self.path / "config.yaml") as path:
+            return read_yaml(path)
 
     def write_conclusion(self, said: str) -> None:
         """What the run shows, in a sentence or two."""
@@ -149,8 +155,13 @@ class RunFolder:
         write_text(self.path / "provenance.json", json.dumps(provenance, indent=1))
 
     def read_provenance(self) -> dict[str, Any]:
-        """What `write_provenance` wrote."""
-        told: dict[str, Any] = json.loads((self.path / "provenance.json").read_text(encoding="utf-8"))
+        """What `write_provenance` wrote.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        with undamaged(self.path / "provenance.json") as path:
+            told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return told
 
     def write_tables(self, tables: Tables) -> None:
@@ -163,12 +174,36 @@ class RunFolder:
         """The tables of a finished run.
 
         Raises:
-            HwdsError: The run is not finished.
+            HwdsError: The run is not finished, or a table is damaged.
         """
         if not (self.path / "scores.parquet").is_file():
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
         names = [name for name in ("scores", "predictions", "timings", "metrics") if (self.path / f"{name}.parquet").is_file()]
-        return Tables(**{name: pl.read_parquet(self.path / f"{name}.parquet") for name in names})
+        return Tables(**{name: read_table(self.path / f"{name}.parquet") for name in names})
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[Path]:
+    """A file to be read, which a full disk or a copy may have cut short.
+
+    Raises:
+        HwdsError: It is damaged; which, and how.
+    """
+    try:
+        yield path
+    except DAMAGE as error:
+        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise HwdsError(f"{path}: is damaged: {why}; delete it, and the same command makes it again.") from error
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """A table that was written as Parquet.
+
+    Raises:
+        HwdsError: It is damaged.
+    """
+    with undamaged(path):
+        return pl.read_parquet(path)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import yaml
 
 from hwds.errors import HwdsError, ResumeError, nearest
 from hwds.results.atomic import write_atomically, write_text
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import OUTPUTS, RunFolder, read_table, undamaged
 
 PREFIX = "sweeps/"
 """Before the name of a sweep, where a run may bear it too."""
@@ -101,8 +101,13 @@ class SweepFolder:
         write_text(self.path / "sweep.json", json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False))
 
     def read_json(self) -> dict[str, Any]:
-        """What `write_json` wrote."""
-        told: dict[str, Any] = json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
+        """What `write_json` wrote.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        with undamaged(self.path / "sweep.json") as path:
+            told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return told
 
     def read_trials(self) -> pl.DataFrame:
@@ -110,12 +115,13 @@ class SweepFolder:
 
         Raises:
             ResumeError: The sweep is not finished.
+            HwdsError: The table is damaged.
         """
         if not (self.path / "trials.parquet").is_file() or "best" not in self.read_json():
             raise ResumeError(
                 f"sweep {self.title} is not finished; the command that began it goes on: {self.read_json()['command']}"
             )
-        return pl.read_parquet(self.path / "trials.parquet")
+        return read_table(self.path / "trials.parquet")
 
     def write_table(self, name: str, table: pl.DataFrame, *, csv: bool = False) -> None:
         """A table as Parquet, and as CSV where it is to be read by people."""

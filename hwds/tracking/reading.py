@@ -14,7 +14,7 @@ import polars as pl
 from hwds.errors import HwdsError
 from hwds.hashing import digest_bytes
 from hwds.metrics.base import Measure
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import OUTPUTS, RunFolder, read_table
 from hwds.results.secrets import secrets, without_secrets
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Tables
@@ -97,7 +97,7 @@ def _of_run(folder: RunFolder, group: str) -> Record:
 
 def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
     told, path = folder.read_json(), folder.path
-    trials, scores = (pl.read_parquet(path / f"{name}.parquet") for name in ("trials", "scores"))
+    trials, scores = (read_table(path / f"{name}.parquet") for name in ("trials", "scores"))
     title = group or folder.title
     config = _shown(told["config"])
     facts = _labels(config, next(iter(scores["task"].drop_nulls()), "")) | {"sweep": folder.title}

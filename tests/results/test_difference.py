@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from hwds.errors import HwdsError
 from hwds.report.difference import grids, words
 from hwds.results.difference import difference
 from hwds.results.folder import RunFolder
@@ -84,5 +85,5 @@ def test_an_unfinished_run_has_no_scores(made):
 def test_a_damaged_folder_is_said(made):
     first, second = made("sales/aa11"), made("sales/bb22")
     (second / "scores.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match="bb22: "):
+    with pytest.raises(HwdsError, match="bb22: is damaged"):
         told(first, second)
