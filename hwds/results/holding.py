@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+from hwds.errors import HwdsError
 
 LOCK = ".lock"
 
@@ -49,26 +52,37 @@ def reading(cache: Path) -> Iterator[None]:
     """Hold a cache as one of many; waits while another process cleans it.
 
     Raises:
-        OSError: The folder cannot be written.
+        HwdsError: The folder cannot be written.
     """
     import fcntl
 
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / LOCK).open("a") as file:
+    with _lock_of(cache) as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
 @contextmanager
 def cleaning(cache: Path) -> Iterator[bool]:
-    """Hold a cache that nobody reads; False where somebody does. Readers wait until it is given back."""
+    """Hold a cache that nobody reads; False where somebody does. Readers wait until it is given back.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
     import fcntl
 
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / LOCK).open("a") as file:
+    with _lock_of(cache) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
         yield True
+
+
+def _lock_of(cache: Path) -> TextIO:
+    """The file by which a cache is held, open."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        return (cache / LOCK).open("a")
+    except OSError as error:
+        raise HwdsError(f"{cache}: cannot be written: {error.strerror or error}.") from error

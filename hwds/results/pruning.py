@@ -67,7 +67,8 @@ def _protected(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, s
     tags = index.column("tags")
     found = {path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()}
     found |= {path: f"among the best {best}" for path in _best(index, best) if path in wanted}
-    return found | {path: "in use" for path in wanted if in_use(index.root / path)}
+    found |= {path: "in use" for path in wanted if in_use(index.root / path)}
+    return found | {path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)}
 
 
 def _best(index: RunIndex, count: int) -> Iterator[str]:
