@@ -66,3 +66,14 @@ def one_run(command: str, names: Sequence[str]) -> str:
     if len(names) != 1:
         raise ConfigError(f"{command}: must be followed by one run, got {len(names)}.")
     return names[0]
+
+
+def whole(flag: str, text: str) -> int:
+    """The count that a flag is followed by.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not text.isdecimal():
+        raise ConfigError(f"{flag}: must be a whole number, got '{text}'.")
+    return int(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwds.errors import ConfigError, nearest
-from hwds.flags import parsed
+from hwds.flags import parsed, whole
 
 if TYPE_CHECKING:
     from hwds.compare.source import Source
@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
 def comparisons(names: list[str], flags: dict[str, str]) -> Iterator[tuple[str, Comparison, list[str]]]:
     """What was asked for: of each comparison a title, where there are several, and the runs that were passed over."""
     margin = number("--margin", flags["--margin"]) if "--margin" in flags else None
-    resamples = int(number("--resamples", flags.get("--resamples", "2000")))
+    resamples = whole("--resamples", flags.get("--resamples", "2000"))
     if resamples < 100:
         raise ConfigError(f"--resamples: must be at least 100, got {resamples}.")
     if "--study" in flags:

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from hwds.errors import ConfigError, nearest
-from hwds.flags import parsed
+from hwds.flags import parsed, whole
 
 if TYPE_CHECKING:
     from hwds.results.pruning import Plan
@@ -64,7 +64,6 @@ def overview(index: RunIndex) -> str:
 
 def prune_runs(names: list[str], flags: dict[str, str]) -> int:
     """Delete runs that all words and flags hold for."""
-    from hwds.commands.runs import whole
     from hwds.results.pruning import delete_runs, runs_plan, size_said
     from hwds.results.run_index import RunIndex
     from hwds.results.run_query import matching

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwds.errors import ConfigError
-from hwds.flags import parsed
+from hwds.flags import parsed, whole
 
 if TYPE_CHECKING:
     from hwds.results.facts import Facts
@@ -47,17 +47,6 @@ def choices() -> list[str]:
     from hwds.results.folder import RunFolder
 
     return [*VERBS, *RunFolder.names(), *FLAGS, *BARE]
-
-
-def whole(flag: str, text: str) -> int:
-    """The count that a flag is followed by.
-
-    Raises:
-        ConfigError: It is none.
-    """
-    if not text.isdigit():
-        raise ConfigError(f"{flag}: must be a whole number, got '{text}'.")
-    return int(text)
 
 
 def label(verb: str, words: Sequence[str]) -> int:

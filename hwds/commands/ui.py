@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwds.errors import ConfigError
-from hwds.flags import parsed
+from hwds.flags import parsed, whole
 
 FLAGS = ("--port",)
 PORT = "8473"
@@ -14,12 +14,12 @@ def main(words: list[str]) -> int:
     names, flags = parsed("ui", words, FLAGS)
     if names:
         raise ConfigError(f"ui: takes no names, got '{names[0]}'.")
-    text = flags.get("--port", PORT)
-    if not text.isdigit() or int(text) > 65535:
-        raise ConfigError(f"--port: must be a number up to 65535, got '{text}'.")
+    port = whole("--port", flags.get("--port", PORT))
+    if port > 65535:
+        raise ConfigError(f"--port: must be at most 65535, got {port}.")
     from hwds.report.ui_server import ADDRESS, server
 
-    with server(int(text)) as serving:
+    with server(port) as serving:
         print(f"http://{ADDRESS}:{serving.server_port} (Ctrl-C ends it)", flush=True)
         try:
             serving.serve_forever()

@@ -48,6 +48,7 @@ REFUSALS = [
     ("compare adhoc --margin some", "--margin: must be a number, got 'some'"),
     ("compare adhoc --margin 0", "--margin: must be above 0"),
     ("compare adhoc --resamples 5", "--resamples: must be at least 100, got 5"),
+    ("compare adhoc --resamples inf", "--resamples: must be a whole number, got 'inf'"),
     ("compare adhoc --metric mace", "has no metric 'mace'; did you mean 'mae'?"),
     ("compare --experiment adhok", "no finished run of 'adhok'; did you mean 'adhoc'?"),
 ]

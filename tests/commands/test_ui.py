@@ -91,7 +91,8 @@ def test_reports_open_and_nothing_else_does(address, two, hwds):
 
 
 def test_what_is_wrong_is_refused_in_one_line(hwds):
-    assert "--port: must be a number up to 65535, got 'x'" in hwds("ui --port x").line
+    assert "--port: must be a whole number, got 'x'" in hwds("ui --port x").line
+    assert "--port: must be at most 65535, got 65536" in hwds("ui --port 65536").line
     assert "ui: takes no names, got 'a'" in hwds("ui a").line
     with server(0) as taken:
         assert "--port 0 takes a free one" in hwds(f"ui --port {taken.server_port}").line
