@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hwds.errors import HwdsError
 from hwds.metrics.base import short
-from hwds.results.facts import Value, flat
+from hwds.results.facts import Value, exact, flat
 from hwds.results.folder import RunFolder
 from hwds.results.totals import Total, Totals, totals_of
 
@@ -200,4 +199,4 @@ def as_text(value: Value) -> str:
     """A value as the config would have it; empty for none."""
     if value is None:
         return ""
-    return json.dumps(value, ensure_ascii=False) if value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+    return exact(value) if isinstance(value, float) else value or '""'

@@ -12,7 +12,7 @@ import polars as pl
 
 from hwds.errors import HwdsError
 from hwds.results.atomic import write_atomically
-from hwds.results.facts import flat
+from hwds.results.facts import exact, flat
 from hwds.results.folder import RunFolder
 
 KINDS = ("csv", "parquet", "xlsx")
@@ -41,9 +41,7 @@ def exported(folder: RunFolder) -> dict[str, pl.DataFrame]:
 
 
 def _two_columns(data: Mapping[str, Any]) -> pl.DataFrame:
-    rows = [
-        (name, None if value is None else f"{value:g}" if isinstance(value, float) else value) for name, value in flat(data)
-    ]
+    rows = [(name, exact(value) if isinstance(value, float) else value) for name, value in flat(data)]
     return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 

@@ -114,4 +114,9 @@ def flat(node: Any, path: str = "") -> Iterator[tuple[str, Value]]:
 def _item(item: Any) -> str:
     if isinstance(item, Mapping):
         return str(item["name"]) if "name" in item else json.dumps(item, ensure_ascii=False, default=str)
-    return f"{item:g}" if isinstance(item, float) else str(item)
+    return exact(item) if isinstance(item, float) else str(item)
+
+
+def exact(value: float) -> str:
+    """A number with all its digits, whole ones without a point: a setting is to be read back as it was."""
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)

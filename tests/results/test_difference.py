@@ -50,6 +50,13 @@ def test_settings_scores_and_versions(made):
     ]
 
 
+def test_a_setting_is_shown_with_all_its_digits(made):
+    found, _ = told(made("sales/aa11", seed=1234567, units=0.30000000001), made("sales/bb22", seed=1234568, units=0.3))
+    settings = next(iter(grids(found))).markdown()
+    assert "| seed | 1234567 | 1234568 |" in settings
+    assert "| model.units | 0.30000000001 | 0.3 |" in settings
+
+
 def test_other_data_do_not_compare(made):
     first, second = made("sales/aa11"), made("sales/bb22", model="forecast/theta", accuracy=0.7)
     path = second / "provenance.json"
