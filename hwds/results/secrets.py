@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD$|CREDENTIAL", re.IGNORECASE)
 """What the name of a variable has in it whose value is a secret."""
@@ -22,6 +24,15 @@ def without_secrets(text: str) -> str:
     for value in secrets():
         found = found.replace(value, "***")
     return IN_ADDRESS.sub("***", found)
+
+
+def data_without_secrets(node: Any) -> Any:
+    """Plain data without secrets: texts as `without_secrets` has them, dates as texts, keys and numbers as they are."""
+    if isinstance(node, Mapping):
+        return {str(key): data_without_secrets(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [data_without_secrets(value) for value in node]
+    return node if node is None or isinstance(node, int | float) else without_secrets(str(node))
 
 
 def secrets() -> list[str]:

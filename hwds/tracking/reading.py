@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -15,7 +14,7 @@ from hwds.errors import HwdsError
 from hwds.hashing import digest_bytes
 from hwds.metrics.base import Measure
 from hwds.results.folder import OUTPUTS, RunFolder, read_table
-from hwds.results.secrets import secrets, without_secrets
+from hwds.results.secrets import data_without_secrets, secrets, without_secrets
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Tables
 from hwds.tracking.curves import WINDOW, Curve, curves, definitions, plain, summary
@@ -80,7 +79,7 @@ def _of_run(folder: RunFolder, group: str) -> Record:
         group=group,
         started=ended - took,
         ended=ended,
-        config=_shown(config),
+        config=data_without_secrets(config),
         labels=_labels(config, task) | {"run": folder.title} | _steps(tables) | _origin(origin),
         curves=curves(tables, own),
         summary=summary(tables, own) | _counts(tables),
@@ -99,7 +98,7 @@ def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
     told, path = folder.read_json(), folder.path
     trials, scores = (read_table(path / f"{name}.parquet") for name in ("trials", "scores"))
     title = group or folder.title
-    config = _shown(told["config"])
+    config = data_without_secrets(told["config"])
     facts = _labels(config, next(iter(scores["task"].drop_nulls()), "")) | {"sweep": folder.title}
     ended = _milliseconds(path / "trials.parquet")
     final = _of_run(RunFolder((OUTPUTS / "runs" / told["run"]).resolve()), title)
@@ -161,12 +160,6 @@ def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
             node = node.setdefault(key, {})
         node[last] = value
     return changed
-
-
-def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config without secrets."""
-    told: dict[str, Any] = json.loads(without_secrets(json.dumps(config, default=str)))
-    return told
 
 
 def _labels(config: Mapping[str, Any], task: str) -> dict[str, str]:

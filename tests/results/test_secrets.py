@@ -1,6 +1,8 @@
+from datetime import date
+
 import pytest
 
-from hwds.results.secrets import without_secrets
+from hwds.results.secrets import data_without_secrets, without_secrets
 
 
 def test_a_secret_of_the_environment_and_the_password_of_an_address_are_not_shown(monkeypatch, tmp_path):
@@ -9,6 +11,17 @@ def test_a_secret_of_the_environment_and_the_password_of_an_address_are_not_show
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))  # a path is none
     told = f"{tmp_path}?key=planted-0123456789&s=/planted+abcdef https://me:pass@host/x?at=a@b git@host:x"
     assert without_secrets(told) == f"{tmp_path}?key=***&s=*** https://***@host/x?at=a@b git@host:x"
+
+
+def test_data_stays_data_whatever_a_secret_is(monkeypatch):
+    monkeypatch.setenv("MAX_TOKENS", "100000")
+    monkeypatch.setenv("DB_PASSWORD", "dataset")
+    monkeypatch.setenv("QUOTED_SECRET", 'say "ß"!')
+    told = {"dataset": {"rows": 100000, "path": 'x?say "ß"!', "since": date(2024, 1, 1)}, "seeds": (1, None, True)}
+    assert data_without_secrets(told) == {
+        "dataset": {"rows": 100000, "path": "x?***", "since": "2024-01-01"},
+        "seeds": [1, None, True],
+    }
 
 
 @pytest.mark.parametrize("word", ["short", ""])
