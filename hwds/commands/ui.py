@@ -10,7 +10,7 @@ PORT = "8473"
 
 
 def main(words: list[str]) -> int:
-    """Serve the page on this machine's loopback address until Ctrl-C; nothing outside it is asked, nothing is written."""
+    """Serve the page on this machine's loopback address until Ctrl-C; nothing outside it is asked, no run is changed."""
     names, flags = parsed("ui", words, FLAGS)
     if names:
         raise ConfigError(f"ui: takes no names, got '{names[0]}'.")

@@ -38,7 +38,7 @@ def server(port: int) -> ThreadingHTTPServer:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one request; it knows four addresses, and writes nothing."""
+    """Answers one request; it knows the addresses of `ANSWERS`, and writes nothing but the index of runs."""
 
     server_version, sys_version = "hwds", ""
 
