@@ -26,10 +26,10 @@ def load_run(name: str | Path) -> Run:
 
 
 def load_comparison(name: str | Path) -> Compared:
-    """A comparison that `hwds compare` kept, by its path or its id.
+    """A comparison that `hwds compare` kept, by its path, its id or the beginning of it.
 
     Raises:
-        HwdsError: There is none; the nearest is said.
+        HwdsError: There is none, and the nearest is said; or several begin so.
     """
     from hwds.report import notebook
 

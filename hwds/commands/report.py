@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwds.errors import ConfigError, HwdsError, nearest
+from hwds.errors import ConfigError
 
 if TYPE_CHECKING:
     from hwds.frames.panel import Panel
@@ -41,6 +41,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     """
     from hwds.report.page_run import run_page
     from hwds.report.page_sweep import sweep_page
+    from hwds.results.comparison import comparison_folder
     from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
@@ -55,10 +56,11 @@ def page_of(name: str) -> tuple[Page, Path]:
 def choices() -> list[str]:
     """The runs, sweeps, studies and comparisons that there are, for completion."""
     from hwds.config.study import studies
+    from hwds.results.comparison import comparison_folders
     from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
-    return [*RunFolder.names(), *SweepFolder.names(), *studies(), *(path.name for path in comparisons())]
+    return [*RunFolder.names(), *SweepFolder.names(), *studies(), *comparison_folders()]
 
 
 def kept_frame(run: RunFolder) -> Panel | None:
@@ -68,27 +70,6 @@ def kept_frame(run: RunFolder) -> Panel | None:
 
     path = OUTPUTS / "cache" / "frames" / str(run.read_provenance()["data"])
     return Panel.read(path) if (path / "panel.json").is_file() else None
-
-
-def comparisons() -> list[Path]:
-    """The folders of all comparisons below the current folder."""
-    from hwds.results.folder import OUTPUTS
-
-    return sorted(path.parent for path in (OUTPUTS / "comparisons").glob("*/comparison.json"))
-
-
-def comparison_folder(name: str) -> Path | None:
-    """The folder of a comparison by its path, its id or the beginning of it; None where no comparison is called so.
-
-    Raises:
-        HwdsError: Several begin so.
-    """
-    if (Path(name) / "comparison.json").is_file():
-        return Path(name).resolve()
-    found = [path for path in comparisons() if path.name.startswith(name)]
-    if len(found) > 1:
-        raise HwdsError(f"comparison '{name}': {len(found)} begin so{nearest(name, [path.name for path in found])}")
-    return found[0].resolve() if found else None
 
 
 def comparison_report(folder: Path) -> Page:

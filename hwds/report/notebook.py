@@ -21,7 +21,7 @@ from hwds.report.leaderboard_plot import leaderboard_figure
 from hwds.report.sentence import conclusion
 from hwds.report.standings import Standings, standings
 from hwds.report.tasks import figures_of
-from hwds.results.comparison import Comparison
+from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import Difference
 from hwds.results.difference import difference as differing
 from hwds.results.folder import OUTPUTS, RunFolder
@@ -210,13 +210,12 @@ def load_run(name: str | Path) -> Run:
 
 
 def load_comparison(name: str | Path) -> Compared:
-    """A comparison that `hwds compare` kept, by its path or its id.
+    """A comparison that `hwds compare` kept, by its path, its id or the beginning of it.
 
     Raises:
-        HwdsError: There is none; the nearest is said.
+        HwdsError: There is none, and the nearest is said; or several begin so.
     """
-    known = {path.parent.name: path.parent for path in (OUTPUTS / "comparisons").glob("*/comparison.json")}
-    folder = Path(name) if (Path(name) / "comparison.json").is_file() else known.get(str(name))
+    folder = comparison_folder(str(name))
     if folder is None:
-        raise HwdsError(f"no comparison '{name}' below {OUTPUTS / 'comparisons'}{nearest(str(name), known)}")
+        raise HwdsError(f"no comparison '{name}' below {OUTPUTS / 'comparisons'}{nearest(str(name), comparison_folders())}")
     return Compared(Comparison.read(folder)[0])

@@ -10,8 +10,10 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
+from hwds.errors import HwdsError
 from hwds.metrics.base import Measure
 from hwds.results.atomic import write_atomically, write_text
+from hwds.results.folder import OUTPUTS
 
 Chosen = Literal["asked", "own", "best"]
 
@@ -152,6 +154,25 @@ class Comparison:
                 write_atomically(folder / f"{file}.parquet", table.write_parquet)
         said = {name: value for name, value in self.as_dict().items() if name not in FILES}
         write_text(folder / "comparison.json", as_json({"sentence": sentence, "command": command} | said))
+
+
+def comparison_folders() -> dict[str, Path]:
+    """The folders of all comparisons below the current folder, by their ids."""
+    return {path.parent.name: path.parent for path in sorted((OUTPUTS / "comparisons").glob("*/comparison.json"))}
+
+
+def comparison_folder(name: str) -> Path | None:
+    """The folder of a comparison by its path, its id or the beginning of it; None where no comparison is called so.
+
+    Raises:
+        HwdsError: Several begin so.
+    """
+    if (Path(name) / "comparison.json").is_file():
+        return Path(name).resolve()
+    found = [path for known, path in comparison_folders().items() if known.startswith(name)]
+    if len(found) > 1:
+        raise HwdsError(f"comparison '{name}': {len(found)} begin so: {', '.join(path.name for path in found)}.")
+    return found[0].resolve() if found else None
 
 
 def as_json(data: Mapping[str, Any] | Sequence[Any]) -> str:

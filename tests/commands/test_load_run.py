@@ -67,7 +67,8 @@ def test_runs_compare_and_differ(run, hwds, tmp_path):
     assert "<table>" in run.diff(other)._repr_html_()
     assert hwds(f"compare {run.title} --resamples 200").code == 0
     (kept,) = tmp_path.glob("outputs/comparisons/*")
-    assert load_comparison(kept.name)._repr_html_() == found._repr_html_()
+    for name in (kept.name, kept.name[:6], kept):
+        assert load_comparison(name)._repr_html_() == found._repr_html_()
     with pytest.raises(HwdsError, match="no comparison 'x' below"):
         load_comparison("x")
 
