@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwds.errors import ConfigError
+from hwds.errors import ConfigError, HwdsError, nearest
 
 if TYPE_CHECKING:
     from hwds.frames.panel import Panel
@@ -49,6 +49,9 @@ def page_of(name: str) -> tuple[Page, Path]:
         return comparison_report(comparison), comparison
     if sweep := SweepFolder.named(name):
         return sweep_page(sweep), sweep.path
+    known = choices()
+    if not (Path(name) / "config.yaml").is_file() and not any(each.startswith(name) for each in known):
+        raise HwdsError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
     run = RunFolder.find(name)
     return run_page(run, kept_frame(run)), run.path
 

@@ -31,4 +31,4 @@ def test_a_run_and_a_comparison_have_a_report(hwds, sales, tmp_path, monkeypatch
 def test_what_is_not_there_is_refused(hwds, sales):
     assert "must be followed by one run, sweep, study or comparison, got 0" in hwds("report").line
     assert "got --fast" in hwds("report --fast").line
-    assert "no run 'x'" in hwds("report x").line
+    assert "no run, sweep, study or comparison 'x'" in hwds("report x").line

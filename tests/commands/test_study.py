@@ -148,5 +148,6 @@ def test_a_wrong_plan_is_refused_before_anything_runs(hwds, sales, planned, tmp_
 def test_a_study_that_is_not_there_is_refused(hwds, planned):
     planned()
     assert "did you mean 'which'?" in hwds("study wich").line
+    assert "no run, sweep, study or comparison 'wich'; did you mean 'which'?" in hwds("report wich").line
     assert "must be followed by the folder of a study" in hwds("study compute=serial").line
     assert "study: no flag '--raed'; did you mean '--read'?" in hwds("study which --raed").line
