@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwds.execution.job import Outcome
 from hwds.protocols.base import Cell
 
 BEAT = 0.05
@@ -17,6 +18,12 @@ GIB = 2**30
 PROCESSES = Path("/proc")
 OVER_TIME = "out of time: its windows took more than sweep.seconds_per_trial, and it was ended"
 OVER_MEMORY = "out of memory: it held more than sweep.memory_per_trial, and was ended"
+
+
+def failure(outcome: Outcome) -> str:
+    """What a trial failed of, and in which window; a limit is the whole trial's, wherever it was when it came to it."""
+    limit = outcome.error in (OVER_TIME, OVER_MEMORY)
+    return outcome.error if limit else f"window {outcome.cell.fold.name}: {outcome.error}"
 
 
 @dataclass(frozen=True)

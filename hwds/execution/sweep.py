@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from hwds.execution.base import Compute
 from hwds.execution.headline import headline, lower, scores_so_far, value_of
 from hwds.execution.job import Outcome
-from hwds.execution.limits import Limits, limits_of
+from hwds.execution.limits import Limits, failure, limits_of
 from hwds.execution.prepare import lay_frame
 from hwds.execution.search import Lot, Search
 from hwds.execution.trials import Trial
@@ -85,7 +85,7 @@ class Record:
         self.cached += outcome.cached
         self.outcomes.setdefault(outcome.cell.fold.index, []).append(outcome)
         if outcome.error and self.going:
-            self.end(FAILED, f"window {outcome.cell.fold.name}: {outcome.error}")
+            self.end(FAILED, failure(outcome))
 
     def end(self, status: str, error: str = "") -> None:
         """It is asked for nothing more."""

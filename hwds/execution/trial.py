@@ -11,7 +11,7 @@ from typing import Any
 from hwds.execution.asking import compute_cell
 from hwds.execution.headline import headline, lower, scores_so_far, value_of
 from hwds.execution.job import Job, Outcome
-from hwds.execution.limits import limits_of
+from hwds.execution.limits import failure, limits_of
 from hwds.execution.ray_cells import Packed, at_home, frame_of
 from hwds.execution.ray_nodes import strange
 from hwds.execution.threads import hold_threads
@@ -80,7 +80,7 @@ def _window(asked: Asked, cells: Mapping[Cell, str], compute: Callable[[Cell], O
         outcome = compute(cell) if kept is None else kept
         outcomes.append(outcome)
         if outcome.error:
-            return f"window {cell.fold.name}: {outcome.error}"
+            return failure(outcome)
         if kept is None:
             ray.get(asked.store.put.remote(key, outcome))
     return ""

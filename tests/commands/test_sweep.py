@@ -375,8 +375,8 @@ def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
         assert error["none"] == ""
         assert error["broken"] == "window end-6: ValueError: no luck"
         assert error["undefined"] == "mase is undefined after 2 windows"
-        assert error["hangs"].startswith("window end-6: out of time: ")
-        assert error["eats"].startswith("window end-6: out of memory: ")
+        assert error["hangs"].startswith("out of time: ")
+        assert error["eats"].startswith("out of memory: ")
         rows = [line for line in said.out.splitlines() if " failed " in line]
         assert len(rows) == 8  # in the table of failures and in that of trials
         for path in tmp_path.glob("outputs/cache/cells/*/*"):

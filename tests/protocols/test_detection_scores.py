@@ -74,7 +74,7 @@ def test_all_are_what_the_metrics_say():
     assert found["card_precision@5"].value == pytest.approx(card_precision(label, score, entity, day, 5))
     assert found["caught_value"].value == pytest.approx(caught_value(label, score, entity, day, amount, 5))
     names = [measure.name for measure in detection_measures(PROTOCOL, "USD")]
-    assert set(found) | {"behind_aucpr"} == set(names)
+    assert set(found) | {"behind_aucpr", "importance", "importance_share"} == set(names)
     assert len(names) == len(set(names))
 
 
