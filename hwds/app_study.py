@@ -23,6 +23,7 @@ from hwds.report.study_line import StudyLine
 from hwds.results.comparison import Comparison
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.study import StudyFound, StudyState
+from hwds.results.wording import counted
 
 NUMBERLESS = ("compute", "tracker")
 """Groups that a study may be given without being another one: they change no number."""
@@ -46,7 +47,7 @@ class Ran:
     """The runs of a study: of each experiment and seed its folder, and what failed, in words."""
 
     folders: dict[str, dict[int, RunFolder]]
-    failed: tuple[str, ...]
+    failed: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
 
 
@@ -153,7 +154,7 @@ def runs_read(study: Study, state: StudyState) -> Ran:
     """The runs that are there, without running any.
 
     Raises:
-        HwdsError: There is none.
+        HwdsError: Not all of them are there.
     """
     told = state.read().get("runs", {})
     if not told:
@@ -162,8 +163,13 @@ def runs_read(study: Study, state: StudyState) -> Ran:
         name: {int(seed): RunFolder((OUTPUTS / "runs" / title).resolve()) for seed, title in told.get(name, {}).items()}
         for name in study.experiments
     }
-    missing = [f"{name}, seed {seed}: not run" for name in folders for seed in study.seeds if seed not in folders[name]]
-    return Ran(folders, tuple(missing))
+    missing = sum(seed not in folders[name] for name in folders for seed in study.seeds)
+    if missing:
+        raise HwdsError(
+            f"study '{study.name}': {counted(missing, 'runs')} {'is' if missing == 1 else 'are'} missing;"
+            f" `hwds study {study.name}` goes on with it."
+        )
+    return Ran(folders)
 
 
 def comparisons(study: Study, ran: Ran, *, margin: float | None = None, resamples: int = RESAMPLES) -> dict[str, Comparison]:
@@ -181,10 +187,7 @@ def of_study(name: str, margin: float | None, resamples: int) -> dict[str, Compa
         HwdsError: Not all of them are.
     """
     study, _ = Study.find(name)
-    ran = runs_read(study, state_of(study, ()))
-    if ran.failed:
-        raise HwdsError(f"study '{study.name}': {len(ran.failed)} runs are missing; `hwds study {study.name}` goes on with it.")
-    return comparisons(study, ran, margin=margin, resamples=resamples)
+    return comparisons(study, runs_read(study, state_of(study, ())), margin=margin, resamples=resamples)
 
 
 def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tuple[str, ...]) -> StudyFound:

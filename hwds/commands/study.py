@@ -39,8 +39,9 @@ def main(words: list[str]) -> int:
     ran = runs_read(study, state) if "--read" in flags else run_all(study, jobs, state, amended)
     if ran.failed:
         return told_failed(ran, len(jobs))
-    frozen = state == state_of(study, ()) and ("--renew" in flags or bool(changed) or not (folder / "results").is_dir())
-    conclude(study, folder, state, ran, amended, frozen=frozen)
+    trial = state != state_of(study, ())
+    frozen = not trial and ("--renew" in flags or bool(changed) or not (folder / "results").is_dir())
+    conclude(study, folder, state, ran, amended, frozen=frozen, trial=trial)
     return 3 if ran.incomplete else 0
 
 
@@ -63,8 +64,10 @@ def told_failed(ran: Ran, runs: int) -> int:
     return 3
 
 
-def conclude(study: Study, folder: Path, state: StudyState, ran: Ran, amended: tuple[str, ...], *, frozen: bool) -> None:
-    """Compare, decide, write the tables and the report, and say it."""
+def conclude(
+    study: Study, folder: Path, state: StudyState, ran: Ran, amended: tuple[str, ...], *, frozen: bool, trial: bool
+) -> None:
+    """Compare, decide, write the tables and the report, and say it; a trial, of other words, answers another question."""
     from hwds.app_study import RESULTS, comparisons, differs, found_of
     from hwds.report.leaderboard import print_grids
     from hwds.report.page_run import written
@@ -79,7 +82,7 @@ def conclude(study: Study, folder: Path, state: StudyState, ran: Ran, amended: t
     contrasts_png(found, where / "contrasts.png")
     html, _ = written(study_page(found, each), where)
     print_grids([contrasts_grid(found)], found.notes, found.verdict)
-    if not frozen and (folder / RESULTS / "study.json").is_file():
+    if not (frozen or trial) and (folder / RESULTS / "study.json").is_file():
         other = differs(found, StudyFound.read(folder / RESULTS))
         print(f"Not as frozen: {'; '.join(other)}." if other else "Every contrast comes to what was frozen.")
     print(f"Study: {where} ({html.name}, report.md, {RESULTS}/)")

@@ -113,6 +113,7 @@ def test_seeds_with_worlds_of_their_own_and_a_run_that_fails(hwds, sales, planne
     said = hwds("study which compute=serial")
     assert said.code == 3
     assert "FAILED near, seed 4: dataset.path: " in said.out
+    assert hwds("study which --read").line == "hwds: study 'which': 1 run is missing; `hwds study which` goes on with it."
     assert "1 of 5 runs failed: no verdict" in said.err
     assert not (folder / "results").exists()
     rows.with_columns(units=pl.col("units") * 2).write_csv(tmp_path / "world-4.csv")
