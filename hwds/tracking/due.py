@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwds.config.check import build
+from hwds.errors import ConfigError
 from hwds.tracking.base import Tracker
 from hwds.tracking.ledger import Entry, ledgers
 from hwds.tracking.mirroring import current
@@ -53,7 +54,10 @@ def all_due() -> list[Due]:
 
 
 def _due(folder: Path, name: str, entry: Entry) -> Iterator[Due]:
-    tracker = build("tracker", "tracker", entry.tracker | {"name": name})
+    try:
+        tracker = build("tracker", "tracker", entry.tracker | {"name": name})
+    except ConfigError as error:
+        raise ConfigError(f"{folder.parent.name}/{folder.name}: {error}") from error
     assert isinstance(tracker, Tracker)
     if not current(tracker, folder, entry):
         yield Due(folder, tracker, "write and send" if tracker.library == "wandb" else "write")
