@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 
 from hwds.execution.asking import compute_cell
 from hwds.execution.job import Job, Outcome
@@ -34,8 +35,12 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_serve, args=(theirs, job), daemon=True)
-        with _uninterrupted():
-            self.process.start()
+        try:
+            with _uninterrupted():
+                self.process.start()
+        except KeyboardInterrupt:  # nobody has it yet who would end it
+            self.end()
+            raise
         theirs.close()
         self.cell: Cell | None = None
         self.began: float | None = None
@@ -79,13 +84,24 @@ class Worker:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held back here for a moment."""
+    """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held back here for a moment.
+
+    A signal that is held back in this thread goes to another one, and Python tells this one of it all the same; so it is noted
+    as well, and answered when the process is there. In a thread beside the main one Python tells nobody.
+    """
     resource_tracker.ensure_running()  # where it is started it lets Ctrl-C through
+    told: list[tuple[int, FrameType | None]] = []
+    own = threading.current_thread() is threading.main_thread()
+    answer = signal.signal(signal.SIGINT, lambda number, frame: told.append((number, frame))) if own else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if own:
+            signal.signal(signal.SIGINT, answer)
+    if told and callable(answer):
+        answer(*told[0])
 
 
 @contextmanager
