@@ -20,13 +20,14 @@ class TrackingError(HwdsError):
 class Tracker(Recipe):
     """What `tracker=` chooses: where results are mirrored to. It changes no number of a run, and not its folder's name.
 
-    Class attributes: `library`, what must be installed.
+    Class attributes: `library`, what must be installed; `service`, whether what is written has to be sent somewhere besides.
 
     Attributes:
         group: What its runs are put together under; a sweep's own title where empty.
     """
 
     library: ClassVar[str] = ""
+    service: ClassVar[bool] = False
     group: str = ""
 
     def parts(self) -> tuple[Tracker, ...]:

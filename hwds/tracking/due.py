@@ -60,6 +60,6 @@ def _due(folder: Path, name: str, entry: Entry) -> Iterator[Due]:
         raise ConfigError(f"{folder.parent.name}/{folder.name}: {error}") from error
     assert isinstance(tracker, Tracker)
     if not current(tracker, folder, entry):
-        yield Due(folder, tracker, "write and send" if tracker.library == "wandb" else "write")
+        yield Due(folder, tracker, "write and send" if tracker.service else "write")
     elif entry.state == "written" and (unsent := tracker.unsent(entry.places)):
         yield Due(folder, tracker, "send", len(unsent))

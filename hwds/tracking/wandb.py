@@ -24,6 +24,7 @@ class Wandb(Tracker):
     """
 
     library: ClassVar[str] = "wandb"
+    service: ClassVar[bool] = True
     project: str = "hwds"
     entity: str = ""
     mode: Literal["auto", "online", "offline"] = "auto"
