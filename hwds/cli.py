@@ -61,6 +61,9 @@ def dispatch(words: list[str]) -> int:
         name = words[0].replace("-", "_")
         if name not in commands():
             raise no_command(words[0])
+        if {"-h", "--help"} & set(words[1:]):
+            print(said_of(name))
+            return 0
         from importlib import import_module
 
         code: int = import_module(f"hwds.commands.{name}").main(with_config_dir(words[1:]))
@@ -82,21 +85,24 @@ def no_command(word: str) -> ConfigError:
 
 def usage() -> str:
     """What `hwds --help` prints: each command with the first sentence of its module."""
-    import ast
-
-    lines = []
-    for name in commands():
-        said = ast.get_docstring(ast.parse((COMMANDS / f"{name}.py").read_text())) or ""
-        lines.append(f"  {name.replace('_', '-'):<15}{said.splitlines()[0]}")
+    lines = [f"  {name.replace('_', '-'):<15}{said_of(name).splitlines()[0]}" for name in commands()]
     return (
         "usage: hwds [COMMAND] [group=option] [path.to.key=value] ...\n\n"
         "  hwds +experiment=lstm_forecast                        run an experiment\n"
         "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
-        "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; `hwds list` shows options.\n"
+        "`hwds COMMAND --help` tells all of one. Groups are dataset, features, model, protocol, compute, decision, sweep and tracker;\n"
+        "`hwds list` shows options. "
         "-v shows the traceback of a refusal; --cfg job, --info and -sc install=bash are Hydra's."
     )
+
+
+def said_of(command: str) -> str:
+    """What a command's module says of it, which `hwds COMMAND --help` prints; read without importing it."""
+    import ast
+
+    return ast.get_docstring(ast.parse((COMMANDS / f"{command}.py").read_text())) or ""
 
 
 def experiment(words: list[str]) -> int:

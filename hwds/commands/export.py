@@ -1,4 +1,7 @@
-"""Write a run's tables for other programs: `hwds export RUN --to csv|parquet|xlsx [--tables scores] [--out PATH]`."""
+"""Write a run's tables for other programs: `hwds export RUN --to csv|parquet|xlsx [--tables scores] [--out PATH]`.
+
+`--tables scores,predictions` takes some of the tables, `--out PATH` says where to; else it is `outputs/exports/`.
+"""
 
 from __future__ import annotations
 

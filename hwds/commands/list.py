@@ -1,4 +1,7 @@
-"""Show the options of a config group, or of all: `hwds list model`, `hwds list --json`."""
+"""Show the options of a config group, or of all: `hwds list model`, `hwds list --json`.
+
+Groups are dataset, features, model, protocol, compute, decision, sweep, tracker and experiment; `--json` prints data.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Show what a run would do, without doing it: the config and its origins, the cells, which are kept, how long it may take."""
+"""Show what a run would do, without doing it: the config and its origins, the cells, which are kept, how long it may take.
+
+`hwds plan +experiment=lstm_forecast model.units=64` takes the words of a run.
+"""
 
 from __future__ import annotations
 

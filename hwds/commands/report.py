@@ -1,4 +1,7 @@
-"""Write a report that can be sent: `hwds report RUN | SWEEP | STUDY | COMPARISON` makes one report.html, and report.md."""
+"""Write a report that can be sent: `hwds report RUN | SWEEP | STUDY | COMPARISON` makes one report.html, and report.md.
+
+It stands alone: one file without a network, light and dark, readable without JavaScript. Its folder is printed.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A word is an experiment, the beginning of an id, or a condition on a field of the config (`model.units>=64`), a metric
 (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`, `age<7d`. Conditions with `<` or `>` go into quotes.
+`--sort -mase` orders by a field or metric, `--show model.units,mase` adds columns, `--limit 50` shows more, `--sweeps` lists
+sweeps, `--json` prints data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Answer a question by a rule written down before: `hwds study experiments/NAME [compute=...] [--read] [--renew]`."""
+"""Answer a question by a rule written down before: `hwds study experiments/NAME [compute=...] [--read] [--renew]`.
+
+The same command goes on where it was stopped. `--read` runs nothing and decides where all runs are there; `--renew` replaces
+frozen results; `--amended` goes on although the plan was changed after results were known, and the report tells it.
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _cleared(tables: Tables, model: str, side: str) -> str:
     if side != TRUE or not cleared or not looked["probability"].count():
         return ""
     told = f"of {counted(len(looked), 'rows')} of label 1 in truth that were looked at, {percent(cleared / len(looked))}"
-    return f" Labels miss some: {told} were cleared, so that probabilities learned from labels come out low."
+    return f" Labels miss some: {told} were cleared, so that probabilities come out low unless model.sensitivity says so."
 
 
 def _gap(tables: Tables, model: str) -> str:

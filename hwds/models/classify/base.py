@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
+from annotated_types import Le
 
 from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.table import Table
 from hwds.models.classify.calibration import Calibrator, Kind, calibrator, uncalibrated
 from hwds.models.classify.labels import known, labels_of, standing
-from hwds.recipe import Recipe, Refit
+from hwds.recipe import Positive, Recipe, Refit
 from hwds.stored import load_fitted, save_fitted
 
 
@@ -79,6 +80,9 @@ class Classifier(Recipe):
             `beta` (Kull, Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were
             looked for with known chances (role `label_propensity`), these rows alone count there, each for as many as it
             stands for.
+        sensitivity: The share of positive rows that are found to be so when they are looked at, as second looks at a sample
+            tell: probabilities are those of being positive, not of being found. They then lie above the labels by as much, and
+            so do metrics of calibration against labels. 1 takes labels at their word. See `calibration.calibrator`.
         refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the first alone; or `every_K`.
             Rivals that are alike but for that tell what fitting anew is worth.
     """
@@ -88,6 +92,7 @@ class Classifier(Recipe):
     """Whether it learns from labels; what does not has no probabilities unless it is calibrated."""
 
     calibration: Kind = "none"
+    sensitivity: Annotated[Positive, Le(1)] = 1.0
     refit: Refit = "always"
 
     def learn(self, train: Table, *, stop: Table, context: Context) -> Any:
@@ -119,12 +124,26 @@ class Classifier(Recipe):
         """
         chance = says_chance(scorer)
         if self.calibration == "none":
-            return uncalibrated(chance)
+            return replace(uncalibrated(chance), found=self.sensitivity)
         rows = known(calibrate)
         if rows.data.is_empty():
             raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
         rows, weight = standing(rows)
-        return calibrator(self.calibration, scorer.score(rows), labels_of(rows), chance=chance, weight=weight)
+        score, label = scorer.score(rows), labels_of(rows)
+        return calibrator(self.calibration, score, label, chance=chance, weight=weight, sensitivity=self.sensitivity)
+
+
+def bare(member: Classifier, whole: str) -> Classifier:
+    """A member that leaves to the whole what is the whole's.
+
+    Raises:
+        ValueError: It calibrates by itself, or is fitted when it likes.
+    """
+    own: dict[str, Any] = {"calibration": "none", "sensitivity": 1.0, "refit": "always"}
+    for option, value in own.items():
+        if getattr(member, option) != value:
+            raise ValueError(f"'{member.name}' must have {option} {value!r}; that of the {whole} is what counts")
+    return member
 
 
 def says_chance(scorer: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,9 @@ from hwds.stored import Stored
 
 Kind = Literal["none", "platt", "beta", "isotonic"]
 
+ROUNDS = 200
+SETTLED = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Calibrator(Stored):
@@ -24,7 +27,8 @@ class Calibrator(Stored):
         told: Its numbers: of `platt` slope and intercept; of `beta` those of log p, -log(1 - p) and 1; of others none.
         knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape (2, knots).
         chance: Whether the scores are probabilities, not log odds.
-        found: The chance that a positive row bears its label; what is said of the label is divided by it.
+        found: What the map says is divided by it: the chance that a positive row bears its label, where the map is one to that
+            label; 1 where it is one to being positive.
     """
 
     kind: Kind
@@ -65,11 +69,18 @@ def uncalibrated(chance: bool) -> Calibrator:
 
 
 def calibrator(
-    kind: Kind, score: np.ndarray, label: np.ndarray, *, chance: bool = False, weight: np.ndarray | None = None
+    kind: Kind,
+    score: np.ndarray,
+    label: np.ndarray,
+    *,
+    chance: bool = False,
+    weight: np.ndarray | None = None,
+    sensitivity: float = 1.0,
 ) -> Calibrator:
     """The rising map of a kind that fits the labels best.
 
-    `platt` is the line in the log odds with Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2) (Platt 1999); `beta` has
+    `platt` is the line in the log odds with Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2), for labels that may be wrong
+    either way (Platt 1999; with a `sensitivity` below 1, which says how they are wrong, the labels themselves); `beta` has
     slopes of log p and of -log(1 - p), each at least 0 (Kull, Silva Filho and Flach 2017): what is negative is left out and the
     rest fitted anew. Where high scores go with 0 the map is flat.
 
@@ -79,13 +90,16 @@ def calibrator(
         label: 1.0 or 0.0, shape (n,).
         chance: Whether scores are probabilities, not log odds.
         weight: How often each row counts, shape (n,), 1 on the average; None is once.
+        sensitivity: The share of positive rows whose label is 1; those of label 0 are taken for positive as far as it and the
+            map say, and the map is one to being positive (Magder and Hughes 1997, "Logistic regression when the outcome is
+            measured with uncertainty"). The chances of `none` and `isotonic`, which are maps to the label, are divided by it.
 
     Raises:
         DataError: The labels are of one kind.
     """
     nothing, plain = np.zeros((2, 0)), uncalibrated(chance)
     if kind == "none":
-        return plain
+        return replace(plain, found=sensitivity)
     positives = int(label.sum())
     if not 0 < positives < len(label):
         raise DataError(
@@ -93,12 +107,27 @@ def calibrator(
             f" it has {len(label) - positives} and {positives}; take more protocol.calibrate_days."
         )
     if kind == "isotonic":
-        return Calibrator(kind, np.zeros(0), _steps(score, label, weight), chance)
+        return Calibrator(kind, np.zeros(0), _steps(score, label, weight), chance, sensitivity)
     odds = log_odds(score) if chance else score
     if kind == "platt":
         target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2))
-        return Calibrator(kind, rising_fit(odds[:, None], target, weight), nothing, chance)
-    return Calibrator(kind, rising_fit(_beta_inputs(odds), label, weight), nothing, chance)
+        target = target if sensitivity == 1 else label
+        return Calibrator(kind, _line_of(odds[:, None], label, target, weight, sensitivity), nothing, chance)
+    return Calibrator(kind, _line_of(_beta_inputs(odds), label, label, weight, sensitivity), nothing, chance)
+
+
+def _line_of(
+    inputs: np.ndarray, label: np.ndarray, target: np.ndarray, weight: np.ndarray | None, sensitivity: float
+) -> np.ndarray:
+    """Of least cross-entropy; where labels miss some, by the EM algorithm: who is 0 counts as 1 as far as it may be one."""
+    found = rising_fit(inputs, target, weight)
+    for _ in range(ROUNDS if sensitivity < 1 else 0):
+        before, likely = found, sigmoid(inputs @ found[:-1] + found[-1])
+        missed = np.where(label == 1, 0.0, likely * (1 - sensitivity) / (1 - likely * sensitivity))
+        found = rising_fit(inputs, target + (1 - target) * missed, weight)
+        if np.abs(found - before).max() <= SETTLED * (1 + np.abs(found).max()):
+            break
+    return found
 
 
 def _beta_inputs(odds: np.ndarray) -> np.ndarray:

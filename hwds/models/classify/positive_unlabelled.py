@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
+from annotated_types import Ge, Le
 from pydantic import AfterValidator
 
 from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.table import Table
-from hwds.models.classify.base import Classifier, FittedClassifier
+from hwds.models.classify.base import Classifier, FittedClassifier, bare
 from hwds.models.classify.labels import halves, labels_of
 
 LEAST = 1e-6
@@ -22,11 +23,7 @@ LEAST = 1e-6
 def _learns(member: Classifier) -> Classifier:
     if not member.supervised:
         raise ValueError("must be a classifier that learns from labels")
-    if member.calibration != "none":
-        raise ValueError("must have calibration 'none'; the wrapper's own calibration is what counts")
-    if member.refit != "always":
-        raise ValueError("must have refit 'always'; the wrapper's own refit is what counts")
-    return member
+    return bare(member, "wrapper")
 
 
 class PositiveUnlabelled(Classifier):
@@ -44,12 +41,14 @@ class PositiveUnlabelled(Classifier):
 
     Attributes:
         member: Any classifier that learns from labels.
+        sensitivity: 1: it is what is estimated here.
 
     Example:
         python -m hwds dataset=handbook_simulator model=classify/positive_unlabelled protocol=prequential
     """
 
     member: Annotated[Classifier, AfterValidator(_learns)]
+    sensitivity: Annotated[float, Ge(1), Le(1)] = 1.0
 
     def asks_calibration(self) -> bool:
         """Always: found positives are held out there."""

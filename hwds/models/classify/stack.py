@@ -14,7 +14,7 @@ from hwds.context import Context
 from hwds.errors import DataError
 from hwds.frames.table import Table
 from hwds.models.anomaly.base import normal
-from hwds.models.classify.base import Classifier, FittedClassifier, says_chance
+from hwds.models.classify.base import Classifier, FittedClassifier, bare, says_chance
 from hwds.models.classify.calibration import Calibrator, calibrator, uncalibrated
 from hwds.models.classify.labels import both_kinds, halves, known, labels_of
 from hwds.models.classify.stack_scorer import Member, StackScorer
@@ -26,13 +26,7 @@ Combine = Literal["shrunk", "equal", "best"]
 
 
 def _plain(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
-    calibrated = next((member for member in members if member.calibration != "none"), None)
-    if calibrated:
-        raise ValueError(f"'{calibrated.name}' must have calibration 'none'; the stack calibrates what they say together")
-    kept = next((member for member in members if member.refit != "always"), None)
-    if kept:
-        raise ValueError(f"'{kept.name}' must have refit 'always'; the stack is fitted as a whole")
-    return members
+    return tuple(bare(member, "stack") for member in members)
 
 
 class Stack(Classifier):

@@ -109,6 +109,36 @@ def test_expected_is_what_comes(kind):
         assert told[within].mean() == pytest.approx(label[within].mean(), rel=0.12)
 
 
+def test_where_labels_miss_some_a_map_is_the_likeliest_to_what_is_there():
+    from scipy.optimize import minimize
+
+    score, there = scored(40_000)
+    label = there * (np.random.default_rng(5).random(len(there)) < 0.7)
+    held = np.clip(sigmoid(score), EDGE, 1 - EDGE)
+    inputs = np.column_stack([np.log(held), -np.log1p(-held)])
+
+    def unlikely(weights):
+        chance = 0.7 * sigmoid(inputs @ weights[:-1] + weights[-1])
+        return -np.sum(np.where(label == 1, np.log(chance), np.log1p(-chance)))
+
+    found = calibrator("beta", score, label, sensitivity=0.7)
+    best = minimize(unlikely, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
+    assert unlikely(found.told) <= best.fun + 1e-4
+    np.testing.assert_allclose(calibrator("platt", score, label, sensitivity=0.7).told, [0.6, -3.0], atol=0.06)
+    assert calibrator("platt", score, label).told[0] < 0.55  # a line to labels that level off is too flat
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_labels_miss_some_expected_is_what_is_there(kind):
+    score, there = scored(40_000)
+    label = there * (np.random.default_rng(6).random(len(there)) < 0.7)
+    told = calibrator(kind, score, label, sensitivity=0.7).probability(scored(40_000, seed=1)[0])
+    truth = scored(40_000, seed=1)[1]
+    for low, high in ((0.02, 0.1), (0.1, 0.3), (0.3, 0.7), (0.7, 1.01)):
+        within = (told >= low) & (told < high)
+        assert told[within].mean() == pytest.approx(truth[within].mean(), rel=0.12)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_that_part_the_labels_without_a_miss_give_finite_numbers(kind):
     score = np.array([-3.0, -2.0, -1.0, 1.0, 2.0])

@@ -139,6 +139,8 @@ def test_what_cannot_be_weighed_is_refused():
             stack.fit(train, stop=stop, calibrate=rows, context=context())
     with pytest.raises(ValidationError, match="must have calibration 'none'"):
         Stack(members=(Logistic(calibration="platt", name="mine"), Logistic()))
+    with pytest.raises(ValidationError, match=r"'mine' must have sensitivity 1\.0"):
+        Stack(members=(Logistic(sensitivity=0.8, name="mine"), Logistic()))
     with pytest.raises(ValidationError, match="'mine' must have refit 'always'"):
         Stack(members=(Logistic(refit="never", name="mine"), Logistic()))
     inner = Stack(members=(Logistic(), RobustZ()))
