@@ -92,8 +92,8 @@ def usage() -> str:
         "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
-        "`hwds COMMAND --help` tells all of one. Groups are dataset, features, model, protocol, compute, decision, sweep and tracker;\n"
-        "`hwds list` shows options. "
+        "`hwds COMMAND --help` tells all of one.\n"
+        "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; `hwds list` shows options.\n"
         "-v shows the traceback of a refusal; --cfg job, --info and -sc install=bash are Hydra's."
     )
 

@@ -1,7 +1,7 @@
 """Ask a run's model beyond the last row, or of new rows: `hwds predict RUN [--future plan.csv] [--data new.parquet]`.
 
-`--future` gives the known columns of the rows to come (CSV or Parquet), `--data` takes the newest rows instead of those that the
-run was made of. The run must have kept its model (`save_model=final`).
+`--future` gives the known columns of the rows to come (CSV or Parquet), `--data` takes newer rows instead of those that the run
+was made of. The run must have kept its model (`save_model=final`).
 """
 
 from __future__ import annotations

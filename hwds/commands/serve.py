@@ -1,8 +1,8 @@
 """Score events as they arrive, JSON lines in and out: `hwds serve RUN [--store FILE] [--key NAME] [--remember] [--power]`.
 
-A line is an event, by column, with its key (`--key`, `id` unless said); or what became of one: `{"label": 1, "of": "A-17", "at":
-"2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. Each answer is a line. `--store FILE` keeps what was seen over
-`kill -9` (and over a power cut with `--power`), `--remember` begins with the rows that the run was made of.
+A line is an event, by column, with its key (`--key`, `id` unless said), or what became of one:
+`{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. Each answer is a line.
+`--store FILE` keeps what was seen over `kill -9` (over a power cut with `--power`), `--remember` begins with the run's own rows.
 """
 
 from __future__ import annotations
