@@ -1,9 +1,9 @@
 """Compare models over finished runs: `hwds compare RUN... | --experiment X | --sweep S | --study F [--margin 0.01]`.
 
 Runs are named by the beginning of their ids or by their folders. `--metric mase` compares by another metric than the
-headline, `--model M` says which model the conclusion is about, `--margin 0.01` that less than 1 % does not matter, so that "as
-good as" is a finding; `--resamples 5000` draws more often (2,000 is usual), `--json` prints data. Runs of other rows, other data
-or another definition of the metric are refused.
+headline, `--model M` says which model the conclusion is about, `--margin 0.01` that less than 1 % does not matter, so that
+"as good as" is a finding; `--resamples 5000` draws more often (2,000 is usual), `--json` prints data. Runs of other rows,
+other data or another definition of the metric are refused.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A line is an event, by column, with its key (`--key`, `id` unless said), or what became of one:
 `{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. Each answer is a line.
-`--store FILE` keeps what was seen over `kill -9` (over a power cut with `--power`), `--remember` begins with the run's own rows.
+`--store FILE` keeps what was seen over `kill -9` (over a power cut with `--power`), `--remember` begins with the run's
+own rows.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class AlertPolicy(Decision):
         """
         if not getattr(model, "supervised", True) and model.calibration == "none":
             raise ConfigError(
-                f"model.calibration: must be platt, beta or isotonic for decision '{self.name}', got none:"
+                f"model.calibration: must be platt, bayes, beta or isotonic for decision '{self.name}', got none:"
                 f" '{model.name}' learns from no labels, so that its scores are no probabilities."
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 import polars as pl
@@ -49,7 +50,15 @@ class BackTest:
         lines = [
             self._line(name, against, told[place], paired[name], parts[name], gray, weight) for place, name in enumerate(costs)
         ]
-        return lines, _meaning(against, told[0].value, told[-1])
+        return lines, _meaning(against, told[0].value, told[-1], self._ends(own, loss, weight))
+
+    def _ends(self, own: str, loss: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
+        """The expected cost a day where all probabilities are as low, and as high, as the labels leave open."""
+        if self.rows["probability_low"].null_count():
+            return None
+        chances = (self.rows[f"probability_{end}"].to_numpy() for end in ("low", "high"))
+        costs = [float(np.sum(self.terms.cost(self.actions[own], chance, loss) * weight)) for chance in chances]
+        return min(costs) / self.clusters.days, max(costs) / self.clusters.days
 
     def _gray(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
         """Which rows are gray, and for how many each stands: none where it is not known."""
@@ -97,7 +106,17 @@ def _share(which: np.ndarray, weight: np.ndarray) -> float | None:
     return float(weight[which].sum()) / total if total > 0 else None
 
 
-def _meaning(against: Against, realised: float, surplus: Between) -> Meaning:
-    low, high = surplus.low, surplus.high
-    holds = None if low is None or high is None else low <= 0 <= high
-    return Meaning(against=against, expected=realised - surplus.value, realised=realised, surplus=surplus, holds=holds)
+def _meaning(against: Against, realised: float, surplus: Between, ends: tuple[float, float] | None) -> Meaning:
+    """Both uncertainties together, that of the test rows and that of the probabilities, which are independent."""
+    value, expected = surplus.value, realised - surplus.value
+    low, high = ends or (expected, expected)
+    return Meaning(
+        against=against,
+        expected=expected,
+        realised=realised,
+        expected_low=ends[0] if ends else None,
+        expected_high=ends[1] if ends else None,
+        surplus=surplus,
+        low=None if surplus.low is None else value - hypot(value - surplus.low, high - expected),
+        high=None if surplus.high is None else value + hypot(surplus.high - value, expected - low),
+    )

@@ -115,11 +115,13 @@ def _rows(count: float) -> str:
 
 
 def _meant(meaning: Meaning, unit: str) -> str:
-    if meaning.holds is None or meaning.surplus.low is None or meaning.surplus.high is None:
+    if meaning.low is None or meaning.high is None:
         return ""
-    size, ends = reach(meaning.surplus.value, meaning.surplus.low, meaning.surplus.high, unit, sign=True)
+    size, ends = reach(meaning.surplus.value, meaning.low, meaning.high, unit, sign=True)
     means = "mean" if meaning.holds else "do not mean"
     expected, realised = brief(meaning.expected, None, unit), brief(meaning.realised, None, unit)
+    if meaning.expected_low is not None and meaning.expected_high is not None:
+        expected += f" ({reach(meaning.expected, meaning.expected_low, meaning.expected_high, unit)[1]}, for labels are few)"
     return (
         f"The probabilities {means} what they say {BY[meaning.against]}: {expected} a day were expected and it came to"
         f" {realised} ({size}, {ends})."

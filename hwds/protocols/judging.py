@@ -40,6 +40,8 @@ def judged(fitted: FittedClassifier, asked: Table, source: Table, part: str, exp
             "amount": _first(source, own, "amount").cast(pl.Float64),
             "score": said.score,
             "probability": _numbers(said.probability, len(own)),
+            "probability_low": _numbers(said.reach[0] if said.reach is not None else None, len(own)),
+            "probability_high": _numbers(said.reach[1] if said.reach is not None else None, len(own)),
             "p_value": _numbers(said.p_value, len(own)),
             "reasons": _reasons(fitted, asked, said.score, explained),
         }

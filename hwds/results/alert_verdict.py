@@ -81,15 +81,25 @@ class Meaning:
         against: What says which rows are gray.
         expected: The mean of the cost under the probabilities.
         realised: What it came to.
-        surplus: Realised less expected.
-        holds: Whether the intervals of the surplus include 0; None without an interval.
+        expected_low, expected_high: Between which it lies by what the labels tell of the probabilities; None where these are
+            taken for certain.
+        surplus: Realised less expected, with the intervals of the test rows.
+        low, high: The interval of the surplus by both; None without one.
     """
 
     against: Against
     expected: float
     realised: float
+    expected_low: float | None
+    expected_high: float | None
     surplus: Between
-    holds: bool | None
+    low: float | None
+    high: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the surplus may be 0; None where that is not known."""
+        return None if self.low is None or self.high is None else self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

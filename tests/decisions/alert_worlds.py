@@ -82,6 +82,8 @@ def _judged(rows: pl.DataFrame, part: str, fold: int, cutoff: datetime) -> pl.Da
         pl.col("at_stake").alias("amount"),
         p.alias("score"),
         p.alias("probability"),
+        pl.lit(None, pl.Float64).alias("probability_low"),
+        pl.lit(None, pl.Float64).alias("probability_high"),
         pl.lit(None, pl.Float64).alias("p_value"),
         pl.when(p > 0.3).then(pl.concat_list(reason)).cast(REASONS).alias("reasons"),
         pl.lit(cutoff.date().isoformat()).alias("cutoff"),

@@ -83,6 +83,19 @@ def test_probabilities_that_promise_too_little_are_told(made):
     assert "do not mean what they say" in told(half, table, ANY).sentence
 
 
+def test_probabilities_that_are_not_sure_promise_less(made):
+    table, tables = made
+    third, same = pl.col("probability") / 3, pl.col("probability") < 2
+    unsure = changed(tables, same, probability=third, probability_low=third / 4, probability_high=(third * 4).clip(0, 1))
+    taken = told(changed(tables, same, probability=third), table, ANY).meaning
+    for sure, told_of in zip(taken, told(unsure, table, ANY).meaning, strict=True):
+        assert (told_of.expected, told_of.surplus) == (sure.expected, sure.surplus)
+        assert told_of.expected_low < told_of.expected < told_of.expected_high
+        assert (sure.holds, told_of.holds) == (False, True)
+        assert told_of.low < sure.low
+    assert "for labels are few)" in told(unsure, table, ANY).sentence
+
+
 def test_the_capacity_is_never_exceeded_on_any_day(made):
     table, tables = made
     for share in (0.0, 0.005, 0.05):
@@ -239,7 +252,7 @@ def test_a_model_without_probabilities_is_refused(made):
     class Odd(Logistic):
         supervised = False
 
-    with pytest.raises(ConfigError, match=r"model\.calibration: must be platt, beta or isotonic"):
+    with pytest.raises(ConfigError, match=r"model\.calibration: must be platt, bayes, beta or isotonic"):
         ANY.check_model(Odd(name="odd"))
     ANY.check_model(Odd(name="odd", calibration="platt"))
     ANY.check_model(Logistic(name="logistic"))

@@ -26,11 +26,13 @@ class Judged:
         score: The higher the more suspicious, shape (n,): it orders rows, and means no more than that.
         probability: Of the label being 1, shape (n,); None where no labels were learned from.
         p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where none were held out.
+        reach: Where the probability lies (95 %) by what labels tell of it, shape (2, n); None where it is taken for certain.
     """
 
     score: np.ndarray
     probability: np.ndarray | None = None
     p_value: np.ndarray | None = None
+    reach: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,8 @@ class Classifier(Recipe):
 
     Attributes:
         calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a line in the log odds),
-            `beta` (Kull, Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were
+            `bayes` (the same where labels are few: the mean of all lines that they leave open, with its reach), `beta` (Kull,
+            Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were
             looked for with known chances (role `label_propensity`), these rows alone count there, each for as many as it
             stands for.
         sensitivity: The share of positive rows that are found to be so when they are looked at, as second looks at a sample
@@ -175,7 +178,9 @@ class FittedClassifier:
         """The same of scores that are there already, shape (n,)."""
         above = len(self.normals) - np.searchsorted(self.normals, score, side="left")
         p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None
-        return Judged(score, self.calibrator.probability(score) if self.likely else None, p_value)
+        if not self.likely:
+            return Judged(score, None, p_value)
+        return Judged(score, self.calibrator.probability(score), p_value, self.calibrator.reach(score))
 
     def explain(self, rows: Table) -> Contributions:
         """What each input adds to the score of each row."""

@@ -9,10 +9,11 @@ import numpy as np
 
 from hwds.errors import DataError
 from hwds.metrics.log_odds import EDGE, log_odds, sigmoid
+from hwds.models.classify.line_posterior import chance_of, drawn_lines, reach_of
 from hwds.models.classify.logit import rising_fit
 from hwds.stored import Stored
 
-Kind = Literal["none", "platt", "beta", "isotonic"]
+Kind = Literal["none", "platt", "bayes", "beta", "isotonic"]
 
 ROUNDS = 200
 SETTLED = 1e-9
@@ -24,7 +25,8 @@ class Calibrator(Stored):
 
     Attributes:
         kind: Which.
-        told: Its numbers: of `platt` slope and intercept; of `beta` those of log p, -log(1 - p) and 1; of others none.
+        told: Its numbers: of `platt` slope and intercept; of `bayes` those of many lines, shape (lines, 2); of `beta` slopes of
+            log p and -log(1 - p), and the intercept; of others none.
         knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape (2, knots).
         chance: Whether the scores are probabilities, not log odds.
         found: What the map says is divided by it: the chance that a positive row bears its label, where the map is one to that
@@ -40,6 +42,10 @@ class Calibrator(Stored):
     def probability(self, score: np.ndarray) -> np.ndarray:
         """Of a row being positive, shape (n,)."""
         return np.minimum(self._labelled(score) / self.found, 1.0)
+
+    def reach(self, score: np.ndarray) -> np.ndarray | None:
+        """Between which chances 95 % of the lines of `bayes` lie, shape (2, n); None of a map that is taken for certain."""
+        return reach_of(self.told, self._own_odds(score)) if self.kind == "bayes" else None
 
     def odds(self, score: np.ndarray) -> np.ndarray:
         """The log odds of it, shape (n,); those of a line are not cut at the edges."""
@@ -60,7 +66,7 @@ class Calibrator(Stored):
         odds = self._own_odds(score)
         if self.kind == "beta":
             return sigmoid(_beta_inputs(odds) @ self.told[:2] + self.told[2])
-        return sigmoid(self._line(odds))
+        return chance_of(self.told, odds) if self.kind == "bayes" else sigmoid(self._line(odds))
 
 
 def uncalibrated(chance: bool) -> Calibrator:
@@ -82,7 +88,9 @@ def calibrator(
     `platt` is the line in the log odds with Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2), for labels that may be wrong
     either way (Platt 1999; with a `sensitivity` below 1, which says how they are wrong, the labels themselves); `beta` has
     slopes of log p and of -log(1 - p), each at least 0 (Kull, Silva Filho and Flach 2017): what is negative is left out and the
-    rest fitted anew. Where high scores go with 0 the map is flat.
+    rest fitted anew. Where high scores go with 0 the map is flat. `bayes` is the mean of many lines, as far apart as few labels
+    leave them (`line_posterior`), around that of half a row of the other label in each kind (Krichevsky and Trofimov 1981):
+    what is expected of a choice under it is not too good because the one line was a lucky one.
 
     Args:
         kind: Which map.
@@ -110,10 +118,18 @@ def calibrator(
         return Calibrator(kind, np.zeros(0), _steps(score, label, weight), chance, sensitivity)
     odds = log_odds(score) if chance else score
     if kind == "platt":
-        target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2))
-        target = target if sensitivity == 1 else label
+        target = _softened(label, 1.0) if sensitivity == 1 else label
         return Calibrator(kind, _line_of(odds[:, None], label, target, weight, sensitivity), nothing, chance)
+    if kind == "bayes":
+        line = _line_of(odds[:, None], label, _softened(label, 0.5), weight, sensitivity)
+        return Calibrator(kind, drawn_lines(line, odds, weight, sensitivity), nothing, chance)
     return Calibrator(kind, _line_of(_beta_inputs(odds), label, label, weight, sensitivity), nothing, chance)
+
+
+def _softened(label: np.ndarray, rows: float) -> np.ndarray:
+    """Labels as if so many rows of each kind bore the other one."""
+    positives = float(label.sum())
+    return np.where(label == 1, (positives + rows) / (positives + 2 * rows), rows / (len(label) - positives + 2 * rows))
 
 
 def _line_of(

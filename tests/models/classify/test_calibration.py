@@ -15,7 +15,7 @@ from hwds.models.classify.labels import known, standing
 from hwds.models.classify.logit import logit_fit
 from hwds.stored import load_fitted, save_fitted
 
-KINDS = ("platt", "beta", "isotonic")
+KINDS = ("platt", "bayes", "beta", "isotonic")
 
 
 def scored(n=4000, seed=0, slope=0.6, shift=-3.0, sign=1.0):
@@ -137,6 +137,32 @@ def test_where_labels_miss_some_expected_is_what_is_there(kind):
     for low, high in ((0.02, 0.1), (0.1, 0.3), (0.3, 0.7), (0.7, 1.01)):
         within = (told >= low) & (told < high)
         assert told[within].mean() == pytest.approx(truth[within].mean(), rel=0.12)
+
+
+@pytest.mark.parametrize("sensitivity", [1.0, 0.8])
+def test_the_reach_of_bayes_holds_the_truth_as_often_as_it_says(sensitivity):
+    asked = np.array([-3.0, 0.0, 3.0, 6.0])
+    truth, inside = sigmoid(0.6 * asked - 3.0), []
+    for seed in range(300):
+        score, label = scored(500, seed)
+        label = label * (np.random.default_rng((seed, 1)).random(len(label)) < sensitivity)
+        found = calibrator("bayes", score, label, sensitivity=sensitivity)
+        low, high = found.reach(asked)
+        assert (low < found.probability(asked)).all()
+        assert (found.probability(asked) < high).all()
+        inside.append((low <= truth) & (truth <= high))
+    assert 0.91 <= np.mean(inside) <= 0.98
+    assert calibrator("platt", score, label).reach(asked) is None
+
+
+def test_bayes_is_platt_where_labels_are_many_and_less_sure_where_they_are_few():
+    asked = np.linspace(-6, 12, 50)
+    many, few = scored(400_000), scored(150, 3)
+    np.testing.assert_allclose(
+        calibrator("bayes", *many).probability(asked), calibrator("platt", *many).probability(asked), rtol=2e-3
+    )
+    line = logit_fit(few[0][:, None], few[1])
+    assert calibrator("bayes", *few).probability(np.array([12.0]))[0] < sigmoid(line[0] * 12 + line[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
