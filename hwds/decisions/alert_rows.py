@@ -43,7 +43,8 @@ def rows_of(tables: Tables, frame: Table, model: str, protocol: Prequential, kin
         return own
     if own["probability"].null_count():
         raise ConfigError(
-            f"decision: model '{model}' has no probabilities for its scores; set model.calibration (platt, bayes, beta, isotonic)."
+            f"decision: model '{model}' has no probabilities for its scores;"
+            " set model.calibration (platt, bayes, beta, isotonic)."
         )
     day = arrivals(frame).dt.date().cast(pl.Int32).cast(pl.Int64)
     facts = frame.data.select(
