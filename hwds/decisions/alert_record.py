@@ -53,10 +53,13 @@ class BackTest:
         return lines, _meaning(against, told[0].value, told[-1], self._ends(own, loss, weight))
 
     def _ends(self, own: str, loss: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
-        """The expected cost a day where all probabilities are as low, and as high, as the labels leave open."""
+        """Where the expected cost a day lies between probabilities as low and as high as the labels leave open.
+
+        Fewer gray rows mean more blocks that are wrong, more of them more loss that is missed: either end may cost more.
+        """
         if self.rows["probability_low"].null_count():
             return None
-        chances = (self.rows[f"probability_{end}"].to_numpy() for end in ("low", "high"))
+        chances = (self.rows[f"probability{end}"].to_numpy() for end in ("", "_low", "_high"))
         costs = [float(np.sum(self.terms.cost(self.actions[own], chance, loss) * weight)) for chance in chances]
         return min(costs) / self.clusters.days, max(costs) / self.clusters.days
 
