@@ -40,19 +40,26 @@ until (: </dev/tcp/"$head"/"${PORT:-6379}") 2>/dev/null; do
     kill -0 "${started[0]}" 2>/dev/null || { echo "$0: the head node did not start; is port ${PORT:-6379} taken?" >&2; exit 1; }
     sleep 0.5
 done
-for host in "${hosts[@]}"; do
-    # With a terminal (-tt) the raylet there ends when ssh does. The token goes by the input, which no list of processes shows.
-    ssh -tt "$host" "read -rs RAY_AUTH_TOKEN; export RAY_AUTH_TOKEN RAY_AUTH_MODE=token; '$ray' start --address=$address --block" \
-        <<<"$token" >/dev/null 2>&1 &
-    started+=($!)
-done
-RAY_ADDRESS=$address python -c "
+wait_for() { # so many nodes, that of the head among them
+    RAY_ADDRESS=$address python -c "
 import sys, time, ray
 ray.init(log_to_driver=False, logging_level='ERROR')
 wanted, deadline = int(sys.argv[1]), time.monotonic() + 120
 while (there := sum(node['Alive'] for node in ray.nodes())) < wanted and time.monotonic() < deadline:
     time.sleep(0.5)
 sys.exit(there < wanted and f'only {there} of {wanted} nodes came up in two minutes')
-" $((${#hosts[@]} + 1))
+" "$1"
+}
+named=' '
+for host in "${hosts[@]}"; do
+    # Two that start on one host at once may take each other's sockets.
+    if [[ $named == *" $host "* ]]; then wait_for ${#started[@]}; fi
+    named+="$host "
+    # With a terminal (-tt) the raylet there ends when ssh does. The token goes by the input, which no list of processes shows.
+    ssh -tt "$host" "read -rs RAY_AUTH_TOKEN; export RAY_AUTH_TOKEN RAY_AUTH_MODE=token; '$ray' start --address=$address --block" \
+        <<<"$token" >/dev/null 2>&1 &
+    started+=($!)
+done
+wait_for ${#started[@]}
 
 "$@" compute=cluster compute.address="$address"
