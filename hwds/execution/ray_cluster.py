@@ -51,13 +51,13 @@ def join(compute: OnRay) -> bool:
     if ray.is_initialized():
         return False
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    terms = compute.terms()
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
-    environment = {"env_vars": worker_variables(compute)} | terms.pop("runtime_env", {})
     try:
+        terms = compute.terms()
+        environment = {"env_vars": worker_variables(compute)} | terms.pop("runtime_env", {})
         ray.init(**told, runtime_env=environment, **terms)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise refusal(str(terms["address"]), str(error)) from error
+        raise refusal(getattr(compute, "address", "local"), str(error)) from error
     return True
 
 

@@ -9,6 +9,7 @@ import time
 from threading import Thread
 
 from hwds.errors import HwdsError
+from hwds.execution.ray_token import admitted
 
 PATIENCE = 5.0
 """Seconds in which the head node must take a connection."""
@@ -20,19 +21,24 @@ GONE = "hwds: the head node {} is gone. Every finished cell is kept; the same co
 
 
 def reachable(address: str) -> str:
-    """The address, if something listens there.
+    """The address, if a head node listens there and takes this process.
 
     Raises:
-        HwdsError: Nothing does.
+        HwdsError: Nothing does, or it does not.
+        ConnectionError: `auto`, and this node belongs to no cluster.
     """
-    if address == "auto":
-        return address
+    if address != "auto":
+        _must_answer(address)
+    admitted(address)
+    return address
+
+
+def _must_answer(address: str) -> None:
     try:
         _connect(address)
     except OSError as error:
         said = (error.strerror or str(error)).lower()
         raise HwdsError(f"compute.address: nothing answers at '{address}' ({said}); is the head node up?") from error
-    return address
 
 
 def watch_head() -> None:

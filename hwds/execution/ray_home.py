@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import getpass
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,10 @@ KEPT = "SPT_NOENV"
 """What keeps it readable: a process of Ray that gives itself a title writes that over its variables otherwise."""
 
 
+TOKEN = "RAY_AUTH_TOKEN"
+"""Who knows it may join. Where none is set Ray makes one and leaves it in `~/.ray`, where it locks clusters started later."""
+
+
 @cache
 def home() -> Path:
     """An empty folder that is gone when this process has ended, with all processes of Ray that stand in it."""
@@ -31,6 +36,7 @@ def home() -> Path:
     own = Path(found if len(found) <= LONGEST else "/tmp") / f"hwds-ray-{getpass.getuser()}" / str(os.getpid())
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ |= {VARIABLE: str(own), KEPT: "1"}
+    os.environ.setdefault(TOKEN, secrets.token_hex(32))
     sweeper = Path(__file__).with_name("ray_sweeper.py")
     command = [sys.executable, "-I", "-S", str(sweeper), str(own)]
     nowhere = subprocess.DEVNULL
