@@ -86,12 +86,17 @@ def limits_of(
 
 def resident(pid: int) -> int:
     """The bytes that a process and all that it has started hold in memory; 0 where it is gone."""
-    here = PROCESSES / str(pid)
+    return sum(alone(process) for process in [pid, *started_by(pid)])
+
+
+def started_by(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have, as far as they can be told."""
     try:
-        children = [int(child) for task in (here / "task").iterdir() for child in (task / "children").read_text().split()]
+        tasks = list((PROCESSES / str(pid) / "task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
-        return 0
-    return alone(pid) + sum(resident(child) for child in children)
+        return []
+    return [found for child in children for found in (child, *started_by(child))]
 
 
 def alone(pid: int) -> int:

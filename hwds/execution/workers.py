@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -16,7 +16,7 @@ from types import FrameType
 
 from hwds.execution.asking import compute_cell
 from hwds.execution.job import Job, Outcome
-from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits
+from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits, started_by
 from hwds.execution.threads import thread_variables
 from hwds.protocols.base import Cell
 
@@ -77,8 +77,12 @@ class Worker:
         return limits.exceeded(self.process.pid, self.cell, self.began)
 
     def end(self) -> None:
-        """Kill it, whatever it does."""
+        """Kill it, whatever it does, and what it has started: that would go on for nobody."""
+        begun = [] if self.process.pid is None else started_by(self.process.pid)
         self.process.kill()
+        for process in begun:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.join()
 
 
