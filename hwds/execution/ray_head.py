@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from contextlib import suppress
 from threading import Thread
 
 from hwds.errors import HwdsError
@@ -56,6 +57,8 @@ def _watch(address: str) -> None:
     while missed < LOOKS:
         time.sleep(PAUSE)
         missed = 0 if not ray.is_initialized() or _answers(address) else missed + 1
+    with suppress(OSError, ValueError):  # whoever reads it may be gone
+        sys.stdout.flush()
     sys.stderr.write(f"\n{GONE.format(address)}\n")
     sys.stderr.flush()
     os._exit(1)  # the thread that waits for Ray would wait on
