@@ -14,6 +14,7 @@ from hwds.execution.job import Job, Outcome
 from hwds.execution.limits import UNLIMITED, Limits
 from hwds.execution.ray_cells import compute_there, packed
 from hwds.execution.ray_cluster import join
+from hwds.execution.ray_resources import require
 from hwds.protocols.base import Cell
 
 if TYPE_CHECKING:
@@ -47,16 +48,17 @@ class OnRay(Compute):
         raise NotImplementedError(f"{type(self).__name__}.terms")
 
     def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
-        """The outcomes as they come; a worker that dies again and again fails its cell alone."""
+        """The outcomes as they come; a worker that dies again and again fails its cell alone.
+
+        Raises:
+            ConfigError: No node has what a cell is to be given, and none comes that may.
+        """
         import ray
 
         join(self)
-        cpus, gpus = self.cpus_per_cell, self.gpus_per_cell
-        task: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=CALLS, max_retries=RETRIES)(compute_there)
-        shared = ray.put(packed(job))
-        waiting = iter(cells)
+        task, shared = self._task(), ray.put(packed(job))
+        waiting, room = iter(cells), _Room(self.cpus_per_cell)
         flying: dict[Any, Cell] = {}
-        room = _Room(self.cpus_per_cell)
         while True:
             more = islice(waiting, max(room.tasks() - len(flying), 0))
             flying |= {task.remote(shared, cell): cell for cell in more}
@@ -64,6 +66,15 @@ class OnRay(Compute):
                 return
             for done in _landed(list(flying)):
                 yield _answer(done, flying.pop(done))
+
+    def _task(self) -> Any:
+        """A cell as Ray takes it, once it is seen that a node has what it is to be given."""
+        import ray
+
+        cpus, gpus = self.cpus_per_cell, self.gpus_per_cell
+        require("compute.cpus_per_cell", "CPU", cpus)
+        require("compute.gpus_per_cell", "GPU", gpus)
+        return ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=CALLS, max_retries=RETRIES)(compute_there)
 
     def search(self, search: Search, watch: Watch) -> list[Record]:
         """All trials of a sweep, by Ray Tune."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hwds.execution.job import Job, Outcome
-from hwds.execution.limits import UNLIMITED, Limits
 from hwds.execution.on_ray import OnRay
 from hwds.execution.processes import usable_cores
-from hwds.execution.ray_cluster import join
 from hwds.execution.ray_home import home
-from hwds.execution.ray_nodes import require
-from hwds.protocols.base import Cell
 from hwds.recipe import Whole
 
 
@@ -29,16 +23,6 @@ class Ray(OnRay):
     def cpus(self) -> int:
         """CPUs of what is started here."""
         return max(self.workers or usable_cores(), self.cpus_per_cell)
-
-    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
-        """The outcomes as they come.
-
-        Raises:
-            ConfigError: This machine has no such GPUs.
-        """
-        join(self)
-        require("compute.gpus_per_cell", "GPU", self.gpus_per_cell)
-        yield from super().run(job, frame, cells, limits)
 
     def terms(self) -> dict[str, Any]:
         """A cluster of its own, whatever `RAY_ADDRESS` says."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from hwds.execution.asking import compute_cell
 from hwds.execution.job import Job, Outcome
-from hwds.execution.ray_nodes import strange
+from hwds.execution.ray_nodes import strange, this_node
 from hwds.execution.threads import hold_threads
 from hwds.protocols.base import Cell
 
@@ -23,11 +23,13 @@ class Packed:
         job: What workers need.
         files: The frame's files by name.
         node: That of the driver.
+        packages: The version of each of its packages.
     """
 
     job: Job
     files: dict[str, bytes]
     node: str
+    packages: dict[str, str]
 
 
 class _Laid:
@@ -47,13 +49,13 @@ def packed(job: Job) -> Packed:
     import ray
 
     files = {path.name: path.read_bytes() for path in sorted(job.frame_folder.iterdir())}
-    return Packed(job, files, ray.get_runtime_context().get_node_id())
+    return Packed(job, files, ray.get_runtime_context().get_node_id(), this_node().packages)
 
 
 def compute_there(shared: Packed, cell: Cell) -> Outcome:
     """One cell, on the worker that is asked."""
     hold_threads(shared.job.cpus)
-    if said := strange(shared.job.machine):
+    if said := strange(shared.job.machine, shared.packages):
         return Outcome(cell, None, 0.0, said)
     return compute_cell(at_home(shared, shared.job), frame_of(shared), cell)
 

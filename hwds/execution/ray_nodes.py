@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from hwds.errors import ConfigError
 from hwds.execution.keys import installed, machine
+from hwds.execution.ray_resources import require
 
 MIXED = "mixed"
 """The class of CPU of cells that any node may have computed."""
@@ -48,7 +50,8 @@ def class_of_cpu(cpus: int, *, mixed: bool) -> str:
     """
     nodes = _asked(cpus)
     for node in nodes:
-        _same_packages(node)
+        if said := other_versions(node, this_node().packages):
+            raise ConfigError(f"compute: {said}.")
     classes = {node.machine for node in nodes}
     if mixed:
         return MIXED
@@ -61,26 +64,27 @@ def class_of_cpu(cpus: int, *, mixed: bool) -> str:
     return classes.pop()
 
 
-def require(setting: str, resource: str, amount: float) -> None:
-    """Refuse what no node has: Ray would wait for it without a word.
+def strange(machine: str, packages: Mapping[str, str]) -> str:
+    """Why this node, which may have come late, may not compute a driver's cells: their keys would lie. Empty where it may.
 
-    Raises:
-        ConfigError: The largest has less.
+    Args:
+        machine: The class of CPU that they are for; `MIXED`, or empty for that of the driver, is any.
+        packages: The driver's.
     """
-    import ray
-
-    nodes: Any = ray.nodes  # it has no types
-    most = max((node["Resources"].get(resource, 0) for node in nodes() if node["Alive"]), default=0)
-    if amount > most:
-        raise ConfigError(f"{setting}: must be <= {most:g}, what the largest node has, got {amount:g}.")
-
-
-def strange(wanted: str) -> str:
-    """Why this node may not compute cells for a class of CPU, none for that of the driver; empty where it may."""
     node = this_node()
-    if wanted in ("", MIXED, node.machine):
+    if machine not in ("", MIXED, node.machine):
+        return f"node {node.host} has another class of CPU than those that were asked before; compute.mixed=true allows it"
+    return other_versions(node, packages)
+
+
+def other_versions(node: Node, ours: Mapping[str, str]) -> str:
+    """That a node has other versions of packages than the driver, in words; what only one of them has decides nothing."""
+    apart = sorted(name for name, version in node.packages.items() if ours.get(name, version) != version)
+    if not apart:
         return ""
-    return f"node {node.host} has another class of CPU than those that were asked before; compute.mixed=true allows it"
+    shown = ", ".join(f"{name} {node.packages[name]} (here {ours[name]})" for name in apart[:SHOWN])
+    more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+    return f"node {node.host} has other versions: {shown}{more}; install the same lock file there"
 
 
 @cache
@@ -89,6 +93,7 @@ def _asked(cpus: int) -> list[Node]:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    require("compute.cpus_per_cell", "CPU", cpus)
     nodes: Any = ray.nodes  # it has no types
     alive = [node["NodeID"] for node in nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
     task: Any = ray.remote(num_cpus=0)(_told)
@@ -111,12 +116,3 @@ def _answer(asked: Any) -> Node | None:
 def _told() -> Node:
     """What Ray takes as a task: a plain function."""
     return this_node()
-
-
-def _same_packages(node: Node) -> None:
-    ours = this_node().packages
-    apart = sorted(name for name, version in node.packages.items() if ours.get(name, version) != version)
-    if apart:
-        shown = ", ".join(f"{name} {node.packages[name]} (here {ours[name]})" for name in apart[:SHOWN])
-        more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
-        raise ConfigError(f"compute: node {node.host} has other versions: {shown}{more}; install the same lock file there.")

@@ -90,7 +90,7 @@ def _window(asked: Asked, cells: Mapping[Cell, str], compute: Callable[[Cell], O
 def _computing(asked: Asked, job: Job, outcomes: Mapping[int, list[Outcome]]) -> Iterator[Callable[[Cell], Outcome]]:
     """What computes a cell: this worker, or where there are limits a process of the trial's own, which can be killed."""
     hold_threads(job.cpus)
-    if said := strange(job.machine):  # the keys of its cells would lie
+    if said := strange(job.machine, asked.shared.packages):  # the keys of its cells would lie
         yield lambda cell: Outcome(cell, None, 0.0, said)
         return
     frame = frame_of(asked.shared)
