@@ -117,6 +117,8 @@ def run_search(search: Search, watch: Watch) -> list[Record]:
             _climb(search, lot, records, (behind, rung), deadline, watch)
         _stop(search, records, rung, watch)
         behind = rung
+    for record in records.values():
+        record.outcomes.clear()  # those that had no time have theirs still
     return list(records.values())
 
 

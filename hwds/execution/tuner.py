@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ from hwds.execution.headline import lower
 from hwds.execution.prepare import lay_frame
 from hwds.execution.ray_cells import packed
 from hwds.execution.ray_cluster import join
-from hwds.execution.ray_nodes import require
+from hwds.execution.ray_resources import require
 from hwds.execution.ray_store import store_here
 from hwds.execution.search import Search
 from hwds.execution.sweep import BASELINE, FAILED, FINISHED, STOPPED, WAITING, Record, Watch, records_of, score_record
@@ -41,14 +40,12 @@ def tuned(compute: OnRay, search: Search, watch: Watch) -> list[Record]:
     watch.begin(sum(len(lot.cells) for lot in search.lots), len(kept))
     asked = [number for number, record in records.items() if record.going and not _is_done(search, record, kept)]
     reached: dict[int, Mapping[str, Any]] = {}
-    began = time.monotonic()
     if asked:
         join(compute)
         reached = _tune(compute, search, asked, watch)
-    over = search.sweep.seconds is not None and time.monotonic() - began >= search.sweep.seconds
     for number, record in records.items():
         if record.going:
-            _settle(search, record, reached.get(number), kept, over=over)
+            _settle(search, record, reached.get(number), kept)
     return list(records.values())
 
 
@@ -59,33 +56,44 @@ def _is_done(search: Search, record: Record, kept: set[str]) -> bool:
 
 
 def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dict[int, Mapping[str, Any]]:
-    """Run the trials; the last report of each that made one."""
+    """Run the trials; the last report of each that made one, with whether it had `ended` when the time was over."""
     from ray import tune
 
-    sweep, scheduler = search.sweep, _scheduler(search)
-    trainable = tune.with_resources(tune.with_parameters(run_trial, asked=_asked(search)), _terms(compute, sweep))
+    ended: set[int] = set()
+    trainable = tune.with_resources(tune.with_parameters(run_trial, asked=_asked(search)), _terms(compute, search.sweep))
     with _room(search.folder.path / FOLDER) as room:
         tuner = tune.Tuner(
             trainable,
             param_space={"trial": tune.grid_search(asked)},
-            tune_config=tune.TuneConfig(
-                metric="score",
-                mode="min",
-                scheduler=scheduler,
-                max_concurrent_trials=sweep.concurrent,
-                reuse_actors=True,
-                time_budget_s=sweep.seconds,
-            ),
-            run_config=tune.RunConfig(
-                name="trials",
-                storage_path=str(room),
-                verbose=0,
-                callbacks=[_telling(search, watch)],
-                failure_config=tune.FailureConfig(max_failures=1),
-            ),
+            tune_config=_how(search),
+            run_config=_where(room, _telling(search, watch, ended)),
         )
         results: Any = tuner.fit()
-        return {result.config["trial"]: _report(result) for result in results if result.config}
+        last = {result.config["trial"]: _report(result) for result in results if result.config}
+    return {number: report | {"ended": number in ended} for number, report in last.items()}
+
+
+def _how(search: Search) -> Any:
+    """Which trials are at work together, and what stops them."""
+    from ray import tune
+
+    sweep = search.sweep
+    return tune.TuneConfig(
+        metric="score",
+        mode="min",
+        scheduler=_scheduler(search),
+        max_concurrent_trials=sweep.concurrent,
+        reuse_actors=True,
+        time_budget_s=sweep.seconds,
+    )
+
+
+def _where(room: Path, telling: Any) -> Any:
+    """Where Tune keeps its state, and whom it tells."""
+    from ray import tune
+
+    retried = tune.FailureConfig(max_failures=1)
+    return tune.RunConfig(name="trials", storage_path=str(room), verbose=0, callbacks=[telling], failure_config=retried)
 
 
 def _terms(compute: OnRay, sweep: Any) -> dict[str, float]:
@@ -98,7 +106,7 @@ def _terms(compute: OnRay, sweep: Any) -> dict[str, float]:
     return terms
 
 
-def _report(result: Any) -> Mapping[str, Any]:
+def _report(result: Any) -> dict[str, Any]:
     told: dict[str, Any] = dict(result.metrics or {})
     if result.error is not None and not told.get("error"):
         said = [line.strip() for line in str(result.error).splitlines() if line.strip()]
@@ -131,8 +139,8 @@ def _scheduler(search: Search) -> Any:
     return getattr(schedulers, name)(**settings)
 
 
-def _telling(search: Search, watch: Watch) -> Any:
-    """A callback that tells each report to the watch."""
+def _telling(search: Search, watch: Watch, ended: set[int]) -> Any:
+    """A callback that tells each report to the watch, and notes which trials have ended; the clock ends others untold."""
     from ray.tune import Callback
 
     class Telling(Callback):
@@ -145,6 +153,10 @@ def _telling(search: Search, watch: Watch) -> Any:
             value = lower(result["score"], search.better)
             done = FINISHED if result["folds"] == len(search.rehearsal.folds) else WAITING
             watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            """It was asked all its windows, or its scheduler has stopped it."""
+            ended.add(trial.config["trial"])
 
     return Telling()
 
@@ -160,14 +172,23 @@ def _room(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, kept: set[str], *, over: bool) -> None:
+def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, kept: set[str]) -> None:
     """What became of a trial, from its cells in the cache: the same numbers as where no cluster was."""
-    lot, windows = search.lot_of(record.trial), len(search.rehearsal.folds)
     told = {} if report is None else dict(report)
     record.host = str(told.get("hostname", record.host))  # Tune reports it
-    folds = windows if report is None and _is_done(search, record, kept) else int(told.get("folds", 0))
+    folds = len(search.rehearsal.folds) if report is None and _is_done(search, record, kept) else int(told.get("folds", 0))
+    _take_up(search, record, folds, kept)
+    if told.get("error"):
+        record.end(FAILED, str(told["error"]))
+    elif record.going and folds and told["ended"]:
+        record.end(STOPPED)
+    record.outcomes.clear()
+
+
+def _take_up(search: Search, record: Record, folds: int, kept: set[str]) -> None:
+    """The cells of so many windows, and the running score after each rung among them."""
+    lot, behind = search.lot_of(record.trial), 0
     own = lot.cells_of(record.trial)
-    behind = 0
     for rung in sorted({rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())):
         for cell, key in own.items():
             if record.going and behind <= search.place(cell.fold) < rung and (outcome := search.cache.get(key, cell)):
@@ -175,7 +196,3 @@ def _settle(search: Search, record: Record, report: Mapping[str, Any] | None, ke
         if record.going:
             score_record(search, lot, record, rung)
         behind = rung
-    if told.get("error"):
-        record.end(FAILED, str(told["error"]))
-    elif record.going and folds and not over:
-        record.end(STOPPED)
