@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from hwds.execution.cache import CellCache
@@ -32,9 +33,21 @@ class CellStore:
 
 
 def store_here(cache: CellCache) -> Any:
-    """The store, as an actor that is bound to this node and takes no CPU; while one cell is written others are taken."""
+    """The store, as an actor that is bound to this node and takes no CPU; while one cell is written others are taken.
+
+    One serves all rounds of a sweep: Tune holds on to what trials were handed, and an actor that it knows lives on.
+    """
+    import ray
+
+    here = ray.get_runtime_context()
+    return _store(cache, here.get_session_name(), here.get_job_id(), here.get_node_id())
+
+
+@lru_cache(maxsize=1)
+def _store(cache: CellCache, session: str, job: str, node: str) -> Any:
+    """That of a job in a session: it is gone with it."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    here = NodeAffinitySchedulingStrategy(node, soft=False)
     return ray.remote(CellStore).options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here).remote(cache)
