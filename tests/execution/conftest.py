@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,12 +14,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = '''
-import os, time
-from tests.toys import LastValue
+import os, subprocess, time
+from dataclasses import dataclass
+from pathlib import Path
+from hwds.frames.forecasts import Forecasts
+from tests.toys import FittedLastValue, LastValue
 
 class Slow(LastValue):
     """Takes its time."""
     seconds: float = 0.1
+    scale: float = 1.0
+    tell: bool = False
     fail: bool = False
     die: bool = False
     hang: bool = False
@@ -27,21 +33,58 @@ class Slow(LastValue):
         time.sleep(self.seconds)
         if self.fail and context.fold.startswith("2020"):
             raise ValueError("no luck")
-        while self.hang:
-            time.sleep(1)
+        if self.hang:
+            subprocess.run(["sleep", "600"])
         if self.die:
             os._exit(9)
-        return super().fit(history, horizon=horizon, context=context)
+        if self.tell:
+            raise ValueError(pools(context.cpus))
+        return Scaled(context.levels, self.scale)
+
+@dataclass(frozen=True)
+class Scaled(FittedLastValue):
+    """The last value times a number."""
+    scale: float
+
+    def predict(self, history, future):
+        last = super().predict(history, future)
+        return Forecasts.of(last.mean * self.scale, last.quantiles * self.scale)
+
+def pools(cpus):
+    """The threads that were asked for, and those that each library has."""
+    import numba, polars, sklearn, tensorflow, xgboost
+    from threadpoolctl import threadpool_info
+    tensorflow.ones((400, 400)) @ tensorflow.ones((400, 400))
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    held = {library["internal_api"]: library["num_threads"] for library in threadpool_info()}
+    held |= {"polars": polars.thread_pool_size(), "numba": numba.config.NUMBA_NUM_THREADS, "tf": names.count("tf_Compute")}
+    return f"asked {cpus}, has " + ", ".join(f"{name} {count}" for name, count in sorted(held.items()))
 '''
+SEVERAL = """
+import json, sys
+from hydra.core.global_hydra import GlobalHydra
+from hwds.cli import main
+for words in json.loads(sys.argv.pop(1)):
+    sys.argv[1:] = words
+    code = main()
+    GlobalHydra.instance().clear()
+    for stream in (sys.stdout, sys.stderr):
+        print(f"\\x1e{code}\\x1e", end="", file=stream, flush=True)
+"""
 
 
 @pytest.fixture
 def project(tmp_path):
     """An empty folder with a conf/ and a package."""
-    (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "mine" / "slow.yaml").write_text("recipe: slow_models:Slow\n")
-    (tmp_path / "slow_models.py").write_text(MODEL)
-    return tmp_path
+    return project_in(tmp_path)
+
+
+def project_in(folder: Path) -> Path:
+    """The same in a folder of one's own."""
+    (folder / "conf" / "model" / "mine").mkdir(parents=True)
+    (folder / "conf" / "model" / "mine" / "slow.yaml").write_text("recipe: slow_models:Slow\n")
+    (folder / "slow_models.py").write_text(MODEL)
+    return folder
 
 
 WORDS = ["model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3", "rivals=[forecast/seasonal_naive]"]
@@ -57,11 +100,21 @@ def start(
     return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, process_group=own)
 
 
-def finished(folder: Path, *words: str) -> tuple[int, str, str]:
+def finished(folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str, str]:
     """Exit code, output and errors of a run."""
-    process = start(folder, *words)
+    process = start(folder, *words, environment=environment)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
+
+
+def several(folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of runs one after the other in one process, and so in one Ray where they are on Ray."""
+    variables = os.environ | environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-c", SEVERAL, json.dumps([[*WORDS, *words] for words in lines])]
+    said = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600, check=False)
+    out, err = (text.split("\x1e") for text in (said.stdout, said.stderr))
+    assert len(out) == 2 * len(lines) + 1, said
+    return [(int(code), told, wrong) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)]
 
 
 def tables(folder: Path) -> dict[str, bytes]:

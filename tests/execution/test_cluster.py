@@ -28,6 +28,8 @@ HOMES = Path(tempfile.gettempdir(), f"hwds-ray-{getpass.getuser()}")
 VICTIMS = (("worker", 1), ("raylet", 3), ("driver", 7))
 """Each with the number of finished cells after which it is killed."""
 
+STOPPED = "hwds: stopped. Every finished cell is kept; the same command goes on from there."
+
 AMONG_CELLS = (1, 3, 5, 8, 12)
 """Finished cells after which something is killed; what is under way then is a matter of luck."""
 
@@ -61,9 +63,10 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
     whole, broken = copy_of(project, "cluster_whole"), copy_of(project, "cluster_broken")
     assert finished(whole, *SWEEP, "compute=serial")[0] == 0
     with ThreeNodes() as cluster:
-        process = start(broken, *SWEEP, *cluster.words)
+        process = start(broken, *SWEEP, *cluster.words, environment=cluster.token)
         seen = [killed(broken, process, cluster, victim, after) for victim, after in VICTIMS]
         process.communicate()
+        seen.append(stopped(broken, cluster, 9))
         goes_on(broken, cluster)
         now = cells(broken)
         for before in seen:
@@ -77,7 +80,8 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
 
         alone, lost = copy_of(project, "head_alone"), copy_of(project, "head_lost")
         assert finished(alone, *RUN, "compute=serial")[0] == 0
-        process = start(lost, *RUN, *cluster.words)
+        refused_without_token_or_gpus(lost, cluster)
+        process = start(lost, *RUN, *cluster.words, environment=cluster.token)
         kept = killed(lost, process, cluster, "head", 2)
         _, err = process.communicate(timeout=240)
         assert process.returncode == 1
@@ -91,9 +95,32 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
 
 def goes_on(folder, cluster):
     """The same command once more, which ends well and says nothing else."""
-    process = start(folder, *SWEEP, *cluster.words)
+    process = start(folder, *SWEEP, *cluster.words, environment=cluster.token)
     _, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, "")
+
+
+def stopped(folder, cluster, after):
+    """Ctrl-C in a terminal once so many cells are finished: a line, and nothing of the driver is left; the cells there were."""
+    mine = cluster.token | {"HWDS_TEST_MARK": str(folder)}
+    process = start(folder, *SWEEP, *cluster.words, environment=mine, group=True)
+    assert wait_until(lambda: len(cells(folder)) >= after or process.poll() is not None, 240)
+    seen = cells(folder)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.strip()) == (130, STOPPED)
+    assert wait_until(lambda: not marked(mine), 20), marked(mine)
+    return seen
+
+
+def refused_without_token_or_gpus(folder, cluster):
+    """One line each, before anything is computed."""
+    code, out, err = finished(folder, *RUN, *cluster.words)
+    assert (code, out, err.count("\n")) == (1, "", 1), err
+    assert f"the cluster at '{cluster.address}' asks for its token, and none was given; set RAY_AUTH_MODE=token and" in err
+    code, out, err = finished(folder, *RUN, *cluster.words, "compute.gpus_per_cell=1", environment=cluster.token)
+    wanted = "hwds: compute.gpus_per_cell: must be <= 0, what the largest node has, got 1.\n"
+    assert (code, out, err) == (2, "", wanted)
 
 
 @pytest.mark.skipif(not ROUNDS, reason="a study of a quarter of an hour: set HWDS_TEST_CLUSTER_KILLS")
@@ -105,7 +132,7 @@ def test_each_is_killed_so_many_times(project, victim):
     for round_ in range(ROUNDS):
         folder = copy_of(project, f"{victim}_{round_}")
         with ThreeNodes() as cluster:
-            process = start(folder, *SWEEP, *cluster.words)
+            process = start(folder, *SWEEP, *cluster.words, environment=cluster.token)
             seen = killed(folder, process, cluster, victim, luck.choice(AMONG_CELLS))
             assert seen
             process.communicate(timeout=600)
@@ -123,7 +150,7 @@ def test_each_is_killed_so_many_times(project, victim):
 
 @pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_of_ray_is_left_when_the_driver_ends(project, signal_):
-    mine = {"HWDS_TEST_MARK": f"{project}-{signal_}"}  # what Ray starts inherits it
+    mine = {"HWDS_TEST_MARK": f"{project}-{signal_}", "HOME": str(project)}  # what Ray starts inherits it
     process = start(project, *RUN, "compute=ray", "compute.workers=1", environment=mine)
     assert wait_until(lambda: len(cells(project)) >= 1 or process.poll() is not None, 240)
     assert wait_until(lambda: any(title.startswith("ray::") for _, title in marked(mine)))  # those with a title are seen, too
@@ -131,6 +158,7 @@ def test_nothing_of_ray_is_left_when_the_driver_ends(project, signal_):
     _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if signal_ == signal.SIGINT else -9), err
     assert wait_until(lambda: not marked(mine), 30), marked(mine)
+    assert not (project / ".ray").exists()  # Ray would leave a token there
     if signal_ == signal.SIGINT:
         assert not (HOMES / str(process.pid)).exists()
 

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import polars as pl
 import pytest
 
-from .conftest import finished
+from .conftest import project_in, several
 from .test_resume import copy_of
+from .three_nodes import marked, wait_until
 
 pytest.importorskip("ray")
-SPACE = ["sweep.space.model.hang={choice:[false,true]}", "sweep.space.model.fail={choice:[false,true]}"]
-SWEEP = ["sweep=grid", "sweep.windows=3", "protocol.windows=16", "size=full", "sweep.seconds_per_trial=10", *SPACE]
+GRID = "sweep.space.model.hang={choice:[false,true]} sweep.space.model.fail={choice:[false,true]}"
+LIMITED = f"+experiment=limited sweep=grid {GRID} sweep.windows=3 sweep.seconds_per_trial=10 protocol.windows=16 size=full"
+SCALE = "sweep.space.model.scale={uniform:[0.8,1.3]} sweep.windows=2 protocol.windows=2 size=full rivals=[]"
+LEARNS = f"+experiment=learns sweep=optuna {SCALE} sweep.trials=6 sweep.startup=3 sweep.batch=2"
+TELLS = "+experiment=tells model.tell=true protocol.windows=1 rivals=[]"
+TELL = "sweep.space.model.tell={choice:[true]} sweep.windows=1 protocol.windows=1 rivals=[]"
+APART = f"+experiment=apart sweep=grid {TELL} sweep.cpus_per_trial=2"
+POOLS = "asked {0}, has numba {0}, openblas {0}, openmp {0}, polars {0}, tf {0}"
 TOOK = re.compile(r"(< )?[\d.]+ (ms|s|min)$")
-APART = ["seconds", "cached", "host"]
+ELSEWHERE = ["seconds", "cached", "host"]
+MARK = {"HWDS_TEST_MARK": f"on-ray-{os.getpid()}"}
+"""What trials start inherits it."""
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What each command said and left: without Ray, and on one Ray for all of them."""
+    project = project_in(tmp_path_factory.mktemp("ray") / "project")
+    (project / "conf" / "experiment").mkdir()
+    for name in ("limited", "learns", "tells", "apart"):
+        (project / "conf" / "experiment" / f"{name}.yaml").write_text("# @package _global_\n")
+    alone, together = copy_of(project, "alone"), copy_of(project, "together")
+    said = several(alone, [f"{words} compute=serial".split() for words in (LIMITED, LEARNS)], MARK)
+    on_ray = [f"{words} compute=ray compute.workers=2".split() for words in (LIMITED, LEARNS, TELLS, APART)]
+    return (alone, said), (together, several(together, on_ray, MARK))
 
 
 def one(folder, name):
@@ -22,19 +45,37 @@ def one(folder, name):
     return path
 
 
-def test_ray_tune_finds_what_the_serial_search_finds_and_its_cells_write_the_same_bytes(project):
-    alone, together = copy_of(project, "ray_alone"), copy_of(project, "ray_together")
-    code, out, err = finished(alone, *SWEEP, "compute=serial")
-    assert code == 3, err
-    code, out_of_ray, err_of_ray = finished(together, *SWEEP, "compute=ray", "compute.workers=2")
-    assert (code, err_of_ray) == (3, err)  # no chatter
-    tables = [pl.read_parquet(one(folder, "sweeps/*/*/trials.parquet")) for folder in (alone, together)]
-    assert set(tables[0]["status"]) == {"finished", "failed"}
-    assert tables[0].drop(APART).equals(tables[1].drop(APART))
-    for name in ("sweeps/*/*/best.yaml", "sweeps/*/*/scores.parquet", "sweeps/*/*/predictions.parquet"):
-        assert one(alone, name).read_bytes() == one(together, name).read_bytes()
-    for name in ("runs/*/*/scores.parquet", "runs/*/*/predictions.parquet"):
-        assert one(alone, name).read_bytes() == one(together, name).read_bytes()
+def trials(folder, name):
+    return pl.read_parquet(one(folder, f"sweeps/{name}/*/trials.parquet")).drop(ELSEWHERE)
+
+
+def test_ray_tune_finds_what_the_serial_search_finds_and_its_cells_write_the_same_bytes(both):
+    (alone, said), (together, said_on_ray) = both
+    (code, out, err), (code_on_ray, out_of_ray, err_of_ray) = said[0], said_on_ray[0]
+    assert (code, code_on_ray, err_of_ray) == (3, 3, err)  # no chatter
+    assert set(trials(alone, "limited")["status"]) == {"finished", "failed"}
+    assert trials(alone, "limited").equals(trials(together, "limited"))
+    for name in ("best.yaml", "scores.parquet", "predictions.parquet"):
+        assert one(alone, f"sweeps/limited/*/{name}").read_bytes() == one(together, f"sweeps/limited/*/{name}").read_bytes()
+    for name in ("scores.parquet", "predictions.parquet"):
+        assert one(alone, f"runs/limited/*/{name}").read_bytes() == one(together, f"runs/limited/*/{name}").read_bytes()
     assert not list(together.glob("outputs/sweeps/*/*/tune"))
     lines = [[TOOK.sub("", line).split() for line in text.splitlines() if " failed " in line] for text in (out, out_of_ray)]
     assert lines[0] == lines[1] != []
+    assert wait_until(lambda: not marked(MARK)), marked(MARK)  # nor what a trial has started that was ended
+
+
+def test_what_optuna_proposes_is_the_same_on_ray(both):
+    pytest.importorskip("optuna")
+    (alone, said), (together, said_on_ray) = both
+    assert (said[1][0], said_on_ray[1][0]) == (0, 0), said_on_ray[1]
+    assert len(set(trials(alone, "learns")["model.scale"])) == 6
+    assert trials(alone, "learns").equals(trials(together, "learns"))
+
+
+def test_each_library_has_the_threads_that_were_asked_for(both):
+    _, (together, said) = both
+    assert (said[2][0], said[3][0]) == (1, 3)
+    status = pl.read_parquet(one(together, "runs/tells/*/scores.parquet"))["status"]
+    assert f"failed: ValueError: {POOLS.format(1)}" in status.to_list()  # in Ray's own worker
+    assert f"ValueError: {POOLS.format(2)}" in trials(together, "apart")["error"][1]  # in a process beside it

@@ -9,7 +9,7 @@ import pytest
 
 from hwds.errors import ConfigError
 from hwds.execution.ray import Ray
-from hwds.execution.sweep import FAILED, Record
+from hwds.execution.sweep import FAILED, STOPPED, WAITING, Record
 from hwds.execution.trials import Trial
 from hwds.execution.tuner import _settle, _terms
 from hwds.sweeps.random import Random
@@ -23,9 +23,22 @@ def test_a_trial_is_told_with_the_host_that_computed_it():
     search: Any = SimpleNamespace(lot_of=lambda trial: lot, rehearsal=rehearsal, rungs=(), sweep=stops)
     there, here = Record(Trial(1, {}, {})), Record(Trial(2, {}, {}))
     own = here.host
-    _settle(search, there, {"folds": 0, "error": "window 2020-01: no luck", "hostname": "node7"}, set(), over=False)
-    _settle(search, here, None, set(), over=True)
+    _settle(search, there, {"folds": 0, "error": "window 2020-01: no luck", "hostname": "node7"}, set())
+    _settle(search, here, None, set())
     assert (there.host, there.status, here.host) == ("node7", FAILED, own)
+
+
+@pytest.mark.parametrize(("ended", "status"), [(True, STOPPED), (False, WAITING)])
+def test_a_trial_that_its_scheduler_ended_is_stopped_and_one_that_the_clock_ended_goes_on_another_time(
+    ended, status, monkeypatch
+):
+    search: Any = SimpleNamespace(
+        lot_of=lambda trial: SimpleNamespace(cells_of=lambda trial: {}), rehearsal=SimpleNamespace(folds=[1, 2]), rungs=(1, 2)
+    )
+    monkeypatch.setattr("hwds.execution.tuner.score_record", lambda *_: None)
+    record = Record(Trial(1, {}, {}), outcomes={0: []})
+    _settle(search, record, {"folds": 1, "hostname": "node7", "ended": ended}, set())
+    assert (record.status, record.outcomes) == (status, {})
 
 
 @pytest.mark.parametrize(
@@ -36,11 +49,20 @@ def test_a_trial_is_told_with_the_host_that_computed_it():
         (Ray(), Random(cpus_per_trial=5), "sweep.cpus_per_trial"),
     ],
 )
-def test_what_no_node_has_is_refused_by_the_setting_that_asks_for_it(monkeypatch, compute, sweep, setting):
+def test_what_no_node_has_is_refused_by_the_setting_that_asks_for_it_or_waited_for(
+    monkeypatch, capsys, compute, sweep, setting
+):
     import ray
 
     nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr("hwds.execution.ray_resources._types", lambda: ["node_abc"])
     with pytest.raises(ConfigError, match=rf"^{setting}: must be <= "):
         _terms(compute, sweep)
     assert _terms(Ray(cpus_per_cell=4), Random(cpus_per_trial=2)) == {"cpu": 2, "gpu": 0}
+    monkeypatch.setattr("hwds.execution.ray_resources._types", lambda: ["node_abc", "cells"])
+    capsys.readouterr()
+    assert _terms(compute, sweep) == _terms(compute, sweep)
+    said = capsys.readouterr().err
+    assert said.startswith(f"hwds: {setting}: waiting for a node with ")
+    assert said.count("\n") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ class ThreeNodes:
 
     Attributes:
         address: Of the head node.
+        token: The variables of who may join.
         nodes: The processes of each, by what they are.
     """
 
@@ -38,9 +40,9 @@ class ThreeNodes:
         self.home = tempfile.TemporaryDirectory(prefix="rc", dir="/tmp", ignore_cleanup_errors=True)
         command = [sys.executable, "-c", KEEPER, self.home.name]
         quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
-        self.keeper = subprocess.Popen(
-            command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.keeper = subprocess.Popen(command, env=os.environ | quiet | self.token, **pipes, text=True)
         told = json.loads(self.keeper.stdout.readline())
         self.address, self.nodes = told["address"], told["nodes"]
         return self
