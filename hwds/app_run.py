@@ -24,6 +24,7 @@ from hwds.report.segments_plot import segments_png
 from hwds.report.standings import Standings, standings
 from hwds.report.tasks import draw_of, draw_scores_of, page_grids, print_run, said_of
 from hwds.results.atomic import write_text
+from hwds.results.going import ended
 from hwds.results.provenance import provenance
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
@@ -71,6 +72,7 @@ def recorded(
         prepared.folder.write_cells(prepared.work.cells.values())
         tables = compute(prepared, progress)
         prepared.folder.write_tables(tables)
+        ended(prepared.folder.path)
         if prepared.experiment.save_model == "final":
             from hwds.execution.final import save_final
 
@@ -93,6 +95,7 @@ def compute(prepared: Prepared, progress: ProgressLine | None = None) -> Tables:
     lay_frame(prepared.frame, prepared.job.frame_folder)
     say_warmed(warm_up(prepared))
     progress = progress or ProgressLine()
+    progress.within(prepared.folder.path)
     try:
         return evaluate(prepared.job, prepared.frame, prepared.work, executor, prepared.cache, progress)
     finally:

@@ -29,6 +29,7 @@ from hwds.report.sweep_line import SweepLine
 from hwds.report.sweep_pictures import draw_sweep
 from hwds.report.sweep_time import time_sentence
 from hwds.results.folder import RunFolder
+from hwds.results.going import ended
 from hwds.results.tables import Tables
 
 
@@ -70,11 +71,13 @@ def tried(found: Search) -> tuple[Search, list[Record], dict[str, Any]]:
     keep_cells(found)
     say_warmed(warm_up_trials(found))
     line = SweepLine(found.most_trials, found.measure.short, found.better, len(found.rehearsal.folds))
+    line.within(folder.path)
     began = time.monotonic()
     try:
         found, records = in_rounds(found, lambda part: executor_of(part.experiment).search(part, line))
     finally:
         line.end()
+    ended(folder.path)
     keep_cells(found)
     foreseen = replace(ahead, core=None) if found.sweep.learns else ahead  # that was of the trials before any had a score
     return found, records, time_told(foreseen, records, time.monotonic() - began) or earlier

@@ -13,20 +13,22 @@
   for (const each of all('main > section')) if (!each.textContent.trim()) tell('empty section', each);
 
   for (const each of all('img')) if (!each.alt.trim()) tell('picture without words', each);
-  for (const each of all('svg')) if (each.getAttribute('role') !== 'img' || !(each.getAttribute('aria-label') || '').trim()) tell('drawing without words', each);
+  for (const each of all('svg:not([aria-hidden=true])')) if (each.getAttribute('role') !== 'img' || !(each.getAttribute('aria-label') || '').trim()) tell('drawing without words', each);
   for (const table of all('table')) {
     if (all('thead th', table).some(head => head.scope !== 'col' || !head.textContent.trim())) tell('column without header', table);
-    if (all('tbody tr', table).some(row => row.cells[0].tagName !== 'TH' || row.cells[0].scope !== 'row')) tell('row without header', table);
-    if (all('tr', table).some(row => row.cells.length !== table.rows[0].cells.length)) tell('ragged table', table);
+    if (all('tbody tr', table).some(row => ![...row.cells].some(cell => cell.tagName === 'TH' && cell.scope === 'row'))) tell('row without header', table);
+    const width = row => [...row.cells].reduce((sum, cell) => sum + cell.colSpan, 0);
+    if (all('tr', table).some(row => width(row) !== width(table.rows[0]))) tell('ragged table', table);
   }
-  for (const each of all('button,summary,a,input')) if (!(each.getAttribute('aria-label') || each.textContent).trim()) tell('control without name', each);
+  const named = each => each.getAttribute('aria-label') || each.labels?.[0]?.textContent || (each.matches('select') ? '' : each.textContent);
+  for (const each of all('button,summary,a,input,select,progress')) if (!named(each).trim()) tell('control without name', each);
   const ids = all('[id]').map(each => each.id);
   if (new Set(ids).size !== ids.length) tell('an id twice', ids.filter((id, at) => ids.indexOf(id) !== at).join(' '));
-  for (const each of all('a[href]')) if (!document.getElementById(each.getAttribute('href').slice(1))) tell('a link to nowhere', each);
+  for (const each of all('a[href^="#"]')) if (!document.getElementById(each.getAttribute('href').slice(1))) tell('a link to nowhere', each);
 
   for (const each of all('main *')) {
     const scrolls = /auto|scroll/.test(getComputedStyle(each).overflowX) && each.scrollWidth > each.clientWidth + 1;
-    if (scrolls && !(each.tabIndex === 0 && each.getAttribute('role') === 'group' && each.getAttribute('aria-label'))) tell('scrolls out of reach', each);
+    if (scrolls && !(each.tabIndex === 0 && /group|region/.test(each.getAttribute('role')) && each.getAttribute('aria-label'))) tell('scrolls out of reach', each);
   }
   if (document.documentElement.scrollWidth > document.documentElement.clientWidth) tell('the page scrolls sideways', document.body);
   for (const text of all('svg text')) {

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from base64 import b64decode
 from contextlib import contextmanager
 from itertools import count
@@ -78,7 +79,7 @@ class Browser:
 
     @contextmanager
     def page(self, path, size=DESK, *, dark=False, script=True):
-        """A file in a tab of its own, loaded."""
+        """A file, or an address, in a tab of its own, loaded."""
         target = self.order("Target.createTarget", url="about:blank")["targetId"]
         session = self.order("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         tab = Tab(self, session)
@@ -89,7 +90,7 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         tab.order("Emulation.setEmulatedMedia", media="", features=[scheme])
         tab.order("Emulation.setScriptExecutionDisabled", value=not script)
-        tab.order("Page.navigate", url=Path(path).resolve().as_uri())
+        tab.order("Page.navigate", url=path if str(path).startswith("http:") else Path(path).resolve().as_uri())
         self.wait(session, "Page.loadEventFired")
         yield tab
         self.order("Target.closeTarget", targetId=target)
@@ -110,6 +111,21 @@ class Tab:
         said = self.order("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in said, said["exceptionDetails"]
         return said["result"].get("value")
+
+    def until(self, script):
+        """Wait for what an expression is to come to."""
+        end = time.monotonic() + WAIT
+        while not self.ask(script):
+            assert time.monotonic() < end, f"never: {script}"
+            time.sleep(0.02)
+
+    def press(self, key, code):
+        """Press and release a key, given its name and its number."""
+        text = {"Enter": "\r", " ": " "}.get(key)
+        self.order(
+            "Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **({"text": text} if text else {})
+        )
+        self.order("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     def heard(self, method):
         """What happened in the page so far, by the name of the event."""

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from hwds.errors import ConfigError, HwdsError, nearest
 
 if TYPE_CHECKING:
-    from hwds.frames.panel import Panel
     from hwds.report.page import Page
-    from hwds.results.folder import RunFolder
 
 
 def main(words: list[str]) -> int:
@@ -42,7 +40,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     Raises:
         HwdsError: Nothing is called so, several things begin so, or it is not finished.
     """
-    from hwds.report.page_run import run_page
+    from hwds.report.page_run import kept_frame, run_page
     from hwds.report.page_sweep import sweep_page
     from hwds.results.comparison import comparison_folder
     from hwds.results.folder import RunFolder
@@ -67,15 +65,6 @@ def choices() -> list[str]:
     from hwds.results.sweep_folder import SweepFolder
 
     return [*RunFolder.names(), *SweepFolder.names(), *studies(), *comparison_folders()]
-
-
-def kept_frame(run: RunFolder) -> Panel | None:
-    """The series that a run forecast, as they lie in the cache; None where they are gone, or the run is of other data."""
-    from hwds.frames.panel import Panel
-    from hwds.results.folder import OUTPUTS
-
-    path = OUTPUTS / "cache" / "frames" / str(run.read_provenance()["data"])
-    return Panel.read(path) if (path / "panel.json").is_file() else None
 
 
 def comparison_report(folder: Path) -> Page:

@@ -15,7 +15,6 @@ from hwds.errors import ConfigError
 from hwds.flags import parsed, whole
 
 if TYPE_CHECKING:
-    from hwds.results.facts import Facts
     from hwds.results.run_index import RunIndex
 
 FLAGS = ("--sort", "--show", "--limit")
@@ -74,8 +73,9 @@ def show_json(index: RunIndex, found: Sequence[str], limit: int) -> None:
     """Print all facts of each."""
     from hwds.report.runs_table import as_rows
     from hwds.results.comparison import as_json
+    from hwds.results.going import as_it_stands
 
-    print(as_json(as_rows(told(index, found[: limit or None]))))
+    print(as_json(as_rows(as_it_stands(index, found[: limit or None]))))
 
 
 def show(index: RunIndex, found: Sequence[str], fields: Sequence[str], limit: int, kind: str = "run") -> None:
@@ -86,26 +86,16 @@ def show(index: RunIndex, found: Sequence[str], fields: Sequence[str], limit: in
 
     from hwds.report.leaderboard import WIDTH, print_grids
     from hwds.report.runs_table import left_out, runs_grid
+    from hwds.results.going import as_it_stands
     from hwds.results.wording import counted
 
     status = index.column("status")
-    broken = told(index, [path for path in found if status[path] == "broken"])
+    broken = as_it_stands(index, [path for path in found if status[path] == "broken"])
     sound = [path for path in found if path not in broken]
     width = get_terminal_size((WIDTH, 24)).columns
-    grid = runs_grid(list(told(index, sound[: limit or None]).values()), fields, width)
+    grid = runs_grid(list(as_it_stands(index, sound[: limit or None]).values()), fields, width)
     noted = [f"{index.root.name}/{path} is passed over: {said.get('reason')}." for path, said in broken.items()]
     known = sum(each == kind for each in index.column("kind").values())
     said = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (f" ({len(sound):,} found)" if len(grid) < len(sound) else "")
     hidden = f"; not shown for want of room: {', '.join(left_out(grid))}" if len(grid) and left_out(grid) else ""
     print_grids((grid,) if len(grid) else (), noted, f"{said}{hidden}.", Console(width=width))
-
-
-def told(index: RunIndex, paths: Sequence[str]) -> dict[str, Facts]:
-    """The facts of folders; an unfinished one that a process holds is `running`."""
-    from hwds.results.holding import in_use
-
-    facts = index.facts(paths)
-    for path, said in facts.items():
-        if said.get("status") == "unfinished" and in_use(index.root / path):
-            said["status"] = "running"
-    return facts

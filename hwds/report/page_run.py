@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import yaml
@@ -23,6 +23,9 @@ from hwds.report.standings import Standings, standings
 from hwds.report.tasks import grids_of, module_of, page_grids, sections_of
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from hwds.frames.panel import Panel
 
 MOST_FAILURES = 20
 """Failed cells that are named."""
@@ -76,6 +79,14 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
         f"{sure} {below}".strip(),
         sections,
     )
+
+
+def kept_frame(folder: RunFolder) -> Panel | None:
+    """The series that a run forecast, as they lie in the cache; None where they are gone, or the run is of other data."""
+    from hwds.frames.panel import Panel
+
+    path = folder.path.parents[2] / "cache" / "frames" / str(folder.read_provenance()["data"])
+    return Panel.read(path) if (path / "panel.json").is_file() else None
 
 
 def _warnings(board: Standings) -> Iterator[Part]:

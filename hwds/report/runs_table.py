@@ -18,7 +18,7 @@ LONGEST = 34
 
 TEXTS = ("run", "model", "dataset", "protocol", "when", "status", "tags", "note", "metric")
 ORDER = (*TEXTS, "score", "asked", "seed")
-NEEDED = ("run", "asked", "score", "model", "metric", "tags", "when", "status", "dataset", "protocol", "seed", "note")
+NEEDED = ("run", "asked", "score", "model", "status", "metric", "tags", "when", "dataset", "protocol", "seed", "note")
 """The columns from left to right, and by how much they are needed."""
 
 
@@ -58,6 +58,8 @@ def left_out(grid: Grid) -> list[str]:
 def _column(name: str, runs: Sequence[Facts]) -> Column:
     if name == "score":
         cells = tuple(score_said(run) for run in runs)
+    elif name == "status":
+        cells = tuple(status_said(run) for run in runs)
     elif name == "run":
         cells = tuple(shortened(str(run["run"])) for run in runs)
     else:
@@ -72,6 +74,14 @@ def score_said(run: Facts) -> str:
     if not isinstance(value, float):
         return ""
     return brief(value, error if isinstance(error, float) else None)
+
+
+def status_said(run: Facts) -> str:
+    """The status, and of what is not finished how far it came: `running, 12 of 36`, `stopped at 12 of 36`."""
+    status, done, total = (run.get(name) for name in ("status", "progress.done", "progress.total"))
+    if not isinstance(done, float | int) or not isinstance(total, float | int):
+        return str(status)
+    return f"{'running,' if status == 'running' else 'stopped at'} {done:.0f} of {total:.0f}"
 
 
 def _numeric(values: Sequence[Any]) -> bool:

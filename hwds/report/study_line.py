@@ -8,7 +8,7 @@ from hwds.report.progress import ProgressLine
 
 
 class StudyLine(ProgressLine):
-    """Runs done, what is being run, and its cells, on one line of a terminal; silent where there is none.
+    """Runs done, what is being run, and its cells.
 
     Args:
         runs: How many.

@@ -6,7 +6,7 @@ from hwds.report.progress import ProgressLine
 
 
 class SweepLine(ProgressLine):
-    """Trials done, cells, time left and the best score so far, on one line of a terminal; silent where there is none.
+    """Trials done, cells, time left and the best score so far.
 
     Args:
         trials: How many.
@@ -14,6 +14,8 @@ class SweepLine(ProgressLine):
         better: `low` or `high`.
         windows: Inner windows of a trial that finishes.
     """
+
+    what = "trials"
 
     def __init__(self, trials: int, metric: str, better: str, windows: int) -> None:
         super().__init__()
@@ -28,9 +30,13 @@ class SweepLine(ProgressLine):
         if status == "finished" and value is not None:
             own = (self.sign * value, label, value)
             self.best = own if self.best is None or own[0] < self.best[0] else self.best
+            self.last = f"best {self.metric} {self.best[2]:.4g} ({self.best[1]})"
         self._show()
+
+    def counts(self) -> tuple[int, int]:
+        """Trials that ended, of how many."""
+        return self.ended, self.trials
 
     def line(self) -> str:
         """The line itself."""
-        self.last = "" if self.best is None else f"best {self.metric} {self.best[2]:.4g} ({self.best[1]})"
         return f"trials {self.ended}/{self.trials} · {super().line()}"

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from hwds.errors import HwdsError
+from hwds.metrics.base import short
 from hwds.report.runs_table import score_said
+from hwds.results.facts import Facts
 from hwds.results.folder import RunFolder
+from hwds.results.going import as_it_stands
 from hwds.results.run_index import RunIndex
-from hwds.results.run_query import matching, ordered
+from hwds.results.run_query import OWN, matching, ordered, parsed_condition
+from hwds.results.wording import brief
 
 MOST = 300
 """Runs that are listed; a narrower query finds the others."""
 
-SHOWN = ("run", "model", "dataset", "protocol", "seed", "metric", "when", "tags", "note", "status", "reason")
+STANDING = ("status", "reason", "progress", "progress.done", "progress.total")
+SHOWN = ("run", "model", "dataset", "seed", "metric", "when", "tags", "note", *STANDING)
 """Facts of a run that the page has; a query may name any."""
+
+READ = ("run", "model", "dataset", "protocol", "tags", "note")
+"""Facts that a bare word is looked for in."""
+
+NEWEST = "-modified"
+ORDERS = {NEWEST: "newest first", "run": "by name"}
+"""Orders that are there whatever was measured."""
 
 AXES = {"step": "step ahead", "fold": "window"}
 """What a curve runs along: a column of the scores, and its name."""
@@ -30,20 +44,49 @@ def runs_data(query: str, sort: str) -> dict[str, Any]:
     """The runs that a query finds, in an order; what is wrong with the query is its `error`."""
     index = RunIndex.of()
     every = [path for path in index.paths if path.startswith("runs/")]
+    told = {"error": "", "runs": [], "found": 0, "all": len(every), "orders": orders(index), "sweeps": sweeps(index)}
     try:
-        words = shlex.split(query)
-        found = ordered(index, matching(index, words), sort or "-modified") if every else []
+        found, asked = _found(index, shlex.split(query), sort or NEWEST) if every else ([], [])
     except (HwdsError, ValueError) as error:
-        return {"error": str(error), "runs": [], "found": 0, "all": len(every)}
-    facts = index.facts(found[:MOST])
-    return {
-        "error": "",
-        "runs": [
-            {"path": path, "shown": score_said(run)} | {name: run.get(name) for name in SHOWN} for path, run in facts.items()
-        ],
-        "found": len(found),
-        "all": len(every),
-    }
+        return told | {"error": str(error)}
+    facts = as_it_stands(index, found[:MOST])
+    runs = [
+        {"path": path, "shown": score_said(run), "asked": _asked(run, asked)} | {name: run.get(name) for name in SHOWN}
+        for path, run in facts.items()
+    ]
+    return told | {"runs": runs, "found": len(found)}
+
+
+def _found(index: RunIndex, words: Sequence[str], sort: str) -> tuple[list[str], list[str]]:
+    """What a query finds, in order, and the facts that query and order name: a bare word may stand in any fact of `READ`."""
+    conditions = {word: parsed_condition(index, word) for word in words}
+    paths = matching(index, [word for word, condition in conditions.items() if condition])
+    for word in (word for word, condition in conditions.items() if not condition):
+        columns = [index.column(name) for name in READ]
+        paths = [path for path in paths if any(word.lower() in str(column.get(path, "")).lower() for column in columns)]
+    asked = [condition.name for condition in conditions.values() if condition] + [sort.removeprefix("-")]
+    return ordered(index, paths, sort), [name for name in dict.fromkeys(asked) if name not in (*SHOWN, *OWN, "modified")]
+
+
+def _asked(run: Facts, names: Sequence[str]) -> list[str]:
+    """Facts of a run that are no others of its line, in words; its headline is told already."""
+    known = [(name, run.get(name)) for name in names if name not in (run.get("metric"), short(str(run.get("metric"))))]
+    return [f"{name} {brief(value) if isinstance(value, float) else value}" for name, value in known if value is not None]
+
+
+def orders(index: RunIndex) -> dict[str, str]:
+    """In which orders runs can be had: the headlines of runs first, then every other metric."""
+    headlines = sorted({short(str(metric)) for metric in index.column("metric").values()})
+    metrics = [name for name in index.names if "[" not in name and index.better(name) and name not in ("score", *headlines)]
+    return ORDERS | {name: f"{name}, best first" for name in (*headlines, *metrics)}
+
+
+def sweeps(index: RunIndex) -> list[dict[str, Any]]:
+    """All sweeps, the newest first."""
+    found = ordered(index, [path for path in index.paths if path.startswith("sweeps/")], NEWEST) if index.paths else []
+    names = ("run", "model", "metric", *STANDING)
+    facts = as_it_stands(index, found[:MOST])
+    return [{"path": path, "shown": score_said(run)} | {name: run.get(name) for name in names} for path, run in facts.items()]
 
 
 def curves_data(paths: Sequence[str]) -> dict[str, Any]:
@@ -54,11 +97,11 @@ def curves_data(paths: Sequence[str]) -> dict[str, Any]:
     for path in paths:
         try:
             folder = folder_of(index, path)
-            tables, model = folder.read_tables(), str(folder.read_config()["model"]["name"])
+            scores, model = folder.read_scores(), str(folder.read_config()["model"]["name"])
         except HwdsError as error:
             lacking[path] = str(error)
             continue
-        curves += [{"path": path, **curve} for curve in _curves(tables.scores.filter(pl.col("model") == model))]
+        curves += [{"path": path, **curve} for curve in _curves(scores.filter(pl.col("model") == model))]
     return {"curves": curves, "lacking": lacking, "axes": AXES}
 
 
@@ -77,18 +120,28 @@ def _curves(scores: pl.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def folder_of(index: RunIndex, path: str) -> RunFolder:
-    """The folder of a run that the index knows: no other path is opened.
+TITLE_WITHIN = 4096
+"""Letters from the beginning of a report among which its title stands."""
+
+
+def folder_of(index: RunIndex, path: str, below: str = "runs") -> RunFolder:
+    """The folder of a run, or of what lies below another folder, that the index knows: no other path is opened.
 
     Raises:
         HwdsError: It is none.
     """
-    if path not in index.paths or not path.startswith("runs/"):
+    if path not in index.paths or not path.startswith(f"{below}/"):
         raise HwdsError(f"no run '{path}'.")
     return RunFolder(index.root / path)
 
 
-def kept_reports(root: Path) -> list[str]:
-    """The reports that were written for comparisons, sweeps and studies, by their paths below the outputs folder."""
-    found = [path for below in ("comparisons", "sweeps", "studies") for path in (root / below).rglob("report.html")]
-    return sorted(path.relative_to(root).as_posix() for path in found)
+def kept_reports(root: Path) -> dict[str, str]:
+    """The reports that were written for comparisons and studies: their paths below the outputs folder, and their titles."""
+    found = sorted(path for below in ("comparisons", "studies") for path in (root / below).rglob("report.html"))
+    return {path.relative_to(root).as_posix(): _title(path) for path in found}
+
+
+def _title(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        title = re.search("<title>(.*?)</title>", file.read(TITLE_WITHIN), flags=re.DOTALL)
+    return unescape(title[1]) if title else path.parent.name

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from urllib.parse import parse_qs, quote, urlsplit
 
 from hwds.errors import HwdsError
-from hwds.report.page_run import run_page
+from hwds.report.page_run import kept_frame, run_page
+from hwds.report.page_sweep import sweep_page
 from hwds.report.ui_data import curves_data, folder_of, kept_reports, runs_data
 from hwds.report.ui_page import POLICY, ui_page
 from hwds.results.run_index import RunIndex
+from hwds.results.sweep_folder import SweepFolder
 
 ADDRESS = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
@@ -44,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer, or say in words why not."""
-        if self.headers.get("Host", "").rpartition(":")[0] not in NAMES:
+        if self.headers.get("Host", "").partition(":")[0] not in NAMES:
             self._send(403, "text/plain", "Only for this machine.")
             return
         address = urlsplit(self.path)
@@ -57,9 +60,16 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, kind, text)
         except HwdsError as error:
             self._send(404, "text/plain", str(error))
+        except Exception as error:  # told in the terminal, too
+            self._send(500, "text/plain", f"hwds ui: {type(error).__name__}: {error}")
+            raise
 
     def _send(self, status: int, kind: str, text: str) -> None:
-        body = text.encode()
+        """Answer; a browser that is gone meanwhile is none the worse for it."""
+        with suppress(ConnectionError):
+            self._answer(status, kind, text.encode())
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
         headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
         headers |= {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
@@ -75,8 +85,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _page(query: Query) -> tuple[str, str]:
-    paths = kept_reports(RunIndex.of().root)
-    links = "".join(f'<li><a href="/kept?report={quote(path)}">{escape(path.rpartition("/")[0])}</a></li>' for path in paths)
+    kept = kept_reports(RunIndex.of().root)
+    links = "".join(
+        f'<li><a href="/kept?report={quote(path)}">{escape(title)}</a> <small>{escape(path.rpartition("/")[0])}</small></li>'
+        for path, title in kept.items()
+    )
     return "text/html", ui_page(f"<ul>{links}</ul>" if links else "")
 
 
@@ -89,9 +102,12 @@ def _curves(query: Query) -> tuple[str, str]:
 
 
 def _report(query: Query) -> tuple[str, str]:
-    folder = folder_of(RunIndex.of(), query.get("run", [""])[0])
+    path, index = query.get("run", [""])[0], RunIndex.of()
     with _DRAWING:
-        return "text/html", run_page(folder).html()
+        if path.startswith("sweeps/"):
+            return "text/html", sweep_page(SweepFolder(folder_of(index, path, "sweeps").path)).html()
+        folder = folder_of(index, path)
+        return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
 def _kept(query: Query) -> tuple[str, str]:

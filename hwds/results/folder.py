@@ -176,10 +176,19 @@ class RunFolder:
         Raises:
             HwdsError: The run is not finished, or a table is damaged.
         """
+        scores = self.read_scores()
+        names = [name for name in ("predictions", "timings", "metrics") if (self.path / f"{name}.parquet").is_file()]
+        return Tables(scores, **{name: read_table(self.path / f"{name}.parquet") for name in names})
+
+    def read_scores(self) -> pl.DataFrame:
+        """The scores of a finished run.
+
+        Raises:
+            HwdsError: The run is not finished, or the table is damaged.
+        """
         if not (self.path / "scores.parquet").is_file():
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
-        names = [name for name in ("scores", "predictions", "timings", "metrics") if (self.path / f"{name}.parquet").is_file()]
-        return Tables(**{name: read_table(self.path / f"{name}.parquet") for name in names})
+        return read_table(self.path / "scores.parquet")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from operator import ge, gt, le, lt
 
 from hwds.errors import ConfigError, nearest
 from hwds.results.facts import Value
+from hwds.results.going import statuses
 from hwds.results.run_index import RunIndex
 
 OPERATORS = ("!=", ">=", "<=", "=", ">", "<", "~")
@@ -105,7 +106,7 @@ def parsed_condition(index: RunIndex, word: str) -> Condition | None:
 
 
 def column(index: RunIndex, name: str) -> dict[str, Value]:
-    """A fact of each folder; `age` in seconds.
+    """A fact of each folder; `age` in seconds, `status` as it is this moment.
 
     Raises:
         ConfigError: There is no such fact.
@@ -113,6 +114,8 @@ def column(index: RunIndex, name: str) -> dict[str, Value]:
     if name == "age":
         now = time.time()
         return {path: now - float(value or 0) for path, value in index.column("modified").items()}
+    if name == "status":
+        return statuses(index)
     name = ALIASES.get(name, name)
     if name not in index.names:
         raise ConfigError(f"runs: no field or metric '{name}'{nearest(name, {*index.names, *ALIASES, *OWN})}")

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from hwds import registry
+from tests.chromium import chromium
 
 
 class Said(NamedTuple):
@@ -60,6 +61,13 @@ def hwds(monkeypatch, capsys, tmp_path) -> Callable[..., Said]:
     yield run
     GlobalHydra.instance().clear()
     forget()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One browser for all pages that are looked at."""
+    with chromium() as found:
+        yield found
 
 
 FILE = (

@@ -12,7 +12,7 @@ import pytest
 
 from hwds import app_run
 from tests.accessibility import complaints
-from tests.chromium import DESK, PHONE, chromium
+from tests.chromium import DESK, PHONE
 
 DRAW = app_run.draw
 WICKED = "<script>alert('x')</script>"
@@ -34,12 +34,6 @@ LINES = {
     "sweep": f"{FORECAST} model=forecast/xgboost model.trees=5 rivals=[] sweep=random sweep.trials=3 size=small",
 }
 """By task what is run; the models of the forecast are compared too."""
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

@@ -58,7 +58,8 @@ def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
     (folder.path / "scores.parquet").unlink()
     assert json.loads(hwds("runs status=unfinished --json").out)[0]["status"] == "unfinished"
     with folder.held():
-        assert json.loads(hwds("runs status=unfinished --json").out)[0]["status"] == "running"
+        assert json.loads(hwds("runs status=unfinished --json").out) == []
+        assert json.loads(hwds("runs status=running --json").out)[0]["status"] == "running"
 
 
 def test_what_is_wrong_is_refused_in_one_line(hwds, two):

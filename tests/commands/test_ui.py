@@ -2,11 +2,12 @@
 
 import json
 import re
-import subprocess
+import shutil
 import threading
+import time
 import urllib.error
 import urllib.request
-from html.parser import HTMLParser
+from contextlib import ExitStack
 from urllib.parse import urlencode
 
 import polars as pl
@@ -15,7 +16,10 @@ import pytest
 from hwds.report.colours import DARK_COLOURS, LIGHT_COLOURS, contrast
 from hwds.report.ui_page import DARK, LIGHT
 from hwds.report.ui_server import server
-from tests import chromium
+from hwds.results.folder import RunFolder
+from hwds.results.going import Going
+from tests.accessibility import complaints
+from tests.chromium import DESK, PHONE
 
 from .conftest import SALES, run_id
 
@@ -103,38 +107,67 @@ def test_curves_stand_out_from_their_ground(colours, page):
     assert min(contrast(colour, page["paper"]) for colour in colours) >= 4.5
 
 
-class Page(HTMLParser):
-    """Tags, and the text of what has an id."""
+@pytest.mark.chromium
+def test_a_browser_finds_draws_opens_and_comes_back(address, two, browser):
+    with browser.page(address) as tab:
+        tab.until("document.querySelectorAll('#rows tr').length === 2")
+        assert tab.ask("document.title") == "hwds runs", "the note's script did not run"
+        assert WICKED in tab.ask("document.getElementById('rows').textContent")
+        for _ in range(20):
+            if tab.ask("document.activeElement.type") == "checkbox":
+                break
+            tab.press("Tab", 9)
+        tab.press(" ", 32)
+        tab.until("document.querySelectorAll('#legend li').length === 1")
+        tab.point(*tab.middle("#rows input:not(:checked)"), click=True)
+        tab.until("document.querySelectorAll('#plot path.curve').length === 2")
+        typed(tab, "seasonal mase<100")
+        tab.until("document.getElementById('count').textContent === '1 of 2 runs'")
+        typed(tab, "masse<1")
+        tab.until("document.getElementById('error').textContent.includes(\"did you mean 'mase'\")")
+        typed(tab, "adhoc")
+        tab.until("document.querySelectorAll('#rows tr').length === 2")
+        tab.ask("(s => { s.value = 'mase'; s.dispatchEvent(new Event('change')); })(document.getElementById('sort'))")
+        tab.until("location.search.includes('sort=mase')")
+        assert [complaints(tab), tab.complaints] == [[], []]
+        before = tab.ask("location.href")
+        tab.ask("document.querySelector('#rows a').focus()")
+        tab.press("Enter", 13)
+        tab.until("document.querySelector('.lead')?.textContent.includes('mase[m=12]')")
+        tab.ask("history.back()")
+        tab.until("document.querySelectorAll('#legend li').length === 2")
+        assert tab.ask("location.href") == before
+        assert all(url.startswith(address) for url in tab.requests)
 
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self.inside = [], {}, []
-        self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if "id" in dict(attrs):
-            self.inside.append(dict(attrs)["id"])
-
-    def handle_data(self, data):
-        for name in self.inside[-1:]:
-            self.texts[name] = self.texts.get(name, "") + data
+def typed(tab, text):
+    tab.ask("document.getElementById('query').select()")
+    tab.order("Input.insertText", text=text)
 
 
 @pytest.mark.chromium
-def test_a_browser_shows_runs_and_curves(address, two, tmp_path):
-    query = urlencode([("q", "adhoc"), *(("run", f"runs/adhoc/{run}") for run in two)])
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,800"]
-    flags += ["--enable-logging=stderr", "--virtual-time-budget=8000", "--dump-dom"]
-    done = subprocess.run(
-        [chromium.PATH, *flags, f"{address}/?{query}"], capture_output=True, text=True, timeout=120, check=True
-    )
-    page = Page(done.stdout)
-    assert "2 of 2 runs" in page.texts["count"]
-    assert all(run[:8] in done.stdout for run in two)
-    assert page.texts["legend"].count("seed 0") == 2
-    assert done.stdout.count('class="curve"') == 4, "two curves and their samples in the legend"
-    assert "taken" not in re.search("<title>(.*?)</title>", done.stdout)[1]
-    assert page.tags.count("script") == 1
-    assert "&lt;script&gt;" in done.stdout
-    assert "CONSOLE" not in done.stderr
+@pytest.mark.parametrize(("size", "dark"), [(DESK, True), (PHONE, False)])
+def test_everybody_can_read_it_anywhere(address, two, browser, tmp_path, size, dark):
+    broken = tmp_path / "outputs" / "runs" / WICKED.replace("/", "")
+    shutil.copytree(tmp_path / "outputs/runs/adhoc" / two[0], broken / two[0])
+    (broken / two[0] / "scores.parquet").write_bytes(b"PAR1")
+    with browser.page(f"{address}/?run=runs/adhoc/{two[0]}", size, dark=dark) as tab:
+        tab.until("document.querySelectorAll('#rows tr').length === 3 && document.querySelectorAll('#legend li').length === 1")
+        assert [complaints(tab), tab.complaints] == [[], []]
+        assert tab.ask("(list => list.scrollWidth <= list.clientWidth)(document.getElementById('list'))")
+        assert tab.ask("document.title") == "hwds runs"
+
+
+@pytest.mark.chromium
+def test_a_run_is_watched_as_it_goes_and_when_it_is_killed(address, two, browser, tmp_path):
+    folder = RunFolder(tmp_path / "outputs/runs/adhoc" / two[0])
+    (folder.path / "scores.parquet").unlink()
+    rows = "document.getElementById('rows').textContent"
+    with browser.page(address) as tab, ExitStack() as stack:
+        stack.enter_context(folder.held())
+        Going("cells", 12, 36, 1, time.time(), 60.0, 120.0).write(folder.path)
+        tab.until(f"{rows}.includes('running: 12 of 36 cells, 1 failed after 60 s, about 2.0 min left')")
+        assert tab.ask("document.querySelector('#rows progress').position") == 12 / 36
+        stack.close()
+        tab.until(f"{rows}.includes('stopped at 12 of 36 cells')")
+        assert complaints(tab) == []
