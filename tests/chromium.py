@@ -122,10 +122,8 @@ class Tab:
     def press(self, key, code):
         """Press and release a key, given its name and its number."""
         text = {"Enter": "\r", " ": " "}.get(key)
-        self.order(
-            "Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **({"text": text} if text else {})
-        )
-        self.order("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+        for kind, more in (("keyDown", {"text": text} if text else {}), ("keyUp", {})):
+            self.order("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
 
     def heard(self, method):
         """What happened in the page so far, by the name of the event."""

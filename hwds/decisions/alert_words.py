@@ -93,7 +93,7 @@ def _than(rival: str, saving: Between, unit: str) -> str:
         return f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day"
     low, high = sorted((sign * saving.low, sign * saving.high))
     size, ends = reach(sign * saving.value, low, high, unit)
-    return f"{side} than {rival} by {size} a day ({ends.removesuffix(f' {unit}') if unit else ends})"
+    return f"{side} than {rival} by {size} a day (95 %: {ends.removesuffix(f' {unit}') if unit else ends})"
 
 
 def _does(own: PolicyRecord, terms: Terms, unit: str) -> str:
@@ -124,5 +124,5 @@ def _meant(meaning: Meaning, unit: str) -> str:
         expected += f" ({reach(meaning.expected, meaning.expected_low, meaning.expected_high, unit)[1]}, for labels are few)"
     return (
         f"The probabilities {means} what they say {BY[meaning.against]}: {expected} a day were expected and it came to"
-        f" {realised} ({size}, {ends})."
+        f" {realised} ({size}, 95 %: {ends})."
     )

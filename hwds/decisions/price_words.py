@@ -31,7 +31,7 @@ def sentence(judged: Judgement, gain: tuple[float, float, float] | None, best: f
         return f"HOLD{_at(judged)}: no other arm is left to charge ({_listed(judged)})."
     arm = judged.candidate.arm
     size, ends = reach(*gain, unit, sign=True) if gain is not None else ("", "")
-    worth = f"{size} per customer, {ends} at {100 * level:g} %" if gain is not None else ""
+    worth = f"{size} per customer ({100 * level:g} %: {ends})" if gain is not None else ""
     likely = "" if best is None else f"the best of those allowed with a probability of {probability(best)}"
     if judged.change:
         start = f"CHANGE from {judged.current.arm} to {arm}" if judged.current else f"CHANGE to {arm}"

@@ -41,8 +41,9 @@ def _first(rule: str, own: BandRecord | None, terms: Terms) -> str:
         }[rule]
         return f"HOLD: {why}, so the {name} of a sum is not known or was never tried."
     share = (
-        f"in {percent(own.below)} of {own.deals:,} back-tested deals ({percent(own.below_low)} to {percent(own.below_high)};"
-        f" {percent(terms.committed)} is meant) demand was below the {name}"
+        f"in {percent(own.below)} of {own.deals:,} back-tested deals"
+        f" (95 %: {percent(own.below_low)} to {percent(own.below_high)}; {percent(terms.committed)} is meant)"
+        f" demand was below the {name}"
     )
     if rule == "coverage":
         return f"HOLD: {share}: it is too high to commit to."
@@ -73,9 +74,9 @@ def _saving(best: BandRecord) -> str:
     if best.saving is None or best.saving_low is None or best.saving_high is None:
         return ""
     if best.saving_high < 0:
-        ends = f"{percent(-best.saving)} more, {percent(-best.saving_high)} to {percent(-best.saving_low)}"
+        ends = f"{percent(-best.saving)} more, 95 %: {percent(-best.saving_high)} to {percent(-best.saving_low)}"
         return f" (it costs {ends})"
-    between = f"{percent(best.saving)}, {percent(best.saving_low)} to {percent(best.saving_high)}"
+    between = f"{percent(best.saving)}, 95 %: {percent(best.saving_low)} to {percent(best.saving_high)}"
     return f" (saves {between})" if best.saving_low > 0 else f" (no difference from it is shown: {between})"
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from hwds.metrics.ab import wilson
+from hwds.metrics.aggregate import Z95
 from hwds.report.ab_results import (
     Effect,
     arms_of,
@@ -25,7 +28,7 @@ from hwds.report.ab_results import (
 )
 from hwds.report.ab_tables import CORRECTIONS, RULES, control_words, effects_grid, rates_grid, ratio_words
 from hwds.results.tables import Tables
-from hwds.results.wording import brief, chance, counted, percent, reach, signed
+from hwds.results.wording import brief, chance, counted, percent_quoted, reach, signed
 
 MOST_UNITS = 1e7
 """An effect that would need more units per arm is as good as none."""
@@ -83,7 +86,7 @@ def _told(tables: Tables, effect: Effect, p_value: float | None) -> str:
     level = f"{100 * tables.measure('effect').confidence:g} %"
     rule = RULES.get(effect.rule or "", "")
     size, ends = reach(effect.value, effect.low, effect.high, unit, sign=True)
-    interval = f"{f'{rule} ' if rule else ''}{level} interval {ends}"
+    interval = f"{f'{rule} ' if rule else ''}{level}: {ends}"
     interval += "" if p_value is None else f", corrected p {chance(p_value)}"
     if not effect.sure or (p_value is not None and p_value > 1 - tables.measure("effect").confidence):
         return f"{effect.arm}: no difference in {what} per unit is shown ({size}, {interval})"
@@ -112,7 +115,7 @@ def _wrong(tables: Tables, model: str) -> str:
         return ""
     own = own.filter(pl.col("ci_method") == own["ci_method"][0]).sort("step")
     last = own.row(-1, named=True)
-    rate, many = percent(last["value"], last["stderr"]), counted(last["step"], "looks")
+    rate, many = _rate(last), counted(last["step"], "looks")
     said = f" Without any effect its rule would find one on {called(tables, '')} in {rate} of tests at {many}"
     family = _of_family(tables, last)
     others = rows.filter((pl.col("model") != model) & (pl.col("step") == last["step"])).sort("value", descending=True)
@@ -121,7 +124,13 @@ def _wrong(tables: Tables, model: str) -> str:
     worst = others.row(0, named=True)
     rule = RULES.get(worst["ci_method"], worst["ci_method"])
     most = "the most with one arm" if family else "the most"
-    return f"{said}{family}; {most} is {percent(worst['value'], worst['stderr'])}, of {worst['model']} ({rule})."
+    return f"{said}{family}; {most} is {_rate(worst)}, of {worst['model']} ({rule})."
+
+
+def _rate(row: dict[str, Any]) -> str:
+    """The share of simulated tests with its interval: `0.5 % (95 %: 0.1 to 1.8)`."""
+    low, high = wilson(np.array(row["value"]), np.array(row["n"]), Z95)
+    return "".join(percent_quoted(row["value"], float(low), float(high)))
 
 
 def _of_family(tables: Tables, one: dict[str, Any]) -> str:
@@ -129,7 +138,7 @@ def _of_family(tables: Tables, one: dict[str, Any]) -> str:
     found = []
     for how, rows in family_rows(tables).items():
         same = rows.filter(*(pl.col(name) == one[name] for name in ("model", "ci_method", "step")))
-        found += [f"{percent(row['value'], row['stderr'])} {CORRECTIONS[how]}" for row in same.to_dicts()]
+        found += [f"{_rate(row)} {CORRECTIONS[how]}" for row in same.to_dicts()]
     return f" with one arm, and in any of all {arms_of(tables)} arms in {', '.join(found)}" if found else ""
 
 

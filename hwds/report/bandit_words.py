@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from hwds.results.tables import TRUTH, Tables
-from hwds.results.wording import brief, percent
+from hwds.results.wording import brief, percent, percent_quoted, quoted
 
 ENOUGH = 20
 """Replications from which the worst 5 % of them are told."""
@@ -19,7 +19,7 @@ class Lost:
 
     Attributes:
         model: Its label.
-        mean, stderr: Over replications, in currency.
+        mean, low, high: Over replications, in currency, with its interval.
         worst: The mean of the worst 5 % of the replications.
         worst_low: The lower end of its interval.
         share: Of what the best arms earn.
@@ -28,7 +28,8 @@ class Lost:
 
     model: str
     mean: float
-    stderr: float | None
+    low: float | None
+    high: float | None
     worst: float | None
     worst_low: float | None
     share: float | None
@@ -50,8 +51,8 @@ def conclusion(tables: Tables, model: str, unit: str, against: str) -> str:
         return "Nothing was scored."
     of = _value(tables, TRUTH, "oracle_reward")
     share = f", {percent(own.share, None)} of {brief(of, None, unit)}" if of and own.share is not None else ""
-    error = " (± one standard error)" if own.stderr else ""
-    said = f"{model} loses {brief(own.mean, own.stderr, unit)}{error} to {against}{share}; {_against_uniform(own)}"
+    loses, ends = quoted(own.mean, own.low, own.high, unit)
+    said = f"{model} loses {loses}{ends} to {against}{share}; {_against_uniform(own)}"
     beside = _rivals(tables, own, list(found.values()), unit) + _traps(found, model) + _lotteries(tables, found, unit)
     return f"{said}{_tail(own, _replications(tables, model), unit)}.{beside}"
 
@@ -62,7 +63,9 @@ def _against_uniform(own: Lost) -> str:
     value, low, high = own.skill
     if low is not None and high is not None and low <= 0 <= high:
         return "no difference from uniform play is shown"
-    return f"this is {percent(abs(value), None)} {'less' if value > 0 else 'more'} than uniform play is expected to lose"
+    turned = (value, low, high) if value > 0 or low is None or high is None else (-value, -high, -low)
+    size, ends = percent_quoted(*turned)
+    return f"this is {size}{ends} {'less' if value > 0 else 'more'} than uniform play is expected to lose"
 
 
 def _tail(own: Lost, many: int, unit: str) -> str:
@@ -84,11 +87,12 @@ def _rivals(tables: Tables, own: Lost, found: list[Lost], unit: str) -> str:
     if paired.is_empty() or paired["ci_low"][0] is None:
         return ""
     row = paired.row(0, named=True)
-    size = brief(abs(row["value"]), row["stderr"], unit)
+    turn = -1 if row["value"] < 0 else 1
+    size, ends = quoted(turn * row["value"], *sorted(turn * row[end] for end in ("ci_low", "ci_high")), unit)
     if row["ci_low"] <= 0 <= row["ci_high"]:
         return f" No difference from {best.model}, the rival that loses least, is shown."
     side = "less" if row["value"] < 0 else "more"
-    return f" It loses {size} {side} than {best.model}, the rival that loses least, with the same customers."
+    return f" It loses {size}{ends} {side} than {best.model}, the rival that loses least, with the same customers."
 
 
 def _traps(found: dict[str, Lost], model: str) -> str:
@@ -124,7 +128,7 @@ def _lost(tables: Tables, label: str) -> Lost | None:
     held = None if skill is None or skill["value"] is None else (skill["value"], skill["ci_low"], skill["ci_high"])
     share = _value(tables, label, "regret_share")
     tail = (worst["value"], worst["ci_low"]) if worst else (None, None)
-    return Lost(label, row["value"], row["stderr"], *tail, share, held)
+    return Lost(label, row["value"], row["ci_low"], row["ci_high"], *tail, share, held)
 
 
 def _row(tables: Tables, label: str, metric: str, aggregate: str) -> dict[str, float | None] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwds.results.comparison import Comparison
-from hwds.results.wording import counted, reach
+from hwds.results.wording import chance, counted, reach
 
 NAMED = 3
 """Rivals of one kind that a sentence names."""
@@ -102,7 +102,9 @@ def _with_amounts(found: Comparison, rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         value, interval = amount(found, row)
         small = f", which is within {_margin(found)}" if row["verdict"].endswith("alike") else ""
-        said.append(f"{row['rival']} by {value}{f' ({interval})' if interval else ''}{small}")
+        p_value = "" if row["p_holm"] is None else f", p {chance(row['p_holm'])}"
+        sure = f" ({100 * found.level:g} %: {interval}{p_value})" if interval else ""
+        said.append(f"{row['rival']} by {value}{sure}{small}")
     return _listed(said, len(said))
 
 

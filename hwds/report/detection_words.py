@@ -8,7 +8,7 @@ from hwds.metrics.base import short
 from hwds.protocols.detection_windows import TRUE
 from hwds.report.detection_rows import Number, averaged, number, numbers, scored_rows
 from hwds.results.tables import Tables
-from hwds.results.wording import brief, counted, percent, reach
+from hwds.results.wording import brief, counted, percent, quoted
 
 
 def conclusion(tables: Tables, model: str) -> str:
@@ -118,7 +118,4 @@ def _gap(tables: Tables, model: str) -> str:
 
 def _ends(found: Number, unit: str = "") -> tuple[str, str]:
     """A number, and its interval in brackets."""
-    if found.low is None or found.high is None:
-        return reach(found.value, found.value, found.value, unit)[0], ""
-    value, ends = reach(found.value, found.low, found.high, unit)
-    return value, f" (95 %: {ends})"
+    return quoted(found.value, found.low, found.high, unit)

@@ -72,7 +72,7 @@ def grid(board: Standings) -> Grid:
 def _columns(board: Standings) -> Iterator[Column]:
     yield Column("model", "model", tuple(board.called(line) for line in board.all))
     headlines = with_errors(*_values([line.headline for line in board.all]))
-    yield Column(f"{board.called_in}, mean ± s.e.", _two_lines(board.measure, " ±"), headlines)
+    yield Column(f"{board.called_in}, mean ± s.e.", _two_lines(board.measure, " ± s.e."), headlines)
     yield Column("median", "", column([line.median.value for line in board.all]))
     yield Column("pooled", "", column([line.pooled.value for line in board.all]))
     for measure in board.beside:
@@ -128,7 +128,7 @@ def legend_of(board: Standings) -> Iterator[str]:
     if board.methods:
         made = "; ".join(f"{name}: {' or '.join(methods)}" for name, methods in board.methods.items())
         level = f"{100 * board.measure.confidence:g} %"
-        yield f"± is one standard error ({made}); {level} intervals are in `scores.parquet`."
+        yield f"± is one standard error ({made}); sentences quote {level} intervals, those of `scores.parquet`."
     if any(line.skill.value is not None for line in board.all):
         yield f"skill: {board.measure.as_skill().meaning}; above 0 is better than it."
     if board.truth and board.better != "none":

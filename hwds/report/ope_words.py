@@ -24,7 +24,7 @@ def conclusion(tables: Tables, model: str) -> str:
         return f"{model} says nothing of the policy."
     value, ends = _reach(own.policy, reward)
     bias = ", the estimator's bias apart" if own.biased else ""
-    said = f"{model} puts the policy's mean {reward.name} at {value} per row ({reward.level} interval {ends}{bias})"
+    said = f"{model} puts the policy's mean {reward.name} at {value} per row ({reward.level}: {ends}{bias})"
     return f"{said}: {_gain(own, reward)}.{_resting(own)}{_against_truth(found, own, reward)}{_range(found, reward)}"
 
 
@@ -72,7 +72,7 @@ def _gain(own: Estimated, reward: Reward) -> str:
     side = "more" if own.gain.value >= 0 else "less"
     size = f"{value.lstrip('+-')} {side} than the log's {brief(own.logged.value, None, reward.unit)}"
     sure = own.gain.low > 0 or own.gain.high < 0
-    return f"{size} ({ends})" if sure else f"{size}, which may be chance ({ends})"
+    return f"{size}{'' if sure else ', which may be chance'} ({reward.level}: {ends})"
 
 
 def _resting(own: Estimated) -> str:
@@ -88,8 +88,8 @@ def _against_truth(found: dict[str, Estimated], own: Estimated, reward: Reward) 
     if truth is None or own.model == TRUTH:
         return ""
     inside = "inside" if own.policy.holds(truth.policy.value) else "outside of"
-    known = brief(truth.policy.value, truth.policy.stderr, reward.unit)
-    return f" As far as the dataset knows it, the true value is {known}, {inside} the interval."
+    known, ends = _reach(truth.policy, reward)
+    return f" As far as the dataset knows it, the true value is {known} ({reward.level}: {ends}), {inside} the interval."
 
 
 def _range(found: dict[str, Estimated], reward: Reward) -> str:

@@ -18,7 +18,7 @@ from hwds.report.leaderboard import grid, legend_of, notes
 from hwds.report.page import Code, Definitions, Folded, Listing, Page, Part, Section, Table, Text
 from hwds.report.page_picture import Picture
 from hwds.report.segments import segment_grids
-from hwds.report.sentence import conclusion, intervals
+from hwds.report.sentence import conclusion
 from hwds.report.standings import Standings, standings
 from hwds.report.tasks import grids_of, module_of, page_grids, sections_of
 from hwds.results.folder import RunFolder
@@ -72,13 +72,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
         Section("How to have it again", tuple(repeat_parts(config, folder.read_provenance()))),
     )
     below = f"Run {folder.title}: {model} on {dataset}, protocol {protocol}, seed {config['seed']}."
-    sure = "" if "95 %" in said else intervals(board)
-    return Page(
-        board.title,
-        said if verdict is None else f"{verdict['sentence']}\n{said}",
-        f"{sure} {below}".strip(),
-        sections,
-    )
+    return Page(board.title, said if verdict is None else f"{verdict['sentence']}\n{said}", below, sections)
 
 
 def kept_frame(folder: RunFolder) -> Panel | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwds.report.standings import Standing, Standings
-from hwds.results.wording import brief, counted, percent, reach
+from hwds.results.wording import brief, counted, percent, percent_quoted, quoted
 
 
 def conclusion(board: Standings) -> str:
@@ -23,41 +23,22 @@ def conclusion(board: Standings) -> str:
     return f"{said}{_rivals(board, ahead) if own.skill.value is not None else ''}{_lost(own)}."
 
 
-def intervals(board: Standings) -> str:
-    """Within what the headline and the skill of the experiment's own model lie; empty where there is no interval."""
-    own = board.own
-    said = []
-    if own and own.headline.value is not None and own.headline.low is not None and own.headline.high is not None:
-        unit = board.measure.measured_in
-        ends = reach(own.headline.value, own.headline.low, own.headline.high, unit)[1]
-        said.append(f"{board.headline} {ends}")
-    if own and own.skill.stderr and own.skill.low is not None and own.skill.high is not None:
-        said.append(_between(100 * own.skill.low, 100 * own.skill.high, board.rival))
-    return f"{100 * board.measure.confidence:g} % intervals of {own.model}: {'; '.join(said)}." if own and said else ""
-
-
-def _between(low: float, high: float, rival: str) -> str:
-    """`16.2 to 46.7 % better than the seasonal naive`, or worse, or either."""
-    if low >= 0:
-        return f"{low:.1f} to {high:.1f} % better than {rival}"
-    if high <= 0:
-        return f"{-high:.1f} to {-low:.1f} % worse than {rival}"
-    return f"from {-low:.1f} % worse to {high:.1f} % better than {rival}"
-
-
 def _against_reference(board: Standings, own: Standing) -> str:
-    skill, error = own.skill.value or 0.0, own.skill.stderr
-    if skill == 0 and not error:
-        return f"{own.model} scores as {board.rival} does ({_score(board, own)})"
-    size, side = percent(abs(skill), error), "better" if skill > 0 else "worse"
-    behind = f"({_score(board, own)}{'; ± is one standard error' if error is not None else ''})"
-    if own.skill.low is None or own.skill.high is None:
-        return f"{own.model} is {size} {side} than {board.rival}, too few {board.units} for a standard error {behind}"
-    if own.skill.low > 0:
-        return f"{own.model} beats {board.rival} by {size} {behind}"
-    if own.skill.high < 0:
-        return f"{own.model} does not beat {board.rival}: it is worse by {size} {behind}"
-    return f"{own.model} does not beat {board.rival}: it is {size} {side}, not distinguishable {behind}"
+    skill, low, high = own.skill.value or 0.0, own.skill.low, own.skill.high
+    score = _score(board, own)
+    if skill == 0 and not own.skill.stderr:
+        return f"{own.model} scores as {board.rival} does ({score})"
+    side = "better" if skill > 0 else "worse"
+    if low is None or high is None:
+        few = f"too few {board.units} for an interval"
+        return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}, {few} ({score})"
+    size, ends = percent_quoted(abs(skill), *((low, high) if skill > 0 else (-high, -low)))
+    behind = f"{ends.removesuffix(')')}; {score})"
+    if low > 0:
+        return f"{own.model} beats {board.rival} by {size}{behind}"
+    if high < 0:
+        return f"{own.model} does not beat {board.rival}: it is worse by {size}{behind}"
+    return f"{own.model} does not beat {board.rival}: it is {size} {side}, not distinguishable{behind}"
 
 
 def _score(board: Standings, own: Standing) -> str:
@@ -83,8 +64,8 @@ def _to_floor(board: Standings, own: Standing) -> str:
 
 def _by_rank(board: Standings, own: Standing) -> str:
     scored = [line for line in board.lines if line.headline.value is not None]
-    value = brief(own.headline.value or 0.0, own.headline.stderr, board.measure.measured_in)
-    score = f"{board.headline} {value} ({counted(own.n, board.units)})"
+    value, ends = quoted(own.headline.value or 0.0, own.headline.low, own.headline.high, board.measure.measured_in)
+    score = f"{board.headline} {value}{f'{ends[:-1]}; ' if ends else ' ('}{counted(own.n, board.units)})"
     least = board.truth.headline.value if board.truth else None
     floor = "" if least is None else f"; the floor is {_with_unit(board, least)}"
     if len(scored) == 1:

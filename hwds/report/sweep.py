@@ -12,12 +12,15 @@ from hwds.metrics.base import Measure
 from hwds.report.grid import Grid, grid_of
 from hwds.report.leaderboard import print_grids
 from hwds.report.standings import Number
-from hwds.results.wording import brief, column, counted, duration, signed
+from hwds.results.wording import column, counted, duration, quoted, signed
 
 UNKNOWN = Number()
 
 SHOWN = 10
 """Trials of the terminal's table."""
+
+ENDS = {"value": "", "stderr": "_stderr", "low": "_low", "high": "_high"}
+"""What of a number is kept, and how that is called behind the number's name."""
 
 OWN = ("trial", "status", "windows", "score", "stderr", "error", "seconds", "cached", "host")
 """The columns of the trials table that are no settings."""
@@ -89,7 +92,8 @@ def trials_grid(found: Found, most: int | None = None) -> Grid:
         ]
         for row, score, error in zip(table.to_dicts(), scores, errors, strict=True)
     ]
-    titles = [("trial", "#"), ("status", "status"), ("windows", "of"), (f"{found.measure.name} ± s.e.", found.measure.short)]
+    score = f"{found.measure.name} ± s.e.", f"{found.measure.short}\n± s.e."
+    titles = [("trial", "#"), ("status", "status"), ("windows", "of"), score]
     titles += [(name, name.rpartition(".")[2].replace("_", "\n")) for name in settings]
     titles.append(("time", "time"))
     return grid_of(titles, rows, own=str(found.best), names=2)
@@ -124,7 +128,7 @@ def conclusion(found: Found) -> str:
 
 
 def _number(number: Number) -> str:
-    return "none" if number.value is None else brief(number.value, number.stderr)
+    return "none" if number.value is None else "".join(quoted(number.value, number.low, number.high))
 
 
 def print_trials(found: Found) -> None:
@@ -141,7 +145,7 @@ def as_dict(found: Found) -> dict[str, dict[str, Any]]:
 
 
 def _ends(inner: Number, final: Number) -> dict[str, float | None]:
-    return {"inner": inner.value, "inner_stderr": inner.stderr, "final": final.value, "final_stderr": final.stderr}
+    return {f"{name}{end}": getattr(of, key) for name, of in (("inner", inner), ("final", final)) for key, end in ENDS.items()}
 
 
 def from_dict(trials: pl.DataFrame, told: Mapping[str, Any], measure: Measure) -> Found:
@@ -153,7 +157,8 @@ def from_dict(trials: pl.DataFrame, told: Mapping[str, Any], measure: Measure) -
         measure: What trials were compared by.
     """
     best, own = told["best"], told["untuned"]
-    numbers = [Number(of[name], of[f"{name}_stderr"]) for of in (best, own) for name in ("inner", "final")]
+    kept = [(of, name) for of in (best, own) for name in ("inner", "final")]
+    numbers = [Number(**{key: of.get(f"{name}{end}") for key, end in ENDS.items()}) for of, name in kept]
     model, windows = str(told["config"]["model"]["name"]), len(told["windows"])
     found = Found(trials, measure, str(told["better"]), windows, int(best["trial"]), model)
     return replace(found, inner=numbers[0], final=numbers[1], own_inner=numbers[2], own_final=numbers[3])

@@ -46,7 +46,7 @@ OWN_STYLE = (
 BODY = """
 <main><h1>hwds runs</h1>
 <form id="form" role="search">
-<label class="wide">Find: words of a name, model, dataset, tag or note; conditions such as mase&lt;0.9 model=forecast/* age&lt;7d
+<label class="wide">Find: words of a name, model, dataset, tag or note; conditions: mase&lt;0.9 model=forecast/* age&lt;7d
 <input id="query" type="search" autocomplete="off" spellcheck="false" aria-describedby="error"></label>
 <label>Order <select id="sort"></select></label></form>
 <p id="error" role="alert"></p>
@@ -56,9 +56,12 @@ BODY = """
 <th scope="col">draw</th><th scope="col">run: its report</th><th scope="col">model, dataset</th>
 <th scope="col" class="number">score</th></tr></thead><tbody id="rows"></tbody></table></div></section>
 <section aria-label="Curves"><h2>Curves</h2><label>Score <select id="kind"></select></label>
-<p class="below"><span id="empty" aria-live="polite"></span> <button id="clear" class="plain" type="button" hidden>Clear</button></p>
-<figure id="figure" hidden><svg id="plot" viewBox="0 0 545 342" role="img" aria-label="No curve"></svg></figure><ul id="legend"></ul>
-<details id="told" hidden><summary>The numbers</summary><div id="numbers" class="scroll" role="region" tabindex="0" aria-label="Numbers"></div>
+<p class="below"><span id="empty" aria-live="polite"></span>
+<button id="clear" class="plain" type="button" hidden>Clear</button></p>
+<figure id="figure" hidden><svg id="plot" viewBox="0 0 545 342" role="img" aria-label="No curve"></svg></figure>
+<ul id="legend"></ul>
+<details id="told" hidden><summary>The numbers</summary>
+<div id="numbers" class="scroll" role="region" tabindex="0" aria-label="Numbers"></div>
 </details></section></div>
 <section id="sweeping" hidden><h2>Sweeps</h2><ul id="sweeps"></ul></section>
 """

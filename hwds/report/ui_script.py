@@ -81,12 +81,13 @@ function orders(known) {
 function standing(run, within) {
   const running = run.status === 'running';
   if (running && run.progress)
-    within.append(make('progress', null, {ariaLabel: 'How far it is', value: run['progress.done'], max: run['progress.total']}));
+    within.append(make('progress', null, {ariaLabel: 'Done', value: run['progress.done'], max: run['progress.total']}));
   within.append(make('small', (running && run.progress ? 'running: ' : '') + (run.progress || run.reason || run.status)));
   return within;
 }
 
-const linked = run => broken(short(run.run), make('a', null, {href: '/report?run=' + encodeURIComponent(run.path), title: run.run}));
+const address = run => '/report?run=' + encodeURIComponent(run.path);
+const linked = run => broken(short(run.run), make('a', null, {href: address(run), title: run.run}));
 
 const about = run => [run.dataset, run.seed === null ? '' : `seed ${run.seed}`].filter(Boolean).join(', ');
 
@@ -106,7 +107,8 @@ function list() {
     name.scope = 'row';
     first.append(box);
     name.append(whole ? linked(run) : broken(short(run.run), make('span', null)));
-    name.append(make('small', [run.when, run.tags].filter(Boolean).join(' · ')), ...(run.note ? [make('small', run.note)] : []));
+    name.append(make('small', [run.when, run.tags].filter(Boolean).join(' · ')));
+    if (run.note) name.append(make('small', run.note));
     if (run.model) what.append(broken(run.model, make('span', null)), broken(about(run), make('small', null)));
     row.append(first, name, what);
     if (whole) {
@@ -116,7 +118,8 @@ function list() {
     } else standing(run, what).colSpan = 2;
     return row;
   }));
-  if (at) [...$('rows').rows].find(row => row.dataset.path === at)?.querySelector(tag.toLowerCase())?.focus({preventScroll: true});
+  const again = at && [...$('rows').rows].find(row => row.dataset.path === at);
+  if (again) again.querySelector(tag.toLowerCase())?.focus({preventScroll: true});
 }
 
 function sweeps(found) {
@@ -220,7 +223,8 @@ function draw() {
 }
 
 let waiting;
-const begun = new URLSearchParams(location.search), wanted = new Set(begun.getAll('run')), sort = begun.get('sort') || '-modified';
+const begun = new URLSearchParams(location.search), wanted = new Set(begun.getAll('run'));
+const sort = begun.get('sort') || '-modified';
 $('query').value = begun.get('q') || '';
 $('query').addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(find, 250); });
 $('sort').addEventListener('change', find);

@@ -1,4 +1,4 @@
-"""How far a run or a sweep has come: a small file in its folder while it goes, for who looks on; no part of what it comes to."""
+"""How far a run or a sweep has come: a small file in its folder while it goes, for who looks on; no part of its results."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def as_it_stands(index: RunIndex, paths: Iterable[str]) -> dict[str, Facts]:
     One that has said how far it is has that as `progress`, in words, and its numbers as `progress.done`, `progress.total` ...
     """
     facts = index.facts(paths)
-    for path, said in facts.items():
-        if said.get("status") == "unfinished":
-            said |= _standing(index.root / path)
+    for path in facts:
+        if facts[path].get("status") == "unfinished":
+            facts[path] |= _standing(index.root / path)
     return facts
 
 

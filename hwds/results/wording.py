@@ -68,6 +68,31 @@ def reach(value: float, low: float, high: float, unit: str = "", *, sign: bool =
     return f"{shown[0]}{behind}", f"{shown[1]} to {shown[2]}{behind}"
 
 
+def quoted(value: float, low: float | None, high: float | None, unit: str = "", *, sign: bool = False) -> tuple[str, str]:
+    """A number of a sentence, and what is said behind it of how sure it is: `1.65 USD` and ` (95 %: -1.35 to 4.65 USD)`.
+
+    Args:
+        value: The number.
+        low: The lower end of its 95 % interval; None where there is none, of which nothing is said.
+        high: The upper end.
+        unit: See `brief`.
+        sign: See `reach`.
+    """
+    if low is None or high is None:
+        return reach(value, value, value, unit, sign=sign)[0], ""
+    said, ends = reach(value, low, high, unit, sign=sign)
+    return said, f" (95 %: {ends})"
+
+
+def percent_quoted(share: float, low: float | None, high: float | None) -> tuple[str, str]:
+    """The same of a share: `12 %` and ` (95 %: 6 to 18)`, with the decimals that the interval deserves."""
+    if low is None or high is None:
+        return percent(share), ""
+    places = _places(100 * share, 25 * (high - low))
+    said, least, most = (f"{100 * end:z.{places}f}" for end in (share, low, high))
+    return f"{said} %", f" (95 %: {least} to {most})"
+
+
 def chance(p_value: float) -> str:
     """A p-value: `0.036`, `< 0.0001`."""
     return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}" if p_value < 0.001 else f"{p_value:.3f}"

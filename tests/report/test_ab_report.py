@@ -60,9 +60,9 @@ def tables(*rows):
 
 def test_the_sentence_says_what_is_sure_and_what_is_not():
     said = conclusion(tables(ratio(), mean("arm_mean", "A", 0.2), effect(), effect(rule="fixed"), UNSURE), "ab/welch")
-    raised = "B raises bought per unit by 0.300 from the control's 0.200 (always-valid 90 % interval +0.100 to +0.500)"
+    raised = "B raises bought per unit by 0.300 from the control's 0.200 (always-valid 90 %: +0.100 to +0.500)"
     assert raised in said
-    assert "B: no difference in revenue per unit is shown (+1.00 USD, always-valid 90 % interval -2.00 to +4.00 USD)" in said
+    assert "B: no difference in revenue per unit is shown (+1.00 USD, always-valid 90 %: -2.00 to +4.00 USD)" in said
     assert "fixed" not in said
     lowered = sentence(TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
     assert lowered.startswith("B lowers bought per unit by 0.300 (")
@@ -73,8 +73,8 @@ def test_the_sentence_says_how_often_the_rule_finds_what_is_not_there():
     said = conclusion(tables(ratio(), effect(rule="fixed", status="unregistered"), *RATES, *rival), "ab/welch")
     assert "+0.500; unregistered)" in said
     assert said.endswith(
-        "Without any effect its rule would find one on bought in 37.0 % ± 0.3 of tests at 100 looks;"
-        " the most is 74.0 % ± 0.3, of ab/bayes (posterior)."
+        "Without any effect its rule would find one on bought in 37.0 % (95 %: 35.5 to 38.5) of tests at 100 looks;"
+        " the most is 74.0 % (95 %: 72.6 to 75.3), of ab/bayes (posterior)."
     )
 
 
@@ -89,7 +89,7 @@ def test_of_several_comparisons_the_corrected_p_value_decides():
         found = [adjusted(0.21, metric=f"adjusted_p[{how}]"), adjusted(0.002, "C", f"adjusted_p[{how}]")]
         other = [adjusted(0.0001, arm, f"adjusted_p[{how}]", "fixed") for arm in "BC"]
         said = conclusion(tables(ratio(), *two, *found, *other), "ab/welch")
-        assert "B: no difference in bought per unit is shown (+0.300, always-valid 90 % interval" in said
+        assert "B: no difference in bought per unit is shown (+0.300, always-valid 90 %:" in said
         assert "+0.500, corrected p 0.210)" in said
         assert "C raises bought per unit by 0.600 (" in said
         assert f" The p-values are corrected by {called} for 2 comparisons." in said
@@ -103,8 +103,8 @@ def test_of_several_arms_the_rates_of_one_and_of_any_are_told():
     family = [rate(n, p, metric=f"{name}[{how}]") for how, p in (("holm", 0.04), ("none", 0.5)) for n in (1, 100)]
     found = tables(ratio(), effect(rule="fixed"), effect(rule="fixed") | {"segment": "C"}, *RATES, *family)
     assert (
-        "one on bought in 37.0 % ± 0.3 of tests at 100 looks with one arm, and in any of all 2 arms in"
-        " 4.0 % ± 0.3 corrected by Holm, 50.0 % ± 0.3 uncorrected." in conclusion(found, "ab/welch")
+        "one on bought in 37.0 % (95 %: 35.5 to 38.5) of tests at 100 looks with one arm, and in any of all 2 arms in"
+        " 4.0 % (95 %: 3.4 to 4.7) corrected by Holm, 50.0 % (95 %: 48.5 to 51.5) uncorrected." in conclusion(found, "ab/welch")
     )
     *_, rates = grids(found, "ab/welch")
     rows = [list(row) for row in zip(*(column.cells for column in rates.columns), strict=True)]

@@ -39,7 +39,7 @@ def policy(model, lost, stderr, worst, skill):
     curve = [line(model, "pseudo_regret", lost * step / 1000, step=step, stderr=stderr) for step in STEPS]
     reach = {"ci_low": skill - 0.02, "ci_high": skill + 0.02}
     return [
-        line(model, "pseudo_regret", lost, stderr=stderr),
+        line(model, "pseudo_regret", lost, ci_low=lost - 2 * stderr, ci_high=lost + 2 * stderr),
         line(model, "pseudo_regret", worst, "cvar95", ci_low=worst - 50),
         line(model, "regret_share", lost / 8000),
         line(model, "skill_pseudo_regret", skill, **reach),
@@ -70,9 +70,11 @@ def paired(value, low, high):
 def test_what_a_policy_loses_has_its_unit_and_its_share(still):
     rows = [*policy(OWN, 200, 10.0, 400, 0.8), *policy(RIVAL, 500, 20.0, 1500, 0.5), *policy(UNIFORM, 1000, 3.0, 1010, 0.0)]
     assert sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
-        "bandit/own loses 200 ± 10 USD (± one standard error) to the best arm, 2.5 % of 8,000 USD;"
-        " this is 80 % less than uniform play is expected to lose; in the worst 5 % of 100 replications it loses 400.00 USD on"
-        " average. It loses 300 ± 10 USD less than bandit/rival, the rival that loses least, with the same customers."
+        "bandit/own loses 200.00 USD (95 %: 180.00 to 220.00 USD) to the best arm, 2.5 % of 8,000 USD;"
+        " this is 80 % (95 %: 78 to 82) less than uniform play is expected to lose;"
+        " in the worst 5 % of 100 replications it loses 400.00 USD on"
+        " average."
+        " It loses 300.00 USD (95 %: 280.00 to 320.00 USD) less than bandit/rival, the rival that loses least, with the same customers."
         " Better on average, bandit/rival (1,500 USD) lost more than uniform play in its worst 5 % of replications."
     )
 

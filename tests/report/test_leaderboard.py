@@ -82,7 +82,7 @@ def test_the_page_has_a_title_a_sentence_and_a_legend(four):
     text = as_markdown(four, standings(four, "mase"))
     title, _, sentence = text.splitlines()[:3]
     assert title == "# trial on toys"
-    assert sentence.startswith("forecast/lstm beats the seasonal naive by 20 % ± 3")
+    assert sentence.startswith("forecast/lstm beats the seasonal naive by 20 % (95 %: 14 to 26;")
     assert "- `mase[m=12]`: mean absolute error of the median forecast" in text
     assert "± is one standard error (mean: normal;" in text
     assert "- truth (floor): " in text
@@ -104,7 +104,7 @@ def test_the_terminal_fits_in_100_columns_without_colour(four):
     assert "[m=12]" in text, "the brackets of a metric's name are not markup"
     assert "forecast/broken: 96 answers failed (ValueError: no luck)" in text
     assert "forecast/lstm: 2 series without a value" in text
-    assert "forecast/lstm beats the seasonal naive by 20 % ± 3" in text
+    assert "forecast/lstm beats the seasonal naive by 20 % (95 %: 14 to 26;" in text
 
 
 def test_the_terminal_has_colour_where_there_is_one(four):

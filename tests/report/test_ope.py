@@ -47,23 +47,23 @@ TRUTH = lines("truth", 23.0, 22.8, 23.2)
 def test_a_gain_that_is_sure_and_the_truth_inside():
     said = sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
     assert said == (
-        "ope/dr puts the policy's mean revenue at 24.00 USD per row (90 % interval 22.00 to 26.00 USD):"
-        " 4.00 USD more than the log's 20.00 USD (+2.00 to +6.00 USD)."
+        "ope/dr puts the policy's mean revenue at 24.00 USD per row (90 %: 22.00 to 26.00 USD):"
+        " 4.00 USD more than the log's 20.00 USD (90 %: +2.00 to +6.00 USD)."
         " The estimate rests on 3,000 rows, which tell as much as 400 without weights would (effective sample size)."
-        " As far as the dataset knows it, the true value is 23.0 ± 1.0 USD, inside the interval."
+        " As far as the dataset knows it, the true value is 23.00 USD (90 %: 22.80 to 23.20 USD), inside the interval."
         " The 2 estimators lie between 24.00 USD (ope/dr) and 25.00 USD (ope/dm)."
     )
 
 
 def test_a_gain_that_may_be_chance_few_rows_and_no_truth():
     said = sentence(None, tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
-    assert "1.00 USD more than the log's 20.00 USD, which may be chance (-1.00 to +3.00 USD)." in said
+    assert "1.00 USD more than the log's 20.00 USD, which may be chance (90 %: -1.00 to +3.00 USD)." in said
     assert said.endswith("which tell no more than 80 without weights would (effective sample size).")
 
 
 def test_bias_is_said_and_the_truth_outside():
     said = sentence(None, tables_of(DM, DR, TRUTH), "ope/dm")
-    assert "25.00 USD per row (90 % interval 24.80 to 25.20 USD, the estimator's bias apart)" in said
+    assert "25.00 USD per row (90 %: 24.80 to 25.20 USD, the estimator's bias apart)" in said
     assert "outside of the interval" in said
 
 
@@ -79,7 +79,7 @@ def test_the_picture_has_every_estimator_the_log_and_the_truth(tmp_path):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["ope/dr", "ope/dm"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["the log itself 20.00 USD", "what it is worth in truth 23.0 ± 1.0 USD"]
-    assert axes.get_xlabel().startswith("revenue, USD per row; bars: 90 % interval")
+    assert axes.get_xlabel().startswith("revenue, USD per row; bars: 90 %:")
     assert "hollow" in axes.get_xlabel()
     hollow = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
     assert hollow[0] != "white"

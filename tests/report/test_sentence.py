@@ -14,8 +14,7 @@ def said(*lines, headline="mase", metrics=None, **more):
 
 def test_a_model_that_beats_the_naive():
     assert said(*model_lines(LSTM, 0.81, 0.12), *model_lines(NAIVE, 0.92, 0.0, 0.0)) == (
-        "forecast/lstm beats the seasonal naive by 12 % ± 3"
-        " (mase[m=12] 0.810 against 0.920, 96 series; ± is one standard error)."
+        "forecast/lstm beats the seasonal naive by 12 % (95 %: 6 to 18; mase[m=12] 0.810 against 0.920, 96 series)."
     )
 
 
@@ -23,10 +22,12 @@ def test_the_naive_it_is_held_against_is_that_of_its_own_rows():
     assert "mase[m=12] 0.810 against 0.900," in said(*model_lines(LSTM, 0.81, 0.1), *model_lines(NAIVE, 0.5, 0.0, 0.0))
 
 
-@pytest.mark.parametrize(("skill", "side"), [(0.02, "2 % ± 4 better"), (-0.02, "2 % ± 4 worse")])
+@pytest.mark.parametrize(("skill", "side"), [(0.02, "2 % better"), (-0.02, "2 % worse")])
 def test_an_interval_with_zero_inside_is_not_distinguishable(skill, side):
     text = said(*model_lines(LSTM, 0.9, skill, 0.04))
-    assert text.startswith(f"forecast/lstm does not beat the seasonal naive: it is {side}, not distinguishable (")
+    assert text.startswith(
+        f"forecast/lstm does not beat the seasonal naive: it is {side}, not distinguishable (95 %: -6 to 10;"
+    )
 
 
 def test_the_interval_decides_not_the_size():
@@ -37,7 +38,7 @@ def test_the_interval_decides_not_the_size():
 def test_a_model_that_is_worse_and_the_naive_is_not_named_twice():
     text = said(*model_lines(LSTM, 1.0, -0.08, 0.02), *model_lines(NAIVE, 0.926, 0.0, 0.0))
     assert text.startswith(
-        "forecast/lstm does not beat the seasonal naive: it is worse by 8 % ± 2 (mase[m=12] 1.00 against 0.926,"
+        "forecast/lstm does not beat the seasonal naive: it is worse by 8 % (95 %: 4 to 12; mase[m=12] 1.00 against 0.926,"
     )
     assert "rival" not in text
 
@@ -66,7 +67,7 @@ def test_the_naive_itself():
 
 def test_one_series_has_no_standard_error():
     lines = [score(LSTM, "mase[m=12]", 0.81, n=1), score(LSTM, "skill_mase[m=12]", 0.1, n=1)]
-    assert "is 10 % better than the seasonal naive, too few series for a standard error (" in said(*lines)
+    assert "is 10 % better than the seasonal naive, too few series for an interval (" in said(*lines)
     assert "1 series)." in said(*lines)
 
 
@@ -93,19 +94,19 @@ def test_a_headline_that_is_undefined_everywhere():
 def test_without_a_skill_the_rank_speaks():
     lines = score(LSTM, "wql[3]", 0.31, 0.01), score(XGB, "wql[3]", 0.35, 0.01), score("truth", "wql[3]", 0.2)
     assert said(*lines, headline="wql") == (
-        "forecast/lstm is the best of 2 models: wql[3] 0.310 ± 0.010 (96 series); the floor is 0.200."
+        "forecast/lstm is the best of 2 models: wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series); the floor is 0.200."
     )
     assert said(lines[1], lines[0], headline="wql") == (
         "forecast/lstm is the best of 2 models: wql[3] 0.310; forecast/xgboost is number 2: wql[3] 0.350 ± 0.010 (96 series)."
     )
-    assert said(lines[0], headline="wql") == "forecast/lstm has wql[3] 0.310 ± 0.010 (96 series)."
+    assert said(lines[0], headline="wql") == "forecast/lstm has wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series)."
 
 
 def test_another_task_where_high_is_good():
     lines = [score(name, "aucpr", value, 0.01, task="classify") for name, value in (("classify/a", 0.6), ("classify/b", 0.7))]
     metrics = [Measure("aucpr", better="high", units="rows")]
     assert said(*lines, headline="aucpr", metrics=metrics) == (
-        "classify/b is the best of 2 models: aucpr 0.700; classify/a is number 2: aucpr 0.600 ± 0.010 (96 rows)."
+        "classify/b is the best of 2 models: aucpr 0.700; classify/a is number 2: aucpr 0.600 (95 %: 0.580 to 0.620; 96 rows)."
     )
 
 
@@ -113,8 +114,7 @@ def test_another_task_has_another_reference():
     lines = score("bandit/ucb", "regret", 40.0, 1.0), score("bandit/ucb", "skill_regret", 0.2, 0.02)
     metrics = [Measure("regret", units="replications", reference="bandit/best_fixed_price")]
     assert said(*lines, headline="regret", metrics=metrics) == (
-        "bandit/ucb beats the best fixed price by 20 % ± 2 (regret 40.0 against 50.0, 96 replications;"
-        " ± is one standard error)."
+        "bandit/ucb beats the best fixed price by 20 % (95 %: 16 to 24; regret 40.0 against 50.0, 96 replications)."
     )
 
 

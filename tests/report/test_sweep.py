@@ -24,8 +24,8 @@ TRIALS = pl.DataFrame(
     }
 )
 NUMBERS = {
-    "inner": Number(0.8, 0.1),
-    "final": Number(0.9, 0.1),
+    "inner": Number(0.8, 0.1, 0.6, 1.0),
+    "final": Number(0.9, 0.1, 0.7, 1.1),
     "own_inner": Number(1.0, 0.1),
     "own_final": Number(1.2, 0.1),
 }
@@ -55,6 +55,7 @@ def test_the_conclusion_says_what_is_left_of_the_choice():
 def test_the_numbers_of_the_end():
     told = as_dict(found())
     ends = {"inner": 0.8, "inner_stderr": 0.1, "final": 0.9, "final_stderr": 0.1}
+    ends |= {"inner_low": 0.6, "inner_high": 1.0, "final_low": 0.7, "final_high": 1.1}
     assert told["best"] == {"trial": 2, **ends, "optimism": pytest.approx(-0.1)}
     config = {"config": {"model": {"name": "forecast/xgboost"}}, "windows": ["a"] * 6, "better": "low"}
     again = from_dict(TRIALS, {**told, **config}, Measure("mase[m=12]", better="low"))
@@ -85,6 +86,7 @@ def test_the_line():
     for label, value in (("trial 0", 0.7), ("trial 1", 0.6)):
         higher.trial(label, "finished", 6, value, 0)
     assert higher.line().endswith("best aucpr 0.7 (trial 0)")
+    line.end()
 
 
 RUNS = {"trial 0": {1: 1.1, 6: 1.0}, "trial 1": {1: 0.2}, "trial 2": {1: 0.9, 3: 0.85, 6: 0.8}, "trial 4": {1: 1.5, 3: 2.0}}
