@@ -6,8 +6,10 @@ from pathlib import Path
 
 from hwds.frames.world import World
 from hwds.report.allocation_plot import allocation_png
+from hwds.report.arms_table import arms_grid
 from hwds.report.bandit_words import conclusion
 from hwds.report.best_arms import against
+from hwds.report.grid import Grid
 from hwds.report.posterior_plot import posterior_png
 from hwds.report.regret_plot import regret_png
 from hwds.results.tables import Tables
@@ -22,6 +24,11 @@ def draw(world: World, tables: Tables, model: str, folder: Path) -> None:
     regret_png(tables, model, world.unit, against(world), folder / "regret.png")
     allocation_png(world, tables, model, folder / "allocation.png")
     posterior_png(world, tables, model, folder / "posterior.png")
+
+
+def page_grids(tables: Tables, model: str) -> list[Grid]:
+    """The arms of the experiment's own policy."""
+    return [arms_grid(tables, model)]
 
 
 def sentence(world: World, tables: Tables, model: str) -> str:

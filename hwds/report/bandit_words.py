@@ -88,7 +88,8 @@ def _rivals(tables: Tables, own: Lost, found: list[Lost], unit: str) -> str:
         return ""
     row = paired.row(0, named=True)
     turn = -1 if row["value"] < 0 else 1
-    size, ends = quoted(turn * row["value"], *sorted(turn * row[end] for end in ("ci_low", "ci_high")), unit)
+    low, high = sorted((turn * row["ci_low"], turn * row["ci_high"]))
+    size, ends = quoted(turn * row["value"], low, high, unit)
     if row["ci_low"] <= 0 <= row["ci_high"]:
         return f" No difference from {best.model}, the rival that loses least, is shown."
     side = "less" if row["value"] < 0 else "more"

@@ -77,7 +77,7 @@ def print_verdict(verdict: Verdict) -> None:
     for each in _grids(verdict):
         if each.caption:
             console.print(Text(each.caption))
-        console.print(each.rich())
+        console.print(each.rich(console.width))
     print(verdict.sentence)
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+GAP = 2
+"""Letters between the columns of a terminal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: its title, its short title in the terminal (empty where it is not shown there), a cell for each row."""
@@ -19,6 +23,11 @@ class Column:
     title: str
     brief: str
     cells: tuple[str, ...]
+
+    @property
+    def wide(self) -> int:
+        """Letters of its widest line in the terminal."""
+        return max(len(line) for text in (self.brief, *self.cells) for line in text.split("\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,12 @@ class Grid:
             lines.append([first, *map(_plain, cells[1:])])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
-    def rich(self) -> Table:
-        """The table for a terminal: the own model bold, the truth dim."""
+    def rich(self, width: int | None = None) -> Table:
+        """The table for a terminal: the own model bold, the truth dim.
+
+        Args:
+            width: Letters of a line; where the table is wider, long names are broken before their changes in brackets.
+        """
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -65,11 +78,13 @@ class Grid:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
         sided = [(column, place < self.names) for place, column in enumerate(self.columns)]
         shown = [(column, name) for column, name in sided if column.brief and any(column.cells)]
-        for place, (column, name) in enumerate(shown):
-            side = "left" if name else "right"
+        tight = width is not None and sum(column.wide + GAP for column, _ in shown) - GAP > width
+        for place, (column, named) in enumerate(shown):
+            side = "left" if named else "right"
             table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
-        for row, cells in enumerate(zip(*(column.cells for column, _ in shown), strict=True)):
-            table.add_row(*map(Text, cells), style="bold" if row in self.own else "dim" if row in self.truth else "")
+        for row, (name, *cells) in enumerate(zip(*(column.cells for column, _ in shown), strict=True)):
+            first = name.replace("(", "\n (", 1) if tight else name
+            table.add_row(*map(Text, (first, *cells)), style="bold" if row in self.own else "dim" if row in self.truth else "")
         return table
 
 

@@ -57,7 +57,7 @@ def print_grids(grids: Iterable[Grid], noted: Iterable[str], said: str, console:
             console.print()
         if each.caption:
             console.print(Text(each.caption))
-        console.print(each.rich())
+        console.print(each.rich(console.width))
     for note in noted:
         console.print(Text(note, style="yellow"))
     console.print(Text(said))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hwds.report.grid import Column, Grid
+from hwds.report.grid import GAP, Column, Grid
 from hwds.results.facts import Facts
 from hwds.results.wording import brief, column
 
@@ -20,10 +20,6 @@ TEXTS = ("run", "model", "dataset", "protocol", "when", "status", "tags", "note"
 ORDER = (*TEXTS, "score", "asked", "seed")
 NEEDED = ("run", "asked", "score", "model", "status", "metric", "tags", "when", "dataset", "protocol", "seed", "note")
 """The columns from left to right, and by how much they are needed."""
-
-
-GAP = 2
-"""Letters between columns."""
 
 
 def runs_grid(runs: Sequence[Facts], asked: Sequence[str] = (), width: int = 100) -> Grid:
@@ -42,7 +38,7 @@ def runs_grid(runs: Sequence[Facts], asked: Sequence[str] = (), width: int = 100
     room, chosen = width, set()
     for name in NEEDED:
         shown = [each for each in groups[name] if each.brief and any(each.cells)]
-        need = sum(_wide(each) + GAP for each in shown)
+        need = sum(each.wide + GAP for each in shown)
         if need <= room or name == "run":
             room -= need
             chosen.add(name)
@@ -105,10 +101,6 @@ def _cut(text: str) -> str:
     text = " ".join(text.split())
     keep = (LONGEST - 1) // 2
     return text if len(text) <= LONGEST else f"{text[:keep]}…{text[-keep:]}"
-
-
-def _wide(each: Column) -> int:
-    return max(len(each.brief), *(len(cell) for cell in each.cells))
 
 
 def as_rows(facts: Mapping[str, Facts]) -> list[dict[str, Any]]:

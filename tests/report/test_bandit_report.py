@@ -11,6 +11,7 @@ import pytest
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.metrics.bandit import bandit_measures
 from hwds.report.allocation_plot import allocation_figure
+from hwds.report.arms_table import arms_grid
 from hwds.report.bandit import draw, sentence
 from hwds.report.best_arms import Reign, against, arms_title, reigns
 from hwds.report.regret_plot import regret_figure
@@ -72,11 +73,31 @@ def test_what_a_policy_loses_has_its_unit_and_its_share(still):
     assert sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
         "bandit/own loses 200.00 USD (95 %: 180.00 to 220.00 USD) to the best arm, 2.5 % of 8,000 USD;"
         " this is 80 % (95 %: 78 to 82) less than uniform play is expected to lose;"
-        " in the worst 5 % of 100 replications it loses 400.00 USD on"
-        " average."
-        " It loses 300.00 USD (95 %: 280.00 to 320.00 USD) less than bandit/rival, the rival that loses least, with the same customers."
+        " in the worst 5 % of 100 replications it loses 400.00 USD on average."
+        " It loses 300.00 USD (95 %: 280.00 to 320.00 USD) less than bandit/rival, the rival that loses least,"
+        " with the same customers."
         " Better on average, bandit/rival (1,500 USD) lost more than uniform play in its worst 5 % of replications."
     )
+
+
+def test_the_table_of_arms_says_what_each_is_worth_and_has_cost(still):
+    arms = [line("truth", "arm_value[true]", worth, segment_by="arm", segment=arm) for arm, worth in (("11", 4.4), ("20", 4.0))]
+    brought = [line(OWN, "arm_value[raw]", 4.3, segment_by="arm", segment="11", ci_low=4.1, ci_high=4.5)]
+    share = [
+        line(OWN, "allocation", part, segment_by="arm", segment=arm, step=step, ci_low=part - 0.1, ci_high=part + 0.1)
+        for arm, last in (("20", 0.05), ("11", 0.95))
+        for step, part in ((100, 0.5), (1000, last))
+    ]
+    lost = line(OWN, "pseudo_regret", 0.05 * 1000 * 0.4)
+    grid = arms_grid(tables(*arms, *brought, *share, lost), OWN)
+    assert grid.caption == "Arms under bandit/own, 1,000 customers a replication"
+    assert [column.cells for column in grid.columns] == [
+        ("11", "20"), ("4.40", "4.00"), ("0.00", "0.40"), ("95.0", "5.0"), ("85.0 to 100.0", "0.0 to 15.0"),
+        ("4.30", ""), ("4.10 to 4.50", ""), ("0.00", "20.00"),
+    ]  # fmt: skip
+    moving = arms_grid(tables(*arms, *brought, *share, lost | {"value": 30.0}), OWN)
+    assert set(moving.columns[-1].cells) == {""}, "the best arm is not always the same"
+    assert len(arms_grid(tables(lost), OWN)) == 0
 
 
 def test_what_is_not_shown_is_not_said(still):

@@ -1,6 +1,7 @@
 import io
 
 from rich.console import Console
+from rich.text import Text
 
 from hwds.report.grid import grid_of
 from hwds.report.leaderboard import print_grids
@@ -32,3 +33,9 @@ def test_the_own_model_and_the_truth_are_marked_and_a_grid_may_be_empty():
 def test_names_keep_their_side_where_a_column_is_left_out():
     grid = grid_of([("a", "a"), ("b", ""), ("c", "c")], [["x", "y", "1"]], names=2)
     assert [column.justify for column in grid.rich().columns] == ["left", "right"]
+
+
+def test_a_long_name_is_broken_before_its_brackets_where_there_is_no_room():
+    grid = grid_of([("model", "model"), ("score", "score")], [["stack(combine=equal)", "1.0"]])
+    assert list(grid.rich(27).columns[0].cells) == [Text("stack(combine=equal)")]
+    assert list(grid.rich(26).columns[0].cells) == [Text("stack\n (combine=equal)")]

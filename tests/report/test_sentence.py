@@ -97,7 +97,8 @@ def test_without_a_skill_the_rank_speaks():
         "forecast/lstm is the best of 2 models: wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series); the floor is 0.200."
     )
     assert said(lines[1], lines[0], headline="wql") == (
-        "forecast/lstm is the best of 2 models: wql[3] 0.310; forecast/xgboost is number 2: wql[3] 0.350 ± 0.010 (96 series)."
+        "forecast/lstm is the best of 2 models: wql[3] 0.310;"
+        " forecast/xgboost is number 2: wql[3] 0.350 (95 %: 0.330 to 0.370; 96 series)."
     )
     assert said(lines[0], headline="wql") == "forecast/lstm has wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series)."
 
