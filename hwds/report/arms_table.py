@@ -58,7 +58,7 @@ def arms_grid(tables: Tables, model: str) -> Grid:
     titles = ["arm", f"true worth of a customer, {unit}", f"less than the best arm, {unit}", "share of customers, %", "95 %"]
     titles += [f"its customers brought, {unit} each", "95 % of that", f"regret, {unit}"]
     left = f", the {MOST} chosen most" if len(arms) > MOST else ""
-    caption = f"Arms under {model}, {steps:,} customers a replication{left}"
+    caption = f"Arms under {model}, {steps:,} customers a replication{left}; what was brought is biased by the choice"
     return grid_of([(title, title) for title in titles], rows, caption=caption)
 
 

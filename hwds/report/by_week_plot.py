@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-APART = 0.06
-"""Between the models of one window, as a share of the distance to the next."""
+APART, APART_OF_ALL = 0.06, 0.012
+"""Between the models of one window at most, as a share of the distance to the next, and of that from the first to the last."""
 
 
 def by_week_png(tables: Tables, model: str, path: Path) -> None:
@@ -70,7 +70,7 @@ def _draw(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], m
     for place, (label, colour) in enumerate(paints.items()):
         scored = points.filter((pl.col("metric") == f"{side}aucpr") & (pl.col("model") == label))
         own = pl.DataFrame({"cutoff": days}).join(scored, on="cutoff", how="left", maintain_order="left")  # a gap where none is
-        shift = APART * gap * (place - (len(paints) - 1) / 2)
+        shift = min(APART * gap, APART_OF_ALL * (days[-1] - days[0])) * (place - (len(paints) - 1) / 2)
         when: Any = [datetime.combine(day, datetime.min.time()) + shift for day in own["cutoff"]]
         value = own["value"].to_numpy()  # NaN where it is null
         low, high = (own[end].fill_null(own["value"]).to_numpy() for end in ("ci_low", "ci_high"))

@@ -17,6 +17,9 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """What a browser may load: nothing that is not in the file."""
 
 
+LONG_LEAD = 240
+"""Letters of a first sentence from which on it is set smaller: it is to be seen whole before anything is scrolled."""
+
 SENTENCE = re.compile(r"(?<=[.]) (?=[A-Z])")
 """Where a sentence ends."""
 
@@ -206,7 +209,8 @@ class Page:
         first, *others = [line for line in self.lead.split("\n") if line.strip()] or [""]
         head, *rest = SENTENCE.split(first, maxsplit=1)
         small = "".join(f'<p class="rest">{_bound(line)}</p>' for line in (*rest, *others))
-        return f'<p class="lead">{_bound(head)}</p>{small}<p class="below">{_bound(self.below)}</p>'
+        kind = "lead long" if len(head) > LONG_LEAD else "lead"
+        return f'<p class="{kind}">{_bound(head)}</p>{small}<p class="below">{_bound(self.below)}</p>'
 
     def markdown(self) -> str:
         """The same as Markdown, its pictures beside it."""

@@ -46,7 +46,7 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
     picks = sample(len(ranked))
     which = "all" if len(picks) == len(ranked) else f"{len(picks)} drawn, evenly from the best to the worst"
     bare = "" if panel is not None else " The history before the forecasts is not at hand any more."
-    said = "Black: what happened; grey: before that; blue: the median forecast and its bands; dashed: the cutoffs."
+    said = "With dots: what happened; grey: before that; blue: the median forecast and its bands; dashed: the cutoffs."
     yield Text(f"{model} on {counted(len(ranked), 'series')} ({which}), by {metric}. {said}{bare}")
     yield Pictures(tuple(_fan(own, panel, place + 1, ranked.row(place), metric) for place in picks))
     listed = min(len(ranked), LISTED)

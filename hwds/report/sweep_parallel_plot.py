@@ -56,7 +56,7 @@ def parallel_figure(found: Found, runs: Runs, logarithmic: Sequence[str] = ()) -
     title = f"{found.model}: settings and {found.measure.short} after {windows} of {found.windows} windows"
     figure.suptitle(drawable(title, int(8.5 * width)), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     meaning = f"A line is a trial. Blue: trial {found.best}, which was chosen; dark: the best fourth there."
-    axes.text(0, -0.08, meaning, fontsize=9, color=GREY, ha="left", va="top")
+    axes.text(0, -0.09, meaning, fontsize=9, color=GREY, ha="left", va="top")
     return figure
 
 
@@ -90,7 +90,12 @@ def _score_axis(axes: Axes, place: int, found: Found, table: pl.DataFrame) -> np
 def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, str]]) -> None:
     axes.plot([place, place], [0, 1], color=GREY, linewidth=1.0, zorder=2)
     for height, text in ticks:
-        axes.text(place + 0.03, height, drawable(text, 14), fontsize=8.5, color=INK, va="center", zorder=5, parse_math=False)
+        ending: dict[str, Any] = {"va": "center"}
+        across, up = place + 0.03, height
+        if height in (0, 1):  # beyond the end, where no line crosses it
+            across, up = place, (-0.015, 1.01)[int(height)]
+            ending = {"va": ("top", "bottom")[int(height)], "ha": "center"}
+        axes.text(across, up, drawable(text, 14), fontsize=8.5, color=INK, zorder=5, parse_math=False, **ending)
     axes.text(place, 1.06, drawable(title, 24), fontsize=9.5, color=INK, ha="center", va="bottom", parse_math=False)
 
 

@@ -66,6 +66,7 @@ def _by_trial(axes: Axes, found: Found, done: pl.DataFrame, rest: pl.DataFrame) 
         at = axes.get_xaxis_transform()
         axes.plot(rest["trial"], [0.0] * len(rest), "|", transform=at, color=GREY, markersize=9, label="stopped before")
     _named(axes, "trial", drawable(found.measure.name))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -136,6 +137,8 @@ def _by_setting(axes: Axes, found: Found, first: pl.DataFrame, name: str, *, log
     windows = first["compared"][0] if len(first) else found.windows
     _named(axes, drawable(name, 40), f"after {windows} of {found.windows} windows")
     if not names:
+        if not logarithmic and (where == where.round()).all():
+            axes.xaxis.get_major_locator().set_params(integer=True)
         plain_numbers(axes.xaxis)
         axes.tick_params(axis="x", labelsize=8)
 

@@ -90,7 +90,7 @@ def test_the_table_of_arms_says_what_each_is_worth_and_has_cost(still):
     ]
     lost = line(OWN, "pseudo_regret", 0.05 * 1000 * 0.4)
     grid = arms_grid(tables(*arms, *brought, *share, lost), OWN)
-    assert grid.caption == "Arms under bandit/own, 1,000 customers a replication"
+    assert grid.caption == "Arms under bandit/own, 1,000 customers a replication; what was brought is biased by the choice"
     assert [column.cells for column in grid.columns] == [
         ("11", "20"), ("4.40", "4.00"), ("0.00", "0.40"), ("95.0", "5.0"), ("85.0 to 100.0", "0.0 to 15.0"),
         ("4.30", ""), ("4.10 to 4.50", ""), ("0.00", "20.00"),
