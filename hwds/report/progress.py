@@ -41,6 +41,10 @@ class ProgressLine:
     def begin(self, cells: int, cached: int) -> None:
         """So many more cells, and how many of them are there already."""
         self.cells, self.done, self.cached = self.cells + cells, self.done + cached, self.cached + cached
+        self.start()
+
+    def start(self) -> None:
+        """Say how it goes from now on."""
         self._show()
         for beat in self.beats:
             beat.start()
@@ -74,7 +78,7 @@ class ProgressLine:
     def line(self) -> str:
         """The line itself."""
         left = self.left
-        parts = [f"cells {self.done}/{self.cells}"]
+        parts = [f"cells {self.done}/{self.cells}" if self.cells else "being prepared"]
         parts += [f"{self.cached} kept"] if self.cached else []
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"] if left else []

@@ -23,7 +23,7 @@ class StudyLine(ProgressLine):
         self.now, self.last, self.failed = f"{experiment}, seed {seed}", "", 0
         self.cells = self.done = self.cached = 0
         self.began = time.monotonic()
-        self._show()
+        self.start()
 
     def ran(self, error: str = "") -> None:
         """It is done; `error` is empty where it succeeded."""

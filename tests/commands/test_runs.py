@@ -1,7 +1,9 @@
 import json
+import shutil
 
 import pytest
 
+from hwds.errors import HwdsError
 from hwds.results.folder import RunFolder
 
 from .conftest import SALES, run_id
@@ -60,6 +62,29 @@ def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
     with folder.held():
         assert json.loads(hwds("runs status=unfinished --json").out) == []
         assert json.loads(hwds("runs status=running --json").out)[0]["status"] == "running"
+
+
+def test_a_run_that_was_ended_says_how_far_it_was_until_it_is_whole(hwds, two, tmp_path, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (tmp_path / "outputs/runs/adhoc" / two[0]).glob("*.parquet")}
+    shutil.rmtree(tmp_path / "outputs")
+
+    def ended(job, frame, work, compute, cache, watch):
+        watch.begin(36, 0)
+        watch.finished("")
+        raise HwdsError("killed.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hwds.app_run.evaluate", ended)
+        assert hwds(f"{SALES} seed=1").code == 1
+    assert "stopped at 1 of 36" in hwds("runs").out
+    (only,) = json.loads(hwds("runs status=unfinished --json").out)
+    assert (only["progress.done"], only["progress.total"]) == (1, 36)
+    assert only["progress"].startswith("stopped at 1 of 36 cells after ")
+    assert hwds(f"{SALES} seed=1").code == 0
+    folder = tmp_path / "outputs/runs/adhoc" / two[0]
+    assert not (folder / "progress.json").exists()
+    assert (folder / "scores.parquet").read_bytes() == before["scores.parquet"]
+    assert (folder / "predictions.parquet").read_bytes() == before["predictions.parquet"]
 
 
 def test_what_is_wrong_is_refused_in_one_line(hwds, two):

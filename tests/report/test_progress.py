@@ -1,0 +1,82 @@
+from threading import Event
+
+from hwds.report import progress
+from hwds.report.heartbeat import Heartbeat
+from hwds.report.progress import ProgressLine
+from hwds.report.sweep_line import SweepLine
+from hwds.results.going import FILE, Going
+
+LONG = 60
+
+
+def test_a_folder_says_how_a_run_goes(tmp_path):
+    line = ProgressLine()
+    line.within(tmp_path)
+    line.begin(12, 3)
+    line.finished("")
+    line.finished("ValueError: no")
+    line.scored("forecast/naive", "2021", "mase", 0.49)
+    line.end()
+    going = Going.read(tmp_path)
+    assert (going.what, going.done, going.total, going.failed) == ("cells", 5, 12, 1)
+    assert going.score == "forecast/naive at 2021: mase 0.490"
+    assert going.left > 0
+    line.finished("")
+    line.end()
+    assert Going.read(tmp_path) == going, "the folder is another run's by now"
+
+
+def test_a_sweep_counts_its_trials(tmp_path):
+    line = SweepLine(4, "mase", "low", 6)
+    line.within(tmp_path)
+    line.begin(24, 0)
+    line.finished("")
+    line.trial("trial 0", "finished", 6, 0.7, 0)
+    line.end()
+    going = Going.read(tmp_path)
+    assert (going.what, going.done, going.total, going.score) == ("trials", 1, 4, "best mase 0.7 (trial 0)")
+
+
+def test_nothing_is_written_where_nothing_is_to_be_done_or_nothing_can_be(tmp_path):
+    line = ProgressLine()
+    line.within(tmp_path)
+    line.begin(12, 12)
+    line.end()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / FILE).mkdir()
+    line.within(tmp_path)
+    line.begin(1, 0)
+    line.end()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE], "no run fails by it"
+
+
+def test_a_line_is_said_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PLAIN", 0.0)
+    line, said = ProgressLine(), Event()
+    say = line.beats[-1].beat
+    line.beats[-1].beat = lambda: (say(), said.set())
+    line.begin(12, 3)
+    assert said.wait(LONG)
+    line.end()
+    assert capsys.readouterr().err.splitlines()[0] == "hwds: after < 0.1 s: cells 3/12 · 3 kept"
+
+
+def test_it_beats_until_it_is_stopped_and_again():
+    calls, twice = [], Event()
+    heart = Heartbeat(lambda: (calls.append(0), twice.set() if len(calls) > 1 else None), 0.001)
+    heart.start()
+    assert twice.wait(LONG)
+    heart.stop()
+    assert heart.thread is None
+    known = len(calls)
+    twice.clear()
+    heart.start()
+    assert twice.wait(LONG)
+    heart.stop()
+    assert len(calls) > known
+
+
+def test_pauses_grow_with_the_time_that_has_gone():
+    heart = Heartbeat(lambda: None, 30.0, 0.05)
+    heart.began = heart.last - 36000
+    assert 1799 < heart._wait() <= 1800
