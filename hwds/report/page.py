@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Protocol
@@ -16,6 +16,11 @@ from hwds.report.page_style import STYLE
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """What a browser may load: nothing that is not in the file."""
 
+
+MOST_ON_PAPER = 12
+"""Columns of a table from which on a printed one has those alone that a terminal has."""
+
+ON_PAPER = "The other columns are on the screen, and in report.md."
 
 LONG_LEAD = 240
 """Letters of a first sentence from which on it is set smaller: it is to be seen whole before anything is scrolled."""
@@ -113,13 +118,21 @@ class Table:
     def html(self) -> str:
         """As HTML: a header for each column and row, the own model's rows marked."""
         shown, caption = self.grid.shown, escape(self.grid.caption.rstrip(":"))
-        sides = ["" if place < self.grid.names else ' class="number"' for place in range(len(shown))]
+        sides = [f' class="{kind}"' if kind else "" for kind in self._kinds()]
         heads = "".join(f'<th scope="col"{side}>{_name(each.title)}</th>' for each, side in zip(shown, sides, strict=True))
         rows = "".join(self._row(row, sides) for row in range(len(self.grid)))
         label = f' aria-label="{caption}"' if caption else ' aria-label="Table"'
         told = f"<caption>{caption}</caption>" if caption else ""
         table = f"<table>{told}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-        return f'<div class="scroll" role="group" tabindex="0"{label}>{table}</div>'
+        rest = f'<p class="paper">{ON_PAPER}</p>' if any("more" in side for side in sides) else ""
+        return f'<div class="scroll" role="group" tabindex="0"{label}>{table}{rest}</div>'
+
+    def _kinds(self) -> Iterator[str]:
+        """Of each column whether it has numbers, and whether there is no room for it on paper."""
+        tight = len(self.grid.shown) > MOST_ON_PAPER
+        for place, column in enumerate(self.grid.shown):
+            kinds = {"number": place >= self.grid.names, "more": tight and place > 0 and not column.brief}
+            yield " ".join(kind for kind, holds in kinds.items() if holds)
 
     def markdown(self) -> str:
         """As Markdown."""

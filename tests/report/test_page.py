@@ -143,3 +143,12 @@ def test_captions_are_those_of_the_docstring():
     said = captions_of(Report)
     assert said == {"a_b.png": "What it is, with bars", "c.png": "C of the own model", "d.png": "D", "e.png": "E, its rest"}
     assert captions_of(None) == {}
+
+
+def test_on_paper_a_wide_table_has_the_columns_of_a_terminal():
+    titles = [("model", "model"), *((f"column {i}", "" if i % 2 else f"c{i}") for i in range(12))]
+    wide = Table(grid_of(titles, [["a"] + ["1"] * 12])).html()
+    assert wide.count('<td class="number more">') == wide.count('<th scope="col" class="number more">') == 6
+    assert '<p class="paper">' in wide
+    narrow = Table(grid_of(titles[:12], [["a"] + ["1"] * 11])).html()
+    assert "more" not in narrow and "paper" not in narrow
