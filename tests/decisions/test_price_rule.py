@@ -41,7 +41,7 @@ def terms(current, certainty="posterior", confidence=0.95, **fields):
 def test_without_a_guard_the_arm_that_earns_most_is_charged():
     found = choose()
     assert (found.action, found.arm, found.price, found.rule, found.excluded) == ("CHANGE", "30", 30.0, "none", {})
-    assert found.sentence.startswith("CHANGE from 10 to 30: +4.50 USD per customer, +4.")
+    assert found.sentence.startswith("CHANGE from 10 to 30: +4.50 USD per customer (95 %: +4.")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_the_picture_has_every_estimator_the_log_and_the_truth(tmp_path):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["ope/dr", "ope/dm"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["the log itself 20.00 USD", "what it is worth in truth 23.0 ± 1.0 USD"]
-    assert axes.get_xlabel().startswith("revenue, USD per row; bars: 90 %:")
+    assert axes.get_xlabel().startswith("revenue, USD per row; bars: 90 % interval")
     assert "hollow" in axes.get_xlabel()
     hollow = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
     assert hollow[0] != "white"

@@ -42,9 +42,9 @@ def test_only_trials_with_all_windows_compete():
 
 def test_the_conclusion_says_what_is_left_of_the_choice():
     assert conclusion(found()) == (
-        "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase 0.80 ± 0.10."
-        " On the final windows, which no trial has seen, it has 0.90 ± 0.10: optimism (inner less final) -0.100."
-        " forecast/xgboost as it stood has 1.00 ± 0.10 on the inner and 1.20 ± 0.10 on the final windows;"
+        "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase 0.80 (95 %: 0.60 to 1.00)."
+        " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): optimism (inner less final) -0.100."
+        " forecast/xgboost as it stood has 1.00 on the inner and 1.20 on the final windows;"
         " tuned it is 25.0 % better there."
     )
     assert "25.0 % worse there" in conclusion(found(better="high"))
