@@ -48,6 +48,7 @@ def hwds(monkeypatch, capsys, tmp_path) -> Callable[..., Said]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hwds.app_run.draw", lambda *_: None)  # pictures have tests of their own, and take a second
+    monkeypatch.setattr("hwds.report.progress.PLAIN", 3600.0)  # what a command says depends on no clock
     monkeypatch.setattr(sys, "path", list(sys.path))
     forget()
 
