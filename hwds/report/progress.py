@@ -21,9 +21,6 @@ PLAIN, PLAIN_SHARE = 30.0, 0.05
 class ProgressLine:
     """Cells done, time left and the last score."""
 
-    what = "cells"
-    """What the file counts."""
-
     def __init__(self) -> None:
         self.cells = self.done = self.cached = self.failed = 0
         self.began = time.monotonic()
@@ -87,12 +84,12 @@ class ProgressLine:
     def going(self) -> Going:
         """What the file says."""
         seconds = time.monotonic() - self.began
-        done, total = self.counts()
-        return Going(self.what, done, total, self.failed, time.time() - seconds, seconds, self.left, self.last)
+        return Going(self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.told)
 
-    def counts(self) -> tuple[int, int]:
-        """Of what the file counts, how many are done, and how many there are."""
-        return self.done, self.cells
+    @property
+    def told(self) -> str:
+        """What the file says beside the numbers."""
+        return self.last
 
     def _show(self) -> None:
         if self.visible:
@@ -106,7 +103,7 @@ class ProgressLine:
 
         No run fails by it: where it cannot be written it is not tried again.
         """
-        state = (*self.counts(), self.done, self.failed, self.last)
+        state = (self.done, self.cells, self.failed, self.told)
         if self.folder is None or self.done == self.cells or state == self.kept:
             return
         try:

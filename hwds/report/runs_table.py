@@ -73,11 +73,11 @@ def score_said(run: Facts) -> str:
 
 
 def status_said(run: Facts) -> str:
-    """The status, and of what is not finished how far it came: `running, 12 of 36`, `stopped at 12 of 36`."""
+    """The status, and of what is not finished how far it came: `running, 12 of 36 cells`, `stopped at 12 of 36 cells`."""
     status, done, total = (run.get(name) for name in ("status", "progress.done", "progress.total"))
     if not isinstance(done, float | int) or not isinstance(total, float | int):
         return str(status)
-    return f"{'running,' if status == 'running' else 'stopped at'} {done:.0f} of {total:.0f}"
+    return f"{'running,' if status == 'running' else 'stopped at'} {done:.0f} of {total:.0f} cells"
 
 
 def _numeric(values: Sequence[Any]) -> bool:

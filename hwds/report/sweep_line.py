@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hwds.report.progress import ProgressLine
+from hwds.results.wording import counted
 
 
 class SweepLine(ProgressLine):
@@ -14,8 +15,6 @@ class SweepLine(ProgressLine):
         better: `low` or `high`.
         windows: Inner windows of a trial that finishes.
     """
-
-    what = "trials"
 
     def __init__(self, trials: int, metric: str, better: str, windows: int) -> None:
         super().__init__()
@@ -33,9 +32,11 @@ class SweepLine(ProgressLine):
             self.last = f"best {self.metric} {self.best[2]:.4g} ({self.best[1]})"
         self._show()
 
-    def counts(self) -> tuple[int, int]:
-        """Trials that ended, of how many."""
-        return self.ended, self.trials
+    @property
+    def told(self) -> str:
+        """Trials that ended, of how many, and the best score so far."""
+        ended = f"{self.ended:,} of {counted(self.trials, 'trials')}"
+        return f"{ended}, {self.last}" if self.last else ended
 
     def line(self) -> str:
         """The line itself."""

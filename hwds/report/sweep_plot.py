@@ -59,6 +59,8 @@ def sweep_figure(found: Found, runs: Runs, took: Runs, logarithmic: Sequence[str
 
 def _by_trial(axes: Axes, found: Found, done: pl.DataFrame, rest: pl.DataFrame) -> None:
     """Trials with all windows, and the best so far as a line; the others have no score to compare, and lie on the axis."""
+    from matplotlib.ticker import MaxNLocator
+
     if len(done):
         axes.step(done["trial"], _best_so_far(found, done), where="post", color=OWN, linewidth=1.2, label="best so far")
     axes.scatter(done["trial"], done["score"], s=22, color=INK, zorder=3, label="all windows")
@@ -66,7 +68,7 @@ def _by_trial(axes: Axes, found: Found, done: pl.DataFrame, rest: pl.DataFrame) 
         at = axes.get_xaxis_transform()
         axes.plot(rest["trial"], [0.0] * len(rest), "|", transform=at, color=GREY, markersize=9, label="stopped before")
     _named(axes, "trial", drawable(found.measure.name))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -123,6 +125,8 @@ def _by_rung(axes: Axes, found: Found, runs: Runs) -> None:
 
 def _by_setting(axes: Axes, found: Found, first: pl.DataFrame, name: str, *, logarithmic: bool) -> None:
     """The score after the first rung against one setting; of texts each has a place."""
+    from matplotlib.ticker import MaxNLocator
+
     known = first.filter(pl.col(name).is_not_null())
     own = (known["trial"] == found.best).to_numpy()
     where, names = places(known[name])
@@ -138,7 +142,7 @@ def _by_setting(axes: Axes, found: Found, first: pl.DataFrame, name: str, *, log
     _named(axes, drawable(name, 40), f"after {windows} of {found.windows} windows")
     if not names:
         if not logarithmic and (where == where.round()).all():
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         plain_numbers(axes.xaxis)
         axes.tick_params(axis="x", labelsize=8)
 

@@ -23,17 +23,15 @@ class Going:
     """Where some work stood when it last said so.
 
     Attributes:
-        what: Of what it consists: `cells` or `trials`.
-        done: How many are done, those that were kept from before too.
+        done: Cells that are done, those that were kept from before too.
         total: How many there are.
-        failed: Cells that failed.
+        failed: Those that failed.
         began: When this process began with it, in seconds since 1970.
         seconds: For how long it had been at it.
         left: How many seconds were left, as far as could be told.
-        score: The last score of a run, the best one of a sweep, in words.
+        score: The last score of a run, the trials that ended and the best score of a sweep, in words.
     """
 
-    what: str
     done: int
     total: int
     failed: int
@@ -62,7 +60,7 @@ class Going:
         """In words: `12 of 36 cells after 3.3 min, about 6.1 min left`, or `stopped at 12 of 36 cells after 3.3 min`."""
         seconds = max(time.time() - self.began, self.seconds) if running else self.seconds
         left = (self.left or 0.0) - (seconds - self.seconds)
-        parts = [f"{'' if running else 'stopped at '}{self.done:,} of {counted(self.total, self.what)}"]
+        parts = [f"{'' if running else 'stopped at '}{self.done:,} of {counted(self.total, 'cells')}"]
         parts += [f", {self.failed:,} failed"] if self.failed else []
         parts += [f" after {duration(seconds)}"]
         parts += [f", about {duration(left)} left"] if running and left > 0 else []

@@ -165,7 +165,7 @@ def test_a_run_is_watched_as_it_goes_and_when_it_is_killed(address, two, browser
     rows = "document.getElementById('rows').textContent"
     with browser.page(address) as tab, ExitStack() as stack:
         stack.enter_context(folder.held())
-        Going("cells", 12, 36, 1, time.time(), 60.0, 120.0).write(folder.path)
+        Going(12, 36, 1, time.time(), 60.0, 120.0).write(folder.path)
         tab.until(f"{rows}.includes('running: 12 of 36 cells, 1 failed after 60 s, about 2.0 min left')")
         assert tab.ask("document.querySelector('#rows progress').position") == 12 / 36
         stack.close()

@@ -18,7 +18,7 @@ def test_a_folder_says_how_a_run_goes(tmp_path):
     line.scored("forecast/naive", "2021", "mase", 0.49)
     line.end()
     going = Going.read(tmp_path)
-    assert (going.what, going.done, going.total, going.failed) == ("cells", 5, 12, 1)
+    assert (going.done, going.total, going.failed) == (5, 12, 1)
     assert going.score == "forecast/naive at 2021: mase 0.490"
     assert going.left > 0
     line.finished("")
@@ -26,7 +26,7 @@ def test_a_folder_says_how_a_run_goes(tmp_path):
     assert Going.read(tmp_path) == going, "the folder is another run's by now"
 
 
-def test_a_sweep_counts_its_trials(tmp_path):
+def test_a_sweep_tells_its_trials_too(tmp_path):
     line = SweepLine(4, "mase", "low", 6)
     line.within(tmp_path)
     line.begin(24, 0)
@@ -34,7 +34,7 @@ def test_a_sweep_counts_its_trials(tmp_path):
     line.trial("trial 0", "finished", 6, 0.7, 0)
     line.end()
     going = Going.read(tmp_path)
-    assert (going.what, going.done, going.total, going.score) == ("trials", 1, 4, "best mase 0.7 (trial 0)")
+    assert (going.done, going.total, going.score) == (1, 24, "1 of 4 trials, best mase 0.7 (trial 0)")
 
 
 def test_nothing_is_written_where_nothing_is_to_be_done_or_nothing_can_be(tmp_path):
