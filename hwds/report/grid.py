@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ from hwds.results.tables import TRUTH
 if TYPE_CHECKING:
     from rich.table import Table
 
+
+CHANGES = re.compile(r"(?<=\S)\(")
+"""Where the changes of an option begin in its label: `stack(combine=equal)`."""
 
 GAP = 2
 """Letters between the columns of a terminal."""
@@ -83,7 +87,7 @@ class Grid:
             side = "left" if named else "right"
             table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
         for row, (name, *cells) in enumerate(zip(*(column.cells for column, _ in shown), strict=True)):
-            first = name.replace("(", "\n (", 1) if tight else name
+            first = CHANGES.sub("\n (", name, count=1) if tight else name
             table.add_row(*map(Text, (first, *cells)), style="bold" if row in self.own else "dim" if row in self.truth else "")
         return table
 

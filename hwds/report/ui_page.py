@@ -50,7 +50,8 @@ BODY = """
 <input id="query" type="search" autocomplete="off" spellcheck="false" aria-describedby="error"></label>
 <label>Order <select id="sort"></select></label></form>
 <p id="error" role="alert"></p>
-<div class="two"><section aria-label="Runs"><h2>Runs <small id="count" class="below" aria-live="polite"></small></h2>
+<div class="two"><section aria-label="Runs">
+<h2>Runs <small id="count" class="below" aria-live="polite">are being read</small></h2>
 <p id="none" class="below" aria-live="polite"></p>
 <div id="list" class="scroll" role="region" tabindex="0" aria-label="Runs found"><table><thead><tr>
 <th scope="col">draw</th><th scope="col">run: its report</th><th scope="col">model, dataset</th>

@@ -36,6 +36,6 @@ def test_names_keep_their_side_where_a_column_is_left_out():
 
 
 def test_a_long_name_is_broken_before_its_brackets_where_there_is_no_room():
-    grid = grid_of([("model", "model"), ("score", "score")], [["stack(combine=equal)", "1.0"]])
-    assert list(grid.rich(27).columns[0].cells) == [Text("stack(combine=equal)")]
-    assert list(grid.rich(26).columns[0].cells) == [Text("stack\n (combine=equal)")]
+    grid = grid_of([("model", "model"), ("score", "score")], [["stack(combine=equal)", "1.0"], ["truth (floor)", "0.5"]])
+    assert list(grid.rich(27).columns[0].cells) == [Text("stack(combine=equal)"), Text("truth (floor)")]
+    assert list(grid.rich(26).columns[0].cells) == [Text("stack\n (combine=equal)"), Text("truth (floor)")]
