@@ -71,10 +71,13 @@ def plain_numbers(axis: Axis) -> None:
 
 
 def drawable(text: str, longest: int = 60) -> str:
-    """The text with `?` for what the font lacks, cut where it is too long."""
+    """The text with `?` for what the font lacks; of one that is too long both ends, which tell labels apart."""
     known = _glyphs()
     shown = "".join(letter if ord(letter) in known else "?" for letter in " ".join(text.split()))
-    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
+    if len(shown) <= longest:
+        return shown
+    behind = (longest - 3) // 2
+    return f"{shown[: longest - 3 - behind]}...{shown[len(shown) - behind :]}"
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwds.report.page_picture import chart_of, numbers_of
-from hwds.report.style import new_figure, save_png
+from hwds.report.style import drawable, new_figure, save_png
 from hwds.report.vector import MOST, PREFIX, as_svg
 
 WICKED = "<script>alert('x')</script>"
@@ -81,3 +81,9 @@ def test_the_numbers_of_a_picture_are_tables(chart):
         ("1.00; 0.00 to 2.00", "1.00 to 3.00", "3.00; 2.00 to 4.00"),
     ]
     assert len(counts) == 40
+
+
+def test_a_long_label_keeps_both_ends():
+    assert drawable("forecast/stack(combine=median)", 20) == "forecast/...=median)"
+    assert drawable("forecast/stack", 14) == "forecast/stack"
+    assert drawable("\u0e01 a", 9) == "? a"
