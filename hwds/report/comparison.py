@@ -114,7 +114,8 @@ def legend(found: Comparison) -> Iterator[str]:
         yield f"`{found.measure.name}`: {found.measure.explained}."
     shares = "the share by which the subject's mean is better than the rival's"
     yield f"better by: {shares if found.relative else 'the difference of the means'}, on the rows that all models answered."
-    yield f"interval: {100 * found.level:g} %, by {_reach(found)}."
+    yield f"interval: {100 * found.level:g} %, by {_reach(found)}; in sentences it stands behind the effect, and p behind it."
+    yield "±: one standard error of the mean of one model alone, which says little of a difference."
     yield f"p, Holm: of no difference, corrected for {found.family} comparisons; the interval is of one comparison."
     if found.margin is not None:
         yield "p of a difference that matters: of one of the margin or more (two one-sided tests), corrected too; small: alike."
