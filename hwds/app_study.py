@@ -175,7 +175,7 @@ def runs_read(study: Study, state: StudyState) -> Ran:
 def comparisons(study: Study, ran: Ran, *, margin: float | None = None, resamples: int = RESAMPLES) -> dict[str, Comparison]:
     """Each experiment's comparison."""
     return {
-        name: compared(study, [Source.read(folder) for folder in folders.values()], margin=margin, resamples=resamples)
+        name: compared(study, Source.read(list(folders.values())), margin=margin, resamples=resamples)
         for name, folders in ran.folders.items()
     }
 
@@ -196,7 +196,7 @@ def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tu
 
     contrasts = contrasts_of(study, each)
     verdicts = dict(zip(contrasts["contrast"], contrasts["verdict"], strict=True))
-    sources = {name: [Source.read(folder) for folder in folders.values()] for name, folders in ran.folders.items()}
+    sources = {name: Source.read(list(folders.values())) for name, folders in ran.folders.items()}
     first = next(iter(ran.folders.values()))
     origin = next(iter(first.values())).read_provenance()
     codes = sorted({source.code for own in sources.values() for source in own})

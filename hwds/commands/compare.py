@@ -29,6 +29,9 @@ FLAGS = (*WHICH, "--metric", "--model", "--margin", "--resamples")
 
 BARE = ("--json",)
 
+MOST = 40
+"""Models that a terminal is given."""
+
 
 def main(words: list[str]) -> int:
     """Say which model is better, by how much and how sure that is, on the rows that all of them answered."""
@@ -64,10 +67,10 @@ def comparisons(names: list[str], flags: dict[str, str]) -> Iterator[tuple[str, 
 
     model = flags.get("--model", "")
     if "--sweep" in flags:
-        sources, passed_over = [Source.read(folder) for folder in of_sweep(flags["--sweep"])], list[str]()
+        sources, passed_over = Source.read(of_sweep(flags["--sweep"])), list[str]()
         model = model or best_of(sources)
     else:
-        read = [Source.read(folder) for folder in folders(names, flags.get("--experiment", ""))]
+        read = Source.read(folders(names, flags.get("--experiment", "")))
         sources, passed_over = latest(read, names)
     yield "", compare(sources, metric=flags.get("--metric", ""), model=model, margin=margin, resamples=resamples), passed_over
 
@@ -179,9 +182,15 @@ def keep(found: Comparison, folder: Path, command: str) -> None:
 
 def show(found: Comparison, passed_over: list[str]) -> None:
     """Print the tables, what is to be known before they are read, and what they mean."""
+    from dataclasses import replace
+
     from hwds.report.comparison import grids
     from hwds.report.comparison_words import sentence
     from hwds.report.leaderboard import print_grids
 
     older = [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."] if passed_over else []
-    print_grids(grids(found), [*found.notes, *older], sentence(found))
+    many = len(found.leaderboard) - MOST
+    cut = [f"{many} models more, and the rivals further from {found.subject}: comparison.md has all."] if many > 0 else []
+    nearest_first = found.pairs["effect"].abs().arg_sort()[:MOST].sort()
+    shown = replace(found, pairs=found.pairs[nearest_first])
+    print_grids([each.cut(MOST) for each in grids(shown)], [*cut, *found.notes, *older], sentence(found))

@@ -37,9 +37,8 @@ def answers_of(
     """The answers of all models that were asked of every dataset, each once, and the models that were not."""
     found: dict[tuple[str, str, int], Answer] = {}
     for source, dataset, named in zip(sources, datasets, labels, strict=True):
-        parts = source.tables.predictions.partition_by("model", as_dict=True) if named else {}
         for label, model in named.items():
-            answer = Answer(model, dataset, source.seed, source, label, parts[(label,)])
+            answer = Answer(model, dataset, source.seed, source, label, source.rows(label))
             found.setdefault((model, dataset, source.seed), answer)
     everywhere = set(datasets)
     on = {model: {dataset for own, dataset, _ in found if own == model} for model, _, _ in found}
@@ -57,14 +56,33 @@ def shared(answers: Sequence[Answer], keys: Sequence[str]) -> tuple[list[Answer]
     kept: list[Answer] = []
     lost = 0
     for dataset in dict.fromkeys(answer.dataset for answer in answers):
-        own = [replace(answer, rows=answer.rows.sort(keys)) for answer in answers if answer.dataset == dataset]
+        own = _in_order([answer for answer in answers if answer.dataset == dataset], keys)
         common = own[0].rows.select(keys)
         for answer in own[1:]:
-            if not answer.rows.select(keys).equals(common):
+            if not _alike(answer.rows, common, keys):
                 common = common.join(answer.rows.select(keys), on=keys, how="semi", maintain_order="left")
         lost += max(len(answer.rows) for answer in own) - len(common)
         kept += [_cut(answer, common, keys) for answer in own]
     return kept, lost
+
+
+def _in_order(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
+    """The answers with their rows sorted; those that lie as the first one's do are put in its order."""
+    first = answers[0].rows
+    order = first.select(pl.arg_sort_by(keys)).to_series()
+    done = bool((order == pl.int_range(len(order), eager=True)).all())
+    told = []
+    for answer in answers:
+        rows = answer.rows
+        if not _alike(rows, first, keys):
+            told.append(replace(answer, rows=rows.sort(keys)))
+        else:
+            told.append(answer if done else replace(answer, rows=rows[order]))
+    return told
+
+
+def _alike(rows: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]) -> bool:
+    return all(rows[key].equals(others[key]) for key in keys)
 
 
 def _cut(answer: Answer, common: pl.DataFrame, keys: Sequence[str]) -> Answer:

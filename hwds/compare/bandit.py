@@ -40,5 +40,4 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
 
 
 def _values(answer: Answer, column: str) -> pl.DataFrame:
-    rows = answer.rows
-    return long_table(answer.model, answer.dataset, answer.seed, rows["replication"], rows[column].to_numpy())
+    return long_table([answer], answer.rows["replication"], [answer.rows[column].to_numpy()])

@@ -11,19 +11,24 @@ from hwds.compare.answers import Answer
 from hwds.compare.confidence_set import confidence_set
 from hwds.compare.contrasts import Scale
 from hwds.compare.evidence import Evidence, UnitEvidence, shares_of
-from hwds.compare.ranks import rank_rows, rounded
+from hwds.compare.ranks import rank_rows
 from hwds.compare.spread import LEAST_CLUSTERS
 from hwds.metrics.base import Measure
 from hwds.results.comparison import LEADERBOARD
 from hwds.results.wording import counted
 
+COUNTED = ("n_undefined", "n_failed", "n_fallback")
+"""What of the scores is added up over runs."""
+
 
 def leaderboard(evidence: Evidence, measure: Measure, answers: Sequence[Answer], scale: Scale, metric: str) -> pl.DataFrame:
     """One row a model, the best first; see `hwds.results.comparison.LEADERBOARD`."""
-    values, means = evidence.unit_values(), evidence.means
+    values, means, errors = evidence.unit_values(), evidence.means, evidence.errors
     blocks, _ = evidence.blocks()
     ranks = rank_rows(blocks, measure.better).mean(axis=0)
+    wins = None if values is None else _wins(values, measure.better)
     in_set = _set_p(evidence, scale)
+    counts = _counts(answers, metric) if answers else {}
     reference = evidence.models.index(measure.reference) if measure.reference in evidence.models else None
     n = len(values) if values is not None else _rows(answers)
     rows = []
@@ -33,14 +38,14 @@ def leaderboard(evidence: Evidence, measure: Measure, answers: Sequence[Answer],
             (
                 model,
                 float(means[:, place].mean()),
-                _known(evidence.errors[place]),
+                _known(errors[place]),
                 None if values is None else float(np.median(values[:, place])),
                 float(ranks[place]),
-                None if values is None else _wins(values, place, scale),
+                None if wins is None else float(wins[place]),
                 skill,
                 None if in_set is None else float(in_set[place]),
                 n,
-                *_counts(answers, model, metric),
+                *counts.get(model, (0, 0, 0, None)),
             )
         )
     table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
@@ -60,13 +65,10 @@ def _skill(means: np.ndarray, place: int, reference: int, scale: Scale) -> float
     return scale.told(float(scale.between(means[:, place], means[:, reference]).mean())) if scale.relative else None
 
 
-def _wins(values: np.ndarray, place: int, scale: Scale) -> float:
-    """The mean share of units won against each other model, ties half."""
-    held = rounded(values)
-    others = np.delete(held, place, axis=1)
-    own = held[:, place, None]
-    won = own < others if scale.low else own > others
-    return float(np.mean(won + (own == others) / 2))
+def _wins(values: np.ndarray, better: str) -> np.ndarray:
+    """The mean share of units that each model wins against each other, ties half: what its ranks say, shape (models,)."""
+    count = values.shape[1]
+    return (count - rank_rows(values, better).mean(axis=0)) / (count - 1)
 
 
 def _known(value: float) -> float | None:
@@ -78,20 +80,24 @@ def _rows(answers: Sequence[Answer]) -> int:
     return sum(int((answer.rows["part"] == "test").sum()) for answer in answers if answer.model == first)
 
 
-def _counts(answers: Sequence[Answer], model: str, metric: str) -> tuple[int, int, int, float | None]:
-    """Undefined units, failed answers, fallbacks and seconds of a model in all its runs."""
-    undefined, failed, fallback, seconds = 0, 0, 0, []
-    for answer in (answer for answer in answers if answer.model == model):
-        tables = answer.source.tables
-        whole = tables.scores.filter(
-            (pl.col("model") == answer.label) & (pl.col("metric") == answer.source.metric(metric)) & pl.col("fold").is_null()
-            & pl.col("step").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
-        )  # fmt: skip
-        if len(whole):
-            undefined, failed = undefined + whole["n_undefined"][0], failed + whole["n_failed"][0]
-            fallback += whole["n_fallback"][0]
-        seconds.append(float(tables.timings.filter(pl.col("model") == answer.label)["seconds"].sum()))
-    return undefined, failed, fallback, sum(seconds) if seconds else None
+def _counts(answers: Sequence[Answer], metric: str) -> dict[str, tuple[int, int, int, float]]:
+    """Undefined units, failed answers, fallbacks and seconds of each model in all its runs."""
+    sources = {source: place for place, source in enumerate(dict.fromkeys(answer.source for answer in answers))}
+    asked = [(each.model, sources[each.source], each.label, each.source.metric(metric)) for each in answers]
+    named = pl.DataFrame(asked, schema=["called", "source", "model", "metric"], orient="row")
+    alone = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (pl.col("aggregate") == "mean")
+    scores = _stacked([each.tables.scores.filter(alone).select("model", "metric", *COUNTED) for each in sources])
+    once = scores.unique(["source", "model", "metric"], keep="first")
+    seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])
+    spent = seconds.group_by("source", "model").agg(pl.sum("seconds"))
+    found = named.join(once, on=["source", "model", "metric"], how="left").join(spent, on=["source", "model"], how="left")
+    total = found.group_by("called").agg(pl.sum(*COUNTED, "seconds"))
+    return {model: tuple(counts) for model, *counts in total.iter_rows()}
+
+
+def _stacked(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Tables below each other, the number of each as `source`."""
+    return pl.concat(tables).with_columns(source=pl.Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables])))
 
 
 def notes_of(

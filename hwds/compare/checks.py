@@ -72,9 +72,9 @@ def metric_of(sources: Sequence[Source], asked: str) -> str:
     Raises:
         ConfigError: It is not scored, with the nearest name, or the headlines differ.
     """
-    known = {name for source in sources for name in source.tables.scores["metric"].unique()}
+    known = {name for source in sources for name in source.metrics}
     if asked:
-        missing = next((source for source in sources if source.metric(asked) not in set(source.tables.scores["metric"])), None)
+        missing = next((source for source in sources if source.metric(asked) not in source.metrics), None)
         if missing:
             raise ConfigError(f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, known)}")
         return asked

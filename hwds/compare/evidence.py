@@ -10,15 +10,19 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
+from hwds.compare.answers import Answer
 from hwds.compare.contrasts import Pair, Scale, contrasts
 from hwds.compare.laws import Effect, Law, student_critical
 from hwds.compare.matrix import Matrix
 from hwds.compare.seeds import seeded_effect
-from hwds.compare.spread import LEVEL, MOST_CLUSTERS, over_units, resampled, unit_effects
+from hwds.compare.spread import LEVEL, MOST_CLUSTERS, drawn, over_units, resampled, unit_effects
 from hwds.seeds import stream
 
 ENOUGH_DATASETS = 5
 """Data sets from which on they, and not units, are the blocks of ranks (Demsar 2006)."""
+
+NAMED = {"model": pl.String, "dataset": pl.String, "seed": pl.Int64}
+"""What is said of an answer beside its units and values."""
 
 SEEDED_SHARE = 8
 """A bootstrap of units and seeds draws so many times less often: each draw costs an analysis of variance."""
@@ -85,17 +89,18 @@ class UnitEvidence:
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """How much better the first of each pair is: over units, and over seeds where there are several."""
-        strata = self.matrix.strata
-        luck = stream(0, "compare", "units")
+        strata, luck = self.matrix.strata, stream(0, "compare", "units")
         if min(map(len, strata)) < 2:
             return self._over_datasets(pairs, scale)
-        found = []
+        one_seed = self.matrix.values.shape[1] == 1
+        counts = drawn(strata, self.resamples, luck) if one_seed else None
+        each = max(self.resamples // SEEDED_SHARE, 100)
+        found: list[Effect] = []
         for begin in range(0, len(pairs), 50):  # so many at once fit into memory
             values = contrasts(self.matrix, pairs[begin : begin + 50], scale)
-            if values.shape[1] == 1:
-                found += unit_effects(values[:, 0], strata, self.resamples, stream(0, "compare", "units"))
+            if one_seed:
+                found += unit_effects(values[:, 0], strata, counts)
             else:
-                each = max(self.resamples // SEEDED_SHARE, 100)
                 found += [seeded_effect(values[..., i], strata, each, luck) for i in range(values.shape[2])]
         return [_called(effect, self.units_called) for effect in found]
 
@@ -105,7 +110,8 @@ class UnitEvidence:
         values = np.stack([scale.between(means[:, first], means[:, second]) for first, second in pairs], axis=1)
         if len(values) < 2:
             return [Effect(float(value), None, Law(), f"one of {self.units_called}: no error", 1) for value in values[0]]
-        effects = unit_effects(values, [np.arange(len(values))], self.resamples, stream(0, "compare", "datasets"))
+        alone = [np.arange(len(values))]
+        effects = unit_effects(values, alone, drawn(alone, self.resamples, stream(0, "compare", "datasets")))
         return [_called(effect, "datasets") for effect in effects]
 
     def unit_values(self) -> np.ndarray | None:
@@ -143,8 +149,15 @@ def _called(effect: Effect, units: str) -> Effect:
     return replace(effect, method=effect.method.replace("units", units))
 
 
-def long_table(model: str, dataset: str, seed: int, units: pl.Series, values: np.ndarray) -> pl.DataFrame:
-    """The rows of one model as `Matrix.of` reads them."""
-    columns = {"unit": units.cast(pl.String), "value": pl.Series(values, dtype=pl.Float64)}
-    named = [pl.lit(model).alias("model"), pl.lit(dataset).alias("dataset"), pl.lit(seed, pl.Int64).alias("seed")]
-    return pl.DataFrame(columns).select(*named, "unit", "value")
+def long_table(answers: Sequence[Answer], units: pl.Series, values: Sequence[np.ndarray]) -> pl.DataFrame:
+    """The rows of answers as `Matrix.of` reads them.
+
+    Args:
+        answers: Of models, datasets and seeds.
+        units: Which all of them have.
+        values: Of each answer its units', shape (units,).
+    """
+    named = pl.DataFrame([(each.model, each.dataset, each.seed) for each in answers], schema=NAMED, orient="row")
+    rows = named[np.repeat(np.arange(len(answers)), len(units))]
+    told = pl.concat([units.cast(pl.String)] * len(answers))
+    return rows.with_columns(told.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64))

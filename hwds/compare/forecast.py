@@ -19,7 +19,7 @@ from hwds.compare.matrix import Matrix
 from hwds.errors import ConfigError, nearest
 from hwds.frames.roles import SERIES, TIME
 from hwds.metrics.forecast import Metric, forecast_metrics
-from hwds.protocols.forecast_scores import coded, per_origin, per_series
+from hwds.protocols.forecast_scores import Rows, coded, per_origin, per_series
 
 KEYS = (SERIES, "cutoff", "step")
 """What names an answer."""
@@ -30,8 +30,8 @@ class ForecastEvidence(UnitEvidence):
     """Evidence of forecasts.
 
     Attributes:
-        origins: The metric of each model, dataset and seed at each origin of each series: `model`, `dataset`, `seed`,
-            `series_id`, `cutoff`, `value`.
+        origins: The metric at each origin of each series, averaged over seeds: `dataset`, `series_id`, `cutoff`, and a column
+            of each model; only origins at which all have a value.
         reach: How many origins one error reaches over, of each dataset.
     """
 
@@ -43,9 +43,7 @@ class ForecastEvidence(UnitEvidence):
         alone = self.origins.select("dataset", SERIES).unique().height == 1
         if not alone or not enough(self.origins["cutoff"].n_unique(), max(self.reach.values())):
             return super().effects(pairs, scale)
-        mean = self.origins.group_by("cutoff", "model").agg(pl.col("value").mean())
-        wide = mean.pivot("model", index="cutoff", values="value").drop_nulls().drop_nans().sort("cutoff")
-        values = wide.select(self.models).to_numpy()[:, None, :]
+        values = self.origins.sort("cutoff").select(self.models).to_numpy()[:, None, :]
         where = Matrix(self.models, values, np.zeros(len(values), np.int64), self.matrix.datasets, (0,))
         each = contrasts(where, pairs, scale)[:, 0]
         return [_along_one(each[:, place], max(self.reach.values())) for place in range(len(pairs))]
@@ -60,18 +58,31 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Fo
         resamples: Of each bootstrap.
     """
     kept, left_out = shared(answers, KEYS)
-    tables, origins = [], []
-    for answer in kept:
+    tables, origins, reach = [], [], dict[str, int]()
+    for dataset in dict.fromkeys(answer.dataset for answer in kept):
+        own = [answer for answer in kept if answer.dataset == dataset]
+        by_series, by_origin = _values(own, metric)
+        tables.append(by_series)
+        origins.append(by_origin.drop_nans())
+        reach[dataset] = _reach(own[0].rows)
+    every = pl.concat(origins, how="diagonal")
+    return ForecastEvidence(Matrix.of(pl.concat(tables)), "series", resamples, every, reach), left_out
+
+
+def _values(answers: Sequence[Answer], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The metric of answers to the same rows of one dataset: of each series, and at each origin."""
+    first = answers[0].rows
+    names = first[SERIES].unique().sort()
+    at = first.select(SERIES, pl.col("cutoff").cast(pl.String)).unique().sort(SERIES, "cutoff")
+    values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
+    rows: Rows | None = None
+    for answer in answers:
         measure = _metric(answer.rows, metric)
-        rows = coded(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]))
-        names = answer.rows[SERIES].unique().sort()
-        tables.append(long_table(answer.model, answer.dataset, answer.seed, names, per_series(measure, rows)))
-        at = answer.rows.select(SERIES, pl.col("cutoff").cast(pl.String)).unique().sort(SERIES, "cutoff")
-        named = [pl.lit(answer.model).alias("model"), pl.lit(answer.dataset).alias("dataset")]
-        origins.append(at.with_columns(*named, seed=pl.lit(answer.seed), value=pl.Series(per_origin(measure, rows))))
-    reach = {answer.dataset: _reach(answer.rows) for answer in kept}
-    matrix = Matrix.of(pl.concat(tables))
-    return ForecastEvidence(matrix, "series", resamples, pl.concat(origins), reach), left_out
+        rows = coded(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
+        values.append(per_series(measure, rows))
+        by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
+    means = {model: pl.Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
+    return long_table(answers, names, values), at.with_columns(pl.lit(answers[0].dataset).alias("dataset"), **means)
 
 
 def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
@@ -85,9 +96,9 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
         `statistic`, `p_value`, `p_steady`, `p_holm`.
     """
     sign = 1.0 if better == "low" else -1.0
-    mean = evidence.origins.group_by("dataset", SERIES, "cutoff", "model").agg(pl.col("value").mean())
-    wide = mean.pivot("model", index=["dataset", SERIES, "cutoff"], values="value").drop_nulls().drop_nans()
-    wide = wide.filter(pl.len().over("dataset", SERIES) >= LEAST_ORIGINS)  # a thousand short series would be cut in vain
+    wide = evidence.origins.filter(
+        pl.len().over("dataset", SERIES) >= LEAST_ORIGINS
+    )  # a thousand short series would be cut in vain
     found = []
     for (dataset, series), part in wide.sort("dataset", SERIES, "cutoff").group_by(["dataset", SERIES], maintain_order=True):
         horizon = evidence.reach[str(dataset)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from hwds.compare.contrasts import Scale
@@ -30,11 +31,13 @@ def pairs_of(evidence: Evidence, subject: int, scale: Scale, family: int, margin
     p_values = [effect.p_value for effect in effects]
     alike = [None if margin is None else effect.equivalence_p(*scale.bounds(margin)) for effect in effects]
     p_holm, alike_holm = holm(p_values, family), holm(alike, family)
+    values = evidence.unit_values()
+    shown = None if values is None else rounded(values)
     rows = []
     for place, (rival, effect) in enumerate(zip(rivals, effects, strict=True)):
         held = effect.interval(level)
         ends = (None, None) if held is None else tuple(scale.told(end) for end in held)
-        wins = _wins(evidence, subject, rival, scale)
+        wins = (None,) * 4 if shown is None else _wins(shown[:, subject], shown[:, rival], scale)
         verdict = _verdict(effect, p_holm[place], alike_holm[place], 1 - level)
         rows.append(
             (
@@ -55,12 +58,8 @@ def pairs_of(evidence: Evidence, subject: int, scale: Scale, family: int, margin
     return pl.DataFrame(rows, schema=PAIRS, orient="row").sort("effect", descending=True, maintain_order=True)
 
 
-def _wins(evidence: Evidence, subject: int, rival: int, scale: Scale) -> tuple[float | None, ...]:
+def _wins(own: np.ndarray, other: np.ndarray, scale: Scale) -> tuple[float | None, ...]:
     """The share of units won with its interval, and Wilcoxon's p-value."""
-    values = evidence.unit_values()
-    if values is None:
-        return None, None, None, None
-    own, other = rounded(values[:, subject]), rounded(values[:, rival])
     better = other - own if scale.low else own - other
     return *win_rate(better), wilcoxon_p(better)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import polars as pl
@@ -32,14 +33,18 @@ class Source:
     tables: Tables
 
     @classmethod
-    def read(cls, folder: RunFolder) -> Self:
-        """The source of a run's folder.
+    def read(cls, folders: Sequence[RunFolder]) -> list[Self]:
+        """The sources of runs' folders.
 
         Raises:
-            HwdsError: The run is not finished.
+            HwdsError: One of them is not finished, or damaged.
         """
-        origin = folder.read_provenance()
-        return cls(folder.title, folder.read_config(), origin["data"], origin["code"], folder.read_tables())
+        tables = RunFolder.tables_of(folders)
+        origins = [folder.read_provenance() for folder in folders]
+        return [
+            cls(folder.title, folder.read_config(), origin["data"], origin["code"], own)
+            for folder, origin, own in zip(folders, origins, tables, strict=True)
+        ]
 
     @property
     def run(self) -> str:
@@ -61,7 +66,7 @@ class Source:
         """The label of the experiment's own model."""
         return str(self.config["model"]["name"])
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
         """The labels of the models that answered anything, the truth apart."""
         found = self.tables.predictions
@@ -70,14 +75,19 @@ class Source:
 
     def rows(self, label: str) -> pl.DataFrame:
         """The predictions of one model."""
-        return self.tables.predictions.filter(pl.col("model") == label)
+        rows = self.tables.predictions
+        return rows if rows["model"].n_unique() == 1 else rows.filter(pl.col("model") == label)
 
     def settings(self, label: str) -> dict[str, Any]:
         """The config of a model; one that another brings beside itself (`stack(combine=equal)`) has that of its owner."""
         nodes = {node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))}
         return dict(nodes.get(label) or nodes.get(label.partition("(")[0]) or {})
 
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The full names of what is scored."""
+        return tuple(self.tables.scores["metric"].unique(maintain_order=True))
+
     def metric(self, name: str) -> str:
         """The full name of a metric (`mase[m=12]` of `mase`); the name itself where none is scored."""
-        known = self.tables.scores["metric"].unique(maintain_order=True)
-        return next((full for full in known if name in (full, short(full))), name)
+        return next((full for full in self.metrics if name in (full, short(full))), name)

@@ -78,7 +78,14 @@ def resampled(strata: Sequence[np.ndarray], n: int, resamples: int, luck: np.ran
     return counts
 
 
-def unit_effects(values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, luck: np.random.Generator) -> list[Effect]:
+def drawn(strata: Sequence[np.ndarray], resamples: int, luck: np.random.Generator) -> np.ndarray | None:
+    """The resamples of a bootstrap over units, which all pairs meet; None where there are too few or too many."""
+    n = sum(map(len, strata))
+    enough = min(map(len, strata)) >= LEAST_CLUSTERS and n <= MOST_CLUSTERS
+    return resampled(strata, n, resamples, luck) if enough else None
+
+
+def unit_effects(values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None) -> list[Effect]:
     """Effects over units of one seed: a studentised bootstrap over the units, or Student's t where they are few or very many.
 
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, 12.5, in its symmetric form (Hall 1992, 3.6).
@@ -86,13 +93,12 @@ def unit_effects(values: np.ndarray, strata: Sequence[np.ndarray], resamples: in
     Args:
         values: Whose mean is the effect, shape (units, pairs).
         strata: The units of each dataset, two at least.
-        resamples: Of the bootstrap.
-        luck: Draws them; all pairs meet the same.
+        counts: The resamples, see `drawn`; None for Student's t.
     """
     found, n = over_units(values, strata), len(values)
     stretch, method = np.ones(values.shape[1]), "t over units"
-    if min(map(len, strata)) >= LEAST_CLUSTERS and n <= MOST_CLUSTERS:
-        again = over_units(values, strata, resampled(strata, n, resamples, luck))
+    if counts is not None:
+        again = over_units(values, strata, counts)
         stretch, method = _stretch(again.mean - found.mean, np.sqrt(again.units), found.df[0]), "bootstrap over units"
     errors = np.sqrt(found.units[0])
     lines = zip(found.mean[0].tolist(), errors.tolist(), found.df[0].tolist(), stretch.tolist(), strict=True)

@@ -67,13 +67,22 @@ def forecast_measures(season: int, levels: tuple[float, ...], extra: tuple[Metri
     return (*metrics, *(metric.as_skill() for metric in metrics if metric.skill), CHOOSING)
 
 
-def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int) -> Rows:
-    """Predictions as arrays."""
+def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int, like: Rows | None = None) -> Rows:
+    """Predictions as arrays.
+
+    Args:
+        table: Of one model.
+        levels: Of its quantiles.
+        season: Of the seasonal naive.
+        like: Those of another model with the same series, cutoff and step in each row, whose codes are taken.
+    """
+    columns = {name: table[name].to_numpy() for name in table.columns if table[name].dtype == pl.Float64}
+    fallback = table[SERIES].filter(table["fallback"]).n_unique()
+    if like is not None:
+        return replace(like, answers=answers_of(columns, levels, season), n_fallback=fallback)
     series, cutoffs = (table[name].rank("dense").to_numpy().astype(np.int64) - 1 for name in (SERIES, "cutoff"))
     many = int(cutoffs.max()) + 1
     keys, group = np.unique(series * many + cutoffs, return_inverse=True)
-    columns = {name: table[name].to_numpy() for name in table.columns if table[name].dtype == pl.Float64}
-    fallback = table.filter("fallback")[SERIES].n_unique()
     return Rows(answers_of(columns, levels, season), series, group, keys // many, table["step"].to_numpy(), fallback)
 
 

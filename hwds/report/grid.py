@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hwds.results.tables import TRUTH
@@ -59,6 +59,13 @@ class Grid:
     def shown(self) -> tuple[Column, ...]:
         """The columns that have a text in any row."""
         return tuple(column for column in self.columns if any(column.cells))
+
+    def cut(self, most: int) -> Grid:
+        """The first so many rows, and those of the own model wherever they stand."""
+        kept = [row for row in range(len(self)) if row < most or row in self.own]
+        columns = tuple(replace(column, cells=tuple(column.cells[row] for row in kept)) for column in self.columns)
+        own, truth = (frozenset(kept.index(row) for row in which if row in kept) for which in (self.own, self.truth))
+        return replace(self, columns=columns, own=own, truth=truth)
 
     def markdown(self) -> str:
         """The table, the own model in bold."""

@@ -138,7 +138,7 @@ class Run:
         self, *others: Run, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
     ) -> Compared:
         """The models of this run and others against each other; see `hwds compare`."""
-        sources = [Source.read(run.folder) for run in (self, *others)]
+        sources = Source.read([run.folder for run in (self, *others)])
         return Compared(compare(sources, metric=metric, model=model, margin=margin, resamples=resamples))
 
     def diff(self, other: Run) -> Differing:

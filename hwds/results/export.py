@@ -13,10 +13,9 @@ import polars as pl
 from hwds.errors import HwdsError
 from hwds.results.atomic import write_atomically
 from hwds.results.facts import exact, flat
-from hwds.results.folder import RunFolder
+from hwds.results.folder import TABLES, RunFolder
 
 KINDS = ("csv", "parquet", "xlsx")
-TABLES = ("scores", "predictions", "timings", "metrics")
 RISKY = r"^[=+\-@\t\r\n]"
 """How a text begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
 

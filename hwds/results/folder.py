@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ OUTPUTS = Path("outputs")
 
 CELLS = "cells.txt"
 """In the folder of a run or a sweep: the keys of its cells, one a line."""
+
+
+TABLES = ("scores", "predictions", "timings", "metrics")
+"""What `Tables` holds, a file each; runs of an earlier version lack the last."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +181,8 @@ class RunFolder:
         Raises:
             HwdsError: The run is not finished, or a table is damaged.
         """
-        scores = self.read_scores()
-        names = [name for name in ("predictions", "timings", "metrics") if (self.path / f"{name}.parquet").is_file()]
-        return Tables(scores, **{name: read_table(self.path / f"{name}.parquet") for name in names})
+        self.require_finished()
+        return Tables(**{name: read_table(path) for name, path in self._table_paths().items()})
 
     def read_scores(self) -> pl.DataFrame:
         """The scores of a finished run.
@@ -186,9 +190,38 @@ class RunFolder:
         Raises:
             HwdsError: The run is not finished, or the table is damaged.
         """
+        self.require_finished()
+        return read_table(self.path / "scores.parquet")
+
+    @classmethod
+    def tables_of(cls, folders: Sequence[RunFolder]) -> list[Tables]:
+        """The tables of many finished runs, read together.
+
+        Raises:
+            HwdsError: See `read_tables`.
+        """
+        for folder in folders:
+            folder.require_finished()
+        paths = [folder._table_paths() for folder in folders]
+        found: list[dict[str, pl.DataFrame]] = [{} for _ in folders]
+        for name in TABLES:
+            having = [place for place, own in enumerate(paths) if name in own]
+            for place, table in zip(having, read_together([paths[place][name] for place in having]), strict=True):
+                found[place][name] = table
+        return [Tables(**each) for each in found]
+
+    def require_finished(self) -> None:
+        """Refuse a run that is not finished.
+
+        Raises:
+            HwdsError: It is not.
+        """
         if not (self.path / "scores.parquet").is_file():
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
-        return read_table(self.path / "scores.parquet")
+
+    def _table_paths(self) -> dict[str, Path]:
+        """The file of each table that is there."""
+        return {name: path for name in TABLES if (path := self.path / f"{name}.parquet").is_file()}
 
 
 @contextmanager
@@ -213,6 +246,24 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     with undamaged(path):
         return pl.read_parquet(path)
+
+
+def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
+    """Tables that were written as Parquet, in one pass where all have the same columns.
+
+    Raises:
+        HwdsError: One is damaged; which.
+    """
+    try:
+        whole = pl.read_parquet(list(paths), glob=False, include_file_paths="") if len(paths) > 1 else pl.DataFrame()
+    except (OSError, pl.exceptions.PolarsError):  # other columns, or a damaged one
+        whole = pl.DataFrame()
+    if whole.is_empty():
+        return [read_table(path) for path in paths]
+    of = dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows())
+    lengths = [of.get(str(path), 0) for path in paths]
+    rows, begins = whole.drop(""), accumulate(lengths, initial=0)
+    return [rows.slice(begin, length) for begin, length in zip(begins, lengths, strict=False)]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hwds.compare.cosines import cosine_effect
 from hwds.compare.dm import diebold_mariano
 from hwds.compare.families import holm
 from hwds.compare.seeds import levels, seeded_effect
-from hwds.compare.spread import over_units, resampled, unit_effects
+from hwds.compare.spread import drawn, over_units, resampled, unit_effects
 
 TRIALS = 2000
 """The standard error of a share of 5 % among so many is 0.5 %."""
@@ -18,10 +18,14 @@ def luck(*purpose):
     return np.random.default_rng([7, *purpose])
 
 
+def effects_of(values, strata, resamples, draws):
+    return unit_effects(values, strata, drawn(strata, resamples, draws))
+
+
 def wrong(values, truth=0.0, strata=1, resamples=400):
     """The share of trials (columns) whose 95 % interval misses the truth."""
     parts = np.array_split(np.arange(len(values)), strata)
-    effects = unit_effects(values, parts, resamples, luck(1))
+    effects = effects_of(values, parts, resamples, luck(1))
     return np.mean([not (low <= truth <= high) for low, high in (effect.interval(0.95) for effect in effects)])
 
 
@@ -38,7 +42,7 @@ def test_heavy_tails_on_both_sides_stay_within_the_domain(n, strata):
 def test_strata_of_other_sizes_and_spreads_count_alike():
     draws = luck(4)
     values = np.concatenate([draws.normal(1, 1, (20, TRIALS)), draws.normal(-1, 4, (100, TRIALS))])
-    effects = unit_effects(values, [np.arange(20), np.arange(20, 120)], 400, luck(5))
+    effects = effects_of(values, [np.arange(20), np.arange(20, 120)], 400, luck(5))
     missed = np.mean([not (low <= 0 <= high) for low, high in (effect.interval(0.95) for effect in effects)])
     assert 0.035 < missed < 0.065
 
@@ -51,15 +55,15 @@ def test_skewed_differences_of_few_units_are_outside_the_domain():
 
 def test_the_p_value_and_the_interval_say_the_same():
     values = luck(7).normal(0.35, 1, size=(30, 200))
-    for effect in unit_effects(values, [np.arange(30)], 300, luck(8)):
+    for effect in effects_of(values, [np.arange(30)], 300, luck(8)):
         low, high = effect.interval(0.95)
         assert (effect.p_value < 0.05) == (low > 0 or high < 0)
 
 
 def test_few_units_take_students_t_and_very_many_too():
-    assert unit_effects(luck(9).normal(size=(19, 1)), [np.arange(19)], 100, luck(1))[0].method == "t over units"
-    assert unit_effects(luck(9).normal(size=(20, 1)), [np.arange(20)], 100, luck(1))[0].method == "bootstrap over units"
-    assert unit_effects(luck(9).normal(size=(10_001, 1)), [np.arange(10_001)], 100, luck(1))[0].method == "t over units"
+    assert effects_of(luck(9).normal(size=(19, 1)), [np.arange(19)], 100, luck(1))[0].method == "t over units"
+    assert effects_of(luck(9).normal(size=(20, 1)), [np.arange(20)], 100, luck(1))[0].method == "bootstrap over units"
+    assert effects_of(luck(9).normal(size=(10_001, 1)), [np.arange(10_001)], 100, luck(1))[0].method == "t over units"
 
 
 def test_parts_are_the_sums_made_by_hand():

@@ -39,3 +39,9 @@ def test_a_long_name_is_broken_before_its_brackets_where_there_is_no_room():
     grid = grid_of([("model", "model"), ("score", "score")], [["stack(combine=equal)", "1.0"], ["truth (floor)", "0.5"]])
     assert list(grid.rich(27).columns[0].cells) == [Text("stack(combine=equal)"), Text("truth (floor)")]
     assert list(grid.rich(26).columns[0].cells) == [Text("stack\n (combine=equal)"), Text("truth (floor)")]
+
+
+def test_a_grid_is_cut_but_for_the_own_model():
+    grid = grid_of(TITLES[:1], [["a"], ["truth"], ["b"], ["own"]], own="own").cut(2)
+    assert [column.cells for column in grid.columns] == [("a", "truth", "own")]
+    assert (grid.own, grid.truth) == (frozenset({2}), frozenset({1}))

@@ -1,9 +1,10 @@
 """What a folder holds is read whole, or refused in a line that says which file is damaged."""
 
+import polars as pl
 import pytest
 
 from hwds.errors import HwdsError
-from hwds.results.folder import RunFolder
+from hwds.results.folder import RunFolder, read_together
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,28 @@ def test_a_file_that_was_cut_short_is_said(made, file, read):
     path.write_bytes(path.read_bytes()[:5])
     with pytest.raises(HwdsError, match=rf"aa11/{file}: is damaged: .+; delete it, and the same command makes it again\.$"):
         read(folder)
+
+
+def test_tables_of_many_runs_are_those_of_each(made):
+    folders = [RunFolder(made(f"sales/aa{seed}", seed=seed)) for seed in range(3)]
+    folders.append(RunFolder(made("units/bb", model="forecast/theta")))
+    table = folders[1].read_tables().predictions
+    table.with_columns(pl.lit(2.0).alias("q_0.9")).write_parquet(folders[1].path / "predictions.parquet")  # other columns
+    table.clear().write_parquet(folders[2].path / "predictions.parquet")
+    (folders[3].path / "metrics.parquet").unlink()  # a run of before
+    for own, folder in zip(RunFolder.tables_of(folders), folders, strict=True):
+        for name, expected in vars(folder.read_tables()).items():
+            assert getattr(own, name).equals(expected), (folder.title, name)
+    same = [read_together([folder.path / "timings.parquet" for folder in folders[:2]]), folders[0].read_tables().timings]
+    assert same[0][0].equals(same[1])
+
+
+def test_of_many_runs_the_damaged_one_is_named(made):
+    folders = [RunFolder(made(f"sales/aa{seed}", seed=seed)) for seed in range(3)]
+    path = folders[1].path / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:9])
+    with pytest.raises(HwdsError, match=r"aa1/predictions.parquet: is damaged"):
+        RunFolder.tables_of(folders)
+    (folders[2].path / "scores.parquet").unlink()
+    with pytest.raises(HwdsError, match=r"run sales/aa2 is not finished"):
+        RunFolder.tables_of(folders)
