@@ -81,12 +81,10 @@ ORIGIN = provenance(data="d", code="c", threads=1, device="cpu")
 
 
 def write(folder: RunFolder, config: dict[str, object], tables: Tables) -> None:
-    """As a run writes it, but without waiting for the disk."""
+    """As a run writes it; of the tables what is read of them, without waiting for the disk."""
     import json
 
-    import yaml
-
-    (folder.path / "config.yaml").write_text(yaml.dump(config, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
+    folder.write_config(config)
     (folder.path / "provenance.json").write_text(json.dumps(ORIGIN))
     tables.scores.write_parquet(folder.path / "scores.parquet")
     tables.metrics.write_parquet(folder.path / "metrics.parquet")

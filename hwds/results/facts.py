@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hwds.metrics.base import short
-from hwds.results.folder import read_yaml
+from hwds.results.folder import CONFIG, config_of
 from hwds.results.labels import FILE as LABELS
 from hwds.results.labels import Labels
 from hwds.results.totals import DAMAGE, Totals
@@ -17,7 +18,7 @@ from hwds.results.totals import DAMAGE, Totals
 Value = str | float | None
 Facts = dict[str, Value]
 
-FILES = ("config.yaml", "scores.parquet", "metrics.parquet", "provenance.json", "sweep.json", LABELS)
+FILES = (CONFIG, "scores.parquet", "metrics.parquet", "provenance.json", "sweep.json", LABELS)
 """All that facts are read from."""
 
 
@@ -43,13 +44,13 @@ def facts_of(kind: str, folder: Path, totals: Totals | None = None) -> tuple[Fac
 
 def _moment(folder: Path) -> Facts:
     """When its results, or else its config were written."""
-    known = (folder / name for name in ("scores.parquet", "sweep.json", "config.yaml"))
-    last = next((path.stat().st_mtime for path in known if path.is_file()), folder.stat().st_mtime)
+    known = (f"{folder}/{name}" for name in ("scores.parquet", "sweep.json", CONFIG))
+    last = next((os.stat(path).st_mtime for path in known if os.path.exists(path)), folder.stat().st_mtime)
     return {"modified": last, "when": datetime.fromtimestamp(last, UTC).strftime("%Y-%m-%d %H:%M")}
 
 
 def _run(folder: Path, totals: Totals | None, better: dict[str, str]) -> Facts:
-    config = read_yaml(folder / "config.yaml")
+    config = config_of(folder / CONFIG)
     found: Facts = dict(flat({key: value for key, value in config.items() if key != "experiment"}))
     origin = folder / "provenance.json"
     if origin.is_file():
@@ -97,16 +98,16 @@ def flat(node: Any, path: str = "") -> Iterator[tuple[str, Value]]:
 
     Lists are one text; those of options are the options' names.
     """
-    if isinstance(node, Mapping):
+    if node is None or isinstance(node, str):
+        yield path, node
+    elif isinstance(node, bool):
+        yield path, str(node).lower()
+    elif isinstance(node, int | float):
+        yield path, float(node)
+    elif isinstance(node, Mapping):
         for key, value in node.items():
             below = f"{path}.{key}" if path else str(key)
             yield from flat(value, path if key == "name" and path else below)
-    elif isinstance(node, bool):
-        yield path, str(node).lower()
-    elif node is None or isinstance(node, str):
-        yield path, node
-    elif isinstance(node, int | float):
-        yield path, float(node)
     else:
         yield path, ", ".join(_item(item) for item in node)
 

@@ -139,21 +139,17 @@ def _last_change(signed: str) -> float:
 def _rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
     """The rows of folders that are read now."""
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-
-    def add(*row: Any) -> None:
-        for values, value in zip(columns.values(), row, strict=True):
-            values.append(value)
-
     kinds = {below: kind for kind, below in KINDS.items()}
     scored = totals_of([root / path for path, signed in signatures.items() if "scores.parquet:" in signed])
     for path, signed in signatures.items():
         kind = kinds[path.partition("/")[0]]
         found, better = facts_of(kind, root / path, scored.get(root / path))
-        add(path, "", None, signed, None)
-        for name, value in found.items():
-            if value is not None:
-                text = isinstance(value, str)
-                add(path, name, None if text else float(value), value if text else None, better.get(name))
+        told = {"": signed} | {name: value for name, value in found.items() if value is not None}
+        columns["path"] += [path] * len(told)
+        columns["name"] += told
+        columns["number"] += [None if isinstance(value, str) else float(value) for value in told.values()]
+        columns["text"] += [value if isinstance(value, str) else None for value in told.values()]
+        columns["better"] += [better.get(name) for name in told]
     return pl.DataFrame(columns, schema=COLUMNS)
 
 

@@ -59,14 +59,15 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
     rows = _scan(folders, "scores").filter(whole).select("path", *_TOTAL).collect()
     order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
+    of = {str(folder / "scores.parquet"): told for folder, told in found.items()}
     for path, model, metric, _, value, error, failed in rows.sort(order, maintain_order=True).iter_rows():
-        told = found[Path(path).parent]
+        told = of[path]
         told.failed[model] = max(told.failed.get(model, 0), failed or 0)
         if value is not None:
             told.scores.setdefault(model, {}).setdefault(metric, (value, error))
-    said = [folder for folder in folders if (folder / "metrics.parquet").is_file()]
-    for path, metric, better in _sides(said):
-        found[Path(path).parent].better[metric] = better
+    files = {str(path): told for folder, told in found.items() if (path := folder / "metrics.parquet").is_file()}
+    for path, metric, better in _sides([Path(file).parent for file in files]):
+        files[path].better[metric] = better
     return found
 
 

@@ -1,10 +1,15 @@
 """What a folder holds is read whole, or refused in a line that says which file is damaged."""
 
+import json
+from datetime import date
+
 import polars as pl
 import pytest
+import yaml
 
 from hwds.errors import HwdsError
 from hwds.results.folder import RunFolder, read_together
+from hwds.results.run_index import RunIndex
 
 
 @pytest.mark.parametrize(
@@ -47,3 +52,25 @@ def test_of_many_runs_the_damaged_one_is_named(made):
     (folders[2].path / "scores.parquet").unlink()
     with pytest.raises(HwdsError, match=r"run sales/aa2 is not finished"):
         RunFolder.tables_of(folders)
+
+
+def test_a_config_is_that_of_its_yaml_whatever_lies_beside_it(made):
+    folder = RunFolder(made("sales/aa11", seed=3))
+    path, plain = folder.path / "config.yaml", folder.path / ".config.json"
+    told = folder.read_config()
+    assert json.loads(plain.read_text())["config"] == told == yaml.safe_load(path.read_text())
+    path.write_text(path.read_text().replace("seed: 3", "seed: 4"))
+    assert folder.read_config() == told | {"seed": 4}
+    plain.write_text("{")
+    assert folder.read_config() == told | {"seed": 4}
+    folder.write_config(told | {"seed": date(2024, 1, 2)})  # what JSON has not
+    assert folder.read_config()["seed"] == date(2024, 1, 2)
+
+
+def test_a_config_that_was_cut_short_between_two_lines_is_said(made):
+    folder = RunFolder(made("sales/aa11"))
+    path = folder.path / "config.yaml"
+    path.write_text(path.read_text().partition("protocol:")[0])
+    with pytest.raises(HwdsError, match=r"aa11/config.yaml: is damaged: config.yaml ends early: it has no protocol; delete it"):
+        folder.read_config()
+    assert RunIndex.of().column("reason") == {"runs/sales/aa11": "config.yaml ends early: it has no protocol"}
