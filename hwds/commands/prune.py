@@ -1,8 +1,9 @@
-"""Delete old runs and cache: `hwds prune runs|cache [--older-than 90d] [--keep-best 3] [--yes]`; without --yes it only says.
+"""Delete what is old: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3] [--yes]`.
 
-`hwds prune runs` takes the words of `hwds runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`), `--older-than 90d`,
-`--larger-than 100MB` and `--keep-best 3`; `hwds prune cache` takes `--older-than 30d` and `--to 5GB`. What is tagged `keep`, in
-use, or needed by a run, a sweep or a study that stays, stays.
+Without --yes it only says. `hwds prune runs` and `prune sweeps` take the words of `hwds runs` (`lstm_forecast`, `'mase>2'`,
+`status=unfinished`), `--older-than 90d`, `--larger-than 100MB` and `--keep-best 3`; `prune comparisons` ids, age and size;
+`hwds prune cache` takes `--older-than 30d` and `--to 5GB`. What is tagged `keep`, in use, or needed by a run, a sweep, a study
+or a comparison that stays, stays.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
     from hwds.results.pruning import Plan
     from hwds.results.run_index import RunIndex
 
-FLAGS = {"runs": ("--older-than", "--larger-than", "--keep-best"), "cache": ("--older-than", "--to")}
+FLAGS = {
+    "runs": ("--older-than", "--larger-than", "--keep-best"),
+    "sweeps": ("--older-than", "--larger-than", "--keep-best"),
+    "comparisons": ("--older-than", "--larger-than"),
+    "cache": ("--older-than", "--to"),
+}
 BARE = ("--yes",)
 MOST = 20
-"""Runs that are named."""
+"""Folders that are named."""
 
 OLD = "30d"
 """The age from which cells go that nobody names, where neither age nor size is given."""
@@ -35,62 +41,78 @@ def main(words: list[str]) -> int:
         return 0
     what, rest = words[0], words[1:]
     if what not in FLAGS:
-        raise ConfigError(f"prune: must be followed by runs or cache, got '{what}'{nearest(what, FLAGS)}")
+        raise ConfigError(f"prune: must be followed by runs, sweeps, comparisons or cache, got '{what}'{nearest(what, FLAGS)}")
     names, flags = parsed(f"prune {what}", rest, FLAGS[what], BARE)
-    return prune_runs(names, flags) if what == "runs" else prune_cache(names, flags)
+    return prune_cache(names, flags) if what == "cache" else prune_folders(what, names, flags)
 
 
 def choices() -> list[str]:
     """The words it takes, for completion."""
-    return [*FLAGS, *dict.fromkeys((*FLAGS["runs"], *FLAGS["cache"])), *BARE]
+    return [*FLAGS, *dict.fromkeys(flag for flags in FLAGS.values() for flag in flags), *BARE]
 
 
 def overview(index: RunIndex) -> str:
     """How much there is."""
-    from hwds.results.pruning import cache_plan, runs_plan, size_said
+    from hwds.results.pruning import cache_plan, folders_plan, size_said
     from hwds.results.wording import counted
 
-    runs = [path for path in index.paths if path.startswith("runs/")]
-    every, cache = runs_plan(index, runs), cache_plan(index)
-    size = sum(item.size for item in every.going)
-    lines = [
-        f"{counted(len(runs), 'runs')}; {len(every.going):,} of them, {size_said(size)}, are needed by nothing: "
-        "hwds prune runs --older-than 90d --keep-best 3",
-        f"cache: {counted(len(cache.going), 'files')}, {size_said(cache.size)}, are named by no run: hwds prune cache",
-        "Nothing is deleted without --yes.",
-    ]
-    return "\n".join(lines)
+    lines = []
+    for what in ("runs", "sweeps", "comparisons"):
+        every = asked(index, what, [])
+        free = folders_plan(index, every)
+        command = f"hwds prune {what} --older-than 90d{' --keep-best 3' if '--keep-best' in FLAGS[what] else ''}"
+        needed = f"{len(free.going):,} of them, {size_said(free.size)}, needed by nothing: {command}"
+        lines += [f"{counted(len(every), what)}; {needed}"] if every or what == "runs" else []
+    cache = cache_plan(index)
+    lines += [f"cache: {counted(len(cache.going), 'files')}, {size_said(cache.size)}, named by no run: hwds prune cache"]
+    return "\n".join([*lines, "Nothing is deleted without --yes."])
 
 
-def prune_runs(names: list[str], flags: dict[str, str]) -> int:
-    """Delete runs that all words and flags hold for."""
-    from hwds.results.pruning import delete_runs, runs_plan, size_said
-    from hwds.results.run_index import RunIndex
+def asked(index: RunIndex, what: str, names: list[str]) -> list[str]:
+    """The runs, sweeps or comparisons that all words hold for, as they lie below the outputs folder.
+
+    Raises:
+        ConfigError: A word names nothing, with the nearest that there is.
+    """
     from hwds.results.run_query import matching
+
+    if what != "comparisons":
+        return matching(index, names, what.removesuffix("s")) if index.paths else []
+    known = sorted(path.parent.name for path in (index.root / what).glob("*/comparison.json"))
+    unknown = next((name for name in names if not any(each.startswith(name) for each in known)), None)
+    if unknown is not None:
+        raise ConfigError(f"no comparison '{unknown}'{nearest(unknown, known)}")
+    return [f"{what}/{each}" for each in known if not names or any(each.startswith(name) for name in names)]
+
+
+def prune_folders(what: str, names: list[str], flags: dict[str, str]) -> int:
+    """Delete runs, sweeps or comparisons that all words and flags hold for."""
+    from hwds.results.pruning import delete_folders, folders_plan, size_said
+    from hwds.results.run_index import RunIndex
     from hwds.results.wording import counted
 
-    if not names and not {*flags} & {*FLAGS["runs"]}:
-        raise ConfigError(
-            "prune runs: must be told which: words as for `hwds runs`, --older-than, --larger-than or --keep-best."
-        )
+    if not names and not {*flags} & {*FLAGS[what]}:
+        words = "ids" if what == "comparisons" else "words as for `hwds runs`"
+        *some, last = FLAGS[what]
+        raise ConfigError(f"prune {what}: must be told which: {words}, {', '.join(some)} or {last}.")
     best = whole("--keep-best", flags.get("--keep-best", "0"))
     older, larger = seconds(flags, "0d"), size(flags, "--larger-than") or 0
     index = RunIndex.of()
-    plan = runs_plan(index, matching(index, names) if index.paths else [], older=older, larger=larger, best=best)
-    tell_runs(index, plan)
+    plan = folders_plan(index, asked(index, what, names), older=older, larger=larger, best=best)
+    tell(what, plan)
     if "--yes" not in flags:
-        print(f"Would delete {counted(len(plan.going), 'runs')}, {size_said(plan.size)}; --yes does it.")
+        print(f"Would delete {counted(len(plan.going), what)}, {size_said(plan.size)}; --yes does it.")
         return 0
-    done = list(delete_runs(index, plan))
+    done = list(delete_folders(index, plan))
     for item, why in done:
         if why:
             print(f"{item.path.parent.name}/{item.path.name} stays: {why}")
     gone = [item for item, why in done if not why]
-    print(f"Deleted {counted(len(gone), 'runs')}, {size_said(sum(item.size for item in gone))}.")
+    print(f"Deleted {counted(len(gone), what)}, {size_said(sum(item.size for item in gone))}.")
     return 0 if len(gone) == len(plan.going) else 1
 
 
-def tell_runs(index: RunIndex, plan: Plan) -> None:
+def tell(what: str, plan: Plan) -> None:
     """Which go, and how many stay for which reason."""
     from hwds.results.pruning import size_said
     from hwds.results.wording import counted, duration
@@ -104,8 +126,8 @@ def tell_runs(index: RunIndex, plan: Plan) -> None:
     few = len(plan.staying) <= MOST
     told = Counter(plan.staying.values()).items() if not few else [(f"{path}: {why}", 0) for path, why in plan.staying.items()]
     for why, count in told:
-        many = f"{counted(count, 'runs')}, " if count else ""
-        print(f"stays: {many}{why.removeprefix('runs/')}")
+        many = f"{counted(count, what)}, " if count else ""
+        print(f"stays: {many}{why.removeprefix(f'{what}/')}")
 
 
 def prune_cache(names: list[str], flags: dict[str, str]) -> int:

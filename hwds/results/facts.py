@@ -90,7 +90,8 @@ def _sweep(folder: Path, better: dict[str, str]) -> Facts:
     best = said.get("best") or {}
     better["score"] = said["better"]
     found |= {"status": "finished" if best else "unfinished", "metric": said["metric"], "score": best.get("final")}
-    return found | {"inner": best.get("inner"), "trials": said.get("trials"), "final_run": said.get("run")}
+    found |= {"inner": best.get("inner"), "trials": said.get("trials")}
+    return found | {"final_run": said.get("run"), "own_run": said.get("own_run") or None}
 
 
 def flat(node: Any, path: str = "") -> Iterator[tuple[str, Value]]:

@@ -1,4 +1,4 @@
-"""Needs: which runs and cells the runs, sweeps and studies that stay cannot do without."""
+"""Needs: which runs and cells the runs, sweeps, studies and comparisons that stay cannot do without."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwds.results.folder import CELLS
+from hwds.results.folder import CELLS, undamaged
 from hwds.results.run_index import KINDS, RunIndex
 
 
 def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
     """Of folders that are to go (`runs/<experiment>/<id>`) those that one that stays needs, and for what.
 
-    A run needs those whose forecasts its data was joined with, a sweep the run of its best trial, a study all of its runs.
+    A run needs those whose forecasts its data was joined with, a sweep the run of its best trial and that of the experiment as
+    it stands, a study and a comparison all of their runs.
     """
     leaving, joined = set(gone), joins(index)
     found: dict[str, str] = {}
-    for path, why in (*_of_sweeps(index), *_of_studies(index.root)):
+    for path, why in (*_of_sweeps(index), *_of_studies(index.root), *_of_comparisons(index.root)):
         if path in leaving:
             found.setdefault(path, why)
     pending = [path for path in joined if path not in leaving] + list(found)
@@ -61,18 +62,31 @@ def _latest(index: RunIndex) -> dict[str, str]:
 
 
 def _of_sweeps(index: RunIndex) -> Iterator[tuple[str, str]]:
-    for path, run in index.column("final_run").items():
-        yield f"runs/{run}", f"the best of sweep {path.removeprefix('sweeps/')}"
+    for fact, what in (("final_run", "the best of"), ("own_run", "the experiment as it stands in")):
+        for path, run in index.column(fact).items():
+            yield f"runs/{run}", f"{what} sweep {path.removeprefix('sweeps/')}"
 
 
 def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
     """The runs that a study's state names, by title or by id."""
     ids = {path.name: path for path in (root / "runs").glob("*/*")}
     for file in (root / "studies").glob("*/state.json"):
-        for name in _texts(json.loads(file.read_text(encoding="utf-8")).get("runs", {})):
+        for name in _texts(_read(file).get("runs", {})):
             run = ids.get(name.rpartition("/")[2])
             if run is not None:
                 yield f"runs/{run.parent.name}/{run.name}", f"study {file.parent.name}"
+
+
+def _of_comparisons(root: Path) -> Iterator[tuple[str, str]]:
+    """The runs that were compared."""
+    for file in sorted((root / "comparisons").glob("*/comparison.json")):
+        for title in _texts(_read(file).get("sources", [])):
+            yield f"runs/{title}", f"comparison {file.parent.name}"
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    with undamaged(file):
+        return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from hwds.results.holding import alone, cleaning, in_use
 from hwds.results.labels import KEEP
 from hwds.results.needs import joins, needed_cells, needed_runs
 from hwds.results.run_index import RunIndex, signature
+from hwds.results.wording import counted
 
 TRASH = "trash"
 """Below the outputs folder: what was moved aside in one step and is being deleted."""
@@ -44,15 +45,15 @@ class Plan:
         return sum(item.size for item in self.going)
 
 
-def runs_plan(index: RunIndex, asked: Sequence[str], *, older: float = 0, larger: int = 0, best: int = 0) -> Plan:
-    """What of some runs may go.
+def folders_plan(index: RunIndex, asked: Sequence[str], *, older: float = 0, larger: int = 0, best: int = 0) -> Plan:
+    """What of some runs, sweeps or comparisons may go.
 
     Args:
         index: What there is.
-        asked: `runs/<experiment>/<id>` of each.
+        asked: `runs/<experiment>/<id>`, `sweeps/<experiment>/<id>` or `comparisons/<id>` of each.
         older: Seconds for which it was not written.
         larger: Bytes that it has at least.
-        best: So many of the best of each experiment, dataset, protocol and metric stay.
+        best: So many of the best runs or sweeps of each experiment, dataset, protocol and metric stay.
     """
     items = {path: _item(index.root / path) for path in asked}
     wanted = [path for path, item in items.items() if item.age >= older and item.size >= larger]
@@ -66,17 +67,18 @@ def runs_plan(index: RunIndex, asked: Sequence[str], *, older: float = 0, larger
 def _protected(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, str]:
     tags = index.column("tags")
     found = {path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()}
-    found |= {path: f"among the best {best}" for path in _best(index, best) if path in wanted}
+    found |= {path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted}
     found |= {path: "in use" for path in wanted if in_use(index.root / path)}
     return found | {path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)}
 
 
-def _best(index: RunIndex, count: int) -> Iterator[str]:
-    """The best runs of each question."""
+def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:
+    """The best folders of each question, of the kind of those that are wanted."""
+    kinds = tuple({f"{path.partition('/')[0]}/" for path in wanted})
     columns = [index.column(name) for name in ("experiment", "dataset", "protocol", "metric")]
     scores = index.column("score")
     groups: dict[tuple[object, ...], list[str]] = {}
-    for path in sorted(path for path in scores if path.startswith("runs/")):
+    for path in sorted(path for path in scores if path.startswith(kinds)):
         groups.setdefault(tuple(column.get(path) for column in columns), []).append(path)
     for (*_, metric), paths in groups.items():
         sign = -1 if index.better(str(metric)) == "high" else 1
@@ -115,7 +117,7 @@ def cache_plan(index: RunIndex, *, older: float = 0, most: int | None = None) ->
     if most is not None:
         going = list(_until(going, total - most))
     kept = len(files) - len(free)
-    return Plan(tuple(going), {f"{kept:,} cells": "named by a run or a sweep"} if kept else {})
+    return Plan(tuple(going), {counted(kept, "cells"): "named by a run or a sweep"} if kept else {})
 
 
 def _until(items: Iterable[Item], excess: int) -> Iterator[Item]:
@@ -126,10 +128,10 @@ def _until(items: Iterable[Item], excess: int) -> Iterator[Item]:
         yield item
 
 
-def delete_runs(index: RunIndex, plan: Plan) -> Iterator[tuple[Item, str]]:
+def delete_folders(index: RunIndex, plan: Plan) -> Iterator[tuple[Item, str]]:
     """Delete what a plan says; each with the reason why it stays after all, empty where it is gone.
 
-    A folder is moved aside in one step while it is held: killed at any moment, a run is there whole or not at all, and what
+    A folder is moved aside in one step while it is held: killed at any moment, it is there whole or not at all, and what
     was moved aside goes with the next call.
     """
     empty_trash(index.root)
@@ -167,7 +169,7 @@ def _move_aside(root: Path, path: Path) -> None:
     try:
         trash.mkdir(exist_ok=True)
         path.rename(trash / f"{path.parent.name}-{path.name}-{os.getpid()}-{time.time_ns()}")
-        if path.parent.parent == root / "runs" and not any(path.parent.iterdir()):
+        if path.parent.parent in (root / "runs", root / "sweeps") and not any(path.parent.iterdir()):
             path.parent.rmdir()
     except OSError as error:
         raise HwdsError(f"{path}: cannot be deleted: {error.strerror or error}.") from error

@@ -79,8 +79,9 @@ class RunIndex:
         return {path: text if number is None else number for path, number, text in rows.iter_rows()}
 
     def signature(self, path: str) -> str:
-        """What a folder was when it was read; see the function of this name."""
-        return str(self.table.filter((pl.col("path") == path) & (pl.col("name") == ""))["text"][0])
+        """What a folder was when it was read; see the function of this name. Empty where the index does not know it."""
+        found = self.table.filter((pl.col("path") == path) & (pl.col("name") == ""))["text"]
+        return str(found[0]) if len(found) else ""
 
     def better(self, name: str) -> str:
         """Which way is good (`low`, `high`, `none`); empty where a fact is no metric."""

@@ -6,7 +6,7 @@ import pytest
 
 from hwds.errors import HwdsError
 from hwds.results.holding import cleaning, reading
-from hwds.results.pruning import runs_plan
+from hwds.results.pruning import folders_plan
 from hwds.results.run_index import RunIndex
 
 
@@ -21,5 +21,5 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, hold):
 def test_a_run_that_cannot_be_written_stays_for_that_reason(made):
     path = made("sales/aa11")
     path.chmod(0o500)
-    assert runs_plan(RunIndex.of(), ["runs/sales/aa11"]).staying == {"runs/sales/aa11": "cannot be written"}
+    assert folders_plan(RunIndex.of(), ["runs/sales/aa11"]).staying == {"runs/sales/aa11": "cannot be written"}
     path.chmod(0o700)

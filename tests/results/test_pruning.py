@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from hwds.errors import HwdsError
 from hwds.results.folder import RunFolder
 from hwds.results.holding import cleaning, in_use, reading
 from hwds.results.labels import Labels
-from hwds.results.pruning import bytes_of, cache_plan, delete_cache, delete_runs, runs_plan, size_said
+from hwds.results.pruning import bytes_of, cache_plan, delete_cache, delete_folders, folders_plan, size_said
 from hwds.results.run_index import RunIndex
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def plan_of(older=0.0, **more):
     index = RunIndex.of()
-    return index, runs_plan(index, [path for path in index.paths if path[:4] == "runs"], older=older, **more)
+    return index, folders_plan(index, [path for path in index.paths if path[:4] == "runs"], older=older, **more)
 
 
 def titles(plan):
@@ -64,19 +65,68 @@ def test_what_is_needed_stays_with_its_reason(made, tmp_path):
         "metric": "mase",
         "better": "low",
         "run": "best/ee55",
+        "own_run": "best/0b0b",
     }
+    made("best/0b0b", days=40)
+    made("rival/0c0c", days=40)
     for path, said in (("sweeps/best/1", sweep), ("studies/why", {"runs": {"a": {"0": "asked/ff66"}}})):
         (tmp_path / "outputs" / path).mkdir(parents=True)
         name = "sweep.json" if path[:2] == "sw" else "state.json"
         (tmp_path / "outputs" / path / name).write_text(json.dumps(said))
+    compared(tmp_path, "c1", "rival/0c0c")
     _, plan = plan_of(30 * 86400)
     assert plan.staying == {
         "runs/visits/aa11": "joined by demand/cc33",
         "runs/best/ee55": "the best of sweep best/1",
+        "runs/best/0b0b": "the experiment as it stands in sweep best/1",
         "runs/asked/ff66": "study why",
+        "runs/rival/0c0c": "comparison c1",
         "runs/loved/0a0a": "tagged keep",
     }
     assert [item.path.name for item in plan.going] == ["dd44", "bb22"], "who needs another goes first"
+
+
+def compared(folder, name, *runs):
+    path = folder / "outputs/comparisons" / name
+    path.mkdir(parents=True)
+    (path / "comparison.json").write_text(json.dumps({"sources": runs}))
+    return path
+
+
+def test_sweeps_and_comparisons_go_and_free_their_runs(made, tmp_path):
+    made("best/ee55", days=40)
+    said = {
+        "config": {"model": {"name": "m"}},
+        "sweep": {"name": "asha"},
+        "metric": "mase",
+        "better": "low",
+        "run": "best/ee55",
+    }
+    for name, score, days in (("1a", 0.9, 40), ("2b", 0.7, 40), ("3c", 0.8, 1)):
+        sweep = tmp_path / "outputs/sweeps/best" / name
+        sweep.mkdir(parents=True)
+        (sweep / "sweep.json").write_text(json.dumps(said | {"best": {"final": score}}))
+        os.utime(sweep / "sweep.json", (time.time() - days * 86400,) * 2)
+    compared(tmp_path, "c1", "best/ee55")
+    index = RunIndex.of()
+    every = [f"sweeps/best/{name}" for name in ("1a", "2b", "3c")]
+    plan = folders_plan(index, every, older=30 * 86400, best=1)
+    assert (titles(plan), plan.staying) == (["best/1a"], {"sweeps/best/2b": "among the best 1"})
+    assert titles(folders_plan(index, ["runs/best/ee55"])) == []
+    with RunFolder(tmp_path / "outputs/sweeps/best/2b").held():
+        gone = {item.path.name: why for item, why in delete_folders(index, folders_plan(index, [*every, "comparisons/c1"]))}
+    assert gone == {"1a": "", "3c": "", "c1": ""}
+    assert folders_plan(RunIndex.of(), ["runs/best/ee55"]).staying == {"runs/best/ee55": "the best of sweep best/2b"}
+    assert all(not why for _, why in delete_folders(index, folders_plan(index, ["sweeps/best/2b"])))
+    assert titles(folders_plan(RunIndex.of(), ["runs/best/ee55"])) == ["best/ee55"]
+    assert not list((tmp_path / "outputs/sweeps").iterdir())
+
+
+def test_a_comparison_that_is_damaged_is_said_before_anything_goes(made, tmp_path):
+    made("sales/aa11", days=40)
+    (compared(tmp_path, "c1") / "comparison.json").write_text("{")
+    with pytest.raises(HwdsError, match=r"comparisons/c1/comparison.json: is damaged"):
+        plan_of()
 
 
 def test_a_config_that_joins_by_name_needs_the_latest(made):
@@ -96,7 +146,7 @@ def test_a_folder_in_use_and_one_that_changed_stay(made):
     index, plan = plan_of()
     Labels(("new",)).write(changed)
     with RunFolder(held).held():
-        said = {item.path.name: why for item, why in delete_runs(index, plan)}
+        said = {item.path.name: why for item, why in delete_folders(index, plan)}
     assert said == {"aa11": "in use", "bb22": "changed meanwhile", "cc33": ""}
     assert held.is_dir()
     assert changed.is_dir()
@@ -117,7 +167,7 @@ def test_the_cache_keeps_what_runs_name_and_is_left_alone_while_one_reads(made):
     index = RunIndex.of()
     plan = cache_plan(index, older=30 * 86400)
     assert [item.path.name for item in plan.going] == ["ab2-0-4.parquet", "ab3.npz"]
-    assert plan.staying == {"1 cells": "named by a run or a sweep"}
+    assert plan.staying == {"1 cell": "named by a run or a sweep"}
     assert [item.path.name for item in cache_plan(index, most=3500).going] == ["ab2-0-4.parquet", "ab3.npz"]
     with reading(Path("outputs/cache")), reading(Path("outputs/cache")):
         assert delete_cache(index, plan) is None
@@ -132,12 +182,12 @@ def test_the_cache_keeps_what_runs_name_and_is_left_alone_while_one_reads(made):
 
 KILLED = """
 import sys
-from hwds.results.pruning import delete_runs, runs_plan
+from hwds.results.pruning import delete_folders, folders_plan
 from hwds.results.run_index import RunIndex
 index = RunIndex.of()
-plan = runs_plan(index, [path for path in index.paths if "/keep" not in path])
+plan = folders_plan(index, [path for path in index.paths if "/keep" not in path])
 print("ready", flush=True)
-for item, why in delete_runs(index, plan):
+for item, why in delete_folders(index, plan):
     assert not why, why
 """
 
@@ -161,7 +211,7 @@ def test_killed_at_any_moment_each_run_is_whole_or_gone(made, tmp_path):
         assert source in runs
         left = min(left, len(runs) - 1)
     index, plan = plan_of()
-    assert all(not why for _, why in delete_runs(index, plan))
+    assert all(not why for _, why in delete_folders(index, plan))
     assert not Path("outputs/trash").exists()
     assert not Path("outputs/runs/sales").exists()
 
