@@ -18,7 +18,7 @@ def load_run(name: str | Path) -> Run:
         name: A path, an id or its beginning, or an experiment for its latest run.
 
     Raises:
-        HwdsError: There is none; the nearest is said.
+        ConfigError: There is none; the nearest is said.
     """
     from hwds.report import notebook
 
@@ -29,7 +29,7 @@ def load_comparison(name: str | Path) -> Compared:
     """A comparison that `hwds compare` kept, by its path, its id or the beginning of it.
 
     Raises:
-        HwdsError: There is none, and the nearest is said; or several begin so.
+        ConfigError: There is none, and the nearest is said; or several begin so.
     """
     from hwds.report import notebook
 

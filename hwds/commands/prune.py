@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hwds.errors import ConfigError, nearest
+from hwds.errors import ConfigError, nearest, unknown
 from hwds.flags import parsed, whole
 
 if TYPE_CHECKING:
@@ -74,14 +74,15 @@ def asked(index: RunIndex, what: str, names: list[str]) -> list[str]:
     Raises:
         ConfigError: A word names nothing, with the nearest that there is.
     """
+    from hwds.results.folder import OUTPUTS
     from hwds.results.run_query import matching
 
     if what != "comparisons":
         return matching(index, names, what.removesuffix("s")) if index.paths else []
     known = sorted(path.parent.name for path in (index.root / what).glob("*/comparison.json"))
-    unknown = next((name for name in names if not any(each.startswith(name) for each in known)), None)
-    if unknown is not None:
-        raise ConfigError(f"no comparison '{unknown}'{nearest(unknown, known)}")
+    missing = next((name for name in names if not any(each.startswith(name) for each in known)), None)
+    if missing is not None:
+        raise unknown("comparison", missing, OUTPUTS / what, known)
     return [f"{what}/{each}" for each in known if not names or any(each.startswith(name) for name in names)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwds.errors import ConfigError, HwdsError, nearest
+from hwds.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from hwds.report.page import Page
@@ -38,12 +38,13 @@ def page_of(name: str) -> tuple[Page, Path]:
     """The page of what is called so, and the folder that it belongs to.
 
     Raises:
-        HwdsError: Nothing is called so, several things begin so, or it is not finished.
+        ConfigError: Nothing is called so, or several things begin so.
+        HwdsError: It is not finished.
     """
     from hwds.report.page_run import kept_frame, run_page
     from hwds.report.page_sweep import sweep_page
     from hwds.results.comparison import comparison_folder
-    from hwds.results.folder import RunFolder
+    from hwds.results.folder import CONFIG, RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
     if comparison := comparison_folder(name):
@@ -51,8 +52,8 @@ def page_of(name: str) -> tuple[Page, Path]:
     if sweep := SweepFolder.named(name):
         return sweep_page(sweep), sweep.path
     known = choices()
-    if not (Path(name) / "config.yaml").is_file() and not any(each.startswith(name) for each in known):
-        raise HwdsError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
+    if not (Path(name) / CONFIG).is_file() and not any(each.startswith(name) for each in known):
+        raise ConfigError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
     run = RunFolder.find(name)
     return run_page(run, kept_frame(run)), run.path
 

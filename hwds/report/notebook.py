@@ -12,7 +12,7 @@ import polars as pl
 from hwds.compare.comparing import RESAMPLES, compare
 from hwds.compare.source import Source
 from hwds.config.check import check
-from hwds.errors import HwdsError, nearest
+from hwds.errors import HwdsError, nearest, unknown
 from hwds.report import comparison, difference, leaderboard
 from hwds.report.comparison_plot import critical_difference_figure
 from hwds.report.comparison_words import sentence
@@ -204,7 +204,7 @@ def load_run(name: str | Path) -> Run:
     """A run by its path, its id or the beginning of it, or the latest of an experiment.
 
     Raises:
-        HwdsError: There is none; the nearest is said.
+        ConfigError: There is none; the nearest is said.
     """
     return Run(RunFolder.find(str(name)))
 
@@ -213,9 +213,9 @@ def load_comparison(name: str | Path) -> Compared:
     """A comparison that `hwds compare` kept, by its path, its id or the beginning of it.
 
     Raises:
-        HwdsError: There is none, and the nearest is said; or several begin so.
+        ConfigError: There is none, and the nearest is said; or several begin so.
     """
     folder = comparison_folder(str(name))
     if folder is None:
-        raise HwdsError(f"no comparison '{name}' below {OUTPUTS / 'comparisons'}{nearest(str(name), comparison_folders())}")
+        raise unknown("comparison", str(name), OUTPUTS / "comparisons", comparison_folders())
     return Compared(Comparison.read(folder)[0])

@@ -10,10 +10,11 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from hwds.errors import HwdsError
+from hwds.errors import several
 from hwds.metrics.base import Measure
 from hwds.results.atomic import write_atomically, write_text
-from hwds.results.folder import OUTPUTS
+from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.sweep_folder import SweepFolder, twofold
 
 Chosen = Literal["asked", "own", "best"]
 
@@ -165,13 +166,16 @@ def comparison_folder(name: str) -> Path | None:
     """The folder of a comparison by its path, its id or the beginning of it; None where no comparison is called so.
 
     Raises:
-        HwdsError: Several begin so.
+        ConfigError: Several begin so, or a run or a sweep does, too.
     """
     if (Path(name) / "comparison.json").is_file():
         return Path(name).resolve()
     found = [path for known, path in comparison_folders().items() if known.startswith(name)]
     if len(found) > 1:
-        raise HwdsError(f"comparison '{name}': {len(found)} begin so: {', '.join(path.name for path in found)}.")
+        raise several("comparison", name, (path.name for path in found))
+    for kind, others in (("run", RunFolder.begun(name)), ("sweep", SweepFolder.begun(name))):
+        if found and others and found[0].name != name:
+            raise twofold(name, kind, others, "comparison", found)
     return found[0].resolve() if found else None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from hwds.errors import HwdsError, ResumeError, nearest
+from hwds.errors import ConfigError, HwdsError, ResumeError, several, unknown
 from hwds.hashing import digest_bytes
 from hwds.results.atomic import write_atomically, write_text
 from hwds.results.holding import alone, reading
@@ -54,21 +54,26 @@ class RunFolder:
         """The run of a path, of an id or its beginning (`<experiment>/<id>` likewise), or the latest of an experiment.
 
         Raises:
-            HwdsError: There is none, or several begin so.
+            ConfigError: There is none, or several begin so.
         """
-        runs = {path.parent: path.stat().st_mtime for path in (OUTPUTS / "runs").glob("*/*/config.yaml")}
-        if (Path(name) / "config.yaml").is_file():
+        if (Path(name) / CONFIG).is_file():
             return cls(Path(name).resolve())
-        titles = {path: f"{path.parent.name}/{path.name}" if "/" in name else path.name for path in runs}
-        exact = [path for path, title in titles.items() if title.startswith(name)]
-        if len(exact) > 1:
-            raise HwdsError(f"run '{name}': {len(exact)} runs begin so: {', '.join(sorted(path.name for path in exact))}.")
-        latest = exact or sorted((path for path in runs if path.parent.name == name), key=lambda path: runs[path])[-1:]
+        runs = list((OUTPUTS / "runs").glob(f"*/*/{CONFIG}"))
+        begun = cls.begun(name)
+        if len(begun) > 1:
+            raise several("run", name, (path.name for path in begun))
+        own = [path for path in runs if path.parent.parent.name == name]
+        latest = begun or [path.parent for path in sorted(own, key=lambda path: path.stat().st_mtime)[-1:]]
         if not latest:
             if not runs:
-                raise HwdsError(f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}.")
-            raise HwdsError(f"no run '{name}' below {OUTPUTS / 'runs'}{nearest(name, cls.names())}")
+                raise ConfigError(f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}.")
+            raise unknown("run", name, OUTPUTS / "runs", cls.names(), (path.parent.parent.name for path in runs))
         return cls(latest[0].resolve())
+
+    @staticmethod
+    def begun(name: str) -> list[Path]:
+        """The folders of the runs whose id begins so; with a slash, `<experiment>/<id>`."""
+        return begun(OUTPUTS / "runs", CONFIG, name)
 
     @staticmethod
     def names() -> list[str]:
@@ -233,6 +238,12 @@ class RunFolder:
     def _table_paths(self) -> dict[str, Path]:
         """The file of each table that is there."""
         return {name: path for name in TABLES if (path := self.path / f"{name}.parquet").is_file()}
+
+
+def begun(place: Path, mark: str, name: str) -> list[Path]:
+    """The folders `<experiment>/<id>` below a place that hold a file, whose id begins so; with a slash in the name both."""
+    found = [path.parent for path in place.glob(f"*/*/{mark}")]
+    return [path for path in found if (f"{path.parent.name}/{path.name}" if "/" in name else path.name).startswith(name)]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Any
 import polars as pl
 import yaml
 
-from hwds.errors import HwdsError, ResumeError, nearest
+from hwds.errors import ConfigError, ResumeError, several, unknown
 from hwds.results.atomic import write_atomically, write_text
-from hwds.results.folder import OUTPUTS, RunFolder, read_table, undamaged
+from hwds.results.folder import OUTPUTS, RunFolder, begun, read_table, undamaged
+
+SWEEP = "sweep.json"
 
 PREFIX = "sweeps/"
 """Before the name of a sweep, where a run may bear it too."""
@@ -49,26 +51,33 @@ class SweepFolder:
             name: What a user has typed.
 
         Raises:
-            HwdsError: Several begin so, or none is called what can only be a sweep's name.
+            ConfigError: Several begin so, a run too, or none is called what can only be a sweep's name.
         """
-        sweeps = {path.parent: path.stat().st_mtime for path in (OUTPUTS / "sweeps").glob("*/*/sweep.json")}
-        if (Path(name) / "sweep.json").is_file():
+        if (Path(name) / SWEEP).is_file():
             return cls(Path(name).resolve())
-        wanted = name.removeprefix(PREFIX)
-        titles = {path: f"{path.parent.name}/{path.name}" if "/" in wanted else path.name for path in sweeps}
-        exact = [path for path, title in titles.items() if title.startswith(wanted)]
-        if len(exact) > 1:
-            raise HwdsError(f"sweep '{name}': {len(exact)} sweeps begin so: {', '.join(sorted(path.name for path in exact))}.")
-        latest = exact or sorted((path for path in sweeps if path.parent.name == wanted), key=lambda path: sweeps[path])[-1:]
-        if name.startswith(PREFIX) and not latest:
-            raise HwdsError(f"no sweep '{name}' below {OUTPUTS / 'sweeps'}{nearest(name, cls.names())}")
-        ours = name.startswith(PREFIX) or name not in RunFolder.names()
-        return cls(latest[0].resolve()) if latest and ours else None
+        ours, wanted = name.startswith(PREFIX), name.removeprefix(PREFIX)
+        if not ours and name in RunFolder.names():
+            return None
+        begun = cls.begun(wanted)
+        if len(begun) > 1:
+            raise several("sweep", name, (path.name for path in begun))
+        if begun and not ours and (runs := RunFolder.begun(name)):
+            raise twofold(name, "run", runs, "sweep", begun)
+        own = [path for path in (OUTPUTS / "sweeps").glob(f"*/*/{SWEEP}") if path.parent.parent.name == wanted]
+        latest = begun or [path.parent for path in sorted(own, key=lambda path: path.stat().st_mtime)[-1:]]
+        if ours and not latest:
+            raise unknown("sweep", name, OUTPUTS / "sweeps", cls.names())
+        return cls(latest[0].resolve()) if latest else None
+
+    @staticmethod
+    def begun(name: str) -> list[Path]:
+        """The folders of the sweeps whose id begins so; with a slash, `<experiment>/<id>`."""
+        return begun(OUTPUTS / "sweeps", SWEEP, name)
 
     @staticmethod
     def names() -> list[str]:
         """All that `named` finds below the current folder, with `sweeps/` before it."""
-        sweeps = [path.parent for path in (OUTPUTS / "sweeps").glob("*/*/sweep.json")]
+        sweeps = [path.parent for path in (OUTPUTS / "sweeps").glob(f"*/*/{SWEEP}")]
         return sorted({f"{PREFIX}{told}" for path in sweeps for told in (path.parent.name, f"{path.parent.name}/{path.name}")})
 
     @property
@@ -98,7 +107,7 @@ class SweepFolder:
 
     def write_json(self, told: Mapping[str, Any]) -> None:
         """`sweep.json`."""
-        write_text(self.path / "sweep.json", json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False))
+        write_text(self.path / SWEEP, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False))
 
     def read_json(self) -> dict[str, Any]:
         """What `write_json` wrote.
@@ -106,7 +115,7 @@ class SweepFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        with undamaged(self.path / "sweep.json") as path:
+        with undamaged(self.path / SWEEP) as path:
             told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return told
 
@@ -142,3 +151,9 @@ class SweepFolder:
     def write_page(self, text: str) -> None:
         """`sweep.md`."""
         write_text(self.path / "sweep.md", text)
+
+
+def twofold(name: str, one: str, these: Sequence[Path], other: str, those: Sequence[Path]) -> ConfigError:
+    """That a name is the beginning of things of two kinds, and how each is told alone."""
+    told = [f"{kind} {found[0].parent.name}/{found[0].name}" for kind, found in ((one, these), (other, those))]
+    return ConfigError(f"'{name}': {' and '.join(told)} begin so; say more of the one you mean.")

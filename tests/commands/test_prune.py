@@ -33,7 +33,7 @@ def test_comparisons_go_too_and_what_is_wrong_is_refused_in_one_line(hwds, tmp_p
     assert "comparisons/0a1b" in hwds("prune comparisons 0a").out
     assert hwds("prune comparisons --older-than 0d --yes").out.splitlines()[-1].startswith("Deleted 1 comparison, ")
     for line, said in (
-        ("prune comparisons 0b", "no comparison '0b'"),
+        ("prune comparisons 0b", "no comparison '0b' below outputs/comparisons"),
         ("prune comparisons --keep-best 3", "no flag '--keep-best'"),
         ("prune comparisons", "must be told which: ids, --older-than or --larger-than"),
         ("prune sweeps", "must be told which: words as for `hwds runs`, --older-than, --larger-than or --keep-best"),

@@ -17,6 +17,8 @@ from hwds.errors import ConfigError, DataError
 from hwds.results.folder import RunFolder
 from tests.toys import monthly_panel
 
+CONFIG = {"dataset": {}, "model": {"name": "forecast/drift"}, "protocol": {}, "seed": 0}
+
 
 def month(i):
     return date(2018 + i // 12, i % 12 + 1, 1)
@@ -44,7 +46,7 @@ def run(tmp_path, monkeypatch):
     def lay(rows, name="prices/0123abcd", future=None):
         folder = RunFolder.of(*name.split("/")).path
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump({"model": {"name": "forecast/drift"}}))
+        (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
         for table in ("predictions", "scores", "timings"):
             rows.write_parquet(folder / f"{table}.parquet")
         if future is not None:

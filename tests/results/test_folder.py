@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 import yaml
 
-from hwds.errors import HwdsError
+from hwds.errors import ConfigError, HwdsError
+from hwds.results.comparison import comparison_folder
 from hwds.results.folder import RunFolder, read_together
 from hwds.results.run_index import RunIndex
+from hwds.results.sweep_folder import SweepFolder
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,27 @@ def test_a_config_that_was_cut_short_between_two_lines_is_said(made):
     with pytest.raises(HwdsError, match=r"aa11/config.yaml: is damaged: config.yaml ends early: it has no protocol; delete it"):
         folder.read_config()
     assert RunIndex.of().column("reason") == {"runs/sales/aa11": "config.yaml ends early: it has no protocol"}
+
+
+def test_names_are_told_apart_or_refused_alike(made, tmp_path):
+    for title in ("sales/0a11", "sales/0b22", "units/0c33"):
+        made(title)
+    for path in ("sweeps/sales/0a77/sweep.json", "comparisons/0b99/comparison.json", "comparisons/0e00/comparison.json"):
+        (tmp_path / "outputs" / path).parent.mkdir(parents=True)
+        (tmp_path / "outputs" / path).write_text("{}")
+    assert RunFolder.find("0c").title == "units/0c33"
+    assert SweepFolder.named("sweeps/0a").title == "sales/0a77"
+    assert comparison_folder("0e").name == "0e00"
+    assert comparison_folder("0a") is None
+    for asked, said in (
+        (lambda: RunFolder.find("zzz"), "no run 'zzz' below outputs/runs; known: sales, units."),
+        (lambda: RunFolder.find("sale"), "no run 'sale' below outputs/runs; did you mean 'sales'?"),
+        (lambda: RunFolder.find("0"), "run '0': 3 runs begin so: 0a11, 0b22, 0c33."),
+        (lambda: SweepFolder.named("sweeps/sale"), "no sweep 'sweeps/sale' below outputs/sweeps; did you mean 'sweeps/sales'?"),
+        (lambda: SweepFolder.named("0a"), "'0a': run sales/0a11 and sweep sales/0a77 begin so; say more of the one you mean."),
+        (lambda: comparison_folder("0b"), "'0b': run sales/0b22 and comparison comparisons/0b99 begin so; say more"),
+        (lambda: comparison_folder("0"), "comparison '0': 2 comparisons begin so: 0b99, 0e00."),
+    ):
+        with pytest.raises(ConfigError) as error:  # exit code 2
+            asked()
+        assert str(error.value).startswith(said)
