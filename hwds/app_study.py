@@ -123,7 +123,7 @@ def run_all(study: Study, jobs: Sequence[Job], state: StudyState, amended: Seque
             line.ran(str(error))
             continue
         line.ran()
-        incomplete += [f"{job.experiment}, seed {job.seed}: {lost} cells failed"] if lost else []
+        incomplete += [f"{job.experiment}, seed {job.seed}: {counted(lost, 'cells')} failed"] if lost else []
         folders[job.experiment][job.seed] = folder
         state.write(study.plan, study.plan_hash, _titles(folders), amended)
     return Ran(folders, tuple(failed), tuple(incomplete))

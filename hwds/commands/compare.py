@@ -187,10 +187,15 @@ def show(found: Comparison, passed_over: list[str]) -> None:
     from hwds.report.comparison import grids
     from hwds.report.comparison_words import sentence
     from hwds.report.leaderboard import print_grids
+    from hwds.results.wording import counted
 
     older = [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."] if passed_over else []
     many = len(found.leaderboard) - MOST
-    cut = [f"{many} models more, and the rivals further from {found.subject}: comparison.md has all."] if many > 0 else []
+    cut = (
+        [f"{counted(many, 'models')} more, and the rivals further from {found.subject}: comparison.md has all."]
+        if many > 0
+        else []
+    )
     nearest_first = found.pairs["effect"].abs().arg_sort()[:MOST].sort()
     shown = replace(found, pairs=found.pairs[nearest_first])
     print_grids([each.cut(MOST) for each in grids(shown)], [*cut, *found.notes, *older], sentence(found))

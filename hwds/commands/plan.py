@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hwds.flags import experiment_words
+from hwds.results.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,12 +60,13 @@ def print_search(search: Search) -> None:
         print(f"trial {trial.number} is refused: {trial.refused}")
     ahead = ahead_of(search)
     compared = f"{search.measure.name}, the {search.better}er the better"
-    print(f"{len(search.trials)} trials, compared by {compared}, after {listed([str(rung) for rung in search.rungs])} windows.")
+    after = listed([str(rung) for rung in search.rungs])
+    print(f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows.")
     if len(search.trials) < search.most_trials:
         print(f"{search.most_trials - len(search.trials)} more trials are proposed by the scores of these.")
     elif search.used_up:
         print(search.used_up)
-    print(f"{ahead.cells} cells, {ahead.missing} to compute{search_time(ahead)}.")
+    print(f"{counted(ahead.cells, 'cells')}, {ahead.missing} to compute{search_time(ahead)}.")
     print("Then the best trial and the experiment as it stands are scored on the final windows.")
 
 
@@ -99,7 +101,8 @@ def print_cells(prepared: Prepared) -> None:
         print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
     for remark in prepared.job.protocol.remarks(prepared.frame):
         print(remark)
-    print(f"{len(prepared.work.cells)} cells, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")
+    cells = counted(len(prepared.work.cells), "cells")
+    print(f"{cells}, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")
 
 
 def kept(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:

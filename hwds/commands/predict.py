@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwds.errors import ConfigError
 from hwds.flags import one_run, parsed
+from hwds.results.wording import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,7 @@ def main(words: list[str]) -> int:
     forecasts = foresee(experiment, frame, folder)
     write(folder, forecasts)
     show(forecasts)
-    print(told(frame, forecasts) if isinstance(frame, Panel) else f"{len(forecasts)} rows.")
+    print(told(frame, forecasts) if isinstance(frame, Panel) else f"{counted(len(forecasts), 'rows')}.")
     decide(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     return 0
@@ -97,7 +98,7 @@ def show(forecasts: pl.DataFrame) -> None:
 def told(frame: Panel, forecasts: pl.DataFrame) -> str:
     """How much there is."""
     series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
-    said = f"{len(forecasts)} rows, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else ".")
+    said = f"{counted(len(forecasts), 'rows')}, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else ".")
     if series < frame.n_series:
         said += f"\n{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast."
     return said

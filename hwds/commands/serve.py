@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
     key, durable = flags.get("--key", KEY), "power" if "--power" in flags else "process"
     with Online.open(name, flags.get("--store"), key=key, durable=durable) as scorer:  # type: ignore[arg-type]
         if "--remember" in flags:
-            print(f"{scorer.remember(past(name))} rows remembered.", file=sys.stderr)
+            print(f"{counted(scorer.remember(past(name)), 'rows')} remembered.", file=sys.stderr)
         for answer in answers(scorer, sys.stdin):
             print(answer, flush=True)
         for column, count in scorer.unknown.items():

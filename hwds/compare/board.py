@@ -112,7 +112,7 @@ def notes_of(
     if missing:
         yield f"Not asked of every dataset, and left out: {', '.join(missing)}."
     if left_out:
-        yield f"{counted(left_out, 'rows')} left out: not every model answered them."
+        yield f"{counted(left_out, 'rows')} left out: not answered by every model."
     if isinstance(evidence, UnitEvidence):
         yield from _matrix_notes(evidence)
     if len(set(metrics.values())) > 1:

@@ -22,6 +22,7 @@ from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
 from hwds.recipe import Count, Recipe
+from hwds.results.wording import counted
 
 
 def _a_step(every: str) -> str:
@@ -183,8 +184,8 @@ class File(PanelDataset):
         worst = int(np.argmax(short))
         if self.short == "error":
             raise DataError(
-                f"dataset: series '{panel.series_ids[worst]}' has {panel.lengths[worst]} rows, fewer than"
-                f" dataset.min_length={self.min_length} ({short.sum()} of {panel.n_series} series are that short);"
+                f"dataset: series '{panel.series_ids[worst]}' has {counted(int(panel.lengths[worst]), 'rows')}, fewer than"
+                f" dataset.min_length={self.min_length} ({short.sum()} of {panel.n_series} series so short);"
                 " dataset.short=drop leaves them out."
             )
         if short.all():

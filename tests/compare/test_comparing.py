@@ -64,7 +64,7 @@ def test_rows_that_some_model_lacks_count_for_none(three):
     lacking = rows.filter(~((pl.col("model") == "forecast/bad") & (pl.col("series_id") < "s02")))
     found = compare([source(lacking)], resamples=400)
     assert found.leaderboard["n"].to_list() == [22, 22, 22]
-    assert "12 rows left out: not every model answered them." in found.notes
+    assert "12 rows left out: not answered by every model." in found.notes
     whole = compare([source(rows.filter(pl.col("series_id") >= "s02"))], resamples=400)
     assert whole.leaderboard.equals(found.leaderboard)
 
