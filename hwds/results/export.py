@@ -19,6 +19,9 @@ KINDS = ("csv", "parquet", "xlsx")
 RISKY = r"^[=+\-@\t\r\n]"
 """How a text begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
 
+NUMBER = r"^[+\-](\d+\.?\d*|\.\d+)([eE][+\-]?\d+)?$"
+"""A number with its sign, which is no formula."""
+
 MOST_ROWS = 1_048_575
 """Rows of a sheet below its header."""
 
@@ -79,7 +82,7 @@ def disarmed(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame:
 
 
 def _quoted(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.contains(RISKY)).then(pl.lit("'") + text).otherwise(text)
+    return pl.when(text.str.contains(RISKY) & ~text.str.contains(NUMBER)).then(pl.lit("'") + text).otherwise(text)
 
 
 def _json(value: Any) -> str | None:
