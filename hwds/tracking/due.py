@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwds.config.check import build
-from hwds.errors import ConfigError
+from hwds.errors import HwdsError
 from hwds.tracking.base import Tracker
 from hwds.tracking.ledger import Entry, ledgers
 from hwds.tracking.mirroring import current
@@ -42,22 +42,23 @@ class Due:
         return f"{self.what} {self.title} to {self.tracker.name}{many}"
 
 
-def all_due() -> list[Due]:
-    """Of all runs and sweeps below the current folder; one that is not finished is not due."""
-    return [
-        due
-        for ledger in ledgers()
-        if finished(ledger.folder)
-        for name, entry in ledger.read().items()
-        for due in _due(ledger.folder, name, entry)
-    ]
+def all_due() -> tuple[list[Due], list[str]]:
+    """Of all runs and sweeps below the current folder what is due, and of which it cannot be told, with the reason.
+
+    One that is not finished is not due.
+    """
+    found, unknown = list[Due](), list[str]()
+    for ledger in ledgers():
+        try:
+            if finished(ledger.folder):
+                found += [due for name, entry in ledger.read().items() for due in _due(ledger.folder, name, entry)]
+        except HwdsError as error:
+            unknown.append(f"{ledger.folder.parent.name}/{ledger.folder.name}: {error}")
+    return found, unknown
 
 
 def _due(folder: Path, name: str, entry: Entry) -> Iterator[Due]:
-    try:
-        tracker = build("tracker", "tracker", entry.tracker | {"name": name})
-    except ConfigError as error:
-        raise ConfigError(f"{folder.parent.name}/{folder.name}: {error}") from error
+    tracker = build("tracker", "tracker", entry.tracker | {"name": name})
     assert isinstance(tracker, Tracker)
     if not current(tracker, folder, entry):
         yield Due(folder, tracker, "write and send" if tracker.service else "write")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from hwds.errors import HwdsError
 from hwds.results.atomic import write_text
-from hwds.results.folder import OUTPUTS
+from hwds.results.folder import OUTPUTS, undamaged
 
 FILE = "tracking.json"
 
@@ -42,11 +42,16 @@ class Ledger:
     folder: Path
 
     def read(self) -> dict[str, Entry]:
-        """All entries; none where nothing was asked for yet."""
+        """All entries; none where nothing was asked for yet.
+
+        Raises:
+            HwdsError: The file is damaged.
+        """
         path = self.folder / FILE
         if not path.is_file():
             return {}
-        return {name: Entry(**told) for name, told in json.loads(path.read_text(encoding="utf-8")).items()}
+        with undamaged(path):
+            return {name: Entry(**told) for name, told in json.loads(path.read_text(encoding="utf-8")).items()}
 
     def write(self, name: str, entry: Entry) -> None:
         """Set one entry."""

@@ -90,6 +90,22 @@ def test_a_folder_that_was_being_written_is_written_again_whole(hwds, server, un
     assert len(server.steps(unsent)) >= 4
 
 
+def test_a_damaged_ledger_is_said_and_the_others_are_sent(hwds, server, unsent, tmp_path):
+    first = run_id(tmp_path)
+    assert hwds(f"{WINDOWS} seed=1").code == 0
+    second = next(path for path in (tmp_path / "outputs/runs/adhoc").iterdir() if path.name != first)
+    (second / "tracking.json").write_text('{"wandb": {"state"')
+    for command, told in (("sync --dry-run", f"would send adhoc/{first} to wandb"), ("sync", f"adhoc/{first}: W&B: sent to")):
+        said = hwds(command)
+        assert (said.code, said.out.startswith(told)) == (3, True)
+        (line,) = (line for line in said.err.splitlines() if line.startswith("hwds: "))
+        assert f"hwds: adhoc/{second.name}: {second}/tracking.json: is damaged: " in line
+    assert hwds("sync").code == 1, "the damaged one is all there is"
+    again = hwds(f"{WINDOWS} seed=1 tracker=wandb")
+    assert again.code == 0, "a run goes on without its tracker"
+    assert "tracking.json: is damaged" in again.err
+
+
 def test_without_a_key_or_a_server_it_stays_due(hwds, server, unsent, own_home, tmp_path):
     server.close()
     said = hwds("sync")
