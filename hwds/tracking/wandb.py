@@ -31,7 +31,7 @@ class Wandb(Tracker):
     patience: float = 1.5
 
     def begin(self) -> None:
-        """Import it; what it keeps outside of a run's folder goes below `outputs/wandb`, too."""
+        """Import it and start its service; what it keeps outside of a run's folder goes below `outputs/wandb`, too."""
         from hwds.tracking.wandb_sending import calm
 
         require_installed("wandb", "wandb")
@@ -43,6 +43,10 @@ class Wandb(Tracker):
             ask_early(self._door(), self.patience)
         if not hasattr(wandb, "Artifact"):
             raise TrackingError(f"wandb is not itself: {getattr(wandb, '__file__', wandb)} has no Artifact.")
+        from hwds.tracking.wandb_writing import warmed
+
+        with refusals():
+            warmed(root())
 
     def write(self, records: Sequence[Record]) -> list[str]:
         """A folder of its own for each record, as `wandb.init(mode="offline")` makes it."""

@@ -29,6 +29,15 @@ def write_offline(records: Sequence[Record], root: Path, project: str, entity: s
     return folders
 
 
+def warmed(root: Path) -> None:
+    """Start wandb's service and import what its tables and pictures need, so that a run does not wait for it at its end."""
+    import PIL.Image  # noqa: F401
+    import wandb
+
+    wandb.setup(settings=quiet(root))
+    wandb.Table(columns=["value"], data=[["any"]])
+
+
 def _written(record: Record, root: Path, project: str, entity: str, wandb: Any) -> Path:
     for before in folders_of(record.id, root):
         shutil.rmtree(before)
