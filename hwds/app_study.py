@@ -24,6 +24,7 @@ from hwds.results.comparison import Comparison
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.study import StudyFound, StudyState
 from hwds.results.wording import counted
+from hwds.tracking.mirroring import settled
 
 NUMBERLESS = ("compute", "tracker")
 """Groups that a study may be given without being another one: they change no number."""
@@ -64,6 +65,7 @@ def _job(study: Study, name: str, seed: int, words: Sequence[str]) -> Job:
     try:
         data = compose([*study.words_of(name, seed), *words])
         data["experiment"] = study.name if data.get("experiment", "adhoc") == "adhoc" else data["experiment"]
+        data["tracker"] |= {"group": data["tracker"].get("group") or study.name} if data["tracker"]["name"] != "none" else {}
         typed = check(data)
     except ConfigError as error:
         raise ConfigError(f"experiments '{name}': {error}") from error
@@ -132,7 +134,7 @@ def run_all(study: Study, jobs: Sequence[Job], state: StudyState, amended: Seque
 def _run(job: Job, line: StudyLine) -> tuple[RunFolder, int]:
     """The folder of one run, computed where it is not there whole, and how many cells failed within the limit."""
     prepared = prepare(job.typed)
-    if _whole(prepared):
+    if _whole(prepared) and _mirrored(job, prepared):
         return prepared.folder, 0
     found = recorded(prepared, job.data, line)
     lost = int((found.tables.timings["status"] != "ok").sum())
@@ -140,6 +142,12 @@ def _run(job: Job, line: StudyLine) -> tuple[RunFolder, int]:
     if lost > compute.max_failed:
         raise HwdsError(f"{lost} of {len(found.tables.timings)} cells failed; compute.max_failed is {compute.max_failed}.")
     return prepared.folder, lost
+
+
+def _mirrored(job: Job, prepared: Prepared) -> bool:
+    """Whether the trackers asked for have the run."""
+    tracker: Any = job.typed.tracker
+    return all(settled(part, prepared.folder.path) for part in tracker.parts())
 
 
 def _whole(prepared: Prepared) -> bool:

@@ -23,7 +23,7 @@ class Tracker(Recipe):
     Class attributes: `library`, what must be installed; `service`, whether what is written has to be sent somewhere besides.
 
     Attributes:
-        group: What its runs are put together under; a sweep's own title where empty.
+        group: What its runs are put together under; where empty a sweep's own title, or the study's name.
     """
 
     library: ClassVar[str] = ""

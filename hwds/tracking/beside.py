@@ -136,9 +136,9 @@ def mirrored(tracker: Any, folder: Path, say: Say, warn: Say) -> Iterator[None]:
 
 def _started(tracker: Tracker, folder: Path, warn: Say) -> Mirroring | None:
     """Its process; None where it has all already, or cannot be started."""
+    if settled(tracker, folder):
+        return None
     try:
-        if settled(tracker, folder):
-            return None
         ask(tracker, folder)
         return Mirroring.start(tracker, folder)
     except (OSError, HwdsError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from hwds.errors import HwdsError
 from hwds.recipe import canonical
 from hwds.tracking.base import Tracker
 from hwds.tracking.ledger import Entry, Ledger
@@ -16,8 +17,11 @@ SENDING = "sending"
 
 
 def settled(tracker: Tracker, folder: Path) -> bool:
-    """Whether the tracker has all of the folder as it is now, and nothing is left to be sent."""
-    entry = Ledger(folder).read().get(tracker.name)
+    """Whether the tracker has all of the folder as it is now, and has sent it; not where the ledger is damaged."""
+    try:
+        entry = Ledger(folder).read().get(tracker.name)
+    except HwdsError:  # whoever writes to it says so
+        return False
     if entry is None or not finished(folder) or not current(tracker, folder, entry):
         return False
     return entry.state == "sent" or not (tracker.sends() and tracker.unsent(entry.places))

@@ -26,6 +26,25 @@ COMMON = [
 ]
 
 
+TOLD = '''
+"""A tracker that notes the group of each record."""
+from pathlib import Path
+from hwds.tracking.base import Tracker
+
+
+class Told(Tracker):
+    def begin(self): ...
+
+    def write(self, records):
+        with Path("told.txt").open("a") as file:
+            file.writelines(f"{record.group} " for record in records)
+        return ["told.txt"]
+
+    def said(self, places):
+        return "told"
+'''
+
+
 @pytest.fixture
 def planned(tmp_path):
     """Write the plan of the study `which`, with changes."""
@@ -43,6 +62,10 @@ def planned(tmp_path):
 
 def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp_path):
     folder = planned()
+    mirror = tmp_path / "conf/tracker"
+    mirror.mkdir(parents=True)
+    (mirror / "told.yaml").write_text("# hwds tracker=told\nrecipe: told:Told\n")
+    (tmp_path / "told.py").write_text(TOLD)
     said = hwds("study which compute=serial")
     assert said.code == 0, said
     assert "Study: " in said.out
@@ -65,6 +88,14 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     assert "Every contrast comes to what was frozen." in again.out
     assert {path: path.stat().st_mtime_ns for run in runs for path in run.iterdir()} == written, "nothing is computed twice"
     assert (folder / "results/study.json").read_text() == frozen
+
+    assert hwds("study which compute=serial tracker=told").code == 0
+    told = (tmp_path / "told.txt").read_text().split()
+    assert told == ["which"] * 4, "runs that were there are mirrored, too, in the study's group"
+    assert hwds("study which compute=serial tracker=told").code == 0
+    assert (tmp_path / "told.txt").read_text().split() == told, "once"
+    assert hwds("study which compute=serial tracker=told tracker.group=mine").code == 0
+    assert (tmp_path / "told.txt").read_text().split() == [*told, *["mine"] * 4]
 
     report = hwds("report which")
     assert (report.code, report.out) == (0, again.out), "its report is that of the study, read again"
