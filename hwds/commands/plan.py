@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hwds.flags import experiment_words
+from hwds.results.secrets import without_secrets
 from hwds.results.wording import counted
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def main(words: list[str]) -> int:
     data = compose(words)
     experiment = check(data)
     found = origins(data, words).items()
-    print(aligned([(f"{path}:", text(value), origin) for path, (value, origin) in found if value != {}]))
+    shown = aligned([(f"{path}:", text(value), origin) for path, (value, origin) in found if value != {}])
+    print(without_secrets(shown))
     sweep: Any = experiment.sweep
     if sweep.searches:
         from hwds.execution.rounds import foreseen

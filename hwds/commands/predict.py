@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(name)
-    data = folder.read_config()
+    data = folder.read_config(secrets=True)
     experiment = check(with_data(data, flags["--data"], folder) if "--data" in flags else data)
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol

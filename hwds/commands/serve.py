@@ -61,7 +61,7 @@ def past(run: str) -> Any:
     from hwds.protocols.row_windows import arrivals, as_known
     from hwds.results.folder import RunFolder
 
-    experiment = check(RunFolder.find(run).read_config())
+    experiment = check(RunFolder.find(run).read_config(secrets=True))
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol
     frame = dataset.frame()

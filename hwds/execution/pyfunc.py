@@ -40,7 +40,7 @@ class KeptModel:
             return self._predict(rows, Path(beside)).to_pandas()
 
     def _predict(self, rows: pl.DataFrame | None, beside: Path) -> pl.DataFrame:
-        data, plan = self.folder.read_config(), ""
+        data, plan = self.folder.read_config(secrets=True), ""
         if rows is not None:
             past, ahead = parted(rows, data["dataset"])
             past.write_parquet(beside / "rows.parquet")

@@ -16,6 +16,7 @@ from hwds.execution.sweep import FINISHED, Record, score_lines
 from hwds.metrics.base import Measure
 from hwds.recipe import canonical
 from hwds.results.provenance import command_line
+from hwds.results.secrets import sealed
 from hwds.results.tables import SCORES
 
 FIXED = {
@@ -134,7 +135,7 @@ def about(search: Search, records: Sequence[Record] = (), **found: Any) -> dict[
     told = {
         "command": command_line(),
         "experiment": search.experiment.experiment,
-        "config": {key: value for key, value in search.data.items() if key != "experiment"},
+        "config": sealed({key: value for key, value in search.data.items() if key != "experiment"}),
         "sweep": canonical(search.sweep) | {"name": search.sweep.name},
         "space": dict(space_of(search.data)),
         "metric": measure.name,

@@ -17,6 +17,7 @@ from hwds.errors import ConfigError, HwdsError, ResumeError, several, unknown
 from hwds.hashing import digest_bytes
 from hwds.results.atomic import write_atomically, write_text
 from hwds.results.holding import alone, reading
+from hwds.results.secrets import sealed, unsealed
 from hwds.results.tables import Tables
 from hwds.results.totals import DAMAGE
 from hwds.results.verdict import Verdict
@@ -106,21 +107,26 @@ class RunFolder:
             yield
 
     def write_config(self, data: dict[str, Any]) -> None:
-        """The resolved config, which `read_config` gives back."""
-        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        """The resolved config, which `read_config` gives back: of a secret of the environment the name of its variable."""
+        told = sealed(data)
+        text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
         write_text(self.path / CONFIG, text)
-        plain = json.dumps({"of": _told(text), "config": data}, default=str)
-        if json.loads(plain)["config"] == data:  # not where JSON has no such thing, a date
+        plain = json.dumps({"of": _told(text), "config": told}, default=str)
+        if json.loads(plain)["config"] == told:  # not where JSON has no such thing, a date
             write_text(self.path / PLAIN, plain)
 
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self, *, secrets: bool = False) -> dict[str, Any]:
         """The config of the run.
+
+        Args:
+            secrets: Whether to put the secrets of the environment back in, to compute and not to show.
 
         Raises:
             HwdsError: It is damaged.
         """
         with undamaged(self.path / CONFIG) as path:
-            return config_of(path)
+            found = config_of(path)
+        return dict(unsealed(found)) if secrets else found
 
     def write_conclusion(self, said: str) -> None:
         """What the run shows, in a sentence or two."""

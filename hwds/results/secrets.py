@@ -14,6 +14,9 @@ NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD$|CREDENTIAL", re.IGNOR
 SHORTEST = 6
 """Characters of a value below which it is a word and no secret."""
 
+SEALED = re.compile(r"\$\{oc\.env:(\w+)\}")
+"""A secret in a config that was written down: the name of its variable."""
+
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 """The user and the password of an address."""
 
@@ -35,10 +38,36 @@ def data_without_secrets(node: Any) -> Any:
     return node if node is None or isinstance(node, int | float) else without_secrets(str(node))
 
 
+def sealed(node: Any) -> Any:
+    """A config with `${oc.env:NAME}`, as users write it, for every secret of the environment; options keep their names."""
+    if isinstance(node, Mapping):
+        return {key: value if key in ("name", "recipe") else sealed(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [sealed(value) for value in node]
+    if isinstance(node, str):
+        for value, name in _named().items():
+            node = node.replace(value, f"${{oc.env:{name}}}")
+    return node
+
+
+def unsealed(node: Any) -> Any:
+    """What `sealed` was given, where the environment is as it was; a variable that is not there stays named."""
+    if isinstance(node, Mapping):
+        return {key: unsealed(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [unsealed(value) for value in node]
+    return SEALED.sub(lambda found: os.environ.get(found[1], found[0]), node) if isinstance(node, str) else node
+
+
 def secrets() -> list[str]:
     """The values of variables that are named like secrets, the longest first; one that is a path here is none."""
-    values = {value for name, value in os.environ.items() if NAMES.search(name) and len(value) >= SHORTEST}
-    return sorted((value for value in values if not _is_path(value)), key=len, reverse=True)
+    return list(_named())
+
+
+def _named() -> dict[str, str]:
+    """Each secret with the name of its variable."""
+    named = {value: name for name, value in sorted(os.environ.items()) if NAMES.search(name) and len(value) >= SHORTEST}
+    return {value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)}
 
 
 def _is_path(value: str) -> bool:

@@ -98,7 +98,7 @@ class Online:
         from hwds.results.folder import RunFolder
 
         folder = RunFolder.find(str(run))
-        experiment = check(folder.read_config())
+        experiment = check(folder.read_config(secrets=True))
         fitted = load_fitted(folder.path / "model")
         if not isinstance(fitted, FittedClassifier):
             raise ConfigError(f"run {folder.title}: '{experiment.model.name}' scores no events.")

@@ -2,6 +2,7 @@ from datetime import date
 
 import pytest
 
+from hwds.results.folder import RunFolder
 from hwds.results.secrets import data_without_secrets, without_secrets
 
 
@@ -28,3 +29,18 @@ def test_data_stays_data_whatever_a_secret_is(monkeypatch):
 def test_a_short_word_is_no_secret(monkeypatch, word):
     monkeypatch.setenv("MY_TOKEN", word)
     assert without_secrets("a short word") == "a short word"
+
+
+def test_a_config_names_the_variable_and_is_read_back(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_TOKEN", "planted-0123456789")
+    monkeypatch.setenv("DB_PASSWORD", "forecast")
+    model = {"name": "forecast/theta", "note": "a forecast"}
+    config = {"dataset": {"path": ["https://x/?key=planted-0123456789"]}, "model": model, "protocol": {}, "seed": 0}
+    folder = RunFolder(tmp_path)
+    folder.write_config(config)
+    assert not any("planted" in path.read_text() for path in tmp_path.iterdir())
+    assert folder.read_config()["dataset"]["path"] == ["https://x/?key=${oc.env:DATA_TOKEN}"]
+    assert folder.read_config()["model"] == {"name": "forecast/theta", "note": "a ${oc.env:DB_PASSWORD}"}
+    assert folder.read_config(secrets=True) == config
+    monkeypatch.delenv("DATA_TOKEN")
+    assert folder.read_config(secrets=True)["dataset"]["path"] == ["https://x/?key=${oc.env:DATA_TOKEN}"]
