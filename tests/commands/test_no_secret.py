@@ -2,6 +2,9 @@
 
 import shutil
 
+from hwds.config.check import build
+from hwds.execution.ray_cluster import worker_variables
+
 from .conftest import SALES, run_id
 
 SECRET = "planted-0123456789"
@@ -25,3 +28,11 @@ def test_it_is_in_no_output_whatever_is_asked_of_a_run(hwds, sales, tmp_path, mo
     assert len(written) > 30
     assert not [path for path in written if SECRET.encode() in path.read_bytes() or SECRET in path.name]
     assert "${oc.env:DATA_TOKEN}" in (tmp_path / "outputs/runs/adhoc" / run / "config.yaml").read_text()
+
+
+def test_workers_of_ray_are_told_none(monkeypatch):
+    monkeypatch.setenv("DATA_TOKEN", SECRET)
+    monkeypatch.setenv("WANDB_API_KEY", f"{SECRET}-wandb")
+    told = worker_variables(build("compute", "compute", {"name": "ray", "recipe": "ray"}))
+    assert told["OMP_NUM_THREADS"] == "1"
+    assert SECRET not in str(told)
