@@ -99,18 +99,25 @@ def flat(node: Any, path: str = "") -> Iterator[tuple[str, Value]]:
 
     Lists are one text; those of options are the options' names.
     """
-    if node is None or isinstance(node, str):
-        yield path, node
-    elif isinstance(node, bool):
-        yield path, str(node).lower()
-    elif isinstance(node, int | float):
-        yield path, float(node)
-    elif isinstance(node, Mapping):
-        for key, value in node.items():
-            below = f"{path}.{key}" if path else str(key)
-            yield from flat(value, path if key == "name" and path else below)
-    else:
-        yield path, ", ".join(_item(item) for item in node)
+    if not isinstance(node, Mapping):
+        yield path, _plain(node)
+        return
+    for key, value in node.items():
+        below = path if key == "name" and path else f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from flat(value, below)
+        else:
+            yield below, _plain(value)
+
+
+def _plain(value: Any) -> Value:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return float(value)
+    return ", ".join(_item(item) for item in value)
 
 
 def _item(item: Any) -> str:
