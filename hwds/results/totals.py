@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from hwds.hashing import digest_bytes
+
 AT_ONCE = 250
 """Folders whose tables are read in one pass."""
 
@@ -65,10 +67,19 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
         told.failed[model] = max(told.failed.get(model, 0), failed or 0)
         if value is not None:
             told.scores.setdefault(model, {}).setdefault(metric, (value, error))
-    files = {str(path): told for folder, told in found.items() if (path := folder / "metrics.parquet").is_file()}
-    for path, metric, better in _sides([Path(file).parent for file in files]):
-        files[path].better[metric] = better
+    alike = _alike([folder for folder in folders if (folder / "metrics.parquet").is_file()])
+    for path, metric, better in _sides([Path(path).parent for path in alike]):
+        for folder in alike[path]:
+            found[folder].better[metric] = better
     return found
+
+
+def _alike(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """Of each metrics table that is told the first file that holds it, and all folders whose file is the same to the byte."""
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        found.setdefault(digest_bytes([(folder / "metrics.parquet").read_bytes()]), []).append(folder)
+    return {str(own[0] / "metrics.parquet"): own for own in found.values()}
 
 
 def _sides(folders: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
