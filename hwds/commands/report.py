@@ -44,7 +44,8 @@ def page_of(name: str) -> tuple[Page, Path]:
     from hwds.report.page_run import kept_frame, run_page
     from hwds.report.page_sweep import sweep_page
     from hwds.results.comparison import comparison_folder
-    from hwds.results.folder import CONFIG, RunFolder
+    from hwds.results.folder import RunFolder
+    from hwds.results.run_config import CONFIG
     from hwds.results.sweep_folder import SweepFolder
 
     if comparison := comparison_folder(name):

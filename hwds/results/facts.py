@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hwds.metrics.base import short
-from hwds.results.folder import CONFIG, config_of
 from hwds.results.labels import FILE as LABELS
 from hwds.results.labels import Labels
+from hwds.results.run_config import CONFIG, config_of
 from hwds.results.totals import DAMAGE, Totals
 
 Value = str | float | None

@@ -6,20 +6,18 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from hwds.errors import ConfigError, HwdsError, ResumeError, several, unknown
-from hwds.hashing import digest_bytes
 from hwds.results.atomic import write_atomically, write_text
+from hwds.results.files import read_table, read_together, undamaged
 from hwds.results.holding import alone, reading
-from hwds.results.secrets import sealed, unsealed
+from hwds.results.run_config import CONFIG, config_of, write_config
+from hwds.results.secrets import unsealed
 from hwds.results.tables import Tables
-from hwds.results.totals import DAMAGE
 from hwds.results.verdict import Verdict
 
 OUTPUTS = Path("outputs")
@@ -28,12 +26,6 @@ OUTPUTS = Path("outputs")
 CELLS = "cells.txt"
 """In the folder of a run or a sweep: the keys of its cells, one a line."""
 
-
-CONFIG, PLAIN = "config.yaml", ".config.json"
-"""The config of a run, and the same for programs that read thousands of them."""
-
-NEEDED = ("dataset", "model", "protocol", "seed")
-"""What every config has; one that lacks any was cut short."""
 
 TABLES = ("scores", "predictions", "timings", "metrics")
 """What `Tables` holds, a file each; runs of an earlier version lack the last."""
@@ -108,12 +100,7 @@ class RunFolder:
 
     def write_config(self, data: dict[str, Any]) -> None:
         """The resolved config, which `read_config` gives back: of a secret of the environment the name of its variable."""
-        told = sealed(data)
-        text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
-        write_text(self.path / CONFIG, text)
-        plain = json.dumps({"of": _told(text), "config": told}, default=str)
-        if json.loads(plain)["config"] == told:  # not where JSON has no such thing, a date
-            write_text(self.path / PLAIN, plain)
+        write_config(self.path / CONFIG, data)
 
     def read_config(self, *, secrets: bool = False) -> dict[str, Any]:
         """The config of the run.
@@ -250,84 +237,3 @@ def begun(place: Path, mark: str, name: str) -> list[Path]:
     """The folders `<experiment>/<id>` below a place that hold a file, whose id begins so; with a slash in the name both."""
     found = [path.parent for path in place.glob(f"*/*/{mark}")]
     return [path for path in found if (f"{path.parent.name}/{path.name}" if "/" in name else path.name).startswith(name)]
-
-
-@contextmanager
-def undamaged(path: Path) -> Iterator[Path]:
-    """A file to be read, which a full disk or a copy may have cut short.
-
-    Raises:
-        HwdsError: It is damaged; which, and how.
-    """
-    try:
-        yield path
-    except DAMAGE as error:
-        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise HwdsError(f"{path}: is damaged: {why}; delete it, and the same command makes it again.") from error
-
-
-def read_table(path: Path) -> pl.DataFrame:
-    """A table that was written as Parquet.
-
-    Raises:
-        HwdsError: It is damaged.
-    """
-    with undamaged(path):
-        return pl.read_parquet(path)
-
-
-def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
-    """Tables that were written as Parquet, in one pass where all have the same columns.
-
-    Raises:
-        HwdsError: One is damaged; which.
-    """
-    try:
-        whole = pl.read_parquet(list(paths), glob=False, include_file_paths="") if len(paths) > 1 else pl.DataFrame()
-    except (OSError, pl.exceptions.PolarsError):  # other columns, or a damaged one
-        whole = pl.DataFrame()
-    if whole.is_empty():
-        return [read_table(path) for path in paths]
-    of = dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows())
-    lengths = [of.get(str(path), 0) for path in paths]
-    rows, begins = whole.drop(""), accumulate(lengths, initial=0)
-    return [rows.slice(begin, length) for begin, length in zip(begins, lengths, strict=False)]
-
-
-def config_of(path: Path) -> dict[str, Any]:
-    """The config that a run wrote as YAML.
-
-    What lies beside it in JSON is read a hundred times as fast, and taken where it is of the very same text.
-
-    Raises:
-        ValueError: The file holds something else, or ends early.
-    """
-    text = path.read_text(encoding="utf-8")
-    found = _beside(path.with_name(PLAIN), text) or _parsed(path, text)
-    missing = next((key for key in NEEDED if found.get(key) is None), None)
-    if missing:
-        raise ValueError(f"{path.name} ends early: it has no {missing}")
-    return found
-
-
-def _beside(path: Path, text: str) -> dict[str, Any]:
-    """What is kept of this text; nothing where there is no such file, or it is of another text or damaged."""
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return dict(kept["config"]) if kept["of"] == _told(text) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is no YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path.name} holds no config")
-    return found
-
-
-def _told(text: str) -> str:
-    return digest_bytes([text.encode()])

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwds.results.folder import CELLS, undamaged
+from hwds.results.files import undamaged
+from hwds.results.folder import CELLS
 from hwds.results.run_index import KINDS, RunIndex
 
 

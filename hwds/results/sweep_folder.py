@@ -15,7 +15,8 @@ import yaml
 
 from hwds.errors import ConfigError, ResumeError, several, unknown
 from hwds.results.atomic import write_atomically, write_text
-from hwds.results.folder import OUTPUTS, RunFolder, begun, read_table, undamaged
+from hwds.results.files import read_table, undamaged
+from hwds.results.folder import OUTPUTS, RunFolder, begun
 
 SWEEP = "sweep.json"
 

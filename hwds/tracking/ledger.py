@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from hwds.errors import HwdsError
 from hwds.results.atomic import write_text
-from hwds.results.folder import OUTPUTS, undamaged
+from hwds.results.files import undamaged
+from hwds.results.folder import OUTPUTS
 
 FILE = "tracking.json"
 

@@ -13,7 +13,8 @@ import polars as pl
 from hwds.errors import HwdsError
 from hwds.hashing import digest_bytes
 from hwds.metrics.base import Measure
-from hwds.results.folder import OUTPUTS, RunFolder, read_table
+from hwds.results.files import read_table
+from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.secrets import data_without_secrets, secrets, without_secrets
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Tables

@@ -1,0 +1,55 @@
+"""Files of a run's folder: read whole, or refused in a line that says which one is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+
+import polars as pl
+
+from hwds.errors import HwdsError
+from hwds.results.totals import DAMAGE
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[Path]:
+    """A file to be read, which a full disk or a copy may have cut short.
+
+    Raises:
+        HwdsError: It is damaged; which, and how.
+    """
+    try:
+        yield path
+    except DAMAGE as error:
+        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise HwdsError(f"{path}: is damaged: {why}; delete it, and the same command makes it again.") from error
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """A table that was written as Parquet.
+
+    Raises:
+        HwdsError: It is damaged.
+    """
+    with undamaged(path):
+        return pl.read_parquet(path)
+
+
+def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
+    """Tables that were written as Parquet, in one pass where all have the same columns.
+
+    Raises:
+        HwdsError: One is damaged; which.
+    """
+    try:
+        whole = pl.read_parquet(list(paths), glob=False, include_file_paths="") if len(paths) > 1 else pl.DataFrame()
+    except (OSError, pl.exceptions.PolarsError):  # other columns, or a damaged one
+        whole = pl.DataFrame()
+    of = dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows()) if len(whole) else {}
+    lengths = [of.get(str(path), 0) for path in paths]
+    if not sum(lengths) or sum(lengths) < len(whole):
+        return [read_table(path) for path in paths]
+    rows, begins = whole.drop(""), accumulate(lengths, initial=0)
+    return [rows.slice(begin, length) for begin, length in zip(begins, lengths, strict=False)]
