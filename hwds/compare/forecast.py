@@ -10,7 +10,7 @@ import polars as pl
 
 from hwds.compare.answers import Answer, shared
 from hwds.compare.contrasts import Pair, Scale, contrasts
-from hwds.compare.cosines import cosine_effect
+from hwds.compare.cosines import METHOD, cosine_effect
 from hwds.compare.dm import LEAST_ORIGINS, diebold_mariano, enough
 from hwds.compare.evidence import UnitEvidence, long_table
 from hwds.compare.families import holm
@@ -89,8 +89,8 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
     """Diebold-Mariano tests of one model against every other along each series that has origins enough.
 
     Seeds are averaged. Where windows overlap and origins are few, or losses remember what was before, the test finds many
-    differences that are none (`python -m bench.error_rates`): `p_steady` is that of `cosine_effect`, and `p_holm`, over all
-    series and rivals, is of the larger.
+    differences that are none (`python -m bench.error_rates`): `p_steady` is that of `cosine_effect`, which holds its level
+    there too, and `p_holm` is that one, corrected over all series and rivals.
 
     Returns:
         Columns `dataset`, `series_id`, `rival`, `origins`, `horizon`, `difference` (below 0 where the subject is better),
@@ -113,17 +113,14 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
                 told = test.origins, test.horizon, test.mean, test.statistic, test.p_value, steady
                 found.append((dataset, series, rival, *told))
     table = pl.DataFrame(found, schema=ALONG, orient="row")
-    careful = table.select(pl.max_horizontal("p_value", "p_steady")).to_series().to_list()
-    return table.with_columns(p_holm=pl.Series(holm(careful), dtype=pl.Float64))
+    return table.with_columns(p_holm=pl.Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
 
 
 def _along_one(values: np.ndarray, reach: int) -> Effect:
-    test = diebold_mariano(values, reach)
-    if test is None or test.statistic == 0:
-        return Effect(float(np.mean(values)), 0.0, Law(), "Diebold-Mariano over origins", len(values))
-    found = Effect(test.mean, test.mean / test.statistic, Law(test.origins - 1), "Diebold-Mariano over origins", test.origins)
-    steady = cosine_effect(values, reach)
-    return found if (found.p_value or 0.0) > (steady.p_value or 0.0) else steady
+    """The mean difference along origins; what never differs is one of 0 for sure."""
+    if not np.ptp(values):
+        return Effect(float(np.mean(values)), 0.0, Law(), METHOD, len(values))
+    return cosine_effect(values, reach)
 
 
 ALONG = {

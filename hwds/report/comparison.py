@@ -120,8 +120,8 @@ def legend(found: Comparison) -> Iterator[str]:
     if found.margin is not None:
         yield "p of a difference that matters: of one of the margin or more (two one-sided tests), corrected too; small: alike."
     if len(found.along):
-        held = "the larger p of it and of equal-weighted cosines (Coroneo and Iacone 2020)"
-        yield f"Diebold-Mariano: with the correction of Harvey, Leybourne and Newbold; {held}, by Holm."
+        held = "p, Holm: of equal-weighted cosines (Coroneo and Iacone 2020), which hold their level with few origins too"
+        yield f"Diebold-Mariano: with the correction of Harvey, Leybourne and Newbold; {held}."
     yield f"wins: the share of {found.units} in which the model is the better one, ties half."
     yield "may be best: in the model confidence set (Hansen, Lunde and Nason 2011): no other is surely better."
     if found.ranks:

@@ -149,7 +149,7 @@ def test_cosines_hold_their_level_where_windows_overlap(n, reach):
     assert np.mean([cosine_effect(each + 4 * reach, reach).p_value < 0.05 for each in drawn[:50]]) > 0.5
 
 
-def test_losses_that_remember_are_held_by_the_larger_p_which_is_quoted():
+def test_losses_that_remember_are_held_by_what_is_quoted():
     """AR(1) of .3 and windows that do not overlap: the test alone errs in 15 of 100."""
     shocks, losses = luck(19).normal(size=(1000, 40)), np.empty((1000, 40))
     losses[:, 0] = shocks[:, 0] / (1 - 0.3**2) ** 0.5
@@ -158,8 +158,7 @@ def test_losses_that_remember_are_held_by_the_larger_p_which_is_quoted():
     alone = np.array([diebold_mariano(each).p_value for each in losses])
     quoted = np.array([_along_one(each, 1).p_value for each in losses])
     assert np.mean(alone < 0.05) > 0.1
-    assert 0.02 < np.mean(quoted < 0.05) < 0.07
-    assert (quoted >= alone - 1e-12).all()
+    assert 0.03 < np.mean(quoted < 0.05) < 0.07
 
 
 def test_holm_errs_in_five_of_a_hundred_families():
