@@ -29,7 +29,7 @@ from hwds.models.classify.logistic import Logistic
 from hwds.models.classify.mlp import MLP
 from hwds.models.classify.random_forest import RandomForest
 from hwds.models.classify.xgboost import XGBoost
-from hwds.protocols.judging import by_column, main_inputs
+from hwds.protocols.judging import main_inputs
 from hwds.serving.online import Online
 from hwds.serving.reading import Reader
 from hwds.serving.schema import schema_of
@@ -114,7 +114,7 @@ def _single(scorer: Online, wide: Table, fitted: Any, events: list[dict[str, Any
 
 
 def _from_table(fitted: Any, row: Table) -> tuple[float, list[dict[str, object]]]:
-    return float(fitted.judge(row).score[0]), main_inputs(by_column(fitted.explain(row), row), row)[0]
+    return float(fitted.judge(row).score[0]), main_inputs(fitted.explain(row), row)[0]
 
 
 def _batches(scorer: Online, events: list[dict[str, Any]]) -> list[float]:

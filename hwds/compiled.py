@@ -42,17 +42,17 @@ def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Any:
         function: A module's plain function.
         parts: The functions that are compiled into it without being named by it, of other packages perhaps.
     """
-    if _HELPERS - _TAUGHT:  # by a module that was imported since
+    if len(_HELPERS) > len(_TAUGHT):  # by a module that was imported since
         _teach()
-    return _compiled(function, _code((function, *parts)))
+    return _compiled(function, parts)
 
 
 @cache
-def _compiled(function: Callable[..., Any], code: str) -> Any:
+def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...]) -> Any:
     import numba
 
     # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
-    folder = _root() / digest([code, numba.__version__])
+    folder = _root() / digest([_code((function, *parts)), numba.__version__])
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return numba.njit(cache=True, **OPTIONS)(function)
 

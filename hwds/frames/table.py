@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -71,6 +72,29 @@ class Table:
     def inputs(self) -> tuple[str, ...]:
         """The columns that a model may read of each row: those with the role `covariate`."""
         return self.roles.get("covariate", ())
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return len(self.data)
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """Columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n, names)."""
+        columns = [self.data[name].cast(pl.Float64).to_numpy() for name in names]
+        return np.column_stack(columns) if columns else np.zeros((self.height, 0))
+
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+        """The code of each text of a column, `other` where there is none or it has none, shape (n,)."""
+        if not known:
+            return np.full(self.height, other, np.int32)
+        texts, codes = pl.Series(list(known)), pl.Series(list(known.values()), dtype=pl.Int32)
+        found = self.data[name].cast(pl.String).replace_strict(texts, codes, default=other, return_dtype=pl.Int32)
+        return found.fill_null(other).to_numpy()
+
+    def steps(self, name: str) -> np.ndarray:
+        """A column of arrays as numbers of steps, NaN for what is not there, shape (n, steps, a); one axis is that of steps."""
+        array = self.data[name].to_numpy().astype(np.float64)
+        return array[..., None] if array.ndim == 2 else array
 
     def take(self, which: pl.Series | np.ndarray) -> Table:
         """Some of the rows, by a mask; `row_id` stays what it was."""

@@ -12,7 +12,6 @@ import polars as pl
 from hwds.context import Context
 from hwds.frames.table import ROW_ID, Table
 from hwds.models.classify.base import Contributions, FittedClassifier
-from hwds.protocols.judging import by_column
 from hwds.protocols.score import Score
 from hwds.results.reasons import subject
 from hwds.seeds import stream, stream_key
@@ -63,13 +62,13 @@ def drawn(rows: Table, most: int, seed: int) -> Table:
 
 def _told(fit: Fit, first: FittedClassifier, rows: Table, context: Context, seeds: int) -> Iterator[dict[str, object]]:
     """By seed; where the second fit comes to the bits of the first the model has no luck, and is fitted no more."""
-    parts = [by_column(first.explain(rows), rows)]
+    parts = [first.explain(rows)]
     for seed in range(1, seeds):
         if seed == 2 and np.array_equal(parts[0].values, parts[1].values):
             parts += [parts[0]] * (seeds - 2)
             break
         own = replace(context, seed=stream_key(context.seed, "importances", seed) % 2**31)
-        parts.append(by_column(fit(own).explain(rows), rows))
+        parts.append(fit(own).explain(rows))
     for seed, found in enumerate(parts):
         for of, told in ((INPUT, found), (SUBJECT, by_subject(found))):
             for name, adds in zip(told.names, np.abs(told.values).mean(axis=0).tolist(), strict=True):

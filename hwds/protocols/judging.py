@@ -87,23 +87,9 @@ def _reasons(fitted: FittedClassifier, asked: Table, score: np.ndarray, explaine
         mask = np.zeros(len(score), bool)
         mask[top] = True
         rows = asked.take(mask)
-        for place, told in zip(top.tolist(), main_inputs(by_column(fitted.explain(rows), rows), rows), strict=True):
+        for place, told in zip(top.tolist(), main_inputs(fitted.explain(rows), rows), strict=True):
             found[place] = told
     return pl.Series("reasons", found, dtype=REASONS)
-
-
-def by_column(found: Contributions, rows: Table) -> Contributions:
-    """The contributions of columns that a model made of one text (`channel=online`, `channel=export`) as one of the text."""
-    columns = [name.partition("=")[0] if name not in rows.data.columns else name for name in found.names]
-    owners = [column if column in rows.data.columns else name for column, name in zip(columns, found.names, strict=True)]
-    names = tuple(dict.fromkeys(owners))
-    if len(names) == len(owners):
-        return found
-    place = {name: i for i, name in enumerate(names)}
-    values = np.zeros((len(found.values), len(names)))
-    for i, owner in enumerate(owners):
-        values[:, place[owner]] += found.values[:, i]
-    return Contributions(names, found.base, values)
 
 
 def main_inputs(found: Contributions, rows: Table) -> list[list[dict[str, object]]]:

@@ -1,28 +1,29 @@
-"""Judge: a fitted classifier asked for few rows at once, without a detour over a table where it reads a plain matrix."""
+"""Judge: a fitted classifier asked for few rows at once, without a detour over a table where it reads numbers and texts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from hwds.errors import ConfigError
+from hwds.frames.few_rows import FewRows, Kinds, Values
 from hwds.frames.table import Table
 from hwds.models.classify.base import Contributions, FittedClassifier, Judged
-from hwds.models.classify.inputs import OTHER, Inputs
-from hwds.protocols.judging import TOLD, by_column, main_inputs
+from hwds.models.classify.inputs import inputs_of
+from hwds.protocols.judging import TOLD
 from hwds.results.reasons import companions
 
-Values = Mapping[str, Any]
-"""A row: values by column."""
+Reasons = list[dict[str, object]]
+"""What of a row's score its main inputs add, the largest first, as in the prediction rows."""
 
 
 class Judge:
-    """Scores and reasons, the same as those of the whole table.
+    """Scores and reasons, the same as those of the whole table, for the same code makes them.
 
     Args:
         fitted: The model.
@@ -33,79 +34,67 @@ class Judge:
     """
 
     def __init__(self, fitted: FittedClassifier, schema: Table) -> None:
-        scorer = fitted.scorer
-        if is_dataclass(scorer) and hasattr(scorer, "cpus"):  # one row is no work for several threads
-            scorer = replace(scorer, cpus=1)  # type: ignore[type-var]
-        inputs = getattr(scorer, "inputs", None)
-        for name in (*inputs.numbers, *inputs.texts, *inputs.arrays) if isinstance(inputs, Inputs) else ():
-            if name not in schema.data.columns:
-                raise ConfigError(f"features: the model reads '{name}', which no event bears and no feature makes.")
-        self._fitted, self._schema = replace(fitted, scorer=scorer), schema
-        self._matrix = _MatrixReader(scorer, schema) if hasattr(scorer, "score_matrix") else None
-        if self._matrix is not None and not self._matrix.suits:
-            self._matrix = None
-        self._texts = known_texts(scorer)
+        for inputs in inputs_of(fitted.scorer):
+            for name in (*inputs.plain, *inputs.arrays):
+                if name not in schema.data.columns:
+                    raise ConfigError(f"features: the model reads '{name}', which no event bears and no feature makes.")
+        self._fitted, self._kinds = fitted, Kinds.of(schema)
+        self._texts = known_texts(fitted.scorer)
+        self._told_as = {name: _writer(kind) for name, kind in schema.data.schema.items()}
+        self._beside = cache(companions)
         self.unknown: Counter[str] = Counter()
         """By column how many rows had a text that the model has no code for: one that it never saw, or saw too rarely."""
-        self._places = {name: place for place, name in enumerate(self._matrix.names)} if self._matrix is not None else {}
 
-    def judge(self, rows: Sequence[Values]) -> Judged:
-        """What the model says of rows; a text that it has no code for is read as a rare one, and counted."""
+    def judge(self, rows: Sequence[Values], reasons: bool) -> tuple[Judged, list[Reasons]]:
+        """What the model says of rows, and why, if that is asked.
+
+        A text that it has no code for is read as a rare one, and counted.
+        """
         for name, known in self._texts.items():
             self.unknown[name] += sum(row.get(name) is not None and row[name] not in known for row in rows)
-        if self._matrix is not None:
-            return self._fitted.judged(self._fitted.scorer.score_matrix(self._matrix.read(rows)))
-        return self._fitted.judge(self._table(rows))
+        asked = FewRows.of(rows, self._kinds)
+        said = self._fitted.judge(asked)
+        return said, self._reasons(asked, rows) if reasons else [[] for _ in rows]
 
-    def reasons(self, rows: Sequence[Values]) -> list[list[dict[str, object]]]:
-        """What of each row's score its main inputs add, the largest first, as in the prediction rows."""
-        if self._matrix is None:
-            table = self._table(rows)
-            return main_inputs(by_column(self._fitted.explain(table), table), table)
-        found: Contributions = self._fitted.scorer.explain_matrix(self._matrix.read(rows))
-        return [self._told(found, row, values) for row, values in enumerate(rows)]
+    def _reasons(self, asked: FewRows, rows: Sequence[Values]) -> list[Reasons]:
+        """What `main_inputs` tells, without a table."""
+        found = self._fitted.explain(asked)
+        places = {name: place for place, name in enumerate(found.names)}
+        return [self._told(found, places, row, values) for row, values in enumerate(rows)]
 
-    def _told(self, found: Contributions, row: int, values: Values) -> list[dict[str, object]]:
-        """What `main_inputs` tells of one row, without a table."""
-        adds, known = found.values[row], self._places
+    def _told(self, found: Contributions, places: Mapping[str, int], row: int, values: Values) -> Reasons:
+        adds = found.values[row]
         top = [place for place in np.argsort(-adds, kind="stable")[:TOLD].tolist() if adds[place] > 0]
-        beside = (known[name] for place in top for name in companions(found.names[place]) if name in known)
-        all_told = dict.fromkeys([*top, *beside])
-        return [_reason(found.names[place], values.get(found.names[place]), float(adds[place])) for place in all_told]
+        beside = (places[name] for place in top for name in self._beside(found.names[place]) if name in places)
+        told = [(found.names[place], float(adds[place])) for place in dict.fromkeys([*top, *beside])]
+        return [{"input": name, "value": self._value(name, values.get(name)), "adds": share} for name, share in told]
 
-    def _table(self, rows: Sequence[Values]) -> Table:
-        kinds = self._schema.data.schema
-        made = {name: pl.Series(name, [row.get(name) for row in rows], dtype=kind) for name, kind in kinds.items()}
-        return replace(self._schema, data=pl.DataFrame(made))
+    def _value(self, name: str, value: Any) -> str | None:
+        return None if value is None or name not in self._told_as else self._told_as[name](value)
 
 
 def known_texts(scorer: Any) -> dict[str, frozenset[str]]:
     """By column the texts that a scorer has a code for, as far as it tells what it reads."""
-    held = (scorer, getattr(scorer, "reader", None), getattr(scorer, "columns", None))
-    read = next((found for each in held if isinstance(found := getattr(each, "inputs", None), Inputs)), None)
-    return {name: frozenset(known) for name, known in zip(read.texts, read.values, strict=True)} if read else {}
+    known: dict[str, frozenset[str]] = {}
+    for inputs in inputs_of(scorer):
+        for name, values in zip(inputs.texts, inputs.values, strict=True):
+            known[name] = known.get(name, frozenset()).union(values)
+    return known
 
 
-class _MatrixReader:
-    """From values to the matrix that `Inputs.coded` makes."""
-
-    def __init__(self, scorer: Any, schema: Table) -> None:
-        inputs, kinds = scorer.inputs, schema.data.schema
-        self._numbers = inputs.numbers
-        self.names = (*inputs.numbers, *inputs.texts)
-        known = zip(inputs.texts, inputs.values, strict=True)
-        self._texts = [(name, {value: float(k) for k, value in enumerate(values, 1)}) for name, values in known]
-        self.suits = all(kinds[name].is_numeric() or kinds[name] == pl.Boolean for name in self._numbers)
-
-    def read(self, rows: Sequence[Values]) -> np.ndarray:
-        """Numbers, then codes, shape (n, columns)."""
-        made = [
-            [*map(row.get, self._numbers), *(codes.get(row.get(name), OTHER) for name, codes in self._texts)] for row in rows
-        ]
-        return np.array(made, dtype=float)  # None becomes NaN
+def _writer(kind: Any) -> Callable[[Any], str | None]:
+    """How polars writes a value of a column."""
+    if kind.is_nested():
+        return lambda _: None
+    if kind in (pl.String, pl.Categorical) or isinstance(kind, pl.Enum) or kind.is_integer():
+        return str
+    if kind == pl.Boolean:
+        return lambda value: str(value).lower()
+    if kind == pl.Float64:
+        return lambda value: str(float(value)) if 1e-4 <= abs(value) < 1e15 or value == 0 else _written(value, kind)
+    return lambda value: _written(value, kind)
 
 
-def _reason(name: str, value: Any, adds: float) -> dict[str, object]:
-    """With the value as polars writes it."""
-    text = str(value).lower() if isinstance(value, bool) else str(value).replace("e+", "e")
-    return {"input": name, "value": None if value is None else text, "adds": adds}
+def _written(value: Any, kind: Any) -> str | None:
+    text: str | None = pl.Series([value], dtype=kind).cast(pl.String)[0]
+    return text

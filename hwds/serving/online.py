@@ -147,7 +147,7 @@ class Online:
         with self._memory.changing() as state:
             arrived = [self._memory.arrive(state, each) for each in read]
             rows = [each.values for each in read]
-            said, why = self._judge.judge(rows), self._judge.reasons(rows) if reasons else [[] for _ in rows]
+            said, why = self._judge.judge(rows, reasons)
             made = [self._keeping.made(entry.id, said, place, why[place], told) for place, (entry, told) in enumerate(arrived)]
             self._memory.log.append(self._keeping.kept(entry, answer) for (entry, _), answer in zip(arrived, made, strict=True))
         return made

@@ -12,7 +12,6 @@ from hwds.models.classify.logistic import Logistic
 from hwds.models.classify.random_forest import RandomForest
 from hwds.protocols.base import Cell
 from hwds.protocols.importances import drawn, importance_scores
-from hwds.protocols.judging import by_column
 from hwds.protocols.prequential import Prequential
 from tests.toy_rows import toy_rows
 
@@ -49,7 +48,7 @@ def test_they_are_the_means_of_all_inputs_contributions():
     parts = PROTOCOL.parts(frame, fold.cutoffs[0].at, CONTEXT)
     fitted = PROTOCOL.fitted(Logistic(), parts, replace(CONTEXT, fold=fold.name))
     shown = drawn(parts["test"], 60, CONTEXT.seed)
-    found = by_column(fitted.explain(shown), shown)
+    found = fitted.explain(shown)
     assert len(shown.data) == 60
     sizes = dict(zip(found.names, np.abs(found.values).mean(axis=0), strict=True))
     window = told(rows, "importance", cutoff=fold.name)

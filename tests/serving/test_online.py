@@ -15,7 +15,7 @@ from hwds.features.purchases import Purchases
 from hwds.features.recent import Recent
 from hwds.features.together import Together
 from hwds.models.classify.positive_unlabelled import PositiveUnlabelled
-from hwds.protocols.judging import by_column, main_inputs
+from hwds.protocols.judging import main_inputs
 from hwds.serving.online import Online
 from tests.serving.served import FEATURES, MODELS, UNKNOWN, assert_as_batch, events, fitted, lines, tell, told_of
 
@@ -42,7 +42,7 @@ def test_events_one_by_one_get_what_the_table_of_them_would(name, arrivals):
         assert history.data["returned_at"].null_count() < table.data["returned_at"].null_count() + 100
         assert history.data["available_at"].is_sorted()
         whole = history.with_inputs(FEATURES.compute(history))
-        reasons = main_inputs(by_column(model.explain(whole), whole), whole)
+        reasons = main_inputs(model.explain(whole), whole)
         for answer, wanted in list(zip(answers, reasons, strict=True))[::3]:
             assert [(r["input"], r["adds"]) for r in answer.reasons] == [(r["input"], r["adds"]) for r in wanted]
             assert [number(r["value"]) for r in answer.reasons] == pytest.approx([number(r["value"]) for r in wanted], rel=1e-9)

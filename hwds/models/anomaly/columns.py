@@ -43,7 +43,7 @@ class Columns(Stored):
     @property
     def names(self) -> tuple[str, ...]:
         """Of the columns."""
-        return (*self.inputs.numbers, *self.inputs.texts)
+        return self.inputs.plain
 
     @property
     def least_spread(self) -> np.ndarray:

@@ -43,22 +43,15 @@ class ForestScorer(Stored):
 
     def score(self, rows: Table) -> np.ndarray:
         """The mean probability of the trees, to the bit what scikit-learn makes of them."""
-        return self.score_matrix(self.inputs.coded(rows)[0])
-
-    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
-        """The same of numbers and codes as `inputs.coded` makes them, shape (n, columns)."""
+        matrix = self.inputs.coded(rows)
         return self._walked(matrix, np.zeros((0, matrix.shape[1]))) / len(self.roots)
 
     def explain(self, rows: Table) -> Contributions:
         """What the probability changes by at each split on the way down goes to its input (Saabas 2014)."""
-        return self.explain_matrix(self.inputs.coded(rows)[0])
-
-    def explain_matrix(self, matrix: np.ndarray) -> Contributions:
-        """The same of numbers and codes, shape (n, columns)."""
+        matrix = self.inputs.coded(rows)
         parts = np.zeros(matrix.shape)
         self._walked(matrix, parts)
-        names = (*self.inputs.numbers, *self.inputs.texts)
-        return Contributions(names, float(self.value[self.roots].mean()), parts / len(self.roots))
+        return Contributions(self.inputs.plain, float(self.value[self.roots].mean()), parts / len(self.roots))
 
     def _walked(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """The sum of the trees' probabilities, added one after the other, as scikit-learn does."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -51,31 +53,38 @@ class Inputs(Stored):
 
     def matrix(self, rows: Table) -> np.ndarray:
         """The numbers, NaN where there is none, shape (n, numbers)."""
-        columns = [rows.data[name].cast(pl.Float64).to_numpy() for name in self.numbers]
-        return np.column_stack(columns) if columns else np.zeros((len(rows.data), 0))
+        return rows.numbers(self.numbers)
 
     def codes(self, rows: Table) -> np.ndarray:
         """The codes of the texts, shape (n, texts)."""
-        columns = [_coded(rows.data[name], known) for name, known in zip(self.texts, self.values, strict=True)]
-        return np.column_stack(columns) if columns else np.zeros((len(rows.data), 0), np.int32)
+        columns = [rows.codes(name, known, OTHER) for name, known in zip(self.texts, self._known, strict=True)]
+        return np.column_stack(columns) if columns else np.zeros((rows.height, 0), np.int32)
 
-    def coded(self, rows: Table) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Numbers, then the code of each text, shape (n, columns); and their names.
+    @cached_property
+    def _known(self) -> tuple[dict[str, int], ...]:
+        """Of each text column its codes."""
+        return tuple({value: code for code, value in enumerate(values, 1)} for values in self.values)
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """The columns of numbers and of texts."""
+        return (*self.numbers, *self.texts)
+
+    def coded(self, rows: Table) -> np.ndarray:
+        """Numbers, then the code of each text, shape (n, columns).
 
         Raises:
             DataError: There is neither.
         """
-        names = (*self.numbers, *self.texts)
-        if not names:
+        if not self.plain:
             raise DataError("features: the model reads numbers and texts, and the inputs are all arrays.")
-        return np.hstack([self.matrix(rows), self.codes(rows).astype(float)]), names
+        return np.hstack([self.matrix(rows), self.codes(rows).astype(float)])
 
-    def one_hot(self, rows: Table) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Numbers, then one column for each coded value of each text, shape (n, columns); and their names."""
+    def one_hot(self, rows: Table) -> np.ndarray:
+        """Numbers, then one column for each coded value of each text, shape (n, columns)."""
         codes = self.codes(rows)
         hot = [(codes[:, [i]] == np.arange(1, len(known) + 1)).astype(float) for i, known in enumerate(self.values)]
-        names = [f"{name}={value}" for name, known in zip(self.texts, self.values, strict=True) for value in known]
-        return np.hstack([self.matrix(rows), *hot]), (*self.numbers, *names)
+        return np.hstack([self.matrix(rows), *hot])
 
 
 def _frequent(values: pl.Series, most: int) -> tuple[str, ...]:
@@ -84,9 +93,9 @@ def _frequent(values: pl.Series, most: int) -> tuple[str, ...]:
     return tuple(sorted(counts[values.name].head(most).to_list()))
 
 
-def _coded(values: pl.Series, known: tuple[str, ...]) -> np.ndarray:
-    if not known:
-        return np.zeros(len(values), np.int32)
-    numbers = pl.Series(range(1, len(known) + 1), dtype=pl.Int32)
-    codes = values.cast(pl.String).replace_strict(pl.Series(known), numbers, default=OTHER, return_dtype=pl.Int32)
-    return codes.fill_null(OTHER).to_numpy()
+def inputs_of(scorer: Any) -> Iterator[Inputs]:
+    """What a scorer reads, as far as it tells it; of one of several members what each reads."""
+    held = (scorer, getattr(scorer, "reader", None), getattr(scorer, "columns", None))
+    yield from (found for each in held if isinstance(found := getattr(each, "inputs", None), Inputs))
+    for member in getattr(scorer, "members", ()):
+        yield from inputs_of(member.scorer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,10 +40,10 @@ class Logistic(Classifier):
 
         rows = learnable(train)
         inputs = Inputs.learn(rows)
-        matrix, names = inputs.one_hot(rows)
+        matrix = inputs.one_hot(rows)
         centre, spread = _moments(matrix)
         found = LogisticRegression(C=self.strength, max_iter=1000).fit(_standard(matrix, centre, spread), labels_of(rows))
-        return LinearScorer(inputs, names, centre, spread, found.coef_[0], float(found.intercept_[0]))
+        return LinearScorer(inputs, centre, spread, found.coef_[0], float(found.intercept_[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +52,12 @@ class LinearScorer(Stored):
 
     Attributes:
         inputs: What it reads.
-        names: Of the columns, shape (k,).
-        centre, spread: Of each column in the training window.
+        centre, spread: Of each column in the training window: numbers, then one column for each coded value of each text.
         weights: Of each standardised column.
         base: The score of the mean row.
     """
 
     inputs: Inputs
-    names: tuple[str, ...]
     centre: np.ndarray
     spread: np.ndarray
     weights: np.ndarray
@@ -69,12 +68,24 @@ class LinearScorer(Stored):
         return self.base + self._parts(rows).sum(axis=1)
 
     def explain(self, rows: Table) -> Contributions:
-        """Each column's part of the sum."""
-        return Contributions(self.names, self.base, self._parts(rows))
+        """Each input's part of the sum; that of a text is that of all its columns."""
+        return Contributions(self.inputs.plain, self.base, self._parts(rows))
 
     def _parts(self, rows: Table) -> np.ndarray:
-        matrix, _ = self.inputs.one_hot(rows)
-        return _standard(matrix, self.centre, self.spread) * self.weights
+        k, codes = len(self.inputs.numbers), self.inputs.codes(rows)
+        numbers = _standard(self.inputs.matrix(rows), self.centre[:k], self.spread[:k]) * self.weights[:k]
+        return np.hstack([numbers, *(parts[codes[:, [i]]] for i, parts in enumerate(self._by_code))])
+
+    @cached_property
+    def _by_code(self) -> list[np.ndarray]:
+        """Of each text what its columns add to the sum, by code."""
+        k, many = len(self.inputs.numbers), [len(known) for known in self.inputs.values]
+        cuts = np.cumsum(many, dtype=int)[:-1]
+        columns = [np.split(part[k:], cuts) for part in (self.centre, self.spread, self.weights)] if many else [[], [], []]
+        return [
+            (_standard(np.eye(len(own) + 1, len(own), -1), centre, spread) * own).sum(axis=1)
+            for centre, spread, own in zip(*columns, strict=True)
+        ]
 
 
 def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -59,5 +59,5 @@ class RandomForest(Classifier):
             random_state=context.seed_for("forest"),
             n_jobs=context.cpus,
         )
-        forest.fit(inputs.coded(rows)[0], labels_of(rows))
+        forest.fit(inputs.coded(rows), labels_of(rows))
         return planted(inputs, [tree.tree_ for tree in forest.estimators_])

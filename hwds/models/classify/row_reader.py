@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import polars as pl
 
 from hwds.errors import DataError
 from hwds.frames.table import Table
@@ -52,7 +51,7 @@ class RowReader(Stored):
         """
         inputs = Inputs.learn(rows)
         matrix = inputs.matrix(rows)
-        values = [_array(rows.data[name]) for name in inputs.arrays] if arrays else []
+        values = [rows.steps(name) for name in inputs.arrays] if arrays else []
         if not (inputs.numbers or inputs.texts or values):
             raise DataError("features: the model reads numbers and texts, and the inputs are all arrays.")
         within = joined([Scaling.learn(part.reshape(-1, part.shape[2]), logs=False) for part in values])
@@ -79,7 +78,7 @@ class RowReader(Stored):
         matrix = self.inputs.matrix(rows)
         numbers = np.hstack([np.nan_to_num(self.scaling.of(matrix, CLIP)), np.isnan(matrix[:, self.holed])])
         both = zip(self._arrays, self.within.parts(self.widths), strict=True)
-        arrays = [np.nan_to_num(scaling.of(_array(rows.data[name]), CLIP)).astype(np.float32) for name, scaling in both]
+        arrays = [np.nan_to_num(scaling.of(rows.steps(name), CLIP)).astype(np.float32) for name, scaling in both]
         return (numbers.astype(np.float32), self.inputs.codes(rows).astype(np.int32), *arrays)
 
     def mean(self, given: Rows) -> Rows:
@@ -97,9 +96,3 @@ class RowReader(Stored):
         cuts = np.cumsum([len(known) + 1 for known in self.inputs.values], dtype=int)
         texts = [part.sum(axis=1, keepdims=True) for part in np.split(parts[1], cuts, axis=1)[:-1]]
         return np.hstack([numbers, *texts, *(part.sum(axis=(1, 2))[:, None] for part in parts[2:])])
-
-
-def _array(values: pl.Series) -> np.ndarray:
-    """A column of arrays as numbers of steps, shape (n, steps, a), NaN for what is not there; one axis is that of steps."""
-    array = values.to_numpy().astype(np.float64)
-    return array[..., None] if array.ndim == 2 else array

@@ -65,7 +65,7 @@ class StackScorer:
 
     def score(self, rows: Table) -> np.ndarray:
         """The weighted sum of log odds."""
-        total = np.full(len(rows.data), self.shift)
+        total = np.full(rows.height, self.shift)
         for member, weight in self._asked():
             total = total + weight * member.odds(rows)
         return total
@@ -78,7 +78,7 @@ class StackScorer:
             base += weight * own.base
             for name, values in zip(own.names, own.values.T, strict=True):
                 found[name] = found.get(name, 0.0) + weight * values
-        values = np.column_stack(list(found.values())) if found else np.zeros((len(rows.data), 0))
+        values = np.column_stack(list(found.values())) if found else np.zeros((rows.height, 0))
         return Contributions(tuple(found), base, values)
 
     def _asked(self) -> list[tuple[Member, float]]:

@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le
 from hwds.context import Context
 from hwds.frames.table import Table
 from hwds.models.classify.base import Classifier, Contributions
+from hwds.models.classify.booster_trees import BoosterTrees
 from hwds.models.classify.inputs import Inputs
 from hwds.models.classify.labels import both_kinds, known, labels_of, learnable
 from hwds.models.forecast.xgboost_growing import compute_device, grown
@@ -85,13 +86,13 @@ class XGBoost(Classifier):
                 "verbose_eval": False,
             }
         booster = xgboost.train(self._settings(context), given, self.trees, **asked)
-        return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)), context.cpus)
+        return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
     def _matrix(self, inputs: Inputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None) -> Any:
         import xgboost
 
         told = {"max_bin": self.bins, "ref": like, "nthread": cpus}
-        return xgboost.QuantileDMatrix(inputs.coded(rows)[0], label, **told, **_kinds(inputs))
+        return xgboost.QuantileDMatrix(inputs.coded(rows), label, **told, **_kinds(inputs))
 
     def _settings(self, context: Context) -> dict[str, Any]:
         told = {
@@ -120,40 +121,26 @@ class BoosterScorer(Stored):
         inputs: What it reads; a text it has not seen is like one that is rare.
         booster: In XGBoost's own format (UBJSON).
         shift: The log of the weight of positives, which its log odds are too high by.
-        cpus: Threads.
     """
 
     inputs: Inputs
     booster: bytes
     shift: float
-    cpus: int
 
     def score(self, rows: Table) -> np.ndarray:
-        """The log odds, un-shifted, in the booster's single precision."""
-        return np.zeros(0) if rows.data.is_empty() else self.score_matrix(self.inputs.coded(rows)[0])
-
-    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
-        """The same of numbers and codes as `inputs.coded` makes them, shape (n, columns)."""
-        margin: np.ndarray = self._grown.inplace_predict(matrix, predict_type="margin")
-        return margin.astype(float) - self.shift
+        """The log odds, un-shifted, in the booster's single precision: to the bit what XGBoost says."""
+        return self._trees.margins(self.inputs.coded(rows)).astype(float) - self.shift
 
     def explain(self, rows: Table) -> Contributions:
-        """Exact Shapley values of the trees (Lundberg et al. 2020), by XGBoost itself."""
-        return self.explain_matrix(self.inputs.coded(rows)[0])
-
-    def explain_matrix(self, matrix: np.ndarray) -> Contributions:
-        """The same of numbers and codes, shape (n, columns)."""
-        import xgboost
-
-        names = (*self.inputs.numbers, *self.inputs.texts)
-        asked = xgboost.DMatrix(matrix, nthread=self.cpus, **_kinds(self.inputs))
-        found = self._grown.predict(asked, pred_contribs=True).astype(float)
-        base = found[0, -1] if len(found) else 0.0
-        return Contributions(names, float(base) - self.shift, found[:, :-1])
+        """Exact Shapley values of the trees (Lundberg et al. 2020)."""
+        trees = self._trees
+        base = float(trees.base) + trees.rest - self.shift
+        return Contributions(self.inputs.plain, base, trees.shares(self.inputs.coded(rows)))
 
     @cached_property
-    def _grown(self) -> Any:
-        return grown(self.booster, self.cpus)
+    def _trees(self) -> BoosterTrees:
+        codes = 1 + max((len(known) for known in self.inputs.values), default=0)
+        return BoosterTrees.of(grown(self.booster, 1), codes)
 
 
 def _kinds(inputs: Inputs) -> dict[str, Any]:

@@ -131,8 +131,8 @@ def test_a_forest_walks_to_the_bit_as_scikit_learn():
     inputs = Inputs.learn(train)
     own = RandomForestClassifier(
         30, max_depth=9, min_samples_leaf=2, max_features="log2", random_state=context(5).seed_for("forest"), n_jobs=1
-    ).fit(inputs.coded(train)[0], labels_of(train))
-    wanted = own.predict_proba(inputs.coded(test)[0])[:, 1]
+    ).fit(inputs.coded(train), labels_of(train))
+    wanted = own.predict_proba(inputs.coded(test))[:, 1]
     assert test.data["visits"].null_count() > 0
     assert scorer.score(test).tobytes() == wanted.tobytes()
 
