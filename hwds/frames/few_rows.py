@@ -92,4 +92,4 @@ class FewRows(Table):
         shape = self._kinds.table.data.schema[name].shape  # type: ignore[attr-defined]
         nothing = np.full(shape, np.nan)
         found = np.array([nothing if (value := row.get(name)) is None else value for row in self._values], float)
-        return found.reshape(self.height, shape[0], -1)
+        return found.reshape(self.height, shape[0], int(np.prod(shape[1:])))

@@ -14,6 +14,7 @@ from hwds.models.anomaly.base import Detector
 from hwds.models.anomaly.columns import Columns
 from hwds.models.anomaly.isolation_trees import Trees, read_trees
 from hwds.models.classify.base import Contributions
+from hwds.models.classify.inputs import single
 from hwds.recipe import Count, Small
 from hwds.stored import Stored
 
@@ -84,5 +85,4 @@ class IsolationScorer(Stored):
 
 def filled(matrix: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """What scikit-learn's trees compare: single precision, without holes."""
-    most = np.finfo(np.float32).max
-    return np.clip(np.where(np.isnan(matrix), middle, matrix), -most, most).astype(np.float32)
+    return single(np.where(np.isnan(matrix), middle, matrix))

@@ -11,6 +11,7 @@ import numpy as np
 
 from hwds.compiled import compiled
 from hwds.models.classify.booster_kernel import Nodes, Points, Ways, add_leaves, add_shares, lay_ways
+from hwds.models.classify.inputs import single
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,14 @@ class BoosterTrees:
     def margins(self, matrix: np.ndarray) -> np.ndarray:
         """The log odds of numbers and codes, in single precision, shape (n,)."""
         total = np.full(len(matrix), self.base, np.float32)
-        compiled(add_leaves)(np.ascontiguousarray(matrix, np.float32), self.nodes, total)
+        compiled(add_leaves)(single(matrix), self.nodes, total)
         return total
 
     def shares(self, matrix: np.ndarray) -> np.ndarray:
         """What each column adds to `base + rest`, shape (n, k)."""
         parts = np.zeros(matrix.shape)
         room = np.zeros(int(np.diff(self.ways.begin).max(initial=0)), np.int64), np.zeros(len(self.points.weight))
-        rows = np.ascontiguousarray(matrix, np.float32)
-        compiled(add_shares)(rows, self.nodes.value, self.ways, self.points, *room, parts)
+        compiled(add_shares)(single(matrix), self.nodes.value, self.ways, self.points, *room, parts)
         return parts
 
 

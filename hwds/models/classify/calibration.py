@@ -65,7 +65,8 @@ class Calibrator(Stored):
             return np.interp(score, self.knots[0], self.knots[1])
         odds = self._own_odds(score)
         if self.kind == "beta":
-            return sigmoid(_beta_inputs(odds) @ self.told[:2] + self.told[2])
+            below, above = _beta_inputs(odds).T  # no matrix product, whose last bits depend on the number of rows
+            return sigmoid(self.told[0] * below + self.told[1] * above + self.told[2])
         return chance_of(self.told, odds) if self.kind == "bayes" else sigmoid(self._line(odds))
 
 

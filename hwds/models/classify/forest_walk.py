@@ -12,7 +12,7 @@ from hwds.compiled import compiled
 from hwds.frames.table import Table
 from hwds.models.classify.base import Contributions
 from hwds.models.classify.forest_kernel import Nodes, walk
-from hwds.models.classify.inputs import Inputs
+from hwds.models.classify.inputs import Inputs, single
 from hwds.stored import Stored
 
 
@@ -57,7 +57,7 @@ class ForestScorer(Stored):
         """The sum of the trees' probabilities, added one after the other, as scikit-learn does."""
         nodes = Nodes(self.roots, self.column, self.threshold, self.left, self.right, self.missing_left, self.value)
         total = np.zeros(len(matrix))
-        compiled(walk)(np.ascontiguousarray(matrix, np.float32), nodes, total, parts)
+        compiled(walk)(single(matrix), nodes, total, parts)
         return total
 
 

@@ -93,6 +93,12 @@ def _frequent(values: pl.Series, most: int) -> tuple[str, ...]:
     return tuple(sorted(counts[values.name].head(most).to_list()))
 
 
+def single(matrix: np.ndarray) -> np.ndarray:
+    """In single precision, as trees compare numbers; what is too large for it is its largest."""
+    most = np.finfo(np.float32).max
+    return np.ascontiguousarray(np.clip(matrix, -most, most), np.float32)
+
+
 def inputs_of(scorer: Any) -> Iterator[Inputs]:
     """What a scorer reads, as far as it tells it; of one of several members what each reads."""
     held = (scorer, getattr(scorer, "reader", None), getattr(scorer, "columns", None))
