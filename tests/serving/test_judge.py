@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from hwds.frames.few_rows import FewRows
+from hwds.models.anomaly.autoencoder import Autoencoder
 from hwds.models.anomaly.isolation_forest import IsolationForest
 from hwds.models.anomaly.robust_z import RobustZ
 from hwds.models.classify.logistic import Logistic
+from hwds.models.classify.mlp import MLP
 from hwds.models.classify.positive_unlabelled import PositiveUnlabelled
 from hwds.models.classify.random_forest import RandomForest
 from hwds.models.classify.stack import Stack
@@ -19,6 +21,7 @@ from hwds.protocols.judging import main_inputs
 from hwds.serving.judge import Judge, known_texts
 from tests.toy_rows import context, toy_rows, windows
 
+FAST = {"epochs": 2, "seeds": 2, "least_steps": 10}
 LEARNERS = (Logistic(), XGBoost(trees=30, patience=0), RandomForest(trees=10))
 MODELS = {
     "logistic": Logistic(calibration="platt"),
@@ -27,6 +30,8 @@ MODELS = {
     "robust_z": RobustZ(),
     "isolation_forest": IsolationForest(trees=20),
     "stack": Stack(members=(*LEARNERS, RobustZ(), IsolationForest(trees=10)), calibration="platt"),
+    "mlp": MLP(units=8, **FAST),
+    "autoencoder": Autoencoder(units=8, narrow=2, **FAST),
     "positive_unlabelled": PositiveUnlabelled(member=XGBoost(trees=20, patience=0)),
 }
 SECOND = {"a": 0.5, "b": 0.3, "c": 0.2}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from hwds.models.anomaly.base import Detector
 from hwds.models.anomaly.columns import Columns
 from hwds.models.classify.base import Contributions
 from hwds.models.classify.later import later
-from hwds.models.classify.row_network import Examples, RowNetwork, RowParts, Rows, RowShape
+from hwds.models.classify.row_network import Examples, RowNetwork, RowParts, Rows, RowShape, networks_of
 from hwds.models.classify.scaling import Scaling, Spread
 from hwds.recipe import Count, Positive
 from hwds.stored import Stored
+
+if TYPE_CHECKING:
+    from hwds.models.classify.dense_networks import DenseNetworks
+    from hwds.models.classify.row_answers import Networks
 
 INNER = 0.2
 """Share of the normals, the last ones, that stop the training where there is no window for that."""
@@ -90,6 +95,10 @@ class Autoencoder(RowNetwork, Detector):
         hidden = parts.dense(self.units, "silu")(hidden)
         return parts.dense(parts.shape.numbers)(hidden)
 
+    def silu(self) -> tuple[bool, ...]:
+        """After the wide layers; one that is made of it may answer otherwise."""
+        return (True, False, True, False) if type(self) is Autoencoder else ()
+
     def goal(self, shape: RowShape) -> tuple[int | None, ...]:
         """The numbers themselves."""
         return (None, shape.numbers)
@@ -138,12 +147,14 @@ class RestoringScorer(Stored):
 
     def errors(self, scaled: np.ndarray) -> np.ndarray:
         """The mean of the networks' squared errors in scaled inputs, shape (n, k)."""
-        from hwds.models.classify.row_answers import Networks
-
-        shape = RowShape(scaled.shape[1], (), (), self.model)
-        restored = Networks(shape, self.weights, self.model.seeds, self.device, self.cpus).answers(given(scaled))
+        restored = self._networks.answers(given(scaled))
         found: np.ndarray = np.mean([squared(answer, scaled) for answer in restored], axis=0)
         return found
+
+    @cached_property
+    def _networks(self) -> Networks | DenseNetworks:
+        shape = RowShape(len(self.columns.names), (), (), self.model)
+        return networks_of(self.model, shape, self.weights, self.device, self.cpus)
 
     def _parts(self, rows: Table) -> np.ndarray:
         scaled = self.scaling.of(self.columns.matrix(rows), self.model.clip).astype(np.float32)

@@ -39,3 +39,7 @@ class MLP(NetworkClassifier):
         for _ in range(self.layers):
             hidden = parts.dense(self.units, "silu")(hidden)
         return hidden
+
+    def silu(self) -> tuple[bool, ...]:
+        """After each hidden layer; one that is made of it may have another body."""
+        return (*[True] * self.layers, False) if type(self) is MLP else ()

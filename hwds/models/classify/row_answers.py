@@ -44,17 +44,29 @@ class Networks:
             ]
         return np.concatenate(found, axis=1)
 
-    def path_gradients(self, rows: Rows, base: Rows, points: int) -> Rows:
-        """What each input adds to the mean answer along the straight way from a base, like the rows.
+    def base(self, mean: Rows) -> float:
+        """The mean answer of one row with weights of codes, first axes 1."""
+        return float(self._soft().answers(mean).astype(np.float64).mean(axis=0)[0])
+
+    def path_parts(self, rows: Rows, mean: Rows, points: int) -> Rows:
+        """What each input adds to the mean answer along the straight way from a base: of numbers, of texts, of arrays.
 
         The mean of its gradients there times how far it goes (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for
         deep networks"), by the rule of Gauss and Legendre.
 
         Args:
-            rows: What networks are given that answer with one number, with weights of codes (`soft`).
-            base: The row where the way begins, first axes 1.
+            rows: What networks are given that answer with one number.
+            mean: The row where the way begins, with weights of codes, first axes 1.
             points: Where gradients are taken.
         """
+        hot = [np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)]
+        given = (rows[0], np.hstack([np.zeros((len(rows[0]), 0), np.float32), *hot]), *rows[2:])
+        numbers, codes, *arrays = self._soft()._paths(given, mean, points)
+        cuts = np.cumsum(self.shape.texts, dtype=int)
+        texts = [part.sum(axis=1, keepdims=True) for part in np.split(codes, cuts, axis=1)[:-1]]
+        return (numbers, np.hstack([np.zeros((len(numbers), 0)), *texts]), *arrays)
+
+    def _paths(self, rows: Rows, base: Rows, points: int) -> Rows:
         with placed(self.device, self.cpus):
             held = self._held()
             told = [self._along(held, block, base, points, n) for block, n in _blocks(rows)]
@@ -76,11 +88,9 @@ class Networks:
         each, held = len(self.weights) // self.count, _constants(self.weights)
         return [held[i : i + each] for i in range(0, len(held), each)]
 
-    def soft(self, rows: Rows) -> tuple[Networks, Rows]:
-        """The same networks and rows with weights of codes: 1 for a row's own."""
-        hot = [np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)]
-        weights = np.hstack([np.zeros((len(rows[0]), 0), np.float32), *hot])
-        return replace(self, shape=replace(self.shape, soft=True)), (rows[0], weights, *rows[2:])
+    def _soft(self) -> Networks:
+        """The same networks, which read weights of codes."""
+        return replace(self, shape=replace(self.shape, soft=True))
 
 
 @lru_cache(maxsize=GRAPHS)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from hwds.context import Context
+from hwds.context import Context, Device
 from hwds.models.forecast.network_parts import Layers
 from hwds.recipe import Count, Positive, Recipe, Small
 
@@ -142,6 +142,13 @@ class RowNetwork(Recipe):
     learning_rate: Positive = 2e-3
     least_steps: Annotated[Count, Small(10)] = 40
 
+    def silu(self) -> tuple[bool, ...]:
+        """Of a chain of dense layers which of them that function follows; empty of another network.
+
+        Such a chain is asked without TensorFlow, row by row; Keras trains it like any other.
+        """
+        return ()
+
     def trained(self, shape: RowShape, rows: Examples, inner: Examples, context: Context) -> tuple[np.ndarray, ...]:
         """The weights of all networks, one after the other, each as it was when its loss on the inner rows was least."""
         from hwds.models.forecast.network_training import Schedule, Training
@@ -160,3 +167,14 @@ class RowNetwork(Recipe):
         training, seeds = Training(rows.inputs, shape, schedule, context), range(self.seeds)
         epochs = [early.best_epochs(rows.target[~hidden], inner, seed) for seed in seeds]
         return tuple(part for seed in seeds for part in training.train(rows.target, epochs[seed], seed))
+
+
+def networks_of(model: RowNetwork, shape: RowShape, weights: tuple[np.ndarray, ...], device: Device, cpus: int) -> Any:
+    """The trained networks of a model, to be asked: `DenseNetworks`, or those of TensorFlow."""
+    if model.silu():
+        from hwds.models.classify.dense_networks import DenseNetworks
+
+        return DenseNetworks.of(shape, weights, model.seeds, model.silu())
+    from hwds.models.classify.row_answers import Networks
+
+    return Networks(shape, weights, model.seeds, device, cpus)

@@ -89,10 +89,8 @@ class RowReader(Stored):
         return (numbers.mean(axis=0, keepdims=True), weights, *(part.mean(axis=0, keepdims=True) for part in arrays))
 
     def by_input(self, parts: Rows) -> np.ndarray:
-        """Parts of a score by what the network was given, as parts by input, shape (n, inputs)."""
+        """Parts of a score by numbers, texts and steps of arrays, as parts by input, shape (n, inputs)."""
         k = len(self.holed)
         numbers = parts[0][:, :k].copy()
         numbers[:, self.holed] += parts[0][:, k:]
-        cuts = np.cumsum([len(known) + 1 for known in self.inputs.values], dtype=int)
-        texts = [part.sum(axis=1, keepdims=True) for part in np.split(parts[1], cuts, axis=1)[:-1]]
-        return np.hstack([numbers, *texts, *(part.sum(axis=(1, 2))[:, None] for part in parts[2:])])
+        return np.hstack([numbers, parts[1], *(part.sum(axis=(1, 2))[:, None] for part in parts[2:])])

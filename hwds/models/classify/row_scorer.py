@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,11 +13,12 @@ from hwds.frames.table import Table
 from hwds.models.classify.base import Classifier, Contributions
 from hwds.models.classify.labels import known, labels_of, learnable
 from hwds.models.classify.later import later
-from hwds.models.classify.row_network import Examples, RowNetwork, RowParts, Rows, RowShape
+from hwds.models.classify.row_network import Examples, RowNetwork, RowParts, Rows, RowShape, networks_of
 from hwds.models.classify.row_reader import RowReader
 from hwds.stored import Stored
 
 if TYPE_CHECKING:
+    from hwds.models.classify.dense_networks import DenseNetworks
     from hwds.models.classify.row_answers import Networks
 
 INNER = 0.2
@@ -97,27 +99,28 @@ class NetworkScorer(Stored):
 
     def score(self, rows: Table) -> np.ndarray:
         """The mean log odds of the networks."""
-        return _mean(self._networks().answers(self.reader.rows(rows)))
+        return _mean(self._networks.answers(self.reader.rows(rows)))
 
     def explain(self, rows: Table) -> Contributions:
         """What each input adds on the way from the mean row; `rest` is what gradients at a few points of it miss."""
-        networks, given = self._networks().soft(self.reader.rows(rows))
-        mean = tuple(part.astype(np.float32) for part in self.mean)
-        base, score, points = float(_mean(networks.answers(mean))[0]), self.score(rows), POINTS
+        given, mean = self.reader.rows(rows), tuple(part.astype(np.float32) for part in self.mean)
+        base, score = self._networks.base(mean), self.score(rows)
+        values, far, points = np.zeros((len(score), len(self.reader.names))), np.arange(len(score)), POINTS
         while True:
-            values = self.reader.by_input(networks.path_gradients(given, mean, points))
+            part = tuple(each[far] for each in given)
+            values[far] = self.reader.by_input(self._networks.path_parts(part, mean, points))
             rest = score - base - values.sum(axis=1)
-            if points >= MOST_POINTS or np.abs(rest).max(initial=0.0) < COMPLETE:
+            far = np.flatnonzero(np.abs(rest) >= COMPLETE)  # each row by itself, whatever stands beside it
+            if points >= MOST_POINTS or not len(far):
                 return Contributions((*self.reader.names, "rest"), base, np.column_stack([values, rest]))
             points *= 2
 
-    def _networks(self) -> Networks:
-        from hwds.models.classify.row_answers import Networks
-
-        return Networks(self.reader.shape(self.model), self.weights, self.model.seeds, self.device, self.cpus)
+    @cached_property
+    def _networks(self) -> Networks | DenseNetworks:
+        return networks_of(self.model, self.reader.shape(self.model), self.weights, self.device, self.cpus)
 
 
 def _mean(odds: np.ndarray) -> np.ndarray:
     """Over the networks, in double precision."""
-    mean: np.ndarray = odds.astype(np.float64).mean(axis=0)
+    mean: np.ndarray = odds.astype(np.float64).reshape(*odds.shape[:2]).mean(axis=0)
     return mean

@@ -14,13 +14,15 @@ import polars as pl
 import pytest
 
 from hwds.errors import DataError
-from hwds.models.anomaly.autoencoder import Autoencoder
+from hwds.models.anomaly.autoencoder import Autoencoder, given
 from hwds.models.anomaly.base import normal
+from hwds.models.classify.dense_networks import DenseNetworks
 from hwds.models.classify.inputs import Inputs
 from hwds.models.classify.labels import known, labels_of
 from hwds.models.classify.later import later
 from hwds.models.classify.mlp import MLP
-from hwds.models.classify.row_network import RowNetwork
+from hwds.models.classify.row_answers import Networks
+from hwds.models.classify.row_network import RowNetwork, RowShape
 from hwds.models.classify.row_reader import RowReader
 from hwds.models.classify.row_scorer import COMPLETE
 from hwds.models.classify.sequence import Sequence
@@ -123,6 +125,37 @@ def test_the_same_context_gives_the_same_bits_after_other_fits(name, fitted, par
     other = MODELS[name].fit(train, stop=stop, calibrate=calibrate, context=context(seed=9)).judge(test).score
     assert not np.array_equal(other, score)
     assert fitted_on(MODELS[name], parts).judge(test).score.tobytes() == score.tobytes()
+
+
+@pytest.mark.parametrize("model", [MLP(units=12, layers=1, **FAST), MLP(units=7, layers=3, **FAST), MODELS["autoencoder"]])
+def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
+    """In its single precision; two texts of as many values each, and none."""
+    luck = np.random.default_rng(0)
+    more = {"shelf": pl.Series(luck.choice(list("abcd"), 587)), "aisle": pl.Series(luck.choice(list("efgh"), 587))}
+    train = parts[0].with_inputs(pl.DataFrame(more)) if isinstance(model, MLP) else normal(parts[0])
+    scorer = model.learn(train, stop=no_rows(train), context=context())
+    chain = scorer._networks
+    assert isinstance(chain, DenseNetworks)
+    if isinstance(model, MLP):
+        shape, rows, mean = scorer.reader.shape(model), scorer.reader.rows(train), scorer.mean
+        assert rows[1].max(axis=0).tolist() == [4, 4, 4]
+    else:
+        shape, rows = RowShape(5, (), (), model), given(luck.normal(0, 3, (700, 5)).astype(np.float32))
+    keras = Networks(shape, scorer.weights, model.seeds, "cpu", 1)
+    answers = keras.answers(rows)
+    np.testing.assert_allclose(chain.answers(rows).reshape(answers.shape), answers, rtol=1e-5, atol=1e-5)
+    if isinstance(model, MLP):
+        assert chain.base(mean) == pytest.approx(keras.base(tuple(part.astype(np.float32) for part in mean)), abs=1e-5)
+        for ours, theirs in zip(chain.path_parts(rows, mean, 8), keras.path_parts(rows, mean, 8), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_made_of_a_chain_is_asked_by_keras(parts):
+    class Wider(MLP):
+        """May have any body."""
+
+    assert Wider().silu() == ()
+    assert isinstance(fitted_on(Wider(units=4, **FAST), parts).scorer._networks, Networks)
 
 
 def test_saved_networks_say_the_same_in_a_fresh_process(fitted, parts, tmp_path):
@@ -238,7 +271,7 @@ def test_holes_have_a_flag_and_texts_a_mean(parts):
     mean = reader.mean((numbers, codes, last))
     shares = np.bincount(codes[:, 0], minlength=5) / len(codes)
     assert np.allclose(mean[1][0], shares)
-    parts_ = (np.ones((1, 5)), np.ones((1, 5)), np.ones((1, 2, 2)))
+    parts_ = (np.ones((1, 5)), np.full((1, 1), 5.0), np.ones((1, 2, 2)))
     assert reader.by_input(parts_).tolist() == [[1, 1, 1, 2, 5, 4]]
 
 
