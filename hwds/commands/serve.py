@@ -8,6 +8,7 @@ own rows.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterable
@@ -39,6 +40,8 @@ def main(words: list[str]) -> int:
     with Online.open(name, flags.get("--store"), key=key, durable=durable) as scorer:  # type: ignore[arg-type]
         if "--remember" in flags:
             print(f"{counted(scorer.remember(past(name)), 'rows')} remembered.", file=sys.stderr)
+        gc.collect()
+        gc.freeze()  # what is there now stays: no event waits while Python looks all of it through
         for answer in answers(scorer, sys.stdin):
             print(answer, flush=True)
         for column, count in scorer.unknown.items():
