@@ -65,8 +65,9 @@ def measure(events: int = SIZE) -> list[Row]:
     table = _in_arrival(cast("Table", GrayMarket().frame()), 2 * events)
     FEATURES.compute(table.take(np.arange(len(table.data)) < 100))
     columns, whole_s = _timed(lambda: FEATURES.compute(table))
+    began = thread_time()
     told, seconds = _timed(lambda: _one_by_one(table))
-    note = f"{len(told) / seconds:,.0f} events/s; load {os.getloadavg()[0]:.1f}"
+    note = _rate(len(told), seconds, thread_time() - began)
     what = f"{len(told):,} events, {columns.width} columns"
     rows = [replace(compared(what, [seconds], "the whole table at once", [whole_s], _equal(told, columns)), note=note)]
     fitted = _fitted(table, columns)
@@ -91,26 +92,31 @@ def _scored(table: Table, columns: pl.DataFrame, fitted: FittedClassifier, event
         for event in islice(asked, events // 10):
             scorer.score(event)
         one = _single("an event scored, with reasons", scorer, wide, fitted, list(islice(asked, events // 10)))
-        batches, batches_s = _timed(lambda: _batches(scorer, list(islice(asked, events))))
+        portion, began = list(islice(asked, events)), thread_time()
+        batches, batches_s = _timed(lambda: _batches(scorer, portion))
+        note = _rate(len(batches), batches_s, thread_time() - began)
     judged = fitted.judge(wide).score[events // 5 : events // 5 + len(batches)].tolist()
     a_row = batches_s / len(batches)
-    note = f"{len(batches) / batches_s:,.0f} events/s; load {os.getloadavg()[0]:.1f}"
     what = f"an event in a micro-batch of {BATCH}"
     return [one, Row(what, a_row, "one from a table", one.rival_s, one.rival_s / a_row, batches == judged, note)]
 
 
 def _single(what: str, scorer: Online, wide: Table, fitted: Any, events: list[dict[str, Any]]) -> Row:
-    """Each event, and score and reasons alone from a table where the features are there already."""
+    """Events one by one, and score and reasons alone from tables of one row where the features are there already, in turns."""
     ours, theirs, busy, equal = [], [], [], True
-    for event in events:
-        began = thread_time()
-        answer, seconds = _timed(lambda event=event: scorer.score(event))
-        busy.append(thread_time() - began)
-        row = replace(wide, data=wide.data[int(event["id"]) : int(event["id"]) + 1])
-        (score, reasons), table_s = _timed(lambda row=row: _from_table(fitted, row))
-        ours.append(seconds)
-        theirs.append(table_s)
-        equal &= answer.score == score and [each["adds"] for each in answer.reasons] == [each["adds"] for each in reasons]
+    for begin in range(0, len(events), BATCH):
+        part, answers = events[begin : begin + BATCH], []
+        for event in part:
+            began = thread_time()
+            answer, seconds = _timed(lambda event=event: scorer.score(event))
+            busy.append(thread_time() - began)
+            ours.append(seconds)
+            answers.append(answer)
+        for event, answer in zip(part, answers, strict=True):
+            row = replace(wide, data=wide.data[int(event["id"]) : int(event["id"]) + 1])
+            (score, reasons), seconds = _timed(lambda row=row: _from_table(fitted, row))
+            theirs.append(seconds)
+            equal &= answer.score == score and [each["adds"] for each in answer.reasons] == [each["adds"] for each in reasons]
     within, cpu = (1e3 * float(np.quantile(each, 0.99)) for each in (ours, busy))
     note = f"99 % within {within:.2f} ms, within {cpu:.2f} ms of CPU; load {os.getloadavg()[0]:.1f}"
     return replace(compared(what, ours, "score and reasons from a table", theirs, equal), note=note)
@@ -118,6 +124,10 @@ def _single(what: str, scorer: Online, wide: Table, fitted: Any, events: list[di
 
 def _from_table(fitted: Any, row: Table) -> tuple[float, list[dict[str, object]]]:
     return float(fitted.judge(row).score[0]), main_inputs(fitted.explain(row), row)[0]
+
+
+def _rate(events: int, seconds: float, cpu: float) -> str:
+    return f"{events / seconds:,.0f} events/s, {events / cpu:,.0f} in a second of CPU; load {os.getloadavg()[0]:.1f}"
 
 
 def _batches(scorer: Online, events: list[dict[str, Any]]) -> list[float]:

@@ -53,6 +53,9 @@ class Contributions:
 class Scorer(Protocol):
     """What a classifier's `learn` returns: a new object that orders rows.
 
+    One that reads rows by `Inputs` alone is asked about events as they arrive without a table of them (`FewRows`). What it says
+    of a row must not depend on the rows beside it, to the bit: a matrix product of many rows has other last bits than of one.
+
     One whose scores are probabilities (they, not their log odds, are the sum of what the inputs add) says so by an attribute of
     its class, `chance = True`.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Self
 
 import numpy as np
@@ -21,13 +22,22 @@ class DenseNetworks:
     Attributes:
         nets: Of each its weights.
         begins: Where the codes of each text begin among all codes.
+        mean: Where ways begin: numbers, and weights of codes, first axes 1; None where no way is asked.
     """
 
     nets: tuple[Dense, ...]
     begins: np.ndarray
+    mean: Rows | None = None
 
     @classmethod
-    def of(cls, shape: RowShape, weights: tuple[np.ndarray, ...], count: int, silu: tuple[bool, ...]) -> Self:
+    def of(
+        cls,
+        shape: RowShape,
+        weights: tuple[np.ndarray, ...],
+        count: int,
+        silu: tuple[bool, ...],
+        mean: Rows | None = None,
+    ) -> Self:
         """Networks as Keras trained them.
 
         Args:
@@ -35,10 +45,11 @@ class DenseNetworks:
             weights: Of all of them, one after the other: what texts are embedded as, then weights and bias of each layer.
             count: How many.
             silu: Of each layer whether that function follows it.
+            mean: Where ways begin.
         """
         each, doubles = len(weights) // count, [part.astype(np.float64) for part in weights]
         nets = tuple(_dense(shape, doubles[i : i + each], silu) for i in range(0, len(doubles), each))
-        return cls(nets, np.cumsum([0, *shape.texts])[:-1])
+        return cls(nets, np.cumsum([0, *shape.texts])[:-1], mean)
 
     def answers(self, rows: Rows) -> np.ndarray:
         """The answer of each network for n rows, shape (networks, n, outputs)."""
@@ -48,35 +59,47 @@ class DenseNetworks:
             compiled(answer)(numbers, places, net, _room(net), own)
         return found
 
-    def base(self, mean: Rows) -> float:
-        """The mean answer where ways begin: numbers and weights of codes, first axes 1."""
-        at_mean = [net._replace(start=net.start + self._told(net, mean).sum(axis=0)) for net in self.nets]
-        nothing = np.zeros((1, 0), np.int64)
-        found = np.zeros((len(at_mean), 1, 1))
-        for net, own in zip(at_mean, found, strict=True):
-            compiled(answer)(np.ascontiguousarray(mean[0], np.float64), nothing, net, _room(net), own)
+    @cached_property
+    def base(self) -> float:
+        """The mean answer where ways begin."""
+        found = np.zeros((len(self.nets), 1, 1))
+        for (net, (numbers, told)), own in zip(self._begun, found, strict=True):
+            at_mean = net._replace(start=net.start + told.sum(axis=0))
+            compiled(answer)(numbers[None], np.zeros((1, 0), np.int64), at_mean, _room(net), own)
         return float(found.mean())
 
-    def path_parts(self, rows: Rows, mean: Rows, points: int) -> Rows:
+    def path_parts(self, rows: Rows, points: int) -> Rows:
         """As of `Networks`: parts of numbers, and of texts."""
         numbers, places = self._read(rows)
-        at, weight = np.polynomial.legendre.leggauss(points)
-        taken, parts = np.stack([(at + 1) / 2, weight / 2]), np.zeros((len(numbers), numbers.shape[1] + places.shape[1]))
-        for net in self.nets:
-            base, told, way = mean[0][0].astype(np.float64), self._told(net, mean), np.zeros((3, len(net.start)))
-            compiled(add_ways)(numbers, places, net, base, told, taken, _room(net), way, parts)
-        k = numbers.shape[1]
-        return parts[:, :k] / len(self.nets), parts[:, k:] / len(self.nets)
+        parts = np.zeros((len(numbers), numbers.shape[1] + places.shape[1]))
+        for net, (base, told) in self._begun:
+            way = np.zeros((3, len(net.start)))
+            compiled(add_ways)(numbers, places, net, base, told, gauss_legendre(points), _room(net), way, parts)
+        parts /= len(self.nets)
+        return parts[:, : numbers.shape[1]], parts[:, numbers.shape[1] :]
 
     def _read(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         return np.ascontiguousarray(rows[0], np.float64), rows[1].astype(np.int64) + self.begins
 
-    def _told(self, net: Dense, mean: Rows) -> np.ndarray:
-        """What each text adds to the first layer where ways begin, shape (c, units)."""
-        weights = np.split(mean[1][0].astype(np.float64), self.begins[1:])
-        told = np.split(net.told, self.begins[1:])
-        pairs = zip(weights, told, strict=True) if len(self.begins) else ()
-        return np.array([(weight[:, None] * own).sum(axis=0) for weight, own in pairs]).reshape(-1, len(net.start))
+    @cached_property
+    def _begun(self) -> list[tuple[Dense, tuple[np.ndarray, np.ndarray]]]:
+        """Each network with the numbers where ways begin, and with what each text adds to its first layer there."""
+        assert self.mean is not None
+        numbers, codes = (np.ascontiguousarray(part[0], np.float64) for part in self.mean[:2])
+        ends = [*self.begins[1:].tolist(), len(codes)]
+        cuts = list(zip(self.begins.tolist(), ends, strict=True)) if len(self.begins) else []
+        begun = []
+        for net in self.nets:
+            told = [(codes[begin:end, None] * net.told[begin:end]).sum(axis=0) for begin, end in cuts]
+            begun.append((net, (numbers, np.array(told).reshape(-1, len(net.start)))))
+        return begun
+
+
+@cache
+def gauss_legendre(points: int) -> np.ndarray:
+    """Where between 0 and 1 an integral is taken, and what each point counts, shape (2, points)."""
+    at, weight = np.polynomial.legendre.leggauss(points)
+    return np.stack([(at + 1) / 2, weight / 2])
 
 
 def _dense(shape: RowShape, weights: list[np.ndarray], silu: tuple[bool, ...]) -> Dense:

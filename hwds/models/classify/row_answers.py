@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Networks:
         weights: Of all of them, one after the other.
         count: How many.
         device, cpus: Where they compute, and with how many threads.
+        mean: Where ways begin, with weights of codes, first axes 1; None where no way is asked.
     """
 
     shape: RowShape
@@ -34,6 +35,7 @@ class Networks:
     count: int
     device: Device
     cpus: int
+    mean: Rows | None = None
 
     def answers(self, rows: Rows) -> np.ndarray:
         """The answer of each network for n rows, shape (networks, n, ...)."""
@@ -44,24 +46,26 @@ class Networks:
             ]
         return np.concatenate(found, axis=1)
 
-    def base(self, mean: Rows) -> float:
-        """The mean answer of one row with weights of codes, first axes 1."""
-        return float(self._soft().answers(mean).astype(np.float64).mean(axis=0)[0])
+    @cached_property
+    def base(self) -> float:
+        """The mean answer where ways begin."""
+        assert self.mean is not None
+        return float(self._soft().answers(self.mean).astype(np.float64).mean(axis=0)[0])
 
-    def path_parts(self, rows: Rows, mean: Rows, points: int) -> Rows:
-        """What each input adds to the mean answer along the straight way from a base: of numbers, of texts, of arrays.
+    def path_parts(self, rows: Rows, points: int) -> Rows:
+        """What each input adds to the mean answer along the straight way from `mean`: of numbers, of texts, of arrays.
 
         The mean of its gradients there times how far it goes (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for
         deep networks"), by the rule of Gauss and Legendre.
 
         Args:
             rows: What networks are given that answer with one number.
-            mean: The row where the way begins, with weights of codes, first axes 1.
             points: Where gradients are taken.
         """
+        assert self.mean is not None
         hot = [np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)]
         given = (rows[0], np.hstack([np.zeros((len(rows[0]), 0), np.float32), *hot]), *rows[2:])
-        numbers, codes, *arrays = self._soft()._paths(given, mean, points)
+        numbers, codes, *arrays = self._soft()._paths(given, self.mean, points)
         cuts = np.cumsum(self.shape.texts, dtype=int)
         texts = [part.sum(axis=1, keepdims=True) for part in np.split(codes, cuts, axis=1)[:-1]]
         return (numbers, np.hstack([np.zeros((len(numbers), 0)), *texts]), *arrays)

@@ -169,12 +169,14 @@ class RowNetwork(Recipe):
         return tuple(part for seed in seeds for part in training.train(rows.target, epochs[seed], seed))
 
 
-def networks_of(model: RowNetwork, shape: RowShape, weights: tuple[np.ndarray, ...], device: Device, cpus: int) -> Any:
-    """The trained networks of a model, to be asked: `DenseNetworks`, or those of TensorFlow."""
+def networks_of(
+    model: RowNetwork, shape: RowShape, weights: tuple[np.ndarray, ...], device: Device, cpus: int, mean: Rows | None = None
+) -> Any:
+    """The trained networks of a model, to be asked: `DenseNetworks`, or those of TensorFlow (`Networks`)."""
     if model.silu():
         from hwds.models.classify.dense_networks import DenseNetworks
 
-        return DenseNetworks.of(shape, weights, model.seeds, model.silu())
+        return DenseNetworks.of(shape, weights, model.seeds, model.silu(), mean)
     from hwds.models.classify.row_answers import Networks
 
-    return Networks(shape, weights, model.seeds, device, cpus)
+    return Networks(shape, weights, model.seeds, device, cpus, mean)

@@ -103,12 +103,11 @@ class NetworkScorer(Stored):
 
     def explain(self, rows: Table) -> Contributions:
         """What each input adds on the way from the mean row; `rest` is what gradients at a few points of it miss."""
-        given, mean = self.reader.rows(rows), tuple(part.astype(np.float32) for part in self.mean)
-        base, score = self._networks.base(mean), self.score(rows)
+        given, base, score = self.reader.rows(rows), self._networks.base, self.score(rows)
         values, far, points = np.zeros((len(score), len(self.reader.names))), np.arange(len(score)), POINTS
         while True:
             part = tuple(each[far] for each in given)
-            values[far] = self.reader.by_input(self._networks.path_parts(part, mean, points))
+            values[far] = self.reader.by_input(self._networks.path_parts(part, points))
             rest = score - base - values.sum(axis=1)
             far = np.flatnonzero(np.abs(rest) >= COMPLETE)  # each row by itself, whatever stands beside it
             if points >= MOST_POINTS or not len(far):
@@ -117,7 +116,8 @@ class NetworkScorer(Stored):
 
     @cached_property
     def _networks(self) -> Networks | DenseNetworks:
-        return networks_of(self.model, self.reader.shape(self.model), self.weights, self.device, self.cpus)
+        mean = tuple(part.astype(np.float32) for part in self.mean)
+        return networks_of(self.model, self.reader.shape(self.model), self.weights, self.device, self.cpus, mean)
 
 
 def _mean(odds: np.ndarray) -> np.ndarray:

@@ -137,16 +137,16 @@ def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
     chain = scorer._networks
     assert isinstance(chain, DenseNetworks)
     if isinstance(model, MLP):
-        shape, rows, mean = scorer.reader.shape(model), scorer.reader.rows(train), scorer.mean
+        shape, rows = scorer.reader.shape(model), scorer.reader.rows(train)
         assert rows[1].max(axis=0).tolist() == [4, 4, 4]
     else:
         shape, rows = RowShape(5, (), (), model), given(luck.normal(0, 3, (700, 5)).astype(np.float32))
-    keras = Networks(shape, scorer.weights, model.seeds, "cpu", 1)
+    keras = Networks(shape, scorer.weights, model.seeds, "cpu", 1, chain.mean)
     answers = keras.answers(rows)
     np.testing.assert_allclose(chain.answers(rows).reshape(answers.shape), answers, rtol=1e-5, atol=1e-5)
     if isinstance(model, MLP):
-        assert chain.base(mean) == pytest.approx(keras.base(tuple(part.astype(np.float32) for part in mean)), abs=1e-5)
-        for ours, theirs in zip(chain.path_parts(rows, mean, 8), keras.path_parts(rows, mean, 8), strict=True):
+        assert chain.base == pytest.approx(keras.base, abs=1e-5)
+        for ours, theirs in zip(chain.path_parts(rows, 8), keras.path_parts(rows, 8), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
