@@ -25,6 +25,7 @@ FAST = {"epochs": 2, "seeds": 2, "least_steps": 10}
 LEARNERS = (Logistic(), XGBoost(trees=30, patience=0), RandomForest(trees=10))
 MODELS = {
     "logistic": Logistic(calibration="platt"),
+    "logistic of few labels": Logistic(calibration="bayes"),
     "xgboost": XGBoost(trees=40, patience=0, calibration="beta", weight=3.0),
     "forest": RandomForest(trees=15, calibration="isotonic"),
     "robust_z": RobustZ(),
@@ -85,6 +86,8 @@ def test_events_are_judged_as_a_table_of_them_to_the_bit(name, size, monkeypatch
             ours, theirs = getattr(told, which), getattr(said, which)
             assert (ours is None) == (theirs is None)
             assert ours is None or ours.tobytes() == theirs[part].tobytes()
+        assert (told.reach is None) == (said.reach is None)
+        assert told.reach is None or told.reach.tobytes() == said.reach[:, part].tobytes()
         assert reasons == wanted[part]
     seen = known_texts(model.scorer)
     assert judge.unknown == {
