@@ -35,10 +35,11 @@ class Dense(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Room for one row, shape (layers, most units) each: before and after what follows a layer, and slopes."""
+    """Room for one row, shape (layers, most units) each: before and after what follows a layer, its logistic part, slopes."""
 
     before: np.ndarray
     after: np.ndarray
+    share: np.ndarray
     slope: np.ndarray
 
 
@@ -72,14 +73,15 @@ def rise(net: Dense, room: Room) -> None:
             shift += units
         for unit in range(units):
             seen = room.before[layer, unit]
-            room.after[layer, unit] = seen / (1 + math.exp(-seen)) if net.silu[layer] else seen
+            room.share[layer, unit] = 1 / (1 + math.exp(-seen)) if net.silu[layer] else 1.0
+            room.after[layer, unit] = seen * room.share[layer, unit]
 
 
 @helper
 def fall(net: Dense, room: Room) -> None:
-    """The slopes of the one answer by what stands before each layer's function."""
+    """The slopes of the one answer by what stands before each layer's function, after `rise`."""
     at, last = net.back.size, net.silu.size - 1
-    room.slope[last, 0] = steepness(room.before[last, 0]) if net.silu[last] else 1.0
+    room.slope[last, 0] = steepness(room.before[last, 0], room.share[last, 0])
     for layer in range(last, 0, -1):
         units, below = net.sizes[layer + 1], net.sizes[layer]
         at -= units * below
@@ -88,15 +90,13 @@ def fall(net: Dense, room: Room) -> None:
         for unit in range(units):
             for i in range(below):
                 room.slope[layer - 1, i] += room.slope[layer, unit] * net.back[at + unit * below + i]
-        if net.silu[layer - 1]:
-            for i in range(below):
-                room.slope[layer - 1, i] *= steepness(room.before[layer - 1, i])
+        for i in range(below):
+            room.slope[layer - 1, i] *= steepness(room.before[layer - 1, i], room.share[layer - 1, i])
 
 
 @helper
-def steepness(seen: float) -> float:
-    """The slope of x / (1 + exp(-x))."""
-    share = 1 / (1 + math.exp(-seen))
+def steepness(seen: float, share: float) -> float:
+    """The slope of x / (1 + exp(-x)), of which `share` is the logistic part; where no function follows both are 1."""
     return share * (1 + seen * (1 - share))
 
 
@@ -115,6 +115,7 @@ def add_ways(
     net: Dense,
     base: np.ndarray,
     base_told: np.ndarray,
+    base_first: np.ndarray,
     points: np.ndarray,
     room: Room,
     way: np.ndarray,
@@ -130,34 +131,31 @@ def add_ways(
         net: A network with one answer.
         base: The numbers where ways begin, shape (k,).
         base_told: What each text adds to the first layer there, shape (c, units).
+        base_first: The first layer there, shape (units,).
         points: Where on the way slopes are taken, and what each counts, shape (2, points).
         room: For one row.
-        way: Room for the first layer at the end and at the begin, and for the mean slope, shape (3, units).
+        way: Room for the first layer at the end, and for the mean slope, shape (2, units).
         parts: Of numbers, then texts, shape (n, k + c).
     """
     k, units = numbers.shape[1], net.start.size
     for row in range(numbers.shape[0]):
-        enter(base, places[row, :0], net, way[1])
-        for i in range(base_told.shape[0]):
-            for unit in range(units):
-                way[1, unit] += base_told[i, unit]
         enter(numbers[row], places[row], net, way[0])
         for unit in range(units):
-            way[2, unit] = 0.0
+            way[1, unit] = 0.0
         for point in range(points.shape[1]):
             for unit in range(units):
-                room.before[0, unit] = way[1, unit] + points[0, point] * (way[0, unit] - way[1, unit])
+                room.before[0, unit] = base_first[unit] + points[0, point] * (way[0, unit] - base_first[unit])
             rise(net, room)
             fall(net, room)
             for unit in range(units):
-                way[2, unit] += points[1, point] * room.slope[0, unit]
+                way[1, unit] += points[1, point] * room.slope[0, unit]
         for i in range(k):
             adds = 0.0
             for unit in range(units):
-                adds += net.first[i, unit] * way[2, unit]
+                adds += net.first[i, unit] * way[1, unit]
             parts[row, i] += (numbers[row, i] - base[i]) * adds
         for i in range(places.shape[1]):
             adds = 0.0
             for unit in range(units):
-                adds += (net.told[places[row, i], unit] - base_told[i, unit]) * way[2, unit]
+                adds += (net.told[places[row, i], unit] - base_told[i, unit]) * way[1, unit]
             parts[row, k + i] += adds

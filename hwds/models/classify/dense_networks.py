@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -63,18 +63,17 @@ class DenseNetworks:
     def base(self) -> float:
         """The mean answer where ways begin."""
         found = np.zeros((len(self.nets), 1, 1))
-        for (net, (numbers, told)), own in zip(self._begun, found, strict=True):
-            at_mean = net._replace(start=net.start + told.sum(axis=0))
-            compiled(answer)(numbers[None], np.zeros((1, 0), np.int64), at_mean, _room(net), own)
+        for (net, begin), own in zip(self._begun, found, strict=True):
+            nothing = np.zeros((1, 0)), np.zeros((1, 0), np.int64)
+            compiled(answer)(*nothing, net._replace(start=begin.first), _room(net), own)
         return float(found.mean())
 
     def path_parts(self, rows: Rows, points: int) -> Rows:
         """As of `Networks`: parts of numbers, and of texts."""
         numbers, places = self._read(rows)
-        parts = np.zeros((len(numbers), numbers.shape[1] + places.shape[1]))
-        for net, (base, told) in self._begun:
-            way = np.zeros((3, len(net.start)))
-            compiled(add_ways)(numbers, places, net, base, told, gauss_legendre(points), _room(net), way, parts)
+        parts, taken = np.zeros((len(numbers), numbers.shape[1] + places.shape[1])), gauss_legendre(points)
+        for net, begin in self._begun:
+            compiled(add_ways)(numbers, places, net, *begin, taken, _room(net), np.zeros((2, len(net.start))), parts)
         parts /= len(self.nets)
         return parts[:, : numbers.shape[1]], parts[:, numbers.shape[1] :]
 
@@ -82,8 +81,8 @@ class DenseNetworks:
         return np.ascontiguousarray(rows[0], np.float64), rows[1].astype(np.int64) + self.begins
 
     @cached_property
-    def _begun(self) -> list[tuple[Dense, tuple[np.ndarray, np.ndarray]]]:
-        """Each network with the numbers where ways begin, and with what each text adds to its first layer there."""
+    def _begun(self) -> list[tuple[Dense, _Begin]]:
+        """Each network, and where ways begin in it."""
         assert self.mean is not None
         numbers, codes = (np.ascontiguousarray(part[0], np.float64) for part in self.mean[:2])
         ends = [*self.begins[1:].tolist(), len(codes)]
@@ -91,8 +90,18 @@ class DenseNetworks:
         begun = []
         for net in self.nets:
             told = [(codes[begin:end, None] * net.told[begin:end]).sum(axis=0) for begin, end in cuts]
-            begun.append((net, (numbers, np.array(told).reshape(-1, len(net.start)))))
+            of_texts = np.array(told).reshape(-1, len(net.start))
+            first = net.start + (numbers[:, None] * net.first).sum(axis=0) + of_texts.sum(axis=0)
+            begun.append((net, _Begin(numbers, of_texts, first)))
         return begun
+
+
+class _Begin(NamedTuple):
+    """The numbers where ways begin, what each text adds to the first layer there, and that layer."""
+
+    numbers: np.ndarray
+    told: np.ndarray
+    first: np.ndarray
 
 
 @cache
@@ -123,4 +132,4 @@ def _dense(shape: RowShape, weights: list[np.ndarray], silu: tuple[bool, ...]) -
 
 def _room(net: Dense) -> Room:
     shape = (len(net.silu), int(net.sizes[1:].max()))
-    return Room(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+    return Room(*np.zeros((4, *shape)))
