@@ -24,10 +24,8 @@ from hwds.protocols.row_windows import as_known
 from hwds.recipe import Small, Whole
 
 LAST = datetime(9999, 12, 31)
-FINAL = -1
-"""The number of the fit on all groups, which tests none."""
 APART = -1
-"""The fold of groups that are kept apart."""
+"""Where the groups stand that are kept apart, instead of the number of a fold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +111,23 @@ class GroupedKFold(Detection):
         told = (pl.lit(0, pl.Int32).alias("day"), pl.lit(cell.fold.name).alias("cutoff"))
         return pl.concat(rows).with_columns(told) if rows else pl.DataFrame()
 
-    def parts(self, frame: Table, fold: int, context: Context) -> dict[str, Table]:
-        """The rows of each part with their inputs, which were made of labels of training groups alone."""
-        of_fold = self._roles_of_folds(fold)
-        part = np.array([*of_fold, "train"])[self._folds_of(frame)]  # the last for groups that are kept apart
+    def parts(self, frame: Table, fold: int | None, context: Context) -> dict[str, Table]:
+        """The rows of each part with their inputs, which were made of labels of training groups alone.
+
+        Args:
+            frame: All rows.
+            fold: The one that is tested; None tests no group, for the fit on all of them.
+            context: What a worker knows besides.
+        """
+        own = self._folds_of(frame)
+        part = np.where(own == APART, "train", np.array(self._roles_of_folds(fold))[own])
         known = self._known(frame)
         label = known.name("label")
         train = pl.lit(pl.Series(part == "train"))
         hidden = replace(known, data=known.data.with_columns(pl.when(train).then(pl.col(label)).alias(label)))
         wide = hidden.with_inputs(context.columns_of(hidden))
         told = pl.lit(pl.Series(np.isin(part, ("train", "stop", "calibrate"))))
-        own = pl.when(told).then(known.data[label]).alias(label)
-        given = replace(wide, data=wide.data.with_columns(own))
+        given = replace(wide, data=wide.data.with_columns(pl.when(told).then(known.data[label]).alias(label)))
         return {name: given.take(part == name) for name in ("train", "stop", "calibrate", "decide", "test")}
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
@@ -153,7 +156,7 @@ class GroupedKFold(Detection):
 
     def fit_all(self, model: Classifier, frame: Table, context: Context) -> FittedClassifier:
         """The model fitted on all groups but those that stop and calibrate it."""
-        return self.fitted(model, self.parts(frame, FINAL, context), context)
+        return self.fitted(model, self.parts(frame, None, context), context)
 
     def foresee(self, fitted: FittedClassifier, frame: Table, context: Context) -> pl.DataFrame:
         """What a kept model says of the rows without a label."""
@@ -161,13 +164,14 @@ class GroupedKFold(Detection):
         asked = known.with_inputs(context.columns_of(known)).take(known.column("label").is_null())
         return judged(fitted, asked, frame, "new", self.explained)
 
-    def _roles_of_folds(self, fold: int) -> list[str]:
+    def _roles_of_folds(self, fold: int | None) -> list[str]:
         """What each part of the groups is used for where one of them is tested: those after it stop, calibrate, decide."""
-        counts = {"test": int(fold != FINAL), "stop": self.stop_folds, "calibrate": self.calibrate_folds}
-        counts["decide"] = self.decide_folds if fold != FINAL else 0
+        tests = fold is not None
+        counts = {"test": int(tests), "stop": self.stop_folds, "calibrate": self.calibrate_folds}
+        counts["decide"] = self.decide_folds if tests else 0
         uses = [name for name, count in counts.items() for _ in range(count)]
         uses += ["train"] * (self.folds - len(uses))
-        first = max(fold, 0)
+        first = fold or 0
         return [uses[(own - first) % self.folds] for own in range(self.folds)]
 
     def _known(self, frame: Table) -> Table:

@@ -184,6 +184,6 @@ def test_a_target_mean_over_all_groups_is_caught():
 def test_the_final_model_learns_from_all_but_those_that_stop_and_calibrate():
     frame = table()
     fitted = PROTOCOL.fit_all(Logistic(), frame, context())
-    parts = PROTOCOL.parts(frame, -1, context())
+    parts = PROTOCOL.parts(frame, None, context())
     assert len(parts["train"].data) + len(parts["stop"].data) + len(parts["calibrate"].data) == 600
     assert len(fitted.judge(parts["train"]).score) == len(parts["train"].data)
