@@ -77,6 +77,8 @@ REFUSED = [
     ("compute.device=tpu", "compute.device: must be 'auto', 'cpu' or 'gpu', got 'tpu'."),
     ("compute.cpus_per_cell=0", "compute.cpus_per_cell: must be >= 1, got 0."),
     ("compute=processes compute.workers=-1", "compute.workers: must be >= 0, got -1."),
+    ("compute=cluster compute.address=here", "compute.address: must be host:port of the head node, or auto on one of its nodes"),
+    ("compute=cluster compute.address=ray://here:10001", "compute.address: must be host:port of the head node, or auto on one of its nodes"),
     ("dataset=file dataset.path=x.csv dataset.gaps=fill", "dataset.gaps: must be 'error'", "got 'fill'."),
     ("dataset=file dataset.path=x.csv dataset.frequency=monthly", "dataset.frequency: must be", "got 'monthly'."),
     ("features=lags features.lags=[0]", "features.lags[0]: must be >= 1, got 0."),

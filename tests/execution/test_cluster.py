@@ -163,22 +163,13 @@ def test_nothing_of_ray_is_left_when_the_driver_ends(project, signal_):
         assert not (HOMES / str(process.pid)).exists()
 
 
-@pytest.mark.parametrize(
-    ("address", "code", "said"),
-    [
-        ("ray://here:10001", 2, "compute.address: must be host:port of the head node, or auto on one of its nodes"),
-        ("here", 2, "compute.address: must be host:port of the head node, or auto on one of its nodes"),
-        ("127.0.0.1:{free}", 1, "nothing answers at '127.0.0.1:{free}' (connection refused); is the head node up?"),
-    ],
-)
-def test_a_wrong_address_is_one_line(project, address, code, said):
+def test_an_address_where_nothing_answers_is_one_line(project):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listened at: nothing else takes it, and it refuses
-        free = taken.getsockname()[1]
-        words = ["compute=cluster", f"compute.address={address.format(free=free)}"]
-        got, out, err = finished(project, *words)
-    assert (got, out) == (code, "")
-    assert said.format(free=free) in err
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, out, err = finished(project, "compute=cluster", f"compute.address={address}")
+    assert (code, out) == (1, "")
+    assert f"nothing answers at '{address}' (connection refused); is the head node up?" in err
     assert len(err.strip().splitlines()) == 1
 
 
