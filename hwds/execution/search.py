@@ -23,6 +23,7 @@ from hwds.protocols.rehearsal import Rehearsal
 from hwds.recipe import canonical, code_digest, uses_features
 from hwds.results.folder import OUTPUTS
 from hwds.results.sweep_folder import SweepFolder
+from hwds.results.wording import counted
 
 TERMS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrent")
 """What a trial is given to work with."""
@@ -112,7 +113,7 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     """Load the data, cut it before the final windows, draw the trials.
 
     Raises:
-        DataError: The data before the final windows does not suffice.
+        DataError: The data before the final windows does not suffice for one more.
         ConfigError: The metric has no good side, or there is nothing to stop between.
     """
     dataset: Any = experiment.dataset
@@ -120,21 +121,37 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     sweep: Any = experiment.sweep
     executor: Any = experiment.compute
     loaded = dataset.frame()
-    try:
-        rehearsal = protocol.rehearsal(loaded, sweep.windows)
-    except DataError as error:
-        raise DataError(f"sweep.windows: {sweep.windows} do not fit before the final ones: {error}") from error
+    rehearsal = rehearsed(protocol, loaded, sweep.windows)
     if sweep.stops and len(sweep.rungs(len(rehearsal.folds))) == 1:
-        raise ConfigError(
-            f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take sweep=random,"
-            " or protocol.refit=always."
-        )
+        more = "" if getattr(protocol, "refit", "always") == "always" else ", or protocol.refit=always"
+        raise ConfigError(f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take sweep=random{more}.")
     measure, better = _compared_by(sweep, rehearsal, protocol)
     leaves = leaves_of(space_of(data), data)
     cache = executor.cells((OUTPUTS / "cache" / "cells").resolve())
     folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
     empty = Search(experiment, data, leaves, (), rehearsal, (), measure, better, folder, cache)
     return search_of(empty, trials_of(data, sweep, leaves))
+
+
+def rehearsed(protocol: Any, frame: Any, windows: int) -> Rehearsal:
+    """What trials are scored on: so many windows, or as many as fit before the final ones, which is said.
+
+    Raises:
+        DataError: Not even one fits.
+    """
+    for count in range(windows, 0, -1):
+        try:
+            found: Rehearsal = protocol.rehearsal(frame, count)
+        except DataError as error:
+            why = error
+        else:
+            return found if count == windows else _told_fewer(found, count, windows)
+    raise DataError(f"sweep.windows: not even one fits before the final ones: {why}") from why
+
+
+def _told_fewer(found: Rehearsal, count: int, windows: int) -> Rehearsal:
+    said = f"Trials are scored on {counted(count, 'inner windows')}, not {windows}: no more fit before the final ones."
+    return replace(found, remark=" ".join(filter(None, (said, found.remark))))
 
 
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:

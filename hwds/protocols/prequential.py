@@ -26,6 +26,8 @@ from hwds.recipe import Count, Small, Whole, served
 LEAST_TRAIN = 3
 """One in so many of the days that are learned from must be there before the final windows, to choose settings on."""
 
+WEEK = 7
+
 
 class Prequential(Detection):
     """Train, stop, calibrate and decide on windows that follow one another, wait for the labels, and score the next window.
@@ -90,17 +92,38 @@ class Prequential(Detection):
     def rehearsal(self, frame: Table, windows: int) -> Rehearsal:
         """The same windows on rows whose labels had arrived by the first cutoff.
 
-        Where they would not fit they lie closer together; where a day apart is too far still, they learn from fewer days.
+        Where they would not fit they lie closer together; where a day apart is too far still, they learn from fewer days; and
+        where not even one would fit so, all their other parts are shorter too.
         """
         earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
-        stride, train = self.stride_days or self.test_days, self.train_days
-        if len(earlier.data):
-            room = (last_midnight(earlier) - first_day(earlier)).days - self.lengths.before - self.test_days
-            stride = min(stride, max(room // max(windows - 1, 1), 1))
-            train = max(train - max(windows - 1 - room, 0), -(-train // LEAST_TRAIN))
-        walk = replace(self, windows=windows, stride_days=stride, train_days=train, segments=(), explained=0, importance_rows=0)
-        fewer = f"Trials learn from {train} days, not from {self.train_days}, for the data before the final windows is short."
-        return Rehearsal(walk, earlier, walk.split(earlier), fewer if train < self.train_days else "")
+        days = (last_midnight(earlier) - first_day(earlier)).days if len(earlier.data) else 0
+        walk = replace(self._within(days, windows), segments=(), explained=0, importance_rows=0)
+        return Rehearsal(walk, earlier, walk.split(earlier), self._shorter(walk))
+
+    def _within(self, days: int, windows: int) -> Prequential:
+        """The same with so many windows, in so many days where that is possible."""
+        least = -(-self.train_days // LEAST_TRAIN)
+        own = self if self.lengths.before - self.train_days + least + self.test_days <= days else self._in_days_for_weeks()
+        room = days - own.lengths.before - own.test_days
+        stride = min(own.stride_days or own.test_days, max(room // max(windows - 1, 1), 1))
+        train = max(own.train_days - max(windows - 1 - room, 0), least)
+        return replace(own, windows=windows, stride_days=stride, train_days=train)
+
+    def _in_days_for_weeks(self) -> Prequential:
+        """A day for each week, or a part of one, of all parts but what is learned from."""
+        names = ("stop_days", "calibrate_days", "decide_days", "delay_days", "test_days", "stride_days")
+        return replace(self, **{name: -(-getattr(self, name) // WEEK) for name in names})
+
+    def _shorter(self, walk: Prequential) -> str:
+        """What a user would want to be told of the windows that trials are scored on; empty where they are as long."""
+        parts = {
+            "learn from {} days, not from {}": "train_days",
+            "wait {} for labels, not {}": "delay_days",
+            "are scored on {} at a time, not on {}": "test_days",
+        }
+        both = [(said, getattr(walk, name), getattr(self, name)) for said, name in parts.items()]
+        told = [said.format(now, own) for said, now, own in both if now < own]
+        return f"Trials {', '.join(told)}, for the data before the final windows is short." if told else ""
 
     def ask(self, model: Classifier, frame: Table, cell: Cell, context: Context) -> pl.DataFrame:
         """Learn from the windows before the cutoff, or before the last one at which the model is fitted anew; judge its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,8 @@ def fitting_stride(earlier: Panel, steps: int, own: int, windows: int) -> int:
 def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
     """The rows that are so old at a cutoff that their labels have had time to arrive, with those labels that had.
 
-    A simulator's truth is gone: nobody who chooses settings knows it.
+    A simulator's truth is gone: nobody who chooses settings knows it. When labels arrive is told by the data as before, or else
+    by whoever reads it.
 
     Args:
         table: All rows.
@@ -71,4 +72,8 @@ def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
         delay: Days until labels have arrived.
     """
     known = as_known(table, cutoff, delay)
-    return known.take(arrivals(known) < cutoff - timedelta(days=delay))
+    old = known.take(arrivals(known) < cutoff - timedelta(days=delay))
+    if table.roles.get("label_time"):
+        return old
+    roles = {role: names for role, names in old.roles.items() if role != "label_time"}
+    return replace(old, data=old.data.drop(old.roles["label_time"]), roles=roles)

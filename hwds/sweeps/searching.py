@@ -32,8 +32,9 @@ class Searching(Sweep):
             the truth that of labels, for nobody knows the truth who chooses).
         mode: Which side of it is good; `auto` takes what the metric says of itself.
         trials: How many different settings are tried. More later go on from those that were tried.
-        windows: Inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
-            overlap where the history is too short to lie side by side.
+        windows: The most inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
+            overlap where the history is too short to lie side by side, and where it is shorter still there are fewer, which
+            is said.
         seconds: After which no new trial is begun; null for no limit. What was not finished goes on with more seconds.
         seconds_per_trial: What the windows of one trial may take together, those of earlier executions included; a trial that
             takes more has failed, for it is ended where it stands. Null for no limit.

@@ -326,9 +326,12 @@ def test_a_search_that_goes_the_other_way(lab, tmp_path):
     assert table["score"][told["best"]["trial"]] == table["score"].max()
 
 
-def test_windows_that_do_not_fit_are_refused(lab):
-    said = lab(f"{RUN} protocol.horizon=15 sweep=random sweep.windows=9")
-    assert "sweep.windows: 9 do not fit before the final ones: " in said.line
+def test_as_many_windows_as_fit_are_taken_and_said_and_none_is_refused(lab, tmp_path):
+    said = lab(f"{RUN} protocol.horizon=15 sweep=random sweep.windows=9 sweep.trials=2 sweep.metric=wape")
+    told = "Trials are scored on 6 inner windows, not 9: no more fit before the final ones."
+    assert told in " ".join(said.out.split())
+    assert told in " ".join((folder_of(tmp_path) / "sweep.md").read_text().split())
+    assert "sweep.windows: not even one fits before the final ones: " in lab(f"{RUN} protocol.horizon=25 sweep=random").line
 
 
 def test_a_stopping_search_over_one_fit_is_told_so(lab):

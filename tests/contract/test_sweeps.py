@@ -1,5 +1,7 @@
 """Every experiment can be swept in the space of its model, or says why not; every such space is of values the model takes."""
 
+from functools import cache
+
 import pytest
 
 from hwds.config.check import build, check
@@ -8,7 +10,10 @@ from hwds.config.compose import compose, option
 from hwds.config.space import leaves_of, own_space
 from hwds.config.trial import applied, conditions
 from hwds.errors import ConfigError
+from hwds.execution.search import rehearsed
 from hwds.registry import options
+
+from .test_experiments import needing
 
 REFUSED = {
     "ab_peeking": "a rule that has to be fixed before its data is seen",
@@ -26,6 +31,19 @@ def test_every_experiment_is_swept_or_says_why_not(name):
             check(compose(words))
     else:
         assert check(compose(words)).model.search_space
+
+
+@cache
+def loaded(dataset):
+    return dataset.frame()
+
+
+@pytest.mark.parametrize("name", [needing(name) for name in options("experiment") if name not in REFUSED])
+def test_every_experiment_as_it_stands_has_windows_to_choose_on_or_as_many_as_fit(name):
+    experiment = check(compose([f"+experiment={name}", "sweep=random"]))
+    found = rehearsed(experiment.protocol, loaded(experiment.dataset), experiment.sweep.windows)
+    assert 2 <= len(found.folds) <= experiment.sweep.windows
+    assert (len(found.folds) < experiment.sweep.windows) == ("no more fit before the final ones" in found.remark)
 
 
 def test_every_space_is_of_values_that_its_model_takes():

@@ -20,7 +20,7 @@ from hwds.protocols.grouped_kfold import GroupedKFold
 from hwds.protocols.holdout import Holdout
 from hwds.protocols.launch import Launch
 from hwds.protocols.prequential import Prequential
-from hwds.protocols.row_windows import arrivals, label_arrivals
+from hwds.protocols.row_windows import Lengths, arrivals, label_arrivals
 from hwds.protocols.walk_forward import WalkForward
 from tests.toy_rows import toy_rows
 from tests.toys import LastValue, monthly_panel
@@ -137,6 +137,19 @@ def test_where_the_history_is_short_trials_learn_from_fewer_days_and_it_is_said(
     short = replace(PREQUENTIAL, train_days=9, windows=6).rehearsal(toy_rows(), 3)
     assert short.protocol.train_days == 7
     assert short.remark.startswith("Trials learn from 7 days, not from 9")
+
+
+def test_where_not_even_that_fits_all_parts_are_shorter_and_labels_arrive_as_much_sooner():
+    table = toy_rows()
+    weeks = {"stop_days": 0, "calibrate_days": 0, "delay_days": 7, "test_days": 7}
+    cut = replace(PREQUENTIAL, train_days=7, windows=1, **weeks)
+    inner = cut.rehearsal(table.take(table.column("time") >= table.column("time").max() - timedelta(days=20)), 2)
+    assert inner.protocol.lengths == Lengths(train=4, stop=0, calibrate=0, decide=0, delay=1, test=1)
+    assert "learn from 4 days, not from 7, wait 1 for labels, not 7, are scored on 1 at a time, not on 7" in inner.remark
+    fold = inner.folds[0]
+    parts = inner.protocol.parts(inner.frame, fold.cutoffs[0].at, Context(0, features=None_()))
+    assert parts["train"].column("label").null_count() == 0  # by its own delay they had arrived
+    assert len(parts["train"].data) > 0
 
 
 LAUNCH = Launch(launches=1, horizon=3)
