@@ -1,4 +1,4 @@
-"""One study: its plan checked against what is known already, its runs, and what follows from them by its rule."""
+"""One study: its plan checked against what is known already, and its runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hwds.app_run import recorded
 from hwds.compare.comparing import RESAMPLES
 from hwds.compare.source import Source
-from hwds.compare.studying import compared, contrasts_of, scores_of
+from hwds.compare.studying import compared
 from hwds.config.check import check
 from hwds.config.compose import compose
 from hwds.config.messages import shown
@@ -196,54 +196,6 @@ def of_study(name: str, margin: float | None, resamples: int) -> dict[str, Compa
     """
     study, _ = Study.find(name)
     return comparisons(study, runs_read(study, state_of(study, ())), margin=margin, resamples=resamples)
-
-
-def found_of(study: Study, ran: Ran, each: Mapping[str, Comparison], amended: tuple[str, ...]) -> StudyFound:
-    """What the study came to."""
-    import polars as pl
-
-    contrasts = contrasts_of(study, each)
-    verdicts = dict(zip(contrasts["contrast"], contrasts["verdict"], strict=True))
-    sources = {name: Source.read(list(folders.values())) for name, folders in ran.folders.items()}
-    first = next(iter(ran.folders.values()))
-    origin = next(iter(first.values())).read_provenance()
-    codes = sorted({source.code for own in sources.values() for source in own})
-    told = {key: origin[key] for key in ("versions", "machine")} | {"code": codes}
-    notes = list(_notes(each))
-    if len(codes) > 1:
-        notes.append(f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}.")
-    return StudyFound(
-        study.name,
-        study.plan,
-        study.plan_hash,
-        study.decided(verdicts),
-        next(iter(each.values())).measure.measured_in,
-        contrasts,
-        pl.concat(scores_of(name, own, study.metric) for name, own in sources.items()),
-        (*notes, *ran.incomplete),
-        amended,
-        told,
-    )
-
-
-def _notes(each: Mapping[str, Comparison]) -> Iterator[str]:
-    """What is to be known before the numbers are read, each note once."""
-    bearers: dict[str, list[str]] = {}
-    for name, found in each.items():
-        for note in found.notes:
-            bearers.setdefault(note, []).append(name)
-    yield from (note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in bearers.items())
-
-
-def differs(found: StudyFound, frozen: StudyFound) -> list[str]:
-    """The contrasts whose verdict is no longer the frozen one."""
-    before = dict(zip(frozen.contrasts["contrast"], frozen.contrasts["verdict"], strict=True))
-    now = dict(zip(found.contrasts["contrast"], found.contrasts["verdict"], strict=True))
-    return [
-        f"{name}: {verdict}, frozen {before.get(name, 'absent')}"
-        for name, verdict in now.items()
-        if before.get(name) != verdict
-    ]
 
 
 def _titles(folders: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, dict[str, str]]:

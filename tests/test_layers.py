@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "hwds"
 LAYERS = [
     {"cli", "commands", "completion", "flags", "__main__"},
-    {"app", "app_run", "app_search", "app_study"},
+    {"app", "app_run", "app_search", "app_study", "app_study_found"},
     {"execution"},
     {"report", "serving"},
     {"tracking", "compare", "decisions"},

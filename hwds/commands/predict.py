@@ -13,10 +13,11 @@ from hwds.flags import one_run, parsed
 from hwds.results.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from hwds.config.spec import Experiment
-    from hwds.frames.panel import Panel
     from hwds.results.folder import RunFolder
 
 FLAGS = ("--future", "--data")
@@ -29,33 +30,56 @@ def main(words: list[str]) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
     names, flags = parsed("predict", words, FLAGS, value="file")
     name = one_run("predict", names)
-    from hwds.config.check import check
     from hwds.execution.final import foresee, kept_model
-    from hwds.execution.new_rows import planned, with_data
-    from hwds.frames.panel import Panel
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(name)
-    data = folder.read_config(secrets=True)
-    experiment = check(with_data(data, flags["--data"], folder) if "--data" in flags else data)
-    dataset: Any = experiment.dataset
-    protocol: Any = experiment.protocol
-    if not protocol.fits_all:
-        raise ConfigError(f"predict: run {folder.title} is of protocol '{protocol.name}', which has no model to ask.")
-    frame = dataset.frame()
-    if isinstance(frame, Panel):
-        frame = protocol.framed(planned(experiment, frame, flags.get("--future", "")))
-    elif "--future" in flags:
-        raise ConfigError(f"--future: dataset '{dataset.name}' has rows that are no series; there is nothing to plan.")
-    model = experiment.model.name
-    print(f"{model}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
+    experiment = asked(folder, flags)
+    frame = ahead(experiment, flags)
+    print(f"{experiment.model.name}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
     forecasts = foresee(experiment, frame, folder)
     write(folder, forecasts)
     show(forecasts)
-    print(told(frame, forecasts) if isinstance(frame, Panel) else f"{counted(len(forecasts), 'rows')}.")
+    print(told(frame, forecasts))
     decide(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     return 0
+
+
+def asked(folder: RunFolder, flags: Mapping[str, str]) -> Experiment:
+    """The run's experiment, on other rows where they are given.
+
+    Raises:
+        ConfigError: Its protocol has no model to ask.
+    """
+    from hwds.config.check import check
+    from hwds.execution.new_rows import with_data
+
+    data = folder.read_config(secrets=True)
+    experiment = check(with_data(data, flags["--data"], folder) if "--data" in flags else data)
+    protocol: Any = experiment.protocol
+    if not protocol.fits_all:
+        raise ConfigError(f"predict: run {folder.title} is of protocol '{protocol.name}', which has no model to ask.")
+    return experiment
+
+
+def ahead(experiment: Experiment, flags: Mapping[str, str]) -> Any:
+    """The data, with the plan of the rows to come where it is of series.
+
+    Raises:
+        ConfigError: There is a plan, and nothing to plan.
+    """
+    from hwds.execution.new_rows import planned
+    from hwds.frames.panel import Panel
+
+    dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
+    frame = dataset.frame()
+    if isinstance(frame, Panel):
+        return protocol.framed(planned(experiment, frame, flags.get("--future", "")))
+    if "--future" in flags:
+        raise ConfigError(f"--future: dataset '{dataset.name}' has rows that are no series; there is nothing to plan.")
+    return frame
 
 
 def choices() -> list[str]:
@@ -73,7 +97,7 @@ def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     write_atomically(folder.path / "future.csv", forecasts.drop(NESTED, strict=False).write_csv)
 
 
-def decide(experiment: Experiment, frame: Panel, folder: RunFolder, forecasts: pl.DataFrame) -> None:
+def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """What the run's decision says of the forecasts, in `future_decision.json` and tables beside it."""
     from hwds.report.decided import keep, print_verdict
 
@@ -95,8 +119,12 @@ def show(forecasts: pl.DataFrame) -> None:
         print(forecasts.head(8).drop(NESTED, strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
 
 
-def told(frame: Panel, forecasts: pl.DataFrame) -> str:
+def told(frame: Any, forecasts: pl.DataFrame) -> str:
     """How much there is."""
+    from hwds.frames.panel import Panel
+
+    if not isinstance(frame, Panel):
+        return f"{counted(len(forecasts), 'rows')}."
     series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
     said = f"{counted(len(forecasts), 'rows')}, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else ".")
     if series < frame.n_series:

@@ -72,7 +72,8 @@ def conclude(
     study: Study, folder: Path, state: StudyState, ran: Ran, amended: tuple[str, ...], *, frozen: bool, trial: bool
 ) -> None:
     """Compare, decide, write the tables and the report, and say it; a trial, of other words, answers another question."""
-    from hwds.app_study import RESULTS, comparisons, differs, found_of
+    from hwds.app_study import RESULTS, comparisons
+    from hwds.app_study_found import differs, found_of
     from hwds.report.leaderboard import print_grids
     from hwds.report.page_run import written
     from hwds.report.page_study import contrasts_grid, study_page

@@ -107,37 +107,47 @@ def _refuse_true(given: Any, built: Any, where: str) -> None:
 
 def _go_together(experiment: Experiment) -> None:
     """Refuse parts that cannot be one experiment, in words."""
-    for group, base in BASES.items():
-        if kind(type(getattr(experiment, group))) != base:
-            found = type(getattr(experiment, group))
-            raise ConfigError(f"{group}: '{found.__name__}' is {_with_article(kind(found))}, not {_with_article(base)}.")
     protocol: Any = experiment.protocol
-    dataset: Any = experiment.dataset
-    if not issubclass(dataset.gives, protocol.cuts):
-        raise ConfigError(
-            f"dataset: protocol '{protocol.name}' cuts a {protocol.cuts.__name__.lower()},"
-            f" dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
-        )
-    features: Any = experiment.features
-    if not issubclass(dataset.gives, features.of) and any(map(uses_features, experiment.models.values())):
-        raise ConfigError(
-            f"features: '{features.name}' are computed for a {features.of.__name__.lower()},"
-            f" dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
-        )
-    labels = [recipe.name for recipe in (experiment.model, *experiment.rivals)]
-    for index, recipe in enumerate((experiment.model, *experiment.rivals)):
-        path = f"rivals[{index - 1}]" if index else "model"
-        if not isinstance(recipe, protocol.accepts):
-            wanted, got = (_with_article(word) for word in (protocol.accepts.__name__.lower(), kind(type(recipe))))
-            raise ConfigError(f"{path}: protocol '{protocol.name}' asks {wanted}, '{recipe.name}' is {got}.")
-        if labels.count(recipe.name) > 1:
-            raise ConfigError(f"{path}: '{recipe.name}' is there twice.")
+    decision: Any = experiment.decision
+    _check_kinds(experiment)
+    _check_frame(experiment)
+    for place, recipe in enumerate((experiment.model, *experiment.rivals)):
+        _check_model(f"rivals[{place - 1}]" if place else "model", recipe, experiment)
     if experiment.save_model == "final" and not protocol.fits_all:
         raise ConfigError(f"save_model: protocol '{protocol.name}' has no model to keep; it must be none, got 'final'.")
-    decision: Any = experiment.decision
     decision.check_protocol(protocol)
     decision.check_model(experiment.model)
     protocol.check_names()
+
+
+def _check_kinds(experiment: Experiment) -> None:
+    """The recipe of each group is one of that group's."""
+    for group, base in BASES.items():
+        found = type(getattr(experiment, group))
+        if kind(found) != base:
+            raise ConfigError(f"{group}: '{found.__name__}' is {_with_article(kind(found))}, not {_with_article(base)}.")
+
+
+def _check_frame(experiment: Experiment) -> None:
+    """The dataset gives what the protocol cuts, and what the features, where any model uses them, are computed for."""
+    dataset: Any = experiment.dataset
+    protocol: Any = experiment.protocol
+    features: Any = experiment.features
+    given = f"dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
+    if not issubclass(dataset.gives, protocol.cuts):
+        raise ConfigError(f"dataset: protocol '{protocol.name}' cuts a {protocol.cuts.__name__.lower()}, {given}")
+    if not issubclass(dataset.gives, features.of) and any(map(uses_features, experiment.models.values())):
+        raise ConfigError(f"features: '{features.name}' are computed for a {features.of.__name__.lower()}, {given}")
+
+
+def _check_model(path: str, recipe: Recipe, experiment: Experiment) -> None:
+    """The protocol can ask it, and no other bears its label."""
+    protocol: Any = experiment.protocol
+    if not isinstance(recipe, protocol.accepts):
+        wanted, got = (_with_article(word) for word in (protocol.accepts.__name__.lower(), kind(type(recipe))))
+        raise ConfigError(f"{path}: protocol '{protocol.name}' asks {wanted}, '{recipe.name}' is {got}.")
+    if [other.name for other in (experiment.model, *experiment.rivals)].count(recipe.name) > 1:
+        raise ConfigError(f"{path}: '{recipe.name}' is there twice.")
 
 
 def _with_article(word: str) -> str:

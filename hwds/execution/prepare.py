@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from hwds.execution.cache import CellCache
 from hwds.execution.job import Job
 from hwds.execution.run import Work, cut
 from hwds.hashing import digest
+from hwds.protocols.base import Cell, Fold
 from hwds.protocols.segments import Segments
-from hwds.recipe import canonical, code_digest, uses_features
+from hwds.recipe import Recipe, canonical, code_digest, uses_features
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
 
@@ -55,30 +57,57 @@ def prepare(experiment: Experiment) -> Prepared:
     """
     dataset: Any = experiment.dataset
     protocol: Any = experiment.protocol
-    compute = experiment.compute
-    assert isinstance(compute, Compute)
+    compute: Any = experiment.compute
     loaded = dataset.frame()
     frame = protocol.framed(loaded)
     truth = dataset.truth() if frame is loaded else None  # it knows each series' law, not that of sums
-    models = experiment.models | ({TRUTH: truth} if truth is not None and truth.task == protocol.task else {})
-    frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
-    device = compute.found_device()
-    cells = (OUTPUTS / "cache" / "cells").resolve()
-    threads, machine = compute.cpus_per_cell, compute.machine()
-    job = Job(protocol, models, experiment.features, experiment.seed, threads, device, type(frame), frames, cells, machine)
+    asked = {TRUTH: truth} if truth is not None and truth.task == protocol.task else {}
+    job = job_of(experiment, frame, experiment.models | asked)
     folds = protocol.split(frame)
-    if any(uses_features(model) for model in experiment.models.values()):
-        protocol.check_features(experiment.features, frame)
-    labels = {"experiment": experiment.experiment, "dataset": dataset.name, "task": protocol.task, "seed": experiment.seed}
-    segments = Segments.of(protocol, frame)
-    protocol.check_models(experiment.models, frame)
-    decision: Any = experiment.decision
-    decision.check_data(frame, protocol)
-    cache = compute.cells(cells)
-    work = Work(cut(job, folds, frame, cache), folds, labels, segments, protocol.measures(frame), protocol.facts(frame))
-    code = code_digest([dataset, protocol, experiment.features, *models.values()])
+    _check_data(experiment, frame)
+    cache = compute.cells(job.cells_folder)
+    work = _work(experiment, frame, folds, cut(job, folds, frame, cache))
+    code = code_digest([dataset, protocol, experiment.features, *job.models.values()])
     folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
     return Prepared(experiment, frame, job, work, folder, cache, code)
+
+
+def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job:
+    """What workers need of an experiment, to ask these models."""
+    compute = experiment.compute
+    assert isinstance(compute, Compute)
+    protocol: Any = experiment.protocol
+    caches = (OUTPUTS / "cache").resolve()
+    return Job(
+        protocol,
+        models,
+        experiment.features,
+        experiment.seed,
+        compute.cpus_per_cell,
+        compute.found_device(),
+        type(frame),
+        caches / "frames" / frame.fingerprint,
+        caches / "cells",
+        compute.machine(),
+    )
+
+
+def _check_data(experiment: Experiment, frame: Any) -> None:
+    """The data has what features, models and the decision need."""
+    protocol: Any = experiment.protocol
+    decision: Any = experiment.decision
+    if any(uses_features(model) for model in experiment.models.values()):
+        protocol.check_features(experiment.features, frame)
+    protocol.check_models(experiment.models, frame)
+    decision.check_data(frame, protocol)
+
+
+def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict[Cell, str]) -> Work:
+    """The cells, and all that their scores are told by."""
+    protocol: Any = experiment.protocol
+    name = experiment.dataset.name
+    labels = {"experiment": experiment.experiment, "dataset": name, "task": protocol.task, "seed": experiment.seed}
+    return Work(cells, folds, labels, Segments.of(protocol, frame), protocol.measures(frame), protocol.facts(frame))
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:

@@ -10,10 +10,9 @@ from hwds.config.check_sweep import metric_of
 from hwds.config.space import Leaf, leaves_of, space_of
 from hwds.config.spec import Experiment
 from hwds.errors import ConfigError, DataError
-from hwds.execution.base import Compute
 from hwds.execution.cache import CellCache
 from hwds.execution.job import Job
-from hwds.execution.prepare import OUTSIDE_NUMBERS
+from hwds.execution.prepare import OUTSIDE_NUMBERS, job_of
 from hwds.execution.run import cut
 from hwds.execution.trials import Trial, trials_of
 from hwds.hashing import digest
@@ -199,24 +198,11 @@ def _by_features(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 
 def _lot(experiment: Experiment, trials: Sequence[Trial], rehearsal: Rehearsal, cache: CellCache) -> Lot:
-    compute, frame, sweep = experiment.compute, rehearsal.frame, cast("Any", experiment.sweep)
-    assert isinstance(compute, Compute)
     models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
     features = next(trial.experiment.features for trial in trials if trial.experiment)
-    frames = (OUTPUTS / "cache" / "frames" / frame.fingerprint).resolve()
-    job = Job(
-        rehearsal.protocol,
-        models,
-        features,
-        experiment.seed,
-        sweep.cpus_per_trial or compute.cpus_per_cell,
-        compute.found_device(),
-        type(frame),
-        frames,
-        cache.folder,
-        compute.machine(),
-    )
-    return Lot(job, cut(job, rehearsal.folds, frame, cache))
+    own, sweep = job_of(experiment, rehearsal.frame, models), cast("Any", experiment.sweep)
+    job = replace(own, protocol=rehearsal.protocol, features=features, cpus=sweep.cpus_per_trial or own.cpus)
+    return Lot(job, cut(job, rehearsal.folds, rehearsal.frame, cache))
 
 
 def _sweep_id(experiment: Experiment, fingerprint: str) -> str:

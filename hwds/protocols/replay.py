@@ -16,7 +16,7 @@ from hwds.frames.table import Table
 from hwds.metrics.aggregate import Z95
 from hwds.metrics.base import Measure
 from hwds.models.bandit.base import Arms, Policy
-from hwds.models.bandit.deciding import Seen, law_of
+from hwds.models.bandit.deciding import Law, Seen, law_of
 from hwds.models.bandit.kernel import Visit
 from hwds.protocols.base import Cell, Evaluation, Fold, Score
 from hwds.protocols.off_policy_log import Log, Reward, read_log
@@ -123,36 +123,14 @@ class Replay(Evaluation[Policy, Table]):
         self, model: Policy, log: Log, arms: Arms, segments: np.ndarray, context: Context, number: int
     ) -> dict[str, float]:
         """One replication; `early` sums what was chosen in the first half, for the canary."""
-        assert log.propensity is not None
-        order, waits = order_of(log.table), Waits(log.table)
-        luck = context.stream("rejection", number).random(log.n)
-        kept = order[(luck * log.propensity < log.propensity.min())[order]]
+        order = order_of(log.table)
+        kept = _kept(log, order, context.stream("rejection", number).random(log.n))
         law = law_of(model.kernel(arms), context.seed_for("policy", number))
-        active, half = np.ones(arms.count, bool), set(order[: log.n // 2].tolist())
-        counted: list[int] = []
-        early = 0
-        for row in kept.tolist():
-            law.update(waits.seen_by(row))
-            segment = int(segments[row])
-            visit = Visit(len(counted), segment, arms.contexts[segment], active)
-            chosen = law.select(visit)
-            early += (chosen + 1) * (row + 1) if row in half else 0
-            if chosen == log.action[row]:
-                waits.add(row, Seen(visit, chosen, float(log.reward[row] > 0)))
-                counted.append(row)
-        earned = log.reward[counted]
-        weights = 1 / log.propensity
-        return {
-            "replication": number,
-            "rows": log.n,
-            "kept": len(kept),
-            "counted": len(counted),
-            "mean_reward": float(earned.mean()) if counted else float("nan"),
-            "variance": float(earned.var(ddof=1)) if len(counted) > 1 else float("nan"),
-            "log_reward": float(log.reward.mean()),
-            "uniform_reward": float(np.sum(log.reward * weights) / np.sum(weights)),
-            "early": early,
-        }
+        chosen, counted = _agreed(law, log, arms, segments, kept)
+        half = set(order[: log.n // 2].tolist())
+        early = sum((arm + 1) * (row + 1) for row, arm in chosen.items() if row in half)
+        counts = {"replication": number, "rows": log.n, "kept": len(kept), "counted": len(counted)}
+        return {**counts, **_earned(log, counted), "early": early}
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """What the policy earned a row, and how much of the log it saw."""
@@ -202,3 +180,38 @@ class Replay(Evaluation[Policy, Table]):
     def answers(self, rows: pl.DataFrame, cutoff: Row, frame: Table) -> pl.DataFrame:
         """What was chosen before the row."""
         return rows.select("replication", "early")
+
+
+def _kept(log: Log, order: np.ndarray, luck: np.ndarray) -> list[int]:
+    """The rows that are kept, each with a chance inverse to its propensity, in their order."""
+    assert log.propensity is not None
+    kept: list[int] = order[(luck * log.propensity < log.propensity.min())[order]].tolist()
+    return kept
+
+
+def _agreed(law: Law, log: Log, arms: Arms, segments: np.ndarray, rows: list[int]) -> tuple[dict[int, int], list[int]]:
+    """What a law chooses at each row, and the rows where that is what was logged: it learns from those, once they are seen."""
+    waits, active = Waits(log.table), np.ones(arms.count, bool)
+    chosen: dict[int, int] = {}
+    counted: list[int] = []
+    for row in rows:
+        law.update(waits.seen_by(row))
+        segment = int(segments[row])
+        visit = Visit(len(counted), segment, arms.contexts[segment], active)
+        chosen[row] = law.select(visit)
+        if chosen[row] == log.action[row]:
+            waits.add(row, Seen(visit, chosen[row], float(log.reward[row] > 0)))
+            counted.append(row)
+    return chosen, counted
+
+
+def _earned(log: Log, counted: list[int]) -> dict[str, float]:
+    """The mean and variance of the rows that count; what the log earned, and what uniform play would have."""
+    assert log.propensity is not None
+    earned, weights = log.reward[counted], 1 / log.propensity
+    return {
+        "mean_reward": float(earned.mean()) if counted else float("nan"),
+        "variance": float(earned.var(ddof=1)) if len(counted) > 1 else float("nan"),
+        "log_reward": float(log.reward.mean()),
+        "uniform_reward": float(np.sum(log.reward * weights) / np.sum(weights)),
+    }

@@ -68,61 +68,67 @@ def records_of(folder: Path, group: str = "") -> list[Record]:
 def _of_run(folder: RunFolder, group: str) -> Record:
     config, tables, origin = folder.read_config(), folder.read_tables(), folder.read_provenance()
     path, own = folder.path, config["model"]["name"]
-    ended = _milliseconds(path / "scores.parquet")
-    took = int(1000 * (tables.timings["seconds"].sum() or 0))
-    task = next(iter(tables.scores["task"].drop_nulls()), "")
-    kept = path / "model"
     return Record(
-        id=f"{path.parent.name}-{path.name}",
-        name=f"{own} {path.name[:8]}",
-        kind="run",
-        experiment=path.parent.name,
+        **_named(path, "run", own),
+        **_when(path / "scores.parquet", tables.timings),
+        **_kept_files(path),
         group=group,
-        started=ended - took,
-        ended=ended,
         config=data_without_secrets(config),
-        labels=_labels(config, task) | {"run": folder.title} | _steps(tables) | _origin(origin),
+        labels=_labels(config, tables.scores) | {"run": folder.title} | _steps(tables) | _origin(origin),
         curves=curves(tables, own),
         summary=summary(tables, own) | _counts(tables),
         measures=definitions(tables, own),
         tables=_tables(tables),
-        pictures=sorted(path.glob("*.png")),
-        files=_files(path),
-        predictions=_predictions(path),
         data=(config["dataset"]["name"], origin["data"]),
-        model=kept if (kept / "class.json").is_file() else None,
+        model=path / "model" if (path / "model" / "class.json").is_file() else None,
         said=without_secrets(folder.read_conclusion()),
     )
 
 
 def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
-    told, path = folder.read_json(), folder.path
-    trials, scores = (read_table(path / f"{name}.parquet") for name in ("trials", "scores"))
-    title = group or folder.title
-    config = data_without_secrets(told["config"])
-    facts = _labels(config, next(iter(scores["task"].drop_nulls()), "")) | {"sweep": folder.title}
-    ended = _milliseconds(path / "trials.parquet")
+    told, title = folder.read_json(), group or folder.title
+    trials, scores = (read_table(folder.path / f"{name}.parquet") for name in ("trials", "scores"))
     final = _of_run(RunFolder((OUTPUTS / "runs" / told["run"]).resolve()), title)
-    whole = Record(
-        id=f"{path.parent.name}-{path.name}",
-        name=f"sweep {path.name[:8]}",
-        kind="sweep",
-        experiment=path.parent.name,
-        group=title,
-        started=ended - int(1000 * (trials["seconds"].sum() or 0)),
-        ended=ended,
+    whole = _whole(folder, told, trials, scores, group=title, data=final.data)
+    return [whole, *(_of_trial(whole, row, scores, told) for row in trials.iter_rows(named=True)), final]
+
+
+def _whole(folder: SweepFolder, told: Mapping[str, Any], trials: pl.DataFrame, scores: pl.DataFrame, **its: Any) -> Record:
+    """A sweep's own record."""
+    path, config = folder.path, data_without_secrets(told["config"])
+    facts = {"sweep": folder.title, "metric": told["metric"], "command": without_secrets(told["command"])}
+    return Record(
+        **_named(path, "sweep", "sweep"),
+        **_when(path / "trials.parquet", trials),
+        **_kept_files(path),
+        **its,
         config=config | {"sweep": told["sweep"]},
-        labels=facts | {"metric": told["metric"], "command": without_secrets(told["command"])},
+        labels=_labels(config, scores) | facts,
         summary={"trials": float(told["trials"]), "finished": float(told.get("finished", 0))},
         tables={"trials": trials.head(SHOWN)},
-        pictures=sorted(path.glob("*.png")),
-        files=_files(path),
-        predictions=_predictions(path),
-        data=final.data,
         said=_said(path),
     )
-    parts = [_of_trial(whole, row, scores, told) for row in trials.iter_rows(named=True)]
-    return [whole, *parts, final]
+
+
+def _named(path: Path, kind: str, what: str) -> dict[str, Any]:
+    """How the record of a folder is called."""
+    return {
+        "id": f"{path.parent.name}-{path.name}",
+        "name": f"{what} {path.name[:8]}",
+        "kind": kind,
+        "experiment": path.parent.name,
+    }
+
+
+def _when(last: Path, rows: pl.DataFrame) -> dict[str, Any]:
+    """When it ended, by the file that was written last, and when it began, by the seconds that its rows took."""
+    ended = _milliseconds(last)
+    return {"started": ended - int(1000 * (rows["seconds"].sum() or 0)), "ended": ended}
+
+
+def _kept_files(path: Path) -> dict[str, Any]:
+    """What goes along as it is."""
+    return {"pictures": sorted(path.glob("*.png")), "files": _files(path), "predictions": _predictions(path)}
 
 
 def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, told: Mapping[str, Any]) -> Record:
@@ -163,8 +169,9 @@ def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
     return changed
 
 
-def _labels(config: Mapping[str, Any], task: str) -> dict[str, str]:
+def _labels(config: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, str]:
     groups = ("dataset", "features", "model", "protocol")
+    task = next(iter(scores["task"].drop_nulls()), "")
     return {"task": task, "seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
 
 
