@@ -151,37 +151,48 @@ def settled(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFra
 
 def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]) -> Tables:
     """Scores of each model and fold and of all folds together; predictions; timings."""
-    predictions, lines = [], []
-    asked: dict[str, pl.DataFrame] = {}
+    lines: list[dict[str, Any]] = []
+    answered: dict[str, pl.DataFrame] = {}
     for label in job.models:
-        whole: list[pl.DataFrame] = []
-        failed: list[Cell] = []
-        answered = settled(job, {fold.index: merged(job, outcomes.get((label, fold.index), [])) for fold in work.folds})
-        for fold in work.folds:
-            group = outcomes.get((label, fold.index), [])
-            errors = [outcome for outcome in group if outcome.rows is None]
-            lost = [outcome.cell for outcome in errors]
-            failed += lost
-            lines += [_failure(work, outcome) for outcome in sorted(errors, key=lambda outcome: outcome.cell.start)]
-            rows = answered.get(fold.index, pl.DataFrame())
-            if not rows.is_empty():
-                whole.append(rows.select(pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()))
-                own = _scored(job, work, label, fold.index, rows, lost)
-                lines += own
-        if whole:
-            rows = pl.concat(whole)
-            predictions.append(job.protocol.kept(rows))
-            asked[label] = rows.drop("model", "fold")
-            only = len(work.folds) == 1  # then it is all folds together too
-            lines += [line | {"fold": None} for line in own] if only else _scored(job, work, label, None, asked[label], failed)
+        own, rows = _of_model(job, work, label, outcomes)
+        lines += own
+        answered |= {} if rows.is_empty() else {label: rows}
+    asked = {label: rows.drop("fold") for label, rows in answered.items()}
     lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
     lines += [_line(work, TRUTH, None, score, 0) for score in work.facts]
+    named = [rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()]
     return Tables(
         pl.DataFrame(lines, schema=SCORES),
-        pl.concat(predictions).rechunk() if predictions else pl.DataFrame(),
+        pl.concat(job.protocol.kept(rows) for rows in named).rechunk() if named else pl.DataFrame(),
         _timings([outcome for group in outcomes.values() for outcome in group]),
         metrics_table(work.measures),
     )
+
+
+def _of_model(
+    job: Job, work: Work, label: str, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]
+) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+    """The lines of one model's failures and scores, fold by fold and together; and all its rows with their `fold`."""
+    groups = {fold.index: outcomes.get((label, fold.index), []) for fold in work.folds}
+    answered = settled(job, {fold: merged(job, group) for fold, group in groups.items()})
+    lines: list[dict[str, Any]] = []
+    whole: list[pl.DataFrame] = []
+    lost: list[Cell] = []
+    for fold, group in groups.items():
+        failed = sorted((outcome for outcome in group if outcome.rows is None), key=lambda outcome: outcome.cell.start)
+        lines += [_failure(work, outcome) for outcome in failed]
+        lost += [outcome.cell for outcome in failed]
+        rows = answered.get(fold, pl.DataFrame())
+        if not rows.is_empty():
+            whole.append(rows.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()))
+            own = _scored(job, work, label, fold, rows, [outcome.cell for outcome in failed])
+            lines += own
+    if not whole:
+        return lines, pl.DataFrame()
+    together = pl.concat(whole)
+    if len(work.folds) == 1:  # then it is all folds together too
+        return [*lines, *(line | {"fold": None} for line in own)], together
+    return [*lines, *_scored(job, work, label, None, together.drop("fold"), lost)], together
 
 
 def _scored(

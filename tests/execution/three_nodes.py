@@ -39,7 +39,7 @@ class ThreeNodes:
     def __enter__(self) -> ThreeNodes:
         self.home = tempfile.TemporaryDirectory(prefix="rc", dir="/tmp", ignore_cleanup_errors=True)
         command = [sys.executable, "-c", KEEPER, self.home.name]
-        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_prestart_worker_first_driver": "0"}
         self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.keeper = subprocess.Popen(command, env=os.environ | quiet | self.token, **pipes, text=True)
