@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log, sqrt
 from typing import Any
@@ -22,6 +22,8 @@ LOAD = log(1.25)
 """How far the same work may take longer or shorter on another day."""
 ENOUGH = 5
 """Trials that must have been timed, to know how far settings differ in cost."""
+LOOKED = 100
+"""Kept cells of a sweep that was cut short, evenly among them, that are read to see what they took."""
 Z90 = 1.645
 
 
@@ -64,8 +66,8 @@ def ahead_of(search: Search) -> Ahead:
     keys = [(cell, key) for lot in search.lots for cell, key in lot.cells.items()]
     missing = [cell for cell, key in keys if not search.cache.has(key)]
     share, at_once = share_asked(search), cells_at_once(search.experiment.compute, search.sweep)
-    dataset = search.experiment.dataset.name
-    costs = _costs(dataset, {names[cell.model] for cell in missing})
+    asked = {names[cell.model] for cell in missing}
+    costs = _costs(search.experiment.dataset.name, asked, lambda: timed_here(search, names))
     if costs is None:
         return Ahead(len(keys), len(missing), share, None, at_once)
     every = sum(costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds for cell in missing)
@@ -90,15 +92,41 @@ def spread(apart: float | None, trials: int) -> float:
     return hypot(LOAD, UNTRIED if apart is None else Z90 * apart / sqrt(trials))
 
 
-def _costs(dataset: str, models: set[str]) -> Mapping[str, tuple[Timed, float | None]] | None:
+def _costs(
+    dataset: str, models: set[str], here: Callable[[], Mapping[str, tuple[Timed, float | None]]]
+) -> Mapping[str, tuple[Timed, float | None]] | None:
     """What cells of each model take by size, and how far trials of it differ; None where one was never timed.
 
-    Cells of earlier sweeps go before those of runs: they had other settings, as the trials will.
+    Cells of earlier sweeps go before those of runs: they had other settings, as the trials will. Where neither timed all
+    models, the cells that this sweep has kept since it was cut short say it.
     """
-    swept, before = timed_in_sweeps(dataset), timed_before(dataset)
-    if not models <= {*swept, *before}:
-        return None
-    return {name: swept[name] if name in swept else (before[name], None) for name in models}
+    known: dict[str, tuple[Timed, float | None]] = {name: (timed, None) for name, timed in timed_before(dataset).items()}
+    known |= timed_in_sweeps(dataset)
+    if not models <= {*known}:
+        known |= here()
+    return {name: known[name] for name in models} if models <= {*known} else None
+
+
+def timed_here(search: Search, names: Mapping[str, str]) -> Mapping[str, tuple[Timed, float | None]]:
+    """What some of the cells that a sweep has kept took, by the option of their models.
+
+    Args:
+        search: The sweep.
+        names: Of each trial's label, the option of its model.
+    """
+    kept = [(cell, key) for lot in search.lots for cell, key in lot.cells.items() if search.cache.has(key)]
+    looked = [search.cache.get(key, cell) for cell, key in kept[:: -(-len(kept) // LOOKED) or 1]]
+    rows = pl.DataFrame(
+        [
+            (names[done.cell.model], done.cell.model, max(done.cell.stop - done.cell.start, 1), done.seconds)
+            for done in looked
+            if done is not None
+        ],
+        schema={"model": pl.String, "trial": pl.String, "units": pl.Int64, "seconds": pl.Float64},
+        orient="row",
+    )
+    parts = rows.with_columns(sweep=pl.lit("this")).partition_by("model", as_dict=True)
+    return {str(model): (_by_size(part), _apart(part)) for (model,), part in parts.items()}
 
 
 def timed_in_sweeps(dataset: str) -> Mapping[str, tuple[Timed, float | None]]:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 
 import polars as pl
 import pytest
@@ -408,3 +409,12 @@ def test_the_plan_says_what_lies_ahead(lab, tmp_path):
     lab(f"{RUN} sweep=random sweep.trials=9")
     assert "54 cells, 0 to compute: nothing to do" in lab(f"plan {RUN} sweep=asha sweep.trials=9").out
     assert "60 cells, 6 to compute" in lab(f"plan {RUN} sweep=random sweep.trials=10").out
+
+
+def test_a_sweep_that_was_killed_is_foreseen_by_the_cells_that_it_has_left(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=3 sweep.windows=2")
+    for name in ("sweeps", "runs"):
+        shutil.rmtree(tmp_path / "outputs" / name)  # a sweep that is killed has told nothing but its cells
+    out = lab(f"plan {RUN} sweep=random sweep.trials=6 sweep.windows=2").out
+    assert "12 cells, 6 to compute: " in out
+    assert "by earlier timings" in out
