@@ -82,11 +82,16 @@ def ab_measures(
     ]
     found.append(Measure("sample_ratio", meaning="chi-square of the arms' units against planned shares", better="none"))
     found.append(Measure(f"adjusted_p[{correction}]", meaning="p-value corrected for all arms and outcomes", better="none"))
+    return (*found, *_rates(looks), *([_family(looks, correction)] if family else []))
+
+
+def _rates(looks: int) -> list[Measure]:
+    """How often there is a winner in simulated tests."""
     said = "share with a winner by the model's first rule, at any look, of simulated tests of one arm against the control"
-    for metric, where, good in RATES:
-        name, meaning = rate_name(metric, looks), f"{said}, where {where}"
-        found.append(Measure(name, meaning=meaning, better=good, units="replications", beside="always"))
-    return (*found, _family(looks, correction)) if family else tuple(found)
+    return [
+        Measure(rate_name(metric, looks), meaning=f"{said}, where {where}", better=good, units="replications", beside="always")
+        for metric, where, good in RATES
+    ]
 
 
 def _family(looks: int, correction: Correction) -> Measure:

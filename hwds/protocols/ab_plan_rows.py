@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from hwds.metrics.base import Beside, Better, Measure
+from hwds.metrics.base import Measure
 from hwds.protocols.base import Score
 
 ROWS = {"metric": pl.String, "label": pl.String, "arm": pl.String, "rule": pl.String, "value": pl.Float64}
@@ -52,34 +52,30 @@ def as_plan_scores(rows: pl.DataFrame) -> list[Score]:
 
 def plan_measures(power: float, alpha: float, unit: str) -> tuple[Measure, ...]:
     """All metrics of a plan."""
-    meanings = {
-        "size": (
-            f"units of all arms at which every arm's change is found in {100 * power:g} % of tests, at alpha {alpha:g}",
-            "",
-        ),
+    return tuple(
+        Measure(
+            f"{name}{behind}",
+            meaning=meaning,
+            better="low" if name == "size" else "none",
+            units="plans",
+            subject=subject,
+            measured_in=counted if behind else "",
+            beside="always" if name == "size" and behind else "no",
+        )
+        for name, (meaning, counted) in _meanings(100 * power, alpha, unit).items()
+        for behind, subject in (("", "conversion"), (REVENUE, "revenue per visitor"))
+    )
+
+
+def _meanings(percent: float, alpha: float, unit: str) -> dict[str, tuple[str, str]]:
+    """Of each metric what it means, and what that of money is counted in."""
+    return {
+        "size": (f"units of all arms at which every arm's change is found in {percent:g} % of tests, at alpha {alpha:g}", ""),
         "units": ("units of all arms at which this arm's change is found", ""),
         "units_of_arm": ("units of that arm among them", ""),
         "effect": ("the change that is planned for, of the mean per visitor", unit),
         "change": ("the same as a share of the control's mean", ""),
         "power": ("share of tests that find it, at the size that is given", ""),
-        "least_effect": (f"the least change that this size finds in {100 * power:g} % of tests", unit),
+        "least_effect": (f"the least change that this size finds in {percent:g} % of tests", unit),
         "least_change": ("the same as a share of the control's mean", ""),
     }
-    found = []
-    for name, (meaning, counted) in meanings.items():
-        better: Better = "low" if name == "size" else "none"
-        for behind, subject in (("", "conversion"), (REVENUE, "revenue per visitor")):
-            money = counted if behind else ""
-            beside: Beside = "always" if name == "size" and behind else "no"
-            found.append(
-                Measure(
-                    f"{name}{behind}",
-                    meaning=meaning,
-                    better=better,
-                    units="plans",
-                    subject=subject,
-                    measured_in=money,
-                    beside=beside,
-                )
-            )
-    return tuple(found)

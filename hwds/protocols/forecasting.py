@@ -59,23 +59,18 @@ def ask_forecasts(
         paths: Sample paths to keep of each series, where the model can draw them.
         whole: Keep the forecasts of a series that has ended before the horizon, marked by `exists`.
     """
-    block = panel.block(cell.start, cell.stop)
-    history = known_at(block, cell.fold.cutoffs[0], sliding)
+    block, first = panel.block(cell.start, cell.stop), cell.fold.cutoffs[0]
+    history = known_at(block, first, sliding)
     if not history.n_series:
         return pl.DataFrame()
-    first = cell.fold.cutoffs[0]
     inside = replace(context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding)
     fitted = model.fit(history, horizon=context.horizon, context=inside)
     together = all_cutoffs(fitted, block, cell.fold.cutoffs, context.horizon, sliding)
-    asked = [
-        forecast_rows(fitted, block, cutoff, context, gap, sliding, paths, forecasts, whole=whole)
-        for cutoff, forecasts in zip(cell.fold.cutoffs, together, strict=True)
-    ]
-    answered = [
-        rows.with_columns(pl.lit(None if model.true_law else i, pl.Int32).alias(WINDOW))
-        for i, rows in enumerate(asked)
-        if not rows.is_empty()
-    ]
+    answered = []
+    for number, (cutoff, forecasts) in enumerate(zip(cell.fold.cutoffs, together, strict=True)):
+        rows = forecast_rows(fitted, block, cutoff, context, gap, sliding, paths, forecasts, whole=whole)
+        window = pl.lit(None if model.true_law else number, pl.Int32).alias(WINDOW)
+        answered += [] if rows.is_empty() else [rows.with_columns(window)]
     if cell.fold.inner and not model.true_law:
         inner = model.backtest(known_at(block, first), cell.fold.inner, inside)
         there = [pl.lit(True).alias(EXISTS)] if whole else []
@@ -111,15 +106,17 @@ def forecast_rows(
     where, exists = rows_after(panel, series, ends, context.horizon)
     exists[:, :gap] = False
     table = with_paths(_laid_out(forecasts, known, future, context), fitted, seen, future, context, cutoff.label, paths)
-    actual = np.where(exists, panel.target[np.where(exists, where, 0)], np.nan).ravel()
-    table = table.with_columns(pl.Series("actual", actual, nan_to_null=True))
-    if panel.roles.available_at:
-        out = panel.table[panel.roles.available_at].gather(np.where(exists, where, 0).ravel())
-        table = table.with_columns(out.alias(AVAILABLE))
-    if whole:
-        table = table.with_columns(pl.Series(EXISTS, exists.ravel()))
+    table = table.with_columns(_happened(panel, where, exists, whole=whole))
     kept = (np.arange(context.horizon) >= gap) & (exists | whole)
     return table.filter(pl.Series(kept.ravel())).select(ordered(table.columns))
+
+
+def _happened(panel: Panel, where: np.ndarray, exists: np.ndarray, *, whole: bool) -> list[pl.Series]:
+    """Of each row that was forecast the actual, when it was out, and whether there is such a row, as far as they are asked."""
+    at, there = np.where(exists, where, 0).ravel(), exists.ravel()
+    told = [pl.Series("actual", np.where(there, panel.target[at], np.nan), nan_to_null=True)]
+    told += [panel.table[panel.roles.available_at].gather(at).alias(AVAILABLE)] if panel.roles.available_at else []
+    return [*told, pl.Series(EXISTS, there)] if whole else told
 
 
 def ordered(columns: list[str]) -> list[str]:

@@ -51,23 +51,25 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     for place, arm in enumerate(shown):
         _density(axes, world, arm, int(pulls[arm]), int(wins[arm]), place)
     tidy(axes, grid="x")
-    axes.set_yticks(
-        range(len(shown)), [f"{drawable(world.arms[arm], 24)}  ({pulls[arm]:,})" for arm in shown], parse_math=False
-    )
-    axes.set_ylim(len(shown) - 0.4, -0.9)
-    axes.tick_params(axis="y", length=0, labelsize=9.5)
-    whole = "; all customers together, though the market changed" if world.changes else ""
-    whole = whole or ("; of the customers it was offered to" if len(world.segments) > 1 else "")
-    told = "its offers whose window was over" if world.delay else "how often the arm was chosen"
-    said = f"{drawable(world.unit)} per customer; in brackets {told}{whole}"
-    axes.set_xlabel(said, fontsize=9.5, color=INK)
-    axes.set_ylabel(arms_title(world), fontsize=9.5, color=INK)
+    _name_axes(axes, world, [f"{drawable(world.arms[arm], 24)}  ({pulls[arm]:,})" for arm in shown])
     handles, labels = axes.get_legend_handles_labels()
     legend = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0], reverse=True))
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
     title = f"What one play of {drawable(model, 40)} saw of each arm"
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
+
+
+def _name_axes(axes: Axes, world: World, arms: list[str]) -> None:
+    """What stands at each arm, and below and beside them."""
+    axes.set_yticks(range(len(arms)), arms, parse_math=False)
+    axes.set_ylim(len(arms) - 0.4, -0.9)
+    axes.tick_params(axis="y", length=0, labelsize=9.5)
+    whole = "; all customers together, though the market changed" if world.changes else ""
+    whole = whole or ("; of the customers it was offered to" if len(world.segments) > 1 else "")
+    told = "its offers whose window was over" if world.delay else "how often the arm was chosen"
+    axes.set_xlabel(f"{drawable(world.unit)} per customer; in brackets {told}{whole}", fontsize=9.5, color=INK)
+    axes.set_ylabel(arms_title(world), fontsize=9.5, color=INK)
 
 
 def _density(axes: Axes, world: World, arm: int, pulls: int, wins: int, place: int) -> None:
