@@ -1,4 +1,4 @@
-"""The README's section on one's own model works as it stands, in an empty folder."""
+"""The README and the pages of docs/: what one is told to write works as it stands, commands compose, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,63 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from hwds import cli
+from hwds.config.check import check
+from hwds.config.compose import compose
+
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMPOSED = ("plan", "check-leakage")
+"""Commands that are followed by the words of an experiment."""
 
 
 def section(title: str) -> str:
-    text = (ROOT / "README.md").read_text()
-    return text.split(f"## {title}\n")[1].split("\n## ")[0]
+    (text,) = [text for page in PAGES if f"\n## {title}\n" in (text := page.read_text())]
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def anchors(page: Path) -> set[str]:
+    """What links to its headings end with, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.S), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def told() -> list[list[str]]:
+    """The words after `hwds` of each command that stands in a block; those of one's own model have tests of their own."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.S | re.M):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [shlex.split(line, comments=True)[3:] for line in lines if line.startswith("python -m hwds ")]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]*(?:#[^)]*)?)\)", page.read_text()):
+        name, _, place = target.partition("#")
+        other = (page.parent / name).resolve() if name else page
+        assert other.is_file(), target
+        assert not place or place in anchors(other), target
+
+
+def test_every_page_is_reached_from_the_readme():
+    text = PAGES[0].read_text()
+    assert all(f"(docs/{page.name})" in text for page in PAGES[1:])
+    assert text.count("\n") <= 250
+
+
+def test_every_command_is_one_that_hwds_takes(monkeypatch):
+    monkeypatch.delenv("HWDS_CONF", raising=False)
+    asked, known = told(), {name.replace("_", "-") for name in cli.commands()}
+    assert len(asked) > 60
+    for words in asked:
+        command = words[0] if words[0][0].isalpha() and "=" not in words[0] else ""
+        assert not command or command in known, words
+        if command in ("", *COMPOSED) and words[0] != "-m":  # several runs are composed one by one
+            check(compose(words[1:] if command else words))
 
 
 def follow(title: str, folder: Path) -> list[str]:
