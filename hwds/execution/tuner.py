@@ -59,18 +59,18 @@ def _tune(compute: OnRay, search: Search, asked: list[int], watch: Watch) -> dic
     """Run the trials; the last report of each that made one, with whether it had `ended` when the time was over."""
     from ray import tune
 
-    ended: set[int] = set()
+    reports = Reports(search, watch)
     trainable = tune.with_resources(tune.with_parameters(run_trial, asked=_asked(search)), _terms(compute, search.sweep))
     with _room(search.folder.path / FOLDER) as room:
         tuner = tune.Tuner(
             trainable,
             param_space={"trial": tune.grid_search(asked)},
             tune_config=_how(search),
-            run_config=_where(room, _telling(search, watch, ended)),
+            run_config=_where(room, _telling(reports)),
         )
         results: Any = tuner.fit()
         last = {result.config["trial"]: _report(result) for result in results if result.config}
-    return {number: report | {"ended": number in ended} for number, report in last.items()}
+    return {number: report | {"ended": number in reports.ended} for number, report in last.items()}
 
 
 def _how(search: Search) -> Any:
@@ -139,26 +139,46 @@ def _scheduler(search: Search) -> Any:
     return getattr(schedulers, name)(**settings)
 
 
-def _telling(search: Search, watch: Watch, ended: set[int]) -> Any:
-    """A callback that tells each report to the watch, and notes which trials have ended; the clock ends others untold."""
+def _telling(reports: Reports) -> Any:
+    """A callback that hands on what Tune tells; the clock ends trials untold."""
     from ray.tune import Callback
 
     class Telling(Callback):
-        """Tells it."""
+        """Hands it on."""
 
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Mapping[str, Any], **info: Any) -> None:
             """One window of a trial."""
-            for _ in range(int(result.get("computed", 0))):
-                watch.finished(str(result.get("error", "")))
-            value = lower(result["score"], search.better)
-            done = FINISHED if result["folds"] == len(search.rehearsal.folds) else WAITING
-            watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
+            reports.window(result)
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             """It was asked all its windows, or its scheduler has stopped it."""
-            ended.add(trial.config["trial"])
+            reports.ended.add(trial.config["trial"])
 
     return Telling()
+
+
+class Reports:
+    """What Tune tells, as the watch hears it.
+
+    Attributes:
+        ended: The trials that were asked all their windows, or that their scheduler has stopped.
+    """
+
+    def __init__(self, search: Search, watch: Watch) -> None:
+        self._search, self._watch = search, watch
+        self.ended: set[int] = set()
+
+    def window(self, result: Mapping[str, Any]) -> None:
+        """One more window of a trial."""
+        for _ in range(int(result.get("computed", 0))):
+            self._watch.finished(str(result.get("error", "")))
+        value = lower(result["score"], self._search.better)
+        done = FINISHED if result["folds"] == len(self._search.rehearsal.folds) else WAITING
+        self._watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Nothing of it: Tune writes its callbacks to disk for a restore, which reads the cells instead."""
+        return set, ()
 
 
 @contextmanager
