@@ -251,7 +251,7 @@ CASES = [
         "short series",
         {"sales.csv": GOOD + "C,2024-01-01,1,1\n"},
         {},
-        "series 'C' has 1 rows, fewer than dataset.min_length=2 (1 of 3",
+        "series 'C' has 1 row, fewer than dataset.min_length=2 (1 of 3",
     ),
     ("all too short", {}, {"short": "drop", "min_length": 10}, "dataset.min_length: no series has 10 rows; the longest has 6"),
 ]
