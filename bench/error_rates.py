@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from bench.ranking_errors import rankings
 from hwds.compare.cosines import cosine_effect
 from hwds.compare.delong import delong
 from hwds.compare.dm import diebold_mariano
@@ -138,6 +139,9 @@ def rates() -> Iterator[tuple[str, float, int, str]]:
         yield (f"DeLong, {rows} rows, a fifth of them positive", *areas(rows), "in")
     for draw, n in ((normal, 20), (heavy, 100)):
         yield (f"Wilcoxon, {n} units, {draw.__name__}", *ranks(draw, n), "in")
+    for metric, size in (("auroc", (600, 60, 30)), ("aucpr", (600, 60, 30)), ("aucpr", (2000, 300, 60))):
+        what = "{} rows, {} customers, {} days".format(*size)
+        yield (f"bootstrap by customer or day, {metric}, {what}", *rankings(metric, *size), "in")
     yield ("Holm, any error among 6 independent tests", *family(6), "in")
 
 

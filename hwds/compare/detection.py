@@ -20,7 +20,7 @@ from hwds.errors import DataError
 from hwds.metrics.base import short
 from hwds.protocols.detection_measures import detection_measures
 from hwds.protocols.detection_sides import Asked
-from hwds.protocols.detection_windows import BY_DAY, TRUE, resampled, windows_of
+from hwds.protocols.detection_windows import BY_DAY, BY_ENTITY, TRUE, Window, resampled, windows_of
 
 CALLED = {"bootstrap by entity": "bootstrap by customer"}
 """How a way of resampling is called where people read, if otherwise."""
@@ -37,7 +37,7 @@ class DrawnEvidence:
         models: Their labels.
         values: Shape (datasets, seeds, models).
         samples: Of each way to resample, averaged over seeds, shape (datasets, resamples, models).
-        clusters: Of each way the fewest that were drawn of a dataset.
+        clusters: Of each way the fewest with a row of label 1 of a dataset.
         areas: The covariance of areas under the ROC by DeLong, where rows are independent.
     """
 
@@ -173,10 +173,16 @@ def _drawn(answer: Answer, protocol: Any, metric: str, resamples: int) -> tuple[
     family = [family for family, names in asked.families.items() if own in names]
     windows = windows_of(answer.rows, asked)
     values, samples = resampled(windows, family, resamples)
-    entities = len(np.unique(np.concatenate([window.rows.entity for window in windows])))
-    days = sum(window.rows.days for window in windows)
-    counts = {way: days if way == BY_DAY else entities for way in samples}
+    counts = bearing(windows, "truth" if metric.startswith(TRUE) else "label")
     return values.get(metric, np.nan), {way: each[metric] for way, each in samples.items() if metric in each}, counts
+
+
+def bearing(windows: Sequence[Window], label: str) -> dict[str, int]:
+    """The customers and the days with a row of label 1: where these are few a ranking is unsure."""
+    marks = [(window.rows.table[label] == 1).fill_null(False).to_numpy() for window in windows]
+    entities = [window.rows.entity[mark] for window, mark in zip(windows, marks, strict=True)]
+    days = sum(len(np.unique(window.rows.day[mark])) for window, mark in zip(windows, marks, strict=True))
+    return {BY_DAY: days, BY_ENTITY: len(np.unique(np.concatenate(entities)))}
 
 
 def _areas(answers: Sequence[Answer], metric: str) -> np.ndarray | None:
