@@ -97,9 +97,8 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
         `statistic`, `p_value`, `p_steady`, `p_holm`.
     """
     sign = 1.0 if better == "low" else -1.0
-    wide = evidence.origins.filter(
-        pl.len().over("dataset", SERIES) >= LEAST_ORIGINS
-    )  # a thousand short series would be cut in vain
+    enough_of_them = pl.len().over("dataset", SERIES) >= LEAST_ORIGINS  # a thousand short series would be cut in vain
+    wide = evidence.origins.filter(enough_of_them)
     found = []
     for (dataset, series), part in wide.sort("dataset", SERIES, "cutoff").group_by(["dataset", SERIES], maintain_order=True):
         horizon = evidence.reach[str(dataset)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -24,18 +24,21 @@ class Kinds:
         table: One with these columns and roles.
         plain: The columns whose values are numbers as they stand.
         single: Those of them that are held in single precision.
+        written: How polars writes a value of each column that is no array.
     """
 
     table: Table
     plain: frozenset[str]
     single: frozenset[str]
+    written: Mapping[str, Callable[[Any], str | None]]
 
     @classmethod
     def of(cls, table: Table) -> Self:
         """Those of a table."""
         kinds = table.data.schema.items()
         plain = frozenset(name for name, kind in kinds if kind.is_float() or kind.is_integer() or kind == pl.Boolean)
-        return cls(table, plain, frozenset(name for name, kind in kinds if kind == pl.Float32))
+        single = frozenset(name for name, kind in kinds if kind == pl.Float32)
+        return cls(table, plain, single, {name: _writer(kind) for name, kind in kinds if not kind.is_nested()})
 
 
 class FewRows(Table):
@@ -93,3 +96,27 @@ class FewRows(Table):
         nothing = np.full(shape, np.nan)
         found = np.array([nothing if (value := row.get(name)) is None else value for row in self._values], float)
         return found.reshape(self.height, shape[0], int(np.prod(shape[1:])))
+
+    def texts(self, name: str) -> Sequence[str | None]:
+        """As of a table."""
+        if self._values is None:
+            return super().texts(name)
+        write = self._kinds.written.get(name)
+        values = [row.get(name) if write else None for row in self._values]
+        return [None if value is None or write is None else write(value) for value in values]
+
+
+def _writer(kind: Any) -> Callable[[Any], str | None]:
+    """How polars writes a value of a column."""
+    if kind in (pl.String, pl.Categorical) or isinstance(kind, pl.Enum) or kind.is_integer():
+        return str
+    if kind == pl.Boolean:
+        return lambda value: str(value).lower()
+    if kind == pl.Float64:
+        return lambda value: str(float(value)) if 1e-4 <= abs(value) < 1e15 or value == 0 else _written(value, kind)
+    return lambda value: _written(value, kind)
+
+
+def _written(value: Any, kind: Any) -> str | None:
+    text: str | None = pl.Series([value], dtype=kind).cast(pl.String)[0]
+    return text

@@ -96,6 +96,12 @@ class Table:
         array = self.data[name].to_numpy().astype(np.float64)
         return array[..., None] if array.ndim == 2 else array
 
+    def texts(self, name: str) -> Sequence[str | None]:
+        """A column as polars writes it; nothing of arrays, and of a name that no column has."""
+        if name not in self.data.columns or self.data.schema[name].is_nested():
+            return [None] * self.height
+        return self.data[name].cast(pl.String).to_list()
+
     def take(self, which: pl.Series | np.ndarray) -> Table:
         """Some of the rows, by a mask; `row_id` stays what it was."""
         return replace(self, data=self.data.filter(pl.Series(which)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import polars as pl
 
@@ -98,22 +100,11 @@ def main_inputs(found: Contributions, rows: Table) -> list[list[dict[str, object
     Those that make one of them readable come behind, whatever they add: what peers do, and what they are compared with.
     """
     order = np.argsort(-found.values, axis=1, kind="stable")[:, :TOLD]
-    known = {name: place for place, name in enumerate(found.names)}
-    beside = {place: [known[name] for name in companions(found.names[place]) if name in known] for place in known.values()}
-    texts = {name: rows.data[name].cast(pl.String).to_list() for name in found.names if _plain(rows, name)}
+    places, texts = {name: place for place, name in enumerate(found.names)}, cache(rows.texts)
     told = []
-    for row, places in enumerate(order.tolist()):
-        main = [place for place in places if found.values[row, place] > 0]
-        all_told = dict.fromkeys([*main, *(other for place in main for other in beside[place])])
-        told.append([_told(found, texts, row, place) for place in all_told])
+    for row, first in enumerate(order.tolist()):
+        main = [found.names[place] for place in first if found.values[row, place] > 0]
+        beside = (other for name in main for other in companions(name) if other in places)
+        adds = {name: float(found.values[row, places[name]]) for name in (*main, *beside)}
+        told.append([{"input": name, "value": texts(name)[row], "adds": share} for name, share in adds.items()])
     return told
-
-
-def _told(found: Contributions, texts: dict[str, list[str | None]], row: int, place: int) -> dict[str, object]:
-    name = found.names[place]
-    value = texts[name][row] if name in texts else None
-    return {"input": name, "value": value, "adds": float(found.values[row, place])}
-
-
-def _plain(rows: Table, name: str) -> bool:
-    return name in rows.data.columns and not rows.data.schema[name].is_nested()

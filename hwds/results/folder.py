@@ -51,13 +51,12 @@ class RunFolder:
         """
         if (Path(name) / CONFIG).is_file():
             return cls(Path(name).resolve())
-        runs = list((OUTPUTS / "runs").glob(f"*/*/{CONFIG}"))
         begun = cls.begun(name)
         if len(begun) > 1:
             raise several("run", name, (path.name for path in begun))
-        own = [path for path in runs if path.parent.parent.name == name]
-        latest = begun or [path.parent for path in sorted(own, key=lambda path: path.stat().st_mtime)[-1:]]
+        latest = begun or newest(OUTPUTS / "runs", CONFIG, name)
         if not latest:
+            runs = list((OUTPUTS / "runs").glob(f"*/*/{CONFIG}"))
             if not runs:
                 raise ConfigError(f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}.")
             raise unknown("run", name, OUTPUTS / "runs", cls.names(), (path.parent.parent.name for path in runs))
@@ -231,6 +230,12 @@ class RunFolder:
     def _table_paths(self) -> dict[str, Path]:
         """The file of each table that is there."""
         return {name: path for name in TABLES if (path := self.path / f"{name}.parquet").is_file()}
+
+
+def newest(place: Path, mark: str, experiment: str) -> list[Path]:
+    """The folder of an experiment below a place that holds the youngest file of a name; none where none does."""
+    own = [path for path in place.glob(f"*/*/{mark}") if path.parent.parent.name == experiment]
+    return [path.parent for path in sorted(own, key=lambda path: path.stat().st_mtime)[-1:]]
 
 
 def begun(place: Path, mark: str, name: str) -> list[Path]:

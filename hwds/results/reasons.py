@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -44,6 +45,7 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
     return [_sentence(told) for told in ordered[:most]]
 
 
+@cache
 def companions(name: str) -> tuple[str, ...]:
     """The inputs beside which one is readable: what it is compared with, and what peers do.
 

@@ -16,7 +16,7 @@ import yaml
 from hwds.errors import ConfigError, ResumeError, several, unknown
 from hwds.results.atomic import write_atomically, write_text
 from hwds.results.files import read_table, undamaged
-from hwds.results.folder import OUTPUTS, RunFolder, begun
+from hwds.results.folder import OUTPUTS, RunFolder, begun, newest
 
 SWEEP = "sweep.json"
 
@@ -64,8 +64,7 @@ class SweepFolder:
             raise several("sweep", name, (path.name for path in begun))
         if begun and not ours and (runs := RunFolder.begun(name)):
             raise twofold(name, "run", runs, "sweep", begun)
-        own = [path for path in (OUTPUTS / "sweeps").glob(f"*/*/{SWEEP}") if path.parent.parent.name == wanted]
-        latest = begun or [path.parent for path in sorted(own, key=lambda path: path.stat().st_mtime)[-1:]]
+        latest = begun or newest(OUTPUTS / "sweeps", SWEEP, wanted)
         if ours and not latest:
             raise unknown("sweep", name, OUTPUTS / "sweeps", cls.names())
         return cls(latest[0].resolve()) if latest else None

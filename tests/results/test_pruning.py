@@ -20,6 +20,7 @@ from hwds.results.pruning import bytes_of, cache_plan, delete_cache, delete_fold
 from hwds.results.run_index import RunIndex
 
 ROOT = Path(__file__).resolve().parents[2]
+SWEPT = {"config": {"model": {"name": "m"}}, "sweep": {"name": "asha"}, "metric": "mase", "better": "low", "run": "best/ee55"}
 
 
 def plan_of(older=0.0, **more):
@@ -59,14 +60,7 @@ def test_what_is_needed_stays_with_its_reason(made, tmp_path):
     made("asked/ff66", days=40)
     Labels(("keep",)).write(made("loved/0a0a", days=40))
     os.utime("outputs/runs/loved/0a0a/labels.json", (1, 1))
-    sweep = {
-        "config": {"model": {"name": "m"}},
-        "sweep": {"name": "asha"},
-        "metric": "mase",
-        "better": "low",
-        "run": "best/ee55",
-        "own_run": "best/0b0b",
-    }
+    sweep = SWEPT | {"own_run": "best/0b0b"}
     made("best/0b0b", days=40)
     made("rival/0c0c", days=40)
     for path, said in (("sweeps/best/1", sweep), ("studies/why", {"runs": {"a": {"0": "asked/ff66"}}})):
@@ -95,17 +89,10 @@ def compared(folder, name, *runs):
 
 def test_sweeps_and_comparisons_go_and_free_their_runs(made, tmp_path):
     made("best/ee55", days=40)
-    said = {
-        "config": {"model": {"name": "m"}},
-        "sweep": {"name": "asha"},
-        "metric": "mase",
-        "better": "low",
-        "run": "best/ee55",
-    }
     for name, score, days in (("1a", 0.9, 40), ("2b", 0.7, 40), ("3c", 0.8, 1)):
         sweep = tmp_path / "outputs/sweeps/best" / name
         sweep.mkdir(parents=True)
-        (sweep / "sweep.json").write_text(json.dumps(said | {"best": {"final": score}}))
+        (sweep / "sweep.json").write_text(json.dumps(SWEPT | {"best": {"final": score}}))
         os.utime(sweep / "sweep.json", (time.time() - days * 86400,) * 2)
     compared(tmp_path, "c1", "best/ee55")
     index = RunIndex.of()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
@@ -83,9 +83,8 @@ class Classifier(Recipe):
     Attributes:
         calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a line in the log odds),
             `bayes` (the same where labels are few: the mean of all lines that they leave open, with its reach), `beta` (Kull,
-            Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were
-            looked for with known chances (role `label_propensity`), these rows alone count there, each for as many as it
-            stands for.
+            Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were looked for with
+            known chances (role `label_propensity`), these rows alone count there, each for as many as it stands for.
         sensitivity: The share of positive rows that are found to be so when they are looked at, as second looks at a sample
             tell: probabilities are those of being positive, not of being found. They then lie above the labels by as much, and
             so do metrics of calibration against labels. 1 takes labels at their word. See `calibration.calibrator`.
@@ -130,7 +129,7 @@ class Classifier(Recipe):
         """
         chance = says_chance(scorer)
         if self.calibration == "none":
-            return replace(uncalibrated(chance), found=self.sensitivity)
+            return uncalibrated(chance, self.sensitivity)
         rows = known(calibrate)
         if rows.data.is_empty():
             raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")

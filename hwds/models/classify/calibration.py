@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -70,9 +70,9 @@ class Calibrator(Stored):
         return chance_of(self.told, odds) if self.kind == "bayes" else sigmoid(self._line(odds))
 
 
-def uncalibrated(chance: bool) -> Calibrator:
-    """Scores taken for what they say they are: log odds, or probabilities."""
-    return Calibrator("none", np.zeros(0), np.zeros((2, 0)), chance)
+def uncalibrated(chance: bool, sensitivity: float = 1.0) -> Calibrator:
+    """Scores taken for what they say they are, of the label: log odds, or probabilities."""
+    return Calibrator("none", np.zeros(0), np.zeros((2, 0)), chance, sensitivity)
 
 
 def calibrator(
@@ -106,9 +106,9 @@ def calibrator(
     Raises:
         DataError: The labels are of one kind.
     """
-    nothing, plain = np.zeros((2, 0)), uncalibrated(chance)
+    nothing = np.zeros((2, 0))
     if kind == "none":
-        return replace(plain, found=sensitivity)
+        return uncalibrated(chance, sensitivity)
     positives = int(label.sum())
     if not 0 < positives < len(label):
         raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from hwds.metrics.log_odds import sigmoid
@@ -44,14 +46,17 @@ def drawn_lines(line: np.ndarray, odds: np.ndarray, weight: np.ndarray | None, s
 
 def chance_of(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """The mean over lines of what they say, shape (n,)."""
-    blocks = [odds[begin : begin + BLOCK] for begin in range(0, len(odds), BLOCK)]
-    said = [sum(sigmoid(lines[:, :1] * part + lines[:, 1:]), start=np.zeros(len(part))) for part in blocks]  # line by line
-    return np.concatenate([np.zeros(0), *said]) / len(lines)
+    told = [sum(said, start=np.zeros(said.shape[1])) for said in _said(lines, odds)]  # line by line: the same bits for few rows
+    return np.concatenate([np.zeros(0), *told]) / len(lines)
 
 
 def reach_of(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """Between which chances 95 % of the lines lie at each score, shape (2, n)."""
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    blocks = [odds[begin : begin + BLOCK] for begin in range(0, len(odds), BLOCK)]
-    found = [np.quantile(sigmoid(np.outer(lines[:, 0], part) + lines[:, 1:]), ends, axis=0) for part in blocks]
-    return np.concatenate(found, axis=1) if found else np.zeros((2, 0))
+    return np.concatenate([np.zeros((2, 0)), *(np.quantile(said, ends, axis=0) for said in _said(lines, odds))], axis=1)
+
+
+def _said(lines: np.ndarray, odds: np.ndarray) -> Iterator[np.ndarray]:
+    """The chances by line and row, of so many rows at once as fit into memory."""
+    for begin in range(0, len(odds), BLOCK):
+        yield sigmoid(lines[:, :1] * odds[begin : begin + BLOCK] + lines[:, 1:])
