@@ -1,4 +1,4 @@
-"""How often each test of a comparison calls alike what is alike: `python -m bench.error_rates`, about a minute of one core.
+"""How often each test of a comparison calls alike what is alike: `python -m bench.error_rates`, about two minutes of one core.
 
 One minus a rate is the coverage of the interval of 95 %. What the README says of tests within their domain and outside of it is
 from here; every case has its own named stream, so that the figures come again.

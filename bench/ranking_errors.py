@@ -14,7 +14,7 @@ from hwds.protocols.detection_windows import BY_DAY, BY_ENTITY, resampled, windo
 from hwds.protocols.prequential import Prequential
 from hwds.seeds import stream
 
-TRIALS = 200
+TRIALS = 400
 RESAMPLES = 200
 
 
