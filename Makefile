@@ -6,11 +6,12 @@ JOBS ?= 2
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --use-pep517
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-accuracy lint types wheel lock clean
+.PHONY: help run test check bench bench-accuracy lint types wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +20,10 @@ run: $(STAMP) ## run the main job: the LSTM against its rivals on simulated hard
 	$(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
 
 test: $(STAMP) ## run the tests in JOBS processes; those on public data need HWDS_DATA
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
+
+check: lint types ## check style and types, and run the tests that are fast: two minutes or so
+	$(PYTEST) -m "not slow" $(ARGS)
 
 bench: $(STAMP) ## print speed ratios against rival libraries
 	$(BIN)/python -m bench $(ARGS)

@@ -5,5 +5,8 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["hwds", "hwds.*"]), "hwds.conf"],
     package_dir={"hwds.conf": "conf"},
-    package_data={"hwds": ["**/*.yaml"], "hwds.conf": ["**/*.yaml"]},
+    package_data={
+        "hwds": ["**/*.yaml", "**/*.j2", "**/*.css", "**/*.js", "**/*.pyi", "**/*.typed"],
+        "hwds.conf": ["**/*.yaml"],
+    },
 )

@@ -9,9 +9,11 @@ for threads in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
 os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported, so all of this comes first
 
 import sys  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
+from collections.abc import Iterator, Mapping  # noqa: E402
 from importlib import import_module  # noqa: E402
+from pathlib import Path  # noqa: E402
 from pkgutil import iter_modules  # noqa: E402
+from types import ModuleType  # noqa: E402
 
 import bench  # noqa: E402
 from bench.rows import Row  # noqa: E402
@@ -20,22 +22,47 @@ LINE = "{:<44} {:>9} {:<34} {:>9} {:>7}  {}\n"
 
 
 def main(wanted: list[str]) -> int:
-    """Print the table; 1 where a rival's values are not equal or a name is unknown."""
+    """Print the table, and a line for each benchmark whose data is not here.
+
+    Returns:
+        1 where a rival's values are not equal, 2 where a name or a size is wrong.
+    """
     names = [module.name for module in iter_modules(bench.__path__)]
     modules = {name: module for name in names if hasattr(module := import_module(f"bench.{name}"), "measure")}
     sizes = dict(word.partition("=")[::2] for word in wanted or modules)
-    unknown = [name for name in sizes if name not in modules]
-    if unknown:
-        sys.stderr.write(f"bench: no benchmark '{unknown[0]}'; known: {', '.join(modules)}.\n")
-        return 2
-    unsized = [name for name, size in sizes.items() if size and not (size.isdigit() and hasattr(modules[name], "SIZE"))]
-    if unsized:
-        sys.stderr.write(f"bench: '{unsized[0]}' takes no size '{sizes[unsized[0]]}'.\n")
+    wrong = next((said for name, size in sizes.items() if (said := _refused(modules, name, size))), "")
+    if wrong:
+        sys.stderr.write(f"bench: {wrong}\n")
         return 2
     sys.stdout.write(LINE.format("one thread", "hwds", "rival", "", "ratio", "values"))
-    measured = ((modules[name], [int(size)] if size else []) for name, size in sizes.items())
-    rows = [row for module, size in measured for row in _shown(module.NAME, module.measure(*size))]
+    rows = [row for name, size in sizes.items() for row in _measured(name, modules[name], [int(size)] if size else [])]
     return 0 if all(row.equal for row in rows) else 1
+
+
+def _refused(modules: Mapping[str, ModuleType], name: str, size: str) -> str:
+    if name not in modules:
+        return f"no benchmark '{name}'; known: {', '.join(modules)}."
+    if size and not (size.isdigit() and hasattr(modules[name], "SIZE")):
+        return f"'{name}' takes no size '{size}'."
+    return ""
+
+
+def _measured(name: str, module: ModuleType, size: list[int]) -> Iterator[Row]:
+    missing = _missing(getattr(module, "DATA", ""))
+    if missing:
+        sys.stdout.write(f"{name} is left out: it needs {module.DATA} of the public data, and {missing}.\n")
+        return
+    yield from _shown(module.NAME, module.measure(*size))
+
+
+def _missing(file: str) -> str:
+    """Return why a file below $HWDS_DATA is not here; empty where it is, or where none is needed."""
+    folder = os.environ.get("HWDS_DATA", "")
+    if not file:
+        return ""
+    if not folder:
+        return "HWDS_DATA is not set"
+    return "" if (Path(folder).expanduser() / file).is_file() else f"HWDS_DATA={folder} has no such file"
 
 
 def _shown(name: str, rows: list[Row]) -> Iterator[Row]:

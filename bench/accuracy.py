@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.metrics.base import short
-from hwds.metrics.forecast import forecast_metrics
-from hwds.protocols.forecast_scores import coded, per_series, score_forecasts
+from hwds.forecast.metrics.ratios import forecast_metrics
+from hwds.forecast.metrics.scores import coded, per_series, score_forecasts
 from hwds.results.folder import RunFolder
+from hwds.results.measure import short
 from hwds.results.tables import Tables
 
 TABLES = Path(__file__).parents[1] / "experiments" / "published_tables"

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from bench.rows import Row, compared, interleaved
-from hwds.compiled import compiled
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import Visit, begin, choose, learn, registered
+from hwds.bandit.models.kernels.draws import keyed, seed_stream, uniform
+from hwds.bandit.models.kl_ucb import KLUCB
+from hwds.bandit.models.thompson import Thompson
+from hwds.bandit.models.ucb1 import UCB1
+from hwds.bandit.protocols.bandit_simulation import arms_of
+from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.core.numba_cache import compiled
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.models.bandit.base import Policy
-from hwds.models.bandit.draws import keyed, seed_stream, uniform
-from hwds.models.bandit.kernel import Visit, begin, choose, known, learn
-from hwds.models.bandit.kl_ucb import KLUCB
-from hwds.models.bandit.thompson import Thompson
-from hwds.models.bandit.ucb1 import UCB1
-from hwds.protocols.bandit_simulation import arms_of
-from hwds.protocols.simulating import Game, play
 
 NAME = "bandit simulations (ten arms, 10,000 steps; customers shared by all policies)"
 MEANS = (0.1, 0.05, 0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
@@ -68,7 +68,7 @@ def alone(
 
 
 def _alone(policy: Policy, replications: int) -> Regret:
-    kernel = known(policy.kernel(arms_of(WORLD, GAME)))
+    kernel = registered(policy.kernel(arms_of(WORLD, GAME)))
     run = compiled(alone, *kernel.functions)
     state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
     values = np.array(MEANS), np.zeros(0), np.ones(len(MEANS), bool), max(MEANS)

@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bench.ranking_errors import rankings
-from hwds.compare.cosines import cosine_effect
-from hwds.compare.delong import delong
-from hwds.compare.dm import diebold_mariano
-from hwds.compare.families import holm
-from hwds.compare.laws import Law
-from hwds.compare.ranks import wilcoxon_p
 from hwds.compare.seeds import seeded_effect
-from hwds.compare.spread import drawn, unit_effects
-from hwds.seeds import stream
+from hwds.core.seeds import stream
+from hwds.statistics.delong import delong
+from hwds.statistics.diebold_mariano import cosine_effect, diebold_mariano
+from hwds.statistics.multiple_testing import holm
+from hwds.statistics.ranks import wilcoxon_p
+from hwds.statistics.reference_distribution import ReferenceDistribution
+from hwds.statistics.standard_errors import drawn, unit_effects
 
 TRIALS = 4000
 """The standard error of a rate of 5 % is .34 % then."""
@@ -105,7 +104,7 @@ def areas(rows: int) -> tuple[float, int]:
         shared = label + luck.normal(size=rows)
         area, covariance = delong(label, np.column_stack([shared + luck.normal(size=rows) for _ in range(2)]))
         error = (covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]) ** 0.5
-        wrong += Law().two_sided((area[0] - area[1]) / error) < 0.05
+        wrong += ReferenceDistribution().two_sided((area[0] - area[1]) / error) < 0.05
     return wrong / (TRIALS // 2), TRIALS // 2
 
 

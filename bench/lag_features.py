@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row, compared, interleaved
-from hwds.features.lags import Lags
+from hwds.forecast.features.lags import Lags
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 

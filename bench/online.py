@@ -12,27 +12,27 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row, compared
-from hwds.context import Context
 from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.features.arbitrage import Arbitrage
-from hwds.features.entity_risk import EntityRisk
-from hwds.features.live import microseconds
-from hwds.features.network import Network
-from hwds.features.peers import Peers
-from hwds.features.purchases import Purchases
-from hwds.features.row_columns import HIDDEN
+from hwds.detection.context import RowContext
+from hwds.detection.features.arbitrage import Arbitrage
+from hwds.detection.features.entity_risk import EntityRisk
+from hwds.detection.features.network import Network
+from hwds.detection.features.peers import Peers
+from hwds.detection.features.purchases import Purchases
+from hwds.detection.models.anomaly.autoencoder import Autoencoder
+from hwds.detection.models.anomaly.isolation_forest import IsolationForest
+from hwds.detection.models.anomaly.robust_z import RobustZ
+from hwds.detection.models.classify.base import Classifier, FittedClassifier
+from hwds.detection.models.classify.logistic import Logistic
+from hwds.detection.models.classify.mlp import MLP
+from hwds.detection.models.classify.random_forest import RandomForest
+from hwds.detection.models.classify.stack import Stack
+from hwds.detection.models.classify.xgboost import XGBoost
+from hwds.detection.protocols.rows.scored import main_inputs
+from hwds.features.rows.columns import HIDDEN
+from hwds.features.rows.live import microseconds
 from hwds.features.together import Together
 from hwds.frames.table import Table
-from hwds.models.anomaly.autoencoder import Autoencoder
-from hwds.models.anomaly.isolation_forest import IsolationForest
-from hwds.models.anomaly.robust_z import RobustZ
-from hwds.models.classify.base import Classifier, FittedClassifier
-from hwds.models.classify.logistic import Logistic
-from hwds.models.classify.mlp import MLP
-from hwds.models.classify.random_forest import RandomForest
-from hwds.models.classify.stack import Stack
-from hwds.models.classify.xgboost import XGBoost
-from hwds.protocols.judging import main_inputs
 from hwds.serving.online import Online
 from hwds.serving.reading import Reader
 from hwds.serving.schema import schema_of
@@ -63,7 +63,7 @@ FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Netw
 def measure(events: int = SIZE) -> list[Row]:
     """Three comparisons, all in memory; what is compiled is compiled before."""
     table = _in_arrival(cast("Table", GrayMarket().frame()), 2 * events)
-    FEATURES.compute(table.take(np.arange(len(table.data)) < 100))
+    FEATURES.compute(table.filter(np.arange(len(table.data)) < 100))
     columns, whole_s = _timed(lambda: FEATURES.compute(table))
     began = thread_time()
     told, seconds = _timed(lambda: _one_by_one(table))
@@ -95,7 +95,7 @@ def _scored(table: Table, columns: pl.DataFrame, fitted: FittedClassifier, event
         portion, began = list(islice(asked, events)), thread_time()
         batches, batches_s = _timed(lambda: _batches(scorer, portion))
         note = _rate(len(batches), batches_s, thread_time() - began)
-    judged = fitted.judge(wide).score[events // 5 : events // 5 + len(batches)].tolist()
+    judged = fitted.score_rows(wide).score[events // 5 : events // 5 + len(batches)].tolist()
     a_row = batches_s / len(batches)
     what = f"an event in a micro-batch of {BATCH}"
     return [one, Row(what, a_row, "one from a table", one.rival_s, one.rival_s / a_row, batches == judged, note)]
@@ -123,7 +123,7 @@ def _single(what: str, scorer: Online, wide: Table, fitted: Any, events: list[di
 
 
 def _from_table(fitted: Any, row: Table) -> tuple[float, list[dict[str, object]]]:
-    return float(fitted.judge(row).score[0]), main_inputs(fitted.explain(row), row)[0]
+    return float(fitted.score_rows(row).score[0]), main_inputs(fitted.explain(row), row)[0]
 
 
 def _rate(events: int, seconds: float, cpu: float) -> str:
@@ -162,7 +162,7 @@ def _fitted(table: Table, columns: pl.DataFrame, model: Classifier = BOOSTING) -
     label = pl.Series(table.name("label"), np.random.default_rng(0).random(len(table.data)) < 0.1).cast(pl.Float64)
     wide = table.with_inputs(columns)
     wide = replace(wide, data=wide.data.with_columns(label))
-    return model.fit(wide, stop=wide, calibrate=wide, context=Context(0))
+    return model.fit(wide, stop=wide, calibrate=wide, context=RowContext(0))
 
 
 def _timed(work: Any) -> tuple[Any, float]:

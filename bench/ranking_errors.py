@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from hwds.compare.contrasts import Scale
-from hwds.compare.detection import DrawnEvidence, bearing
-from hwds.protocols.detection_sides import Asked
-from hwds.protocols.detection_windows import BY_DAY, BY_ENTITY, resampled, windows_of
-from hwds.protocols.prequential import Prequential
-from hwds.seeds import stream
+from hwds.core.seeds import stream
+from hwds.detection.compare import DrawnEvidence, positive_clusters
+from hwds.detection.metrics.weighted import MetricSettings
+from hwds.detection.metrics.windows import BY_DAY, BY_ENTITY, resampled, windows_of
+from hwds.detection.protocols.prequential import Prequential
 
 TRIALS = 400
 RESAMPLES = 200
@@ -40,10 +40,10 @@ def _judged(luck: np.random.Generator, rows: int, customers: int, days: int) -> 
 
 
 def _evidence(judged: Sequence[pl.DataFrame], metric: str) -> DrawnEvidence:
-    asked = Asked.by(Prequential())
+    asked = MetricSettings.by(Prequential())
     families = [family for family, names in asked.families.items() if metric in names]
     windows = [windows_of(rows, asked) for rows in judged]
     found = [resampled(each, families, RESAMPLES) for each in windows]
     samples = {way: np.stack([drawn[way][metric] for _, drawn in found], axis=1)[None] for way in (BY_DAY, BY_ENTITY)}
     values = np.array([[[value[metric] for value, _ in found]]])
-    return DrawnEvidence(("a", "b"), values, samples, bearing(windows[0], "label"))
+    return DrawnEvidence(("a", "b"), values, samples, positive_clusters(windows[0], "label"))

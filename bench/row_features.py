@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row, compared
-from hwds.features.peers import BY, COLUMNS, NORMAL, Peers
-from hwds.features.purchases import Purchases
+from hwds.detection.features.kernels.reference import NORMAL
+from hwds.detection.features.peers import BY, COLUMNS, Peers
+from hwds.detection.features.purchases import Purchases
 from hwds.features.together import Together
 from hwds.frames.table import Table
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from bench.rows import Row, compared, interleaved
-from hwds.results import run_index
 from hwds.results.folder import RunFolder
 from hwds.results.provenance import provenance
-from hwds.results.run_index import RunIndex
-from hwds.results.run_query import matching, ordered
+from hwds.results.runs import index as run_index
+from hwds.results.runs.index import RunIndex
+from hwds.results.runs.query import matching, ordered
 from hwds.results.tables import SCORES, TIMINGS, Tables
 
 NAME = "runs"

@@ -16,16 +16,17 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row
-from hwds.context import Context
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.arima.reference_orders import Orders
+from hwds.forecast.models.arima.search import Limits, Search, form_of
+from hwds.forecast.models.arima.series import Series
+from hwds.forecast.models.sarima import Sarima
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
-from hwds.models.forecast.sarima import Sarima
-from hwds.models.forecast.sarima_rivals import Orders
-from hwds.models.forecast.sarima_search import Limits, Search, form_of
-from hwds.models.forecast.sarima_series import Series
 
 NAME = "sarima"
 SIZE = 20
+DATA = "m3/m3_monthly.parquet"
 """Series, unless another number is asked for."""
 
 SEASON, STEPS, TURN = 12, 18, 10
@@ -111,7 +112,7 @@ def _aicc(values: np.ndarray, orders: Orders) -> float:
 
 def _series(count: int) -> list[np.ndarray]:
     """An even sample of the training parts that are long enough."""
-    table = pl.read_parquet(Path(os.environ["HWDS_DATA"]) / "m3" / "m3_monthly.parquet")
+    table = pl.read_parquet(Path(os.environ["HWDS_DATA"]).expanduser() / DATA)
     train = table.filter(pl.col("split") == "train").sort("series_id", "date")
     parts = [part["y"].to_numpy().astype(float) for _, part in train.group_by("series_id", maintain_order=True)]
     long = [values for values in parts if len(values) > STEPS + 2 * SEASON + 5]
@@ -120,8 +121,8 @@ def _series(count: int) -> list[np.ndarray]:
 
 def _ours(known: list[np.ndarray]) -> list[Answer]:
     history, future = _panel(known, 0), _panel([np.full(STEPS, np.nan)] * len(known), [len(values) for values in known])
-    context = Context(0, levels=(0.1, 0.5, 0.9), season=SEASON, horizon=STEPS)
-    fitted = Sarima().fit(history, horizon=STEPS, context=context)
+    context = ForecastContext(0, levels=(0.1, 0.5, 0.9), season=SEASON)
+    fitted = Sarima().learn(history, horizon=STEPS, context=context)
     return list(map(Answer, fitted.predict(history, future).mean, _orders_of(fitted.forms)))
 
 

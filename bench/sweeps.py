@@ -11,16 +11,17 @@ from time import perf_counter
 from typing import Any, cast
 
 from bench.rows import Row
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.context import Context
 from hwds.execution.limits import alone
-from hwds.execution.ray_cluster import join
-from hwds.execution.search import Search, prepare_search
-from hwds.execution.sweep import FINISHED
+from hwds.execution.ray.executor import join
+from hwds.experiment.check import check
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.base import FittedForecaster, Forecaster
+from hwds.forecast.models.naive import Naive
 from hwds.frames.panel import Panel
-from hwds.models.forecast.base import FittedForecaster, Forecaster
-from hwds.models.forecast.naive import Naive
+from hwds.tuning.drive import run_trials
+from hwds.tuning.rungs import FINISHED
+from hwds.tuning.search import Search, prepare_search
 
 NAME = "sweeps (trials of one window that do nothing, on Ray with two CPUs; seconds a trial)"
 SIZE = 40
@@ -54,9 +55,9 @@ class Trivial(Forecaster):
     local = True
     shift: float = 0.0
 
-    def fit(self, history: Panel, *, horizon: int, context: Context) -> FittedForecaster:
+    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedForecaster:
         """That of the naive forecast."""
-        return Naive().fit(history, horizon=horizon, context=context)
+        return Naive().learn(history, horizon=horizon, context=context)
 
 
 class Watching:
@@ -71,7 +72,7 @@ class Watching:
     def finished(self, error: str) -> None:
         """Nothing."""
 
-    def trial(self, label: str, status: str, folds: int, value: float | None, spared: int) -> None:
+    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
         """One has reported."""
         self.held.append(alone(os.getpid()))
 
@@ -106,8 +107,7 @@ def _search(trials: int, seed: int) -> Search:
 
 def _ours(search: Search, watch: Watching | None = None) -> int:
     """How many trials have finished."""
-    compute = cast("Any", search.experiment.compute)
-    records = compute.search(search, watch or Watching())
+    records = run_trials(search, watch or Watching())
     return sum(record.status == FINISHED for record in records)
 
 

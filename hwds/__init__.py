@@ -1,36 +1,11 @@
-"""hwds: declarative experiments for hardware demand, prices, fraud and factories."""
+"""hwds: declarative experiments for hardware demand, prices, fraud and factories.
 
-from __future__ import annotations
+What a user's own code imports is here, and in `hwds.forecast`, `hwds.detection`, `hwds.bandit`, `hwds.ab`, `hwds.ope` and
+`hwds.datasets`: each name is listed in the stub file beside its package and is imported when it is first used.
+"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hwds.report.notebook import Compared, Run
+import lazy_loader
 
 __version__ = "0.1.0"
 
-
-def load_run(name: str | Path) -> Run:
-    """A finished run for a notebook: its tables, its config, its figures; it shows itself.
-
-    Args:
-        name: A path, an id or its beginning, or an experiment for its latest run.
-
-    Raises:
-        ConfigError: There is none; the nearest is said.
-    """
-    from hwds.report import notebook
-
-    return notebook.load_run(name)
-
-
-def load_comparison(name: str | Path) -> Compared:
-    """A comparison that `hwds compare` kept, by its path, its id or the beginning of it.
-
-    Raises:
-        ConfigError: There is none, and the nearest is said; or several begin so.
-    """
-    from hwds.report import notebook
-
-    return notebook.load_comparison(name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,7 +2,7 @@
 
 import sys
 
-from hwds.cli import main
+from hwds.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,24 +5,42 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from tests import chromium
+from hwds.execution.threads import ONCE, VARIABLES
+from tests.support import browser
 
+pytest_plugins = ["tests.support.command_line"]
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba"))
 """A policy is compiled once for all tests, those in processes and folders of their own too."""
+THREADS = dict.fromkeys((*VARIABLES, *ONCE), "1")
+"""Set before any library is loaded: threads that wait for one another on shared cores take three times what the work does."""
+os.environ.update(THREADS)
+
+settings.register_profile("hwds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hwds")
+"""What a busy machine draws or runs slowly is no fault."""
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # begun in a script's background, where processes would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SLOW = {line.split()[1]: float(line.split()[0]) for line in (ROOT / "tests" / "slow.txt").read_text().splitlines()}
+"""Seconds of CPU of the files that take long."""
+
+
 def pytest_collection_modifyitems(items):
+    """Mark what is slow and what is skipped; slow files go first, so that no worker is left alone with one at the end."""
     lacking = {"data": "HWDS_DATA is not set"} if not os.environ.get("HWDS_DATA") else {}
-    lacking |= {"chromium": "there is no Chromium"} if chromium.PATH is None else {}
+    lacking |= {"chromium": "there is no Chromium"} if browser.PATH is None else {}
     for item in items:
+        if item.location[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
         for marker, why in lacking.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"{item.name}: {why}"))
+    items.sort(key=lambda item: -SLOW.get(item.location[0], 0.0))
 
 
 @pytest.fixture

@@ -10,56 +10,50 @@ from pathlib import Path
 
 import pytest
 
-from hwds.cli import commands, tidy
-from hwds.config.check import BASES, check, kind
+from hwds.cli.experiment import as_override
+from hwds.cli.main import commands
 from hwds.config.compose import compose
-from hwds.recipe import Recipe
-from hwds.registry import PACKAGES, options, resolve
+from hwds.core.recipe import Recipe
+from hwds.core.registry import GROUPS, module_file, module_name, option_folders, options
+from tests.support.composed import class_of, composed, recipe_of
+from tests.support.source import parsed
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "hwds").rglob("*.py"))
 YAMLS = sorted((ROOT / "conf").rglob("*.yaml"))
-OPTIONS = [(group, option) for group in PACKAGES for option in options(group)]
+OPTIONS = [(group, option) for group in GROUPS for option in options(group)]
 
 
 def relative(path):
     return path.relative_to(ROOT).as_posix()
 
 
-def recipe_of(group, option):
-    import yaml
-
-    said = yaml.safe_load(options(group)[option].read_text()) or {}
-    return said.get("recipe", option)
-
-
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_an_option_its_module_and_its_class_bear_one_name(group, option):
     recipe = recipe_of(group, option)
-    cls = resolve(group, recipe)
+    cls = class_of(group, option)
     assert issubclass(cls, Recipe)
-    assert cls.__module__ == f"hwds.{PACKAGES[group]}.{recipe.replace('/', '.')}"
+    assert cls.__module__ == module_name(group, recipe)
     assert cls.__name__.replace("_", "").lower() == recipe.rpartition("/")[2].replace("_", "")
 
 
-@pytest.mark.parametrize("group", PACKAGES)
-def test_every_recipe_has_an_option(group):
-    import importlib
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_option_folder_has_options_and_their_base_alone(group):
+    configured = {module_file(group, recipe_of(group, option)) for option in options(group)}
+    for folder in {path.parent for path in configured}:
+        rest = {path for path in folder.glob("*.py") if path.stem not in ("__init__", "base")} - configured
+        assert not rest, f"{[relative(path) for path in sorted(rest)]} have no YAML in conf/{group}"
 
-    configured = {resolve(group, recipe_of(group, option)) for option in options(group)}
-    folder = ROOT / "hwds" / PACKAGES[group]
-    for path in sorted(folder.rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if path.stem == "__init__":
-            continue
-        wanted = path.stem.replace("_", "")
-        for cls in vars(importlib.import_module(name)).values():
-            if not isinstance(cls, type) or not issubclass(cls, Recipe) or kind(cls) != BASES.get(group, kind(cls)):
-                continue
-            if any(issubclass(other, cls) and other is not cls for other in configured):  # a base of others
-                continue
-            if cls.__module__ == name and cls.__name__.replace("_", "").lower() == wanted:
-                assert cls in configured, f"{relative(path)} has no YAML in conf/{group}"
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if group != "model"])  # a model's name has its family's
+def test_no_option_has_two_modules(group):
+    stems = [path.stem for folder in option_folders(group).values() for path in folder.glob("*.py")]
+    own = [stem for stem in stems if stem not in ("base", "__init__")]
+    assert len(set(own)) == len(own)
+
+
+def overrides(words):
+    return [as_override(word) for word in words if not word.startswith("-")]
 
 
 def header(path):
@@ -75,9 +69,11 @@ def test_a_yaml_begins_with_a_command_that_works(path):
     group, _, option = path.relative_to(ROOT / "conf").with_suffix("").as_posix().partition("/")
     if option:
         assert any(word.lstrip("+") == f"{group}={option}" for word in words) or _is_default(group, option, words), command
-    data = compose([word for word in tidy(words) if not word.startswith("-")])
-    if (group, option) != ("dataset", "table"):  # no protocol cuts a table yet
-        check(data)
+    words = overrides(words)
+    if (group, option) == ("dataset", "table"):  # no protocol cuts a table yet
+        compose(words)
+    else:
+        composed(*words)
 
 
 def swept(path):
@@ -95,7 +91,7 @@ SWEPT = [(path, words) for path in YAMLS for words in swept(path)]
     ("path", "words"), SWEPT, ids=lambda value: relative(value) if isinstance(value, Path) else " ".join(value)
 )
 def test_what_its_comments_say_to_run_with_m_composes(path, words):
-    check(compose([*tidy(shlex.split(header(path))[3:]), *words]))
+    composed(*overrides(shlex.split(header(path))[3:]), *words)
 
 
 def test_sweeps_in_comments_are_found():
@@ -105,29 +101,59 @@ def test_sweeps_in_comments_are_found():
 
 def _is_default(group, option, words):
     data = compose(words)
-    return data.get(group, {}).get("name") == option if group in PACKAGES else data["experiment"] == option
+    return data.get(group, {}).get("name") == option if group in GROUPS else data["experiment"] == option
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_modules_are_small(path):
-    lines = path.read_text().splitlines()
-    assert len(lines) <= 250, f"{relative(path)} has {len(lines)} lines"
+def test_modules_are_small():
+    lines = {relative(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_functions_are_short_and_what_is_public_is_documented(path):
-    tree = ast.parse(path.read_text())
-    if path.stem not in ("__init__",):
-        assert ast.get_docstring(tree), f"{relative(path)} has no docstring"
+FOLDERS = sorted({path.parent for path in MODULES})
+OPTION_FOLDERS = {folder for group in GROUPS for folder in option_folders(group).values()}
+MOST = 22
+"""Modules side by side in a folder; an option folder has one for each option, found by its name, and may grow."""
+
+
+def test_a_folder_can_be_overlooked():
+    counted = [folder for folder in FOLDERS if folder not in OPTION_FOLDERS]
+    modules = {relative(folder): sum(path.stem != "__init__" for path in folder.glob("*.py")) for folder in counted}
+    crowded = {name: count for name, count in modules.items() if count > MOST}
+    assert not crowded, f"{crowded}: more than {MOST} modules; put those of one job into a folder named by what they make"
+
+
+def test_option_folders_alone_may_grow():
+    assert ROOT / "hwds" / "bandit" / "models" in OPTION_FOLDERS
+    assert ROOT / "hwds" / "bandit" / "models" / "kernels" not in OPTION_FOLDERS
+
+
+def test_a_name_does_not_repeat_its_folders():
+    short = [path for path in MODULES if path.parent.name not in ("analog", "ab", "ope")]
+    assert [relative(path) for path in short if path.parent.name.rstrip("s") in path.stem.split("_")] == []
+
+
+def complaints(path):
+    """What lacks a docstring, is too long, or says no type of what it takes and returns."""
+    tree = parsed(path)
+    if path.stem != "__init__" and not ast.get_docstring(tree):
+        yield f"{relative(path)} has no docstring"
     for node in [*tree.body, *(child for cls in tree.body if isinstance(cls, ast.ClassDef) for child in cls.body)]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             where = f"{relative(path)}:{node.lineno} {node.name}"
-            assert node.name.startswith("_") or ast.get_docstring(node), f"{where} has no docstring"
+            if not node.name.startswith("_") and not ast.get_docstring(node):
+                yield f"{where} has no docstring"
         if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 60, f"{where} is too long"
+            if (node.end_lineno or 0) - node.lineno >= 60:
+                yield f"{where} is too long"
             unsaid = [arg.arg for arg in [*node.args.args, *node.args.kwonlyargs] if not arg.annotation]
-            assert not set(unsaid) - {"self", "cls"}, f"{where}: {unsaid} have no annotation"
-            assert node.returns is not None, f"{where} says no type of what it returns"
+            if set(unsaid) - {"self", "cls"}:
+                yield f"{where}: {unsaid} have no annotation"
+            if node.returns is None:
+                yield f"{where} says no type of what it returns"
+
+
+def test_functions_are_short_and_what_is_public_is_documented():
+    assert [complaint for path in MODULES for complaint in complaints(path)] == []
 
 
 def documented(cls):
@@ -141,7 +167,7 @@ def documented(cls):
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_field_is_documented(group, option):
-    cls = resolve(group, recipe_of(group, option))
+    cls = class_of(group, option)
     nested = [type(field.default) for field in fields(cls) if isinstance(field.default, Recipe)]
     for recipe in (cls, *nested):
         missing = {field.name for field in fields(recipe)} - documented(recipe)
@@ -153,22 +179,32 @@ def test_every_field_is_documented(group, option):
 @pytest.mark.parametrize("group", ["model", "protocol"])
 def test_models_and_protocols_have_a_runnable_example(group):
     for option in options(group):
-        cls = resolve(group, recipe_of(group, option))
+        cls = class_of(group, option)
         line = re.search(r"Example:\n\s+python -m hwds (.+)", cls.__doc__ or "")
         assert line, f"{cls.__name__} has no Example:"
-        check(compose([word for word in tidy(shlex.split(line[1])) if not word.startswith("-")]))
+        composed(*overrides(shlex.split(line[1])))
 
 
 def test_commands_have_a_sentence_and_a_main():
     for name in commands():
-        tree = ast.parse((ROOT / "hwds" / "commands" / f"{name}.py").read_text())
+        tree = ast.parse((ROOT / "hwds" / "cli" / "commands" / f"{name}.py").read_text())
         assert (ast.get_docstring(tree) or "").split("\n")[0].endswith("."), name
         assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body), name
 
 
-@pytest.mark.parametrize("path", [*MODULES, *YAMLS], ids=relative)
-def test_nothing_is_left_undone(path):
-    text = path.read_text()
-    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
-    assert "filterwarnings" not in text
-    assert not re.search(r"np\.random\.(seed|rand|normal|choice|randint)\b", text)
+UNDONE = re.compile(r"\b(TODO|FIXME|XXX)\b|filterwarnings|np\.random\.(seed|rand|normal|choice|randint)\b")
+
+
+def test_nothing_is_left_undone():
+    assert [relative(path) for path in [*MODULES, *YAMLS] if UNDONE.search(path.read_text())] == []
+
+
+def test_every_file_of_the_package_is_in_the_wheel():
+    shipped = set(re.findall(r'"\*\*/\*(\.\w+)"', (ROOT / "setup.py").read_text())) | {".py"}
+    files = [path for path in (ROOT / "hwds").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {path.suffix for path in files} <= shipped
+
+
+def test_what_is_said_to_be_slow_is_there():
+    names = [line.split()[1] for line in (ROOT / "tests" / "slow.txt").read_text().splitlines()]
+    assert [name for name in names if not (ROOT / name).is_file()] == []

@@ -8,13 +8,17 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from hwds import cli
-from hwds.config.check import check
+from hwds.cli import main as cli
 from hwds.config.compose import compose
+from hwds.experiment.check import check
+from tests.support.command_line import Answer, forget_options
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,28 +73,40 @@ def test_every_command_is_one_that_hwds_takes(monkeypatch):
             check(compose(words[1:] if command else words))
 
 
-def follow(title: str, folder: Path) -> list[str]:
+def follow(title: str, folder: Path, run: Callable[[str], Answer]) -> list[str]:
     """Lay the files of a section into a folder and run its commands there; what each printed."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    environment.pop("HWDS_CONF", None)
     for name, _, code in re.findall(r"\*\*`([^`]+)`\*\*[^\n]*\n\n```(\w+)\n(.*?)```", section(title), re.S):
         if name.endswith(".csv"):
-            subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+            with chdir(folder):
+                exec(code, {})
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(code)
+    forget_options()
     (commands,) = re.findall(r"```console\n(.*?)```", section(title), re.S)
     outputs = []
     for line in commands.strip().splitlines():
-        words = [sys.executable, "-m", "hwds", *shlex.split(line)[1:]]
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        outputs.append(done.stdout)
+        done = run(line.partition("hwds ")[2])
+        assert done.code == 0, done.err
+        outputs.append(done.out)
     return outputs
 
 
+def in_process(folder: Path) -> Callable[[str], Answer]:
+    """Run `hwds LINE` in a process of its own, as a user starts it."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("HWDS_CONF", None)
+
+    def run(line: str) -> Answer:
+        words = [sys.executable, "-m", "hwds", *shlex.split(line)]
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
 def test_a_users_own_model_and_csv_run_in_an_empty_folder(tmp_path):
-    outputs = follow("Your own model", tmp_path)
+    outputs = follow("Your own model", tmp_path, in_process(tmp_path))
     assert "mine/drifting_season" in outputs[0]
     assert "no leak" in outputs[1]
     assert "LEAKS" not in outputs[1]
@@ -98,16 +114,26 @@ def test_a_users_own_model_and_csv_run_in_an_empty_folder(tmp_path):
     assert list(tmp_path.glob("outputs/runs/adhoc/*/forecasts.png"))
 
 
-def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path):
-    outputs = follow("Your own policy", tmp_path)
+def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path, command):
+    outputs = follow("Your own policy", tmp_path, command)
     assert "less than uniform play" in " ".join(outputs[0].split())
     assert "no leak" in outputs[1]
     assert "LEAKS" not in outputs[1]
     assert list(tmp_path.glob("outputs/runs/bandit_regret/*/regret.png"))
 
 
-def test_one_run_feeds_another_and_the_months_to_come(tmp_path):
-    outputs = follow("One run feeds another", tmp_path)
+def test_a_users_own_metric_is_one_module(tmp_path, command):
+    (output,) = follow("To add a metric", tmp_path, command)
+    assert "last_step_mae" in output
+    (run,) = tmp_path.glob("outputs/runs/adhoc/*/scores.parquet")
+    scores = pl.read_parquet(run).filter(metric="last_step_mae", aggregate="pooled", model="forecast/drift")
+    (score,) = scores.filter(pl.col("fold").is_null())["value"]
+    rows = pl.read_parquet(run.parent / "predictions.parquet").filter(pl.col("step") == pl.col("step").max())
+    assert score == pytest.approx((rows["actual"] - rows["q_0.5"]).abs().mean())
+
+
+def test_one_run_feeds_another_and_the_months_to_come(tmp_path, command):
+    outputs = follow("One run feeds another", tmp_path, command)
     assert "expected_visits is the mean of run visits/" in " ".join(outputs[1].split())
     assert "12 rows, 4 series, 2024-01-01 to 2024-03-01" in outputs[3]
     (run,) = tmp_path.glob("outputs/runs/demand/*/provenance.json")

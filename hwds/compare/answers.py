@@ -34,20 +34,20 @@ class Answer:
 def answers_of(
     sources: Sequence[Source], datasets: Sequence[str], labels: Sequence[dict[str, str]]
 ) -> tuple[list[Answer], list[str]]:
-    """The answers of all models that were asked of every dataset, each once, and the models that were not."""
-    found: dict[tuple[str, str, int], Answer] = {}
-    for source, dataset, named in zip(sources, datasets, labels, strict=True):
-        for label, model in named.items():
+    """Return the answers of all models that were asked of every dataset, each once, and the models that were not."""
+    predictions: dict[tuple[str, str, int], Answer] = {}
+    for source, dataset, labels_of_source in zip(sources, datasets, labels, strict=True):
+        for label, model in labels_of_source.items():
             answer = Answer(model, dataset, source.seed, source, label, source.rows(label))
-            found.setdefault((model, dataset, source.seed), answer)
+            predictions.setdefault((model, dataset, source.seed), answer)
     everywhere = set(datasets)
-    on = {model: {dataset for own, dataset, _ in found if own == model} for model, _, _ in found}
-    missing = [model for model, own in on.items() if own != everywhere]
-    return [answer for answer in found.values() if answer.model not in missing], missing
+    on = {model: {dataset for label, dataset, _ in predictions if label == model} for model, _, _ in predictions}
+    missing = [model for model, label in on.items() if label != everywhere]
+    return [answer for answer in predictions.values() if answer.model not in missing], missing
 
 
 def shared(answers: Sequence[Answer], keys: Sequence[str]) -> tuple[list[Answer], int]:
-    """The answers with those rows alone that all models have on their dataset, and how many were left out of the fullest.
+    """Return the answers with only the rows that all models share on their dataset, and how many rows the fullest lost.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -67,7 +67,7 @@ def shared(answers: Sequence[Answer], keys: Sequence[str]) -> tuple[list[Answer]
 
 
 def _in_order(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
-    """The answers with their rows sorted; those that lie as the first one's do are put in its order."""
+    """Return the answers with their rows sorted; those that lie as the first one's do are put in its order."""
     first = answers[0].rows
     order = first.select(pl.arg_sort_by(keys)).to_series()
     done = bool((order == pl.int_range(len(order), eager=True)).all())

@@ -8,26 +8,25 @@ import numpy as np
 import polars as pl
 
 from hwds.compare.answers import Answer
-from hwds.compare.confidence_set import confidence_set
 from hwds.compare.contrasts import Scale
 from hwds.compare.evidence import Evidence, UnitEvidence, shares_of
-from hwds.compare.ranks import rank_rows
-from hwds.compare.spread import LEAST_CLUSTERS
-from hwds.metrics.base import Measure
 from hwds.results.comparison import LEADERBOARD
-from hwds.results.wording import counted
+from hwds.results.formatting import counted
+from hwds.results.measure import Measure
+from hwds.statistics.model_confidence_set import confidence_set
+from hwds.statistics.ranks import rank_rows
 
 COUNTED = ("n_undefined", "n_failed", "n_fallback")
-"""What of the scores is added up over runs."""
+"""The counts of the scores table that are added up over runs."""
 
 
 def leaderboard(evidence: Evidence, measure: Measure, answers: Sequence[Answer], scale: Scale, metric: str) -> pl.DataFrame:
-    """One row a model, the best first; see `hwds.results.comparison.LEADERBOARD`."""
+    """Return one row a model, the best first; see `hwds.results.comparison.LEADERBOARD`."""
     values, means, errors = evidence.unit_values(), evidence.means, evidence.errors
     blocks, _ = evidence.blocks()
     ranks = rank_rows(blocks, measure.better).mean(axis=0)
     wins = None if values is None else _wins(values, measure.better)
-    in_set = _set_p(evidence, scale)
+    set_p = _set_p(evidence, scale)
     counts = _counts(answers, metric) if answers else {}
     reference = evidence.models.index(measure.reference) if measure.reference in evidence.models else None
     n = len(values) if values is not None else _rows(answers)
@@ -38,12 +37,12 @@ def leaderboard(evidence: Evidence, measure: Measure, answers: Sequence[Answer],
             (
                 model,
                 float(means[:, place].mean()),
-                _known(errors[place]),
+                _defined(errors[place]),
                 None if values is None else float(np.median(values[:, place])),
                 float(ranks[place]),
                 None if wins is None else float(wins[place]),
                 skill,
-                None if in_set is None else float(in_set[place]),
+                None if set_p is None else float(set_p[place]),
                 n,
                 *counts.get(model, (0, 0, 0, None)),
             )
@@ -62,16 +61,16 @@ def _set_p(evidence: Evidence, scale: Scale) -> np.ndarray | None:
 
 
 def _skill(means: np.ndarray, place: int, reference: int, scale: Scale) -> float | None:
-    return scale.told(float(scale.between(means[:, place], means[:, reference]).mean())) if scale.relative else None
+    return scale.as_share(float(scale.between(means[:, place], means[:, reference]).mean())) if scale.relative else None
 
 
 def _wins(values: np.ndarray, better: str) -> np.ndarray:
-    """The mean share of units that each model wins against each other, ties half: what its ranks say, shape (models,)."""
+    """Return the mean share of units that each model wins against each other, ties half, by its ranks, shape (models,)."""
     count = values.shape[1]
     return (count - rank_rows(values, better).mean(axis=0)) / (count - 1)
 
 
-def _known(value: float) -> float | None:
+def _defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
@@ -81,26 +80,28 @@ def _rows(answers: Sequence[Answer]) -> int:
 
 
 def _counts(answers: Sequence[Answer], metric: str) -> dict[str, tuple[int, int, int, float]]:
-    """Undefined units, failed answers, fallbacks and seconds of each model in all its runs."""
+    """Return the undefined units, failed answers, fallbacks and seconds of each model in all its runs."""
     sources = {source: place for place, source in enumerate(dict.fromkeys(answer.source for answer in answers))}
-    asked = [(each.model, sources[each.source], each.label, each.source.metric(metric)) for each in answers]
-    named = pl.DataFrame(asked, schema=["called", "source", "model", "metric"], orient="row")
-    alone = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (pl.col("aggregate") == "mean")
-    scores = _stacked([each.tables.scores.filter(alone).select("model", "metric", *COUNTED) for each in sources])
+    columns = [(each.model, sources[each.source], each.label, each.source.metric(metric)) for each in answers]
+    labels = pl.DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
+    whole_run = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (pl.col("aggregate") == "mean")
+    scores = _stacked([each.tables.scores.filter(whole_run).select("model", "metric", *COUNTED) for each in sources])
     once = scores.unique(["source", "model", "metric"], keep="first")
     seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])
-    spent = seconds.group_by("source", "model").agg(pl.sum("seconds"))
-    found = named.join(once, on=["source", "model", "metric"], how="left").join(spent, on=["source", "model"], how="left")
-    total = found.group_by("called").agg(pl.sum(*COUNTED, "seconds"))
+    seconds_by_model = seconds.group_by("source", "model").agg(pl.sum("seconds"))
+    joined = labels.join(once, on=["source", "model", "metric"], how="left").join(
+        seconds_by_model, on=["source", "model"], how="left"
+    )
+    total = joined.group_by("called").agg(pl.sum(*COUNTED, "seconds"))
     return {model: tuple(counts) for model, *counts in total.iter_rows()}
 
 
 def _stacked(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Tables below each other, the number of each as `source`."""
+    """Return tables below each other, the number of each as `source`."""
     return pl.concat(tables).with_columns(source=pl.Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables])))
 
 
-def notes_of(
+def comparison_notes(
     evidence: Evidence,
     measure: Measure,
     missing: Sequence[str],
@@ -108,16 +109,20 @@ def notes_of(
     metrics: Mapping[str, str],
     answers: Sequence[Answer],
 ) -> Iterator[str]:
-    """What is to be known before the numbers are read, one sentence each."""
+    """Yield the notes of a comparison, one sentence each."""
     if missing:
         yield f"Not asked of every dataset, and left out: {', '.join(missing)}."
     if left_out:
         yield f"{counted(left_out, 'rows')} left out: not answered by every model."
     if isinstance(evidence, UnitEvidence):
         yield from _matrix_notes(evidence)
+    if evidence.few:
+        yield evidence.few
     if len(set(metrics.values())) > 1:
         yield f"Each dataset is scored by its own definition: {', '.join(dict.fromkeys(metrics.values()))}."
-    silent = dict.fromkeys(label for answer in answers for label in _asked(answer) if label not in answer.source.models)
+    silent = dict.fromkeys(
+        label for answer in answers for label in _configured_models(answer) if label not in answer.source.models
+    )
     if silent:
         yield f"Without any answer, and left out: {', '.join(silent)}."
 
@@ -128,15 +133,8 @@ def _matrix_notes(evidence: UnitEvidence) -> Iterator[str]:
         yield f"{counted(matrix.left_out, evidence.units_called)} left out: some model has no value there."
     if matrix.unshared_seeds:
         yield f"Seeds left out, for not every model was run with them: {', '.join(map(str, matrix.unshared_seeds))}."
-    least = min(map(len, matrix.strata))
-    if 1 < least < LEAST_CLUSTERS:
-        where = " of a dataset" if len(matrix.datasets) > 1 else ""
-        yield (
-            f"Only {counted(least, evidence.units_called)}{where}: intervals are Student's t, which holds where differences are"
-            " about symmetric."
-        )
 
 
-def _asked(answer: Answer) -> list[str]:
+def _configured_models(answer: Answer) -> list[str]:
     config = answer.source.config
     return [str(node["name"]) for node in (config["model"], *config.get("rivals", ()))]

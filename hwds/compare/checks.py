@@ -1,11 +1,11 @@
-"""What cannot be compared is refused in words: other tasks, data, protocols, metrics."""
+"""Checks that runs can be compared: same task, data, protocol and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hwds.compare.source import Source
-from hwds.errors import ConfigError, DataError, nearest
+from hwds.core.errors import ConfigError, DataError, nearest
 
 FREE = (
     "name",
@@ -50,33 +50,33 @@ def check_sources(sources: Sequence[Source], datasets: Sequence[str]) -> None:
 
 
 def _same_protocol(first: Source, source: Source) -> None:
-    own, other = (dict(each.config["protocol"]) for each in (first, source))
-    recipes = own.get("recipe", own["name"]), other.get("recipe", other["name"])
+    left, right = (dict(each.config["protocol"]) for each in (first, source))
+    recipes = left.get("recipe", left["name"]), right.get("recipe", right["name"])
     if recipes[0] != recipes[1]:
         raise DataError(
             f"compare: run {first.title} is of protocol '{recipes[0]}' and {source.title} of '{recipes[1]}';"
             " only answers to one protocol can be compared."
         )
-    for key in (key for key in own if key in other and key not in FREE):
-        if own[key] != other[key]:
-            said = ["null" if value is None else value for value in (own[key], other[key])]
+    for key in (key for key in left if key in right and key not in FREE):
+        if left[key] != right[key]:
+            values = ["null" if value is None else value for value in (left[key], right[key])]
             raise DataError(
-                f"compare: protocol.{key} is {said[0]} in run {first.title} and {said[1]} in {source.title};"
+                f"compare: protocol.{key} is {values[0]} in run {first.title} and {values[1]} in {source.title};"
                 " only answers to one protocol can be compared."
             )
 
 
 def metric_of(sources: Sequence[Source], asked: str) -> str:
-    """The short or full name of the metric to compare by: the one asked for, or the headline that all sources have.
+    """Return the short or full name of the metric to compare by: the one asked for, or the headline that all sources have.
 
     Raises:
         ConfigError: It is not scored, with the nearest name, or the headlines differ.
     """
-    known = {name for source in sources for name in source.metrics}
+    names = {name for source in sources for name in source.metrics}
     if asked:
         missing = next((source for source in sources if source.metric(asked) not in source.metrics), None)
         if missing:
-            raise ConfigError(f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, known)}")
+            raise ConfigError(f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, names)}")
         return asked
     headlines = list(dict.fromkeys(str(source.config["protocol"]["headline"]) for source in sources))
     if len(headlines) > 1:
@@ -90,9 +90,9 @@ def check_definitions(sources: Sequence[Source], datasets: Sequence[str], metric
     Raises:
         DataError: The definitions differ.
     """
-    seen: dict[str, tuple[str, Source]] = {}
+    first_by_dataset: dict[str, tuple[str, Source]] = {}
     for source, dataset in zip(sources, datasets, strict=True):
-        full, other = seen.setdefault(dataset, (source.metric(metric), source))
+        full, other = first_by_dataset.setdefault(dataset, (source.metric(metric), source))
         if source.metric(metric) != full:
             raise DataError(
                 f"compare: '{metric}' is {full} in run {other.title} and {source.metric(metric)} in {source.title}."

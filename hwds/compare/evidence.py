@@ -12,24 +12,27 @@ import polars as pl
 
 from hwds.compare.answers import Answer
 from hwds.compare.contrasts import Pair, Scale, contrasts
-from hwds.compare.laws import Effect, Law, student_critical
 from hwds.compare.matrix import Matrix
+from hwds.compare.periods import Periods
 from hwds.compare.seeds import seeded_effect
-from hwds.compare.spread import LEVEL, MOST_CLUSTERS, drawn, over_units, resampled, unit_effects
-from hwds.seeds import stream
+from hwds.core.seeds import stream
+from hwds.results.formatting import counted
+from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, student_critical
+from hwds.statistics.shared_periods import LEAST_FOR_COSINES, with_periods
+from hwds.statistics.standard_errors import LEAST_CLUSTERS, LEVEL, MOST_CLUSTERS, drawn, over_units, resampled, unit_effects
 
 ENOUGH_DATASETS = 5
 """Data sets from which on they, and not units, are the blocks of ranks (Demsar 2006)."""
 
 NAMED = {"model": pl.String, "dataset": pl.String, "seed": pl.Int64}
-"""What is said of an answer beside its units and values."""
+"""The columns that identify a model's predictions, beside units and values."""
 
 SEEDED_SHARE = 8
 """A bootstrap of units and seeds draws so many times less often: each draw costs an analysis of variance."""
 
 
 class Evidence(Protocol):
-    """What comparisons ask of a task's evidence; models are numbered as in `models`."""
+    """The interface of a task's evidence; models are numbered as in `models`."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -44,16 +47,24 @@ class Evidence(Protocol):
         """The standard error of each model's metric over all datasets, NaN where there is none, shape (models,)."""
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """How much better the first of each pair is."""
+        """Return how much better the first of each pair is."""
 
     def unit_values(self) -> np.ndarray | None:
-        """Values of units, shape (units, models); None where the metric is not one of units."""
+        """Return values of units, shape (units, models); None where the metric is not one of units."""
+
+    @property
+    def independent_units(self) -> bool:
+        """True where units share nothing, so that their signs and ranks can be tested."""
+
+    @property
+    def few(self) -> str:
+        """A warning that an interval rests on few of what was resampled, in a sentence; empty where they are enough."""
 
     def blocks(self) -> tuple[np.ndarray, str]:
-        """Values to rank models by, shape (blocks, models), and what the blocks are."""
+        """Return values to rank models by, shape (blocks, models), and what the blocks are; they share nothing."""
 
     def draws(self) -> np.ndarray | None:
-        """Metrics in bootstrap resamples as shares of what all models have on average, shape (resamples, models)."""
+        """Return the metrics in bootstrap resamples as shares of what all models have on average, shape (resamples, models)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +75,13 @@ class UnitEvidence:
         matrix: The values.
         units_called: What a unit is.
         resamples: Of each bootstrap.
+        periods: The values of units in the periods that they share; None where they share none.
     """
 
     matrix: Matrix
     units_called: str
     resamples: int
+    periods: Periods | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -82,67 +95,110 @@ class UnitEvidence:
 
     @property
     def errors(self) -> np.ndarray:
-        """The standard error of each model's mean over all datasets, the units of each drawn anew, shape (models,)."""
-        if min(map(len, self.matrix.strata)) < 2:
-            return np.full(len(self.models), np.nan)
-        return np.sqrt(over_units(self.matrix.units, self.matrix.strata).units[0])
+        """The standard error of each model's mean over all datasets, units and periods drawn anew, shape (models,)."""
+        few = min(map(len, self.matrix.strata)) < 2
+        units = np.full(len(self.models), np.nan) if few else over_units(self.matrix.units, self.matrix.strata).units[0]
+        if self.periods is None or self.periods.refusal:
+            return np.sqrt(units)
+        part = self.periods.own_part()
+        return np.sqrt(np.maximum(np.nan_to_num(units) - part.cells, 0.0) + part.periods)
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """How much better the first of each pair is: over units, and over seeds where there are several."""
-        strata, luck = self.matrix.strata, stream(0, "compare", "units")
+        """Return how much better the first of each pair is: over units, the periods that they share, and several seeds."""
+        if self.periods is None:
+            return self._over_units(pairs, scale)
+        if self.periods.refusal:
+            if len(self.matrix.datasets) >= ENOUGH_DATASETS:
+                return self._over_datasets(pairs, scale)
+            ahead = [float(scale.between(self.means[:, first], self.means[:, second]).mean()) for first, second in pairs]
+            return [Effect(each, None, ReferenceDistribution(), self.periods.refusal, self.periods.least) for each in ahead]
+        alone = min(map(len, self.matrix.strata)) < 2
+        if alone and len(self.matrix.datasets) > 1:
+            return self._over_datasets(pairs, scale)
+        part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
+        effects = self._over_units(pairs, scale)
+        if alone:
+            method = f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
+            effects = [replace(each, method=method, clusters=self.periods.least) for each in effects]
+        else:
+            effects = [replace(each, method=f"{each.method} and {origins}") for each in effects]
+        return [with_periods(effect, part, pair, self.periods.count) for pair, effect in enumerate(effects)]
+
+    def _over_units(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
+        """Return the effects as if units shared nothing."""
+        strata, rng = self.matrix.strata, stream(0, "compare", "units")
         if min(map(len, strata)) < 2:
             return self._over_datasets(pairs, scale)
         one_seed = self.matrix.values.shape[1] == 1
-        counts = drawn(strata, self.resamples, luck) if one_seed else None
+        counts = drawn(strata, self.resamples, rng) if one_seed else None
         each = max(self.resamples // SEEDED_SHARE, 100)
-        found: list[Effect] = []
+        effects: list[Effect] = []
         for begin in range(0, len(pairs), 50):  # so many at once fit into memory
             values = contrasts(self.matrix, pairs[begin : begin + 50], scale)
             if one_seed:
-                found += unit_effects(values[:, 0], strata, counts)
+                effects += unit_effects(values[:, 0], strata, counts)
             else:
-                found += [seeded_effect(values[..., i], strata, each, luck) for i in range(values.shape[2])]
-        return [_called(effect, self.units_called) for effect in found]
+                effects += [seeded_effect(values[..., i], strata, each, rng) for i in range(values.shape[2])]
+        return [_called(effect, self.units_called) for effect in effects]
 
     def _over_datasets(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """Where a dataset has one unit alone, datasets are what is averaged over."""
+        """Return the effects averaged over datasets, for the case that a dataset has a single unit."""
         means = self.means
         values = np.stack([scale.between(means[:, first], means[:, second]) for first, second in pairs], axis=1)
         if len(values) < 2:
-            return [Effect(float(value), None, Law(), f"one of {self.units_called}: no error", 1) for value in values[0]]
-        alone = [np.arange(len(values))]
-        effects = unit_effects(values, alone, drawn(alone, self.resamples, stream(0, "compare", "datasets")))
+            return [
+                Effect(float(value), None, ReferenceDistribution(), f"one of {self.units_called}", 1) for value in values[0]
+            ]
+        stratum = [np.arange(len(values))]
+        effects = unit_effects(values, stratum, drawn(stratum, self.resamples, stream(0, "compare", "datasets")))
         return [_called(effect, "datasets") for effect in effects]
 
     def unit_values(self) -> np.ndarray | None:
-        """Values averaged over seeds, shape (units, models)."""
+        """Return values averaged over seeds, shape (units, models)."""
         return self.matrix.units
 
+    @property
+    def few(self) -> str:
+        """The warning that units are few."""
+        least = min(map(len, self.matrix.strata))
+        if not 1 < least < LEAST_CLUSTERS:
+            return ""
+        where = " of a dataset" if len(self.matrix.datasets) > 1 else ""
+        symmetric = "intervals are Student's t, which holds where differences are about symmetric"
+        return f"Only {counted(least, self.units_called)}{where}: {symmetric}."
+
+    @property
+    def independent_units(self) -> bool:
+        """True where units share no periods."""
+        return self.periods is None
+
     def blocks(self) -> tuple[np.ndarray, str]:
-        """The means of datasets where there are enough of them, the values of units otherwise."""
+        """Return the means of datasets where there are enough of them, else those of periods where units share them."""
         if len(self.matrix.datasets) >= ENOUGH_DATASETS:
             return self.means, "datasets"
-        return self.matrix.units, self.units_called
+        return (self.matrix.units, self.units_called) if self.periods is None else (self.periods.means(), "origins")
 
     def draws(self) -> np.ndarray | None:
-        """Mean shares in bootstrap resamples of units, shape (resamples, models); None where units are too few."""
+        """Return mean shares in resamples of units and periods, shape (resamples, models); None where they are few."""
         strata, n = self.matrix.strata, len(self.matrix.dataset)
-        if min(map(len, strata)) < 2 or n > MOST_CLUSTERS:
+        if min(map(len, strata)) < 2 or n > MOST_CLUSTERS or (self.periods is not None and self.periods.refusal):
             return None
         shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
         counts = resampled(strata, n, self.resamples, stream(0, "compare", "set"))
-        return widened(over_units(shares, strata, counts).mean, shares_of(self.means), min(map(len, strata)))
+        over = over_units(shares, strata, counts).mean
+        draws = widened(over, shares_of(self.means), min(map(len, strata)))
+        return draws if self.periods is None else draws + self.periods.draws(self.means, self.resamples)
 
 
 def shares_of(means: np.ndarray) -> np.ndarray:
-    """What each model has of the mean of all models, averaged over datasets, shape (models,)."""
+    """Return each model's share of the mean of all models, averaged over datasets, shape (models,)."""
     return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
 
 
-def widened(draws: np.ndarray, found: np.ndarray, clusters: int) -> np.ndarray:
-    """Resamples as far from what was found as Student's t is wide for so few clusters: a bootstrap of few varies too little."""
+def widened(draws: np.ndarray, estimates: np.ndarray, clusters: int) -> np.ndarray:
+    """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters varies too little."""
     wide = sqrt(clusters / (clusters - 1)) * student_critical(clusters - 1, LEVEL) / student_critical(inf, LEVEL)
-    return found + wide * (draws - found)
+    return estimates + wide * (draws - estimates)
 
 
 def _called(effect: Effect, units: str) -> Effect:
@@ -150,14 +206,14 @@ def _called(effect: Effect, units: str) -> Effect:
 
 
 def long_table(answers: Sequence[Answer], units: pl.Series, values: Sequence[np.ndarray]) -> pl.DataFrame:
-    """The rows of answers as `Matrix.of` reads them.
+    """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
         answers: Of models, datasets and seeds.
         units: Which all of them have.
         values: Of each answer its units', shape (units,).
     """
-    named = pl.DataFrame([(each.model, each.dataset, each.seed) for each in answers], schema=NAMED, orient="row")
-    rows = named[np.repeat(np.arange(len(answers)), len(units))]
-    told = pl.concat([units.cast(pl.String)] * len(answers))
-    return rows.with_columns(told.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64))
+    labels = pl.DataFrame([(each.model, each.dataset, each.seed) for each in answers], schema=NAMED, orient="row")
+    rows = labels[np.repeat(np.arange(len(answers)), len(units))]
+    names = pl.concat([units.cast(pl.String)] * len(answers))
+    return rows.with_columns(names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64))

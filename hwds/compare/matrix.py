@@ -9,10 +9,10 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from hwds.errors import DataError
+from hwds.core.errors import DataError
 
 KEYS = ("dataset", "seed", "unit")
-"""What names a value beside its model."""
+"""The columns that identify a value beside its model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Matrix:
 
     @classmethod
     def of(cls, table: pl.DataFrame, *, nested: bool = False) -> Self:
-        """The matrix of a long table.
+        """Return the matrix of a long table.
 
         Args:
             table: Columns `model`, `dataset`, `seed`, `unit` and `value`, one row each; null and NaN are no value.
@@ -49,30 +49,30 @@ class Matrix:
             DataError: No seed, or no unit, is shared by all models.
         """
         models = tuple(table["model"].unique(maintain_order=True))
-        asked = table["seed"].unique().sort().to_list()
-        seeds = asked if nested else _shared_seeds(table, models)
+        all_seeds = table["seed"].unique().sort().to_list()
+        seeds = all_seeds if nested else _shared_seeds(table, models)
         if not seeds:
             raise DataError(f"compare: no seed is shared by {_listed(models)}; run them under the same seeds.")
-        kept = table.filter(pl.col("seed").is_in(seeds))
+        shared = table.filter(pl.col("seed").is_in(seeds))
         if nested:
-            kept = kept.with_columns(
+            shared = shared.with_columns(
                 unit=pl.concat_str(pl.col("seed").cast(pl.String), pl.col("unit").cast(pl.String), separator=":")
             )
-            kept = kept.with_columns(seed=pl.lit(0, pl.Int64))
-        known = kept.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
-        wide = known.pivot("model", index=list(KEYS), values="value").drop_nulls()
+            shared = shared.with_columns(seed=pl.lit(0, pl.Int64))
+        defined = shared.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+        wide = defined.pivot("model", index=list(KEYS), values="value").drop_nulls()
         width = 1 if nested else len(seeds)
         whole = (
             wide.filter(pl.len().over("dataset", "unit") == width) if len(models) <= wide.width - len(KEYS) else wide.clear()
         )
-        units = kept.select("dataset", "unit").unique().height
+        units = shared.select("dataset", "unit").unique().height
         if whole.is_empty():
             raise DataError(f"compare: no row is shared by {_listed(models)}: they were asked of different ones.")
         ordered = whole.sort("dataset", "unit", "seed")
         names = tuple(ordered["dataset"].unique(maintain_order=True))
         values = ordered.select(models).to_numpy().reshape(-1, width, len(models))
         codes = ordered["dataset"].rank("dense").to_numpy().astype(np.int64)[::width] - 1
-        left_out, unshared = units - len(values), tuple(seed for seed in asked if seed not in seeds)
+        left_out, unshared = units - len(values), tuple(seed for seed in all_seeds if seed not in seeds)
         return cls(models, np.ascontiguousarray(values), codes, names, (0,) if nested else tuple(seeds), left_out, unshared)
 
     @property
@@ -91,16 +91,16 @@ class Matrix:
         return self.values.mean(axis=1)
 
     def place(self, model: str) -> int:
-        """The number of a model."""
+        """Return the number of a model."""
         return self.models.index(model)
 
 
 def _shared_seeds(table: pl.DataFrame, models: Sequence[str]) -> list[int]:
-    """The seeds that every model has on every dataset."""
+    """Return the seeds that every model has on every dataset."""
     have = table.select("dataset", "model", "seed").unique()
-    needed = len(models) * have["dataset"].n_unique()
+    expected = len(models) * have["dataset"].n_unique()
     counts = have.group_by("seed").len()
-    return counts.filter(pl.col("len") == needed)["seed"].sort().to_list()
+    return counts.filter(pl.col("len") == expected)["seed"].sort().to_list()
 
 
 def _listed(models: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from hwds.compare.laws import Effect, Law, student_critical
-from hwds.compare.spread import LEAST_CLUSTERS, LEAST_SEEDS, LEVEL, over_units
+from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, student_critical
+from hwds.statistics.standard_errors import LEAST_CLUSTERS, LEAST_SEEDS, LEVEL, over_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,19 @@ class Levels:
 
     @property
     def variance(self) -> float:
-        """Of the mean, were units and seeds drawn anew: crossed random effects, none of them below 0."""
+        """The variance of the mean if units and seeds were drawn anew: crossed random effects, none of them below 0."""
         return self.units + max(self.seeds - self.both, 0.0)
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom (Satterthwaite 1946)."""
-        held = (self.units, self.seeds, self.both) if self.seeds > self.both else (self.units, 0.0, 0.0)
-        inner = sum(part**2 / df for part, df in zip(held, self.df, strict=True))
+        parts = (self.units, self.seeds, self.both) if self.seeds > self.both else (self.units, 0.0, 0.0)
+        inner = sum(part**2 / df for part, df in zip(parts, self.df, strict=True))
         return max(self.variance**2 / inner, 1.0) if inner > 0 else 1.0
 
 
 def levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> Levels:
-    """The analysis of variance of values with a unit and a seed (two-way, one value a cell).
+    """Return the analysis of variance of values with a unit and a seed (two-way, one value a cell).
 
     Searle, Casella and McCulloch (1992), Variance Components, 4.3.
 
@@ -55,8 +55,8 @@ def levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> Levels:
     by_seed = np.mean([values[rows].mean(axis=0) for rows in strata], axis=0)
     share, both, inner = 1 / len(strata), 0.0, 0.0
     for rows in strata:
-        own = values[rows]
-        rest = own - own.mean(axis=0) - own.mean(axis=1, keepdims=True) + own.mean()
+        block = values[rows]
+        rest = block - block.mean(axis=0) - block.mean(axis=1, keepdims=True) + block.mean()
         freedom = (len(rows) - 1) * (count - 1)
         part = share**2 * float(np.square(rest).sum()) / freedom / (len(rows) * count)
         both, inner = both + part, inner + part**2 / freedom
@@ -64,8 +64,8 @@ def levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> Levels:
     return Levels(float(units.mean[0, 0]), float(units.units[0, 0]), float(np.var(by_seed, ddof=1)) / count, both, df)
 
 
-def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, luck: np.random.Generator) -> Effect:
-    """The effect over units and seeds: a studentised bootstrap of both levels, or Student's t where either is few.
+def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> Effect:
+    """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's t where either is few.
 
     Units and seeds are drawn apart and crossed (the pigeonhole bootstrap, Owen 2007): a seed is the same luck for all units.
 
@@ -73,25 +73,28 @@ def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: i
         values: Shape (units, seeds), two seeds at least.
         strata: The units of each dataset, two at least.
         resamples: Of the bootstrap.
-        luck: Draws them.
+        rng: The generator of the resamples.
     """
-    found, n = levels(values, strata), len(values)
-    law, method = Law(found.freedom), "t over units and seeds"
+    observed, n = levels(values, strata), len(values)
+    distribution, method = ReferenceDistribution(observed.freedom), "t over units and seeds"
     if min(map(len, strata)) >= LEAST_CLUSTERS and values.shape[1] >= LEAST_SEEDS:
-        law, method = Law(found.freedom, _stretch(values, strata, found, resamples, luck)), "bootstrap over units and seeds"
-    return Effect(found.mean, float(np.sqrt(found.variance)), law, method, n)
+        distribution, method = (
+            ReferenceDistribution(observed.freedom, _stretch(values, strata, observed, resamples, rng)),
+            "bootstrap over units and seeds",
+        )
+    return Effect(observed.mean, float(np.sqrt(observed.variance)), distribution, method, n)
 
 
 def _stretch(
-    values: np.ndarray, strata: Sequence[np.ndarray], found: Levels, resamples: int, luck: np.random.Generator
+    values: np.ndarray, strata: Sequence[np.ndarray], observed: Levels, resamples: int, rng: np.random.Generator
 ) -> float:
-    """The 95 % point of the bootstrap's |t| over that of Student's t; never less than 1."""
+    """Return the 95 % point of the bootstrap's |t| over that of Student's t; never less than 1."""
     seeds, t = values.shape[1], []
     for _ in range(resamples):
-        drawn = luck.integers(0, seeds, seeds)
-        rows = np.concatenate([own[luck.integers(0, len(own), len(own))] for own in strata])
+        seed_draws = rng.integers(0, seeds, seeds)
+        rows = np.concatenate([stratum[rng.integers(0, len(stratum), len(stratum))] for stratum in strata])
         ends = np.cumsum([0, *map(len, strata)])
-        again = levels(values[rows][:, drawn], [np.arange(a, b) for a, b in pairwise(ends)])
+        again = levels(values[rows][:, seed_draws], [np.arange(a, b) for a, b in pairwise(ends)])
         if again.variance > 0:
-            t.append(abs(again.mean - found.mean) / again.variance**0.5)
-    return max(float(np.quantile(t, LEVEL)) / student_critical(found.freedom, LEVEL), 1.0) if t else 1.0
+            t.append(abs(again.mean - observed.mean) / again.variance**0.5)
+    return max(float(np.quantile(t, LEVEL)) / student_critical(observed.freedom, LEVEL), 1.0) if t else 1.0

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.metrics.base import short
 from hwds.results.folder import RunFolder
+from hwds.results.measure import short
 from hwds.results.tables import TRUTH, Tables
 
 
@@ -34,7 +34,7 @@ class Source:
 
     @classmethod
     def read(cls, folders: Sequence[RunFolder]) -> list[Self]:
-        """The sources of runs' folders.
+        """Return the sources of runs' folders.
 
         Raises:
             HwdsError: One of them is not finished, or damaged.
@@ -42,8 +42,8 @@ class Source:
         tables = RunFolder.tables_of(folders)
         origins = [folder.read_provenance() for folder in folders]
         return [
-            cls(folder.title, folder.read_config(), origin["data"], origin["code"], own)
-            for folder, origin, own in zip(folders, origins, tables, strict=True)
+            cls(folder.title, folder.read_config(), origin["data"], origin["code"], table)
+            for folder, origin, table in zip(folders, origins, tables, strict=True)
         ]
 
     @property
@@ -53,7 +53,7 @@ class Source:
 
     @property
     def task(self) -> str:
-        """What its protocol judges: `forecast`."""
+        """The task of its protocol: `forecast`."""
         return next(iter(self.tables.scores["task"].drop_nulls()), "")
 
     @property
@@ -69,17 +69,17 @@ class Source:
     @cached_property
     def models(self) -> list[str]:
         """The labels of the models that answered anything, the truth apart."""
-        found = self.tables.predictions
-        named = found["model"].unique(maintain_order=True).to_list() if "model" in found.columns else []
-        return [label for label in named if label != TRUTH]
+        predictions = self.tables.predictions
+        labels = predictions["model"].unique(maintain_order=True).to_list() if "model" in predictions.columns else []
+        return [label for label in labels if label != TRUTH]
 
     def rows(self, label: str) -> pl.DataFrame:
-        """The predictions of one model."""
+        """Return the predictions of one model."""
         rows = self.tables.predictions
         return rows if rows["model"].n_unique() == 1 else rows.filter(pl.col("model") == label)
 
     def settings(self, label: str) -> dict[str, Any]:
-        """The config of a model; one that another brings beside itself (`stack(combine=equal)`) has that of its owner."""
+        """Return the config of a model; a companion of another (`stack(combine=equal)`) has that of its owner."""
         nodes = {node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))}
         return dict(nodes.get(label) or nodes.get(label.partition("(")[0]) or {})
 
@@ -89,5 +89,5 @@ class Source:
         return tuple(self.tables.scores["metric"].unique(maintain_order=True))
 
     def metric(self, name: str) -> str:
-        """The full name of a metric (`mase[m=12]` of `mase`); the name itself where none is scored."""
+        """Return the full name of a metric (`mase[m=12]` of `mase`); the name itself where none is scored."""
         return next((full for full in self.metrics if name in (full, short(full))), name)

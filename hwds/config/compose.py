@@ -1,4 +1,4 @@
-"""Overrides in, plain data out: the one place that talks to Hydra."""
+"""Composition of overrides into plain data: the one module that calls Hydra."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 from hydra import compose as hydra_compose
-from hydra import initialize
+from hydra import initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hwds.config.check import kind
-from hwds.config.messages import shown
+from hwds.config.build import kind
 from hwds.config.source import filled, register
-from hwds.errors import ConfigError, nearest
-from hwds.recipe import Recipe
-from hwds.registry import PACKAGES, options, resolve_node
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.messages import shown
+from hwds.core.recipe import Recipe
+from hwds.core.registry import GROUPS, no_option, options, resolve_node
 
 ROOT = ("seed", "size", "rivals", "save_model")
 UNSHOWN = ("hydra", "name", "recipe")
-"""Keys that are no help in a refusal."""
+"""Keys that are not listed in a refusal."""
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Hydra's and OmegaConf's refusals in the house's one-line shape."""
+    """Turn Hydra's and OmegaConf's errors within the block into refusals of one line."""
     try:
         yield
     except MissingConfigException as error:
@@ -49,11 +49,11 @@ NOT_BUILT = {
     ("sweep", "pbt"): "it goes on with a fit from the weights of another trial, and no model here can, for every window is"
     " fitted anew from its own history; take sweep=asha or sweep=bohb.",
 }
-"""What is asked for by name elsewhere in the field and is not here, and why."""
+"""Options that are common elsewhere and are not built here, with the reason."""
 
 
 def refuse_no_option(overrides: list[str]) -> None:
-    """Refuse what is given to a group and is not the name of an option (`model=null`), where Hydra would name no path.
+    """Refuse a value of a group that is not the name of an option (`model=null`), for which Hydra would name no path.
 
     Raises:
         ConfigError: With the options.
@@ -64,7 +64,7 @@ def refuse_no_option(overrides: list[str]) -> None:
         key = override.key_or_group
         if not key:
             raise ConfigError(f"'{override.input_line}': is not path.to.key=value.")
-        if key not in (*PACKAGES, "experiment") or override.is_delete() or override.is_sweep_override():
+        if key not in (*GROUPS, "experiment") or override.is_delete() or override.is_sweep_override():
             continue
         if override.is_force_add():
             raise ConfigError(f"{key}: '{override.input_line}' has a '+' too many; a group takes {key}=OPTION.")
@@ -73,6 +73,8 @@ def refuse_no_option(overrides: list[str]) -> None:
         value = override.value()
         if not isinstance(value, str) or not value:
             raise ConfigError(f"{key}: must be an option, got {shown(value)}; options: {', '.join(options(key))}.")
+        if ".." in value.split("/") or value.startswith("/"):
+            raise no_option(key, key, value)
 
 
 def _missing(error: MissingConfigException) -> ConfigError:
@@ -81,7 +83,7 @@ def _missing(error: MissingConfigException) -> ConfigError:
         return ConfigError(" ".join(str(error).split("Check that")[0].split()))
     if (group, option) in NOT_BUILT:
         return ConfigError(f"{group}: there is no '{option}': {NOT_BUILT[group, option]}")
-    return ConfigError(f"{group}: no option '{option}'{nearest(option, options(group))}")
+    return no_option(group, group, option)
 
 
 def _refused(error: Exception) -> ConfigError:
@@ -105,11 +107,11 @@ def _refused(error: Exception) -> ConfigError:
 
 def _no_root(key: str) -> ConfigError:
     group = key.split("@", maxsplit=1)[0].split(".", maxsplit=1)[0]
-    return ConfigError(f"no key '{key}'{nearest(group, [*PACKAGES, *ROOT, 'experiment'])}")
+    return ConfigError(f"no key '{key}'{nearest(group, [*GROUPS, *ROOT, 'experiment'])}")
 
 
 def _no_key(cause: BaseException | None, path: str) -> ConfigError:
-    """The refusal of a key that its node does not have."""
+    """Return the refusal of a key that its node does not have."""
     full = str(getattr(cause, "full_key", None) or path)
     where, _, key = full.rpartition(".")
     parent = getattr(cause, "parent_node", None)
@@ -122,15 +124,16 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
 
 
 def compose(overrides: list[str]) -> dict[str, Any]:
-    """One experiment as plain data, from outside a Hydra application.
+    """Return one experiment as plain data, from outside a Hydra application.
 
     Raises:
         ConfigError: With the path, the value and the nearest right name.
     """
     register()
     refuse_no_option(overrides)
-    with plain_errors(), initialize(version_base="1.3", config_path=None):
+    with plain_errors(), initialize_config_module("hwds", version_base="1.3"):
         config = hydra_compose("config", overrides, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)  # for `${hydra:...}`
         choices = dict(config.hydra.runtime.choices)
         OmegaConf.set_struct(config, False)
         config.pop("hydra")
@@ -138,23 +141,21 @@ def compose(overrides: list[str]) -> dict[str, Any]:
 
 
 def plain_from_application(config: DictConfig) -> dict[str, Any]:
-    """The same from inside one."""
+    """Return one experiment as plain data, from inside a Hydra application."""
     return plain(config, dict(HydraConfig.get().runtime.choices))
 
 
 def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Resolved plain data, with rivals and members composed from the options they name.
+    """Return resolved plain data, with rivals and members composed from the options they name.
 
     A rival that is the model itself is left out; the model takes its place.
     """
     with plain_errors():
         data: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)  # type: ignore[assignment]
-    for group in (*PACKAGES, "experiment"):
+    for group in (*GROUPS, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
-    data = {
-        key: expand(key, key, value) if key in PACKAGES and isinstance(value, dict) else value for key, value in data.items()
-    }
-    for group in PACKAGES:
+    data = {key: expand(key, key, value) if key in GROUPS and isinstance(value, dict) else value for key, value in data.items()}
+    for group in GROUPS:
         if isinstance(data.get(group), dict) and not data[group].get("name"):
             raise ConfigError(f"{group}.name: must be given; it is the label in every table.")
     rivals = data.get("rivals") or []
@@ -167,7 +168,7 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
-    """A node whose recipe-typed fields (a stack's members) are nodes too."""
+    """Return a node whose recipe-typed fields (a stack's members) are nodes, too."""
     owner = resolve_node(group, path, node)
     hints = get_type_hints(owner)
     inner = {key for key, hint in hints.items() if any(_alike(arg, owner) for arg in get_args(hint))}
@@ -180,19 +181,19 @@ def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_option(group: str, value: Any) -> bool:
-    """Whether a value names an option, alone or with its changes."""
+    """Return whether a value names an option, alone or with its changes."""
     if isinstance(value, str):
         return value != "???"
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in options(group)
 
 
 def _alike(arg: Any, owner: type) -> bool:
-    """Whether a type is of the owner's kind, so that its options can stand there."""
+    """Return whether a type is of the owner's kind, so that it takes the same options."""
     return isinstance(arg, type) and issubclass(arg, Recipe) and kind(arg) == kind(owner)
 
 
 def option(group: str, path: str, item: Any) -> dict[str, Any]:
-    """`forecast/xgboost`, or `{forecast/xgboost: {trees: 500}}`, as a full node; changes become part of its label."""
+    """Return `forecast/xgboost`, or `{forecast/xgboost: {trees: 500}}`, as a full node; changes become part of its label."""
     if isinstance(item, dict) and len(item) == 1 and isinstance(next(iter(item.values())), dict):
         name, changes = next(iter(item.items()))
     elif isinstance(item, str):
@@ -202,7 +203,7 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
             f"{path}: must be an option, or one option with its changes ({{NAME: {{key: value}}}}), got {shown(item)}."
         )
     if name not in options(group):
-        raise ConfigError(f"{path}: no option '{name}'{nearest(str(name), options(group))}")
+        raise no_option(group, path, str(name))
     with plain_errors():
         node = filled(group, name, OmegaConf.load(options(group)[name]) or OmegaConf.create({}))
         data: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(node, changes), resolve=True)  # type: ignore[assignment]

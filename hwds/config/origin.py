@@ -1,22 +1,24 @@
-"""Where each value of a composed config came from: the class, the option's file, the experiment's file, the command line."""
+"""The origin of each value of a composed config: class, option's file, experiment's file, or command line."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hwds.config.check import small
-from hwds.registry import PACKAGES, options
+from hwds.config.build import small
+from hwds.core.registry import GROUPS, options
+from hwds.core.settings import flatten
 
 ROOT = "conf/config.yaml"
 CONVENTION = ("name", "recipe")
-"""Keys of a node that its option's name gives where its file does not say them."""
+"""Keys of a node that follow from its option's name where its file does not set them."""
 
 
 def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]]:
-    """Dotted path to (value, origin) for every leaf of the config; rivals are told by their labels.
+    """Return a mapping from dotted path to (value, origin) for every leaf of the config; rivals appear by their labels.
 
     Args:
         data: The composed config.
@@ -24,8 +26,8 @@ def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]
     """
     given = {word.lstrip("+~").partition("=")[0] for word in words if "=" in word}
     chosen = options("experiment").get(str(data["experiment"]))
-    full = leaves(data)
-    capped = leaves(small(data)) if data["size"] == "small" else full
+    full = dict(flatten(data))
+    capped = dict(flatten(small(data))) if data["size"] == "small" else full
     found: dict[str, tuple[Any, str]] = {}
     for path, value in capped.items():
         lowered = path != "rivals" and value != full[path]
@@ -34,22 +36,13 @@ def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]
     return found
 
 
-def leaves(node: Any, path: str = "") -> dict[str, Any]:
-    """Every value below a node by its dotted path; a list is one value."""
-    if not isinstance(node, dict) or not node:
-        return {path: node}
-    return {
-        where: value for key, item in node.items() for where, value in leaves(item, f"{path}.{key}" if path else key).items()
-    }
-
-
 def _origin(data: dict[str, Any], path: str, given: set[str], chosen: Path | None) -> str:
     group, _, key = path.partition(".")
     if path in given or any(path.startswith(f"{name}.") and "." in name for name in given):
         return "command line"
     if chosen and path in _paths(_read(chosen)):
         return _shown(chosen)
-    if group not in PACKAGES:
+    if group not in GROUPS:
         return ROOT if group != "experiment" else "default"
     file = options(group).get(data[group]["name"].partition("(")[0])
     if file and key in _paths(_read(file)):
@@ -58,7 +51,7 @@ def _origin(data: dict[str, Any], path: str, given: set[str], chosen: Path | Non
 
 
 def _choice(group: str, given: set[str], chosen: Path | None) -> str:
-    """Where a group's option was chosen."""
+    """Return the origin of the choice of a group's option."""
     if group in given:
         return "command line"
     overridden = [key for item in (_read(chosen).get("defaults") or [] if chosen else []) for key in item]
@@ -66,14 +59,19 @@ def _choice(group: str, given: set[str], chosen: Path | None) -> str:
 
 
 def _read(file: Path) -> Any:
-    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return _parsed(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(text: str) -> Any:
+    return yaml.safe_load(text) or {}
 
 
 def _paths(node: Any) -> list[str]:
-    return list(leaves(node)) if isinstance(node, dict) else []
+    return [path for path, _ in flatten(node)] if isinstance(node, dict) else []
 
 
 def _shown(file: Path) -> str:
-    """The file from its conf folder on."""
+    """Return the path of a file from its conf folder on."""
     at = max((place for place, part in enumerate(file.parts) if part == "conf"), default=0)
     return str(Path(*file.parts[at:]))

@@ -1,4 +1,4 @@
-"""Where Hydra reads our YAML: an option is laid over its recipe's defaults, so that every field can be overridden."""
+"""Hydra's source of the YAML files: an option is merged over its recipe's defaults, so that every field can be overridden."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
-from hwds.errors import ConfigError
-from hwds.registry import PACKAGES, conf_dirs, resolve_node
+from hwds.core.errors import ConfigError
+from hwds.core.registry import GROUPS, conf_dirs, resolve_node
 
 
 class OptionSource(FileConfigSource):
-    """`hwds://DIR`: the files of DIR, each option laid over the defaults of its recipe."""
+    """The source `hwds://DIR`: the files of DIR, each option merged over the defaults of its recipe."""
 
     @staticmethod
     def scheme() -> str:
-        """The scheme of its paths."""
+        """Return the scheme of its paths."""
         return "hwds"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """A file of DIR; an option's node has every field of its recipe."""
+        """Return a file of DIR; an option's node has every field of its recipe."""
         result = super().load_config(config_path)
         group, _, option = config_path.removesuffix(".yaml").partition("/")
-        if group in PACKAGES and option:
+        if group in GROUPS and option:
             result.config = filled(group, option, result.config)
+        elif group == "experiment":
+            refuse_hydra(config_path, result)
         return result
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Options in nested folders too, so that `model=glob(forecast/*)` and completion see them."""
-        if results_filter is not ObjectType.CONFIG or config_path not in PACKAGES:
+        """Return the options, nested folders included, for `model=glob(forecast/*)` and completion."""
+        if results_filter is not ObjectType.CONFIG or config_path not in GROUPS:
             return list(super().list(config_path, results_filter))
         folder = Path(self.path, config_path)
         return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
 
 
 class OptionSearchPath(SearchPathPlugin):
-    """The packaged options, then the user's own."""
+    """The search path: the packaged options, then the user's."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add every conf folder."""
@@ -54,13 +56,28 @@ class OptionSearchPath(SearchPathPlugin):
 
 
 def register() -> None:
-    """Make Hydra know both; doing it twice does no harm."""
+    """Register both with Hydra; a second call has no effect."""
     for plugin in (OptionSource, OptionSearchPath):
         Plugins.instance().register(plugin)
 
 
+def refuse_hydra(path: str, file: ConfigResult) -> None:
+    """Refuse an experiment that changes Hydra itself: its callbacks are functions that run before any check.
+
+    Raises:
+        ConfigError: It has a node `hydra`, is packaged as one, or overrides one of its groups.
+    """
+    package = str((file.header or {}).get("package") or "").partition(".")[0]
+    content: Any = OmegaConf.to_container(file.config, resolve=False)
+    entries = content.get("defaults") or [] if isinstance(content, dict) else []
+    keys = [str(key) for entry in entries if isinstance(entry, dict) for key in entry]
+    groups = [key.removeprefix("override ").lstrip("/").partition("/")[0] for key in keys]
+    if "hydra" in (package, *groups, *content):
+        raise ConfigError(f"{path}: an experiment may not change 'hydra'; say it in the command (hydra.KEY=...).")
+
+
 def filled(group: str, option: str, delta: Any) -> DictConfig:
-    """The node of an option: its delta over the defaults of the recipe that it names, or that bears its name."""
+    """Return the node of an option: its file over the defaults of the recipe that it names, or that has its name."""
     plain = OmegaConf.to_container(delta)
     if not isinstance(plain, dict):
         raise ConfigError(f"{group}/{option}.yaml: must be a mapping, got {plain!r}.")
@@ -75,7 +92,7 @@ def filled(group: str, option: str, delta: Any) -> DictConfig:
 
 
 def defaults(cls: type) -> dict[str, Any]:
-    """The fields of a recipe as plain data; `???` where a value must be given; a mapping stays open for new keys."""
+    """Return the defaults of a recipe as plain data; `???` where a value must be given; mappings accept new keys."""
     return {field.name: _plain(field) for field in fields(cls)}
 
 

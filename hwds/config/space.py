@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwds.config.messages import shown
-from hwds.errors import ConfigError, nearest
-from hwds.registry import resolve_node
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.messages import shown
+from hwds.core.registry import resolve_node
 
 GROUPS = ("model", "features")
-"""What a sweep may change: trials are compared on the same data and windows, so no other group is."""
+"""The groups that a sweep may change; trials are compared on the same data and windows, so there are no others."""
 
 LISTS = ("choice", "grid")
 BOUNDS = "[lower, upper]"
@@ -24,13 +24,13 @@ LABELS = ("name", "recipe")
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One thing that is searched.
+    """One setting that is searched.
 
     Attributes:
-        path: Where its value goes (`model.units`); a group alone takes the name of an option.
+        path: The path of its value (`model.units`); a group alone takes the name of an option.
         kind: One of `KINDS`.
         values: The values of a list, the bounds (and the step) of a range; of `randint` the upper one is excluded.
-        when: The paths and places in their lists of the choices that it goes with: elsewhere it has no value.
+        when: The choices that it depends on, as path and index in the list: with others it has no value.
     """
 
     path: str
@@ -40,27 +40,27 @@ class Leaf:
 
     @property
     def listed(self) -> bool:
-        """Whether its values are a list, and no range."""
+        """True where its values are a list, not a range."""
         return self.kind in LISTS
 
 
 def space_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The space that the config gives, or else that of the model's class."""
+    """Return the space of the config, or else that of the model's class."""
     given: Mapping[str, Any] = data["sweep"]["space"]
     return given or {"model": own} if (own := own_space("model", data["model"])) else given
 
 
 def own_space(group: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the class of a node says is worth tuning."""
+    """Return the default space of a node's class."""
     found: Mapping[str, Any] = resolve_node(group, group, dict(node)).search_space
     return found
 
 
 def leaves_of(space: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Leaf, ...]:
-    """The leaves of a space, what a choice brings after it.
+    """Return the leaves of a space, those that depend on a choice after it.
 
     Raises:
-        ConfigError: A key that the config does not have, a leaf of no kind, a list without values, a range without room.
+        ConfigError: An unknown key, a leaf of no known kind, an empty list, or an empty range.
     """
     found: list[Leaf] = []
     for group, tree in space.items():
@@ -72,7 +72,7 @@ def leaves_of(space: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Leaf, 
 
 
 def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
-    """The leaves of a group: a choice of whole options, each with a space of its own, or fields of the one that is chosen."""
+    """Yield the leaves of a group: a choice of whole options, each with its own space, or fields of the chosen option."""
     if not _is_leaf(tree, node):
         yield from _tree((group,), tree, node, when)
         return
@@ -92,7 +92,7 @@ def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) 
 
 
 def _tree(path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
-    """The leaves below a node."""
+    """Yield the leaves below a node."""
     where = ".".join((START, *path))
     if not isinstance(tree, Mapping) or not tree or not isinstance(node, Mapping):
         raise ConfigError(f"{where}: must be one of {', '.join(KINDS)} with its list, got {shown(tree)}.")
@@ -106,7 +106,7 @@ def _tree(path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, in
 
 
 def _leaf(path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
-    """A leaf, and those that its values bring: `{tweedie: {power: {uniform: [1.1, 1.9]}}}` has `power` beside it."""
+    """Yield a leaf and those that depend on its values: `{tweedie: {power: {uniform: [1.1, 1.9]}}}` adds `power`."""
     ((kind, items),) = tree.items()
     name = ".".join((*path, key))
     if kind in RANGES:
@@ -120,7 +120,7 @@ def _leaf(path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tup
 
 
 def _is_leaf(tree: Any, node: Any) -> bool:
-    """Whether a tree is a leaf; a field that bears the name of a kind is a field."""
+    """Return whether a tree is a leaf; a field with the name of a kind is a field."""
     if not isinstance(tree, Mapping) or len(tree) != 1:
         return False
     key = next(iter(tree))
@@ -128,7 +128,7 @@ def _is_leaf(tree: Any, node: Any) -> bool:
 
 
 def _conditional(item: Any) -> tuple[Any, Mapping[str, Any] | None]:
-    """A value of a list and what it brings; a value that is a mapping of plain values brings nothing."""
+    """Return a value of a list and its dependent space; a mapping of plain values is itself a value."""
     if isinstance(item, Mapping) and len(item) == 1:
         ((value, below),) = item.items()
         if isinstance(below, Mapping) and all(isinstance(part, Mapping) for part in below.values()):
@@ -167,7 +167,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _once(leaves: list[Leaf]) -> None:
-    """Refuse a path that two leaves give a value which may both be there."""
+    """Refuse a path that two leaves set that may occur together."""
     for place, leaf in enumerate(leaves):
         for other in leaves[:place]:
             apart = any(name == theirs and at != their_at for name, at in leaf.when for theirs, their_at in other.when)

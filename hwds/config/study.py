@@ -1,4 +1,4 @@
-"""Study: a question with everything that is decided before it is answered, as its `study.yaml` says it."""
+"""Study: a question with everything that is decided before it is answered, read from its `study.yaml`."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from annotated_types import Gt, Lt, MinLen
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 
-from hwds.config.messages import refused, shown
-from hwds.errors import ConfigError, nearest
-from hwds.hashing import digest
-from hwds.recipe import Once, Recipe, Whole, canonical
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.hashing import digest
+from hwds.core.messages import shown
+from hwds.core.recipe import NonNegativeInt, Once, Recipe, canonical, construct
 
 FOLDER = Path("experiments")
-"""Where studies lie, below the current folder."""
+"""The folder of studies, below the current folder."""
 
 AGAINST = " (against "
-"""What stands between an experiment and a rival in the name of a contrast, where there are several rivals."""
+"""The text between experiment and rival in the name of a contrast, where there are several rivals."""
 
 VERDICTS = ("better", "worse", "alike", "unsure")
-"""What a contrast may come to."""
+"""The possible verdicts of a contrast."""
 
 PLACE = r"{(\w+)}"
-"""In an answer, where the contrasts that came to a verdict are named."""
+"""A placeholder in an answer, for the names of the contrasts with a verdict."""
 
 
 def _listed(value: Any) -> Any:
-    """One as a list of one."""
+    """Return a single value as a list of one."""
     return value if isinstance(value, list | tuple) or value is None else (value,)
 
 
@@ -39,13 +39,13 @@ Verdicts = Annotated[tuple[Literal["better", "worse", "alike", "unsure"], ...], 
 
 
 class Clause(Recipe):
-    """A line of the rule of decision: the first whose conditions all hold is the answer.
+    """A line of the decision rule: the first whose conditions all hold is the answer.
 
     Attributes:
-        all: What every contrast must have come to.
-        some: What one contrast at least must have come to.
-        none: What no contrast may have come to.
-        then: The answer; `{better}`, `{worse}`, `{alike}` and `{unsure}` list the contrasts that came to it.
+        all: The verdicts that every contrast must be among.
+        some: The verdicts that at least one contrast must be among.
+        none: The verdicts that no contrast may have.
+        then: The answer; `{better}`, `{worse}`, `{alike}` and `{unsure}` list the contrasts with that verdict.
     """
 
     all: Verdicts = ()
@@ -55,11 +55,11 @@ class Clause(Recipe):
 
     @property
     def bare(self) -> bool:
-        """Whether it holds whatever was found."""
+        """True where it holds unconditionally."""
         return not (self.all or self.some or self.none)
 
     def holds(self, verdicts: Mapping[str, str]) -> bool:
-        """Whether contrasts, by name, came to what it asks for."""
+        """Return whether its conditions hold for verdicts by contrast."""
         found = list(verdicts.values())
         return (
             all(verdict in self.all for verdict in found if self.all)
@@ -68,7 +68,7 @@ class Clause(Recipe):
         )
 
     def said(self, verdicts: Mapping[str, str]) -> str:
-        """The answer with the contrasts in their places; a part after a semicolon that would name none of them is left out."""
+        """Return the answer with the contrasts filled in; a part after a semicolon that would name none of them is left out."""
         lists = {kind: [name for name, verdict in verdicts.items() if verdict == kind] for kind in VERDICTS}
         first, *others = self.then.removesuffix(".").split("; ")
         asked = ((part, re.findall(PLACE, part)) for part in others)
@@ -78,18 +78,18 @@ class Clause(Recipe):
 
 
 class Study(Recipe):
-    """A question, what is run to answer it, and how the answer is read from the numbers: all of it written down before.
+    """A question, the experiments that answer it, and the rule that reads the answer from the numbers, all fixed in advance.
 
     Attributes:
-        question: In a sentence.
-        metric: What models are compared by.
+        question: The question, in a sentence.
+        metric: The metric that models are compared by.
         model: The model that the question is about.
-        rivals: Those that it is held against.
+        rivals: The models that it is compared with.
         margin: A difference that does not matter: a share (0.02 for 2 %), or an amount where a mean is not above 0.
-        seeds: Of each experiment a run for each; `{seed}` in its words is the seed.
-        words: Of every experiment, before its own.
-        experiments: Of each its name here and its words, or the name of an experiment option.
-        rule: What follows from the contrasts; the last clause has no condition.
+        seeds: The seeds of each experiment's runs; `{seed}` in its words is the seed.
+        words: The overrides of every experiment, before its own.
+        experiments: By name, the overrides of each experiment, or the name of an experiment option.
+        rule: The decision rule; the last clause has no condition.
     """
 
     question: Annotated[str, MinLen(1)]
@@ -97,14 +97,14 @@ class Study(Recipe):
     model: Annotated[str, MinLen(1)]
     rivals: Annotated[tuple[str, ...], MinLen(1), Once]
     margin: Annotated[float, Gt(0), Lt(float("inf"))]
-    seeds: Annotated[tuple[Whole, ...], MinLen(1), Once]
+    seeds: Annotated[tuple[NonNegativeInt, ...], MinLen(1), Once]
     words: Words = ()
     experiments: Annotated[dict[str, Words], MinLen(1)]
     rule: Annotated[tuple[Clause, ...], MinLen(1)]
 
     @classmethod
     def find(cls, name: str) -> tuple[Self, Path]:
-        """The study of a folder, by its path or its name below `experiments/`, and that folder.
+        """Return the study of a folder, by its path or its name below `experiments/`, and that folder.
 
         Raises:
             ConfigError: There is none, or a key, a type or a name in its `study.yaml` is wrong.
@@ -116,7 +116,7 @@ class Study(Recipe):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The study of a file.
+        """Return the study of a file.
 
         Raises:
             ConfigError: A key, a type or a name is wrong.
@@ -130,16 +130,13 @@ class Study(Recipe):
             raise ConfigError(f"{where}: must be a mapping, got {shown(data)}.")
         if "name" in data:
             raise ConfigError(f"{where}: no key 'name'; the folder is the study's name.")
-        try:
-            study = cls(**{**data, "name": path.resolve().parent.name} | _named(data))
-        except ValidationError as error:
-            raise refused(cls, where, error) from error
+        study = construct(cls, where, {**data, "name": path.resolve().parent.name} | _named(data))
         study._check_rule(where)
         return study
 
     @property
     def plan(self) -> dict[str, Any]:
-        """All that is decided before, as plain data."""
+        """All decisions made in advance, as plain data."""
         said = {key: value for key, value in canonical(self).items() if key not in ("recipe", "rule")}
         clauses = [
             {key: value for key, value in clause.items() if key != "recipe" and value} for clause in canonical(self)["rule"]
@@ -152,13 +149,13 @@ class Study(Recipe):
         return digest(self.plan)
 
     def words_of(self, experiment: str, seed: int) -> list[str]:
-        """The words of one run."""
+        """Return the overrides of one run."""
         said = [word.replace("{seed}", str(seed)) for word in (*self.words, *self.experiments[experiment])]
         named = [word if "=" in word or word.startswith("~") else f"+experiment={word}" for word in said]
         return named if any(word.startswith("seed=") for word in named) else [*named, f"seed={seed}"]
 
     def decided(self, verdicts: Mapping[str, str]) -> str:
-        """What follows from what the contrasts came to."""
+        """Return the answer of the rule to verdicts by contrast."""
         return next(clause for clause in self.rule if clause.holds(verdicts)).said(verdicts)
 
     def _check_rule(self, where: str) -> None:
@@ -174,7 +171,7 @@ class Study(Recipe):
 
 
 def is_study(name: str) -> bool:
-    """Whether `Study.find` finds one."""
+    """Return whether `Study.find` finds one."""
     return _folder(name) is not None
 
 
@@ -183,18 +180,18 @@ def _folder(name: str) -> Path | None:
 
 
 def studies() -> list[str]:
-    """The names of all studies below the current folder."""
+    """Return the names of all studies below the current folder."""
     return sorted(path.parent.name for path in FOLDER.glob("*/study.yaml"))
 
 
 def _named(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Experiments given as a list of names, as a mapping."""
+    """Return experiments given as a list of names as a mapping."""
     given = data.get("experiments")
     return {"experiments": {str(name): (str(name),) for name in given}} if isinstance(given, list) else {}
 
 
 def _by_experiment(contrasts: list[str]) -> list[str]:
-    """`drift (against a)` and `drift (against b)` as `drift (against a and b)`."""
+    """Return `drift (against a)` and `drift (against b)` as `drift (against a and b)`."""
     rivals: dict[str, list[str]] = {}
     for contrast in contrasts:
         experiment, against, rival = contrast.partition(AGAINST)
@@ -203,6 +200,6 @@ def _by_experiment(contrasts: list[str]) -> list[str]:
 
 
 def _enumerated(names: list[str]) -> str:
-    """`a, b and c`; `a, 1; b, 2 and c, 3` where names have commas of their own; `none`."""
+    """Return `a, b and c`; `a, 1; b, 2 and c, 3` where names have commas of their own; `none` for no names."""
     between = "; " if any("," in name for name in names) else ", "
     return between.join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names) or "none"

@@ -1,4 +1,4 @@
-"""A trial's config: the experiment's with the values that a sweep gives it, as plain data without the sweep."""
+"""The config of a trial: the experiment's config with the trial's values, as plain data without the sweep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_SWEEP = {"name": "none", "recipe": "none", "space": {}}
 
 
 def applied(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with values by their paths; a group's path takes the name of an option, which has to come first.
+    """Return the config with values set by path; a group's path takes the name of an option and must come first.
 
     Raises:
         ConfigError: No such option.
@@ -38,6 +38,6 @@ def applied(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
 
 
 def conditions(leaf: Leaf, leaves: tuple[Leaf, ...]) -> dict[str, Any]:
-    """The values of the choices that a leaf goes with."""
+    """Return the values of the choices that a leaf depends on."""
     values = {other.path: other.values for other in leaves if other.listed}
     return {path: values[path][place] for path, place in leaf.when}

@@ -1,4 +1,4 @@
-"""A composed config back as the YAML of an experiment: the options that it takes, and what differs from them."""
+"""A composed config as the YAML of an experiment: its options, and its differences from them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import yaml
 
 from hwds.config.compose import option
-from hwds.registry import options
+from hwds.core.registry import options
 
 CHOSEN = ("dataset", "features", "model", "protocol", "decision")
-"""The groups that an experiment chooses; where and how it is searched is no part of it."""
+"""The groups that belong to an experiment; compute, sweep and tracker do not."""
 
 ROOT = {"seed": 0, "size": "full", "save_model": "none"}
-"""Root values and what they are where nobody says them."""
+"""The root values with their defaults."""
 
 
 def as_experiment(data: Mapping[str, Any], command: str, *said: str) -> str:
-    """The text of an experiment's file that composes to this config.
+    """Return the text of an experiment's file that composes to this config.
 
     Args:
         data: The composed config.
-        command: What uses the file.
-        said: Lines of comment.
+        command: The command that uses the file.
+        said: Further lines of comment.
     """
     comments = ["# @package _global_", f"# {command}", *(f"# {line}" for line in said)]
     node: dict[str, Any] = {"defaults": [{f"override /{group}": option_of(group, data[group])} for group in CHOSEN]}
@@ -36,13 +36,13 @@ def as_experiment(data: Mapping[str, Any], command: str, *said: str) -> str:
 
 
 def option_of(group: str, node: Mapping[str, Any]) -> str:
-    """The option that a node was made of: `forecast/xgboost` of one labelled `forecast/xgboost(trees=500)`."""
+    """Return the option of a node: `forecast/xgboost` of one labelled `forecast/xgboost(trees=500)`."""
     name = str(node["name"])
     return name if name in options(group) else name.partition("(")[0]
 
 
 def changes_of(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs from the option."""
+    """Return the differences of a node from its option."""
     name = option_of(group, node)
     usual = option(group, group, name)
     changed = _changes(group, node, usual)
@@ -50,7 +50,7 @@ def changes_of(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_choice(group: str, node: Mapping[str, Any]) -> str | dict[str, Any]:
-    """A node as a list of rivals or members names it: the option, or the option with its changes."""
+    """Return a node as an item of a list of rivals or members: the option, or the option with its changes."""
     name, changes = option_of(group, node), changes_of(group, node)
     return {name: changes} if changes else name
 
@@ -69,7 +69,7 @@ def _changes(group: str, node: Mapping[str, Any], usual: Mapping[str, Any]) -> d
 
 
 def _plain(group: str, value: Any) -> Any:
-    """A value with the nodes inside it named."""
+    """Return a value in which nodes are replaced by their options' names."""
     if isinstance(value, Mapping) and "recipe" in value:
         return as_choice(group, value)
     return [_plain(group, item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,5 @@
+"""Data sets: files of a user, public data, and simulated worlds whose truth is known."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

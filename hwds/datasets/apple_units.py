@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.public import PublicFile, PublicSeries
+from hwds.datasets.reading.public import PublicFile, PublicSeries
 from hwds.frames.roles import SERIES, TARGET, TIME
 
 _PRODUCTS = ("iPhone", "iPad", "iPod", "Mac")
@@ -33,13 +33,13 @@ class AppleUnits(PublicSeries):
     horizon = 4
 
     def rows(self) -> pl.DataFrame:
-        """The rows of each product line, which has a column in the file."""
+        """Return the rows of each product line, which has a column in the file."""
         wide = self.public.read().select(_quarter().alias(TIME), *(pl.col(name).cast(pl.Float64) for name in _PRODUCTS))
         return wide.unpivot(_PRODUCTS, index=TIME, variable_name=SERIES, value_name=TARGET).drop_nulls(TARGET)
 
 
 def _quarter() -> pl.Expr:
-    """`Q4/98` as the first day of that quarter; years run from 1998, so that 70 and above are of the last century."""
+    """Return `Q4/98` as the first day of that quarter; years run from 1998, so that 70 and above are of the last century."""
     parts = pl.col("Time").str.extract_groups(r"^Q([1-4])/(\d{2})$").struct
     year = parts.field("2").cast(pl.Int32)
     month = parts.field("1").cast(pl.Int32) * 3 - 2

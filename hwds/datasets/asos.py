@@ -6,9 +6,9 @@ from typing import Literal
 
 import polars as pl
 
+from hwds.core.errors import ConfigError, nearest
 from hwds.datasets.base import Dataset
-from hwds.datasets.public import PublicFile
-from hwds.errors import ConfigError, nearest
+from hwds.datasets.reading.public import PublicFile
 from hwds.frames.table import Table
 
 PUBLIC = PublicFile(
@@ -50,7 +50,7 @@ class Asos(Dataset):
     metric: Literal[1, 2, 3, 4] = 1
 
     def load(self) -> Table:
-        """The sums of the control and of each treatment; instants without a variance are left out.
+        """Return the sums of the control and of each treatment; instants without a variance are left out.
 
         Raises:
             ConfigError: There is no such experiment.
@@ -66,7 +66,7 @@ class Asos(Dataset):
         return Table.build(pl.concat(parts).drop_nulls().sort("days", "arm"), dict(ROLES))
 
     def source(self) -> str:
-        """Where it is to be had."""
+        """Return where it is to be had."""
         return PUBLIC.source()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hwds.datasets.public import PublicFile, PublicSeries
-from hwds.frames.roles import PanelRoles
+from hwds.datasets.reading.public import PublicFile, PublicSeries
+from hwds.frames.roles import Roles
 
 
 class AusRetail(PublicSeries):
@@ -24,4 +24,4 @@ class AusRetail(PublicSeries):
         sha256="7c69207fc2a28e56c229dc7b1981c73e1258aeabf882ab8cf963fef917e932fb",
     )
     unit = "million AUD"
-    panel_roles = PanelRoles(static=("state", "industry"), level=("state", "industry"))
+    panel_roles = Roles(static=("state", "industry"), level=("state", "industry"))

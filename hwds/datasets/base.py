@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hwds.datasets.censoring import as_demand
-from hwds.datasets.joining import Join, with_joined
+from hwds.core.recipe import Recipe
+from hwds.datasets.reading.censoring import as_demand
+from hwds.datasets.reading.joining import Join, with_joined
 from hwds.frames.base import Frame
 from hwds.frames.panel import Panel
-from hwds.recipe import Recipe
 
 
 class Truth(Recipe):
-    """A model that knows what no other can; the protocols of its `task` can ask it. What it says is not calibrated."""
+    """A model that knows what no other can: a simulator's parameters. What it says is not calibrated."""
 
-    task: ClassVar[str] = ""
     local: ClassVar[bool] = False
     true_law: ClassVar[bool] = True
 
 
 class Dataset(Recipe):
-    """What `dataset=` chooses: it loads a Panel, a Table or a World; `gives` says which."""
+    """The recipe of a Panel, a Table or a World (`gives` says which), chosen by `dataset=`."""
 
     gives: ClassVar[type] = Frame
 
     def load(self) -> Frame:
-        """The frame, checked.
+        """Return the frame, checked.
 
         Raises:
             DataError: The data is absent or wrong.
@@ -33,7 +32,7 @@ class Dataset(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.load")
 
     def frame(self) -> Frame:
-        """What an experiment cuts: the frame that was loaded, with all that the config adds to it.
+        """Return the frame that an experiment cuts: as loaded, with all that the config adds to it.
 
         Raises:
             ConfigError: What it adds does not go with the frame.
@@ -41,16 +40,18 @@ class Dataset(Recipe):
         """
         return self.load()
 
-    def truth(self) -> Truth | None:
-        """A model that knows the simulator's parameters and forecasts the true conditional distribution; None for real data.
+    def truth(self, task: str) -> Truth | None:
+        """Return the model that knows the right answer to a task, None where the dataset knows none.
 
-        It is asked on the same cells as the experiment's models, where the protocol is of its task; its score is the floor that
-        no model can beat but by chance.
+        It is asked on the same cells as the experiment's models. Its score is the floor that no model can beat but by chance.
+
+        Args:
+            task: What the protocol asks for (`forecast`, `ab`, `ope`).
         """
         return None
 
     def source(self) -> str:
-        """Where the data is to be had, for `hwds data`: source, licence, columns and digest in a line or two."""
+        """Return where the data is to be had, for `hwds data`: source, licence, columns and digest in a line or two."""
         return "simulated; nothing to fetch."
 
 
@@ -71,7 +72,7 @@ class PanelDataset(Dataset):
     stock: str = ""
 
     def frame(self) -> Panel:
-        """The panel with what is joined to it, its target demand where the config says what tells it from sales.
+        """Return the panel with what is joined to it, its target demand where the config says what tells it from sales.
 
         Raises:
             ConfigError: No such run, model or column, or a name that is taken.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.public import PublicFile, PublicSeries
+from hwds.datasets.reading.public import PublicFile, PublicSeries
 from hwds.frames.roles import SERIES, TARGET
 
 
@@ -28,5 +28,5 @@ class Carparts(PublicSeries):
     unit = "parts"
 
     def rows(self) -> pl.DataFrame:
-        """The rows of the complete series."""
+        """Return the rows of the complete series."""
         return super().rows().filter((pl.col(TARGET).null_count() == 0).over(SERIES))

@@ -38,7 +38,7 @@ class Classics(PanelDataset):
     frequency: Literal["monthly", "quarterly", "yearly"] = "monthly"
 
     def load(self) -> Panel:
-        """The panel of one group."""
+        """Return the panel of one group."""
         from pmdarima import datasets
 
         every, horizon = _SHAPES[self.frequency]
@@ -47,13 +47,13 @@ class Classics(PanelDataset):
         return Panel.build(pl.concat(tables), Frequency(every), horizon=horizon)
 
     def source(self) -> str:
-        """Nothing to fetch."""
+        """Return that nothing has to be fetched."""
         names = ", ".join(name for group in _SERIES.values() for name in group)
         return f"inside the pmdarima package (MIT), nothing to fetch: {names}."
 
 
 def _dated(name: str, start: date, every: str, values: Any) -> pl.DataFrame:
-    """One series from its first date; ausbeer's last quarter, which is not known, is left out."""
+    """Return one series from its first date; ausbeer's last quarter, which is not known, is left out."""
     target = pl.Series(TARGET, values, dtype=pl.Float64, strict=False).fill_nan(None).drop_nulls()
     end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]
     times = pl.date_range(start, end, every, eager=True)

@@ -11,18 +11,18 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator
 
-from hwds.datasets.asked import Names, listed, refuse_shared, refuse_taken
+from hwds.core.errors import DataError
+from hwds.core.recipe import PositiveInt
 from hwds.datasets.base import PanelDataset
-from hwds.datasets.columns import joined, numbers, times, typed
-from hwds.datasets.gaps import Gaps, without_gaps
-from hwds.datasets.reading import Source, read
-from hwds.errors import ConfigError, DataError
-from hwds.frames.finding import find_frequency, is_month_end
+from hwds.datasets.reading.columns import joined
+from hwds.datasets.reading.files import FileSource, read
+from hwds.datasets.reading.gaps import Gaps, without_gaps
+from hwds.datasets.reading.role_names import RoleNames, column_of, refuse_taken
 from hwds.frames.frequency import Frequency
+from hwds.frames.infer_frequency import find_frequency, is_month_end
 from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
-from hwds.recipe import Count, Recipe
-from hwds.results.wording import counted
+from hwds.frames.roles import KEYS, SERIES, TARGET, TIME, Roles
+from hwds.results.formatting import counted
 
 
 def _a_step(every: str) -> str:
@@ -34,65 +34,23 @@ def _a_step(every: str) -> str:
 Every = Annotated[str, AfterValidator(_a_step)]
 """A polars duration (`1mo`, `1q`, `7d`, `1h`), or `1i` for whole numbers."""
 
-_TOGETHER = tuple(frozenset(pair) for pair in (("series", "static"), ("series", "level"), ("static", "level")))
 _LOG = logging.getLogger(__name__)
 
 
-class FileRoles(Recipe):
-    """The columns of a file of series by what they may be used for; each a name, or a list where several make sense.
+class FileRoles(RoleNames, frame="panel"):
+    """The columns of a file of series by what they may be used for; each a name, or a list where several make sense."""
 
-    Attributes:
-        series: Which series a row belongs to; several are joined with '|' and become static; none: one series a file.
-        time: Dates, instants, months (2024-03), quarters (2024Q1) or whole numbers.
-        target: The number to forecast.
-        known_future: Numbers known for future rows too (planned prices, promotions, launches).
-        past_only: Numbers known only once their row has passed.
-        static: Constant within a series.
-        level: Constant within a series, the hierarchy, coarsest first.
-        available_at: When a row's target and past-only values became known.
-        split: Says `train` or `test`.
+
+def _in_panel(given: Roles) -> Roles:
+    """Return the roles beside series, time and target; several columns that name a series become static.
+
+    Raises:
+        ConfigError: A column that keeps its name bears one of hwds.
     """
-
-    series: Names = None
-    time: str | None = None
-    target: str | None = None
-    known_future: Names = None
-    past_only: Names = None
-    static: Names = None
-    level: Names = None
-    available_at: str | None = None
-    split: str | None = None
-
-    def given(self) -> dict[str, Names]:
-        """Role to names, those that are given.
-
-        Raises:
-            ConfigError: No time or target, a column in two roles, or one that bears a name of hwds.
-        """
-        roles = {role: getattr(self, role) for role in (*_KEYS, *_KEPT)}
-        for role in ("time", "target"):
-            if not roles[role]:
-                raise ConfigError(f"dataset.roles.{role}: must be given.")
-        refuse_shared(roles, _TOGETHER)
-        kept = roles if len(listed(self.series)) > 1 else {role: roles[role] for role in _KEPT}
-        refuse_taken({role: kept[role] for role in kept if role not in ("time", "target")}, (SERIES, TIME, TARGET))
-        return {role: names for role, names in roles.items() if names}
-
-    def in_panel(self) -> PanelRoles:
-        """The same roles as a panel knows them."""
-        parts = listed(self.series) if len(listed(self.series)) > 1 else ()
-        return PanelRoles(
-            known_future=listed(self.known_future),
-            past_only=listed(self.past_only),
-            static=tuple(dict.fromkeys((*parts, *listed(self.static)))),
-            level=listed(self.level),
-            available_at=self.available_at,
-            split=self.split,
-        )
-
-
-_KEYS = ("series", "time", "target")
-_KEPT = ("known_future", "past_only", "static", "level", "available_at", "split")
+    parts = given.get("series", ())
+    static = (*parts, *given.static) if len(parts) > 1 else given.static
+    refuse_taken(given.without("time", "target", *(() if len(parts) > 1 else ("series",))), KEYS.values())
+    return given.without(*KEYS) | {"static": tuple(dict.fromkeys(static))}
 
 
 class File(PanelDataset):
@@ -120,28 +78,27 @@ class File(PanelDataset):
     sha256: str | None = None
     roles: FileRoles = FileRoles()
     frequency: Every | None = None
-    season: Count | None = None
-    horizon: Count | None = None
+    season: PositiveInt | None = None
+    horizon: PositiveInt | None = None
     gaps: Gaps = "error"
     short: Literal["error", "drop"] = "error"
-    min_length: Count = 2
+    min_length: PositiveInt = 2
     unit: str = ""
     encoding: str = "utf-8"
     separator: str | None = None
 
     def load(self) -> Panel:
-        """The panel; columns with a role keep their names but for series, time and target.
+        """Return the panel; columns with a role keep their names but for series, time and target.
 
         Raises:
             ConfigError: A role is missing, given twice or bears a taken name; see `reading.read`.
             DataError: The file cannot be read, or its rows are refused; see `Panel.build`.
         """
         given = self.roles.given()
-        wanted = tuple(dict.fromkeys(name for names in given.values() for name in listed(names)))
-        source = read(self.path, wanted, sha256=self.sha256, encoding=self.encoding, separator=self.separator)
-        roles = self.roles.in_panel()
-        table = self._normalised(source, roles)
-        frequency = self._frequency(table)
+        roles = _in_panel(given)
+        source = read(self.path, given.names, sha256=self.sha256, encoding=self.encoding, separator=self.separator)
+        table = _renamed(source, given, roles)
+        frequency = self._frequency(table, given)
         table = without_gaps(table, roles, frequency, self.gaps)
         season = self.season or frequency.season
         horizon = self.horizon or _test_rows(table, roles.split) or season
@@ -149,32 +106,19 @@ class File(PanelDataset):
         return self._long_enough(panel)
 
     def source(self) -> str:
-        """What to give."""
+        """Return what a user has to give."""
         return "your own file (.csv, .tsv, .parquet, .arrow), a glob or a URL: dataset.path, dataset.roles.time and .target."
 
-    def _normalised(self, source: Source, roles: PanelRoles) -> pl.DataFrame:
-        time, target = str(self.roles.time), str(self.roles.target)
-        columns = {
-            SERIES: joined(source, listed(self.roles.series)),
-            TIME: times(source, time),
-            TARGET: numbers(source, target),
-        }
-        columns |= {name: numbers(source, name) for name in (*roles.known_future, *roles.past_only)}
-        columns |= {name: typed(source.table[name]) for name in (*roles.static, *roles.level)}
-        if roles.available_at:
-            columns[roles.available_at] = times(source, roles.available_at, "available_at")
-        if roles.split:
-            columns[roles.split] = source.table[roles.split]
-        return pl.DataFrame(columns)
-
-    def _frequency(self, table: pl.DataFrame) -> Frequency:
+    def _frequency(self, table: pl.DataFrame, given: Roles) -> Frequency:
         if self.frequency is None:
             return find_frequency(table, gaps=self.gaps != "error")
         unit = self.frequency.lstrip("0123456789")
         kind = table[TIME].dtype
         if (unit == "i") != kind.is_integer() or (kind == pl.Date and unit in ("us", "ms", "s", "m", "h")):
             holds = "whole numbers" if kind.is_integer() else "dates" if kind == pl.Date else "instants"
-            raise DataError(f"dataset.frequency: '{self.frequency}' does not go with '{self.roles.time}', which holds {holds}.")
+            raise DataError(
+                f"dataset.frequency: '{self.frequency}' does not go with '{given.one('time')}', which holds {holds}."
+            )
         return Frequency(self.frequency, month_end=unit in ("mo", "q", "y") and is_month_end(table[TIME]))
 
     def _long_enough(self, panel: Panel) -> Panel:
@@ -194,8 +138,16 @@ class File(PanelDataset):
         return replace(panel, table=panel.table.filter(pl.Series(np.repeat(~short, panel.lengths))))
 
 
+def _renamed(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:
+    """Return the columns with a role, series, time and target under the names that they have in every panel."""
+    keys = {TIME: given["time"][0], TARGET: given["target"][0]}
+    columns = {SERIES: joined(source, given.get("series", ()))}
+    columns |= {key: column_of(source, name, given) for key, name in keys.items()}
+    return pl.DataFrame(columns | {name: column_of(source, name, roles) for name in roles.names})
+
+
 def _test_rows(table: pl.DataFrame, split: str | None) -> int:
-    """The most rows of a series that are for testing."""
+    """Return the most rows of a series that are for testing."""
     if split is None:
         return 0
     tests = table.filter(pl.col(split).cast(pl.String) == "test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from hwds.datasets.base import Dataset
-from hwds.datasets.public import PublicFile
+from hwds.datasets.reading.public import PublicFile
 from hwds.frames.table import Table
 
 FEATURES = (
@@ -45,7 +45,7 @@ class FraudHandbook(Dataset):
     gives = Table
 
     def load(self) -> Table:
-        """The payments in the order of time.
+        """Return the payments in the order of time.
 
         Raises:
             DataError: The data does not lie below $HWDS_DATA.
@@ -54,5 +54,5 @@ class FraudHandbook(Dataset):
         return Table.build(rows.sort("tx_datetime", maintain_order=True), dict(ROLES))
 
     def source(self) -> str:
-        """Where it is to be had."""
+        """Return where it is to be had."""
         return PUBLIC.source()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from hwds.datasets.base import PanelDataset
-from hwds.datasets.public import PublicFile, SeriesAtMost, sampled
+from hwds.datasets.reading.public import PublicFile, SeriesAtMost, sampled
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 
 
 def _m3(subset: str, time: str, rows: int, sha256: str) -> PublicFile:
@@ -43,7 +43,7 @@ class M3(PanelDataset):
     series: SeriesAtMost = 100_000
 
     def load(self) -> Panel:
-        """One subset.
+        """Return one subset.
 
         Raises:
             DataError: It does not lie below $HWDS_DATA.
@@ -51,9 +51,9 @@ class M3(PanelDataset):
         file = _FILES[self.subset]
         every, horizon = _SHAPES[self.subset]
         table = file.read().rename({file.columns[1]: TIME, "y": TARGET, "series_id": SERIES})
-        roles = PanelRoles(static=("category",), split="split")
+        roles = Roles(static=("category",), split="split")
         return Panel.build(sampled(table, self.series), Frequency(every), roles=roles, horizon=horizon)
 
     def source(self) -> str:
-        """Where it is to be had."""
+        """Return where it is to be had."""
         return _FILES[self.subset].source()

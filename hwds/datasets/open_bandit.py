@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
-from hwds.datasets.base import Dataset
-from hwds.datasets.public import PublicFile
+from hwds.datasets.base import Dataset, Truth
+from hwds.datasets.reading.public import PublicFile
 from hwds.frames.table import Table
-
-if TYPE_CHECKING:
-    from hwds.datasets.open_bandit_truth import OpenBanditTruth
+from hwds.ope.metrics.estimates import EstimatorTerms
+from hwds.ope.metrics.evidence import LogEvidence
 
 _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score", *(f"user_feature_{i}" for i in range(4)))
 _ORIGIN, _LICENCE = "the repository st-tech/zr-obp, obd/{}/men", "Apache-2.0"
@@ -62,7 +61,7 @@ class OpenBandit(Dataset):
     log: Literal["random", "thompson"] = "random"
 
     def load(self) -> Table:
-        """The log.
+        """Return the log.
 
         Raises:
             DataError: It does not lie below $HWDS_DATA.
@@ -72,19 +71,50 @@ class OpenBandit(Dataset):
         columns = [pl.Series(f"{PREFIX}{item}", share) for item, share in enumerate(shares.T)]
         return Table.build(rows.with_columns(columns), ROLES)
 
-    def truth(self) -> OpenBanditTruth:
-        """The clicks of the policy that is evaluated, where its own log is there."""
-        from hwds.datasets.open_bandit_truth import OpenBanditTruth
-
-        return OpenBanditTruth(dataset=self)
+    def truth(self, task: str) -> Truth | None:
+        """Return the clicks of the policy that is evaluated, where its own log is there, for off-policy evaluation."""
+        return OpenBanditTruth(dataset=self) if task == "ope" else None
 
     def source(self) -> str:
-        """Where it is to be had."""
+        """Return where it is to be had."""
         return " And ".join(file.source() for file in _FILES.values())
 
 
+class OpenBanditTruth(Truth):
+    """The mean click of the target policy in its own log: not the truth itself, but its best estimate, with a standard error.
+
+    Attributes:
+        dataset: Whose log is evaluated; the other one's rows are the answer.
+    """
+
+    needs_propensity: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
+    asks_price: ClassVar[bool] = False
+    learner: ClassVar[None] = None
+    name: str = "truth"
+    dataset: OpenBandit
+
+    def estimate(self, log: LogEvidence) -> EstimatorTerms | None:
+        """Return a mean; None where the target is neither of the two policies."""
+        other = "thompson" if self.dataset.log == "random" else "random"
+        ran = next((policy for policy, shares in self._policies(log, other).items() if _same(log.target, shares)), None)
+        if ran is None:
+            return None
+        clicks = logged(ran)["click"].cast(float).to_numpy()
+        return EstimatorTerms(None, clicks, np.ones(len(clicks)))
+
+    def _policies(self, log: LogEvidence, other: str) -> dict[str, np.ndarray]:
+        uniform = np.full(log.target.shape, 1 / log.target.shape[1])
+        items = [name for name in log.table.columns if name.startswith(PREFIX)]
+        return {other: log.table.select(items).to_numpy(), "random": uniform}
+
+    def weights(self, log: LogEvidence) -> None:
+        """Return nothing: it weighs no rows."""
+        return
+
+
 def logged(policy: str) -> pl.DataFrame:
-    """The log of a policy, in the order of time."""
+    """Return the log of a policy, in the order of time."""
     table = _FILES[policy].read().select(_COLUMNS)
     instant = pl.col("timestamp").str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")
     position = pl.col("position").replace_strict({1: "left", 2: "middle", 3: "right"})
@@ -92,7 +122,7 @@ def logged(policy: str) -> pl.DataFrame:
 
 
 def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
-    """The probability of each item under the policy that did not make the log, for each of its rows, shape (n, items)."""
+    """Return the item probabilities of the policy that did not make the log, for each of its rows, shape (n, items)."""
     items = int(rows["item_id"].max()) + 1  # type: ignore[arg-type]
     if log == "thompson":
         return np.full((len(rows), items), 1 / items)
@@ -101,3 +131,7 @@ def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
     counts = np.zeros((len(place), items))
     np.add.at(counts, (other["position"].replace_strict(place).to_numpy(), other["item_id"].to_numpy()), 1.0)
     return (counts / counts.sum(axis=1, keepdims=True))[rows["position"].replace_strict(place).to_numpy()]
+
+
+def _same(target: np.ndarray, shares: np.ndarray) -> bool:
+    return target.shape == shares.shape and bool(np.allclose(target, shares))

@@ -6,14 +6,15 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from hwds.errors import ConfigError
-from hwds.recipe import Recipe
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Recipe
+from hwds.evaluation.base import Evaluation
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
 
 
 class Decision(Recipe):
-    """What `decision=` chooses: from a run's tables to what is to be done. It changes no number of the run.
+    """The recipe that `decision=` chooses: it reads a run's tables and says what to do. It changes no number of the run.
 
     Class attributes: `tasks`, those of the protocols whose results it can read, empty for all; `foresees`, whether it also
     decides from a forecast of what comes after the data.
@@ -22,7 +23,7 @@ class Decision(Recipe):
     tasks: ClassVar[tuple[str, ...]] = ()
     foresees: ClassVar[bool] = False
 
-    def check_protocol(self, protocol: Any) -> None:
+    def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a protocol whose results it cannot read; called before the data is loaded.
 
         Raises:
@@ -41,15 +42,15 @@ class Decision(Recipe):
             ConfigError: It does not say what is needed.
         """
 
-    def check_data(self, frame: Any, protocol: Any) -> None:
+    def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
         """Refuse data from which it cannot decide; called before the first cell.
 
         Raises:
             ConfigError: A field does not fit the data.
         """
 
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Any) -> Verdict | None:
-        """What to do; None where there is nothing to decide.
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> Verdict | None:
+        """Return what to do; None where there is nothing to decide.
 
         Args:
             tables: Of one run.
@@ -59,8 +60,10 @@ class Decision(Recipe):
         """
         raise NotImplementedError(f"{type(self).__name__}.decide")
 
-    def foresee(self, forecasts: pl.DataFrame, tables: Tables, frame: Any, model: str, protocol: Any) -> Verdict | None:
-        """What to do by a forecast of what comes after the data; None where there is nothing to decide.
+    def foresee(
+        self, forecasts: pl.DataFrame, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+    ) -> Verdict | None:
+        """Return what to do by a forecast of the time after the data; None where there is nothing to decide.
 
         Args:
             forecasts: As `hwds predict` makes them.

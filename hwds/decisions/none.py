@@ -1,16 +1,17 @@
-"""No decision."""
+"""The absence of a decision."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hwds.decisions.base import Decision
+from hwds.evaluation.base import Evaluation
 from hwds.results.tables import Tables
 
 
 class None_(Decision):
     """Nothing is decided; the tables speak for themselves."""
 
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Any) -> None:
-        """Nothing."""
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> None:
+        """Return nothing."""
         return

@@ -1,24 +1,27 @@
-"""A job: all that a worker needs to compute any cell of a run; and the outcome of one."""
+"""Job: all that a worker needs to compute any cell of a run; Outcome: the result of a cell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from hwds.context import Device
-from hwds.protocols.base import Cell, Evaluation
-from hwds.recipe import Recipe
+from hwds.core.errors import HwdsError
+from hwds.core.recipe import Recipe
+from hwds.evaluation.base import Cell, Evaluation
+from hwds.evaluation.context import Device
 
 
 @dataclass(frozen=True)
 class Job:
-    """Plain and picklable: sent once to each worker. The frame itself travels as a file, `frame_folder`.
+    """All that a worker needs, sent once to each. The frame itself travels as a file, `frame_folder`.
 
     Attributes:
-        protocol: Cuts, asks and scores.
+        protocol: Cuts, evaluates and scores.
         models: Recipe by label: the experiment's own, its rivals, the simulator's truth.
         features: The feature set.
         seed: The experiment's seed.
@@ -42,13 +45,33 @@ class Job:
     machine: str = ""
 
     def read_frame(self) -> Any:
-        """The frame, mapped from its file."""
+        """Return the frame, mapped from its file."""
         return self.frame_class.read(self.frame_folder)
+
+
+def lay_frame(frame: Any, folder: Path) -> None:
+    """Write a frame where workers read it, whole or not at all; one that lies there stays.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    if folder.is_dir():
+        return
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        beside.mkdir(parents=True)
+        frame.write(beside)
+        if not folder.is_dir():
+            beside.rename(folder)
+    except OSError as error:
+        raise HwdsError(f"{folder}: cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of a cell.
+    """The result of a cell: its rows or its failure.
 
     Attributes:
         cell: Which.
@@ -65,7 +88,3 @@ class Outcome:
     error: str = ""
     trace: str = ""
     cached: bool = False
-
-    def from_cache(self, cell: Cell) -> Outcome:
-        """The same for the cell of this run."""
-        return replace(self, cell=cell, cached=True)

@@ -1,4 +1,4 @@
-"""Limits: what the trials of a sweep may take, kept by a watch on the processes that compute them."""
+"""Limits: the time and memory of the trials of a sweep, enforced on the processes that compute them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwds.evaluation.base import Cell
 from hwds.execution.job import Outcome
-from hwds.protocols.base import Cell
 
 BEAT = 0.05
-"""Seconds between two looks at a process: it may take so long to be seen beyond a limit."""
+"""Seconds between two looks at a process, and so the longest that it can be beyond a limit."""
 
 GIB = 2**30
 PROCESSES = Path("/proc")
@@ -21,14 +21,14 @@ OVER_MEMORY = "out of memory: it held more than sweep.memory_per_trial, and was 
 
 
 def failure(outcome: Outcome) -> str:
-    """What a trial failed of, and in which window; a limit is the whole trial's, wherever it was when it came to it."""
+    """Return why a trial failed, and in which window; a limit is that of the whole trial, and names no window."""
     limit = outcome.error in (OVER_TIME, OVER_MEMORY)
     return outcome.error if limit else f"window {outcome.cell.fold.name}: {outcome.error}"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What cells may take: the process of one that takes more is killed, and the cell has failed.
+    """The limits of cells: the process of one that exceeds them is killed, and the cell has failed.
 
     Attributes:
         seconds: What a cell has left of the time of its trial; None for no limit.
@@ -44,11 +44,11 @@ class Limits:
 
     @property
     def watched(self) -> bool:
-        """Whether a process has to be looked at while it computes."""
+        """Return whether a process has to be watched while it computes."""
         return self.seconds is not None or self.memory is not None
 
     def exceeded(self, pid: int, cell: Cell, began: float) -> str:
-        """What a process takes too much of, in words; empty where it keeps within.
+        """Return the limit that a process exceeds, in words; empty where it exceeds none.
 
         Args:
             pid: Of the process.
@@ -71,7 +71,7 @@ def limits_of(
     at_once: int | None = None,
     apart: bool = False,
 ) -> Limits:
-    """Those of trials of which each may take so many seconds, in all its windows.
+    """Return the limits of trials, each of which has so many seconds for all its windows.
 
     Args:
         seconds: What a trial may take; None for no limit.
@@ -85,22 +85,22 @@ def limits_of(
 
 
 def resident(pid: int) -> int:
-    """The bytes that a process and all that it has started hold in memory; 0 where it is gone."""
+    """Return the bytes that a process and all that it has started hold in memory; 0 where it is gone."""
     return sum(alone(process) for process in [pid, *started_by(pid)])
 
 
 def started_by(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have, as far as they can be told."""
+    """Return the processes that a process has started, and those that they have, as far as they can be read."""
     try:
         tasks = list((PROCESSES / str(pid) / "task").iterdir())
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
         return []
-    return [found for child in children for found in (child, *started_by(child))]
+    return [process for child in children for process in (child, *started_by(child))]
 
 
 def alone(pid: int) -> int:
-    """The bytes that one process holds in memory; 0 where it is gone."""
+    """Return the bytes that one process holds in memory; 0 where it is gone."""
     try:
         return int((PROCESSES / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

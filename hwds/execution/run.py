@@ -1,27 +1,33 @@
-"""Cells out, rows back, scores of each model and fold: knows no protocol, no model and no kind of machine."""
+"""From the cells of a run to its tables, whatever the protocol, the models and the machines are."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import polars as pl
 
-from hwds.execution.base import Compute
-from hwds.execution.blocks import Run, runs
-from hwds.execution.cache import CellCache, key_of
+from hwds.core.recipe import Recipe
+from hwds.evaluation.abilities import Compiling, Contrasting
+from hwds.evaluation.base import Cell, Score
+from hwds.evaluation.headline import headline_score
+from hwds.evaluation.segments import Segments
+from hwds.execution.cell_cache import CellCache, cell_key
+from hwds.execution.cell_keys import fold_key
+from hwds.execution.compute.base import Compute
 from hwds.execution.job import Job, Outcome
-from hwds.execution.keys import fold_key
-from hwds.metrics.base import Measure, short
-from hwds.protocols.base import Cell, Fold, Score
-from hwds.protocols.segments import Segments
-from hwds.recipe import Recipe
+from hwds.results.measure import Measure
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables, metrics_table
+from hwds.splitting.fold import Fold
+
+Run = tuple[int, int]
+"""The first unit, and the one after the last."""
 
 
 class Watch(Protocol):
-    """Who is told how a run goes."""
+    """An observer of a run."""
 
     def begin(self, cells: int, cached: int) -> None:
         """The number of cells, and how many of them are there already."""
@@ -35,15 +41,15 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """The cells of a run with their keys, and all that their scores are told by.
+    """The cells of a run with their keys, and the labels and segments of their scores.
 
     Attributes:
         cells: Each with its key.
         folds: Those of the protocol.
-        labels: What every score bears.
-        segments: What scores are also told by.
-        measures: What each metric says of itself.
-        facts: What a simulator knows of itself.
+        labels: The columns that every score has.
+        segments: The segments that are scored apart too.
+        measures: The metrics.
+        oracle_scores: The scores of a simulator's truth.
     """
 
     cells: dict[Cell, str]
@@ -51,60 +57,66 @@ class Work:
     labels: dict[str, str | int]
     segments: Segments = field(default_factory=Segments)
     measures: Sequence[Measure] = ()
-    facts: Sequence[Score] = ()
+    oracle_scores: Sequence[Score] = ()
 
 
 @dataclass
 class Progress:
-    """Outcomes by model and fold, gathered as they come."""
+    """Outcomes by model and fold, gathered as they come.
 
+    Attributes:
+        sizes: How many there will be.
+        outcomes: Those that are there.
+    """
+
+    sizes: Mapping[tuple[str, int], int]
     outcomes: dict[tuple[str, int], list[Outcome]] = field(default_factory=dict)
 
-    def add(self, outcome: Outcome) -> list[Outcome]:
-        """Keep one; all of its model and fold so far."""
-        group = self.outcomes.setdefault((outcome.cell.model, outcome.cell.fold.index), [])
-        group.append(outcome)
-        return group
+    def add(self, outcome: Outcome) -> None:
+        """Keep one."""
+        self.outcomes.setdefault((outcome.cell.model, outcome.cell.fold.index), []).append(outcome)
+
+    def complete(self, model: str, fold: int) -> bool:
+        """Return whether all outcomes of a model's fold are there."""
+        return len(self.outcomes.get((model, fold), ())) == self.sizes.get((model, fold), 0)
 
 
 def cut(job: Job, folds: Sequence[Fold], frame: Any, cache: CellCache) -> dict[Cell, str]:
-    """Every cell of the run with its key, fold by fold."""
+    """Return every cell of the run with its key, fold by fold."""
     cells = {}
     for fold in folds:
         for label, model in job.models.items():
             key = fold_key(job, frame.fingerprint, label, fold)
             for start, stop in _runs(job, model, fold, frame, cache.runs(key)):
-                cells[Cell(label, fold, start, stop)] = key_of(key, start, stop)
+                cells[Cell(label, fold, start, stop)] = cell_key(key, start, stop)
     return cells
 
 
 def _runs(job: Job, model: Recipe, fold: Fold, frame: Any, finished: Sequence[Run]) -> Iterator[Run]:
-    """The units of each cell; a model that is fitted on all of them together has one."""
+    """Yield the units of each cell; a model that is fitted on all of them together has one."""
     if getattr(model, "local", False):
-        return runs(fold.units, job.protocol.units_in_cell(model, frame), finished)
+        protocol = job.protocol
+        size = protocol.units_in_cell(model, frame) if isinstance(protocol, Compiling) else protocol.block
+        return runs(fold.units, size, finished)
     return runs(fold.units, max(fold.units, 1), ())
 
 
 def evaluate(job: Job, frame: Any, work: Work, compute: Compute, cache: CellCache, watch: Watch) -> Tables:
-    """All cells, from the cache or computed, and the tables they make.
+    """Compute the cells that are not in the cache, and return the tables of all.
 
     Every finished cell is on disk before the next is waited for. The tables depend on no order, cut or executor.
     """
     kept = {cell: cache.get(key, cell) for cell, key in work.cells.items()}
     missing = [cell for cell, outcome in kept.items() if outcome is None]
     watch.begin(len(kept), len(kept) - len(missing))
-    progress = Progress()
-    size = {
-        group: sum((c.model, c.fold.index) == group for c in work.cells)
-        for group in {(c.model, c.fold.index) for c in work.cells}
-    }
+    progress = Progress(Counter((cell.model, cell.fold.index) for cell in work.cells))
     for outcome in _outcomes(job, frame, kept, missing, compute):
         if not outcome.cached:
             cache.put(work.cells[outcome.cell], outcome)
             watch.finished(outcome.error)
-        group = progress.add(outcome)
-        if len(group) == size[outcome.cell.model, outcome.cell.fold.index] and not outcome.cached:
-            _tell(job, group, watch)
+        progress.add(outcome)
+        if not outcome.cached:
+            _report(job, work.folds, progress, outcome.cell, watch)
     return tables(job, work, progress.outcomes)
 
 
@@ -116,19 +128,22 @@ def _outcomes(
         yield from compute.run(job, frame, missing)
 
 
-def _tell(job: Job, group: Sequence[Outcome], watch: Watch) -> None:
-    fold = group[0].cell.fold.index
-    rows = settled(job, {fold: merged(job, group)}).get(fold, pl.DataFrame())
-    if rows.is_empty():
-        return
-    headline, scores = job.protocol.headline, job.protocol.score(rows)
-    first = next((s for s in scores if short(s.metric) == headline and s.step is None), None)
-    if first:
-        watch.scored(group[0].cell.model, group[0].cell.fold.name, first.metric, first.value)
+def _report(job: Job, folds: Sequence[Fold], progress: Progress, cell: Cell, watch: Watch) -> None:
+    """Report the headline of a fold that is complete now, and of later ones that waited for it, equal to the final scores."""
+    waits = job.protocol.postprocess_needs_earlier_folds
+    for fold in [cell.fold, *(fold for fold in folds if waits and fold.index > cell.fold.index)]:
+        read = [other.index for other in folds if other.index <= fold.index] if waits else [fold.index]
+        if not all(progress.complete(cell.model, index) for index in read):
+            return
+        rows = postprocessed(job, {index: merged(job, progress.outcomes.get((cell.model, index), ())) for index in read})
+        if fold.index in rows:
+            score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
+            if score is not None:
+                watch.scored(cell.model, fold.name, score.metric, score.value)
 
 
 def merged(job: Job, outcomes: Sequence[Outcome]) -> pl.DataFrame:
-    """The rows of cells, sorted by what names a row: how they were cut does not show."""
+    """Return the rows of cells, sorted by the keys of rows: the cut into cells does not show."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.cell.start)
     parts = [outcome.rows for outcome in ordered if outcome.rows is not None and outcome.rows.width]
     if not parts:
@@ -137,20 +152,20 @@ def merged(job: Job, outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return rows if len(keys) == 1 and rows[keys[0]].is_sorted() else rows.sort(keys)
 
 
-def settled(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
-    """What is scored of one model, from the merged rows of its folds; a fold without rows has none."""
+def postprocessed(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
+    """Return the rows to score of one model by fold, from the merged rows of its folds; a fold without rows has none."""
     rows = [part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()) for fold, part in folds.items() if not part.is_empty()]
     if not rows:
         return {}
-    told = job.protocol.settle(pl.concat(rows))
+    processed = job.protocol.postprocess(pl.concat(rows))
     if len(rows) == 1:
-        return {rows[0]["fold"][0]: told.drop("fold")}
-    parts = told.partition_by("fold", as_dict=True, include_key=False, maintain_order=True)
+        return {rows[0]["fold"][0]: processed.drop("fold")}
+    parts = processed.partition_by("fold", as_dict=True, include_key=False, maintain_order=True)
     return {fold: part for (fold,), part in parts.items()}
 
 
 def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]) -> Tables:
-    """Scores of each model and fold and of all folds together; predictions; timings."""
+    """Return the scores of each model and fold and of all folds together, the predictions and the timings."""
     lines: list[dict[str, Any]] = []
     answered: dict[str, pl.DataFrame] = {}
     for label in job.models:
@@ -158,23 +173,29 @@ def tables(job: Job, work: Work, outcomes: Mapping[tuple[str, int], Sequence[Out
         lines += own
         answered |= {} if rows.is_empty() else {label: rows}
     asked = {label: rows.drop("fold") for label, rows in answered.items()}
-    lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
-    lines += [_line(work, TRUTH, None, score, 0) for score in work.facts]
+    if isinstance(job.protocol, Contrasting):
+        lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
+    lines += [_line(work, TRUTH, None, score, 0) for score in work.oracle_scores]
     named = [rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()]
     return Tables(
         pl.DataFrame(lines, schema=SCORES),
-        pl.concat(job.protocol.kept(rows) for rows in named).rechunk() if named else pl.DataFrame(),
+        _concatenated([job.protocol.rows_to_keep(rows) for rows in named]),
         _timings([outcome for group in outcomes.values() for outcome in group]),
         metrics_table(work.measures),
     )
 
 
+def _concatenated(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the predictions of all models, one after the other; a column that a model lacks is null."""
+    return pl.concat(parts, how="diagonal").rechunk() if parts else pl.DataFrame()
+
+
 def _of_model(
     job: Job, work: Work, label: str, outcomes: Mapping[tuple[str, int], Sequence[Outcome]]
 ) -> tuple[list[dict[str, Any]], pl.DataFrame]:
-    """The lines of one model's failures and scores, fold by fold and together; and all its rows with their `fold`."""
+    """Return the lines of one model's failures and scores, fold by fold and together, and all its rows with their `fold`."""
     groups = {fold.index: outcomes.get((label, fold.index), []) for fold in work.folds}
-    answered = settled(job, {fold: merged(job, group) for fold, group in groups.items()})
+    answered = postprocessed(job, {fold: merged(job, group) for fold, group in groups.items()})
     lines: list[dict[str, Any]] = []
     whole: list[pl.DataFrame] = []
     lost: list[Cell] = []
@@ -198,7 +219,7 @@ def _of_model(
 def _scored(
     job: Job, work: Work, label: str, fold: int | None, rows: pl.DataFrame, lost: Sequence[Cell]
 ) -> list[dict[str, Any]]:
-    """The lines of the total, then those of each segment."""
+    """Return the lines of the total, then those of each segment."""
     failed = sum(cell.stop - cell.start for cell in lost)
     scores = [(score, failed) for score in job.protocol.score(rows)]
     scores += work.segments.scores(job.protocol, rows, lost)
@@ -211,8 +232,8 @@ def _line(work: Work, label: str, fold: int | None, score: Score, failed: int) -
 
 def _failure(work: Work, outcome: Outcome) -> dict[str, Any]:
     units = outcome.cell.stop - outcome.cell.start
-    said = {"model": outcome.cell.model, "fold": outcome.cell.fold.index, "n": 0, "n_failed": units}
-    return {**work.labels, **said, "status": f"failed: {outcome.error}"}
+    counts = {"model": outcome.cell.model, "fold": outcome.cell.fold.index, "n": 0, "n_failed": units}
+    return {**work.labels, **counts, "status": f"failed: {outcome.error}"}
 
 
 def _timings(outcomes: Sequence[Outcome]) -> pl.DataFrame:
@@ -221,3 +242,28 @@ def _timings(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         for o in sorted(outcomes, key=lambda o: (o.cell.model, o.cell.fold.index, o.cell.start))
     ]
     return pl.DataFrame(lines, schema=TIMINGS, orient="row")
+
+
+def runs(units: int, size: int, finished: Sequence[Run]) -> Iterator[Run]:
+    """Yield the runs that units 0 to `units` (excluded) are computed in, in order: a block of `size` each, and the rest.
+
+    A block of which runs are finished (it was the last one of a run that asked for fewer) is cut where they end: each is
+    taken as it is, and what lies between them is what is left to compute.
+
+    Args:
+        units: How many are asked for.
+        size: Units in a block; it depends on no number that is asked for.
+        finished: The runs that are there.
+    """
+    for first in range(0, units, size):
+        yield from _block(first, min(first + size, units), finished)
+
+
+def _block(start: int, stop: int, finished: Sequence[Run]) -> Iterator[Run]:
+    inside = [run for run in finished if start <= run[0] and run[1] <= stop]
+    while start < stop:
+        here = [end for begin, end in inside if begin == start]
+        later = [begin for begin, _ in inside if begin > start]
+        end = max(here) if here else min(later, default=stop)
+        yield start, end
+        start = end

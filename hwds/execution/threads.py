@@ -7,11 +7,11 @@ import sys
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 ONCE = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
-"""What is read when its library is loaded, and never again."""
+"""Variables that are read when their library is loaded, and never again."""
 
 
 def thread_variables(cpus: int) -> dict[str, str]:
-    """The environment that keeps a new process to `cpus` threads, and TensorFlow off the terminal."""
+    """Return the environment that keeps a new process to `cpus` threads, and TensorFlow off the terminal."""
     return dict.fromkeys((*VARIABLES, *ONCE), str(cpus)) | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 

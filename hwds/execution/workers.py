@@ -14,11 +14,11 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-from hwds.execution.asking import compute_cell
+from hwds.evaluation.base import Cell
+from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome
 from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits, started_by
 from hwds.execution.threads import thread_variables
-from hwds.protocols.base import Cell
 
 SPAWN = get_context("spawn")  # a forked polars deadlocks
 
@@ -47,14 +47,14 @@ class Worker:
         self.before: set[str] = set()
 
     def give(self, cell: Cell) -> None:
-        """Hand it a cell."""
+        """Give it a cell."""
         if self.cell is not None:
             self.before.add(self.cell.model)
         self.cell, self.began = cell, None
         self.pipe.send(cell)
 
     def take(self) -> Outcome | None:
-        """Its answer, None where it says that it has begun; where the process has died, that is the outcome."""
+        """Return its outcome, None where it reports that it has begun; where the process has died, a failure."""
         assert self.cell is not None
         try:
             outcome: Outcome | None = self.pipe.recv()
@@ -66,18 +66,18 @@ class Worker:
         return outcome
 
     def failed(self, error: str) -> Outcome:
-        """The outcome of a cell that it gave no answer to."""
+        """Return the failure of the cell that it computes."""
         assert self.cell is not None
         return Outcome(self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error)
 
     def exceeded(self, limits: Limits) -> str:
-        """What it takes too much of, in words; empty where it keeps within, or has not begun."""
+        """Return the limit that it exceeds, in words; empty where it exceeds none, or has not begun."""
         if self.cell is None or self.began is None or self.process.pid is None:
             return ""
         return limits.exceeded(self.process.pid, self.cell, self.began)
 
     def end(self) -> None:
-        """Kill it, whatever it does, and what it has started: that would go on for nobody."""
+        """Kill it and the processes that it has started, which would go on otherwise."""
         begun = [] if self.process.pid is None else started_by(self.process.pid)
         self.process.kill()
         for process in begun:
@@ -94,23 +94,23 @@ def _uninterrupted() -> Iterator[None]:
     as well, and answered when the process is there. In a thread beside the main one Python tells nobody.
     """
     resource_tracker.ensure_running()  # where it is started it lets Ctrl-C through
-    told: list[tuple[int, FrameType | None]] = []
-    own = threading.current_thread() is threading.main_thread()
-    answer = signal.signal(signal.SIGINT, lambda number, frame: told.append((number, frame))) if own else None
+    interrupts: list[tuple[int, FrameType | None]] = []
+    main = threading.current_thread() is threading.main_thread()
+    answer = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append((number, frame))) if main else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if own:
+        if main:
             signal.signal(signal.SIGINT, answer)
-    if told and callable(answer):
-        answer(*told[0])
+    if interrupts and callable(answer):
+        answer(*interrupts[0])
 
 
 @contextmanager
 def pool(job: Job) -> Iterator[list[Worker]]:
-    """A list for workers; those in it are gone when the block is left, however."""
+    """Yield a list for workers; those in it are ended when the block is left, however."""
     before = dict(os.environ)
     os.environ.update(thread_variables(job.cpus))  # a spawned process reads it before it loads any library
     workers: list[Worker] = []
@@ -126,7 +126,7 @@ def pool(job: Job) -> Iterator[list[Worker]]:
 def share_out(
     workers: list[Worker], job: Job, cells: Iterable[Cell], count: int, limits: Limits = UNLIMITED
 ) -> Iterator[Outcome]:
-    """The outcomes as they come; a worker that dies, or takes more than it may, fails its cell alone.
+    """Yield the outcomes as they come; a worker that dies, or exceeds a limit, fails its cell alone.
 
     Args:
         workers: Those that are there already; they stay there for the next time.
@@ -145,20 +145,20 @@ def share_out(
         ready = set(wait([worker.pipe for worker in busy], BEAT if limits.watched else None))
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
-            said = worker.exceeded(limits) if outcome is None and limits.watched else ""
-            ask_again = said == OVER_MEMORY and bool(worker.before - {worker.cell.model if worker.cell else ""})
-            if said:  # what others have left in its process is not the trial's own: it is asked once more, in a fresh one
-                outcome = worker.failed(said)
+            exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
+            again = exceeded == OVER_MEMORY and bool(worker.before - {worker.cell.model if worker.cell else ""})
+            if exceeded:  # what others have left in its process is not the trial's own: it is asked once more, in a fresh one
+                outcome = worker.failed(exceeded)
                 worker.end()
             if outcome is None:
                 continue
-            if not ask_again:
+            if not again:
                 yield outcome
-            busy[place] = _next(workers, worker, job, outcome.cell if ask_again else next(waiting, None))
+            busy[place] = _next(workers, worker, job, outcome.cell if again else next(waiting, None))
 
 
 def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) -> Worker:
-    """Who goes on where a worker has answered: itself, or where it is dead a fresh one, with the next cell if there is one."""
+    """Return the worker for the next cell: the same, or a fresh one where it is dead."""
     if cell is None:
         if worker.cell is not None:
             worker.before.add(worker.cell.model)
@@ -173,7 +173,7 @@ def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) ->
 
 
 def _serve(pipe: Connection, job: Job) -> None:
-    """What a worker does: compute cells until it is ended. It says when it begins one, so that its own start takes no time.
+    """Compute cells until the worker is ended. It reports when it begins one, so that its own start counts for no time.
 
     Ctrl-C does not reach it: the parent answers that, and ends its workers.
     """

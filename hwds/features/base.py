@@ -6,17 +6,17 @@ from typing import ClassVar
 
 import polars as pl
 
-from hwds.errors import ConfigError
-from hwds.features.live import Live
-from hwds.frames.features import Plan
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Recipe
+from hwds.features.rows.live import Live
+from hwds.frames.feature_plan import Plan
 from hwds.frames.panel import Panel
-from hwds.frames.roles import PanelRoles
+from hwds.frames.roles import Roles
 from hwds.frames.table import Table
-from hwds.recipe import Recipe
 
 
 class FeatureSet(Recipe):
-    """What `features=` chooses; `of` is the kind of frame that it computes columns for."""
+    """The recipe of computed columns, chosen by `features=`; `of` is the kind of frame that it computes them for."""
 
     of: ClassVar[type] = object
 
@@ -26,8 +26,8 @@ class PanelFeatures(FeatureSet):
 
     of: ClassVar[type] = Panel
 
-    def columns(self, roles: PanelRoles, horizon: int) -> Plan:
-        """The columns that `compute` will add for a panel with these roles.
+    def columns(self, roles: Roles, horizon: int) -> Plan:
+        """Return the columns that `compute` will add for a panel with these roles.
 
         Raises:
             ConfigError: A feature reads a column at steps where its role does not allow it.
@@ -35,7 +35,7 @@ class PanelFeatures(FeatureSet):
         raise NotImplementedError(f"{type(self).__name__}.columns")
 
     def compute(self, panel: Panel) -> Panel:
-        """The panel with the plan's columns added, all floats.
+        """Return the panel with the plan's columns added, all floats.
 
         Row t may use the target and past-only columns of rows before t, and known-future and static columns up to t.
         Rows after the history have a null target.
@@ -62,11 +62,11 @@ class RowFeatures(FeatureSet):
         """
 
     def compute(self, table: Table) -> pl.DataFrame:
-        """The new columns alone, one row for each row of the table, in its order: numbers, texts, or arrays of numbers."""
+        """Return the new columns alone, a row for each row of the table, in its order: numbers, texts, or arrays of numbers."""
         raise NotImplementedError(f"{type(self).__name__}.compute")
 
     def live(self, schema: Table) -> Live:
-        """What tells the same columns of rows as they arrive, one at a time.
+        """Return the live form, which computes the same columns of rows as they arrive, one at a time.
 
         Args:
             schema: A table of the rows' columns and roles, without rows.

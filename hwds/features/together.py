@@ -7,9 +7,9 @@ from typing import Annotated
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.errors import ConfigError
+from hwds.core.errors import ConfigError
 from hwds.features.base import RowFeatures
-from hwds.features.live import Live, LiveTogether
+from hwds.features.rows.live import Live, LiveTogether
 from hwds.frames.table import Table
 
 
@@ -26,12 +26,12 @@ class Together(RowFeatures):
     parts: Annotated[tuple[RowFeatures, ...], MinLen(1)]
 
     def check(self, table: Table) -> None:
-        """What each part refuses."""
+        """Refuse what a part refuses."""
         for part in self.parts:
             part.check(table)
 
     def live(self, schema: Table) -> Live:
-        """The parts one after the other."""
+        """Return the parts one after the other."""
         parts: list[Live] = []
         for part in self.parts:
             parts.append(part.live(schema))
@@ -39,17 +39,17 @@ class Together(RowFeatures):
         return LiveTogether(parts)
 
     def compute(self, table: Table) -> pl.DataFrame:
-        """The columns of all parts.
+        """Return the columns of all parts.
 
         Raises:
             ConfigError: Two parts make a column of the same name.
         """
-        found: dict[str, pl.Series] = {}
+        made: dict[str, pl.Series] = {}
         for part in self.parts:
             columns = part.compute(table)
-            taken = next((name for name in columns.columns if name in found), None)
+            taken = next((name for name in columns.columns if name in made), None)
             if taken:
                 raise ConfigError(f"features.parts: '{part.name}' makes the column '{taken}', which is there already.")
-            found |= {name: columns[name] for name in columns.columns}
+            made |= {name: columns[name] for name in columns.columns}
             table = table.with_inputs(columns)
-        return pl.DataFrame(found)
+        return pl.DataFrame(made)

@@ -1,19 +1,18 @@
-"""What a panel is held to when it is built; every refusal names the series, the instant and the rows."""
+"""Checks of a panel when it is built, and its order; every refusal names the series, the instant and the rows."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from hwds.errors import DataError, nearest
+from hwds.core.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
-from hwds.frames.ordering import in_order, same_series
-from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+from hwds.frames.roles import KEYS, ROLES, SERIES, TARGET, TIME, Roles, refuse_unplaced
 
-ROW = "__row__"
+ROW, _KEY = "__row__", "__key__"
 
 
-def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, *, gaps: bool = False) -> pl.DataFrame:
-    """The table sorted by series and time, its columns in order: keys, target, then those with a role.
+def checked(table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False) -> pl.DataFrame:
+    """Return the table sorted by series and time, its columns in order: keys, target, then those with a role.
 
     Args:
         table: Rows in any order.
@@ -29,8 +28,9 @@ def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, *, gap
             raise DataError(f"dataset: no column '{name}'{nearest(name, table.columns)}")
     if table.is_empty():
         raise DataError("dataset: no rows.")
+    refuse_unplaced(roles)
     _no_null_keys(table)
-    numbers = (TARGET, *roles.known_future, *roles.past_only)
+    numbers = (TARGET, *roles.numbers)
     _finite(table, numbers)
     table = in_order(
         table.select(SERIES, TIME, TARGET, *roles.names)
@@ -41,17 +41,17 @@ def checked(table: pl.DataFrame, roles: PanelRoles, frequency: Frequency, *, gap
     _one_row_an_instant(table, same)
     if not gaps:
         _no_gaps(table, same, frequency)
-    _constant(table, same, (*roles.static, *roles.level))
+    _constant(table, same, roles.constant)
     if roles.split:
         _train_then_test(table, same, roles.split)
     return table.drop(ROW).rechunk()
 
 
 def _no_null_keys(table: pl.DataFrame) -> None:
-    for name in (SERIES, TIME):
+    for role, name in KEYS.items():
         bad = table[name].is_null().arg_true()
-        if len(bad):
-            raise DataError(f"dataset: row {bad[0] + 1} has no {'series' if name == SERIES else 'time'}.")
+        if len(bad) and not ROLES[role].null:
+            raise DataError(f"dataset: row {bad[0] + 1} has no {role}.")
 
 
 def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
@@ -76,7 +76,7 @@ def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
 
 
 def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
-    """True for each row of a sorted table that is not one step after the row before in its series."""
+    """Return, for each row of a sorted table, whether it is not one step after the row before in its series."""
     return same_series(table) & _off_step(table, frequency)
 
 
@@ -115,3 +115,28 @@ def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
         raise DataError(
             f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1})."
         )
+
+
+def in_order(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows by series (text) and time, those of one key in the order they came in; neither key may be null."""
+    return table if _is_in_order(table) else table.with_columns(_key(table)).sort(_KEY, maintain_order=True).drop(_KEY)
+
+
+def _is_in_order(table: pl.DataFrame) -> bool:
+    ids, times = table[SERIES], table[TIME]
+    return ids.is_sorted() and not (same_series(table) & (times < times.shift(1))).any()
+
+
+def _key(table: pl.DataFrame) -> pl.Series:
+    """Return one whole number a row for both keys: it sorts several times faster than a text and a time, best with 32 bits."""
+    names, times = table[SERIES].unique().sort(), table[TIME].to_physical()
+    instants = times.unique().sort()
+    whole = pl.UInt32 if len(names) * len(instants) < 2**32 else pl.Int64
+    series = table[SERIES].cast(pl.Enum(names)).to_physical().cast(whole)
+    places = times.replace_strict(instants, pl.int_range(len(instants), dtype=whole, eager=True))
+    return (series * len(instants) + places).alias(_KEY)
+
+
+def same_series(table: pl.DataFrame) -> pl.Series:
+    """Return, for each row, whether the row before is of the same series; false for the first."""
+    return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)

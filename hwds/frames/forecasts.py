@@ -1,4 +1,4 @@
-"""Forecasts: what a fitted forecaster answers."""
+"""Forecasts: the answer of a fitted forecaster."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Forecasts:
 
     @classmethod
     def of(cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None) -> Forecasts:
-        """Forecasts with their quantiles sorted (rearrangement never hurts the pinball loss: Chernozhukov et al. 2010)."""
+        """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss: Chernozhukov et al. 2010)."""
         return cls(mean, np.sort(quantiles, axis=-1), np.zeros(len(mean), bool) if fallback is None else fallback)

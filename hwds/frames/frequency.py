@@ -1,4 +1,4 @@
-"""How far apart the rows of a series are, and which instants follow its last one."""
+"""Frequency: the distance between the rows of a series, and the instants that follow its last one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Frequency:
         return SEASONS.get(self.every, 1)
 
     def after(self, times: pl.Series, steps: int) -> pl.Series:
-        """The instants `steps` steps after `times`, of the same type."""
+        """Return the instants `steps` steps after `times`, of the same type."""
         count = int("".join(filter(str.isdigit, self.every))) * steps
         unit = self.every.lstrip("0123456789")
         if unit == "i":

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import polars as pl
 
-from hwds.errors import DataError
-from hwds.frames.checks import breaks
+from hwds.core.errors import DataError
+from hwds.frames.checks import breaks, in_order
 from hwds.frames.frequency import Frequency
-from hwds.frames.ordering import in_order
 from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 from hwds.frames.vintages import COLUMN, MADE_AT, VALUE, Vintages
 
 LEVEL = "level"
@@ -24,7 +23,7 @@ AGGREGATE = "aggregate"
 
 
 def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
-    """The panel's series and their sums: the total, each value of the first level, of the first two, and so on.
+    """Return the panel's series and their sums: the total, each value of the first level, of the first two, and so on.
 
     At each instant an aggregate's target is the sum over its series that have a row there; it is unknown where one of them is,
     or where none has a row. Its known-future and past-only columns are plain means over these series of what is known, so that
@@ -41,10 +40,10 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     """
     roles, parts = panel.roles, aggregates_of(panel, grouped=grouped)
     _check(panel, parts)
-    static = PanelRoles(**{name: getattr(roles, name) for name in PanelRoles.__slots__} | {"static": (*roles.static, LEVEL)})
+    static = roles | {"static": (*roles.static, LEVEL)}
     sums = _without_gaps(_sums(panel, parts, panel.table), panel.frequency, roles)
-    own = panel.table.with_columns(pl.lit(BOTTOM).alias(LEVEL))
-    both = pl.concat([own, sums.select(own.columns)])
+    bottom = panel.table.with_columns(pl.lit(BOTTOM).alias(LEVEL))
+    both = pl.concat([bottom, sums.select(bottom.columns)])
     plan = panel.plan
     if plan is not None:
         rows = plan.join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
@@ -53,11 +52,11 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     whole = Panel.build(
         both, panel.frequency, roles=static, season=panel.season, horizon=panel.horizon, plan=plan, unit=panel.unit
     )
-    return whole.foreseen(_with_means(panel.vintages, parts)) if panel.vintages else whole
+    return whole.with_vintages(_with_means(panel.vintages, parts)) if panel.vintages else whole
 
 
 def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
-    """The vintages and their plain means over each aggregate's series, by the instant at which they were made."""
+    """Return the vintages and their plain means over each aggregate's series, by the instant at which they were made."""
     keys = [AGGREGATE, TIME, MADE_AT, COLUMN]
     rows = vintages.table.join(parts, on=SERIES).sort(*keys, SERIES)
     means = rows.group_by(keys, maintain_order=True).agg(pl.col(VALUE).mean()).rename({AGGREGATE: SERIES})
@@ -65,39 +64,39 @@ def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
 
 
 def without_aggregates(panel: Panel) -> Panel:
-    """The panel that `with_aggregates` was given."""
+    """Return the panel that `with_aggregates` was given."""
     table = panel.table.filter(pl.col(LEVEL) == BOTTOM).drop(LEVEL)
     plan = panel.plan
     if plan is not None:
         plan = plan.filter(pl.col(SERIES).is_in(table[SERIES].unique().implode()))
-    roles = replace(panel.roles, static=tuple(name for name in panel.roles.static if name != LEVEL))
+    roles = panel.roles | {"static": tuple(name for name in panel.roles.static if name != LEVEL)}
     bottom = replace(panel, table=table, roles=roles, plan=plan)
     return replace(bottom, vintages=panel.vintages.until(bottom.ends)) if panel.vintages else bottom
 
 
 def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
-    """Which series each aggregate is the sum of: `aggregate, level, series_id`, coarsest first, with or without aggregates."""
+    """Return the members of each aggregate: `aggregate, level, series_id`, coarsest first, with or without aggregates."""
     rows = panel.table[panel.offsets[:-1]]
     rows = rows.filter(pl.col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
     seen: set[bytes] = set()
-    found = []
+    groups = []
     for columns in _levels(panel.roles.level, grouped=grouped):
         named = rows.select(_name(columns).alias(AGGREGATE), pl.lit("|".join(columns) or TOTAL).alias(LEVEL), SERIES)
         for group in named.with_row_index("at").partition_by(AGGREGATE, maintain_order=True):
             key = group["at"].to_numpy().tobytes()
             if len(group) > 1 and key not in seen:
                 seen.add(key)
-                found.append(group.drop("at"))
-    return pl.concat(found) if found else named.clear()
+                groups.append(group.drop("at"))
+    return pl.concat(groups) if groups else named.clear()
 
 
 def groups_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
-    """For each series that is no aggregate, the names of those it is a part of, coarsest first: `series_id, groups`."""
+    """Return for each series that is no aggregate the names of those it is a part of, coarsest first: `series_id, groups`."""
     return aggregates_of(panel, grouped=grouped).group_by(SERIES, maintain_order=True).agg(pl.col(AGGREGATE).alias("groups"))
 
 
 def _levels(columns: tuple[str, ...], *, grouped: bool) -> Iterator[tuple[str, ...]]:
-    """The columns of each level, coarsest first."""
+    """Yield the columns of each level, coarsest first."""
     yield ()
     for depth in range(1, len(columns) + 1):
         yield columns[:depth]
@@ -106,7 +105,7 @@ def _levels(columns: tuple[str, ...], *, grouped: bool) -> Iterator[tuple[str, .
 
 
 def _name(columns: tuple[str, ...]) -> pl.Expr:
-    """`state=Victoria|industry=Food`."""
+    """Return `state=Victoria|industry=Food`."""
     if not columns:
         return pl.lit(TOTAL)
     values = [pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("(none)")) for name in columns]
@@ -123,13 +122,13 @@ def _check(panel: Panel, parts: pl.DataFrame) -> None:
         raise DataError(f"dataset: series '{taken[AGGREGATE][0]}' has the name of an aggregate; rename it.")
     split = panel.roles.split
     if split:
-        told = panel.table.group_by(TIME).agg(pl.col(split).n_unique()).filter(pl.col(split) > 1)
-        if len(told):
-            raise DataError(f"dataset: at {told[TIME].min()!s} some series are train and others test; their sum would be both.")
+        both = panel.table.group_by(TIME).agg(pl.col(split).n_unique()).filter(pl.col(split) > 1)
+        if len(both):
+            raise DataError(f"dataset: at {both[TIME].min()!s} some series are train and others test; their sum would be both.")
 
 
 def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    """The rows of all aggregates, sorted."""
+    """Return the rows of all aggregates, sorted."""
     roles = panel.roles
     target = pl.when(pl.col(TARGET).null_count() == 0).then(pl.col(TARGET).sum())
     numbers = dict.fromkeys((*roles.known_future, *roles.past_only))
@@ -150,8 +149,8 @@ def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFram
     return sums.join(labels, on=AGGREGATE, maintain_order="left").rename({AGGREGATE: SERIES})
 
 
-def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: PanelRoles) -> pl.DataFrame:
-    """The rows with an unknown one at each instant between the first and the last at which no series had any."""
+def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.DataFrame:
+    """Return the rows with an unknown one at each instant between the first and the last at which no series had any."""
     rows = in_order(rows)
     if not breaks(rows, frequency).any():
         return rows

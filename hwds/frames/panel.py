@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.core.hashing import digest_bytes
 from hwds.frames.frequency import Frequency
-from hwds.frames.roles import SERIES, TARGET, TIME, PanelRoles
+from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplaced
 from hwds.frames.vintages import Vintages
-from hwds.hashing import digest_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Panel:
     """
 
     table: pl.DataFrame
-    roles: PanelRoles
+    roles: Roles
     frequency: Frequency
     season: int = 1
     horizon: int = 1
@@ -57,13 +57,13 @@ class Panel:
         table: pl.DataFrame,
         frequency: Frequency,
         *,
-        roles: PanelRoles | None = None,
+        roles: Roles | None = None,
         season: int | None = None,
         horizon: int = 1,
         plan: pl.DataFrame | None = None,
         unit: str = "",
     ) -> Panel:
-        """A checked panel from rows in any order.
+        """Return a checked panel from rows in any order.
 
         Raises:
             DataError: No rows, a missing column, a null key, two rows at one instant, a gap, an infinite target,
@@ -71,15 +71,67 @@ class Panel:
         """
         from hwds.frames.checks import checked
 
-        roles = roles or PanelRoles()
+        roles = roles or Roles()
         season = season or frequency.season
         return cls(checked(table, roles, frequency), roles, frequency, season, horizon, plan, unit)
+
+    @classmethod
+    def of(
+        cls,
+        data: Any,
+        *,
+        time: str,
+        target: str,
+        series: Names = None,
+        frequency: str | None = None,
+        season: int | None = None,
+        horizon: int | None = None,
+        plan: Any = None,
+        unit: str = "",
+        **roles: Names,
+    ) -> Panel:
+        """Return a checked panel of a frame of polars or pandas.
+
+        Args:
+            data: Rows in any order.
+            time: The column of dates, datetimes or whole numbers.
+            target: The column to forecast.
+            series: The columns that name a series, several joined with '|'; nothing where all rows are one series.
+            frequency: The distance between rows (`1mo`, `7d`, `1h`, `1i`); inferred where it is not given.
+            season: Rows in a season; by the frequency where it is not given.
+            horizon: Steps that are usually forecast; one season where it is not given.
+            plan: Rows still to come with the same names of columns, for the columns that are known ahead.
+            unit: What the target is counted in.
+            **roles: Other roles and their columns (`known_future="price"`), as in `dataset.roles`.
+
+        Raises:
+            DataError: A column is missing or does not fit its role; see `build`.
+
+        Example:
+            >>> Panel.of(sales, series=["sku", "channel"], time="month", target="units").n_series  # doctest: +SKIP
+        """
+        from hwds.frames.conversion import as_polars, panel_columns
+        from hwds.frames.infer_frequency import find_frequency
+
+        columns = Roles(roles)
+        refuse_unplaced(columns)
+        table = panel_columns(as_polars(data), series, time, target, columns)
+        step = Frequency(frequency) if frequency else find_frequency(table)
+        ahead = Roles(known_future=columns.known_future)
+        rest = None if plan is None else panel_columns(as_polars(plan), series, time, None, ahead)
+        season = season or step.season
+        return cls.build(table, step, roles=columns, season=season, horizon=horizon or season, plan=rest, unit=unit)
+
+    def __repr__(self) -> str:
+        times = self.table[TIME]
+        span = f", {times.min()!s} to {times.max()!s} by {self.frequency.every}" if len(times) else ""
+        return f"Panel({self.n_series} series, {len(times)} rows{span}{'; ' if self.roles else ''}{self.roles.summary})"
 
     @property
     def planned(self) -> tuple[str, ...]:
         """The known-future columns that are known as they are, and not by forecasts."""
-        foreseen = self.vintages.columns if self.vintages else ()
-        return tuple(name for name in self.roles.known_future if name not in foreseen)
+        forecast_columns = self.vintages.columns if self.vintages else ()
+        return tuple(name for name in self.roles.known_future if name not in forecast_columns)
 
     @property
     def n_series(self) -> int:
@@ -102,27 +154,27 @@ class Panel:
         return self.values(TARGET)
 
     def values(self, column: str) -> np.ndarray:
-        """A numeric column as floats, shape (rows,), NaN where null."""
+        """Return a numeric column as floats, shape (rows,), NaN where null."""
         return self.table[column].cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
 
     def series(self, index: int) -> np.ndarray:
-        """The target of one series, shape (its rows,)."""
+        """Return the target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
     def widened(self, table: pl.DataFrame) -> Panel:
-        """The same rows in the same order with more columns: what is known of the rows is not worked out again."""
+        """Return the same rows in the same order with more columns; offsets are not computed again."""
         wide = copy(self)
         object.__setattr__(wide, "table", table)
         wide.__dict__.pop("fingerprint", None)
         return wide
 
     def block(self, start: int, stop: int) -> Panel:
-        """The series `start` to `stop` (excluded)."""
+        """Return the series `start` to `stop` (excluded)."""
         first, last = self.offsets[start], self.offsets[stop]
         return replace(self, table=self.table.slice(first, last - first))
 
     def until(self, ends: np.ndarray) -> Panel:
-        """The first `ends[i]` rows of series i; a series left without rows is gone. `ends` has shape (n_series,)."""
+        """Return the first `ends[i]` rows of series i; a series left without rows is gone. `ends` has shape (n_series,)."""
         if np.array_equal(ends, self.lengths):
             return self
         cut = replace(self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths))))
@@ -133,20 +185,20 @@ class Panel:
         """The last instant of each series: `series_id`, `time`."""
         return self.table.select(SERIES, TIME)[self.offsets[1:] - 1]
 
-    def foreseen(self, vintages: Vintages) -> Panel:
-        """The panel with known-future columns of forecasts: at each row the last one that was made before it.
+    def with_vintages(self, vintages: Vintages) -> Panel:
+        """Return the panel with known-future columns of forecasts: at each row the last one that was made before it.
 
         What was made after the end of its series is left out, for there is no row from which it could be known.
         """
-        own = vintages.until(self.ends)
-        names = [name for name in self.roles.known_future if name not in own.columns]
-        roles = replace(self.roles, known_future=(*names, *own.columns))
-        rows = self.table.drop(own.columns, strict=False)
-        rows = rows.hstack(own.latest(rows, self.frequency.after(rows[TIME], -1)))
-        return replace(self, table=rows.select(SERIES, TIME, TARGET, *roles.names), roles=roles, vintages=own)
+        known = vintages.until(self.ends)
+        names = [name for name in self.roles.known_future if name not in known.columns]
+        roles = self.roles | {"known_future": (*names, *known.columns)}
+        rows = self.table.drop(known.columns, strict=False)
+        rows = rows.hstack(known.latest(rows, self.frequency.after(rows[TIME], -1)))
+        return replace(self, table=rows.select(SERIES, TIME, TARGET, *roles.names), roles=roles, vintages=known)
 
     def last(self, rows: int) -> Panel:
-        """At most the last `rows` rows of each series."""
+        """Return at most the last `rows` rows of each series."""
         left = np.repeat(self.lengths, self.lengths) - self.positions
         return replace(self, table=self.table.filter(pl.Series(left <= rows)))
 
@@ -156,7 +208,7 @@ class Panel:
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 
     def followed_by(self, future: Panel) -> Panel:
-        """The history with the rows of `future` (the same series) at the end of each series."""
+        """Return the history with the rows of `future` (the same series) at the end of each series."""
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
         ranks = np.concatenate(
             [np.repeat(np.arange(self.n_series), self.lengths), np.repeat(np.arange(future.n_series), future.lengths)]
@@ -181,18 +233,16 @@ class Panel:
 
     @classmethod
     def read(cls, folder: Path) -> Panel:
-        """The panel that `write` wrote."""
+        """Return the panel that `write` wrote."""
         meta = json.loads((folder / "panel.json").read_text())
-        roles: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in meta.pop("roles").items()
-        }
+        roles = Roles(meta.pop("roles"))
         plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
         table, frequency = pl.read_ipc(folder / "table.arrow"), Frequency(**meta.pop("frequency"))
-        return cls(table, PanelRoles(**roles), frequency, plan=plan, vintages=Vintages.read(folder), **meta)
+        return cls(table, roles, frequency, plan=plan, vintages=Vintages.read(folder), **meta)
 
     def _meta(self) -> dict[str, object]:
         return {
-            "roles": asdict(self.roles),
+            "roles": dict(self.roles),
             "frequency": asdict(self.frequency),
             "season": self.season,
             "horizon": self.horizon,

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from hwds.errors import ConfigError, DataError, nearest
-from hwds.hashing import digest_bytes
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.hashing import digest_bytes
+from hwds.frames.roles import ROLES, Names, Roles
 
 ROW_ID = "row_id"
 
@@ -24,18 +26,22 @@ class Table:
 
     Attributes:
         data: The rows; `row_id` numbers them from 0 in the order of the source.
-        roles: Role to the columns that play it (`{"label": ("returned",), "covariate": ("visits", "spend")}`). `truth` is what
+        roles: Role to the columns that play it (`Roles(label="returned", covariate=("visits", "spend"))`). `truth` is what
             only a simulator knows: protocols score by it, and no model is given it.
         unit: The currency of prices, costs and amounts; empty where it is not known.
     """
 
     data: pl.DataFrame
-    roles: dict[str, tuple[str, ...]]
+    roles: Roles
     unit: str = ""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.roles, Roles):
+            object.__setattr__(self, "roles", Roles(self.roles))
+
     @classmethod
-    def build(cls, data: pl.DataFrame, roles: dict[str, tuple[str, ...]], unit: str = "") -> Table:
-        """A checked table.
+    def build(cls, data: pl.DataFrame, roles: Mapping[str, Names], unit: str = "") -> Table:
+        """Return a checked table.
 
         Raises:
             DataError: No rows, a role's column is missing, or a column that is called `row_id`.
@@ -44,13 +50,46 @@ class Table:
             raise DataError("dataset: no rows.")
         if ROW_ID in data.columns:
             raise DataError(f"dataset: column '{ROW_ID}' is taken by hwds; rename it.")
-        for name in (name for names in roles.values() for name in names):
+        columns = Roles(roles)
+        for name in (name for names in columns.values() for name in names):
             if name not in data.columns:
                 raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
-        return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), roles, unit)
+        return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), columns, unit)
+
+    @classmethod
+    def of(cls, data: Any, *, unit: str = "", **roles: Names) -> Table:
+        """Return a checked table of a frame of polars or pandas.
+
+        With a label and no covariates, all columns without a role are inputs of models.
+
+        Args:
+            data: Rows in any order.
+            unit: The currency of prices, costs and amounts.
+            **roles: Roles and their columns (`label="returned"`, `entity="customer"`), as in `dataset.roles`.
+
+        Raises:
+            DataError: A column is missing or does not hold numbers where it must.
+
+        Example:
+            >>> Table.of({"arm": ["a", "b"], "outcome": [1.0, 0.0]}, arm="arm", outcome="outcome").height
+            2
+        """
+        from hwds.frames.conversion import as_polars, numbers
+
+        columns, rows = Roles(roles), as_polars(data)
+        if "label" in columns and "covariate" not in columns:
+            taken = {name for role, names in columns.items() if not ROLES[role].is_input for name in names}
+            columns = columns | {"covariate": tuple(name for name in rows.columns if name not in taken)}
+        rows = rows.drop(columns.get("ignore", ()), strict=False)
+        names = [name for role in columns if ROLES[role].holds == "numbers" or role == "label" for name in columns[role]]
+        known = [numbers(rows[name]) for name in dict.fromkeys(names) if name in rows.columns]
+        return cls.build(rows.with_columns(known), columns.without("ignore"), unit)
+
+    def __repr__(self) -> str:
+        return f"Table({self.height} rows{'; ' if self.roles else ''}{self.roles.summary})"
 
     def column(self, role: str) -> pl.Series:
-        """The one column that plays a role.
+        """Return the one column that plays a role.
 
         Raises:
             DataError: No column plays it, or several do.
@@ -61,7 +100,7 @@ class Table:
         return self.data[names[0]]
 
     def name(self, role: str) -> str:
-        """The name of the one column that plays a role, empty where none does.
+        """Return the name of the one column that plays a role, empty where none does.
 
         Raises:
             DataError: Several play it.
@@ -75,46 +114,46 @@ class Table:
 
     @property
     def height(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.data)
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """Columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n, names)."""
+        """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n, names)."""
         columns = [self.data[name].cast(pl.Float64).to_numpy() for name in names]
         return np.column_stack(columns) if columns else np.zeros((self.height, 0))
 
     def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
-        """The code of each text of a column, `other` where there is none or it has none, shape (n,)."""
+        """Return the code of each text of a column, `other` where there is none or it has none, shape (n,)."""
         if not known:
             return np.full(self.height, other, np.int32)
         texts, codes = pl.Series(list(known)), pl.Series(list(known.values()), dtype=pl.Int32)
-        found = self.data[name].cast(pl.String).replace_strict(texts, codes, default=other, return_dtype=pl.Int32)
-        return found.fill_null(other).to_numpy()
+        values = self.data[name].cast(pl.String).replace_strict(texts, codes, default=other, return_dtype=pl.Int32)
+        return values.fill_null(other).to_numpy()
 
     def steps(self, name: str) -> np.ndarray:
-        """A column of arrays as numbers of steps, NaN for what is not there, shape (n, steps, a); one axis is that of steps."""
+        """Return a column of arrays as numbers of steps, NaN for what is missing, shape (n, steps, a); one axis is of steps."""
         array = self.data[name].to_numpy().astype(np.float64)
         return array[..., None] if array.ndim == 2 else array
 
     def texts(self, name: str) -> Sequence[str | None]:
-        """A column as polars writes it; nothing of arrays, and of a name that no column has."""
+        """Return a column as polars writes it; None throughout for arrays and for a name that no column has."""
         if name not in self.data.columns or self.data.schema[name].is_nested():
             return [None] * self.height
         return self.data[name].cast(pl.String).to_list()
 
-    def take(self, which: pl.Series | np.ndarray) -> Table:
-        """Some of the rows, by a mask; `row_id` stays what it was."""
+    def filter(self, which: pl.Series | np.ndarray) -> Table:
+        """Return the rows for which a mask is true; `row_id` stays what it was."""
         return replace(self, data=self.data.filter(pl.Series(which)))
 
     def with_inputs(self, columns: pl.DataFrame) -> Table:
-        """The table with computed columns as inputs beside its own; an input of the same name gives way.
+        """Return the table with computed columns as inputs beside its own; an input of the same name gives way.
 
         Raises:
             ConfigError: A column of the same name plays another role, or none.
         """
         if not columns.width:
             return self
-        others = {name for role, names in self.roles.items() if role != "covariate" for name in names}
+        others = self.roles.without("covariate").names
         held = [name for name in self.data.columns if name not in self.inputs or name in others]
         taken = next((name for name in columns.columns if name in held), None)
         if taken:
@@ -127,16 +166,15 @@ class Table:
         """The digest of all that the table holds."""
         buffer = BytesIO()
         self.data.rechunk().write_ipc(buffer)
-        return digest_bytes([buffer.getvalue(), json.dumps([self.roles, self.unit], sort_keys=True).encode()])
+        return digest_bytes([buffer.getvalue(), json.dumps([dict(self.roles), self.unit], sort_keys=True).encode()])
 
     def write(self, folder: Path) -> None:
         """Write the table as uncompressed Arrow, to be mapped into the memory of workers."""
         self.data.rechunk().write_ipc(folder / "data.arrow")
-        (folder / "roles.json").write_text(json.dumps({"roles": self.roles, "unit": self.unit}))
+        (folder / "roles.json").write_text(json.dumps({"roles": dict(self.roles), "unit": self.unit}))
 
     @classmethod
     def read(cls, folder: Path) -> Table:
-        """The table that `write` wrote."""
-        told = json.loads((folder / "roles.json").read_text())
-        roles = {role: tuple(names) for role, names in told["roles"].items()}
-        return cls(pl.read_ipc(folder / "data.arrow"), roles, told["unit"])
+        """Return the table that `write` wrote."""
+        meta = json.loads((folder / "roles.json").read_text())
+        return cls(pl.read_ipc(folder / "data.arrow"), Roles(meta["roles"]), meta["unit"])

@@ -19,7 +19,7 @@ _ROW, _BY = "__row__", "__by__"
 
 @dataclass(frozen=True, eq=False)
 class Vintages:
-    """What was said of the same instant at several earlier ones.
+    """Forecasts of the same instants, made at several earlier ones.
 
     Attributes:
         table: `series_id`, `time`, `made_at` (the last instant that the forecast knows), `column`, `value`.
@@ -35,7 +35,7 @@ class Vintages:
         return tuple(self.sources)
 
     def until(self, last: pl.DataFrame) -> Vintages:
-        """Those of some series that were made up to an instant of each.
+        """Return the forecasts of some series that were made up to an instant of each.
 
         Args:
             last: `series_id` and the instant, `time`.
@@ -45,7 +45,7 @@ class Vintages:
         return replace(self, table=made.drop(_BY))
 
     def latest(self, rows: pl.DataFrame, by: pl.Series) -> pl.DataFrame:
-        """The last forecast of each row that was made up to an instant of its own; null where none was.
+        """Return the last forecast of each row that was made up to an instant of its own; null where none was.
 
         Args:
             rows: `series_id` and `time`.
@@ -54,29 +54,29 @@ class Vintages:
         Returns:
             One column for each of `columns`, in the order of the rows.
         """
-        asked = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
-        made = asked.join(self.table, on=[SERIES, TIME]).filter(pl.col(MADE_AT) <= pl.col(_BY)).sort(_ROW, MADE_AT)
-        found = asked.select(_ROW)
+        wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
+        made = wanted.join(self.table, on=[SERIES, TIME]).filter(pl.col(MADE_AT) <= pl.col(_BY)).sort(_ROW, MADE_AT)
+        latest = wanted.select(_ROW)
         for name in self.columns:
-            own = made.filter(pl.col(COLUMN) == name).group_by(_ROW).agg(pl.col(VALUE).last().alias(name))
-            found = found.join(own, on=_ROW, how="left", maintain_order="left")
-        return found.drop(_ROW)
+            last = made.filter(pl.col(COLUMN) == name).group_by(_ROW).agg(pl.col(VALUE).last().alias(name))
+            latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
+        return latest.drop(_ROW)
 
-    def spoilt(self, last: pl.DataFrame, luck: np.random.Generator) -> Vintages:
-        """The same with rubbish for what was made after an instant of each series (`series_id`, `time`)."""
+    def corrupted_after(self, last: pl.DataFrame, rng: np.random.Generator) -> Vintages:
+        """Return the same with random values for what was made after an instant of each series (`series_id`, `time`)."""
         ends = self.table.select(SERIES, MADE_AT).join(last, on=SERIES, how="left", maintain_order="left")
-        rubbish = pl.Series(1e6 * luck.standard_normal(len(ends)))
+        rubbish = pl.Series(1e6 * rng.standard_normal(len(ends)))
         later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
         return replace(self, table=self.table.with_columns(pl.when(later).then(rubbish).otherwise(VALUE).alias(VALUE)))
 
     def write(self, folder: Path) -> None:
-        """Both, beside a panel."""
+        """Write the table and the sources beside a panel."""
         self.table.rechunk().write_ipc(folder / "vintages.arrow")
         (folder / "vintages.json").write_text(json.dumps(dict(self.sources)))
 
     @classmethod
     def read(cls, folder: Path) -> Vintages | None:
-        """What `write` wrote; None where it wrote nothing."""
+        """Return what `write` wrote, None where it wrote nothing."""
         if not (folder / "vintages.json").exists():
             return None
         return cls(pl.read_ipc(folder / "vintages.arrow"), json.loads((folder / "vintages.json").read_text()))

@@ -9,12 +9,12 @@ from typing import Self
 
 import numpy as np
 
-from hwds.hashing import digest_bytes
-from hwds.stored import Stored
+from hwds.core.hashing import digest_bytes
+from hwds.core.serialization import Serializable
 
 
 @dataclass(frozen=True, eq=False)
-class World(Stored):
+class World(Serializable):
     """Customers come one a step, each of a segment; an arm is offered, and some convert.
 
     Time is cut into moments, within which nothing changes. Shapes: K arms, S segments, M moments, D context columns.
@@ -67,7 +67,7 @@ class World(Stored):
 
     @property
     def changes(self) -> bool:
-        """Whether conversions or arms change with time."""
+        """True where conversions or arms change with time."""
         return len(self.starts) > 1
 
     @property
@@ -76,17 +76,17 @@ class World(Stored):
         return min(0.0, float(self.values.min())), max(0.0, float(self.values.max()))
 
     def moments(self, horizon: int) -> np.ndarray:
-        """The number of the first `horizon` steps that each moment lasts, shape (M,)."""
+        """Return the number of the first `horizon` steps that each moment lasts, shape (M,)."""
         steps = np.arange(horizon) % self.cycle if self.cycle else np.arange(horizon)
         return np.bincount(np.searchsorted(self.starts, steps, side="right") - 1, minlength=len(self.starts))
 
     def fixed(self, horizon: int) -> int:
-        """The arm that earns most when it is offered to everyone at every step; while it is absent it earns nothing."""
+        """Return the arm that earns most when it is offered to everyone at every step; while it is absent it earns nothing."""
         earned = np.where(self.present[:, None, :], self.conversions * self.values, 0.0)
         return int(np.argmax(np.einsum("m,s,msk->k", self.moments(horizon), self.shares, earned)))
 
     def mean_conversions(self, horizon: int) -> np.ndarray:
-        """The mean conversion of each arm over the first `horizon` steps at which it is there, NaN for never; shape (K,)."""
+        """Return the mean conversion of each arm over the first `horizon` steps that have it, NaN for none; shape (K,)."""
         steps = self.moments(horizon)[:, None] * self.present
         totals = np.einsum("mk,s,msk->k", steps, self.shares, self.conversions)
         there = steps.sum(axis=0)
@@ -107,5 +107,5 @@ class World(Stored):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What `write` wrote."""
+        """Return what `write` wrote."""
         return cls.load(folder)

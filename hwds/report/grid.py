@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-CHANGES = re.compile(r"(?<=\S)\(")
-"""Where the changes of an option begin in its label: `stack(combine=equal)`."""
+JOINTS = tuple(map(re.compile, (r"(?<=\S)(?=\()", r"(?<=/)(?=.)", r"(?<=[_, ])(?=[^ ])")))
+"""The places where a name may be broken, best first: before the changes of an option, after its group, between words."""
 
 GAP = 2
 """Letters between the columns of a terminal."""
@@ -30,8 +30,12 @@ class Column:
 
     @property
     def wide(self) -> int:
-        """Letters of its widest line in the terminal."""
-        return max(len(line) for text in (self.brief, *self.cells) for line in text.split("\n"))
+        """The letters of its widest line in the terminal."""
+        return _wide(self.brief, *self.cells)
+
+    def narrowed(self, room: int) -> Column:
+        """Return the column for a terminal with so many letters for it: title and cells in lines that end where parts meet."""
+        return replace(self, brief=broken(self.brief, room), cells=tuple(broken(cell, room) for cell in self.cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,11 @@ class Grid:
     """Columns of the same length.
 
     Attributes:
-        columns: The texts of the first so many are aligned to the left: `names`.
-        own: The rows of the experiment's own model.
-        truth: The rows of what a simulator knows.
-        names: Columns of text at the front.
-        caption: What stands above it in the terminal; empty where nothing does.
+        columns: The columns, of which the first `names` are aligned to the left.
+        own: The rows of the experiment's model.
+        truth: The rows of the simulator's truth.
+        names: The number of columns of text at the front.
+        caption: The line above it in the terminal; empty for none.
     """
 
     columns: tuple[Column, ...]
@@ -57,18 +61,18 @@ class Grid:
 
     @property
     def shown(self) -> tuple[Column, ...]:
-        """The columns that have a text in any row."""
+        """The columns that have text in any row."""
         return tuple(column for column in self.columns if any(column.cells))
 
     def cut(self, most: int) -> Grid:
-        """The first so many rows, and those of the own model wherever they stand."""
-        kept = [row for row in range(len(self)) if row < most or row in self.own]
-        columns = tuple(replace(column, cells=tuple(column.cells[row] for row in kept)) for column in self.columns)
-        own, truth = (frozenset(kept.index(row) for row in which if row in kept) for which in (self.own, self.truth))
+        """Return the first rows, and those of the experiment's model wherever they stand."""
+        rows = [row for row in range(len(self)) if row < most or row in self.own]
+        columns = tuple(replace(column, cells=tuple(column.cells[row] for row in rows)) for column in self.columns)
+        own, truth = (frozenset(rows.index(row) for row in which if row in rows) for which in (self.own, self.truth))
         return replace(self, columns=columns, own=own, truth=truth)
 
     def markdown(self) -> str:
-        """The table, the own model in bold."""
+        """Return the table as Markdown, the experiment's model in bold."""
         sides = [":--" if place < self.names else "--:" for place in range(len(self.shown))]
         lines = [[_plain(column.title) for column in self.shown], sides]
         for row, cells in enumerate(zip(*(column.cells for column in self.shown), strict=True)):
@@ -77,39 +81,82 @@ class Grid:
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def rich(self, width: int | None = None) -> Table:
-        """The table for a terminal: the own model bold, the truth dim.
+        """Return the table for a terminal: the experiment's model bold, the truth dim.
 
         Args:
-            width: Letters of a line; where the table is wider, long names are broken before their changes in brackets.
+            width: The letters of a line. In a wider table, titles and names are broken where their parts meet; the last
+                columns that still do not fit are left out and named below it.
         """
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, caption_justify="left")
         sided = [(column, place < self.names) for place, column in enumerate(self.columns)]
-        shown = [(column, name) for column, name in sided if column.brief and any(column.cells)]
-        tight = width is not None and sum(column.wide + GAP for column, _ in shown) - GAP > width
-        for place, (column, named) in enumerate(shown):
+        shown = [(column, named) for column, named in sided if column.brief and any(column.cells)]
+        columns = _fitted([column for column, _ in shown], width)
+        for place, (column, (_, named)) in enumerate(zip(columns, shown, strict=False)):
             side = "left" if named else "right"
             table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
-        for row, (name, *cells) in enumerate(zip(*(column.cells for column, _ in shown), strict=True)):
-            first = CHANGES.sub("\n (", name, count=1) if tight else name
-            table.add_row(*map(Text, (first, *cells)), style="bold" if row in self.own else "dim" if row in self.truth else "")
+        for row, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
+            table.add_row(*map(Text, cells), style="bold" if row in self.own else "dim" if row in self.truth else "")
+        if hidden := [" ".join(column.brief.split()) for column, _ in shown[len(columns) :]]:
+            table.caption = Text(f"not shown for want of room: {', '.join(hidden)}")
         return table
+
+
+def _fitted(columns: list[Column], width: int | None) -> list[Column]:
+    """Return the columns that fit into the width: if necessary with broken titles and names, the last ones left out."""
+    if width is None or not columns or sum(column.wide + GAP for column in columns) - GAP <= width:
+        return columns
+    first, *others = [replace(column, brief=broken(column.brief, _wide(*column.cells))) for column in columns]
+    while len(others) > 1 and first.narrowed(1).wide + sum(column.wide + GAP for column in others) > width:
+        others.pop()
+    return [first.narrowed(width - sum(column.wide + GAP for column in others)), *others]
+
+
+def _wide(*texts: str) -> int:
+    return max(len(line) for text in texts for line in text.split("\n"))
+
+
+def broken(text: str, room: int) -> str:
+    """Return a text in lines of at most `room` letters: broken before changes in brackets, then where its parts meet.
+
+    A part that is longer than the room is left whole.
+    """
+    return "\n".join(part for line in text.split("\n") for part in _lines(line, room))
+
+
+def _lines(line: str, room: int) -> list[str]:
+    if len(line) <= room:
+        return [line]
+    first, *rest = _packed(line, room - 1, JOINTS)
+    return [first, *(f" {part}" for part in rest)]
+
+
+def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str]:
+    """Return the lines of a text, each with as many pieces as fit; a piece that is too long is broken itself."""
+    if len(text) <= room or not joints:
+        return [text]
+    lines = [""]
+    for piece in joints[0].split(text):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > room:
+            lines.append("")
+        lines[-1] += piece
+    return [part for line in lines for part in _packed(line.rstrip(), room, joints[1:])]
 
 
 def grid_of(
     titles: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, own: str = "", names: int = 1, caption: str = ""
 ) -> Grid:
-    """A grid of rows.
+    """Return the grid of some rows.
 
     Args:
-        titles: Of each column the long and the short one.
-        rows: A text for each column.
-        own: The model in the first column whose rows are the experiment's own.
-        names: Columns of text at the front.
-        caption: What stands above it in the terminal.
+        titles: The long and the short title of each column.
+        rows: The rows, with a text for each column.
+        own: The label in the first column of the experiment's model.
+        names: The number of columns of text at the front.
+        caption: The line above it in the terminal.
     """
     columns = zip(*rows, strict=True) if rows else [()] * len(titles)
     made = tuple(Column(title, short, tuple(cells)) for (title, short), cells in zip(titles, columns, strict=True))

@@ -5,49 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from hwds.metrics.base import Measure
 from hwds.report.grid import Column, Grid
 from hwds.report.segments import segment_grids
 from hwds.report.sentence import conclusion
 from hwds.report.standings import Number, Standing, Standings
+from hwds.results.formatting import column, counted, duration, with_errors
+from hwds.results.measure import Measure
 from hwds.results.tables import Tables
-from hwds.results.wording import column, counted, duration, with_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 100
-"""Columns of a terminal that does not say how wide it is."""
+"""The assumed width of a terminal of unknown width."""
 
 
-def as_markdown(tables: Tables, board: Standings, said: str = "", more: Iterable[Grid] = ()) -> str:
-    """The leaderboard as a Markdown page: title, conclusion, table, legend; then the headline by each segment asked for.
+def as_markdown(tables: Tables, board: Standings, sentence: str = "", more: Iterable[Grid] = ()) -> str:
+    """Return the leaderboard as a Markdown page: title, conclusion, table, legend; then the headline by segments.
 
     Args:
-        tables: Of one run.
+        tables: The tables of one run.
         board: Its standings.
-        said: What it shows, in a sentence; empty says it from the standings.
-        more: The task's own tables, below.
+        sentence: The conclusion; where empty it is made from the standings.
+        more: Further tables of the task.
     """
     legend = "\n".join(f"- {line}" for line in legend_of(board))
     sections = "".join(
         f"\n## {each.caption}\n\n{each.markdown()}\n{_rest(left)}" for each, left in segment_grids(tables, board)
     )
     below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
-    return f"# {board.title}\n\n{said or conclusion(board)}\n\n{grid(board).markdown()}\n\n{legend}\n{sections}{below}"
+    return f"# {board.title}\n\n{sentence or conclusion(board)}\n\n{grid(board).markdown()}\n\n{legend}\n{sections}{below}"
 
 
 def _rest(left: int) -> str:
     return f"\n{left} smaller segments are in `scores.parquet`.\n" if left else ""
 
 
-def print_leaderboard(board: Standings, said: str = "", console: Console | None = None) -> None:
-    """Print the leaderboard and what it means, `said`; in colour only where the output is a terminal."""
-    print_grids((grid(board),), notes(board), said or conclusion(board), console)
-
-
-def print_grids(grids: Iterable[Grid], noted: Iterable[str], said: str, console: Console | None = None) -> None:
-    """Print tables, what is to be known before they are read, and what they mean."""
+def print_grids(grids: Iterable[Grid], noted: Iterable[str], sentence: str, console: Console | None = None) -> None:
+    """Print tables, notes and the conclusion."""
     from rich.console import Console
     from rich.text import Text
 
@@ -60,11 +55,11 @@ def print_grids(grids: Iterable[Grid], noted: Iterable[str], said: str, console:
         console.print(each.rich(console.width))
     for note in noted:
         console.print(Text(note, style="yellow"))
-    console.print(Text(said))
+    console.print(Text(sentence))
 
 
 def grid(board: Standings) -> Grid:
-    """The leaderboard as a table."""
+    """Return the leaderboard as a table."""
     own, truth = (frozenset(i for i, line in enumerate(board.all) if line is which) for which in (board.own, board.truth))
     return Grid(tuple(_columns(board)), own, truth)
 
@@ -102,7 +97,7 @@ def _percent(number: Number) -> str:
 
 
 def _two_lines(measure: Measure, more: str = "") -> str:
-    """`mase` above `[m=12]`, `card_precision` above `@100`, or above its unit: a column need not be as wide as its name."""
+    """Return a title of two lines, `mase` above `[m=12]`, `card_precision` above `@100`, or a name above its unit."""
     unit = f"\n{measure.measured_in}" if measure.measured_in else ""
     definition = measure.name.removeprefix(measure.short)
     return f"{measure.short}\n{definition}{more}{unit}" if definition else f"{measure.name}{more}{unit}"
@@ -119,7 +114,7 @@ def _count(board: Standings, title: str, count: Callable[[Standing], int], brief
 
 
 def legend_of(board: Standings) -> Iterator[str]:
-    """What the columns mean and how the standard errors are made."""
+    """Yield the meaning of the columns and the method of the standard errors."""
     for measure in (board.measure, *board.beside):
         if measure.explained:
             yield f"`{measure.name}`: {measure.explained}."
@@ -138,13 +133,13 @@ def legend_of(board: Standings) -> Iterator[str]:
 
 
 def notes(board: Standings) -> Iterator[str]:
-    """What the terminal's table leaves out, where there is something: undefined, failed and replaced answers."""
+    """Yield the counts of undefined, failed and replaced predictions, where there are any."""
     models: dict[str, list[str]] = {}
     for line in board.all:
-        said = [f"{counted(line.n_undefined, board.units)} without a value"] if line.n_undefined else []
-        said += [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
-        said += [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
-        models.setdefault(", ".join(said), []).append(board.called(line))
+        counts = [f"{counted(line.n_undefined, board.units)} without a value"] if line.n_undefined else []
+        counts += [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
+        counts += [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
+        models.setdefault(", ".join(counts), []).append(board.called(line))
     for said_of, names in models.items():
         if said_of:
             yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {said_of}"

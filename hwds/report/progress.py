@@ -1,25 +1,65 @@
-"""How a run goes: on one line of a terminal, in a plain line now and then where there is none, and in a file in its folder."""
+"""The progress of a run, a sweep or a study: one line of a terminal, or else plain lines at intervals, and a file."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 
-from hwds.errors import HwdsError
-from hwds.report.heartbeat import Heartbeat
-from hwds.results.going import Going
-from hwds.results.wording import duration
+from hwds.core.errors import HwdsError
+from hwds.results.formatting import counted, duration
+from hwds.results.runs.progress import RunProgress
 
 OFTEN = 1.0
-"""Seconds between two states of the file."""
+"""Seconds between two updates of the file."""
 
 PLAIN, PLAIN_SHARE = 30.0, 0.05
-"""Seconds between two plain lines, and as what share of the elapsed time they grow."""
+"""Seconds between two plain lines, and the share of the elapsed time that they grow to."""
+
+
+class Heartbeat:
+    """A thread that calls `beat`, the first time after a pause; it may be stopped and started again.
+
+    Args:
+        beat: The function that is called.
+        pause: Seconds between two calls.
+        share: A pause is at least this share of the time since the beginning, so that a long run has few beats.
+    """
+
+    def __init__(self, beat: Callable[[], None], pause: float, share: float = 0.0) -> None:
+        self.beat, self.pause, self.share = beat, pause, share
+        self.began = self.last = time.monotonic()
+        self.over = Event()
+        self.thread: Thread | None = None
+
+    def start(self) -> None:
+        """Start or continue; the time while it was stopped counts."""
+        if self.thread is None:
+            self.over.clear()
+            self.thread = Thread(target=self._beat, daemon=True)
+            self.thread.start()
+
+    def stop(self) -> None:
+        """Stop, after the current call has ended."""
+        if self.thread is not None:
+            self.over.set()
+            self.thread.join()
+            self.thread = None
+
+    def _beat(self) -> None:
+        while not self.over.wait(self._wait()):
+            self.last = time.monotonic()
+            self.beat()
+
+    def _wait(self) -> float:
+        pause = max(self.pause, self.share * (self.last - self.began))
+        return max(self.last + pause - time.monotonic(), 0.0)
 
 
 class ProgressLine:
-    """Cells done, time left and the last score."""
+    """The progress line of a run: finished cells, time left and the last score."""
 
     def __init__(self) -> None:
         self.cells = self.done = self.cached = self.failed = 0
@@ -27,53 +67,53 @@ class ProgressLine:
         self.last = ""
         self.visible = sys.stderr.isatty()
         self.folder: Path | None = None
-        self.kept: tuple[object, ...] = ()
-        self.beats = [Heartbeat(self._keep, OFTEN)]
-        self.beats += [] if self.visible else [Heartbeat(self._say, PLAIN, PLAIN_SHARE)]
+        self.last_state: tuple[object, ...] = ()
+        self.beats = [Heartbeat(self._write_file, OFTEN)]
+        self.beats += [] if self.visible else [Heartbeat(self._print_line, PLAIN, PLAIN_SHARE)]
 
     def within(self, folder: Path) -> None:
-        """From now on until the end the folder has a file that tells how it goes."""
-        self.folder, self.kept = folder, ()
+        """Record the progress in a folder until the end."""
+        self.folder, self.last_state = folder, ()
 
     def begin(self, cells: int, cached: int) -> None:
-        """So many more cells, and how many of them are there already."""
+        """Add so many cells, of which some are cached."""
         self.cells, self.done, self.cached = self.cells + cells, self.done + cached, self.cached + cached
         self.start()
 
     def start(self) -> None:
-        """Say how it goes from now on."""
+        """Show the progress from now on."""
         self._show()
         for beat in self.beats:
             beat.start()
 
     def finished(self, error: str) -> None:
-        """A cell is done; `error` is empty where it succeeded."""
+        """Count a finished cell; `error` is empty where it succeeded."""
         self.done += 1
         self.failed += bool(error)
         self._show()
 
     def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
-        """A model's fold is complete."""
+        """Show the score of a model's complete fold."""
         self.last = f"{model} at {fold}: {metric} " + ("undefined" if value is None else f"{value:.3f}")
         self._show()
 
     def end(self) -> None:
-        """Clear the line; the file stays, as it is now."""
+        """Clear the line and write the file a last time."""
         for beat in self.beats:
             beat.stop()
-        self._keep()
+        self._write_file()
         self.folder = None
         if self.visible:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest will take; None while nobody knows."""
+        """The estimated seconds left; None before any cell was computed."""
         computed = self.done - self.cached
         return (time.monotonic() - self.began) / computed * (self.cells - self.done) if computed else None
 
     def line(self) -> str:
-        """The line itself."""
+        """Return the text of the line."""
         left = self.left
         parts = [f"cells {self.done}/{self.cells}" if self.cells else "being prepared"]
         parts += [f"{self.cached} kept"] if self.cached else []
@@ -81,33 +121,99 @@ class ProgressLine:
         parts += [f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"] if left else []
         return " · ".join([*parts, self.last] if self.last else parts)
 
-    def going(self) -> Going:
-        """What the file says."""
+    def progress(self) -> RunProgress:
+        """Return the current progress for the file."""
         seconds = time.monotonic() - self.began
-        return Going(self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.told)
+        return RunProgress(self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.summary)
 
     @property
-    def told(self) -> str:
-        """What the file says beside the numbers."""
+    def summary(self) -> str:
+        """The text in the file beside the numbers."""
         return self.last
 
     def _show(self) -> None:
         if self.visible:
             print(f"\r\033[K{self.line()[:100]}", end="", file=sys.stderr, flush=True)
 
-    def _say(self) -> None:
+    def _print_line(self) -> None:
         print(f"hwds: after {duration(time.monotonic() - self.beats[-1].began)}: {self.line()}", file=sys.stderr, flush=True)
 
-    def _keep(self) -> None:
-        """Write the file, where something is to be done and it says something else.
+    def _write_file(self) -> None:
+        """Write the file, unless all cells are done or nothing has changed.
 
-        No run fails by it: where it cannot be written it is not tried again.
+        No run fails because of it: a folder that cannot be written is not tried again.
         """
-        state = (self.done, self.cells, self.failed, self.told)
-        if self.folder is None or self.done == self.cells or state == self.kept:
+        state = (self.done, self.cells, self.failed, self.summary)
+        if self.folder is None or self.done == self.cells or state == self.last_state:
             return
         try:
-            self.going().write(self.folder)
+            self.progress().write(self.folder)
         except HwdsError:
             self.folder = None
-        self.kept = state
+        self.last_state = state
+
+
+class SweepLine(ProgressLine):
+    """The progress line of a sweep: finished trials, cells, time left and the best score so far.
+
+    Args:
+        trials: The number of trials.
+        metric: The metric that they are compared by.
+        better: `low` or `high`.
+        windows: The inner windows of a finished trial.
+    """
+
+    def __init__(self, trials: int, metric: str, better: str, windows: int) -> None:
+        super().__init__()
+        self.trials, self.metric, self.sign, self.windows = trials, metric, -1.0 if better == "high" else 1.0, windows
+        self.ended = 0
+        self.best: tuple[float, str, float] | None = None
+
+    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
+        """A trial was scored after so many windows; `spared` cells of it need not be computed."""
+        self.cells -= cells_saved
+        self.ended += status != "unfinished"
+        if status == "finished" and value is not None:
+            candidate = (self.sign * value, label, value)
+            self.best = candidate if self.best is None or candidate[0] < self.best[0] else self.best
+            self.last = f"best {self.metric} {self.best[2]:.4g} ({self.best[1]})"
+        self._show()
+
+    @property
+    def summary(self) -> str:
+        """The numbers of ended and of all trials, and the best score so far."""
+        ended = f"{self.ended:,} of {counted(self.trials, 'trials')}"
+        return f"{ended}, {self.last}" if self.last else ended
+
+    def line(self) -> str:
+        """Return the text of the line."""
+        return f"trials {self.ended}/{self.trials} · {super().line()}"
+
+
+class StudyLine(ProgressLine):
+    """The progress line of a study: finished runs, the current run, and its cells.
+
+    Args:
+        runs: The number of runs.
+    """
+
+    def __init__(self, runs: int) -> None:
+        super().__init__()
+        self.runs, self.ended, self.lost, self.now = runs, 0, 0, ""
+
+    def run(self, experiment: str, seed: int) -> None:
+        """Show the start of a run."""
+        self.now, self.last, self.failed = f"{experiment}, seed {seed}", "", 0
+        self.cells = self.done = self.cached = 0
+        self.began = time.monotonic()
+        self.start()
+
+    def ran(self, error: str = "") -> None:
+        """Count a finished run; `error` is empty where it succeeded."""
+        self.ended += 1
+        self.lost += bool(error)
+
+    def line(self) -> str:
+        """Return the text of the line."""
+        lost = f" · {self.lost} failed" if self.lost else ""
+        return f"runs {self.ended}/{self.runs}{lost} · {self.now} · {super().line()}"

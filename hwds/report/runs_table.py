@@ -1,4 +1,4 @@
-"""A table of runs that fits the terminal: what does not fit is left out, the least needed first."""
+"""A table of runs that fits the terminal: columns that do not fit are left out, the least needed first."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import replace
 from typing import Any
 
 from hwds.report.grid import GAP, Column, Grid
-from hwds.results.facts import Facts
-from hwds.results.wording import brief, column
+from hwds.results.formatting import brief, column
+from hwds.results.runs.fields import RunFields
 
 SHORTEST_ID = 8
-"""Letters of an id that are shown."""
+"""The letters of an id that are shown."""
 
 LONGEST = 34
-"""Letters of a text; the middle of a longer one is left out."""
+"""The most letters of a text; the middle of a longer one is left out."""
 
 TEXTS = ("run", "model", "dataset", "protocol", "when", "status", "tags", "note", "metric")
 ORDER = (*TEXTS, "score", "asked", "seed")
 NEEDED = ("run", "asked", "score", "model", "status", "metric", "tags", "when", "dataset", "protocol", "seed", "note")
-"""The columns from left to right, and by how much they are needed."""
+"""The columns from left to right, and in the order of need."""
 
 
-def runs_grid(runs: Sequence[Facts], asked: Sequence[str] = (), width: int = 100) -> Grid:
-    """Runs as a table of so many letters.
+def runs_grid(runs: Sequence[RunFields], more_fields: Sequence[str] = (), width: int = 100) -> Grid:
+    """Return the runs as a table of some width.
 
     Args:
-        runs: The facts of each.
-        asked: Further facts to show: those that are sorted or filtered by.
-        width: Letters of a line.
+        runs: The fields of each run.
+        more_fields: Further fields to show: those that are sorted or filtered by.
+        width: The letters of a line.
     """
     made = {name: _column(name, runs) for name in ORDER if name != "asked"}
     if set(made["status"].cells) == {"finished"}:
         made["status"] = replace(made["status"], brief="")
-    more = [_column(name, runs) for name in asked if name not in made]
-    groups = {name: [made[name]] if name in made else more for name in ORDER}
+    further = [_column(name, runs) for name in more_fields if name not in made]
+    groups = {name: [made[name]] if name in made else further for name in ORDER}
     room, chosen = width, set()
     for name in NEEDED:
         shown = [each for each in groups[name] if each.brief and any(each.cells)]
@@ -47,15 +47,15 @@ def runs_grid(runs: Sequence[Facts], asked: Sequence[str] = (), width: int = 100
 
 
 def left_out(grid: Grid) -> list[str]:
-    """The columns that had no room."""
+    """Return the titles of columns that did not fit."""
     return [each.title for each in grid.shown if not each.brief and set(each.cells) != {"finished"}]
 
 
-def _column(name: str, runs: Sequence[Facts]) -> Column:
+def _column(name: str, runs: Sequence[RunFields]) -> Column:
     if name == "score":
-        cells = tuple(score_said(run) for run in runs)
+        cells = tuple(score_text(run) for run in runs)
     elif name == "status":
-        cells = tuple(status_said(run) for run in runs)
+        cells = tuple(status_text(run) for run in runs)
     elif name == "run":
         cells = tuple(shortened(str(run["run"])) for run in runs)
     else:
@@ -64,16 +64,16 @@ def _column(name: str, runs: Sequence[Facts]) -> Column:
     return Column(name, name, cells)
 
 
-def score_said(run: Facts) -> str:
-    """The headline with its error; empty where there is none."""
+def score_text(run: RunFields) -> str:
+    """Return the headline with its error; empty where there is none."""
     value, error = run.get("score"), run.get("stderr")
     if not isinstance(value, float):
         return ""
     return brief(value, error if isinstance(error, float) else None)
 
 
-def status_said(run: Facts) -> str:
-    """The status, and of what is not finished how far it came: `running, 12 of 36 cells`, `stopped at 12 of 36 cells`."""
+def status_text(run: RunFields) -> str:
+    """Return the status, for an unfinished run with its progress: `running, 12 of 36 cells`, `stopped at 12 of 36 cells`."""
     status, done, total = (run.get(name) for name in ("status", "progress.done", "progress.total"))
     if not isinstance(done, float | int) or not isinstance(total, float | int):
         return str(status)
@@ -92,7 +92,7 @@ def _numbers(values: Sequence[float | None]) -> tuple[str, ...]:
 
 
 def shortened(title: str) -> str:
-    """`<experiment>/<the beginning of the id>`, which finds it."""
+    """Return `<experiment>/<the beginning of the id>`, which names the run."""
     experiment, _, run = title.partition("/")
     return f"{_cut(experiment)}/{run[:SHORTEST_ID]}"
 
@@ -103,9 +103,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:keep]}…{text[-keep:]}"
 
 
-def as_rows(facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
-    """All facts of each folder with its path, for JSON: whole numbers as such."""
-    return [{"path": path, **{name: _plain(value) for name, value in sorted(found.items())}} for path, found in facts.items()]
+def as_rows(fields: Mapping[str, RunFields]) -> list[dict[str, Any]]:
+    """Return all fields of each folder with its path, for JSON, whole numbers as integers."""
+    return [{"path": path, **{name: _plain(value) for name, value in sorted(run.items())}} for path, run in fields.items()]
 
 
 def _plain(value: Any) -> Any:

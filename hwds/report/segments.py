@@ -1,4 +1,4 @@
-"""The headline, and what else is told by segment: a table for each column that was asked for."""
+"""The headline and other metrics by segment: a table for each column of segments."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import polars as pl
 
 from hwds.report.grid import Grid, grid_of
 from hwds.report.standings import Standings
+from hwds.results.formatting import decimals, fixed
 from hwds.results.tables import Tables
-from hwds.results.wording import decimals, fixed
 
 MOST = 30
-"""The most rows of a table: the segments with the most units; the others are in the scores."""
+"""The most rows of a table, those with the most units; the others are in the scores."""
 
 
 def segment_grids(tables: Tables, board: Standings) -> Iterator[tuple[Grid, int]]:
-    """A table for each column: segments in rows, models in columns, best first, in each cell mean ± s.e.
+    """Yield a table for each column: segments in rows, models in columns, best first, in each cell mean ± s.e.
 
     Args:
-        tables: Of one run.
+        tables: The tables of one run.
         board: Its standings, which give the metric and the order of the models.
 
     Returns:
         Each with the number of smaller segments that it leaves out.
     """
-    told = [board.headline, *(measure.name for measure in board.beside if measure.beside == "segments")]
-    for metric in told:
+    metrics = [board.headline, *(measure.name for measure in board.beside if measure.beside == "segments")]
+    for metric in metrics:
         for column, rows in by_column(tables, metric).items():
             shown = largest(rows, MOST)
             yield _grid(rows, shown, board, f"{metric} by {column}"), rows["segment"].n_unique() - len(shown)
 
 
 def by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
-    """The scores of a metric over all folds and steps by segment, for each column that was asked for."""
+    """Return the scores of a metric over all folds and steps by segment, for each column of segments."""
     whole = pl.col("fold").is_null() & pl.col("step").is_null() & (pl.col("aggregate") == "mean")
     scores = tables.scores.filter(whole & (pl.col("metric") == metric) & pl.col("segment_by").is_not_null())
     return {
@@ -43,17 +43,17 @@ def by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
 
 
 def largest(rows: pl.DataFrame, most: int) -> dict[str, int]:
-    """The segments with the most units, in the order of the scores, and how many those are."""
+    """Return the segments with the most units, in the order of the scores, and their numbers of units."""
     counts = rows.group_by("segment", maintain_order=True).agg(pl.col("n").max())
-    kept = set(counts.sort("n", descending=True, maintain_order=True).head(most)["segment"])
-    return {segment: n for segment, n in counts.iter_rows() if segment in kept}
+    largest_segments = set(counts.sort("n", descending=True, maintain_order=True).head(most)["segment"])
+    return {segment: n for segment, n in counts.iter_rows() if segment in largest_segments}
 
 
 def _grid(rows: pl.DataFrame, shown: dict[str, int], board: Standings, caption: str) -> Grid:
-    """One column's table, the segments in the order of the scores."""
-    found: dict[tuple[str, str], Any] = {(row["model"], row["segment"]): row for row in rows.iter_rows(named=True)}
+    """Return the table of one column, the segments in the order of the scores."""
+    row_of: dict[tuple[str, str], Any] = {(row["model"], row["segment"]): row for row in rows.iter_rows(named=True)}
     models = [line.model for line in board.all]
-    cells = {(model, segment): found.get((model, segment), {}) for segment in shown for model in models}
+    cells = {(model, segment): row_of.get((model, segment), {}) for segment in shown for model in models}
     places = decimals([cell.get("value") for cell in cells.values()])
     titles = ["segment", board.units, *(board.called(line) for line in board.all)]
     lines = [[segment, f"{n:,}", *(_cell(cells[model, segment], places) for model in models)] for segment, n in shown.items()]

@@ -1,15 +1,15 @@
-"""What a run shows, in one sentence."""
+"""The conclusion of a run, in one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hwds.report.standings import Standing, Standings
-from hwds.results.wording import brief, counted, percent, percent_quoted, quoted
+from hwds.results.formatting import brief, counted, percent, percent_quoted, quoted
 
 
 def conclusion(board: Standings) -> str:
-    """What the headline says of the experiment's own model against the reference, the floor and the rivals.
+    """Return the conclusion on the experiment's model against the reference, the floor and the rivals, by the headline.
 
     A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands in for it.
     """
@@ -19,8 +19,8 @@ def conclusion(board: Standings) -> str:
     if own.headline.value is None:
         return f"{_without_score(board, own)}{_best_of_others(board)}."
     ahead = [line for line in _before(board, own) if own.skill.value is None or not board.is_reference(line)]
-    said = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
-    return f"{said}{_rivals(board, ahead) if own.skill.value is not None else ''}{_lost(own)}."
+    text = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
+    return f"{text}{_rivals(board, ahead) if own.skill.value is not None else ''}{_lost(own)}."
 
 
 def _against_reference(board: Standings, own: Standing) -> str:
@@ -30,7 +30,8 @@ def _against_reference(board: Standings, own: Standing) -> str:
         return f"{own.model} scores as {board.rival} does ({score})"
     side = "better" if skill > 0 else "worse"
     if low is None or high is None:
-        few = f"too few {board.units} for an interval"
+        method = own.skill.method or ""
+        few = method if method.endswith("cannot tell") else f"too few {board.units} for an interval"
         return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}, {few} ({score})"
     size, ends = percent_quoted(abs(skill), *((low, high) if skill > 0 else (-high, -low)))
     behind = f"{ends.removesuffix(')')}; {score})"
@@ -42,7 +43,7 @@ def _against_reference(board: Standings, own: Standing) -> str:
 
 
 def _score(board: Standings, own: Standing) -> str:
-    """`mase[m=12] 0.812 against 0.921, 96 series`."""
+    """Return `mase[m=12] 0.812 against 0.921, 96 series`."""
     value, reference = own.headline.value or 0.0, own.reference
     against = f" against {_with_unit(board, reference)}" if reference is not None and own.skill.value else ""
     return f"{board.headline} {_with_unit(board, value)}{against}, {counted(own.n, board.units)}"
@@ -53,7 +54,7 @@ def _with_unit(board: Standings, value: float | None) -> str:
 
 
 def _to_floor(board: Standings, own: Standing) -> str:
-    """How far the model goes from the reference to the floor; nothing where it goes away from it."""
+    """Return the model's share of the way from the reference to the floor, in words; empty where it is worse."""
     if board.truth is None or board.truth.headline.value is None or own.to_floor is None or own.to_floor <= 0:
         return ""
     floor = _with_unit(board, board.truth.headline.value)
@@ -78,7 +79,7 @@ def _by_rank(board: Standings, own: Standing) -> str:
 
 
 def _before(board: Standings, own: Standing) -> list[Standing]:
-    """The models with a strictly better headline."""
+    """Return the models with a strictly better headline."""
     ranked = [line for line in board.lines if line.headline.value is not None and line.headline.value != own.headline.value]
     sign = -1 if board.better == "high" else 1
     return [line for line in ranked if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)]

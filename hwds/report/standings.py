@@ -1,4 +1,4 @@
-"""Standings: what the scores table says of each model, best first, the truth's floor last."""
+"""Standings: the scores of each model, best first, the floor of the truth last."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 
 import polars as pl
 
-from hwds.metrics.base import Better, Measure, short
-from hwds.protocols.score import Score
+from hwds.evaluation.score import Score
+from hwds.results.measure import Better, Measure, short
 from hwds.results.tables import TRUTH, Tables
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A score with its standard error and 95 % interval; None where there is none."""
+    """A score with its standard error, 95 % interval and how they were made; None where there is none."""
 
     value: float | None = None
     stderr: float | None = None
     low: float | None = None
     high: float | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One model.
+    """The standing of one model.
 
     Attributes:
         model: Its label.
@@ -33,11 +34,11 @@ class Standing:
         beside: Other metrics by full name, mean over units.
         skill: 1 - the headline over that of the reference on the same rows.
         to_floor: The share of the way from the reference to the truth.
-        n: Units with a value; `n_undefined` have none.
-        n_failed: Answers lost, one for each unit and fold.
-        n_fallback: Units answered by something simpler than the model.
-        seconds: What its cells took when they were computed.
-        error: The first failure.
+        n: The units with a value; `n_undefined` have none.
+        n_failed: The failed predictions, one for each unit and fold.
+        n_fallback: The units predicted by a fallback, simpler than the model.
+        seconds: The seconds that its cells took when they were computed.
+        error: The first error.
     """
 
     model: str
@@ -56,7 +57,7 @@ class Standing:
 
     @property
     def reference(self) -> float | None:
-        """The headline of the reference on this model's own rows, as its skill implies."""
+        """The headline of the reference on this model's rows, as its skill implies."""
         if self.headline.value is None or self.skill.value is None or self.skill.value >= 1:
             return None
         return self.headline.value / (1 - self.skill.value)
@@ -64,16 +65,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """All models by the headline.
+    """All models, sorted by the headline.
 
     Attributes:
         measure: The headline metric.
         beside: The metrics that stand beside it.
-        lines: Models, best first, those without a score last.
-        own: The experiment's own model, None where nothing was run.
+        lines: The models, best first, those without a score last.
+        own: The experiment's model, None where nothing was run.
         truth: The simulator's floor, None for real data.
-        methods: How each aggregate's interval was made.
-        title: Experiment and dataset.
+        methods: The methods of the intervals, by aggregate.
+        title: The names of experiment and dataset.
     """
 
     measure: Measure
@@ -96,17 +97,17 @@ class Standings:
 
     @property
     def better(self) -> Better:
-        """Whether a low or a high headline is good."""
+        """The good side of the headline: `low`, `high` or `none`."""
         return self.measure.better
 
     @property
     def units(self) -> str:
-        """What is counted: `series`."""
+        """The name of the units: `series`."""
         return self.measure.units
 
     @property
     def rival(self) -> str:
-        """What models are held against, in words: `the seasonal naive`."""
+        """The reference in words: `the seasonal naive`."""
         return self.measure.rival
 
     @property
@@ -116,29 +117,39 @@ class Standings:
 
     @property
     def reference(self) -> float | None:
-        """The headline of the reference: on the own model's rows, or else the rival's, or else on any model's rows."""
+        """The headline of the reference: on the rows of the experiment's model, else on its own, else on any model's rows."""
         rival = [line.headline.value for line in self.lines if self.is_reference(line)]
         candidates = [self.own.reference if self.own else None, *rival, *(line.reference for line in self.lines)]
         return next((value for value in candidates if value is not None), None)
 
+    def as_table(self) -> pl.DataFrame:
+        """Return one row a model, best first: the headline with its error and interval, and what was lost."""
+        rows = []
+        for line in self.all:
+            number = line.headline
+            score = {"mean": number.value, "stderr": number.stderr, "low": number.low, "high": number.high}
+            lost = {name: getattr(line, name) for name in ("n", "n_undefined", "n_failed", "n_fallback", "seconds")}
+            rows.append({"model": self.called(line), "metric": self.headline, **score, **lost})
+        return pl.DataFrame(rows, infer_schema_length=None)
+
     def called(self, line: Standing) -> str:
-        """A line's model where people read."""
+        """Return the displayed name of a line's model."""
         if line is not self.truth:
             return line.model
         return TRUTH if self.better == "none" else f"{TRUTH} (floor)"
 
     def is_reference(self, line: Standing) -> bool:
-        """Whether a line is that of the model that the others are held against."""
+        """Return whether a line is that of the reference."""
         return line.model == self.measure.reference
 
 
 def standings(tables: Tables, headline: str, *, model: str | None = None) -> Standings:
-    """What the tables say of each model.
+    """Return the standings of all models.
 
     Args:
-        tables: Of one run.
+        tables: The tables of one run.
         headline: The short name of the metric that orders models (`mase`).
-        model: The label of the experiment's own model; None takes the first in the scores table, which a run writes first.
+        model: The label of the experiment's model; None takes the first in the scores table, which a run writes first.
     """
     labels = tables.scores["model"].unique(maintain_order=True).to_list()
     labels += [model] if model and model not in labels else []
@@ -152,21 +163,21 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
 
 
 def _measure(tables: Tables, headline: str) -> Measure:
-    """What the headline says of itself, under the full name that it was scored by."""
+    """Return the measure of the headline, under the full name that it was scored by."""
     whole = tables.overall(headline)
     return tables.measure(whole["metric"][0] if len(whole) else headline)
 
 
 def _beside(tables: Tables, headline: str) -> list[Measure]:
-    """The metrics that stand beside the headline and were scored."""
+    """Return the measures of the metrics that stand beside the headline and were scored."""
     scored = set(tables.scores["metric"])
-    found = (tables.measure(name) for name in tables.metrics["metric"])
-    return [entry for entry in found if entry.beside != "no" and entry.short != headline and entry.name in scored]
+    measures = (tables.measure(name) for name in tables.metrics["metric"])
+    return [entry for entry in measures if entry.beside != "no" and entry.short != headline and entry.name in scored]
 
 
 def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> Standing:
     of_model = replace(tables, scores=tables.scores.filter(pl.col("model") == label))
-    row = _row(of_model, headline)
+    row = tables.headline(headline, label)
     failures = of_model.scores.filter(pl.col("status").str.starts_with("failed"))
     timings = tables.timings.filter(pl.col("model") == label)["seconds"]
     return Standing(
@@ -186,30 +197,29 @@ def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) 
 
 
 def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]:
-    """The first row of a metric by its short or full name, empty where there is none."""
+    """Return the first row of a metric by its short or full name, empty where there is none."""
     name = short(metric)
-    found = tables.overall(name, aggregate)
-    found = found.filter(pl.col("metric") == metric) if name != metric else found
-    return found.row(0, named=True) if len(found) else {}
+    rows = tables.overall(name, aggregate)
+    rows = rows.filter(pl.col("metric") == metric) if name != metric else rows
+    return rows.row(0, named=True) if len(rows) else {}
 
 
 def number(score: Score | None) -> Number:
-    """A score as a number with its error."""
-    return Number() if score is None else Number(score.value, score.stderr, score.ci_low, score.ci_high)
+    """Return a score as a number with its error."""
+    return Number() if score is None else Number(score.value, score.stderr, score.ci_low, score.ci_high, score.ci_method)
 
 
 def number_of(tables: Tables, metric: str, model: str) -> Number:
-    """A model's total of a metric, by its short name: the mean where there are several aggregates."""
-    own = replace(tables, scores=tables.scores.filter(pl.col("model") == model))
-    return _number(_row(own, metric) or _row(own, metric, "pooled"))
+    """Return a model's total of a metric, by its short name: the mean where there are several aggregates."""
+    return _number(tables.headline(metric, model))
 
 
 def _number(row: Mapping[str, Any]) -> Number:
-    return Number(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high")))
+    return Number(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high", "ci_method")))
 
 
 def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None, measure: Measure) -> Standing:
-    """The line with its share of the way to the floor, where the truth is better than the reference."""
+    """Return the line with its share of the way to the floor, where the truth is better than the reference."""
     if truth is None or truth.headline.value is None or line.headline.value is None or measure.better == "none":
         return line
     if line.skill.value is not None and truth.skill.value is not None:
@@ -227,7 +237,7 @@ def _rank(line: Standing, better: Better) -> tuple[bool, float, str]:
 
 
 def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
-    """How the intervals were made, by what they are of."""
+    """Return the methods of the intervals, by aggregate."""
     rows = {aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")}
     rows["skill"] = tables.overall(f"skill_{headline}")
     known = {name: table["ci_method"].drop_nulls().unique(maintain_order=True) for name, table in rows.items()}

@@ -1,4 +1,4 @@
-"""Comparison: what a comparison of models came to, as plain values and tables."""
+"""The result of a comparison of models, as plain values and tables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from hwds.errors import several
-from hwds.metrics.base import Measure
-from hwds.results.atomic import write_atomically, write_text
+from hwds.core.atomic import write_atomically, write_text
+from hwds.core.errors import ambiguous
 from hwds.results.folder import OUTPUTS, RunFolder
-from hwds.results.sweep_folder import SweepFolder, twofold
+from hwds.results.measure import Measure
+from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
 
 Chosen = Literal["asked", "own", "best"]
 
@@ -51,6 +51,7 @@ PAIRS = {
     "wilcoxon_p": pl.Float64,
     "method": pl.String,
     "clusters": pl.Int64,
+    "independent": pl.Float64,
     "verdict": pl.String,
 }
 """Columns of the pairs; see `Comparison`."""
@@ -66,9 +67,9 @@ class RankTest:
 
     Attributes:
         ranks: The mean rank of each model, 1 the best.
-        blocks, called: How many blocks, and what they are (`series`, `datasets`).
+        blocks, called: The number of blocks and their name (`series`, `datasets`).
         statistic, p_value: Friedman's.
-        f_p_value: In the form of Iman and Davenport.
+        f_p_value: That of the F form of Iman and Davenport.
         critical_difference: Mean ranks further apart differ at 5 %, all pairs together.
     """
 
@@ -83,27 +84,29 @@ class RankTest:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Models against models.
+    """The result of a comparison.
 
     Attributes:
         measure: The metric.
         metrics: Its full name on each dataset.
         task: Of the runs.
         subject: The model that sentences are about.
-        chosen: Whether it was asked for, is the own model of all runs, or is the best of this data.
-        family: How many tests are corrected for together: the subject against each rival, or all pairs where the data chose it.
+        chosen: The subject was named by the user (`asked`), is the model of all runs (`own`), or has the best score (`best`).
+        family: The number of tests corrected together: the subject against each rival, or all pairs where it is the best.
         relative: Whether effects are shares (0.021 is 2.1 % better) or differences in the metric's unit.
-        margin: Effects smaller than this do not matter; None where nothing was said.
-        level: Of intervals and verdicts.
+        margin: The equivalence margin: smaller effects do not matter; None where none was given.
+        level: The confidence level of intervals and verdicts.
         leaderboard: See `LEADERBOARD`: over shared rows; `rank` is the mean over blocks, `win_rate` the mean share of units won
             against each other model, `set_p` above 1 - level is in the model confidence set, `n` counts shared units.
         pairs: See `PAIRS`: the subject against each rival, effects above 0 where it is better; `p_holm` and `alike_holm` are
             corrected; `verdict` is `better`, `worse`, `better, alike`, `worse, alike`, `alike` or `unsure`.
         along: Diebold-Mariano tests by series, empty where no series has origins enough.
         ranks: Friedman's test, None with fewer than three models.
-        datasets, seeds, units: What was compared on; what a unit is.
-        sources: The runs.
-        notes: What is to be known before the numbers are read.
+        datasets, seeds, units: The datasets and seeds of the comparison, and the name of a unit.
+        sources: The titles of the runs.
+        notes: Warnings to read before the numbers.
+        conditions: The properties that all compared rows share, as the end of a sentence.
+        trained: Whether a model's fit depends on the seed; None where an earlier version stored neither.
     """
 
     measure: Measure
@@ -124,9 +127,11 @@ class Comparison:
     units: str
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    conditions: str = ""
+    trained: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
+        """Return plain values for JSON."""
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
         plain |= {"measure": asdict(self.measure), "ranks": asdict(self.ranks) if self.ranks else None}
         tables = {name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")}
@@ -134,17 +139,17 @@ class Comparison:
 
     @classmethod
     def read(cls, folder: Path) -> tuple[Self, str]:
-        """What `write` wrote, and the command that made it."""
-        said = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-        command, _ = said.pop("command"), said.pop("sentence")
+        """Return the comparison that `write` wrote, and the command that made it."""
+        data = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        command, _ = data.pop("command"), data.pop("sentence")
         paths = {name: folder / f"{file}.parquet" for name, file in FILES.items()}
         tables = {name: pl.read_parquet(path) if path.is_file() else pl.DataFrame() for name, path in paths.items()}
-        lists = {name: tuple(said[name]) for name in ("datasets", "seeds", "sources", "notes")}
-        ranks = RankTest(**said["ranks"]) if said["ranks"] else None
-        return cls(**{**said, **tables, **lists, "ranks": ranks, "measure": Measure(**said["measure"])}), command
+        lists = {name: tuple(data[name]) for name in ("datasets", "seeds", "sources", "notes")}
+        ranks = RankTest(**data["ranks"]) if data["ranks"] else None
+        return cls(**{**data, **tables, **lists, "ranks": ranks, "measure": Measure(**data["measure"])}), command
 
     def write(self, folder: Path, sentence: str, command: str) -> None:
-        """`comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and `comparison.json`.
+        """Write `comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and `comparison.json`.
 
         Raises:
             HwdsError: The folder cannot be written.
@@ -153,34 +158,34 @@ class Comparison:
             table: pl.DataFrame = getattr(self, name)
             if len(table) or name != "along":
                 write_atomically(folder / f"{file}.parquet", table.write_parquet)
-        said = {name: value for name, value in self.as_dict().items() if name not in FILES}
-        write_text(folder / "comparison.json", as_json({"sentence": sentence, "command": command} | said))
+        data = {name: value for name, value in self.as_dict().items() if name not in FILES}
+        write_text(folder / "comparison.json", as_json({"sentence": sentence, "command": command} | data))
 
 
 def comparison_folders() -> dict[str, Path]:
-    """The folders of all comparisons below the current folder, by their ids."""
+    """Return the folders of all comparisons below the current folder, by their ids."""
     return {path.parent.name: path.parent for path in sorted((OUTPUTS / "comparisons").glob("*/comparison.json"))}
 
 
 def comparison_folder(name: str) -> Path | None:
-    """The folder of a comparison by its path, its id or the beginning of it; None where no comparison is called so.
+    """Return the folder of a comparison by its path, its id or the beginning of it; None where there is none.
 
     Raises:
         ConfigError: Several begin so, or a run or a sweep does, too.
     """
     if (Path(name) / "comparison.json").is_file():
         return Path(name).resolve()
-    found = [path for known, path in comparison_folders().items() if known.startswith(name)]
-    if len(found) > 1:
-        raise several("comparison", name, (path.name for path in found))
-    for kind, others in (("run", RunFolder.begun(name)), ("sweep", SweepFolder.begun(name))):
-        if found and others and found[0].name != name:
-            raise twofold(name, kind, others, "comparison", found)
-    return found[0].resolve() if found else None
+    folders = [path for known, path in comparison_folders().items() if known.startswith(name)]
+    if len(folders) > 1:
+        raise ambiguous("comparison", name, (path.name for path in folders))
+    for kind, others in (("run", RunFolder.starting_with(name)), ("sweep", SweepFolder.starting_with(name))):
+        if folders and others and folders[0].name != name:
+            raise ambiguous_kinds(name, kind, others, "comparison", folders)
+    return folders[0].resolve() if folders else None
 
 
 def as_json(data: Mapping[str, Any] | Sequence[Any]) -> str:
-    """Plain data as JSON; what is not a number is null."""
+    """Return plain data as JSON; NaN and infinity become null."""
     return json.dumps(_plain(data), indent=1, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""Difference: what two runs do not have in common, settings, data, code, versions, machine and scores."""
+"""The difference of two runs: settings, data, code, versions, machine and scores."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hwds.errors import HwdsError
-from hwds.metrics.base import short
-from hwds.results.facts import Value, exact, flat
+from hwds.core.errors import HwdsError
 from hwds.results.folder import RunFolder
-from hwds.results.totals import Total, Totals, totals_of
+from hwds.results.measure import short
+from hwds.results.runs.fields import Value, exact, flat
+from hwds.results.score_totals import Total, Totals, totals_of
 
 GROUPS = ("settings", "data", "code", "versions", "machine")
-"""What can differ beside the scores."""
+"""The groups of facts that are compared beside the scores."""
 
 OWN = "the own model"
-"""The label of each run's own model, where these are two."""
+"""The common label of the runs' models, where these are two."""
 
 NO_NUMBERS = ("compute", "decision", "save_model", "tracker", "report")
 """Groups of settings that no score depends on."""
@@ -24,7 +24,7 @@ NO_NUMBERS = ("compute", "decision", "save_model", "tracker", "report")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that differs: what it belongs to (of `GROUPS`), its name, and what each run has; None where it has none."""
+    """One difference: its group (of `GROUPS`), its name, and the value in each run; None where it has none."""
 
     group: str
     name: str
@@ -37,7 +37,7 @@ class ScoreChange:
     """A total of a model that differs.
 
     Attributes:
-        model, metric: Of what (`OWN` where the runs' own models are two); `better` says which way is
+        model, metric: The model (`OWN` where the runs have different ones) and the metric; `better` says which way is
             good (`low`, `high`, `none`).
         first, second: The scores; None where a run has none.
         first_stderr, second_stderr: Their standard errors.
@@ -59,15 +59,15 @@ class ScoreChange:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the second run has otherwise than the first.
+    """The difference of a second run from a first.
 
     Attributes:
         first, second: Their titles.
         changes: All but scores, in the order of `GROUPS`.
         scores: Totals that differ, the headline's first.
-        same_scores: How many totals are equal to the last bit.
+        same_scores: The number of totals that are equal to the last bit.
         headline: The full name of the metric that orders the models.
-        unfinished: Those without scores.
+        unfinished: The titles of runs without scores.
     """
 
     first: str
@@ -79,25 +79,25 @@ class Difference:
     unfinished: tuple[str, ...]
 
     def of(self, *groups: str) -> tuple[Change, ...]:
-        """The changes of some groups."""
+        """Return the changes of some groups."""
         return tuple(each for each in self.changes if each.group in groups)
 
     @property
     def comparable(self) -> bool:
-        """Whether the scores answer one question: the same data under the same protocol."""
-        asked = [each for each in self.of("settings") if each.name.partition(".")[0] in ("dataset", "protocol")]
-        return not asked and not self.of("data")
+        """True where the scores can be compared: the same data under the same protocol."""
+        different = [each for each in self.of("settings") if each.name.partition(".")[0] in ("dataset", "protocol")]
+        return not different and not self.of("data")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
+        """Return plain values for JSON."""
         scores = [asdict(each) | {"change": each.change} for each in self.scores]
         plain = {"first": self.first, "second": self.second, "changes": [asdict(each) for each in self.changes]}
-        told = {"same_scores": self.same_scores, "headline": self.headline, "unfinished": list(self.unfinished)}
-        return plain | {"scores": scores, "comparable": self.comparable} | told
+        rest = {"same_scores": self.same_scores, "headline": self.headline, "unfinished": list(self.unfinished)}
+        return plain | {"scores": scores, "comparable": self.comparable} | rest
 
 
 def difference(first: RunFolder, second: RunFolder) -> Difference:
-    """What two runs do not have in common.
+    """Return the difference of two runs.
 
     Raises:
         HwdsError: A folder is damaged.
@@ -110,7 +110,7 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
     finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
     totals = totals_of(finished)
-    damaged = next((f"{path}: is damaged: {told.error}." for path, told in totals.items() if told.error), "")
+    damaged = next((f"{path}: is damaged: {each.error}." for path, each in totals.items() if each.error), "")
     if damaged:
         raise HwdsError(damaged)
     both = [totals.get(folder.path, Totals()) for folder in folders]
@@ -130,10 +130,13 @@ def _origin(folder: RunFolder) -> dict[str, Any]:
 
 
 def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, Value]:
-    """What the provenance says of a group."""
+    """Return the facts of a group from the provenance."""
     git = origin.get("git") or {}
     if group == "data":
-        return {"fingerprint": origin.get("data"), **{f"joined {key}": said for key, said in origin.get("joined", {}).items()}}
+        return {
+            "fingerprint": origin.get("data"),
+            **{f"joined {key}": detail for key, detail in origin.get("joined", {}).items()},
+        }
     if group == "code":
         changed = str(bool(git["changed"])).lower() if "changed" in git else None
         return {"fingerprint": origin.get("code"), "commit": git.get("commit"), "uncommitted changes": changed}
@@ -149,7 +152,7 @@ def _changes(group: str, first: Mapping[str, Value], second: Mapping[str, Value]
 
 
 def _options(changes: Iterator[Change]) -> Iterator[Change]:
-    """Of an option that was swapped for another only its name, and the settings that both have."""
+    """Yield the changes; of an option that was swapped for another only its name and the settings that both have."""
     known = list(changes)
     swapped = {each.name for each in known if "." not in each.name}
     for each in known:
@@ -160,20 +163,20 @@ def _options(changes: Iterator[Change]) -> Iterator[Change]:
 
 
 def _aligned(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, Totals]:
-    """The totals with the own models of both runs under one label, where these are two."""
+    """Return the totals with the models of both runs under one label, where these are two."""
     if own[0] == own[1]:
         return both[0], both[1]
     shared = {model for model in own if all(model in totals.scores for totals in both)}
-    found = []
+    aligned = []
     for totals, model in zip(both, own, strict=True):
         others = {name: scores for name, scores in totals.scores.items() if name != model or name in shared}
-        found.append(replace(totals, scores={OWN: totals.scores.get(model, {}), **others}))
-    return found[0], found[1]
+        aligned.append(replace(totals, scores={OWN: totals.scores.get(model, {}), **others}))
+    return aligned[0], aligned[1]
 
 
 def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreChange, ...], int]:
-    """The totals that differ, the headline's first, and how many do not."""
-    found, same = [], 0
+    """Return the totals that differ, the headline's first, and the number of equal ones."""
+    changes, same = [], 0
     for model in dict.fromkeys((*first.scores, *second.scores)):
         ours, theirs = first.scores.get(model, {}), second.scores.get(model, {})
         for metric in dict.fromkeys((*ours, *theirs)):
@@ -182,8 +185,8 @@ def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreCh
                 same += 1
                 continue
             better = first.better.get(metric) or second.better.get(metric) or "none"
-            found.append(ScoreChange(model, metric, better, *_pair(one, two)))
-    return tuple(sorted(found, key=lambda each: not _is(each.metric, headline))), same
+            changes.append(ScoreChange(model, metric, better, *_pair(one, two)))
+    return tuple(sorted(changes, key=lambda each: not _is(each.metric, headline))), same
 
 
 def _pair(one: Total | None, two: Total | None) -> tuple[float | None, float | None, float | None, float | None]:
@@ -196,7 +199,7 @@ def _is(metric: str, headline: str) -> bool:
 
 
 def as_text(value: Value) -> str:
-    """A value as the config would have it; empty for none."""
+    """Return a value as in the config; empty for None."""
     if value is None:
         return ""
     return exact(value) if isinstance(value, float) else value or '""'

@@ -10,17 +10,17 @@ from typing import Any
 
 import polars as pl
 
-from hwds.errors import HwdsError
-from hwds.results.atomic import write_atomically
-from hwds.results.facts import exact, flat
+from hwds.core.atomic import write_atomically
+from hwds.core.errors import HwdsError
 from hwds.results.folder import TABLES, RunFolder
+from hwds.results.runs.fields import exact, flat
 
 KINDS = ("csv", "parquet", "xlsx")
 RISKY = r"^[=+\-@\t\r\n]"
-"""How a text begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
+"""The beginning of a text that a spreadsheet takes for a formula (OWASP, CSV injection)."""
 
 NUMBER = r"^[+\-](\d+\.?\d*|\.\d+)([eE][+\-]?\d+)?$"
-"""A number with its sign, which is no formula."""
+"""A number with a sign, which is not a formula."""
 
 MOST_ROWS = 1_048_575
 """Rows of a sheet below its header."""
@@ -30,16 +30,16 @@ LONGEST_CELL = 32_767
 
 
 def exported(folder: RunFolder) -> dict[str, pl.DataFrame]:
-    """The tables of a finished run by name; its settings and where its numbers come from as two columns.
+    """Return the tables of a finished run by name; its settings and its provenance as two columns each.
 
     Raises:
         HwdsError: The run is not finished.
     """
     tables = folder.read_tables()
-    found = {name: getattr(tables, name) for name in TABLES}
-    found["settings"] = _two_columns(folder.read_config())
-    found["provenance"] = _two_columns(folder.read_provenance())
-    return {name: table for name, table in found.items() if table.width}
+    exports = {name: getattr(tables, name) for name in TABLES}
+    exports["settings"] = _two_columns(folder.read_config())
+    exports["provenance"] = _two_columns(folder.read_provenance())
+    return {name: table for name, table in exports.items() if table.width}
 
 
 def _two_columns(data: Mapping[str, Any]) -> pl.DataFrame:
@@ -65,11 +65,11 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
 
 
 def disarmed(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame:
-    """The table with nested columns as JSON and, with `quoted`, an apostrophe before what a spreadsheet would compute.
+    """Return a table with nested columns as JSON and, with `quoted`, an apostrophe before text that looks like a formula.
 
     Args:
-        table: Any.
-        quoted: A CSV cannot say that a cell is text; a workbook can, and there it stays as it is.
+        table: Any table.
+        quoted: Needed for CSV, which cannot mark a cell as text; a workbook can.
     """
     nested = [name for name, kind in table.schema.items() if kind.is_nested()]
     plain = table.with_columns(pl.Series(name, [_json(value) for value in table[name]], pl.String) for name in nested)

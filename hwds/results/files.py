@@ -1,4 +1,4 @@
-"""Files of a run's folder: read whole, or refused in a line that says which one is damaged."""
+"""The files of a run's folder: read whole, or refused in a line that names the damaged one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 import polars as pl
 
-from hwds.errors import HwdsError
-from hwds.results.totals import DAMAGE
+from hwds.core.errors import HwdsError
+from hwds.results.score_totals import DAMAGE
 
 
 @contextmanager
 def undamaged(path: Path) -> Iterator[Path]:
-    """A file to be read, which a full disk or a copy may have cut short.
+    """Yield the path of a file that is read in the block; a full disk or a copy may have truncated it.
 
     Raises:
-        HwdsError: It is damaged; which, and how.
+        HwdsError: It is damaged, with its path and the reason.
     """
     try:
         yield path
@@ -28,7 +28,7 @@ def undamaged(path: Path) -> Iterator[Path]:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A table that was written as Parquet.
+    """Return a table that was written as Parquet.
 
     Raises:
         HwdsError: It is damaged.
@@ -38,10 +38,10 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
-    """Tables that were written as Parquet, in one pass where all have the same columns.
+    """Return tables that were written as Parquet, read in one pass where all have the same columns.
 
     Raises:
-        HwdsError: One is damaged; which.
+        HwdsError: One is damaged, with its path.
     """
     try:
         whole = pl.read_parquet(list(paths), glob=False, include_file_paths="") if len(paths) > 1 else pl.DataFrame()

@@ -1,4 +1,4 @@
-"""Labels: tags and a note that a user gives a run, in a file of their own beside its tables."""
+"""Labels: tags and a note that a user gives a run, in a file beside its tables."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hwds.errors import ConfigError
-from hwds.results.atomic import write_text
+from hwds.core.atomic import write_text
+from hwds.core.errors import ConfigError
 
 FILE = "labels.json"
 
 KEEP = "keep"
-"""The tag of what `hwds prune` never deletes."""
+"""The tag of folders that `hwds prune` never deletes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a user calls a run; no number depends on it.
+    """A user's labels of a run; no number depends on them.
 
     Attributes:
         tags: Single words, sorted.
@@ -31,17 +31,17 @@ class Labels:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The labels of a folder; none where it has no such file.
+        """Return the labels of a folder; none where it has no such file.
 
         Raises:
             ValueError: The file is damaged.
         """
         path = folder / FILE
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return cls(tuple(map(str, said.get("tags", ()))), str(said.get("note", "")))
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return cls(tuple(map(str, data.get("tags", ()))), str(data.get("note", "")))
 
     def write(self, folder: Path) -> None:
-        """Keep them in a folder.
+        """Write them into a folder.
 
         Raises:
             HwdsError: The folder cannot be written.
@@ -49,18 +49,18 @@ class Labels:
         write_text(folder / FILE, json.dumps(asdict(self), indent=1, ensure_ascii=False))
 
     def tagged(self, words: tuple[str, ...]) -> Self:
-        """With tags added, and without those that a `-` stands before.
+        """Return the labels with tags added, and without those that are prefixed by `-`.
 
         Raises:
-            ConfigError: One is no single word.
+            ConfigError: A tag is not a single word.
         """
         bad = next((word for word in words if not re.fullmatch(r"-?\w[\w.:/-]*", word)), None)
         if bad is not None:
             raise ConfigError(f"tag: must be one word of letters, digits, '.', ':', '/', '_' and '-', got '{bad}'.")
         added = {word for word in words if not word.startswith("-")}
-        taken = {word[1:] for word in words if word.startswith("-")}
-        return replace(self, tags=tuple(sorted((set(self.tags) | added) - taken)))
+        removed = {word[1:] for word in words if word.startswith("-")}
+        return replace(self, tags=tuple(sorted((set(self.tags) | added) - removed)))
 
     def noted(self, text: str) -> Self:
-        """With another note; an empty one takes it away."""
+        """Return the labels with another note; an empty one removes it."""
         return replace(self, note=" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Provenance: the command, the code, the machine and the data that numbers come from."""
+"""Provenance: the command, the code, the machine and the data behind the numbers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LIBRARIES = ("numpy", "polars", "hydra-core", "pydantic", "keras", "tensorflow",
 
 
 def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, Any]:
-    """All that is needed to have the same numbers again.
+    """Return all that is needed to reproduce the numbers.
 
     Args:
         data: The fingerprint of the frame.
         code: The fingerprint of the source.
-        threads: Threads of each cell.
-        device: Where Keras and XGBoost compute.
+        threads: The threads of each cell.
+        device: The device of Keras and XGBoost.
     """
     return {
         "command": command_line(),
@@ -38,12 +38,12 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
 
 
 def command_line() -> str:
-    """What this process was asked for, without secrets."""
+    """Return the command line of this process, without secrets."""
     return without_secrets(shlex.join(["python", "-m", "hwds", *sys.argv[1:]]))
 
 
 def installed(name: str) -> str | None:
-    """The version of a distribution or of its build for CPUs, None where neither is installed."""
+    """Return the version of a distribution or of its build for CPUs, None where neither is installed."""
     for distribution in (name, f"{name}-cpu"):
         try:
             return version(distribution)
@@ -53,7 +53,7 @@ def installed(name: str) -> str | None:
 
 
 def cpu_name() -> str:
-    """The model of the CPU, as the system tells it."""
+    """Return the model of the CPU."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -61,7 +61,7 @@ def cpu_name() -> str:
 
 
 def git_state() -> dict[str, Any] | None:
-    """The commit of the current folder and whether it was changed; None outside a repository."""
+    """Return the commit of the current folder and whether there are uncommitted changes; None outside a repository."""
     commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     return None if commit is None else {"commit": commit, "changed": bool(status)}
 

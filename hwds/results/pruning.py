@@ -1,4 +1,4 @@
-"""Pruning: what may go of runs and cache, why the rest stays, and a deletion that may be killed at any moment."""
+"""Pruning: the runs and cached files that may be deleted, the reasons to keep others, and an interruptible deletion."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hwds.errors import HwdsError
-from hwds.results.holding import alone, cleaning, in_use
+from hwds.core.errors import HwdsError
+from hwds.core.locks import alone, cleaning, in_use
+from hwds.results.dependencies import joins, needed_cells, needed_runs
+from hwds.results.formatting import counted
 from hwds.results.labels import KEEP
-from hwds.results.needs import joins, needed_cells, needed_runs
-from hwds.results.run_index import RunIndex, signature
-from hwds.results.wording import counted
+from hwds.results.runs.index import RunIndex, signature
+
+MADE_AGAIN = ("frames", "numba", "source")
+"""The folders of the cache that no run names: laid-out data, compiled functions, parsed modules; each is made again at need."""
 
 TRASH = "trash"
-"""Below the outputs folder: what was moved aside in one step and is being deleted."""
+"""The folder below the outputs folder of items that were moved aside in one step and are being deleted."""
 
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file or folder: its size in bytes, and the seconds since it was last written."""
+    """A file or folder, its size in bytes, and its age: the seconds since it was last written."""
 
     path: Path
     size: int
@@ -33,47 +36,47 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to go, in this order, and what stays although it was asked for: the reason of each."""
+class PruningPlan:
+    """The items to delete, in this order, and the requested ones that stay, each with the reason."""
 
-    going: tuple[Item, ...]
+    to_delete: tuple[Item, ...]
     staying: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        """Bytes that go."""
-        return sum(item.size for item in self.going)
+        """The bytes to delete."""
+        return sum(item.size for item in self.to_delete)
 
 
-def folders_plan(index: RunIndex, asked: Sequence[str], *, older: float = 0, larger: int = 0, best: int = 0) -> Plan:
-    """What of some runs, sweeps or comparisons may go.
+def folders_plan(index: RunIndex, paths: Sequence[str], *, older: float = 0, larger: int = 0, best: int = 0) -> PruningPlan:
+    """Return which of some runs, sweeps or comparisons may be deleted.
 
     Args:
-        index: What there is.
-        asked: `runs/<experiment>/<id>`, `sweeps/<experiment>/<id>` or `comparisons/<id>` of each.
-        older: Seconds for which it was not written.
-        larger: Bytes that it has at least.
-        best: So many of the best runs or sweeps of each experiment, dataset, protocol and metric stay.
+        index: The index of all folders.
+        paths: Each as `runs/<experiment>/<id>`, `sweeps/<experiment>/<id>` or `comparisons/<id>`.
+        older: The least age in seconds.
+        larger: The least size in bytes.
+        best: The number of the best runs or sweeps of each experiment, dataset, protocol and metric that stay.
     """
-    items = {path: _item(index.root / path) for path in asked}
+    items = {path: _item(index.root / path) for path in paths}
     wanted = [path for path, item in items.items() if item.age >= older and item.size >= larger]
     staying = _protected(index, wanted, best)
     wanted = [path for path in wanted if path not in staying]
     staying |= needed_runs(index, wanted)
-    going = [path for path in wanted if path not in staying]
-    return Plan(tuple(items[path] for path in _dependants_first(index, going)), staying)
+    to_delete = [path for path in wanted if path not in staying]
+    return PruningPlan(tuple(items[path] for path in _dependants_first(index, to_delete)), staying)
 
 
 def _protected(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, str]:
     tags = index.column("tags")
-    found = {path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()}
-    found |= {path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted}
-    found |= {path: "in use" for path in wanted if in_use(index.root / path)}
-    return found | {path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)}
+    reasons = {path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()}
+    reasons |= {path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted}
+    reasons |= {path: "in use" for path in wanted if in_use(index.root / path)}
+    return reasons | {path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)}
 
 
 def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:
-    """The best folders of each question, of the kind of those that are wanted."""
+    """Yield the best folders of each experiment, dataset, protocol and metric, of the kinds of those that are wanted."""
     kinds = tuple({f"{path.partition('/')[0]}/" for path in wanted})
     columns = [index.column(name) for name in ("experiment", "dataset", "protocol", "metric")]
     scores = index.column("score")
@@ -86,7 +89,7 @@ def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:
 
 
 def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
-    """In an order in which whoever needs another goes before it, so that no moment leaves one without what it needs."""
+    """Return the paths in an order in which each comes before those that it needs, so that none ever lacks one."""
     joined, known = joins(index), set(paths)
     needs = {path: joined.get(path, set()) & known for path in paths}
     if not any(needs.values()):
@@ -100,24 +103,24 @@ def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
     return done
 
 
-def cache_plan(index: RunIndex, *, older: float = 0, most: int | None = None) -> Plan:
-    """What of the cache may go: cells that no run or sweep names, and laid-out data, which any run lays out again.
+def cache_plan(index: RunIndex, *, older: float = 0, most: int | None = None) -> PruningPlan:
+    """Return what of the cache may be deleted: cells that no run or sweep names, and what is made again at need.
 
     Args:
-        index: What there is.
-        older: Seconds for which it was not written.
-        most: Bytes that may stay of all the cache: the oldest go first; None for no such bound.
+        index: The index of all folders.
+        older: The least age in seconds.
+        most: The bytes that the cache may keep, the oldest files being deleted first; None for no bound.
     """
     needed = needed_cells(index)
     files = list(_files(index.root / "cache" / "cells"))
-    frames = [_item(Path(entry.path)) for entry in _entries(index.root / "cache" / "frames")]
-    total = sum(item.size for item in (*files, *frames))
+    others = [_item(Path(entry.path)) for kind in MADE_AGAIN for entry in _entries(index.root / "cache" / kind)]
+    total = sum(item.size for item in (*files, *others))
     free = [item for item in files if item.path.stem not in needed]
-    going = sorted((item for item in (*free, *frames) if item.age >= older), key=lambda item: (-item.age, item.path))
+    to_delete = sorted((item for item in (*free, *others) if item.age >= older), key=lambda item: (-item.age, item.path))
     if most is not None:
-        going = list(_until(going, total - most))
-    kept = len(files) - len(free)
-    return Plan(tuple(going), {counted(kept, "cells"): "named by a run or a sweep"} if kept else {})
+        to_delete = list(_until(to_delete, total - most))
+    named = len(files) - len(free)
+    return PruningPlan(tuple(to_delete), {counted(named, "cells"): "named by a run or a sweep"} if named else {})
 
 
 def _until(items: Iterable[Item], excess: int) -> Iterator[Item]:
@@ -128,14 +131,14 @@ def _until(items: Iterable[Item], excess: int) -> Iterator[Item]:
         yield item
 
 
-def delete_folders(index: RunIndex, plan: Plan) -> Iterator[tuple[Item, str]]:
-    """Delete what a plan says; each with the reason why it stays after all, empty where it is gone.
+def delete_folders(index: RunIndex, plan: PruningPlan) -> Iterator[tuple[Item, str]]:
+    """Delete the items of a plan; yield each with the reason why it stays after all, empty where it was deleted.
 
-    A folder is moved aside in one step while it is held: killed at any moment, it is there whole or not at all, and what
-    was moved aside goes with the next call.
+    A folder is locked and moved aside in one step: if the process is killed, the folder is intact or gone, and the next call
+    deletes what was moved aside.
     """
     empty_trash(index.root)
-    for item in plan.going:
+    for item in plan.to_delete:
         path = item.path.relative_to(index.root).as_posix()
         with alone(item.path, 0) as free:
             if not free:
@@ -148,20 +151,20 @@ def delete_folders(index: RunIndex, plan: Plan) -> Iterator[tuple[Item, str]]:
     empty_trash(index.root)
 
 
-def delete_cache(index: RunIndex, plan: Plan) -> list[Item] | None:
-    """Delete what a plan says but what a run names since; what is gone, None where a run is reading the cache now."""
+def delete_cache(index: RunIndex, plan: PruningPlan) -> list[Item] | None:
+    """Delete the items of a plan that no run has named since; return them, or None where a run is reading the cache now."""
     with cleaning(index.root / "cache") as free:
         if not free:
             return None
         needed = needed_cells(index)
-        going = [item for item in plan.going if item.path.stem not in needed]
-        for item in going:
+        to_delete = [item for item in plan.to_delete if item.path.stem not in needed]
+        for item in to_delete:
             if item.path.is_dir():
                 _move_aside(index.root, item.path)
             else:
                 item.path.unlink(missing_ok=True)
         empty_trash(index.root)
-    return going
+    return to_delete
 
 
 def _move_aside(root: Path, path: Path) -> None:
@@ -176,12 +179,12 @@ def _move_aside(root: Path, path: Path) -> None:
 
 
 def empty_trash(root: Path) -> None:
-    """Delete what was moved aside, by this process or by one that was killed."""
+    """Delete the items that were moved aside, by this process or by one that was killed."""
     shutil.rmtree(root / TRASH, ignore_errors=True)
 
 
 def _item(path: Path) -> Item:
-    """A folder with all in it; its age is that of the file written last."""
+    """Return a folder with its total size; its age is that of the file written last."""
     files = [Path(place) / name for place, _, names in os.walk(path) for name in names]
     stats = [file.stat() for file in files if file.exists()]
     last = max((about.st_mtime for about in stats), default=path.stat().st_mtime)
@@ -189,36 +192,36 @@ def _item(path: Path) -> Item:
 
 
 def _files(folder: Path) -> Iterator[Item]:
-    """Every cell and what else is kept beside them, and what a process that was killed left there."""
+    """Yield every cached cell and every other entry beside them, such as the rest of a process that was killed."""
     now = time.time()
     for below in _entries(folder):
         for entry in _entries(Path(below.path)):
             about = entry.stat()
-            kept = Item(Path(entry.path), about.st_size, now - about.st_mtime)
-            yield _item(kept.path) if entry.is_dir() else kept
+            item = Item(Path(entry.path), about.st_size, now - about.st_mtime)
+            yield _item(item.path) if entry.is_dir() else item
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as found:
-        return sorted(found, key=lambda entry: entry.name)
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def bytes_of(text: str) -> int:
-    """The bytes of `500MB` or `1.5GB`.
+    """Return the bytes of `500MB` or `1.5GB`.
 
     Raises:
-        ValueError: It is no size.
+        ValueError: It is not a size.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMGT]?B)", text)
-    if not found:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMGT]?B)", text)
+    if not match:
         raise ValueError(text)
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
-def size_said(size: int) -> str:
-    """Bytes as people read them: `12 MB`."""
+def as_size(size: int) -> str:
+    """Return bytes for readers: `12 MB`."""
     unit = next((unit for unit in ("TB", "GB", "MB", "kB") if size >= _UNITS[unit]), "B")
     shown = size / _UNITS[unit]
     return f"{shown:.1f} {unit}" if shown < 10 and unit != "B" else f"{shown:.0f} {unit}"

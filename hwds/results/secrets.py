@@ -1,4 +1,4 @@
-"""Secrets: what of the environment no file, page or line of ours may show."""
+"""Secrets: values of environment variables that no file, page or message may show."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import Any
 
 NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD$|CREDENTIAL", re.IGNORECASE)
-"""What the name of a variable has in it whose value is a secret."""
+"""A part of the name of a variable whose value is a secret."""
 
 SHORTEST = 6
-"""Characters of a value below which it is a word and no secret."""
+"""The least length of a secret; shorter values are ordinary words."""
 
-SEALED = re.compile(r"\$\{oc\.env:(\w+)\}")
-"""A secret in a config that was written down: the name of its variable."""
+REDACTED = re.compile(r"\$\{oc\.env:(\w+)\}")
+"""A redacted secret in a stored config: the name of its variable."""
 
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
-"""The user and the password of an address."""
+"""The user and the password in an address."""
 
 
 def without_secrets(text: str) -> str:
-    """The text with `***` for every secret of the environment and for the password of every address."""
-    found = text
+    """Return the text with `***` for every secret of the environment and for the credentials in every address."""
+    redacted = text
     for value in secrets():
-        found = found.replace(value, "***")
-    return IN_ADDRESS.sub("***", found)
+        redacted = redacted.replace(value, "***")
+    return IN_ADDRESS.sub("***", redacted)
 
 
 def data_without_secrets(node: Any) -> Any:
-    """Plain data without secrets: texts as `without_secrets` has them, dates as texts, keys and numbers as they are."""
+    """Return plain data without secrets: texts by `without_secrets`, dates as texts, keys and numbers unchanged."""
     if isinstance(node, Mapping):
         return {str(key): data_without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -38,34 +38,34 @@ def data_without_secrets(node: Any) -> Any:
     return node if node is None or isinstance(node, int | float) else without_secrets(str(node))
 
 
-def sealed(node: Any) -> Any:
-    """A config with `${oc.env:NAME}`, as users write it, for every secret of the environment; options keep their names."""
+def redact_env(node: Any) -> Any:
+    """Return a config with `${oc.env:NAME}` for every secret of the environment; names of options are unchanged."""
     if isinstance(node, Mapping):
-        return {key: value if key in ("name", "recipe") else sealed(value) for key, value in node.items()}
+        return {key: value if key in ("name", "recipe") else redact_env(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [sealed(value) for value in node]
+        return [redact_env(value) for value in node]
     if isinstance(node, str):
         for value, name in _named().items():
             node = node.replace(value, f"${{oc.env:{name}}}")
     return node
 
 
-def unsealed(node: Any) -> Any:
-    """What `sealed` was given, where the environment is as it was; a variable that is not there stays named."""
+def restore_env(node: Any) -> Any:
+    """Return the config that `redact_env` was given, in the same environment; a missing variable stays named."""
     if isinstance(node, Mapping):
-        return {key: unsealed(value) for key, value in node.items()}
+        return {key: restore_env(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [unsealed(value) for value in node]
-    return SEALED.sub(lambda found: os.environ.get(found[1], found[0]), node) if isinstance(node, str) else node
+        return [restore_env(value) for value in node]
+    return REDACTED.sub(lambda match: os.environ.get(match[1], match[0]), node) if isinstance(node, str) else node
 
 
 def secrets() -> list[str]:
-    """The values of variables that are named like secrets, the longest first; one that is a path here is none."""
+    """Return the values of variables that are named like secrets, the longest first; existing paths are not secrets."""
     return list(_named())
 
 
 def _named() -> dict[str, str]:
-    """Each secret with the name of its variable."""
+    """Return each secret with the name of its variable."""
     named = {value: name for name, value in sorted(os.environ.items()) if NAMES.search(name) and len(value) >= SHORTEST}
     return {value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)}
 

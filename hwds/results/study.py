@@ -1,4 +1,4 @@
-"""StudyFound: what a study came to, and the folder that keeps it beside what was planned."""
+"""The result of a study, and the state of its runs with the plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.results.atomic import write_atomically, write_text
+from hwds.core.atomic import write_atomically, write_text
 from hwds.results.comparison import as_json
 from hwds.results.folder import OUTPUTS
 
@@ -43,19 +43,19 @@ RUNS = {
 
 
 @dataclass(frozen=True, eq=False)
-class StudyFound:
-    """What a study came to.
+class StudyResult:
+    """The result of a study.
 
     Attributes:
-        name: Of the study.
-        plan: All that was decided before.
+        name: The name of the study.
+        plan: All decisions made before the runs.
         plan_hash: Its digest.
-        verdict: What the rule makes of the contrasts.
-        unit: Of the metric.
+        verdict: The answer of the rule to the contrasts.
+        unit: The unit of the metric.
         contrasts: See `CONTRASTS`.
         scores: See `RUNS`.
-        notes: What is to be known before the numbers are read.
-        amended: What of the plan was changed after results were known: `margin: 0.02, and before 0.05`.
+        notes: Warnings to read before the numbers.
+        amended: Changes of the plan after results were known: `margin: 0.02, and before 0.05`.
         origin: Command, code, versions.
     """
 
@@ -71,7 +71,7 @@ class StudyFound:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """`contrasts.csv`, `scores.csv` and `study.json`, which comes last: a folder with it is whole.
+        """Write `contrasts.csv`, `scores.csv` and `study.json`, which comes last: a folder with it is complete.
 
         Raises:
             HwdsError: The folder cannot be written.
@@ -79,38 +79,38 @@ class StudyFound:
         for name in ("contrasts", "scores"):
             table: pl.DataFrame = getattr(self, name)
             write_atomically(folder / f"{name}.csv", table.write_csv)
-        told = {key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
-        write_text(folder / "study.json", as_json(told))
+        content = {key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
+        write_text(folder / "study.json", as_json(content))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What `write` wrote."""
-        told = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-        told |= {"notes": tuple(told["notes"]), "amended": tuple(told["amended"])}
-        told |= {"contrasts": pl.read_csv(folder / "contrasts.csv", schema=CONTRASTS)}
-        return cls(**told, scores=pl.read_csv(folder / "scores.csv", schema=RUNS))
+        """Return the result that `write` wrote."""
+        content = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+        content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}
+        content |= {"contrasts": pl.read_csv(folder / "contrasts.csv", schema=CONTRASTS)}
+        return cls(**content, scores=pl.read_csv(folder / "scores.csv", schema=RUNS))
 
 
 @dataclass(frozen=True)
 class StudyState:
-    """`outputs/studies/<name>/`: which run answered what, under which plan; another folder where words changed the numbers."""
+    """The folder `outputs/studies/<name>/` with the plan and its runs; another one where overrides change the numbers."""
 
     path: Path
 
     @classmethod
     def of(cls, name: str, changes: str = "") -> StudyState:
-        """The state of a study, or of a trial of it under other words (their digest)."""
+        """Return the state of a study, or of a variant of it under further overrides (their digest)."""
         return cls((OUTPUTS / "studies" / (f"{name}-{changes}" if changes else name)).resolve())
 
     def read(self) -> dict[str, Any]:
-        """`plan`, `plan_hash`, `runs` (of each experiment and seed the run) and `amended`; empty before the first."""
+        """Return `plan`, `plan_hash`, `runs` (by experiment and seed) and `amended`; empty before the first run."""
         path = self.path / "state.json"
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return told
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return content
 
     def write(
         self, plan: Mapping[str, Any], plan_hash: str, runs: Mapping[str, Mapping[str, str]], amended: Sequence[str]
     ) -> None:
-        """What `read` gives back."""
-        told = {"plan": plan, "plan_hash": plan_hash, "runs": runs, "amended": amended}
-        write_text(self.path / "state.json", as_json(told))
+        """Write the state for `read`."""
+        content = {"plan": plan, "plan_hash": plan_hash, "runs": runs, "amended": amended}
+        write_text(self.path / "state.json", as_json(content))

@@ -1,13 +1,14 @@
-"""The result tables that every protocol writes, and what all below reads."""
+"""The result tables that every protocol writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
-from hwds.metrics.base import DEFINITION, Measure
+from hwds.results.measure import DEFINITION, Measure
 
 SCORES = {
     "experiment": pl.String,
@@ -45,7 +46,7 @@ TIMINGS = {
     "cached": pl.Boolean,
     "status": pl.String,
 }
-"""The columns of the timings table: what each cell took when it was computed."""
+"""The columns of the timings table: the seconds of each cell when it was computed."""
 
 METRICS = {
     **dict.fromkeys(
@@ -53,14 +54,21 @@ METRICS = {
     ),
     "confidence": pl.Float64,
 }
-"""The columns of the metrics table: what each metric says of itself."""
+"""The columns of the metrics table: the fields of each metric's `Measure`."""
+
+
+def place_of_total(aggregates: Sequence[str | None]) -> int | None:
+    """Return the index of the total to show: the mean, else the pooled one, else the first; None where there is none."""
+    wanted = [name for name in ("mean", "pooled") if name in aggregates]
+    return aggregates.index(wanted[0]) if wanted else (0 if aggregates else None)
+
 
 TRUTH = "truth"
 """The label of the simulator's own true conditional distribution."""
 
 
 def metrics_table(measures: Iterable[Measure]) -> pl.DataFrame:
-    """What metrics say of themselves, one row each."""
+    """Return the metrics table of some measures, one row each."""
     columns = list(METRICS)[1:]
     rows = [(measure.name, *(getattr(measure, column) for column in columns)) for measure in measures]
     return pl.DataFrame(rows, schema=METRICS, orient="row")
@@ -68,7 +76,7 @@ def metrics_table(measures: Iterable[Measure]) -> pl.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What a run computes."""
+    """The result tables of a run."""
 
     scores: pl.DataFrame
     predictions: pl.DataFrame
@@ -76,13 +84,21 @@ class Tables:
     metrics: pl.DataFrame = field(default_factory=lambda: metrics_table(()))
 
     def measure(self, name: str) -> Measure:
-        """What a metric says of itself, by its full or its short name; only its name where it says nothing."""
+        """Return the measure of a metric by its full or its short name; one with nothing but the name where there is none."""
         known = [Measure(row.pop("metric"), **row) for row in self.metrics.to_dicts()]
-        found = next((entry for entry in known if entry.name == name), None)
-        return found or next((entry for entry in known if entry.short == name), Measure(name))
+        rows = next((entry for entry in known if entry.name == name), None)
+        return rows or next((entry for entry in known if entry.short == name), Measure(name))
+
+    def headline(self, metric: str, model: str) -> dict[str, Any]:
+        """Return the row of a model's total of a metric, by its short or full name; empty where there is none."""
+        name = pl.col("metric") if "[" in metric else pl.col("metric").str.replace(DEFINITION, "")
+        whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+        rows = self.scores.filter((name == metric) & (pl.col("model") == model) & whole)
+        place = place_of_total(rows["aggregate"].to_list())
+        return {} if place is None else rows.row(place, named=True)
 
     def overall(self, metric: str, aggregate: str = "mean") -> pl.DataFrame:
-        """The scores of one metric over all folds and steps, by its short name (`mase`), one row a model."""
+        """Return the scores of one metric over all folds and steps, by its short name (`mase`), one row a model."""
         name = pl.col("metric").str.replace(DEFINITION, "")
         whole = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
         return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & whole)

@@ -1,4 +1,4 @@
-"""Verdict: what a decision came to, as plain values that can be kept beside the tables."""
+"""Verdict: the result of a decision, as plain values that are stored beside the tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import polars as pl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What to do, why, and the sentence that says so.
+    """The result of a decision: an action, its reasons, and a sentence.
 
     Attributes:
-        decision: The option that decided.
-        action: What to do, in a word.
-        rule: The rule that bound, `none` where none did.
-        excluded: What each rule excluded, by its name.
-        sentence: For a manager.
+        decision: The name of the decision's option.
+        action: The action, in a word.
+        rule: The rule that was binding, `none` where none was.
+        excluded: By rule, the candidates that it excluded.
+        sentence: The result in words, for a manager.
     """
 
     decision: str
@@ -28,21 +28,21 @@ class Verdict:
     sentence: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        """What is kept in files of its own beside the plain values, by the name of the file."""
+        """Return the tables that are stored in files of their own, by the name of the file."""
         return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceStanding:
-    """What is known of one arm, per customer to whom it is offered.
+    """The evidence on one arm, per customer to whom it was offered.
 
     Attributes:
         arm, price: Its name and what a customer pays (None where the data names no price).
-        customers: To whom it was offered.
+        customers: The number of customers to whom it was offered.
         mean, stderr: Of the posterior of what it earns; None without an estimate.
         probability_best: That it earns most of those that ladder, floor and step allow; None where it is not among them.
     """
@@ -57,10 +57,10 @@ class PriceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleRecord:
-    """How the same rule fared in replications of a world whose truth is known.
+    """The performance of the same rule in replications of a simulated world whose truth is known.
 
     Attributes:
-        replications: How many were judged.
+        replications: The number of replications.
         right: Share of changes to an arm that truly earns more than the current one (without one: to the best allowed arm).
         hold: Share without a change.
         wrong: Share of the other changes.

@@ -1,4 +1,4 @@
-"""History: what a log holds as a table, which batch features and training read, and a table's rows as entries of a log."""
+"""History: a log as a table, which batch features and training read, and a table's rows as entries of a log."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from hwds.errors import DataError
-from hwds.features.live import microseconds
-from hwds.features.row_columns import HIDDEN
+from hwds.core.errors import DataError
+from hwds.eventlog.log import EventLog
+from hwds.features.rows.columns import HIDDEN
+from hwds.features.rows.live import microseconds
 from hwds.frames.table import ROW_ID, Table
-from hwds.serving.log import Log
 from hwds.serving.reading import Read, Reader
 from hwds.serving.schema import with_arrivals
 
 
-class Told(NamedTuple):
+class PastRow(NamedTuple):
     """A row of a table as an event, and its label with the moment from which it holds, where it has one."""
 
     read: Read
     label: tuple[bool, int] | None
 
 
-def history(log: Log, reader: Reader, schema: Table, returned_at: str) -> Table:
-    """All events in the order of arrival, with what was told of them since.
+def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> Table:
+    """Return all events in the order of arrival, with what was reported of them since.
 
     Raises:
         DataError: There is none.
@@ -46,19 +46,19 @@ def history(log: Log, reader: Reader, schema: Table, returned_at: str) -> Table:
 
 
 def _column(name: str, kind: Any, values: list[Any], moment: bool) -> pl.Series:
-    """Moments that were counted are microseconds of the clock on the wall, whatever type the column had."""
+    """Return a column; moments are microseconds of the wall clock, whatever type the column had."""
     if moment:
-        found = pl.Series(name, values, pl.Int64).cast(pl.Datetime("us"))
-        return found.dt.replace_time_zone(getattr(kind, "time_zone", None), ambiguous="earliest", non_existent="null")
+        moments = pl.Series(name, values, pl.Int64).cast(pl.Datetime("us"))
+        return moments.dt.replace_time_zone(getattr(kind, "time_zone", None), ambiguous="earliest", non_existent="null")
     if isinstance(kind, pl.Datetime):
         whole = [value if value is None or isinstance(value, int) else microseconds(value) for value in values]
-        found = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
-        return found.dt.replace_time_zone(kind.time_zone, ambiguous="earliest", non_existent="null").cast(kind)
+        moments = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
+        return moments.dt.replace_time_zone(kind.time_zone, ambiguous="earliest", non_existent="null").cast(kind)
     return pl.Series(name, values, dtype=kind)
 
 
-def rows_told(table: Table, reader: Reader) -> Iterator[Told]:
-    """The rows of a table in the order of their arrival.
+def past_rows(table: Table, reader: Reader) -> Iterator[PastRow]:
+    """Yield the rows of a table in the order of their arrival.
 
     Raises:
         DataError: A row is no event, or has a label and no moment of it.
@@ -72,10 +72,10 @@ def rows_told(table: Table, reader: Reader) -> Iterator[Told]:
     ids = table.data[reader.key if reader.key in table.data.columns else ROW_ID]
     for row in table.data.select(*plain, ids.alias("__id"), *hidden)[order].iter_rows(named=True):
         read = reader.read({name: row[name] for name in plain} | {reader.key: row["__id"]})
-        told = row[label] if label else None
-        if told is None:
-            yield Told(read, None)
+        positive = row[label] if label else None
+        if positive is None:
+            yield PastRow(read, None)
             continue
         if not when or row[when] is None:
             raise DataError(f"event '{read.id}': has a label, and '{when or 'label_time'}' does not say since when.")
-        yield Told(read, (told == 1, microseconds(row[when])))
+        yield PastRow(read, (positive == 1, microseconds(row[when])))

@@ -10,14 +10,24 @@ from math import isfinite
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
-from hwds.errors import ConfigError, DataError, nearest
-from hwds.features.live import microseconds
-from hwds.features.row_columns import HIDDEN
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.features.rows.columns import HIDDEN
+from hwds.features.rows.live import microseconds
 from hwds.frames.table import ROW_ID, Table
 
 Convert = Callable[[Any], Any]
+
+LONGEST_ID = 1000
+"""Characters of an id at most."""
+
+
+def shortened(value: Any) -> str:
+    """Return a value for a message, at most some 80 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class Read:
         arrival: When it says that it arrived; when it happened where it does not.
         values: By column.
         body: The same as JSON, from which it can be read again.
+        arrival_column: The column that says when it arrived; empty where none does.
     """
 
     id: str
@@ -37,6 +48,7 @@ class Read:
     arrival: int
     values: dict[str, Any]
     body: str
+    arrival_column: str = ""
 
 
 class Reader:
@@ -44,7 +56,7 @@ class Reader:
 
     Args:
         schema: A table of the events' columns and roles, without rows.
-        key: What in an event tells it from all others; it need not be a column.
+        key: The field of an event's id; it need not be a column.
         never_negative: Columns of which a number below 0 is refused, as it is of amounts.
 
     Raises:
@@ -61,37 +73,37 @@ class Reader:
         self._convert = {name: _converter(name, kind) for name, kind in kinds.items()}
 
     def read(self, event: Mapping[str, Any] | str | bytes) -> Read:
-        """One event; what it does not say is not known.
+        """Read one event; a column that it does not have is not known.
 
         Raises:
             DataError: It is no JSON object, has no key or no time, or says something that the columns cannot hold.
         """
-        told = event if isinstance(event, Mapping) else _parsed(event)
-        id = told.get(self.key)
-        if id is None or isinstance(id, bool | float):
-            raise DataError(f"event: must have a text or a whole number under '{self.key}', got {id!r}.")
-        values = self._values(str(id), told)
+        fields = event if isinstance(event, Mapping) else parsed(event)
+        id = fields.get(self.key)
+        if isinstance(id, bool) or not isinstance(id, str | int) or len(str(id)) > LONGEST_ID:
+            raise DataError(f"event: must have a text or a whole number under '{self.key}', got {shortened(id)}.")
+        values = self._values(str(id), fields)
         if values.get(self._time) is None:
             raise DataError(f"event '{id}': must have a time under '{self._time}'.")
         for name in self._never_negative:
             if values.get(name, 0) < 0:
                 raise DataError(f"event '{id}': '{name}' must be >= 0, got {values[name]}.")
-        body = event if isinstance(event, str) else _ENCODER.encode(told)
+        body = event if isinstance(event, str) else _ENCODER.encode(fields)
         time, arrival = (microseconds(values.get(name, values[self._time])) for name in (self._time, self._arrival))
-        return Read(str(id), time, arrival, values, body)
+        return Read(str(id), time, arrival, values, body, self._arrival)
 
     def instant(self, id: str, value: Any) -> int:
-        """A moment on the clock of the events' times, from which on something holds of an event.
+        """Return a moment on the clock of the events' times, from which on something holds of an event.
 
         Raises:
             DataError: It is none.
         """
         return microseconds(self._values(id, {self._time: value})[self._time])
 
-    def _values(self, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        """What is told, as the columns hold it."""
+    def _values(self, id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of an event, as the columns hold them."""
         values: dict[str, Any] = {}
-        for name, value in told.items():
+        for name, value in fields.items():
             if value is None or (name == self.key and name not in self._convert):
                 continue
             if name not in self._convert:
@@ -99,7 +111,7 @@ class Reader:
             try:
                 values[name] = self._convert[name](value)
             except (TypeError, ValueError, OverflowError) as error:
-                raise DataError(f"event '{id}': '{name}' {error}, got {value!r}.") from error
+                raise DataError(f"event '{id}': '{name}' {error}, got {shortened(value)}.") from error
         return values
 
     def _refuse(self, id: str, name: str) -> NoReturn:
@@ -108,8 +120,20 @@ class Reader:
         raise DataError(f"event '{id}': no column '{name}'{nearest(name, [*self._convert, self.key])}")
 
 
+def check_same(earlier: Read, again: Read) -> None:
+    """Refuse an event under the id of another one; when it says that it arrived may differ.
+
+    Raises:
+        DataError: It has other values.
+    """
+    for name in dict.fromkeys((*earlier.values, *again.values)):
+        old, new = earlier.values.get(name), again.values.get(name)
+        if old != new and name != again.arrival_column:
+            raise DataError(f"event '{again.id}': has come before with other values: '{name}' was {old!r}, and is now {new!r}.")
+
+
 def rows_of(events: Any) -> Iterable[Mapping[str, Any] | str | bytes]:
-    """The events of a list, an Arrow table or a polars frame."""
+    """Return the events of a list, an Arrow table or a polars frame."""
     if hasattr(events, "to_pylist"):  # pyarrow's tables and batches
         return events.to_pylist()
     if isinstance(events, pl.DataFrame):
@@ -117,14 +141,21 @@ def rows_of(events: Any) -> Iterable[Mapping[str, Any] | str | bytes]:
     return events
 
 
-def _parsed(text: str | bytes) -> Mapping[str, Any]:
+def parsed(text: str | bytes) -> Mapping[str, Any]:
+    """Return the fields of a JSON object.
+
+    Raises:
+        DataError: It is none, or has texts that are no Unicode.
+    """
     try:
-        told = json.loads(text)
-    except ValueError as error:
+        fields = json.loads(text)
+        if b"\\u" in text if isinstance(text, bytes) else "\\u" in text:
+            json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
         raise DataError(f"event: is no JSON ({error}).") from error
-    if not isinstance(told, dict):
-        raise DataError(f"event: must be a JSON object, got {type(told).__name__}.")
-    return told
+    if not isinstance(fields, dict):
+        raise DataError(f"event: must be a JSON object, got {type(fields).__name__}.")
+    return fields
 
 
 def _plain(value: Any) -> Any:
@@ -145,7 +176,7 @@ def _converter(name: str, kind: Any) -> Convert:
         if kind == kinds:
             return convert
     if kind.is_integer():
-        return _whole
+        return _whole_within(np.iinfo(str(kind).lower()))
     if kind.is_float():
         return _number
     raise ConfigError(f"events: column '{name}' holds {kind}, which no event can bear.")
@@ -180,11 +211,16 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _whole(value: Any) -> int:
-    value = _number(value) if not isinstance(value, int) or isinstance(value, bool) else value
-    if value != int(value):
-        raise ValueError("must be a whole number")
-    return int(value)
+def _whole_within(bounds: np.iinfo[Any]) -> Convert:
+    def convert(value: Any) -> int:
+        value = _number(value) if not isinstance(value, int) or isinstance(value, bool) else value
+        if value != int(value):
+            raise ValueError("must be a whole number")
+        if not bounds.min <= value <= bounds.max:
+            raise ValueError(f"must be a whole number of {bounds.bits} bits")
+        return int(value)
+
+    return convert
 
 
 def _day(value: Any) -> date:
@@ -197,11 +233,11 @@ def _day(value: Any) -> date:
 
 def _instant_in(zone: ZoneInfo | None) -> Convert:
     def convert(value: Any) -> datetime:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if not isinstance(found, datetime):
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(instant, datetime):
             raise TypeError("must be an instant such as 2024-03-01T12:00:00")
-        if (found.tzinfo is None) != (zone is None):
+        if (instant.tzinfo is None) != (zone is None):
             raise ValueError(f"must {'have' if zone else 'not have'} a time zone")
-        return found.astimezone(zone) if zone else found
+        return instant.astimezone(zone) if zone else instant
 
     return convert

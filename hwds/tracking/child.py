@@ -1,4 +1,4 @@
-"""The other side of `beside`: a process that mirrors one folder, and says how it goes on its standard output.
+"""A process that mirrors one folder for `subprocess_mirror`, and reports its progress on its standard output.
 
 It reads two lines of JSON, the tracker and then the folder, and writes lines of JSON: `alive`, `step`, then `done` or `failed`.
 What libraries print goes to a log, not to the run's terminal.
@@ -15,90 +15,90 @@ from resource import RUSAGE_SELF, getrusage
 from threading import Lock, Thread, Timer
 from typing import IO, Any
 
-from hwds.errors import HwdsError
+from hwds.core.errors import HwdsError
 from hwds.results.secrets import without_secrets
 
 BEAT = 0.25
-"""Seconds between two looks at whether this process does anything."""
+"""Seconds between two checks whether this process is active."""
 
 WORK = 0.05
-"""The share of a beat in which a process that is not stuck computes."""
+"""The share of a beat that an active process spends computing."""
 
 LONGEST = 3600
 """Seconds that one process may live after the run that started it."""
 
 
-class Voice:
-    """The line to the run; one that has ended is not told any more."""
+class Channel:
+    """The pipe to the run; nothing is written after the run has ended."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream, self._lock, self._open = stream, Lock(), True
 
-    def say(self, **told: Any) -> None:
-        """One line."""
+    def write(self, **message: Any) -> None:
+        """Write one line."""
         with self._lock:
             try:
                 if self._open:
-                    print(json.dumps(told), file=self._stream, flush=True)
+                    print(json.dumps(message), file=self._stream, flush=True)
             except OSError:  # the run did not wait
                 self._open = False
 
 
 def main() -> int:
-    """Mirror what the standard input says; 0 where it is whole."""
-    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Mirror the folder that the standard input names; return 0 where that succeeded."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a library's prints go to the log
-    voice = Voice(own)
-    Thread(target=_beat, args=(voice,), daemon=True).start()
+    channel = Channel(stream)
+    Thread(target=_beat, args=(channel,), daemon=True).start()
     try:
-        said = _mirrored(voice)
+        message = _mirrored(channel)
     except HwdsError as error:
-        voice.say(failed=without_secrets(str(error)))
+        channel.write(failed=without_secrets(str(error)))
         return 1
     except Exception as error:  # of a library, which may raise anything
-        voice.say(failed=without_secrets(f"{type(error).__name__}: {error}".splitlines()[0][:300]))
+        channel.write(failed=without_secrets(f"{type(error).__name__}: {error}".splitlines()[0][:300]))
         raise
-    if said:
-        voice.say(done=without_secrets(said))
+    if message:
+        channel.write(done=without_secrets(message))
     return 0
 
 
-def _mirrored(voice: Voice) -> str:
-    """Where it lies; nothing where the run ended without tables."""
-    from hwds.config.check import build
-    from hwds.tracking.base import Tracker
+def _mirrored(channel: Channel) -> str:
+    """Mirror the folder and return its location; empty where the run ended without tables."""
+    from hwds.config.build import build
     from hwds.tracking.mirroring import mirror
+    from hwds.tracking.trackers.base import Tracker
 
-    asked = sys.stdin.readline()
-    if not asked:
+    line = sys.stdin.readline()
+    if not line:
         return ""
-    tracker = build("tracker", "tracker", json.loads(asked))
+    tracker = build("tracker", "tracker", json.loads(line))
     assert isinstance(tracker, Tracker)
-    voice.say(step="loading")
+    channel.write(step="loading")
     tracker.begin()
-    voice.say(step="ready")
+    channel.write(step="ready")
     folder = sys.stdin.readline()
     if not folder:
         return ""
     end = Timer(LONGEST, os._exit, (1,))
     end.daemon = True
     end.start()
-    return mirror(tracker, Path(json.loads(folder)), send=tracker.sends(), step=lambda word: voice.say(step=word))
+    return mirror(tracker, Path(json.loads(folder)), send=tracker.sends(), step=lambda word: channel.write(step=word))
 
 
-def _beat(voice: Voice) -> None:
-    """Say that something happens, as long as it does: one that waits for a server computes, reads and writes nothing."""
+def _beat(channel: Channel) -> None:
+    """Send `alive` while the process computes, reads or writes; while it waits for a server it does none of these."""
     before = _done()
     while True:
         time.sleep(BEAT)
         now = _done()
         if now[0] - before[0] >= WORK * BEAT or now[1] > before[1]:
-            voice.say(alive=round(now[0], 2))
+            channel.write(alive=round(now[0], 2))
         before = now
 
 
 def _done() -> tuple[float, int]:
-    """Seconds computed, and blocks read from a disk or written to it."""
+    """Return the seconds of CPU time, and the blocks read from a disk or written to it."""
     used = getrusage(RUSAGE_SELF)
     return time.process_time(), used.ru_inblock + used.ru_oublock
 

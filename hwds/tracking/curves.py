@@ -1,4 +1,4 @@
-"""Curves: a score by window and by step, and the numbers over all windows, under names that every tracker takes."""
+"""Curves: scores by window and by step, and the numbers over all windows, under names that every tracker accepts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hwds.metrics.base import Measure
+from hwds.results.measure import Measure
 from hwds.results.tables import Tables
 
 WINDOW, STEP = "window", "step"
 
 BOUNDS = ("stderr", "ci_low", "ci_high")
-"""What stands beside a number."""
+"""The columns that stand beside a value."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Curve:
     """Values in the order of their steps.
 
     Attributes:
-        axis: What a step is: `window`, `step`.
-        points: Each step with its values by name; no step is there twice.
+        axis: The meaning of a step: `window` or `step`.
+        points: Each step with its values by name, each step once.
     """
 
     axis: str
@@ -36,48 +36,48 @@ class Curve:
 
 
 def plain(name: str) -> str:
-    """A metric's name of letters, digits and underscores: `mase_m_12` of `mase[m=12]`, `card_precision_at_100` of `...@100`."""
+    """Return a metric's name in letters, digits and underscores: `mase_m_12` of `mase[m=12]`, `recall_at_9` of `recall@9`."""
     return re.sub(r"\W+", "_", name.replace("@", "_at_")).strip("_")
 
 
 def curves(tables: Tables, own: str) -> list[Curve]:
-    """The scores by window in window order, then those over all windows by step.
+    """Return the scores by window in the order of windows, then those over all windows by step.
 
     Args:
-        tables: Of one run.
-        own: The label of the experiment's own model, whose values bear the metric's name alone.
+        tables: The tables of one run.
+        own: The label of the experiment's model, whose values are named by the metric alone.
     """
     scores = _named(tables.scores, own)
     windows = scores.filter(pl.col("fold").is_not_null() & pl.col("step").is_null())
     steps = scores.filter(pl.col("fold").is_null() & pl.col("step").is_not_null() & pl.col("first"))
-    found = [_curve(windows, "fold", WINDOW), _curve(steps, "step", STEP)]
-    return [curve for curve in found if curve.points]
+    both = [_curve(windows, "fold", WINDOW), _curve(steps, "step", STEP)]
+    return [curve for curve in both if curve.points]
 
 
 def summary(tables: Tables, own: str) -> dict[str, float]:
-    """The numbers over all windows and steps: of the own model every aggregate, with the error and the interval of the first.
+    """Return the numbers over all windows and steps: of the model `own` every aggregate, with error and interval of the first.
 
-    What else there is, is in the table of scores.
+    All other numbers are in the table of scores.
     """
     whole = pl.col("fold").is_null() & pl.col("step").is_null()
     scores = _named(tables.scores, own).filter(whole & (pl.col("first") | (pl.col("model") == own)))
-    found = {}
+    numbers = {}
     for row in scores.iter_rows(named=True):
-        found[row["key"]] = row["value"]
+        numbers[row["key"]] = row["value"]
         if row["model"] == own and row["first"]:
-            found |= {f"{row['key']}_{bound}": row[bound] for bound in BOUNDS}
-    return {name: value for name, value in found.items() if value is not None}
+            numbers |= {f"{row['key']}_{bound}": row[bound] for bound in BOUNDS}
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def definitions(tables: Tables, own: str) -> dict[str, Measure]:
-    """What each metric of the own model is, by the name that `summary` gives its first aggregate."""
+    """Return the measure of each metric of the model `own`, by the name that `summary` gives its first aggregate."""
     scores = _named(tables.scores.filter(pl.col("model") == own), own).filter("first")
     rows = scores.unique("key", maintain_order=True).iter_rows(named=True)
     return {row["key"]: tables.measure(row["metric"]) for row in rows}
 
 
 def _named(scores: pl.DataFrame, own: str) -> pl.DataFrame:
-    """The scores of the whole, not of segments, each with its `key`, and whether its aggregate is its metric's `first`.
+    """Return the scores that are not of segments, each with its `key`, and whether its aggregate is its metric's `first`.
 
     The mean bears the metric's name, any other aggregate beside it its own name, too.
     """

@@ -1,16 +1,17 @@
-"""Ledger: what of a run or a sweep is mirrored where, in its own folder, so that nothing is forgotten or sent twice."""
+"""Ledger: the mirrors of a run or a sweep, recorded in its folder, so that nothing is forgotten or sent twice."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hwds.errors import HwdsError
-from hwds.results.atomic import write_text
+from hwds.core.atomic import write_text
+from hwds.core.errors import HwdsError
+from hwds.core.locks import locked
 from hwds.results.files import undamaged
 from hwds.results.folder import OUTPUTS
 
@@ -24,10 +25,10 @@ class Entry:
     """One mirror of a folder.
 
     Attributes:
-        state: `asked` for but not whole, `written`, or `sent` to a service.
+        state: `asked` (requested but not complete), `written`, or `sent` to a service.
         tracker: The recipe of the tracker as plain data.
-        content: The digest of what was mirrored.
-        places: Where it lies.
+        content: The digest of the mirrored files.
+        places: The locations of the mirror.
     """
 
     state: State
@@ -43,7 +44,7 @@ class Ledger:
     folder: Path
 
     def read(self) -> dict[str, Entry]:
-        """All entries; none where nothing was asked for yet.
+        """Return all entries; none where no mirror was requested yet.
 
         Raises:
             HwdsError: The file is damaged.
@@ -52,36 +53,31 @@ class Ledger:
         if not path.is_file():
             return {}
         with undamaged(path):
-            return {name: Entry(**told) for name, told in json.loads(path.read_text(encoding="utf-8")).items()}
+            return {name: Entry(**data) for name, data in json.loads(path.read_text(encoding="utf-8")).items()}
 
     def write(self, name: str, entry: Entry) -> None:
         """Set one entry."""
-        told = {key: asdict(value) for key, value in (self.read() | {name: entry}).items()}
-        write_text(self.folder / FILE, json.dumps(told, indent=1))
+        entries = {key: asdict(value) for key, value in (self.read() | {name: entry}).items()}
+        write_text(self.folder / FILE, json.dumps(entries, indent=1))
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
-        """Hold one mirror against a second process; the system frees the lock of one that dies.
+        """Lock one mirror against a second process; the system releases the lock of a process that dies.
 
         Raises:
-            HwdsError: Another process holds it.
+            HwdsError: Another process has locked it.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.folder / f".{name}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise HwdsError("another process is writing it.") from error
-        except OSError as error:
-            raise HwdsError(f"{self.folder}: cannot be written: {error.strerror or error}.") from error
-        try:
+        with ExitStack() as stack:
+            try:
+                free = stack.enter_context(locked(self.folder / f".{name}.lock"))
+            except OSError as error:
+                raise HwdsError(f"{self.folder}: cannot be written: {error.strerror or error}.") from error
+            if not free:
+                raise HwdsError("another process is writing it.")
             yield
-        finally:
-            lock.release()
 
 
 def ledgers() -> list[Ledger]:
-    """Those of all runs and sweeps below the current folder, the oldest first."""
-    found = [path for kind in ("runs", "sweeps") for path in (OUTPUTS / kind).glob(f"*/*/{FILE}")]
-    return [Ledger(path.parent.resolve()) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+    """Return the ledgers of all runs and sweeps below the current folder, the oldest first."""
+    files = [path for kind in ("runs", "sweeps") for path in (OUTPUTS / kind).glob(f"*/*/{FILE}")]
+    return [Ledger(path.parent.resolve()) for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)]

@@ -1,4 +1,4 @@
-"""Mirroring: one tracker told of one folder, from the ledger's `asked` to `written` and `sent`."""
+"""Mirroring: one folder to one tracker, from the ledger's `asked` to `written` and `sent`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hwds.errors import HwdsError
-from hwds.recipe import canonical
-from hwds.tracking.base import Tracker
+from hwds.core.errors import HwdsError
+from hwds.core.recipe import canonical
 from hwds.tracking.ledger import Entry, Ledger
 from hwds.tracking.reading import content_of, finished, records_of
+from hwds.tracking.trackers.base import Tracker
 
 SENDING = "sending"
-"""The step in which a server is talked to."""
+"""The step that talks to a server."""
 
 
 def settled(tracker: Tracker, folder: Path) -> bool:
-    """Whether the tracker has all of the folder as it is now, and has sent it; not where the ledger is damaged."""
+    """Return whether the folder as it is now is mirrored and sent; False where the ledger is damaged."""
     try:
         entry = Ledger(folder).read().get(tracker.name)
-    except HwdsError:  # whoever writes to it says so
+    except HwdsError:  # the next write reports it
         return False
     if entry is None or not finished(folder) or not current(tracker, folder, entry):
         return False
@@ -28,31 +28,31 @@ def settled(tracker: Tracker, folder: Path) -> bool:
 
 
 def current(tracker: Tracker, folder: Path, entry: Entry) -> bool:
-    """Whether an entry's mirror is whole and of the folder as it is now."""
+    """Return whether an entry's mirror is complete and of the folder as it is now."""
     if entry.state == "asked" or entry.tracker != canonical(tracker) or entry.content != content_of(folder):
         return False
     return entry.state == "sent" or tracker.there(entry.places)
 
 
-def ask(tracker: Tracker, folder: Path) -> None:
-    """Note that a mirror is wanted, so that `hwds sync` makes it good whatever happens; one that is there stays noted."""
+def request(tracker: Tracker, folder: Path) -> None:
+    """Record that a mirror is wanted, so that `hwds sync` completes it whatever happens; an existing entry is kept."""
     ledger = Ledger(folder)
     if tracker.name not in ledger.read():
         ledger.write(tracker.name, Entry("asked", canonical(tracker)))
 
 
 def mirror(tracker: Tracker, folder: Path, *, send: bool, step: Callable[[str], None] = lambda _: None) -> str:
-    """Write what is not written, send what is not sent; where it all is, in a line.
+    """Write and send whatever is missing; return the location of the mirror, in a line.
 
     Args:
-        tracker: One of them.
-        folder: Of a finished run or sweep.
-        send: Whether to send it, too.
-        step: Told what comes next.
+        tracker: The tracker.
+        folder: The folder of a finished run or sweep.
+        send: Whether to send the mirror, too.
+        step: Called with the name of the next step.
 
     Raises:
-        HwdsError: The run is not finished, or another process is at it.
-        TrackingError: The store or the service does not take it.
+        HwdsError: The run is not finished, or another process mirrors it.
+        TrackingError: The store or the service does not accept it.
     """
     ledger = Ledger(folder)
     with ledger.held(tracker.name):
@@ -68,4 +68,4 @@ def mirror(tracker: Tracker, folder: Path, *, send: bool, step: Callable[[str], 
             step(SENDING)
             tracker.send(unsent)
             ledger.write(tracker.name, replace(entry, state="sent"))
-        return tracker.said(entry.places)
+        return tracker.location(entry.places)

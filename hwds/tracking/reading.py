@@ -1,4 +1,4 @@
-"""Reading: the records of a finished run or of a finished sweep, from its folder alone."""
+"""The records of a finished run or of a finished sweep, read from its folder alone."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from typing import Any
 
 import polars as pl
 
-from hwds.errors import HwdsError
-from hwds.hashing import digest_bytes
-from hwds.metrics.base import Measure
+from hwds.core.errors import HwdsError
+from hwds.core.hashing import digest_bytes
+from hwds.core.serialization import FILE, has_fitted
 from hwds.results.files import read_table
 from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.measure import Measure
 from hwds.results.secrets import data_without_secrets, secrets, without_secrets
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Tables
 from hwds.tracking.curves import WINDOW, Curve, curves, definitions, plain, summary
 from hwds.tracking.record import Record
 
-DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decision.json", "best.yaml", "model/class.json")
+DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decision.json", "best.yaml", f"model/{FILE}")
 """Files of a run or a sweep that do not differ between two executions of it."""
 
 SHOWN = 10_000
-"""Rows of a table that a tracker is given to show; the whole table is among the files."""
+"""Rows of a table that a tracker shows; the whole table is among the files."""
 
 APART = ("predictions.parquet", "tracking.json", "report.md", "cells.txt")
 """Files that are not sent among the others."""
 
 MARKS = {"experiment", "dataset", "task", "seed"}
-"""Columns of the scores that say the same in every row of a run."""
+"""Columns of the scores that are constant in a run."""
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's."""
+    """Return whether a folder is a sweep's."""
     return (folder / "sweep.json").is_file()
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run has all its tables; a sweep, those of the run of its best settings, too."""
+    """Return whether a run has all its tables; a sweep needs those of the run of its best settings, too."""
     if not (folder / "scores.parquet").is_file():
         return False
     run = SweepFolder(folder).read_json().get("run", "") if is_sweep(folder) else None
@@ -48,13 +49,13 @@ def finished(folder: Path) -> bool:
 
 
 def content_of(folder: Path) -> str:
-    """The digest of what is mirrored: two executions of the same run have the same."""
+    """Return the digest of the files that do not differ between two executions of the same run."""
     present = [folder / name for name in DETERMINED if (folder / name).is_file()]
     return digest_bytes(part for path in present for part in (path.name.encode(), b"\0", path.read_bytes(), b"\0"))
 
 
 def records_of(folder: Path, group: str = "") -> list[Record]:
-    """A run's one record; a sweep's own, those of its trials, and that of the run of its best settings.
+    """Return the one record of a run; for a sweep its own, those of its trials, and that of the run of its best settings.
 
     Raises:
         HwdsError: It is not finished.
@@ -80,38 +81,38 @@ def _of_run(folder: RunFolder, group: str) -> Record:
         measures=definitions(tables, own),
         tables=_tables(tables),
         data=(config["dataset"]["name"], origin["data"]),
-        model=path / "model" if (path / "model" / "class.json").is_file() else None,
-        said=without_secrets(folder.read_conclusion()),
+        model=path / "model" if has_fitted(path / "model") else None,
+        conclusion=without_secrets(folder.read_conclusion()),
     )
 
 
 def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
-    told, title = folder.read_json(), group or folder.title
+    content, title = folder.read_json(), group or folder.title
     trials, scores = (read_table(folder.path / f"{name}.parquet") for name in ("trials", "scores"))
-    final = _of_run(RunFolder((OUTPUTS / "runs" / told["run"]).resolve()), title)
-    whole = _whole(folder, told, trials, scores, group=title, data=final.data)
-    return [whole, *(_of_trial(whole, row, scores, told) for row in trials.iter_rows(named=True)), final]
+    final = _of_run(RunFolder((OUTPUTS / "runs" / content["run"]).resolve()), title)
+    whole = _whole(folder, content, trials, scores, group=title, data=final.data)
+    return [whole, *(_of_trial(whole, row, scores, content) for row in trials.iter_rows(named=True)), final]
 
 
-def _whole(folder: SweepFolder, told: Mapping[str, Any], trials: pl.DataFrame, scores: pl.DataFrame, **its: Any) -> Record:
-    """A sweep's own record."""
-    path, config = folder.path, data_without_secrets(told["config"])
-    facts = {"sweep": folder.title, "metric": told["metric"], "command": without_secrets(told["command"])}
+def _whole(folder: SweepFolder, content: Mapping[str, Any], trials: pl.DataFrame, scores: pl.DataFrame, **its: Any) -> Record:
+    """Return a sweep's own record."""
+    path, config = folder.path, data_without_secrets(content["config"])
+    facts = {"sweep": folder.title, "metric": content["metric"], "command": without_secrets(content["command"])}
     return Record(
         **_named(path, "sweep", "sweep"),
         **_when(path / "trials.parquet", trials),
         **_kept_files(path),
         **its,
-        config=config | {"sweep": told["sweep"]},
+        config=config | {"sweep": content["sweep"]},
         labels=_labels(config, scores) | facts,
-        summary={"trials": float(told["trials"]), "finished": float(told.get("finished", 0))},
+        summary={"trials": float(content["trials"]), "finished": float(content.get("finished", 0))},
         tables={"trials": trials.head(SHOWN)},
-        said=_said(path),
+        conclusion=_conclusion(path),
     )
 
 
 def _named(path: Path, kind: str, what: str) -> dict[str, Any]:
-    """How the record of a folder is called."""
+    """Return the names of the record of a folder."""
     return {
         "id": f"{path.parent.name}-{path.name}",
         "name": f"{what} {path.name[:8]}",
@@ -121,22 +122,22 @@ def _named(path: Path, kind: str, what: str) -> dict[str, Any]:
 
 
 def _when(last: Path, rows: pl.DataFrame) -> dict[str, Any]:
-    """When it ended, by the file that was written last, and when it began, by the seconds that its rows took."""
+    """Return the end, by the file that was written last, and the start, by the seconds of the rows."""
     ended = _milliseconds(last)
     return {"started": ended - int(1000 * (rows["seconds"].sum() or 0)), "ended": ended}
 
 
 def _kept_files(path: Path) -> dict[str, Any]:
-    """What goes along as it is."""
+    """Return the files that are mirrored unchanged."""
     return {"pictures": sorted(path.glob("*.png")), "files": _files(path), "predictions": _predictions(path)}
 
 
-def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, told: Mapping[str, Any]) -> Record:
+def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, data: Mapping[str, Any]) -> Record:
     label = f"trial {row['trial']}"
     own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
-    measure = Measure(told["metric"], better=told["better"])
+    measure = Measure(data["metric"], better=data["better"])
     key = plain(measure.name)
-    rungs = {int(rung): value for rung, value in told.get("rungs_of_trials", {}).get(label, {}).items()}
+    rungs = {int(rung): value for rung, value in data.get("rungs_of_trials", {}).get(label, {}).items()}
     points = tuple((rung, {f"by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
     paths = {name: row[name] for name in row if name.partition(".")[0] in sweep.config and row[name] is not None}
     took = int(1000 * (row["seconds"] or 0))
@@ -158,7 +159,7 @@ def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, told:
 
 
 def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with a trial's values in their places; of a whole option its name."""
+    """Return the config with a trial's values at their paths; of a whole option its name."""
     changed = deepcopy(dict(config))
     for path, value in values.items():
         *keys, last = path.split(".") if "." in path else (path, "name")
@@ -177,15 +178,15 @@ def _labels(config: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, str]:
 
 def _origin(origin: Mapping[str, Any]) -> dict[str, str]:
     git = origin.get("git") or {}
-    told = {"data": origin["data"], "code": origin["code"], "command": without_secrets(origin["command"])}
-    told |= {"commit": git["commit"]} if git else {}
-    return told | {f"version.{name}": version for name, version in origin["versions"].items() if version}
+    labels = {"data": origin["data"], "code": origin["code"], "command": without_secrets(origin["command"])}
+    labels |= {"commit": git["commit"]} if git else {}
+    return labels | {f"version.{name}": version for name, version in origin["versions"].items() if version}
 
 
 def _steps(tables: Tables) -> dict[str, str]:
-    """How far was forecast; nothing where nothing was."""
-    found = tables.predictions["step"].max() if "step" in tables.predictions.columns else None
-    return {} if found is None else {"horizon": str(found)}
+    """Return the longest horizon of the forecasts; nothing where there are none."""
+    horizon = tables.predictions["step"].max() if "step" in tables.predictions.columns else None
+    return {} if horizon is None else {"horizon": str(horizon)}
 
 
 def _counts(tables: Tables) -> dict[str, float]:
@@ -198,7 +199,7 @@ def _counts(tables: Tables) -> dict[str, float]:
 
 
 def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
-    """What is worth a look: the numbers over all windows, then all scores, and what each metric is."""
+    """Return the tables to show: the numbers over all windows, all scores, and the metrics' definitions."""
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & pl.col("value").is_not_null()
     detail = [pl.col(name).is_not_null() for name in ("segment", "step", "fold")]
     narrow = tables.scores.sort(detail, maintain_order=True).drop(MARKS, strict=False)
@@ -208,15 +209,15 @@ def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All that people or programs read, but for what is mirrored in its own way, reports, and a file that holds a secret."""
+    """Return all files of results, but for those that are mirrored otherwise, reports, and files with a secret."""
     kinds = (".parquet", ".csv", ".json", ".yaml", ".md", ".txt")
     named = [path for path in sorted(folder.iterdir()) if path.suffix in kinds and not path.name.startswith((".", "future"))]
     hidden = [value.encode() for value in secrets()]
     return [path for path in named if path.name not in APART and not any(value in path.read_bytes() for value in hidden)]
 
 
-def _said(folder: Path) -> str:
-    """The conclusion of a sweep, which stands below the title of its page."""
+def _conclusion(folder: Path) -> str:
+    """Return the conclusion of a sweep, which stands below the title of its page."""
     page = folder / "sweep.md"
     paragraphs = page.read_text(encoding="utf-8").split("\n\n") if page.is_file() else []
     return without_secrets(paragraphs[1]) if len(paragraphs) > 1 else ""

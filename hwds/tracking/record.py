@@ -1,45 +1,46 @@
-"""Record: what a tracker is told of one run, one trial or one sweep, read from its folder."""
+"""Record: the input of a tracker for one run, one trial or one sweep, read from its folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
-from hwds.metrics.base import Measure
+from hwds.core.settings import flatten
+from hwds.results.measure import Measure
 from hwds.tracking.curves import Curve
 
 OUTSIDE = ("compute", "tracker", "decision", "sweep", "experiment", "save_model")
-"""Groups that are said apart from the parameters: they may differ between two executions of one run."""
+"""Groups that are not parameters: they may differ between two executions of one run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One line of a tracker's list.
+    """One run in a tracker.
 
     Attributes:
-        id: Its name everywhere, made of the run's: the same run has the same in every mirror.
-        name: How it is shown.
-        kind: What it is.
-        experiment: Of which.
-        group: What it is put together with others under; empty for none.
-        started: Milliseconds since 1970.
-        ended: Likewise.
+        id: The id in every mirror, made of the run's id.
+        name: The displayed name.
+        kind: The kind of record.
+        experiment: The name of the experiment.
+        group: The group of records that it belongs to; empty for none.
+        started: The start, in milliseconds since 1970.
+        ended: The end, in milliseconds since 1970.
         config: The resolved config.
         labels: Short facts: task, dataset, fingerprints, versions.
         curves: Values by window and by step.
         summary: Numbers over all windows.
-        measures: What each of those measures.
+        measures: The measure of each of those.
         tables: Tables to look at.
         pictures: PNG files.
         files: Other files.
         predictions: The file of predictions, and its digest.
         data: The dataset's name and fingerprint.
-        model: The folder of the kept model.
-        said: What was found, in a sentence.
+        model: The folder of the saved model.
+        conclusion: The conclusion, in a sentence.
     """
 
     id: str
@@ -60,20 +61,9 @@ class Record:
     predictions: tuple[Path, str] | None = None
     data: tuple[str, str] = ("", "")
     model: Path | None = None
-    said: str = ""
+    conclusion: str = ""
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The config's values by their paths, without what may differ between two executions of one run."""
-        return dict(_flat({key: value for key, value in self.config.items() if key not in OUTSIDE}))
-
-
-def _flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping) and node:
-        for key, value in node.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node):
-        for place, item in enumerate(node):
-            yield from _flat(item, f"{path}.{place}")
-    else:
-        yield path, node
+        """The config's values by path, without groups that may differ between two executions of one run."""
+        return dict(flatten({key: value for key, value in self.config.items() if key not in OUTSIDE}, items=True))

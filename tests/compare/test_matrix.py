@@ -4,7 +4,7 @@ import pytest
 
 from hwds.compare.contrasts import Scale, contrasts
 from hwds.compare.matrix import Matrix
-from hwds.errors import DataError
+from hwds.core.errors import DataError
 
 
 def long(rows):
@@ -87,13 +87,13 @@ def test_the_linearisation_is_the_delta_method():
 def test_a_share_is_told_of_a_logarithm_and_margins_are_its_ends():
     for low in (True, False):
         scale = Scale(low, True)
-        assert [abs(scale.told(end)) for end in scale.bounds(0.01)] == pytest.approx([0.01, 0.01])
-    assert Scale(True, True).told(np.log(1 / 0.979)) == pytest.approx(0.021)  # 0.979 against 1: 2.1 % lower
-    assert Scale(False, True).told(np.log(1.021)) == pytest.approx(0.021)
+        assert [abs(scale.as_share(end)) for end in scale.bounds(0.01)] == pytest.approx([0.01, 0.01])
+    assert Scale(True, True).as_share(np.log(1 / 0.979)) == pytest.approx(0.021)  # 0.979 against 1: 2.1 % lower
+    assert Scale(False, True).as_share(np.log(1.021)) == pytest.approx(0.021)
 
 
 def test_means_that_are_not_above_zero_are_compared_by_their_difference():
     scale = Scale.of(np.array([[1.0, -0.2]]), "low")
-    assert (scale.relative, scale.told(0.3), scale.bounds(0.1)) == (False, 0.3, (-0.1, 0.1))
+    assert (scale.relative, scale.as_share(0.3), scale.bounds(0.1)) == (False, 0.3, (-0.1, 0.1))
     found = Matrix.of(full(value=lambda m, d, s, u: u - 1.0 - m))
     assert contrasts(found, [(0, 1)], scale)[:, 0, 0].tolist() == [-1, -1, -1]

@@ -1,14 +1,17 @@
 """Composition: every experiment and swap, rivals, caps, flags, a user's own conf, and what is the same experiment."""
 
+import pickle
+
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.errors import ConfigError
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import canonical
+from hwds.core.registry import GROUPS, options, resolve, resolve_node
+from hwds.experiment.check import check
+from hwds.forecast.models.base import Forecaster
 from hwds.frames.panel import Panel
-from hwds.models.forecast.base import Forecaster
-from hwds.recipe import canonical
-from hwds.registry import PACKAGES, options, resolve, resolve_node
+from hwds.pricing.decisions.price_choice import PriceChoice
 
 NAIVE = "forecast/seasonal_naive"
 GIVEN = {
@@ -30,12 +33,12 @@ def of_forecasts(group, cls):
     if group == "features":
         return issubclass(Panel, cls.of)
     if group == "decision":
-        return not cls.tasks or "forecast" in cls.tasks
+        return cls is not PriceChoice and (not cls.tasks or "forecast" in cls.tasks)
     return group != "protocol" or cls.accepts is Forecaster
 
 
 def swaps():
-    return [(group, option) for group in PACKAGES for option in options(group)]
+    return [(group, option) for group in GROUPS for option in options(group)]
 
 
 @pytest.mark.parametrize("size", ["full", "small"])
@@ -44,6 +47,7 @@ def test_every_experiment_composes_and_checks(name, size):
     experiment = composed(f"+experiment={name}", f"size={size}")
     assert experiment.experiment == name
     assert experiment.size == size
+    assert pickle.loads(pickle.dumps(experiment)) == experiment, "workers take it"
 
 
 @pytest.mark.parametrize(("group", "option"), swaps())
@@ -155,13 +159,13 @@ def test_small_caps_what_says_so_and_nothing_else():
 
 CAPPED = """
 from typing import Annotated
-from hwds.models.forecast.base import Forecaster
-from hwds.recipe import Count, Small
+from hwds.forecast.models.base import Forecaster
+from hwds.core.recipe import PositiveInt, Small
 
 class Mine(Forecaster):
     '''My own.'''
-    epochs: Annotated[Count, Small(2)] = 20
-    width: Count = 8
+    epochs: Annotated[PositiveInt, Small(2)] = 20
+    width: PositiveInt = 8
 """
 
 

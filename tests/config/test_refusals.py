@@ -107,15 +107,15 @@ REFUSED = [
     ("+experiment=lstm_forcast", "experiment: no option 'lstm_forcast'", "did you mean 'lstm_forecast'?"),
     ("model.recipe=forecast/seasonal", "model: no recipe 'forecast/seasonal'", f"did you mean '{NAIVE}'?"),
     ("model.recipe=no_such_pkg.models:Mine", "model: no recipe 'no_such_pkg.models:Mine'"),
-    ("model.recipe=hwds.models.forecast.seasonal_naive:Seasonal", "has no class 'Seasonal'", "SeasonalNaive"),
-    ("model.recipe=hwds.errors:ConfigError", "model: 'hwds.errors:ConfigError' is not a class that derives from"),
+    ("model.recipe=hwds.forecast.models.seasonal_naive:Seasonal", "has no class 'Seasonal'", "SeasonalNaive"),
+    ("model.recipe=hwds.core.errors:ConfigError", "model: 'hwds.core.errors:ConfigError' is not a class that derives from"),
     ("model.recipe=3", "model.recipe: must be the name of a recipe, got 3."),
     ("~model.recipe", "model.recipe: must be the name of a recipe"),
     ("plam", "no command 'plam'; did you mean 'plan'?"),
     ("frobnicate", "no command 'frobnicate'; known: ", "plan"),
     ("model.season", "'model.season': must be given a value"),
     ("--mutirun seed=1", "no flag '--mutirun'; did you mean '--multirun'?"),
-    ("--cfg jobb", "--cfg: must be one of job, hydra, all, got 'jobb'."),
+    ("--cfg jobb", "--cfg: must be one of job, hydra, all, got 'jobb'; did you mean 'job'?"),
     ("seed=1 --cfg", "--cfg: must be followed by job, hydra, all."),
     ("--config-dir no_such_folder seed=1", "--config-dir: must be followed by a folder, got 'no_such_folder'."),
     # no option
@@ -154,7 +154,7 @@ REFUSED = [
     ("rivals=[{forecast/xgboost: 5}]", "rivals[0]: must be an option", "got {'forecast/xgboost': 5}."),
     # parts that cannot go together
     ("dataset=table dataset.path=x.csv dataset.roles.label=y", "dataset: protocol 'walk_forward' cuts a panel, dataset 'table' gives a table."),
-    ("features.recipe=hwds.execution.serial:Serial", "features: 'Serial' is a compute, not a featureset."),
+    ("features.recipe=hwds.execution.compute.serial:Serial", "features: 'Serial' is a compute, not a featureset."),
 ]  # fmt: skip
 
 
@@ -177,14 +177,14 @@ def test_bad_command_line_is_refused(run_line, line, fragments):
 
 
 def test_dash_v_shows_the_traceback(run_line):
-    from hwds.errors import ConfigError
+    from hwds.core.errors import ConfigError
 
     with pytest.raises(ConfigError, match="no key 'seasn'"):
         run_line("-v model.seasn=3")
 
 
 NOT_A_FORECASTER = """
-from hwds.recipe import Recipe
+from hwds.core.recipe import Recipe
 
 class Classifier(Recipe):
     trees: int = 3
@@ -215,6 +215,13 @@ OWN = [
     ("an option that exists twice", {f"conf/model/{NAIVE}.yaml": "season: 4"}, "seed=1", (f"option '{NAIVE}' of model is also in", "rename it")),
     ("an experiment that exists twice", {"conf/experiment/lstm_forecast.yaml": "# @package _global_"}, "seed=1",
      ("option 'lstm_forecast' of experiment is also in", "rename it")),
+    ("an experiment with a callback", {"conf/experiment/e.yaml": "# @package _global_\nhydra: {callbacks: {x: {_target_: numpy.savetxt}}}"},
+     "+experiment=e", ("experiment/e: an experiment may not change 'hydra'",)),
+    ("an experiment that is Hydra's", {"conf/experiment/e.yaml": "# @package hydra.callbacks\nx: {_target_: numpy.savetxt}"},
+     "+experiment=e", ("experiment/e: an experiment may not change 'hydra'",)),
+    ("an experiment with a launcher", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [{override /hydra/launcher: basic}]"},
+     "+experiment=e", ("experiment/e: an experiment may not change 'hydra'",)),
+    ("an experiment from elsewhere", {MINE: f"recipe: {NAIVE}"}, "+experiment=../model/mine", ("experiment: no option '../model/mine'",)),
     ("an experiment with a wrong option", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [override /model: forecast/lstmm]"},
      "+experiment=e", ("model: no option 'forecast/lstmm'", "did you mean 'forecast/lstm'?")),
     ("an experiment with a wrong key", {"conf/experiment/e.yaml": "# @package _global_\nsede: 3"}, "+experiment=e", ("no key 'sede'", "'seed'")),
@@ -241,7 +248,7 @@ def test_the_table_is_long_enough():
 
 HEAVY = ("tensorflow", "keras", "xgboost", "pandas", "matplotlib", "sklearn", "scipy", "statsmodels", "pmdarima")
 PROBE = (
-    "import json, sys\nsys.argv = ['hwds', *json.loads(sys.argv[1])]\nfrom hwds.cli import main\ncode = main()\n"
+    "import json, sys\nsys.argv = ['hwds', *json.loads(sys.argv[1])]\nfrom hwds.cli.main import main\ncode = main()\n"
     "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\nsys.exit(code)"
 )
 

@@ -4,13 +4,13 @@ import sys
 
 import pytest
 
-from hwds.config.check import check
-from hwds.config.check_sweep import probes
 from hwds.config.compose import compose
 from hwds.config.space import Leaf, leaves_of, space_of
 from hwds.config.trial import applied
-from hwds.errors import ConfigError
-from hwds.models.forecast.xgboost import XGBoost
+from hwds.core.errors import ConfigError
+from hwds.experiment.check import check
+from hwds.forecast.models.xgboost import XGBoost
+from hwds.tuning.search_settings import Searching, probes
 
 
 def data_of(*words):
@@ -168,7 +168,7 @@ def test_a_multirun_of_sweeps_is_refused(run_line, line):
 @pytest.mark.parametrize("model", ["forecast/xgboost", "forecast/lstm", "forecast/mlp", "forecast/theta", "forecast/sarima"])
 @pytest.mark.parametrize("search", ["random", "grid", "asha", "hyperband", "median", "optuna", "bohb"])
 def test_every_space_of_a_class_is_lawful(model, search):
-    assert check(compose([f"model={model}", f"sweep={search}"])).sweep.searches
+    assert isinstance(check(compose([f"model={model}", f"sweep={search}"])).sweep, Searching)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import yaml
 from hwds.config.compose import compose
 from hwds.config.trial import applied
 from hwds.config.written import as_experiment, option_of
-from hwds.registry import options
+from hwds.core.registry import options
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.models.classify.base import FittedClassifier
-from hwds.registry import options
-from tests.toy_rows import context, toy_rows, windows
+from hwds.core.registry import options
+from hwds.detection.models.classify.base import FittedClassifier
+from hwds.experiment.check import check
+from tests.support.rows import context, toy_rows, windows
 
 MODELS = [name for name in options("model") if name.startswith(("classify/", "anomaly/"))]
 EXACT = ("logistic", "random_forest", "robust_z")
@@ -25,12 +25,12 @@ AGAIN = """
 import sys
 from pathlib import Path
 import numpy as np
-from hwds.models.classify.base import FittedClassifier
-from tests.toy_rows import toy_rows, windows
+from hwds.detection.models.classify.base import FittedClassifier
+from tests.support.rows import toy_rows, windows
 test = windows(toy_rows())[3]
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     fitted = FittedClassifier.load(folder)
-    said = fitted.judge(test)
+    said = fitted.score_rows(test)
     told = [part for part in (said.score, said.probability, said.p_value, fitted.explain(test).values) if part is not None]
     np.savez(folder / "again.npz", *told)
 """
@@ -55,7 +55,7 @@ def fitted(model):
 
 def answers(found):
     test = windows(toy_rows())[3]
-    said = found.judge(test)
+    said = found.score_rows(test)
     return [part for part in (said.score, said.probability, said.p_value, found.explain(test).values) if part is not None]
 
 
@@ -63,7 +63,7 @@ def answers(found):
 def test_reasons_add_up_to_the_score(model):
     test = windows(toy_rows())[3]
     found = fitted(model)
-    why, score = found.explain(test), found.judge(test).score
+    why, score = found.explain(test), found.score_rows(test).score
     assert why.values.shape == (len(test.data), len(why.names))
     assert len(set(why.names)) == len(why.names)
     exact = model.rpartition("/")[2] in EXACT
@@ -75,7 +75,7 @@ def test_reasons_add_up_to_the_score(model):
 @pytest.mark.parametrize("model", MODELS)
 def test_a_probability_is_one_and_rises_with_the_score(model):
     test = windows(toy_rows())[3]
-    said = fitted(model).judge(test)
+    said = fitted(model).score_rows(test)
     assert said.score.dtype == np.float64
     assert said.score.shape == said.probability.shape == (len(test.data),)
     assert 0 <= said.probability.min() <= said.probability.max() <= 1

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.context import Context
-from hwds.execution.canary import canary, features_canary
-from hwds.execution.inner import InnerWindows
+from hwds.core.registry import options
+from hwds.evaluation.canary import canary, features_canary
+from hwds.evaluation.context import RunContext
+from hwds.experiment.check import check
 from hwds.features.base import PanelFeatures
 from hwds.features.none import None_
-from hwds.frames.features import Feature, Plan
+from hwds.forecast.models.base import Forecaster
+from hwds.forecast.protocols.holdout import Holdout
+from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.frames.feature_plan import Feature, Plan
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.table import Table
-from hwds.models.forecast.base import Forecaster
-from hwds.protocols.cutting import known_at
-from hwds.protocols.holdout import Holdout
-from hwds.protocols.walk_forward import WalkForward
-from hwds.registry import options
-from tests.toys import FittedLastValue, LastValue, monthly_panel
+from hwds.splitting.cutoffs import known_at
+from tests.support.composed import class_of
+from tests.support.panels import AskedAnew, FittedLastValue, LastValue, monthly_panel
 
 FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
 PROTOCOLS = {
@@ -45,25 +43,12 @@ def panel():
     return check(compose(["dataset=hardware_demand", "size=small", "dataset.months=60"])).dataset.load()
 
 
-class AskedAnew:
-    """Answers inner windows and members; nothing of the clean answers is kept for the poisoned ones."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __call__(self, *asked, **how):
-        return InnerWindows(Path(mkdtemp(dir=self.folder)))(*asked, **how)
-
-    def fitted(self, *asked):
-        return InnerWindows(Path(mkdtemp(dir=self.folder))).fitted(*asked)
-
-
 def asked():
     """Every option under a holdout; the first of each class under a walk forward, too."""
     seen = set()
     for name in FORECASTERS:
         yield name, "holdout"
-        kind = type(check(compose([f"model={name}", "dataset=hardware_demand"])).model)
+        kind = class_of("model", name)
         if kind not in seen:
             yield name, "walk_forward"
         seen.add(kind)
@@ -75,7 +60,7 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
         compose([f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]])
     )
 
-    context = Context(0, features=experiment.features, answers=AskedAnew(tmp_path))
+    context = RunContext(0, features=experiment.features, cache=AskedAnew(tmp_path))
     few = panel.block(0, 2) if experiment.model.local else panel
     found = list(canary(experiment.protocol, model, experiment.model, few, context))
     assert len(found) == (1 if protocol == "holdout" else 2)
@@ -91,24 +76,22 @@ def test_no_feature_set_leaks(name, panel):
 
 
 def caught(protocol, model, panel=None):
-    return [leak for leak in canary(protocol, "m", model, panel or monthly_panel(), Context(0, features=None_())) if leak]
+    return [leak for leak in canary(protocol, "m", model, panel or monthly_panel(), RunContext(0, features=None_())) if leak]
 
 
 class Peeking(WalkForward):
     """A protocol that forgets to cut what it hands to `fit`, as careless code does."""
 
-    def ask(self, model, frame, cell, context):
+    def evaluate_cell(self, model, frame, cell, context):
         original = known_at(frame, cell.fold.cutoffs[0])
-        fitted = model.fit(
-            frame, horizon=self.steps(frame), context=replace(context, levels=self.levels, season=12, horizon=self.steps(frame))
-        )
+        fitted = model.learn(frame, horizon=self.steps(frame), context=self._context(context, frame))
 
         class Given(Forecaster):
-            def fit(self, history, *, horizon, context):
+            def learn(self, history, *, horizon, context):
                 assert history.table.equals(original.table)
                 return fitted
 
-        return WalkForward.ask(self, Given(), frame, cell, context)
+        return WalkForward.evaluate_cell(self, Given(), frame, cell, context)
 
 
 @dataclass(frozen=True)
@@ -125,14 +108,14 @@ class Shifted(FittedLastValue):
 class ScalerOnAllRows(Forecaster):
     """Learns the mean of all rows that it is given."""
 
-    def fit(self, history, *, horizon, context):
+    def learn(self, history, *, horizon, context):
         return Shifted(context.levels, float(history.target.mean()))
 
 
 class StopsOnTheScoredWindow(Forecaster):
     """Chooses the shift that does best on the last rows that it is given."""
 
-    def fit(self, history, *, horizon, context):
+    def learn(self, history, *, horizon, context):
         last = history.last(horizon)
         before = last.target.reshape(-1, horizon)
         errors = {shift: np.abs(before - before[:, :1] - shift).mean() for shift in (-10.0, 0.0, 10.0, 1e5, -1e5)}
@@ -153,7 +136,7 @@ class CentredMean(PanelFeatures):
 class Carries(LastValue):
     """Goes on from the weights of the fit before."""
 
-    def fit(self, history, *, horizon, context):
+    def learn(self, history, *, horizon, context):
         WEIGHTS.append(float(history.target[-1]))
         return Shifted(context.levels, float(np.mean(WEIGHTS)))
 
@@ -191,9 +174,9 @@ def test_intervals_calibrated_on_the_scored_window_are_caught(tmp_path):
     class Looks(WalkForward):
         """Learns from the rows that are scored."""
 
-        def settle(self, rows):
+        def postprocess(self, rows):
             marked = rows.with_columns(pl.lit(-1, pl.Int32).alias("window"))
-            return super().settle(pl.concat([rows, marked]))
+            return super().postprocess(pl.concat([rows, marked]))
 
     for intervals in ("conformal", "adaptive"):
         found = checked(Looks(windows=3, horizon=4, intervals=intervals), LastValue(), tmp_path)
@@ -207,15 +190,15 @@ def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
     class Careless(LastValue):
         """Back-tests itself on all that there is."""
 
-        def backtest(self, history, windows, context):
-            return LastValue().backtest(truth[-1], windows, context)
+        def backtest(self, history, windows, *, horizon, context):
+            return LastValue().backtest(truth[-1], windows, horizon=horizon, context=context)
 
     class Watched(Holdout):
         """Lets the model find the whole data."""
 
-        def ask(self, model, frame, cell, context):
+        def evaluate_cell(self, model, frame, cell, context):
             truth.append(frame)
-            return super().ask(model, frame, cell, context)
+            return super().evaluate_cell(model, frame, cell, context)
 
     assert [leak for leak in checked(Watched(horizon=4, intervals="conformal"), Careless(), tmp_path) if leak]
     assert not [leak for leak in checked(Watched(horizon=4, intervals="conformal"), LastValue(), tmp_path) if leak]
@@ -223,15 +206,15 @@ def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
 
 def checked(protocol, model, folder):
     """What the canary finds where nothing of the clean answers is kept for the poisoned ones."""
-    return list(canary(protocol, "m", model, monthly_panel(), Context(0, features=None_(), answers=AskedAnew(folder))))
+    return list(canary(protocol, "m", model, monthly_panel(), RunContext(0, features=None_(), cache=AskedAnew(folder))))
 
 
 def test_a_forecast_made_of_future_covariates_that_were_not_known_is_caught():
     class Careless(Holdout):
         """Lets the past-only column of the future through."""
 
-        def ask(self, model, frame, cell, context):
-            rows = super().ask(model, frame, cell, context)
+        def evaluate_cell(self, model, frame, cell, context):
+            rows = super().evaluate_cell(model, frame, cell, context)
             visits = frame.table.select("series_id", "time", "visits")
             joined = rows.join(visits, on=["series_id", "time"], how="left", maintain_order="left")
             return joined.with_columns(mean=pl.col("mean") + pl.col("visits")).drop("visits")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
+from hwds.core.errors import ConfigError
+from hwds.core.registry import options
 from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.errors import ConfigError
-from hwds.execution.canary import row_features_canary
+from hwds.evaluation.canary import row_features_canary
+from hwds.experiment.check import check
 from hwds.frames.table import Table
-from hwds.registry import options
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,14 @@ def market():
     return replace(table, roles={role: names for role, names in table.roles.items() if role != "truth"})
 
 
-@pytest.fixture(params=options("features"))
+@pytest.fixture(scope="module", params=options("features"))
 def features(request, market):
     """A feature set of rows that the gray market has the columns for; others have tests of their own."""
     words = [f"features={request.param}", "dataset=gray_market", "model=classify/logistic", "protocol=prequential"]
     try:
         found = check(compose(words)).features
         found.check(market)
-        found.compute(market.take(pl.int_range(len(market.data), eager=True) < 2))
+        found.compute(market.filter(pl.int_range(len(market.data), eager=True) < 2))
     except ConfigError as refused:
         pytest.skip(str(refused))
     if found.of is not Table:

@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.context import Context
-from hwds.execution.canary import canary, row_features_canary
+from hwds.core.registry import options
+from hwds.detection.context import RowContext
+from hwds.detection.models.classify.base import Classifier, Contributions
+from hwds.detection.models.classify.logistic import Logistic
+from hwds.detection.protocols.grouped_kfold import GroupedKFold
+from hwds.detection.protocols.prequential import Prequential
+from hwds.evaluation.canary import canary, row_features_canary
+from hwds.experiment.check import check
 from hwds.features.base import RowFeatures
 from hwds.features.none import None_
-from hwds.models.classify.base import Classifier, Contributions
-from hwds.models.classify.logistic import Logistic
-from hwds.protocols.grouped_kfold import GroupedKFold
-from hwds.protocols.prequential import Prequential
-from hwds.registry import options
-from tests.toy_rows import toy_rows
+from tests.support.rows import toy_rows
 
 MODELS = [name for name in options("model") if name.startswith(("classify/", "anomaly/"))]
 LENGTHS = {"train_days": 14, "stop_days": 4, "calibrate_days": 8, "decide_days": 3, "delay_days": 3, "test_days": 4}
@@ -32,13 +32,13 @@ def protocol(**more):
 
 
 def leaks(protocol, model, table, features=None):
-    return [leak for leak in canary(protocol, "m", model, table, Context(0, features=features or None_())) if leak]
+    return [leak for leak in canary(protocol, "m", model, table, RowContext(0, features=features or None_())) if leak]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_classifier_leaks(model):
     recipe = check(compose([f"model={model}", "dataset=fraud_handbook", "protocol=prequential", "size=small"])).model
-    found = list(canary(protocol(windows=1), model, recipe, toy_rows(), Context(0, features=None_())))
+    found = list(canary(protocol(windows=1), model, recipe, toy_rows(), RowContext(0, features=None_())))
     assert len(found) == 3
     assert [leak for leak in found if leak] == []
 
@@ -181,7 +181,7 @@ def test_reasons_against_the_scored_population_are_caught():
 def test_windows_share_no_row_and_follow_one_another():
     table, asked = toy_rows(), protocol()
     for fold in asked.split(table):
-        parts = asked.parts(table, fold.cutoffs[0].at, Context(0, features=None_()))
+        parts = asked.parts(table, fold.cutoffs[0].at, RowContext(0, features=None_()))
         rows = [set(part.data["row_id"]) for part in parts.values()]
         assert list(parts) == ["train", "stop", "calibrate", "decide", "test"]
         assert all(rows)
@@ -232,7 +232,7 @@ def test_a_return_that_lies_ahead_is_caught():
 class ByRows(GroupedKFold):
     """Cuts rows, so that a customer lies on both sides."""
 
-    def _folds_of(self, frame):
+    def fold_of_rows(self, frame):
         return frame.data["row_id"].to_numpy() % self.folds
 
 

@@ -4,16 +4,17 @@ from functools import cache
 
 import pytest
 
-from hwds.config.check import build, check
-from hwds.config.check_sweep import probes
+from hwds.config.build import build
 from hwds.config.compose import compose, option
 from hwds.config.space import leaves_of, own_space
 from hwds.config.trial import applied, conditions
-from hwds.errors import ConfigError
-from hwds.execution.search import rehearsed
-from hwds.registry import options
-
-from .test_experiments import needing
+from hwds.core.errors import ConfigError
+from hwds.core.registry import options
+from hwds.experiment.check import check
+from hwds.tuning.search import tuning_split_of
+from hwds.tuning.search_settings import probes
+from tests.contract.test_experiments import needing
+from tests.support.composed import composed
 
 REFUSED = {
     "ab_peeking": "a rule that has to be fixed before its data is seen",
@@ -40,8 +41,8 @@ def loaded(dataset):
 
 @pytest.mark.parametrize("name", [needing(name) for name in options("experiment") if name not in REFUSED])
 def test_every_experiment_as_it_stands_has_windows_to_choose_on_or_as_many_as_fit(name):
-    experiment = check(compose([f"+experiment={name}", "sweep=random"]))
-    found = rehearsed(experiment.protocol, loaded(experiment.dataset), experiment.sweep.windows)
+    experiment = composed(f"+experiment={name}", "sweep=random")
+    found = tuning_split_of(experiment.protocol, loaded(experiment.dataset), experiment.sweep.windows)
     assert 2 <= len(found.folds) <= experiment.sweep.windows
     assert (len(found.folds) < experiment.sweep.windows) == ("no more fit before the final ones" in found.remark)
 

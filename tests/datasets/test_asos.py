@@ -6,18 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.context import Context
+from hwds.ab.models.welch import Welch
+from hwds.ab.protocols.ab_test import AbTest
+from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.asos import PUBLIC, Asos
-from hwds.errors import ConfigError, DataError
-from hwds.models.ab.welch import Welch
-from hwds.protocols.ab_test import AbTest
-from hwds.protocols.base import Cell
+from hwds.evaluation.base import Cell
+from hwds.evaluation.context import RunContext
 
 
 def scores(frame, **settings):
     protocol, model = AbTest(**{"replications": 0} | settings), Welch()
     fold = protocol.split(frame)[0]
-    return protocol.score(protocol.ask(model, frame, Cell("w", fold, 0, fold.units), Context(0)))
+    return protocol.score(protocol.evaluate_cell(model, frame, Cell("w", fold, 0, fold.units), RunContext(0)))
 
 
 @pytest.mark.data

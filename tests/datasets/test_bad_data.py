@@ -6,8 +6,8 @@ from datetime import date
 import polars as pl
 import pytest
 
+from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.file import File
-from hwds.errors import ConfigError, DataError
 
 ROLES = {"series": "sku", "time": "month", "target": "units"}
 HEAD = "sku,month,units,price\n"

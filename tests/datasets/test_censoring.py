@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.datasets.censoring import as_demand
-from hwds.errors import ConfigError, DataError
-from tests.toys import monthly_panel
+from hwds.core.errors import ConfigError, DataError
+from hwds.datasets.reading.censoring import as_demand
+from hwds.experiment.check import check
+from tests.support.panels import monthly_panel
 
 
 def panel_with(sales, past):

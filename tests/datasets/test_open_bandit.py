@@ -28,7 +28,7 @@ def test_the_other_policy_is_a_distribution_by_position(data_folder):
 
 
 def test_without_the_files_it_says_where_they_are_to_be_had(monkeypatch):
-    from hwds.errors import DataError
+    from hwds.core.errors import DataError
 
     monkeypatch.delenv("HWDS_DATA", raising=False)
     with pytest.raises(DataError, match=r"random_men.*HWDS_DATA.*zr-obp"):

@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.context import Context
+from hwds.core.errors import DataError
 from hwds.datasets.apple_units import AppleUnits
 from hwds.datasets.aus_retail import AusRetail
 from hwds.datasets.carparts import Carparts
 from hwds.datasets.hospital import Hospital
 from hwds.datasets.m3 import M3
-from hwds.errors import DataError
-from hwds.models.forecast.seasonal_naive import SeasonalNaive
+from hwds.experiment.check import check
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.seasonal_naive import SeasonalNaive
 
 ALL = [
     *(M3(subset=name) for name in ("monthly", "quarterly", "yearly", "other")),
@@ -29,8 +29,8 @@ ALL = [
 def seasonal_naive_mase(panel) -> float:
     """The mean over series of the MASE of the last `horizon` rows; series without a scale are left out."""
     history, future = panel.until(panel.lengths - panel.horizon), panel.last(panel.horizon)
-    context = Context(seed=0, levels=(0.5,), season=panel.season, horizon=panel.horizon)
-    mean = SeasonalNaive().fit(history, horizon=panel.horizon, context=context).predict(history, future).mean
+    context = ForecastContext(seed=0, levels=(0.5,), season=panel.season)
+    mean = SeasonalNaive().learn(history, horizon=panel.horizon, context=context).predict(history, future).mean
     errors = np.abs(future.target.reshape(mean.shape) - mean).mean(axis=1)
     m = panel.season
     scales = np.array([np.abs(y[m:] - y[:-m]).mean() for y in map(history.series, range(history.n_series))])

@@ -9,9 +9,9 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 import polars as pl
 import pytest
 
+from hwds.core.errors import DataError
 from hwds.datasets.file import File
-from hwds.datasets.reading import read
-from hwds.errors import DataError
+from hwds.datasets.reading.files import read
 
 ROLES = {"series": "sku", "time": "month", "target": "units", "known_future": ["price"], "static": ["colour", "size"]}
 

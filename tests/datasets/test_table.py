@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.table import Table
-from hwds.errors import ConfigError, DataError
 from hwds.frames.table import Table as TableFrame
 
 CSV = """order,when,customer,country,price,gift,spend,note
@@ -58,14 +58,14 @@ def test_refused(path, roles, said):
 
 def orders(n=400, **columns):
     """A table of orders of which 10 % are frauds; what is known before the label says a little of it."""
-    luck = np.random.default_rng(0)
-    fraud = luck.random(n) < 0.1
+    rng = np.random.default_rng(0)
+    fraud = rng.random(n) < 0.1
     told = {
         "date": [date(2024, 1, 1) + timedelta(days=i // 10) for i in range(n)],
         "order": [f"o{i}" for i in range(n)],
-        "customer": [f"c{number}" for number in luck.integers(0, 50, n)],
-        "channel": luck.choice(["retail", "online"], n),
-        "quantity": luck.poisson(2 + 4 * fraud),
+        "customer": [f"c{number}" for number in rng.integers(0, 50, n)],
+        "channel": rng.choice(["retail", "online"], n),
+        "quantity": rng.poisson(2 + 4 * fraud),
         "fraud": fraud.astype(int),
     }
     return pl.DataFrame(told | columns)

@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from .conftest import cells, finished, start, tables
-from .test_resume import copy_of
-from .three_nodes import ThreeNodes, kill, marked, wait_until
+from tests.execution.three_nodes import ThreeNodes, kill
+from tests.support.processes import marked, wait_until
+from tests.support.slow_project import cells, copy_of, finished, start, tables
 
 pytest.importorskip("ray")
 ROUNDS = int(os.environ.get("HWDS_TEST_CLUSTER_KILLS", "0"))
@@ -59,9 +59,9 @@ def killed(folder, process, cluster, victim, after):
     return cells(folder)
 
 
-def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_killed(project):
+def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_killed(project, run_here):
     whole, broken = copy_of(project, "cluster_whole"), copy_of(project, "cluster_broken")
-    assert finished(whole, *SWEEP, "compute=serial")[0] == 0
+    assert run_here(whole, *SWEEP, "compute=serial")[0] == 0
     with ThreeNodes() as cluster:
         process = start(broken, *SWEEP, *cluster.words, environment=cluster.token)
         seen = [killed(broken, process, cluster, victim, after) for victim, after in VICTIMS]
@@ -79,7 +79,7 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
         assert run.read_bytes() == same.read_bytes()
 
         alone, lost = copy_of(project, "head_alone"), copy_of(project, "head_lost")
-        assert finished(alone, *RUN, "compute=serial")[0] == 0
+        assert run_here(alone, *RUN, "compute=serial")[0] == 0
         refused_without_token_or_gpus(lost, cluster)
         process = start(lost, *RUN, *cluster.words, environment=cluster.token)
         kept = killed(lost, process, cluster, "head", 2)
@@ -87,7 +87,7 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
         assert process.returncode == 1
         assert "is gone. Every finished cell is kept; the same command goes on from there." in err
         assert kept
-    assert finished(lost, *RUN, "compute=serial")[0] == 0
+    assert run_here(lost, *RUN, "compute=serial")[0] == 0
     now = cells(lost)
     assert {name: now[name] for name in kept} == kept
     assert tables(lost) == tables(alone)
@@ -125,9 +125,9 @@ def refused_without_token_or_gpus(folder, cluster):
 
 @pytest.mark.skipif(not ROUNDS, reason="a study of a quarter of an hour: set HWDS_TEST_CLUSTER_KILLS")
 @pytest.mark.parametrize("victim", ["driver", "worker", "raylet", "head"])
-def test_each_is_killed_so_many_times(project, victim):
+def test_each_is_killed_so_many_times(project, run_here, victim):
     whole = copy_of(project, f"{victim}_whole")
-    assert finished(whole, *SWEEP, "compute=serial")[0] == 0
+    assert run_here(whole, *SWEEP, "compute=serial")[0] == 0
     luck = random.Random(victim)
     for round_ in range(ROUNDS):
         folder = copy_of(project, f"{victim}_{round_}")
@@ -174,8 +174,8 @@ def test_an_address_where_nothing_answers_is_one_line(project):
 
 
 def test_other_versions_are_one_line():
-    from hwds.errors import ConfigError
-    from hwds.execution.ray_cluster import refusal
+    from hwds.core.errors import ConfigError
+    from hwds.execution.ray.executor import refusal
 
     rays = "Version mismatch: The cluster was started with:\n    Ray: 2.50.1\n    Python: 3.12.1\nThis process on node 10.0.0.1"
     told = refusal("head:6379", rays + " was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n")
@@ -187,18 +187,18 @@ def test_other_versions_are_one_line():
 
 
 def test_nodes_that_differ_are_told_apart(monkeypatch):
-    from hwds.errors import ConfigError
-    from hwds.execution import ray_nodes
+    from hwds.core.errors import ConfigError
+    from hwds.execution.ray import nodes as ray_nodes
 
     here = ray_nodes.this_node()
     fast = ray_nodes.Node("fast", "another class", here.packages)
     old = ray_nodes.Node("old", here.machine, here.packages | {"numpy": "1.0", "polars": "0.1", "only-there": "1"})
-    monkeypatch.setattr(ray_nodes, "_asked", lambda cpus: [here, fast])
+    monkeypatch.setattr(ray_nodes, "_nodes", lambda cpus: [here, fast])
     with pytest.raises(ConfigError, match=r"^compute: the nodes \(.*fast.*\) have 2 classes of CPU"):
         ray_nodes.class_of_cpu(1, mixed=False)
     assert ray_nodes.class_of_cpu(1, mixed=True) == ray_nodes.MIXED
-    monkeypatch.setattr(ray_nodes, "_asked", lambda cpus: [here, old])
+    monkeypatch.setattr(ray_nodes, "_nodes", lambda cpus: [here, old])
     with pytest.raises(ConfigError, match=r"^compute: node old has other versions: numpy 1.0 \(here .*\), polars 0.1 \(here "):
         ray_nodes.class_of_cpu(1, mixed=True)
-    monkeypatch.setattr(ray_nodes, "_asked", lambda cpus: [here, here])
+    monkeypatch.setattr(ray_nodes, "_nodes", lambda cpus: [here, here])
     assert ray_nodes.class_of_cpu(1, mixed=False) == here.machine

@@ -8,9 +8,8 @@ import re
 import polars as pl
 import pytest
 
-from .conftest import project_in, several
-from .test_resume import copy_of
-from .three_nodes import marked, wait_until
+from tests.support.processes import marked, wait_until
+from tests.support.slow_project import copy_of, project_in, several
 
 pytest.importorskip("ray")
 GRID = "sweep.space.model.hang={choice:[false,true]} sweep.space.model.fail={choice:[false,true]}"

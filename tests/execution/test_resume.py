@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import time
 
 import polars as pl
 import pytest
 
-from .conftest import cells, finished, start, tables
+from hwds.core.locks import locked
+from tests.support.slow_project import cells, copy_of, finished, start, tables
 
 KILLS = int(os.environ.get("HWDS_TEST_KILLS", "6"))
 """The full study of 30 is `HWDS_TEST_KILLS=30 make test`."""
 
 
-def copy_of(project, name):
-    folder = project.parent / name
-    shutil.copytree(project, folder)
-    return folder
-
-
-def test_serial_and_processes_write_the_same_bytes(project):
+def test_serial_and_processes_write_the_same_bytes(project, run_here):
     one, two = copy_of(project, "one"), copy_of(project, "two")
-    assert finished(one, "compute=serial")[0] == 0
-    assert finished(two, "compute=processes", "compute.workers=2")[0] == 0
+    assert run_here(one, "compute=serial")[0] == 0
+    assert run_here(two, "compute=processes", "compute.workers=2")[0] == 0
     assert tables(one) == tables(two)
 
 
-def test_killed_at_random_moments_the_tables_are_those_of_a_run_never_killed(project):
+def test_killed_at_random_moments_the_tables_are_those_of_a_run_never_killed(project, run_here):
     whole = copy_of(project, "whole")
-    assert finished(whole, "compute=serial", "protocol.windows=2")[0] == 0
+    assert run_here(whole, "compute=serial", "protocol.windows=2")[0] == 0
     luck = random.Random(7)
     for round_ in range(max(1, KILLS // 3)):
         folder = copy_of(project, f"killed{round_}")
@@ -43,18 +37,18 @@ def test_killed_at_random_moments_the_tables_are_those_of_a_run_never_killed(pro
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kept = cells(folder)
-        assert finished(folder, "protocol.windows=2")[0] == 0
+        assert run_here(folder, "protocol.windows=2", "compute=serial")[0] == 0
         after = cells(folder)
         assert {name: after[name] for name in kept} == kept, "a finished cell was computed again"
         assert tables(folder) == tables(whole)
 
 
-def test_a_second_run_computes_nothing_and_more_windows_only_the_new_ones(project):
-    assert finished(project, "protocol.windows=1")[0] == 0
+def test_a_second_run_computes_nothing_and_more_windows_only_the_new_ones(project, run_here):
+    assert run_here(project, "protocol.windows=1", "compute=serial")[0] == 0
     before = cells(project)
-    assert finished(project, "protocol.windows=1")[0] == 0
+    assert run_here(project, "protocol.windows=1", "compute=serial")[0] == 0
     assert cells(project) == before
-    assert finished(project, "protocol.windows=2")[0] == 0
+    assert run_here(project, "protocol.windows=2", "compute=serial")[0] == 0
     after = cells(project)
     assert {name: after[name] for name in before} == before
     assert len(after) == 2 * len(before)
@@ -72,10 +66,8 @@ def test_a_run_that_is_being_computed_is_refused_and_a_dead_owner_frees_it(proje
     owner.kill()
     owner.communicate()
     (lock,) = project.glob("outputs/runs/*/*/.lock")
-    from filelock import FileLock
-
-    with FileLock(lock, timeout=1):
-        assert lock.exists()
+    with locked(lock, 1) as free:
+        assert free
 
 
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
@@ -93,8 +85,8 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
         assert "Traceback" not in err
 
 
-def test_failed_cells_are_rows_with_their_message_and_set_the_exit_code(project):
-    code, out, err = finished(project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12")
+def test_failed_cells_are_rows_with_their_message_and_set_the_exit_code(project, run_here):
+    code, out, err = run_here(project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12")
     assert code == 1
     assert "1 of 6 cells failed; compute.max_failed is 0" in err
     assert "FAILED mine/slow" in out
@@ -102,14 +94,14 @@ def test_failed_cells_are_rows_with_their_message_and_set_the_exit_code(project)
     failed = pl.read_parquet(run).filter(pl.col("status") != "ok")
     assert failed["status"].to_list() == ["failed: ValueError: no luck"]
     assert failed["n_failed"][0] > 0
-    code, _, _ = finished(
+    code, _, _ = run_here(
         project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12", "compute.max_failed=1"
     )
     assert code == 3
 
 
-def test_a_worker_that_dies_fails_its_cell_alone(project):
-    code, _, err = finished(project, "model.die=true", "protocol.windows=2", "compute=processes", "compute.workers=2")
+def test_a_worker_that_dies_fails_its_cell_alone(project, run_here):
+    code, _, err = run_here(project, "model.die=true", "protocol.windows=2", "compute=processes", "compute.workers=2")
     assert code == 1
     assert "2 of 6 cells failed" in err
     (run,) = project.glob("outputs/runs/*/*/scores.parquet")
@@ -117,18 +109,18 @@ def test_a_worker_that_dies_fails_its_cell_alone(project):
     assert all("worker died with exit code 9" in said for said in status)
 
 
-def test_a_damaged_cell_is_computed_again(project):
-    assert finished(project, "protocol.windows=1", "compute=serial")[0] == 0
+def test_a_damaged_cell_is_computed_again(project, run_here):
+    assert run_here(project, "protocol.windows=1", "compute=serial")[0] == 0
     wanted = tables(project)
     for path in project.glob("outputs/cache/cells/*/*.parquet"):
         path.write_bytes(path.read_bytes()[:100])
-    assert finished(project, "protocol.windows=1", "compute=serial")[0] == 0
+    assert run_here(project, "protocol.windows=1", "compute=serial")[0] == 0
     assert tables(project) == wanted
 
 
-def test_outputs_that_cannot_be_written_are_one_clear_line(project):
+def test_outputs_that_cannot_be_written_are_one_clear_line(project, run_here):
     (project / "outputs").write_text("a file stands where the folder should be")
-    code, _, err = finished(project, "protocol.windows=1", "compute=serial")
+    code, _, err = run_here(project, "protocol.windows=1", "compute=serial")
     assert code == 1
     assert "cannot be written" in err
     assert "Traceback" not in err
@@ -136,8 +128,8 @@ def test_outputs_that_cannot_be_written_are_one_clear_line(project):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
-    from hwds.errors import HwdsError
-    from hwds.results.atomic import write_atomically
+    from hwds.core.atomic import write_atomically
+    from hwds.core.errors import HwdsError
 
     def fill(part):
         part.write_bytes(b"begun")
@@ -149,8 +141,8 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_features_that_are_not_lawful_are_refused_before_the_first_cell(project):
-    code, _, err = finished(project, "model=forecast/xgboost", "features=lags", "features.step_lags=[1]", "protocol.horizon=3")
+def test_features_that_are_not_lawful_are_refused_before_the_first_cell(project, run_here):
+    code, _, err = run_here(project, "model=forecast/xgboost", "features=lags", "features.step_lags=[1]", "protocol.horizon=3")
     assert code == 2
     assert err.startswith("hwds: features.step_lags: 1 is shorter than the horizon 3")
     assert len(err.strip().splitlines()) == 1

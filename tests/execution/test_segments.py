@@ -6,7 +6,7 @@ import shutil
 
 import polars as pl
 
-from .conftest import cells, finished
+from tests.support.slow_project import cells
 
 SEGMENTS = "protocol.segments=[channel,family]"
 
@@ -21,12 +21,12 @@ def scores(folder):
     return pl.read_parquet(newest(folder)), (newest(folder).parent / "leaderboard.md").read_text()
 
 
-def test_segments_are_scored_beside_the_total_from_the_same_cells(project):
+def test_segments_are_scored_beside_the_total_from_the_same_cells(project, run_here):
     other = project.parent / "other"
     shutil.copytree(project, other)
-    assert finished(project, "compute=serial", "protocol.windows=2")[0] == 0
+    assert run_here(project, "compute=serial", "protocol.windows=2")[0] == 0
     before, total = cells(project), scores(project)[0]
-    code, out, err = finished(project, "compute=serial", "protocol.windows=2", SEGMENTS)
+    code, out, err = run_here(project, "compute=serial", "protocol.windows=2", SEGMENTS)
     assert (code, err) == (0, "")
     assert "The scores by channel, family are in leaderboard.md." in out
     assert "by channel\n" not in out
@@ -44,13 +44,13 @@ def test_segments_are_scored_beside_the_total_from_the_same_cells(project):
         assert parts.filter(mean & fold).group_by("model").agg(count.sum()).sort("model").equals(whole.sort("model"))
     assert "## mase[m=12] by channel" in page
     assert "## mase[m=12] by family" in page
-    assert finished(other, "compute=processes", "compute.workers=2", "protocol.windows=2", SEGMENTS)[0] == 0
+    assert run_here(other, "compute=processes", "compute.workers=2", "protocol.windows=2", SEGMENTS)[0] == 0
     assert newest(project).read_bytes() == newest(other).read_bytes()
 
 
-def test_failures_are_counted_in_their_own_segment(project):
+def test_failures_are_counted_in_their_own_segment(project, run_here):
     words = ("model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12", "compute.max_failed=1")
-    assert finished(project, *words, "protocol.segments=[channel]")[0] == 3
+    assert run_here(project, *words, "protocol.segments=[channel]")[0] == 3
     found = scores(project)[0].filter((pl.col("model") == "mine/slow") & (pl.col("status") == "ok") & pl.col("fold").is_null())
     total = found.filter(pl.col("segment_by").is_null())["n_failed"].unique().to_list()
     parts = found.filter(pl.col("segment_by") == "channel").unique("segment")["n_failed"]

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from .conftest import start
-from .three_nodes import processes, wait_until
+from tests.support.processes import processes, wait_until
+from tests.support.slow_project import start
 
 LIMITED = ["sweep=grid", "sweep.space.model.seconds={choice:[0.1,0.2]}", "sweep.windows=3", "sweep.seconds_per_trial=10"]
 

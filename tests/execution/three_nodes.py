@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
+
+from tests.support.processes import processes
 
 KEEPER = """
 import json, sys
@@ -39,7 +40,13 @@ class ThreeNodes:
     def __enter__(self) -> ThreeNodes:
         self.home = tempfile.TemporaryDirectory(prefix="rc", dir="/tmp", ignore_cleanup_errors=True)
         command = [sys.executable, "-c", KEEPER, self.home.name]
-        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_prestart_worker_first_driver": "0"}
+        Path(self.home.name, "ray").mkdir()  # where Ray notes an address, and makes no folder for it
+        quiet = {
+            "RAY_TMPDIR": self.home.name,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
+            "RAY_prestart_worker_first_driver": "0",
+        }
         self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.keeper = subprocess.Popen(command, env=os.environ | quiet | self.token, **pipes, text=True)
@@ -71,35 +78,3 @@ def kill(node: dict[str, list[int]]) -> None:
     for process in (process for own in node.values() for process in own):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-
-
-def processes() -> list[tuple[int, int, str]]:
-    """Number, parent and title of all that run; what has ended and waits for its parent is left out."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            state, parent = folder.joinpath("stat").read_text().rpartition(")")[2].split()[:2]
-            if state != "Z":
-                title = folder.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found.append((int(folder.name), int(parent), title.strip()))
-    return found
-
-
-def marked(variables: dict[str, str]) -> list[tuple[int, str]]:
-    """The processes that were started with these variables."""
-    sought, found = {f"{name}={value}".encode() for name, value in variables.items()}, []
-    for process, _, title in processes():
-        with suppress(OSError):
-            if sought <= set(Path(f"/proc/{process}/environ").read_bytes().split(b"\0")):
-                found.append((process, title))
-    return found
-
-
-def wait_until(true, seconds: float = 60.0) -> bool:
-    """Whether it became so in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.02)
-    return False

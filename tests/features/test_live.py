@@ -8,22 +8,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.errors import ConfigError, DataError
-from hwds.features.arbitrage import Arbitrage
+from hwds.core.errors import ConfigError, DataError
+from hwds.detection.features.arbitrage import Arbitrage
+from hwds.detection.features.entity_risk import EntityRisk
+from hwds.detection.features.handbook import Handbook
+from hwds.detection.features.handbook_plus import HandbookPlus
+from hwds.detection.features.network import Network
+from hwds.detection.features.peers import Peers
+from hwds.detection.features.purchases import Purchases
+from hwds.detection.features.recent import Recent
 from hwds.features.base import RowFeatures
-from hwds.features.entity_risk import EntityRisk
-from hwds.features.handbook import Handbook
-from hwds.features.handbook_plus import HandbookPlus
-from hwds.features.live import Event, Outcome, microseconds
-from hwds.features.network import Network
 from hwds.features.none import None_
-from hwds.features.peers import Peers
-from hwds.features.purchases import Purchases
-from hwds.features.recent import Recent
-from hwds.features.row_columns import NEVER
+from hwds.features.rows.columns import NEVER
+from hwds.features.rows.live import Event, Outcome, microseconds
 from hwds.features.together import Together
-from tests.features.moment_rows import order_lines
-from tests.features.purchase_tables import bought
+from tests.detection.features.moment_rows import order_lines
+from tests.detection.features.purchase_tables import bought
 
 COUNTS = (pl.Int8, pl.Int64)
 

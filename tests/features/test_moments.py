@@ -7,15 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.errors import ConfigError, DataError
-from hwds.features.arbitrage import Arbitrage
-from hwds.features.entity_risk import EntityRisk
-from hwds.features.moments import labels_of, moments_of
-from hwds.features.network import Network
-from hwds.features.recent import Recent
-from hwds.features.row_columns import DAY, NEVER, codes_of, entity_of
+from hwds.core.errors import ConfigError, DataError
+from hwds.detection.features.arbitrage import Arbitrage
+from hwds.detection.features.entity_risk import EntityRisk
+from hwds.detection.features.network import Network
+from hwds.detection.features.recent import Recent
+from hwds.features.rows.columns import DAY, NEVER, codes_of, entity_of
+from hwds.features.rows.moments import labels_of, moments_of
 from hwds.frames.table import Table
-from tests.features.moment_rows import BEGIN, order_lines
+from tests.detection.features.moment_rows import BEGIN, order_lines
 
 ALL = (Arbitrage(), EntityRisk(), Network(), Recent())
 

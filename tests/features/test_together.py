@@ -5,15 +5,15 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
-from hwds.errors import ConfigError
-from hwds.features.arbitrage import Arbitrage
-from hwds.features.entity_risk import EntityRisk
-from hwds.features.network import Network
-from hwds.features.recent import Recent
+from hwds.core.errors import ConfigError
+from hwds.detection.features.arbitrage import Arbitrage
+from hwds.detection.features.entity_risk import EntityRisk
+from hwds.detection.features.network import Network
+from hwds.detection.features.recent import Recent
+from hwds.experiment.check import check
 from hwds.features.together import Together
-from tests.features.moment_rows import order_lines, seen_ahead
+from tests.detection.features.moment_rows import order_lines, seen_ahead
 
 
 def test_its_columns_are_those_of_its_parts_in_order():

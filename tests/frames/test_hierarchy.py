@@ -6,11 +6,11 @@ from datetime import date
 import polars as pl
 import pytest
 
-from hwds.errors import DataError
+from hwds.core.errors import DataError
 from hwds.frames.frequency import Frequency
 from hwds.frames.hierarchy import aggregates_of, groups_of, with_aggregates, without_aggregates
 from hwds.frames.panel import Panel
-from hwds.frames.roles import PanelRoles
+from hwds.frames.roles import Roles
 
 MONTHS = pl.date_range(date(2020, 1, 1), date(2020, 6, 1), "1mo", eager=True).to_list()
 
@@ -22,7 +22,7 @@ def panel_of(series, roles=None, **extra):
         times = MONTHS[first : first + len(values)]
         columns = {"series_id": [name] * len(values), "time": times, "target": values, "state": state, "industry": industry}
         parts.append(pl.DataFrame(columns | {key: value(name, times) for key, value in extra.items()}, strict=False))
-    roles = roles or PanelRoles(static=("state", "industry"), level=("state", "industry"))
+    roles = roles or Roles(static=("state", "industry"), level=("state", "industry"))
     return Panel.build(pl.concat(parts, how="vertical_relaxed"), Frequency("1mo"), roles=roles)
 
 
@@ -75,7 +75,7 @@ def test_a_sum_with_an_unknown_part_is_unknown_and_so_is_one_of_none():
 
 
 def test_a_price_stays_a_price_and_a_sum_is_out_when_its_last_part_is():
-    roles = PanelRoles(known_future=("price",), past_only=("visits",), level=("state",), available_at="out")
+    roles = Roles(known_future=("price",), past_only=("visits",), level=("state",), available_at="out")
     delays = {"a": 5, "b": 9}
     panel = panel_of(
         [("a", "N", "x", 0, [1.0, 1.0]), ("b", "N", "y", 0, [1.0, 1.0])],
@@ -100,11 +100,11 @@ def test_what_cannot_be_summed_is_refused():
         with_aggregates(panel_of([*FOUR, ("total", "S", "x", 0, [1.0])]), grouped=False)
     with pytest.raises(DataError, match="no two series to sum"):
         with_aggregates(panel_of(FOUR[:1]), grouped=False)
-    named = panel_of(FOUR, PanelRoles(level=("level",)), level=lambda name, times: "x")
+    named = panel_of(FOUR, Roles(level=("level",)), level=lambda name, times: "x")
     with pytest.raises(DataError, match="column 'level' has the name"):
         with_aggregates(named, grouped=False)
     splits = {"a": "train", "b": "test"}
-    apart = panel_of(FOUR[:2], PanelRoles(level=("state",), split="split"), split=lambda name, times: splits[name])
+    apart = panel_of(FOUR[:2], Roles(level=("state",), split="split"), split=lambda name, times: splits[name])
     with pytest.raises(DataError, match="at 2020-01-01 some series are train and others test"):
         with_aggregates(apart, grouped=False)
     days = pl.date_range(date(2020, 1, 1), date(2020, 2, 1), "1d", eager=True)
@@ -112,6 +112,6 @@ def test_what_cannot_be_summed_is_refused():
         pl.DataFrame({"series_id": name, "time": days.gather_every(7, first), "target": 1.0, "g": "x"})
         for name, first in (("a", 0), ("b", 3))
     ]
-    crossed = Panel.build(pl.concat(weekly), Frequency("7d"), roles=PanelRoles(level=("g",)))
+    crossed = Panel.build(pl.concat(weekly), Frequency("7d"), roles=Roles(level=("g",)))
     with pytest.raises(DataError, match="do not share one clock"):
         with_aggregates(crossed, grouped=False)

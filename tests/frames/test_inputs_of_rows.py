@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from hwds.errors import ConfigError
+from hwds.core.errors import ConfigError
 from hwds.frames.table import Table
 
 DATA = pl.DataFrame({"when": [1, 2], "bad": [0, 1], "spent": [3.0, 4.0], "weekend": [0, 1], "store": ["a", "b"]})

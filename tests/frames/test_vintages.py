@@ -11,7 +11,7 @@ import pytest
 from hwds.frames.hierarchy import with_aggregates, without_aggregates
 from hwds.frames.panel import Panel
 from hwds.frames.vintages import Vintages
-from tests.toys import monthly_panel
+from tests.support.panels import monthly_panel
 
 COLUMNS = ["series_id", "time", "made_at", "column", "value"]
 
@@ -34,7 +34,7 @@ def forecasts(panel, seed=3, names=("s0", "s1", "elsewhere")):
 @pytest.fixture
 def panel():
     plain = monthly_panel(3, 40)
-    return plain.foreseen(forecasts(plain))
+    return plain.with_vintages(forecasts(plain))
 
 
 def said(panel, series, when, by):
@@ -66,7 +66,7 @@ def test_a_cut_panel_has_nothing_that_was_made_after_its_end(panel):
     last = dict(cut.ends.iter_rows())
     assert len(cut.vintages.table)
     assert all(made <= last[name] for name, made in cut.vintages.table.select("series_id", "made_at").iter_rows())
-    anew = replace(cut, vintages=None).foreseen(forecasts(panel))
+    anew = replace(cut, vintages=None).with_vintages(forecasts(panel))
     assert anew.table.equals(cut.table)
     assert anew.vintages.table.equals(cut.vintages.table)
 
@@ -85,8 +85,8 @@ def test_they_are_part_of_the_fingerprint_and_survive_the_disk(panel, tmp_path):
 def test_an_aggregate_has_the_mean_of_those_that_were_made_at_one_instant():
     plain = monthly_panel(3, 40)
     levelled = replace(plain, table=plain.table.with_columns(family=pl.lit("f")))
-    levelled = replace(levelled, roles=replace(plain.roles, static=("family",), level=("family",)))
-    own = levelled.foreseen(forecasts(plain))
+    levelled = replace(levelled, roles=plain.roles | {"static": ("family",), "level": ("family",)})
+    own = levelled.with_vintages(forecasts(plain))
     whole = with_aggregates(own, grouped=False)
     when, made = own.vintages.table.select("time", "made_at").row(100)
     parts = own.vintages.table.filter(pl.col("time") == when, pl.col("made_at") == made)

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.compare.comparing import compare_table
-from hwds.metrics.base import Measure
-from hwds.report.comparison import along_grid, board_grid, page, pairs_grid
-from hwds.report.comparison_plot import cliques, critical_difference_figure
-from hwds.report.comparison_words import amount, rank_sentence, sentence, title
+from hwds.compare.models import compare_table
+from hwds.report.comparison.sentence import amount, rank_sentence, sentence, title
+from hwds.report.comparison.tables import along_grid, board_grid, page, pairs_grid
+from hwds.report.pictures.critical_difference import cliques, critical_difference_figure
 from hwds.results.comparison import PAIRS, Comparison
+from hwds.results.measure import Measure
 
 MASE = Measure("mase[m=12]", units="series", meaning="scaled error")
 WORDS = {"better": 0.02, "worse": -0.03, "alike": 0.001, "unsure": 0.01, "better, alike": 0.004}
@@ -38,7 +38,7 @@ def comparison(*rows, **changes):
         "measure": MASE, "metrics": {"m3": "mase[m=12]"}, "task": "forecast", "subject": "stack", "chosen": "own",
         "family": len(rows), "relative": True, "margin": None, "level": 0.95, "leaderboard": board, "pairs": pairs,
         "along": pl.DataFrame(), "ranks": None, "datasets": ("m3",), "seeds": (0,), "units": "series", "sources": ("a/b",),
-        "notes": (),
+        "notes": (), "trained": False,
     }  # fmt: skip
     return Comparison(**{**said, **changes})
 

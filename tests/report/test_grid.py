@@ -45,3 +45,45 @@ def test_a_grid_is_cut_but_for_the_own_model():
     grid = grid_of(TITLES[:1], [["a"], ["truth"], ["b"], ["own"]], own="own").cut(2)
     assert [column.cells for column in grid.columns] == [("a", "truth", "own")]
     assert (grid.own, grid.truth) == (frozenset({2}), frozenset({1}))
+
+
+def shown(grid, width):
+    out = io.StringIO()
+    print_grids([grid], [], "", Console(file=out, width=width))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_a_name_is_broken_where_its_parts_meet_in_a_narrow_terminal():
+    titles = [("model", "model"), ("score", "mase\n[m=12]"), ("series", "probability_low")]
+    grid = grid_of(
+        titles, [["forecast/seasonal_naive", "1.000", "12,345"], ["forecast/lstm(units=128,layers=2)", "0.500", "6"]]
+    )
+    assert shown(grid, 40) == [
+        "                   mase  probability_",
+        "model            [m=12]           low",
+        "─────────────────────────────────────",
+        "forecast/         1.000        12,345",
+        " seasonal_naive",
+        "forecast/lstm     0.500             6",
+        " (units=128,",
+        " layers=2)",
+        "",
+    ]
+    assert shown(grid, 80)[3:5] == [
+        "forecast/seasonal_naive             1.000           12,345",
+        "forecast/lstm(units=128,layers=2)   0.500                6",
+    ]
+
+
+def test_a_column_that_has_no_room_is_left_out_whole_and_named():
+    titles = [("model", "model"), ("mean", "mean ± s.e."), ("skill, %", "skill\n%"), ("time", "time")]
+    grid = grid_of(titles, [["forecast/seasonal_naive", "1.034 ± 0.314", "-39.5 ± 34.3", "12 s"]])
+    assert shown(grid, 30) == [
+        "model              mean ± s.e.",
+        "──────────────────────────────",
+        "forecast/        1.034 ± 0.314",
+        " seasonal_naive",
+        "not shown for want of room:",
+        "skill %, time",
+        "",
+    ]

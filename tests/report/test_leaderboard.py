@@ -3,10 +3,11 @@ import io
 import pytest
 from rich.console import Console
 
-from hwds.metrics.base import Measure
-from hwds.report.leaderboard import as_markdown, print_leaderboard
+from hwds.report.leaderboard import as_markdown, grid, notes, print_grids
+from hwds.report.sentence import conclusion
 from hwds.report.standings import standings
-from tests.report.conftest import failure_line, model_lines, score, tables_of
+from hwds.results.measure import Measure
+from tests.support.result_tables import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
 
@@ -19,7 +20,8 @@ def rows(text):
 
 def printed(tables, headline="mase", **console):
     out = io.StringIO()
-    print_leaderboard(standings(tables, headline), console=Console(file=out, width=100, **console))
+    board = standings(tables, headline)
+    print_grids([grid(board)], notes(board), conclusion(board), Console(file=out, width=100, **console))
     return out.getvalue()
 
 

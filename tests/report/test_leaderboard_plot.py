@@ -2,10 +2,10 @@ import warnings
 
 import pytest
 
-from hwds.report.leaderboard_plot import leaderboard_figure, leaderboard_png
+from hwds.report.pictures.leaderboard import leaderboard_figure
+from hwds.report.pictures.style import NAIVE_COLOUR, OWN, save_png
 from hwds.report.standings import standings
-from hwds.report.style import NAIVE_COLOUR, OWN
-from tests.report.conftest import failure_line, model_lines, score, tables_of
+from tests.support.result_tables import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
 
@@ -72,7 +72,7 @@ def test_scores_far_apart_get_a_log_axis_and_unlike_counts_are_said():
 def test_twelve_models_are_taller_than_one(tmp_path):
     def height(count):
         lines = [line for i in range(count) for line in model_lines(f"forecast/m{i:02d}", 0.8 + i / 100, 0.1)]
-        assert leaderboard_png(standings(tables_of(*lines), "mase"), tmp_path / f"{count}.png")
+        assert save_png(leaderboard_figure(standings(tables_of(*lines), "mase")), tmp_path / f"{count}.png")
         data = (tmp_path / f"{count}.png").read_bytes()
         assert int.from_bytes(data[16:20]) == 1350
         return int.from_bytes(data[20:24])
@@ -83,11 +83,11 @@ def test_twelve_models_are_taller_than_one(tmp_path):
 
 def test_the_same_bytes(real, tmp_path):
     for name in ("a.png", "b.png"):
-        assert leaderboard_png(standings(real, "mase", model="last"), tmp_path / name)
+        assert save_png(leaderboard_figure(standings(real, "mase", model="last")), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_nothing_to_draw(tmp_path):
-    assert not leaderboard_png(standings(tables_of(failure_line(LSTM)), "mase"), tmp_path / "l.png")
-    assert not leaderboard_png(standings(tables_of(), "mase"), tmp_path / "l.png")
+    assert not save_png(leaderboard_figure(standings(tables_of(failure_line(LSTM)), "mase")), tmp_path / "l.png")
+    assert not save_png(leaderboard_figure(standings(tables_of(), "mase")), tmp_path / "l.png")
     assert not list(tmp_path.iterdir())

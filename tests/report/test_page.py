@@ -7,16 +7,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.compare.comparing import compare_table
-from hwds.metrics.base import Measure
-from hwds.report.colours import DARK_COLOURS, LIGHT_COLOURS, contrast, readable
-from hwds.report.comparison_plot import critical_difference_figure
+from hwds.compare.models import compare_table
 from hwds.report.grid import grid_of
-from hwds.report.page import Code, Listing, Page, Section, Table, Text
-from hwds.report.page_comparison import comparison_page
-from hwds.report.page_picture import Picture, svg
-from hwds.report.page_run import captions_of
-from hwds.report.vector import as_svg
+from hwds.report.hooks import TaskReport
+from hwds.report.pages.base import Code, GridTable, Listing, Page, Section, Text
+from hwds.report.pages.colours import DARK_COLOURS, LIGHT_COLOURS, contrast, readable
+from hwds.report.pages.comparison import comparison_page
+from hwds.report.pages.picture import Picture, svg
+from hwds.report.pages.run import captions_of
+from hwds.report.pictures.critical_difference import critical_difference_figure
+from hwds.report.pictures.vector import as_svg
+from hwds.results.measure import Measure
 
 EMPTY = {"meta", "br", "img", "link", "path", "use", "input", "wbr"}
 WICKED = "<script>alert('x')</script>"
@@ -91,7 +92,7 @@ def test_the_conclusion_comes_first(page):
 
 def test_tables_have_headers_for_rows_and_columns():
     grid = grid_of([("model", "model"), ("mean, x", "")], [["a", "1"], ["truth", "2"]], own="a", caption="Scores:")
-    reader = Reader(Table(grid).html())
+    reader = Reader(GridTable(grid).html())
     assert [each.get("scope") for each in reader.all("th")] == ["col", "col", "row", "row"]
     assert [each.get("class") for each in reader.all("tr")] == [None, "own", "truth"]
     assert reader.all("div")[0] == {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": "Scores"}
@@ -135,21 +136,19 @@ def test_text_stands_out_from_its_ground(colours):
 
 
 def test_captions_are_those_of_the_docstring():
-    class Report:
-        @staticmethod
-        def draw():
-            """`a_b.png`: what it is, with bars; `c.png` of the own model; also `d.png` and `e.png`, its rest."""
+    def draw(frame, tables, model, folder):
+        """`a_b.png`: what it is, with bars; `c.png` of the own model; also `d.png` and `e.png`, its rest."""
 
-    said = captions_of(Report)
+    said = captions_of(TaskReport(draw=draw))
     assert said == {"a_b.png": "What it is, with bars", "c.png": "C of the own model", "d.png": "D", "e.png": "E, its rest"}
-    assert captions_of(None) == {}
+    assert captions_of(TaskReport()) == {}
 
 
 def test_on_paper_a_wide_table_has_the_columns_of_a_terminal():
     titles = [("model", "model"), *((f"column {i}", "" if i % 2 else f"c{i}") for i in range(12))]
-    wide = Table(grid_of(titles, [["a"] + ["1"] * 12])).html()
+    wide = GridTable(grid_of(titles, [["a"] + ["1"] * 12])).html()
     assert wide.count('<td class="number more">') == wide.count('<th scope="col" class="number more">') == 6
     assert '<p class="paper">' in wide
-    narrow = Table(grid_of(titles[:12], [["a"] + ["1"] * 11])).html()
+    narrow = GridTable(grid_of(titles[:12], [["a"] + ["1"] * 11])).html()
     assert "more" not in narrow
     assert "paper" not in narrow

@@ -1,10 +1,8 @@
 from threading import Event
 
 from hwds.report import progress
-from hwds.report.heartbeat import Heartbeat
-from hwds.report.progress import ProgressLine
-from hwds.report.sweep_line import SweepLine
-from hwds.results.going import FILE, Going
+from hwds.report.progress import Heartbeat, ProgressLine, SweepLine
+from hwds.results.runs.progress import FILE, RunProgress
 
 LONG = 60
 
@@ -17,13 +15,13 @@ def test_a_folder_says_how_a_run_goes(tmp_path):
     line.finished("ValueError: no")
     line.scored("forecast/naive", "2021", "mase", 0.49)
     line.end()
-    going = Going.read(tmp_path)
+    going = RunProgress.read(tmp_path)
     assert (going.done, going.total, going.failed) == (5, 12, 1)
     assert going.score == "forecast/naive at 2021: mase 0.490"
     assert going.left > 0
     line.finished("")
     line.end()
-    assert Going.read(tmp_path) == going, "the folder is another run's by now"
+    assert RunProgress.read(tmp_path) == going, "the folder is another run's by now"
 
 
 def test_a_sweep_tells_its_trials_too(tmp_path):
@@ -33,7 +31,7 @@ def test_a_sweep_tells_its_trials_too(tmp_path):
     line.finished("")
     line.trial("trial 0", "finished", 6, 0.7, 0)
     line.end()
-    going = Going.read(tmp_path)
+    going = RunProgress.read(tmp_path)
     assert (going.done, going.total, going.score) == (1, 24, "1 of 4 trials, best mase 0.7 (trial 0)")
 
 

@@ -1,7 +1,7 @@
 from hwds.report.leaderboard import as_markdown
 from hwds.report.segments import MOST
 from hwds.report.standings import standings
-from tests.report.conftest import model_lines, score, tables_of
+from tests.support.result_tables import model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
 TOTAL = (*model_lines(LSTM, 0.8, 0.2), *model_lines(NAIVE, 1.0, 0.0, 0.0), *model_lines("truth", 0.6, 0.4))

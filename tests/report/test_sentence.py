@@ -1,9 +1,9 @@
 import pytest
 
-from hwds.metrics.base import Measure
 from hwds.report.sentence import conclusion
 from hwds.report.standings import standings
-from tests.report.conftest import failure_line, model_lines, score, tables_of
+from hwds.results.measure import Measure
+from tests.support.result_tables import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE, XGB = "forecast/lstm", "forecast/seasonal_naive", "forecast/xgboost"
 

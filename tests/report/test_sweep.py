@@ -3,11 +3,14 @@
 import polars as pl
 import pytest
 
-from hwds.metrics.base import Measure
+from hwds.report.pictures.style import save_png
+from hwds.report.progress import SweepLine
 from hwds.report.standings import Number
-from hwds.report.sweep import Found, as_dict, as_page, conclusion, from_dict, ordered, trials_grid
-from hwds.report.sweep_line import SweepLine
-from hwds.report.sweep_plot import sweep_figure, sweep_png, time_spent
+from hwds.report.sweep.plot import sweep_figure, time_spent
+from hwds.report.sweep.result import SweepResult, as_dict, from_dict, ordered
+from hwds.report.sweep.sentence import conclusion
+from hwds.report.sweep.tables import as_page, trials_grid
+from hwds.results.measure import Measure
 
 TRIALS = pl.DataFrame(
     {
@@ -32,7 +35,7 @@ NUMBERS = {
 
 
 def found(best=2, better="low", **numbers):
-    return Found(TRIALS, Measure("mase[m=12]", better=better), better, 6, best, "forecast/xgboost", **(NUMBERS | numbers))
+    return SweepResult(TRIALS, Measure("mase[m=12]", better=better), better, 6, best, "forecast/xgboost", **(NUMBERS | numbers))
 
 
 def test_only_trials_with_all_windows_compete():
@@ -117,13 +120,13 @@ def test_the_picture(tmp_path):
     assert list(trials.lines[0].get_ydata()) == [1.0, 0.8]
     assert [list(line.get_xdata()) for line in rungs.lines] == [[1, 6], [1], [1, 3, 6], [1, 3]]
     assert depth.get_xlabel() == "model.depth"
-    sweep_png(told, RUNS, TOOK, ["model.depth"], tmp_path / "sweep.png")
+    save_png(sweep_figure(told, RUNS, TOOK, ["model.depth"]), tmp_path / "sweep.png")
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
 
 
 def test_settings_that_are_words_and_a_sweep_without_scores():
     words = TRIALS.with_columns(pl.Series("model.form", ["a", "b", None, "a", "b"])).drop("model.depth")
-    figure = sweep_figure(Found(words, Measure("mase"), "low", 6, 2, "m"), RUNS, TOOK)
+    figure = sweep_figure(SweepResult(words, Measure("mase"), "low", 6, 2, "m"), RUNS, TOOK)
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["a", "b"]
-    none = Found(words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m")
+    none = SweepResult(words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m")
     assert sweep_figure(none, {}, {}) is None

@@ -4,13 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.metrics.base import Measure
-from hwds.report.sweep import Found
-from hwds.report.sweep_importance import importance_of, importance_page, importance_sentence
-from hwds.report.sweep_importance_plot import importance_figure, importance_png
-from hwds.report.sweep_parallel_plot import parallel_figure
-from hwds.report.sweep_pictures import draw_sweep
-from hwds.report.sweep_settings import UNUSED, first_scores, numbers_of, places, varied
+from hwds.report.pictures.style import save_png
+from hwds.report.sweep.importance import importance_of, importance_page, importance_sentence
+from hwds.report.sweep.parallel_plot import parallel_figure
+from hwds.report.sweep.plot import draw_sweep, importance_figure
+from hwds.report.sweep.result import UNUSED, SweepResult, first_scores, numbers_of, places, varied
+from hwds.results.measure import Measure
 
 
 def sweep(trials=40, noise=0.05, better="low"):
@@ -37,7 +36,7 @@ def sweep(trials=40, noise=0.05, better="low"):
             "host": ["h"] * trials,
         }
     )
-    found = Found(table, Measure("mase[m=12]", better=better), better, 6, 3, "forecast/xgboost")
+    found = SweepResult(table, Measure("mase[m=12]", better=better), better, 6, 3, "forecast/xgboost")
     runs = {f"trial {i}": {1: float(score[i])} | ({6: float(score[i])} if done[i] else {}) for i in range(trials)}
     took = {label: {rung: float(rung) for rung in rungs} for label, rungs in runs.items()}
     return found, runs, took
@@ -73,13 +72,13 @@ def test_what_cannot_be_said_is_refused_in_words_and_not_drawn(asked, said, tmp_
     assert told.refused in importance_page(told)
     assert importance_sentence(told.as_dict()) == told.refused
     (tmp_path / "importance.png").write_text("of before")
-    importance_png(found, told, tmp_path / "importance.png")
+    save_png(importance_figure(found, told), tmp_path / "importance.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_without_a_setting_that_differs_there_is_nothing_to_say():
     found, runs, _ = sweep()
-    alike = Found(found.trials.drop("model.rate", "model.form", "model.power"), found.measure, "low", 6, 3, "m")
+    alike = SweepResult(found.trials.drop("model.rate", "model.form", "model.power"), found.measure, "low", 6, 3, "m")
     assert importance_of(alike, runs).refused.startswith("No setting differs")
     assert parallel_figure(alike, runs) is None
 

@@ -7,9 +7,9 @@ from json import loads
 import numpy as np
 import pytest
 
-from hwds.report.page_picture import chart_of, numbers_of
-from hwds.report.style import drawable, new_figure, save_png
-from hwds.report.vector import MOST, PREFIX, as_svg
+from hwds.report.pages.picture import chart_of, numbers_of
+from hwds.report.pictures.style import drawable, new_figure, save_png
+from hwds.report.pictures.vector import MOST, PREFIX, as_svg
 
 WICKED = "<script>alert('x')</script>"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hwds.metrics.base import Measure
 from hwds.results.folder import RunFolder
+from hwds.results.measure import Measure
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 

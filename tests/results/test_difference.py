@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from hwds.errors import HwdsError
+from hwds.core.errors import HwdsError
 from hwds.report.difference import grids, words
 from hwds.results.difference import difference
 from hwds.results.folder import RunFolder

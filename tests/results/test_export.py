@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hwds.errors import HwdsError
+from hwds.core.errors import HwdsError
 from hwds.results.export import disarmed, exported, write_export
 from hwds.results.folder import RunFolder
 

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 import yaml
 
-from hwds.errors import ConfigError, HwdsError
+from hwds.core.errors import ConfigError, HwdsError
 from hwds.results.comparison import comparison_folder
 from hwds.results.files import read_together
 from hwds.results.folder import RunFolder
-from hwds.results.run_index import RunIndex
+from hwds.results.runs.index import RunIndex
 from hwds.results.sweep_folder import SweepFolder
 
 

@@ -1,8 +1,8 @@
 import polars as pl
 
-from hwds.metrics.base import Measure
-from hwds.metrics.forecast import forecast_metrics
+from hwds.forecast.metrics.ratios import forecast_metrics
 from hwds.results.folder import RunFolder
+from hwds.results.measure import Measure
 from hwds.results.tables import METRICS, Tables, metrics_table
 
 EMPTY = pl.DataFrame({"model": []})

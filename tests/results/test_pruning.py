@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from hwds.errors import HwdsError
+from hwds.core.errors import HwdsError
+from hwds.core.locks import cleaning, in_use, reading
 from hwds.results.folder import RunFolder
-from hwds.results.holding import cleaning, in_use, reading
 from hwds.results.labels import Labels
-from hwds.results.pruning import bytes_of, cache_plan, delete_cache, delete_folders, folders_plan, size_said
-from hwds.results.run_index import RunIndex
+from hwds.results.pruning import as_size, bytes_of, cache_plan, delete_cache, delete_folders, folders_plan
+from hwds.results.runs.index import RunIndex
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEPT = {"config": {"model": {"name": "m"}}, "sweep": {"name": "asha"}, "metric": "mase", "better": "low", "run": "best/ee55"}
@@ -29,7 +29,7 @@ def plan_of(older=0.0, **more):
 
 
 def titles(plan):
-    return sorted(f"{item.path.parent.name}/{item.path.name}" for item in plan.going)
+    return sorted(f"{item.path.parent.name}/{item.path.name}" for item in plan.to_delete)
 
 
 def test_age_size_and_the_best(made):
@@ -77,7 +77,7 @@ def test_what_is_needed_stays_with_its_reason(made, tmp_path):
         "runs/rival/0c0c": "comparison c1",
         "runs/loved/0a0a": "tagged keep",
     }
-    assert [item.path.name for item in plan.going] == ["dd44", "bb22"], "who needs another goes first"
+    assert [item.path.name for item in plan.to_delete] == ["dd44", "bb22"], "who needs another goes first"
 
 
 def compared(folder, name, *runs):
@@ -153,9 +153,9 @@ def test_the_cache_keeps_what_runs_name_and_is_left_alone_while_one_reads(made):
     (frame / "data.arrow").write_bytes(b"x" * 1000)
     index = RunIndex.of()
     plan = cache_plan(index, older=30 * 86400)
-    assert [item.path.name for item in plan.going] == ["ab2-0-4.parquet", "ab3.npz"]
+    assert [item.path.name for item in plan.to_delete] == ["ab2-0-4.parquet", "ab3.npz"]
     assert plan.staying == {"1 cell": "named by a run or a sweep"}
-    assert [item.path.name for item in cache_plan(index, most=3500).going] == ["ab2-0-4.parquet", "ab3.npz"]
+    assert [item.path.name for item in cache_plan(index, most=3500).to_delete] == ["ab2-0-4.parquet", "ab3.npz"]
     with reading(Path("outputs/cache")), reading(Path("outputs/cache")):
         assert delete_cache(index, plan) is None
     with cleaning(Path("outputs/cache")) as free:
@@ -167,10 +167,25 @@ def test_the_cache_keeps_what_runs_name_and_is_left_alone_while_one_reads(made):
     assert not frame.exists()
 
 
+def test_of_what_is_made_again_the_old_goes(made):
+    made("sales/aa11")
+    for entry, days in (("source/c9/c9aa.json", 40), ("source/d1/d1bb.json", 2), ("numba/ab12/kernel.nbi", 40)):
+        file = Path("outputs/cache", entry)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x" * 1000)
+        os.utime(file, (time.time() - days * 86400,) * 2)
+    index = RunIndex.of()
+    plan = cache_plan(index, older=30 * 86400)
+    assert sorted(item.path.name for item in plan.to_delete) == ["ab12", "c9"]
+    assert delete_cache(index, plan) == list(plan.to_delete)
+    assert [path.name for path in Path("outputs/cache").glob("*/*") if path.is_dir()] == ["d1"]
+    assert not Path("outputs/trash").exists()
+
+
 KILLED = """
 import sys
 from hwds.results.pruning import delete_folders, folders_plan
-from hwds.results.run_index import RunIndex
+from hwds.results.runs.index import RunIndex
 index = RunIndex.of()
 plan = folders_plan(index, [path for path in index.paths if "/keep" not in path])
 print("ready", flush=True)
@@ -205,6 +220,6 @@ def test_killed_at_any_moment_each_run_is_whole_or_gone(made, tmp_path):
 
 def test_sizes():
     assert [bytes_of(text) for text in ("10B", "1.5kB", "2 MB", "5GB")] == [10, 1500, 2_000_000, 5_000_000_000]
-    assert [size_said(size) for size in (0, 999, 1500, 12_345_678)] == ["0 B", "999 B", "1.5 kB", "12 MB"]
+    assert [as_size(size) for size in (0, 999, 1500, 12_345_678)] == ["0 B", "999 B", "1.5 kB", "12 MB"]
     with pytest.raises(ValueError, match="five"):
         bytes_of("five")

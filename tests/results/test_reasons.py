@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hwds.results.reason_phrases import PHRASES, phrase_of
-from hwds.results.reasons import companions, in_words
+from hwds.detection.reasons.phrases import PHRASES, phrase_of
+from hwds.detection.reasons.sentences import companions, in_words
 
 
 def reason(name, value, adds=1.0):

@@ -8,16 +8,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.errors import ConfigError, DataError, HwdsError, ResumeError
-from hwds.features.arbitrage import Arbitrage
+from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
+from hwds.detection.features.arbitrage import Arbitrage
+from hwds.detection.features.purchases import Purchases
+from hwds.detection.features.recent import Recent
+from hwds.detection.models.classify.positive_unlabelled import PositiveUnlabelled
+from hwds.detection.protocols.rows.scored import main_inputs
 from hwds.features.base import RowFeatures
-from hwds.features.purchases import Purchases
-from hwds.features.recent import Recent
 from hwds.features.together import Together
-from hwds.models.classify.positive_unlabelled import PositiveUnlabelled
-from hwds.protocols.judging import main_inputs
 from hwds.serving.online import Online
-from tests.serving.served import FEATURES, MODELS, UNKNOWN, assert_as_batch, events, fitted, lines, tell, told_of
+from tests.serving.order_events import FEATURES, MODELS, UNKNOWN, assert_as_batch, events, fitted, lines, tell, told_of
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +95,26 @@ def test_an_event_that_comes_again_counts_once(scorer, model):
     assert_as_batch([replace(answer, again=False) for answer in scorer.answers()], scorer, model)
 
 
+def test_other_values_under_an_id_that_was_there_are_refused(scorer):
+    made = events(lines(20, 4))
+    first = [scorer.score(event) for event in made[:10]]
+    other = made[3] | {"quantity": 99}
+    with pytest.raises(
+        DataError, match=r"^event 'line 3': has come before with other values: 'quantity' was \d+, and is now 99\.$"
+    ):
+        scorer.score(other)
+    with pytest.raises(DataError, match="has come before with other values"):
+        scorer.score_many([made[11], made[11] | {"channel": "moon"}])
+    assert scorer.score(made[3] | {"available_at": made[9]["available_at"]}) == replace(first[3], again=True)  # sent later
+    assert len(scorer.history().data) == 10
+
+
 def test_rows_that_are_remembered_are_the_past_of_those_that_come(model):
     table = lines(300, 5)
-    past, made = table.take(np.arange(300) < 200), events(table)
+    past, made = table.filter(np.arange(300) < 200), events(table)
     with Online(model, FEATURES, table) as scorer:
-        assert scorer.remember(past) == 200
-        assert scorer.remember(past) == 0
+        assert scorer.backfill(past) == 200
+        assert scorer.backfill(past) == 0
         answers = [scorer.score(event) for event in made[200:]]
         history = scorer.history()
         assert history.data["confirmed"][:200].to_list() == past.data["confirmed"].to_list()
@@ -112,7 +126,7 @@ def test_rows_that_are_remembered_are_the_past_of_those_that_come(model):
         with pytest.raises(DataError, match=r"^event '7': is one that was remembered; it was never scored\.$"):
             scorer.score(made[7] | {"id": "7"})
         with pytest.raises(DataError, match="arrived before the last that is there"):
-            scorer.remember(replace(past, data=past.data.with_columns(row_id=pl.int_range(pl.len()) + 1000)))
+            scorer.backfill(replace(past, data=past.data.with_columns(row_id=pl.int_range(pl.len()) + 1000)))
         assert len(scorer.history().data) == 300
 
 
@@ -129,7 +143,7 @@ def test_a_store_goes_on_with_another_model_and_other_features(model, tmp_path):
         new = [scorer.score(event) for event in made[100:]]
         assert scorer.score(made[120]).features["recent"].tolist() == new[20].features["recent"].tolist()
         history = scorer.history()
-        assert other.judge(history.with_inputs(narrow.compute(history))).score[100:].tolist() == [a.score for a in new]
+        assert other.score_rows(history.with_inputs(narrow.compute(history))).score[100:].tolist() == [a.score for a in new]
     assert set(new[0].features) == {*narrow.compute(history).columns, "recent"}
 
 
@@ -150,16 +164,16 @@ def test_a_store_of_other_events_is_refused(model, tmp_path):
 def test_what_was_not_kept_has_not_arrived(scorer, model, monkeypatch):
     made = events(lines(40, 7))
     first = [scorer.score(event) for event in made[:20]]
-    append = scorer._memory.log.append
+    append = scorer._store.log.append
 
     def full(entries):
         list(entries)
         raise HwdsError("the disk is full")
 
-    monkeypatch.setattr(scorer._memory.log, "append", full)
+    monkeypatch.setattr(scorer._store.log, "append", full)
     with pytest.raises(HwdsError, match="the disk is full"):
         scorer.score(made[20])
-    monkeypatch.setattr(scorer._memory.log, "append", append)
+    monkeypatch.setattr(scorer._store.log, "append", append)
     with pytest.raises(DataError):
         scorer.score_many([made[20], {"id": "no time"}])
     rest = [scorer.score(event) for event in made[20:]]
@@ -203,7 +217,7 @@ def test_a_return_is_told_once(scorer, model):
     answers = [*scorer.answers()] + [scorer.score(event) for event in made[50:]]
     assert_as_batch(answers, scorer, model)
     narrow, unlabelled = Purchases(days=(3,), returned_at=""), ("label", "label_time")
-    with Online(fitted("logistic", narrow), narrow, table.take(np.arange(60) < 9)) as other:
+    with Online(fitted("logistic", narrow), narrow, table.filter(np.arange(60) < 9)) as other:
         other.score(made[0])
         with pytest.raises(DataError, match=r"^return of 'line 0': no feature reads returns\.$"):
             other.returned("line 0")
@@ -285,9 +299,9 @@ def test_a_detector_of_few_labels_is_served_like_any_other():
     table = lines(400, 11)
     whole = table.with_inputs(FEATURES.compute(table))
     whole = replace(whole, data=whole.data.with_columns(pl.col("confirmed").cast(pl.Float64)))
-    from hwds.context import Context
+    from hwds.detection.context import RowContext
 
-    wrapped = PositiveUnlabelled(member=MODELS["xgboost"]).fit(whole, stop=whole, calibrate=whole, context=Context(0))
+    wrapped = PositiveUnlabelled(member=MODELS["xgboost"]).fit(whole, stop=whole, calibrate=whole, context=RowContext(0))
     with Online(wrapped, FEATURES, table) as scorer:
         answers = list(told_of(scorer, table, events(table)[:60]))
         assert_as_batch(answers, scorer, wrapped)

@@ -1,38 +1,33 @@
 """Snapshots: a state filled in again tells the same bits, and is taken for nothing where anything has changed since."""
 
-import json
+import sqlite3
 from dataclasses import replace
-from datetime import date, datetime
 
 import numpy as np
 import polars as pl
 import pytest
 
-from hwds.features.handbook_plus import HandbookPlus
-from hwds.features.live import Live
-from hwds.features.network import Network
-from hwds.features.purchases import Purchases
-from hwds.features.recent import Recent
+from hwds.core.serialization import Unserializable, dumps, loads
+from hwds.detection.features.handbook_plus import HandbookPlus
+from hwds.detection.features.network import Network
+from hwds.detection.features.purchases import Purchases
+from hwds.detection.features.recent import Recent
+from hwds.eventlog.log import EventLog
+from hwds.features.rows.live import Live
 from hwds.features.together import Together
-from hwds.serving import snapshot
-from hwds.serving.log import Log
+from hwds.serving import event_store
 from hwds.serving.online import Online
-from hwds.serving.plain import Packed, Unkept, Unpacked
 from hwds.serving.schema import schema_of, with_arrivals
-from hwds.serving.snapshot import Snapshots
-from hwds.serving.state import State
-from tests.features.moment_rows import order_lines
+from hwds.serving.state import State, changes_of, fill
+from tests.detection.features.moment_rows import order_lines
 from tests.features.test_live import ALL
-from tests.serving.served import FEATURES, events, fitted, lines, told_of
+from tests.serving.order_events import FEATURES, events, fitted, lines, told_of
 
 EVERYTHING = Together(parts=(Recent(length=4), Network(), HandbookPlus(amount="unit_price", terminal="store", days=(2, 7))))
 
 
 def copied(state, fresh):
-    packed = Packed()
-    told, tuples = json.loads(json.dumps([packed.changing(state), packed.tuples]))
-    arrays = {kind: np.concatenate(parts) for kind, parts in packed.arrays.items()}
-    Unpacked(tuples, packed.classes, arrays).fill(fresh, told)
+    fill(fresh, loads(dumps(changes_of(state)), "memory"))
     return fresh
 
 
@@ -74,29 +69,22 @@ def assert_nothing_else_changed(used, fresh):
             assert own == value, (type(used).__name__, name)
 
 
-def test_values_of_columns_come_back_as_they_are():
-    values = {"day": date(2024, 3, 1), "at": datetime(2024, 3, 1, 12), ("a", 1): float("nan"), 3: [(1, None), (1, None)]}
-    packed = Packed()
-    told = packed.packed(values)
-    found = Unpacked(packed.tuples, packed.classes, {}).value(told)
-    assert repr(found) == repr(values)
-    with pytest.raises(Unkept, match="set has no plain form"):
-        packed.packed({1})
-    with pytest.raises(Unkept, match="'Live' does not say what changes"):
-        packed.changing(Live())
+def test_features_that_do_not_say_what_changes_have_no_state():
+    with pytest.raises(Unserializable, match="'Live' does not say what changes"):
+        changes_of(Live())
 
 
 @pytest.fixture
 def often(monkeypatch):
-    monkeypatch.setattr(snapshot, "FEWEST", 60)
+    monkeypatch.setattr(event_store, "FEWEST", 60)
 
 
 def replayed(model, features, table, path, monkeypatch):
     """How many entries are read again when the store is opened."""
-    read, entries = [], Log.entries
-    monkeypatch.setattr(Log, "entries", lambda self, after=0: (read.append(1) or each for each in entries(self, after)))
+    read, entries = [], EventLog.entries
+    monkeypatch.setattr(EventLog, "entries", lambda self, after=0: (read.append(1) or each for each in entries(self, after)))
     with Online(model, features, table, path) as scorer:
-        monkeypatch.setattr(Log, "entries", entries)
+        monkeypatch.setattr(EventLog, "entries", entries)
         return len(read), scorer.score(events(table)[-1] | {"id": "one more"})
 
 
@@ -105,46 +93,35 @@ def test_little_is_replayed_and_all_of_it_where_anything_has_changed(tmp_path, o
     scorer = Online(model, FEATURES, table, path)
     list(told_of(scorer, table, events(table)[:-20]))
     scorer.snapshot()
-    there = scorer._memory.log.last
+    there = scorer._store.log.last
     list(told_of(scorer, table, events(table)[:-1], len(table.data) - 20))
-    last, kept = scorer._memory.log.last, path.with_name("orders.db.state")
-    scorer._memory._snapshots.path = None  # as if it had been killed
-    scorer.close()
+    last = scorer._store.log.last
+    scorer._store.log.close()  # as if it had been killed
     before = path.read_bytes()
     some, answer = replayed(model, FEATURES, table, path, monkeypatch)
     assert some == last - there > 0
-    state = kept.read_bytes()
-    for change in ("damaged", "absent", "code"):
+    changes = {"damaged": "update snapshot set data = zeroblob(999)", "absent": "delete from snapshot", "code": None}
+    for change, statement in changes.items():
         path.write_bytes(before)
-        kept.write_bytes(state)
-        if change == "damaged":
-            kept.write_bytes(state[: len(state) // 2])
-        elif change == "absent":
-            kept.unlink()
-        elif change == "code":
-            monkeypatch.setattr(snapshot, "code_digest", lambda recipes: "other")
-        monkeypatch.setattr(Snapshots, "write", lambda self, state: None)
+        if statement is None:
+            monkeypatch.setattr(event_store, "code_digest", lambda *recipes: "other")
+        else:
+            with sqlite3.connect(path) as db:
+                db.execute(statement)
+            db.close()
         every, again = replayed(model, FEATURES, table, path, monkeypatch)
         assert (every, again.score, again.features) == (last, answer.score, answer.features), change
 
 
-def test_a_snapshot_of_another_log_is_taken_for_nothing(tmp_path, often, monkeypatch):
-    table, model = lines(60, 5), fitted()
-    for name in ("one", "other"):
-        with Online(model, FEATURES, table, tmp_path / f"{name}.db") as scorer:
-            list(told_of(scorer, table, [event | {"store": name} for event in events(table)]))
-            entries = scorer._memory.log.last
-    (tmp_path / "one.db.state").replace(tmp_path / "other.db.state")
-    assert replayed(model, FEATURES, table, tmp_path / "other.db", monkeypatch)[0] == entries
-
-
 def test_features_that_do_not_say_what_changes_are_replayed(tmp_path, often, monkeypatch):
     table, path = lines(60, 6), tmp_path / "orders.db"
-    monkeypatch.setattr("hwds.features.purchase_events.PurchaseEvents.changing", None)
+    monkeypatch.setattr("hwds.detection.features.order_lines.events.PurchaseEvents.changing", None)
     features = Purchases(days=(7, 30), tiers=(3, 5))
     model = fitted(features=features)
     with Online(model, features, table, path) as scorer:
         list(told_of(scorer, table, events(table)))
-    assert not path.with_name("orders.db.state").exists()
+    log = EventLog(path)
+    assert log.read_snapshot() is None
+    log.close()
     with Online(model, features, table, path) as scorer:
         assert len(list(scorer.answers())) == 60

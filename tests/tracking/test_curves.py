@@ -1,6 +1,6 @@
 import polars as pl
 
-from hwds.metrics.base import Measure
+from hwds.results.measure import Measure
 from hwds.results.tables import SCORES, Tables, metrics_table
 from hwds.tracking.curves import curves, definitions, plain, summary
 

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small, UnitInterval
 from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.catalogue import FAMILIES
-from hwds.datasets.simulated.gray_columns import market_table
-from hwds.datasets.simulated.gray_customers import honest_customers
-from hwds.datasets.simulated.gray_investigations import Investigators
-from hwds.datasets.simulated.gray_orders import honest_lines, joined
-from hwds.datasets.simulated.gray_prices import market_prices, market_world
-from hwds.datasets.simulated.gray_rings import ring_lines
+from hwds.datasets.simulated.demand.catalogue import FAMILIES
+from hwds.datasets.simulated.gray.columns import market_table
+from hwds.datasets.simulated.gray.customers import honest_customers
+from hwds.datasets.simulated.gray.investigations import Investigators
+from hwds.datasets.simulated.gray.orders import honest_lines, joined
+from hwds.datasets.simulated.gray.prices import market_prices, market_world
+from hwds.datasets.simulated.gray.rings import ring_lines
 from hwds.frames.table import Table
-from hwds.recipe import Count, Positive, Share, Small, Whole
 
 ROLES = {
     "time": ("time",),
@@ -77,20 +77,20 @@ class GrayMarket(Dataset):
     """
 
     gives = Table
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
     days: Annotated[int, Ge(60), Le(2000), Small(120)] = 365
     customers: Annotated[int, Ge(100), Le(1_000_000), Small(6000)] = 20_000
-    rings: Annotated[Count, Le(10_000), Small(28)] = 60
-    families: Annotated[Count, Le(len(FAMILIES))] = 6
+    rings: Annotated[PositiveInt, Le(10_000), Small(28)] = 60
+    families: Annotated[PositiveInt, Le(len(FAMILIES))] = 6
     review_chance: Annotated[float, Gt(0), Le(1)] = 0.02
-    rule_quantity: Count = 10
-    rule_share: Share = 0.6
-    missed: Share = 0.15
+    rule_quantity: PositiveInt = 10
+    rule_share: UnitInterval = 0.6
+    missed: UnitInterval = 0.15
     confirm_days: Positive = 6.0
     adapts: bool = True
 
     def load(self) -> Table:
-        """The lines in the order of their arrival."""
+        """Return the lines in the order of their arrival."""
         world = market_world(self.seed, self.days, self.families)
         prices = market_prices(self.seed, self.days, self.families)
         by = Investigators(self.review_chance, self.rule_quantity, self.rule_share, self.missed, self.confirm_days)

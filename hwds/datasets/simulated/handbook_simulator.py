@@ -9,12 +9,12 @@ import polars as pl
 from annotated_types import Ge, Lt
 from pydantic import AfterValidator
 
+from hwds.core.errors import DataError
+from hwds.core.recipe import Positive, PositiveInt, Small
 from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.handbook_frauds import commit_frauds
-from hwds.datasets.simulated.handbook_payments import customers, payments, terminals
-from hwds.errors import DataError
+from hwds.datasets.simulated.handbook.frauds import commit_frauds
+from hwds.datasets.simulated.handbook.payments import customers, payments, terminals
 from hwds.frames.table import Table
-from hwds.recipe import Count, Positive, Small
 
 STEP = 1_000_003
 """Between the streams of one seed and those of the next."""
@@ -59,15 +59,15 @@ class HandbookSimulator(Dataset):
     """
 
     gives = Table
-    customers: Annotated[Count, Ge(3), Small(500)] = 5_000
-    terminals: Annotated[Count, Ge(2)] = 10_000
-    days: Annotated[Count, Ge(2), Small(100)] = 183
+    customers: Annotated[PositiveInt, Ge(3), Small(500)] = 5_000
+    terminals: Annotated[PositiveInt, Ge(2)] = 10_000
+    days: Annotated[PositiveInt, Ge(2), Small(100)] = 183
     start: Annotated[str, AfterValidator(_a_date)] = "2018-04-01"
     radius: Positive = 5.0
     seed: Annotated[int, Ge(0), Lt(1000)] = 0
 
     def load(self) -> Table:
-        """The payments in the order of time.
+        """Return the payments in the order of time.
 
         Raises:
             DataError: No customer has a terminal near enough.
@@ -85,5 +85,10 @@ def _columns(start: date) -> list[pl.Expr]:
     instant = pl.lit(datetime.combine(start, time())).cast(pl.Datetime("us")) + pl.duration(seconds=pl.col("second"))
     fraud, weekend, night = pl.col("scenario") > 0, instant.dt.weekday() > 5, instant.dt.hour() <= LAST_NIGHT_HOUR
     flags = {"weekend": weekend, "night": night, "fraud": fraud, "true_fraud": fraud}
-    told = [flag.cast(pl.Int8).alias(name) for name, flag in flags.items()]
-    return [instant.alias("time"), pl.col("customer", "terminal", "amount"), *told, pl.col("scenario", "first_scenario")]
+    casts = [flag.cast(pl.Int8).alias(name) for name, flag in flags.items()]
+    return [
+        instant.alias("time"),
+        pl.col("customer", "terminal", "amount"),
+        *casts,
+        pl.col("scenario", "first_scenario"),
+    ]

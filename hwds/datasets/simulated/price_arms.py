@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, MinLen
 
-from hwds.datasets.simulated.price_world import Offers, PriceWorld
-from hwds.errors import ConfigError
-from hwds.frames.arm_names import arm_name
-from hwds.recipe import Names, Share
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Names, UnitInterval
+from hwds.datasets.simulated.prices.world import Offers, PriceWorld
+from hwds.frames.outcomes import arm_name
 
 Money = Annotated[float, Ge(0)]
 LADDER = (10.0, 20.0, 30.0, 40.0, 50.0)
@@ -35,16 +35,16 @@ class PriceArms(PriceWorld):
         python -m hwds +experiment=price_bandit dataset=price_arms
     """
 
-    conversion: Annotated[tuple[Share, ...], MinLen(2)] = CONVERSION
+    conversion: Annotated[tuple[UnitInterval, ...], MinLen(2)] = CONVERSION
     prices: tuple[Money, ...] = LADDER
     cost: Money = 0.0
-    means: tuple[Share, ...] = ()
-    after_shift: tuple[Share, ...] = ()
+    means: tuple[UnitInterval, ...] = ()
+    after_shift: tuple[UnitInterval, ...] = ()
     arms: Names = ()
     unit: str = "USD"
 
     def offers(self) -> Offers:
-        """The arms, the same for everyone."""
+        """Return the arms, the same for everyone."""
         conversions = np.array(self.means or self.conversion)
         prices = np.ones(len(conversions)) if self.means else np.array(self.prices)
         if len(prices) != len(conversions):
@@ -60,7 +60,7 @@ class PriceArms(PriceWorld):
         return Offers(names, prices - (0.0 if self.means else self.cost), prices, conversions[None], unit)
 
     def shifted(self, offers: Offers) -> np.ndarray:
-        """The conversions of `after_shift`, where they are given."""
+        """Return the conversions of `after_shift`, where they are given."""
         return np.array(self.after_shift)[None] if self.after_shift else super().shifted(offers)
 
     def _shifts(self, arms: int) -> None:

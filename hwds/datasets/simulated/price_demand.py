@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, MinLen
 
-from hwds.datasets.simulated.catalogue import CHANNELS, CUSTOMER_KINDS, FAMILIES
-from hwds.datasets.simulated.price_world import Offers, PriceWorld
-from hwds.datasets.simulated.world import HardwareWorld
-from hwds.errors import ConfigError, nearest
-from hwds.frames.arm_names import arm_name
-from hwds.recipe import Count, Level, Whole
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import Level, NonNegativeInt, PositiveInt
+from hwds.datasets.simulated.demand.catalogue import CHANNELS, CUSTOMER_KINDS, FAMILIES
+from hwds.datasets.simulated.demand.world import HardwareWorld
+from hwds.datasets.simulated.prices.world import Offers, PriceWorld
+from hwds.frames.outcomes import arm_name
 
 KIND_ELASTICITY = {"consumer": -1.2, "small_business": 0.1, "enterprise": 0.9}
-"""What the kind of a customer adds to the elasticity of the offer."""
+"""The addition of a customer's kind to the elasticity of the offer."""
 
 
 class PriceDemand(PriceWorld):
@@ -39,9 +39,9 @@ class PriceDemand(PriceWorld):
         python -m hwds +experiment=price_bandit_contextual dataset=price_demand
     """
 
-    world_seed: Whole = 0
+    world_seed: NonNegativeInt = 0
     family: str = "laptop"
-    channels: Annotated[Count, Le(len(CHANNELS))] = 4
+    channels: Annotated[PositiveInt, Le(len(CHANNELS))] = 4
     ladder: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(2)] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
     demand: Literal["logit", "linear", "isoelastic"] = "logit"
     conversion: Level = 0.1
@@ -49,7 +49,7 @@ class PriceDemand(PriceWorld):
     unit: str = "USD"
 
     def offers(self) -> Offers:
-        """The device at each price of the ladder, for each channel and kind."""
+        """Return the device at each price of the ladder, for each channel and kind."""
         names = [family.name for family in FAMILIES]
         if self.family not in names:
             raise ConfigError(f"dataset.family: no family '{self.family}'{nearest(self.family, names)}")
@@ -75,14 +75,14 @@ class PriceDemand(PriceWorld):
         )
 
     def _device(self) -> pl.DataFrame:
-        """The newest device of the family in each channel."""
+        """Return the newest device of the family in each channel."""
         world = HardwareWorld(self.world_seed, n_families=len(FAMILIES), n_channels=self.channels)
         device = world.skus.filter((pl.col("family") == self.family) & (pl.col("launch_month") < world.months))["sku"][-1]
         return world.offers.filter(pl.col("sku") == device)
 
 
 def conversions_at(ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str) -> np.ndarray:
-    """The share that buys at prices relative to the list price, with the given elasticity and share at 1.
+    """Return the share that buys at prices relative to the list price, with the given elasticity and share at 1.
 
     Args:
         ladder: Prices over the list price, shape (K,).
@@ -102,13 +102,13 @@ def conversions_at(ladder: np.ndarray, elasticity: np.ndarray, conversion: float
 
 
 def _kinds() -> pl.DataFrame:
-    """Kinds of customers; their shares are of what is bought by whom, not of heads."""
+    """Return kinds of customers; their shares are of purchases, not of heads."""
     rows = [(kind.name, kind.share * kind.units**0.5, KIND_ELASTICITY[kind.name]) for kind in CUSTOMER_KINDS]
     return pl.DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
 
 
 def _seen(segments: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
-    """One column for each channel and kind, 1 where a customer is of it; and their names."""
+    """Return one column for each channel and kind, 1 where a customer is of it; and their names."""
     columns = {
         f"{name}={value}": (segments[name] == value).to_numpy().astype(float)
         for name in ("channel", "kind")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import product
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 from pydantic import AfterValidator
 
-from hwds.datasets.base import Dataset
-from hwds.frames.arm_names import arm_name
+from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.seeds import stream
+from hwds.datasets.base import Dataset, Truth
+from hwds.frames.outcomes import arm_name
 from hwds.frames.table import Table
-from hwds.recipe import Count, Positive, Share, Small, Whole
-from hwds.seeds import stream
-
-if TYPE_CHECKING:
-    from hwds.datasets.simulated.price_log_truth import PriceLogTruth
+from hwds.ope.metrics.estimates import EstimatorTerms
+from hwds.ope.metrics.evidence import LogEvidence
 
 CHANNELS, SHARES = ("retail", "carrier", "online"), (0.5, 0.3, 0.2)
 LEVEL, SLOPE = np.array([-2.0, -1.6, -2.4]), np.array([1.2, 0.8, 1.6])
@@ -66,31 +65,31 @@ class PriceLog(Dataset):
     """
 
     gives = Table
-    seed: Whole = 0
-    rows: Annotated[Count, Small(3000)] = 20_000
+    seed: NonNegativeInt = 0
+    rows: Annotated[PositiveInt, Small(3000)] = 20_000
     prices: Annotated[tuple[Positive, ...], MinLen(2), AfterValidator(_rising)] = (79.0, 99.0, 119.0, 149.0, 199.0)
-    exploration: Share = 0.3
+    exploration: UnitInterval = 0.3
     continuous: bool = False
     unit: str = "USD"
 
     def load(self) -> Table:
-        """The log."""
-        luck, kinds = stream(self.seed, "price_log"), contexts()
-        kind = luck.choice(len(kinds), self.rows, p=kinds["share"].to_numpy())
+        """Return the log."""
+        rng, kinds = stream(self.seed, "price_log"), contexts()
+        kind = rng.choice(len(kinds), self.rows, p=kinds["share"].to_numpy())
         customers = kinds[kind].select("channel", "visits")
-        shown = self._any_price(customers, luck) if self.continuous else self._a_price(kinds, kind, luck)
+        shown = self._any_price(customers, rng) if self.continuous else self._a_price(kinds, kind, rng)
         price = shown["price"].to_numpy()
-        bought = luck.random(self.rows) < self.conversion(customers, price[:, None])[:, 0]
+        bought = rng.random(self.rows) < self.conversion(customers, price[:, None])[:, 0]
         exposed = pl.Series("exposed_at", [datetime(2025, 1, 1) + timedelta(minutes=minute) for minute in range(self.rows)])
         table = pl.concat([customers, shown], how="horizontal").with_columns(exposed, revenue=pl.Series(price * bought))
         observed = pl.col("exposed_at").dt.offset_by("1d").alias("observed_at")
         roles = {role: names for role, names in ROLES.items() if role != "arm" or not self.continuous}
         return Table.build(table.with_columns(observed), roles, self.unit)
 
-    def _a_price(self, kinds: pl.DataFrame, kind: np.ndarray, luck: np.random.Generator) -> pl.DataFrame:
-        """One of the prices for each customer, its probability, and the better policy's probabilities of all."""
+    def _a_price(self, kinds: pl.DataFrame, kind: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+        """Return one of the prices for each customer, its probability, and the better policy's probabilities of all."""
         law = self.logging(kinds)
-        arm = _drawn(law[kind], luck.random(self.rows))
+        arm = _drawn(law[kind], rng.random(self.rows))
         columns = {"price": np.array(self.prices)[arm], "propensity": law[kind, arm]}
         target = {
             f"target_{arm_name(float(price))}": share
@@ -98,26 +97,26 @@ class PriceLog(Dataset):
         }
         return pl.DataFrame(columns | target)
 
-    def _any_price(self, customers: pl.DataFrame, luck: np.random.Generator) -> pl.DataFrame:
-        """A price between the bounds for each customer, near a rule of thumb's or anywhere, its density, and the best price."""
+    def _any_price(self, customers: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        """Return a price for each customer, near a rule of thumb's or anywhere, its density, and the best price."""
         low, high = self.prices[0], self.prices[-1]
         middle = low + (high - low) * (1 + _rule(customers)) / 5
-        reach = (high - low) / 5
-        near = luck.uniform(-reach, reach, self.rows) + middle
-        price = np.where(luck.random(self.rows) < self.exploration, luck.uniform(low, high, self.rows), near)
-        density = self.exploration / (high - low) + (1 - self.exploration) * (np.abs(price - middle) <= reach) / (2 * reach)
+        half_width = (high - low) / 5
+        near = rng.uniform(-half_width, half_width, self.rows) + middle
+        price = np.where(rng.random(self.rows) < self.exploration, rng.uniform(low, high, self.rows), near)
+        density = self.exploration / (high - low) + (1 - self.exploration) * (np.abs(price - middle) <= half_width) / (
+            2 * half_width
+        )
         grid = np.linspace(low, high, GRID)
         best = grid[np.argmax(self.revenue(customers, grid), axis=1)]
         return pl.DataFrame({"price": price, "propensity": density, "target_price": best})
 
-    def truth(self) -> PriceLogTruth:
-        """The direct method with the true mean revenue."""
-        from hwds.datasets.simulated.price_log_truth import PriceLogTruth
-
-        return PriceLogTruth(dataset=self)
+    def truth(self, task: str) -> Truth | None:
+        """Return the direct method with the true mean revenue, for off-policy evaluation."""
+        return PriceLogTruth(dataset=self) if task == "ope" else None
 
     def conversion(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
-        """The true probability of a sale at each price, shape (n, arms).
+        """Return the true probability of a sale at each price, shape (n, arms).
 
         Args:
             kinds: `channel` and `visits` of each customer.
@@ -131,25 +130,51 @@ class PriceLog(Dataset):
         return 1 / (1 + np.exp(-score))
 
     def revenue(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
-        """The true mean revenue at each price, shape (n, arms); see `conversion`."""
+        """Return the true mean revenue at each price, shape (n, arms); see `conversion`."""
         shown = np.array(self.prices) if prices is None else prices
         return shown * self.conversion(kinds, prices)
 
     def logging(self, kinds: pl.DataFrame) -> np.ndarray:
-        """The log's probability of each price, shape (n, arms)."""
+        """Return the log's probability of each price, shape (n, arms)."""
         arms = len(self.prices)
         favourite = np.eye(arms)[np.minimum(_rule(kinds), arms - 1)]
         return self.exploration / arms + (1 - self.exploration) * favourite
 
     def target(self, kinds: pl.DataFrame) -> np.ndarray:
-        """The better policy's probability of each price, shape (n, arms)."""
+        """Return the better policy's probability of each price, shape (n, arms)."""
         arms = len(self.prices)
         best = np.argmax(self.revenue(kinds), axis=1)
         return TARGET_EXPLORES / arms + (1 - TARGET_EXPLORES) * np.eye(arms)[best]
 
 
+class PriceLogTruth(Truth):
+    """The true mean revenue of the target policy for the customers of the log: what an estimator would say who knew demand.
+
+    Attributes:
+        dataset: The simulator's settings.
+    """
+
+    needs_propensity: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
+    asks_price: ClassVar[bool] = False
+    learner: ClassVar[None] = None
+    name: str = "truth"
+    dataset: PriceLog
+
+    def estimate(self, log: LogEvidence) -> EstimatorTerms:
+        """Return a mean of true expectations; its standard error is that of the customers who came."""
+        prices = np.array([float(arm) for arm in log.arms]) if log.target_price is None else log.target_price
+        n = len(log.reward)
+        revenue = self.dataset.revenue(log.table, prices)
+        return EstimatorTerms(np.sum(log.target * revenue, axis=1), np.zeros(n), np.ones(n))
+
+    def weights(self, log: LogEvidence) -> None:
+        """Return nothing: it weighs no rows."""
+        return
+
+
 def contexts() -> pl.DataFrame:
-    """Every kind of customer: `channel`, `visits`, and the `share` of customers who are so."""
+    """Return every kind of customer: `channel`, `visits`, and the `share` of customers who are so."""
     kinds = list(product(range(len(CHANNELS)), range(len(VISITS))))
     shares = [SHARES[channel] * VISIT_SHARES[visits] for channel, visits in kinds]
     names = [CHANNELS[channel] for channel, _ in kinds]
@@ -157,7 +182,7 @@ def contexts() -> pl.DataFrame:
 
 
 def _rule(kinds: pl.DataFrame) -> np.ndarray:
-    """The rule of thumb: a step of the ladder for each channel, one more for those who came back often, shape (n,)."""
+    """Return the rule of thumb: a step of the ladder for each channel, one more for those who came back often, shape (n,)."""
     return _channel(kinds) + (kinds["visits"].to_numpy() > 2)
 
 
@@ -166,6 +191,6 @@ def _channel(kinds: pl.DataFrame) -> np.ndarray:
 
 
 def _drawn(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """One arm a row, by inversion."""
+    """Draw one arm a row, by inversion."""
     below = np.cumsum(probability, axis=1)
     return np.minimum(np.sum(below < uniform[:, None] * below[:, -1:], axis=1), probability.shape[1] - 1)

@@ -7,11 +7,11 @@ from typing import Annotated
 import polars as pl
 from annotated_types import Ge, MinLen
 
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Level, Positive
 from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.price_test_truth import arm_name
-from hwds.errors import ConfigError
+from hwds.datasets.simulated.price_test import arm_name
 from hwds.frames.table import Table
-from hwds.recipe import Level, Positive
 
 ROLES: dict[str, tuple[str, ...]] = {"arm": ("arm",), "price": ("price",), "mean": ("conversion",), "spread": ("spread",)}
 
@@ -36,7 +36,7 @@ class PricePlan(Dataset):
     unit: str = "USD"
 
     def load(self) -> Table:
-        """A row per arm.
+        """Return a row per arm.
 
         Raises:
             ConfigError: Not as many conversions as prices, or two arms of one price.

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.price_test_truth import PriceTestTruth, arm_name
-from hwds.errors import ConfigError
+from hwds.ab.metrics.sample import Design, Finding, Needs, Rule, Sample, SampleRoles
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Level, NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.seeds import stream
+from hwds.datasets.base import Dataset, Truth
 from hwds.frames.table import Table
-from hwds.recipe import Count, Level, Positive, Small, Whole
-from hwds.seeds import stream
 
 FIRST_DAY = date(2025, 3, 3)
 
@@ -51,17 +51,17 @@ class PriceTest(Dataset):
     """
 
     gives = Table
-    units: Annotated[Count, Small(4000)] = 40_000
+    units: Annotated[PositiveInt, Small(4000)] = 40_000
     prices: Annotated[tuple[Positive, ...], MinLen(2)] = (149.0, 199.0)
     conversions: Annotated[tuple[Level, ...], MinLen(2)] = (0.045, 0.036)
     sameness: Positive = 2.0
-    earlier: Whole = 5
-    days: Count = 28
-    start: Whole = 0
+    earlier: NonNegativeInt = 5
+    days: PositiveInt = 28
+    start: NonNegativeInt = 0
     unit: str = "USD"
 
     def load(self) -> Table:
-        """The visitors in the order in which they came.
+        """Return the visitors in the order in which they came.
 
         Raises:
             ConfigError: There are not as many conversions as prices.
@@ -85,9 +85,9 @@ class PriceTest(Dataset):
         )
         return Table.build(data, ROLES, self.unit)
 
-    def truth(self) -> PriceTestTruth:
-        """The true effects as a comparison."""
-        return PriceTestTruth(prices=self.prices, conversions=self.conversions)
+    def truth(self, task: str) -> Truth | None:
+        """Return the true effects as a comparison, for an A/B test."""
+        return PriceTestTruth(prices=self.prices, conversions=self.conversions) if task == "ab" else None
 
     def _checked(self) -> None:
         if len(self.prices) != len(self.conversions):
@@ -96,7 +96,7 @@ class PriceTest(Dataset):
             )
 
     def _readiness(self, rank: np.ndarray, conversion: np.ndarray | float) -> np.ndarray:
-        """Each visitor's probability to buy: the same rank among all visitors at any price."""
+        """Return each visitor's probability to buy: the same rank among all visitors at any price."""
         from scipy.special import betaincinv
 
         return np.asarray(
@@ -108,7 +108,41 @@ class PriceTest(Dataset):
         return [FIRST_DAY + timedelta(int(day)) for day in days]
 
     def _channels(self, rank: np.ndarray) -> list[str]:
-        """A third of the visitors in each channel; those who are readier to buy come more often online."""
+        """Return a third of the visitors in each channel; those who are readier to buy come more often online."""
         leaning = rank + stream(self.start, "channels").normal(0, 0.5, self.units)
         edges = np.quantile(leaning, [1 / 3, 2 / 3])
         return [CHANNELS[2 - place] for place in np.searchsorted(edges, leaning)]
+
+
+class PriceTestTruth(Truth):
+    """The true effect of each price of `price_test` on conversion and on revenue per visitor.
+
+    Attributes:
+        prices: Of the arms, the control first.
+        conversions: Of the arms.
+    """
+
+    name: str = "truth"
+    prices: tuple[float, ...]
+    conversions: tuple[float, ...]
+
+    def needs(self, roles: SampleRoles) -> Needs:
+        """Return no needs."""
+        return Needs()
+
+    def rules_used(self) -> tuple[Rule, ...]:
+        """Return no rules, for the truth has no interval."""
+        return ()
+
+    def compare(self, sample: Sample, design: Design) -> list[Finding]:
+        """Return the true effects, whatever was seen."""
+        money = sample.label == "revenue"
+        means = [q * price if money else q for price, q in zip(self.prices, self.conversions, strict=True)]
+        numbers = {arm_name(self.prices, number): number for number in range(len(self.prices))}
+        base = means[numbers[sample.control.name]]
+        return [Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others]
+
+
+def arm_name(prices: tuple[float, ...], number: int) -> str:
+    """Return `control`, then `price_199`."""
+    return "control" if number == 0 else f"price_{prices[number]:g}"

@@ -6,23 +6,24 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.context import Context
-from hwds.datasets.simulated.demand_law import PERSISTENCE, VISITS
-from hwds.datasets.simulated.demand_truth import DemandTruth, FittedDemandTruth, next_level
-from hwds.datasets.simulated.hardware_demand import HardwareDemand, demand_law
-from hwds.datasets.simulated.world import HardwareWorld
-from hwds.errors import DataError
+from hwds.core.errors import DataError
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.datasets.simulated.demand.law import PERSISTENCE, VISITS
+from hwds.datasets.simulated.demand.settings import demand_law
+from hwds.datasets.simulated.demand.truth import DemandTruth, FittedDemandTruth, next_level
+from hwds.datasets.simulated.demand.world import HardwareWorld
+from hwds.datasets.simulated.hardware_demand import HardwareDemand
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.frames.forecasts import Forecasts
-from hwds.models.forecast.seasonal_naive import SeasonalNaive
-from hwds.stored import load_fitted, save_fitted
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 CUTOFF = date(2022, 12, 1)
-CONTEXT = Context(0, levels=LEVELS, season=12, horizon=12)
+CONTEXT = ForecastContext(0, levels=LEVELS, season=12)
 
 
 def _forecast(dataset, history, future) -> Forecasts:
-    return dataset.truth().fit(history, horizon=12, context=CONTEXT).predict(history, future)
+    return dataset.truth("forecast").learn(history, horizon=12, context=CONTEXT).predict(history, future)
 
 
 def _same(one: Forecasts, other: Forecasts) -> bool:
@@ -108,7 +109,7 @@ def test_the_squared_error_is_least_at_the_mean(answers):
 def test_the_seasonal_naive_is_far_from_the_floor(answers, worlds, cut):
     ratios = []
     for (forecasts, actual, history), (_, panel) in zip(answers, worlds, strict=True):
-        naive = SeasonalNaive().fit(history, horizon=12, context=CONTEXT).predict(*cut(panel, CUTOFF)[:2])
+        naive = SeasonalNaive().learn(history, horizon=12, context=CONTEXT).predict(*cut(panel, CUTOFF)[:2])
         scale = np.array(
             [
                 np.abs(np.subtract(y[12:], y[:-12])).mean() if len(y) > 12 else np.nan
@@ -167,19 +168,19 @@ def test_shortages_are_mixed_as_they_occur():
     assert answer.mean[0, 11] == pytest.approx(_forecast(dataset, calm, future).mean[0, 11], rel=0.01)
 
     row = dataset.parameters().filter(pl.col("series_id") == own.series_ids[0]).row(0, named=True)
-    luck = np.random.default_rng(1)
-    out, size = np.ones(200_000, bool), luck.choice([0.15, 0.3, 0.5], (12, 200_000), p=[0.5, 0.3, 0.2])
+    rng = np.random.default_rng(1)
+    out, size = np.ones(200_000, bool), rng.choice([0.15, 0.3, 0.5], (12, 200_000), p=[0.5, 0.3, 0.2])
     law = demand_law(dataset)[1].take(np.flatnonzero((demand_law(dataset)[0]["series_id"] == own.series_ids[0]).to_numpy()))
     (level,), (variance,) = next_level(law, history)
-    level = level + np.sqrt(variance) * luck.standard_normal(200_000)
+    level = level + np.sqrt(variance) * rng.standard_normal(200_000)
     rows = law.take(np.zeros(12, np.int64))
     known = rows.log_interest(future.table) + rows.log_effects(future.table)
     for step in range(12):
-        out = luck.random(200_000) < np.where(out, row["outage_stay"], row["outage_start"])
-        sold = np.exp(known[step] + level + row["noise"] * luck.standard_normal(200_000)) * (1 - out * size[step])
+        out = rng.random(200_000) < np.where(out, row["outage_stay"], row["outage_start"])
+        sold = np.exp(known[step] + level + row["noise"] * rng.standard_normal(200_000)) * (1 - out * size[step])
         assert answer.mean[0, step] == pytest.approx(sold.mean(), rel=0.005)
         assert answer.quantiles[0, step] == pytest.approx(np.quantile(sold, LEVELS), rel=0.02)
-        level = PERSISTENCE * level + row["drift"] * luck.standard_normal(200_000)
+        level = PERSISTENCE * level + row["drift"] * rng.standard_normal(200_000)
 
 
 def test_nothing_after_the_cutoff_is_used(cut, monkeypatch):
@@ -251,12 +252,12 @@ def test_the_plan_is_heeded(cut):
 def test_it_is_saved_and_pickled(cut, tmp_path):
     dataset = HardwareDemand(seed=3)
     history, future, _ = cut(dataset.load(), CUTOFF)
-    fitted = dataset.truth().fit(history, horizon=12, context=CONTEXT)
+    fitted = dataset.truth("forecast").learn(history, horizon=12, context=CONTEXT)
     save_fitted(fitted, tmp_path)
     loaded = load_fitted(tmp_path)
     assert isinstance(loaded, FittedDemandTruth)
     assert _same(loaded.predict(history, future), fitted.predict(history, future))
-    assert pickle.loads(pickle.dumps(dataset.truth())) == DemandTruth(dataset=dataset)
+    assert pickle.loads(pickle.dumps(dataset.truth("forecast"))) == DemandTruth(dataset=dataset)
 
 
 def test_a_series_of_another_world_is_refused(cut):

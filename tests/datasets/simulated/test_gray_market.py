@@ -4,15 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.datasets.simulated.demand_plan import demand_plan, offers_on_sale
-from hwds.datasets.simulated.gray_customers import BULK, NATURES, honest_customers
-from hwds.datasets.simulated.gray_investigations import Investigators, findings
+from hwds.datasets.simulated.demand.plan import demand_plan, offers_on_sale
+from hwds.datasets.simulated.gray.customers import BULK, NATURES, honest_customers
+from hwds.datasets.simulated.gray.investigations import Investigators, findings
+from hwds.datasets.simulated.gray.names import named
+from hwds.datasets.simulated.gray.prices import CHANNEL_NAMES, FIRST_MONTH, REGIONS, market_prices, market_world
+from hwds.datasets.simulated.gray.rings import rings
 from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.datasets.simulated.gray_names import named
-from hwds.datasets.simulated.gray_prices import CHANNEL_NAMES, FIRST_MONTH, REGIONS, market_prices, market_world
-from hwds.datasets.simulated.gray_rings import rings
-from hwds.protocols.row_checks import check_labels
-from hwds.protocols.row_windows import Lengths, arrivals, cutoffs
+from hwds.detection.protocols.rows.checks import check_labels
+from hwds.splitting.row_windows import Lengths, arrivals, cutoffs
 
 SMALL = {"days": 120, "customers": 6000, "rings": 28}
 COLUMNS = (
@@ -172,7 +172,7 @@ def test_small_windows_have_labels_of_both_kinds(decide, seed):
         for name, (begin, end) in lengths.edges(cutoff).items():
             if begin == end:
                 continue
-            window = market.take((arrivals(market) >= begin) & (arrivals(market) < end)).data
+            window = market.filter((arrivals(market) >= begin) & (arrivals(market) < end)).data
             label = window["confirmed"] if name == "test" else window.filter(pl.col("confirmed_at") <= cutoff)["confirmed"]
             assert set(label.drop_nulls().unique()) == {0, 1}, (cutoff, name)
             assert window["gray"].sum() > 0
@@ -204,9 +204,9 @@ def test_fleets_come_and_go_and_others_stay():
 
 
 def test_findings_miss_some_of_the_guilty_and_accuse_nobody():
-    luck = np.random.default_rng(0).random((20_000, 4))
+    rng = np.random.default_rng(0).random((20_000, 4))
     by, units = Investigators(0.02, 10, 0.5, 0.15, 6.0), np.tile([5, 20], 10_000)
-    guilty, honest = (findings(by, units, gray, luck) for gray in (True, False))
+    guilty, honest = (findings(by, units, gray, rng) for gray in (True, False))
     assert np.nanmean(guilty.label) == pytest.approx(0.85, abs=0.02)
     assert np.nansum(honest.label) == 0
     assert np.isfinite(guilty.label[units == 20]).mean() == pytest.approx(0.51, abs=0.02)

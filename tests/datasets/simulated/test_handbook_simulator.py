@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from pydantic import ValidationError
 
+from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.simulated.handbook_simulator import HandbookSimulator
-from hwds.errors import DataError
 
 DAY = 86_400
 
@@ -21,19 +20,19 @@ def full():
 
 def one_by_one(customers, terminals, days):
     """Payments as the handbook describes them, drawn one after the other from numpy's and Python's own generators."""
-    luck, rows = np.random.RandomState(0), []
-    people = [[luck.uniform(0, 100), luck.uniform(0, 100), luck.uniform(5, 100), luck.uniform(0, 4)] for _ in range(customers)]
-    luck = np.random.RandomState(1)
-    places = np.array([[luck.uniform(0, 100), luck.uniform(0, 100)] for _ in range(terminals)])
+    rng, rows = np.random.RandomState(0), []
+    people = [[rng.uniform(0, 100), rng.uniform(0, 100), rng.uniform(5, 100), rng.uniform(0, 4)] for _ in range(customers)]
+    rng = np.random.RandomState(1)
+    places = np.array([[rng.uniform(0, 100), rng.uniform(0, 100)] for _ in range(terminals)])
     for customer, (across, up, mean, rate) in enumerate(people):
         near = [int(k) for k in np.where(np.sqrt(np.sum((np.array([across, up]) - places) ** 2, axis=1)) < 5)[0]]
-        luck, choice = np.random.RandomState(customer), random.Random(customer)
+        rng, choice = np.random.RandomState(customer), random.Random(customer)
         for day in range(days):
-            for _ in range(luck.poisson(rate)):
-                time = int(luck.normal(DAY / 2, 20_000))
+            for _ in range(rng.poisson(rate)):
+                time = int(rng.normal(DAY / 2, 20_000))
                 if 0 < time < DAY:
-                    amount = luck.normal(mean, mean / 2)
-                    amount = np.round(luck.uniform(0, mean * 2) if amount < 0 else amount, 2)
+                    amount = rng.normal(mean, mean / 2)
+                    amount = np.round(rng.uniform(0, mean * 2) if amount < 0 else amount, 2)
                     if near:
                         rows.append([time + day * DAY, customer, choice.choice(near), amount, 0])
     rows.sort(key=lambda row: row[0])
@@ -106,7 +105,7 @@ def test_a_seed_names_other_people_and_the_same_ones_again():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValidationError, match="start"):
+    with pytest.raises(ConfigError, match="start"):
         HandbookSimulator(start="2018-13-01")
     with pytest.raises(DataError, match=r"radius: no customer has a terminal within 0\.001"):
         HandbookSimulator(customers=3, terminals=2, radius=0.001).load()

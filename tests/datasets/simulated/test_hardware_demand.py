@@ -5,12 +5,13 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from pydantic import ValidationError
 
-from hwds.datasets.simulated.demand_law import PERSISTENCE, DemandLaw
-from hwds.datasets.simulated.hardware_demand import HardwareDemand, demand_law
+from hwds.core.errors import ConfigError
+from hwds.core.registry import options, resolve
+from hwds.datasets.simulated.demand.law import PERSISTENCE, DemandLaw
+from hwds.datasets.simulated.demand.settings import demand_law
+from hwds.datasets.simulated.hardware_demand import HardwareDemand
 from hwds.frames.panel import Panel
-from hwds.registry import options, resolve
 
 PANEL = HardwareDemand().load()
 
@@ -188,7 +189,7 @@ def test_the_level_is_stationary_in_the_law():
 
 @pytest.mark.parametrize("wrong", [{"families": 9}, {"channels": 0}, {"months": 12}, {"cannibalisation": 1.0}, {"noise": 0.0}])
 def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
         HardwareDemand(**wrong)
 
 

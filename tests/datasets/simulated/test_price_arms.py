@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.config.check import check
 from hwds.config.compose import compose
+from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.errors import ConfigError
+from hwds.experiment.check import check
 
 
 def shown(*words):

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
-from pydantic import ValidationError
 
+from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_log import PriceLog, contexts
 
 
@@ -61,5 +61,5 @@ def test_continuous_prices_have_a_density_that_integrates_to_one():
 
 
 def test_prices_must_rise():
-    with pytest.raises(ValidationError, match="must rise"):
+    with pytest.raises(ConfigError, match="must rise"):
         PriceLog(prices=(99, 79))

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from hwds.datasets.simulated.catalogue import OUTAGE_ODDS, OUTAGE_SHARES
-from hwds.datasets.simulated.world import HardwareWorld
+from hwds.datasets.simulated.demand.catalogue import OUTAGE_ODDS, OUTAGE_SHARES
+from hwds.datasets.simulated.demand.world import HardwareWorld
 
 WORLD = HardwareWorld()
 TABLES = ("families", "skus", "channels", "offers", "customers", "plants")

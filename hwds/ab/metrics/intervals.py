@@ -1,0 +1,161 @@
+"""Intervals and p-values of one comparison, on arrays: fixed samples, and sequences that may be watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+Bounds = tuple[Array, Array]
+
+
+def critical(alpha: float) -> float:
+    """Return the two-sided normal critical value: 1.96 for .05."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - alpha / 2))
+
+
+def t_bounds(value: Array, stderr: Array, df: Array, alpha: float) -> Bounds:
+    """Return the two-sided interval of Student's t; an infinite `df` is the normal."""
+    from scipy.special import stdtrit
+
+    half_width = np.where(np.isinf(df), critical(alpha), stdtrit(np.where(np.isinf(df), 1.0, df), 1 - alpha / 2)) * stderr
+    return value - half_width, value + half_width
+
+
+def t_p(value: Array, stderr: Array, df: Array) -> Array:
+    """Return the two-sided p-value of Student's t; an infinite `df` is the normal; NaN where nothing varies."""
+    from scipy.special import ndtr, stdtr
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = -np.abs(value / stderr)
+    return 2 * np.where(np.isinf(df), ndtr(t), stdtr(np.where(np.isinf(df), 1.0, df), t))
+
+
+def satterthwaite(own: Array, own_n: Array, other: Array, other_n: Array, axis: int | None = None) -> Array:
+    """Return degrees of freedom of a difference of means (Welch 1947).
+
+    Args:
+        own: Squared standard errors of the means.
+        own_n: Units.
+        other: Of the other arm.
+        other_n: Of the other arm.
+        axis: Of parts (strata) that are added up (Satterthwaite 1946); None where there is one.
+    """
+    both, parts = own + other, own**2 / (own_n - 1) + other**2 / (other_n - 1)
+    if axis is not None:
+        both, parts = both.sum(axis=axis), parts.sum(axis=axis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(both > 0, both**2 / parts, np.inf)
+
+
+def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
+    """Return the two-sided p-value of equal proportions by the score test: Pearson's chi-square, not continuity-corrected."""
+    from scipy.special import ndtr
+
+    share = (own * own_n + other * other_n) / (own_n + other_n)
+    stderr = np.sqrt(share * (1 - share) * (1 / own_n + 1 / other_n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(stderr > 0, 2 * ndtr(-np.abs((own - other) / stderr)), 1.0)
+
+
+def score_bounds(own: Array, own_n: Array, other: Array, other_n: Array, alpha: float) -> Bounds:
+    """Return the interval of a difference of proportions that agrees with `pooled_p`: the score test inverted (Mee 1984)."""
+    z, difference = critical(alpha), own - other
+
+    def beyond(shift: Array) -> Array:
+        share = _restricted(own, own_n, other, other_n, shift)
+        variance = share * (1 - share) / other_n + (share + shift) * (1 - share - shift) / own_n
+        return (difference - shift) ** 2 > z**2 * np.maximum(variance, 0)
+
+    low = _edge(beyond, difference, np.full_like(difference, -1.0))
+    return low, _edge(beyond, difference, np.full_like(difference, 1.0))
+
+
+def _restricted(own: Array, own_n: Array, other: Array, other_n: Array, shift: Array) -> Array:
+    """Return the most likely proportion of the other arm where the difference is `shift`, by bisection of the score."""
+    low, high = np.maximum(0.0, -shift), np.minimum(1.0, 1 - shift)
+    for _ in range(50):
+        share = (low + high) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = share + shift
+            slope = other_n * (other - share) / (share * (1 - share)) + own_n * (own - p) / (p * (1 - p))
+        low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
+    return (low + high) / 2
+
+
+def _edge(beyond: Callable[[Array], Array], inside: Array, outside: Array) -> Array:
+    """Return the point between one inside and one outside at which `beyond` turns true, by bisection."""
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        out = beyond(middle)
+        inside, outside = np.where(out, inside, middle), np.where(out, middle, outside)
+    return (inside + outside) / 2
+
+
+def wilson(share: Array, n: Array, z: Array | float) -> Bounds:
+    """Return the score interval of one proportion (Wilson 1927)."""
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half_width = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.maximum(centre - half_width, 0.0), np.minimum(centre + half_width, 1.0)
+
+
+def mover(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) -> Bounds:
+    """Return the interval of a difference from the intervals of its two parts (MOVER, Zou and Donner 2008; Newcombe 1998)."""
+    value = own - other
+    low = value - np.sqrt((own - own_bounds[0]) ** 2 + (other_bounds[1] - other) ** 2)
+    return low, value + np.sqrt((own_bounds[1] - own) ** 2 + (other - other_bounds[0]) ** 2)
+
+
+def inverted_p(bounds: Callable[[Array], Bounds], like: Array, null: float = 0.0) -> Array:
+    """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just touches the null.
+
+    Args:
+        bounds: The interval for critical values, which are shaped as `like`; it widens with them.
+        like: The effects.
+        null: The effect that is tested.
+    """
+    from scipy.special import ndtr
+
+    def free(z: Array) -> Array:
+        low, high = bounds(z)
+        return (low <= null) & (null <= high)
+
+    z = _edge(free, np.zeros_like(like), np.full_like(like, 38.0))
+    return np.asarray(2 * ndtr(-z))
+
+
+def sequence_rate(tuned_for: float, alpha: float) -> float:
+    """Return the squared rho that makes a confidence sequence narrowest after `tuned_for` units.
+
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic confidence
+    sequences (2021), their closed form for the best rho. It must be chosen before the data, never from the units so far.
+    """
+    return float((-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) / tuned_for)
+
+
+def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: float) -> Bounds:
+    """Return the asymptotic confidence sequence: it holds at all looks together, so that one may look at any time and stop.
+
+    The two-sided normal mixture of the paper of `sequence_rate` (eq. 9), as GrowthBook's gbstats has it.
+
+    Args:
+        value: Effects.
+        stderr: Their standard errors.
+        n: Units of both arms together.
+        rate: Of `sequence_rate`.
+        alpha: One minus the level.
+    """
+    growth = n * rate
+    half_width = stderr * np.sqrt(2 * (growth + 1) / growth * (np.log(growth + 1) / 2 - np.log(alpha)))
+    return value - half_width, value + half_width
+
+
+def sequence_p(value: Array, stderr: Array, n: Array, rate: float) -> Array:
+    """Return the always-valid p-value: the alpha at which `sequence_bounds` (at this rate) touches zero."""
+    growth = n * rate
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        log_p = np.log(growth + 1) / 2 - (value / stderr) ** 2 * growth / (2 * (growth + 1))
+        return np.exp(np.minimum(log_p, 0.0))

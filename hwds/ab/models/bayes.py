@@ -1,0 +1,87 @@
+"""Bayesian comparison of arms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.ab.metrics.sample import Arm, Design, Finding, Rule, Sample
+from hwds.ab.models.base import Comparison
+from hwds.core.recipe import Level, Positive
+from hwds.statistics.arm_posteriors import Normal, Posterior, ScaledBeta, difference_bounds, expected_loss, probability_best
+
+
+class Bayes(Comparison):
+    """The probability of each arm to be the best, what choosing it loses on average, and the posterior of its effect.
+
+    Conversions, and conversions at one price an arm, have Beta posteriors (exact); other outcomes a normal with a flat prior.
+    To stop when an arm is probably best is no protection against looking often: the simulated rate of false winners is shown.
+
+    Attributes:
+        prior_successes: The first parameter of the Beta prior.
+        prior_failures: The second.
+        winner_at: An arm wins against the control where it is the better with this probability, or loses so.
+
+    Example:
+        python -m hwds +experiment=ab_price_test model=ab/bayes rivals=[]
+    """
+
+    prior_successes: Positive = 1.0
+    prior_failures: Positive = 1.0
+    winner_at: Level = 0.95
+
+    def rules_used(self) -> tuple[Rule, ...]:
+        """Return the posterior."""
+        return ("bayes",)
+
+    def compare(self, sample: Sample, design: Design) -> list[Finding]:
+        """Return effects, probabilities and losses."""
+        posteriors = [self._posterior(arm, sample.binary) for arm in sample.arms]
+        pairs = list(zip(sample.others, posteriors[1:], strict=True))
+        findings = [self._effect(arm.name, own, posteriors[0], design.alpha) for arm, own in pairs]
+        for arm, own in pairs:
+            better = probability_best([posteriors[0], own])[1] if _varied(posteriors[0], own) else None
+            findings.append(Finding("probability_better", arm.name, better, rule="bayes"))
+        every = _varied(*posteriors)
+        best = probability_best(posteriors) if every else [None] * len(posteriors)
+        losses = [max(loss, 0.0) for loss in expected_loss(posteriors)] if every else [None] * len(posteriors)
+        for arm, share, loss in zip(sample.arms, best, losses, strict=True):
+            findings.append(Finding("probability_best", arm.name, share, rule="bayes"))
+            findings.append(Finding("expected_loss", arm.name, loss, rule="bayes"))
+        return findings
+
+    def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
+        """Return where one of the two is better with probability `winner_at`, by the normal with the posteriors' moments."""
+        from scipy.special import ndtr
+
+        (mean, variance), (other, other_variance) = self._moments(own), self._moments(control)
+        with np.errstate(invalid="ignore"):  # nothing varies and nothing differs: no winner
+            better = ndtr((mean - other) / np.sqrt(variance + other_variance))
+        return (better >= self.winner_at) | (better <= 1 - self.winner_at)
+
+    def _posterior(self, arm: Arm, binary: bool) -> Posterior:
+        n, mean = float(arm.total.n), float(arm.total.first)
+        if not binary:
+            return Normal(mean, float(np.sqrt(arm.total.error)))
+        price = 1.0 if arm.price is None else arm.price
+        successes = mean * n / price
+        return ScaledBeta(self.prior_successes + successes, self.prior_failures + n - successes, price)
+
+    def _effect(self, name: str, own: Posterior, control: Posterior, alpha: float) -> Finding:
+        if not _varied(own, control):
+            return Finding("posterior_effect", name, own.mean - control.mean, rule="bayes")
+        low, high = difference_bounds(own, control, 1 - alpha)
+        stderr = float(np.hypot(own.deviation, control.deviation))
+        return Finding("posterior_effect", name, own.mean - control.mean, stderr, low, high, rule="bayes")
+
+    def _moments(self, arm: Arm) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and variance of the posterior, for any shape; an arm without a price has a flat prior."""
+        if arm.price is None:
+            return arm.total.first, arm.total.error
+        prior = self.prior_successes + self.prior_failures
+        mean = (self.prior_successes + arm.total.first / arm.price * arm.total.n) / (prior + arm.total.n)
+        return arm.price * mean, arm.price**2 * mean * (1 - mean) / (prior + arm.total.n + 1)
+
+
+def _varied(*posteriors: Posterior) -> bool:
+    """Return whether each arm has varied: the error of one that has not is unknown."""
+    return all(each.deviation > 0 for each in posteriors)

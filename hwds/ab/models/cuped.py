@@ -1,0 +1,67 @@
+"""Comparison of means adjusted for what was known before the test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.ab.metrics.intervals import satterthwaite
+from hwds.ab.metrics.sample import Arm, Moments, Needs, SampleRoles
+from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+
+
+class Cuped(Estimator):
+    """The difference of means less what covariates from before the test explain (CUPED); without a covariate it is Welch's.
+
+    Deng, Xu, Kohavi and Walker, Improving the sensitivity of online controlled experiments (WSDM 2013), with any number of
+    covariates and one slope for both arms, from the variation within them. A covariate must not be touched by the test.
+
+    Example:
+        python -m hwds +experiment=ab_price_test model=ab/cuped rivals=[]
+    """
+
+    def needs(self, roles: SampleRoles) -> Needs:
+        """Return the covariates."""
+        inputs = roles.of("covariate")
+        return Needs(inputs=inputs, simpler=not inputs)
+
+    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+        """Return the adjusted difference, with the variance of the analysis of covariance, each arm with its own residuals."""
+        slope, inverse, slopes_used = _slope(own.total, control.total)
+        value = _adjusted(own.total.mean, slope) - _adjusted(control.total.mean, slope)
+        error, other = _residual(own.total, slope) / own.total.n, _residual(control.total, slope) / control.total.n
+        free = own.total.n + control.total.n - 2
+        with np.errstate(divide="ignore", invalid="ignore"):  # as many slopes as units: the error is not known
+            df_share = np.where(free > slopes_used, (free - slopes_used) / free, np.nan)
+        df = satterthwaite(error, own.total.n, other, control.total.n) * df_share
+        return ArmEstimate(value, np.sqrt((error + other) / df_share * _slope_inflation(own.total, control.total, inverse)), df)
+
+
+def _slope(own: Moments, control: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the slopes of the outcome on the covariates within arms, shape B + (k - 1,), of least norm if covariates repeat.
+
+    Returns:
+        The slopes, the inverse of the covariates' sums of squares within arms, and the number of independent covariates.
+    """
+    weight, other = (own.n - 1)[..., None, None], (control.n - 1)[..., None, None]
+    within = weight * own.cov + other * control.cov
+    inputs = within[..., 1:, 1:]
+    rank = np.linalg.matrix_rank(inputs, hermitian=True) if inputs.shape[-1] else np.zeros(inputs.shape[:-2])
+    inverse = np.linalg.pinv(inputs, hermitian=True)
+    return np.squeeze(inverse @ within[..., 1:, :1], -1), inverse, np.asarray(rank)
+
+
+def _slope_inflation(own: Moments, control: Moments, inverse: np.ndarray) -> np.ndarray:
+    """Return the factor by which the slopes' error raises the variance: it grows with the distance of the arms' covariates."""
+    distance = own.mean[..., 1:] - control.mean[..., 1:]
+    return 1 + np.einsum("...i,...ij,...j->...", distance, inverse, distance) / (1 / own.n + 1 / control.n)
+
+
+def _adjusted(mean: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    return mean[..., 0] - np.sum(mean[..., 1:] * slope, axis=-1)
+
+
+def _residual(arm: Moments, slope: np.ndarray) -> np.ndarray:
+    """Return the variance of the outcome less slope x covariates."""
+    cross = 2 * np.sum(slope * arm.cov[..., 0, 1:], axis=-1)
+    explained = np.einsum("...i,...ij,...j->...", slope, arm.cov[..., 1:, 1:], slope)
+    return np.maximum(arm.variance - cross + explained, 0.0)

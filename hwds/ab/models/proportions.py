@@ -1,0 +1,46 @@
+"""Comparison of two conversions."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from hwds.ab.metrics.intervals import Bounds, pooled_p, score_bounds
+from hwds.ab.metrics.sample import Arm, Needs, SampleRoles
+from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+
+
+class Proportions(Estimator):
+    """The difference of conversions of 0 or 1, with the score test and its interval (Mee 1984).
+
+    The fixed p-value is that of Pearson's chi-square without a continuity correction. Under a price the conversion is
+    compared all the same; revenue has its own comparison.
+
+    Example:
+        python -m hwds +experiment=ab_price_test model=ab/proportions
+    """
+
+    fixed_without_variation: ClassVar[bool] = True
+
+    def needs(self, roles: SampleRoles) -> Needs:
+        """Return outcomes of 0 and 1."""
+        return Needs(binary=True)
+
+    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+        """Return the difference of conversions, with unpooled variances p (1 - p) / n."""
+        mean, other = own.total.first, control.total.first
+        variance = mean * (1 - mean) / own.total.n + other * (1 - other) / control.total.n
+        return ArmEstimate(mean - other, np.sqrt(variance), np.full_like(variance, np.inf))
+
+    def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
+        """Return the score interval."""
+        return score_bounds(own.total.first, own.total.n, control.total.first, control.total.n, alpha)
+
+    def fixed_p(self, own: Arm, control: Arm) -> np.ndarray:
+        """Return the score test."""
+        return pooled_p(own.total.first, own.total.n, control.total.first, control.total.n)
+
+    def fixed_wins(self, own: Arm, control: Arm, alpha: float) -> np.ndarray:
+        """Return whether the score test finds a difference, which agrees with its interval and is cheaper."""
+        return self.fixed_p(own, control) < alpha

@@ -1,0 +1,97 @@
+"""Comparison of revenue per visitor, most of whom buy nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.ab.metrics.intervals import Bounds, inverted_p, mover, satterthwaite, wilson
+from hwds.ab.metrics.sample import NONZERO, Arm, Design, Finding, Moments, Needs, Sample, SampleRoles
+from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+
+
+class Revenue(Estimator):
+    """The difference of revenue per visitor as conversion times value of an order, and what each of the two adds to it.
+
+    Most amounts are zero. The fixed interval is made of Wilson's for the conversion and Student's for the orders, joined on
+    the log scale (MOVER: Zou and Donner 2008; Zou, Taleban and Huo 2009): it is not symmetric, as the data is not. Where
+    every order of an arm has one price, that arm's interval is the price times Wilson's. An arm without a buyer has Wilson's
+    upper end times its own price or the other arm's value of an order, whichever is more.
+
+    Example:
+        python -m hwds +experiment=ab_price_test model=ab/revenue rivals=[]
+    """
+
+    def needs(self, roles: SampleRoles) -> Needs:
+        """Return the indicator of amounts that are not zero."""
+        return Needs(inputs=(NONZERO,))
+
+    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+        """Return the difference of means, as Welch has it."""
+        error, other = own.total.error, control.total.error
+        df = satterthwaite(error, own.total.n, other, control.total.n)
+        return ArmEstimate(own.total.first - control.total.first, np.sqrt(error + other), df)
+
+    def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
+        """Return the interval of the difference from those of the two arms."""
+        from scipy.special import ndtri
+
+        return self._bounds_at(own, control, np.full(own.total.n.shape, ndtri(1 - alpha / 2)))
+
+    def fixed_p(self, own: Arm, control: Arm) -> np.ndarray:
+        """Return the p-value at which that interval touches zero."""
+        return inverted_p(lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first)
+
+    def compare(self, sample: Sample, design: Design) -> list[Finding]:
+        """Return the effects, and their two parts: through more or fewer buyers, and through what an order is worth."""
+        parts = [part for own in sample.others for part in _parts(own, sample.control)]
+        return [*super().compare(sample, design), *parts]
+
+    def _bounds_at(self, own: Arm, control: Arm, z: np.ndarray) -> Bounds:
+        bounds, other = _mean_bounds(own, control, z), _mean_bounds(control, own, z)
+        return mover(own.total.first, bounds, control.total.first, other)
+
+
+def _orders(arm: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the conversion, the mean value of an order, and the squared standard error of that mean."""
+    share = arm.mean[..., 1]
+    buyers = share * arm.n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(buyers > 0, arm.first / share, 0.0)
+        square = (arm.variance * (arm.n - 1) / arm.n + arm.first**2) / share
+        variance = np.where(buyers > 1, np.maximum(square - value**2, 0.0) * buyers / (buyers - 1), 0.0)
+        exact = variance < 1e-9 * value**2  # one price for all orders: what is left is rounding
+        return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
+
+
+def _mean_bounds(arm: Arm, other: Arm, z: np.ndarray) -> Bounds:
+    """Return the interval of an arm's mean; without a buyer it is as wide as an order of the other arm makes it."""
+    share, value, error = _orders(arm.total)
+    low, high = wilson(share, arm.total.n, z)
+    edge = high * np.maximum(_orders(other.total)[1], 0.0 if arm.price is None else arm.price)
+    bounds = _joined(arm.total, z, (low, high), value, error)
+    empty = share == 0
+    return np.where(empty, np.minimum(edge, 0.0), bounds[0]), np.where(empty, np.maximum(edge, 0.0), bounds[1])
+
+
+def _joined(arm: Moments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray) -> Bounds:
+    """Return the interval of conversion x value of an order."""
+    from scipy.special import ndtr, stdtrit
+
+    share, (low, high) = arm.mean[..., 1], conversion
+    buyers = np.maximum(share * arm.n - 1, 1)
+    half_width = np.where(error > 0, stdtrit(buyers, ndtr(z)), 0.0) * np.sqrt(error)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        up = np.hypot(np.log(high / share), half_width / value)
+        down = np.hypot(np.log(share / low), half_width / value)
+        bounds = arm.first * np.exp(-down), arm.first * np.exp(up)
+    symmetric = z * np.sqrt(arm.error)
+    plain = value > 0  # or else losses
+    return np.where(plain, bounds[0], arm.first - symmetric), np.where(plain, bounds[1], arm.first + symmetric)
+
+
+def _parts(own: Arm, control: Arm) -> list[Finding]:
+    """Return the effect split in two that add up: each factor's change at the mean of the other (Das Gupta 1978)."""
+    (share, value, _), (other_share, other_value, _) = _orders(own.total), _orders(control.total)
+    buyers = float((share - other_share) * (value + other_value) / 2)
+    orders = float((value - other_value) * (share + other_share) / 2)
+    return [Finding("effect_of_buyers", own.name, buyers), Finding("effect_of_order_value", own.name, orders)]

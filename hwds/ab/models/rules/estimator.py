@@ -1,0 +1,129 @@
+"""Estimator: a comparison that has an effect with a standard error, and any of the rules for its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import MinLen
+
+from hwds.ab.metrics.intervals import Bounds, critical, sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
+from hwds.ab.metrics.looks import Shape, group_bounds, group_p
+from hwds.ab.metrics.sample import Arm, Design, Finding, Rule, Sample
+from hwds.ab.models.base import Comparison
+from hwds.core.recipe import Once
+
+Rules = Annotated[tuple[Literal["always_valid", "fixed", "group_sequential"], ...], MinLen(1), Once]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEstimate:
+    """Effects of one arm against the control, each field of shape B.
+
+    Attributes:
+        value: The differences.
+        stderr: Their standard errors.
+        df: The degrees of freedom of these, infinite for the normal.
+    """
+
+    value: np.ndarray
+    stderr: np.ndarray
+    df: np.ndarray
+
+
+class Estimator(Comparison):
+    """An effect with its standard error, under one or more rules.
+
+    Attributes:
+        rules: How intervals and p-values are made, the one to decide by first. `always_valid` holds however often one looks
+            (an asymptotic confidence sequence); `group_sequential` at the planned looks; `fixed` once, at the registered size.
+        bounds: Of group-sequential looks: `pocock` or `obrien_fleming`.
+    """
+
+    fixed_without_variation: ClassVar[bool] = False
+    """True where `fixed_bounds` hold even where no outcome of either arm has varied."""
+
+    rules: Rules = ("always_valid", "fixed")
+    bounds: Shape = "obrien_fleming"
+
+    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+        """Return the effect of an arm; works on any shape of moments."""
+        raise NotImplementedError(f"{type(self).__name__}.estimate")
+
+    def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
+        """Return the interval at a sample size that was fixed before; Student's t with Welch's degrees of freedom."""
+        estimate = self.estimate(own, control)
+        return t_bounds(estimate.value, estimate.stderr, estimate.df, alpha)
+
+    def fixed_p(self, own: Arm, control: Arm) -> np.ndarray:
+        """Return the p-value that agrees with `fixed_bounds`."""
+        estimate = self.estimate(own, control)
+        return t_p(estimate.value, estimate.stderr, estimate.df)
+
+    def fixed_wins(self, own: Arm, control: Arm, alpha: float) -> np.ndarray:
+        """Return whether `fixed_bounds` exclude zero."""
+        low, high = self.fixed_bounds(own, control, alpha)
+        return (low > 0) | (high < 0)
+
+    def rules_used(self) -> tuple[Rule, ...]:
+        """Return the rules of the config."""
+        return self.rules
+
+    def compare(self, sample: Sample, design: Design) -> list[Finding]:
+        """Return each arm's effect by each rule."""
+        return [self._finding(rule, own, sample.control, design) for own in sample.others for rule in self.rules]
+
+    def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
+        """Return whether the interval of each look excludes zero."""
+        if rule == "fixed":
+            return self.fixed_wins(own, control, design.level)
+        looks = [replace(design, look=look) for look in range(len(design.fractions))]
+        low, high = self._bounds(rule, own, control, looks)
+        return (low > 0) | (high < 0)
+
+    def critical_value(self, rule: Rule, units: float, design: Design) -> float:
+        """Return the critical value at the design's look, in standard errors, at so many units of both arms together."""
+        if rule == "fixed":
+            return critical(design.level)
+        if rule == "group_sequential":
+            return group_bounds(self.bounds, design.fractions, design.level)[design.look]
+        one, rate = np.ones(()), sequence_rate(design.tuned_for, design.alpha)
+        return float(sequence_bounds(0 * one, one, units * one, rate, design.level)[1])
+
+    def _finding(self, rule: Rule, own: Arm, control: Arm, design: Design) -> Finding:
+        estimate = self.estimate(own, control)
+        value, stderr = float(estimate.value), float(estimate.stderr)
+        error_known = stderr > 0 or (rule == "fixed" and self.fixed_without_variation)
+        if not error_known:  # nothing has varied yet, so that nothing is known of the error
+            return Finding("effect", own.name, value, rule=rule)
+        low, high = self._bounds(rule, own, control, [design])
+        p = self._p(rule, own, control, design)
+        ends = float(np.squeeze(low)), float(np.squeeze(high))
+        return Finding("effect", own.name, value, stderr or None, *ends, float(p), rule)
+
+    def _bounds(self, rule: Rule, own: Arm, control: Arm, looks: list[Design]) -> Bounds:
+        """Return intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""
+        design, estimate = looks[0], self.estimate(own, control)
+        if rule == "fixed":
+            return self.fixed_bounds(own, control, design.level)
+        if rule == "always_valid":
+            rate = sequence_rate(design.tuned_for, design.alpha)
+            return sequence_bounds(estimate.value, estimate.stderr, units(own, control), rate, design.level)
+        bounds = group_bounds(self.bounds, design.fractions, design.level)
+        half_width = np.array([bounds[each.look] for each in looks]) * estimate.stderr
+        return estimate.value - half_width, estimate.value + half_width
+
+    def _p(self, rule: Rule, own: Arm, control: Arm, design: Design) -> float:
+        estimate = self.estimate(own, control)
+        if rule == "fixed":
+            return float(self.fixed_p(own, control))
+        if rule == "always_valid":
+            rate = sequence_rate(design.tuned_for, design.alpha)
+            return float(sequence_p(estimate.value, estimate.stderr, units(own, control), rate))
+        return group_p(float(estimate.value / estimate.stderr), design.look, self.bounds, design.fractions)
+
+
+def units(own: Arm, control: Arm) -> np.ndarray:
+    """Return units of both arms together."""
+    return own.total.n + control.total.n

@@ -1,0 +1,38 @@
+"""Comparison of means within strata."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.ab.metrics.intervals import satterthwaite
+from hwds.ab.metrics.sample import Arm, Needs, SampleRoles
+from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+from hwds.core.errors import ConfigError
+
+
+class Stratified(Estimator):
+    """The difference of means within strata, weighted by the strata's shares of all units (post-stratification).
+
+    Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification (JRSS B 2013).
+
+    Example:
+        python -m hwds +experiment=ab_price_test model=ab/stratified
+    """
+
+    def needs(self, roles: SampleRoles) -> Needs:
+        """Return the strata."""
+        if not roles.of("stratum"):
+            raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
+        return Needs(strata=True)
+
+    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+        """Return the weighted mean of the strata's differences."""
+        if own.strata is None or control.strata is None:
+            raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
+        both = own.strata.n + control.strata.n
+        weight = both / both.sum(axis=-1, keepdims=True)
+        value = np.sum(weight * (own.strata.first - control.strata.first), axis=-1)
+        errors = [weight**2 * strata.error for strata in (own.strata, control.strata)]
+        variance = np.sum(errors[0] + errors[1], axis=-1)
+        df = satterthwaite(errors[0], own.strata.n, errors[1], control.strata.n, axis=-1)
+        return ArmEstimate(value, np.sqrt(variance), df)

@@ -1,0 +1,194 @@
+"""AbTest: the analysis of an A/B test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, ClassVar
+
+import polars as pl
+from annotated_types import MinLen
+from pydantic import AfterValidator
+
+from hwds.ab.family import TEST
+from hwds.ab.metrics.checks import Correction
+from hwds.ab.metrics.sample import SampleRoles
+from hwds.ab.models.base import Comparison
+from hwds.ab.pricing import arm_evidence, arm_offers
+from hwds.ab.protocols.analysis.measures import ab_measures
+from hwds.ab.protocols.analysis.model import Analysis, readable
+from hwds.ab.protocols.analysis.rows import as_scores, as_table
+from hwds.ab.protocols.analysis.sums import SUMS, Sums
+from hwds.ab.protocols.analysis.units import MONEY, Units
+from hwds.ab.protocols.planning.effects import Change
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import Level, NonNegativeInt, Positive, PositiveInt, Small
+from hwds.evaluation.base import Cell, Evaluation, Score
+from hwds.evaluation.context import RunContext
+from hwds.frames.outcomes import outcome_unit
+from hwds.frames.table import Table
+from hwds.pricing.evidence import EvidenceTable, PriceEvidence
+from hwds.pricing.offers import Offers
+from hwds.results.measure import Measure
+from hwds.results.tables import Tables
+from hwds.splitting.fold import Fold
+
+
+def _rising(counts: tuple[int, ...]) -> tuple[int, ...]:
+    if list(counts) != sorted(set(counts)):
+        raise ValueError("must rise")
+    return counts
+
+
+class AbTest(Evaluation[Comparison, Table], PriceEvidence):
+    """Compare the arms of an A/B test with its control: a table with a row per unit, or running sums by time and arm.
+
+    The sample ratio is checked first. Effects are always-valid unless a model says otherwise; fixed ones have the status
+    `unregistered` until the registered size is reached and are of the first so many units (`beyond_size` where the order of
+    units is not known), group-sequential ones `unregistered` where no size was. Roles: `arm` and
+    `outcome` (several are analysed apart), `price` (revenue is price x the first outcome) with `cost` (margin) or else
+    `amount` (the revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`, `time`,
+    `count`, `mean` and `variance`.
+
+    Attributes:
+        control: The arm that others are held against; None takes the one that is called `control`.
+        allocation: The planned share of each arm; equal unless given.
+        size: Units of all arms together that were registered before the start.
+        alpha: One minus the level of the intervals.
+        power: The chance to find an effect, for the minimum effect and the units needed.
+        minimum_detectable_effect: The change of conversion that a test should find, as a share of the control's and not 0:
+            -0.1 is a tenth fewer buyers. The units per arm that it needs are shown for conversion and, at the arms' prices,
+            for revenue.
+        looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
+        tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
+        correction: Of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With several arms the
+            rate of false winners among all of them is simulated with it, and without.
+        guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
+        show_despite_mismatch: Show effects although the sample ratio is not as planned.
+        replications: Simulated tests without effect, and as many with the minimum effect.
+        simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising; `looks` is added.
+        headline: The metric that orders the leaderboard.
+
+    Example:
+        python -m hwds +experiment=ab_price_test protocol=ab_test protocol.size=40000
+    """
+
+    accepts: ClassVar[type] = Comparison
+    frame_type: ClassVar[type] = TEST.frame
+    task: ClassVar[str] = TEST.name
+    keys: ClassVar[tuple[str, ...]] = ("metric", "arm", "rule", "look")
+    untunable: ClassVar[str] = "holds arms against each other by a rule that has to be fixed before its data is seen"
+
+    control: str | None = None
+    allocation: dict[str, Positive] = field(default_factory=dict)
+    size: PositiveInt | None = None
+    alpha: Level = 0.05
+    power: Level = 0.8
+    minimum_detectable_effect: Change = -0.1
+    looks: PositiveInt = 1
+    tuned_for: PositiveInt | None = None
+    correction: Correction = "holm"
+    guardrails: dict[str, float] = field(default_factory=dict)
+    show_despite_mismatch: bool = False
+    replications: Annotated[NonNegativeInt, Small(400)] = 4000
+    simulated_looks: Annotated[tuple[PositiveInt, ...], MinLen(1), AfterValidator(_rising)] = (1, 5, 20, 100)
+    headline: str = TEST.headline
+
+    def evidence(self, frame: Table) -> Units | Sums:
+        """Return the table, read and checked.
+
+        Raises:
+            ConfigError: The control is no arm.
+            DataError: A role is missing or a value is wrong.
+        """
+        return (
+            Sums.read(frame, self.control) if all(frame.roles.get(role) for role in SUMS) else Units.read(frame, self.control)
+        )
+
+    def offers(self, frame: Table) -> Offers:
+        """Return the arms of the table."""
+        return arm_offers(frame, self.evidence(frame), registered=self.size is not None)
+
+    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: Offers, most: int) -> EvidenceTable:
+        """Return the counts or the means of the arms."""
+        return arm_evidence(tables, model, offers)
+
+    def split(self, frame: Table) -> Sequence[Fold]:
+        """Return one fold: all units.
+
+        Raises:
+            ConfigError: An arm or an outcome that a field names is not there, or looks without an order.
+            DataError: See `evidence`.
+        """
+        evidence = self.evidence(frame)
+        for arm in self.allocation:
+            if arm not in evidence.arms:
+                raise ConfigError(f"protocol.allocation: arm '{arm}' has no rows{nearest(arm, evidence.arms)}")
+        absent = [arm for arm in evidence.arms if self.allocation and arm not in self.allocation]
+        if absent:
+            raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
+        for label in self.guardrails:
+            if label not in self.labels_of(frame, evidence):
+                raise ConfigError(f"protocol.guardrails: no outcome '{label}'{nearest(label, self.labels_of(frame, evidence))}")
+        if self.looks > 1 and not evidence.ordered:
+            raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
+        return [Fold(0, "all units", len(frame.data))]
+
+    def labels_of(self, frame: Table, evidence: Units | Sums) -> dict[str, str]:
+        """Return the label of each outcome by the name that a config may give it."""
+        names = frame.roles.get("outcome", ())
+        return {label or (names[0] if names else "mean"): label for label in evidence.outcomes}
+
+    def check_models(self, models: Mapping[str, Comparison], frame: Table) -> None:
+        """Refuse data that a model cannot read; called before the first cell.
+
+        Raises:
+            ConfigError: A model lacks a role, or the order of units where it needs the first of them.
+            DataError: A value is not what a model needs.
+        """
+        evidence = self.evidence(frame)
+        units = sum(evidence.counts(evidence.n))
+        for model in models.values():
+            needs = model.needs(SampleRoles(frame.roles))
+            for label in readable(evidence, needs):
+                evidence.sample(label, needs, evidence.n)
+            cut = self.size is not None and self.size < units and not evidence.ordered
+            if cut and "group_sequential" in model.rules_used():
+                raise ConfigError(
+                    f"protocol.size: the first {self.size} of {units} units, for the group-sequential looks of '{model.name}',"
+                    " need dataset.roles.time, the order in which units came."
+                )
+
+    def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Return the sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
+        evidence = self.evidence(frame)
+        guarded = {self.labels_of(frame, evidence)[name]: margin for name, margin in self.guardrails.items()}
+        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), guarded, context)
+        return as_table(analysis.rows())
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return one score for each row, and the corrected p-values."""
+        return as_scores(rows, self.correction)
+
+    def measures(self, frame: Table) -> Sequence[Measure]:
+        """Return the measures of a test."""
+        names = {label: name for name, label in self.labels_of(frame, self.evidence(frame)).items()}
+        units = {label: frame.unit if label in MONEY else "" for label in names}
+        units[next(iter(names))] = outcome_unit(frame)
+        family = len(self.evidence(frame).arms) > 2
+        return self._measures({label: ("" if label else name, units[label]) for label, name in names.items()}, family)
+
+    @property
+    def rated_looks(self) -> tuple[int, ...]:
+        """The numbers of looks whose rates are simulated: those of the test itself among them."""
+        return tuple(sorted({*self.simulated_looks, self.looks}))
+
+    def check_names(self) -> None:
+        """Refuse a headline that orders no comparison."""
+        measures = {each.short: each for each in self._measures({"": ("", "")})}
+        ordering = [name for name, each in measures.items() if each.better != "none"]
+        if self.headline not in ordering:
+            raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
+
+    def _measures(self, outcomes: Mapping[str, tuple[str, str]], family: bool = True) -> tuple[Measure, ...]:
+        return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family)

@@ -1,0 +1,294 @@
+"""One model's analysis of one test, from the sample ratio to the simulated rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from hwds.ab.metrics.checks import Correction, ratio_check
+from hwds.ab.metrics.looks import equal_looks
+from hwds.ab.metrics.sample import Design, Finding, Needs, Sample
+from hwds.ab.models.base import Comparison
+from hwds.ab.protocols.analysis.all_arms import family_rates
+from hwds.ab.protocols.analysis.measures import FAMILY, rate_name
+from hwds.ab.protocols.analysis.rows import Row, metric_of
+from hwds.ab.protocols.analysis.simulation import Rate, rates
+from hwds.ab.protocols.analysis.sums import Sums
+from hwds.ab.protocols.analysis.units import MONEY, Units
+from hwds.ab.protocols.planning.effects import PlanTerms, least_shift, planning_rows
+from hwds.evaluation.context import RunContext
+
+ALARM = 0.001
+"""The p-value of the sample ratio under which no effect is shown (Microsoft ExP, Diagnosing sample ratio mismatch)."""
+
+SimulationTerms = tuple[Design, tuple[int, ...], int, RunContext]
+"""The arguments of a simulation: the design, the numbers of looks, replications, and the context that names the streams."""
+
+MISMATCH = "sample_ratio_mismatch"
+UNREGISTERED = "unregistered"
+BEYOND_SIZE = "beyond_size"
+NOT_REACHED = "no_planned_look_reached"
+
+TUNED_FOR = 5000.0
+"""Units at which a confidence sequence is narrowest where nothing is registered, as in GrowthBook's gbstats."""
+
+
+class AnalysisSettings(Protocol):
+    """What an analysis reads of a protocol; see `AbTest` for each."""
+
+    @property
+    def allocation(self) -> Mapping[str, float]:
+        """The planned share of each arm."""
+
+    @property
+    def show_despite_mismatch(self) -> bool:
+        """Whether effects are shown although the sample ratio is not as planned."""
+
+    @property
+    def minimum_detectable_effect(self) -> float:
+        """The change of conversion that a test should find, as a share."""
+
+    @property
+    def alpha(self) -> float:
+        """One minus the level of the intervals."""
+
+    @property
+    def power(self) -> float:
+        """The chance to find an effect."""
+
+    @property
+    def looks(self) -> int:
+        """Planned looks."""
+
+    @property
+    def size(self) -> int | None:
+        """Units of all arms that were registered."""
+
+    @property
+    def tuned_for(self) -> int | None:
+        """Units at which a confidence sequence is narrowest."""
+
+    @property
+    def replications(self) -> int:
+        """Simulated tests."""
+
+    @property
+    def rated_looks(self) -> tuple[int, ...]:
+        """The numbers of looks whose rates are simulated, rising."""
+
+    @property
+    def correction(self) -> Correction:
+        """Of p-values for many arms."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A protocol's settings, a model and the evidence.
+
+    Attributes:
+        protocol: The settings.
+        model: The comparison.
+        evidence: The test's data.
+        needs: What the model reads of it.
+        guarded: The margins of guardrails by outcome label.
+        context: Names the streams of the simulation.
+    """
+
+    protocol: AnalysisSettings
+    model: Comparison
+    evidence: Units | Sums
+    needs: Needs
+    guarded: Mapping[str, float]
+    context: RunContext
+
+    def rows(self) -> list[Row]:
+        """Return all rows of the analysis."""
+        ratio = self._ratio()
+        rows = [ratio]
+        for label in readable(self.evidence, self.needs):
+            rows += self._outcome(label)
+        if ratio.status == MISMATCH:
+            shown = self.protocol.show_despite_mismatch
+            rows = [_doubtful(row, shown) for row in rows]
+        return [*rows, *self._rates()]
+
+    def _ratio(self) -> Row:
+        """Return the check of the arms' shares of units against the planned ones, the first row of all."""
+        counts = self.evidence.counts(self.evidence.n)
+        allocation = self.protocol.allocation
+        shares = [allocation.get(arm, 1.0) for arm in self.evidence.arms]
+        check = ratio_check(counts, shares)
+        status = "ok" if check.p_value is None or check.p_value >= ALARM else MISMATCH
+        if check.p_value is None:
+            status = "too_few_units"
+        plan = "planned" if allocation else "equal"
+        return Row(f"sample_ratio[{plan}]", value=check.statistic, p_value=check.p_value, n=sum(counts), status=status)
+
+    def _outcome(self, label: str) -> Iterator[Row]:
+        """Yield the arms, the effects of all units and of each look, and what the test can find."""
+        whole = self._sample(label, self.evidence.n)
+        yield from _arms(whole)
+        stops = self._stops()
+        findings = self._final(label, whole, stops)
+        final = [self._row(finding, label, sample) for finding, sample in findings]
+        yield from final
+        change = self.protocol.minimum_detectable_effect if self.model.rules_used() else None  # the truth plans nothing
+        plan = PlanTerms(self.protocol.alpha, self.protocol.power, change)
+        samples = (sample or whole for _, sample in findings)
+        yield from planning_rows(list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler)
+        if label in self.guarded:
+            yield from (_guardrail(row, label, self.guarded[label]) for row in final if row.rule and row.low is not None)
+        if self.protocol.looks > 1:
+            for look, stop in stops:
+                yield from self._look(label, look, stop)
+
+    def _sample(self, label: str, stop: int) -> Sample:
+        return self.evidence.sample(label, self.needs, stop)
+
+    def _stops(self) -> list[tuple[int, int]]:
+        """Return the planned looks that have enough units to compare, counted from 0, each with its number of rows."""
+        target = self.protocol.size or sum(self.evidence.counts(self.evidence.n))
+        stops = [(look, self.evidence.stop_at(share * target)) for look, share in enumerate(equal_looks(self.protocol.looks))]
+        return [(look, stop) for look, stop in stops if stop is not None and self.evidence.enough(self.needs, stop)]
+
+    def _design(self, look: int) -> Design:
+        protocol = self.protocol
+        tuned = float(protocol.tuned_for or protocol.size or TUNED_FOR)
+        return Design(protocol.alpha, equal_looks(protocol.looks), look, tuned)
+
+    def _registered(self) -> int | None:
+        """Return the rows that hold the registered units; None where no size is registered or it is not reached."""
+        return None if self.protocol.size is None else self.evidence.stop_at(self.protocol.size)
+
+    def _once(self, label: str, whole: Sample) -> Sample:
+        """Return the sample of a fixed rule: the registered units where their order is known, all units otherwise."""
+        stop, evidence = self._registered(), self.evidence
+        if stop is None or stop == evidence.n or not evidence.ordered or not evidence.enough(self.needs, stop):
+            return whole
+        return self._sample(label, stop)
+
+    def _final(self, label: str, whole: Sample, stops: list[tuple[int, int]]) -> list[tuple[Finding, Sample | None]]:
+        """Return the effects, each with its sample.
+
+        A fixed rule has the registered units, group-sequential bounds those of the last planned look that was reached (no
+        sample where none was), any other all units.
+        """
+        once, every = self._once(label, whole), self.model.compare(whole, self._design(0))
+        fixed = every if once is whole else self.model.compare(once, self._design(0))
+        findings: list[tuple[Finding, Sample | None]] = [
+            (at_size, once) if at_size.rule == "fixed" else (finding, whole)
+            for finding, at_size in zip(every, fixed, strict=True)
+            if not _grouped(finding)
+        ]
+        if "group_sequential" not in self.model.rules_used():
+            return findings
+        if not stops:
+            return findings + [(Finding("effect", arm.name, None, rule="group_sequential"), None) for arm in whole.others]
+        look, stop = stops[-1]
+        last = self._sample(label, stop)
+        return findings + [(each, last) for each in self.model.compare(last, self._design(look)) if _grouped(each)]
+
+    def _look(self, label: str, look: int, stop: int) -> Iterator[Row]:
+        sample = self._sample(label, stop)
+        for finding in self.model.compare(sample, self._design(look)):
+            if finding.compares:
+                row = self._row(finding, label, sample)
+                yield replace(row, look=look + 1, time=self.evidence.when(stop))
+
+    def _row(self, finding: Finding, label: str, sample: Sample | None) -> Row:
+        """Return a finding with its number of units and its status."""
+        if sample is None:
+            return Row.of(finding, label, n=0, status=NOT_REACHED)
+        units = {arm.name: int(arm.total.n) for arm in sample.arms}
+        compared = units[finding.arm] + (units[sample.control.name] if finding.compares else 0)
+        status = self._status(finding, sum(units.values()))
+        return replace(Row.of(finding, label, n=compared, status=status), n_fallback=compared if self.needs.simpler else 0)
+
+    def _status(self, finding: Finding, units: int) -> str:
+        """Return the status of a rule at so many units of all arms: a fixed one holds at the registered size alone."""
+        if finding.rule == "group_sequential":
+            return "ok" if self.protocol.size is not None else UNREGISTERED
+        if finding.rule != "fixed":
+            return "ok"
+        stop = self._registered()
+        planned = None if stop is None else sum(self.evidence.counts(stop))
+        if planned is None or units < planned:
+            return UNREGISTERED
+        return "ok" if units == planned else BEYOND_SIZE
+
+    def _rates(self) -> Iterator[Row]:
+        """Yield how often each rule declares a winner where there is none, and where the minimum effect is true."""
+        protocol = self.protocol
+        if not protocol.replications or not self.model.rules_used():
+            return
+        whole = self._sample(readable(self.evidence, self.needs)[0], self.evidence.n)
+        pair = (whole.control, whole.others[0])
+        terms: SimulationTerms = (self._design(0), protocol.rated_looks, protocol.replications, self.context)
+        effect = least_shift(self.model, pair, protocol.alpha, protocol.power)
+        for metric, shift in (("false_positive_rate", 0.0), ("power", effect)):
+            rates_by_rule = rates(self.model, pair, *terms, shift)
+            yield from (_rate(metric, each) for each in rates_by_rule)
+            yield self._headline(rate_name(metric, protocol.rated_looks[-1]), rates_by_rule)
+        if len(whole.others) > 1:
+            yield from self._family(whole, terms)
+
+    def _family(self, whole: Sample, terms: SimulationTerms) -> Iterator[Row]:
+        """Yield the false winners among all arms, with the correction of the analysis and without."""
+        protocol = self.protocol
+        for correction in dict.fromkeys(("none", protocol.correction)):
+            rates_by_rule = family_rates(self.model, whole.arms, *terms, correction)
+            yield from (_rate(f"{FAMILY}[{correction}]", each) for each in rates_by_rule)
+        yield self._headline(rate_name(FAMILY, protocol.rated_looks[-1], protocol.correction), rates_by_rule)
+
+    def _headline(self, name: str, rates_by_rule: Sequence[Rate]) -> Row:
+        """Return the rate of the model's first rule at the most looks."""
+        most, first = self.protocol.rated_looks[-1], self.model.rules_used()[0]
+        return replace(_rate(name, next(each for each in rates_by_rule if (each.looks, each.rule) == (most, first))), look=None)
+
+
+def readable(evidence: Units | Sums, needs: Needs) -> list[str]:
+    """Return the outcomes that a model is asked about: a comparison of conversions leaves money to others."""
+    return [label for label in evidence.outcomes if not (needs.binary and label in MONEY)]
+
+
+def _rate(metric: str, rate: Rate) -> Row:
+    return Row(metric, rule=rate.rule, look=rate.looks, value=rate.share, stderr=rate.stderr, n=rate.replications)
+
+
+def _arms(sample: Sample) -> Iterator[Row]:
+    """Yield the mean of each arm, with its counts where the outcome is a conversion."""
+    for arm in sample.arms:
+        n, mean = int(arm.total.n), float(arm.total.first)
+        successes = None if arm.price is None else round(mean * n / arm.price)
+        failures = None if successes is None else n - successes
+        stderr = float(np.sqrt(arm.total.error))
+        yield Row(
+            metric_of("arm_mean", sample.label),
+            arm.name,
+            value=mean,
+            stderr=stderr,
+            n=n,
+            successes=successes,
+            failures=failures,
+        )
+
+
+def _guardrail(row: Row, label: str, margin: float) -> Row:
+    """Return the distance of the interval's end on the side of harm from the margin."""
+    low, high = row.low or 0.0, row.high or 0.0
+    slack = low + margin if margin >= 0 else -margin - high
+    return replace(row, metric=metric_of("guardrail", label), value=slack, stderr=None, low=None, high=None, p_value=None)
+
+
+def _grouped(finding: Finding) -> bool:
+    return finding.rule == "group_sequential"
+
+
+def _doubtful(row: Row, shown: bool) -> Row:
+    """Return a row of a test whose sample ratio is wrong: without its result, unless that is to be shown."""
+    if row.metric.startswith("sample_ratio"):
+        return row
+    return replace(row, status=MISMATCH) if shown else row.hidden(MISMATCH)

@@ -1,0 +1,149 @@
+"""The same test many times over without an effect, and with one: how often each rule declares a winner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwds.ab.metrics.looks import equal_looks
+from hwds.ab.metrics.sample import Arm, Design, Moments, Rule
+from hwds.ab.models.base import Comparison
+from hwds.evaluation.context import RunContext
+
+BLOCK = 500
+"""Replications drawn together: streams are named by block, so that asking for more changes none of those that were there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The rate at which a rule declared a winner.
+
+    Attributes:
+        rule: Which.
+        looks: How many looks it had.
+        wins: Replications in which it declared one at any look.
+        replications: All of them.
+    """
+
+    rule: Rule
+    looks: int
+    wins: int
+    replications: int
+
+    @property
+    def share(self) -> float:
+        """Wins over replications."""
+        return self.wins / self.replications
+
+    @property
+    def stderr(self) -> float:
+        """The binomial standard error."""
+        return float(np.sqrt(self.share * (1 - self.share) / self.replications))
+
+
+def rates(
+    model: Comparison,
+    arms: tuple[Arm, Arm],
+    design: Design,
+    looks: Sequence[int],
+    replications: int,
+    context: RunContext,
+    shift: float = 0.0,
+) -> list[Rate]:
+    """Return how often each rule of a model declares a winner, for several numbers of equally spaced looks at the same paths.
+
+    Outcomes that are conversions are drawn as such; any others as normal increments with the control's moments, so that
+    for these it is the rule that is tried and not the normality of their means.
+
+    Args:
+        model: The comparison.
+        arms: The control, whose moments both arms are given, and the other, for its number of units.
+        design: Of the test.
+        looks: Numbers of looks, the last the most.
+        replications: Of each.
+        context: Names the streams.
+        shift: The effect that the other arm is given.
+    """
+    control, other = arms
+    wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}
+    for block, size in blocks(replications):
+        arm_path, control_path = paths(control, other, block, max(looks), context, shift)
+        for rule, count in wins:
+            looked, at = replace(design, fractions=equal_looks(count)), places(count, max(looks))
+            won = model.winners(rule, at_looks(arm_path, at), at_looks(control_path, at), looked)[:size]
+            wins[rule, count] += int(won.any(axis=-1).sum())
+    return [Rate(rule, count, times, replications) for (rule, count), times in wins.items()]
+
+
+def paths(control: Arm, other: Arm, block: int, looks: int, context: RunContext, shift: float = 0.0) -> tuple[Arm, Arm]:
+    """Return a block of simulated tests of one arm against the control, at equally spaced looks: the arm and the control."""
+    rng = context.stream("calibration", block)
+    arm_path = drawn(control, float(other.total.n), looks, rng, shift)
+    return arm_path, drawn(control, float(control.total.n), looks, rng)
+
+
+def places(count: int, most: int) -> np.ndarray:
+    """Return the positions of equally spaced looks among the largest number of them."""
+    return np.ceil(np.arange(1, count + 1) * most / count).astype(int) - 1
+
+
+def blocks(replications: int) -> Iterator[tuple[int, int]]:
+    """Yield the number of each block and how many of its replications count: all are drawn."""
+    for start in range(0, replications, BLOCK):
+        yield start // BLOCK, min(BLOCK, replications - start)
+
+
+def drawn(like: Arm, n: float, looks: int, rng: np.random.Generator, shift: float = 0.0) -> Arm:
+    """Return a block of simulated paths of an arm of n units: moments of shape (BLOCK, looks); their `n` has shape (looks,)."""
+    ends = np.maximum(np.round(n * np.array(equal_looks(looks))), 2)
+    if as_counts(like):
+        return replace(like, total=_conversions(like, ends, rng, shift))
+    total = _normals(like.total, ends, rng, shift)
+    if like.strata is None:
+        return replace(like, total=total)
+    share = like.strata.n / like.strata.n.sum()
+    return replace(like, total=total, strata=_normals(like.strata, np.maximum(ends[:, None] * share, 2), rng, shift))
+
+
+def as_counts(arm: Arm) -> bool:
+    """Return whether an arm is drawn as binomial counts: conversions without covariates and strata."""
+    return arm.price is not None and arm.total.mean.shape[-1] <= 2 and arm.strata is None and _nonzero_only(arm)
+
+
+def _nonzero_only(arm: Arm) -> bool:
+    """Return whether the only input of an arm is its indicator of conversion, not a covariate."""
+    mean = arm.total.mean
+    return len(mean) == 1 or bool(np.isclose(mean[0], mean[1] * (arm.price or 0.0)))
+
+
+def _conversions(like: Arm, ends: np.ndarray, rng: np.random.Generator, shift: float) -> Moments:
+    """Return binomial counts, as moments of price x conversion (and of the conversion)."""
+    price = like.price or 1.0
+    share = float(np.clip((like.total.first + shift) / price, 0.0, 1.0))
+    mean = rng.binomial(np.diff(ends, prepend=0).astype(np.int64), share, (BLOCK, len(ends))).cumsum(axis=1) / ends
+    scale = np.array([price, 1.0])[: len(like.total.mean)]
+    variance = mean * (1 - mean) * ends / (ends - 1)
+    return Moments(ends, mean[..., None] * scale, variance[..., None, None] * np.outer(scale, scale))
+
+
+def _normals(like: Moments, ends: np.ndarray, rng: np.random.Generator, shift: float) -> Moments:
+    """Return sums of normal increments with the moments of an arm, whose covariances stay."""
+    steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
+    values, axes = np.linalg.eigh(like.cov)
+    root = axes * np.sqrt(np.maximum(values, 0))[..., None, :]
+    noise = rng.standard_normal((BLOCK, *ends.shape, like.mean.shape[-1]))
+    moved = np.einsum("...ij,...j->...i", root, noise) * steps
+    mean = like.mean + moved.cumsum(axis=1) / ends[..., None]
+    mean[..., 0] += shift
+    return Moments(ends, mean, np.broadcast_to(like.cov, (1, len(ends), *like.cov.shape)))
+
+
+def at_looks(arm: Arm, looks: np.ndarray) -> Arm:
+    """Return the arm at some of its looks."""
+
+    def part(moments: Moments) -> Moments:
+        return Moments(moments.n[looks], moments.mean[:, looks], moments.cov[:, looks])
+
+    return replace(arm, total=part(arm.total), strata=None if arm.strata is None else part(arm.strata))

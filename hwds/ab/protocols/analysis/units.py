@@ -1,0 +1,197 @@
+"""A table with a row per unit, read and checked as the evidence of a test; and what a comparison is given of its first rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from hwds.ab.metrics.sample import NONZERO, Arm, Moments, Needs, Sample
+from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, floats
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.frames.table import Table
+
+MONEY = ("revenue", "margin")
+"""Outcomes that are made of roles: their names are taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Units in the order in which they came.
+
+    Attributes:
+        table: The rows.
+        arms: Their names, the control first.
+        arm: The number of each unit's arm.
+        outcomes: The outcomes of each unit by label, the first empty where it is the only column.
+    """
+
+    table: Table
+    arms: tuple[str, ...]
+    arm: np.ndarray
+    outcomes: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, table: Table, control: str | None) -> Units:
+        """Return the rows, checked.
+
+        Raises:
+            ConfigError: The control is no arm.
+            DataError: A role is missing, a value is not a number, or there are not two arms with two rows each.
+        """
+        names = arm_names(table, control)
+        ordered = _in_order(table)
+        arm = arm_codes(ordered, names)
+        for number, name in enumerate(names):
+            if np.sum(arm == number) < 2:
+                raise DataError(f"dataset.roles.arm: arm '{name}' has one row; an arm needs two.")
+        return cls(ordered, names, arm, _outcomes(ordered))
+
+    @property
+    def n(self) -> int:
+        """The number of units."""
+        return len(self.arm)
+
+    @property
+    def ordered(self) -> bool:
+        """True where the table has the time at which units came."""
+        return bool(self.table.roles.get("time"))
+
+    def counts(self, stop: int) -> list[int]:
+        """Return units of each arm among the first `stop`."""
+        return np.bincount(self.arm[:stop], minlength=len(self.arms)).tolist()
+
+    def stop_at(self, units: float) -> int | None:
+        """Return the number of rows that hold the first so many units; None where there are fewer."""
+        stop = int(np.ceil(units - ROUNDING))
+        return stop if stop <= self.n else None
+
+    def enough(self, needs: Needs, stop: int) -> bool:
+        """Return whether the first `stop` units have two of every arm, and of every stratum where strata are needed."""
+        codes, parts = self.arm[:stop], len(self.arms)
+        if needs.strata:
+            strata = self._strata
+            codes = codes + parts * strata.to_physical().to_numpy()[:stop].astype(np.int64)
+            parts *= strata.n_unique()
+        return bool(np.bincount(codes, minlength=parts).min() >= 2)
+
+    def when(self, stop: int) -> str | None:
+        """Return the time at which the last of the first `stop` units came."""
+        return str(self.table.column("time")[stop - 1]) if self.ordered else None
+
+    def sample(self, label: str, needs: Needs, stop: int) -> Sample:
+        """Return the sample of an outcome from the first `stop` units.
+
+        Raises:
+            ConfigError: A column that is needed does not exist.
+            DataError: An outcome is not 0 or 1 where it must be, or a stratum lacks units of an arm.
+        """
+        outcome = self.outcomes[label]
+        if needs.binary:
+            self._must_be_binary(label)
+        values = np.column_stack([outcome, *(self._input(name, outcome) for name in needs.inputs)])[:stop]
+        strata = self._strata if needs.strata else None
+        names = () if strata is None else tuple(strata.unique().cast(pl.String).sort().to_list())
+        codes = None if strata is None else strata.to_physical().to_numpy()[:stop]
+        by_arm = [self.arm[:stop] == number for number in range(len(self.arms))]
+        arms = tuple(
+            Arm(name, Moments.of(values[rows]), self._by_stratum(values, codes, rows, names, name), self.prices[label][number])
+            for number, (name, rows) in enumerate(zip(self.arms, by_arm, strict=True))
+        )
+        return Sample(label, arms, names)
+
+    @cached_property
+    def prices(self) -> dict[str, tuple[float | None, ...]]:
+        """The one number that is not zero, by outcome and arm; None for each arm where any arm has more."""
+        prices = {}
+        for label, outcome in self.outcomes.items():
+            amounts = [_one_number(outcome[self.arm == number], self._price(number, label)) for number in range(len(self.arms))]
+            prices[label] = tuple(None if None in amounts else number for number in amounts)
+        return prices
+
+    def _price(self, arm: int, label: str) -> float:
+        """Return the price of an arm without any conversion: the amount that a conversion of its first unit would bring."""
+        if label not in MONEY or not self.table.roles.get("price"):
+            return 1.0
+        first = int(np.argmax(self.arm == arm))
+        cost = float(self.table.column("cost")[first]) if label == "margin" else 0.0
+        return float(self.table.column("price")[first]) - cost
+
+    def _input(self, name: str, outcome: np.ndarray) -> np.ndarray:
+        if name == NONZERO:
+            return (outcome != 0).astype(float)
+        if name not in self.table.data.columns:
+            raise ConfigError(f"model: no column '{name}'{nearest(name, self.table.data.columns)}")
+        return floats(self.table, name, "covariate")
+
+    @cached_property
+    def _strata(self) -> pl.Series:
+        columns = self.table.roles["stratum"]
+        text = self.table.data.select(pl.concat_str(pl.col(*columns).cast(pl.String), separator="|")).to_series()
+        if text.null_count():
+            row = int(self.table.data["row_id"][text.is_null().arg_true()[0]])
+            raise DataError(f"dataset.roles.stratum: row {row + 1} has no stratum.")
+        return text.cast(pl.Enum(sorted(text.unique().to_list())))
+
+    def _by_stratum(
+        self, values: np.ndarray, codes: np.ndarray | None, rows: np.ndarray, names: tuple[str, ...], arm: str
+    ) -> Moments | None:
+        if codes is None:
+            return None
+        parts = [Moments.of(values[rows & (codes == code)]) for code in range(len(names)) if self._has_two(codes, code, rows)]
+        if len(parts) < len(names):
+            lacking = next(name for code, name in enumerate(names) if not self._has_two(codes, code, rows))
+            raise DataError(f"dataset.roles.stratum: stratum '{lacking}' has fewer than two rows of arm '{arm}'.")
+        return Moments(*(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov")))
+
+    @staticmethod
+    def _has_two(codes: np.ndarray, code: int, rows: np.ndarray) -> bool:
+        return bool(np.sum(rows & (codes == code)) > 1)
+
+    def _must_be_binary(self, label: str) -> None:
+        outcome = self.outcomes[label]
+        bad = np.flatnonzero((outcome != 0) & (outcome != 1))
+        if len(bad):
+            row = int(self.table.data["row_id"][int(bad[0])])
+            name = label or self.table.roles["outcome"][0]
+            raise DataError(f"dataset.roles.outcome: row {row + 1} has {outcome[bad[0]]:g} in column '{name}'; must be 0 or 1.")
+
+
+def _in_order(table: Table) -> Table:
+    """Return the rows by time, those of one instant as they stand."""
+    if not table.roles.get("time"):
+        return table
+    column = table.column("time")
+    if column.null_count():
+        raise DataError(f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time.")
+    return replace(table, data=table.data.sort(column.name, maintain_order=True))
+
+
+def _outcomes(table: Table) -> dict[str, np.ndarray]:
+    """Return the outcome columns, then revenue and margin where the roles say what they are."""
+    names = table.roles.get("outcome", ())
+    if not names:
+        raise DataError("dataset.roles.outcome: must be given.")
+    taken = next((name for name in names if name in MONEY and len(names) > 1), None)
+    if taken:
+        raise DataError(f"dataset.roles.outcome: '{taken}' is what hwds calls the money of a unit; rename the column.")
+    found = {name if len(names) > 1 else "": floats(table, name, "outcome") for name in names}
+    first = next(iter(found.values()))
+    if table.roles.get("price"):
+        price = floats(table, table.column("price").name, "price", least=0.0)
+        found["revenue"] = first * price
+        if table.roles.get("cost"):
+            found["margin"] = first * (price - floats(table, table.column("cost").name, "cost", least=0.0))
+    elif table.roles.get("amount"):
+        found["revenue"] = floats(table, table.column("amount").name, "amount")
+    return found
+
+
+def _one_number(values: np.ndarray, absent: float) -> float | None:
+    """Return the one positive number that a value is where it is not zero."""
+    known = values[values != 0]
+    if not len(known):
+        return absent if absent > 0 else None
+    return float(known[0]) if known[0] > 0 and np.all(known == known[0]) else None

@@ -1,0 +1,177 @@
+"""The scores of a test, selected for pictures and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import polars as pl
+
+from hwds.ab.metrics.checks import Correction
+from hwds.ab.protocols.analysis.measures import FAMILY
+from hwds.results.tables import TRUTH, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One effect at the end of a test.
+
+    Attributes:
+        model, arm, rule: Whose, and how its interval was made (None for the truth).
+        outcome: Empty for the first.
+        value, low, high, p_value: None where it is not shown.
+        status: Of the score.
+    """
+
+    model: str
+    arm: str
+    rule: str | None
+    outcome: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    status: str
+
+    @property
+    def sure(self) -> bool:
+        """True where its uncorrected interval excludes zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def final_scores(tables: Tables) -> pl.DataFrame:
+    """Return the scores over all folds: every test has but one."""
+    return tables.scores.filter(pl.col("fold").is_null())
+
+
+def effects(tables: Tables) -> list[Effect]:
+    """Return the effects of all units, by outcome, model, arm and rule in the order of the table."""
+    rows = final_scores(tables).filter(pl.col("metric").str.contains("effect") & pl.col("step").is_null())
+    by_name = [(*_split(row["metric"]), row) for row in rows.to_dicts()]
+    return [_effect(outcome, row) for metric, outcome, row in by_name if metric in ("effect", "posterior_effect")]
+
+
+def adjusted_p(tables: Tables) -> dict[tuple[str, str, str | None, str], float]:
+    """Return the corrected p-values by model, arm, rule and outcome."""
+    rows = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p[") & pl.col("value").is_not_null())
+    p_values = {}
+    for row in rows.to_dicts():
+        outcome = row["metric"].partition("[")[2].rstrip("]").partition(", ")[2]
+        p_values[row["model"], row["segment"], row["ci_method"], outcome] = row["value"]
+    return p_values
+
+
+def corrected(tables: Tables, effect: Effect) -> float | None:
+    """Return the corrected p-value of an effect; None where it is the only one, or has none."""
+    family = {key: p for key, p in adjusted_p(tables).items() if (key[0], key[2]) == (effect.model, effect.rule)}
+    return family.get((effect.model, effect.arm, effect.rule, effect.outcome)) if len(family) > 1 else None
+
+
+def correction_of(tables: Tables) -> str:
+    """Return the correction of the p-values: `holm`, `bh`, or empty."""
+    names = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p["))["metric"]
+    return names[0].removeprefix("adjusted_p[").rstrip("]").partition(", ")[0] if len(names) else ""
+
+
+def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float]]:
+    """Return the guardrails of a model by the rule that it decides by: arm, outcome, and distance to the margin."""
+    rows = final_scores(tables).filter(
+        (pl.col("metric").str.split("[").list.first() == "guardrail") & (pl.col("model") == model) & pl.col("step").is_null()
+    )
+    first = rows["ci_method"].drop_nulls()
+    by_rule = rows.filter(pl.col("ci_method") == first[0]) if len(first) else rows
+    return [
+        (row["segment"], row["metric"].partition("[")[2].rstrip("]"), row["value"])
+        for row in by_rule.drop_nulls("value").to_dicts()
+    ]
+
+
+def rate_rows(tables: Tables, metric: str) -> pl.DataFrame:
+    """Return simulated rates: `model, ci_method, step` (the number of looks) `, value, stderr, n`."""
+    rows = final_scores(tables).filter((pl.col("metric") == metric) & pl.col("step").is_not_null())
+    return rows.select("model", "ci_method", "step", "value", "stderr", "n")
+
+
+def family_rows(tables: Tables) -> dict[str, pl.DataFrame]:
+    """Return the simulated rates of false winners among all arms, by correction; none for one arm beside the control."""
+    by_correction = {how: rate_rows(tables, f"{FAMILY}[{how}]") for how in get_args(Correction)}
+    posterior = pl.col("ci_method") == "bayes"  # it has no p-values, so that nothing of it is corrected
+    corrected_rows = {how: rows if how == "none" else rows.filter(~posterior) for how, rows in by_correction.items()}
+    return {how: rows for how, rows in corrected_rows.items() if len(rows)}
+
+
+def arms_of(tables: Tables) -> int:
+    """Return the number of arms that are compared with the control."""
+    return len({effect.arm for effect in effects(tables)})
+
+
+def ratio_row(tables: Tables) -> dict[str, Any]:
+    """Return the sample-ratio check, empty where there is none."""
+    rows = final_scores(tables).filter(pl.col("metric").str.starts_with("sample_ratio"))
+    return rows.row(0, named=True) if len(rows) else {}
+
+
+def outcomes(effect_list: list[Effect]) -> list[str]:
+    """Return their outcomes, the first one first."""
+    return list(dict.fromkeys(effect.outcome for effect in effect_list))
+
+
+def called(tables: Tables, outcome: str) -> str:
+    """Return the name of an outcome; the first one has that of its column."""
+    return outcome or tables.measure("effect").subject or "the outcome"
+
+
+def unit_of(tables: Tables, outcome: str) -> str:
+    """Return the unit of an outcome: a currency, or nothing."""
+    return tables.measure(f"effect[{outcome}]" if outcome else "effect").measured_in
+
+
+def decisive(tables: Tables) -> list[Effect]:
+    """Return the effects by the rule that each model decides by, its first; the truth's last."""
+    known_effects = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
+    rules: dict[str, str | None] = {}
+    for effect in known_effects:
+        rules.setdefault(effect.model, effect.rule)
+    return [effect for effect in known_effects if effect.rule == rules[effect.model]]
+
+
+def control_means(tables: Tables) -> dict[str, float]:
+    """Return the control's mean of each outcome: the first arm of the first model that says it."""
+    rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "arm_mean")
+    rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null() & (pl.col("model") != TRUTH))
+    means: dict[str, float] = {}
+    for row in rows.to_dicts():
+        means.setdefault(_split(row["metric"])[1], row["value"])
+    return means
+
+
+def probabilities_better(tables: Tables) -> dict[tuple[str, str, str], float]:
+    """Return the posterior probability that an arm beats the control, by model, arm and outcome."""
+    rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "probability_better")
+    rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null())
+    return {(row["model"], row["segment"], _split(row["metric"])[1]): row["value"] for row in rows.to_dicts()}
+
+
+def true_effects(effect_list: list[Effect]) -> dict[tuple[str, str], float]:
+    """Return the simulator's own effects by outcome and arm."""
+    return {(e.outcome, e.arm): e.value for e in effect_list if e.model == TRUTH and e.value is not None}
+
+
+def _split(metric: str) -> tuple[str, str]:
+    """Return the metric and the outcome of a name: `effect` and `revenue` of `effect[revenue]`."""
+    name, _, outcome = metric.partition("[")
+    return name, outcome.rstrip("]")
+
+
+def _effect(outcome: str, row: dict[str, Any]) -> Effect:
+    return Effect(
+        row["model"],
+        row["segment"],
+        row["ci_method"],
+        outcome,
+        value=row["value"],
+        low=row["ci_low"],
+        high=row["ci_high"],
+        p_value=row["p_value"],
+        status=row["status"],
+    )

@@ -1,0 +1,180 @@
+"""The tables of a test: each arm's effects by each comparison, and how often each rule declares a false winner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from hwds.ab.report.scores import (
+    Effect,
+    adjusted_p,
+    arms_of,
+    called,
+    control_means,
+    decisive,
+    effects,
+    family_rows,
+    outcomes,
+    probabilities_better,
+    rate_rows,
+    ratio_row,
+    unit_of,
+)
+from hwds.report.grid import Grid, grid_of
+from hwds.results.formatting import brief, chance, counted, fixed, places_of
+from hwds.results.tables import TRUTH, Tables
+
+RULES = {
+    "always_valid": "always-valid",
+    "fixed": "fixed",
+    "group_sequential": "group-sequential",
+    "bayes": "posterior",
+}
+"""The names of the rules in reports."""
+
+CORRECTIONS = {"holm": "corrected by Holm", "bh": "corrected by Benjamini and Hochberg", "none": "uncorrected"}
+"""The names of the corrections of p-values in reports."""
+
+MARKS = {"unregistered": "†", "beyond_size": "‡"}
+"""The mark of a rule in the terminal whose effect has a status."""
+
+MOST = 40
+"""Rows of a table in the terminal; the page has them all."""
+
+
+def effects_grid(tables: Tables, model: str) -> Grid:
+    """Return all effects of every rule, for the page; empty where there are none.
+
+    Args:
+        tables: Of one run.
+        model: The label of the experiment's own model.
+    """
+    shown = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
+    titles = ("model", "arm", "outcome", "effect", _level(tables), _p_title(tables), "p, all compared", "rule", "status")
+    rows = [[*_names(tables, e), *cells, e.status] for e, cells in zip(shown, _numbers(tables, shown), strict=True)]
+    return grid_of([(title, title) for title in titles], rows, own=model, names=3)
+
+
+def decisive_grid(tables: Tables, model: str) -> Grid:
+    """Return the effects by the rule that each model decides by, for the terminal: marks for status, no column for one arm."""
+    shown = decisive(tables)[:MOST]
+    arms = list(dict.fromkeys(effect.arm for effect in shown))
+    titles = [(name, "" if name == "arm" and len(arms) == 1 else name) for name in ("model", "arm", "outcome", "effect")]
+    titles += [
+        (_level(tables),) * 2,
+        (_p_title(tables), _p_title(tables).replace(", ", ",\n")),
+        ("p, all compared", ""),
+        ("rule", "rule"),
+    ]
+    marks = {status: mark for status, mark in MARKS.items() if status in {effect.status for effect in shown}}
+    rows = []
+    for effect, cells in zip(shown, _numbers(tables, shown), strict=True):
+        mark = "" if effect.status == "ok" else f" {MARKS.get(effect.status, effect.status.replace('_', ' '))}"
+        rows.append([*_names(tables, effect), *cells[:-1], f"{cells[-1]}{mark}"])
+    remarks = [
+        f"Effects of {arms[0]} against the control." if len(arms) == 1 else "",
+        ratio_words(tables),
+        control_words(tables),
+    ]
+    remarks += [f"{mark}: {status.replace('_', ' ')}." for status, mark in marks.items()]
+    return grid_of(titles, rows, own=model, names=3, caption=" ".join(filter(None, remarks)))
+
+
+def _level(tables: Tables) -> str:
+    return f"{100 * tables.measure('effect').confidence:g} % interval"
+
+
+def _p_title(tables: Tables) -> str:
+    return "p, or P(better)" if probabilities_better(tables) else "p"
+
+
+def _names(tables: Tables, effect: Effect) -> list[str]:
+    unit = unit_of(tables, effect.outcome)
+    return [effect.model, effect.arm, ", ".join(filter(None, (called(tables, effect.outcome), unit)))]
+
+
+def _numbers(tables: Tables, shown: list[Effect]) -> Iterator[list[str]]:
+    """Yield the other cells of each effect; those of one outcome have the same decimals."""
+    corrected, better = adjusted_p(tables), probabilities_better(tables)
+    places = {label: _places(shown, label, unit_of(tables, label)) for label in outcomes(shown)}
+    for effect in shown:
+        low, high = (fixed(end, places[effect.outcome]) for end in (effect.low, effect.high))
+        whole = corrected.get((effect.model, effect.arm, effect.rule, effect.outcome))
+        sure = better.get((effect.model, effect.arm, effect.outcome))
+        yield [
+            fixed(effect.value, places[effect.outcome]),
+            f"{low} to {high}" if low and high else "",
+            chance(effect.p_value) if effect.p_value is not None else "" if sure is None else f"P {chance(sure)}",
+            "" if whole is None else chance(whole),
+            RULES.get(effect.rule or "", ""),
+        ]
+
+
+def _places(shown: list[Effect], outcome: str, unit: str) -> int:
+    ends = [end for effect in shown if effect.outcome == outcome for end in (effect.low, effect.high, effect.value)]
+    return places_of(max((abs(end) for end in ends if end is not None), default=0.0), None, unit)
+
+
+def rates_grid(tables: Tables, model: str) -> Grid:
+    """Return the simulated rates of false winners by model, rule and looks, and the power at the most looks; empty where none.
+
+    Where there are several arms, the rates of any of them follow that of one.
+    """
+    rows, power = rate_rows(tables, "false_positive_rate"), rate_rows(tables, "power")
+    looks = sorted(rows["step"].unique().to_list())
+    titles = [
+        *((name, name) for name in ("model", "rule", "arms")),
+        *((counted(count, "looks"), f"{count:,}") for count in looks),
+    ]
+    last_power = power.filter(pl.col("step") == (looks[-1] if looks else 0))
+    wins = {(row["model"], row["ci_method"]): row["value"] for row in last_power.to_dicts()}
+    titles += [(f"power, {looks[-1]:,} looks", f"power,\n{looks[-1]:,}")] if wins else []
+    lines = []
+    for label, rule in rows.select("model", "ci_method").unique(maintain_order=True).iter_rows():
+        for arms, part_rows in _rated(tables, rows):
+            part = part_rows.filter((pl.col("model") == label) & (pl.col("ci_method") == rule))
+            by_looks = dict(zip(part["step"], part["value"], strict=True))
+            cells = [_percent(by_looks.get(count)) for count in looks]
+            power_of = [_percent(wins.get((label, rule)) if part_rows is rows else None)] if wins else []
+            lines += [[label, RULES.get(rule, rule), arms, *cells, *power_of]] if by_looks else []
+    names = 3 if family_rows(tables) else 2  # where no row names its arms, the page has no such column
+    return grid_of(titles, lines, own=model, names=names, caption=f"{rates_caption(tables)}:" if lines else "")
+
+
+def _rated(tables: Tables, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the rows of rates by arms: of one arm, then of any arm; the name is empty where there is one arm."""
+    families = family_rows(tables)
+    yield "one" if families else "", rows
+    yield from ((f"any of {arms_of(tables)}, {CORRECTIONS[how]}", family) for how, family in families.items())
+
+
+def rates_caption(tables: Tables) -> str:
+    """Return the caption of `rates_grid`."""
+    count = rate_rows(tables, "false_positive_rate")["n"][0]
+    title = f"False winners in {called(tables, '')}, % of {count:,} simulated tests without an effect, by the number of looks"
+    return f"{title}; power: % with a winner where the minimum effect is true"
+
+
+def ratio_words(tables: Tables) -> str:
+    """Return the sample-ratio check in a sentence, empty where there is none."""
+    row = ratio_row(tables)
+    if not row:
+        return ""
+    planned = "as planned" if "planned" in row["metric"] else "equally, as no protocol.allocation was given"
+    if row["p_value"] is None:
+        return f"Sample ratio: too few units to say whether they are split {planned}."
+    check = f"chi-square {brief(row['value'])}, p {chance(row['p_value'])}"
+    alarm = "; THEY ARE NOT" if row["status"] == "sample_ratio_mismatch" else ""
+    return f"Sample ratio: {row['n']:,} units were to be split {planned}; {check}{alarm}."
+
+
+def control_words(tables: Tables) -> str:
+    """Return the control's mean of each outcome, empty where nothing is known."""
+    means = control_means(tables)
+    texts = [f"{called(tables, label)} {brief(mean, None, unit_of(tables, label))}" for label, mean in means.items()]
+    return f"The control's means per unit: {', '.join(texts)}." if texts else ""
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"

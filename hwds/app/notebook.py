@@ -1,0 +1,211 @@
+"""Results in a notebook: a run, a comparison, a difference, each with its tables, its figures and its HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from hwds.compare.models import RESAMPLES, compare
+from hwds.compare.source import Source
+from hwds.compare.stored import stored_comparison
+from hwds.core.errors import HwdsError, nearest, unknown
+from hwds.experiment.check import check
+from hwds.report import difference, leaderboard
+from hwds.report.comparison import tables as comparison
+from hwds.report.comparison.sentence import sentence
+from hwds.report.hooks import stored_report
+from hwds.report.pages.base import fragment
+from hwds.report.pictures.critical_difference import critical_difference_figure
+from hwds.report.pictures.leaderboard import leaderboard_figure
+from hwds.report.sentence import conclusion
+from hwds.report.standings import Standings, standings
+from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
+from hwds.results.difference import Difference
+from hwds.results.difference import difference as differing
+from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A stored run; its contents are read when they are first used.
+
+    Attributes:
+        folder: Where it lies.
+    """
+
+    folder: RunFolder
+
+    @property
+    def title(self) -> str:
+        """`<experiment>/<run id>`."""
+        return self.folder.title
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        return self.folder.read_config()
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The command, the code, the data, the versions and the machine."""
+        return self.folder.read_provenance()
+
+    @cached_property
+    def tables(self) -> Tables:
+        """All result tables.
+
+        Raises:
+            HwdsError: The run is not finished.
+        """
+        return self.folder.read_tables()
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        """The long table of scores."""
+        return self.tables.scores
+
+    @property
+    def predictions(self) -> pl.DataFrame:
+        """The long table of predictions."""
+        return self.tables.predictions
+
+    @property
+    def model(self) -> str:
+        """The label of the experiment's own model."""
+        return str(self.config["model"]["name"])
+
+    @cached_property
+    def standings(self) -> Standings:
+        """The leaderboard of the run: each model with its headline, best first."""
+        return standings(self.tables, str(self.config["protocol"].get("headline", "")), model=self.model)
+
+    @property
+    def conclusion(self) -> str:
+        """The conclusion of the run, in a sentence or two."""
+        return self.folder.read_conclusion() or conclusion(self.standings)
+
+    @property
+    def leaderboard(self) -> pl.DataFrame:
+        """One row a model, best first: the headline with its error and interval, and how many units have no value."""
+        return self.standings.as_table()
+
+    def figures(self) -> dict[str, Figure]:
+        """Return every picture of the run as a matplotlib figure, by name: `leaderboard`, `forecasts`, `regret`, ...
+
+        Raises:
+            DataError: The data, which pictures show beside the results, is not there any more.
+        """
+        experiment = check(self.config)
+        frame = experiment.protocol.prepare_frame(experiment.dataset.frame())
+        report = stored_report(self.config, self.tables)
+        return self._board() | report.figures(frame, self.tables, self.standings, self.model)
+
+    def figure(self, name: str) -> Figure:
+        """Return one of `figures`; that of the leaderboard needs no data.
+
+        Raises:
+            HwdsError: There is none of that name.
+        """
+        figures = self._board()
+        figures = figures if name in figures else self.figures()
+        if name not in figures:
+            raise HwdsError(f"run {self.title} has no figure '{name}'{nearest(name, figures)}")
+        return figures[name]
+
+    def _board(self) -> dict[str, Figure]:
+        figure = leaderboard_figure(self.standings)
+        return {} if figure is None else {"leaderboard": figure}
+
+    def compare(
+        self, *others: Run, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+    ) -> Compared:
+        """Compare the models of this run and others; see `hwds compare`."""
+        sources = Source.read([run.folder for run in (self, *others)])
+        return Compared(compare(sources, metric=metric, model=model, margin=margin, resamples=resamples))
+
+    def diff(self, other: Run) -> Differing:
+        """Return how another run differs from this one; see `hwds diff`."""
+        return Differing(differing(self.folder, other.folder))
+
+    def __repr__(self) -> str:
+        return f"Run({self.title})"
+
+    def _repr_html_(self) -> str:
+        below = f"Run {self.title}: {self.folder.path}"
+        if not (self.folder.path / "scores.parquet").is_file():
+            return fragment(f"Run {self.title} is not finished.", (), below)
+        board = self.standings
+        return fragment(self.conclusion, (leaderboard.grid(board),), below, leaderboard.notes(board))
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A comparison of models.
+
+    Attributes:
+        result: Its tables are `result.leaderboard`, `result.pairs`, `result.along`.
+    """
+
+    result: Comparison
+
+    @property
+    def sentence(self) -> str:
+        """The effects with their intervals, and which of them are certain."""
+        return sentence(self.result)
+
+    def figure(self) -> Figure | None:
+        """Return the critical-difference diagram; None with fewer than three models."""
+        return critical_difference_figure(self.result)
+
+    def __repr__(self) -> str:
+        return f"Compared({self.sentence})"
+
+    def _repr_html_(self) -> str:
+        below = f"Compared on the rows that all models answered, of runs {', '.join(self.result.sources)}."
+        return fragment(self.sentence, comparison.grids(self.result), below, self.result.notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Differing:
+    """The differences between two runs.
+
+    Attributes:
+        result: The changes and the scores.
+    """
+
+    result: Difference
+
+    def __repr__(self) -> str:
+        return difference.words(self.result)
+
+    def _repr_html_(self) -> str:
+        return fragment(difference.words(self.result), difference.grids(self.result))
+
+
+def load_run(name: str | Path) -> Run:
+    """Return a run by its path, its id or the beginning of it, or the latest of an experiment.
+
+    Raises:
+        ConfigError: There is none; with the nearest name.
+    """
+    return Run(RunFolder.find(str(name)))
+
+
+def load_comparison(name: str | Path) -> Compared:
+    """Return a stored comparison of `hwds compare` by its path, its id or the beginning of it.
+
+    Raises:
+        ConfigError: There is none, with the nearest name; or several begin so.
+    """
+    folder = comparison_folder(str(name))
+    if folder is None:
+        raise unknown("comparison", str(name), OUTPUTS / "comparisons", comparison_folders())
+    return Compared(stored_comparison(folder)[0])

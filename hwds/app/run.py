@@ -1,0 +1,210 @@
+"""One run: from a typed experiment to tables, pictures and a sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.core.atomic import write_text
+from hwds.core.errors import CellError
+from hwds.core.recipe import uses_features
+from hwds.execution.job import lay_frame
+from hwds.execution.run import evaluate
+from hwds.experiment.prepare import Prepared, prepare, require_asked
+from hwds.experiment.spec import Experiment
+from hwds.experiment.warm_up import warm_up
+from hwds.report.hooks import TaskReport, task_report
+from hwds.report.leaderboard import as_markdown
+from hwds.report.pictures.leaderboard import leaderboard_figure
+from hwds.report.pictures.segments import segments_figure
+from hwds.report.pictures.style import save_png
+from hwds.report.progress import ProgressLine
+from hwds.report.standings import Standings, standings
+from hwds.report.verdict import page, print_verdict, store_verdict
+from hwds.results.provenance import provenance
+from hwds.results.runs.progress import ended
+from hwds.results.tables import Tables
+from hwds.results.verdict import Verdict
+from hwds.tracking.subprocess_mirror import mirrored
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A run whose folder is written.
+
+    Attributes:
+        prepared: The run before its first cell.
+        tables: Its result tables.
+        standings: Its leaderboard.
+        conclusion: What it shows, in a sentence or two.
+        verdict: The verdict of its decision; None for none.
+    """
+
+    prepared: Prepared
+    tables: Tables
+    standings: Standings
+    conclusion: str
+    verdict: Verdict | None
+
+
+def run_experiment(experiment: Experiment, data: dict[str, Any], *, mirror: bool = True) -> RunResult:
+    """Run an experiment, write its folder and print its results; with `mirror`, mirror it to its tracker."""
+    return run_prepared(prepare(experiment), data, mirror=mirror, show=True)
+
+
+def run_prepared(
+    prepared: Prepared,
+    data: dict[str, Any],
+    progress: ProgressLine | None = None,
+    *,
+    mirror: bool = True,
+    show: bool = False,
+) -> RunResult:
+    """Run what is prepared and write its folder; `mirror` mirrors it to its tracker, and `show` prints its results."""
+    require_asked(prepared)
+    with prepared.folder.held(), mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext():
+        prepared.folder.write_config(data)
+        prepared.folder.write_provenance(_provenance(prepared))
+        prepared.folder.write_cells(prepared.work.cells.values())
+        tables = compute_tables(prepared, progress)
+        prepared.folder.write_tables(tables)
+        ended(prepared.folder.path)
+        if prepared.experiment.save_model == "final":
+            from hwds.experiment.final_model import save_final
+
+            save_final(prepared)
+        result = conclude(prepared, tables)
+        if show:
+            print_result(result)
+        prepared.experiment.compute.done(prepared.folder.path)
+    return result
+
+
+def mirroring(experiment: Experiment, folder: Path) -> AbstractContextManager[None]:
+    """Return a block after which a folder is mirrored; a tracker that fails is a line on the standard error."""
+    return mirrored(experiment.tracker, folder, print, lambda message: print(f"hwds: {message}", file=sys.stderr))
+
+
+def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> Tables:
+    """Compute the cells of a prepared run that are missing, and return the tables of all."""
+    lay_frame(prepared.frame, prepared.job.frame_folder)
+    print_compiled(warm_up(prepared))
+    progress = progress or ProgressLine()
+    progress.within(prepared.folder.path)
+    try:
+        return evaluate(prepared.job, prepared.frame, prepared.work, prepared.experiment.compute, prepared.cache, progress)
+    finally:
+        progress.end()
+
+
+def print_compiled(seconds: Mapping[str, float]) -> None:
+    """Print the seconds that compiling took before the first cell, by model."""
+    if seconds:
+        print(f"Compiled once, and kept: {', '.join(f'{label} {took:.1f} s' for label, took in seconds.items())}.")
+
+
+def conclude(prepared: Prepared, tables: Tables) -> RunResult:
+    """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and return the result."""
+    folder, model = prepared.folder, prepared.experiment.model.name
+    board = standings(tables, prepared.job.protocol.headline, model=model)
+    report = report_of(prepared)
+    conclusion = report.conclusion(prepared.frame, tables, board, model)
+    folder.write_conclusion(conclusion)
+    verdict = decide(prepared, tables)
+    text = conclusion if verdict is None else f"{conclusion}\n\n{page(type(prepared.experiment.decision), verdict)}"
+    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, text, report.page_tables(tables, board)))
+    folder.write_remarks(remarks(prepared, tables))
+    draw(prepared, tables, board)
+    return RunResult(prepared, tables, board, conclusion, verdict)
+
+
+def print_result(result: RunResult) -> None:
+    """Print the leaderboard, the conclusion, the verdict and the notes."""
+    report_of(result.prepared).print_run(result.tables, result.standings, result.conclusion)
+    if result.verdict is not None:
+        print_verdict(type(result.prepared.experiment.decision), result.verdict)
+    for note in notes(result.prepared, result.tables):
+        print(note)
+    print(f"Results: {result.prepared.folder.path}")
+
+
+def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
+    """Write the verdict on the results into the folder, and return it; None where nothing is to be decided."""
+    experiment = prepared.experiment
+    verdict = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
+    store_verdict(prepared.folder, type(experiment.decision), verdict)
+    return verdict
+
+
+def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
+    """Draw the leaderboard's picture, and those of the task."""
+    folder = prepared.folder.path
+    save_png(leaderboard_figure(board), folder / "leaderboard.png")
+    save_png(segments_figure(tables, board), folder / "segments.png")
+    report_of(prepared).pictures(prepared.frame, tables, board, prepared.experiment.model.name, folder)
+
+
+def report_of(prepared: Prepared) -> TaskReport:
+    """Return the report of the task of a run's protocol."""
+    return task_report(type(prepared.job.protocol), prepared.job.protocol.task)
+
+
+def remarks(prepared: Prepared, tables: Tables) -> list[str]:
+    """Return what a reader of the numbers should know: features that no model used, units that were not evaluated."""
+    experiment, protocol = prepared.experiment, prepared.job.protocol
+    lines = []
+    used = any(uses_features(model) for model in experiment.models.values())
+    if experiment.features.name != "none" and not used:
+        lines.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
+    return [
+        *lines,
+        *protocol.warnings_before(prepared.frame),
+        *protocol.warnings_after(prepared.work.folds, tables.predictions),
+    ]
+
+
+def notes(prepared: Prepared, tables: Tables) -> list[str]:
+    """Return the remarks, where more is to be read, and failures."""
+    lines = remarks(prepared, tables)
+    if prepared.job.protocol.segments:
+        lines.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
+    failed = tables.timings.filter(tables.timings["status"] != "ok")
+    return lines + [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
+
+
+def failed_cells(result: RunResult) -> int:
+    """Return how many cells failed.
+
+    Raises:
+        CellError: They are more than `compute.max_failed`.
+    """
+    cells, limit = result.tables.timings["status"], result.prepared.experiment.compute.max_failed
+    failed = int((cells != "ok").sum())
+    if failed > limit:
+        raise CellError(f"{failed} of {len(cells)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
+    return failed
+
+
+def exit_code(result: RunResult) -> int:
+    """Return 0, or 3 where some cells failed within the limit, which is said on the standard error.
+
+    Raises:
+        CellError: More failed than `compute.max_failed`.
+    """
+    failed, limit = failed_cells(result), result.prepared.experiment.compute.max_failed
+    if failed:
+        print(
+            f"hwds: {failed} of {len(result.tables.timings)} cells failed, within compute.max_failed={limit}.", file=sys.stderr
+        )
+    return 3 if failed else 0
+
+
+def _provenance(prepared: Prepared) -> dict[str, Any]:
+    job = prepared.job
+    facts = provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)
+    vintages = getattr(prepared.frame, "vintages", None)
+    return facts | ({"joined": dict(vintages.sources)} if vintages else {})

@@ -1,0 +1,151 @@
+"""One search: trials on windows before the experiment's own, then the best of them alone on those."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from hwds.app.run import RunResult, exit_code, mirroring, print_compiled, run_experiment, run_prepared
+from hwds.core.errors import CellError
+from hwds.experiment.check import check
+from hwds.experiment.prepare import prepare
+from hwds.experiment.spec import Experiment
+from hwds.report.progress import SweepLine
+from hwds.report.standings import Number, number, number_of
+from hwds.report.sweep.importance import importance_of, importance_page
+from hwds.report.sweep.plot import draw_sweep
+from hwds.report.sweep.result import SweepResult, as_dict
+from hwds.report.sweep.sentence import conclusion, time_sentence
+from hwds.report.sweep.tables import as_page, print_failures, print_trials
+from hwds.results.folder import RunFolder
+from hwds.results.runs.progress import ended
+from hwds.tuning.adaptive_rounds import in_rounds
+from hwds.tuning.drive import run_trials, warm_up_trials
+from hwds.tuning.estimate import estimate_of, time_record
+from hwds.tuning.rungs import BASELINE, WAITING, TrialRecord, best_of
+from hwds.tuning.search import Search, prepare_search
+from hwds.tuning.tables import sweep_json, write_results
+
+
+def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
+    """Try other settings on windows before the experiment's own, then run the best of them alone on those.
+
+    Returns:
+        The exit code of the process: 3 where some trials or cells failed.
+
+    Raises:
+        CellError: No trial finished all windows.
+    """
+    search = prepare_search(data, experiment)
+    with search.folder.held(), mirroring(experiment, search.folder.path):
+        search, records, time_of = run_all_trials(search)
+        best = best_of(search, records)
+        table = write_results(search, records, best)
+        search.folder.write_json(sweep_json(search, records))
+        print_failures(table)
+        if search.used_up and WAITING not in table["status"]:
+            print(search.used_up)
+        if best is None:
+            raise CellError(f"sweep {search.folder.title}: no trial has all windows behind it. Finished cells are kept.")
+        result = inner_result(search, records, best, table)
+        print_trials(result)
+        untuned = run_untuned(search, result)
+        run = run_experiment(check(dict(best.trial.data)), dict(best.trial.data), mirror=False)
+        untuned_title = (untuned or run).prepared.folder.title if untuned or result.best == BASELINE else ""
+        titles = {"run": run.prepared.folder.title, "own_run": untuned_title}
+        write_result(search, records, with_final(search, result, run, untuned), titles, time_of)
+    failed = int(table["status"].is_in(["failed", "refused"]).sum())
+    if failed:
+        print(f"hwds: {failed} of {len(table)} trials failed; the others were compared.", file=sys.stderr)
+    return max(exit_code(run), 3 if failed else 0)
+
+
+def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str, Any]]:
+    """Run all trials, and return the time they took beside the estimate; the search is in the folder before the first of them.
+
+    Where nothing was computed now, the time is that of an earlier execution, from the folder. The search that is returned has
+    the trials that were proposed on the way, too.
+    """
+    folder, estimate = search.folder, estimate_of(search)
+    earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
+    folder.write_json(sweep_json(search, time=earlier))
+    write_cells(search)
+    print_compiled(warm_up_trials(search))
+    line = SweepLine(search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds))
+    line.within(folder.path)
+    began = time.monotonic()
+    try:
+        search, records = in_rounds(search, lambda part: run_trials(part, line))
+    finally:
+        line.end()
+    ended(folder.path)
+    write_cells(search)
+    estimate = replace(estimate, core=None) if search.sweep.learns else estimate  # it was of the trials before any had a score
+    return search, records, time_record(estimate, records, time.monotonic() - began) or earlier
+
+
+def write_cells(search: Search) -> None:
+    """Name the cells of all trials in the folder, so that they are not pruned."""
+    RunFolder(search.folder.path).write_cells(key for group in search.trial_groups for key in group.cells.values())
+
+
+def write_result(
+    search: Search, records: Sequence[TrialRecord], result: SweepResult, titles: dict[str, str], time_of: dict[str, Any]
+) -> None:
+    """Write the sentences, the pictures and the page into the folder, and print the sentences.
+
+    Args:
+        search: The search.
+        records: Of its trials.
+        result: Its result.
+        titles: The runs on the final windows: the best trial's (`run`), and that of the experiment as it stood (`own_run`).
+        time_of: The time that the search took, and the estimate.
+    """
+    folder = search.folder
+    runs = {record.trial.label: record.rungs for record in records if record.rungs}
+    took = {record.trial.label: record.took for record in records if record.took}
+    importance, timed = importance_of(result, runs), time_sentence(time_of)
+    remark = search.tuning_split.remark
+    print("\n".join(line for line in (conclusion(result), remark, timed) if line))
+    logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
+    pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path)
+    folder.write_page(
+        as_page(result, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(importance)))
+    )
+    ends = {**as_dict(result), "importance": importance.as_dict(), "time": time_of, **titles}
+    folder.write_json(sweep_json(search, records, **ends))
+    search.experiment.compute.done(folder.path)
+    print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
+
+
+def inner_result(search: Search, records: Sequence[TrialRecord], best: TrialRecord, table: pl.DataFrame) -> SweepResult:
+    """Return the result on the inner windows."""
+    untuned = number(records[BASELINE].score) if search.sweep.baseline else Number()
+    windows, model = len(search.tuning_split.folds), search.experiment.model.name
+    result = SweepResult(table, search.measure, search.better, windows, best.trial.number, model)
+    return replace(result, inner=number(best.score), own_inner=untuned)
+
+
+def run_untuned(search: Search, result: SweepResult) -> RunResult | None:
+    """Run the experiment as it stood; None where that was not tried, or is the best trial itself."""
+    first = search.trials[BASELINE]
+    if not search.sweep.baseline or first.experiment is None or result.best == BASELINE:
+        return None
+    return run_prepared(prepare(first.experiment), dict(first.data), mirror=False)
+
+
+def with_final(search: Search, result: SweepResult, run: RunResult, untuned: RunResult | None) -> SweepResult:
+    """Return the result with the scores on the final windows: of the best trial, and of the experiment as it stood."""
+
+    def final_of(each: RunResult) -> Number:
+        return number_of(each.tables, search.measure.short, each.prepared.experiment.model.name)
+
+    if untuned is not None:
+        return replace(result, final=final_of(run), own_final=final_of(untuned))
+    same = search.sweep.baseline and result.best == BASELINE
+    return replace(result, final=final_of(run), own_final=final_of(run) if same else Number())

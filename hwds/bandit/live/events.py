@@ -1,0 +1,106 @@
+"""Events of a policy in production, and what each of them does to its state: the same now and when a log is replayed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.live.exposures import Exposure, Exposures
+from hwds.bandit.live.policy_state import PolicyState, policy_state_of
+from hwds.bandit.live.settings import LiveTerms
+from hwds.bandit.models.kernels.base import BatchKernel, Kernel
+from hwds.eventlog.log import Entry
+
+Kind = Literal["decision", "outcome", "expiry", "learning"]
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Event(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        kind: A decision, an outcome that was reported, the closing of all exposures before a time, or the learning of what was
+            closed, before a batch begins.
+        decision: The number of the decision; -1 of none.
+        at: Its time; None of an outcome that came without one.
+        content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision; `status` and `converted` of an
+            outcome.
+    """
+
+    kind: Kind
+    decision: int
+    at: float | None
+    content: dict[str, Any]
+
+    def entry(self) -> Entry:
+        """Return the entry of a log; it needs no id, for the state refuses what happens twice."""
+        return Entry(self.kind, None, self.decision, self.at, _encode(self.content))
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """Return the event of an entry."""
+        return cls(entry.kind, entry.place, entry.at, json.loads(entry.body))  # type: ignore[arg-type]
+
+
+@dataclass
+class LiveState:
+    """The state after all events: the policy's own, and its exposures."""
+
+    policy: PolicyState
+    exposures: Exposures
+
+
+@dataclass(frozen=True)
+class LiveBehaviour:
+    """The transitions of a policy's state by its events (`eventlog.replayed.Behaviour`)."""
+
+    kernel: Kernel | BatchKernel
+    arms: Arms
+    terms: LiveTerms
+
+    def new(self) -> LiveState:
+        """Return the state before the first decision."""
+        return LiveState(policy_state_of(self.kernel, self.terms.seed, self.terms.batch), Exposures())
+
+    def apply(self, state: LiveState, entry: Entry) -> None:
+        """Let an entry happen."""
+        self.happen(state, Event.of(entry))
+
+    def happen(self, state: LiveState, event: Event) -> None:
+        """Let an event happen."""
+        exposures, content = state.exposures, event.content
+        if event.kind == "decision":
+            assert event.at is not None
+            if self.learns_now(state):  # in a log from before learning was an event
+                self._learn(state)
+            context = content.get("context")
+            exposures.open(Exposure(content["arm"], content["segment"], event.at, context and tuple(context)))
+        elif event.kind == "expiry":
+            assert event.at is not None
+            exposures.expire(event.at)
+        elif event.kind == "learning":
+            self._learn(state)
+        else:
+            exposures.close(content["status"], event.decision, content["converted"])
+        if self.terms.batch == 1:
+            self._learn(state)
+
+    def learns_now(self, state: LiveState) -> bool:
+        """Return whether the next decision begins a batch, and something was closed that is not learned yet."""
+        return state.exposures.decisions % self.terms.batch == 0 and bool(state.exposures.closed)
+
+    def dump(self, state: LiveState) -> Any:
+        """Return the state as a value that can be stored, if the policy's own can."""
+        return [state.policy.state, state.exposures]
+
+    def fill(self, state: LiveState, dumped: Any) -> None:
+        """Let a new state be a dumped one."""
+        learned, state.exposures = dumped
+        state.policy.resume(learned)
+
+    def _learn(self, state: LiveState) -> None:
+        if state.exposures.closed:
+            state.policy.update(state.exposures.taken(self.arms))

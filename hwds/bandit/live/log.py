@@ -1,0 +1,69 @@
+"""The log of a policy in production: a row for each decision, in the columns that off-policy evaluation reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.live.events import Event
+
+KINDS = {
+    "id": pl.Int64,
+    "arm": pl.String,
+    "value": pl.Float64,
+    "segment": pl.Int64,
+    "propensity": pl.Float64,
+    "outcome": pl.Int64,
+    "reward": pl.Float64,
+    "exposed_at": pl.Float64,
+    "observed_at": pl.Float64,
+}
+
+
+def log_of(events: Iterable[Event], arms: Arms) -> pl.DataFrame:
+    """Return a row for each decision of the events.
+
+    Columns: `id`; `arm`; `value`, what a conversion earns; `segment`; `context_1` and on; `propensity`, null where none was
+    asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the outcome times the value;
+    `exposed_at`; `observed_at`, when the outcome was reported, null where that was not said or the window closed.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    waiting: dict[int, float] = {}
+    for event in events:
+        if event.kind == "decision":
+            assert event.at is not None
+            rows[event.decision], waiting[event.decision] = _row(event, arms), event.at
+        elif event.kind == "expiry":
+            assert event.at is not None
+            for number in [number for number, at in waiting.items() if at < event.at]:
+                _close(rows[number], 0, None)
+                del waiting[number]
+        elif event.kind == "outcome" and event.content["status"] == "learned":
+            _close(rows[event.decision], int(event.content["converted"]), event.at)
+            del waiting[event.decision]
+    contexts = dict.fromkeys((f"context_{i + 1}" for i in range(arms.contexts.shape[1])), pl.Float64)
+    return pl.DataFrame(list(rows.values()), schema={**KINDS, **contexts})
+
+
+def _row(event: Event, arms: Arms) -> dict[str, Any]:
+    content = event.content
+    context = content.get("context") or arms.contexts[content["segment"]].tolist()
+    row = {
+        "id": event.decision,
+        "arm": arms.names[content["arm"]],
+        "value": float(arms.values[content["arm"]]),
+        "segment": content["segment"],
+        "propensity": content.get("propensity"),
+        "outcome": None,
+        "reward": None,
+        "exposed_at": event.at,
+        "observed_at": None,
+    }
+    return row | {f"context_{i + 1}": number for i, number in enumerate(context)}
+
+
+def _close(row: dict[str, Any], outcome: int, at: float | None) -> None:
+    row |= {"outcome": outcome, "reward": outcome * row["value"], "observed_at": at}

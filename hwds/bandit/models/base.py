@@ -1,0 +1,83 @@
+"""Policy: the recipe of a bandit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Ge
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.kernels.base import BatchKernel, Kernel
+from hwds.core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from hwds.bandit.live.policy import LivePolicy
+
+Exploration = Annotated[float, Ge(0)]
+"""The factor of an index's bonus beyond the least that theory needs."""
+
+
+class Policy(Recipe):
+    """A rule that chooses an arm for each customer and learns from what comes of it; `local`, as replications are apart."""
+
+    local: ClassVar[bool] = True
+    begins_in_turn: ClassVar[bool] = False
+    """Whether its first choices follow the order of the arms; of other policies a test asks that the order changes nothing."""
+
+    def kernel(self, arms: Arms) -> Kernel | BatchKernel:
+        """Return the law of the policy for these arms.
+
+        Raises:
+            ConfigError: The policy needs what is not known of the arms (a declared range, a horizon).
+        """
+        raise NotImplementedError(f"{type(self).__name__}.kernel")
+
+    def live(
+        self,
+        arms: Arms,
+        folder: Path | str | None = None,
+        *,
+        seed: int,
+        window: float | None = None,
+        batch: int = 1,
+        propensities: bool = False,
+        snapshot: int = 10_000,
+    ) -> LivePolicy:
+        """Return the same law for production: one decision at a time, going on from what the folder holds.
+
+        Args:
+            arms: What is known of the arms; the same after a restart.
+            folder: Where the state lives; None keeps it in memory.
+            seed: Names the random numbers of the decisions.
+            window: Time after which an exposure without a conversion counts as refused; None where `expire` says it.
+            batch: Decisions between two updates; 1 learns each outcome at once.
+            propensities: Whether each decision tells and keeps the chance of its arm; then the folder keeps all events, and
+                `LivePolicy.log` gives them for estimates and off-policy evaluation.
+            snapshot: Events between two snapshots; those since the last are read again after a restart.
+
+        The folder belongs to the policy's settings and arms, not to its code. After a change of the code, of the policy or of
+        hwds, the state is made anew from all events where `propensities` keeps them. Where they are not kept, the snapshot is
+        taken up as the other code left it: a policy whose state means something else now needs another folder.
+
+        Raises:
+            ConfigError: The policy needs what is not known of the arms, or a number is out of range.
+            ResumeError: The folder is damaged, in use, or holds another policy.
+        """
+        from hwds.bandit.live.factory import live_policy
+        from hwds.bandit.live.settings import LiveTerms
+
+        terms = LiveTerms(seed, window, batch, propensities, snapshot=snapshot)
+        return live_policy(self, self.kernel, arms, None if folder is None else Path(folder), terms)
+
+    def needs_range(self, arms: Arms) -> tuple[float, float]:
+        """Return the declared range of a step's reward.
+
+        Raises:
+            ConfigError: None was declared.
+        """
+        from hwds.core.errors import ConfigError
+
+        if arms.range is None or arms.range[1] <= arms.range[0]:
+            raise ConfigError(f"model: '{self.name}' needs the range of the reward, and none is declared.")
+        return arms.range

@@ -1,0 +1,83 @@
+"""Thompson sampling that forgets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import numpy as np
+from annotated_types import Gt, Le
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.draws import beta
+from hwds.bandit.models.kernels.indices import highest
+from hwds.bandit.models.thompson import Prior
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the values of conversions, the prior, and the share of a count that stays after each update."""
+
+    values: np.ndarray
+    alpha: float
+    beta: float
+    discount: float
+
+
+class DiscountedThompson(Policy):
+    """Thompson sampling of what a customer earns, whose counts fade, so that it follows a market that drifts.
+
+    Raj and Kalyani (2017): with every outcome all counts are multiplied by the discount, so that an arm that is not offered
+    falls back to its prior and is tried again. It remembers 1 / (1 - discount) outcomes; where nothing changes, that costs.
+
+    Attributes:
+        discount: What is left of a count after each outcome; 1 forgets nothing and is `price_thompson`.
+        prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform. It does not fade.
+
+    Example:
+        python -m hwds +experiment=price_bandit_drift model=bandit/discounted_thompson
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "discount": {"choice": [0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 1.0]},
+    }
+
+    discount: Annotated[float, Gt(0), Le(1)] = 0.9995
+    prior: Prior = (1.0, 1.0)
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return one draw of each arm."""
+        settings = Settings(arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount))
+        return Kernel(settings, 3 * arms.count, init, select, update)
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """Begin without conversions, refusals and scratch: all zero."""
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return the highest draw of conversion x value; an arm is not drawn where it could not win at any conversion."""
+    values, a, b, active = settings.values, settings.alpha, settings.beta, visit.active
+    count = values.size
+    best = -math.inf
+    for arm in range(count):
+        drawn = values[arm]
+        if active[arm] and drawn >= best:
+            drawn *= beta(stream, state[arm] + a, state[count + arm] + b)
+            best = max(best, drawn)
+        state[2 * count + arm] = drawn
+    return highest(state, 2 * count, active, stream)
+
+
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+    """Discount all counts, and count one outcome."""
+    count = settings.values.size
+    if settings.discount < 1.0:
+        for i in range(2 * count):
+            state[i] *= settings.discount
+    if outcome > 0.0:
+        state[arm] += 1.0
+    else:
+        state[count + arm] += 1.0

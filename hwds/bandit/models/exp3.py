@@ -1,0 +1,103 @@
+"""Exp3."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion
+from hwds.core.errors import ConfigError
+from hwds.core.numba_cache import helper
+from hwds.core.recipe import Level
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the values of conversions, the share of exploration, and the range of the reward."""
+
+    values: np.ndarray
+    gamma: float
+    low: float
+    high: float
+
+
+class Exp3(Policy):
+    """Exponential weights on what an arm would have earned: Exp3, which trusts in nothing but the reward's range.
+
+    Auer, Cesa-Bianchi, Freund and Schapire (2002): the chance of an arm is (1 - gamma) times its share of the weights plus
+    gamma / K; a reward, as a share of the range, is divided by its chance. Outcomes that come late are divided by the chance
+    of the weights as they are then.
+
+    Attributes:
+        gamma: The share of chance; null takes the one that is best for the horizon.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/exp3
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"gamma": {"loguniform": [0.005, 0.5]}}
+
+    gamma: Level | None = None
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return the weights in compiled code; the range must be declared, and the horizon known unless gamma is given."""
+        low, high = self.needs_range(arms)
+        settings = Settings(arms.values, self.gamma or self._best(arms), low, high)
+        return Kernel(settings, 2 * arms.count, init, select, update, propensity)
+
+    def _best(self, arms: Arms) -> float:
+        """Return the share of exploration by corollary 3.2 of the paper."""
+        if not arms.horizon:
+            raise ConfigError(f"model.gamma: '{self.name}' needs it where nobody knows the horizon.")
+        return min(1.0, math.sqrt(arms.count * math.log(arms.count) / ((math.e - 1) * arms.horizon)))
+
+
+@helper
+def weigh(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
+    """Write the probabilities to the scratch, and return where it begins."""
+    count = active.size
+    best, total, offered = -math.inf, 0.0, 0
+    for arm in range(count):
+        if active[arm]:
+            best = max(best, state[arm])
+            offered += 1
+    for arm in range(count):
+        state[count + arm] = math.exp(state[arm] - best) if active[arm] else 0.0
+        total += state[count + arm]
+    for arm in range(count):
+        if active[arm]:
+            state[count + arm] = (1.0 - gamma) * state[count + arm] / total + gamma / offered
+    return count
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """Begin with the logs of the weights all zero."""
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return an arm drawn by the probabilities."""
+    return in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, stream)
+
+
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+    """Raise the weight by the inverse-propensity estimate of the arm's reward."""
+    values, gamma = settings.values, settings.gamma
+    count = values.size
+    best, total = -math.inf, 0.0
+    for other in range(count):
+        best = max(best, state[other])
+    for other in range(count):
+        total += math.exp(state[other] - best)
+    chance = (1.0 - gamma) * math.exp(state[arm] - best) / total + gamma / count
+    reward = (outcome * values[arm] - settings.low) / (settings.high - settings.low)
+    state[arm] += gamma * reward / (chance * count)
+
+
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+    """Write the probabilities."""
+    chances_in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, chances)

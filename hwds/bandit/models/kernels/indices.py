@@ -1,0 +1,209 @@
+"""Compiled helpers that policies share: the highest of the numbers of a state, draws in proportion, confidence bounds.
+
+The numbers stand in the flat state from a place `first` on, one for each arm: compiled code keeps no slices.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hwds.bandit.models.kernels.draws import uniform
+from hwds.core.numba_cache import helper
+
+NEAR = 1e-6
+"""The last step of Newton's method, as a share of the way to the nearer edge: what is left is about its square."""
+
+
+@helper
+def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
+    """Return the arm of the highest number among those that may be offered; equals have equal chances.
+
+    Written without a branch to guess wrong: which arm leads changes often, and nothing else here costs as much.
+    """
+    best, chosen, ties = -math.inf, 0, 0
+    for arm in range(active.size):
+        own = state[first + arm] if active[arm] else -math.inf
+        better = own > best
+        ties = 1 if better else ties + (own == best)
+        chosen = arm if better else chosen
+        best = own if better else best
+    return chosen if ties == 1 else _one_of(state, first, active, best, ties, stream)
+
+
+@helper
+def _one_of(state: np.ndarray, first: int, active: np.ndarray, best: float, ties: int, stream: np.ndarray) -> int:
+    """Return one of the equals."""
+    left = int(uniform(stream) * ties)
+    for arm in range(active.size):
+        if active[arm] and state[first + arm] == best:
+            if left == 0:
+                return arm
+            left -= 1
+    return any_arm(active, stream)
+
+
+@helper
+def chances_of_highest(state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray) -> None:
+    """Write the probabilities with which `highest` chooses."""
+    best, ties = -math.inf, 0
+    for arm in range(active.size):
+        if active[arm]:
+            best = max(best, state[first + arm])
+    for arm in range(active.size):
+        if active[arm] and state[first + arm] == best:
+            ties += 1
+    for arm in range(active.size):
+        chances[arm] = 1.0 / ties if active[arm] and state[first + arm] == best else 0.0
+
+
+@helper
+def any_arm(active: np.ndarray, stream: np.ndarray) -> int:
+    """Return one of the arms that may be offered."""
+    left = int(uniform(stream) * active.sum())
+    for arm in range(active.size):
+        if active[arm]:
+            if left == 0:
+                return arm
+            left -= 1
+    return 0
+
+
+@helper
+def next_offered(active: np.ndarray, arm: int) -> int:
+    """Return the arm itself, or the first after it that may be offered, in a ring."""
+    while not active[arm]:
+        arm = (arm + 1) % active.size
+    return arm
+
+
+@helper
+def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
+    """Return an arm drawn with a chance in proportion to its weight, among those that may be offered."""
+    total = 0.0
+    for arm in range(active.size):
+        total += state[first + arm] if active[arm] else 0.0
+    left = uniform(stream) * total
+    chosen = 0
+    for arm in range(active.size):
+        if active[arm] and state[first + arm] > 0.0:
+            chosen = arm
+            left -= state[first + arm]
+            if left < 0.0:
+                break
+    return chosen
+
+
+@helper
+def chances_in_proportion(state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray) -> None:
+    """Write the probabilities with which `in_proportion` draws."""
+    total = 0.0
+    for arm in range(active.size):
+        total += state[first + arm] if active[arm] else 0.0
+    for arm in range(active.size):
+        chances[arm] = state[first + arm] / total if active[arm] else 0.0
+
+
+@helper
+def kl_upper(mean: float, level: float) -> float:
+    """Return the greatest q with kl(mean, q) <= level, for Bernoulli laws (Garivier and Cappe 2011).
+
+    Newton's method from the root of the expansion at the mean; kl is convex in q, so from its second step on it comes
+    from above.
+    """
+    if mean >= 1.0 or level <= 0.0:
+        return mean
+    if mean <= 0.0:
+        return -math.expm1(-level)
+    rest = 1.0 - mean
+    known = mean * math.log(mean) + rest * math.log(rest) - level
+    q = mean + math.sqrt(2.0 * mean * rest * level) + 2.0 / 3.0 * (rest - mean) * level
+    if q >= 1.0 or q <= mean:
+        q = 0.5 * (1.0 + mean)
+    for _ in range(60):
+        if q <= mean:  # no more than rounding lies between them
+            return mean
+        over = known - mean * math.log(q) - rest * math.log1p(-q)
+        closer = q - over * q * (1.0 - q) / (q - mean)
+        if closer >= 1.0:
+            closer = 0.5 * (1.0 + q)
+        if abs(closer - q) <= NEAR * min(q - mean, 1.0 - q):
+            return closer
+        if closer == q:
+            return q
+        q = closer
+    return q
+
+
+@helper
+def beta_upper(a: float, b: float, log_beta: float, tail: float) -> float:
+    """Return the x that Beta(a, b) exceeds with probability `tail`.
+
+    Newton's method on the log of the probability, which is concave for a and b of at least 1 and then comes from above; halves
+    the interval where it leaves it. It starts where exp(-(a + b) kl), with the factor of a normal tail, says.
+
+    Args:
+        a: Conversions, above 0.
+        b: Refusals, above 0.
+        log_beta: The log of the beta function of a and b.
+        tail: Between 0 and 1.
+    """
+    low, high = 0.0, 1.0
+    x = kl_upper(a / (a + b), _log_normal_tail(tail) / (a + b))
+    if not 0.0 < x < 1.0:
+        x = a / (a + b)
+    for _ in range(200):
+        above = beta_tail(a, b, log_beta, x)
+        if above > tail:
+            low = x
+        else:
+            high = x
+        closer = -1.0
+        if above > 0.0:
+            log_density = (a - 1.0) * math.log(x) + (b - 1.0) * math.log1p(-x) - log_beta
+            closer = x + math.log(above / tail) * above / math.exp(max(log_density, -700.0))
+        near = NEAR * min(x, 1.0 - x)
+        if not low < closer < high:
+            closer, near = 0.5 * (low + high), 0.0
+        if closer >= 1.0 or abs(closer - x) <= near:  # no float is nearer to 1, or to x
+            return closer
+        x = closer
+    return x
+
+
+@helper
+def _log_normal_tail(tail: float) -> float:
+    """Return about half the square of the standard normal's upper quantile, 0 from 1/2 on."""
+    if tail >= 0.1:
+        return 1.25 * math.pi * max(0.0, 0.5 - tail) ** 2
+    level = -math.log(tail)
+    return level - 0.5 * math.log(4.0 * math.pi * (level - 1.0))
+
+
+@helper
+def beta_tail(a: float, b: float, log_beta: float, x: float) -> float:
+    """Return P(Beta(a, b) > x) for 0 < x < 1, by the continued fraction of the incomplete beta function (DLMF 8.17.22)."""
+    front = math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta)
+    if x < (a + 1.0) / (a + b + 2.0):
+        return 1.0 - front * _fraction(a, b, x) / a
+    return front * _fraction(b, a, 1.0 - x) / b
+
+
+@helper
+def _fraction(a: float, b: float, x: float) -> float:
+    """Return the continued fraction, by Lentz's method."""
+    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0))
+    total = d
+    for m in range(1, 100_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
+        d = 1.0 / (1.0 + even * d)
+        c = 1.0 + even / c
+        total *= c * d
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
+        d = 1.0 / (1.0 + odd * d)
+        c = 1.0 + odd / c
+        total *= c * d
+        if abs(c * d - 1.0) < 1e-15:
+            break
+    return total

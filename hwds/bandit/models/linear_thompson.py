@@ -1,0 +1,78 @@
+"""Linear Thompson sampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels import linear_arms
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.draws import normal
+from hwds.bandit.models.kernels.indices import highest
+from hwds.core.recipe import Positive
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the values of conversions, the factor of the errors, the ridge, context columns."""
+
+    values: np.ndarray
+    spread: float
+    ridge: float
+    columns: int
+
+
+class LinearThompson(Policy):
+    """Thompson sampling of the conversion from a Bayesian linear regression on what is seen of the customer, times the value.
+
+    Agrawal and Goyal (2013), with a regression for each arm. The coefficients are normal with the covariance v^2 A^-1, and one
+    customer's conversion is x'b, so it is drawn from its own normal law, N(x'b, v^2 x' A^-1 x), rather than from all of b's;
+    v^2 is p (1 - p), p the arm's share of conversions. What is drawn below 0 or above 1 counts as 0 or 1.
+
+    Attributes:
+        spread: What v is multiplied by: above 1 for more exploration.
+        ridge: The precision of the coefficients' prior, over that of an outcome.
+
+    Example:
+        python -m hwds +experiment=price_bandit_contextual model=bandit/linear_thompson
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "spread": {"loguniform": [0.05, 3.0]},
+        "ridge": {"loguniform": [0.1, 10.0]},
+    }
+
+    spread: Positive = 1.0
+    ridge: Positive = 1.0
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return one draw of each arm."""
+        columns = arms.contexts.shape[1]
+        settings = Settings(arms.values, float(self.spread), float(self.ridge), columns)
+        return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update)
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """Begin without outcomes."""
+    linear_arms.begin(state, settings.values.size, settings.columns, settings.ridge)
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
+    values, columns, context = settings.values, settings.columns, visit.context
+    scratch = linear_arms.scratch(values.size, columns)
+    for arm in range(values.size):
+        share = (linear_arms.total(state, arm, columns) + 1.0) / (linear_arms.pulls(state, arm, columns) + 2.0)
+        width = settings.spread * math.sqrt(share * (1.0 - share) * linear_arms.leverage(state, arm, context))
+        drawn = linear_arms.mean(state, arm, context) + width * normal(stream)
+        state[scratch + arm] = values[arm] * min(max(drawn, 0.0), 1.0)
+    return highest(state, scratch, visit.active, stream)
+
+
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+    """Add the outcome to the arm's regression."""
+    linear_arms.absorb(state, settings.values.size, arm, visit.context, outcome)

@@ -1,0 +1,92 @@
+"""LinUCB."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels import linear_arms
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_of_highest, highest
+from hwds.core.numba_cache import helper
+from hwds.core.recipe import Positive
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the value of a conversion as a share of the range, the bonus, the ridge, context columns."""
+
+    earned: np.ndarray
+    bonus: float
+    ridge: float
+    columns: int
+
+
+class LinUCB(Policy):
+    """A linear model of each arm's reward on what is seen of the customer, plus a bonus where it is uncertain: LinUCB.
+
+    Li, Chu, Langford and Schapire (2010), with disjoint models and an intercept: the highest of x'b + exploration
+    sqrt(x' A^-1 x), with rewards as shares of their declared range. An arm that was never offered is tried at once.
+
+    Attributes:
+        exploration: The size of the bonus. 1 is safe for any reward within the range; where most customers earn nothing, 0.3
+            loses less (`linucb_rare`), and less than the reward's standard deviation is a lottery.
+        ridge: The weight of the coefficients' squares in the regression.
+
+    Example:
+        python -m hwds +experiment=price_bandit_contextual model=bandit/linucb
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "exploration": {"loguniform": [0.05, 3.0]},
+        "ridge": {"loguniform": [0.1, 10.0]},
+    }
+
+    exploration: Positive = 1.0
+    ridge: Positive = 1.0
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return the index in compiled code; the range of the reward must be declared."""
+        low, high = self.needs_range(arms)
+        columns = arms.contexts.shape[1]
+        settings = Settings(arms.values / (high - low), float(self.exploration), float(self.ridge), columns)
+        return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update, propensity)
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """Begin without outcomes."""
+    linear_arms.begin(state, settings.earned.size, settings.columns, settings.ridge)
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return the highest index, infinite where an arm was never pulled; ties at random."""
+    return highest(state, _indices(settings, state, visit.context), visit.active, stream)
+
+
+@helper
+def _indices(settings: Settings, state: np.ndarray, context: np.ndarray) -> int:
+    """Fill the scratch; where it begins."""
+    arms, columns = settings.earned.size, settings.columns
+    scratch = linear_arms.scratch(arms, columns)
+    for arm in range(arms):
+        index = math.inf
+        if linear_arms.pulls(state, arm, columns) > 0.0:
+            width = math.sqrt(linear_arms.leverage(state, arm, context))
+            index = linear_arms.mean(state, arm, context) + settings.bonus * width
+        state[scratch + arm] = index
+    return scratch
+
+
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+    """Add the reward to the arm's regression."""
+    earned = settings.earned
+    linear_arms.absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
+
+
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+    """Share the probability among the arms of the highest index."""
+    chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

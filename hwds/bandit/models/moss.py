@@ -1,0 +1,65 @@
+"""MOSS."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels import means
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_of_highest, highest
+from hwds.core.errors import ConfigError
+from hwds.core.numba_cache import helper
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the values of conversions, the range of the reward, and the steps that fall to one arm."""
+
+    values: np.ndarray
+    width: float
+    steps: float
+
+
+class MOSS(Policy):
+    """The mean reward plus a bonus that ends when an arm has had its part of the horizon: MOSS.
+
+    Audibert and Bubeck (2009): each arm once, then the highest of mean + range sqrt(max(ln(T / (K pulls)), 0) / pulls). Least
+    regret in the worst case; the horizon T must be known.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/moss
+    """
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return the index in compiled code; the range of the reward must be declared, and the horizon known."""
+        low, high = self.needs_range(arms)
+        if not arms.horizon:
+            raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
+        settings = Settings(arms.values, high - low, arms.horizon / arms.count)
+        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+
+
+@helper
+def indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
+    """Fill the scratch; where it begins."""
+    for arm in range(count):
+        pulls = max(state[arm], 1.0)
+        bonus = math.sqrt(math.log(steps / pulls) / pulls) if pulls < steps else 0.0
+        state[3 * count + arm] = state[2 * count + arm] + width * bonus
+    return 3 * count
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return the highest index; ties at random."""
+    active = visit.active
+    return highest(state, indices(settings.width, settings.steps, state, active.size), active, stream)
+
+
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+    """Share the probability among the arms of the highest index."""
+    active = visit.active
+    chances_of_highest(state, indices(settings.width, settings.steps, state, active.size), active, chances)

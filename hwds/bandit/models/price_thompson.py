@@ -1,0 +1,22 @@
+"""Thompson sampling on what an arm earns."""
+
+from __future__ import annotations
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.kernels.base import Kernel
+from hwds.bandit.models.thompson import Thompson, beta_kernel, counts_of
+
+
+class PriceThompson(Thompson):
+    """Thompson sampling of what a customer earns: conversion, with a Beta prior, times price or margin.
+
+    The prices are known, so only the conversion is drawn; the arm with the highest product is offered (Ferreira, Simchi-Levi
+    and Wang 2018, without the inventory).
+
+    Example:
+        python -m hwds +experiment=price_bandit model=bandit/price_thompson
+    """
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return the kernel of exact draws by screening; an arm that could not win at any conversion is not drawn."""
+        return beta_kernel(arms.values, *counts_of(arms, self.prior, self.known))

@@ -1,0 +1,64 @@
+"""UCB1-Tuned."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels import means
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_of_highest, highest
+from hwds.core.numba_cache import helper
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the values of conversions, and the range of the reward."""
+
+    values: np.ndarray
+    width: float
+
+
+class UCBTuned(Policy):
+    """The mean reward plus a bonus that is small where rewards vary little: UCB1-Tuned, in the reward's own range.
+
+    Auer, Cesa-Bianchi and Fischer (2002, section 4): mean + range sqrt(ln t / pulls min(1/4, variance + sqrt(2 ln t / pulls))),
+    the variance being that of reward / range. No bound on its regret is proven.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/ucb_tuned
+    """
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return the index in compiled code; the range of the reward must be declared."""
+        low, high = self.needs_range(arms)
+        settings = Settings(arms.values, high - low)
+        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+
+
+@helper
+def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> int:
+    """Fill the scratch; where it begins."""
+    count = values.size
+    log_step = math.log(max(step, 1))
+    for arm in range(count):
+        bonus = 0.0
+        if state[arm] > 0.0:
+            mean, part = state[2 * count + arm], log_step / state[arm]
+            variance = max(0.0, mean * (values[arm] - mean)) / width**2  # a reward is 0 or the value
+            bonus = math.sqrt(part * min(0.25, variance + math.sqrt(2.0 * part)))
+        state[3 * count + arm] = state[2 * count + arm] + width * bonus
+    return 3 * count
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return the highest index; ties at random."""
+    return highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, stream)
+
+
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+    """Share the probability among the arms of the highest index."""
+    chances_of_highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, chances)

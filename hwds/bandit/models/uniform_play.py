@@ -1,0 +1,50 @@
+"""Uniform play: every arm with the same probability."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.indices import any_arm
+
+
+class Settings(NamedTuple):
+    """The kernel's arguments: the number of arms."""
+
+    arms: int
+
+
+class UniformPlay(Policy):
+    """Every arm with the same chance for ever: what a policy must beat.
+
+    Example:
+        python -m hwds +experiment=bandit_regret model=bandit/uniform_play
+    """
+
+    def kernel(self, arms: Arms) -> Kernel:
+        """Return a kernel without state."""
+        return Kernel(Settings(arms.count), 1, init, select, update, propensity)
+
+
+def init(settings: Settings, state: np.ndarray) -> None:
+    """Begin without state."""
+
+
+def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+    """Return one of the arms that may be offered."""
+    return any_arm(visit.active, stream)
+
+
+def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+    """Learn nothing."""
+
+
+def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+    """Write the same probability for all."""
+    active = visit.active
+    for arm in range(settings.arms):
+        chances[arm] = active[arm] / active.sum()

@@ -1,0 +1,224 @@
+"""Replay: play a policy on a log of another's decisions; it learns from the rows where both agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Lt
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.family import REPLAY
+from hwds.bandit.live.policy_state import PolicyState, Seen, policy_state_of
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.rehearsal import rehearse
+from hwds.bandit.protocols.replaying.log import Waits, arms_of, order_of
+from hwds.core.errors import DataError
+from hwds.core.recipe import PositiveInt, Small
+from hwds.evaluation.abilities import LeakTestable
+from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.tuning_split import other_replications
+from hwds.frames.outcomes import outcome_unit
+from hwds.frames.table import Table
+from hwds.ope.protocols.estimation.log import Log, Reward, read_log
+from hwds.results.measure import Measure
+from hwds.splitting.fold import Fold
+from hwds.statistics.aggregate import Z95
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the log, after which outcomes may be rubbish."""
+
+    row: int
+
+    @property
+    def label(self) -> str:
+        """The row in words."""
+        return f"row {self.row}"
+
+
+class Replay(Evaluation[Policy, Table], Tunable, LeakTestable):
+    """Play a learning policy on the rows of a log where it would have done the same: about 1 / K of them.
+
+    Unbiased for a log whose propensities are known (Li, Chu, Langford and Wang 2011; rejection to a uniform log as in Dudik,
+    Erhan, Langford and Li 2012): a row is kept with a chance inverse to its propensity, and counts if the policy chooses its
+    arm. The policy plays as many steps as rows count, so it learns less than it would have in as many rows.
+
+    Roles: `arm` or `price`, `propensity`, `context`, and `outcome`: for each arm 0 or one amount, what a conversion earns.
+    Rows are played in the order of `time`; an outcome is learned once it was observed, `available_at`.
+
+    Attributes:
+        apart: The share of the rows, the first ones, that is never played but by the trials of a sweep.
+        replications: How often the log is played, with other luck of the policy and of the rejection.
+        reward: `outcome`, or `revenue`, which is price times outcome.
+
+    Example:
+        python -m hwds dataset=price_log protocol=replay model=bandit/thompson
+    """
+
+    accepts: ClassVar[type] = Policy
+    frame_type: ClassVar[type] = REPLAY.frame
+    task: ClassVar[str] = REPLAY.name
+    keys: ClassVar[tuple[str, ...]] = ("replication",)
+    unit: ClassVar[str] = "replication"
+    block: ClassVar[int] = 5
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "replications")
+
+    headline: str = REPLAY.headline
+    apart: Annotated[float, Ge(0), Lt(1)] = 0.0
+    replications: Annotated[PositiveInt, Small(2)] = 20
+    reward: Reward = "outcome"
+
+    def prepare_frame(self, frame: Table) -> Table:
+        """Return the rows that are not kept apart."""
+        return frame.filter(~self._held_apart(frame)) if self.apart else frame
+
+    def why_not_tunable(self) -> str:
+        """Return why no sweep can be run: without rows apart the whole log is played."""
+        return "" if self.apart else "plays the whole log, of which protocol.apart=0.3 would keep the first rows to choose on"
+
+    def tuning_split(self, frame: Table, windows: int) -> TuningSplit:
+        """Return the rows that are kept apart, up to the first whose outcome was not observed before the others began.
+
+        Rows after it whose outcomes were observed sooner go too: which outcomes come soon is no matter of chance.
+        """
+        early = frame.filter(self._held_apart(frame))
+        if frame.roles.get("available_at"):
+            begin = frame.filter(~self._held_apart(frame)).column("time").min()
+            happened, late = early.column("time"), early.column("available_at") > begin
+            early = early.filter(happened < happened.filter(late).min()) if late.any() else early
+        play = replace(self, apart=0.0)
+        (fold,) = play.split(early)
+        return TuningSplit(play, early, other_replications(fold, windows))
+
+    def _held_apart(self, frame: Table) -> pl.Series:
+        """Return whether each row is among the first."""
+        return pl.Series(np.argsort(order_of(frame)) < round(self.apart * len(frame.data)))
+
+    def split(self, frame: Table) -> list[Fold]:
+        """Return one fold; its units are the replications."""
+        half = self.log(frame).n // 2
+        return [Fold(0, "replays", self.replications, (Row(half),) if half else ())]
+
+    def log(self, frame: Table) -> Log:
+        """Return the log, checked.
+
+        Raises:
+            DataError: It has no propensities, or a value does not fit its role.
+        """
+        log = read_log(frame, self.reward, None)
+        if log.propensity is None:
+            raise DataError("dataset.roles.propensity: must be given: without it no policy can be replayed.")
+        return log
+
+    def evaluate_cell(self, model: Policy, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Play the replications of a cell: one row each."""
+        log = self.log(frame)
+        arms, segments = arms_of(log)
+        courses = [self._played(model, log, arms, segments, context, number) for number in range(cell.start, cell.stop)]
+        return pl.DataFrame(courses)
+
+    def _played(
+        self, model: Policy, log: Log, arms: Arms, segments: np.ndarray, context: RunContext, number: int
+    ) -> dict[str, float]:
+        """Return one replication; `early` sums what was chosen in the first half, for the canary."""
+        order = order_of(log.table)
+        accepted = _accepted(log, order, context.stream("rejection", number).random(log.n))
+        state = policy_state_of(model.kernel(arms), context.seed_for("policy", number))
+        chosen, counted = _agreed(state, log, arms, segments, accepted)
+        half = set(order[: log.n // 2].tolist())
+        early = sum((arm + 1) * (row + 1) for row, arm in chosen.items() if row in half)
+        counts = {"replication": number, "rows": log.n, "kept": len(accepted), "counted": len(counted)}
+        return {**counts, **_earned(log, counted), "early": early}
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return the policy's reward per row, and the share of the log that counts."""
+        counts = rows["counted"].to_numpy()
+        mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
+        # replications share the log's rewards: their spread is the policy's luck alone, so the rows' own variance is the error
+        stderr = None if variance is None else float(np.sqrt(float(variance) / max(counts.mean(), 1)))  # type: ignore[arg-type]
+        value = None if mean is None else float(mean)  # type: ignore[arg-type]
+        low, high = (None, None) if value is None or stderr is None else (value - Z95 * stderr, value + Z95 * stderr)
+        reward = Score("mean_reward", "mean", value, stderr, low, high, None if low is None else "normal", n=int(counts.mean()))
+        uniform = float(rows["uniform_reward"][0])
+        scores = [reward, Score("counted_share", "mean", float((counts / rows["rows"].to_numpy()).mean()), n=len(rows))]
+        scores.append(Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0])))
+        if value is None:
+            return scores
+        gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
+        if low is not None and high is not None:
+            gain = replace(gain, ci_low=low - uniform, ci_high=high - uniform)
+        return [*scores, gain]
+
+    def measures(self, frame: Table) -> tuple[Measure, ...]:
+        """Return the measures of a replay."""
+        of: dict[str, Any] = {"subject": frame.column("outcome").name, "measured_in": outcome_unit(frame)}
+        beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
+        high: dict[str, Any] = {"better": "high", "units": "counted rows", **of}
+        return (
+            Measure("mean_reward", meaning="mean reward of the rows that count", **high),
+            Measure("gain_over_uniform", meaning=beyond, beside="always", **high),
+            Measure("counted_share", meaning="share of the log's rows that count", better="none", beside="always"),
+            Measure("log_reward", meaning="mean reward of the log itself", better="none", beside="page", **of),
+        )
+
+    def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:
+        """Refuse a policy that cannot play these arms, or whose functions fail."""
+        arms, _ = arms_of(self.log(frame))
+        for label, model in models.items():
+            rehearse(label, model.kernel(arms), arms)
+
+    def corrupt_after(self, frame: Table, cutoff: Row, rng: np.random.Generator) -> Table:
+        """Return the log with other outcomes from a row on."""
+        name, log = frame.column("outcome").name, read_log(frame, "outcome", None)
+        amounts = arms_of(log)[0].values[log.action]
+        coins = pl.Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
+        late = pl.Series(np.argsort(order_of(frame)) >= cutoff.row)
+        return replace(frame, data=frame.data.with_columns(pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)))
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: Row, frame: Table) -> pl.DataFrame:
+        """Return the choices before the row."""
+        return rows.select("replication", "early")
+
+
+def _accepted(log: Log, order: np.ndarray, uniforms: np.ndarray) -> list[int]:
+    """Return the rows that are kept, each with a chance inverse to its propensity, in their order."""
+    assert log.propensity is not None
+    accepted: list[int] = order[(uniforms * log.propensity < log.propensity.min())[order]].tolist()
+    return accepted
+
+
+def _agreed(
+    state: PolicyState, log: Log, arms: Arms, segments: np.ndarray, rows: list[int]
+) -> tuple[dict[int, int], list[int]]:
+    """Return the policy's choice at each row, and the rows where it was logged: it learns from those, once observed."""
+    waits, active = Waits(log.table), np.ones(arms.count, bool)
+    chosen: dict[int, int] = {}
+    counted: list[int] = []
+    for row in rows:
+        state.update(waits.seen_by(row))
+        segment = int(segments[row])
+        visit = Visit(len(counted), segment, arms.contexts[segment], active)
+        chosen[row] = state.select(visit)
+        if chosen[row] == log.action[row]:
+            waits.add(row, Seen(visit, chosen[row], float(log.reward[row] > 0)))
+            counted.append(row)
+    return chosen, counted
+
+
+def _earned(log: Log, counted: list[int]) -> dict[str, float]:
+    """Return the mean and variance of the rows that count; what the log earned, and what uniform play would have."""
+    assert log.propensity is not None
+    earned, weights = log.reward[counted], 1 / log.propensity
+    return {
+        "mean_reward": float(earned.mean()) if counted else float("nan"),
+        "variance": float(earned.var(ddof=1)) if len(counted) > 1 else float("nan"),
+        "log_reward": float(log.reward.mean()),
+        "uniform_reward": float(np.sum(log.reward * weights) / np.sum(weights)),
+    }

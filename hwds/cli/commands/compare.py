@@ -1,0 +1,223 @@
+"""Compare models over finished runs, on the rows that all of them answered: `hwds compare RUN... [--margin 0.01]`.
+
+Runs are named by the beginning of their ids or by their folders. Runs of other rows, other data or another definition of the
+metric are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwds.cli.words import AS_JSON, NUMBER, RUN, KnownWord, Whole, command, run_names
+from hwds.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from hwds.compare.source import Source
+    from hwds.results.comparison import Comparison
+    from hwds.results.folder import RunFolder
+
+SELECTING = ("experiment", "sweep", "study")
+"""Flags that say which runs."""
+
+MOST = 40
+"""Models that a terminal is given."""
+
+
+def experiment_names() -> list[str]:
+    """Return the experiments that have runs below the current folder."""
+    return sorted({name.partition("/")[0] for name in run_names() if "/" in name})
+
+
+def sweep_names() -> list[str]:
+    """Return all names of the sweeps below the current folder."""
+    from hwds.results.sweep_folder import SweepFolder
+
+    return SweepFolder.names()
+
+
+def study_names() -> list[str]:
+    """Return the studies below the current folder."""
+    from hwds.config.study import studies
+
+    return studies()
+
+
+@command(help=__doc__)
+@click.argument("runs", nargs=-1, type=RUN)
+@click.option("--experiment", type=KnownWord("name", experiment_names), help="All finished runs of an experiment.")
+@click.option(
+    "--sweep",
+    type=KnownWord("name", sweep_names),
+    help="The best trial of a sweep, and the experiment as it stands.",
+)
+@click.option("--study", type=KnownWord("name", study_names), help="The runs of a study.")
+@click.option("--metric", metavar="NAME", help="Compare by another metric than the headline.")
+@click.option("--model", metavar="NAME", help="The model that the conclusion is about.")
+@click.option(
+    "--margin", type=NUMBER, metavar="SHARE", help='What does not matter: `0.01` is 1 %, so that "as good as" is a finding.'
+)
+@click.option("--resamples", type=Whole(100), metavar="NUMBER", help="Draw more often; 2,000 is usual.")
+@AS_JSON
+def main(runs: tuple[str, ...], as_json: bool, **flags: Any) -> int:
+    """Say which model is better, by how much and how sure that is."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    selecting = [f"--{name}" for name in SELECTING if name in given]
+    if not runs and not selecting:
+        raise ConfigError("compare: must be followed by runs, or by --experiment, --sweep or --study and its name.")
+    if len(selecting) > 1 or (runs and selecting not in ([], ["--experiment"])):
+        raise ConfigError(f"compare: {selecting[-1]} says which runs; drop {selecting[0] if len(selecting) > 1 else runs[0]}.")
+    settings = [(f"--{name}", str(value)) for name, value in sorted(given.items()) if name not in SELECTING]
+    for title, comparison, older in comparisons(runs, **given):
+        folder = keep(comparison, settings)
+        if as_json:
+            print_json(comparison, folder)
+        else:
+            print(f"{title}:\n" if title else "", end="")
+            show(comparison, older)
+            print(f"Comparison: {folder}")
+    return 0
+
+
+def comparisons(
+    runs: Sequence[str],
+    *,
+    experiment: str = "",
+    sweep: str = "",
+    study: str = "",
+    metric: str = "",
+    model: str = "",
+    margin: float | None = None,
+    resamples: int = 2000,
+) -> Iterator[tuple[str, Comparison, list[str]]]:
+    """Yield a title, where there are several, each comparison, and the earlier runs that it leaves out.
+
+    Raises:
+        ConfigError: A study is asked with a metric or a model, which it has decided.
+    """
+    if study:
+        from hwds.app.study import study_comparisons
+
+        decided = "--metric" if metric else "--model" if model else ""
+        if decided:
+            raise ConfigError(f"compare: {decided} is what the study has decided; drop it.")
+        yield from ((name, comparison, []) for name, comparison in study_comparisons(study, margin, resamples).items())
+        return
+    from hwds.compare.models import compare
+    from hwds.compare.source import Source
+
+    older = list[str]()
+    if sweep:
+        sources = Source.read(of_sweep(sweep))
+        model = model or best_of(sources)
+    else:
+        sources, older = latest(Source.read(folders(runs, experiment)), runs)
+    yield "", compare(sources, metric=metric, model=model, margin=margin, resamples=resamples), older
+
+
+def print_json(comparison: Comparison, folder: Path) -> None:
+    """Print a comparison as data."""
+    from hwds.report.comparison.sentence import sentence
+    from hwds.results.comparison import as_json
+
+    print(as_json({"sentence": sentence(comparison), "folder": str(folder)} | comparison.as_dict()))
+
+
+def of_sweep(name: str) -> list[RunFolder]:
+    """The run of a sweep's best trial, and that of the experiment as it stood, both on windows that chose nothing.
+
+    Raises:
+        HwdsError: There is no such sweep, or there are no two runs.
+    """
+    from hwds.core.errors import HwdsError
+    from hwds.results.folder import OUTPUTS, RunFolder
+    from hwds.results.sweep_folder import PREFIX, SweepFolder
+
+    path = (Path(name) / "sweep.json").is_file()
+    folder = SweepFolder.named(name if path else f"{PREFIX}{name.removeprefix(PREFIX)}")
+    assert folder is not None  # with the prefix none is an error of its own
+    record = folder.read_json()
+    if "run" not in record or not record.get("own_run"):
+        why = (
+            "it is not finished" if "run" not in record else "it did not try the experiment as it stands (sweep.baseline=true)"
+        )
+        raise HwdsError(f"--sweep: {folder.title} has no two runs to compare: {why}.")
+    if record["run"] == record["own_run"]:
+        raise HwdsError(
+            f"--sweep: the best trial of {folder.title} is the experiment as it stands: there is nothing to compare."
+        )
+    return [RunFolder((OUTPUTS / "runs" / record[key]).resolve()) for key in ("run", "own_run")]
+
+
+def best_of(sources: list[Source]) -> str:
+    """Return the label of the first run's model, distinct from that of the second."""
+    from hwds.compare.labels import model_labels
+
+    return model_labels(sources)[0][sources[0].model]
+
+
+def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
+    """The folders of the runs named, each once, and of all finished runs of an experiment."""
+    from hwds.results.folder import OUTPUTS, RunFolder
+
+    runs = [RunFolder.find(name) for name in names]
+    if experiment:
+        finished = sorted((OUTPUTS / "runs" / experiment).glob("*/scores.parquet"), key=lambda path: path.stat().st_mtime)
+        if not finished:
+            known = {path.parent.parent.name for path in (OUTPUTS / "runs").glob("*/*/scores.parquet")}
+            raise ConfigError(f"--experiment: no finished run of '{experiment}'{nearest(experiment, known)}")
+        runs += [RunFolder(path.parent.resolve()) for path in finished]
+    return list({folder.path: folder for folder in runs}.values())
+
+
+def latest(sources: list[Source], names: Sequence[str]) -> tuple[list[Source], list[str]]:
+    """Of runs of the same settings, data and seed the last, unless each was named; and the titles of the others."""
+    if names:
+        return sources, []
+    last = {
+        repr(({**source.config, "compute": None, "decision": None, "tracker": None}, source.data)): source for source in sources
+    }
+    return list(last.values()), [source.title for source in sources if source not in last.values()]
+
+
+def keep(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
+    """Write the tables, the page and the picture of a comparison; return the folder, named by its runs and settings."""
+    from hwds.core.atomic import write_text
+    from hwds.core.hashing import digest
+    from hwds.report.comparison.sentence import sentence
+    from hwds.report.comparison.tables import page
+    from hwds.report.pictures.critical_difference import critical_difference_figure
+    from hwds.report.pictures.style import save_png
+    from hwds.results.folder import OUTPUTS
+    from hwds.results.provenance import command_line
+
+    folder = (OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])).resolve()
+    command = command_line().replace(" --json", "")
+    comparison.write(folder, sentence(comparison), command)
+    save_png(critical_difference_figure(comparison), folder / "critical_difference.png")
+    write_text(folder / "comparison.md", page(comparison, command))
+    return folder
+
+
+def show(comparison: Comparison, passed_over: list[str]) -> None:
+    """Print the tables, what is to be known before they are read, and what they mean."""
+    from dataclasses import replace
+
+    from hwds.report.comparison.sentence import sentence
+    from hwds.report.comparison.tables import grids
+    from hwds.report.leaderboard import print_grids
+    from hwds.results.formatting import counted
+
+    older = [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."] if passed_over else []
+    many = len(comparison.leaderboard) - MOST
+    cut = (
+        [f"{counted(many, 'models')} more, and the rivals further from {comparison.subject}: comparison.md has all."]
+        if many > 0
+        else []
+    )
+    nearest_first = comparison.pairs["effect"].abs().arg_sort()[:MOST].sort()
+    shown = replace(comparison, pairs=comparison.pairs[nearest_first])
+    print_grids([each.cut(MOST) for each in grids(shown)], [*cut, *comparison.notes, *older], sentence(comparison))

@@ -1,0 +1,26 @@
+"""Tell what two runs do not have in common: settings, data, code, versions, scores."""
+
+from __future__ import annotations
+
+import click
+
+from hwds.cli.words import AS_JSON, RUN, command, exactly
+
+
+@command(help=__doc__)
+@click.argument("runs", nargs=-1, type=RUN, callback=exactly(2, "runs"))
+@AS_JSON
+def main(runs: tuple[str, str], as_json: bool) -> int:
+    """Print only what differs, then what that means."""
+    from hwds.report.difference import grids, words
+    from hwds.report.leaderboard import print_grids
+    from hwds.results import comparison
+    from hwds.results.difference import difference
+    from hwds.results.folder import RunFolder
+
+    changes = difference(*(RunFolder.find(name) for name in runs))
+    if as_json:
+        print(comparison.as_json(changes.as_dict()))
+    else:
+        print_grids(grids(changes), (), words(changes))
+    return 0

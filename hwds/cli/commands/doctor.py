@@ -1,0 +1,63 @@
+"""Tell what this machine has: versions, cores, memory, accelerator, outputs folder, data folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+from hwds.cli.words import command
+
+
+@command(help=__doc__)
+def main() -> int:
+    """Print one line a finding; 1 where something that a run needs is missing."""
+    from hwds.execution.compute.processes import usable_cores
+    from hwds.results.folder import OUTPUTS
+    from hwds.results.provenance import LIBRARIES, cpu_name, installed
+
+    missing = [name for name in LIBRARIES if installed(name) is None]
+    writable = _writable(OUTPUTS)
+    lines = {
+        "python": platform.python_version(),
+        "libraries": ", ".join(f"{name} {installed(name)}" for name in LIBRARIES if name not in missing),
+        "missing": ", ".join(missing) or "nothing",
+        "cpu": f"{cpu_name()}, {usable_cores()} usable of {os.cpu_count()} cores",
+        "memory": _memory(),
+        "threads": ", ".join(
+            f"{name}={os.environ[name]}" for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS") if name in os.environ
+        )
+        or "not limited outside; each cell gets compute.cpus_per_cell",
+        "accelerator": "an NVIDIA device" if Path("/dev/nvidiactl").exists() else "none; nothing needs one",
+        "outputs": f"{OUTPUTS.resolve()} ({'writable' if writable else 'NOT writable'})",
+        "data": _data(),
+    }
+    for name, value in lines.items():
+        print(f"{name:<12}{value}")
+    return 1 if missing or not writable else 0
+
+
+def _writable(folder: Path) -> bool:
+    parent = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            return True
+    except OSError:
+        return False
+
+
+def _memory() -> str:
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return "unknown"
+    amounts = dict(line.split(":") for line in info.read_text().splitlines() if ":" in line)
+    total, free = (int(amounts[name].split()[0]) / 2**20 for name in ("MemTotal", "MemAvailable"))
+    return f"{free:.1f} of {total:.1f} GiB free"
+
+
+def _data() -> str:
+    folder = os.environ.get("HWDS_DATA")
+    if not folder:
+        return "HWDS_DATA is not set; hwds data says what could lie there"
+    return f"{folder} ({'there' if Path(folder).is_dir() else 'NOT there'})"

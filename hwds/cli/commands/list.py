@@ -1,0 +1,69 @@
+"""Show the options of a config group, or of all.
+
+Groups are dataset, features, model, protocol, compute, decision, sweep, tracker and experiment.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from hwds.cli.words import AS_JSON, KnownWord, command
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.registry import GROUPS as RECIPES
+from hwds.core.registry import options, source_file
+
+GROUPS = (*RECIPES, "experiment")
+
+
+@command(help=__doc__)
+@click.argument("groups", nargs=-1, type=KnownWord("group", lambda: GROUPS))
+@AS_JSON
+def main(groups: tuple[str, ...], as_json: bool) -> int:
+    """Print each option with a sentence; nothing is imported for it."""
+    for group in groups:
+        if group not in GROUPS:
+            raise ConfigError(f"no group '{group}'{nearest(group, GROUPS)}")
+    sentences = {group: {name: sentence(group, file) for name, file in options(group).items()} for group in groups or GROUPS}
+    if as_json:
+        print(json.dumps(sentences, indent=1))
+        return 0
+    for group, sentences_by_name in sentences.items():
+        print(f"{group}:")
+        width = max((len(name) for name in sentences_by_name), default=0)
+        for name, text in sentences_by_name.items():
+            print(f"  {name:<{width}}  {text}")
+    return 0
+
+
+def sentence(group: str, file: Path) -> str:
+    """Return the first line of the docstring of an option's class, read without importing it, or the YAML's command."""
+    text = file.read_text(encoding="utf-8")
+    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
+    node: Any = yaml.safe_load(text) or {}
+    if group == "experiment":
+        return comments[1] if len(comments) > 1 else comments[0] if comments else ""
+    recipe = str(node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix())
+    changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")
+    text_of_option = _docstring(group, recipe) or (comments[0] if comments else "")
+    return f"{text_of_option} ({changes})" if changes else text_of_option
+
+
+def _root(file: Path, group: str) -> Path:
+    return next(parent for parent in file.parents if parent.name == group and parent.parent.name == "conf")
+
+
+def _docstring(group: str, recipe: str) -> str:
+    source = source_file(group, recipe)
+    if source is None:
+        return ""
+    wanted = recipe.replace(":", "/").rsplit("/", 1)[-1].replace("_", "").lower()
+    for item in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(item, ast.ClassDef) and item.name.replace("_", "").lower() == wanted:
+            return (ast.get_docstring(item) or "").partition("\n")[0]
+    return ""

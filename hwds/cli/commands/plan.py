@@ -1,0 +1,147 @@
+"""Show what a run would do, without doing it: the config and its origins, the cells, which are kept, how long it may take.
+
+`hwds plan +experiment=lstm_forecast model.units=64` takes the words of a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hwds.cli.experiment import OVERRIDES
+from hwds.cli.words import command
+from hwds.core.settings import as_yaml
+from hwds.results.formatting import counted
+from hwds.results.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hwds.experiment.estimate import Time
+    from hwds.experiment.prepare import Prepared
+    from hwds.tuning.estimate import SweepEstimate
+    from hwds.tuning.search import Search
+
+
+@command(help=__doc__)
+@OVERRIDES
+def main(overrides: tuple[str, ...]) -> int:
+    """Print the plan of the experiment that the words compose."""
+    from hwds.config.compose import compose
+    from hwds.config.origin import origins
+    from hwds.experiment.check import check
+    from hwds.experiment.prepare import prepare
+    from hwds.tuning.search_settings import Searching
+
+    data = compose(list(overrides))
+    experiment = check(data)
+    found = origins(data, list(overrides)).items()
+    shown = aligned([(f"{path}:", as_yaml(value), origin) for path, (value, origin) in found if value != {}])
+    print(without_secrets(shown))
+    if isinstance(experiment.sweep, Searching):
+        from hwds.tuning.adaptive_rounds import with_cached_trials
+        from hwds.tuning.search import prepare_search
+
+        print_search(with_cached_trials(prepare_search(data, experiment)))
+    else:
+        print_cells(prepare(experiment))
+    return 0
+
+
+def print_search(search: Search) -> None:
+    """The sweep, what is kept of each window, and how long the rest may take."""
+    from hwds.tuning.estimate import estimate_of
+
+    print(f"\nsweep {search.folder.title}")
+    cells = [(cell, search.cache.has(key)) for group in search.trial_groups for cell, key in group.cells.items()]
+    rows = [("inner window", "cells kept")]
+    for fold in sorted(search.tuning_split.folds, key=search.place):
+        own = [there for cell, there in cells if cell.fold.index == fold.index]
+        rows.append((fold.name, f"{sum(own)} of {len(own)}"))
+    print(aligned(rows))
+    if search.tuning_split.remark:
+        print(search.tuning_split.remark)
+    refused = [trial for trial in search.trials if trial.refused]
+    for trial in refused:
+        print(f"trial {trial.number} is refused: {trial.refused}")
+    estimate = estimate_of(search)
+    compared = f"{search.measure.name}, the {search.better}er the better"
+    after = listed([str(rung) for rung in search.rungs])
+    print(f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows.")
+    if len(search.trials) < search.most_trials:
+        print(f"{search.most_trials - len(search.trials)} more trials are proposed by the scores of these.")
+    elif search.used_up:
+        print(search.used_up)
+    print(f"{counted(estimate.cells, 'cells')}, {estimate.missing} to compute{search_time(estimate)}.")
+    print("Then the best trial and the experiment as it stands are scored on the final windows.")
+
+
+def search_time(estimate: SweepEstimate) -> str:
+    """Return the expected time of the missing cells, in words."""
+    from hwds.report.sweep.sentence import core_time
+    from hwds.results.formatting import duration as lasting
+
+    asked = f", some {100 * estimate.share:.0f} % of them as trials are stopped early" if estimate.share < 1 else ""
+    if not estimate.missing:
+        return ": nothing to do"
+    if estimate.core is None:
+        return f"{asked}: time unknown, for a model here was never timed on this dataset"
+    clock = "" if estimate.at_once is None else f", {lasting(estimate.seconds)} by the clock with {estimate.at_once} at once"
+    return f"{asked}: {core_time(estimate.core.seconds, estimate.core.low, estimate.core.high)}{clock}, by earlier timings"
+
+
+def print_cells(prepared: Prepared) -> None:
+    """The run, what is kept of each fold and model, and how long the rest may take."""
+    from hwds.experiment.estimate import missing_cells, time_for
+
+    missing = missing_cells(prepared)
+    finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
+    models = list(prepared.job.models)
+    print(f"\nrun {prepared.folder.title}{finished}")
+    rows = [("fold", "cutoffs", *models)]
+    for fold in prepared.work.folds:
+        rows.append(
+            (fold.name, str(len(fold.cutoffs)), *(cell_state(prepared, missing, fold.index, model) for model in models))
+        )
+    print(aligned(rows))
+    for column in prepared.work.segments.labels:
+        values = prepared.work.segments.values(column)
+        print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
+    for remark in prepared.job.protocol.warnings_before(prepared.frame):
+        print(remark)
+    cells = counted(len(prepared.work.cells), "cells")
+    print(f"{cells}, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")
+
+
+def cell_state(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:
+    """Return the state of a model's cells in a fold."""
+    cells = [cell for cell in prepared.work.cells if cell.fold.index == fold and cell.model == model]
+    left = sum(cell in missing for cell in cells)
+    if not left:
+        return "kept" if cells else "nothing to ask"
+    return "to compute" if left == len(cells) else f"{len(cells) - left} of {len(cells)} kept"
+
+
+def listed(values: Sequence[str]) -> str:
+    """The first few of many values."""
+    shown = ", ".join(values[:8])
+    return shown if len(values) <= 8 else f"{shown} and {len(values) - 8} more"
+
+
+def duration(time: Time | None, missing: Sequence[Any]) -> str:
+    """The estimate in words."""
+    if not missing:
+        return "nothing to do"
+    if time is None:
+        return "time unknown, for a model here was never timed on this dataset"
+    seconds = time.seconds
+    text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    if time.at_most:
+        return f"at most about {text} on one core, by earlier timings of smaller cells"
+    return f"about {text} on one core, by earlier timings"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text in columns; a value longer than 40 letters does not widen its column."""
+    widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)

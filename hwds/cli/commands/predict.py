@@ -1,0 +1,126 @@
+"""Ask a run's model beyond the last row, or of new rows.
+
+The model that the run kept (`save_model=final`) is loaded; without one it is fitted on all rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwds.cli.words import FILE, ONE_RUN, command
+from hwds.core.errors import ConfigError
+from hwds.results.formatting import counted
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from hwds.experiment.spec import Experiment
+    from hwds.results.folder import RunFolder
+
+NESTED = ("paths", "reasons")
+"""Columns that no CSV can hold."""
+
+
+@command(help=__doc__)
+@ONE_RUN
+@click.option("--future", type=FILE, help="The known columns of the rows to come, CSV or Parquet.")
+@click.option("--data", type=FILE, help="Newer rows, instead of those that the run was made of.")
+def main(run: str, future: str | None, data: str | None) -> int:
+    """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
+    from hwds.experiment.final_model import kept_model, predict_new
+    from hwds.results.folder import RunFolder
+
+    folder = RunFolder.find(run)
+    experiment = experiment_of(folder, data)
+    frame = rows_to_predict(experiment, future)
+    print(f"{experiment.model.name}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
+    forecasts = predict_new(experiment, frame, folder)
+    write(folder, forecasts)
+    show(forecasts)
+    print(amount(frame, forecasts))
+    decide(experiment, frame, folder, forecasts)
+    print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
+    return 0
+
+
+def experiment_of(folder: RunFolder, rows: str | None) -> Experiment:
+    """Return the run's experiment, on other rows where they are given.
+
+    Raises:
+        ConfigError: Its protocol has no model to ask.
+    """
+    from hwds.evaluation.base import Deployable
+    from hwds.experiment.check import check
+    from hwds.experiment.prediction_input import with_data
+
+    data = folder.read_config(secrets=True)
+    experiment = check(with_data(data, rows, folder) if rows else data)
+    if not isinstance(experiment.protocol, Deployable):
+        raise ConfigError(
+            f"predict: run {folder.title} is of protocol '{experiment.protocol.name}', which has no model to ask."
+        )
+    return experiment
+
+
+def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
+    """Return the data, with the plan of the rows to come where it is of series.
+
+    Raises:
+        ConfigError: There is a plan, and nothing to plan.
+    """
+    from hwds.experiment.prediction_input import planned
+    from hwds.frames.panel import Panel
+
+    frame = experiment.dataset.frame()
+    if isinstance(frame, Panel):
+        return experiment.protocol.prepare_frame(planned(experiment, frame, future or ""))
+    if future:
+        raise ConfigError(
+            f"--future: dataset '{experiment.dataset.name}' has rows that are no series; there is nothing to plan."
+        )
+    return frame
+
+
+def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
+    """Write both files, whole or not at all."""
+    from hwds.core.atomic import write_atomically
+
+    write_atomically(folder.path / "future.parquet", forecasts.write_parquet)
+    write_atomically(folder.path / "future.csv", forecasts.drop(NESTED, strict=False).write_csv)
+
+
+def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:
+    """Write the decision on the forecasts to `future_decision.json` and tables beside it, and print it."""
+    from hwds.report.verdict import print_verdict, store_verdict
+
+    decision = experiment.decision
+    verdict = None
+    if decision.foresees:
+        decision.check_data(frame, experiment.protocol)
+        verdict = decision.foresee(forecasts, folder.read_tables(), frame, experiment.model.name, experiment.protocol)
+    store_verdict(folder, type(decision), verdict, "future_")
+    if verdict is not None:
+        print_verdict(type(decision), verdict)
+
+
+def show(forecasts: pl.DataFrame) -> None:
+    """Print the first rows."""
+    import polars as pl
+
+    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_cols=-1):
+        print(forecasts.head(8).drop(NESTED, strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
+
+
+def amount(frame: Any, forecasts: pl.DataFrame) -> str:
+    """Return how many rows, series and times there are, and how many series have none."""
+    from hwds.frames.panel import Panel
+
+    if not isinstance(frame, Panel):
+        return f"{counted(len(forecasts), 'rows')}."
+    series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
+    text = f"{counted(len(forecasts), 'rows')}, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else ".")
+    if series < frame.n_series:
+        text += f"\n{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast."
+    return text

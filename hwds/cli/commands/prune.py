@@ -1,0 +1,224 @@
+"""Delete what is old: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3] [--yes]`.
+
+Without --yes it only says what would go. `hwds prune runs` and `hwds prune sweeps` take the words of `hwds runs`
+(`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes ids. What is tagged `keep`, in use, or
+needed by a run, a sweep, a study or a comparison that stays, stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwds.cli.words import Group, KnownWord, Read, Whole, run_names
+from hwds.core.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from hwds.results.pruning import PruningPlan
+    from hwds.results.runs.index import RunIndex
+
+MOST = 20
+"""Folders that are named."""
+
+OLD = 30 * 86400.0
+"""The age in seconds from which cells go that nobody names, where neither age nor size is given."""
+
+
+def span(text: str) -> float:
+    """Return the seconds of `12h` or `90d`."""
+    from hwds.results.runs import query
+
+    return query.span(text)
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of `500MB`."""
+    from hwds.results import pruning
+
+    return pruning.bytes_of(text)
+
+
+def sweep_names() -> list[str]:
+    """Return all names of the sweeps below the current folder."""
+    from hwds.results.sweep_folder import SweepFolder
+
+    return SweepFolder.names()
+
+
+def comparison_names() -> list[str]:
+    """Return the ids of the comparisons below the current folder."""
+    from hwds.results.comparison import comparison_folders
+
+    return list(comparison_folders())
+
+
+SIZE = Read("size", bytes_of, "a size like 500MB or 5GB")
+OLDER = click.option("--older-than", "older", type=Read("span", span, "a span like 12h, 90d or 4w"), help="Older than `90d`.")
+LARGER = click.option("--larger-than", "larger", type=SIZE, help="Larger than `100MB`.")
+BEST = click.option("--keep-best", "best", type=Whole(), metavar="NUMBER", help="Not the best so many of each experiment.")
+YES = click.option("--yes", is_flag=True, help="Delete; without it nothing goes.")
+
+
+@click.group(cls=Group, invoke_without_command=True, help=__doc__)
+@click.pass_context
+def main(ctx: click.Context) -> int:
+    """Say what could go, where nothing is named."""
+    if ctx.invoked_subcommand is None:
+        from hwds.results.runs.index import RunIndex
+
+        print(overview(RunIndex.of()))
+    return 0
+
+
+@main.command("runs")
+@click.argument("words", nargs=-1, type=KnownWord("word", run_names))
+@OLDER
+@LARGER
+@BEST
+@YES
+def prune_runs(words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool) -> int:
+    """Delete runs that all words and flags hold for."""
+    return prune_folders("runs", words, {"older": older, "larger": larger, "best": best}, yes)
+
+
+@main.command("sweeps")
+@click.argument("words", nargs=-1, type=KnownWord("word", sweep_names))
+@OLDER
+@LARGER
+@BEST
+@YES
+def prune_sweeps(words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool) -> int:
+    """Delete sweeps that all words and flags hold for."""
+    return prune_folders("sweeps", words, {"older": older, "larger": larger, "best": best}, yes)
+
+
+@main.command("comparisons")
+@click.argument("ids", nargs=-1, type=KnownWord("id", comparison_names))
+@OLDER
+@LARGER
+@YES
+def prune_comparisons(ids: tuple[str, ...], older: float | None, larger: int | None, yes: bool) -> int:
+    """Delete comparisons that all ids and flags hold for."""
+    return prune_folders("comparisons", ids, {"older": older, "larger": larger}, yes)
+
+
+@main.command("cache")
+@OLDER
+@click.option("--to", "most", type=SIZE, help="The oldest, until `5GB` are left.")
+@YES
+def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
+    """Delete what of the cache no run or sweep names, from 30d of age unless a flag says other."""
+    from hwds.results.formatting import counted
+    from hwds.results.pruning import as_size, cache_plan, delete_cache
+    from hwds.results.runs.index import RunIndex
+
+    index = RunIndex.of()
+    age = older if older is not None else OLD if most is None else 0.0
+    plan = cache_plan(index, older=age, most=most)
+    for what, why in plan.staying.items():
+        print(f"stays: {what}, {why}")
+    if not yes:
+        print(f"Would delete {counted(len(plan.to_delete), 'files')} of the cache, {as_size(plan.size)}; --yes does it.")
+        return 0
+    gone = delete_cache(index, plan)
+    if gone is None:
+        print("The cache is in use by a run; nothing was deleted.")
+        return 1
+    print(f"Deleted {counted(len(gone), 'files')} of the cache, {as_size(sum(item.size for item in gone))}.")
+    return 0
+
+
+def overview(index: RunIndex) -> str:
+    """Return how much there is, and what of it nothing needs."""
+    from hwds.results.formatting import counted
+    from hwds.results.pruning import as_size, cache_plan, folders_plan
+
+    lines = []
+    for what in ("runs", "sweeps", "comparisons"):
+        every = matching_paths(index, what, ())
+        free = folders_plan(index, every)
+        command = f"hwds prune {what} --older-than 90d{'' if what == 'comparisons' else ' --keep-best 3'}"
+        needed = f"{len(free.to_delete):,} of them, {as_size(free.size)}, needed by nothing: {command}"
+        lines += [f"{counted(len(every), what)}; {needed}"] if every or what == "runs" else []
+    cache = cache_plan(index)
+    lines += [f"cache: {counted(len(cache.to_delete), 'files')}, {as_size(cache.size)}, named by no run: hwds prune cache"]
+    return "\n".join([*lines, "Nothing is deleted without --yes."])
+
+
+def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str]:
+    """Return the runs, sweeps or comparisons that all words hold for, as they lie below the outputs folder.
+
+    Raises:
+        ConfigError: A word names nothing, with the nearest that there is.
+    """
+    from hwds.results.folder import OUTPUTS
+    from hwds.results.runs.query import matching
+
+    if what != "comparisons":
+        return matching(index, names, what.removesuffix("s")) if index.paths else []
+    known = sorted(path.parent.name for path in (index.root / what).glob("*/comparison.json"))
+    missing = next((name for name in names if not any(each.startswith(name) for each in known)), None)
+    if missing is not None:
+        raise unknown("comparison", missing, OUTPUTS / what, known)
+    return [f"{what}/{each}" for each in known if not names or any(each.startswith(name) for name in names)]
+
+
+def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: bool) -> int:
+    """Delete runs, sweeps or comparisons that all words and limits hold for.
+
+    Args:
+        what: `runs`, `sweeps` or `comparisons`.
+        names: Words as for `hwds runs`, or ids of comparisons.
+        limits: `older` in seconds, `larger` in bytes and `best`; None where a flag is not given.
+        yes: Whether they are deleted, or only named.
+
+    Returns:
+        1 where something could not be deleted.
+
+    Raises:
+        ConfigError: Nothing says which.
+    """
+    from hwds.results.formatting import counted
+    from hwds.results.pruning import as_size, delete_folders, folders_plan
+    from hwds.results.runs.index import RunIndex
+
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if not names and not given:
+        words = "ids" if what == "comparisons" else "words as for `hwds runs`"
+        flags = "--older-than or --larger-than" if what == "comparisons" else "--older-than, --larger-than or --keep-best"
+        raise ConfigError(f"prune {what}: must be told which: {words}, {flags}.")
+    index = RunIndex.of()
+    plan = folders_plan(index, matching_paths(index, what, names), **given)
+    print_plan(what, plan)
+    if not yes:
+        print(f"Would delete {counted(len(plan.to_delete), what)}, {as_size(plan.size)}; --yes does it.")
+        return 0
+    outcomes = list(delete_folders(index, plan))
+    for item, why in outcomes:
+        if why:
+            print(f"{item.path.parent.name}/{item.path.name} stays: {why}")
+    gone = [item for item, why in outcomes if not why]
+    print(f"Deleted {counted(len(gone), what)}, {as_size(sum(item.size for item in gone))}.")
+    return 0 if len(gone) == len(plan.to_delete) else 1
+
+
+def print_plan(what: str, plan: PruningPlan) -> None:
+    """Print which go, and how many stay for which reason."""
+    from hwds.results.formatting import counted, duration
+    from hwds.results.pruning import as_size
+
+    for item in plan.to_delete[:MOST]:
+        days = item.age / 86400
+        old = f"{days:.0f} days" if days >= 2 else duration(item.age)
+        print(f"{item.path.parent.name}/{item.path.name}  {as_size(item.size)}, {old} old")
+    if len(plan.to_delete) > MOST:
+        print(f"and {len(plan.to_delete) - MOST:,} more")
+    few = len(plan.staying) <= MOST
+    each = [(f"{path}: {why}", 0) for path, why in plan.staying.items()]
+    reasons = each if few else Counter(plan.staying.values()).items()
+    for why, count in reasons:
+        many = f"{counted(count, what)}, " if count else ""
+        print(f"stays: {many}{why.removeprefix(f'{what}/')}")

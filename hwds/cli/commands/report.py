@@ -1,0 +1,83 @@
+"""Write a report that can be sent, of a run, sweep, study or comparison: one report.html, and report.md.
+
+It stands alone: one file without a network, light and dark, readable without JavaScript. Its folder is printed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hwds.cli.words import KnownWord, command, exactly, run_and_sweep_names
+from hwds.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from hwds.report.pages.base import Page
+
+
+def names() -> list[str]:
+    """Return the runs, sweeps, studies and comparisons below the current folder."""
+    from hwds.config.study import studies
+    from hwds.results.comparison import comparison_folders
+
+    return [*run_and_sweep_names(), *studies(), *comparison_folders()]
+
+
+@command(help=__doc__)
+@click.argument(
+    "name", nargs=-1, type=KnownWord("name", names), callback=exactly(1, "run, sweep, study or comparison"), metavar="NAME"
+)
+def main(name: str) -> int:
+    """Write the report of one run, sweep, study or comparison into its folder; the file needs no network."""
+    from hwds.config.study import is_study
+
+    if is_study(name):
+        from hwds.cli.commands.study import answer
+
+        return answer(name, (), read=True)
+    from hwds.report.pages.run import written
+
+    page, folder = page_of(name)
+    html, markdown = written(page, folder)
+    print(page.lead)
+    print(f"Report: {html} ({html.stat().st_size / 1024:,.0f} KB) and {markdown.name}")
+    return 0
+
+
+def page_of(name: str) -> tuple[Page, Path]:
+    """The page of what is called so, and the folder that it belongs to.
+
+    Raises:
+        ConfigError: Nothing is called so, or several things begin so.
+        HwdsError: It is not finished.
+    """
+    from hwds.report.pages.run import kept_frame, run_page
+    from hwds.report.pages.sweep import sweep_page
+    from hwds.results.comparison import comparison_folder
+    from hwds.results.folder import RunFolder
+    from hwds.results.runs.config import CONFIG
+    from hwds.results.sweep_folder import SweepFolder
+
+    if comparison := comparison_folder(name):
+        return comparison_report(comparison), comparison
+    if sweep := SweepFolder.named(name):
+        return sweep_page(sweep), sweep.path
+    known = names()
+    if not (Path(name) / CONFIG).is_file() and not any(each.startswith(name) for each in known):
+        raise ConfigError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
+    run = RunFolder.find(name)
+    return run_page(run, kept_frame(run)), run.path
+
+
+def comparison_report(folder: Path) -> Page:
+    """The page of a comparison that was kept."""
+    from hwds.compare.stored import stored_comparison
+    from hwds.report.pages.comparison import comparison_page
+    from hwds.results.folder import OUTPUTS, RunFolder
+
+    comparison, command = stored_comparison(folder)
+    runs = {source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in comparison.sources}
+    origins = {source: run.read_provenance() for source, run in runs.items() if (run.path / "provenance.json").is_file()}
+    return comparison_page(comparison, command, origins)

@@ -1,0 +1,111 @@
+"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, `hwds runs tag RUN word`, `hwds runs note RUN text`.
+
+A word is an experiment, the beginning of an id, or a condition on a field of the config (`model.units>=64`), a metric
+(`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`, `age<7d`. Conditions with `<` or `>` go into quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hwds.cli.words import AS_JSON, Command, KnownWord, Whole, run_names
+from hwds.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hwds.results.runs.index import RunIndex
+
+VERBS = ("tag", "note")
+LIMIT = 30
+"""Runs that a terminal is given; `--limit 0` shows all."""
+
+
+class Runs(Command):
+    """The command whose words behind `tag` and `note` are none of its flags."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words."""
+        plain = args[:1] and args[0] in VERBS and not {"-h", "--help"} & set(args)
+        return super().parse_args(ctx, ["--", *args] if plain else args)
+
+
+@click.command(cls=Runs, help=__doc__)
+@click.argument("words", nargs=-1, type=KnownWord("word", lambda: [*VERBS, *run_names()]))
+@click.option("--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first.")
+@click.option("--show", default="", metavar="FIELD,FIELD", help="Add columns: `model.units,mase`.")
+@click.option("--limit", type=Whole(), metavar="NUMBER", help="Show so many; 0 shows all.")
+@click.option("--sweeps", is_flag=True, help="List sweeps.")
+@AS_JSON
+def main(words: tuple[str, ...], sort: str | None, show: str, limit: int | None, sweeps: bool, as_json: bool) -> int:
+    """List runs, the newest first, or give one a tag or a note."""
+    if words and words[0] in VERBS:
+        return label(words[0], words[1:])
+    from hwds.results.runs.index import RunIndex
+    from hwds.results.runs.query import ALIASES, DERIVED, matching, ordered, parsed_condition
+
+    index = RunIndex.of()
+    kind = "sweep" if sweeps else "run"
+    if limit is None:
+        limit = 0 if as_json else LIMIT
+    paths = ordered(index, matching(index, words, kind), sort or "-modified") if index.paths else []
+    if as_json:
+        print_json(index, paths, limit)
+        return 0
+    names = [condition.name for word in words if (condition := parsed_condition(index, word))] if index.paths else []
+    names += [(sort or "").removeprefix("-"), *show.split(",")]
+    fields = list(dict.fromkeys(ALIASES.get(name, name) for name in names if name and name not in DERIVED))
+    print_table(index, paths, fields, limit, kind)
+    return 0
+
+
+def label(verb: str, words: Sequence[str]) -> int:
+    """Tag or note a run.
+
+    Raises:
+        ConfigError: There is no run, no tag, or a tag is no single word.
+    """
+    from hwds.results.folder import RunFolder
+    from hwds.results.labels import Labels
+
+    if not words or (verb == "tag" and len(words) < 2):
+        raise ConfigError(f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}.")
+    folder = RunFolder.find(words[0])
+    labels = Labels.read(folder.path)
+    labels = labels.tagged(tuple(words[1:])) if verb == "tag" else labels.noted(" ".join(words[1:]))
+    labels.write(folder.path)
+    print(f"{folder.title}: tags {', '.join(labels.tags) or 'none'}; note {labels.note or 'none'}")
+    return 0
+
+
+def print_json(index: RunIndex, paths: Sequence[str], limit: int) -> None:
+    """Print all fields of each."""
+    from hwds.report.runs_table import as_rows
+    from hwds.results.comparison import as_json
+    from hwds.results.runs.progress import as_it_stands
+
+    print(as_json(as_rows(as_it_stands(index, paths[: limit or None]))))
+
+
+def print_table(index: RunIndex, paths: Sequence[str], fields: Sequence[str], limit: int, kind: str) -> None:
+    """Print a table, then what was passed over and why."""
+    from shutil import get_terminal_size
+
+    from rich.console import Console
+
+    from hwds.report.leaderboard import WIDTH, print_grids
+    from hwds.report.runs_table import left_out, runs_grid
+    from hwds.results.formatting import counted
+    from hwds.results.runs.progress import as_it_stands
+
+    status = index.column("status")
+    broken = as_it_stands(index, [path for path in paths if status[path] == "broken"])
+    sound = [path for path in paths if path not in broken]
+    width = get_terminal_size((WIDTH, 24)).columns
+    grid = runs_grid(list(as_it_stands(index, sound[: limit or None]).values()), fields, width)
+    noted = [f"{index.root.name}/{path} is passed over: {fields.get('reason')}." for path, fields in broken.items()]
+    known = sum(each == kind for each in index.column("kind").values())
+    summary = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (f" ({len(sound):,} found)" if len(grid) < len(sound) else "")
+    hidden = f"; not shown for want of room: {', '.join(left_out(grid))}" if len(grid) and left_out(grid) else ""
+    print_grids((grid,) if len(grid) else (), noted, f"{summary}{hidden}.", Console(width=width))

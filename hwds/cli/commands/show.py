@@ -1,0 +1,72 @@
+"""Show a finished run or sweep again: its leaderboard, its config and where it lies.
+
+`hwds show lstm_forecast` is its newest run; `hwds show lstm_forecast/4a2f` one by its id, `hwds show sweeps/NAME` a sweep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hwds.cli.words import ONE_RUN_OR_SWEEP, command
+
+if TYPE_CHECKING:
+    from hwds.results.sweep_folder import SweepFolder
+
+
+@command(help=__doc__)
+@ONE_RUN_OR_SWEEP
+def main(run: str) -> int:
+    """Print what a run or a sweep found.
+
+    RUN is a path, an id, its beginning, or an experiment's name for its latest run; a sweep is named likewise, with `sweeps/`
+    before it where a run bears the same name.
+    """
+    from hwds.results.sweep_folder import SweepFolder
+
+    sweep = SweepFolder.named(run)
+    if sweep is None:
+        show_run(run)
+    else:
+        show_sweep(sweep)
+    return 0
+
+
+def show_run(name: str) -> None:
+    """The leaderboard of a run, and what was decided."""
+    from hwds.report.hooks import stored_report
+    from hwds.report.standings import standings
+    from hwds.results.folder import RunFolder
+
+    folder = RunFolder.find(name)
+    config, tables = folder.read_config(), folder.read_tables()
+    headline = str(config["protocol"].get("headline", ""))
+    origin = folder.read_provenance()
+    model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
+    print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
+    print(f"{origin['command']}\n")
+    stored_report(config, tables).print_run(tables, standings(tables, headline, model=model), folder.read_conclusion())
+    verdict = folder.read_verdict()
+    if verdict is not None:
+        print(verdict["sentence"])
+    print(f"Results: {folder.path}")
+
+
+def show_sweep(folder: SweepFolder) -> None:
+    """The trials of a sweep, what came of the best, what mattered, and how long it took."""
+    from hwds.report.sweep.importance import importance_sentence
+    from hwds.report.sweep.result import from_dict
+    from hwds.report.sweep.sentence import conclusion, time_sentence
+    from hwds.report.sweep.tables import print_failures, print_trials
+    from hwds.results.measure import Measure
+
+    record, trials = folder.read_json(), folder.read_trials()
+    config, sweep = record["config"], record["sweep"]["name"]
+    model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
+    print(f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed {config['seed']}")
+    print(f"{record['command']}\n")
+    result = from_dict(trials, record, Measure(record["metric"], better=record["better"]))
+    print_failures(trials)
+    print_trials(result)
+    sentences = (conclusion(result), importance_sentence(record["importance"]), time_sentence(record["time"]))
+    print("\n".join(line for line in sentences if line))
+    print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")

@@ -1,0 +1,22 @@
+"""Open a local page on the runs: find them, lay curves over each other, open reports."""
+
+from __future__ import annotations
+
+import click
+
+from hwds.cli.words import Whole, command
+
+
+@command(help=__doc__)
+@click.option("--port", type=Whole(most=65535), default=8473, show_default=True, help="The port; 0 takes a free one.")
+def main(port: int) -> int:
+    """Serve the page on this machine's loopback address until Ctrl-C; nothing outside it is asked, no run is changed."""
+    from hwds.report.ui.server import ADDRESS, server
+
+    with server(port) as serving:
+        print(f"http://{ADDRESS}:{serving.server_port} (Ctrl-C ends it)", flush=True)
+        try:
+            serving.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0

@@ -1,0 +1,131 @@
+"""The command line: the first bare word is a command, everything else is an experiment's."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from hwds.cli.experiment import experiment
+from hwds.core.errors import ConfigError, HwdsError, nearest
+from hwds.core.registry import GROUPS
+
+COMMANDS = Path(__file__).resolve().parent / "commands"
+HELP = ("-h", "--help")
+
+
+def main() -> int:
+    """Run one command line; the exit code is 0 ok, 1 failed, 2 a wrong config or data, 3 some cells failed within the limit."""
+    words = sys.argv[1:]
+    verbose = "-v" in words
+    words = [word for word in words if word != "-v"]
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m hwds` has it
+    try:
+        return dispatch(words)
+    except HwdsError as error:
+        if verbose:
+            raise
+        print(f"hwds: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nhwds: stopped. Every finished cell is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def dispatch(words: list[str]) -> int:
+    """Run the command that the words name, or the experiment that they compose."""
+    shell = words[:1] in (["-sc"], ["--shell-completion"])
+    if shell or os.environ.get("_HWDS_COMPLETE"):
+        from hwds.cli import completion
+
+        return completion.answer(PROGRAM, words[1:]) if shell else completion.complete(PROGRAM, os.environ["_HWDS_COMPLETE"])
+    if not words or words[0] in HELP:
+        print(usage())
+        return 0
+    try:
+        with PROGRAM.make_context("hwds", words) as ctx:
+            code: int = PROGRAM.invoke(ctx)
+            return code
+    except click.exceptions.Exit as end:  # after `--help`
+        return end.exit_code
+
+
+class Program(click.Group):
+    """The commands, each imported when it is named; any other words are those of an experiment."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands: one module each."""
+        return [name.replace("_", "-") for name in commands()]
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the first word.
+
+        Raises:
+            ConfigError: It is neither a command nor an override.
+        """
+        word = args[0]
+        if word.startswith(("-", "~")) or "=" in word:
+            return "", experiment, args
+        name = word.replace("_", "-")
+        if name in self.list_commands(ctx):
+            command: click.Command = import_module(f"hwds.cli.commands.{name.replace('-', '_')}").main
+            return name, command, args[1:]
+        if ctx.resilient_parsing:
+            return None, None, []
+        raise no_command(word)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, and what an experiment may begin with."""
+        begun = [CompletionItem(name, help=sentence(name)) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        with experiment.make_context("", [], parent=ctx, resilient_parsing=True) as context:
+            words = experiment if incomplete.startswith("-") else experiment.params[0]
+            return [*begun, *words.shell_complete(context, incomplete)]
+
+
+PROGRAM = Program(
+    "hwds",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "help_option_names": HELP, "max_content_width": 120},
+)
+
+
+def commands() -> list[str]:
+    """Return the names of the commands' modules."""
+    return sorted(path.stem for path in COMMANDS.glob("*.py") if not path.stem.startswith("_"))
+
+
+def no_command(word: str) -> ConfigError:
+    """Return the refusal of a first word that is neither a command nor an override."""
+    if "." in word or word.lstrip("+") in (*GROUPS, "experiment", "seed", "size", "rivals"):
+        return ConfigError(f"'{word}': must be given a value, {word}=VALUE.")
+    return ConfigError(f"no command '{word}'{nearest(word, [known.replace('_', '-') for known in commands()])}")
+
+
+def sentence(command: str) -> str:
+    """Return the first line of a command's module, read without importing it."""
+    tree = ast.parse((COMMANDS / f"{command.replace('-', '_')}.py").read_text())
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def usage() -> str:
+    """Return what `hwds --help` prints."""
+    lines = [f"  {name.replace('_', '-'):<15}{sentence(name)}" for name in commands()]
+    return (
+        "usage: hwds [COMMAND] [group=option] [path.to.key=value] ...\n\n"
+        "  hwds +experiment=lstm_forecast                        run an experiment\n"
+        "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
+        "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
+        "commands:\n" + "\n".join(lines) + "\n\n"
+        "`hwds COMMAND --help` tells all of one.\n"
+        "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; `hwds list` shows options.\n"
+        "-v shows the traceback of a refusal; --cfg job and --info are Hydra's; -sc install=bash (zsh, fish) completes."
+    )

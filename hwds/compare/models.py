@@ -1,0 +1,162 @@
+"""Models against models: the leaderboard, the effects with their intervals, and what is sure of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from hwds.compare.answers import Answer, answers_of
+from hwds.compare.board import comparison_notes, leaderboard
+from hwds.compare.checks import check_definitions, check_sources, metric_of
+from hwds.compare.contrasts import Scale
+from hwds.compare.evidence import Evidence, UnitEvidence
+from hwds.compare.hooks import comparison_of
+from hwds.compare.labels import dataset_labels, model_labels
+from hwds.compare.matrix import Matrix
+from hwds.compare.pairs import pairs_of
+from hwds.compare.source import Source
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.results.comparison import Chosen, Comparison
+from hwds.results.measure import Measure, short
+from hwds.statistics.ranks import rank_test
+
+LEVEL = 0.95
+RESAMPLES = 2000
+"""The default number of bootstrap resamples."""
+
+
+def compare(
+    sources: Sequence[Source], *, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+) -> Comparison:
+    """Compare the models of finished runs on the rows that all of them answered.
+
+    Args:
+        sources: The runs, in the order in which they were named.
+        metric: Short or full name; the headline of the runs where empty.
+        model: The model that is held against the others; where empty the own model of all runs, or else the best one.
+        margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean is not above 0.
+        resamples: Of each bootstrap.
+
+    Raises:
+        DataError: The runs were not asked the same, or share no row.
+        ConfigError: The metric or the model is not there, or the task has no comparison.
+    """
+    datasets = dataset_labels(sources)
+    check_sources(sources, datasets)
+    name = metric_of(sources, metric)
+    check_definitions(sources, datasets, name)
+    answers, missing = answers_of(sources, datasets, model_labels(sources))
+    task = comparison_of(sources[0])
+    _refuse_few(answers, missing)
+    evidence, left_out = task.evidence(answers, name, resamples)
+    measure = sources[0].tables.measure(sources[0].metric(name))
+    subject, chosen = _subject(evidence, answers, sources, model, measure)
+    metrics = {dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)}
+    along = task.along(evidence, subject, measure.better) if task.along else pl.DataFrame()
+    scale = Scale.of(evidence.means, measure.better)
+    return Comparison(
+        **_compared(evidence, measure, subject, chosen, scale, margin),
+        metrics=metrics,
+        task=sources[0].task,
+        leaderboard=leaderboard(evidence, measure, answers, scale, name),
+        along=along,
+        datasets=tuple(dict.fromkeys(datasets)),
+        seeds=tuple(sorted({answer.seed for answer in answers})),
+        sources=tuple(source.title for source in sources),
+        notes=tuple(comparison_notes(evidence, measure, missing, left_out, metrics, answers)),
+        conditions=task.conditions,
+        trained=task.trained,
+    )
+
+
+def compare_table(
+    table: pl.DataFrame,
+    measure: Measure,
+    *,
+    model: str = "",
+    margin: float | None = None,
+    units: str = "units",
+    nested: bool = False,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare models by any table of values.
+
+    Args:
+        table: Columns `model`, `dataset`, `seed`, `unit` and `value`, one row each.
+        measure: What the value is, and which way is good.
+        model: The model that is held against the others; the best where empty.
+        margin: See `compare`.
+        units: What a unit is.
+        nested: Whether a unit is another one under another seed.
+        resamples: Of each bootstrap.
+
+    Raises:
+        DataError: The models share no unit.
+        ConfigError: There is no such model.
+    """
+    evidence = UnitEvidence(Matrix.of(table, nested=nested), units, resamples)
+    subject, chosen = _subject(evidence, (), (), model, measure)
+    scale = Scale.of(evidence.means, measure.better)
+    datasets = evidence.matrix.datasets
+    return Comparison(
+        **_compared(evidence, measure, subject, chosen, scale, margin),
+        metrics=dict.fromkeys(datasets, measure.name),
+        task="",
+        leaderboard=leaderboard(evidence, measure, (), scale, measure.name),
+        along=pl.DataFrame(),
+        datasets=datasets,
+        seeds=tuple(sorted(table["seed"].unique())),
+        sources=(),
+        notes=tuple(comparison_notes(evidence, measure, (), 0, {}, ())),
+        trained=False,
+    )
+
+
+def _compared(
+    evidence: Evidence, measure: Measure, subject: str, chosen: Chosen, scale: Scale, margin: float | None
+) -> dict[str, Any]:
+    """Return the fields of a comparison that do not depend on where its values are from."""
+    if margin is not None and not 0 < margin < (1 if scale.relative else float("inf")):
+        raise ConfigError(f"--margin: must be above 0{' and below 1' if scale.relative else ''}, got {margin:g}.")
+    count = len(evidence.models)
+    family = count * (count - 1) // 2 if chosen == "best" else count - 1
+    blocks, called = evidence.blocks()
+    return {
+        "measure": measure,
+        "subject": subject,
+        "chosen": chosen,
+        "family": family,
+        "relative": scale.relative,
+        "margin": margin,
+        "level": LEVEL,
+        "pairs": pairs_of(evidence, evidence.models.index(subject), scale, family, margin, LEVEL),
+        "ranks": rank_test(evidence.models, blocks, called, measure.better),
+        "units": getattr(evidence, "units_called", "rows"),
+    }
+
+
+def _subject(
+    evidence: Evidence, answers: Sequence[Answer], sources: Sequence[Source], asked: str, measure: Measure
+) -> tuple[str, Chosen]:
+    """Return the model that is held against the others, and why it."""
+    if measure.better == "none":
+        raise ConfigError(f"--metric: of '{short(measure.name)}' neither a low nor a high value is good.")
+    if asked:
+        label = next((label for label in evidence.models if asked in (label, label.rpartition("/")[2])), None)
+        if label is None:
+            raise ConfigError(f"--model: no model '{asked}' here{nearest(asked, evidence.models)}")
+        return label, "asked"
+    subjects = {answer.model for answer in answers if answer.label == answer.source.model}
+    if len(subjects) == 1 and len({source.model for source in sources}) == 1:
+        return subjects.pop(), "own"
+    ahead = Scale.of(evidence.means, measure.better).ahead(evidence.means)
+    return evidence.models[ahead.index(max(ahead))], "best"
+
+
+def _refuse_few(answers: Sequence[Answer], missing: Sequence[str]) -> None:
+    models = {answer.model for answer in answers}
+    if len(models) < 2:
+        dropped = f" {', '.join(missing)} were not asked of every dataset." if missing else ""
+        raise DataError(f"compare: there must be two models to compare, got {', '.join(models) or 'none'}.{dropped}")

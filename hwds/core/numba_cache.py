@@ -1,0 +1,121 @@
+"""Functions of numbers and arrays that numba compiles when they are first needed, and caches on disk.
+
+Nothing here imports numba before `compiled` is called, so that a module of kernels can be imported to be listed or composed.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hwds.core.code_digest import code_digest
+from hwds.core.errors import HwdsError
+from hwds.core.hashing import digest
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_HELPERS: set[Callable[..., Any]] = set()
+"""The functions that compiled code may call."""
+
+_REGISTERED: set[Callable[..., Any]] = set()
+"""The helpers that are registered with numba already."""
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+"""Threads may run compiled code in parallel; a division by zero gives inf or nan as numpy's does; references are not counted.
+
+Counting references to arrays makes a call cost fifty nanoseconds. Without it compiled code cannot create arrays: its caller
+passes all that it needs.
+"""
+
+
+def helper(function: Function) -> Function:
+    """Register a plain function as one that compiled code may call; it stays a plain function."""
+    _HELPERS.add(function)
+    return function
+
+
+def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Any:
+    """Return the function compiled for the types it is called with, cached on disk for other processes.
+
+    Args:
+        function: A plain function at the top level of a module.
+        parts: Functions that are compiled into it although its module does not import them.
+    """
+    if len(_HELPERS) > len(_REGISTERED):  # a module with helpers was imported since
+        _register_helpers()
+    return _compiled(function, parts)
+
+
+@cache
+def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...]) -> Any:
+    import numba
+
+    # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
+    folder = _root() / digest([_code((function, *parts)), numba.__version__])
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    return _with_plain_errors(numba.njit(cache=True, **OPTIONS)(function))
+
+
+def _with_plain_errors(dispatcher: Any) -> Any:
+    """Let what cannot be compiled be refused in one line; numba compiles by this method, which compiled calls never reach."""
+    from numba.core.errors import NumbaError
+
+    compile_for = dispatcher._compile_for_args
+
+    def refusing(*arguments: Any, **named: Any) -> Any:
+        try:
+            return compile_for(*arguments, **named)
+        except NumbaError as error:
+            raise HwdsError(_refusal(str(error))) from error
+
+    dispatcher._compile_for_args = refusing
+    return dispatcher
+
+
+_LINE = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+):\n *def (?P<name>\w+)', re.MULTILINE)
+"""A line of source in a message of numba, the innermost first."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""What numba prints in bold."""
+
+_UNMARKED = re.compile(r"Untyped global name '(\w+)': Cannot determine Numba type of <class 'function'>")
+
+_UNKNOWN = re.compile(r"NameError: name '\w+' is not defined")
+
+
+def _refusal(message: str) -> str:
+    """Return numba's message of many lines as one: the file, the line, the function, and why."""
+    message = _COLOURS.sub("", message)
+    if unknown := _UNKNOWN.search(message):
+        return f"numba: {unknown[0]}, in a function that is to be compiled."
+    own = next((line for line in _LINE.finditer(message) if "/site-packages/numba/" not in line["file"]), None)
+    if own is None:
+        return f"numba: {' '.join(message.split())[:300]}"
+    where = f"{own['file']}:{own['line']}: {own['name']}"
+    reason = message[: own.start()].rstrip().rpartition("\n")[2].strip()
+    if unmarked := _UNMARKED.search(reason):
+        return f"{where} calls '{unmarked[1]}', which is not compiled; mark '{unmarked[1]}' with {__name__}.{helper.__name__}."
+    source = linecache.getline(own["file"], int(own["line"])).strip()
+    why = "" if reason.startswith("During:") else f": {reason[:200].rstrip('.')}"
+    return f"{where}: numba cannot compile '{source}'{why}."
+
+
+def _register_helpers() -> None:
+    from numba.extending import register_jitable
+
+    for function in _HELPERS - _REGISTERED:
+        _REGISTERED.add(function)
+        register_jitable(**OPTIONS)(function)
+
+
+def _root() -> Path:
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path("outputs", "cache", "numba")).resolve()
+
+
+def _code(functions: tuple[Callable[..., Any], ...]) -> str:
+    return code_digest(None, __name__, *(function.__module__ for function in functions))

@@ -1,0 +1,145 @@
+"""Recipe: a frozen, checked dataclass, the typed config; and the constrained types that its fields are written with."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator, ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
+
+from hwds.core.messages import refused
+
+
+class Small(NamedTuple):
+    """The maximum of a field under `size=small`: `epochs: Annotated[PositiveInt, Small(2)] = 20`."""
+
+    most: int
+
+
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+UnitInterval = Annotated[float, Ge(0), Le(1)]
+Level = Annotated[float, Gt(0), Lt(1)]
+
+
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = next((value for value in values if values.count(value) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"must not repeat {repeated!r}")
+    return values
+
+
+Once = AfterValidator(_once)
+"""Marks a list without duplicates."""
+
+Names = Annotated[tuple[str, ...], Once]
+
+
+def _refit(value: str) -> str:
+    every, _, count = value.partition("_")
+    if value not in ("always", "never") and not (every == "every" and count.isdigit() and int(count) > 0):
+        raise ValueError("must be always, never or every_K, such as every_3")
+    return value
+
+
+Refit = Annotated[str, AfterValidator(_refit)]
+"""When there is a new fit: at every cutoff (`always`), at the first alone (`never`), or at every K-th (`every_K`)."""
+
+
+def cutoffs_per_fit(refit: str, cutoffs: int) -> int:
+    """Return how many of so many cutoffs one fit serves."""
+    return {"always": 1, "never": cutoffs}.get(refit) or int(refit.partition("_")[2])
+
+
+FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Recipe:
+    """The typed form of a YAML node: its keys are the fields, their types and ranges are the check.
+
+    A subclass becomes a frozen pydantic dataclass by itself. The first sentence of its docstring is what
+    `hwds list` shows; `Attributes:` documents the fields. A wrong value is a `ConfigError` in one line, as in YAML.
+
+    Attributes:
+        name: The option's name, the label in every table; never part of a random stream or of a cell's key.
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {}
+    """The default search space below this node, which `sweep=random` searches where no space is given."""
+
+    name: str = ""
+
+    def companions(self) -> "tuple[Recipe, ...]":
+        """Return variants of the recipe that are always scored with it, under labels of their own."""
+        return ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        methods = {name for base in cls.__mro__ for name, value in vars(base).items() if inspect.isroutine(value)}
+        clash = methods & set(inspect.get_annotations(cls))
+        if clash:
+            raise TypeError(f"{cls.__name__}: field '{min(clash)}' bears the name of a method")
+        dataclass(frozen=True, kw_only=True, config=FROZEN)(cls)
+        cls.__init__ = _init  # type: ignore[method-assign, assignment]
+
+
+def _init(self: Recipe, *args: Any, **values: Any) -> None:
+    """Do what the constructor of pydantic does, and refuse as `construct` does: `XGBoost: no key 'tres'; did you mean ...`."""
+    try:
+        self.__pydantic_validator__.validate_python(ArgsKwargs(args, values), self_instance=self)  # type: ignore[attr-defined]
+    except ValidationError as error:
+        raise refused(type(self), type(self).__name__, error) from error
+
+
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+
+
+def construct(cls: type[RecipeT], path: str, values: Mapping[str, Any]) -> RecipeT:
+    """Return `cls(**values)`, refused under the path of its node in a config.
+
+    Raises:
+        ConfigError: A key, type or range is wrong.
+    """
+    validator: Any = cls.__pydantic_validator__  # type: ignore[attr-defined]
+    try:
+        recipe: RecipeT = validator.validate_python(ArgsKwargs((), dict(values)))
+    except ValidationError as error:
+        raise refused(cls, path, error) from error
+    return recipe
+
+
+dataclass(frozen=True, kw_only=True, config=FROZEN)(Recipe)  # so that a field may be `tuple[Recipe, ...]`
+
+
+def canonical(value: Any) -> Any:
+    """Return a recipe as plain data after validation: 1 and 1.0, (3,) and [3] are equal; names are left out.
+
+    Recipes with equal data compute the same numbers: cache keys and run folders are made of it.
+    """
+    if isinstance(value, Recipe):
+        values = {field.name: canonical(getattr(value, field.name)) for field in fields(value) if field.name != "name"}  # type: ignore[arg-type]
+        return {"recipe": f"{type(value).__module__}:{type(value).__qualname__}"} | values
+    if isinstance(value, dict):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    return value
+
+
+def uses_features(model: Recipe) -> bool:
+    """Return whether a model, or a model inside it, reads the feature set."""
+    inner = [value for value in vars(model).values() if isinstance(value, Recipe | tuple)]
+    members = [
+        item for value in inner for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Recipe)
+    ]
+    return bool(getattr(model, "uses_features", False)) or any(uses_features(member) for member in members)
+
+
+def labelled(name: str, change: str) -> str:
+    """Return the label of an option with one more change."""
+    return f"{name[:-1]},{change})" if name.endswith(")") else f"{name}({change})"

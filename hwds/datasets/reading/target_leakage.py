@@ -1,0 +1,81 @@
+"""Columns that give the label away: what was filled in once the label was known, and is not known before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+from hwds.core.seeds import stream
+from hwds.detection.metrics.ranks import average_precision
+
+MOST = 0.95
+"""The share of the way from chance to a perfect order that one column alone may go."""
+
+LEAST = 8
+"""Rows of each label below which a column may part them by chance."""
+
+
+def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> None:
+    """Refuse an input that alone gives the label away.
+
+    Its average precision, of its values rising or falling or of the mean label that other rows of the same value have, lies
+    over .95 (and where the label is common, as far above chance); or it is null exactly where the label is 0, or 1.
+
+    Args:
+        data: The table.
+        label: The column of labels; what is no 0 or 1 is left to others to refuse.
+        columns: The inputs to look at.
+
+    Raises:
+        DataError: With the column and what gives the label away.
+    """
+    kind = data.schema[label]
+    known = data.filter(pl.col(label).is_not_null())
+    if not (kind.is_numeric() or kind == pl.Boolean) or not known[label].cast(pl.Float64).is_in([0.0, 1.0]).all():
+        return
+    truth = known[label].cast(pl.Float64).to_numpy()
+    if min(truth.sum(), (1 - truth).sum()) < LEAST:
+        return
+    half = stream(0, "giveaways").permutation(len(truth)) % 2
+    for name in columns:
+        leak = _leak(known[name], truth, half, label)
+        if leak:
+            raise DataError(
+                f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it there, or in dataset.trust"
+                " where it is known before the label."
+            )
+
+
+def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str) -> str:
+    """Return what of a column gives the label away, empty where nothing does."""
+    missing = values.is_null().to_numpy()
+    for side in (0, 1):
+        if np.array_equal(missing, truth == side):
+            return f"it is null exactly where '{label}' is {side}"
+    scores = {"of the mean label of its values": _means(values, truth, half)}
+    if values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Boolean:
+        numbers = values.to_physical().cast(pl.Float64).fill_nan(None)
+        scores |= {"of its values": _filled(numbers), "of its falling values": _filled(-numbers)}
+    for what, score in scores.items():
+        precision = average_precision(truth, score)
+        if precision - truth.mean() > MOST * (1 - truth.mean()):
+            return f"average precision {precision:.3f} {what}"
+    return ""
+
+
+def _filled(numbers: pl.Series) -> np.ndarray:
+    """Return the numbers with missing ones below all others."""
+    return numbers.fill_null(-np.inf).to_numpy()
+
+
+def _means(values: pl.Series, truth: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Return the mean label of rows of the same value in the other half, that of all rows where there are none."""
+    if values.dtype.is_nested():
+        return np.zeros(len(truth))
+    rows = pl.DataFrame({"value": values, "half": half, "label": truth})
+    means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(pl.col("label").mean().alias("mean"))
+    joined = rows.join(means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True)
+    return joined["mean"].fill_null(float(truth.mean())).to_numpy()

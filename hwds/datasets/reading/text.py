@@ -1,0 +1,92 @@
+"""CSV and TSV, read as text: what a column means is decided later, by its role, so that '007' stays a name."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+import polars as pl
+
+from hwds.core.errors import ConfigError, DataError, nearest
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(file: Path, name: str, wanted: Sequence[str] | None, encoding: str, separator: str) -> pl.DataFrame:
+    """Return the rows of a text file with a header, all columns as text; empty fields are null.
+
+    Raises:
+        ConfigError: No such encoding, or a separator that is not one byte.
+        DataError: An empty file, other bytes than the encoding has, two columns of one name, a row that is too long.
+    """
+    if len(separator.encode()) != 1:
+        raise ConfigError(f"dataset.separator: must be one character, got '{separator}'.")
+    data = _utf8(file.read_bytes(), name, encoding).strip(b"\r\n")
+    if not data.strip():
+        raise DataError(f"dataset.path: '{name}' is empty.")
+    header = _header(data, name, separator)
+    columns = header if wanted is None else list(wanted)
+    if columns != header and len(header) == 1 and any(other in header[0] for other in ";\t|,"):
+        raise DataError(
+            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; see dataset.separator ('{separator}' now)."
+        )
+    must_have(columns, header, name)
+    try:
+        table = pl.read_csv(data, separator=separator, infer_schema=False)  # asked for some columns, it lets long rows pass
+    except pl.exceptions.ComputeError as error:
+        _long_row(data, name, separator, len(header), error)
+        raise
+    return table.select(columns)
+
+
+def must_have(columns: Sequence[str], known: Sequence[str], name: str) -> None:
+    """Refuse a file that lacks a column.
+
+    Raises:
+        DataError: With the nearest name that the file has.
+    """
+    for column in columns:
+        if column not in known:
+            raise DataError(f"dataset.path: '{name}' has no column '{column}'{nearest(column, known)}")
+
+
+def _utf8(data: bytes, name: str, encoding: str) -> bytes:
+    """Return the bytes as UTF-8 without a byte order mark."""
+    try:
+        codec = codecs.lookup(encoding).name
+        if codec == "utf-8" and data.startswith(_UTF16):
+            raise DataError(f"dataset.path: '{name}' is not UTF-8 but UTF-16; set dataset.encoding=utf-16.")
+        text = data.decode(codec)
+    except LookupError as error:
+        raise ConfigError(f"dataset.encoding: no encoding '{encoding}'; usual ones: utf-8, latin-1, cp1252, utf-16.") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        where = f"byte 0x{data[error.start]:02x} in line {line}"
+        hint = "set dataset.encoding, to latin-1 or cp1252 perhaps" if codec == "utf-8" else f"see dataset.encoding={encoding}"
+        raise DataError(f"dataset.path: '{name}' is not {encoding.upper()}: {where}; {hint}.") from error
+    return data.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else text.removeprefix("\ufeff").encode()
+
+
+def _header(data: bytes, name: str, separator: str) -> list[str]:
+    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
+    try:
+        header = next(csv.reader([first], delimiter=separator))
+    except csv.Error as error:
+        raise DataError(f"dataset.path: '{name}' does not begin with a line of names ({error}).") from error
+    for column in header:
+        if header.count(column) > 1:
+            raise DataError(f"dataset.path: '{name}' has two columns '{column}'.")
+    return header
+
+
+def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
+    """Refuse a row with too many fields, which polars reports without its number."""
+    try:
+        for row, fields in enumerate(csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)):
+            if len(fields) > width:
+                raise DataError(f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}.") from error
+    except csv.Error as worse:
+        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({worse}).") from worse

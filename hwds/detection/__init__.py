@@ -1,0 +1,5 @@
+"""Detection: models, features, protocols and decisions for rows with a rare label."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,60 @@
+"""The features of the Fraud Detection Handbook, and more about the past of a payment's customer and terminal."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import PositiveInt
+from hwds.detection.features.handbook import Handbook
+from hwds.detection.features.kernels.handbook_runs import RUNS, USUAL, runs, usual
+from hwds.detection.features.live.handbook import LiveHandbookPlus, WindowLengths
+from hwds.features.rows.columns import DAY, codes_of, entity_of, numbers_of
+from hwds.features.rows.live import Live
+from hwds.features.rows.moments import labels_of, moments_of
+from hwds.frames.table import Table
+
+
+class HandbookPlus(Handbook):
+    """The handbook's features, what is usual for the customer, and how the latest known payments at the terminal turned out.
+
+    Of the customer: `usual_ratio`, the amount over the mean of those of `habit_days` before; `usual_count`, how many these are;
+    `highest_ratio`, the highest amount of `recent_days` before over that mean. Of the terminal, by the labels that had arrived
+    of payments of `run_days` before: `terminal_run`, frauds since the last honest one, and `terminal_run_age`, days since the
+    first of these; `terminal_honest_age`, days since the last honest one; `terminal_first_age`, days since the first fraud, and
+    `terminal_fraud_share`, the share of fraud from then on. What there is none of is null; counts and shares are 0.
+
+    Attributes:
+        habit_days: Days over which the usual amount is taken.
+        recent_days: Days over which the highest amount is taken; no longer than `habit_days`.
+        run_days: The largest age of a payment that counts for its terminal.
+
+    Example:
+        python -m hwds +experiment=fraud_handbook_weeks
+    """
+
+    habit_days: PositiveInt = 90
+    recent_days: PositiveInt = 14
+    run_days: PositiveInt = 36
+
+    def check(self, table: Table) -> None:
+        """Refuse columns that are not there, and a window that is longer than the one around it."""
+        super().check(table)
+        if self.recent_days > self.habit_days:
+            raise ConfigError(f"features.recent_days: must be <= habit_days ({self.habit_days}), got {self.recent_days}.")
+
+    def live(self, schema: Table) -> Live:
+        """Return the same for rows as they arrive."""
+        self.check(schema)
+        reach = WindowLengths(self.habit_days * DAY, self.recent_days * DAY, self.run_days * DAY)
+        return LiveHandbookPlus(self.payment(schema), self.days, reach)
+
+    def compute(self, table: Table) -> pl.DataFrame:
+        """Return the handbook's columns, then these."""
+        moments = moments_of(table)
+        customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
+        terminal, paid = codes_of(table.data[self.terminal]), numbers_of(table, self.spent(table))
+        habits = usual(customer, paid, moments, self.habit_days * DAY, self.recent_days * DAY)
+        there = runs(terminal, labels_of(table, moments), moments, self.run_days * DAY)
+        more = dict(zip(USUAL, habits.T, strict=True)) | {f"terminal_{name}": there[:, at] for at, name in enumerate(RUNS)}
+        return super().compute(table).with_columns(pl.Series(name, values).fill_nan(None) for name, values in more.items())

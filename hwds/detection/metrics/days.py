@@ -1,0 +1,148 @@
+"""Metrics of a daily capacity: each day the entities of the highest scores are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from hwds.detection.metrics.ranks import weights_of
+
+
+@dataclass(frozen=True, eq=False)
+class EntityDays:
+    """Pairs of an entity and a day, by day and then by the highest score of the entity on that day, falling.
+
+    Attributes:
+        entity: Its number, shape (entity days,).
+        starts: Where each day begins, and the number of entity days at the end.
+        top: Of each the row with the highest score.
+        hit: Whether it had a row of label 1 that day.
+        place: Of each row its entity day, shape (n,).
+        positives: The rows of label 1.
+        entities: How many there are.
+    """
+
+    entity: np.ndarray
+    starts: np.ndarray
+    top: np.ndarray
+    hit: np.ndarray
+    place: np.ndarray
+    positives: np.ndarray
+    entities: int
+
+    @classmethod
+    def of(cls, label: np.ndarray, score: np.ndarray, entity: np.ndarray, day: np.ndarray, days: int | None = None) -> Self:
+        """Prepare rows: numbers of entities and of days from 0, shape (n,) each; `days` in all, by their numbers where None."""
+        entities = int(entity.max(initial=-1)) + 1
+        days = int(day.max(initial=-1)) + 1 if days is None else days
+        order = np.lexsort((-score, day))
+        _, first, inverse = np.unique((day * entities + entity)[order], return_index=True, return_inverse=True)
+        ranked = np.argsort(first)
+        position = np.empty(len(ranked), np.int64)
+        position[ranked] = np.arange(len(ranked))
+        place = np.empty(len(order), np.int64)
+        place[order] = position[inverse]
+        top = order[first[ranked]]
+        hit = np.bincount(place, label, minlength=len(top)) > 0
+        return cls(
+            entity[top], np.searchsorted(day[top], np.arange(days + 1)), top, hit, place, np.flatnonzero(label > 0), entities
+        )
+
+    def looked_at(self, weight: np.ndarray, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how much of each entity day is looked at, and whether the entity was found on an earlier day.
+
+        An entity stands for as many as its row of the highest score does; it is left out after the day it was found.
+
+        Args:
+            weight: Of each row, shape (n,).
+            capacity: Entities that can be looked at, for each day.
+        """
+        held, confirmed = weight[self.top], np.zeros(self.entities, bool)
+        taken, earlier = np.zeros(len(held)), np.zeros(len(held), bool)
+        for day, (begin, end) in enumerate(zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)):
+            who = self.entity[begin:end]
+            earlier[begin:end] = confirmed[who]
+            free = np.where(earlier[begin:end], 0.0, held[begin:end])
+            before = np.cumsum(free) - free
+            taken[begin:end] = np.clip(capacity[day] - before, 0.0, free)
+            confirmed[who[(taken[begin:end] > 0) & self.hit[begin:end]]] = True
+        return taken, earlier
+
+    def values(self, weight: np.ndarray, capacity: int, times: np.ndarray, amount: np.ndarray | None) -> tuple[float, float]:
+        """Card precision and the share of money that is caught.
+
+        Args:
+            weight: Of each row, `times` of its day included.
+            capacity: Entities that can be looked at on a day.
+            times: How often each day counts.
+            amount: Money at stake in each row; without it the second is NaN.
+        """
+        taken, earlier = self.looked_at(weight, capacity * times)
+        return self._precision(taken, times), np.nan if amount is None else self._caught(weight, taken, earlier, amount)
+
+    def _precision(self, taken: np.ndarray, times: np.ndarray) -> float:
+        looked, caught = (self._by_day(values) for values in (taken, taken * self.hit))
+        some = looked > 0
+        return float(times[some] @ (caught[some] / looked[some]) / times[some].sum()) if some.any() else np.nan
+
+    def _by_day(self, values: np.ndarray) -> np.ndarray:
+        return np.diff(np.append(0.0, np.cumsum(values))[self.starts])
+
+    def _caught(self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray) -> float:
+        rows = self.positives
+        held, place = weight[self.top], self.place[rows]
+        share = np.divide(taken, held, out=np.zeros(len(held)), where=held > 0)
+        share[earlier] = 1.0
+        money = weight[rows] * amount[rows]
+        total = float(money.sum())
+        return float(money @ share[place]) / total if total > 0 else np.nan
+
+
+def card_precision(
+    label: np.ndarray, score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int, weight: np.ndarray | None = None
+) -> float:
+    """Return the mean over days of the share with a row of label 1 that day among the k entities of the highest scores.
+
+    Entities that were found on earlier days are left out. As the card precision top-k of the Fraud Detection Handbook (Le
+    Borgne, Siblini, Lebichot and Bontempi 2022, chapter 4), but on a day with fewer than k entities it is the share of those.
+
+    Args:
+        label: 1.0 or 0.0, shape (n,).
+        score: The higher the more suspicious, shape (n,).
+        entity: Its number from 0, shape (n,).
+        day: Its number from 0, shape (n,).
+        k: Entities that can be looked at on a day.
+        weight: How many rows each stands for, 1 where None.
+    """
+    days = EntityDays.of(label, score, entity, day)
+    return days.values(weights_of(label, weight), k, np.ones(len(days.starts) - 1), None)[0]
+
+
+def caught_value(
+    label: np.ndarray, score: np.ndarray, entity: np.ndarray, day: np.ndarray, amount: np.ndarray, k: int,
+    weight: np.ndarray | None = None,
+) -> float:  # fmt: skip
+    """Return the share of the money at stake in rows of label 1 that is caught when the top k entities a day are looked at.
+
+    All rows of an entity are caught on the day it is looked at, and on all later ones where it had one of label 1 that day.
+
+    Args:
+        label: 1.0 or 0.0, shape (n,).
+        score: The higher the more suspicious, shape (n,).
+        entity: Its number from 0, shape (n,).
+        day: Its number from 0, shape (n,).
+        amount: Money at stake, shape (n,).
+        k: Entities that can be looked at on a day.
+        weight: How many rows each stands for, 1 where None.
+    """
+    days = EntityDays.of(label, score, entity, day)
+    return days.values(weights_of(label, weight), k, np.ones(len(days.starts) - 1), amount)[1]
+
+
+def flagged(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
+    """Return a mask of the rows of the k entities with the highest scores of their day, found before or not, shape (n,)."""
+    days = EntityDays.of(np.zeros(len(score)), score, entity, day)
+    taken, _ = days.looked_at(np.ones(len(score)), np.full(len(days.starts) - 1, float(k)))
+    return taken[days.place] > 0

@@ -1,0 +1,171 @@
+"""The autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import Positive, PositiveInt
+from hwds.core.serialization import Serializable
+from hwds.detection.context import RowContext
+from hwds.detection.models.anomaly.base import Detector
+from hwds.detection.models.classify.base import Contributions
+from hwds.detection.models.inputs.numbers import Columns
+from hwds.detection.models.inputs.scaling import Scaling, Spread
+from hwds.detection.models.networks.base import RowArrays, RowExamples, RowNetwork, RowParts, RowShape
+from hwds.detection.models.networks.dense import DenseNetworks
+from hwds.detection.models.networks.trained import Networks, networks_of
+from hwds.evaluation.context import Device
+from hwds.frames.base import RowReader
+from hwds.frames.table import Table
+from hwds.learners.later_share import later
+
+INNER = 0.2
+"""Share of the normals, the last ones, that stop the training where there is no window for that."""
+
+LEAST = 1e-2
+"""The usual squared error of an input at least: a tenth of what it is scaled by."""
+
+
+class Autoencoder(RowNetwork, Detector):
+    """The error with which a network that was trained on normals alone restores a row from a few numbers.
+
+    Inputs are scaled by the training normals, skewed ones after a logarithm, and cut, so that no single value decides. The
+    networks learn by log(1 + squared error), the loss of a Cauchy distribution: extremes that are among the normals, found or
+    not, are not learned. The score is the mean over the inputs, and over several networks, of the squared error over
+    that input's usual one, which later normals have; each input's share is its part of it. A usual row's score is 1.
+
+    Attributes:
+        units: Of the layers before and after the narrow one.
+        narrow: Units of the narrow one.
+        scale: What inputs are divided by: the standard deviation, or the median absolute one (`robust`).
+        clip: Where scaled inputs are cut.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=anomaly/autoencoder protocol=prequential_handbook
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [32, 64, 128]},
+        "narrow": {"choice": [2, 4, 8, 16]},
+        "learning_rate": {"loguniform": [0.0003, 0.01]},
+    }
+
+    units: PositiveInt = 64
+    narrow: PositiveInt = 8
+    scale: Spread = "deviation"
+    clip: Positive = 30.0
+
+    def learn(self, train: Table, *, stop: Table, context: RowContext) -> RestoringScorer:
+        """Train the networks on normal rows; later ones stop them.
+
+        Raises:
+            DataError: There is one normal row, and none to stop by.
+        """
+        columns = Columns.learn(train)
+        scaling = Scaling.learn(columns.matrix(train), self.scale, least=columns.least_spread)
+        examples = self._examples(columns, scaling, train)
+        if stop.data.is_empty():
+            last = later(train, INNER)
+            if not last.any():
+                raise DataError("model: an autoencoder needs normal rows to learn from and others to stop by; there is one.")
+            inner = RowExamples(tuple(part[last] for part in examples.inputs), examples.target[last])
+            examples = RowExamples(tuple(part[~last] for part in examples.inputs), examples.target[~last])
+        else:
+            inner = self._examples(columns, scaling, stop)
+        shape = RowShape(len(columns.names), (), (), self)
+        weights = self.trained(shape, examples, inner, context)
+        scorer = RestoringScorer(self, columns, scaling, weights, np.ones(shape.numbers), context.cpus, context.device)
+        usual = scorer.errors(inner.target).mean(axis=0)
+        return replace(scorer, usual=np.maximum(usual, LEAST))
+
+    def _examples(self, columns: Columns, scaling: Scaling, rows: Table) -> RowExamples:
+        scaled = scaling.of(columns.matrix(rows), self.clip).astype(np.float32)
+        return RowExamples(network_inputs(scaled), scaled)
+
+    def output(self, parts: RowParts) -> Any:
+        """Return the restored numbers."""
+        hidden = parts.dense(self.units, "silu")(parts.numbers)
+        hidden = parts.dense(self.narrow)(hidden)
+        hidden = parts.dense(self.units, "silu")(hidden)
+        return parts.dense(parts.shape.numbers)(hidden)
+
+    def silu(self) -> tuple[bool, ...]:
+        """Return True for the wide layers; empty for a subclass, whose layers may be others."""
+        return (True, False, True, False) if type(self) is Autoencoder else ()
+
+    def goal(self, shape: RowShape) -> tuple[int | None, ...]:
+        """Return the shape of the numbers themselves."""
+        return (None, shape.numbers)
+
+    def loss(self, answer: Any, target: Any) -> Any:
+        """Return the mean of log(1 + squared error), none for what is not known, in TensorFlow."""
+        import tensorflow as tf
+
+        known = tf.math.is_finite(target)
+        error = tf.where(known, answer - tf.where(known, target, 0.0), 0.0)
+        return tf.reduce_mean(tf.math.log1p(tf.square(error)))
+
+    def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """Return the same in numpy."""
+        return float(np.mean(np.log1p(squared(answer, target))))
+
+
+@dataclass(frozen=True, eq=False)
+class RestoringScorer(Serializable):
+    """Weights of the networks, and how rows are read for them.
+
+    Attributes:
+        model: The recipe: how the networks are built.
+        columns: What they read.
+        scaling: Of the columns.
+        weights: Of all networks, one after the other.
+        usual: The squared error of each input that later normals have on the average.
+        cpus, device: As they were in fit.
+    """
+
+    model: Autoencoder
+    columns: Columns
+    scaling: Scaling
+    weights: tuple[np.ndarray, ...]
+    usual: np.ndarray
+    cpus: int
+    device: Device
+
+    def score(self, rows: RowReader) -> np.ndarray:
+        """Return the mean over the inputs of the squared error over the usual one."""
+        return self._parts(rows).sum(axis=1)
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return each input's share of the score."""
+        return Contributions(self.columns.names, 0.0, self._parts(rows))
+
+    def errors(self, scaled: np.ndarray) -> np.ndarray:
+        """Return the mean of the networks' squared errors in scaled inputs, shape (n, k)."""
+        restored = self._networks.predict(network_inputs(scaled))
+        errors: np.ndarray = np.mean([squared(answer, scaled) for answer in restored], axis=0)
+        return errors
+
+    @cached_property
+    def _networks(self) -> Networks | DenseNetworks:
+        shape = RowShape(len(self.columns.names), (), (), self.model)
+        return networks_of(self.model, shape, self.weights, self.device, self.cpus)
+
+    def _parts(self, rows: RowReader) -> np.ndarray:
+        scaled = self.scaling.of(self.columns.matrix(rows), self.model.clip).astype(np.float32)
+        return self.errors(scaled) / self.usual / scaled.shape[1]
+
+
+def network_inputs(scaled: np.ndarray) -> RowArrays:
+    """Return the network's inputs; a missing number is the centre."""
+    return (np.nan_to_num(scaled), np.zeros((len(scaled), 0), np.int32))
+
+
+def squared(answer: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return squared errors in double precision; 0 for a missing number."""
+    return np.nan_to_num((answer.astype(np.float64) - target) ** 2)

@@ -1,0 +1,231 @@
+"""Classifier: the recipe of a model of a binary label, and what it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol, Self
+
+import numpy as np
+import polars as pl
+from annotated_types import Le
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import Positive, Recipe, Refit
+from hwds.core.serialization import Serializable
+from hwds.detection.context import RowContext
+from hwds.detection.models.calibration.calibrators import Calibrator, Kind, calibrator, uncalibrated
+from hwds.detection.models.inputs.labels import known, labels_of, representative
+from hwds.frames.base import RowReader, check_frame
+from hwds.frames.table import ROW_ID, Table
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores, probabilities and p-values of rows.
+
+    Attributes:
+        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than that.
+        probability: Of the label being 1, shape (n,); None where no labels were learned from.
+        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where none were held out.
+        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for certain.
+    """
+
+    score: np.ndarray
+    probability: np.ndarray | None = None
+    p_value: np.ndarray | None = None
+    interval: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """Contributions of inputs to a row's score: `base + values.sum(axis=1)` is the score.
+
+    Attributes:
+        names: The inputs, as many as columns of `values`.
+        base: The score of a row of which nothing is known.
+        values: Shape (n, inputs).
+    """
+
+    names: tuple[str, ...]
+    base: float
+    values: np.ndarray
+
+
+class Scorer(Protocol):
+    """The object that a classifier's `learn` returns: it orders rows.
+
+    One that reads rows by `Inputs` alone scores events as they arrive without a table of them (`RowBatch`). What it says
+    of a row must not depend on the rows beside it, to the bit: a matrix product of many rows has other last bits than of one.
+
+    One whose scores are probabilities (they, not their log odds, are the sum of what the inputs add) says so by an attribute of
+    its class, `chance = True`.
+    """
+
+    def score(self, rows: RowReader) -> np.ndarray:
+        """Return the log odds of the label being 1; for a detector, how anomalous each row is. Shape (n,)."""
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return the contribution of each input to the score of each row."""
+
+    def save(self, folder: Path) -> None:
+        """Write the scorer without pickle."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the scorer that `save` wrote, with the same scores in a fresh process."""
+
+
+class Classifier(Recipe):
+    """A model of a binary label.
+
+    A model implements `learn`; calibration is made here, the same for all, on a window that is later than what was learned
+    from and earlier than what is scored.
+
+    Attributes:
+        calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a line in the log odds),
+            `bayes` (the same where labels are few: the mean of all lines that they leave open, with its reach), `beta` (Kull,
+            Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were looked for with
+            known chances (role `label_propensity`), these rows alone count there, each for as many as it stands for.
+        sensitivity: The share of positive rows that are found to be so when they are looked at, as second looks at a sample
+            tell: probabilities are those of being positive, not of being found. They then lie above the labels by as much, and
+            so do metrics of calibration against labels. 1 takes labels at their word. See `calibration.calibrator`.
+        refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the first alone; or `every_K`.
+            Rivals that are alike but for that tell what fitting anew is worth.
+    """
+
+    uses_features = True
+    supervised: ClassVar[bool] = True
+    """True where it learns from labels; a model that does not has no probabilities unless it is calibrated."""
+
+    calibration: Kind = "none"
+    sensitivity: Annotated[Positive, Le(1)] = 1.0
+    refit: Refit = "always"
+
+    def learn(self, train: Table, *, stop: Table, context: RowContext) -> Any:
+        """Return a scorer (`Scorer`) learned from the rows of `train`.
+
+        The label's column is 1.0, 0.0 or null (not known by then). `stop` has later rows for early stopping; it may be empty.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.learn")
+
+    def fit(
+        self,
+        train: Table,
+        *,
+        stop: Table | None = None,
+        calibrate: Table | None = None,
+        context: RowContext | None = None,
+    ) -> FittedClassifier:
+        """Learn from `train`, stop early by `stop`, calibrate by `calibrate`: three windows in time order.
+
+        In Python and without a run, `train` is enough for a model that calibrates nothing.
+
+        Args:
+            train: Rows with labels, and their inputs (role `covariate`).
+            stop: Later rows for early stopping; without them a model takes all its rounds or epochs.
+            calibrate: Later rows for calibration.
+            context: Random streams, threads and features; seed 0 and one thread where it is not given.
+
+        Raises:
+            ConfigError: The frame is no table.
+            DataError: There is nothing to learn from, or to calibrate by.
+
+        Example:
+            >>> hwds.detection.Logistic().fit(table).predict(table)  # doctest: +SKIP
+        """
+        check_frame("fit", train, Table, self)
+        none = train.filter(np.zeros(train.height, bool))
+        return self.fit_windows(train, stop=stop or none, calibrate=calibrate or none, context=context or RowContext(0))
+
+    def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
+        """Do what `fit` says, for windows that may be empty.
+
+        Raises:
+            DataError: There is nothing to learn from, or to calibrate by.
+        """
+        scorer = self.learn(train, stop=stop, context=context)
+        likely = self.supervised or self.calibration != "none"
+        return FittedClassifier(scorer, self.calibrated(scorer, calibrate), likely, np.zeros(0))
+
+    def needs_calibration(self) -> bool:
+        """Return True where it needs the labels of a window for calibration."""
+        return self.calibration != "none"
+
+    def calibrated(self, scorer: Any, calibrate: Table) -> Calibrator:
+        """Fit the map from scores to probabilities on the known labels of a window.
+
+        Raises:
+            DataError: It has none, or of one kind.
+        """
+        chance = scores_are_probabilities(scorer)
+        if self.calibration == "none":
+            return uncalibrated(chance, self.sensitivity)
+        rows = known(calibrate)
+        if rows.data.is_empty():
+            raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
+        rows, weight = representative(rows)
+        score, label = scorer.score(rows), labels_of(rows)
+        return calibrator(self.calibration, score, label, chance=chance, weight=weight, sensitivity=self.sensitivity)
+
+
+def plain_member(member: Classifier, whole: str) -> Classifier:
+    """Return a member of a stack or a wrapper, which may not set options that belong to the whole.
+
+    Raises:
+        ValueError: It calibrates by itself, or is fitted when it likes.
+    """
+    reserved: dict[str, Any] = {"calibration": "none", "sensitivity": 1.0, "refit": "always"}
+    for option, value in reserved.items():
+        if getattr(member, option) != value:
+            raise ValueError(f"'{member.name}' must have {option} {value!r}; that of the {whole} is what counts")
+    return member
+
+
+def scores_are_probabilities(scorer: Any) -> bool:
+    """Return True where the scores are probabilities, not log odds."""
+    return bool(getattr(scorer, "chance", False))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassifier(Serializable):
+    """A scorer, and the map from its scores to probabilities.
+
+    Attributes:
+        scorer: Orders rows.
+        calibrator: From scores to probabilities.
+        likely: True where there are probabilities.
+        normals: Scores of held-out normal rows, rising; empty where none were held out.
+    """
+
+    scorer: Any
+    calibrator: Calibrator
+    likely: bool
+    normals: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"FittedClassifier({type(self.scorer).__name__}, calibration={self.calibrator.kind!r})"
+
+    def score_rows(self, rows: RowReader) -> Scored:
+        """Return scores, probabilities and p-values of rows."""
+        return self.from_scores(self.scorer.score(rows))
+
+    def from_scores(self, score: np.ndarray) -> Scored:
+        """Return the same for scores that are known already, shape (n,)."""
+        above = len(self.normals) - np.searchsorted(self.normals, score, side="left")
+        p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None
+        if not self.likely:
+            return Scored(score, None, p_value)
+        return Scored(score, self.calibrator.probability(score), p_value, self.calibrator.interval(score))
+
+    def predict(self, rows: Table) -> pl.DataFrame:
+        """Return `row_id`, `score`, `probability` and `p_value` of rows; the last two are null where there are none."""
+        scored = self.score_rows(rows)
+        columns = {"score": scored.score, "probability": scored.probability, "p_value": scored.p_value}
+        values = {name: np.full(rows.height, np.nan) if column is None else column for name, column in columns.items()}
+        return rows.data.select(ROW_ID).with_columns(pl.Series(name, v, nan_to_null=True) for name, v in values.items())
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return the contribution of each input to the score of each row."""
+        contributions: Contributions = self.scorer.explain(rows)
+        return contributions

@@ -1,0 +1,45 @@
+"""A network of dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hwds.core.recipe import PositiveInt
+from hwds.detection.models.networks.base import RowParts
+from hwds.detection.models.networks.scorer import NetworkClassifier
+
+
+class MLP(NetworkClassifier):
+    """A network of dense layers on standardised numbers, flags for what is missing, and embeddings of texts.
+
+    Skewed numbers are read by their logarithm. What an input adds to a row's log odds is found by integrated gradients from
+    the mean row (Sundararajan, Taly and Yan 2017).
+
+    Attributes:
+        units: Of each hidden layer.
+        layers: How many.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=classify/mlp protocol=prequential_handbook
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [32, 64, 128]},
+        "layers": {"randint": [1, 4]},
+        "learning_rate": {"loguniform": [0.0003, 0.01]},
+    }
+
+    units: PositiveInt = 64
+    layers: PositiveInt = 2
+
+    def body(self, parts: RowParts) -> Any:
+        """Return the last hidden layer."""
+        hidden = parts.plain()
+        for _ in range(self.layers):
+            hidden = parts.dense(self.units, "silu")(hidden)
+        return hidden
+
+    def silu(self) -> tuple[bool, ...]:
+        """Return True for each hidden layer; empty for a subclass, whose body may be another."""
+        return (*[True] * self.layers, False) if type(self) is MLP else ()

@@ -1,0 +1,45 @@
+"""A recurrent network over a customer's last rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hwds.core.recipe import PositiveInt
+from hwds.detection.models.networks.base import RowParts
+from hwds.detection.models.networks.scorer import NetworkClassifier
+
+
+class Sequence(NetworkClassifier):
+    """An LSTM over a customer's last purchases, beside the plain inputs of the row.
+
+    It reads columns of arrays, oldest step first, such as `features=recent` makes them. What stands beside them is read as
+    `classify/mlp` reads it.
+
+    Attributes:
+        units: Of the LSTM and of the dense layer after it.
+
+    Example:
+        python -m hwds dataset=gray_market model=classify/sequence features=recent protocol=prequential_gray
+    """
+
+    reads_arrays: ClassVar[bool] = True
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "units": {"choice": [16, 32, 64]},
+        "learning_rate": {"loguniform": [0.0003, 0.01]},
+    }
+
+    units: PositiveInt = 32
+
+    def body(self, parts: RowParts) -> Any:
+        """Return a dense layer on the LSTM's last state of each array and the plain inputs."""
+        from keras import layers
+
+        features = [parts.plain()]
+        for array in parts.arrays:
+            recurrent = parts.orthogonal()
+            lstm = layers.LSTM(self.units, kernel_initializer=parts.glorot(), recurrent_initializer=recurrent)
+            features.append(lstm(array))
+        joined = layers.Concatenate()(features) if len(features) > 1 else features[0]
+        return parts.dense(self.units, "silu")(joined)

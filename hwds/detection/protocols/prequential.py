@@ -1,0 +1,189 @@
+"""Prequential: learn from a window, wait for the labels to arrive, score the next window, go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import NonNegativeInt, cutoffs_per_fit
+from hwds.core.seeds import stream
+from hwds.detection.context import RowContext
+from hwds.detection.decisions.alerts.evidence import AlertEvidence, scored_rows
+from hwds.detection.models.classify.base import Classifier, FittedClassifier
+from hwds.detection.protocols.base import Detection
+from hwds.detection.protocols.rows.parts import arrived_by, days_since, parts_in_time
+from hwds.detection.protocols.rows.scored import prediction_rows
+from hwds.evaluation.base import Cell, Tunable, TuningSplit
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.corruption.rows import corrupt_rows
+from hwds.evaluation.tuning_split import earlier_rows
+from hwds.frames.table import ROW_ID, Table
+from hwds.results.tables import Tables
+from hwds.splitting.prequential import RowPrequential, name_of
+from hwds.splitting.row_windows import Moment, arrivals, as_known, first_day, last_midnight
+from hwds.splitting.rows import between
+
+
+class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
+    """Train, stop, calibrate and decide on windows that follow one another, wait for the labels, and score the next window.
+
+    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it, and a label counts only if
+    it had arrived by the cutoff (role `label_time`, or else the end of the row's day and the delay). A row belongs to the
+    window it arrived in (`available_at`, or else `time`). As in the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot
+    and Bontempi 2022, chapter 5), entities that are known by the beginning of a row's day to have had a positive row
+    since the training window began (or as `known_days` says) are not scored: they are found already.
+
+    Attributes:
+        known: What becomes of test rows of entities that were found before: `removed` or `kept`.
+        known_days: Days before the cutoff since which rows count that were found; 0 takes the training window's beginning.
+        most_labels: Labels that are known: of those in the windows before the cutoff so many at most, drawn by row, and no
+            others, for features neither; which test rows are scored does not depend on it. None takes all.
+
+    Example:
+        python -m hwds dataset=handbook_simulator model=classify/logistic protocol=prequential
+    """
+
+    known: Literal["removed", "kept"] = "removed"
+    known_days: NonNegativeInt = 0
+    most_labels: NonNegativeInt | None = None
+
+    def tuning_split(self, frame: Table, windows: int) -> TuningSplit:
+        """Return the same windows on rows whose labels had arrived by the first cutoff.
+
+        Where they would not fit they lie closer together; where a day apart is too far still, they learn from fewer days; and
+        where not even one would fit so, all their other parts are shorter too.
+        """
+        earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
+        days = (last_midnight(earlier) - first_day(earlier)).days if len(earlier.data) else 0
+        walk = replace(self.within(days, windows), segments=(), explained=0, importance_rows=0)
+        return TuningSplit(walk, earlier, walk.split(earlier), self._shorter(walk))
+
+    def _shorter(self, walk: Prequential) -> str:
+        """Return a remark on the windows that trials are scored on, where they are shorter; else empty."""
+        parts = {
+            "learn from {} days, not from {}": "train_days",
+            "wait {} for labels, not {}": "delay_days",
+            "are scored on {} at a time, not on {}": "test_days",
+        }
+        both = [(template, getattr(walk, name), getattr(self, name)) for template, name in parts.items()]
+        changes = [template.format(now, full) for template, now, full in both if now < full]
+        return f"Trials {', '.join(changes)}, for the data before the final windows is short." if changes else ""
+
+    def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Learn from the windows before the cutoff, or before the last one at which the model is fitted anew; score its own."""
+        cutoff, rows = cell.fold.cutoffs[0].at, RowContext.of(context)
+        parts = self.parts(frame, cutoff, rows)
+        since = self.cutoffs(frame)[cell.fold.index - cell.fold.index % cutoffs_per_fit(model.refit, self.windows)]
+        early = parts if since == cutoff else self.parts(frame, since, rows)
+        predictions = self.fit_and_score(model, early, parts, frame, replace(rows, fold=name_of(since)))
+        scored = [part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()]
+        return pl.concat(scored).with_columns(pl.lit(cell.fold.name).alias("cutoff")) if scored else pl.DataFrame()
+
+    def parts(self, frame: Table, cutoff: datetime, context: RowContext) -> dict[str, Table]:
+        """Return the rows of each window with their inputs; labels as far as they had arrived by the cutoff."""
+        end = cutoff + timedelta(days=self.test_days, microseconds=-1)
+        seen = as_known(frame, end, self.delay_days)
+        edges = self.lengths.edges(cutoff)
+        given = self._limited_labels(seen, edges, cutoff, context)
+        parts = parts_in_time(given, edges, cutoff, context)
+        if self.known == "removed" and frame.roles.get("entity"):
+            since = cutoff - timedelta(days=self.known_days) if self.known_days else edges["train"][0]
+            parts["test"] = parts["test"].filter(~self._confirmed_before(seen, parts["test"], since))
+        return parts
+
+    def _limited_labels(
+        self, seen: Table, edges: Mapping[str, tuple[datetime, datetime]], by: datetime, context: RowContext
+    ) -> Table:
+        """Return the table with all known labels, or with `most_labels` of them."""
+        if self.most_labels is None:
+            return seen
+        return few_labels(seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed)
+
+    def _confirmed_before(self, seen: Table, test: Table, since: datetime) -> pl.Series:
+        """Return a mask of the test rows whose entity was known by the beginning of the day to have had a positive row."""
+        entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
+        positive = seen.data.filter((pl.col(label) == 1) & (arrivals(seen) >= since))
+        first = positive.group_by(entity).agg(pl.col(when).min().alias("__found"))
+        confirmed = test.data.select(entity).join(first, on=entity, how="left", maintain_order="left")["__found"]
+        return (confirmed <= arrivals(test).dt.truncate("1d")).fill_null(False)
+
+    def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
+        """Refuse labels of one class, and a model whose calibration has no window."""
+        super().check_models(models, frame)
+        self.require_calibration(models, "calibrate_days")
+
+    def corrupt_after(self, frame: Table, cutoff: Moment, rng: np.random.Generator) -> Table:
+        """Return the table with rubbish in the rows that arrive after an instant, and with flipped labels that do."""
+        return corrupt_rows(frame, cutoff.at, self.delay_days, rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: Moment, frame: Table) -> pl.DataFrame:
+        """Return the predictions of rows that had arrived by an instant; reasons where all rows have them.
+
+        Which rows are among those of the highest scores depends on the rest of the window, and is no prediction of a model.
+        """
+        early = arrived_by(rows, frame, cutoff.at)
+        return self.predictions_only(early, reasons=self.explained >= len(frame.data))
+
+    def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
+        """Return the model fitted on the windows that end with the data."""
+        end, rows = last_midnight(frame), RowContext.of(context)
+        edges = replace(self.lengths, test=0).edges(end)
+        seen = self._limited_labels(as_known(frame, end, self.delay_days), edges, end, rows)
+        return self.fitted(model, between(seen.with_inputs(rows.columns_of(seen)), edges), rows)
+
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> pl.DataFrame:
+        """Return a saved model's predictions of the rows of the last `delay_days` (`test_days` where there is no delay).
+
+        They are younger than all that a model fitted on this data could have learned from.
+        """
+        end = last_midnight(frame)
+        seen = as_known(frame, end, self.delay_days)
+        young = arrivals(seen) >= end - timedelta(days=self.delay_days or self.test_days)
+        new_rows = seen.with_inputs(RowContext.of(context).columns_of(seen)).filter(young)
+        return prediction_rows(fitted, new_rows, frame, "new", self.explained)
+
+    def check_alerts(self, decision: str) -> None:
+        """Refuse windows in time that overlap.
+
+        Raises:
+            ConfigError: With the field and its value.
+        """
+        if 0 < self.stride_days < self.test_days:
+            raise ConfigError(
+                f"protocol.stride_days: must be 0 or at least test_days ({self.test_days}) for decision '{decision}',"
+                f" got {self.stride_days}: a row is decided once."
+            )
+
+    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
+        """Return the rows of the deciding and test windows, with labels that arrive after `delay_days`."""
+        return scored_rows(tables, frame, model, kind, delay_days=self.delay_days, unlabelled=self.unlabelled)
+
+
+def few_labels(seen: Table, labels: int, begin: datetime, end: datetime, by: datetime, seed: int) -> Table:
+    """Return the table with so many of the labels that had arrived, drawn at random, and no others.
+
+    A row is drawn by its id, so that more labels contain the fewer.
+
+    Args:
+        seen: Labels with the instants of their arrival; see `as_known`.
+        labels: How many, at most.
+        begin: Rows count that arrived since then,
+        end: and before then,
+        by: whose labels had arrived by then.
+        seed: Of the experiment.
+    """
+    label, when, times = seen.name("label"), seen.name("label_time"), arrivals(seen)
+    data, ids = seen.data, seen.data[ROW_ID].to_numpy()
+    known = data[label].is_not_null() & (data[when] <= by).fill_null(False) & (times >= begin) & (times < end)
+    places = np.flatnonzero(known.to_numpy())
+    random = stream(seed, "labels").random(int(ids.max(initial=-1)) + 1)[ids[places]]
+    chosen = np.zeros(len(ids), bool)
+    chosen[places[np.argsort(random, kind="stable")[:labels]]] = True
+    shown = pl.lit(pl.Series(chosen))
+    return replace(seen, data=data.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in (label, when)))

@@ -1,0 +1,213 @@
+"""Phrases for single inputs, by the pattern of their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from hwds.results.formatting import brief, fixed, percent
+
+Groups = Mapping[str, str]
+Say = Callable[[float, Groups], str]
+
+WINDOW = r"_(?P<days>\d+)d(?:ay_window)?"
+OVER = r"(?:_(?P<days>\d+)d)?"
+PLACE = r"(?P<place>[a-z][a-z_]*?)"
+
+COUNTED = {
+    "quantity": ("bought", "buy", "units"),
+    "orders": ("placed", "place", "orders"),
+    "amount": ("spent", "spend", ""),
+    "skus": ("bought", "buy", "different devices"),
+    "stores": ("bought in", "buy in", "stores"),
+    "channels": ("bought through", "buy through", "channels"),
+}
+"""For a sum over a window the verb, that of peers, and the noun that is counted."""
+
+
+def number(value: float) -> str:
+    """Return a number as people write it: a whole one without decimals."""
+    return fixed(value, 0) if value == round(value) or abs(value) >= 1000 else brief(value)
+
+
+def counts(value: float, one: str, many: str = "") -> str:
+    """Return a number with its noun: `1 order`, `41 units`, `2.5 units`."""
+    return f"{number(value)} {one if value == 1 else many or f'{one}s'}"
+
+
+def span(days: str) -> str:
+    """Return a number of days in words: `a day`, `30 days`."""
+    return "a day" if days == "1" else f"{days} days"
+
+
+def _time(days: float) -> str:
+    """Return a duration: `4 minutes`, `30 hours`, `42 days`."""
+    for size, unit in ((2.0, "day"), (1 / 12, "hour")):
+        if days >= size:
+            return counts(float(round(days if unit == "day" else 24 * days)), unit)
+    return counts(float(round(1440 * days)), "minute")
+
+
+def _sum(what: str) -> Say:
+    verb, _, noun = COUNTED[what]
+
+    def say(value: float, groups: Groups) -> str:
+        counted = number(value) if not noun else counts(value, noun.removesuffix("s"), noun)
+        return f"{verb} {counted} in {span(groups['days'])}"
+
+    return say
+
+
+def _over(groups: Groups) -> str:
+    """Return the window in words, `, over 90 days`; empty where the name has no window."""
+    return f", over {span(groups['days'])}" if groups.get("days") else ""
+
+
+def _share(what: str) -> Say:
+    return lambda value, groups: f"{percent(value)} of {what}{_over(groups)}"
+
+
+def _counts(before: str, one: str, many: str, after: str = "") -> Say:
+    return lambda value, _: f"{before}{counts(value, one, many)}{after}"
+
+
+def _money(before: str, after: str = "") -> Say:
+    return lambda value, _: f"{before}{number(value)}{after}"
+
+
+def _concentration(value: float, groups: Groups) -> str:
+    return f"the concentration of its units on single devices is {brief(value)} (1: a single one){_over(groups)}"
+
+
+def _whether(yes: str, no: str) -> Say:
+    return lambda value, groups: f"{yes if value else no}{_over(groups)}"
+
+
+def _earns(where: str) -> Say:
+    return lambda value, _: f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {number(abs(value))}"
+
+
+def _earns_share(where: str) -> Say:
+    return lambda value, _: f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {percent(abs(value))} of its price"
+
+
+def _there(groups: Groups) -> str:
+    """Return the rows of a place in words: `the rows at its store`."""
+    place = groups["place"].replace("_", " ")
+    return "its own rows" if place == "customer" else f"the rows at its {place}"
+
+
+def _risk(value: float, groups: Groups) -> str:
+    return f"{percent(value)} of {_there(groups)} that were investigated in {span(groups['days'])} were confirmed"
+
+
+def _expected(value: float, groups: Groups) -> str:
+    """Return the phrase of a share that is shrunk to the overall one: an expectation, not a count."""
+    return f"of {_there(groups)} {percent(value)} are expected to be confirmed (by those of {span(groups['days'])})"
+
+
+def counts_of(base: str, confirmed: float, labels: float) -> str:
+    """Return the counts behind a share that is shrunk: `of the rows at its store 12 were investigated ... and 3 confirmed`.
+
+    Args:
+        base: The name of the share (`store_risk_30d`).
+        confirmed: Rows that were confirmed.
+        labels: Rows that were investigated.
+    """
+    match = re.fullmatch(f"{PLACE}_risk{WINDOW}", base)
+    assert match is not None
+    there, days = _there(match.groupdict()), span(match["days"])
+    if not labels:
+        return f"none of {there} was investigated in {days}"
+    return f"of {there} {number(labels)} were investigated in {days} and {number(confirmed)} confirmed"
+
+
+def _count_at_place(what: str) -> Say:
+    return lambda value, groups: f"{number(value) if value else 'none'} of {_there(groups)} {what} in {span(groups['days'])}"
+
+
+def _mean(value: float, groups: Groups) -> str:
+    return f"{_there(groups)} in {span(groups['days'])} are worth {number(value)} on average"
+
+
+def _sharing(value: float, what: str | None) -> str:
+    shared = what.replace("_", " ") if what else "address, payment or contact"
+    return f"shares its {shared} with {counts(value, 'other customer')}"
+
+
+PHRASES: tuple[tuple[str, str, Say], ...] = (
+    *((f"{what}{WINDOW}", what, _sum(what)) for what in COUNTED),
+    ("quantity", "quantity", _counts("buys ", "unit", "units")),
+    ("(?:amount|tx_amount)", "amount", _money("is worth ")),
+    (f"quantity_ratio{OVER}", "quantity", lambda value, _: f"buys {number(value)} times its usual quantity"),
+    (f"amount_ratio{OVER}", "amount", lambda value, _: f"spends {number(value)} times what it usually does"),
+    (f"cross_channel{OVER}", "channels", _whether("buys through more than one channel", "buys through one channel alone")),
+    (f"promoted_share{OVER}", "promoted", _share("its lines are bought on promotion")),
+    ("promotion", "promoted", _whether("is bought on promotion", "is bought without a promotion")),
+    (f"weekend_share{OVER}", "weekend", _share("its lines are bought at a weekend")),
+    ("(?:tx_during_weekend)", "weekend", _whether("is of a weekend", "is of a weekday")),
+    ("(?:tx_during_night)", "night", _whether("is of the night", "is of the day")),
+    (f"over_tier_share{OVER}", "tier", _share("its orders are just over a tier of discounts")),
+    (f"quarter_end_share{OVER}", "quarter end", _share("its lines are bought at the end of a quarter")),
+    (f"return_rate{OVER}", "returns", _share("its units came back")),
+    (f"sku_concentration{OVER}", "devices", _concentration),
+    ("tenure_days", "tenure", lambda value, _: f"has been known for {_time(value)}" if value else "is new"),
+    ("order_gap_days", "gap", lambda value, _: f"orders again after {_time(value)}"),
+    ("loss_at_stake", "spread", _money("the gap to the street price is ", " over its units")),
+    ("at_stake", "spread", _money("", " are at stake")),
+    ("spread", "spread", _earns("on the street")),
+    ("spread_share", "spread", _earns_share("on the street")),
+    ("best_pair_spread", "spread", _earns("in another market")),
+    ("best_pair_share", "spread", _earns_share("in another market")),
+    (
+        "price_rank",
+        "price",
+        lambda value, _: "no market is cheaper" if value == 1 else f"its price is number {number(value)} of all markets",
+    ),
+    ("markets_seen", "price", _counts("the device is seen in ", "market", "markets")),
+    ("unit_price", "price", _money("a unit costs ")),
+    (
+        "(?:network_degree|customers_sharing_(?P<what>\\w+))",
+        "network",
+        lambda value, groups: _sharing(value, groups.get("what")),
+    ),
+    ("network_size", "network", _counts("is tied to a group of ", "customer", "customers")),
+    (
+        "network_confirmed",
+        "network",
+        _counts("", "customer", "customers", " that share its address, payment or contact were confirmed"),
+    ),
+    ("network_confirmed_share", "network", _share("those that share its address, payment or contact were confirmed")),
+    (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),
+    (f"{PLACE}_risk{WINDOW}", "risk", _expected),
+    (f"{PLACE}_confirmed{WINDOW}", "risk", _count_at_place("were confirmed")),
+    (f"{PLACE}_labels{WINDOW}", "risk", _count_at_place("were investigated")),
+    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", _count_at_place("came")),
+    (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", _mean),
+)
+"""A pattern of a whole name, its topic, and its words; the first that fits counts."""
+
+
+def topic_of(name: str) -> str | None:
+    """Return the topic of an input; None where no pattern fits it."""
+    match = _known(name)
+    if match is None:
+        return None
+    topic, _, groups = match
+    return f"{topic} {groups['place']}" if groups.get("place") else topic
+
+
+def phrase_of(name: str, value: float) -> str | None:
+    """Return an input in words; None where no pattern fits it."""
+    match = _known(name)
+    return None if match is None else match[1](value, match[2])
+
+
+@cache
+def _known(name: str) -> tuple[str, Say, Groups] | None:
+    for pattern, topic, say in PHRASES:
+        match = re.fullmatch(pattern, name)
+        if match:
+            return topic, say, match.groupdict()
+    return None

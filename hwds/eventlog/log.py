@@ -1,0 +1,324 @@
+"""EventLog: what has happened, in order, in an SQLite file that outlives the process.
+
+An entry is written before it is acknowledged: after `kill -9` at any moment everything acknowledged is there, and nothing is
+there by half (SQLite's write-ahead log has checksums). Whether it also outlives a loss of power is a choice, for that waits for
+the disk: an entry without an id then waits as a line of a second file, the tail, and is moved into the first with others. An
+entry is numbered, so that one that a crash leaves in both files counts once. The snapshot of the state that follows from the
+entries lies in the first file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import starmap
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from zlib import crc32
+
+from hwds.core.errors import DataError, HwdsError, ResumeError
+from hwds.eventlog.tail import Tail
+
+Durable = Literal["process", "power"]
+"""What an acknowledged entry outlives: the end of the process, or a loss of power too."""
+
+FORMAT = 2
+CHECKPOINT: dict[Durable, int] = {"process": 16_384, "power": 256}
+"""Pages after which the write-ahead log is brought into the file and written again from its begin: few entries wait for it.
+
+Where each entry waits for the disk the log is short, for a sync is cheaper where a file does not grow.
+"""
+
+WAITING = 1_000
+"""Entries of the tail at which they are moved: that takes about as long as a sync."""
+
+PART = 1 << 26
+"""Bytes of a row of a snapshot; SQLite holds no more than a billion in one."""
+
+ABOUT = "create table if not exists about (name text primary key, value text not null)"
+TABLES = """
+create table if not exists entries (
+    number integer primary key, kind text not null, id text, place integer not null, at, body text not null, reply text,
+    data blob, checksum integer not null
+);
+create unique index if not exists entries_by_id on entries (kind, id) where id is not null;
+create table if not exists snapshot (part integer primary key, data blob not null);
+"""
+
+
+class Entry(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        kind: What it is, such as `event`, `label` or `decision`.
+        id: Tells it from all others of its kind; None where each is another one.
+        place: The number of what it is or is about, from 0; -1 of none.
+        at: When it happened, or holds from, in the unit of the log; None where that does not matter.
+        body: Its content.
+        reply: What was answered; None where nothing was asked.
+        data: Numbers that belong to the reply.
+    """
+
+    kind: str
+    id: str | None
+    place: int
+    at: float | None
+    body: str
+    reply: str | None = None
+    data: bytes | None = None
+
+
+class EventLog:
+    """The files of one state, held against a second process until it is closed; the system frees what a dead one held.
+
+    Args:
+        path: The file; None keeps everything in memory.
+        durable: What an entry outlives.
+
+    Attributes:
+        last: The number of the last entry, counted from 1.
+        first: The number of the first one that is kept; `last + 1` where none is.
+
+    Raises:
+        ResumeError: Another process holds it, it is damaged, or of another version.
+        HwdsError: It cannot be written.
+    """
+
+    def __init__(self, path: Path | None, durable: Durable = "process") -> None:
+        self.path = path
+        self._tail = Tail(path.with_name(f"{path.name}-tail")) if path is not None else None
+        self._by_lines = self._tail is not None and durable == "power"
+        self._waiting: list[Entry] = []
+        with self._plain_errors():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path or ":memory:", timeout=0.5, isolation_level=None, check_same_thread=False)
+            self._insert = self._db.cursor()
+            try:
+                self._begin(durable)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _begin(self, durable: Durable) -> None:
+        for pragma in (
+            "locking_mode=exclusive",
+            "journal_mode=wal",
+            "synchronous=full",
+            f"wal_autocheckpoint={CHECKPOINT[durable]}",
+        ):
+            self._db.execute(f"pragma {pragma}")
+        self._db.execute(ABOUT)
+        row = self._db.execute("select * from about where name = 'format'").fetchone()
+        if row is not None and int(row[1]) != FORMAT:
+            raise ResumeError(f"{self.path}: is of format {row[1]}, this version reads {FORMAT}; take another file.")
+        self._db.executescript(TABLES)
+        if row is None:
+            self.set_about("format", FORMAT)
+        first, last = self._db.execute("select min(number), max(number) from entries").fetchone()
+        dropped = self.about("dropped") or 0
+        self.last = int(last or dropped)
+        self.first = int(first or dropped + 1)
+        if self.first != dropped + 1:
+            raise ResumeError(f"{self.path}: entry {dropped + 1} is missing.")
+        self._take_up_tail()
+        if durable == "process":
+            self._db.execute("pragma synchronous=normal")
+
+    def _take_up_tail(self) -> None:
+        """Move the entries that a process which died has left in the tail, but for those that it had moved already."""
+        if self._tail is not None:
+            for number, *fields in self._tail.rows():
+                if number > self.last + 1:
+                    raise ResumeError(f"{self.path}: entry {self.last + 1} is missing.")
+                if number == self.last + 1:
+                    self._waiting.append(Entry(*fields))
+                    self.last = number
+            self._move()
+            self._tail.close(remove=True)
+
+    def about(self, name: str) -> Any:
+        """Return something that holds of the whole log; None where it was not set."""
+        with self._plain_errors():
+            row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def set_about(self, name: str, value: Any) -> None:
+        """Keep something that holds of the whole log."""
+        with self._plain_errors():
+            self._db.execute("insert or replace into about values (?, ?)", (name, json.dumps(value)))
+
+    def append(self, entries: Iterable[Entry]) -> int:
+        """Keep entries: when this returns all of them have happened, and when it raises none has.
+
+        An entry of the kind, id and content of an earlier one is that one, and counts once.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            DataError: An earlier one of its kind and id has another content.
+            HwdsError: They cannot be written.
+        """
+        given = list(entries)
+        try:
+            if self._by_lines and len(given) == 1 and given[0].id is None and given[0].data is None:
+                self._append_line(given[0])
+                return 1
+            self._move()
+            rows = [_row(number, entry) for number, entry in enumerate(given, self.last + 1)]
+            if len(rows) == 1:  # a transaction by itself
+                self._insert.execute(INSERT, rows[0])
+            else:
+                with self._transaction():
+                    self._insert.executemany(INSERT, rows)
+        except sqlite3.IntegrityError as error:
+            fresh = self._fresh(given)
+            if len(fresh) == len(given):
+                raise self._plain_error(error) from error
+            return self.append(fresh)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise self._plain_error(error) from error
+        self.last += len(rows)
+        return len(rows)
+
+    def _append_line(self, entry: Entry) -> None:
+        assert self._tail is not None
+        if len(self._waiting) >= WAITING:
+            self._move()
+        self._tail.append([self.last + 1, *entry])
+        self._waiting.append(entry)
+        self.last += 1
+
+    def _move(self) -> None:
+        """Move the entries of the tail into the database; the tail is emptied when they are there."""
+        if self._waiting and self._tail is not None:
+            with self._transaction():
+                first = self.last - len(self._waiting) + 1
+                self._insert.executemany(INSERT, starmap(_row, enumerate(self._waiting, first)))
+            self._waiting = []
+            self._tail.clear()
+
+    def _fresh(self, entries: list[Entry]) -> list[Entry]:
+        """Return those that are not there yet, each once."""
+        known: dict[tuple[str, str], str] = {}
+        fresh = []
+        for entry in entries:
+            if entry.id is not None:
+                key = entry.kind, entry.id
+                earlier = self.find(*key)
+                body = known.get(key) if earlier is None else earlier.body
+                if body is not None and body != entry.body:
+                    raise DataError(f"{entry.kind} '{entry.id}': has come before with another content.")
+                if body is not None:
+                    continue
+                known[key] = entry.body
+            fresh.append(entry)
+        return fresh
+
+    def find(self, kind: str, id: str) -> Entry | None:
+        """Return the entry of a kind and id."""
+        with self._plain_errors():
+            row = self._db.execute(f"select {COLUMNS} from entries where kind = ? and id = ?", (kind, id)).fetchone()
+        return self._checked(row) if row else None
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Yield all of them that are kept but for the first so many, in the order in which they happened.
+
+        Raises:
+            ResumeError: One is damaged or missing.
+        """
+        number = max(after, self.first - 1)
+        with self._plain_errors():
+            self._move()
+            for row in self._db.execute(f"select {COLUMNS} from entries where number > ? order by number", (number,)):
+                number += 1
+                if row[0] != number:
+                    raise ResumeError(f"{self.path}: entry {number} is missing.")
+                yield self._checked(row)
+
+    def write_snapshot(self, data: bytes, *, drop: bool = False) -> None:
+        """Keep the state that all entries have come to in place of the one before; optionally drop these entries.
+
+        Raises:
+            HwdsError: It cannot be written; the one before is still there, and so are the entries.
+        """
+        with self._plain_errors():
+            self._move()
+            with self._transaction():
+                self._db.execute("delete from snapshot")
+                parts = ((number, data[begin : begin + PART]) for number, begin in enumerate(range(0, len(data), PART)))
+                self._db.executemany("insert into snapshot values (?, ?)", parts)
+                if drop:
+                    self._db.execute("delete from entries")
+                    self._db.execute("insert or replace into about values ('dropped', ?)", (json.dumps(self.last),))
+        if drop:
+            self.first = self.last + 1
+
+    def read_snapshot(self) -> bytes | None:
+        """Return the last snapshot; None where there is none."""
+        with self._plain_errors():
+            parts = [row[0] for row in self._db.execute("select data from snapshot order by part")]
+        return b"".join(parts) if parts else None
+
+    def close(self) -> None:
+        """Let the files go."""
+        with self._plain_errors():
+            try:
+                self._move()
+            finally:
+                self._release()
+
+    def _release(self) -> None:
+        if self._tail is not None:
+            self._tail.close(remove=not self._waiting)
+        self._insert.close()  # its statement would hold the file
+        self._db.close()
+
+    def _checked(self, row: tuple[Any, ...]) -> Entry:
+        entry = Entry(*row[1:-1])
+        if row[-1] != _checksum(row[0], entry):
+            raise ResumeError(f"{self.path}: entry {row[0]} is damaged.")
+        return entry
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("begin")
+        try:
+            yield
+            self._db.execute("commit")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise self._plain_error(error) from error
+
+    def _plain_error(self, error: sqlite3.DatabaseError | OSError) -> HwdsError:
+        if isinstance(error, OSError):
+            return HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.")
+        if "locked" in str(error):
+            return ResumeError(f"{self.path}: another process uses it; stop that, or take another file.")
+        if isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError):
+            return HwdsError(f"{self.path}: cannot be used: {error}.")
+        return ResumeError(f"{self.path}: is damaged, or no log of events ({error}).")
+
+
+COLUMNS = "number, kind, id, place, at, body, reply, data, checksum"
+INSERT = "insert into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def _row(number: int, entry: Entry) -> tuple[Any, ...]:
+    return (number, *entry, _checksum(number, entry))
+
+
+def _checksum(number: int, entry: Entry) -> int:
+    data = entry.data or b""
+    return crc32(data, crc32(repr((number, *entry[:6], len(data))).encode("utf-8", "surrogatepass")))

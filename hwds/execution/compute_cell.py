@@ -1,0 +1,41 @@
+"""The evaluation of one cell, with the context of its run."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any
+
+from hwds.core.cache import Cache
+from hwds.evaluation.base import Cell
+from hwds.evaluation.context import RunContext
+from hwds.execution.job import Job, Outcome
+
+
+def context_of(job: Job, fold: str) -> RunContext:
+    """Return the context of the models of a fold."""
+    return RunContext(job.seed, fold, job.cpus, job.device, job.features, Cache(job.cells_folder))
+
+
+def compute_cell(job: Job, frame: Any, cell: Cell) -> Outcome:
+    """Evaluate a cell; any exception becomes the outcome's error, so that one cell does not end a run."""
+    began = time.perf_counter()
+    try:
+        rows = job.protocol.evaluate_cell(job.models[cell.model], frame, cell, context_of(job, cell.fold.name))
+    except Exception as error:
+        return Outcome(cell, None, time.perf_counter() - began, message_of(error), traceback.format_exc())
+    return Outcome(cell, rows, time.perf_counter() - began)
+
+
+REJECTED = "Rejected as the implementation raised a specific error:"
+"""The words before each of numba's reasons, the outermost first."""
+
+
+def message_of(error: Exception) -> str:
+    """Return an error in one line: the last of a long message, and of numba's the first after the last of its reasons."""
+    text = str(error)
+    lines = [line.strip() for line in text.rpartition(REJECTED)[2].splitlines() if line.strip()]
+    if REJECTED in text:
+        known = [line for line in lines if "Failed in nopython mode" not in line]
+        return f"{type(error).__name__}: {known[0] if known else lines[0]}"
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"

@@ -1,0 +1,81 @@
+"""An estimate of the time of missing cells from the time of earlier ones; None where there are none.
+
+A cell takes what it takes to begin and to write its rows, and something for each unit. The two are told apart where cells of
+several sizes were timed: between two sizes the seconds are interpolated, beyond them they go on as from the smallest to the
+largest. From one size alone a larger cell cannot be foreseen but from above, as if nothing were fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.evaluation.base import Cell
+from hwds.experiment.prepare import Prepared
+from hwds.results.folder import OUTPUTS
+
+ALIKE = 1.5
+"""How many times as large as the one size that was timed a cell may be, to be taken for one of that size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """An estimate of time.
+
+    Attributes:
+        seconds: On one core.
+        at_most: Whether it may be far too high, as only far smaller cells were timed.
+    """
+
+    seconds: float
+    at_most: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """The times of a model's cells: the sizes that were timed, rising, and the median seconds of each."""
+
+    sizes: Sequence[int]
+    seconds: Sequence[float]
+
+    def time(self, units: int) -> Time:
+        """Return the estimate for a cell with so many units."""
+        sizes, seconds = np.array(self.sizes, float), np.maximum.accumulate(self.seconds)  # more units take no less
+        first, last = (sizes[0], seconds[0]), (sizes[-1], seconds[-1])
+        each = (last[1] - first[1]) / (last[0] - first[0]) if len(sizes) > 1 else first[1] / first[0]
+        if units > last[0]:
+            return Time(float(last[1] + each * (units - last[0])), len(sizes) == 1 and units > ALIKE * last[0])
+        fixed = max(first[1] - each * first[0], 0.0)
+        return Time(float(np.interp(units, [0.0, *sizes], [fixed, *seconds])))
+
+
+def missing_cells(prepared: Prepared) -> list[Cell]:
+    """Return the cells that are not in the cache."""
+    return [cell for cell, key in prepared.work.cells.items() if not prepared.cache.has(key)]
+
+
+def timed_before(dataset: str) -> Mapping[str, Timed]:
+    """Return the times of the cells of each model on one dataset, over earlier runs."""
+    timings = []
+    for path in (OUTPUTS / "runs").glob("*/*/timings.parquet"):
+        scores = path.with_name("scores.parquet")
+        if scores.is_file() and dataset in pl.read_parquet(scores, columns=["dataset"])["dataset"].unique():
+            timings.append(pl.read_parquet(path).filter(pl.col("status") == "ok"))
+    if not timings:
+        return {}
+    units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
+    by_size = pl.concat(timings).group_by("model", units).agg(pl.col("seconds").median()).sort("model", "units")
+    models = by_size.partition_by("model", as_dict=True, include_key=False)
+    return {str(model): Timed(part["units"].to_list(), part["seconds"].to_list()) for (model,), part in models.items()}
+
+
+def time_for(prepared: Prepared, cells: Sequence[Cell]) -> Time | None:
+    """Return the time of these cells one after the other; None where a model was never timed on this dataset."""
+    before = timed_before(prepared.experiment.dataset.name)
+    if any(cell.model not in before for cell in cells):
+        return None
+    times = [before[cell.model].time(max(cell.stop - cell.start, 1)) for cell in cells]
+    return Time(sum(time.seconds for time in times), any(time.at_most for time in times))

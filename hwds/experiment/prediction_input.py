@@ -1,0 +1,58 @@
+"""New rows for the stored model of a run: other data of the same roles, and a plan of known-future columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hwds.core.errors import ConfigError, DataError
+from hwds.datasets.file import File
+from hwds.datasets.reading.plan import read_plan
+from hwds.experiment.spec import Experiment
+from hwds.frames.panel import Panel
+from hwds.results.folder import RunFolder
+from hwds.splitting.panels import PanelSplitting
+
+
+def with_data(data: dict[str, Any], path: str, folder: RunFolder) -> dict[str, Any]:
+    """Return the config with other data of the same roles; all its rows are history, so that a split is not asked for.
+
+    Raises:
+        ConfigError: The run's dataset reads no file.
+    """
+    dataset = data["dataset"]
+    if "path" not in dataset:
+        raise ConfigError(f"--data: dataset '{dataset['name']}' reads no file of yours; the run must be on dataset=file.")
+    changes: dict[str, Any] = {"path": path, "sha256": None}
+    if dataset["roles"].get("split"):
+        changes["roles"] = dataset["roles"] | {"split": None}
+        # The horizon was the length of the test part, which new data does not have.
+        changes["horizon"] = dataset.get("horizon") or int(folder.read_tables().predictions["step"].max())  # type: ignore[arg-type]
+    return data | {"dataset": dataset | changes}
+
+
+def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
+    """Return the frame with a plan of known-future columns from a file, whose columns bear the names of the dataset's roles."""
+    if not frame.planned:
+        raise ConfigError(f"--future: dataset '{experiment.dataset.name}' has no known-future column to plan.")
+    dataset, protocol = experiment.dataset, experiment.protocol
+    assert isinstance(protocol, PanelSplitting)
+    written: dict[str, Any] = {}
+    if isinstance(dataset, File):
+        roles = dataset.roles.given()
+        written = {"series": roles.get("series", ()), "time": roles["time"][0]}
+        written |= {"encoding": dataset.encoding, "separator": dataset.separator}
+    return replace(frame, plan=read_plan(path, frame, protocol.steps(frame), **written))
+
+
+def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
+    """Return the frame with the plan of a file; a frame that lacks its plan is refused before the fit.
+
+    Raises:
+        DataError: There are known-future columns and no plan.
+    """
+    frame = with_plan(experiment, frame, path) if path else frame
+    if frame.planned and frame.plan is None:
+        names = ", ".join(f"'{name}'" for name in frame.planned)
+        raise DataError(f"--future: must be given, a file that plans {names} for the rows to forecast.")
+    return frame

@@ -1,0 +1,86 @@
+"""The experiment, typed: one recipe of each config group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Literal
+
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import NonNegativeInt, Recipe
+from hwds.datasets.base import Dataset
+from hwds.decisions.base import Decision
+from hwds.evaluation.base import Evaluation
+from hwds.execution.compute.base import Compute
+from hwds.features.base import FeatureSet
+from hwds.tracking.trackers.base import Tracker
+
+
+class Sweep(Recipe):
+    """The recipe of a search over configs, chosen by `sweep=`: which other settings of an experiment are tried.
+
+    Attributes:
+        space: What is searched, a tree like the config's whose leaf is a one-key mapping:
+            `{model: {units: {choice: [32, 64]}, learning_rate: {loguniform: [1e-4, 1e-2]}}}`. Kinds: `choice`, `grid` (each
+            of a list), `uniform`, `loguniform`, `randint` (the upper bound excluded), `quniform` ([lower, upper, step]).
+            A value may bring others that make sense with it alone:
+            `objective: {choice: [quantile, {tweedie: {power: {uniform: [1.1, 1.9]}}}]}`. So may a whole option:
+            `model: {choice: [forecast/theta, {forecast/xgboost: {depth: {randint: [2, 9]}}}]}`; one without a space takes
+            that of its class. Empty takes that of the model's class.
+    """
+
+    space: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, data: Mapping[str, Any], experiment: Experiment) -> None:
+        """Refuse an experiment that it cannot search; called before the data is loaded.
+
+        Args:
+            data: The composed config.
+            experiment: The same, typed.
+
+        Raises:
+            ConfigError: With the path, the value and the nearest right name.
+        """
+        if self.space:
+            raise ConfigError(f"sweep.space: needs a search, such as sweep=random; sweep={self.name} tries nothing.")
+
+
+class Experiment(Recipe):
+    """A composed config.
+
+    Attributes:
+        experiment: The name of the experiment option, `adhoc` where none was chosen.
+        dataset: What is loaded.
+        features: What is computed from it.
+        model: What is evaluated.
+        protocol: How it is evaluated and scored.
+        compute: Where cells are computed.
+        decision: What follows from the results.
+        sweep: Which other settings are tried.
+        tracker: Where results are mirrored to.
+        rivals: Other models on the same cells.
+        seed: Names every random stream.
+        size: `small` caps the fields that are marked `Small`.
+        save_model: `final` keeps a model fitted on all rows.
+    """
+
+    experiment: str = "adhoc"
+    dataset: Dataset
+    features: FeatureSet
+    model: Recipe
+    protocol: Evaluation[Any, Any]
+    compute: Compute
+    decision: Decision
+    sweep: Sweep
+    tracker: Tracker
+    rivals: tuple[Recipe, ...] = ()
+    seed: NonNegativeInt = 0
+    size: Literal["full", "small"] = "full"
+    save_model: Literal["none", "final"] = "none"
+
+    @property
+    def models(self) -> dict[str, Recipe]:
+        """The model and its rivals by label, the model first, the companions that a model brings itself last."""
+        named = {recipe.name: recipe for recipe in (self.model, *self.rivals)}
+        companions = {recipe.name: recipe for model in named.values() for recipe in model.companions()}
+        return named | companions | named

@@ -1,0 +1,5 @@
+"""Forecasts: models, features, protocols and decisions for many series at once."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

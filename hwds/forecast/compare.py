@@ -1,0 +1,131 @@
+"""Evidence of forecasts: the metric of each series on the answers that all models gave, and of each origin along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from hwds.compare.answers import Answer, shared
+from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.hooks import TaskComparison
+from hwds.compare.matrix import Matrix
+from hwds.compare.periods import Periods, Reach
+from hwds.core.errors import ConfigError, nearest
+from hwds.forecast.metrics.ratios import Metric, forecast_metrics
+from hwds.forecast.metrics.scores import CodedRows, coded, per_origin, per_series, reach
+from hwds.frames.roles import SERIES
+from hwds.statistics.diebold_mariano import LEAST_ORIGINS, cosine_effect, diebold_mariano, enough
+from hwds.statistics.multiple_testing import holm
+
+KEYS = (SERIES, "cutoff", "step")
+"""The columns that identify one forecast."""
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastEvidence(UnitEvidence):
+    """Evidence of forecasts.
+
+    Attributes:
+        origins: The metric at each origin of each series, averaged over seeds: `dataset`, `unit`, `period` (the cutoff), and a
+            column of each model.
+        span: How many origins one error reaches over, of each dataset.
+    """
+
+    origins: pl.DataFrame = field(default_factory=pl.DataFrame)
+    span: Mapping[str, int] = field(default_factory=dict)
+
+
+def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[ForecastEvidence, int]:
+    """Return the evidence of answers, and how many answers were left out because some model lacks them.
+
+    Args:
+        answers: Of every model, dataset and seed.
+        metric: Its short or full name.
+        resamples: Of each bootstrap.
+    """
+    common, left_out = shared(answers, KEYS)
+    tables, origins, reaches = [], [], dict[str, Reach]()
+    for dataset in dict.fromkeys(answer.dataset for answer in common):
+        of_dataset = [answer for answer in common if answer.dataset == dataset]
+        by_series, by_origin = _values(of_dataset, metric)
+        tables.append(by_series)
+        origins.append(by_origin.drop_nans())
+        reaches[dataset] = Reach(*reach(of_dataset[0].rows, int(of_dataset[0].rows["season"][0])))
+    every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
+    periods = Periods.of(every, matrix, reaches)
+    span = {dataset: each.span for dataset, each in reaches.items()}
+    return ForecastEvidence(matrix, "series", resamples, periods, every, span), left_out
+
+
+def _values(answers: Sequence[Answer], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the metric of answers to the same rows of one dataset: of each series, and at each origin."""
+    first = answers[0].rows
+    names = first[SERIES].unique().sort()
+    at = first.select(pl.col(SERIES).cast(pl.String).alias("unit"), pl.col("cutoff").alias("period")).unique()
+    at = at.sort("unit", "period").with_columns(pl.col("period").rank("dense"))
+    values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
+    rows: CodedRows | None = None
+    for answer in answers:
+        measure = _metric(answer.rows, metric)
+        rows = coded(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
+        values.append(per_series(measure, rows))
+        by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
+    means = {model: pl.Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
+    return long_table(answers, names, values), at.with_columns(pl.lit(answers[0].dataset).alias("dataset"), **means)
+
+
+def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
+    """Return Diebold-Mariano tests of one model against every other along each series that has origins enough.
+
+    Seeds are averaged. Where windows overlap and origins are few, or losses remember what was before, the test finds many
+    differences that are none (`python -m bench.error_rates`): `p_steady` is that of `cosine_effect`, which holds its level
+    there too, and `p_holm` is that one, corrected over all series and rivals.
+
+    Returns:
+        Columns `dataset`, `series_id`, `rival`, `origins`, `horizon`, `difference` (below 0 where the subject is better),
+        `statistic`, `p_value`, `p_steady`, `p_holm`.
+    """
+    sign = 1.0 if better == "low" else -1.0
+    enough_of_them = pl.len().over("dataset", "unit") >= LEAST_ORIGINS  # a thousand short series would be cut in vain
+    wide = evidence.origins.filter(enough_of_them)
+    lines = []
+    for (dataset, series), part in wide.sort("dataset", "unit", "period").group_by(["dataset", "unit"], maintain_order=True):
+        horizon = evidence.span[str(dataset)]
+        if not enough(len(part), horizon):
+            continue
+        for rival in (model for model in evidence.models if model != subject):
+            differences = sign * (part[subject] - part[rival]).to_numpy()
+            test = diebold_mariano(differences, horizon)
+            if test:
+                steady = cosine_effect(differences, horizon).p_value
+                statistics = test.origins, test.horizon, test.mean, test.statistic, test.p_value, steady
+                lines.append((dataset, series, rival, *statistics))
+    table = pl.DataFrame(lines, schema=ALONG, orient="row")
+    return table.with_columns(p_holm=pl.Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
+
+
+ALONG = {
+    **dict.fromkeys(("dataset", SERIES, "rival"), pl.String),
+    **dict.fromkeys(("origins", "horizon"), pl.Int64),
+    **dict.fromkeys(("difference", "statistic", "p_value", "p_steady"), pl.Float64),
+}
+"""The columns of `along`, but for the adjusted p-value."""
+
+
+def _levels(rows: pl.DataFrame) -> tuple[float, ...]:
+    return tuple(sorted(float(name[2:]) for name in rows.columns if name.startswith("q_")))
+
+
+def _metric(rows: pl.DataFrame, name: str) -> Metric:
+    known = forecast_metrics(int(rows["season"][0]), _levels(rows))
+    metric = next((metric for metric in known.values() if name in (metric.name, metric.short)), None)
+    if metric is None or metric.better == "none":
+        good = [metric.short for metric in known.values() if metric.better != "none"]
+        raise ConfigError(f"--metric: forecasts cannot be compared by '{name}'{nearest(name, good)}")
+    return metric
+
+
+COMPARISON = TaskComparison(evidence=evidence, along=along, conditions="at the same cutoffs")

@@ -1,0 +1,56 @@
+"""The scales of errors: the in-sample error of the seasonal naive of each series, known at the cutoff."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean absolute and the mean squared seasonal difference of each series.
+
+    Hyndman and Koehler (2006), "Another look at measures of forecast accuracy"; the squared form is that of the RMSSE in
+    Makridakis, Spiliotis and Assimakopoulos (2022), "M5 accuracy competition".
+
+    Args:
+        values: The series end to end, NaN where unknown.
+        offsets: Where each series begins, and the end; shape (n + 1,).
+        season: Rows in a season.
+
+    Returns:
+        Two arrays of shape (n,); NaN where a series has no such difference or all of them are zero.
+    """
+    lengths = np.diff(offsets)
+    position = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
+    difference = np.full(len(values), np.nan)
+    if season < len(values):
+        difference[season:] = values[season:] - values[:-season]
+    usable = (position >= season) & ~np.isnan(difference)
+    series = np.repeat(np.arange(len(lengths)), lengths)[usable]
+    difference = difference[usable]
+    count = np.bincount(series, minlength=len(lengths))
+    scales = []
+    for amount in (np.abs(difference), difference**2):
+        total = np.bincount(series, amount, minlength=len(lengths))
+        scales.append(np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan))
+    return scales[0], scales[1]
+
+
+def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """Return the seasonal naive forecast of each series, shape (n, horizon).
+
+    A hole in the last season, or a series shorter than one, takes the last known value of the series; NaN where there is none.
+    """
+    lengths = np.diff(offsets)
+    back = offsets[1:, None] - season + np.arange(season)
+    inside = back >= offsets[:-1, None]
+    tail = np.where(inside, values[np.maximum(back, 0)], np.nan)
+    last = last_known(values, offsets)
+    tail = np.where((lengths < season)[:, None] | np.isnan(tail), last[:, None], tail)
+    return tail[:, np.arange(horizon) % season]
+
+
+def last_known(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the last value of each series that is not NaN, shape (n,); NaN where there is none."""
+    known = np.where(np.isnan(values), -1, np.arange(len(values)))
+    latest = np.maximum.reduceat(known, offsets[:-1]) if len(offsets) > 1 else np.zeros(0, int)
+    return np.where(latest >= 0, values[np.maximum(latest, 0)], np.nan)

@@ -1,0 +1,62 @@
+"""One network of dilated convolutions for all series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hwds.core.recipe import NonNegativeInt, PositiveInt
+from hwds.forecast.models.networks.base import Network
+from hwds.forecast.models.networks.body import WindowParts
+
+
+class CNN(Network):
+    """A global network of dilated causal convolutions on normalised windows, with known-future columns at each step.
+
+    Each layer joins two places of the layer before, twice as far apart as that one's did, until one place has seen the whole
+    window (van den Oord et al. 2016, "WaveNet"; Bai et al. 2018 on residual blocks). Only the last place is read, so each
+    layer computes only the places which that one depends on: half as many as the layer before. What it says meets
+    each step's columns, and convolutions over the steps let each see its neighbours.
+
+    Attributes:
+        filters: Features of each layer.
+        step_layers: Convolutions over the steps.
+
+    Example:
+        python -m hwds model=forecast/cnn
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "filters": {"choice": [24, 48, 96]},
+        "step_layers": {"randint": [0, 4]},
+        "learning_rate": {"loguniform": [0.0005, 0.01]},
+        "batch": {"choice": [128, 256, 512]},
+    }
+
+    filters: PositiveInt = 48
+    step_layers: NonNegativeInt = 2
+
+    def body(self, parts: WindowParts) -> Any:
+        """Return the features of the window, joined with each step, shape (n, h, filters)."""
+        from keras import layers, ops
+
+        length = parts.shape.past[0]
+        whole = 1 << (length - 1).bit_length()
+        joined = layers.ZeroPadding1D((whole - length, 0))(parts.dense(self.filters)(parts.past))
+        while joined.shape[1] > 1:
+            joined = self._halved(parts, joined)
+        seen = ops.squeeze(joined, 1)
+        steps = parts.dense(self.filters, "relu")(parts.step_inputs(seen, *parts.about()))
+        for _ in range(self.step_layers):
+            conv = layers.Conv1D(self.filters, 3, padding="same", activation="relu", kernel_initializer=parts.glorot())
+            steps = layers.Add()([steps, conv(steps)])
+        return steps
+
+    def _halved(self, parts: WindowParts, values: Any) -> Any:
+        """Return a convolution of two places and stride two with what it adds to the later place: (n, 2k, f) to (n, k, f)."""
+        from keras import layers
+
+        k, f = values.shape[1] // 2, values.shape[2]
+        pairs = layers.Reshape((k, 2 * f))(values)
+        added = parts.dense(f)(parts.dense(f, "relu")(pairs))
+        return layers.Add()([pairs[..., f:], added])

@@ -1,0 +1,72 @@
+"""The seasonal naive forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.core.recipe import NonNegativeInt
+from hwds.core.serialization import Serializable
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.metrics.scale import last_season, seasonal_scales
+from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.statistical.normal import normal_bands
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+
+
+class SeasonalNaive(Forecaster):
+    """The value of the same season a year before, with normal intervals.
+
+    Intervals follow Hyndman and Athanasopoulos, Forecasting: Principles and Practice (3rd ed.), section 5.5: the standard
+    deviation of seasonal differences times the root of the seasons passed.
+
+    Attributes:
+        season: Rows in a season; 0 takes the dataset's.
+
+    Example:
+        python -m hwds model=forecast/seasonal_naive
+    """
+
+    local = True
+    season: NonNegativeInt = 0
+
+    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSeasonalNaive:
+        """Learn nothing but the season and the levels."""
+        return FittedSeasonalNaive(self.season or context.season, context.levels)
+
+
+@dataclass(frozen=True)
+class FittedSeasonalNaive(Serializable):
+    """A season and the quantile levels."""
+
+    season: int
+    levels: tuple[float, ...]
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Repeat the last known season; where it has a hole, the last known value of the series stands in."""
+        steps = int(future.lengths[0])
+        mean = last_season(history.target, history.offsets, self.season, steps)
+        passed = np.arange(steps) // self.season + 1
+        return normal_bands(mean, seasonal_spread(history, self.season)[:, None] * np.sqrt(passed), self.levels)
+
+    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
+        """Draw paths of the seasonal random walk: each season adds a normal change to the one before; shape (series, n, h)."""
+        steps = int(future.lengths[0])
+        seasons = -(-steps // self.season)
+        mean = last_season(history.target, history.offsets, self.season, steps)
+        spread = seasonal_spread(history, self.season)
+        paths = np.empty((history.n_series, n, steps))
+        for i, stream in enumerate(streams):
+            walk = stream.standard_normal((n, seasons, self.season)).cumsum(1).reshape(n, -1)[:, :steps]
+            paths[i] = mean[i] + spread[i] * walk
+        return paths
+
+
+def seasonal_spread(history: Panel, season: int) -> np.ndarray:
+    """Return the root mean square of each series' seasonal differences, 0 where it has none, shape (n_series,)."""
+    _, squared = seasonal_scales(history.target, history.offsets, season)
+    spread: np.ndarray = np.sqrt(np.nan_to_num(squared))
+    return spread

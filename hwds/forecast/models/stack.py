@@ -1,0 +1,156 @@
+"""A weighted mean of several forecasters, weighed on windows before the cutoff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, MinLen
+
+from hwds.core.recipe import Names, Small, labelled
+from hwds.core.serialization import Serializable
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.stacking.backtest import combined
+from hwds.forecast.models.stacking.groups import Weights, group_of, learned
+from hwds.forecast.models.stacking.weights import (
+    MemberWindows,
+    best_weights,
+    inverse_weights,
+    member_windows,
+    ridge_weights,
+    simplex_weights,
+)
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+
+Combine = Literal["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]
+
+RULES: dict[str, Callable[[MemberWindows], np.ndarray]] = {
+    "inverse": inverse_weights,
+    "simplex": simplex_weights,
+    "ridge": ridge_weights,
+    "best": best_weights,
+}
+"""Each from windows to weights."""
+
+PLAIN: tuple[Combine, ...] = ("equal", "median", "best")
+"""The combinations that are always scored beside learned weights."""
+
+
+class Stack(Forecaster):
+    """Combine forecasters: their quantiles are averaged with weights learned on windows that none of them was fitted on.
+
+    Each member is fitted before each of the last `windows` horizons of the history and forecasts it. Weights in inverse
+    proportion to the squared error there (the default) favour the better members and leave none out; those that would have
+    been best there (`simplex`) follow the luck that the rows of a window share, and equal weights are hard to beat (Bates and
+    Granger 1969; Stock and Watson 2004; Claeskens et al. 2016). Every member is then fitted on all rows. The equal mean, the
+    median and the best member alone are always scored beside it.
+
+    Attributes:
+        members: Forecasters, at least two.
+        combine: `inverse`; `simplex` (of least mean absolute scaled error, at least 0), `shrunk` (half way from these to equal
+            ones: Diebold and Shin 2019, "partially egalitarian"), `ridge` (any sign and sum, drawn to equal weights as far as
+            left-out windows say), `equal`, the `median` of the members, or the `best` member on the windows.
+        windows: Windows that the weights are learned on.
+        weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
+            (each of their values with enough series).
+
+    Example:
+        python -m hwds model=forecast/stack
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "combine": {"choice": ["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]},
+        "windows": {"choice": [2, 3, 4]},
+    }
+
+    members: Annotated[tuple[Forecaster, ...], MinLen(2)]
+    combine: Combine = "inverse"
+    windows: Annotated[int, Ge(2), Small(2)] = 3
+    weights_by: Names = ()
+
+    def companions(self) -> tuple[Stack, ...]:
+        """Return the equal mean, the median and the best member, where weights are learned."""
+        if self.combine in PLAIN:
+            return ()
+        names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN}
+        return tuple(Stack(members=self.members, windows=self.windows, combine=kind, **name) for kind, name in names.items())
+
+    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedStack:
+        """Learn weights from inner windows, then fit every member on all rows."""
+        weights = self._weights(history, horizon, context)
+        fitted = tuple(context.fitted(member, history, horizon=horizon) for member in self.members)
+        return FittedStack(fitted, weights, self._columns(), self.combine == "median")
+
+    def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
+        """Return the members' inner windows, each combined by weights that were learned on the others: nothing is fitted."""
+        seen = history.last(context.sliding) if context.sliding else history
+        backtests = [context.inner(member, seen, max(windows, self.windows), horizon=horizon) for member in self.members]
+        if any(rows.is_empty() for rows in backtests):
+            return pl.DataFrame()
+        whole, group = member_windows(backtests), self._groups(seen)
+
+        def weights(window: int) -> Weights:
+            return self._learned(whole.take(whole.window != window), group, horizon)
+
+        return combined(backtests, weights, group, median=self.combine == "median").filter(pl.col("window") >= -windows)
+
+    def _weights(self, history: Panel, horizon: int, context: ForecastContext) -> Weights:
+        if self.combine in ("equal", "median"):
+            return self._equal()
+        seen = member_windows([context.inner(member, history, self.windows, horizon=horizon) for member in self.members])
+        return self._learned(seen, self._groups(history), horizon)
+
+    def _learned(self, seen: MemberWindows, group: dict[str, str], horizon: int) -> Weights:
+        """Return weights from windows; equal ones where every series is too short for one."""
+        if self.combine in ("equal", "median") or not len(seen.target):
+            return self._equal()
+        names = np.array([group.get(name, "") for name in seen.series.tolist()], object)
+        return learned(seen, names, horizon, self._rule, "step" in self.weights_by)
+
+    def _rule(self, seen: MemberWindows) -> np.ndarray:
+        if self.combine == "shrunk":
+            return (simplex_weights(seen) + 1 / len(self.members)) / 2
+        return RULES[self.combine](seen)
+
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(name for name in self.weights_by if name != "step")
+
+    def _groups(self, panel: Panel) -> dict[str, str]:
+        return dict(zip(panel.series_ids.to_list(), group_of(panel, self._columns()).tolist(), strict=True))
+
+    def _equal(self) -> Weights:
+        return Weights.same(np.full(len(self.members), 1 / len(self.members)))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedStack(Serializable):
+    """Fitted members and their weights.
+
+    Attributes:
+        members: In the order of the weights.
+        weights: By group of series and part of the horizon.
+        columns: Static columns that make the groups.
+        median: Whether the median of the members is taken instead.
+    """
+
+    members: tuple[Any, ...]
+    weights: Weights
+    columns: tuple[str, ...]
+    median: bool
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Return the combination of what the members say; a series that any of them answered by a fallback counts as one."""
+        forecasts = [member.predict(history, future) for member in self.members]
+        means, quantiles = (np.stack([getattr(a, part) for a in forecasts]) for part in ("mean", "quantiles"))
+        fallback = np.any([a.fallback for a in forecasts], axis=0)
+        if self.median:
+            return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
+        n, steps = means.shape[1:]
+        group, step = group_of(history, self.columns).repeat(steps), np.tile(np.arange(1, steps + 1), n)
+        weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
+        return Forecasts.of(np.einsum("nhm,mnh->nh", weights, means), np.einsum("nhm,mnhq->nhq", weights, quantiles), fallback)

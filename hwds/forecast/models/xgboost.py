@@ -1,0 +1,176 @@
+"""One gradient-boosted forest for all series, steps and quantile levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+from pydantic import model_validator
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small, UnitInterval
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.base import FittedForecaster, Forecaster
+from hwds.forecast.models.boosting.counts import fit_counts
+from hwds.forecast.models.boosting.direct import FittedXGBoost
+from hwds.forecast.models.boosting.growing import Growing
+from hwds.forecast.models.boosting.recursive import FittedRecursive, bands_of, tried
+from hwds.forecast.models.windows.cut import Windowing
+from hwds.forecast.models.windows.quantile_grid import mean_weights, quantile_grid
+from hwds.forecast.models.windows.rows import names, stopping_rows, training_rows
+from hwds.forecast.models.windows.source import WindowSource
+from hwds.frames.panel import Panel
+from hwds.learners.boosting.booster import compute_device
+
+__all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
+
+XGBOOST_NAMES = {"quantile": "reg:quantileerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
+
+
+class XGBoost(Forecaster):
+    """Gradient-boosted trees over the windows of all series: one booster for every step and quantile, with covariates.
+
+    Direct forecasts with the step as an input; each window is centred and scaled, the target is what the seasonal naive
+    missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting groups of time series", on global
+    models). All levels are learned by the pinball loss in one booster, and sorted.
+
+    Intermittent demand asks for another objective: its median is often 0 where its mean is not. With `tweedie` or `poisson`
+    one booster learns the mean as a multiple of the series' own mean demand, another the chance of any demand, and quantiles
+    come of both with the sizes that demand had beside what was expected of them.
+
+    Attributes:
+        objective: `quantile`; or for counts and intermittent demand `tweedie` (Tweedie 1984; variance mean^power) or `poisson`.
+        power: The power of `tweedie`, between 1 (counts) and 2 (sizes).
+        strategy: `direct`, or `recursive`: a booster of the next row's median is fed with its own forecasts, and intervals are
+            as wide as its paths over the history's last horizon were wrong; mostly worse, and cheaper. Only for `quantile`.
+        monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1), the rest being equal: with
+            the column itself, its change over a season, and the feature set's changes of it. Quantiles of counts are held
+            to it by their mean and chance alone.
+        trees: The most rounds; each grows one tree a quantile level.
+        patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
+            growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
+        depth: Levels of a tree.
+        learning_rate: The share of each tree that is added.
+        row_share: The share of the rows that each tree sees.
+        column_share: The share of the inputs that each tree sees.
+        leaf_rows: The least rows in a leaf.
+        bins: Values of an input that are told apart.
+        max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
+        length: The values of the past that are inputs, two seasons at most.
+        season: Rows in a season; 0 takes the dataset's.
+
+    Example:
+        python -m hwds model=forecast/xgboost features=lags
+    """
+
+    uses_features = True
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "depth": {"randint": [2, 11]},
+        "learning_rate": {"loguniform": [0.01, 0.3]},
+        "leaf_rows": {"loguniform": [5.0, 500.0]},
+        "row_share": {"uniform": [0.4, 1.0]},
+        "column_share": {"uniform": [0.3, 1.0]},
+    }
+
+    objective: Literal["quantile", "tweedie", "poisson"] = "quantile"
+    power: Annotated[float, Gt(1), Lt(2)] = 1.5
+    strategy: Literal["direct", "recursive"] = "direct"
+    monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
+    trees: Annotated[PositiveInt, Small(30)] = 250
+    patience: NonNegativeInt = 30
+    depth: PositiveInt = 6
+    learning_rate: Positive = 0.06
+    row_share: UnitInterval = 0.7
+    column_share: UnitInterval = 0.6
+    leaf_rows: Positive = 50.0
+    bins: Annotated[int, Ge(2)] = 256
+    max_rows: Annotated[PositiveInt, Small(20_000)] = 100_000
+    length: PositiveInt = 48
+    season: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> XGBoost:
+        if self.strategy == "recursive" and self.objective != "quantile":
+            raise ValueError(f"strategy 'recursive' feeds back medians, which '{self.objective}' has not; use 'direct'")
+        return self
+
+    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedForecaster:
+        """Learn from every origin in the history, or from an even sample of them."""
+        if self.strategy == "recursive":
+            return self._recursive(history, horizon, context)
+        windowing = self._windowing(history, horizon, context)
+        source = WindowSource.of(windowing, history, context.features)
+        rows = training_rows(source, self.max_rows, context.stream("training rows"))
+        last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
+        grid = quantile_grid(context.levels)
+        growing = self._growing(source, grid, context)
+        if self.objective != "quantile":
+            known = history.target[~np.isnan(history.target)]
+            whole = bool((known == np.rint(known)).all())
+            return fit_counts(growing, rows, last, windowing, context.features, context.levels, whole)
+        booster = growing.grow(rows, last)[0] if len(rows.target) else b""
+        return FittedXGBoost(windowing, context.features, booster, grid, context.levels, context.cpus)
+
+    def _recursive(self, history: Panel, horizon: int, context: ForecastContext) -> FittedRecursive:
+        """Return a booster of the next row, its rounds and bands told by the last rows of the history."""
+
+        def learned(panel: Panel) -> tuple[Windowing, bytes]:
+            windowing = self._windowing(panel, 1, context)
+            source = WindowSource.of(windowing, panel, context.features)
+            rows = training_rows(source, self.max_rows, context.stream("training rows"))
+            last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
+            growing = self._growing(source, (0.5,), context)
+            return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
+
+        grid = quantile_grid(context.levels)
+        errors = tried(learned, history, horizon, context.features, context.cpus)
+        windowing, booster = learned(history)
+        return FittedRecursive(windowing, context.features, booster, bands_of(errors, grid), grid, context.levels, context.cpus)
+
+    def _windowing(self, history: Panel, horizon: int, context: ForecastContext) -> Windowing:
+        season, counts = self.season or context.season, self.objective != "quantile"
+        return Windowing.learn(history, season=season, horizon=horizon, length=self.length, of_demand=counts)
+
+    def _growing(self, source: WindowSource, grid: tuple[float, ...], context: ForecastContext) -> Growing:
+        settings: dict[str, Any] = {
+            "objective": XGBOOST_NAMES[self.objective],
+            "tree_method": "hist",
+            "max_depth": self.depth,
+            "eta": self.learning_rate,
+            "subsample": self.row_share,
+            "colsample_bytree": self.column_share,
+            "min_child_weight": self.leaf_rows,
+            "max_bin": self.bins,
+            "nthread": context.cpus,
+            "seed": context.seed_for("xgboost"),
+            "device": compute_device(context.device),
+        }
+        if self.monotone:
+            settings |= {"monotone_constraints": self._constraints(source)}
+        if self.objective == "tweedie":
+            settings |= {"tweedie_variance_power": self.power}
+        if self.objective != "quantile":
+            return Growing(settings, self.trees, self.patience)
+        if not self.monotone:
+            return Growing(settings | {"quantile_alpha": np.array(grid)}, self.trees, self.patience)
+        settings |= {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
+        return Growing(settings, self.trees, self.patience, plain=grid)
+
+    def _constraints(self, source: WindowSource) -> tuple[int, ...]:
+        """Return the sign of each input: of a column itself, and of its changes.
+
+        Raises:
+            ConfigError: No such known-future column.
+        """
+        for name in self.monotone:
+            if name not in source.known:
+                raise ConfigError(f"model.monotone: no known-future column '{name}'{nearest(name, list(source.known))}")
+        signs = {f"{name}{change}": sign for name, sign in self.monotone.items() for change in CHANGES}
+        return tuple(signs.get(name, 0) for name in names(source))
+
+
+CHANGES = ("", " change", "_change", "_change_season")
+"""The suffixes of the inputs made of a column at the step: itself, its change over a season, those of `features/calendar`."""

@@ -1,0 +1,13 @@
+from .models.base import Estimator as Estimator
+from .models.dm import DM as DM
+from .models.dr import DR as DR
+from .models.dr_os import DROs as DROs
+from .models.ipw import IPW as IPW
+from .models.kernel import Kernel as Kernel
+from .models.replay import Replay as Replay
+from .models.sndr import SNDR as SNDR
+from .models.snipw import SNIPW as SNIPW
+from .models.sub_gaussian import SubGaussian as SubGaussian
+from .models.switch_dr import SwitchDR as SwitchDR
+from .protocols.estimation.target import TargetPolicy as TargetPolicy
+from .protocols.off_policy import OffPolicy as OffPolicy

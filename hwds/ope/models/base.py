@@ -1,0 +1,86 @@
+"""Estimator: the recipe of an off-policy estimator, and what its YAML fields are written with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BeforeValidator
+
+from hwds.core.recipe import Once, Positive, Recipe
+from hwds.ope.metrics.estimates import EstimatorTerms
+from hwds.ope.metrics.evidence import LogEvidence
+
+Learner = Literal["frequency", "ridge", "logistic", "xgboost"]
+"""A reward model, cross-fitted; `hwds.ope.models.rewards.fitted` has them."""
+
+
+def _slope_or(most: float, nothing: bool = False) -> BeforeValidator:
+    """Return one refusal for all that is neither `slope` nor a number in its range."""
+
+    def checked(value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < most
+        if number or value == "slope" or (nothing and value is None):
+            return value
+        raise ValueError(f"must be slope or a number above 0{'' if most == np.inf else f' and below {most:g}'}")
+
+    return BeforeValidator(checked)
+
+
+Tuned = Annotated[float | Literal["slope"], _slope_or(np.inf)]
+"""A parameter that is given, or chosen by SLOPE."""
+
+TunedLevel = Annotated[float | Literal["slope"], _slope_or(1.0)]
+"""The same for one between 0 and 1."""
+
+Clip = Annotated[float | Literal["slope"] | None, _slope_or(np.inf, nothing=True)]
+"""The same where null leaves the weights alone."""
+
+QUANTILES = (1, 0.999, 0.99, 0.975, 0.95, 0.9, 0.8, 0.65, 0.5)
+
+Candidates = Annotated[tuple[Positive, ...], Once]
+
+
+class Estimator(Recipe):
+    """The recipe that `model=ope/...` chooses: it estimates the value of a policy from the log of another.
+
+    A field `reward_model` says that it wants one. Class attributes say what else it wants and how it may be worked on:
+    `needs_propensity`; `weighs`, its error grows where few rows count, so that a small effective sample size is refused;
+    `asks_price`, it compares prices, not arms, and its propensities are densities; `local`, always False: a log is one unit.
+    """
+
+    needs_propensity: ClassVar[bool] = True
+    weighs: ClassVar[bool] = True
+    asks_price: ClassVar[bool] = False
+    local: ClassVar[bool] = False
+
+    @property
+    def learner(self) -> Learner | None:
+        """The reward model it wants; None where it wants none."""
+        learner_name: Learner | None = getattr(self, "reward_model", None)
+        return learner_name
+
+    def estimate(self, log: LogEvidence) -> EstimatorTerms:
+        """Return the estimate as its parts, row by row."""
+        raise NotImplementedError(f"{type(self).__name__}.estimate")
+
+    def weights(self, log: LogEvidence) -> np.ndarray | None:
+        """Return the weight of each row before clipping or shrinking, shape (n,); None where there are no propensities."""
+        return None if log.propensity is None else log.weights
+
+
+def limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[float]:
+    """Return the candidates for a limit of weights, largest and so least biased first.
+
+    Where none are given they are quantiles of the weights, none below 1: smaller weights do no harm.
+    """
+    if candidates:
+        return sorted(candidates, reverse=True)
+    quantiles = np.quantile(weights, QUANTILES)
+    return sorted({max(float(value), 1.0) for value in quantiles}, reverse=True)
+
+
+def limit_of(log: LogEvidence, used: np.ndarray, known: float | None = None) -> tuple[float, bool]:
+    """Return the bound of the weights, and whether it holds for any draw: the least known bound, or the largest weight seen."""
+    bounds = [bound for bound in (known, log.largest_weight) if bound is not None]
+    return (min(bounds), True) if bounds else (float(np.max(used, initial=0.0)), False)

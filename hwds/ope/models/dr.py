@@ -1,0 +1,29 @@
+"""The doubly robust estimator."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.ope.metrics.evidence import LogEvidence
+from hwds.ope.models.base import Learner
+from hwds.ope.models.rewards.clipping import Clipped
+
+
+class DR(Clipped):
+    """A reward model corrected by its weighted errors: right where either the model or the propensities are.
+
+    mean(sum over arms of pi q + w (r - q)) (Dudik, Langford and Li 2011, Doubly Robust Policy Evaluation and Learning); q is
+    fitted without the row, so that the errors are honest (Chernozhukov et al. 2018).
+
+    Attributes:
+        reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
+
+    Example:
+        python -m hwds model=ope/dr dataset=price_log protocol=off_policy rivals=[ope/ipw,ope/snipw]
+    """
+
+    reward_model: Learner = "ridge"
+
+    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """Return the model's mean, and the mean of its weighted errors."""
+        return log.expected, weights * log.errors, np.ones(len(weights))

@@ -1,0 +1,23 @@
+"""Self-normalised inverse propensity weighting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.ope.metrics.evidence import LogEvidence
+from hwds.ope.models.rewards.clipping import Clipped
+
+
+class SNIPW(Clipped):
+    """Inverse propensity weighting divided by the sum of its weights: a little biased, much steadier.
+
+    sum(w r) / sum(w) (Swaminathan and Joachims 2015, The Self-Normalized Estimator for Counterfactual Learning). It does not
+    change when all rewards are shifted, and never leaves the range of the rewards.
+
+    Example:
+        python -m hwds model=ope/snipw dataset=price_log protocol=off_policy
+    """
+
+    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """Return the weighted mean of rewards."""
+        return None, weights * log.reward, weights

@@ -1,0 +1,150 @@
+"""Hooks: the parts that a family adds to the reports of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from hwds.core.errors import ConfigError
+from hwds.core.families import Task, families_of, load, stored_task, task_of
+from hwds.core.registry import resolve
+from hwds.report.grid import Grid
+from hwds.report.leaderboard import grid, notes, print_grids
+from hwds.report.pictures.style import gathered
+from hwds.report.sentence import conclusion
+from hwds.report.standings import Standings
+from hwds.results.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+    from hwds.report.pages.base import Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskReport:
+    """The parts that a task adds to the report of a run; each may be missing.
+
+    Attributes:
+        sentence: From (frame, tables, model) the conclusion; where empty it is made from the leaderboard.
+        grids: From (tables, model) the tables that replace the leaderboard on the terminal.
+        page_grids: From (tables, model) tables for pages only, below the leaderboard.
+        draw: With (frame, tables, model, folder) draw the pictures. Its docstring describes each, which is its caption:
+            "`regret.png`: every policy's regret; `posterior.png`: what is believed of each arm".
+        draw_scores: With (tables, standings, folder) draw the pictures that need no data; captions as those of `draw`.
+        sections: From (tables, standings, frame) sections of the page; the frame is None where the data is gone.
+        note: A warning about the report itself.
+    """
+
+    sentence: Callable[[Any, Tables, str], str] | None = None
+    grids: Callable[[Tables, str], Iterable[Grid]] | None = None
+    page_grids: Callable[[Tables, str], Iterable[Grid]] | None = None
+    draw: Callable[[Any, Tables, str, Path], None] | None = None
+    draw_scores: Callable[[Tables, Standings, Path], None] | None = None
+    sections: Callable[[Tables, Standings, Any], Iterable[Section]] | None = None
+    note: str = ""
+
+    def conclusion(self, frame: Any, tables: Tables, board: Standings, model: str) -> str:
+        """Return the conclusion of a run, by its task, or else from the standings."""
+        sentence = self.sentence(frame, tables, model) if self.sentence else ""
+        return sentence or conclusion(board)
+
+    def pictures(self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path) -> None:
+        """Draw the pictures and pages of the task into a folder."""
+        if self.draw:
+            self.draw(frame, tables, model, folder)
+        if self.draw_scores:
+            self.draw_scores(tables, board, folder)
+
+    def figures(self, frame: Any, tables: Tables, board: Standings, model: str) -> dict[str, Figure]:
+        """Return the pictures as figures, by the names of their files; nothing is written."""
+        with gathered() as figures, TemporaryDirectory() as folder:
+            self.pictures(frame, tables, board, model, Path(folder))
+        return figures
+
+    def terminal_tables(self, tables: Tables, board: Standings) -> list[Grid]:
+        """Return the tables beside the leaderboard."""
+        return list(self.grids(tables, board.own.model)) if self.grids and board.own else []
+
+    def page_tables(self, tables: Tables, board: Standings) -> list[Grid]:
+        """Return the tables of pages alone; empty ones are left out."""
+        made = self.page_grids(tables, board.own.model) if self.page_grids and board.own else []
+        return [each for each in made if len(each)]
+
+    def page_sections(self, tables: Tables, board: Standings, frame: Any) -> list[Section]:
+        """Return the task's own sections of the page."""
+        return list(self.sections(tables, board, frame)) if self.sections and board.own else []
+
+    def notes(self, board: Standings) -> list[str]:
+        """Return the warnings to read before the numbers."""
+        return [*notes(board), *filter(None, [self.note])]
+
+    def print_run(self, tables: Tables, board: Standings, words: str = "", console: Console | None = None) -> None:
+        """Print the tables of the task, or the leaderboard where it has none, and the conclusion."""
+        shown = self.terminal_tables(tables, board) or [grid(board)]
+        print_grids(shown, self.notes(board), words or conclusion(board), console)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableReport:
+    """The report of one table of a verdict.
+
+    Attributes:
+        grid: From the verdict the table for readers.
+        draw: With (verdict, path) draw its picture. The first part of its docstring is the caption.
+    """
+
+    grid: Callable[[Any], Grid] | None = None
+    draw: Callable[[Any, Path], None] | None = None
+
+
+def task_report(protocol: type, task: str) -> TaskReport:
+    """Return the report of a task that a protocol evaluates.
+
+    Raises:
+        ConfigError: The family, or its report, cannot be imported.
+    """
+    return _report(task_of(protocol, task))
+
+
+def stored_report(config: Mapping[str, Any], tables: Tables) -> TaskReport:
+    """Return the report of a stored run: that of its task, or one with a note why the task's report is missing.
+
+    Args:
+        config: The config of the run.
+        tables: The result tables of the run.
+    """
+    protocol, task = config["protocol"], next(iter(tables.scores["task"].drop_nulls()), "")
+    try:
+        return _report(stored_task(str(protocol.get("recipe", protocol["name"])), task))
+    except ConfigError as error:
+        return TaskReport(note=f"Shown without the report of task '{task}': {error}")
+
+
+def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport]:
+    """Return the report of each table of a verdict, from the families of the decision's class.
+
+    Raises:
+        ConfigError: A family, or a report, cannot be imported.
+    """
+    known: dict[str, str] = {}
+    for family in families_of(decision):
+        known = {**family.tables, **known}
+    return {name: load(known[name], TableReport) for name in names if name in known}
+
+
+def stored_table_reports(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, TableReport]:
+    """Return the report of each table of a stored verdict; nothing where its decision does not exist any more."""
+    node = config.get("decision") or {"name": "none"}
+    try:
+        return table_reports(resolve("decision", str(node.get("recipe", node["name"]))), names)
+    except ConfigError:
+        return {}
+
+
+def _report(task: Task | None) -> TaskReport:
+    return load(task.report, TaskReport) if task and task.report else TaskReport()

@@ -1,0 +1,94 @@
+"""The report of a verdict: its file, tables and pictures in the run's folder, and its words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hwds.core.atomic import write_text
+from hwds.report.grid import Column, Grid
+from hwds.report.hooks import TableReport, stored_table_reports, table_reports
+from hwds.report.leaderboard import WIDTH
+from hwds.results.folder import RunFolder
+from hwds.results.verdict import Verdict
+
+SHOWN = "decision_tables.json"
+"""The file of a verdict's tables as they are shown."""
+
+
+def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "") -> None:
+    """Write a verdict with its tables and draw its pictures; without one those of an earlier command are deleted.
+
+    Args:
+        folder: The folder of the run.
+        decision: The class of the decision.
+        verdict: The verdict; None where there is none.
+        prefix: The prefix of the files' names (`future_`).
+    """
+    folder.write_verdict(verdict, prefix)
+    shown = folder.path / f"{prefix}{SHOWN}"
+    if verdict is None:
+        shown.unlink(missing_ok=True)
+        return
+    grids = [asdict(each) for each in _grids(decision, verdict)]
+    write_text(shown, json.dumps(grids, indent=1, default=list, ensure_ascii=False))
+    for name, report in _reports(decision, verdict).items():
+        if report.draw:
+            report.draw(verdict, folder.path / f"{prefix}{name}.png")
+
+
+def stored_grids(folder: Path) -> list[Grid]:
+    """Return the stored tables of a verdict; none where there is none."""
+    path = folder / SHOWN
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return [
+        Grid(
+            tuple(Column(each["title"], each["brief"], tuple(each["cells"])) for each in grid.pop("columns")),
+            **{**grid, "own": frozenset(grid["own"]), "truth": frozenset(grid["truth"])},
+        )
+        for grid in stored
+    ]
+
+
+def captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the captions of a stored verdict's pictures by file, from the docstrings of their `draw`.
+
+    Args:
+        config: The config of the run.
+        verdict: The stored verdict; None for none.
+    """
+    names = (verdict or {}).get("tables", ())
+    reports = stored_table_reports(config, names) if names else {}
+    words = {name: " ".join(str(report.draw.__doc__ or "").split()) for name, report in reports.items() if report.draw}
+    return {f"{name}.png": text.partition(";")[0].rstrip(".") for name, text in words.items()}
+
+
+def page(decision: type, verdict: Verdict) -> str:
+    """Return the sentence and the tables, as Markdown."""
+    parts = [[each.caption, each.markdown()] if each.caption else [each.markdown()] for each in _grids(decision, verdict)]
+    return "\n\n".join([verdict.sentence, *(part for several in parts for part in several)])
+
+
+def print_verdict(decision: type, verdict: Verdict) -> None:
+    """Print the tables and the sentence on the terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(width=None if Console().is_terminal else WIDTH)
+    for each in _grids(decision, verdict):
+        if each.caption:
+            console.print(Text(each.caption))
+        console.print(each.rich(console.width))
+    print(verdict.sentence)
+
+
+def _grids(decision: type, verdict: Verdict) -> list[Grid]:
+    made = [report.grid(verdict) for report in _reports(decision, verdict).values() if report.grid]
+    return [each for each in made if len(each)]
+
+
+def _reports(decision: type, verdict: Verdict) -> dict[str, TableReport]:
+    return table_reports(decision, verdict.tables())

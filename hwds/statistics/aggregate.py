@@ -1,0 +1,154 @@
+"""Estimates from values of units (series, replications), with their uncertainty: mean, median, tails and pooled ratios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and what it is worth.
+
+    Attributes:
+        value: The estimate, None where nothing is defined.
+        stderr: Its standard error, None where one unit or none is defined.
+        low, high: The 95 % interval.
+        method: How the interval was made.
+        n: Units with a value.
+        n_undefined: Units without one.
+    """
+
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    method: str
+    n: int
+    n_undefined: int
+
+
+def mean(values: np.ndarray) -> Estimate:
+    """Return the mean over units, with the standard error of a mean of independent units; NaN counts as undefined."""
+    missing = np.isnan(values)
+    defined = values[~missing] if missing.any() else values
+    n = len(defined)
+    if not n:
+        return Estimate(None, None, None, None, "normal", 0, len(values))
+    value = float(np.mean(defined))
+    stderr = float(np.std(defined, ddof=1) / np.sqrt(n)) if n > 1 else None
+    return _normal(value, stderr, n, len(values) - n, "normal")
+
+
+def median(values: np.ndarray) -> Estimate:
+    """Return the median over units, with the distribution-free interval of order statistics.
+
+    The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods, 3.6); the standard error
+    is the width of that interval over 2 x 1.96.
+    """
+    return percentile(values, 0.5)
+
+
+def percentile(values: np.ndarray, level: float) -> Estimate:
+    """Return a percentile over units, with the distribution-free interval of order statistics (see `median`)."""
+    return _percentile(_ordered(values), level, len(values))
+
+
+def spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
+    """Return `mean`, `median`, `percentile` and `tail_mean` over units, which are sorted once."""
+    ordered, total = _ordered(values), len(values)
+    return {
+        "mean": mean(values),
+        "median": _percentile(ordered, 0.5, total),
+        "percentile": _percentile(ordered, level, total),
+        "tail_mean": _tail_mean(ordered, level, total),
+    }
+
+
+def share(count: int, n: int) -> Estimate:
+    """Return the share of n units, as `mean` of a one for each of `count` and a zero for each other."""
+    if not n:
+        return Estimate(None, None, None, None, "normal", 0, 0)
+    value = count / n
+    return _normal(value, float(np.sqrt(value * (1 - value) / (n - 1))) if n > 1 else None, n, 0, "normal")
+
+
+def _ordered(values: np.ndarray) -> np.ndarray:
+    """Return the defined values in ascending order."""
+    ordered = np.sort(values)  # what is undefined comes last
+    return ordered[: len(ordered) - int(np.isnan(ordered).sum())]
+
+
+def _percentile(ordered: np.ndarray, level: float, total: int) -> Estimate:
+    n = len(ordered)
+    if not n:
+        return Estimate(None, None, None, None, "order statistics", 0, total)
+    value, half_width = _quantile(ordered, level), Z95 * np.sqrt(n * level * (1 - level))
+    low, high = int(np.floor(n * level - half_width)), int(np.ceil(n * level + half_width))
+    if low < 0 or high >= n:
+        return Estimate(value, None, None, None, "order statistics", n, total - n)
+    bounds = float(ordered[low]), float(ordered[high])
+    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, total - n)
+
+
+def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
+    """Return the mean of the worst `1 - level` of the units, the highest (conditional value at risk).
+
+    Its standard error is that of the mean of level-exceeding parts, (1 - level)^-1 sd((x - q)+) / sqrt(n) (Rockafellar and
+    Uryasev 2000).
+    """
+    n = len(ordered)
+    if not n:
+        return Estimate(None, None, None, None, "normal", 0, n_units)
+    cut = _quantile(ordered, level)
+    over = (ordered[np.searchsorted(ordered, cut) :] - cut) / (1 - level)  # all others are 0
+    total = float(np.sum(over))
+    stderr = float(np.sqrt(max(np.sum(over**2) - total**2 / n, 0.0) / (n - 1) / n)) if n > 1 else None
+    return _normal(cut + total / n, stderr, n, n_units - n, "normal")
+
+
+def _quantile(ordered: np.ndarray, level: float) -> float:
+    """Return `np.quantile` of numbers in order."""
+    place = level * (len(ordered) - 1)
+    low = int(place)
+    return float(np.quantile(ordered[low : low + 2], min(place - low, 1.0)))
+
+
+def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:
+    """Return the ratio of two sums over units, or its root; linearised, clustered by unit (Cochran, Sampling Techniques, 6.4).
+
+    Args:
+        numerator: One sum a unit, shape (n,); NaN counts as undefined.
+        denominator: The same.
+        root: Give the square root of the ratio, by the delta method.
+    """
+    usable = ~(np.isnan(numerator) | np.isnan(denominator))
+    top, bottom = numerator[usable], denominator[usable]
+    n, undefined, total = len(top), int(np.sum(~usable)), float(np.sum(bottom))
+    if not n or total == 0:
+        return Estimate(None, None, None, None, "linearised", 0, len(numerator))
+    ratio = float(np.sum(top)) / total
+    stderr = float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total) if n > 1 else None
+    if root:
+        value = float(np.sqrt(ratio))
+        stderr = None if stderr is None or value == 0 else stderr / (2 * value)
+        return _normal(value, stderr, n, undefined, "linearised")
+    return _normal(ratio, stderr, n, undefined, "linearised")
+
+
+def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+    """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation."""
+    both = ~(np.isnan(ours) | np.isnan(theirs))
+    ratio = pooled(np.where(both, ours, np.nan), np.where(both, theirs, np.nan))
+    if ratio.value is None:
+        return ratio
+    return _normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired")
+
+
+def _normal(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:
+    if stderr is None:
+        return Estimate(value, None, None, None, method, n, undefined)
+    return Estimate(value, stderr, value - Z95 * stderr, value + Z95 * stderr, method, n, undefined)

@@ -1,0 +1,130 @@
+"""Ranks over blocks: Friedman's test, Nemenyi's critical difference, Wilcoxon's test and win rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+
+import numpy as np
+
+from hwds.results.comparison import RankTest
+from hwds.statistics.aggregate import Z95
+
+LEAST_BLOCKS = 5
+"""Blocks from which on Friedman's chi-square is near its law (Demsar 2006)."""
+
+ROUNDED = 12
+"""Significant digits to which values are taken as different; more are noise of the last bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Friedman:
+    """Friedman's test of whether models rank differently over blocks.
+
+    Attributes:
+        ranks: The mean rank of each model, 1 the best.
+        blocks: How many blocks.
+        statistic, p_value: Friedman's chi-square, corrected for ties.
+        f_statistic, f_p_value: The less conservative form of Iman and Davenport.
+        critical_difference: Mean ranks further apart than this differ at the 5 % level, all pairs taken together (Nemenyi).
+    """
+
+    ranks: tuple[float, ...]
+    blocks: int
+    statistic: float
+    p_value: float
+    f_statistic: float
+    f_p_value: float
+    critical_difference: float
+
+
+def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
+    """Return the rank of each model in each block, 1 the best, ties shared, shape (blocks, models)."""
+    from scipy.stats import rankdata
+
+    signed = rounded(values) * (1.0 if better == "low" else -1.0)
+    return rankdata(signed, axis=1)
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Return values to `ROUNDED` significant digits."""
+    size = np.where(values == 0, 1.0, np.abs(values))
+    unit = 10.0 ** (np.floor(np.log10(size)) - ROUNDED + 1)
+    return np.round(values / unit) * unit
+
+
+def friedman(values: np.ndarray, better: str) -> Friedman | None:
+    """Return Friedman's test over blocks (Demsar 2006, "Statistical comparisons of classifiers over multiple data sets", 3.2).
+
+    Args:
+        values: Of each block and model, shape (blocks, models), two blocks and three models at least.
+        better: `low` or `high`.
+
+    Returns:
+        None with fewer, or where all models tie everywhere.
+    """
+    from scipy.special import chdtrc, fdtrc
+
+    n, k = values.shape
+    if n < 2 or k < 3:
+        return None
+    ranks = rank_rows(values, better)
+    sums, squares = ranks.sum(axis=0), float(np.square(ranks).sum())
+    spread = squares - n * k * (k + 1) ** 2 / 4
+    if spread <= 0:
+        return None
+    # Conover (1999), Practical Nonparametric Statistics, 5.8: with ties the ranks vary less
+    statistic = (k - 1) * float(np.square(sums - n * (k + 1) / 2).sum()) / spread
+    rest = n * (k - 1) - statistic
+    f_statistic = (n - 1) * statistic / rest if rest > 0 else inf
+    f_p = float(fdtrc(k - 1, (k - 1) * (n - 1), f_statistic)) if rest > 0 else 0.0
+    means = tuple((sums / n).tolist())
+    return Friedman(
+        means, n, statistic, float(chdtrc(k - 1, statistic)), f_statistic, f_p, nemenyi(k) * sqrt(k * (k + 1) / (6 * n))
+    )
+
+
+def rank_test(models: Sequence[str], blocks: np.ndarray, called: str, better: str) -> RankTest | None:
+    """Return Friedman's test over blocks; None with fewer than three models or five blocks."""
+    if len(blocks) < LEAST_BLOCKS:
+        return None
+    test = friedman(blocks, better)
+    if test is None:
+        return None
+    ranks = dict(zip(models, test.ranks, strict=True))
+    return RankTest(ranks, test.blocks, called, test.statistic, test.p_value, test.f_p_value, test.critical_difference)
+
+
+def nemenyi(models: int, level: float = 0.95) -> float:
+    """Return the critical value of Nemenyi's test: the studentised range of infinite degrees of freedom, over the root of 2.
+
+    The table of Demsar (2006), 3.2.2.
+    """
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(level, models, inf)) / sqrt(2)
+
+
+def wilcoxon_p(differences: np.ndarray) -> float | None:
+    """Return Wilcoxon's two-sided p-value of differences that are symmetric around 0 (signed ranks); None without any.
+
+    Exact for up to 50 differences without ties, else by the normal law; differences of 0 are left out (Wilcoxon 1945).
+    """
+    from scipy.stats import wilcoxon
+
+    nonzero = differences[differences != 0]
+    return float(wilcoxon(nonzero).pvalue) if len(nonzero) else None
+
+
+def win_rate(differences: np.ndarray) -> tuple[float, float, float]:
+    """Return the share of units in which the first is better, ties half, and its 95 % interval (Wilson 1927).
+
+    Args:
+        differences: Above 0 where the first is better, shape (n,), one at least.
+    """
+    n = len(differences)
+    share = float((np.sum(differences > 0) + np.sum(differences == 0) / 2) / n)
+    middle = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half_width = Z95 * sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2)) / (1 + Z95**2 / n)
+    return share, middle - half_width, middle + half_width

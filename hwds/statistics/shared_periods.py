@@ -1,0 +1,206 @@
+"""What a mean over units owes to the periods that they share: a promotion, a holiday, a shortage hits all series at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, sqrt
+
+import numpy as np
+
+from hwds.statistics.aggregate import Estimate
+from hwds.statistics.diebold_mariano import cosines
+from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, SumDistribution
+
+LEAST_FOR_COSINES = 12
+"""Periods from which on shocks may depend on those before; fewer are taken as independent, for nothing can be said of them."""
+
+LEAST_EVEN = 1.5
+"""Periods of equal weight that those of a table must be worth."""
+
+SEASON_SEEN = 2 / 3
+"""The share of a season that periods must cover, for a shock of a part of the year to be told from a lasting difference."""
+
+METHOD = "t over units and periods"
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The unit and the period of each value.
+
+    Attributes:
+        unit, period: Codes from 0, periods in the order of time, shape (cells,).
+        span: Periods that one value reaches over; 1 where windows do not overlap.
+        season_seen: The share of a season that the periods cover; infinite where there is none.
+    """
+
+    unit: np.ndarray
+    period: np.ndarray
+    span: int = 1
+    season_seen: float = inf
+
+    def where(self, known: np.ndarray) -> Cells:
+        """Return the cells that a mask selects, numbered anew."""
+        if known.all():
+            return self
+        unit, period = (np.unique(codes[known], return_inverse=True)[1] for codes in (self.unit, self.period))
+        return replace(self, unit=unit, period=period)
+
+    @property
+    def units(self) -> int:
+        """The number of units."""
+        return int(self.unit.max(initial=-1)) + 1
+
+    @property
+    def periods(self) -> int:
+        """The number of periods."""
+        return int(self.period.max(initial=-1)) + 1
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weight of each value in the mean of units' means, shape (cells,)."""
+        counts = np.bincount(self.unit)
+        weights: np.ndarray = 1 / (self.units * counts[self.unit])
+        return weights
+
+    @property
+    def even(self) -> float:
+        """The number of periods of equal weight that these are worth (Carter, Schnepel and Steigerwald 2017)."""
+        sizes = np.bincount(self.period, self.weights)
+        return float(np.square(sizes).sum() ** 2 / np.power(sizes, 4).sum())
+
+    @property
+    def refusal(self) -> str:
+        """The reason why periods cannot tell how they vary; empty where they can."""
+        if self.periods < 2 or self.even < LEAST_EVEN:
+            return "one origin cannot tell" if self.periods < 2 else "one origin has most of the weight and cannot tell"
+        if self.periods < 1.5 * self.span:
+            return f"{self.periods} origins of overlapping windows cannot tell"
+        if self.season_seen < SEASON_SEEN and self.periods < LEAST_FOR_COSINES / 2:
+            return f"{self.periods} origins in {100 * self.season_seen:.0f} % of a season cannot tell"
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodPart:
+    """The part of periods in the variance of a mean.
+
+    Attributes:
+        periods: The variance from shocks of periods and of single values, shape (pairs,).
+        cells: The variance from single values, which that of units has too, shape (pairs,).
+        alone: The variance if all values were independent, shape (pairs,).
+        df: Degrees of freedom of the first, shape (pairs,).
+    """
+
+    periods: np.ndarray
+    cells: np.ndarray
+    alone: np.ndarray
+    df: np.ndarray
+
+
+def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
+    """Return what periods make the mean of units' means vary; clustered by period, or by cosines over periods.
+
+    Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering"; the long-run variance of many periods, or
+    of those whose windows overlap, is that of equal-weighted cosines (Lazarus, Lewis, Stock and Watson 2018).
+
+    Args:
+        values: Shape (cells, pairs).
+        cells: Which must have no `refusal`.
+    """
+    weights = cells.weights
+    centred = values - weights @ values
+    shocks, df = period_shocks(values, cells)
+    alone = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
+    return PeriodPart(np.square(shocks).sum(axis=0), _cells(values, cells), alone, np.full(values.shape[1], df))
+
+
+def period_shocks(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, float]:
+    """Return independent shocks of the mean whose squares add up to its variance, shape (shocks, pairs), and their freedom.
+
+    Of few periods each is one; of others they are cosines over them.
+    """
+    weights, even, count = cells.weights, cells.even, cells.periods
+    sums = _sums(weights[:, None] * (values - weights @ values), cells.period)
+    covered = cells.season_seen >= SEASON_SEEN
+    if covered and cells.span == 1 and count < LEAST_FOR_COSINES:
+        return sqrt(even / (even - 1)) * sums, even - 1
+    waves = cosines(count, cells.span)[: None if covered else 1]
+    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), even - 1)
+
+
+def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
+    """Return the part of periods in the mean over datasets, whose periods are taken as independent (Satterthwaite 1946)."""
+    share = 1 / len(parts) ** 2
+    each = np.stack([part.periods for part in parts])
+    variance, inner = share * each.sum(axis=0), share**2 * np.square(each / np.sqrt([part.df for part in parts])).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(inner > 0, variance**2 / inner, min(float(part.df.min()) for part in parts))
+    cells, alone = (share * np.sum([getattr(part, name) for part in parts], axis=0) for name in ("cells", "alone"))
+    return PeriodPart(variance, cells, alone, df)
+
+
+def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Effect:
+    """Return an effect over units with what their shared periods add.
+
+    The variances of single values are in that of units and in that of periods; they count once.
+
+    Args:
+        effect: Over units; of variance 0 where there is one unit alone.
+        part: Of all pairs.
+        pair: The number of this one.
+        cells: The number of values.
+    """
+    units = max((effect.stderr or 0.0) ** 2 - float(part.cells[pair]), 0.0)
+    periods = float(part.periods[pair])
+    total = units + periods
+    if total == 0:
+        return replace(effect, stderr=0.0)
+    of_periods = periods / total, ReferenceDistribution(float(part.df[pair]))
+    distribution = SumDistribution(((units / total, effect.distribution), of_periods))
+    independent = cells * float(part.alone[pair]) / total
+    return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
+
+
+def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+    """Return the mean over units of their means over periods, with Student's t of both in its interval.
+
+    One unit is taken as it is. Where the periods cannot tell how they vary the standard error is that over units in these
+    periods alone, and there is no interval.
+
+    Args:
+        values: Shape (cells,), all defined.
+        cells: The unit and the period of each.
+        undefined: The number of units without a value.
+    """
+    if not len(values):
+        return Estimate(None, None, None, None, METHOD, 0, undefined)
+    n, weights = cells.units, cells.weights
+    by_unit = np.bincount(cells.unit, weights * n * values)
+    value = float(by_unit.mean())
+    over_units = float(np.std(by_unit, ddof=1) / sqrt(n)) if n > 1 else None
+    if cells.refusal:
+        return Estimate(value, over_units, None, None, cells.refusal, n, undefined)
+    effect = Effect(value, over_units or 0.0, ReferenceDistribution(max(n - 1, 1)), METHOD, n)
+    effect = with_periods(effect, period_part(values[:, None], cells), 0, len(values))
+    low, high = effect.interval(0.95) or (None, None)
+    return Estimate(value, effect.stderr, low, high, METHOD, n, undefined)
+
+
+def _sums(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the sum of the values of each code, every one of which occurs, shape (codes, pairs)."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    sums: np.ndarray = np.add.reduceat(values[order], starts, axis=0)
+    return sums
+
+
+def _cells(values: np.ndarray, cells: Cells) -> np.ndarray:
+    """Return the variance that single values add to the mean: what neither their unit nor their period explains."""
+    df = len(values) - cells.units - cells.periods + 1
+    if df < 1:
+        return np.zeros(values.shape[1])
+    rest = values - values.mean(axis=0)
+    for codes in (cells.unit, cells.period):
+        rest = rest - (_sums(rest, codes) / np.bincount(codes)[:, None])[codes]
+    return float(np.square(cells.weights).sum()) * np.square(rest).sum(axis=0) / df

@@ -1,9 +1,0 @@
-"""No sweep."""
-
-from __future__ import annotations
-
-from hwds.sweeps.base import Sweep
-
-
-class None_(Sweep):
-    """Nothing is searched; the experiment runs as it stands."""

@@ -1,0 +1,204 @@
+"""One record as an offline folder of wandb: config, history, summary, tables, pictures, artifacts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.tracking.record import Record
+from hwds.tracking.trackers.base import TrackingError
+
+BLOCK, HEADER = 32_768, struct.Struct("<IHB")
+FULL, LAST = 1, 4
+"""Types of a chunk that a record ends with."""
+
+
+def write_offline(records: Sequence[Record], root: Path, project: str, entity: str) -> list[Path]:
+    """Write a new folder for each record; an earlier one of the same id, half-written or sent, is deleted.
+
+    Raises:
+        TrackingError: A folder is not complete when it is read back.
+    """
+    import wandb
+
+    folders = [_written(record, root, project, entity, wandb) for record in records]
+    wandb.teardown()  # only then are the logs closed
+    for folder, record in zip(folders, records, strict=True):
+        require_whole(folder, sum(len(curve.points) for curve in record.curves))
+    return folders
+
+
+def warmed(root: Path) -> None:
+    """Start wandb's service and import what its tables and pictures need, so that a run does not wait for it at its end."""
+    import PIL.Image  # noqa: F401
+    import wandb
+
+    wandb.setup(settings=quiet(root))
+    wandb.Table(columns=["value"], data=[["any"]])
+
+
+def _written(record: Record, root: Path, project: str, entity: str, wandb: Any) -> Path:
+    for before in folders_of(record.id, root):
+        shutil.rmtree(before)
+    run = wandb.init(
+        project=project,
+        entity=entity or None,
+        id=safe(record.id),
+        name=record.name,
+        group=record.group or None,
+        job_type=record.kind,
+        notes=record.conclusion or None,
+        tags=tags_of(record),
+        config={**record.config, "hwds": dict(record.labels)},
+        settings=quiet(root),
+        reinit="create_new",
+    )
+    try:
+        _fill(run, record, wandb)
+    finally:
+        run.finish()
+    return Path(run.settings.sync_dir)
+
+
+def folders_of(name: str, root: Path) -> list[Path]:
+    """Return the offline folders of one id."""
+    pattern = re.compile(rf"offline-run-\d{{8}}_\d{{6}}-{re.escape(safe(name))}")
+    return [path for path in root.glob("offline-run-*") if pattern.fullmatch(path.name)]
+
+
+def safe(name: str) -> str:
+    """Return an id that W&B accepts."""
+    return re.sub(r"[^\w-]", "-", name)[:128]
+
+
+def tags_of(record: Record) -> list[str]:
+    """Return the labels that are searched for, as tags."""
+    groups = [record.labels.get(key, "") for key in ("task", "dataset", "model", "protocol")]
+    return [tag[:64] for tag in dict.fromkeys(groups) if tag]
+
+
+def quiet(root: Path) -> Any:
+    """Return settings under which wandb prints nothing, asks nothing, and records nothing of the machine."""
+    import wandb
+
+    return wandb.Settings(
+        mode="offline",
+        root_dir=str(root.parent),
+        console="off",
+        silent=True,
+        save_code=False,
+        disable_git=True,
+        disable_code=True,
+        disable_job_creation=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+        host="hwds",
+    )
+
+
+def _fill(run: Any, record: Record, wandb: Any) -> None:
+    for curve in record.curves:
+        run.define_metric(curve.axis, hidden=True, summary="none")
+        for name in curve.names:
+            run.define_metric(name, step_metric=curve.axis, summary="none")
+        for step, values in curve.points:
+            run.log({curve.axis: step, **values})
+    shown = {f"tables/{name}": _table(table, wandb) for name, table in record.tables.items() if len(table)}
+    shown |= {f"pictures/{path.stem}": wandb.Image(str(path)) for path in record.pictures}
+    if shown:
+        run.log(shown)
+    run.summary.update(dict(record.summary))
+    metrics = {key: _definition(measure) for key, measure in record.measures.items()}
+    if metrics:
+        run.config.update({"metrics": metrics})
+    _artifacts(run, record, wandb)
+
+
+def _definition(measure: Any) -> dict[str, str]:
+    definition = {"name": measure.name, "meaning": measure.explained, "better": measure.better, "taken over": measure.units}
+    return definition | ({"measured in": measure.measured_in} if measure.measured_in else {})
+
+
+def _table(table: pl.DataFrame, wandb: Any) -> Any:
+    """Return a table of values that JSON has; others become text."""
+    plain = table.select(column if _is_plain(column.dtype) else _as_text(column) for column in table)
+    return wandb.Table(columns=plain.columns, data=[list(row) for row in plain.rows()], allow_mixed_types=True)
+
+
+def _is_plain(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind in (pl.Boolean, pl.String)
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    return pl.Series(column.name, [None if value is None else str(value) for value in column], dtype=pl.String)
+
+
+def _artifacts(run: Any, record: Record, wandb: Any) -> None:
+    """Log the files as they lie in the run's folder: wandb copies them when they are sent, not before."""
+    if record.predictions:
+        path, digest = record.predictions
+        rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+        metadata = {"sha256": digest, "rows": rows, "data": record.labels.get("data", "")}
+        _add(run, wandb.Artifact(f"{safe(record.id)}-predictions", type="predictions", metadata=metadata), [path])
+    if record.files:
+        _add(run, wandb.Artifact(f"{safe(record.id)}-results", type="results"), record.files)
+
+
+def _add(run: Any, artifact: Any, paths: Any) -> None:
+    for path in paths:
+        artifact.add_file(str(path), policy="immutable", skip_cache=True)
+    run.log_artifact(artifact)
+
+
+def require_whole(folder: Path, steps: int) -> None:
+    """Refuse a folder that a full disk has truncated: wandb itself reports nothing.
+
+    Raises:
+        TrackingError: Its log ends before the run does.
+    """
+    logs = list(folder.glob("*.wandb"))
+    records = list(kinds(logs[0])) if logs else []
+    if "exit" not in records:
+        raise TrackingError(f"{folder}: is not whole, perhaps the disk is full.")
+    if records.count("history") < steps:
+        raise TrackingError(f"{folder}: has {records.count('history')} of {steps} steps.")
+
+
+def kinds(path: Path) -> Iterator[str]:
+    """Yield the type of each record: `run`, `history`, `summary`, ..., `exit` last where the log is complete."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for data in _records(path.read_bytes()):
+        record = Record()
+        record.ParseFromString(data)
+        yield str(record.WhichOneof("record_type"))
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    """Yield the records of a log of LevelDB's: blocks of 32 KiB, in them chunks with a header of checksum, length and type.
+
+    A record is one chunk or several (https://github.com/google/leveldb/blob/main/doc/log_format.md); wandb puts 7 bytes of its
+    own before the first.
+    """
+    at, parts = HEADER.size, b""
+    while at + HEADER.size <= len(data):
+        if BLOCK - at % BLOCK < HEADER.size:  # the end of a block that has no room for a header
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = HEADER.unpack_from(data, at)
+        at += HEADER.size
+        parts += data[at : at + length]
+        if at + length > len(data):
+            return
+        at += length
+        if kind in (FULL, LAST):
+            yield parts
+            parts = b""

@@ -1,0 +1,225 @@
+"""A sweep by Ray Tune: a trial is one config, a report is one window, and schedulers stop trials between them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwds.execution.job import lay_frame
+from hwds.execution.ray.cells import packed
+from hwds.execution.ray.executor import join
+from hwds.execution.ray.resources import require
+from hwds.execution.ray.store import store_here
+from hwds.tuning.ray.trial import TrialInput, run_trial
+from hwds.tuning.rungs import BASELINE, FAILED, FINISHED, STOPPED, WAITING, SweepListener, TrialRecord, records_of, score_record
+from hwds.tuning.search import Search
+from hwds.tuning.search_settings import Searching
+from hwds.tuning.trial_scores import as_minimised
+
+if TYPE_CHECKING:
+    from hwds.execution.ray.executor import OnRay
+
+FOLDER = "tune"
+"""The folder of Ray Tune's state while it runs, in the sweep's folder; a sweep is resumed from the cell cache."""
+
+
+def tuned(compute: OnRay, search: Search, watch: SweepListener) -> list[TrialRecord]:
+    """Run all trials; of those that an earlier execution has finished only the scores are computed again.
+
+    A sweep that was cut short is not restored by `Tuner.restore` but tuned anew, and its windows come from the cell cache. To
+    restore would add nothing: Tune's state says which trial came how far, which the cells say themselves, and better, for it
+    would be written every ten seconds or so and each cell is at once; a trial that is restored begins from its last checkpoint,
+    and here a checkpoint would hold no more than the cells. It would take away: a changed space or another version is refused,
+    and the state is a pickle.
+    """
+    records = {record.trial.number: record for record in records_of(search).values()}
+    cached_keys = {key for group in search.trial_groups for key in group.cells.values() if search.cache.has(key)}
+    watch.begin(sum(len(group.cells) for group in search.trial_groups), len(cached_keys))
+    pending = [number for number, record in records.items() if record.active and not _is_done(search, record, cached_keys)]
+    reached: dict[int, Mapping[str, Any]] = {}
+    if pending:
+        join(compute)
+        reached = _tune(compute, search, pending, watch)
+    for number, record in records.items():
+        if record.active:
+            _complete(search, record, reached.get(number), cached_keys)
+    return list(records.values())
+
+
+def _is_done(search: Search, record: TrialRecord, cached_keys: set[str]) -> bool:
+    """Return whether a trial that nothing can stop has all its cells."""
+    own = search.group_of(record.trial).cells_of(record.trial)
+    return not search.sweep.stops and cached_keys.issuperset(own.values())
+
+
+def _tune(compute: OnRay, search: Search, pending: list[int], watch: SweepListener) -> dict[int, Mapping[str, Any]]:
+    """Run the trials; return the last report of each that made one, and whether it had `ended` in time."""
+    from ray import tune
+
+    reports = Reports(search, watch)
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, inputs=_trial_input(search)), _resources(compute, search.sweep)
+    )
+    with _empty_folder(search.folder.path / FOLDER) as folder:
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"trial": tune.grid_search(pending)},
+            tune_config=_tune_config(search),
+            run_config=_run_config(folder, _callback(reports)),
+        )
+        results: Any = tuner.fit()
+        last = {result.config["trial"]: _report(result) for result in results if result.config}
+    return {number: report | {"ended": number in reports.ended} for number, report in last.items()}
+
+
+def _tune_config(search: Search) -> Any:
+    """Return Tune's settings of the search: the number of concurrent trials and the scheduler."""
+    from ray import tune
+
+    sweep = search.sweep
+    return tune.TuneConfig(
+        metric="score",
+        mode="min",
+        scheduler=_scheduler(search),
+        max_concurrent_trials=sweep.concurrent,
+        reuse_actors=True,
+        time_budget_s=sweep.seconds,
+    )
+
+
+def _run_config(folder: Path, callback: Any) -> Any:
+    """Return Tune's settings of the run: the folder of its state and the callback."""
+    from ray import tune
+
+    retried = tune.FailureConfig(max_failures=1)
+    return tune.RunConfig(name="trials", storage_path=str(folder), verbose=0, callbacks=[callback], failure_config=retried)
+
+
+def _resources(compute: OnRay, sweep: Searching) -> dict[str, float]:
+    """Return the resources of each trial."""
+    own = {"cpu": sweep.cpus_per_trial, "gpu": sweep.gpus_per_trial}
+    usual = {"cpu": compute.cpus_per_cell, "gpu": compute.gpus_per_cell}
+    resources = {name: usual[name] if amount is None else amount for name, amount in own.items()}
+    for name, amount in own.items():
+        require(f"compute.{name}s_per_cell" if amount is None else f"sweep.{name}s_per_trial", name.upper(), resources[name])
+    return resources
+
+
+def _report(result: Any) -> dict[str, Any]:
+    report: dict[str, Any] = dict(result.metrics or {})
+    if result.error is not None and not report.get("error"):
+        lines = [line.strip() for line in str(result.error).splitlines() if line.strip()]
+        report["error"] = lines[-1] if lines else type(result.error).__name__
+    return report
+
+
+def _trial_input(search: Search) -> TrialInput:
+    """Return the input that all trials share, which is put into the object store once."""
+    first = search.trial_groups[0].job
+    lay_frame(search.tuning_split.frame, first.frame_folder)
+    shared = packed(first)
+    trial_groups = tuple((group.job, dict(group.cells)) for group in search.trial_groups)
+    places = {fold.index: search.place(fold) for fold in search.tuning_split.folds}
+    unstoppable = (BASELINE,) if search.sweep.baseline else ()
+    store, sweep = store_here(search.cache), search.sweep
+    limits = (
+        sweep.seconds_per_trial,
+        sweep.memory_per_trial,
+        first.cpus != search.experiment.compute.cpus_per_cell,
+    )
+    return TrialInput(shared, trial_groups, places, search.measure.short, search.better, unstoppable, store, *limits)
+
+
+def _scheduler(search: Search) -> Any:
+    """Return the scheduler of Ray Tune that the search names."""
+    from ray.tune import schedulers
+
+    name, settings = search.sweep.scheduler(len(search.tuning_split.folds))
+    return getattr(schedulers, name)(**settings)
+
+
+def _callback(reports: Reports) -> Any:
+    """Return a callback that passes Tune's events on; Tune sends none for trials that the time limit ends."""
+    from ray.tune import Callback
+
+    class ReportCallback(Callback):
+        """A callback that passes Tune's events on."""
+
+        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Mapping[str, Any], **info: Any) -> None:
+            """Receive the report of one window."""
+            reports.window(result)
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            """Receive the end of a trial, by its last window or by its scheduler."""
+            reports.ended.add(trial.config["trial"])
+
+    return ReportCallback()
+
+
+class Reports:
+    """Tune's reports, passed on to the listener.
+
+    Attributes:
+        ended: The trials that completed all their windows, or that their scheduler has stopped.
+    """
+
+    def __init__(self, search: Search, watch: SweepListener) -> None:
+        self._search, self._watch = search, watch
+        self.ended: set[int] = set()
+
+    def window(self, result: Mapping[str, Any]) -> None:
+        """Pass on the report of one more window of a trial."""
+        for _ in range(int(result.get("computed", 0))):
+            self._watch.finished(str(result.get("error", "")))
+        value = as_minimised(result["score"], self._search.better)
+        done = FINISHED if result["folds"] == len(self._search.tuning_split.folds) else WAITING
+        self._watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Pickle nothing: Tune writes its callbacks to disk for a restore, which reads the cells instead."""
+        return set, ()
+
+
+@contextmanager
+def _empty_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, which is deleted afterwards."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder.resolve()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _complete(search: Search, record: TrialRecord, report: Mapping[str, Any] | None, cached_keys: set[str]) -> None:
+    """Complete the record of a trial from its cells in the cache: the same numbers as without a cluster."""
+    metrics = {} if report is None else dict(report)
+    record.host = str(metrics.get("hostname", record.host))  # Tune reports it
+    folds = (
+        len(search.tuning_split.folds)
+        if report is None and _is_done(search, record, cached_keys)
+        else int(metrics.get("folds", 0))
+    )
+    _add_cached(search, record, folds, cached_keys)
+    if metrics.get("error"):
+        record.end(FAILED, str(metrics["error"]))
+    elif record.active and folds and metrics["ended"]:
+        record.end(STOPPED)
+    record.outcomes.clear()
+
+
+def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: set[str]) -> None:
+    """Add the cells of so many windows to a record, and the running score after each rung among them."""
+    group, previous = search.group_of(record.trial), 0
+    own = group.cells_of(record.trial)
+    for rung in sorted({rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())):
+        for cell, key in own.items():
+            if record.active and previous <= search.place(cell.fold) < rung and (outcome := search.cache.get(key, cell)):
+                record.add(replace(outcome, cached=key in cached_keys))
+        if record.active:
+            score_record(search, group, record, rung)
+        previous = rung

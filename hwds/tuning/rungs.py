@@ -1,0 +1,244 @@
+"""Trials from rung to rung: cells from the cache or computed, running scores, and the trials that continue."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from hwds.evaluation.base import Cell
+from hwds.evaluation.headline import headline_score
+from hwds.evaluation.score import Score
+from hwds.execution.job import Outcome, lay_frame
+from hwds.execution.limits import Limits, failure, limits_of
+from hwds.tuning.search import Search, TrialGroup
+from hwds.tuning.trial_scores import as_minimised, scores_so_far, value_of
+from hwds.tuning.trials import Trial
+
+FINISHED, STOPPED, FAILED, REFUSED, WAITING = "finished", "stopped", "failed", "refused", "unfinished"
+BASELINE = 0
+"""The number of the trial that is never stopped, where the sweep has it."""
+
+
+class SweepListener(Protocol):
+    """A listener to the progress of a sweep."""
+
+    def begin(self, cells: int, cached: int) -> None:
+        """Receive the largest number of cells, and the number of them that are cached."""
+
+    def finished(self, error: str) -> None:
+        """Receive the end of a cell; `error` is empty where it succeeded."""
+
+    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
+        """Receive the score of a trial after so many folds; `cells_saved` cells of it need not be computed."""
+
+
+@dataclass(eq=False)
+class TrialRecord:
+    """The state and results of a trial.
+
+    Attributes:
+        trial: The trial.
+        status: `finished`, `stopped` by the search, `failed`, `refused` by its config, or `unfinished`.
+        folds: The number of windows that it has completed.
+        rungs: Its running score after each rung that it has reached.
+        took: The seconds that its cells had taken by then.
+        scores: All its scores at the last rung.
+        error: The error that ended it.
+        seconds: The seconds that its cells took when they were computed.
+        now: The seconds of the cells that were computed now.
+        cached: The number of cells that were not computed now.
+        host: The host that computed its last window; that of the driver where nothing was computed now.
+        outcomes: Its cells' outcomes by fold, as long as they are needed.
+        timings: The units and the seconds of each of its cells.
+    """
+
+    trial: Trial
+    status: str = WAITING
+    folds: int = 0
+    rungs: dict[int, float] = field(default_factory=dict)
+    took: dict[int, float] = field(default_factory=dict)
+    scores: Sequence[Score] = ()
+    score: Score | None = None
+    error: str = ""
+    seconds: float = 0.0
+    now: float = 0.0
+    cached: int = 0
+    host: str = field(default_factory=socket.gethostname)
+    outcomes: dict[int, list[Outcome]] = field(default_factory=dict)
+    timings: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def active(self) -> bool:
+        """True while more windows of it may be computed."""
+        return self.status == WAITING
+
+    def add(self, outcome: Outcome) -> None:
+        """Record the outcome of one of its cells; the first error ends it."""
+        self.seconds += outcome.seconds
+        self.now += 0.0 if outcome.cached else outcome.seconds
+        self.timings.append((max(outcome.cell.stop - outcome.cell.start, 1), outcome.seconds))
+        self.cached += outcome.cached
+        self.outcomes.setdefault(outcome.cell.fold.index, []).append(outcome)
+        if outcome.error and self.active:
+            self.end(FAILED, failure(outcome))
+
+    def end(self, status: str, error: str = "") -> None:
+        """End the trial: no more windows of it are computed."""
+        self.status, self.error = status, error
+        self.outcomes.clear()
+
+
+def records_of(search: Search) -> dict[str, TrialRecord]:
+    """Return a new record of each trial by its label; those of refused trials have ended."""
+    records = {trial.label: TrialRecord(trial) for trial in search.trials}
+    for record in records.values():
+        if record.trial.experiment is None:
+            record.end(REFUSED, record.trial.refused)
+    return records
+
+
+def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
+    """Run all trials from rung to rung and return their records."""
+    records = records_of(search)
+    cells = [cell for group in search.trial_groups for cell in group.cells]
+    watch.begin(len(cells), sum(search.cache.has(group.cells[cell]) for group in search.trial_groups for cell in group.cells))
+    limit = search.sweep.seconds
+    deadline = time.monotonic() + (math.inf if limit is None else limit)
+    if search.trial_groups:
+        lay_frame(search.tuning_split.frame, search.trial_groups[0].job.frame_folder)
+    previous = 0
+    for rung in search.rungs:
+        for group in search.trial_groups:
+            _run_to_rung(search, group, records, (previous, rung), deadline, watch)
+        _stop(search, records, rung, watch)
+        previous = rung
+    for record in records.values():
+        record.outcomes.clear()  # trials that ran out of time still have theirs
+    return list(records.values())
+
+
+def best_of(search: Search, records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the best trial that has completed all windows; the earlier one on a tie."""
+    done = [record for record in records if record.status == FINISHED]
+    return min(done, key=lambda record: (_minimised(search, record), record.trial.number), default=None)
+
+
+def _run_to_rung(
+    search: Search,
+    group: TrialGroup,
+    records: Mapping[str, TrialRecord],
+    windows: tuple[int, int],
+    deadline: float,
+    watch: SweepListener,
+) -> None:
+    """Run the trials of a group from one rung to the next, one trial after the other."""
+    begin, rung = windows
+    waiting = {label for label, record in records.items() if record.active and record.folds == begin}
+    cells = [cell for cell in group.cells if cell.model in waiting and begin <= search.place(cell.fold) < rung]
+    cells.sort(key=lambda cell: (records[cell.model].trial.number, search.place(cell.fold), cell.start))
+    remaining: dict[str, int] = {}
+    for cell in cells:
+        remaining[cell.model] = remaining.get(cell.model, 0) + 1
+    for outcome in _outcomes(search, group, cells, records, deadline):
+        record = records[outcome.cell.model]
+        if not outcome.cached:
+            search.cache.put(group.cells[outcome.cell], outcome)
+            watch.finished(outcome.error)
+        was_active = record.active
+        record.add(outcome)
+        remaining[record.trial.label] -= 1
+        if record.active and not remaining[record.trial.label]:
+            score_record(search, group, record, rung)
+        if (was_active and not record.active) or (record.active and not remaining[record.trial.label]):
+            _notify(search, group, record, rung, watch)
+
+
+def _limits(search: Search, records: Mapping[str, TrialRecord]) -> Limits:
+    """Return the limits of the cells of a trial; of its time, the rest that earlier cells have left."""
+    sweep = search.sweep
+    return limits_of(
+        sweep.seconds_per_trial,
+        sweep.memory_per_trial,
+        lambda cell: records[cell.model].seconds,
+        at_once=sweep.concurrent,
+        apart=sweep.cpus_per_trial is not None,
+    )
+
+
+def _outcomes(
+    search: Search, group: TrialGroup, cells: Sequence[Cell], records: Mapping[str, TrialRecord], deadline: float
+) -> Iterator[Outcome]:
+    """Yield cached cells first, then computed ones until the deadline; cells of trials that have ended are skipped."""
+    missing = []
+    for cell in cells:
+        cached = search.cache.get(group.cells[cell], cell)
+        if cached is None:
+            missing.append(cell)
+        else:
+            yield cached
+    compute = search.experiment.compute
+    if missing and time.monotonic() < deadline:
+        active = (cell for cell in missing if records[cell.model].active)  # evaluated when a worker is free
+        for outcome in compute.run(group.job, search.tuning_split.frame, active, _limits(search, records)):
+            yield outcome
+            if time.monotonic() >= deadline:
+                return
+
+
+def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: int) -> None:
+    """Set the running score of a trial; one with an undefined score has failed."""
+    record.folds = rung
+    record.scores = scores_so_far(group.job, record.outcomes)
+    record.score = headline_score(record.scores, search.measure.short)
+    value = value_of(record.score)
+    if value is None:
+        record.end(FAILED, f"{search.measure.short} is undefined after {rung} windows")
+        return
+    record.rungs[rung] = value
+    record.took[rung] = record.seconds
+    if rung == len(search.tuning_split.folds):
+        record.end(FINISHED)
+
+
+def _stop(search: Search, records: Mapping[str, TrialRecord], rung: int, watch: SweepListener) -> None:
+    """End the trials that do not continue from a rung; those that ran out of time wait."""
+    here = {record.trial.number: record for record in records.values() if record.active and record.folds == rung}
+    scores = {number: _minimised(search, record) for number, record in here.items()}
+    cached = search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
+    cached |= {BASELINE} if search.sweep.baseline else set()
+    for number, record in here.items():
+        if number not in cached:
+            record.end(STOPPED)
+            _notify(search, search.group_of(record.trial), record, rung, watch)
+
+
+def _minimised(search: Search, record: TrialRecord) -> float:
+    """Return the running score, the lower the better."""
+    return as_minimised(record.rungs[record.folds], search.better)
+
+
+def _notify(search: Search, group: TrialGroup, record: TrialRecord, rung: int, watch: SweepListener) -> None:
+    ahead = 0
+    if record.status in (STOPPED, FAILED):
+        ahead = sum(not search.cache.has(key) for key in group.cells_of(record.trial).values()) - (record.status == FAILED)
+    value = record.score.value if record.score else None
+    watch.trial(record.trial.label, record.status, record.folds, value, ahead)
+
+
+def score_lines(search: Search, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """Return all scores of all trials at the last rung that each has reached, as rows of the scores table."""
+    labels = {
+        "experiment": search.experiment.experiment,
+        "dataset": search.experiment.dataset.name,
+        "task": search.tuning_split.protocol.task,
+        "seed": search.experiment.seed,
+    }
+    return [
+        {**asdict(score), **labels, "model": record.trial.label, "fold": None, "n_failed": 0}
+        for record in records
+        for score in record.scores
+    ]

@@ -1,0 +1,224 @@
+"""From a composed sweep to its trials and their cells: the data is loaded and cut before the final windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hwds.config.space import Leaf, leaves_of, space_of
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.hashing import digest
+from hwds.core.recipe import canonical, uses_features
+from hwds.evaluation.base import Cell, Evaluation, Tunable, TuningSplit
+from hwds.execution.cell_cache import CellCache
+from hwds.execution.cell_keys import run_code
+from hwds.execution.job import Job
+from hwds.execution.run import cut
+from hwds.experiment.prepare import OUTSIDE_NUMBERS, job_of
+from hwds.experiment.spec import Experiment
+from hwds.results.folder import OUTPUTS
+from hwds.results.formatting import counted
+from hwds.results.measure import Measure, short
+from hwds.results.sweep_folder import SweepFolder
+from hwds.splitting.fold import Fold
+from hwds.tuning.search_settings import Searching
+from hwds.tuning.trials import Trial, trials_of
+
+TERMS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrent")
+"""The settings of a trial's resources."""
+
+RUNGS = "hwds.tuning.rungs"
+"""The module that scores and stops trials."""
+
+GROWING = ("trials", "seconds", *TERMS)
+"""The settings that may differ between executions of the same sweep."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialGroup:
+    """The trials that share a feature set, and so a job.
+
+    Attributes:
+        job: The job of the workers, with a model for each trial, by its label.
+        cells: All cells of its trials, with their keys.
+    """
+
+    job: Job
+    cells: Mapping[Cell, str]
+
+    def cells_of(self, trial: Trial) -> dict[Cell, str]:
+        """The cells of one trial, with their keys."""
+        return {cell: key for cell, key in self.cells.items() if cell.model == trial.label}
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A sweep, ready to compute its first cell.
+
+    Attributes:
+        experiment: The typed config.
+        data: The composed config.
+        leaves: The settings that are searched.
+        trials: The trials.
+        tuning_split: The windows that trials are scored on.
+        trial_groups: The trials' cells, grouped by feature set.
+        measure: The metric that they are compared by.
+        better: `low` or `high`.
+        folder: The folder of the results.
+        cache: The cache of finished cells.
+    """
+
+    experiment: Experiment
+    data: Mapping[str, Any]
+    leaves: Sequence[Leaf]
+    trials: Sequence[Trial]
+    tuning_split: TuningSplit
+    trial_groups: Sequence[TrialGroup]
+    measure: Measure
+    better: str
+    folder: SweepFolder
+    cache: CellCache
+
+    @property
+    def sweep(self) -> Searching:
+        """The search itself."""
+        return searching(self.experiment)
+
+    def group_of(self, trial: Trial) -> TrialGroup:
+        """Return the group of a trial that was not refused."""
+        return next(group for group in self.trial_groups if trial.label in group.job.models)
+
+    def place(self, fold: Fold) -> int:
+        """Return the position of a window in the order of computation: the newest first, which are most like the final ones."""
+        return len(self.tuning_split.folds) - 1 - fold.index
+
+    @property
+    def most_trials(self) -> int:
+        """The final number of trials: those of a search that learns are proposed on the way."""
+        return self.sweep.trials if self.sweep.learns else len(self.trials)
+
+    @property
+    def used_up(self) -> str:
+        """The remark that the space has fewer different settings than trials; empty where there are enough."""
+        if self.sweep.every or len(self.trials) >= self.sweep.trials:
+            return ""
+        return f"{len(self.trials)} trials, not {self.sweep.trials}: the space has no more different settings."
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The numbers of windows after which trials are compared."""
+        return self.sweep.rungs(len(self.tuning_split.folds))
+
+
+def searching(experiment: Experiment) -> Searching:
+    """Return the search of an experiment that has one."""
+    assert isinstance(experiment.sweep, Searching)
+    return experiment.sweep
+
+
+def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
+    """Load the data, cut it before the final windows, and draw the trials.
+
+    Raises:
+        DataError: The data before the final windows does not suffice for one more.
+        ConfigError: The metric has no good side, or there is nothing to stop between.
+    """
+    protocol, sweep = experiment.protocol, searching(experiment)
+    loaded = experiment.dataset.frame()
+    assert isinstance(protocol, Tunable)
+    tuning_split = tuning_split_of(protocol, loaded, sweep.windows)
+    if sweep.stops and len(sweep.rungs(len(tuning_split.folds))) == 1:
+        more = "" if getattr(protocol, "refit", "always") == "always" else ", or protocol.refit=always"
+        raise ConfigError(f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take sweep=random{more}.")
+    measure, better = _compared_by(sweep, tuning_split, protocol)
+    leaves = leaves_of(space_of(data), data)
+    cache = experiment.compute.cells((OUTPUTS / "cache" / "cells").resolve())
+    folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
+    empty = Search(experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache)
+    return search_of(empty, trials_of(data, sweep, leaves))
+
+
+def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
+    """Return the windows that trials are scored on: so many, or as many as fit before the final ones, with a remark.
+
+    Raises:
+        DataError: Not even one fits.
+    """
+    for count in range(windows, 0, -1):
+        try:
+            found = protocol.tuning_split(frame, count)
+        except DataError as error:
+            why = error
+        else:
+            return found if count == windows else _with_remark(found, count, windows)
+    raise DataError(f"sweep.windows: not even one fits before the final ones: {why}") from why
+
+
+def _with_remark(found: TuningSplit, count: int, windows: int) -> TuningSplit:
+    remark = f"Trials are scored on {counted(count, 'inner windows')}, not {windows}: no more fit before the final ones."
+    return replace(found, remark=" ".join(filter(None, (remark, found.remark))))
+
+
+def search_of(search: Search, trials: Sequence[Trial]) -> Search:
+    """Return the search with other trials in place of its own, and their cells."""
+    checked = [_checked(trial, search.tuning_split) for trial in trials]
+    trial_groups = [_trial_group(search.experiment, part, search.tuning_split, search.cache) for part in _by_features(checked)]
+    return replace(search, trials=checked, trial_groups=trial_groups)
+
+
+def _compared_by(sweep: Searching, tuning_split: TuningSplit, protocol: Evaluation[Any, Any]) -> tuple[Measure, str]:
+    """Return the metric that trials are compared by, and whether a low or a high value is good.
+
+    Raises:
+        ConfigError: It has no good side, and `mode` names none.
+    """
+    name = sweep.metric_for(protocol)
+    found = next(
+        (entry for entry in tuning_split.protocol.measures(tuning_split.frame) if entry.short == short(name)), Measure(name)
+    )
+    if sweep.mode != "auto":
+        return found, {"min": "low", "max": "high"}[sweep.mode]
+    if found.better == "none":
+        raise ConfigError(f"sweep.mode: must be min or max for '{name}', neither side of which is better; got 'auto'.")
+    return found, found.better
+
+
+def _checked(trial: Trial, tuning_split: TuningSplit) -> Trial:
+    """Return the trial, refused where its model or its features cannot be used on this data."""
+    if trial.experiment is None:
+        return trial
+    protocol = tuning_split.protocol
+    try:
+        protocol.check_models({trial.label: trial.experiment.model}, tuning_split.frame)
+        if uses_features(trial.experiment.model):
+            protocol.check_features(trial.experiment.features, tuning_split.frame)
+    except ConfigError as error:
+        return Trial(trial.number, trial.settings, trial.data, refused=str(error))
+    return trial
+
+
+def _by_features(trials: Sequence[Trial]) -> list[list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.experiment is not None:
+            found.setdefault(digest(canonical(trial.experiment.features)), []).append(trial)
+    return list(found.values())
+
+
+def _trial_group(experiment: Experiment, trials: Sequence[Trial], tuning_split: TuningSplit, cache: CellCache) -> TrialGroup:
+    models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
+    features = next(trial.experiment.features for trial in trials if trial.experiment)
+    own, sweep = job_of(experiment, tuning_split.frame, models), searching(experiment)
+    job = replace(own, protocol=tuning_split.protocol, features=features, cpus=sweep.cpus_per_trial or own.cpus)
+    return TrialGroup(job, cut(job, tuning_split.folds, tuning_split.frame, cache))
+
+
+def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
+    """Return the digest of all that determines a sweep's trials and their scores, but for the number of trials."""
+    settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
+    sweep = {key: value for key, value in canonical(experiment.sweep).items() if key not in GROWING}
+    labels = [experiment.dataset.name, experiment.sweep.name, *experiment.models]
+    recipes = [experiment.dataset, experiment.protocol, experiment.features, *experiment.models.values(), experiment.sweep]
+    code = run_code(recipes, RUNGS)
+    return digest({"settings": settings, "sweep": sweep, "labels": labels, "data": fingerprint, "code": code})

@@ -1,0 +1,192 @@
+"""The settings that all searches share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from annotated_types import Ge
+
+from hwds.config.build import build
+from hwds.config.space import START, Leaf, leaves_of, space_of
+from hwds.config.trial import applied, conditions
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small
+from hwds.evaluation.base import Evaluation
+from hwds.execution.ray.executor import OnRay
+from hwds.experiment.spec import Experiment, Sweep
+from hwds.tuning.sampling import drawn
+
+INSIDE = 0.381966
+"""A place between two bounds that no whole number falls on."""
+
+TRUE = "true_"
+"""The beginning of the name of a metric that is computed against a simulator's truth."""
+
+
+class TrialScores(NamedTuple):
+    """The input of a search that learns: a trial's settings, and its score after each rung, the lower the better."""
+
+    settings: Mapping[str, Any]
+    rungs: Mapping[int, float]
+
+
+class Searching(Sweep):
+    """A search: trials are scored on windows before the experiment's own, and the best alone on those.
+
+    Class attributes: `stops`, whether trials are stopped between windows; `every`, whether the space alone says how many trials
+    there are, and `trials` the most; `learns`, whether settings are proposed by the scores
+    of those before; `needs`, a package that is not installed with hwds.
+
+    Attributes:
+        metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
+            the truth that of labels, for nobody knows the truth who chooses).
+        mode: Which side of it is good; `auto` takes what the metric says of itself.
+        trials: How many different settings are tried. More later go on from those that were tried.
+        windows: The most inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
+            overlap where the history is too short to lie side by side, and where it is shorter still there are fewer, which
+            is said.
+        seconds: After which no new trial is begun; null for no limit. What was not finished goes on with more seconds.
+        seconds_per_trial: What the windows of one trial may take together, those of earlier executions included; a trial that
+            takes more has failed, for it is ended where it stands. Null for no limit.
+        memory_per_trial: GiB that a trial may hold resident, libraries included (TensorFlow alone takes half a GiB); one that
+            takes more is ended too. Null for no limit.
+        cpus_per_trial: Threads of each trial, XGBoost, TensorFlow, BLAS, polars and numba alike; null takes
+            `compute.cpus_per_cell`.
+        gpus_per_trial: GPUs of each, or a part of one; null takes `compute.gpus_per_cell`. Ray alone gives them out.
+        concurrent: The most trials at once; null for as many as there are CPUs for.
+        baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on the final windows too.
+        seed: Names the draws.
+    """
+
+    stops: ClassVar[bool] = False
+    every: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
+
+    metric: str = ""
+    mode: Literal["auto", "min", "max"] = "auto"
+    trials: Annotated[PositiveInt, Small(3)] = 20
+    windows: Annotated[PositiveInt, Small(2)] = 6
+    seconds: Positive | None = None
+    seconds_per_trial: Positive | None = None
+    memory_per_trial: Positive | None = None
+    cpus_per_trial: PositiveInt | None = None
+    gpus_per_trial: Annotated[float, Ge(0)] | None = None
+    concurrent: PositiveInt | None = None
+    baseline: bool = True
+    seed: NonNegativeInt = 0
+
+    def check(self, data: Mapping[str, Any], experiment: Experiment) -> None:
+        """Refuse an experiment that it cannot search; see `Sweep.check`."""
+        protocol, compute = experiment.protocol, experiment.compute
+        protocol.check_sweep(self.name)
+        if self.needs and find_spec(self.needs) is None:
+            raise ConfigError(f"sweep: '{self.name}' needs a package that is not installed: pip install 'hwds[{self.needs}]'.")
+        if self.gpus_per_trial and not isinstance(compute, OnRay):
+            raise ConfigError(f"sweep.gpus_per_trial: compute '{compute.name}' gives no GPUs out; take compute=ray.")
+        if self.stops and self.windows == 1:
+            raise ConfigError(f"sweep.windows: must be > 1 for '{self.name}', which stops trials between windows, got 1.")
+        check_metric(self.metric_for(protocol), protocol)
+        check_space(data, protocol)
+
+    def metric_for(self, protocol: Evaluation[Any, Any]) -> str:
+        """Return the short name of the metric that trials are compared by.
+
+        Of a headline against the truth it is the same metric against labels.
+        """
+        return self.metric or protocol.headline.removeprefix(TRUE)
+
+    def settings(self, leaves: Sequence[Leaf]) -> Iterator[dict[str, Any]]:
+        """Yield settings, values by path; the first ones do not depend on the number of trials."""
+        number = 0
+        while True:
+            yield drawn(leaves, self.seed, number)
+            number += 1
+
+    @property
+    def at_first(self) -> int:
+        """The number of trials before any has a score."""
+        return self.trials
+
+    @property
+    def at_once(self) -> int:
+        """The number of settings that are proposed by the same scores."""
+        return self.trials
+
+    def proposals(self, leaves: Sequence[Leaf], scored: Sequence[TrialScores], folds: int) -> Iterator[dict[str, Any]]:
+        """Yield settings, values by path, from the scores of earlier trials; a finished trial has `folds` windows."""
+        raise NotImplementedError(f"{type(self).__name__}.proposals")
+
+    def rungs(self, folds: int) -> tuple[int, ...]:
+        """Return the numbers of folds after which trials are compared; the last is all of them."""
+        return (folds,)
+
+    def scheduler(self, folds: int) -> tuple[str, dict[str, Any]]:
+        """Return the scheduler of Ray Tune that does the same without waiting, and its settings; it counts `folds`."""
+        return "FIFOScheduler", {}
+
+    def survivors(self, rung: int, folds: int, scores: Mapping[int, float]) -> set[int]:
+        """Return the numbers of the trials that continue from a rung.
+
+        Args:
+            rung: Completed folds.
+            folds: All folds.
+            scores: The running score of each trial that is left, the lower the better.
+        """
+        return set(scores)
+
+
+def check_metric(metric: str, protocol: Evaluation[Any, Any]) -> None:
+    """Refuse a metric that the protocol does not know, or that only a simulator can compute.
+
+    Raises:
+        ConfigError: With the nearest right name.
+    """
+    if metric.startswith(TRUE):
+        raise ConfigError(
+            f"sweep.metric: '{metric}' needs a truth that nobody knows who chooses; take '{metric.removeprefix(TRUE)}'."
+        )
+    try:
+        replace(protocol, headline=metric).check_names()
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("protocol.headline", "sweep.metric", 1)) from error
+
+
+def check_space(data: Mapping[str, Any], protocol: Evaluation[Any, Any]) -> None:
+    """Refuse a space that is empty, or has a value that is refused in its place.
+
+    Raises:
+        ConfigError: With the path and the value.
+    """
+    space = space_of(data)
+    if not space:
+        raise ConfigError(f"sweep: '{data['model']['name']}' has nothing that its class says to tune; give it a {START}.")
+    leaves = leaves_of(space, data)
+    for leaf in leaves:
+        for value in probes(leaf):
+            _check_value(leaf, value, leaves, data, protocol)
+
+
+def probes(leaf: Leaf) -> tuple[Any, ...]:
+    """Return the values of a leaf to try in its place: all of a list; of a range its bounds and a value between them."""
+    if leaf.listed:
+        return leaf.values
+    lower, upper, *step = leaf.values
+    if leaf.kind == "randint":
+        return lower, upper - 1
+    return (lower, lower + step[0], upper) if step else (lower, lower + INSIDE * (upper - lower), upper)
+
+
+def _check_value(
+    leaf: Leaf, value: Any, leaves: tuple[Leaf, ...], data: Mapping[str, Any], protocol: Evaluation[Any, Any]
+) -> None:
+    group = leaf.path.partition(".")[0]
+    trial = applied(data, conditions(leaf, leaves) | {leaf.path: value})
+    recipe = build(group, f"{START}.{group}", trial[group])
+    if group == "model" and not isinstance(recipe, protocol.accepts):
+        raise ConfigError(
+            f"{START}.model: protocol '{protocol.name}' asks a {protocol.accepts.__name__.lower()}, '{recipe.name}' is none."
+        )

@@ -1,0 +1,93 @@
+"""Trials: the configs that a sweep tries, typed, each different from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwds.config.space import Leaf
+from hwds.config.trial import applied
+from hwds.core.errors import ConfigError
+from hwds.core.hashing import digest
+from hwds.core.recipe import canonical
+from hwds.experiment.check import check
+from hwds.experiment.spec import Experiment
+from hwds.tuning.search_settings import Searching
+
+ATTEMPTS = 50
+"""The most draws for a trial until one differs from all before; a small space is exhausted sooner."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One config of a sweep.
+
+    Attributes:
+        number: Its number; 0 is the experiment as it stands, where the sweep has that.
+        settings: Its values, by path.
+        data: The composed config without the sweep.
+        experiment: The same, typed; None where it was refused.
+        refused: The refusal; empty where it was not refused.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any] = field(repr=False)
+    experiment: Experiment | None = None
+    refused: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name in tables."""
+        return f"trial {self.number}"
+
+
+def trials_of(data: Mapping[str, Any], sweep: Searching, leaves: Sequence[Leaf]) -> list[Trial]:
+    """Return the trials, as many as the sweep or the space has; the first ones do not depend on the number.
+
+    For a search that learns these are the trials before any has a score.
+
+    Args:
+        data: The composed config.
+        sweep: The recipe of the search.
+        leaves: The leaves of its space.
+    """
+    return more_trials(data, sweep, (), _settings(sweep, leaves), sweep.at_first)
+
+
+def more_trials(
+    data: Mapping[str, Any], sweep: Searching, before: Sequence[Trial], proposed: Iterable[Mapping[str, Any]], count: int
+) -> list[Trial]:
+    """Return so many further trials from proposed settings, each different from all others; fewer where they repeat."""
+    trials = {_identity(trial): trial for trial in before}
+    seen = {digest(trial.settings) for trial in before}
+    for attempt, settings in enumerate(proposed):
+        if len(trials) == len(before) + count or attempt > ATTEMPTS * count:
+            break
+        if (drawn := digest(settings)) not in seen:
+            seen.add(drawn)
+            trial = _trial(len(trials) + (not sweep.baseline), settings, data)
+            trials.setdefault(_identity(trial), trial)
+    return list(trials.values())[len(before) :]
+
+
+def _settings(sweep: Searching, leaves: Sequence[Leaf]) -> Iterator[dict[str, Any]]:
+    if sweep.baseline:
+        yield {}
+    yield from sweep.settings(leaves)
+
+
+def _trial(number: int, settings: Mapping[str, Any], data: Mapping[str, Any]) -> Trial:
+    changed = applied(data, settings)
+    alone = changed | {"rivals": []}
+    try:
+        return Trial(number, settings, changed, check(alone))
+    except ConfigError as error:
+        return Trial(number, settings, changed, refused=str(error))
+
+
+def _identity(trial: Trial) -> str:
+    if trial.experiment is None:
+        return digest({"refused": trial.settings})
+    return digest([canonical(trial.experiment.model), canonical(trial.experiment.features)])

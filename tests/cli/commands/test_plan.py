@@ -1,0 +1,83 @@
+import re
+
+import pytest
+
+from hwds.experiment.estimate import timed_before
+
+from .conftest import SALES
+
+
+def told(out):
+    """Path to (value, origin), from lines of aligned columns."""
+    lines = [line for line in out.split("\nrun ")[0].splitlines() if line]
+    start = {len(re.match(r"\S+ +", line)[0]) for line in lines}
+    assert len(start) == 1, "values are not aligned"
+    return {line.split(":")[0]: tuple(line[min(start) :].rsplit("  ", 1)) for line in lines}
+
+
+def test_every_value_has_its_origin(hwds):
+    said = hwds(
+        "plan +experiment=lstm_forecast model=forecast/naive protocol.windows=3 dataset.months=80 size=small"
+        " 'rivals=[{forecast/drift: {name: slope}},forecast/seasonal_naive]'"
+    )
+    assert said.code == 0, said
+    found = {path: (value.strip(), origin.strip()) for path, (value, origin) in told(said.out).items()}
+    assert found["model.name"] == ("forecast/naive", "command line")
+    assert found["dataset.name"] == ("hardware_demand", "conf/experiment/lstm_forecast.yaml")
+    assert found["dataset.recipe"] == ("simulated/hardware_demand", "conf/dataset/hardware_demand.yaml")
+    assert found["dataset.months"] == ("72", "size=small")
+    assert found["dataset.noise"] == ("0.18", "default")
+    assert found["compute.name"] == ("processes", "conf/config.yaml")
+    assert found["protocol.sliding"] == ("null", "default")
+    assert found["protocol.levels"] == ("[0.1, 0.5, 0.9]", "default")
+    assert found["seed"] == ("0", "conf/config.yaml")
+    assert found["rivals"][0].startswith("[slope")
+    assert found["rivals"][0].endswith(", forecast/seasonal_naive]")
+    assert found["rivals"][1] == "command line"
+    assert "{" not in said.out
+
+
+def test_the_cells_and_the_time(hwds, tmp_path):
+    words = "model=forecast/naive rivals=[forecast/drift] dataset=classics compute=serial protocol.windows=2"
+    before = hwds(f"plan {words}").out
+    assert "to compute" in before
+    assert "time unknown" in before
+    assert not list(tmp_path.glob("outputs/runs/*")), "a plan leaves no run"
+    assert hwds(words).code == 0
+    after = hwds(f"plan {words}").out
+    assert "(finished)" in after
+    assert "0 to compute: nothing to do." in after
+    assert set(timed_before("classics")) == {"forecast/naive", "forecast/drift"}
+    half = hwds(f"plan {words} seed=1 rivals=[forecast/seasonal_naive]").out
+    assert "time unknown" in half
+    assert "s on one core, by earlier timings" in hwds(f"plan {words} seed=1").out
+    (cell, *_) = tmp_path.glob("outputs/cache/cells/*/*.parquet")
+    cell.unlink()
+    lines = hwds(f"plan {words}").out.splitlines()
+    head = next(line for line in lines if line.startswith("fold"))
+    assert head.split() == ["fold", "cutoffs", "forecast/naive", "forecast/drift"]
+    assert "1 to compute: about" in lines[-1]
+
+
+def test_the_segments_of_a_file_of_ones_own(hwds, sales):
+    words = f"{SALES} dataset.roles.static=[region] protocol.segments=[region]"
+    lines = hwds(f"plan {words}").out.splitlines()
+    assert "scored by region too: y, é." in lines
+    assert any(line.split()[:2] == ["protocol.segments:", "[region]"] for line in lines)
+    said = hwds(f"plan {words}".replace("=[region] protocol.segments=[region]", "=[region] protocol.segments=[regoin]"))
+    assert said.line == "hwds: protocol.segments: no column 'regoin'; did you mean 'region'?"
+    assert hwds(words).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("model=forecast/nave", "no option 'forecast/nave'; did you mean 'forecast/naive'?"),
+        ("-m seed=1,2", "plan: takes no flag, got '-m'"),
+        ("seed=1,2", "several values"),
+        ("dataset=file", "dataset.path: must be given."),
+        ("word", "'word': is not path.to.key=value"),
+    ],
+)
+def test_wrong_words_are_refused(hwds, words, said):
+    assert said in hwds(f"plan {words}").line

@@ -1,0 +1,34 @@
+from .conftest import SALES, run_id
+
+PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
+
+
+def test_a_run_and_a_comparison_have_a_report(hwds, sales, tmp_path, monkeypatch):
+    monkeypatch.setenv("HWDS_PLANTED_KEY", "planted-secret-0123")
+    shown = hwds(PAIR).out
+    run = run_id(tmp_path)
+    said = hwds(f"report {run[:6]}")
+    assert said.code == 0
+    folder = tmp_path / "outputs/runs/adhoc" / run
+    html, markdown = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    assert (folder / "conclusion.txt").read_text().strip() in markdown
+    for wanted in ("Leaderboard", "How to have it again", "dataset.path=sales.csv", "The whole config", "numpy ", "<svg"):
+        assert wanted in html
+    assert "planted-secret" not in html + markdown + shown
+    assert len(html) < 1_000_000
+    before = html
+    hwds(f"report {run}")
+    assert (folder / "report.html").read_text() == before
+
+    assert hwds(f"compare {run}").code == 0
+    comparison = next((tmp_path / "outputs/comparisons").iterdir())
+    assert hwds(f"report {comparison.name[:6]}").code == 0
+    text = (comparison / "report.html").read_text()
+    assert "forecast/naive against each rival" in text
+    assert f"python -m hwds compare {run}" in text
+
+
+def test_what_is_not_there_is_refused(hwds, sales):
+    assert "must be followed by one run, sweep, study or comparison, got 0" in hwds("report").line
+    assert "takes no flag, got '--fast'" in hwds("report --fast").line
+    assert "no run, sweep, study or comparison 'x'" in hwds("report x").line

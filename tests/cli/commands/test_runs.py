@@ -1,0 +1,106 @@
+import json
+import shutil
+
+import pytest
+
+from hwds.core.errors import HwdsError
+from hwds.results.folder import RunFolder
+
+from .conftest import SALES, run_ids
+
+
+@pytest.fixture
+def two(hwds, sales, once, tmp_path):
+    once(lambda: [run(hwds, seed) for seed in (1, 2)])
+    return run_ids(tmp_path)
+
+
+def run(hwds, seed):
+    assert hwds(f"{SALES} seed={seed}").code == 0
+
+
+def test_runs_are_found_sorted_tagged_and_noted(hwds, two):
+    out = hwds("runs").out
+    assert f"adhoc/{two[0][:8]}  forecast/seasonal_naive" in out
+    assert "2 of 2 runs" in out
+    assert hwds("runs seed=2 --json").out == hwds("runs adhoc 'seed>1' --json").out
+    (only,) = json.loads(hwds("runs seed=2 --json").out)
+    assert (only["run"], only["seed"], only["status"], only["protocol.horizon"]) == (f"adhoc/{two[1]}", 2, "finished", 6)
+    assert only["score"] == only["mase"] == only["mase[m=12]"]
+    assert hwds(f"runs tag {two[0]} keep first").out == f"adhoc/{two[0]}: tags first, keep; note none\n"
+    assert hwds(f"runs tag {two[0]} -keep").code == 0
+    assert hwds(f"runs note {two[0]} 'before the launch'").code == 0
+    (tagged,) = json.loads(hwds("runs tag=first --json").out)
+    assert (tagged["run"], tagged["tags"], tagged["note"]) == (f"adhoc/{two[0]}", "first", "before the launch")
+    seeds = [run["seed"] for run in json.loads(hwds("runs --sort -seed --json").out)]
+    assert seeds == [2, 1]
+    assert json.loads(hwds("runs --sweeps --json").out) == []
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_table_fits_the_terminal(hwds, two, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    hwds(f"runs note {two[0]} {'a very long note ' * 5}")
+    lines = hwds("runs --show protocol.horizon").out.splitlines()
+    assert max(map(len, lines)) <= width, lines
+    assert "forecast/seasonal_naive" in lines[2]
+    assert ("holdout" in lines[2]) == (width == 160)
+    assert any("room: dataset, protocol" in line for line in lines) == (width == 80)
+
+
+def test_a_broken_folder_is_passed_over_with_its_reason(hwds, two, tmp_path):
+    (tmp_path / "outputs/runs/adhoc" / two[0] / "config.yaml").write_text("[")
+    said = hwds("runs")
+    assert said.code == 0
+    assert f"outputs/runs/adhoc/{two[0]} is passed over: config.yaml is no YAML" in " ".join(said.out.split())
+    assert two[1][:8] in said.out
+
+
+def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
+    folder = RunFolder(tmp_path / "outputs/runs/adhoc" / two[0])
+    (folder.path / "scores.parquet").unlink()
+    assert json.loads(hwds("runs status=unfinished --json").out)[0]["status"] == "unfinished"
+    with folder.held():
+        assert json.loads(hwds("runs status=unfinished --json").out) == []
+        assert json.loads(hwds("runs status=running --json").out)[0]["status"] == "running"
+
+
+def test_a_run_that_was_ended_says_how_far_it_was_until_it_is_whole(hwds, two, tmp_path, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (tmp_path / "outputs/runs/adhoc" / two[0]).glob("*.parquet")}
+    shutil.rmtree(tmp_path / "outputs")
+
+    def ended(job, frame, work, compute, cache, watch):
+        watch.begin(36, 0)
+        watch.finished("")
+        raise HwdsError("killed.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hwds.app.run.evaluate", ended)
+        assert hwds(f"{SALES} seed=1").code == 1
+    assert "stopped at 1 of 36" in hwds("runs").out
+    (only,) = json.loads(hwds("runs status=unfinished --json").out)
+    assert (only["progress.done"], only["progress.total"]) == (1, 36)
+    assert only["progress"].startswith("stopped at 1 of 36 cells after ")
+    assert hwds(f"{SALES} seed=1").code == 0
+    folder = tmp_path / "outputs/runs/adhoc" / two[0]
+    assert not (folder / "progress.json").exists()
+    assert (folder / "scores.parquet").read_bytes() == before["scores.parquet"]
+    assert (folder / "predictions.parquet").read_bytes() == before["predictions.parquet"]
+
+
+def test_what_is_wrong_is_refused_in_one_line(hwds, two):
+    for line, said in (
+        ("runs adhok", "no experiment or run 'adhok'; did you mean 'adhoc'?"),
+        ("runs modle=1", "no field or metric 'modle'; did you mean 'model'?"),
+        ("runs --sort masse", "no field or metric 'masse'; did you mean 'mase'?"),
+        ("runs --limit x", "--limit: must be a whole number, got 'x'"),
+        ("runs --jsn", "no flag '--jsn'; did you mean '--json'?"),
+        ("runs tag adhoc", "runs tag: must be followed by a run and tags"),
+        ("runs tag adhok x", "no run 'adhok'"),
+    ):
+        assert said in hwds(line).line
+
+
+def test_without_runs_it_says_so(hwds):
+    assert hwds("runs").out.strip() == "0 of 0 runs."
+    assert json.loads(hwds("runs --json").out) == []

@@ -1,0 +1,167 @@
+"""A run and a sweep in both trackers, read back by the trackers' own tools."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from .conftest import SALES, run_id
+
+PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
+WINDOWS = PAIR.replace("protocol=holdout", "protocol=walk_forward protocol.windows=3")
+SPACE = "sweep.space={model:{season:{choice:[2,3,4,12]}}}"
+SECRETS = {
+    "WANDB_API_KEY": "planted0planted1planted2planted3planted4",
+    "AWS_SECRET_ACCESS_KEY": "planted-aws-secret",
+    "MLFLOW_TRACKING_PASSWORD": "planted-mlflow-password",
+}
+
+LOAD = """
+import sys
+import mlflow, pandas
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
+model.predict(pandas.DataFrame()).to_parquet("own.parquet")
+rows = pandas.read_csv("sales.csv", parse_dates=["month"])
+model.predict(rows[rows["month"] < "2023-07-01"]).to_parquet("earlier.parquet")
+"""
+
+
+def offline(folder):
+    """The offline folders of wandb."""
+    return sorted(folder.glob("outputs/wandb/offline-run-*"))
+
+
+def inspected(path, *flags):
+    """What wandb's own tool reads from an offline folder."""
+    words = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *flags, str(path)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def store(tmp_path, empty_store):
+    """A client of the store below outputs/."""
+    from mlflow import MlflowClient
+
+    path = tmp_path / "outputs" / "mlflow" / "mlflow.db"
+    path.parent.mkdir(parents=True)
+    shutil.copy(empty_store, path)
+    return MlflowClient(f"sqlite:///{path}")
+
+
+def runs_of(store, experiment, filter_string=""):
+    (found,) = [entry for entry in store.search_experiments() if entry.name == experiment]
+    return store.search_runs([found.experiment_id], filter_string)
+
+
+def test_a_run_is_in_both_trackers_once_however_often_it_is_told(hwds, sales, own_home, tmp_path, store):
+    for name, value in SECRETS.items():
+        own_home.setenv(name, value)
+    own_home.setenv("WANDB_MODE", "offline")
+    assert hwds(f"{WINDOWS} save_model=final").code == 0
+    run = run_id(tmp_path)
+    folder = tmp_path / "outputs/runs/adhoc" / run
+    said = hwds(f"track {run[:6]} --to both")
+    assert (said.code, said.err) == (0, "")
+    assert "W&B: outputs/wandb/offline-run-" in said.out
+    assert "MLflow: `mlflow ui --backend-store-uri sqlite:///outputs/mlflow/mlflow.db`" in said.out
+    before = offline(tmp_path)
+    assert hwds(f"track {run} --to both").out == said.out  # all is there: nothing is written
+    assert offline(tmp_path) == before
+    (folder / "tracking.json").unlink()  # as if it had been killed before it could note what it did
+    assert hwds(f"track {run} --to both").code == 0
+
+    scores = pl.read_parquet(folder / "scores.parquet")
+    whole = scores.filter(pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (pl.col("metric") == "mase[m=12]"))
+    mase = dict(whole.filter(aggregate="mean").select("model", "value").iter_rows())
+    windows = scores.filter(pl.col("fold").is_not_null() & pl.col("step").is_null() & pl.col("segment").is_null())
+    windows = windows.filter(model="forecast/naive", metric="mase[m=12]", aggregate="mean")["value"].to_list()
+    digest = hashlib.sha256((folder / "predictions.parquet").read_bytes()).hexdigest()
+    assert len(windows) == 3
+
+    (place,) = offline(tmp_path)
+    told = json.loads(inspected(place, "--summary"))
+    assert (told["state"], told["run_id"], told["project"]) == ("finished", f"adhoc-{run}", "hwds")
+    assert told["config"]["protocol"]["windows"] == 3
+    assert told["config"]["metrics"]["mase_m_12"]["name"] == "mase[m=12]"
+    assert told["summary"]["mase_m_12"] == mase["forecast/naive"]
+    assert told["summary"]["rivals/forecast/seasonal_naive/mase_m_12"] == mase["forecast/seasonal_naive"]
+    assert told["summary"]["tables/leaderboard"]["_type"] == "table-file"
+    records = inspected(place)
+    history = [json.loads(line)["history"]["item"] for line in records.splitlines() if '"type":"history"' in line]
+    curve = [point for point in history if "by_window/mase_m_12" in point]
+    assert [(point["window"], point["by_window/mase_m_12"]) for point in curve] == list(enumerate(windows))
+    assert [point["_step"] for point in history] == list(range(len(history)))
+    assert digest in records
+
+    (found,) = runs_of(store, "adhoc", "params.`model.name` = 'forecast/naive' and metrics.mase_m_12 > 0")
+    assert found.data.metrics["mase_m_12"] == mase["forecast/naive"]
+    assert found.data.tags["hwds.id"] == f"adhoc-{run}"
+    history = store.get_metric_history(found.info.run_id, "by_window/mase_m_12")
+    assert [(point.step, point.value) for point in history] == list(enumerate(windows))
+    origin = json.loads((folder / "provenance.json").read_text())
+    (data,) = found.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("file", origin["data"])
+    listed = {entry.path for entry in store.list_artifacts(found.info.run_id)}
+    assert {"predictions.parquet", "scores.parquet", "config.yaml", "provenance.json"} <= listed
+    assert found.data.tags["hwds.predictions.sha256"] == digest
+
+    hwds(f"report {run}")
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert not [name for name, value in SECRETS.items() if value.encode() in path.read_bytes()], path
+
+
+def test_mlflow_loads_the_kept_model_in_a_fresh_process_and_it_says_the_same(hwds, sales, own_home, tmp_path, store):
+    assert hwds(f"{PAIR} save_model=final").code == 0
+    run = run_id(tmp_path)
+    assert hwds(f"track {run} --to mlflow").code == 0
+    (found,) = runs_of(store, "adhoc")
+    words = [sys.executable, "-c", LOAD, f"sqlite:///{tmp_path}/outputs/mlflow/mlflow.db", found.info.run_id]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    future = tmp_path / "outputs/runs/adhoc" / run / "future.parquet"
+    assert hwds(f"predict {run}").code == 0
+    pl.read_parquet(future).to_pandas().to_parquet(tmp_path / "ours.parquet")
+    assert (tmp_path / "own.parquet").read_bytes() == (tmp_path / "ours.parquet").read_bytes()
+    rows = sales[0].filter(pl.col("month") < pl.date(2023, 7, 1)).with_columns(pl.col("month").cast(pl.Datetime("ns")))
+    rows.write_parquet(tmp_path / "earlier_rows.parquet")
+    assert hwds(f"predict {run} --data earlier_rows.parquet").code == 0
+    pl.read_parquet(future).to_pandas().to_parquet(tmp_path / "ours.parquet")
+    assert (tmp_path / "earlier.parquet").read_bytes() == (tmp_path / "ours.parquet").read_bytes()
+
+
+def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hwds, sales, own_home, tmp_path, store):
+    own_home.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
+    assert hwds(f"{SALES} sweep=grid {SPACE}").code == 0
+    (sweep,) = tmp_path.glob("outputs/sweeps/adhoc/*")
+    assert hwds(f"track {sweep.name[:8]} --to both").code == 0
+    trials = pl.read_parquet(sweep / "trials.parquet")
+    (parent,) = runs_of(store, "adhoc", "tags.`hwds.kind` = 'sweep'")
+    nested = runs_of(store, "adhoc", f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    by_name = {found.info.run_name: found for found in nested}
+    for row in trials.to_dicts():
+        own = by_name.pop(f"trial {row['trial']}")
+        assert own.data.metrics["mase_m_12"] == pytest.approx(row["score"])
+        assert own.data.params["model.season"] == str(row["model.season"])
+    (final,) = by_name.values()
+    assert final.data.tags["hwds.kind"] == "run"
+    told = [json.loads(inspected(place, "--summary")) for place in offline(tmp_path)[:2]]
+    assert {entry["state"] for entry in told} == {"finished"}
+    assert len(offline(tmp_path)) == len(trials) + 2
+    assert f"adhoc/{sweep.name}" in inspected(offline(tmp_path)[1])
+
+
+def test_what_cannot_be_tracked_is_refused(hwds, sales, own_home, tmp_path):
+    hwds(PAIR)
+    run = run_id(tmp_path)
+    assert "--to must be given" in hwds(f"track {run}").line
+    assert "no option 'wandbb'" in hwds(f"track {run} --to wandbb").line
+    assert "no run 'x'" in hwds("track x --to wandb").line
+    assert "no key 'projekt'; did you mean 'project'?" in hwds(f"track {run} --to wandb projekt=x").line
+    assert "must hold no password" in hwds(f"track {run} --to mlflow uri=http://me:pass@host").line
+    assert "pass" not in hwds(f"{PAIR} tracker=mlflow tracker.uri=http://me:pazz@host").line.replace("password", "")
+    assert not (tmp_path / "outputs/wandb").exists()

@@ -1,0 +1,25 @@
+"""Locks: a folder that cannot be written is a line, not a traceback."""
+
+import os
+
+import pytest
+
+from hwds.core.errors import HwdsError
+from hwds.core.locks import cleaning, reading
+from hwds.results.pruning import folders_plan
+from hwds.results.runs.index import RunIndex
+
+
+@pytest.mark.parametrize("hold", [reading, cleaning])
+def test_a_cache_that_cannot_be_written_is_said(tmp_path, hold):
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(HwdsError, match=r"cache: cannot be written: .+\.$"), hold(tmp_path / "cache"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_that_cannot_be_written_stays_for_that_reason(made):
+    path = made("sales/aa11")
+    path.chmod(0o500)
+    assert folders_plan(RunIndex.of(), ["runs/sales/aa11"]).staying == {"runs/sales/aa11": "cannot be written"}
+    path.chmod(0o700)

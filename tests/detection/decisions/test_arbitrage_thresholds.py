@@ -1,0 +1,110 @@
+"""The decision on arbitrage thresholds, its table and its picture."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.detection.decisions.arbitrage_thresholds import ArbitrageThresholds
+from hwds.detection.report.arbitrage.thresholds import MOST, draw, grid
+from hwds.frames.table import Table
+
+BEGIN = datetime(2024, 1, 1)
+ROLES = {"time": ("time",), "label": ("confirmed",), "label_propensity": ("review_chance",)}
+
+
+def lines(count=400, seed=0, cheap=60.0):
+    """Half of the lines are bought in a school at `cheap`, the others in a shop for 100; the street pays 100."""
+    luck = np.random.default_rng(seed)
+    school = luck.random(count) < 0.5
+    data = pl.DataFrame(
+        {
+            "time": [BEGIN + timedelta(days=int(day)) for day in luck.integers(0, 90, count)],
+            "sku": luck.choice(["a", "b", "c"], count),
+            "channel": np.where(school, "school", "shop"),
+            "region": luck.choice(["east", "west"], count),
+            "quantity": luck.integers(1, 5, count),
+            "unit_price": np.where(school, cheap, 100.0),
+            "street_price": 100.0,
+            "confirmed": np.where(school, (np.arange(count) % 4 == 0).astype(int), 0),
+            "review_chance": np.where(np.arange(count) % 2 == 0, 0.5, 0.25),
+        }
+    )
+    return Table.build(data, ROLES, "USD")
+
+
+def decided(table, **fields):
+    decision = ArbitrageThresholds(name="arbitrage_thresholds", **fields)
+    decision.check_data(table, None)
+    return decision.decide(None, table, "", None)
+
+
+def test_a_cheap_channel_is_to_be_watched():
+    verdict = decided(lines())
+    pays = verdict.thresholds.filter("pays")
+    assert verdict.action == "WATCH"
+    assert set(pays["bought_in"]) == {"school"}
+    assert set(pays["sold_in"]) == {"shop", "street"}
+    assert (verdict.pairs, verdict.paying, verdict.offers, verdict.leaking) == (18, 6, 6, 3)
+    assert verdict.sentence.startswith("WATCH: reselling pays in 6 of 18 pairs of SKU and channels; most with a, bought in")
+    assert "27.00 USD a unit after all costs" in verdict.sentence  # 100 - 60 - 10 - .05 * 60 within a region
+
+
+def test_lines_above_the_threshold_are_told_apart_by_the_weight_of_their_reviews():
+    table = lines()
+    verdict = decided(table)
+    school = table.data.filter(pl.col("channel") == "school")
+    weights = 1 / school["review_chance"]
+    assert verdict.above.lines == len(school)
+    assert verdict.above.share == pytest.approx((school["confirmed"] * weights).sum() / weights.sum())
+    assert verdict.below.share == 0.0
+    bare = {role: names for role, names in table.roles.items() if role != "label_propensity"}
+    assert decided(replace(table, roles=bare)).above.share == pytest.approx(school["confirmed"].mean())
+
+
+def test_where_nothing_pays_nothing_is_watched():
+    verdict = decided(lines(cheap=95.0))
+    assert (verdict.action, verdict.paying) == ("NONE", 0)
+    assert verdict.sentence.startswith("NONE: reselling pays in none of 18 pairs")
+    assert (verdict.above.lines, verdict.above.share) == (0, None)
+    assert "reviewed" not in verdict.sentence
+
+
+def test_prices_are_those_of_the_last_days():
+    table = lines()
+    dear = pl.when(pl.col("time") < BEGIN + timedelta(days=50)).then(1000.0).otherwise(pl.col("unit_price"))
+    old = replace(table, data=table.data.with_columns(dear.alias("unit_price")))
+    assert decided(old).thresholds.equals(decided(table).thresholds)
+    assert not decided(old, seen_days=90).thresholds.equals(decided(table, seen_days=90).thresholds)
+
+
+def test_it_is_drawn_the_same_each_time_and_told_in_a_grid(tmp_path):
+    verdict = decided(lines())
+    draw(verdict, tmp_path / "one.png")
+    draw(verdict, tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert len(grid(verdict)) == min(MOST, 18)
+    assert "school (" in grid(verdict).markdown()
+    assert verdict.as_dict().keys() >= {"paying", "until"}
+    assert "thresholds" not in verdict.as_dict()
+
+
+def test_no_pair_draws_nothing(tmp_path):
+    verdict = decided(lines(), least_lines=1000)
+    assert verdict.thresholds.is_empty()
+    draw(verdict, tmp_path / "one.png")
+    assert not list(tmp_path.iterdir())
+    assert not len(grid(verdict))
+
+
+def test_what_it_cannot_decide_from_is_refused():
+    decision = ArbitrageThresholds(name="arbitrage_thresholds", sku="skuu")
+    with pytest.raises(ConfigError, match="no column 'skuu'; did you mean 'sku'"):
+        decision.check_data(lines(), None)
+    with pytest.raises(ConfigError, match="decides from a task of detection"):
+        decision.check_protocol(SimpleNamespace(task="forecast", name="walk_forward"))

@@ -1,0 +1,253 @@
+"""Scores of judged rows: windows, weights, the truth, segments, intervals."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score
+
+from hwds.config.compose import compose
+from hwds.core.errors import ConfigError
+from hwds.detection.metrics.days import card_precision, caught_value
+from hwds.detection.metrics.measures import detection_measures
+from hwds.detection.metrics.money import expected_cost
+from hwds.detection.metrics.probabilities import brier
+from hwds.detection.metrics.weighted import MetricSettings
+from hwds.detection.metrics.windows import resampled, windows_of
+from hwds.detection.protocols.prequential import Prequential
+from hwds.experiment.check import check
+from hwds.results.measure import short
+from hwds.statistics.bootstrap import widest
+
+PROTOCOL = Prequential(resamples=50, card_k=5)
+
+
+def judged(n=400, windows=2, seed=0, **columns):
+    """Rows as `judging.judged` makes them: amounts and probabilities, labels and the truth known for all."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random(n) < 0.15).astype(float)
+    score = rng.normal(-2, 1, n) + 2 * truth
+    day = rng.integers(0, 7, n)
+    told = {
+        "fold": pl.Series(np.arange(n) % windows, dtype=pl.Int32),
+        "row_id": pl.Series(np.arange(n)),
+        "part": ["test"] * n,
+        "time": [None] * n,
+        "entity": [f"c{number}" for number in rng.integers(0, 60, n)],
+        "label": truth,
+        "truth": truth,
+        "weight": np.ones(n),
+        "amount": rng.gamma(2, 50, n),
+        "score": score,
+        "probability": 1 / (1 + np.exp(-score)),
+        "day": pl.Series(day, dtype=pl.Int32),
+        "cutoff": [f"2024-01-0{1 + number % windows}" for number in range(n)],
+    }
+    rows = pl.DataFrame(told | columns)
+    return PROTOCOL.postprocess(rows.sort("fold", "row_id"))
+
+
+def scores(rows, protocol=PROTOCOL):
+    return {score.metric: score for score in protocol.score(rows.drop("fold"))}
+
+
+def test_each_metric_is_the_mean_over_windows():
+    rows = judged()
+    found = scores(rows)
+    parts = rows.partition_by("cutoff", maintain_order=True)
+    each = [average_precision_score(part["label"], part["score"]) for part in parts]
+    assert found["aucpr"].value == pytest.approx(np.mean(each))
+    assert found["aucpr"].aggregate == "mean"
+    assert found["aucpr"].n == 400
+    assert found["aucpr"].cutoff is None
+    assert scores(parts[0])["aucpr"].value == pytest.approx(each[0])
+    assert scores(parts[0])["aucpr"].cutoff == "2024-01-01"
+    assert found["prevalence"].value == pytest.approx(np.mean([part["label"].mean() for part in parts]))
+
+
+def test_all_are_what_the_metrics_say():
+    (part,) = judged(windows=1).partition_by("cutoff")
+    found = scores(part)
+    entity = np.unique(part["entity"].to_numpy().astype(str), return_inverse=True)[1]
+    label, score, probability, amount, day = (
+        part[name].to_numpy() for name in ("label", "score", "probability", "amount", "day")
+    )
+    assert found["brier"].value == pytest.approx(brier(label, probability))
+    assert found["expected_cost"].value == pytest.approx(expected_cost(label, probability, amount, PROTOCOL.wrong_block))
+    assert found["card_precision@5"].value == pytest.approx(card_precision(label, score, entity, day, 5))
+    assert found["caught_value"].value == pytest.approx(caught_value(label, score, entity, day, amount, 5))
+    names = [measure.name for measure in detection_measures(PROTOCOL, "USD")]
+    assert set(found) | {"behind_aucpr", "importance", "importance_share"} == set(names)
+    assert len(names) == len(set(names))
+
+
+def test_the_false_positive_rate_is_that_of_the_whole_window_in_every_segment():
+    rows = judged()
+    flagged = rows["flagged"].to_numpy()
+    for (_, _), day in rows.partition_by("fold", "day", as_dict=True).items():
+        assert day.filter("flagged")["entity"].n_unique() == 5
+    honest = rows.filter(pl.col("label") == 0)
+    some = rows.filter(pl.col("entity").is_in(["c1", "c2", "c3", "c4", "c5", "c6", "c7"]))
+    own = some.filter(pl.col("label") == 0)
+    by_window = [part["flagged"].mean() for part in honest.partition_by("cutoff")]
+    assert scores(rows)["false_positive_rate"].value == pytest.approx(np.mean(by_window))
+    by_window = [part["flagged"].mean() for part in own.partition_by("cutoff")]
+    assert scores(some)["false_positive_rate"].value == pytest.approx(np.mean(by_window))
+    assert 0 < flagged.mean() < 1
+
+
+def test_a_segment_of_one_class_has_a_null_and_no_error():
+    rows = judged()
+    found = scores(rows.filter(pl.col("label") == 0))
+    for metric in ("aucpr", "auroc", "caught_value", "calibration_slope", "precision@recall=0.5", "recall@precision=0.9"):
+        assert found[metric].value is None
+        assert (found[metric].n, found[metric].n_undefined) == (0, rows.filter(pl.col("label") == 0).height)
+        assert found[metric].ci_low is None
+    assert found["brier"].value is not None
+    assert found["prevalence"].value == 0
+    assert scores(rows.filter(pl.col("label") == 1))["auroc"].value is None
+
+
+def test_a_window_without_positives_is_left_out_of_the_mean():
+    rows = judged()
+    bare = rows.with_columns(pl.when(pl.col("cutoff") == "2024-01-02").then(0.0).otherwise(pl.col("label")).alias("label"))
+    alone = scores(rows.filter(pl.col("cutoff") == "2024-01-01"))["aucpr"].value
+    assert scores(bare)["aucpr"].value == pytest.approx(alone)
+
+
+def test_metrics_that_have_nothing_to_say_are_absent():
+    found = scores(judged(probability=[None] * 400, amount=[None] * 400, truth=[None] * 400))
+    assert {short(name) for name in found} == {
+        "aucpr", "prevalence", "auroc", "precision@recall", "recall@precision", "card_precision", "false_positive_rate",
+    }  # fmt: skip
+    assert "expected_cost" not in scores(judged(amount=[None] * 400))
+    assert "caught_value" not in scores(judged(amount=[None] * 400))
+    assert PROTOCOL.score(pl.DataFrame(schema=judged().drop("fold").schema)) == []
+
+
+def test_labels_of_some_rows_weigh_for_the_others():
+    """Half of the honest rows were looked at: with their weights the labels say what the truth does."""
+    rng = np.random.default_rng(1)
+    n = 40_000
+    rows = judged(n, seed=2)
+    looked = (rows["truth"].to_numpy() == 1) | (rng.random(n) < 0.5)
+    label = pl.Series("label", np.where(looked, rows["truth"].to_numpy(), np.nan), nan_to_null=True)
+    weight = pl.Series("weight", np.where(rows["truth"].to_numpy() == 1, 1.0, 2.0))
+    found = scores(rows.with_columns(label, weight), Prequential(resamples=2))
+    bare = scores(rows.with_columns(label), Prequential(resamples=2))
+    assert found["gap_aucpr"].value == pytest.approx(0, abs=0.01)
+    assert found["gap_aucpr"].value == pytest.approx(found["aucpr"].value - found["true_aucpr"].value)
+    assert found["prevalence"].value == pytest.approx(found["true_prevalence"].value, rel=0.03)
+    assert bare["gap_aucpr"].value > 0.03  # without weights the labels flatter
+    assert found["aucpr"].n == int(looked.sum())
+    assert found["aucpr"].n_undefined == n - int(looked.sum())
+    assert found["true_aucpr"].n == n
+
+
+def test_who_was_investigated_on_suspicion_does_not_count():
+    rows = judged()
+    suspected = pl.col("row_id") % 3 == 0
+    rows = rows.with_columns(weight=pl.when(suspected).then(0.0).otherwise(20.0))
+    found, left = scores(rows), scores(rows.filter(~suspected))
+    assert found["aucpr"].value == pytest.approx(left["aucpr"].value)
+    assert found["aucpr"].n == left["aucpr"].n == rows.filter(~suspected).height
+    assert found["true_aucpr"].n == len(rows)
+
+
+def test_intervals_are_of_entities_or_days_and_hold_the_number():
+    found = scores(judged(2000))
+    for score in found.values():
+        assert score.ci_method in ("bootstrap by entity", "bootstrap by day")
+        assert score.ci_low <= score.ci_high
+        assert score.stderr >= 0
+    for name in ("aucpr", "auroc", "brier", "ece", "prevalence", "calibration_slope"):
+        assert found[name].ci_low <= found[name].value <= found[name].ci_high
+    same = judged(2000, day=pl.Series([0] * 2000, dtype=pl.Int32))
+    assert {score.ci_method for score in scores(same).values()} == {"bootstrap by entity"}
+
+
+def test_rows_of_one_entity_are_no_new_evidence():
+    """Each row ten times, all of one entity: the interval stays as wide as it was; as rows of their own it shrinks."""
+    rows = judged(300, windows=1, entity=[f"c{i}" for i in range(300)], day=pl.Series([0] * 300, dtype=pl.Int32))
+    often = pl.concat([rows] * 10).with_columns(row_id=pl.Series(range(3000)))
+    protocol = Prequential(resamples=200)
+    wide, kept = (scores(each, protocol)["brier"].stderr for each in (rows, often))
+    assert kept == pytest.approx(wide, rel=0.15)
+    alone = often.with_columns(entity=pl.lit(None, pl.String))
+    assert scores(alone, protocol)["brier"].stderr == pytest.approx(wide / np.sqrt(10), rel=0.25)
+
+
+def test_coverage_of_the_interval():
+    """Of fresh samples the interval holds the true average precision about as often as it says."""
+
+    def ranked(n, seed, resamples):
+        found, samples = resampled(
+            windows_of(judged(n, windows=1, seed=seed), MetricSettings.by(PROTOCOL)), ["ranks"], resamples
+        )
+        return found["aucpr"], widest({way: values["aucpr"] for way, values in samples.items()})
+
+    truth, held = ranked(60_000, 99, 2)[0], 0
+    for seed in range(40):
+        _, spread = ranked(1500, seed, 60)
+        held += spread.low <= truth <= spread.high
+    assert held >= 34
+
+
+def test_how_far_a_model_is_behind_the_best():
+    rows = judged()
+    worse = rows.with_columns(score=pl.Series(rows["score"].to_numpy() + np.random.default_rng(0).normal(0, 1.5, 400)))
+    same = rows.with_columns(score=pl.col("score") * 2)
+    lines = dict(PROTOCOL.contrasts({"good": rows, "worse": worse, "same": same}))
+    best = [label for label in ("good", "same") if label not in lines]
+    assert len(best) == 1
+    assert lines["worse"].metric == "behind_aucpr"
+    assert lines["worse"].value == pytest.approx(scores(rows)["aucpr"].value - scores(worse)["aucpr"].value)
+    assert lines["worse"].ci_low > 0
+    other = next(label for label in lines if label != "worse")
+    assert (lines[other].value, lines[other].ci_low, lines[other].ci_high) == (0, 0, 0)
+    low = dict(Prequential(resamples=50, headline="brier").contrasts({"a": rows, "b": rows.with_columns(probability=0.5)}))
+    assert low["b"].value > 0
+    assert dict(PROTOCOL.contrasts({"good": rows})) == {}
+
+
+def test_a_fold_that_failed_for_one_is_left_out_of_differences():
+    rows = judged()
+    lines = dict(PROTOCOL.contrasts({"a": rows, "b": rows.filter(pl.col("fold") == 0)}))
+    assert [line.value for line in lines.values()] == [0]
+
+
+@pytest.mark.parametrize(
+    "headline", ["aucpr", "true_aucpr", "card_precision", "recall@precision", "brier", "true_caught_value"]
+)
+def test_any_metric_can_be_the_headline(headline):
+    check(
+        compose(["dataset=fraud_handbook", "model=classify/logistic", "protocol=prequential", f"protocol.headline={headline}"])
+    )
+    protocol = Prequential(headline=headline, resamples=10)
+    assert any(short(name) == headline for name in scores(judged(), protocol))
+    lines = dict(protocol.contrasts({"a": judged(), "b": judged(seed=3)}))
+    assert [short(line.metric.removeprefix("behind_")) for line in lines.values()] == [headline]
+
+
+@pytest.mark.parametrize(
+    ("headline", "said"),
+    [
+        ("aucprr", "no metric 'aucprr'; did you mean 'aucpr'?"),
+        ("card_precision@100", "did you mean 'card_precision'?"),
+        ("prevalence", "'prevalence' does not order models"),
+        ("behind_aucpr", "no metric 'behind_aucpr'"),
+    ],
+)
+def test_a_headline_that_is_none_is_refused(headline, said):
+    with pytest.raises(ConfigError, match=r"^protocol\.headline: ") as refusal:
+        Prequential(headline=headline).check_names()
+    assert said in str(refusal.value)
+
+
+def test_names_carry_their_definitions():
+    names = [measure.name for measure in detection_measures(Prequential(card_k=30, precision=0.8, recall=0.25), "EUR")]
+    assert {"card_precision@30", "recall@precision=0.8", "precision@recall=0.25", "true_card_precision@30"} <= set(names)
+    assert [short(name) for name in ("card_precision@30", "recall@precision=0.8", "mase[m=12]", "true_aucpr")] == [
+        "card_precision", "recall@precision", "mase", "true_aucpr",
+    ]  # fmt: skip
+    cost = next(measure for measure in detection_measures(Prequential(), "EUR") if measure.name == "expected_cost")
+    assert cost.measured_in == "EUR"

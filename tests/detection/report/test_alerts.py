@@ -1,0 +1,81 @@
+"""The tables and the picture of a decision on alerts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hwds.detection.decisions.alert_policy import AlertPolicy
+from hwds.detection.report.alerts.costs import draw, grid
+from hwds.detection.report.alerts.thresholds import grid as thresholds
+from hwds.report.verdict import captions, page, store_verdict, stored_grids
+from hwds.results.folder import RunFolder
+from tests.detection.decisions.alert_worlds import run, told, world
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    table = world(daily=100)
+    decision = AlertPolicy(name="alert_policy", wrong_block=100.0, review_cost=10.0, capacity=12, resamples=50)
+    return told(run(table), table, decision)
+
+
+def test_every_policy_is_a_line_against_labels_and_truth(verdict):
+    shown = grid(verdict)
+    assert len(shown) == 10
+    columns = {column.title: column.cells for column in shown.columns}
+    assert columns["policy"][:5] == ("alert_policy", "today's rule", "z > 3", "random reviews", "nothing")
+    assert columns["gray by"] == ("labels",) * 5 + ("truth",) * 5
+    assert columns["the policy saves"][0] == ""
+    assert columns["the policy saves"][4] == f"{verdict.of('nothing').saving.value:,.0f}"
+    assert shown.own == {0, 5}
+    assert columns["of honest_bulk, %"][0]
+
+
+def test_thresholds_are_those_of_the_last_window(verdict):
+    shown = thresholds(verdict)
+    assert len(shown) == 4
+    last = verdict.chosen[-1]
+    stake = verdict.thresholds["at_stake"][-1]
+    wrong = 100 * last.multiplier
+    assert shown.columns[2].cells[-1] == f"{wrong / (wrong + stake):.4f}"
+
+
+def test_the_page_has_the_sentence_and_both_tables(verdict):
+    said = page(AlertPolicy, verdict)
+    assert said.startswith(verdict.sentence)
+    assert "| policy |" in said
+    assert "| blocked from p |" in said
+    assert "Cost of each policy, USD a day over 14 days:" in said
+
+
+def test_the_rule_of_the_last_window_is_told(verdict):
+    last = replace(verdict.chosen[-1], multiplier=2.0, floor=30.0, formula_cost=5.0)
+    told = thresholds(replace(verdict, chosen=(last,))).caption
+    assert "blocked from p x loss >= (1 - p) x 200.00 USD, reviewed from a gain of 30.00 USD (2 x the cost of a wrong" in told
+    assert (
+        "than which nothing was clearly cheaper"
+        in thresholds(replace(verdict, chosen=(replace(last, multiplier=1.0, floor=0.0),))).caption
+    )
+    few = thresholds(replace(verdict, chosen=(replace(last, positives=3, formula_cost=None),))).caption
+    assert "for 3 labelled gray rows before it can choose nothing" in few
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_costs_are_drawn(verdict, tmp_path, truth):
+    record = tuple(line for line in verdict.record if truth or line.against == "labels")
+    draw(replace(verdict, record=record), tmp_path / "costs.png")
+    assert (tmp_path / "costs.png").stat().st_size > 10_000
+    draw(replace(verdict, record=()), tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
+    store_verdict(RunFolder(tmp_path), AlertPolicy, verdict)
+    assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict)]
+    told = captions({"decision": {"name": "alert_policy"}}, RunFolder(tmp_path).read_verdict())
+    assert told == {"alert_costs.png": "The cost of each policy with its parts and intervals"}
+    store_verdict(RunFolder(tmp_path), AlertPolicy, None)
+    assert stored_grids(tmp_path) == []
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,333 @@
+"""The pictures, the sentence and the leaderboard of a detection run."""
+
+from datetime import datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+
+from hwds.detection.protocols.prequential import Prequential
+from hwds.detection.protocols.rows.importances import with_importances
+from hwds.detection.protocols.rows.scored import REASONS
+from hwds.detection.report.by_week import by_week_figure
+from hwds.detection.report.cases import cases_figure
+from hwds.detection.report.importances_plot import importances_figure
+from hwds.detection.report.precision_recall import precision_recall_figure
+from hwds.detection.report.reliability import joined, reliability_figure
+from hwds.detection.report.run import REPORT, draw, sentence
+from hwds.evaluation.base import Cell
+from hwds.evaluation.segments import Segments
+from hwds.execution.job import Job, Outcome
+from hwds.execution.run import Work, tables
+from hwds.frames.table import Table
+from hwds.report.leaderboard import as_markdown, grid, print_grids
+from hwds.report.standings import standings
+from hwds.splitting.fold import Fold
+
+BEGIN = datetime(2024, 3, 4)
+
+
+def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, reasons=True, seed=77):
+    """Rows of each window by fold, as a cell answers them."""
+    for fold in range(windows):
+        luck = np.random.default_rng(fold)
+        odds = luck.normal(-4, 3, n)
+        bad = (luck.random(n) < 1 / (1 + np.exp(-odds))).astype(float)
+        odds = odds + noise * np.random.default_rng(seed + fold).normal(size=n)
+        day = luck.integers(0, 7, n)
+        told = [
+            {"input": "quantity_30d", "value": "41.0", "adds": 1.5},
+            {"input": "channel", "value": "education", "adds": 0.4},
+        ]
+        yield pl.DataFrame(
+            {
+                "row_id": np.arange(n) + fold * n,
+                "part": ["test"] * n,
+                "time": [BEGIN + timedelta(days=7 * fold + int(each)) for each in day],
+                "entity": [f"customer-{number}" for number in luck.integers(0, 60, n)],
+                "label": bad,
+                "truth": bad if true else pl.Series([None] * n, dtype=pl.Float64),
+                "weight": np.ones(n),
+                "amount": luck.gamma(2, 500, n),
+                "score": odds,
+                "probability": 1 / (1 + np.exp(-temper * odds)) if probable else pl.Series([None] * n, dtype=pl.Float64),
+                "p_value": pl.Series([None] * n, dtype=pl.Float64),
+                "reasons": pl.Series([told if reasons else None] * n, dtype=REASONS),
+                "day": pl.Series(day, dtype=pl.Int32),
+                "cutoff": [(BEGIN + timedelta(days=7 * fold)).date().isoformat()] * n,
+            }
+        )
+
+
+def run(protocol=None, segments=None, **models):
+    """The tables of a run whose cells answered so, the own model first."""
+    protocol = protocol or Prequential(name="prequential", resamples=40, card_k=10)
+    answers = {label: list(rows) for label, rows in models.items()}
+    first = next(iter(answers.values()))
+    folds = [Fold(i, rows["cutoff"][0], len(rows)) for i, rows in enumerate(first)]
+    outcomes = {
+        (label, i): [Outcome(Cell(label, folds[i], 0, len(rows)), rows, 1.0)]
+        for label, parts in answers.items()
+        for i, rows in enumerate(parts)
+    }
+    labels = {"experiment": "trial", "dataset": "toys", "task": "detection", "seed": 1}
+    frame = Table(pl.DataFrame(), {}, "USD")
+    told = Work({}, folds, labels, segments or Segments(), protocol.measures(frame))
+    job = Job(protocol, dict.fromkeys(answers), None, 1, 1, "cpu", Table, Path())
+    return tables(job, told, outcomes)
+
+
+FRAME = Table(pl.DataFrame(), {}, "USD")
+
+
+@pytest.fixture(scope="module")
+def several():
+    return run(**{"good": judged(), "poor": judged(4.0), "odd": judged(1.0, probable=False, reasons=False)})
+
+
+def texts(figure):
+    """All that is written in a figure that has been drawn."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+
+
+def overlaps(figure, axes):
+    """Texts of one panel that lie on each other."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    shown = [text for text in axes.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
+    return [(one, other) for i, (one, a) in enumerate(boxes) for other, b in boxes[i + 1 :] if a.overlaps(b) and one != other]
+
+
+def test_every_picture_is_drawn_where_there_is_something_to_draw(several, tmp_path):
+    draw(FRAME, several, "good", tmp_path)
+    names = {path.name for path in tmp_path.glob("*.png")}
+    assert names == {"precision_recall.png", "reliability.png", "by_week.png", "cases.png"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("*.png"))
+
+
+def test_nothing_is_drawn_of_nothing(tmp_path):
+    one = run(bare=judged(windows=1, probable=False, reasons=False))
+    draw(FRAME, one, "bare", tmp_path)
+    assert {path.name for path in tmp_path.glob("*.png")} == {"precision_recall.png"}
+    blank = run(bare=[rows.with_columns(label=pl.lit(0.0)) for rows in judged(windows=2, probable=False, reasons=False)])
+    assert precision_recall_figure(blank, "bare") is None
+    assert by_week_figure(blank, "bare") is None
+    assert sentence(FRAME, blank, "bare") == ""
+
+
+def test_all_models_are_in_the_curves_best_first_with_chance(several):
+    shown = [text for text in texts(precision_recall_figure(several, "good")) if "  " in text]
+    values = {row["model"]: row["value"] for row in several.overall("aucpr").to_dicts()}
+    assert [text.split("  ")[1] for text in shown] == ["good", "odd", "poor", "chance: the share of label 1"]
+    assert shown[0].startswith(f"{values['good']:.3f}")
+
+
+def test_the_area_under_the_drawn_curve_is_the_average_precision(several):
+    figure = precision_recall_figure(several, "good")
+    lines = {line.get_label().split("  ")[-1]: line for line in figure.axes[0].lines}
+    area = float(np.mean(lines["good"].get_ydata()))  # recalls are even
+    assert area == pytest.approx(several.overall("aucpr").filter(pl.col("model") == "good")["value"][0], abs=0.01)
+
+
+def test_the_truth_has_a_panel_of_its_own():
+    both = run(good=judged(true=True))
+    assert len(precision_recall_figure(both, "good").axes) == 2
+    assert "against the truth, which only the simulator knows" in texts(by_week_figure(both, "good"))
+    assert "against the truth, which only the simulator knows" in texts(reliability_figure(both, "good"))
+
+
+def test_reliability_has_a_dot_for_each_bin_and_counts_all_rows(several):
+    figure = reliability_figure(several, "good")
+    curve, _, below, _ = figure.axes
+    rows = several.predictions.filter(pl.col("model") == "good")
+    probability, label = rows["probability"].to_numpy(), rows["label"].to_numpy()
+    x, y = curve.containers[0].lines[0].get_data()
+    lowest = probability < 0.1
+    assert (x[0], y[0]) == (pytest.approx(probability[lowest].mean()), pytest.approx(label[lowest].mean()))
+    assert sum(bar.get_height() for bar in below.patches) == len(rows)
+    assert any("calibration slope" in text for text in texts(figure))
+    assert reliability_figure(several, "odd") is None
+
+
+def test_windows_in_time_are_drawn_with_their_scores(several):
+    figure = by_week_figure(several, "good")
+    assert {"4 Mar 2024", "11 Mar 2024", "18 Mar 2024", "chance"} <= set(texts(figure))
+    folds = several.scores.filter((pl.col("model") == "good") & (pl.col("metric") == "aucpr") & pl.col("fold").is_not_null())
+    drawn = next(each for each in figure.axes[0].containers if each.get_label() == "good")
+    assert drawn.lines[0].get_ydata() == pytest.approx(folds.sort("cutoff")["value"].to_numpy())
+
+
+def test_a_window_without_a_score_is_a_gap():
+    rows = list(judged())
+    rows[1] = rows[1].with_columns(label=pl.lit(0.0))
+    line = by_week_figure(run(good=rows), "good").axes[0].get_lines()[0]
+    assert np.isnan(line.get_ydata()).tolist() == [False, True, False]
+
+
+def test_bins_of_few_rows_are_joined_with_those_below():
+    assert joined(np.array([500, 3, 12, 0, 4, 7])).tolist() == [0, 0, 2, 2, 4, 4]
+    assert joined(np.array([2, 1, 0])).tolist() == [0, 0, 0]
+
+
+def test_folds_of_groups_are_no_weeks():
+    folds = [rows.with_columns(cutoff=pl.lit(f"fold {i + 1} of 3")) for i, rows in enumerate(judged())]
+    made = run(good=folds)
+    assert by_week_figure(made, "good") is None
+    assert ", mean of 3 folds: " in sentence(FRAME, made, "good")
+
+
+def test_cases_are_the_highest_scores_in_readable_words(several):
+    figure = cases_figure(several, "good", "USD")
+    shown = texts(figure)
+    assert "bought 41 units in 30 days" in shown
+    assert "channel = education" in shown
+    last = several.predictions.filter((pl.col("model") == "good") & (pl.col("fold") == 2)).sort("score", descending=True)
+    assert any(text.startswith(f"{last['entity'][0]}, ") and text.endswith("USD at stake") for text in shown)
+    assert sum(text.startswith("probability ") for text in shown) == 6
+    assert all(not overlaps(figure, axes) for axes in figure.axes)
+    assert cases_figure(several, "odd", "USD") is None
+
+
+def test_rows_without_an_entity_are_cases_of_their_own():
+    nobody = run(good=[rows.with_columns(entity=pl.lit(None, pl.String)) for rows in judged()])
+    assert sum(text.startswith("probability ") for text in texts(cases_figure(nobody, "good", "USD"))) == 6
+
+
+def test_labels_that_stand_for_no_row_are_not_drawn():
+    rows = [each.with_columns(weight=pl.when(pl.col("label") == 0).then(1.0).otherwise(0.0)) for each in judged(true=True)]
+    suspected = run(good=rows)
+    assert len(precision_recall_figure(suspected, "good").axes) == 1
+    assert reliability_figure(suspected, "good") is not None
+    assert precision_recall_figure(run(good=[each.with_columns(weight=pl.lit(0.0)) for each in judged()]), "good") is None
+
+
+def test_the_sentence_says_who_is_best_how_sure_and_whether_calibrated(several):
+    said = sentence(FRAME, several, "good")
+    value = several.overall("aucpr").filter(pl.col("model") == "good")["value"][0]
+    assert said.startswith(f"good has aucpr {value:.3f} (95 %: ")
+    assert ", mean of 3 windows: " in said
+    assert "times what chance gives (" in said
+    assert "; second of 3 models is odd, behind by " in said
+    assert " Its probabilities are calibrated as far as can be seen (calibration slope " in said
+
+
+def test_the_sentence_of_a_model_that_is_not_the_best(several):
+    said = sentence(FRAME, several, "poor")
+    assert "; best of 3 models is good, number 3 is poor, behind by " in said
+    assert "which may be chance" not in said  # it is far behind
+    assert " Its probabilities are too extreme (calibration slope " in said
+
+
+def test_a_difference_within_chance_is_said_to_be():
+    twins = run(one=judged(0.5), other=judged(0.5, seed=5))
+    best, second = sorted(("one", "other"), key=lambda label: -twins.overall("aucpr").filter(model=label)["value"][0])
+    said = sentence(FRAME, twins, best)
+    assert f"second of 2 models is {second}, behind by" in said
+    assert said.count("which may be chance") == 1
+
+
+@pytest.mark.parametrize(("temper", "said"), [(2.5, "too extreme"), (0.4, "too timid")])
+def test_probabilities_that_are_not_calibrated(temper, said):
+    assert f"Its probabilities are {said} (" in sentence(FRAME, run(good=judged(temper=temper, n=1500)), "good")
+
+
+def test_labels_that_flatter_are_named():
+    kept = [
+        rows.with_columns(label=pl.when((pl.col("truth") == 1) | (pl.col("row_id") % 5 == 0)).then("truth"))
+        for rows in judged(true=True, n=1500)
+    ]
+    assert "The labels that had been found flatter it: aucpr " in sentence(FRAME, run(good=kept), "good")
+    same = sentence(FRAME, run(good=judged(true=True)), "good")
+    assert "By the labels that had been found aucpr is " in same
+    assert "so few labels cannot tell them apart" in same
+    assert "Labels miss some" not in same
+
+
+def test_labels_that_miss_are_told():
+    rows = judged(true=True, n=1500)
+    missing = [part.with_columns(label=pl.when(pl.col("row_id") % 4 > 0).then("label").otherwise(0.0)) for part in rows]
+    protocol = Prequential(name="prequential", resamples=20, card_k=10, headline="true_aucpr")
+    said = sentence(FRAME, run(protocol, good=missing), "good")
+    hidden = pl.concat([part.filter(pl.col("truth") == 1) for part in missing])
+    share = f"{100 * float((hidden['label'] == 0).mean()):.0f} %"
+    assert f" Labels miss some: of {len(hidden):,} rows of label 1 in truth that were looked at, {share} were cleared," in said
+
+
+def test_a_model_that_says_the_same_scores_the_same():
+    assert "; second of 2 models is b, which scores the same." in sentence(FRAME, run(a=judged(), b=judged()), "a")
+
+
+def test_any_headline_is_told_in_its_own_words():
+    protocol = Prequential(name="prequential", resamples=20, card_k=10, headline="expected_cost")
+    said = sentence(FRAME, run(protocol, good=judged(), poor=judged(3.0)), "good")
+    assert said.startswith("good has expected_cost ")
+    assert " USD" in said
+    assert "second of 2 models is poor, behind by " in said
+
+
+def test_the_leaderboard_fits_a_terminal(several):
+    out = StringIO()
+    board = standings(several, "aucpr", model="good")
+    print_grids([grid(board)], (), "", Console(file=out, width=100))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    head = "\n".join(lines[:2])
+    assert all(name in head for name in ("aucpr ±", "prevalence", "auroc", "card_precision", "@10", "rows"))
+    assert [line.split()[0] for line in lines[3:6]] == ["good", "odd", "poor"]
+
+
+def test_honest_bulk_buyers_have_a_row_of_false_positives_of_their_own():
+    kinds = pl.DataFrame({"row_id": range(900), "segment": ["bulk" if i % 9 == 0 else "other" for i in range(900)]})
+    segments = Segments("row_id", {"true_kind": kinds})
+    made = run(segments=segments, good=judged(0.2))
+    page = as_markdown(made, standings(made, "aucpr", model="good"))
+    assert "## aucpr by true_kind" in page
+    section = page.partition("## false_positive_rate by true_kind")[2]
+    assert "| bulk |" in section
+    rows = made.scores.filter(
+        (pl.col("metric") == "false_positive_rate") & (pl.col("segment") == "bulk") & pl.col("fold").is_null()
+    )
+    honest = made.predictions.join(kinds, on="row_id").filter((pl.col("segment") == "bulk") & (pl.col("label") == 0))
+    wanted = np.mean([part["flagged"].mean() for part in honest.partition_by("cutoff")])
+    assert rows["value"].to_list() == [pytest.approx(wanted)]
+
+
+def test_importances_are_a_table_on_the_page_and_a_picture(tmp_path):
+    def bearing_all(noise, seeds):
+        for fold, rows in enumerate(judged(noise)):
+            names = {"quantity_30d": 0.3, "quantity_30d_peers": 0.1, "channel": 0.05 + fold * 0.05}
+            told = [
+                {"seed": seed, "of": of, "name": name, "adds": adds * (1 + seed * (name == "channel")), "n": 300}
+                for seed in range(seeds)
+                for of, inputs in (("input", names), ("subject", {"quantity": 0.35, "channel": names["channel"]}))
+                for name, adds in inputs.items()
+            ]
+            yield with_importances(rows, told)
+
+    made = run(good=bearing_all(0.1, 2), other=bearing_all(0.5, 1))
+    page = as_markdown(
+        made, standings(made, "aucpr", model="good"), "", REPORT.page_tables(made, standings(made, "aucpr", model="good"))
+    )
+    table = page.partition("What scores are made of")[2].splitlines()
+    assert "900 rows drawn, %; in brackets the lowest and highest of 2 seeds of the fit" in table[0]
+    assert table[2].replace(" ", "") == "|subject|inputs,themostimportantfirst|good|other|"
+    assert table[4].startswith("| units bought | quantity_30d, quantity_30d_peers | ")
+    assert " to " in table[4]
+    assert " to " not in table[4].rpartition(" | ")[2]
+    assert table[5].startswith("| channel | channel | ")
+    figure = importances_figure(made, "good")
+    left, right = figure.axes
+    assert [text.get_text() for text in left.get_yticklabels()] == ["units bought", "channel"]
+    assert [text.get_text() for text in right.get_yticklabels()] == ["quantity_30d", "channel", "quantity_30d_peers"]
+    assert "dots: 3 windows" in figure.get_supxlabel()
+    assert "lowest and highest of 2 seeds" in figure.get_supxlabel()
+    assert importances_figure(run(good=judged()), "good") is None
+    assert "importances" not in made.predictions.columns

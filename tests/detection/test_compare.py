@@ -1,0 +1,100 @@
+"""Ranked rows: resampled by customer and by day, and DeLong where rows are independent."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.compare.models import compare
+from hwds.results.measure import Measure
+from hwds.statistics.delong import delong
+from tests.support.finished_runs import source
+
+AUROC = Measure("auroc", better="high", units="rows")
+PROTOCOL = {
+    "name": "prequential", "recipe": "prequential", "headline": "auroc", "windows": 1, "train_days": 7, "stop_days": 0,
+    "calibrate_days": 0, "decide_days": 0,
+}  # fmt: skip
+
+
+def rows_of(noises, n=1500, customers=120, seed=0, luck_of_customers=0.0):
+    luck = np.random.default_rng([5, seed])
+    label = (luck.random(n) < 0.1).astype(float)
+    who = luck.integers(0, customers, n) if customers else np.arange(n)
+    known = luck.normal(0, luck_of_customers, max(customers, 1))[who] if customers else np.zeros(n)
+    parts = []
+    for model, noise in noises.items():
+        said = label + known + luck.normal(0, noise, n)
+        parts.append(
+            pl.DataFrame(
+                {"row_id": np.arange(n), "label": label, "score": said, "entity": [f"c{c}" for c in who]}
+            ).with_columns(
+                model=pl.lit(model), fold=pl.lit(0, pl.Int32), part=pl.lit("test"), truth=pl.lit(None, pl.Float64),
+                weight=pl.lit(1.0), amount=pl.lit(None, pl.Float64), probability=pl.lit(None, pl.Float64),
+                flagged=pl.lit(False),
+                day=pl.Series(np.arange(n) * 30 // n, dtype=pl.Int32), cutoff=pl.lit("2024-01-01"),
+                time=pl.Series([datetime(2024, 1, 1) + timedelta(minutes=int(i)) for i in range(n)]),
+            )
+        )  # fmt: skip
+    return pl.concat(parts).select("model", pl.exclude("model"))
+
+
+def run(rows, **more):
+    return source(rows, task="detection", metric="auroc", measures=[AUROC], protocol=PROTOCOL, **more)
+
+
+def test_the_wider_of_customers_and_days_is_quoted():
+    found = compare([run(rows_of({"c/a": 1.0, "c/b": 1.6}, customers=25, luck_of_customers=0.7))], resamples=200)
+    row = found.pairs.row(0, named=True)
+    assert row["method"] in ("bootstrap by customer", "bootstrap by day")
+    assert row["effect"] == pytest.approx(found.leaderboard["mean"][0] / found.leaderboard["mean"][1] - 1)
+    assert row["verdict"] == "better"
+    assert row["wins"] is None
+    assert (found.units, found.leaderboard["n"][0]) == ("rows", 1500)
+
+
+def test_independent_rows_take_delong():
+    rows = rows_of({"c/a": 1.0, "c/b": 1.1}, customers=0)
+    found = compare([run(rows)], resamples=200)
+    row = found.pairs.row(0, named=True)
+    assert row["method"] == "DeLong"
+    scores = np.column_stack([rows.filter(pl.col("model") == model)["score"] for model in ("c/a", "c/b")])
+    areas, covariance = delong(rows.filter(pl.col("model") == "c/a")["label"].to_numpy(), scores)
+    slope = np.array([1 / areas[0], -1 / areas[1]])
+    error = np.sqrt(slope @ covariance @ slope)
+    assert np.log(1 + row["high"]) - np.log(1 + row["effect"]) == pytest.approx(1.959964 * error, rel=1e-5)
+
+
+def test_rows_beside_the_test_window_do_not_count():
+    rows = rows_of({"c/a": 1.0, "c/b": 1.6})
+    mixed = pl.concat([rows, rows.with_columns(pl.lit("decide").alias("part"), pl.col("row_id") + 9000)])
+    assert compare([run(mixed)], resamples=100).pairs.equals(compare([run(rows)], resamples=100).pairs)
+
+
+def test_seeds_widen_the_interval_by_the_luck_of_training():
+    rows = rows_of({"c/a": 1.0, "c/b": 1.6})
+    other = rows.with_columns(
+        score=pl.when(pl.col("model") == "c/a").then(pl.col("score") * (1 - pl.col("label") * 0.3)).otherwise("score")
+    )
+    one = compare([run(rows)], resamples=200).pairs.row(0, named=True)
+    two = compare([run(rows), run(other, run="r2", seed=1)], resamples=200).pairs.row(0, named=True)
+    assert two["method"].endswith("and seeds")
+    assert two["high"] - two["low"] > one["high"] - one["low"]
+
+
+def test_equal_models_are_rarely_called_different():
+    """Rows of customers who are alike in themselves: a test that took rows as independent would err far more often."""
+    wrong, trials = 0, 25
+    for seed in range(trials):
+        found = compare([run(rows_of({"c/a": 1.0, "c/b": 1.0}, n=400, customers=60, seed=seed))], resamples=100)
+        wrong += found.pairs["p_value"][0] < 0.05
+    assert wrong <= 5
+
+
+def test_few_customers_with_a_positive_row_are_said():
+    notes = compare([run(rows_of({"c/a": 1.0, "c/b": 1.6}, n=400, customers=6))], resamples=50).notes
+    assert any(note.startswith("Only ") and "have a positive row" in note for note in notes)
+    assert not any(
+        "have a positive row" in note for note in compare([run(rows_of({"c/a": 1.0, "c/b": 1.6}))], resamples=50).notes
+    )

@@ -1,0 +1,36 @@
+"""What is said of a cell that failed."""
+
+import pytest
+
+from hwds.bandit.models.kernels.base import Kernel
+from hwds.bandit.models.uniform_play import UniformPlay, init, select
+from hwds.bandit.protocols.bandit_simulation import arms_of
+from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.datasets.simulated.price_arms import PriceArms
+from hwds.execution.compute_cell import message_of
+from tests.execution import uncompilable_policies
+
+
+def test_the_last_line_says_it():
+    assert message_of(ValueError("first\nthe reason\n\n")) == "ValueError: the reason"
+    assert message_of(ValueError()) == "ValueError: no message"
+
+
+@pytest.mark.parametrize(
+    ("update", "said"),
+    [
+        (uncompilable_policies.undefined, "name 'undefined_name' is not defined"),
+        (
+            uncompilable_policies.makes_arrays,
+            "uncompilable_policies.py:17: makes_arrays: numba cannot compile 'state[arm] += np.zeros(3)[0]'",
+        ),
+    ],
+)
+def test_of_code_that_does_not_compile_the_innermost_reason_is_told(update, said):
+    world, game = PriceArms().load(), Game(10, 1, (10,))
+    settings = type(f"Settings_{update.__name__}", (uncompilable_policies.Settings,), {})(2)
+    kernel = Kernel(settings, 5, init, select, update)
+    assert UniformPlay().kernel(arms_of(world, game)).size == 1
+    with pytest.raises(Exception) as failed:  # noqa: PT011
+        play(kernel, world, game, 1, 0, 1)
+    assert said in message_of(failed.value)

@@ -1,0 +1,99 @@
+"""Finished cells and results in a store beside the local disk: another disk finds them, and what is wrong is one line."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.evaluation.base import Cell
+from hwds.evaluation.codecs import ROWS as TABLE
+from hwds.execution.cell_cache import CellCache, cell_key
+from hwds.execution.job import Outcome
+from hwds.execution.object_store import MirroredCache, files_below, upload
+from hwds.splitting.fold import Fold
+
+CELL = Cell("forecast/theta", Fold(0, "2024-01-01", 10), 0, 4)
+KEY = cell_key("abcdef", 0, 4)
+ROWS = pl.DataFrame({"series_id": ["a", "b"], "mean": [1.0, 2.5]})
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A real S3 server, where moto is installed (pip install moto flask flask-cors)."""
+    moto = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="hwds")
+    yield f"s3://hwds/lab?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+    server.stop()
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    return f"file://{tmp_path / 'mounted'}"
+
+
+@pytest.mark.parametrize("store", ["mounted", "s3"])
+def test_another_disk_goes_on_from_what_the_store_has(store, request, tmp_path, monkeypatch):
+    url = request.getfixturevalue(store)
+    first = CellCache(MirroredCache(tmp_path / "first", url))
+    assert not first.has(KEY)
+    first.put(KEY, Outcome(CELL, ROWS, 1.5))
+    first.put(cell_key("abcdef", 4, 8), Outcome(CELL, None, 0.1, "failed"))
+    second = CellCache(MirroredCache(tmp_path / "second", url))
+    assert second.has(KEY)
+    assert second.runs("abcdef") == [(0, 4)]
+    found = second.get(KEY, CELL)
+    assert found.rows.equals(ROWS)
+    assert (found.seconds, found.cached) == (1.5, True)
+    assert second.entries.path(KEY, TABLE).read_bytes() == first.entries.path(KEY, TABLE).read_bytes()
+    assert second.get(cell_key("abcdef", 4, 8), CELL) is None
+    monkeypatch.setattr("hwds.execution.object_store.OUTPUTS", tmp_path / "outputs")
+    folder = tmp_path / "outputs" / "runs" / "x" / "1"
+    folder.mkdir(parents=True)
+    (folder / "scores.parquet").write_bytes(b"scores")
+    (folder / ".lock").write_bytes(b"")
+    upload(folder, url)
+    assert [path.rpartition("lab/")[2].rpartition("mounted/")[2] for path in files_below(url, "runs")] == [
+        "runs/x/1/scores.parquet"
+    ]
+
+
+def test_what_is_damaged_here_is_fetched_again_and_what_is_damaged_there_is_absent(mounted, tmp_path):
+    first = CellCache(MirroredCache(tmp_path / "first", mounted))
+    first.put(KEY, Outcome(CELL, ROWS, 1.5))
+    here = first.entries.path(KEY, TABLE)
+    here.write_bytes(here.read_bytes()[:-9])
+    assert first.get(KEY, CELL).rows.equals(ROWS)
+    (there,) = (tmp_path / "mounted").rglob(here.name)
+    there.write_bytes(flipped(there.read_bytes(), 99))
+    second = CellCache(MirroredCache(tmp_path / "second", mounted))
+    assert second.get(KEY, CELL) is None
+    assert not second.has(KEY)
+    second.put(KEY, Outcome(CELL, ROWS, 1.5))
+    assert there.read_bytes() == here.read_bytes()
+
+
+def flipped(content, place):
+    """The bytes with one bit changed."""
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def test_a_wrong_url_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"^compute.storage: must be a URL such as s3://bucket/path, got 'bucket': .*$"):
+        CellCache(MirroredCache(tmp_path, "bucket")).has(KEY)
+
+
+def test_a_bucket_that_is_not_there_is_one_line(tmp_path, s3):
+    nowhere = s3.replace("//hwds/", "//nobody/")
+    with pytest.raises(HwdsError) as refused:
+        CellCache(MirroredCache(tmp_path, nowhere)).put(KEY, Outcome(CELL, ROWS, 1.0))
+    assert str(refused.value).startswith("compute.storage: 's3://nobody/lab")
+    assert "does not exist" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,87 @@
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.evaluation.headline import check_headline
+from hwds.forecast.metrics.ratios import Metric, absolute
+from hwds.forecast.metrics.scores import score_forecasts
+from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.results.measure import Measure
+from tests.forecast.metrics.test_ratios import table, value
+
+
+def test_a_headline_may_be_high_but_must_order():
+    metrics = [Measure("aucpr", better="high"), Measure("lift[10]", better="none")]
+    check_headline("aucpr", metrics)
+    with pytest.raises(ConfigError, match=r"protocol\.headline: 'lift' does not order models; take one of aucpr"):
+        check_headline("lift", metrics)
+    with pytest.raises(ConfigError, match="no metric 'aucp'; did you mean 'aucpr'"):
+        check_headline("aucp", metrics)
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A user's module of metrics."""
+    module = ModuleType("own_metrics")
+    module.median_share = Metric("median_share", absolute, lambda a: abs(a.median), meaning="error over forecast")
+    monkeypatch.setitem(sys.modules, "own_metrics", module)
+    return "own_metrics:median_share"
+
+
+def test_a_metric_of_ones_own_may_be_the_headline(own):
+    WalkForward(metrics=(own,), headline="median_share").check_names()
+    with pytest.raises(ConfigError, match="no metric 'median_share'"):
+        WalkForward(headline="median_share").check_names()
+
+
+def test_a_metric_may_be_given_itself():
+    metric = Metric("late", absolute, lambda a: a.step, beside="always")
+    protocol = WalkForward(metrics=(metric,), headline="late")
+    protocol.check_names()
+    assert protocol.metrics == (metric,)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (Metric("mae", absolute), "there is a metric 'mae' already; rename it."),
+        (Metric("mase", absolute), "there is a metric 'mase' already; rename it."),
+        (Metric("wql[99]", absolute), "there is a metric 'wql' already; rename it."),
+        (Metric("sum", lambda a: absolute(a).sum()), "the numerator of 'sum' must return an array of one number a row, got"),
+        (Metric("one", absolute, lambda a: 1), "the denominator of 'one' must return an array of one number a row,"),
+        (Metric("wide", lambda a: a.pinball()), r"must return one number a row, shape (6,), got float64 of shape (6, 3)."),
+        (Metric("text", lambda a: a.actual.astype(str)), "must return one number a row, shape (6,), got <U32 of shape (6,)."),
+        (Metric("typo", lambda a: a.actuals), "the numerator of 'typo' fails: AttributeError: 'ForecastArrays' object has no"),
+        (Metric("never", 3), "the numerator of 'never' fails: TypeError: 'int' object is not callable (-v shows where)."),
+    ],
+    ids=lambda each: each.name if isinstance(each, Metric) else "",
+)  # fmt: skip
+def test_a_metric_that_cannot_be_computed_is_refused_before_any_data(metric, message):
+    with pytest.raises(ConfigError) as refusal:
+        WalkForward(metrics=(metric,)).check_names()
+    assert message in str(refusal.value)
+    assert str(refusal.value).startswith("protocol.metrics[0]: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_two_metrics_of_one_name_are_refused():
+    twice = (Metric("gap", absolute), Metric("gap", lambda a: np.abs(a.actual - a.mean)))
+    with pytest.raises(ConfigError, match=r"protocol\.metrics\[1\]: there is a metric 'gap' already; rename it\."):
+        WalkForward(metrics=twice).check_names()
+
+
+def test_what_is_no_metric_is_refused(own, monkeypatch):
+    monkeypatch.setattr(sys.modules["own_metrics"], "median_share", 3)
+    with pytest.raises(ConfigError, match=r"'own_metrics:median_share' is an int, not a hwds\.Metric\."):
+        WalkForward(metrics=(own,)).check_names()
+    with pytest.raises(ConfigError, match=r"no metric 'qqq'; known: .*, wql\. Your own is 'package\.module:name'\."):
+        WalkForward(metrics=("qqq",)).check_names()
+
+
+def test_a_metric_of_the_last_step_reads_the_step():
+    last = Metric("last", lambda a: np.where(a.step == 2, absolute(a), 0), lambda a: (a.step == 2).astype(float))
+    scores = score_forecasts(table(), (0.1, 0.5, 0.9), (last,))
+    assert value(scores, "last", "pooled").value == (0 + 2) / 2

@@ -1,0 +1,244 @@
+"""The statistical family: odd series through every model, the library's own numbers, quantiles, fallbacks, saving."""
+
+from __future__ import annotations
+
+import warnings
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.adida import ADIDA
+from hwds.forecast.models.ces import CES
+from hwds.forecast.models.croston import Croston
+from hwds.forecast.models.ets import ETS
+from hwds.forecast.models.mfles import MFLES
+from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
+from hwds.forecast.models.statistical.bands import demanded, past_origins, spread_by_step
+from hwds.forecast.models.statistical.base import filled, scale_of
+from hwds.forecast.models.theta import Theta
+from hwds.forecast.models.tsb import TSB
+from hwds.splitting.cutoffs import FromEnd, future_of, known_at
+from tests.support.panels import panel_of
+
+LEVELS = (0.1, 0.5, 0.9)
+STEPS = 6
+CONTEXT = ForecastContext(0, "fold", levels=LEVELS, season=12)
+SMOOTH = [ETS(), Theta(), CES(), MFLES()]
+DEMAND = [Croston(), TSB(), ADIDA(), ADIDA(several=True)]
+MODELS = [*SMOOTH, *DEMAND]
+
+
+def label(model):
+    return type(model).__name__.lower()
+
+
+def wave(rows, seed=0):
+    t = np.arange(rows)
+    return 100 + 0.3 * t + 10 * np.sin(2 * np.pi * t / 12) + np.random.default_rng(seed).normal(0, 3, rows)
+
+
+def intermittent(rows=60):
+    rng = np.random.default_rng(1)
+    return (rng.random(rows) < 0.3) * (1.0 + rng.poisson(2, rows))
+
+
+def parts(series):
+    panel = panel_of(series, STEPS)
+    ends = FromEnd(STEPS).ends(panel)
+    return known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+
+
+def answer(model, series):
+    history, future = parts(series)
+    return model.learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
+
+
+def simple(series):
+    return FittedSeasonalNaive(12, LEVELS).predict(*parts(series))
+
+
+HOLES = wave(60)
+HOLES[np.random.default_rng(2).permutation(60)[:50]] = np.nan
+ODD = {
+    "constant": np.full(40, 5.0),
+    "zero": np.zeros(40),
+    "one_point": np.array([7.0]),
+    "two_points": np.array([7.0, 9.0]),
+    "mostly_missing": HOLES,
+    "unknown": np.r_[np.full(20, np.nan)],
+    "huge": wave(72) * 1e10,
+    "negative": wave(72) - 150,
+    "tiny": wave(72) * 1e-9,
+    "short": wave(13),
+    "late_hole": np.r_[wave(70), np.nan, np.nan],
+}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=label)
+def test_odd_series_are_forecast_or_counted_and_nothing_is_said(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forecasts = answer(model, ODD)
+    names = sorted(ODD)
+    fell = {name for name, fallback in zip(names, forecasts.fallback, strict=True) if fallback}
+    simpler = {"constant", "zero", "one_point", "two_points", "mostly_missing", "unknown"}
+    assert fell == simpler | ({"negative"} if model in DEMAND else set())
+    known = np.array([name != "unknown" for name in names])
+    assert np.isfinite(forecasts.mean[known]).all()
+    assert np.isfinite(forecasts.quantiles[known]).all()
+    assert (np.diff(forecasts.quantiles[known], axis=-1) >= 0).all()
+    assert np.isnan(forecasts.mean[~known]).all()
+    np.testing.assert_array_equal(forecasts.mean[forecasts.fallback], simple(ODD).mean[forecasts.fallback])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=label)
+def test_three_thousand_points_are_forecast(model):
+    forecasts = answer(model, {"long": wave(3_000)})
+    assert not forecasts.fallback.any()
+    assert (np.abs(forecasts.mean - 1_000) < 150).all()
+
+
+@pytest.mark.parametrize("model", SMOOTH, ids=label)
+def test_forecasts_follow_the_scale_and_the_sign_of_a_huge_series(model):
+    forecasts = answer(model, {"huge": wave(72) * 2.0**40, "plain": wave(72)})
+    np.testing.assert_allclose(forecasts.mean[0] / 2.0**40, forecasts.mean[1], rtol=0.02)
+    assert (answer(model, {"negative": wave(72) - 300}).mean < 0).all()
+
+
+def library(model):
+    from statsforecast import models
+
+    return {
+        "ets": models.AutoETS(season_length=12),
+        "theta": models.DynamicOptimizedTheta(season_length=12),
+        "ces": models.AutoCES(season_length=12),
+        "mfles": models.MFLES(season_length=12),
+        "croston": models.CrostonOptimized(),
+        "tsb": models.TSB(0.1, 0.1),
+        "adida": models.IMAPA() if getattr(model, "several", False) else models.ADIDA(),
+    }[label(model)]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=label)
+def test_the_mean_is_the_library_s_own(model):
+    values = intermittent() if model in DEMAND else wave(72)
+    expected = library(model).forecast(y=values, h=STEPS)["mean"]
+    np.testing.assert_array_equal(answer(model, {"clean": values}).mean[0], expected)
+
+
+@pytest.mark.parametrize("model", [ETS(), Theta(origins=0), CES(origins=0)], ids=label)
+def test_the_intervals_are_the_library_s_own_where_they_are_asked_for(model):
+    expected = library(model).forecast(y=wave(72), h=STEPS, level=[80])
+    quantiles = answer(model, {"clean": wave(72)}).quantiles[0]
+    np.testing.assert_array_equal(quantiles, np.column_stack([expected["lo-80"], expected["mean"], expected["hi-80"]]))
+
+
+def test_a_hole_at_the_end_is_forecast_and_stepped_over():
+    with_hole = answer(Theta(), {"a": np.r_[wave(70), np.nan, np.nan]}).mean[0]
+    np.testing.assert_array_equal(with_hole[: STEPS - 2], answer(Theta(), {"a": wave(70)}).mean[0][2:])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=label)
+def test_saved_models_forecast_the_same_bytes_and_a_series_does_not_feel_its_neighbours(model, tmp_path):
+    series = {"a": intermittent(), "b": wave(50), "c": np.full(30, 2.0)}
+    history, future = parts(series)
+    fitted = model.learn(history, horizon=STEPS, context=CONTEXT)
+    save_fitted(fitted, tmp_path / "model")
+    first, again = fitted.predict(history, future), load_fitted(tmp_path / "model").predict(history, future)
+    assert first.mean.tobytes() == again.mean.tobytes()
+    assert first.quantiles.tobytes() == again.quantiles.tobytes()
+    alone = fitted.predict(history.block(1, 2), future.block(1, 2))
+    assert alone.quantiles.tobytes() == first.quantiles[1:2].tobytes()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=label)
+def test_what_was_never_negative_is_not_forecast_below_zero(model):
+    falling = np.maximum(40 - 0.8 * np.arange(60) + np.random.default_rng(0).normal(0, 4, 60), 0.0)
+    forecasts = answer(model, {"falling": falling})
+    assert (forecasts.mean >= 0).all()
+    assert (forecasts.quantiles >= 0).all()
+
+
+def test_a_library_that_fails_or_runs_wild_is_a_counted_fallback(monkeypatch):
+    series = {"a": wave(40)}
+    for broken in (
+        lambda *_: (_ for _ in ()).throw(Exception("no model able to be fitted")),
+        lambda *_: (np.full(STEPS, np.nan), np.zeros((STEPS, 3))),
+        lambda *_: (np.full(STEPS, 1e9), np.zeros((STEPS, 3))),
+    ):
+        monkeypatch.setattr(Theta, "forecast", broken)
+        forecasts = answer(Theta(), series)
+        assert forecasts.fallback.all()
+        np.testing.assert_array_equal(forecasts.quantiles, simple(series).quantiles)
+
+
+def test_forms_that_do_not_exist_are_refused():
+    for fields in ({"error": "A", "seasonal": "M"}, {"error": "A", "trend": "M"}, {"trend": "M", "seasonal": "A"}):
+        with pytest.raises(ConfigError, match="not stable"):
+            ETS(**fields)
+    with pytest.raises(ConfigError, match="nothing to damp"):
+        ETS(trend="N", damped="always")
+
+
+def test_seasons_that_smoothing_cannot_hold_are_left_out():
+    fitted = ETS(season=30).learn(parts({"a": wave(80)})[0], horizon=STEPS, context=CONTEXT)
+    plain = ETS(season=1).learn(parts({"a": wave(80)})[0], horizon=STEPS, context=CONTEXT)
+    np.testing.assert_array_equal(fitted.predict(*parts({"a": wave(80)})).mean, plain.predict(*parts({"a": wave(80)})).mean)
+
+
+def test_settings_of_mfles_are_chosen_on_windows_of_the_history():
+    series = {"a": wave(72)}
+    assert not np.array_equal(answer(MFLES(windows=2, origins=1), series).mean, answer(MFLES(origins=1), series).mean)
+
+
+def test_holes_take_the_season_before_or_the_line():
+    values = np.arange(8.0)
+    values[[2, 6]] = np.nan
+    np.testing.assert_array_equal(filled(values, 1), np.arange(8.0))
+    np.testing.assert_array_equal(filled(values, 4)[[2, 6]], [2.0, 2.0])
+    values[7] = 100.0
+    np.testing.assert_array_equal(filled(values, 3)[[2, 6]], [2.0, 3.0])
+
+
+def test_scales_are_powers_of_two_and_only_where_they_are_needed():
+    assert scale_of(wave(50)) == 1.0
+    assert np.frexp(scale_of(wave(50) * 1e12))[0] == 0.5
+    assert 100 < np.abs(wave(50) * 1e-9 / scale_of(wave(50) * 1e-9)).max() < 1_100
+
+
+def test_the_spread_of_past_errors_grows_with_the_step_and_never_shrinks():
+    rng = np.random.default_rng(0)
+    walks = [np.cumsum(rng.normal(0, 2, 12)) for _ in range(2_000)]
+    np.testing.assert_allclose(spread_by_step(walks, 12), 2 * np.sqrt(np.arange(1, 13)), rtol=0.06)
+    falling = [np.array([3.0, 1.0]), np.array([-3.0, 1.0])]
+    np.testing.assert_allclose(spread_by_step(falling, 2), np.sqrt(5.0))
+    assert (spread_by_step([np.array([2.0])], 3) == 2.0).all()
+
+
+def test_normal_intervals_are_as_wide_as_the_spread():
+    quantiles = answer(MFLES(), {"a": wave(72)}).quantiles[0]
+    np.testing.assert_allclose(quantiles[:, 2] - quantiles[:, 1], quantiles[:, 1] - quantiles[:, 0])
+    assert ((quantiles[:, 2] - quantiles[:, 1]) / NormalDist().inv_cdf(0.9) < 10).all()
+
+
+def test_past_origins_leave_a_third_of_the_history_and_cost_a_bounded_number_of_rows():
+    assert past_origins(60, 6, 12, 6) == list(range(58, 34, -2))
+    assert past_origins(30, 18, 12, 6) == [24, 18, 12]
+    assert past_origins(6, 6, 12, 6) == []
+    assert len(past_origins(2_500, 6, 12, 6)) == 4
+
+
+def test_demand_comes_by_chance_with_the_forecast_as_its_mean():
+    values = np.array([0.0, 0, 0, 2, 0, 0, 4, 0, 0, 6])
+    levels = tuple(np.arange(0.0005, 1, 0.001))
+    mean, quantiles = demanded(values, 1.0, 2, levels)
+    assert (mean == 1.0).all()
+    assert set(quantiles[0]) == {0.0, 2.0, 4.0, 6.0}
+    np.testing.assert_allclose(quantiles[0].mean(), 1.0, atol=0.01)
+    assert (quantiles[0] == 0).mean() == pytest.approx(0.75, abs=0.002)
+    np.testing.assert_allclose(demanded(values, 8.0, 2, levels)[1][0].mean(), 8.0, atol=0.05)
+    assert not demanded(values, 0.0, 2, (0.1, 0.9))[1].any()

@@ -1,0 +1,255 @@
+"""Gradient boosting: counts, recursion, monotone prices, odd series through each objective, saving."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.features.calendar import Calendar
+from hwds.forecast.models.boosting.counts import demand_quantiles, size_table
+from hwds.forecast.models.boosting.recursive import bands_of, path
+from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
+from hwds.forecast.models.windows.cut import Windowing
+from hwds.forecast.models.windows.rows import names, training_rows
+from hwds.forecast.models.windows.source import WindowSource
+from hwds.forecast.models.xgboost import XGBoost
+from hwds.forecast.models.zero import Zero
+from hwds.frames.frequency import Frequency
+from hwds.frames.panel import Panel
+from hwds.frames.roles import Roles
+from hwds.splitting.cutoffs import FromEnd, future_of, known_at
+from tests.support.panels import monthly_panel, panel_of
+
+LEVELS = (0.1, 0.5, 0.9)
+STEPS = 6
+CONTEXT = ForecastContext(0, "fold", levels=LEVELS, season=12)
+FEW = {"trees": 25, "leaf_rows": 5.0, "max_rows": 4_000}
+MODELS = {
+    "quantile": XGBoost(**FEW),
+    "tweedie": XGBoost(objective="tweedie", **FEW),
+    "poisson": XGBoost(objective="poisson", **FEW),
+    "recursive": XGBoost(strategy="recursive", **FEW),
+}
+
+
+def parts(panel):
+    ends = FromEnd(STEPS).ends(panel)
+    return known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+
+
+def answer(model, history, future):
+    return model.learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
+
+
+def intermittent(chance, seed, rows=60):
+    rng = np.random.default_rng(seed)
+    return (rng.random(rows) < chance) * (1.0 + rng.poisson(1, rows))
+
+
+PARTS = {f"part {i:02}": intermittent(0.1 + 0.025 * i, i) for i in range(30)}
+HOLES = intermittent(0.5, 7)
+HOLES[np.random.default_rng(2).permutation(60)[:50]] = np.nan
+ODD = {
+    "constant": np.full(40, 5.0),
+    "zero": np.zeros(40),
+    "one_point": np.array([7.0]),
+    "mostly_missing": HOLES,
+    "unknown": np.full(20, np.nan),
+    "huge": intermittent(0.5, 3) * 1e12,
+    "negative": np.sin(np.arange(60.0)) * 20,
+    "long": intermittent(0.3, 5, 20_000),
+}
+
+
+@pytest.fixture(scope="module")
+def odd():
+    return parts(panel_of(PARTS | ODD, STEPS))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_odd_series_are_forecast_or_counted_and_cost_the_others_little(name, odd):
+    history, future = odd
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forecasts = answer(MODELS[name], history, future)
+    ids = history.series_ids.to_list()
+    fell = {series for series, fallback in zip(ids, forecasts.fallback, strict=True) if fallback}
+    assert fell == ({"negative", "unknown"} if MODELS[name].objective != "quantile" else set())
+    known = np.array([series != "unknown" for series in ids])
+    assert np.isfinite(forecasts.mean[known]).all()
+    assert np.isfinite(forecasts.quantiles[known]).all()
+    assert (np.diff(forecasts.quantiles[known], axis=-1) >= 0).all()
+    plain = np.array([series.startswith("part") for series in ids])
+    assert np.abs(forecasts.quantiles[plain]).max() < 20
+
+
+@pytest.mark.parametrize("name", ["tweedie", "poisson"])
+@pytest.mark.parametrize("series", [{"a": np.zeros(40)}, {"a": np.array([3.0])}, {"a": -intermittent(0.5, 1)}])
+def test_counts_that_teach_nothing_are_answered_by_the_seasonal_naive(name, series):
+    history, future = parts(panel_of(series, STEPS))
+    forecasts = answer(MODELS[name], history, future)
+    assert forecasts.fallback.all()
+    np.testing.assert_array_equal(forecasts.mean, FittedSeasonalNaive(12, LEVELS).predict(history, future).mean)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_saved_model_forecasts_the_same_bytes(name, tmp_path):
+    history, future = parts(panel_of(PARTS, STEPS))
+    fitted = MODELS[name].learn(history, horizon=STEPS, context=CONTEXT)
+    save_fitted(fitted, tmp_path / "model")
+    first, again = fitted.predict(history, future), load_fitted(tmp_path / "model").predict(history, future)
+    assert first.mean.tobytes() == again.mean.tobytes()
+    assert first.quantiles.tobytes() == again.quantiles.tobytes()
+
+
+@pytest.mark.parametrize("name", ["tweedie", "poisson"])
+def test_counts_have_the_mean_of_the_series_and_whole_quantiles(name):
+    history, future = parts(panel_of(PARTS, STEPS))
+    forecasts = answer(MODELS[name], history, future)
+    true = 2 * (0.1 + 0.025 * np.arange(30))
+    assert np.corrcoef(forecasts.mean.mean(1), true)[0, 1] > 0.9
+    assert abs(forecasts.mean.mean() / true.mean() - 1) < 0.2
+    assert (forecasts.quantiles == np.rint(forecasts.quantiles)).all()
+    seldom, often = true < 0.5, true > 1.3
+    assert (forecasts.quantiles[seldom][..., 1] == 0).mean() > 0.9
+    assert (forecasts.quantiles[often][..., 1] > 0).mean() > 0.9
+
+
+def test_counts_follow_the_scale_of_the_series():
+    small, large = (
+        answer(MODELS["tweedie"], *parts(panel_of({k: v * s for k, v in PARTS.items()}, STEPS))) for s in (1.0, 1e6)
+    )
+    np.testing.assert_allclose(large.mean / 1e6, small.mean, rtol=0.3)
+
+
+def test_quantiles_of_demand_are_zero_below_its_chance_and_sizes_lie_as_they_did():
+    edges, ratios = size_table(np.full(1_000, 2.0), np.tile([1.0, 3.0], 500))
+    quantiles = demand_quantiles(np.array([[1.0]]), np.array([[0.5]]), (0.4, 0.6, 0.7, 0.8, 0.99), edges, ratios, whole=True)
+    np.testing.assert_array_equal(quantiles[0, 0], [0.0, 1.0, 1.0, 3.0, 3.0])
+    always = demand_quantiles(np.array([[2.2]]), np.array([[1.0]]), (0.25, 0.75), edges, ratios, whole=False)
+    np.testing.assert_allclose(always[0, 0], [1.1, 3.3])
+
+
+def test_sizes_without_a_past_are_as_expected():
+    edges, ratios = size_table(np.zeros(0), np.zeros(0))
+    assert demand_quantiles(np.array([[3.0]]), np.array([[1.0]]), (0.1, 0.9), edges, ratios, whole=True).tolist() == [
+        [[3.0, 3.0]]
+    ]
+
+
+def test_windows_of_demand_are_multiples_of_the_mean_so_far():
+    panel = panel_of({"a": np.array([0.0, 2.0, 0.0, 4.0])}, STEPS)
+    windowing = Windowing.learn(panel, season=12, horizon=STEPS, of_demand=True)
+    source = WindowSource.of(windowing, panel)
+    windows = source.cut(source.at(np.array([4])))
+    mean = (6.0 + 0.5 * 3.0) / 5
+    np.testing.assert_allclose(windows.scale, mean)
+    assert windows.origin.shape[1] == len(source.origin_names)
+    told = dict(zip(source.origin_names, windows.origin[0], strict=True))
+    assert told["demand, 3 rows"] == pytest.approx(2.0 / mean)
+    assert told["rows with demand, 3 rows"] == pytest.approx(2 / 3)
+    assert told["rows since demand"] == 0
+    assert told["size"] == pytest.approx(3.0 / mean)
+    assert told["spread of size"] == pytest.approx(1.0 / mean, rel=1e-5)
+    np.testing.assert_allclose(windows.restore(np.ones((1, STEPS), np.float32)), mean)
+
+
+def priced(slope, series=8, months=60):
+    """Demand that falls with the price, or rises with it."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for i in range(series):
+        price = np.exp(rng.normal(0, 0.2, months)) * 100
+        target = 50 * (1 + i) * np.exp(slope * np.log(price / 100) + rng.normal(0, 0.1, months))
+        times = pl.date_range(date(2018, 1, 1), date(2040, 1, 1), "1mo", eager=True)[:months]
+        rows.append(pl.DataFrame({"series_id": [f"s{i}"] * months, "time": times, "target": np.round(target), "price": price}))
+    return Panel.build(pl.concat(rows), Frequency("1mo"), roles=Roles(known_future=("price",)), horizon=STEPS)
+
+
+@pytest.mark.parametrize("asked", [{"objective": "quantile"}, {"objective": "tweedie"}, {"strategy": "recursive"}], ids=str)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_forecast_falls_or_rises_with_the_price_as_asked(asked, sign):
+    history, future = parts(priced(-0.5))
+    context = replace(CONTEXT, features=Calendar())
+    fitted = XGBoost(monotone={"price": sign}, **asked, **FEW).learn(history, horizon=STEPS, context=context)
+
+    def at(factor):
+        column = pl.when(pl.int_range(pl.len()).over("series_id") == 2).then(pl.col("price") * factor).otherwise("price")
+        return fitted.predict(history, replace(future, table=future.table.with_columns(column.alias("price"))))
+
+    told = [at(factor) for factor in (0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0)]
+    moved = np.diff([forecasts.mean[:, 2] for forecasts in told], axis=0) * sign
+    assert (moved >= -1e-6).all()
+    assert (moved.sum(0) > 0).all() if sign < 0 else True
+    if asked.get("objective") != "tweedie":
+        assert (np.diff([forecasts.quantiles[:, 2] for forecasts in told], axis=0) * sign >= -1e-6).all()
+
+
+def test_trees_that_are_held_to_the_price_are_as_good_as_free_ones():
+    panel = priced(-2.0)
+    history, future = parts(panel)
+    actual = panel.target.reshape(8, -1)[:, -STEPS:]
+    free, held = (
+        np.abs(answer(XGBoost(**FEW | {"trees": 100}, monotone=signs), history, future).quantiles[..., 1] / actual - 1).mean()
+        for signs in ({}, {"price": -1})
+    )
+    assert held < 1.1 * free
+
+
+def test_a_price_that_is_not_there_is_refused_with_the_nearest():
+    history, _ = parts(priced(-1.0))
+    with pytest.raises(ConfigError, match=r"model\.monotone: no known-future column 'prize'; did you mean 'price'"):
+        XGBoost(monotone={"prize": -1}, **FEW).learn(history, horizon=STEPS, context=CONTEXT)
+    with pytest.raises(ConfigError):
+        XGBoost(monotone={"price": 2})
+
+
+def test_counts_are_not_forecast_row_by_row():
+    with pytest.raises(ConfigError, match="use 'direct'"):
+        XGBoost(strategy="recursive", objective="poisson")
+
+
+def test_a_path_feeds_on_itself():
+    history, future = parts(monthly_panel(n_series=6, months=72))
+    fitted = MODELS["recursive"].learn(history, horizon=STEPS, context=CONTEXT)
+    told, _ = path(fitted.windowing, None, fitted.booster, 1, history, future)
+    longer = history.followed_by(future)
+    target = longer.target
+    target[np.isnan(target)] = told.ravel()
+    known = replace(longer, table=longer.table.with_columns(pl.Series("target", target)))
+    first = known.until(known.lengths - STEPS + 1)
+    rest = future.last(STEPS - 1)
+    np.testing.assert_allclose(path(fitted.windowing, None, fitted.booster, 1, first, rest)[0], told[:, 1:])
+
+
+def test_bands_grow_with_the_step_and_cover_what_they_were_made_of():
+    rng = np.random.default_rng(0)
+    errors = list(np.cumsum(rng.normal(size=(400, 8)), 1).T)
+    bands = bands_of(errors, (0.1, 0.5, 0.9))
+    assert (np.diff(bands[:, 2]) > 0).all()
+    inside = [np.mean((step > low) & (step < high)) for step, (low, _, high) in zip(errors, bands, strict=True)]
+    assert np.allclose(inside, 0.8, atol=0.06)
+    assert bands_of([np.zeros(0)] * 3, (0.5,)).shape == (0, 1)
+
+
+def test_the_inputs_have_names():
+    panel = monthly_panel()
+    source = WindowSource.of(Windowing.learn(panel, season=12, horizon=STEPS, of_demand=True), panel)
+    rows = training_rows(source, 50, np.random.default_rng(0))
+    assert rows.inputs.shape[1] == len(names(source)) == len(set(names(source)))
+
+
+def test_zero_is_zero():
+    history, future = parts(panel_of(PARTS, STEPS))
+    forecasts = answer(Zero(), history, future)
+    assert not forecasts.mean.any()
+    assert not forecasts.quantiles.any()
+    assert forecasts.quantiles.shape == (30, STEPS, 3)

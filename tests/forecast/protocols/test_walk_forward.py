@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import DataError
+from hwds.evaluation.base import Cell
+from hwds.evaluation.context import RunContext
+from hwds.forecast.protocols.holdout import Holdout
+from hwds.forecast.protocols.walk_forward import WalkForward
+from tests.support.panels import LastValue, monthly_panel
+
+
+def asked(protocol, panel, model=None):
+    folds = protocol.split(panel)
+    cells = [Cell("m", fold, 0, fold.units) for fold in folds]
+    return folds, [protocol.evaluate_cell(model or LastValue(), panel, cell, RunContext(0)) for cell in cells]
+
+
+def test_cutoffs_are_a_stride_apart_and_leave_the_horizon():
+    panel = monthly_panel(months=60, horizon=6)
+    folds, _ = asked(WalkForward(windows=3, stride=4), panel)
+    assert [fold.name for fold in folds] == ["2021-10-01", "2022-02-01", "2022-06-01"]
+
+
+@pytest.mark.parametrize(("refit", "sizes"), [("always", [1] * 5), ("never", [5]), ("every_2", [2, 2, 1])])
+def test_refit_says_how_many_cutoffs_a_fit_serves(refit, sizes):
+    folds = WalkForward(windows=5, horizon=2, refit=refit).split(monthly_panel())
+    assert [len(fold.cutoffs) for fold in folds] == sizes
+
+
+def test_rows_are_the_last_value_beside_what_happened():
+    panel = monthly_panel(n_series=2, months=40)
+    _, (rows,) = asked(WalkForward(windows=1, horizon=3), panel)
+    values = panel.series(0)
+    first = rows.filter(pl.col("series_id") == "s0")
+    assert first["actual"].to_list() == values[-3:].tolist()
+    assert first["mean"].to_list() == [values[-4]] * 3
+    assert first["step"].to_list() == [1, 2, 3]
+    assert first["scale_abs"][0] == pytest.approx(np.mean(np.abs(values[12:-3] - values[:-15])))
+
+
+def test_a_gap_moves_the_scored_steps_and_leaves_the_cutoff():
+    panel = monthly_panel(n_series=1, months=40)
+    _, (rows,) = asked(WalkForward(windows=1, horizon=3, gap=2), panel)
+    assert rows["step"].to_list() == [3, 4, 5]
+    assert rows["mean"][0] == panel.series(0)[-6]
+    assert rows["actual"].to_list() == panel.series(0)[-3:].tolist()
+
+
+def test_a_model_is_given_no_row_after_the_cutoff_and_no_past_only_value_of_the_future():
+    seen = {}
+
+    class Spy(LastValue):
+        def learn(self, history, *, horizon, context):
+            seen["last"] = history.table["time"].max()
+            fitted = super().learn(history, horizon=horizon, context=context)
+            original = type(fitted).predict
+
+            class Watching(type(fitted)):
+                def predict(self, history, future):
+                    seen["future"] = future.table
+                    seen["history"] = history.table["time"].max()
+                    return original(self, history, future)
+
+            return Watching(fitted.levels)
+
+    asked(WalkForward(windows=1, horizon=4), monthly_panel(), Spy())
+    assert seen["last"] == seen["history"] < seen["future"]["time"].min()
+    assert seen["future"]["target"].null_count() == len(seen["future"])
+    assert seen["future"]["visits"].null_count() == len(seen["future"])
+    assert seen["future"]["promotion"].null_count() == 0
+
+
+def test_the_number_of_future_rows_does_not_tell_where_a_series_ends():
+    panel = monthly_panel(n_series=3, months=40)
+    shorter = replace(panel, table=panel.table.filter(~((pl.col("series_id") == "s1") & (panel.positions > 37))))
+    protocol = WalkForward(windows=1, horizon=6)
+    cutoff = protocol.cutoffs(shorter)[0]
+    _, (rows,) = asked(protocol, shorter)
+    assert rows.filter(pl.col("series_id") == "s1")["step"].to_list() == [1, 2, 3, 4]
+    from hwds.splitting.cutoffs import future_of, series_at
+
+    future = future_of(shorter, series_at(shorter, cutoff), cutoff.ends(shorter), 6)
+    assert future.lengths.tolist() == [6, 6, 6]
+
+
+def test_a_series_that_ended_before_the_cutoff_is_not_asked_under_calendar_but_is_under_end():
+    panel = monthly_panel(n_series=2, months=40)
+    ended = replace(panel, table=panel.table.filter(~((pl.col("series_id") == "s1") & (panel.positions > 20))))
+    _, (calendar,) = asked(WalkForward(windows=1, horizon=3), ended)
+    _, (end,) = asked(WalkForward(windows=1, horizon=3, align="end"), ended)
+    assert calendar["series_id"].unique().to_list() == ["s0"]
+    assert sorted(end["series_id"].unique()) == ["s0", "s1"]
+
+
+def test_sliding_hides_the_older_rows():
+    lengths = []
+
+    class Spy(LastValue):
+        def learn(self, history, *, horizon, context):
+            lengths.append(history.lengths.max())
+            return super().learn(history, horizon=horizon, context=context)
+
+    asked(WalkForward(windows=2, horizon=3, sliding=24), monthly_panel(), Spy())
+    assert lengths == [24, 24]
+
+
+def test_too_many_windows_are_refused_with_the_figures():
+    with pytest.raises(DataError, match="20 windows of 6 steps, 6 apart, leave no history; the longest series has 60 rows"):
+        WalkForward(windows=20).split(monthly_panel())
+
+
+def test_holdout_takes_the_last_rows_where_there_is_no_split():
+    folds, (rows,) = asked(Holdout(horizon=5), monthly_panel(n_series=2))
+    assert folds[0].name == "end-5"
+    assert rows.height == 10
+
+
+def test_holdout_takes_the_datasets_split():
+    panel = monthly_panel(n_series=2, months=40)
+    split = pl.Series("part", np.where(panel.positions < 33, "train", "test"))
+    panel = replace(panel, table=panel.table.with_columns(split), roles=panel.roles | {"split": "part"})
+    folds, (rows,) = asked(Holdout(), panel)
+    assert folds[0].name == "split"
+    assert rows.group_by("series_id").len()["len"].to_list() == [7, 7]
+
+
+def test_what_was_published_after_the_cutoff_is_hidden():
+    panel = monthly_panel(n_series=1, months=40)
+    out = panel.table["time"].dt.offset_by("2mo").alias("out")
+    panel = replace(panel, table=panel.table.with_columns(out), roles=panel.roles | {"available_at": "out"})
+    holes = []
+
+    class Spy(LastValue):
+        def learn(self, history, *, horizon, context):
+            holes.append(np.isnan(history.target).nonzero()[0].tolist())
+            return super().learn(history, horizon=horizon, context=context)
+
+    asked(WalkForward(windows=1, horizon=3), panel, Spy())
+    assert holes == [[35, 36]]

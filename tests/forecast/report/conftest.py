@@ -1,0 +1,1 @@
+from tests.support.result_tables import panel, real  # noqa: F401

@@ -1,0 +1,161 @@
+"""A user's project with a slow model, and runs of it in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from hwds.execution.threads import ONCE, VARIABLES
+from tests.support.command_line import Answer, forget_options
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = '''
+import os, subprocess, time
+from dataclasses import dataclass
+from pathlib import Path
+from hwds.frames.forecasts import Forecasts
+from tests.support.panels import FittedLastValue, LastValue
+
+class Slow(LastValue):
+    """Takes its time."""
+    seconds: float = 0.1
+    scale: float = 1.0
+    tell: bool = False
+    fail: bool = False
+    die: bool = False
+    hang: bool = False
+
+    def learn(self, history, *, horizon, context):
+        time.sleep(self.seconds)
+        if self.fail and context.fold.startswith("2020"):
+            raise ValueError("no luck")
+        if self.hang:
+            subprocess.run(["sleep", "600"])
+        if self.die:
+            os._exit(9)
+        if self.tell:
+            raise ValueError(pools(context.cpus))
+        return Scaled(context.levels, self.scale)
+
+@dataclass(frozen=True)
+class Scaled(FittedLastValue):
+    """The last value times a number."""
+    scale: float
+
+    def predict(self, history, future):
+        last = super().predict(history, future)
+        return Forecasts.of(last.mean * self.scale, last.quantiles * self.scale)
+
+def pools(cpus):
+    """The threads that were asked for, and those that each library has."""
+    import numba, polars, sklearn, tensorflow, xgboost
+    from threadpoolctl import threadpool_info
+    tensorflow.ones((400, 400)) @ tensorflow.ones((400, 400))
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    held = {library["internal_api"]: library["num_threads"] for library in threadpool_info()}
+    held |= {"polars": polars.thread_pool_size(), "numba": numba.config.NUMBA_NUM_THREADS, "tf": names.count("tf_Compute")}
+    return f"asked {cpus}, has " + ", ".join(f"{name} {count}" for name, count in sorted(held.items()))
+'''
+SEVERAL = """
+import json, sys
+from hydra.core.global_hydra import GlobalHydra
+from hwds.cli.main import main
+for words in json.loads(sys.argv.pop(1)):
+    sys.argv[1:] = words
+    code = main()
+    GlobalHydra.instance().clear()
+    for stream in (sys.stdout, sys.stderr):
+        print(f"\\x1e{code}\\x1e", end="", file=stream, flush=True)
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """An empty folder with a conf/ and a package."""
+    return project_in(tmp_path)
+
+
+def project_in(folder: Path) -> Path:
+    """The same in a folder of one's own."""
+    (folder / "conf" / "model" / "mine").mkdir(parents=True)
+    (folder / "conf" / "model" / "mine" / "slow.yaml").write_text("recipe: slow_models:Slow\n")
+    (folder / "slow_models.py").write_text(MODEL)
+    return folder
+
+
+def copy_of(project: Path, name: str) -> Path:
+    """The project once more, in a folder beside it."""
+    folder = project.parent / name
+    shutil.copytree(project, folder)
+    return folder
+
+
+@pytest.fixture
+def run_here(command, monkeypatch):
+    """Run the project of a folder in this process, without pictures; `finished` does so in a process of its own."""
+    monkeypatch.setattr("hwds.app.run.draw", lambda *_: None)
+    path = list(sys.path)
+
+    def run(folder: Path, *words: str) -> Answer:
+        monkeypatch.chdir(folder)
+        sys.path[:] = [str(folder), *path]
+        sys.modules.pop("slow_models", None)
+        forget_options()
+        return command([*WORDS, *words])
+
+    return run
+
+
+WORDS = ["model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3", "rivals=[forecast/seasonal_naive]"]
+
+
+def start(
+    folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({}), group: bool = False
+) -> subprocess.Popen[str]:
+    """A run in a process of its own, with variables of its own; in a group of its own as a terminal's command is."""
+    variables = os.environ | environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "hwds", *WORDS, *words]
+    pipe, own = subprocess.PIPE, 0 if group else None
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, process_group=own)
+
+
+def finished(folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str, str]:
+    """Exit code, output and errors of a run."""
+    process = start(folder, *words, environment=environment)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def several(folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of runs one after the other in one process, and so in one Ray where they are on Ray.
+
+    The process has no variables of threads, as a user's has none: what its workers have is what hwds gave them.
+    """
+    variables = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *ONCE)}
+    variables |= environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-c", SEVERAL, json.dumps([[*WORDS, *words] for words in lines])]
+    said = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600, check=False)
+    out, err = (text.split("\x1e") for text in (said.stdout, said.stderr))
+    assert len(out) == 2 * len(lines) + 1, said
+    return [(int(code), told, wrong) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)]
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """The bytes of the result tables of the one run in a folder."""
+    (run,) = [path.parent for path in folder.glob("outputs/runs/*/*/scores.parquet")]
+    return {name: (run / f"{name}.parquet").read_bytes() for name in ("scores", "predictions")}
+
+
+def cells(folder: Path) -> dict[str, int]:
+    """Every finished cell and when it was written."""
+    return {
+        path.name: path.stat().st_mtime_ns for path in folder.glob("outputs/cache/cells/*/*.parquet") if path.name[0] != "."
+    }
