@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from hwds.tracking.trackers.base import TrackingError
 BLOCK, HEADER = 32_768, struct.Struct("<IHB")
 FULL, LAST = 1, 4
 """Types of a chunk that a record ends with."""
+WRITTEN = 1.0
+"""Seconds that wandb's service has to write the end of a log; on a full disk it never does."""
 
 
 def write_offline(records: Sequence[Record], root: Path, project: str, entity: str) -> list[Path]:
@@ -28,10 +31,20 @@ def write_offline(records: Sequence[Record], root: Path, project: str, entity: s
     import wandb
 
     folders = [_written(record, root, project, entity, wandb) for record in records]
-    wandb.teardown()  # only then are the logs closed
+    for folder in folders:
+        _await_end(folder)
+    wandb.teardown()
     for folder, record in zip(folders, records, strict=True):
         require_whole(folder, sum(len(curve.points) for curve in record.curves))
     return folders
+
+
+def _await_end(folder: Path) -> None:
+    """Wait until wandb's service has written the end of a log: it does so after `finish` returns, and a teardown cuts it off."""
+    deadline, pause = time.monotonic() + WRITTEN, 0.01
+    while time.monotonic() < deadline and "exit" not in _log(folder):
+        time.sleep(pause)
+        pause *= 2
 
 
 def warmed(root: Path) -> None:
@@ -164,12 +177,16 @@ def require_whole(folder: Path, steps: int) -> None:
     Raises:
         TrackingError: Its log ends before the run does.
     """
-    logs = list(folder.glob("*.wandb"))
-    records = list(kinds(logs[0])) if logs else []
+    records = _log(folder)
     if "exit" not in records:
         raise TrackingError(f"{folder}: is not whole, perhaps the disk is full.")
     if records.count("history") < steps:
         raise TrackingError(f"{folder}: has {records.count('history')} of {steps} steps.")
+
+
+def _log(folder: Path) -> list[str]:
+    """Return the types of the records that a folder's log holds so far."""
+    return [kind for path in folder.glob("*.wandb") for kind in kinds(path)]
 
 
 def kinds(path: Path) -> Iterator[str]:
