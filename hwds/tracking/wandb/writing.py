@@ -40,7 +40,7 @@ def write_offline(records: Sequence[Record], root: Path, project: str, entity: s
 
 
 def _await_end(folder: Path) -> None:
-    """Wait until wandb's service has written the end of a log: it does so after `finish` returns, and a teardown cuts it off."""
+    """Wait for the end of a log: wandb's service writes it after `finish` returns, and a teardown cuts it off."""
     deadline, pause = time.monotonic() + WRITTEN, 0.01
     while time.monotonic() < deadline and "exit" not in _log(folder):
         time.sleep(pause)
