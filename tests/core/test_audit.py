@@ -1,0 +1,103 @@
+"""The files that a block opens, by Python and by libraries in compiled code."""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+
+from hwds.core.audit import opened_files, unseen
+
+TABLE = pl.DataFrame({"a": [1.0, 2.0]})
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    TABLE.write_csv("t.csv")
+    TABLE.write_parquet("t.parquet")
+    TABLE.write_ipc("t.arrow")
+    TABLE.write_json("t.json")
+    TABLE.write_ndjson("t.ndjson")
+    TABLE.write_avro("t.avro")
+    np.save("t.npy", np.ones(3))
+    return tmp_path
+
+
+READERS = {
+    "open": ("t.csv", lambda name: Path(name).read_bytes()),
+    "numpy": ("t.npy", np.load),
+    "numpy mapped": ("t.npy", lambda name: np.load(name, mmap_mode="r")),
+    "read_csv": ("t.csv", pl.read_csv),
+    "scan_csv": ("t.csv", lambda name: pl.scan_csv(name).collect()),
+    "read_csv_batched": ("t.csv", lambda name: pl.scan_csv([name]).collect()),
+    "read_parquet": ("t.parquet", pl.read_parquet),
+    "read_parquet_schema": ("t.parquet", pl.read_parquet_schema),
+    "scan_parquet": ("t.parquet", lambda name: pl.scan_parquet(name).collect()),
+    "read_ipc": ("t.arrow", pl.read_ipc),
+    "scan_ipc": ("t.arrow", lambda name: pl.scan_ipc(name).collect()),
+    "read_json": ("t.json", pl.read_json),
+    "read_ndjson": ("t.ndjson", pl.read_ndjson),
+    "read_avro": ("t.avro", pl.read_avro),
+    "a pattern": ("t.csv", lambda name: pl.read_csv("*.csv")),
+    "pandas csv": ("t.csv", pd.read_csv),
+    "pandas parquet": ("t.parquet", pd.read_parquet),
+    "pyarrow": ("t.parquet", pyarrow.parquet.read_table),
+    "pyarrow dataset": ("t.parquet", lambda name: pyarrow.dataset.dataset(name).to_table()),
+    "sqlite": ("t.db", lambda name: sqlite3.connect(name).close()),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_that_a_reader_opens_is_seen(files, reader):
+    name, read = READERS[reader]
+    with opened_files() as opened:
+        read(name)
+    assert opened.data_read() == {str(files / name)}
+
+
+WRITERS = {
+    "open": lambda name: Path(name).write_bytes(b"x"),
+    "polars csv": TABLE.write_csv,
+    "polars parquet": TABLE.write_parquet,
+    "polars ipc": TABLE.write_ipc,
+    "polars sink": lambda name: TABLE.lazy().sink_csv(name),
+    "pandas csv": TABLE.to_pandas().to_csv,
+    "pandas parquet": TABLE.to_pandas().to_parquet,
+    "pyarrow": lambda name: pyarrow.parquet.write_table(TABLE.to_arrow(), name),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_that_is_written_first_and_then_read_is_no_input(tmp_path, writer):
+    path = str(tmp_path / "own")
+    with opened_files() as opened:
+        WRITERS[writer](path)
+        Path(path).read_bytes()
+    assert opened.written == {path}
+    assert not opened.data_read()
+
+
+def test_folders_that_are_listed_are_seen_and_what_is_unseen_or_outside_the_block_is_not(files):
+    with opened_files() as opened:
+        list(files.iterdir())
+        with unseen():
+            pl.read_csv("t.csv")
+            (files / "t.npy").read_bytes()
+    pl.read_csv("t.csv")
+    (files / "t.npy").read_bytes()
+    assert opened.folders_listed() == {str(files)}
+    assert not opened.data_read()
+
+
+def test_imported_code_is_told_from_data(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_module_of_audit.py").write_text("from pathlib import Path\nTEXT = Path(__file__).read_text()\n")
+    with opened_files() as opened:
+        import own_module_of_audit  # noqa: F401
+    assert opened.data_read() == {str(tmp_path / "own_module_of_audit.py")}
+    assert str(tmp_path / "own_module_of_audit.py") in opened.imported
