@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from hwds.core.atomic import write_text
-from hwds.core.errors import CellError
+from hwds.core.errors import CellError, HwdsError
 from hwds.core.recipe import uses_features
 from hwds.execution.job import lay_frame
 from hwds.execution.run import evaluate
@@ -25,6 +27,7 @@ from hwds.report.pictures.style import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
 from hwds.report.verdict import page, print_verdict, store_verdict
+from hwds.results.folder import RunFolder
 from hwds.results.provenance import provenance
 from hwds.results.runs.progress import ended
 from hwds.results.tables import Tables
@@ -71,6 +74,7 @@ def run_prepared(
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
         tables = compute_tables(prepared, progress)
+        require_no_worse(prepared.folder, tables)
         prepared.folder.write_tables(tables)
         ended(prepared.folder.path)
         if prepared.experiment.save_model == "final":
@@ -82,6 +86,26 @@ def run_prepared(
             print_result(result)
         prepared.experiment.compute.done(prepared.folder.path)
     return result
+
+
+def require_no_worse(folder: RunFolder, tables: Tables) -> None:
+    """Refuse to overwrite the results of an earlier run of the same config in which fewer cells failed.
+
+    Raises:
+        CellError: It has such results.
+    """
+    try:
+        before = failures(folder.read_tables().timings)
+    except HwdsError:  # not finished, or damaged
+        return
+    if (now := failures(tables.timings)) > before:
+        earlier = f"the earlier results of {folder.title}, with {before or 'no'} failures, are kept"
+        raise CellError(f"{now} of {len(tables.timings)} cells failed; {earlier}.")
+
+
+def failures(timings: pl.DataFrame) -> int:
+    """Return the number of cells that failed."""
+    return int((timings["status"] != "ok").sum())
 
 
 def mirroring(experiment: Experiment, folder: Path) -> AbstractContextManager[None]:
@@ -182,10 +206,10 @@ def failed_cells(result: RunResult) -> int:
     Raises:
         CellError: They are more than `compute.max_failed`.
     """
-    cells, limit = result.tables.timings["status"], result.prepared.experiment.compute.max_failed
-    failed = int((cells != "ok").sum())
+    timings, limit = result.tables.timings, result.prepared.experiment.compute.max_failed
+    failed = failures(timings)
     if failed > limit:
-        raise CellError(f"{failed} of {len(cells)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
+        raise CellError(f"{failed} of {len(timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
     return failed
 
 

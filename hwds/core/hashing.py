@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -18,3 +19,9 @@ def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
     for part in parts:
         hasher.update(part)
     return hasher.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the digest of the content of a file, as of `digest_bytes`, without loading all of it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from hwds.core.errors import HwdsError
 from hwds.core.recipe import Recipe
+from hwds.core.sealed import lay_sealed, require_sound
 from hwds.evaluation.base import Cell, Evaluation
 from hwds.evaluation.context import Device
 
@@ -45,28 +43,22 @@ class Job:
     machine: str = ""
 
     def read_frame(self) -> Any:
-        """Return the frame, mapped from its file."""
+        """Return the frame, mapped from its file.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        require_sound(self.frame_folder, "the same command writes it again")
         return self.frame_class.read(self.frame_folder)
 
 
 def lay_frame(frame: Any, folder: Path) -> None:
-    """Write a frame where workers read it, whole or not at all; one that lies there stays.
+    """Write a frame where workers read it, with a checksum; a sound one that lies there stays, a damaged one is written again.
 
     Raises:
         HwdsError: The folder cannot be written.
     """
-    if folder.is_dir():
-        return
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        beside.mkdir(parents=True)
-        frame.write(beside)
-        if not folder.is_dir():
-            beside.rename(folder)
-    except OSError as error:
-        raise HwdsError(f"{folder}: cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    lay_sealed(folder, frame.write)
 
 
 @dataclass(frozen=True, eq=False)

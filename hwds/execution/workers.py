@@ -14,6 +14,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
+from hwds.core.errors import HwdsError
 from hwds.evaluation.base import Cell
 from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome
@@ -54,13 +55,19 @@ class Worker:
         self.pipe.send(cell)
 
     def take(self) -> Outcome | None:
-        """Return its outcome, None where it reports that it has begun; where the process has died, a failure."""
+        """Return its outcome, None where it reports that it has begun; where the process has died, a failure.
+
+        Raises:
+            HwdsError: It cannot read the frame: no cell of it can be computed.
+        """
         assert self.cell is not None
         try:
-            outcome: Outcome | None = self.pipe.recv()
+            outcome: Outcome | HwdsError | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
             return self.failed(f"worker died with exit code {self.process.exitcode} (out of memory?)")
+        if isinstance(outcome, HwdsError):
+            raise outcome
         if outcome is None:
             self.began = time.monotonic()
         return outcome
@@ -175,17 +182,21 @@ def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) ->
 def _serve(pipe: Connection, job: Job) -> None:
     """Compute cells until the worker is ended. It reports when it begins one, so that its own start counts for no time.
 
-    Ctrl-C does not reach it: the parent answers that, and ends its workers.
+    Where the frame is damaged it reports that instead. Ctrl-C does not reach it: the parent answers that, and ends its workers.
     """
     _end_with_parent()
-    frame = job.read_frame()
+    try:
+        frame, damage = job.read_frame(), None
+    except HwdsError as error:
+        frame, damage = None, error
     while True:
         try:
             cell = pipe.recv()
         except EOFError:
             return
-        pipe.send(None)
-        pipe.send(compute_cell(job, frame, cell))
+        pipe.send(damage)
+        if damage is None:
+            pipe.send(compute_cell(job, frame, cell))
 
 
 def _end_with_parent() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from hwds.core.sealed import lay_sealed, require_sound
 from hwds.evaluation.base import Cell
 from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome
@@ -33,7 +33,7 @@ class Packed:
 
 
 class _Files:
-    """The files of a frame, to be written where a job reads them."""
+    """The files of a frame with their checksums, to be written where a job reads them."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
@@ -45,9 +45,14 @@ class _Files:
 
 
 def packed(job: Job) -> Packed:
-    """Return a job with the frame that lies in its folder."""
+    """Return a job with the frame that lies in its folder.
+
+    Raises:
+        HwdsError: It is damaged.
+    """
     import ray
 
+    require_sound(job.frame_folder, "the same command writes it again")
     files = {path.name: path.read_bytes() for path in sorted(job.frame_folder.iterdir())}
     return Packed(job, files, ray.get_runtime_context().get_node_id(), this_node().packages)
 
@@ -73,15 +78,18 @@ def at_home(shared: Packed, job: Job) -> Job:
 
 
 def frame_of(shared: Packed) -> Any:
-    """Return the frame, which the first task on this node writes."""
-    from hwds.execution.job import lay_frame
+    """Return the frame, which the first task on this node writes, and each process verifies before it reads it."""
+    job = at_home(shared, shared.job)
+    if job.frame_folder not in _FRAMES:
+        lay_sealed(job.frame_folder, _Files(shared.files).write)
+        while len(_FRAMES) >= FRAMES_KEPT:
+            _FRAMES.pop(next(iter(_FRAMES)))
+        _FRAMES[job.frame_folder] = job.read_frame()
+    return _FRAMES[job.frame_folder]
 
-    folder = at_home(shared, shared.job).frame_folder
-    lay_frame(_Files(shared.files), folder)
-    frame_class: Any = shared.job.frame_class
-    return _read(frame_class, folder)
 
+FRAMES_KEPT = 2
+"""Frames that a process keeps, the latest."""
 
-@lru_cache(maxsize=2)
-def _read(frame_class: Any, folder: Path) -> Any:
-    return frame_class.read(folder)
+_FRAMES: dict[Path, Any] = {}
+"""The frames that this process has read, by folder."""
