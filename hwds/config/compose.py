@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hwds.config.build import kind
-from hwds.config.source import filled, register
+from hwds.config.source import filled, load_option, register
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
 from hwds.core.recipe import Recipe
@@ -205,7 +205,7 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
     if name not in options(group):
         raise no_option(group, path, str(name))
     with plain_errors():
-        node = filled(group, name, OmegaConf.load(options(group)[name]) or OmegaConf.create({}))
+        node = filled(group, name, load_option(options(group)[name]))
         data: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(node, changes), resolve=True)  # type: ignore[assignment]
     if changes:
         data["name"] += "(" + ",".join(f"{key}={value}" for key, value in sorted(changes.items())) + ")"

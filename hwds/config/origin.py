@@ -6,11 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hwds.config.build import small
 from hwds.core.registry import GROUPS, options
 from hwds.core.settings import flatten
+from hwds.core.yaml_text import read_yaml
 
 ROOT = "conf/config.yaml"
 CONVENTION = ("name", "recipe")
@@ -59,12 +58,12 @@ def _choice(group: str, given: set[str], chosen: Path | None) -> str:
 
 
 def _read(file: Path) -> Any:
-    return _parsed(file.read_text(encoding="utf-8"))
+    return _parsed(file.read_text(encoding="utf-8"), file)
 
 
 @cache
-def _parsed(text: str) -> Any:
-    return yaml.safe_load(text) or {}
+def _parsed(text: str, file: Path) -> Any:
+    return read_yaml(text, file) or {}
 
 
 def _paths(node: Any) -> list[str]:

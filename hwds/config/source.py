@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hwds.core.errors import ConfigError
 from hwds.core.registry import GROUPS, conf_dirs, resolve_node
+from hwds.core.yaml_text import check_yaml
 
 
 class OptionSource(FileConfigSource):
@@ -28,6 +29,7 @@ class OptionSource(FileConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a file of DIR; an option's node has every field of its recipe."""
+        check_yaml_file(Path(self.path, self._normalize_file_name(config_path)))
         result = super().load_config(config_path)
         group, _, option = config_path.removesuffix(".yaml").partition("/")
         if group in GROUPS and option:
@@ -59,6 +61,30 @@ def register() -> None:
     """Register both with Hydra; a second call has no effect."""
     for plugin in (OptionSource, OptionSearchPath):
         Plugins.instance().register(plugin)
+
+
+def load_option(file: Path) -> Any:
+    """Return the content of an option's file.
+
+    Raises:
+        ConfigError: Its anchors make it too large.
+    """
+    check_yaml_file(file)
+    return OmegaConf.load(file) or OmegaConf.create({})
+
+
+def check_yaml_file(file: Path) -> None:
+    """Refuse a file that is no YAML, or too large once its anchors are followed.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if not file.is_file():
+        return  # Hydra says so
+    try:
+        check_yaml(file.read_text(encoding="utf-8"), file)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from error
 
 
 def refuse_hydra(path: str, file: ConfigResult) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from annotated_types import Gt, Lt, MinLen
 from pydantic import BeforeValidator
 
@@ -15,6 +14,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.hashing import digest
 from hwds.core.messages import shown
 from hwds.core.recipe import NonNegativeInt, Once, Recipe, canonical, construct
+from hwds.core.yaml_text import read_yaml
 
 FOLDER = Path("experiments")
 """The folder of studies, below the current folder."""
@@ -123,9 +123,9 @@ class Study(Recipe):
         """
         where = f"{path.parent.name}/{path.name}"
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{where}: {' '.join(str(error).split())}.") from error
+            data = read_yaml(path.read_text(encoding="utf-8"), where)
+        except ValueError as error:
+            raise ConfigError(f"{error}.") from error
         if not isinstance(data, dict):
             raise ConfigError(f"{where}: must be a mapping, got {shown(data)}.")
         if "name" in data:

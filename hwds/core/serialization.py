@@ -14,7 +14,6 @@ import struct
 from abc import ABC
 from collections import deque
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from hashlib import blake2b
 from importlib import import_module
@@ -25,6 +24,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from hwds.core.atomic import write_bytes
+from hwds.core.decoding import Decoder, class_path, names_of, parted
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.recipe import Recipe
 
@@ -44,8 +44,11 @@ SHARED = frozenset((type(None), bool, int, str))
 MANY = 16
 """A list of at least so many floats is stored as an array."""
 
-GENERATORS = ("PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937")
 NAN = struct.pack("<d", float("nan"))
+
+
+UNREADABLE = (ImportError, AttributeError, ArithmeticError, RecursionError, TypeError, ValueError, LookupError, HwdsError)
+"""The errors of content that another version wrote, or somebody's own hand."""
 
 
 class Unserializable(HwdsError):
@@ -110,11 +113,6 @@ def has_fitted(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (FILE, *OLD_FILES))
 
 
-def class_path(cls: type) -> str:
-    """Return `module:Class`, which `buildable` reads."""
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
 def buildable(path: str) -> type:
     """Return the class of `module:Class`, where a stored object may be built of it: the one place that decides this.
 
@@ -167,16 +165,21 @@ def loads(data: bytes, source: str, remedy: str = "make it again") -> Any:
     body = memoryview(data)[start:]
     if not data.startswith(MARK) or data[len(MARK) : start] != _checksum(body):
         raise DataError(f"{source}: is damaged; {remedy}.")
-    size = int.from_bytes(body[:8], "little")
-    head, at = json.loads(bytes(body[8 : 8 + size])), 8 + size
-    arrays: dict[str, np.ndarray] = {}
-    for kind, count in head["arrays"].items():
-        arrays[kind] = np.frombuffer(body, kind, count, at)
-        at += arrays[kind].nbytes
     try:
-        return _Decoder(head, arrays).decode(head["tree"])
-    except (ImportError, AttributeError, TypeError, ValueError, LookupError, HwdsError) as error:
-        raise DataError(f"{source}: is of another version ({str(error).rstrip('.')}); {remedy}.") from error
+        head, arrays = parted(body)
+        return Decoder(head, arrays, buildable).decode(head["tree"])
+    except (
+        ImportError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        LookupError,
+        HwdsError,
+    ) as error:
+        why = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"{source}: is of another version ({why}); {remedy}.") from error
 
 
 class _Encoder:
@@ -260,7 +263,11 @@ class _Encoder:
         if path not in self.classes:
             _check_importable(path, type(value))
             self.classes[path] = len(self.classes)
-        return ["object", self.classes[path], {name: self.encode(getattr(value, name)) for name in _names(type(value), value)}]
+        return [
+            "object",
+            self.classes[path],
+            {name: self.encode(getattr(value, name)) for name in names_of(type(value), value)},
+        ]
 
 
 _ENCODE: dict[type, Callable[..., Any]] = {
@@ -277,88 +284,6 @@ _ENCODE: dict[type, Callable[..., Any]] = {
     date: lambda _, value: ["date", value.isoformat()],
     datetime: lambda _, value: ["instant", *_instant(value)],
 }
-
-
-class _Decoder:
-    """The reader of the trees that `_Encoder` builds.
-
-    Args:
-        head: The tree, its tuples, and its classes.
-        arrays: All of a type one after the other.
-    """
-
-    def __init__(self, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        self._classes = [buildable(path) for path in head["classes"]]
-        self._arrays = arrays
-        self._tuples: list[tuple[Any, ...]] = []
-        for tree in head["tuples"]:  # tuples inside a tuple come before it
-            self._tuples.append(tuple(self.decode(tree)))
-
-    def decode(self, tree: Any) -> Any:
-        """Return the value of a tree."""
-        return _DECODE[tree[0]](self, *tree[1:]) if isinstance(tree, list) else tree
-
-    def _list(self, trees: list[Any]) -> list[Any]:
-        return [self.decode(tree) for tree in trees]
-
-    def _dict(self, keys: Any, values: Any) -> dict[Any, Any]:
-        return dict(zip(self.decode(keys), self.decode(values), strict=True))
-
-    def _slice(self, kind: str, begin: int, size: int) -> np.ndarray:
-        return self._arrays[kind][begin : begin + size].copy()
-
-    def _array(self, kind: str, shape: list[int], turned: bool, begin: int) -> np.ndarray:
-        flat = self._slice(kind, begin, int(np.prod(shape, dtype=np.int64)))
-        return flat.reshape(shape[::-1]).T if turned else flat.reshape(shape)
-
-    def _generator(self, tree: Any) -> np.random.Generator:
-        state = self.decode(tree)
-        bits = {name: getattr(np.random, name) for name in GENERATORS}[state["bit_generator"]]()
-        bits.state = state
-        return np.random.Generator(bits)
-
-    def _object(self, number: int, trees: dict[str, Any]) -> Any:
-        cls: Any = self._classes[number]
-        values = {name: self.decode(tree) for name, tree in trees.items()}
-        if issubclass(cls, tuple) or is_dataclass(cls):
-            if set(values) != set(_names(cls, None)):
-                raise TypeError(f"'{class_path(cls)}' has other fields")
-            return cls(**values)
-        made = cls.__new__(cls)
-        for name, value in values.items():
-            setattr(made, name, value)
-        return made
-
-
-_DECODE: dict[str, Callable[..., Any]] = {
-    "nan": lambda _, text: struct.unpack("<d", bytes.fromhex(text))[0],
-    "plain": lambda _, values: values,
-    "floats": lambda self, begin, size: self._slice("<f8", begin, size).tolist(),
-    "list": _Decoder._list,
-    "tuple": lambda self, number: self._tuples[number],
-    "tuples": lambda self, numbers: [self._tuples[number] for number in numbers],
-    "dict": _Decoder._dict,
-    "set": lambda self, tree: set(self.decode(tree)),
-    "frozenset": lambda self, tree: frozenset(self.decode(tree)),
-    "deque": lambda self, tree, most: deque(self.decode(tree), most),
-    "bytes": lambda self, begin, size: self._slice("|u1", begin, size).tobytes(),
-    "bytearray": lambda self, begin, size: bytearray(self._slice("|u1", begin, size)),
-    "array": _Decoder._array,
-    "scalar": lambda self, *array: self._array(*array)[()],
-    "generator": _Decoder._generator,
-    "date": lambda _, text: date.fromisoformat(text),
-    "instant": lambda _, text, zone, fold: _moment(text, zone, fold),
-    "object": _Decoder._object,
-}
-
-
-def _names(cls: Any, value: Any) -> tuple[str, ...]:
-    """Return the names of the attributes that are stored of an object."""
-    if issubclass(cls, tuple):
-        return tuple(cls._fields)
-    if is_dataclass(cls):
-        return tuple(field.name for field in fields(cls) if field.init)
-    return tuple(name for base in cls.__mro__ for name in getattr(base, "__slots__", ())) or tuple(vars(value))
 
 
 def _check_importable(path: str, cls: type) -> None:
@@ -389,11 +314,6 @@ def _instant(value: datetime) -> tuple[str, str, int]:
     if isinstance(value.tzinfo, ZoneInfo):
         return value.replace(tzinfo=None).isoformat(), value.tzinfo.key, value.fold
     return value.isoformat(), "", value.fold
-
-
-def _moment(text: str, zone: str, fold: int) -> datetime:
-    made = datetime.fromisoformat(text).replace(fold=fold)
-    return made.replace(tzinfo=ZoneInfo(zone)) if zone else made
 
 
 def _checksum(body: bytes | memoryview) -> bytes:

@@ -54,6 +54,8 @@ def _write_forecasts(forecasts: Forecasts) -> bytes:
 
 def _read_forecasts(content: bytes) -> Forecasts:
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        if sum(member.file_size for member in arrays.zip.infolist()) > len(content):  # they are stored as they are
+            raise ValueError("forecasts are larger than their file")
         return Forecasts(arrays["mean"], arrays["quantiles"], arrays["fallback"])
 
 

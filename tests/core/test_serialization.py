@@ -1,5 +1,6 @@
 """The one codec: every bit comes back, only classes that opted in are built, and what cannot be read says so in one line."""
 
+import json
 import math
 import pickle
 import struct
@@ -262,3 +263,34 @@ def test_a_class_that_would_not_be_found_again_is_refused_on_saving():
 
     with pytest.raises(Unserializable, match=r"Local' cannot be stored"):
         dumps(Local())
+
+
+def forged(tree, content=b"", **head):
+    """A file with a checksum that fits, made by somebody who has read this module."""
+    text = json.dumps({"tree": tree, "tuples": [], "classes": [], "arrays": {}} | head).encode()
+    body = len(text).to_bytes(8, "little") + text + content
+    return MARK + serialization._checksum(body) + body
+
+
+HALF = ["tuple", 0]
+FORGED = {
+    "an array named a thousand times": forged(["list", [["array", "|u1", [9], False, 0]] * 1000], b"x" * 9, arrays={"|u1": 9}),
+    "tuples of tuples of tuples": forged(
+        ["tuple", 39], tuples=[["plain", [1]], *(["tuples", [level, level]] for level in range(39))]
+    ),
+    "an array longer than the file": forged(["array", "<f8", [2**40], False, 0], arrays={"<f8": 2**40}),
+    "an array of another shape": forged(["array", "|u1", [2**62, 4], False, 0], b"x" * 9, arrays={"|u1": 9}),
+    "an array of objects": forged(["array", "|O", [1], False, 0], b"x" * 9, arrays={"|O": 1}),
+    "a type that is none": forged(None, arrays={"x": 1}),
+    "a tuple before it is there": forged(HALF, tuples=[["list", [HALF]]]),
+    "a depth without end": forged(json.loads('["list",[' * 400 + "1" + "]]" * 400)),
+    "another decoder": forged(["system", "x"]),
+    "a date that is none": forged(["date", "9999-99-99"]),
+    "no tree": MARK + serialization._checksum(b"\x02\0\0\0\0\0\0\0{}") + b"\x02\0\0\0\0\0\0\0{}",
+}
+
+
+@pytest.mark.parametrize("data", FORGED.values(), ids=FORGED)
+def test_a_file_that_would_grow_without_end_is_refused_in_one_line(data):
+    with pytest.raises(DataError, match=r"^forged: is of another version \(.*\); make it again\.$"):
+        loads(data, "forged")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS as RECIPES
 from hwds.core.registry import options, source_file
+from hwds.core.yaml_text import read_yaml
 
 GROUPS = (*RECIPES, "experiment")
 
@@ -45,7 +45,10 @@ def sentence(group: str, file: Path) -> str:
     """Return the first line of the docstring of an option's class, read without importing it, or the YAML's command."""
     text = file.read_text(encoding="utf-8")
     comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
-    node: Any = yaml.safe_load(text) or {}
+    try:
+        node: Any = read_yaml(text, file) or {}
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from error
     if group == "experiment":
         return comments[1] if len(comments) > 1 else comments[0] if comments else ""
     recipe = str(node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix())

@@ -51,10 +51,9 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
     Raises:
         ConfigError: No such option or field.
     """
-    import yaml
-
     from hwds.config.build import build
     from hwds.config.compose import option as composed
+    from hwds.core.yaml_text import read_yaml
     from hwds.tracking.trackers.base import Tracker
 
     node: dict[str, Any] = composed("tracker", "--to", option)
@@ -63,7 +62,10 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
         place = node
         for key in keys:
             place = place.setdefault(key, {})
-        place[last] = yaml.safe_load(text)
+        try:
+            place[last] = read_yaml(text, path)
+        except ValueError as error:
+            raise ConfigError(f"{error}.") from error
     tracker = build("tracker", "tracker", node)
     assert isinstance(tracker, Tracker)
     if not tracker.parts():

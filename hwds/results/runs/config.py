@@ -10,6 +10,7 @@ import yaml
 
 from hwds.core.atomic import write_text
 from hwds.core.hashing import digest_bytes
+from hwds.core.yaml_text import read_yaml
 from hwds.results.secrets import redact_env
 
 CONFIG, PLAIN = "config.yaml", ".config.json"
@@ -55,10 +56,7 @@ def _copy_of(path: Path, text: str) -> dict[str, Any]:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is no YAML: {error}") from error
+    config = read_yaml(text, path.name)
     if not isinstance(config, dict):
         raise ValueError(f"{path.name} holds no config")
     return config

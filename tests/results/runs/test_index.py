@@ -84,7 +84,7 @@ def test_a_damaged_folder_is_told_and_the_others_are_read(made):
     assert {path: status for path, status in index.column("status").items() if status != "broken"} == {
         "runs/sales/aa11": "finished"
     }
-    assert "config.yaml is no YAML: " in reasons["runs/sales/cc33"]
+    assert "config.yaml: is no YAML: " in reasons["runs/sales/cc33"]
     assert reasons["runs/sales/dd44"] == "config.yaml holds no config"
     assert all(reasons.values())
     assert len(reasons) == 5

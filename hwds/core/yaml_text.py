@@ -1,0 +1,56 @@
+"""YAML as plain data: no tags that build objects, and no anchors that make a small file large."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MOST = 200_000
+"""Values of a file, those that an anchor repeats counted as often as they are read."""
+
+
+def read_yaml(text: str, where: str | Path) -> Any:
+    """Return the content of a YAML text.
+
+    Raises:
+        ValueError: It is no YAML, too deep, or too large once its anchors are followed.
+    """
+    check_yaml(text, where)
+    try:
+        return yaml.load(text, Loader=LOADER)
+    except (yaml.YAMLError, ValueError) as error:  # a tag, a month 13, a number of five thousand digits
+        raise ValueError(f"{where}: {_one_line(error)}") from error
+
+
+def check_yaml(text: str, where: str | Path) -> None:
+    """Refuse a YAML text that `read_yaml` refuses, for others to read.
+
+    Raises:
+        ValueError: It is no YAML, too deep, or too large once its anchors are followed.
+    """
+    try:
+        size = _size(yaml.compose(text, Loader=LOADER), {})
+    except yaml.YAMLError as error:
+        raise ValueError(f"{where}: is no YAML: {_one_line(error)}") from error
+    except RecursionError as error:
+        raise ValueError(f"{where}: is too deep to read") from error
+    if size > MOST:
+        raise ValueError(f"{where}: has {MOST:,} values or more once its anchors (&, *) are followed")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Return the number of values of a node; without end where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until it is counted, whatever leads back to it is a circle
+        content = node.value if isinstance(node, yaml.CollectionNode) else ()
+        inner = [part for item in content for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in inner)
+    return known[id(node)]

@@ -1,0 +1,48 @@
+"""YAML that would grow without end, or build something, is refused in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from hwds.core.yaml_text import read_yaml
+
+HWDS = Path(__file__).resolve().parents[2] / "hwds"
+LAUGHS = "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (LAUGHS, "has 200,000 values or more once its anchors"),
+        ("a: &a {b: *a}", "has 200,000 values or more once its anchors"),
+        ("[" * 5000 + "]" * 5000, "is too deep to read|is no YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
+        ("a: [", "is no YAML"),
+        ("a: 2020-13-01", "month must be in 1..12"),
+        (f"a: {'9' * 5000}", "Exceeds the limit"),
+    ],
+)
+def test_it_is_refused_in_one_line(text, why):
+    with pytest.raises(ValueError, match=why) as refused:
+        read_yaml(text, "x.yaml")
+    assert str(refused.value).startswith("x.yaml: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_anchors_that_repeat_a_few_values_are_read():
+    assert read_yaml("a: &a [1, 2]\nb: *a", "x.yaml") == {"a": [1, 2], "b": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "line", ["+experiment=laughs", "plan +experiment=laughs", "list experiment", "model=laughs", "rivals=[laughs]"]
+)
+def test_an_option_that_would_grow_without_end_is_refused(line, command, tmp_path):
+    for group in ("experiment", "model"):
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        (tmp_path / "conf" / group / "laughs.yaml").write_text(f"# @package _global_\n{LAUGHS}\n")
+    assert "values or more once its anchors" in command(line).line
+
+
+def test_only_one_module_reads_yaml_as_it_is():
+    sources = {path.stem: path.read_text() for path in HWDS.rglob("*.py")}
+    assert [name for name, text in sources.items() if "yaml.safe_load" in text or "yaml.load" in text] == ["yaml_text"]
