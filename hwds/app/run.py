@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.atomic import write_text
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.recipe import uses_features
 from hwds.execution.job import lay_frame
@@ -28,6 +27,7 @@ from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
 from hwds.report.verdict import page, print_verdict, store_verdict
 from hwds.results.folder import RunFolder
+from hwds.results.markdown import write_markdown
 from hwds.results.provenance import provenance
 from hwds.results.runs.progress import ended
 from hwds.results.tables import Tables
@@ -140,7 +140,7 @@ def conclude(prepared: Prepared, tables: Tables) -> RunResult:
     folder.write_conclusion(conclusion)
     verdict = decide(prepared, tables)
     text = conclusion if verdict is None else f"{conclusion}\n\n{page(type(prepared.experiment.decision), verdict)}"
-    write_text(folder.path / "leaderboard.md", as_markdown(tables, board, text, report.page_tables(tables, board)))
+    write_markdown(folder.path / "leaderboard.md", as_markdown(tables, board, text, report.page_tables(tables, board)))
     folder.write_remarks(remarks(prepared, tables))
     draw(prepared, tables, board)
     return RunResult(prepared, tables, board, conclusion, verdict)

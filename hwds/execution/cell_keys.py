@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hwds.core.code_digest import code_digest
-from hwds.core.recipe import canonical, uses_features
 from hwds.core.decoding import class_path
+from hwds.core.recipe import canonical, uses_features
 from hwds.evaluation.keys import Conditions, key_of
 from hwds.execution.job import Job
 from hwds.splitting.fold import Fold

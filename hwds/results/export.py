@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,16 +11,11 @@ import polars as pl
 
 from hwds.core.atomic import write_atomically
 from hwds.core.errors import HwdsError
+from hwds.results.csv_files import disarmed, write_csv
 from hwds.results.folder import TABLES, RunFolder
 from hwds.results.runs.fields import exact, flat
 
 KINDS = ("csv", "parquet", "xlsx")
-RISKY = r"^[=+\-@\t\r\n]"
-"""The beginning of a text that a spreadsheet takes for a formula (OWASP, CSV injection)."""
-
-NUMBER = r"^[+\-](\d+\.?\d*|\.\d+)([eE][+\-]?\d+)?$"
-"""A number with a sign, which is not a formula."""
-
 MOST_ROWS = 1_048_575
 """Rows of a sheet below its header."""
 
@@ -58,37 +52,12 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
     paths = []
     for name, table in tables.items():
         path = place / f"{name}.{kind}"
-        shown = disarmed(table) if kind == "csv" else table
-        write_atomically(path, shown.write_csv if kind == "csv" else shown.write_parquet)
+        if kind == "csv":
+            write_csv(path, table)
+        else:
+            write_atomically(path, table.write_parquet)
         paths.append(path)
     return paths
-
-
-def disarmed(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame:
-    """Return a table with nested columns as JSON and, with `quoted`, an apostrophe before text that looks like a formula.
-
-    Args:
-        table: Any table.
-        quoted: Needed for CSV, which cannot mark a cell as text; a workbook can.
-    """
-    nested = [name for name, kind in table.schema.items() if kind.is_nested()]
-    plain = table.with_columns(pl.Series(name, [_json(value) for value in table[name]], pl.String) for name in nested)
-    if not quoted:
-        return plain
-    texts = [name for name, kind in plain.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)]
-    cells = [_quoted(pl.col(name).cast(pl.String)).alias(name) for name in texts]
-    names = {name: f"'{name}" for name in plain.columns if pl.Series([name]).str.contains(RISKY)[0]}
-    return plain.with_columns(cells).rename(names)
-
-
-def _quoted(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.contains(RISKY) & ~text.str.contains(NUMBER)).then(pl.lit("'") + text).otherwise(text)
-
-
-def _json(value: Any) -> str | None:
-    if isinstance(value, pl.Series):
-        value = value.to_list()
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:

@@ -14,6 +14,7 @@ import polars as pl
 from hwds.core.atomic import write_atomically, write_text
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
 from hwds.core.locks import alone, reading
+from hwds.results.csv_files import write_csv
 from hwds.results.files import read_table, read_together, undamaged
 from hwds.results.runs.config import CONFIG, config_of, write_config
 from hwds.results.secrets import restore_env
@@ -148,7 +149,7 @@ class RunFolder:
             return
         tables = verdict.tables()
         for name, table in tables.items():
-            write_atomically(self.path / f"{prefix}{name}.csv", table.write_csv)
+            write_csv(self.path / f"{prefix}{name}.csv", table)
             write_atomically(self.path / f"{prefix}{name}.parquet", table.write_parquet)
         content = verdict.as_dict() | ({"tables": list(tables)} if tables else {})
         write_text(path, json.dumps(content, indent=1, allow_nan=False))

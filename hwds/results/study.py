@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.core.atomic import write_atomically, write_text
+from hwds.core.atomic import write_text
 from hwds.results.comparison import as_json
+from hwds.results.csv_files import read_csv, write_csv
 from hwds.results.folder import OUTPUTS
 
 CONTRASTS = {
@@ -78,7 +79,7 @@ class StudyResult:
         """
         for name in ("contrasts", "scores"):
             table: pl.DataFrame = getattr(self, name)
-            write_atomically(folder / f"{name}.csv", table.write_csv)
+            write_csv(folder / f"{name}.csv", table)
         content = {key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
         write_text(folder / "study.json", as_json(content))
 
@@ -87,8 +88,8 @@ class StudyResult:
         """Return the result that `write` wrote."""
         content = json.loads((folder / "study.json").read_text(encoding="utf-8"))
         content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}
-        content |= {"contrasts": pl.read_csv(folder / "contrasts.csv", schema=CONTRASTS)}
-        return cls(**content, scores=pl.read_csv(folder / "scores.csv", schema=RUNS))
+        content |= {"contrasts": read_csv(folder / "contrasts.csv", CONTRASTS)}
+        return cls(**content, scores=read_csv(folder / "scores.csv", RUNS))
 
 
 @dataclass(frozen=True)

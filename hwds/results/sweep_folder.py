@@ -15,8 +15,10 @@ import yaml
 
 from hwds.core.atomic import write_atomically, write_text
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
+from hwds.results.csv_files import write_csv
 from hwds.results.files import read_table, undamaged
 from hwds.results.folder import OUTPUTS, RunFolder, newest, starting_with
+from hwds.results.markdown import write_markdown
 
 SWEEP = "sweep.json"
 
@@ -138,7 +140,7 @@ class SweepFolder:
         """Write a table as Parquet, and on request as CSV."""
         write_atomically(self.path / f"{name}.parquet", lambda part: table.rechunk().write_parquet(part))
         if csv:
-            write_atomically(self.path / f"{name}.csv", table.write_csv)
+            write_csv(self.path / f"{name}.csv", table)
 
     def write_best(self, content: Mapping[str, Any], experiment: str) -> None:
         """Write the best settings, to read and to run.
@@ -152,7 +154,7 @@ class SweepFolder:
 
     def write_page(self, text: str) -> None:
         """Write `sweep.md`."""
-        write_text(self.path / "sweep.md", text)
+        write_markdown(self.path / "sweep.md", text)
 
 
 def ambiguous_kinds(name: str, one: str, these: Sequence[Path], other: str, those: Sequence[Path]) -> ConfigError:

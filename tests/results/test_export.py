@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import HwdsError
-from hwds.results.export import disarmed, exported, write_export
+from hwds.results.csv_files import disarmed
+from hwds.results.export import exported, write_export
 from hwds.results.folder import RunFolder
 
 WICKED = ["=1+1", "+1+1", "-1-1", "@sum(a1)", "\t=1", '=HYPERLINK("http://x")', "https://x.example", "plain", None]

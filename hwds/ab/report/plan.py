@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from hwds.ab.report.tables import RULES
-from hwds.core.atomic import write_text
 from hwds.frames.table import Table
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
 from hwds.results.formatting import brief, fixed, signed
+from hwds.results.markdown import write_markdown
 from hwds.results.tables import Tables
 
 OUTCOMES = {"": "conversion", "_revenue": "revenue"}
@@ -26,7 +26,7 @@ LEAST_RATIO = 1.1
 
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """Write `ab_plan.md`: the plan by arm, outcome and rule."""
-    write_text(
+    write_markdown(
         folder / "ab_plan.md",
         f"# Plan of an A/B test\n\n{sentence(table, tables, model)}\n\n{_grid(tables, model).markdown()}\n",
     )

@@ -18,6 +18,7 @@ from hwds.frames.table import Table
 from hwds.report.grid import Grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures.style import save_png
+from hwds.results.markdown import write_markdown
 from hwds.results.tables import Tables
 
 
@@ -29,7 +30,7 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """
     save_png(effects_figure(tables, model), folder / "effects.png")
     save_png(peeking_figure(tables, model), folder / "ab_peeking.png")
-    write_text(folder / "ab_test.md", page(tables, model))
+    write_markdown(folder / "ab_test.md", page(tables, model))
     counts = arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
     if len(counts):
         write_text(folder / "prior.yaml", prior_yaml(counts))

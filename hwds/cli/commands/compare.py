@@ -185,20 +185,20 @@ def latest(sources: list[Source], names: Sequence[str]) -> tuple[list[Source], l
 
 def keep(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
     """Write the tables, the page and the picture of a comparison; return the folder, named by its runs and settings."""
-    from hwds.core.atomic import write_text
     from hwds.core.hashing import digest
     from hwds.report.comparison.sentence import sentence
     from hwds.report.comparison.tables import page
     from hwds.report.pictures.critical_difference import critical_difference_figure
     from hwds.report.pictures.style import save_png
     from hwds.results.folder import OUTPUTS
+    from hwds.results.markdown import write_markdown
     from hwds.results.provenance import command_line
 
     folder = (OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])).resolve()
     command = command_line().replace(" --json", "")
     comparison.write(folder, sentence(comparison), command)
     save_png(critical_difference_figure(comparison), folder / "critical_difference.png")
-    write_text(folder / "comparison.md", page(comparison, command))
+    write_markdown(folder / "comparison.md", page(comparison, command))
     return folder
 
 

@@ -86,9 +86,10 @@ def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
 def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Write both files, whole or not at all."""
     from hwds.core.atomic import write_atomically
+    from hwds.results.csv_files import write_csv
 
     write_atomically(folder.path / "future.parquet", forecasts.write_parquet)
-    write_atomically(folder.path / "future.csv", forecasts.drop(NESTED, strict=False).write_csv)
+    write_csv(folder.path / "future.csv", forecasts.drop(NESTED, strict=False))
 
 
 def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:

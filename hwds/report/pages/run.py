@@ -191,8 +191,9 @@ def written(page: Page, folder: Path) -> tuple[Path, Path]:
         HwdsError: The folder cannot be written.
     """
     from hwds.core.atomic import write_text
+    from hwds.results.markdown import write_markdown
 
     paths = folder / "report.html", folder / "report.md"
     write_text(paths[0], page.html())
-    write_text(paths[1], page.markdown())
+    write_markdown(paths[1], page.markdown())
     return paths
