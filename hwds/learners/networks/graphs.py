@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,15 @@ class Graph(Hashable, Protocol):
 
 GRAPHS = 4
 """Networks whose graphs are kept for the next fit: so much memory, however many fits follow one another."""
+
+SEEDS = 8
+"""First weights that are kept: those of the networks that one fit averages."""
+
+CLEARED = 64
+"""Networks that are built between two times that Keras' session is cleared."""
+
+_BUILT = count(1)
+"""Numbers the networks that the process builds."""
 
 
 @lru_cache(maxsize=GRAPHS)
@@ -96,7 +106,20 @@ def forward_of(graph: Graph) -> Callable[..., Any]:
 @lru_cache(maxsize=GRAPHS)
 def _model(graph: Graph) -> Any:
     """Return a network of which only the graph is used."""
-    return graph.network(0)
+    return _built(graph, 0)
+
+
+def _built(graph: Graph, seed: int) -> Any:
+    """Return an untrained network.
+
+    Keras keeps half a megabyte of every network until its session is cleared. That also clears TensorFlow's kernels, and each
+    traced graph then takes a second for its next call; so many networks are cleared at once.
+    """
+    import keras
+
+    if next(_BUILT) % CLEARED == 0:
+        keras.utils.clear_session(free_memory=False)
+    return graph.network(seed)
 
 
 def _specs(graph: Graph) -> tuple[list[Any], list[Any]]:
@@ -106,9 +129,10 @@ def _specs(graph: Graph) -> tuple[list[Any], list[Any]]:
     return [tf.TensorSpec(variable.shape) for variable in _model(graph).trainable_variables], graph.specs()
 
 
-def first_weights(graph: Graph, seed: int) -> list[np.ndarray]:
-    """Return the weights that training begins from."""
-    return [np.asarray(variable) for variable in graph.network(seed).trainable_variables]
+@lru_cache(maxsize=SEEDS)
+def first_weights(graph: Graph, seed: int) -> tuple[np.ndarray, ...]:
+    """Return the weights that training begins from: first until the best epoch, then again on all rows."""
+    return tuple(np.asarray(variable) for variable in _built(graph, seed).trainable_variables)
 
 
 def predict(graph: Graph, weights: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:

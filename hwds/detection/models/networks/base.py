@@ -63,7 +63,6 @@ class RowShape:
         """Return an untrained network."""
         import keras
 
-        keras.utils.clear_session(free_memory=False)  # it counts all layers ever made: memory grows, and names differ
         parts = RowParts(self, seed)
         return keras.Model(parts.inputs, self.design.output(parts))
 

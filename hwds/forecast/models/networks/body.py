@@ -45,7 +45,6 @@ class WindowShape:
         """Return an untrained network."""
         import keras
 
-        keras.utils.clear_session(free_memory=False)  # it counts all layers ever made: memory grows, and names differ
         parts = WindowParts(self, seed)
         body = self.design.body(parts)
         hidden = parts.dense(HIDDEN, "relu")(body)
