@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.hashing import digest
 from hwds.core.messages import shown
-from hwds.core.recipe import NonNegativeInt, Once, Recipe, canonical, construct
+from hwds.core.recipe import Once, Recipe, Seed, canonical, construct
 from hwds.core.yaml_text import read_yaml
 
 FOLDER = Path("experiments")
@@ -97,7 +97,7 @@ class Study(Recipe):
     model: Annotated[str, MinLen(1)]
     rivals: Annotated[tuple[str, ...], MinLen(1), Once]
     margin: Annotated[float, Gt(0), Lt(float("inf"))]
-    seeds: Annotated[tuple[NonNegativeInt, ...], MinLen(1), Once]
+    seeds: Annotated[tuple[Seed, ...], MinLen(1), Once]
     words: Words = ()
     experiments: Annotated[dict[str, Words], MinLen(1)]
     rule: Annotated[tuple[Clause, ...], MinLen(1)]

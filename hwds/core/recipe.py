@@ -19,11 +19,63 @@ class Small(NamedTuple):
     most: int
 
 
-PositiveInt = Annotated[int, Ge(1)]
-NonNegativeInt = Annotated[int, Ge(0)]
-Positive = Annotated[float, Gt(0)]
+MOST = 1e12
+"""The greatest amount, price, weight or ratio: its square and that of a million of them are still numbers."""
+
+LEAST = 1e-12
+"""The least amount above zero: its reciprocal is still a number."""
+
+
+def _not_tiny(value: float) -> float:
+    if 0 < value < LEAST:
+        raise ValueError(f"must be >= {LEAST:g}")
+    return value
+
+
+PositiveInt = Annotated[int, Ge(1), Le(10**9)]
+"""A count of anything: what 32 bits hold."""
+
+NonNegativeInt = Annotated[int, Ge(0), Le(10**9)]
+Seed = Annotated[int, Ge(0), Lt(2**63)]
+Steps = Annotated[int, Ge(1), Le(100_000)]
+"""Steps along a series: 270 years of days, 11 years of hours."""
+
+ZeroSteps = Annotated[int, Ge(0), Le(100_000)]
+Days = Annotated[int, Ge(1), Le(36_525)]
+"""A century at most."""
+
+ZeroDays = Annotated[int, Ge(0), Le(36_525)]
+Folds = Annotated[int, Ge(1), Le(10_000)]
+"""Folds, windows, origins, launches: each is a fit or an answer of its own."""
+
+ZeroFolds = Annotated[int, Ge(0), Le(10_000)]
+Rows = Annotated[int, Ge(1), Le(10_000_000)]
+"""Simulated rows or customers, or rows that one fit is given: what memory holds."""
+
+Draws = Annotated[int, Ge(1), Le(1_000_000)]
+"""Random repetitions: replications, resamples, paths."""
+
+ZeroDraws = Annotated[int, Ge(0), Le(1_000_000)]
+Width = Annotated[int, Ge(1), Le(65_536)]
+"""Units, trees or columns of a model."""
+
+Depth = Annotated[int, Ge(1), Le(100)]
+"""Layers of a network, or splits of a tree below each other."""
+
+ZeroRows = Annotated[int, Ge(0), Le(10_000_000)]
+Trials = Annotated[int, Ge(1), Le(100_000)]
+Looks = Annotated[int, Ge(1), Le(1_000)]
+"""Looks at the numbers of a test that runs."""
+
+Workers = Annotated[int, Ge(1), Le(10_000)]
+"""Cores, or processes."""
+
+ZeroWorkers = Annotated[int, Ge(0), Le(10_000)]
+Positive = Annotated[float, Gt(0), Le(MOST), AfterValidator(_not_tiny)]
+NonNegative = Annotated[float, Ge(0), Le(MOST)]
+Amount = Annotated[float, Ge(-MOST), Le(MOST)]
 UnitInterval = Annotated[float, Ge(0), Le(1)]
-Level = Annotated[float, Gt(0), Lt(1)]
+Level = Annotated[float, Gt(0), Lt(1), AfterValidator(_not_tiny)]
 
 
 def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Steps
 from hwds.datasets.base import PanelDataset
 from hwds.datasets.reading.columns import joined
 from hwds.datasets.reading.files import FileSource, read
@@ -78,11 +78,11 @@ class File(PanelDataset):
     sha256: str | None = None
     roles: FileRoles = FileRoles()
     frequency: Every | None = None
-    season: PositiveInt | None = None
-    horizon: PositiveInt | None = None
+    season: Steps | None = None
+    horizon: Steps | None = None
     gaps: Gaps = "error"
     short: Literal["error", "drop"] = "error"
-    min_length: PositiveInt = 2
+    min_length: Steps = 2
     unit: str = ""
     encoding: str = "utf-8"
     separator: str | None = None

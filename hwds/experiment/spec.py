@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import NonNegativeInt, Recipe
+from hwds.core.recipe import Recipe, Seed
 from hwds.datasets.base import Dataset
 from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
@@ -74,7 +74,7 @@ class Experiment(Recipe):
     sweep: Sweep
     tracker: Tracker
     rivals: tuple[Recipe, ...] = ()
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     size: Literal["full", "small"] = "full"
     save_model: Literal["none", "final"] = "none"
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.recipe import NonNegativeInt, Small
+from hwds.core.recipe import Small, ZeroFolds
 from hwds.frames.table import Table
 from hwds.splitting.fold import Fold
 from hwds.splitting.rows import HeldOut, RowSplitting, groups_of, hash_of
@@ -35,10 +35,10 @@ class GroupKFold(RowSplitting):
             from them.
     """
 
-    folds: Annotated[int, Ge(2), Small(5)] = 10
-    stop_folds: NonNegativeInt = 1
-    calibrate_folds: NonNegativeInt = 1
-    decide_folds: NonNegativeInt = 0
+    folds: Annotated[int, Ge(2), Le(10_000), Small(5)] = 10
+    stop_folds: ZeroFolds = 1
+    calibrate_folds: ZeroFolds = 1
+    decide_folds: ZeroFolds = 0
     ignore_time: bool = False
     apart: Annotated[float, Ge(0), Lt(1)] = 0.0
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Small
+from hwds.core.recipe import Folds, Small, Steps, ZeroSteps
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
 from hwds.splitting.cutoffs import AtLaunch, AtTime, Cutoff
@@ -24,9 +24,9 @@ class PanelLaunch(PanelSplitting):
         launches: Instants of launches, the last ones.
     """
 
-    after: NonNegativeInt = 1
-    before: PositiveInt | None = None
-    launches: Annotated[PositiveInt, Small(2)] = 24
+    after: ZeroSteps = 1
+    before: Steps | None = None
+    launches: Annotated[Folds, Small(2)] = 24
 
     def make_folds(self, panel: Panel) -> list[Fold]:
         """Return one fold for each instant of launches, oldest first.

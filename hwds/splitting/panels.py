@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from hwds.core.recipe import PositiveInt, Recipe
+from hwds.core.recipe import Recipe, Steps
 from hwds.frames.panel import Panel
 from hwds.splitting.cutoffs import Cutoff, FromEnd
 from hwds.splitting.fold import Fold
@@ -20,7 +20,7 @@ class PanelSplitting(Recipe):
         horizon: Steps after a cutoff that are asked; None takes the dataset's own.
     """
 
-    horizon: PositiveInt | None = None
+    horizon: Steps | None = None
 
     def make_folds(self, panel: Panel) -> Sequence[Fold]:
         """Return the folds of a panel, oldest first.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Small
+from hwds.core.recipe import Days, Folds, Small, ZeroDays
 from hwds.frames.table import Table
 from hwds.splitting.fold import Fold
 from hwds.splitting.row_windows import Lengths, Moment, arrivals, cutoffs
@@ -35,13 +35,13 @@ class RowPrequential(RowSplitting):
         stride_days: From one cutoff to the next; 0 takes `test_days`.
     """
 
-    windows: Annotated[PositiveInt, Small(2)] = 4
-    train_days: Annotated[PositiveInt, Small(28)] = 28
-    stop_days: NonNegativeInt = 7
-    calibrate_days: Annotated[NonNegativeInt, Small(7)] = 7
-    decide_days: NonNegativeInt = 0
-    test_days: PositiveInt = 7
-    stride_days: NonNegativeInt = 0
+    windows: Annotated[Folds, Small(2)] = 4
+    train_days: Annotated[Days, Small(28)] = 28
+    stop_days: ZeroDays = 7
+    calibrate_days: Annotated[ZeroDays, Small(7)] = 7
+    decide_days: ZeroDays = 0
+    test_days: Days = 7
+    stride_days: ZeroDays = 0
 
     @property
     def lengths(self) -> Lengths:

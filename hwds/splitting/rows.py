@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import NonNegativeInt, Recipe
+from hwds.core.recipe import Recipe, ZeroDays
 from hwds.frames.table import Table
 from hwds.splitting.row_windows import arrivals
 
@@ -22,7 +22,7 @@ class RowSplitting(Recipe):
         delay_days: Days that labels take to arrive; where a column says when each did (role `label_time`), it counts.
     """
 
-    delay_days: NonNegativeInt = 7
+    delay_days: ZeroDays = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Refit, Small, cutoffs_per_fit
+from hwds.core.recipe import Folds, Refit, Small, Steps, ZeroSteps, cutoffs_per_fit
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
 from hwds.splitting.cutoffs import AtTime, Cutoff, FromEnd
@@ -28,10 +28,10 @@ class PanelWalkForward(PanelSplitting):
             records in which the calendar means nothing.
     """
 
-    windows: Annotated[PositiveInt, Small(2)] = 3
-    stride: PositiveInt | None = None
-    gap: NonNegativeInt = 0
-    sliding: PositiveInt | None = None
+    windows: Annotated[Folds, Small(2)] = 3
+    stride: Steps | None = None
+    gap: ZeroSteps = 0
+    sliding: Steps | None = None
     refit: Refit = "always"
     align: Align = "calendar"
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from annotated_types import Ge
-
 from hwds.config.build import build
 from hwds.config.space import START, Leaf, leaves_of, space_of
 from hwds.config.trial import applied, conditions
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.recipe import Folds, NonNegative, Positive, Seed, Small, Trials, Workers
 from hwds.evaluation.base import Evaluation
 from hwds.execution.ray.executor import OnRay
 from hwds.experiment.spec import Experiment, Sweep
@@ -68,16 +66,16 @@ class Searching(Sweep):
 
     metric: str = ""
     mode: Literal["auto", "min", "max"] = "auto"
-    trials: Annotated[PositiveInt, Small(3)] = 20
-    windows: Annotated[PositiveInt, Small(2)] = 6
+    trials: Annotated[Trials, Small(3)] = 20
+    windows: Annotated[Folds, Small(2)] = 6
     seconds: Positive | None = None
     seconds_per_trial: Positive | None = None
     memory_per_trial: Positive | None = None
-    cpus_per_trial: PositiveInt | None = None
-    gpus_per_trial: Annotated[float, Ge(0)] | None = None
-    concurrent: PositiveInt | None = None
+    cpus_per_trial: Workers | None = None
+    gpus_per_trial: NonNegative | None = None
+    concurrent: Workers | None = None
     baseline: bool = True
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     def check(self, data: Mapping[str, Any], experiment: Experiment) -> None:
         """Refuse an experiment that it cannot search; see `Sweep.check`."""

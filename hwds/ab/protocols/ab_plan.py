@@ -18,7 +18,7 @@ from hwds.ab.protocols.planning.assumptions import assumptions
 from hwds.ab.protocols.planning.effects import Change
 from hwds.ab.protocols.planning.rows import ROWS, Line, as_plan_scores, plan_measures
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Level, Positive, PositiveInt
+from hwds.core.recipe import Level, Looks, Positive, PositiveInt
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.frames.table import Table
@@ -62,7 +62,7 @@ class AbPlan(Evaluation[Comparison, Table]):
     alpha: Level = 0.05
     power: Level = 0.8
     correction: Literal["holm", "none"] = "holm"
-    looks: PositiveInt = 1
+    looks: Looks = 1
     headline: str = PLAN.headline
 
     def split(self, frame: Table) -> Sequence[Fold]:

@@ -22,7 +22,7 @@ from hwds.ab.protocols.analysis.sums import SUMS, Sums
 from hwds.ab.protocols.analysis.units import MONEY, Units
 from hwds.ab.protocols.planning.effects import Change
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Level, NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.recipe import Amount, Level, Looks, Positive, PositiveInt, Small, ZeroDraws
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.frames.outcomes import outcome_unit
@@ -85,13 +85,13 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     alpha: Level = 0.05
     power: Level = 0.8
     minimum_detectable_effect: Change = -0.1
-    looks: PositiveInt = 1
-    tuned_for: PositiveInt | None = None
+    looks: Looks = 1
+    tuned_for: Looks | None = None
     correction: Correction = "holm"
-    guardrails: dict[str, float] = field(default_factory=dict)
+    guardrails: dict[str, Amount] = field(default_factory=dict)
     show_despite_mismatch: bool = False
-    replications: Annotated[NonNegativeInt, Small(400)] = 4000
-    simulated_looks: Annotated[tuple[PositiveInt, ...], MinLen(1), AfterValidator(_rising)] = (1, 5, 20, 100)
+    replications: Annotated[ZeroDraws, Small(400)] = 4000
+    simulated_looks: Annotated[tuple[Looks, ...], MinLen(1), AfterValidator(_rising)] = (1, 5, 20, 100)
     headline: str = TEST.headline
 
     def evidence(self, frame: Table) -> Units | Sums:

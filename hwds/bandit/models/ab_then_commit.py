@@ -13,7 +13,7 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels import means
 from hwds.bandit.models.kernels.base import Kernel, Visit
 from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, highest, next_offered
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Rows
 
 
 class Settings(NamedTuple):
@@ -41,7 +41,7 @@ class ABThenCommit(Policy):
     begins_in_turn: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = {"per_arm": {"choice": [25, 50, 100, 200, 400, 800]}}
 
-    per_arm: PositiveInt = 100
+    per_arm: Rows = 100
     in_turn: bool = True
 
     def kernel(self, arms: Arms) -> Kernel:

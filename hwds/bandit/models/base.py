@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
-
-from annotated_types import Ge
+from typing import TYPE_CHECKING, ClassVar
 
 from hwds.bandit.arms import Arms
 from hwds.bandit.models.kernels.base import BatchKernel, Kernel
-from hwds.core.recipe import Recipe
+from hwds.core.recipe import NonNegative, Recipe
 
 if TYPE_CHECKING:
     from hwds.bandit.live.policy import LivePolicy
 
-Exploration = Annotated[float, Ge(0)]
+Exploration = NonNegative
 """The factor of an index's bonus beyond the least that theory needs."""
 
 

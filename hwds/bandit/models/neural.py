@@ -13,7 +13,7 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.bandit.models.networks.posterior import draw_head, draw_last_layer, last_layer
 from hwds.bandit.models.networks.rewards import Shape, first_weights, hidden, output, train
-from hwds.core.recipe import Positive, PositiveInt, Small
+from hwds.core.recipe import Folds, Positive, PositiveInt, Small, Width
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
 
@@ -48,10 +48,10 @@ class Neural(Policy):
     }
 
     uncertainty: Literal["last_layer", "heads"] = "last_layer"
-    units: PositiveInt = 32
-    heads: PositiveInt = 20
+    units: Width = 32
+    heads: Width = 20
     prior: Positive = 1.0
-    epochs: Annotated[PositiveInt, Small(10)] = 50
+    epochs: Annotated[Folds, Small(10)] = 50
     retrain: PositiveInt = 1
     rate: Positive = 0.01
 

@@ -13,7 +13,7 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Kernel, Visit
 from hwds.bandit.models.kernels.indices import chances_of_highest, highest
 from hwds.core.numba_cache import helper
-from hwds.core.recipe import Positive, PositiveInt
+from hwds.core.recipe import Positive, Rows
 
 
 class Settings(NamedTuple):
@@ -44,7 +44,7 @@ class SlidingUCB(Policy):
         "exploration": {"loguniform": [0.01, 2.0]},
     }
 
-    window: PositiveInt = 1000
+    window: Rows = 1000
     exploration: Positive = 0.6
 
     def kernel(self, arms: Arms) -> Kernel:

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Len
+from annotated_types import Len
 from pydantic import BeforeValidator
 
 from hwds.bandit.arms import Arms
@@ -15,7 +15,7 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels import beta_best_arm_probability, beta_thompson
 from hwds.bandit.models.kernels.base import Kernel
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Positive
+from hwds.core.recipe import NonNegative, Positive
 from hwds.frames.outcomes import arm_name
 
 Prior = Annotated[tuple[Positive, ...], Len(2, 2)]
@@ -28,7 +28,7 @@ def _as_names(known: Any) -> Any:
     return {arm_name(arm) if isinstance(arm, int | float) else arm: counts for arm, counts in known.items()}
 
 
-Counts = Annotated[tuple[Annotated[float, Ge(0)], ...], Len(2, 2)]
+Counts = Annotated[tuple[NonNegative, ...], Len(2, 2)]
 KnownCounts = Annotated[dict[str, Counts], BeforeValidator(_as_names)]
 
 

@@ -22,7 +22,7 @@ from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.bandit.protocols.simulation.rows import rows_of, stored_rows, with_estimates
 from hwds.bandit.protocols.simulation.scores import paired, score_replications, world_scores
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import PositiveInt, Small
+from hwds.core.recipe import Draws, PositiveInt, Rows, Small
 from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
@@ -84,9 +84,9 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
     fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "replications")
 
     headline: str = SIMULATION.headline
-    horizon: Annotated[PositiveInt, Small(1000)] | None = None
-    replications: Annotated[PositiveInt, Small(50)] = 1000
-    batch: PositiveInt | None = None
+    horizon: Annotated[Rows, Small(1000)] | None = None
+    replications: Annotated[Draws, Small(50)] = 1000
+    batch: Rows | None = None
     checkpoints: Annotated[PositiveInt, Le(100)] = 6
     estimates: Literal["none", "ipw", "aipw"] = "none"
 

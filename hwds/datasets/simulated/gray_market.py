@@ -6,7 +6,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.datasets.base import Dataset
 from hwds.datasets.simulated.demand.catalogue import FAMILIES
 from hwds.datasets.simulated.gray.columns import market_table
@@ -77,7 +77,7 @@ class GrayMarket(Dataset):
     """
 
     gives = Table
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     days: Annotated[int, Ge(60), Le(2000), Small(120)] = 365
     customers: Annotated[int, Ge(100), Le(1_000_000), Small(6000)] = 20_000
     rings: Annotated[PositiveInt, Le(10_000), Small(28)] = 60

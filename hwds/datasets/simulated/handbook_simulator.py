@@ -10,7 +10,7 @@ from annotated_types import Ge, Lt
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import Positive, PositiveInt, Small
+from hwds.core.recipe import Days, Positive, Rows, Small
 from hwds.datasets.base import Dataset
 from hwds.datasets.simulated.handbook.frauds import commit_frauds
 from hwds.datasets.simulated.handbook.payments import customers, payments, terminals
@@ -59,9 +59,9 @@ class HandbookSimulator(Dataset):
     """
 
     gives = Table
-    customers: Annotated[PositiveInt, Ge(3), Small(500)] = 5_000
-    terminals: Annotated[PositiveInt, Ge(2)] = 10_000
-    days: Annotated[PositiveInt, Ge(2), Small(100)] = 183
+    customers: Annotated[Rows, Ge(3), Small(500)] = 5_000
+    terminals: Annotated[Rows, Ge(2)] = 10_000
+    days: Annotated[Days, Ge(2), Small(100)] = 183
     start: Annotated[str, AfterValidator(_a_date)] = "2018-04-01"
     radius: Positive = 5.0
     seed: Annotated[int, Ge(0), Lt(1000)] = 0

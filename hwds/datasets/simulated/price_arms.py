@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, MinLen
+from annotated_types import MinLen
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Names, UnitInterval
+from hwds.core.recipe import Names, NonNegative, UnitInterval
 from hwds.datasets.simulated.prices.world import Offers, PriceWorld
 from hwds.frames.outcomes import arm_name
 
-Money = Annotated[float, Ge(0)]
+Money = NonNegative
 LADDER = (10.0, 20.0, 30.0, 40.0, 50.0)
 CONVERSION = (0.6, 0.4, 0.25, 0.15, 0.08)
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Le, MinLen
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Level, NonNegativeInt, PositiveInt
+from hwds.core.recipe import Level, NonNegative, PositiveInt, Seed
 from hwds.datasets.simulated.demand.catalogue import CHANNELS, CUSTOMER_KINDS, FAMILIES
 from hwds.datasets.simulated.demand.world import HardwareWorld
 from hwds.datasets.simulated.prices.world import Offers, PriceWorld
@@ -39,10 +39,10 @@ class PriceDemand(PriceWorld):
         python -m hwds +experiment=price_bandit_contextual dataset=price_demand
     """
 
-    world_seed: NonNegativeInt = 0
+    world_seed: Seed = 0
     family: str = "laptop"
     channels: Annotated[PositiveInt, Le(len(CHANNELS))] = 4
-    ladder: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(2)] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
+    ladder: Annotated[tuple[NonNegative, ...], MinLen(2)] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
     demand: Literal["logit", "linear", "isoelastic"] = "logit"
     conversion: Level = 0.1
     earns: Literal["revenue", "margin"] = "margin"

@@ -11,7 +11,7 @@ import polars as pl
 from annotated_types import MinLen
 from pydantic import AfterValidator
 
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import Positive, Rows, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
 from hwds.datasets.base import Dataset, Truth
 from hwds.frames.outcomes import arm_name
@@ -65,8 +65,8 @@ class PriceLog(Dataset):
     """
 
     gives = Table
-    seed: NonNegativeInt = 0
-    rows: Annotated[PositiveInt, Small(3000)] = 20_000
+    seed: Seed = 0
+    rows: Annotated[Rows, Small(3000)] = 20_000
     prices: Annotated[tuple[Positive, ...], MinLen(2), AfterValidator(_rising)] = (79.0, 99.0, 119.0, 149.0, 199.0)
     exploration: UnitInterval = 0.3
     continuous: bool = False

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import polars as pl
-from annotated_types import Ge, MinLen
+from annotated_types import MinLen
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Level, Positive
+from hwds.core.recipe import Level, NonNegative, Positive
 from hwds.datasets.base import Dataset
 from hwds.datasets.simulated.price_test import arm_name
 from hwds.frames.table import Table
@@ -32,7 +32,7 @@ class PricePlan(Dataset):
     gives = Table
     prices: Annotated[tuple[Positive, ...], MinLen(2)] = (149.0, 199.0)
     conversions: Annotated[tuple[Level, ...], MinLen(1)] = (0.045, 0.036)
-    spread: Annotated[float, Ge(0)] = 0.0
+    spread: NonNegative = 0.0
     unit: str = "USD"
 
     def load(self) -> Table:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Le, Len
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Names, Once, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import MOST, Draws, Names, Once, Positive, PositiveInt, Small, UnitInterval
 from hwds.decisions.base import Decision
 from hwds.detection.decisions.alerts.checks import check_kinds, check_stakes, check_stream, kind_column
 from hwds.detection.decisions.alerts.decide import verdict_of
@@ -19,7 +19,7 @@ from hwds.evaluation.base import Evaluation
 from hwds.frames.table import Table
 from hwds.results.tables import Tables
 
-Floor = Annotated[float, Ge(-1)]
+Floor = Annotated[float, Ge(-1), Le(MOST)]
 
 
 class AlertPolicy(Decision):
@@ -79,7 +79,7 @@ class AlertPolicy(Decision):
     guarded: Names = ("honest_bulk",)
     most_guarded: UnitInterval = 0.05
     least_positives: Annotated[PositiveInt, Small(4)] = 20
-    resamples: Annotated[PositiveInt, Small(100)] = 1000
+    resamples: Annotated[Draws, Small(100)] = 1000
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a protocol without evidence on days, no cost of a wrong block, and thresholds out of order.

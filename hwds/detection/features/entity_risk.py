@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, MinLen
+from annotated_types import MinLen
 
 from hwds.core.numba_cache import compiled
-from hwds.core.recipe import Names, Once, PositiveInt
+from hwds.core.recipe import Days, Names, NonNegative, Once
 from hwds.detection.features.kernels.entity_risk import POSITIVE, KnownLabels, known_labels
 from hwds.detection.features.live.entity_risk import LiveRisk
 from hwds.features.base import RowFeatures
@@ -39,8 +39,8 @@ class EntityRisk(RowFeatures):
     """
 
     by: Annotated[Names, MinLen(1)] = ("store", "channel", "address", "customer")
-    days: Annotated[tuple[PositiveInt, ...], MinLen(1), Once] = (30, 90)
-    shrink: Annotated[float, Ge(0)] = 10.0
+    days: Annotated[tuple[Days, ...], MinLen(1), Once] = (30, 90)
+    shrink: NonNegative = 10.0
 
     def check(self, table: Table) -> None:
         """Refuse a table without a label, or without a column that is named."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.core.recipe import Once, PositiveInt
+from hwds.core.recipe import Days, Once
 from hwds.detection.features.entity_risk import EntityRisk
 from hwds.detection.features.kernels.handbook_windows import FRIDAY, NIGHT, trailing
 from hwds.detection.features.live.handbook import LiveHandbook, PaymentColumns
@@ -38,7 +38,7 @@ class Handbook(RowFeatures):
         python -m hwds +experiment=fraud_handbook_weeks features=handbook
     """
 
-    days: Annotated[tuple[PositiveInt, ...], MinLen(1), Once] = (1, 7, 30)
+    days: Annotated[tuple[Days, ...], MinLen(1), Once] = (1, 7, 30)
     amount: str | None = None
     customer: str | None = None
     terminal: str = "terminal"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Days
 from hwds.detection.features.handbook import Handbook
 from hwds.detection.features.kernels.handbook_runs import RUNS, USUAL, runs, usual
 from hwds.detection.features.live.handbook import LiveHandbookPlus, WindowLengths
@@ -33,9 +33,9 @@ class HandbookPlus(Handbook):
         python -m hwds +experiment=fraud_handbook_weeks
     """
 
-    habit_days: PositiveInt = 90
-    recent_days: PositiveInt = 14
-    run_days: PositiveInt = 36
+    habit_days: Days = 90
+    recent_days: Days = 14
+    run_days: Days = 36
 
     def check(self, table: Table) -> None:
         """Refuse columns that are not there, and a window that is longer than the one around it."""

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, MinLen
+from annotated_types import MinLen
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Names, NonNegativeInt, PositiveInt
+from hwds.core.recipe import Days, Names, NonNegative, ZeroDays
 from hwds.detection.features.kernels.peers import Spread
 from hwds.detection.features.kernels.reference import Level, Reference, stand
 from hwds.detection.features.live.peers import PeerEvents
@@ -48,9 +48,9 @@ class Peers(RowFeatures):
 
     columns: Annotated[Names, MinLen(1)] = COLUMNS
     by: Names = BY
-    window: PositiveInt = 28
-    gap: NonNegativeInt = 1
-    shrink: Annotated[float, Ge(0)] = 50.0
+    window: Days = 28
+    gap: ZeroDays = 1
+    shrink: NonNegative = 50.0
 
     def check(self, table: Table) -> None:
         """Refuse a table without time, or without a column of peers that the user named."""

@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from hwds.core.errors import ConfigError
 from hwds.core.numba_cache import compiled
-from hwds.core.recipe import Once, Positive, PositiveInt
+from hwds.core.recipe import Days, Once, Positive
 from hwds.detection.features.order_lines.arrays import new_book
 from hwds.detection.features.order_lines.encoding import LineColumns, LineRules, LineWindows, arranged, lines_of
 from hwds.detection.features.order_lines.events import PurchaseEvents
@@ -64,7 +64,7 @@ class Purchases(RowFeatures):
         python -m hwds +experiment=gray_market_xgboost features=purchases
     """
 
-    days: Annotated[tuple[PositiveInt, ...], MinLen(1), Once] = (1, 7, 30, 90)
+    days: Annotated[tuple[Days, ...], MinLen(1), Once] = (1, 7, 30, 90)
     order: str = ORDER
     sku: str = SKU
     store: str = STORE
@@ -75,7 +75,7 @@ class Purchases(RowFeatures):
     promotion: str = PROMOTION
     returned_at: str = RETURNED_AT
     tiers: Annotated[tuple[Positive, ...], Once] = (10, 50, 100)
-    quarter_end: PositiveInt = 10
+    quarter_end: Days = 10
 
     def check(self, table: Table) -> None:
         """Refuse a table without entity and time, without a column that the user named, or with a quantity below 0."""

@@ -9,7 +9,7 @@ import polars as pl
 from annotated_types import MinLen
 
 from hwds.core.numba_cache import compiled
-from hwds.core.recipe import Names, PositiveInt
+from hwds.core.recipe import Folds, Names
 from hwds.detection.features.kernels.recent import MARKS, flattened, last_rows
 from hwds.detection.features.live.recent import LiveRecent
 from hwds.features.base import RowFeatures
@@ -36,7 +36,7 @@ class Recent(RowFeatures):
     """
 
     inputs: Annotated[Names, MinLen(1)] = ("quantity", "unit_price")
-    length: PositiveInt = 16
+    length: Folds = 16
     entity: str | None = None
 
     def check(self, table: Table) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
 import polars as pl
-from annotated_types import Ge
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import PositiveInt, Recipe, UnitInterval
+from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
 from hwds.frames.table import Table
 
 NUMBERS = ("quantity", "unit_price", "street_price")
@@ -34,10 +31,10 @@ class Reselling(Recipe):
         street_price: The column of the open-market price at that time.
     """
 
-    freight: Annotated[float, Ge(0)] = 10.0
+    freight: NonNegative = 10.0
     duty: UnitInterval = 0.05
     risk: UnitInterval = 0.05
-    seen_days: PositiveInt = 28
+    seen_days: Days = 28
     sku: str = "sku"
     channel: str = "channel"
     region: str | None = "region"

@@ -7,10 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, UnitInterval, ZeroDraws
 from hwds.detection.context import RowContext
 from hwds.detection.family import DETECTION
 from hwds.detection.metrics.measures import detection_measures
@@ -70,11 +69,11 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
     card_k: PositiveInt = 100
     precision: UnitInterval = 0.9
     recall: UnitInterval = 0.5
-    wrong_block: Annotated[float, Ge(0)] = 100.0
-    resamples: Annotated[PositiveInt, Small(50)] = 200
-    explained: Annotated[NonNegativeInt, Small(20)] = 200
-    importance_rows: Annotated[NonNegativeInt, Small(100)] = 1000
-    importance_seeds: Annotated[PositiveInt, Small(2)] = 1
+    wrong_block: NonNegative = 100.0
+    resamples: Annotated[Draws, Small(50)] = 200
+    explained: Annotated[ZeroDraws, Small(20)] = 200
+    importance_rows: Annotated[ZeroDraws, Small(100)] = 1000
+    importance_seeds: Annotated[Folds, Small(2)] = 1
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows with a flag for each test row whose entity is among those that can be looked at on its day."""

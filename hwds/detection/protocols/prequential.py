@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import NonNegativeInt, cutoffs_per_fit
+from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
 from hwds.core.seeds import stream
 from hwds.detection.context import RowContext
 from hwds.detection.decisions.alerts.evidence import AlertEvidence, scored_rows
@@ -50,7 +50,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     """
 
     known: Literal["removed", "kept"] = "removed"
-    known_days: NonNegativeInt = 0
+    known_days: ZeroDays = 0
     most_labels: NonNegativeInt | None = None
 
     def tuning_split(self, frame: Table, windows: int) -> TuningSplit:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hwds.core.cache import Cache
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Recipe
+from hwds.core.recipe import NonNegativeInt, Recipe, Workers
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import Device
 from hwds.execution.cell_cache import CellCache
@@ -24,7 +24,7 @@ class Compute(Recipe):
         max_failed: How many cells may fail before the run itself counts as failed.
     """
 
-    cpus_per_cell: PositiveInt = 1
+    cpus_per_cell: Workers = 1
     device: Literal["auto", "cpu", "gpu"] = "auto"
     max_failed: NonNegativeInt = 0
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
-from hwds.core.recipe import NonNegativeInt
+from hwds.core.recipe import ZeroWorkers
 from hwds.evaluation.base import Cell
 from hwds.execution.compute.base import Compute
 from hwds.execution.compute.serial import Serial
@@ -23,7 +23,7 @@ class Processes(Compute):
         workers: Processes; 0 takes the cores that this process may use, divided by the threads of each cell.
     """
 
-    workers: NonNegativeInt = 0
+    workers: ZeroWorkers = 0
 
     def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
         """Yield the outcomes as they come; a worker that dies fails its cell alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwds.core.recipe import NonNegativeInt
+from hwds.core.recipe import ZeroWorkers
 from hwds.execution.compute.processes import usable_cores
 from hwds.execution.ray.executor import OnRay
 from hwds.execution.ray.home import home
@@ -17,7 +17,7 @@ class Ray(OnRay):
         workers: CPUs that it may use; 0 takes those that this process may use.
     """
 
-    workers: NonNegativeInt = 0
+    workers: ZeroWorkers = 0
 
     @property
     def cpus(self) -> int:

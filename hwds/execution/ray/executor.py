@@ -8,11 +8,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Annotated, Any
-
-from annotated_types import Ge
+from typing import Any
 
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.recipe import NonNegative
 from hwds.core.registry import conf_dirs
 from hwds.evaluation.base import Cell
 from hwds.execution.compute.base import Compute
@@ -61,7 +60,7 @@ class OnRay(Compute):
         gpus_per_cell: GPUs, or a part of one, that each cell is given.
     """
 
-    gpus_per_cell: Annotated[float, Ge(0)] = 0.0
+    gpus_per_cell: NonNegative = 0.0
 
     def terms(self) -> dict[str, Any]:
         """Return the arguments of `ray.init`."""

@@ -9,7 +9,7 @@ import polars as pl
 from annotated_types import Len
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Level, Names, Positive, PositiveInt, Small
+from hwds.core.recipe import Amount, Draws, Level, Names, Positive, PositiveInt, Small, Steps
 from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
 from hwds.forecast.decisions.volumes.deals import Deals
@@ -21,7 +21,7 @@ from hwds.forecast.decisions.volumes.windows import DealWindows, deal_windows, h
 from hwds.frames.panel import Panel
 from hwds.results.tables import Tables
 
-Months = Annotated[tuple[PositiveInt, ...], Len(2, 2)]
+Months = Annotated[tuple[Steps, ...], Len(2, 2)]
 
 
 class VolumeBands(Decision):
@@ -69,8 +69,8 @@ class VolumeBands(Decision):
     deal: Names = ()
     months: Months | None = None
     coupling: Literal["paths", "errors"] | None = None
-    floor: float | None = 0.0
-    draws: Annotated[PositiveInt, Small(1000)] = 4000
+    floor: Amount | None = 0.0
+    draws: Annotated[Draws, Small(1000)] = 4000
     least_vectors: Annotated[PositiveInt, Small(4)] = 20
     least_deals: Annotated[PositiveInt, Small(4)] = 20
 

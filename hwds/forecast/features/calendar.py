@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from hwds.core.recipe import NonNegativeInt, Once
+from hwds.core.recipe import Once, ZeroSteps
 from hwds.features.base import PanelFeatures
 from hwds.forecast.features.columns.cycles import Cycle, cycles
 from hwds.forecast.features.columns.device import since_launch, to_the_end
@@ -43,7 +43,7 @@ class Calendar(PanelFeatures):
     planned_end: str = PLANNED_END
     price: Annotated[tuple[str, ...], Once] = (PRICE,)
     events: Annotated[tuple[str, ...], Once] = ()
-    season: NonNegativeInt = 0
+    season: ZeroSteps = 0
 
     def columns(self, roles: Roles, horizon: int) -> Plan:
         """Return the columns for a panel with these roles.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Small
+from hwds.core.recipe import Rows, Small, ZeroSteps
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.lifecycle.fitted import FittedAnalog
@@ -45,8 +45,8 @@ class Analog(Forecaster):
 
     curve: Literal["analog", "bass", "gompertz"] = "analog"
     age: str = ""
-    season: NonNegativeInt = 0
-    max_rows: Annotated[PositiveInt, Small(4_000)] = 12_000
+    season: ZeroSteps = 0
+    max_rows: Annotated[Rows, Small(4_000)] = 12_000
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAnalog:
         """Learn from all series that are known.

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt
+from hwds.core.recipe import ZeroFolds
 from hwds.forecast.models.statistical.bands import Banded, library_forecast
 from hwds.forecast.models.statistical.base import Statistical
 
@@ -31,7 +31,7 @@ class CES(Statistical):
 
     least = 10
     seasonal: Literal["auto", "none", "simple", "partial", "full"] = "auto"
-    origins: NonNegativeInt = 12
+    origins: ZeroFolds = 12
 
     def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
         """Choose a form, fit it, forecast."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hwds.core.recipe import NonNegativeInt, PositiveInt
+from hwds.core.recipe import NonNegativeInt, Width
 from hwds.forecast.models.networks.base import Network
 from hwds.forecast.models.networks.body import WindowParts
 
@@ -33,7 +33,7 @@ class CNN(Network):
         "batch": {"choice": [128, 256, 512]},
     }
 
-    filters: PositiveInt = 48
+    filters: Width = 48
     step_layers: NonNegativeInt = 2
 
     def body(self, parts: WindowParts) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import ValidationInfo, field_validator
 
-from hwds.core.recipe import NonNegativeInt
+from hwds.core.recipe import ZeroFolds
 from hwds.forecast.models.statistical.bands import Banded, library_forecast
 from hwds.forecast.models.statistical.base import Statistical
 
@@ -44,7 +44,7 @@ class ETS(Statistical):
     trend: Literal["N", "A", "M", "Z"] = "Z"
     seasonal: Literal["N", "A", "M", "Z"] = "Z"
     damped: Literal["chosen", "always", "never"] = "chosen"
-    origins: NonNegativeInt = 0
+    origins: ZeroFolds = 0
 
     @field_validator("trend", "seasonal")
     @classmethod

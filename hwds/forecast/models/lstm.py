@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Width
 from hwds.forecast.models.networks.base import Network
 from hwds.forecast.models.networks.body import WindowParts
 
@@ -33,7 +33,7 @@ class LSTM(Network):
         "attention": {"choice": [False, True]},
     }
 
-    units: PositiveInt = 48
+    units: Width = 48
     attention: bool = False
 
     def body(self, parts: WindowParts) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt, PositiveInt, UnitInterval
+from hwds.core.recipe import Folds, UnitInterval, ZeroFolds
 from hwds.forecast.models.statistical.bands import Banded, backtested
 from hwds.forecast.models.statistical.base import Statistical
 
@@ -34,10 +34,10 @@ class MFLES(Statistical):
         "rounds": {"choice": [25, 50, 100]},
     }
 
-    windows: NonNegativeInt = 0
+    windows: ZeroFolds = 0
     changepoints: UnitInterval = 0.25
-    rounds: PositiveInt = 50
-    origins: PositiveInt = 12
+    rounds: Folds = 50
+    origins: Folds = 12
 
     def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
         """Boost, forecast, and do so from earlier origins for the spread."""

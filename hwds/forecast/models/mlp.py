@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Depth, Width
 from hwds.forecast.models.networks.base import Network
 from hwds.forecast.models.networks.body import WindowParts
 
@@ -35,10 +35,10 @@ class MLP(Network):
         "batch": {"choice": [128, 256, 512]},
     }
 
-    units: PositiveInt = 128
-    layers: PositiveInt = 2
-    blocks: PositiveInt = 4
-    channels: PositiveInt = 8
+    units: Width = 128
+    layers: Depth = 2
+    blocks: Depth = 4
+    channels: Width = 8
 
     def body(self, parts: WindowParts) -> Any:
         """Return the blocks' output for each step, beside the inputs of the step, shape (n, h, features)."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt, PositiveInt
+from hwds.core.recipe import Depth, NonNegativeInt, PositiveInt, Steps, ZeroSteps
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.arima.fitted import Fit, FittedSarima
 from hwds.forecast.models.arima.polynomials import Form
@@ -69,11 +69,11 @@ class Sarima(Forecaster):
     most_ordinary: PositiveInt = 5
     most_seasonal: NonNegativeInt = 2
     most_total: PositiveInt = 6
-    finalists: PositiveInt = 5
+    finalists: Depth = 5
     covariates: bool = True
-    harmonics: PositiveInt = 3
-    season: NonNegativeInt = 0
-    longest: PositiveInt = 2_500
+    harmonics: Depth = 3
+    season: ZeroSteps = 0
+    longest: Steps = 2_500
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSarima:
         """Fit each series alone."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt
+from hwds.core.recipe import ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.metrics.scale import last_season, seasonal_scales
@@ -31,7 +31,7 @@ class SeasonalNaive(Forecaster):
     """
 
     local = True
-    season: NonNegativeInt = 0
+    season: ZeroSteps = 0
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSeasonalNaive:
         """Learn nothing but the season and the levels."""

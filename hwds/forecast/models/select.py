@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Small
 from hwds.core.serialization import Serializable
@@ -41,7 +41,7 @@ class Select(Forecaster):
     search_space: ClassVar[Mapping[str, Any]] = {"windows": {"choice": [2, 3, 4, 6]}}
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
-    windows: Annotated[int, Ge(2), Small(2)] = 3
+    windows: Annotated[int, Ge(2), Le(100), Small(2)] = 3
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSelect:
         """Return the choice on inner windows, then every member that was chosen for some series, on all rows."""

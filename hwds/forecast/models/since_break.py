@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator
 
-from hwds.core.recipe import Level, PositiveInt
+from hwds.core.recipe import Level, Steps
 from hwds.core.serialization import Serializable
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import FittedForecaster, Forecaster
@@ -55,7 +55,7 @@ class SinceBreak(Forecaster):
     member: Annotated[Forecaster, AfterValidator(_alone)]
     earlier: Earlier = "moved"
     alarms: Level = 0.05
-    longest: PositiveInt = 500
+    longest: Steps = 500
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSinceBreak:
         """Fit the member to the series without their shifts."""

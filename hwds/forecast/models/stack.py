@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Names, Small, labelled
 from hwds.core.serialization import Serializable
@@ -70,7 +70,7 @@ class Stack(Forecaster):
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
     combine: Combine = "inverse"
-    windows: Annotated[int, Ge(2), Small(2)] = 3
+    windows: Annotated[int, Ge(2), Le(100), Small(2)] = 3
     weights_by: Names = ()
 
     def companions(self) -> tuple[Stack, ...]:

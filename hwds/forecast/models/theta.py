@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt
+from hwds.core.recipe import ZeroFolds
 from hwds.forecast.models.statistical.bands import Banded, library_forecast
 from hwds.forecast.models.statistical.base import Statistical
 
@@ -40,7 +40,7 @@ class Theta(Statistical):
 
     form: Literal["auto", "standard", "optimised", "dynamic", "dynamic_optimised"] = "dynamic_optimised"
     decomposition: Literal["multiplicative", "additive"] = "multiplicative"
-    origins: NonNegativeInt = 12
+    origins: ZeroFolds = 12
 
     def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
         """Take out the season, fit, forecast, put the season back."""

@@ -7,11 +7,11 @@ from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import model_validator
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import Depth, NonNegativeInt, Positive, Rows, Small, Steps, UnitInterval, Width, ZeroSteps
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import FittedForecaster, Forecaster
 from hwds.forecast.models.boosting.counts import fit_counts
@@ -79,17 +79,17 @@ class XGBoost(Forecaster):
     power: Annotated[float, Gt(1), Lt(2)] = 1.5
     strategy: Literal["direct", "recursive"] = "direct"
     monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
-    trees: Annotated[PositiveInt, Small(30)] = 250
+    trees: Annotated[Width, Small(30)] = 250
     patience: NonNegativeInt = 30
-    depth: PositiveInt = 6
+    depth: Depth = 6
     learning_rate: Positive = 0.06
     row_share: UnitInterval = 0.7
     column_share: UnitInterval = 0.6
     leaf_rows: Positive = 50.0
-    bins: Annotated[int, Ge(2)] = 256
-    max_rows: Annotated[PositiveInt, Small(20_000)] = 100_000
-    length: PositiveInt = 48
-    season: NonNegativeInt = 0
+    bins: Annotated[int, Ge(2), Le(65_536)] = 256
+    max_rows: Annotated[Rows, Small(20_000)] = 100_000
+    length: Steps = 48
+    season: ZeroSteps = 0
 
     @model_validator(mode="after")
     def _strategy_fits(self) -> XGBoost:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Small
+from hwds.core.recipe import Folds, Small, ZeroDraws
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable
 from hwds.evaluation.context import RunContext
@@ -88,9 +88,9 @@ class PanelEvaluation(
     levels: Levels = LEVELS
     headline: str = FORECAST.headline
     metrics: Metrics = ()
-    paths: Annotated[NonNegativeInt, Small(200)] = 0
+    paths: Annotated[ZeroDraws, Small(200)] = 0
     intervals: Literal["model", "conformal", "adaptive"] = "model"
-    calibration: Annotated[PositiveInt, Small(2)] = 3
+    calibration: Annotated[Folds, Small(2)] = 3
     reconcile: Literal["none", "bottom_up", "top_down", "mint"] = "none"
     grouped: bool = False
 

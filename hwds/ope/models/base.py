@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BeforeValidator
 
-from hwds.core.recipe import Once, Positive, Recipe
+from hwds.core.recipe import LEAST, MOST, Once, Positive, Recipe
 from hwds.ope.metrics.estimates import EstimatorTerms
 from hwds.ope.metrics.evidence import LogEvidence
 
@@ -19,21 +19,21 @@ def _slope_or(most: float, nothing: bool = False) -> BeforeValidator:
     """Return one refusal for all that is neither `slope` nor a number in its range."""
 
     def checked(value: Any) -> Any:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < most
+        number = isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value < most
         if number or value == "slope" or (nothing and value is None):
             return value
-        raise ValueError(f"must be slope or a number above 0{'' if most == np.inf else f' and below {most:g}'}")
+        raise ValueError(f"must be slope or a number above 0 and below {most:g}")
 
     return BeforeValidator(checked)
 
 
-Tuned = Annotated[float | Literal["slope"], _slope_or(np.inf)]
+Tuned = Annotated[float | Literal["slope"], _slope_or(MOST)]
 """A parameter that is given, or chosen by SLOPE."""
 
 TunedLevel = Annotated[float | Literal["slope"], _slope_or(1.0)]
 """The same for one between 0 and 1."""
 
-Clip = Annotated[float | Literal["slope"] | None, _slope_or(np.inf, nothing=True)]
+Clip = Annotated[float | Literal["slope"] | None, _slope_or(MOST, nothing=True)]
 """The same where null leaves the weights alone."""
 
 QUANTILES = (1, 0.999, 0.99, 0.975, 0.95, 0.9, 0.8, 0.65, 0.5)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
@@ -109,11 +109,11 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     reward: Reward = "outcome"
     reward_range: Annotated[Range | None, AfterValidator(_rising)] = None
     least_propensity: Level | None = None
-    folds: Annotated[int, Ge(2)] = 5
+    folds: Annotated[int, Ge(2), Le(10_000)] = 5
     min_effective_size: NonNegativeInt = 30
     intervals: Literal["bootstrap", "bernstein"] = "bootstrap"
     confidence: Level = 0.95
-    resamples: Annotated[int, Ge(50), Small(200)] = 1000
+    resamples: Annotated[int, Ge(50), Le(1_000_000), Small(200)] = 1000
 
     def check_pricing(self, decision: str, certainty: Certainty | None) -> None:
         """Refuse a log that is not asked about each arm, and a risk that needs counts.

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge, Lt
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Level, NonNegativeInt, Once, Positive, PositiveInt
+from hwds.core.recipe import MOST, Amount, Level, NonNegative, NonNegativeInt, Once, Positive, PositiveInt
 from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
 from hwds.frames.outcomes import arm_name
@@ -23,8 +23,8 @@ from hwds.pricing.verdict import verdict_of
 from hwds.results.tables import Tables
 from hwds.results.verdict import PriceVerdict
 
-Money = Annotated[float, Ge(0)]
-Floor = Annotated[float, Lt(1)]
+Money = NonNegative
+Floor = Annotated[float, Ge(-MOST), Lt(1)]
 
 
 class PriceChoice(Decision):
@@ -58,7 +58,7 @@ class PriceChoice(Decision):
         python -m hwds +experiment=price_bandit decision=price_choice decision.current=10 decision.largest_step=1.0
     """
 
-    current: str | int | float | None = None
+    current: str | NonNegativeInt | Amount | None = None
     confidence: Level = 0.95
     certainty: Certainty | None = None
     margin_floor: Floor | None = None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from hwds.core.recipe import Positive
 from hwds.results.folder import OUTPUTS
 from hwds.tracking.preflight import require_answer, require_installed, require_room
 from hwds.tracking.record import Record
@@ -37,7 +38,7 @@ class Mlflow(Tracker):
 
     library: ClassVar[str] = "mlflow"
     uri: Address = ""
-    patience: float = 1.5
+    patience: Positive = 1.5
 
     def begin(self) -> None:
         """Import it and open the store; the first time its tables are made."""

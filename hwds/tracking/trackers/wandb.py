@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from hwds.core.recipe import Positive
 from hwds.results.folder import OUTPUTS
 from hwds.tracking.preflight import check_early, require_answer, require_installed, require_room
 from hwds.tracking.record import Record
@@ -28,7 +29,7 @@ class Wandb(Tracker):
     project: str = "hwds"
     entity: str = ""
     mode: Literal["auto", "online", "offline"] = "auto"
-    patience: float = 1.5
+    patience: Positive = 1.5
 
     def begin(self) -> None:
         """Import it and start its service; its caches go below `outputs/wandb`, too."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Folds
 from hwds.tuning.search_settings import Searching
 
 
@@ -26,8 +26,8 @@ class ASHA(Searching):
 
     stops: ClassVar[bool] = True
 
-    grace: PositiveInt = 1
-    reduction: Annotated[int, Ge(2)] = 3
+    grace: Folds = 1
+    reduction: Annotated[int, Ge(2), Le(1_000)] = 3
 
     def rungs(self, folds: int) -> tuple[int, ...]:
         """Return `grace` windows, then `reduction` times as many, and so on."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Trials
 from hwds.tuning.search_settings import TrialScores
 from hwds.tuning.sweeps.asha import ASHA
 from hwds.tuning.sweeps.optuna import Optuna
@@ -26,7 +26,7 @@ class BOHB(Optuna, ASHA):
 
     stops: ClassVar[bool] = True
 
-    batch: PositiveInt = 9
+    batch: Trials = 9
 
     def learned_at(self, scored: Sequence[TrialScores], folds: int, settings: int) -> int:
         """Return the highest rung that enough trials have reached, or else the first."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from hwds.config.space import Leaf
-from hwds.core.recipe import PositiveInt, Small
+from hwds.core.recipe import Folds, Small, Trials
 from hwds.core.seeds import stream
 from hwds.tuning.sampling import combinations
 from hwds.tuning.search_settings import Searching
@@ -24,8 +24,8 @@ class Grid(Searching):
 
     every: ClassVar[bool] = True
 
-    trials: Annotated[PositiveInt, Small(3)] = 100
-    points: PositiveInt = 3
+    trials: Annotated[Trials, Small(3)] = 100
+    points: Folds = 3
 
     def settings(self, leaves: Sequence[Leaf]) -> Iterator[dict[str, Any]]:
         """Yield the combinations, in order where all of them are tried."""

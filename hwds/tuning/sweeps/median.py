@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any, ClassVar
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Folds
 from hwds.tuning.search_settings import Searching
 
 
@@ -21,7 +21,7 @@ class Median(Searching):
 
     stops: ClassVar[bool] = True
 
-    grace: PositiveInt = 1
+    grace: Folds = 1
 
     def rungs(self, folds: int) -> tuple[int, ...]:
         """Return every window from `grace` on."""

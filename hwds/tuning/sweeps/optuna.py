@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from hwds.config.space import Leaf
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Trials
 from hwds.core.seeds import stream_key
 from hwds.tuning.sampling import goes_with, readable
 from hwds.tuning.search_settings import Searching, TrialScores
@@ -28,8 +28,8 @@ class Optuna(Searching):
     learns: ClassVar[bool] = True
     needs: ClassVar[str] = "optuna"
 
-    startup: PositiveInt = 10
-    batch: PositiveInt = 4
+    startup: Trials = 10
+    batch: Trials = 4
 
     @property
     def at_first(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from pydantic import AfterValidator
 
 from hwds.ab.metrics.power import minimum_effect, units_for_difference, units_for_price
@@ -17,6 +17,7 @@ from hwds.ab.models.rules.estimator import Estimator
 from hwds.ab.protocols.analysis.measures import minimum_name
 from hwds.ab.protocols.analysis.rows import Row, metric_of
 from hwds.ab.protocols.analysis.simulation import as_counts
+from hwds.core.recipe import MOST
 
 
 def _not_zero(change: float) -> float:
@@ -25,7 +26,7 @@ def _not_zero(change: float) -> float:
     return change
 
 
-Change = Annotated[float, Gt(-1), AfterValidator(_not_zero)]
+Change = Annotated[float, Gt(-1), Le(MOST), AfterValidator(_not_zero)]
 """A change as a share of what the control has."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import polars as pl
 from annotated_types import Ge, Le, Lt
 
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.recipe import Positive, PositiveInt, Seed, Small, Steps
 from hwds.datasets.base import PanelDataset
 from hwds.datasets.simulated.demand.catalogue import CHANNELS, FAMILIES
 from hwds.datasets.simulated.demand.law import DemandLaw
@@ -30,11 +30,11 @@ class DemandSettings(PanelDataset):
         drift: Standard deviation of a month's change of a series' own level, in logs.
     """
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     families: Annotated[PositiveInt, Le(len(FAMILIES)), Small(2)] = 4
     channels: Annotated[PositiveInt, Le(len(CHANNELS)), Small(2)] = 4
-    months: Annotated[int, Ge(24), Small(72)] = 108
-    horizon: PositiveInt = 12
+    months: Annotated[int, Ge(24), Le(1_200), Small(72)] = 108
+    horizon: Steps = 12
     cannibalisation: Annotated[float, Ge(0), Lt(1)] = 0.6
     noise: Positive = 0.18
     drift: Positive = 0.12

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.recipe import NonNegative, Positive, Rows, Seed, Small, ZeroRows
 from hwds.core.seeds import stream
 from hwds.datasets.base import Dataset
 from hwds.frames.world import World
@@ -17,8 +16,8 @@ from hwds.frames.world import World
 PARTS = 100
 """Moments into which a world that moves is cut over its horizon, or over a season."""
 
-Amount = Annotated[float, Ge(0)]
-Steps = tuple[NonNegativeInt, ...]
+Amount = NonNegative
+Steps = tuple[ZeroRows, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,17 +59,17 @@ class PriceWorld(Dataset):
 
     gives = World
 
-    horizon: Annotated[PositiveInt, Small(5000)] = 10_000
-    batch: PositiveInt = 1
+    horizon: Annotated[Rows, Small(5000)] = 10_000
+    batch: Rows = 1
     delay: Amount = 0.0
-    window: NonNegativeInt = 0
+    window: ZeroRows = 0
     drift: Amount = 0.0
-    shift_at: Annotated[NonNegativeInt, Small(2500)] | None = None
-    season: Annotated[NonNegativeInt, Small(2500)] = 0
+    shift_at: Annotated[ZeroRows, Small(2500)] | None = None
+    season: Annotated[ZeroRows, Small(2500)] = 0
     season_size: Positive = 1.0
     arrives: Steps = ()
     leaves: Steps = ()
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     def offers(self) -> Offers:
         """Return what is offered before anything moves."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import Positive, PositiveInt
+from hwds.core.recipe import Positive, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
 from hwds.detection.models.anomaly.base import Detector
@@ -56,8 +56,8 @@ class Autoencoder(RowNetwork, Detector):
         "learning_rate": {"loguniform": [0.0003, 0.01]},
     }
 
-    units: PositiveInt = 64
-    narrow: PositiveInt = 8
+    units: Width = 64
+    narrow: Width = 8
     scale: Spread = "deviation"
     clip: Positive = 30.0
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from hwds.core.recipe import PositiveInt, Small
+from hwds.core.recipe import PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
 from hwds.detection.models.anomaly.base import Detector
@@ -39,7 +39,7 @@ class IsolationForest(Detector):
 
     search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
 
-    trees: Annotated[PositiveInt, Small(20)] = 200
+    trees: Annotated[Width, Small(20)] = 200
     sample: PositiveInt = 256
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> IsolationScorer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Depth, Width
 from hwds.detection.models.networks.base import RowParts
 from hwds.detection.models.networks.scorer import NetworkClassifier
 
@@ -30,8 +30,8 @@ class MLP(NetworkClassifier):
         "learning_rate": {"loguniform": [0.0003, 0.01]},
     }
 
-    units: PositiveInt = 64
-    layers: PositiveInt = 2
+    units: Width = 64
+    layers: Depth = 2
 
     def body(self, parts: RowParts) -> Any:
         """Return the last hidden layer."""

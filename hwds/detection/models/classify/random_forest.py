@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from hwds.core.recipe import NonNegativeInt, PositiveInt, Small
+from hwds.core.recipe import NonNegativeInt, PositiveInt, Small, Width
 from hwds.detection.context import RowContext
 from hwds.detection.models.classify.base import Classifier
 from hwds.detection.models.inputs.labels import labels_of, learnable
@@ -36,7 +36,7 @@ class RandomForest(Classifier):
         "inputs": {"choice": ["sqrt", "log2", "all"]},
     }
 
-    trees: Annotated[PositiveInt, Small(30)] = 100
+    trees: Annotated[Width, Small(30)] = 100
     depth: NonNegativeInt = 0
     leaf_rows: PositiveInt = 1
     inputs: Literal["sqrt", "log2", "all"] = "sqrt"

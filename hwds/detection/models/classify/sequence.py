@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hwds.core.recipe import PositiveInt
+from hwds.core.recipe import Width
 from hwds.detection.models.networks.base import RowParts
 from hwds.detection.models.networks.scorer import NetworkClassifier
 
@@ -30,7 +30,7 @@ class Sequence(NetworkClassifier):
         "learning_rate": {"loguniform": [0.0003, 0.01]},
     }
 
-    units: PositiveInt = 32
+    units: Width = 32
 
     def body(self, parts: RowParts) -> Any:
         """Return a dense layer on the LSTM's last state of each array and the plain inputs."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from hwds.core.recipe import Level, NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
 from hwds.detection.models.classify.base import Classifier, Contributions
@@ -56,14 +56,14 @@ class XGBoost(Classifier):
         "column_share": {"uniform": [0.3, 1.0]},
     }
 
-    trees: Annotated[PositiveInt, Small(30)] = 400
+    trees: Annotated[Width, Small(30)] = 400
     patience: NonNegativeInt = 40
-    depth: PositiveInt = 4
+    depth: Depth = 4
     rate: Positive = 0.05
-    leaf_weight: Annotated[float, Ge(0)] = 1.0
+    leaf_weight: NonNegative = 1.0
     row_share: Part = 1.0
     column_share: Part = 1.0
-    bins: Annotated[int, Ge(2)] = 4096
+    bins: Annotated[int, Ge(2), Le(65_536)] = 4096
     weight: Positive = 1.0
     start: Level | None = None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from hwds.core.recipe import Positive, PositiveInt, Recipe, Small
+from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Recipe, Small, Width
 from hwds.detection.context import RowContext
 from hwds.learners.networks.layers import Layers
 
@@ -134,12 +134,12 @@ class RowNetwork(Recipe):
         least_steps: Steps of an epoch at least: with few rows a step takes fewer of them.
     """
 
-    epochs: Annotated[PositiveInt, Small(2)] = 30
+    epochs: Annotated[Folds, Small(2)] = 30
     patience: PositiveInt = 4
-    seeds: Annotated[PositiveInt, Small(1)] = 3
-    batch: PositiveInt = 256
+    seeds: Annotated[Depth, Small(1)] = 3
+    batch: Width = 256
     learning_rate: Positive = 2e-3
-    least_steps: Annotated[PositiveInt, Small(10)] = 40
+    least_steps: Annotated[Draws, Small(10)] = 40
 
     def silu(self) -> tuple[bool, ...]:
         """Return for each layer of a chain of dense layers whether SiLU follows it; empty for any other network.

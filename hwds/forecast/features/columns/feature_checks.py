@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import NonNegativeInt, Once, PositiveInt
+from hwds.core.recipe import Once, Steps, ZeroSteps
 from hwds.forecast.features.columns.source import Column
 from hwds.frames.roles import ROLES, SERIES, TARGET, TIME, Roles
 
@@ -59,5 +59,5 @@ def distinct(columns: Sequence[Column], roles: Roles) -> None:
         seen.add(name)
 
 
-Rows = Annotated[tuple[PositiveInt, ...], Once]
-RowsOrSeason = Annotated[tuple[NonNegativeInt, ...], Once]
+Rows = Annotated[tuple[Steps, ...], Once]
+RowsOrSeason = Annotated[tuple[ZeroSteps, ...], Once]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt, Positive, PositiveInt, Small
+from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Rows, Small, Width, ZeroSteps
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.networks.body import WindowParts
@@ -46,14 +46,14 @@ class Network(Forecaster):
     uses_features = True
 
     likelihood: Likelihood = "quantile"
-    epochs: Annotated[PositiveInt, Small(2)] = 12
+    epochs: Annotated[Folds, Small(2)] = 12
     patience: PositiveInt = 3
-    seeds: Annotated[PositiveInt, Small(1)] = 3
-    batch: PositiveInt = 512
+    seeds: Annotated[Depth, Small(1)] = 3
+    batch: Width = 512
     learning_rate: Positive = 2e-3
-    least_steps: Annotated[PositiveInt, Small(10)] = 40
-    max_windows: Annotated[PositiveInt, Small(2000)] = 60_000
-    season: NonNegativeInt = 0
+    least_steps: Annotated[Draws, Small(10)] = 40
+    max_windows: Annotated[Rows, Small(2000)] = 60_000
+    season: ZeroSteps = 0
 
     def body(self, parts: WindowParts) -> Any:
         """Return the layers between the inputs and the head: a Keras tensor of shape (n, h, features)."""

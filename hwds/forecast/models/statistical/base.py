@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwds.core.recipe import NonNegativeInt, PositiveInt
+from hwds.core.recipe import Steps, ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import Forecaster
@@ -36,8 +36,8 @@ class Statistical(Forecaster):
     local = True
     least: ClassVar[int] = 6
     of_demand: ClassVar[bool] = False
-    season: NonNegativeInt = 0
-    longest: PositiveInt = 2_500
+    season: ZeroSteps = 0
+    longest: Steps = 2_500
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedStatistical:
         """Learn nothing but the season and the levels: what is estimated, is estimated from the history of `predict`."""

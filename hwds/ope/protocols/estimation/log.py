@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError
+from hwds.core.recipe import Amount
 from hwds.frames.outcomes import arm_name
 from hwds.frames.table import ROW_ID, Table
 
 Reward = Literal["outcome", "revenue"]
-Range = tuple[float, float]
+Range = tuple[Amount, Amount]
 
 
 @dataclass(frozen=True, eq=False)
