@@ -56,7 +56,7 @@ def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...
     import numba
 
     # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
-    folder = _root() / digest([_code((function, *parts)), numba.__version__])
+    folder = cache_root() / digest([_code((function, *parts)), numba.__version__])
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return _with_plain_errors(numba.njit(cache=True, **OPTIONS)(function))
 
@@ -113,7 +113,8 @@ def _register_helpers() -> None:
         register_jitable(**OPTIONS)(function)
 
 
-def _root() -> Path:
+def cache_root() -> Path:
+    """Return the folder of compiled code."""
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path("outputs", "cache", "numba")).resolve()
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator
 
-from hwds.core.errors import DataError
-from hwds.core.recipe import Steps
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Names, Steps
 from hwds.datasets.base import PanelDataset
 from hwds.datasets.reading.columns import joined
 from hwds.datasets.reading.files import FileSource, read
 from hwds.datasets.reading.gaps import Gaps, without_gaps
+from hwds.datasets.reading.panel_leakage import refuse_leaking_columns
 from hwds.datasets.reading.role_names import RoleNames, column_of, refuse_taken
 from hwds.frames.frequency import Frequency
 from hwds.frames.infer_frequency import find_frequency, is_month_end
@@ -67,6 +68,7 @@ class File(PanelDataset):
         short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`), the count said.
         min_length: The fewest rows of a series.
         unit: What the target is counted in.
+        trust: Columns that may give the target away, because they are known so early.
         encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV; by the suffix where nothing is given.
 
@@ -84,6 +86,7 @@ class File(PanelDataset):
     short: Literal["error", "drop"] = "error"
     min_length: Steps = 2
     unit: str = ""
+    trust: Names = ()
     encoding: str = "utf-8"
     separator: str | None = None
 
@@ -92,10 +95,12 @@ class File(PanelDataset):
 
         Raises:
             ConfigError: A role is missing, given twice or bears a taken name; see `reading.read`.
-            DataError: The file cannot be read, or its rows are refused; see `Panel.build`.
+            DataError: The file cannot be read, its rows are refused, or a column gives the target away; see `Panel.build` and
+                `refuse_leaking_columns`.
         """
         given = self.roles.given()
         roles = _in_panel(given)
+        _refuse_strangers(self.trust, given)
         source = read(self.path, given.names, sha256=self.sha256, encoding=self.encoding, separator=self.separator)
         table = _renamed(source, given, roles)
         frequency = self._frequency(table, given)
@@ -103,7 +108,9 @@ class File(PanelDataset):
         season = self.season or frequency.season
         horizon = self.horizon or _test_rows(table, roles.split) or season
         panel = Panel.build(table, frequency, roles=roles, season=season, horizon=horizon, unit=self.unit)
-        return self._long_enough(panel)
+        panel = self._long_enough(panel)
+        refuse_leaking_columns(panel, self.trust)
+        return panel
 
     def source(self) -> str:
         """Return what a user has to give."""
@@ -136,6 +143,13 @@ class File(PanelDataset):
             raise DataError(f"dataset.min_length: no series has {self.min_length} rows; the longest has {panel.lengths.max()}.")
         _LOG.warning("dataset: %d of %d series left out, shorter than %d rows.", short.sum(), panel.n_series, self.min_length)
         return replace(panel, table=panel.table.filter(pl.Series(np.repeat(~short, panel.lengths))))
+
+
+def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
+    """Refuse a name in `trust` that no role names: it would trust nothing."""
+    wrong = next((name for name in trusted if name not in roles.names), None)
+    if wrong is not None:
+        raise ConfigError(f"dataset.trust: no role names a column '{wrong}'{nearest(wrong, roles.names)}")
 
 
 def _renamed(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.files import read
 from hwds.datasets.reading.role_names import RoleNames, column_of
-from hwds.datasets.reading.target_leakage import refuse_leaking_inputs
+from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
 from hwds.frames.roles import ROLES, Roles
 from hwds.frames.table import Table as TableFrame
 
@@ -29,7 +29,8 @@ class Table(Dataset):
         path: A file, a glob (`logs/*.parquet`) or an http(s) URL.
         sha256: The digest of the file; needed for a URL.
         roles: What each column may be used for.
-        trust: Inputs that may give the label away, because they are known before it.
+        trust: Inputs that may give the label away, because they are known before it; and the column of times, where rows of
+            one instant may stand in the order of their labels, because they happened in it.
         encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV; by the suffix where nothing is given.
         unit: The currency of prices, costs and amounts (`EUR`), which results are told in.
@@ -65,6 +66,8 @@ class Table(Dataset):
             roles = roles if "covariate" in roles else roles | {"covariate": _inputs(data, roles)}
             inputs = [name for name in roles.get("covariate", ()) if name not in self.trust]
             refuse_leaking_inputs(data, roles["label"][0], inputs)
+            if "time" in roles and roles["time"][0] not in self.trust:
+                refuse_order_of_labels(data, roles["label"][0], roles["time"][0])
         return TableFrame.build(data, roles, self.unit)
 
     def source(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.evaluation.leakage.twins import Twin
 from hwds.evaluation.score import Score
 
 
@@ -37,6 +38,20 @@ class LeakTestable(ABC):
     @abstractmethod
     def predictions_at(self, rows: pl.DataFrame, cutoff: Any, frame: Any) -> pl.DataFrame:
         """Return the part of the rows that was predicted at a cutoff, without what happened."""
+
+    def twins(self, frame: Any, fold: Any, rows: pl.DataFrame) -> Iterator[Twin]:
+        """Yield pairs of frames that nothing a model of a fold may know tells apart: its answers to both must agree.
+
+        Args:
+            frame: The data.
+            fold: Which is asked of both.
+            rows: The raw rows of the fold, of the data as it is.
+        """
+        yield from ()
+
+    def too_lucky(self, rows: pl.DataFrame) -> Iterator[str]:
+        """Yield, in words, what raw rows show that no decision made before its outcome brings about."""
+        yield from ()
 
 
 class Contrasting(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,71 +13,146 @@ from hwds.core.errors import ConfigError
 from hwds.core.recipe import Recipe
 from hwds.core.seeds import stream
 from hwds.evaluation.abilities import LeakTestable
-from hwds.evaluation.base import Cell, Evaluation
+from hwds.evaluation.base import Evaluation
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.rows import corrupt_rows
+from hwds.evaluation.leakage.asking import Ask, Here, Question
+from hwds.evaluation.leakage.corruption_checks import blind, unreached, untouched
+from hwds.evaluation.leakage.leak import FILES, LUCK, OWN_LABEL, STATE, Leak, compared
+from hwds.evaluation.leakage.opened import Watch
 from hwds.frames.panel import Panel
 from hwds.frames.table import Table
 from hwds.splitting.fold import Fold
 from hwds.splitting.row_windows import arrivals, as_known, label_arrivals
 
+AGAIN = "changed when the same was asked again: something is kept from one fit to another"
+ELSEWHERE = "differ from those of a fresh process: something is kept in this one"
 
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """A place where answers changed with what could not be known.
-
-    Attributes:
-        where: The model or feature set.
-        fold: The fold or cutoff.
-        changed: How many answers changed.
-        asked: Of how many.
-    """
-
-    where: str
-    fold: str
-    changed: int
-    asked: int
-
-    def __str__(self) -> str:
-        """Return one line."""
-        return f"{self.where} at {self.fold}: {self.changed} of {self.asked} answers changed with the data after the cutoff."
+OWN_ROWS = 3
+"""Rows whose own label is turned; each takes one more computation of all features."""
 
 
-def canary(protocol: Evaluation[Any, Any], label: str, model: Recipe, frame: Any, context: RunContext) -> Iterator[Leak | None]:
+def canary(
+    protocol: Evaluation[Any, Any],
+    label: str,
+    model: Recipe,
+    frame: Any,
+    context: RunContext,
+    *,
+    here: Ask | None = None,
+    elsewhere: Ask | None = None,
+) -> Iterator[Leak | None]:
     """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers agree bit for bit.
 
-    The folds are visited last to first, so that a model which carries something from fold to fold is caught as well:
-    its second answer differs from its first.
+    Clean folds are asked first to last and poisoned ones last to first, so that a model which carries something from fold to
+    fold is caught as well. What else is found follows, a leak each: files that were opened, rubbish that never reached what
+    is scored, twins that were told apart, more luck than there is.
+
+    Args:
+        protocol: Cuts and asks.
+        label: How the model is called.
+        model: The recipe.
+        frame: The data.
+        context: Of the run.
+        here: Asks from the data as it is; in this process where it is not given.
+        elsewhere: Asks from all other data, best in a process that has never seen this one; `here` where it is not given.
 
     Raises:
         ConfigError: The protocol is not `LeakTestable`.
     """
     if not isinstance(protocol, LeakTestable):
         raise ConfigError(f"check-leakage: protocol '{protocol.name}' predicts nothing that a later row could change.")
-    folds = protocol.split(frame)
-    clean = {fold.index: _asked(protocol, label, model, frame, fold, context) for fold in reversed(folds)}
-    for fold in reversed(folds):
-        read = [other for other in folds if other.index <= fold.index] if protocol.postprocess_needs_earlier_folds else [fold]
-        settled = _settled(protocol, [clean[other.index] for other in read], fold)
-        for cutoff in fold.cutoffs:
-            rubbish = protocol.corrupt_after(frame, cutoff, stream(context.seed, "canary", str(cutoff)))
-            got = _settled(protocol, [_asked(protocol, label, model, rubbish, other, context) for other in read], fold)
-            wanted = protocol.predictions_at(settled, cutoff, frame)
-            yield compared(label, cutoff.label, wanted, protocol.predictions_at(got, cutoff, rubbish))
+    here = here or Here()
+    check = _Check(protocol, label, model, frame, context, here, elsewhere or here)
+    for fold in reversed(check.folds):
+        yield from check.of_cutoffs(fold)
+    for fold in check.folds:
+        yield from check.of_twins(fold)
+        yield from check.of_luck(fold)
+    yield from check.of_files()
 
 
-def _asked(
-    protocol: Evaluation[Any, Any], label: str, model: Recipe, frame: Any, fold: Fold, context: RunContext
-) -> pl.DataFrame:
-    """Return the raw rows of a fold, as a run would give them to be settled."""
-    rows = protocol.evaluate_cell(model, frame, Cell(label, fold, 0, fold.units), replace(context, fold=fold.name))
-    return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
+class _Check:
+    """The questions to one model, its answers from the data as it is, and what was opened meanwhile."""
+
+    def __init__(
+        self, protocol: Any, label: str, model: Recipe, frame: Any, context: RunContext, here: Ask, elsewhere: Ask
+    ) -> None:
+        self.protocol, self.label, self.model, self.frame, self.context = protocol, label, model, frame, context
+        self.here, self.elsewhere = here, elsewhere
+        self.opened: dict[str, str] = {}
+        self.folds: list[Fold] = list(protocol.split(frame))
+        self.clean = {fold.index: self.ask(here, frame, fold) for fold in self.folds}
+
+    def ask(self, who: Ask, frame: Any, fold: Fold) -> pl.DataFrame:
+        """Return the raw rows of a fold, and note what was opened."""
+        answer = who(Question(self.protocol, self.label, self.model, frame, fold, self.context))
+        for what in answer.opened:
+            self.opened.setdefault(what, fold.name)
+        return answer.rows
+
+    def of_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
+        """Yield what each cutoff of a fold shows."""
+        settled = self.settled(self.clean, fold)
+        for place, cutoff in enumerate(fold.cutoffs):
+            rubbish = self.protocol.corrupt_after(self.frame, cutoff, stream(self.context.seed, "canary", str(cutoff)))
+            raw = {other.index: self.ask(self.elsewhere, rubbish, other) for other in reversed(self.read_by(fold))}
+            wanted = self.protocol.predictions_at(settled, cutoff, self.frame)
+            got = self.protocol.predictions_at(self.settled(raw, fold), cutoff, rubbish)
+            leak = compared(self.label, cutoff.label, wanted, got)
+            yield self.explained(leak, fold, rubbish, raw) if leak else None
+            if place == 0:
+                rng = stream(self.context.seed, "canary", "reference", str(cutoff))
+                yield from untouched(self.protocol, self.label, self.frame, rubbish, cutoff, rng)
+                yield from unreached(self.protocol, self.label, self.clean[fold.index], raw[fold.index], cutoff)
+                yield from blind(self.protocol, self.label, wanted, cutoff)
+
+    def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
+        """Return the leak, as one of state where one question has two answers."""
+        if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
+            return replace(leak, check=STATE, told=AGAIN)
+        if self.elsewhere is not self.here and not self.ask(self.here, rubbish, fold).equals(raw[fold.index]):
+            return replace(leak, check=STATE, told=ELSEWHERE)
+        return leak
+
+    def read_by(self, fold: Fold) -> list[Fold]:
+        """Return the folds that settling one reads."""
+        if not self.protocol.postprocess_needs_earlier_folds:
+            return [fold]
+        return [other for other in self.folds if other.index <= fold.index]
+
+    def settled(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
+        """Return the settled rows of a fold, from the raw ones of all that settling reads."""
+        there = [raw[other.index] for other in self.read_by(fold) if raw[other.index].width]
+        if not there:
+            return pl.DataFrame()
+        return self.protocol.postprocess(pl.concat(there)).filter(pl.col("fold") == fold.index).drop("fold")
+
+    def of_twins(self, fold: Fold) -> Iterator[Leak]:
+        """Yield twins of a fold that were told apart."""
+        for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
+            one = self.clean[fold.index] if twin.one is self.frame else self.ask(self.elsewhere, twin.one, fold)
+            other = self.ask(self.elsewhere, twin.other, fold)
+            leak = compared(self.label, twin.label, twin.answers(one), twin.answers(other), twin.check, twin.told)
+            yield from [leak] if leak else []
+
+    def of_luck(self, fold: Fold) -> Iterator[Leak]:
+        """Yield what the answers of a fold show that no choice made before can."""
+        for told in self.protocol.too_lucky(self.clean[fold.index]):
+            yield Leak(self.label, fold.name, check=LUCK, told=told)
+
+    def of_files(self) -> Iterator[Leak]:
+        """Yield what was opened, once each."""
+        for what, where in self.opened.items():
+            yield Leak(self.label, where, check=FILES, told=what)
 
 
-def _settled(protocol: Evaluation[Any, Any], rows: list[pl.DataFrame], fold: Fold) -> pl.DataFrame:
-    """Return the settled rows of a fold, from the raw ones of all that settling reads."""
-    there = [part for part in rows if part.width]
-    return protocol.postprocess(pl.concat(there)).filter(pl.col("fold") == fold.index).drop("fold") if there else pl.DataFrame()
+def watched(label: str, recipe: Any, leaks: Iterator[Leak | None], watch: Watch) -> Iterator[Leak | None]:
+    """Yield leaks as they are, and then what a recipe has opened while they were looked for."""
+    with watch.watching(recipe) as opened:
+        found = list(leaks)
+    yield from found
+    yield from (Leak(label, "any row", check=FILES, told=what) for what in opened)
 
 
 def features_canary(label: str, features: Any, panel: Panel, horizon: int) -> Iterator[Leak | None]:
@@ -99,6 +174,8 @@ def features_canary(label: str, features: Any, panel: Panel, horizon: int) -> It
         known = pl.Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compared(label, f"end-{back}", clean.filter(known), got.filter(known))
+    again = compared(label, "the end", clean, features.compute(panel).table.select(names), STATE, AGAIN)
+    yield from [again] if again else []
 
 
 def row_features_canary(label: str, features: Any, table: Table, delay: int) -> Iterator[Leak | None]:
@@ -122,24 +199,20 @@ def row_features_canary(label: str, features: Any, table: Table, delay: int) -> 
         early = (times <= instant).fill_null(False)
         got = features.compute(as_known(rubbish, until, delay))
         yield compared(label, str(instant), clean.filter(early), got.filter(early))
+    again = compared(label, "the end", clean, features.compute(as_known(table, until, delay)), STATE, AGAIN)
+    yield from [again] if again else []
+    yield from _own_labels(label, features, table, clean, until, delay)
 
 
-def compared(where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame) -> Leak | None:
-    """Return None where two tables hold the same bits, else the leak."""
-    if wanted.height != got.height:
-        return Leak(where, fold, abs(wanted.height - got.height), max(wanted.height, got.height))
-    same = np.ones(wanted.height, bool)
-    for name in wanted.columns:
-        same &= _bits(wanted[name]) == _bits(got[name])
-    return None if same.all() else Leak(where, fold, int((~same).sum()), len(same))
-
-
-def _bits(column: pl.Series) -> np.ndarray:
-    """Return a column as something that is equal only where the bits are: floats as integers."""
-    if column.dtype == pl.Float64:
-        return column.fill_null(float("nan")).to_numpy().view(np.int64)
-    if column.dtype == pl.Float32:
-        return column.fill_null(float("nan")).to_numpy().view(np.int32)
-    if isinstance(column.dtype, pl.Array):
-        return np.array([values.tobytes() for values in column.to_numpy()], object)
-    return column.cast(pl.String).fill_null("").to_numpy()
+def _own_labels(label: str, features: Any, table: Table, clean: pl.DataFrame, until: Any, delay: int) -> Iterator[Leak]:
+    """Turn the label of one row at a time: its own features must stay, whenever its label is said to be known."""
+    name = table.name("label")
+    known = table.data[name].is_not_null().arg_true().to_numpy()
+    for place in known[np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))].tolist() if len(known) else ():
+        one = pl.Series(np.arange(table.height) == place)
+        values = table.data[name].cast(pl.Float64)
+        turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
+        got = features.compute(as_known(turned, until, delay))
+        told = "changed with the row's own label"
+        leak = compared(label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL, told)
+        yield from [leak] if leak else []

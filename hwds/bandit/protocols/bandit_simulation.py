@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -18,14 +18,18 @@ from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.bandit.models.kernels.rehearsal import rehearse
 from hwds.bandit.pricing import replication_evidence, world_offers
 from hwds.bandit.protocols.simulation.batches import play_batches
+from hwds.bandit.protocols.simulation.leaks import equal_worlds, luck, poisoned_world, unknown_world
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.bandit.protocols.simulation.rows import rows_of, stored_rows, with_estimates
 from hwds.bandit.protocols.simulation.scores import paired, score_replications, world_scores
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, PositiveInt, Rows, Small
+from hwds.core.seeds import stream
 from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
+from hwds.evaluation.leakage.leak import TWINS
+from hwds.evaluation.leakage.twins import Twin
 from hwds.evaluation.tuning_split import other_replications
 from hwds.frames.world import World
 from hwds.pricing.evidence import EvidenceTable, PriceEvidence
@@ -36,6 +40,8 @@ from hwds.splitting.fold import Fold
 
 STEPS_IN_CELL = 10_000_000
 """Steps of one cell of a compiled policy: a second or two."""
+
+FIRST, EQUAL = "changed with the true conversions", "changed with which of two equal arms is truly the best"
 
 BATCHED_STEPS_IN_CELL = 200_000
 """The same for a policy that decides by batches."""
@@ -173,6 +179,23 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         ]
         return pl.DataFrame([rows["replication"], *early])
 
+    def twins(self, frame: World, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
+        """Yield another world, whose first arms are chosen before anything is seen of it; and worlds of equal arms."""
+
+        def chosen(steps: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+            return lambda rows: self.predictions_at(rows, Step(steps), frame)
+
+        other = unknown_world(frame, stream(0, "canary", "unknown world"))
+        yield Twin(TWINS, "step 0", f"{FIRST}, before any customer was seen", frame, other, chosen(1))
+        pair = equal_worlds(frame)
+        if pair:
+            steps = self.game(frame).horizon
+            yield Twin(TWINS, f"steps 1 to {steps:,}", f"{EQUAL}, though no customer does", *pair, chosen(steps))
+
+    def too_lucky(self, rows: pl.DataFrame) -> Iterator[str]:
+        """Yield a sentence where the realised regret lies far below the pseudo regret."""
+        yield from luck(rows)
+
     def warnings_before(self, frame: World) -> list[str]:
         """Return remarks on outcomes that come too late or never, on worlds that never change, and on arms that are alike."""
         return list(world_remarks(frame, self.game(frame)))
@@ -207,23 +230,6 @@ def log_spaced(horizon: int, per_decade: int) -> tuple[int, ...]:
     places = np.arange(int(np.ceil(per_decade * np.log10(horizon))) + 1)
     steps = np.unique(np.round(10 ** (places / per_decade)).astype(int))
     return (*(int(step) for step in steps if step < horizon), horizon)
-
-
-def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
-    """Return the world with a moment more from `step` on, whose conversions are rubbish; cycles end there."""
-    cycles = -(-step // world.cycle) if world.cycle else 1
-    starts = np.concatenate([world.starts + turn * world.cycle for turn in range(cycles)])
-    before = starts < step
-    conversions = np.concatenate([world.conversions] * cycles)[before]
-    present = np.concatenate([world.present] * cycles)[before]
-    rubbish = rng.random(conversions.shape[1:])[None]
-    return replace(
-        world,
-        starts=np.append(starts[before], step),
-        conversions=np.concatenate([conversions, rubbish]),
-        present=np.concatenate([present, np.ones((1, len(world.arms)), bool)]),
-        cycle=0,
-    )
 
 
 WORTH_SAYING = 0.9

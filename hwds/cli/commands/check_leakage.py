@@ -1,18 +1,23 @@
-"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers.
+"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and other ways in which a model could know more.
 
-It takes the words of a run, and its small size unless they say `size=`.
+It takes the words of a run, and its small size unless they say `size=`. Every model is asked in this process, from the data as
+it is, and in a fresh one, from rubbish. What is opened meanwhile, columns that give away what is predicted and more are looked
+at, too; the last lines say what was tried, and what no check sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from hwds.cli.experiment import OVERRIDES
 from hwds.cli.words import command
 
 if TYPE_CHECKING:
-    from hwds.evaluation.canary import Leak
+    from hwds.evaluation.leakage.asking import Ask
+    from hwds.evaluation.leakage.leak import Leak
+    from hwds.evaluation.leakage.opened import Watch
     from hwds.experiment.prepare import Prepared
 
 
@@ -21,48 +26,95 @@ if TYPE_CHECKING:
 def main(overrides: tuple[str, ...]) -> int:
     """Run the canary over models and features, at their small size unless `size=` is given; 1 where one leaks."""
     from hwds.config.compose import compose
-    from hwds.execution.threads import hold_threads
+    from hwds.core.audit import opened_files
+    from hwds.evaluation.leakage.asking import Elsewhere
+    from hwds.evaluation.leakage.opened import Watch
+    from hwds.execution.threads import hold_threads, thread_variables
     from hwds.experiment.check import check
     from hwds.experiment.prepare import prepare, require_asked
 
     sized = any(word.lstrip("+").startswith("size=") for word in overrides)
-    prepared = prepare(check(compose([*overrides, *([] if sized else ["size=small"])])))
+    experiment = check(compose([*overrides, *([] if sized else ["size=small"])]))
+    with opened_files() as opened:
+        prepared = prepare(experiment)
     require_asked(prepared)
     hold_threads(prepared.job.cpus)
-    clean = [tell(label, list(leaks)) for label, leaks in checks(prepared).items()]
+    watch = Watch(frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml"))))
+    with Elsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
+        clean = [tell(label, list(leaks)) for label, leaks in checks(prepared, watch, elsewhere).items()]
+    clean.append(tell_giveaways(prepared.experiment.dataset, prepared.frame))
+    say_what_was_tried(prepared.job.protocol, prepared.frame)
     return 0 if all(clean) else 1
 
 
-def checks(prepared: Prepared) -> dict[str, Iterator[Leak | None]]:
+def checks(prepared: Prepared, watch: Watch, elsewhere: Ask) -> dict[str, Iterator[Leak | None]]:
     """Return the checks by name: every model on the protocol's cutoffs, and the feature set."""
     from hwds.detection.protocols.base import Detection
-    from hwds.evaluation.canary import canary, features_canary, row_features_canary
+    from hwds.evaluation.canary import canary, features_canary, row_features_canary, watched
+    from hwds.evaluation.leakage.asking import Here
+    from hwds.evaluation.leakage.memory import Memory
     from hwds.execution.compute_cell import context_of
     from hwds.features.base import RowFeatures
     from hwds.frames.panel import Panel
 
     job, frame = prepared.job, prepared.frame
-    context = context_of(job, "")
-    by_name = {label: canary(job.protocol, label, model, frame, context) for label, model in job.models.items()}
-    name = prepared.experiment.features.name
-    if isinstance(frame, Panel) and name != "none":
-        by_name[f"features {name}"] = features_canary(f"features {name}", job.features, frame, frame.horizon)
-    if isinstance(job.features, RowFeatures) and isinstance(job.protocol, Detection):
-        by_name[f"features {name}"] = row_features_canary(f"features {name}", job.features, frame, job.protocol.delay_days)
+    context = replace(context_of(job, ""), cache=Memory.empty())
+    by_name = {
+        label: canary(job.protocol, label, model, frame, context, here=Here(watch), elsewhere=elsewhere)
+        for label, model in job.models.items()
+    }
+    features, name = job.features, f"features {prepared.experiment.features.name}"
+    if isinstance(frame, Panel) and prepared.experiment.features.name != "none":
+        by_name[name] = watched(name, features, features_canary(name, features, frame, frame.horizon), watch)
+    if isinstance(features, RowFeatures) and isinstance(job.protocol, Detection):
+        rows = row_features_canary(name, features, frame, job.protocol.delay_days)
+        by_name[name] = watched(name, features, rows, watch)
     return by_name
 
 
 def tell(label: str, results: list[Leak | None]) -> bool:
     """Print one line, and one for each leak; whether there is none."""
+    from hwds.evaluation.leakage.leak import FUTURE, STATE
+
     if not results:
         print(f"{label}: nothing to check; the protocol has no moment after which anything is unknown")
         return True
     leaks = [leak for leak in results if leak is not None]
-    cutoffs = f"{len(results)} cutoff{'s' * (len(results) != 1)}"
+    compared = [leak for leak in results if leak is None or leak.check in (FUTURE, STATE)]
+    cutoffs = f"{len(compared)} cutoff{'s' * (len(compared) != 1)}"
+    differ = sum(leak is not None for leak in compared)
     if not leaks:
         print(f"{label}: no leak (bit-identical answers at {cutoffs})")
     else:
-        print(f"{label}: LEAKS (answers differ at {len(leaks)} of {cutoffs})")
+        print(f"{label}: LEAKS (answers differ at {differ} of {cutoffs})")
     for leak in leaks:
         print(f"  {leak}")
     return not leaks
+
+
+def tell_giveaways(dataset: Any, frame: Any) -> bool:
+    """Print a line for each column that gives away what is predicted; whether there is none."""
+    from hwds.datasets.reading.giveaways import giveaways
+
+    found = list(giveaways(frame, getattr(dataset, "trust", ())))
+    for told in found:
+        print(f"dataset {dataset.name}: LEAKS: {told}")
+    return not found
+
+
+def say_what_was_tried(protocol: Any, frame: Any) -> None:
+    """Print what was tried of this protocol and frame, and what no check sees."""
+    from hwds.evaluation.abilities import LeakTestable
+    from hwds.evaluation.leakage.leak import GIVEAWAY, LUCK, OWN_LABEL, TRIED, TWINS, UNSEEN
+    from hwds.frames.panel import Panel
+    from hwds.frames.table import Table
+
+    labelled = isinstance(frame, Table) and bool(frame.roles.get("label"))
+    has = {
+        TWINS: type(protocol).too_lucky is not LeakTestable.too_lucky,
+        LUCK: type(protocol).too_lucky is not LeakTestable.too_lucky,
+        OWN_LABEL: labelled,
+        GIVEAWAY: labelled or isinstance(frame, Panel),
+    }
+    print(f"tried: {'; '.join(told for check, told in TRIED.items() if has.get(check, True))}.")
+    print(f"not seen: {UNSEEN}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,71 @@ from hwds.detection.metrics.ranks import average_precision
 MOST = 0.95
 """The share of the way from chance to a perfect order that one column alone may go."""
 
+MOST_IN_ORDER = 0.95
+"""The share of pairs of unlike labels at one instant that may stand in the order of their labels."""
+
 LEAST = 8
 """Rows of each label below which a column may part them by chance."""
 
 
 def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> None:
-    """Refuse an input that alone gives the label away.
+    """Refuse an input that alone gives the label away; see `leaking_inputs`.
+
+    Raises:
+        DataError: With the column and what gives the label away.
+    """
+    for name, leak in leaking_inputs(data, label, columns):
+        raise DataError(
+            f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it there, or in dataset.trust"
+            " where it is known before the label."
+        )
+
+
+def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
+    """Refuse rows of one instant that stand in the order of their labels; see `order_of_labels`.
+
+    Raises:
+        DataError: With the column and how far the order goes.
+    """
+    told = order_of_labels(data, label, time)
+    if told:
+        raise DataError(
+            f"dataset.roles.time: {told}: whoever counts earlier rows knows the label; order them by something else, or name"
+            f" '{time}' in dataset.trust where they happened in this order."
+        )
+
+
+def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
+    """Return how far rows of one instant stand in the order of their labels, empty where they do not."""
+    known = data.select(pl.col(time).alias("time"), pl.col(label).cast(pl.Float64, strict=False).alias("label")).filter(
+        pl.col("label").is_in([0.0, 1.0])
+    )
+    bad = pl.col("label") == 1
+    own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
+    groups = (
+        own.group_by("time")
+        .agg(
+            bad=pl.col("bad").sum(),
+            good=(~pl.col("bad")).sum(),
+            places=pl.col("place").filter(pl.col("bad")).sum(),
+        )
+        .filter((pl.col("bad") > 0) & (pl.col("good") > 0))
+        .cast({"bad": pl.Float64, "good": pl.Float64, "places": pl.Float64})
+    )
+    if min(groups["bad"].sum(), groups["good"].sum()) < LEAST:
+        return ""
+    behind = groups["places"] - groups["bad"] * (groups["bad"] - 1) / 2
+    share = float(behind.sum()) / float((groups["bad"] * groups["good"]).sum())
+    if MOST_IN_ORDER > share > 1 - MOST_IN_ORDER:
+        return ""
+    first = "first" if share < 0.5 else "last"
+    return (
+        f"rows of one '{time}' stand in the order of '{label}', those of label 1 {first} ({max(share, 1 - share):.1%} of pairs)"
+    )
+
+
+def leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each input that alone gives the label away, and how.
 
     Its average precision, of its values rising or falling or of the mean label that other rows of the same value have, lies
     over .95 (and where the label is common, as far above chance); or it is null exactly where the label is 0, or 1.
@@ -28,9 +87,6 @@ def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]
         data: The table.
         label: The column of labels; what is no 0 or 1 is left to others to refuse.
         columns: The inputs to look at.
-
-    Raises:
-        DataError: With the column and what gives the label away.
     """
     kind = data.schema[label]
     known = data.filter(pl.col(label).is_not_null())
@@ -43,10 +99,7 @@ def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]
     for name in columns:
         leak = _leak(known[name], truth, half, label)
         if leak:
-            raise DataError(
-                f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it there, or in dataset.trust"
-                " where it is known before the label."
-            )
+            yield name, leak
 
 
 def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str) -> str:

@@ -17,14 +17,18 @@ from hwds.detection.metrics.scores import behind, scores_of
 from hwds.detection.models.classify.base import Classifier, FittedClassifier
 from hwds.detection.protocols.rows.checks import check_rows
 from hwds.detection.protocols.rows.importances import COLUMN, importance_scores, importances, with_importances
+from hwds.detection.protocols.rows.own_label import last_tested, with_label_turned
 from hwds.detection.protocols.rows.scored import prediction_rows, truth_of, with_flags
 from hwds.evaluation.abilities import Contrasting, LeakTestable, Segmentable
 from hwds.evaluation.base import Deployable, Evaluation, Score
 from hwds.evaluation.headline import check_headline
+from hwds.evaluation.leakage.leak import OWN_LABEL
+from hwds.evaluation.leakage.twins import Twin
 from hwds.evaluation.segments import labels_of_rows
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import brief, counted, percent
 from hwds.results.measure import Measure
+from hwds.splitting.fold import Fold
 from hwds.splitting.rows import RowSplitting
 
 Unlabelled = Literal["exclude", "negative"]
@@ -98,6 +102,18 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         """Return the predictions of rows without their outcomes, for the canary; reasons as texts."""
         words = pl.col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
         return rows.select(*self.keys, "score", "probability", "p_value", *([words] if reasons else []))
+
+    def twins(self, frame: Table, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
+        """Yield the table with another label of the last tested row, where labels may be known at the row's own moment."""
+        row = last_tested(frame, rows) if frame.roles.get("label_time") else None
+        if row is None:
+            return
+
+        def said(rows: pl.DataFrame) -> pl.DataFrame:
+            return self.predictions_only(rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row)))
+
+        told = "changed with the row's own label"
+        yield Twin(OWN_LABEL, f"row {row + 1}", told, frame, with_label_turned(frame, row), said)
 
     def warnings_before(self, frame: Table) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""

@@ -1,0 +1,294 @@
+"""Columns of a panel that give its target away: what was filled in from the future, and is not known before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TARGET
+
+SAME = 0.95
+"""The correlation of changes over which one column is the other's copy, whatever increasing function was made of it."""
+
+MISSING = 0.95
+"""The correlation over which missing values are where the target is 0, or rises."""
+
+KEPT = 0.02
+"""The share of what the target's own past leaves open, under which a column and its neighbours leave no more than rounding."""
+
+TOLD = 0.95
+"""The correlation over which a static column says what is left of the last rows when the earlier ones are taken out."""
+
+LEAST, LEAST_SERIES = 40, 12
+"""Pairs of rows, and series, below which a likeness may be chance."""
+
+MOST_ROWS = 10_000
+"""Rows that are looked at: the last ones of the first series."""
+
+FARTHEST = 100
+"""Rows ahead or back at which a column is held against the target, at most."""
+
+TINY = 1e-12
+"""The variance under which all values are the same."""
+
+ROUNDING = 1e-3
+"""The share that the target's own past leaves open, under which there is nothing left to tell."""
+
+NEAR = 7
+"""Rows of the target's past, and of a column on either side, that a change is explained by."""
+
+
+def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
+    """Refuse a column that gives the target away.
+
+    Raises:
+        DataError: With the column and what gives the target away.
+    """
+    for column, told in leaking_columns(panel, trusted):
+        role = next(role for role in ("known_future", "past_only", "static") if column in panel.roles.get(role, ()))
+        raise DataError(
+            f"dataset.roles.{role}: column '{column}' gives the target away: {told}; leave it out, or name it in dataset.trust"
+            " where it is known so early."
+        )
+
+
+def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield each column that gives the target away, and how.
+
+    A known-future column may not be the target of its own row, of a later one, or of one before it that lies within the
+    horizon; a past-only one not that of a later row; nor may the places of their missing values. A static column may not say
+    more of the mean of the last rows than the mean of the earlier ones does.
+
+    Args:
+        panel: The data.
+        trusted: Columns that are not looked at.
+    """
+    few = max(int(np.searchsorted(panel.offsets, MOST_ROWS, side="right")) - 1, 1)
+    looked = _Looked(panel.block(0, few).last(MOST_ROWS))
+    forecasts = panel.vintages.columns if panel.vintages else ()
+    for role, known_ahead in (("known_future", True), ("past_only", False)):
+        for name in panel.roles.get(role, ()):
+            if name not in (*trusted, *forecasts) and (told := looked.varying(name, known_ahead)):
+                yield name, told
+    late = _Late(panel)
+    for name in dict.fromkeys((*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)):
+        if name not in trusted and (told := late.static(name)):
+            yield name, told
+
+
+class _Looked:
+    """The rows that are looked at, and what the target does in them.
+
+    Args:
+        panel: The rows.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel, self.places = panel, panel.positions
+        self.stacks: dict[tuple[int, bool], _Stack] = {}
+        self.after = np.repeat(panel.lengths, panel.lengths) - self.places
+        target = panel.target
+        rises = self.changes(target)
+        self.signs = {
+            "is 0": np.where(np.isnan(target), np.nan, target == 0),
+            "rises": np.where(np.isnan(rises), np.nan, rises > 0),
+        }
+        self.target = target
+        self.moves = self.changes(self.ranks(panel.table[TARGET]))
+
+    def ranks(self, values: pl.Series) -> np.ndarray:
+        """Return the rank of each value within its series, as a share; NaN where there is none."""
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)})
+        rank = pl.col("v").rank("average") / pl.col("v").count()
+        return _floats(rows.select(rank.over("s"))["v"])
+
+    def changes(self, values: np.ndarray, by: int = 1) -> np.ndarray:
+        """Return the change from the row `by` before it in the series, NaN for the first ones."""
+        return values - self.moved(values, -by)
+
+    def moved(self, values: np.ndarray, by: int) -> np.ndarray:
+        """Return for each row the value so many rows after it in its series, NaN where there is none."""
+        return np.where((self.places + by >= 0) & (by < self.after), np.roll(values, -by), np.nan)
+
+    def shifts(self, known_ahead: bool) -> list[int]:
+        """Return how far ahead of a column's row the target lies that it may not tell."""
+        farthest = min(2 * max(self.panel.season, self.panel.horizon), FARTHEST)
+        back = min(self.panel.horizon, FARTHEST) if known_ahead else 0
+        return [*range(0 if known_ahead else 1, farthest + 1), *range(-1, -back, -1)]
+
+    def likest(self, own: np.ndarray, target: np.ndarray, known_ahead: bool) -> tuple[int, float]:
+        """Return the shift at which a column and the target are most alike, and their correlation there."""
+        shifts = self.shifts(known_ahead)
+        key = (id(target), known_ahead)
+        if key not in self.stacks:
+            self.stacks[key] = _Stack(np.stack([self.moved(target, shift) for shift in shifts]))
+        found = self.stacks[key].correlations(own)
+        place = int(np.argmax(np.abs(found)))
+        return shifts[place], float(found[place])
+
+    def varying(self, name: str, known_ahead: bool) -> str:
+        """Return how a column gives the target away, empty where it does not."""
+        column = self.panel.table[name]
+        if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+            return ""
+        values = column.cast(pl.Float64).fill_nan(None)
+        told = self.missing(values, known_ahead)
+        if told or self.is_calendar(_floats(values)):
+            return told
+        return self.copied(values, known_ahead) or self.explaining(_floats(values), known_ahead)
+
+    def is_calendar(self, values: np.ndarray) -> bool:
+        """Return whether a column repeats itself season by season: it knows nothing but the calendar."""
+        turns = self.changes(values, self.panel.season)
+        known = ~np.isnan(turns)
+        return self.panel.season > 1 and known.sum() >= LEAST and bool((turns[known] == 0).mean() > MISSING)
+
+    def copied(self, values: pl.Series, known_ahead: bool) -> str:
+        """Return where in the target a column is found again, it or its sum from row to row."""
+        summed = pl.Series(self.changes(_floats(values)), nan_to_null=True)
+        for what, each in (("it", values), ("its change from row to row", summed)):
+            shift, likeness = self.likest(self.changes(self.ranks(each)), self.moves, known_ahead)
+            if abs(likeness) > SAME:
+                return f"{what} goes with the target {_rows(shift)} (correlation of changes {likeness:.3f})"
+        return ""
+
+    def missing(self, values: pl.Series, known_ahead: bool) -> str:
+        """Return where in the target the places of missing values are found again."""
+        gaps = values.is_null().to_numpy().astype(float)
+        if not LEAST // 5 <= gaps.sum() <= len(gaps) - LEAST // 5 or self.is_calendar(gaps):
+            return ""
+        for what, sign in self.signs.items():
+            shift, likeness = self.likest(gaps, sign, known_ahead)
+            if abs(likeness) > MISSING:
+                return f"it is {'missing' if likeness > 0 else 'there'} where the target {_rows(shift)} {what}"
+        return ""
+
+    def explaining(self, values: np.ndarray, known_ahead: bool) -> str:
+        """Return how little a column's neighbouring rows leave open of the target, beyond the target's own past."""
+        target, sizes = self.target / self.size(self.target), (self.size(self.target), self.size(values))
+        past = [self.moved(target, -back) for back in range(1, NEAR + 1)]
+        first, last = (-(NEAR // 2), NEAR // 2) if known_ahead else (-NEAR, -1)
+        shares = [1.0]
+        for size in sizes:
+            beside = [self.moved(values / size, step) for step in range(first, last + 1)]
+            table = np.column_stack([target, *past, *beside])
+            table = table[np.isfinite(table).all(axis=1)]
+            if len(table) >= LEAST + 2 * table.shape[1]:
+                alone, both = (_unexplained(table[:, 0], table[:, 1:stop]) for stop in (1 + len(past), table.shape[1]))
+                shares += [both / alone] if alone > ROUNDING else []
+        if min(shares) > KEPT:
+            return ""
+        return f"with its neighbouring rows it leaves {min(shares):.1%} of what the target's own past leaves open"
+
+    def size(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean size of the values of each row's series."""
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)})
+        mean = _floats(rows.select(pl.col("v").mean().over("s"))["v"])
+        return np.where(mean > 0, mean, 1.0)
+
+
+class _Stack:
+    """One column at several shifts, ready to be correlated with others.
+
+    Args:
+        values: Shape (shifts, rows), NaN where there is none.
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        known = ~np.isnan(values)
+        self.there, self.values = known.astype(float), np.where(known, values, 0.0)
+        self.squares = self.values**2
+        self.differ = np.count_nonzero(self.values, axis=1)
+
+    def correlations(self, own: np.ndarray) -> np.ndarray:
+        """Return the correlation with a column where both are known, 0 where too few values differ; shape (shifts,)."""
+        known = ~np.isnan(own)
+        x, here = np.where(known, own, 0.0), known.astype(float)
+        pairs = np.maximum(self.there @ here, 1.0)
+        mean, others = (self.there @ x) / pairs, (self.values @ here) / pairs
+        spread = (self.there @ x**2) / pairs - mean**2
+        widths = (self.squares @ here) / pairs - others**2
+        differ = np.minimum(np.count_nonzero(x), self.differ) >= LEAST // 2
+        enough = (pairs >= LEAST) & differ & (spread > TINY) & (widths > TINY)
+        width = np.sqrt(np.where(enough, spread * widths, 1.0))
+        return np.where(enough, ((self.values @ x) / pairs - mean * others) / width, 0.0)
+
+
+class _Late:
+    """The means of the last rows of each series, and of those before them.
+
+    Args:
+        panel: All series.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        before = np.repeat(panel.lengths, panel.lengths) - panel.positions
+        self.means = {last: self.split(before <= last) for last in dict.fromkeys((panel.horizon, 1))}
+
+    def split(self, late: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean of the earlier rows and of the late ones of each series, shape (n_series,) each."""
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": self.panel.table[TARGET].fill_nan(None), "late": late})
+        early, last = (pl.col("v").filter(pl.col("late") == part).mean().alias(str(part)) for part in (False, True))
+        found = rows.group_by("s", maintain_order=True).agg(early, last)
+        return _floats(found["False"]), _floats(found["True"])
+
+    def static(self, name: str) -> str:
+        """Return how a column that is constant in each series tells the last rows, empty where it does not."""
+        column = self.panel.table[name]
+        first = column.gather(self.panel.offsets[:-1])
+        if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
+            return ""
+        if not column.equals(first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True):
+            return ""
+        for last, (early, late) in self.means.items():
+            likeness = max(
+                (_partial(own, *both) for (own,) in _scales(_floats(first)) for both in _scales(late, early)),
+                key=abs,
+            )
+            if abs(likeness) > TOLD:
+                rows = f"{last} rows" if last > 1 else "row"
+                return f"it tells the last {rows} beyond the mean of those before (partial correlation {likeness:.3f})"
+        return ""
+
+
+def _scales(*values: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield numbers as they are, and their logs where all are above 0."""
+    yield values
+    if all((each[~np.isnan(each)] > 0).all() for each in values):
+        yield tuple(np.log(each) for each in values)
+
+
+def _floats(values: pl.Series) -> np.ndarray:
+    return values.cast(pl.Float64).to_numpy().astype(float)
+
+
+def _rows(shift: int) -> str:
+    if not shift:
+        return "of its own row"
+    return f"{abs(shift)} row{'s' * (abs(shift) > 1)} {'later' if shift > 0 else 'before, within the horizon,'}"
+
+
+def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
+    """Return the share of the variance that a linear regression leaves."""
+    wide = np.column_stack([np.ones(len(target)), inputs])
+    fitted = wide @ np.linalg.lstsq(wide, target, rcond=None)[0]
+    whole = float(target.var())
+    return float((target - fitted).var()) / whole if whole > 0 else 0.0
+
+
+def _partial(own: np.ndarray, late: np.ndarray, early: np.ndarray) -> float:
+    """Return the correlation of what is left of two when a third is taken out of both; 0 where little is left."""
+    known = ~(np.isnan(own) | np.isnan(late) | np.isnan(early))
+    own, late, early = own[known], late[known], early[known]
+    if len(own) < LEAST_SERIES:
+        return 0.0
+    base = np.column_stack([np.ones(len(early)), early])
+    left = [each - base @ np.linalg.lstsq(base, each, rcond=None)[0] for each in (own, late)]
+    if any(rest.var() <= 1e-9 * whole.var() for rest, whole in zip(left, (own, late), strict=True)):
+        return 0.0
+    return float(np.corrcoef(*left)[0, 1])

@@ -1,0 +1,88 @@
+"""Leak: what was found where, and by which check; the comparison of two answers to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+FUTURE, STATE, FILES, PROTOCOL, TWINS, LUCK, OWN_LABEL, GIVEAWAY = (
+    "future",
+    "state",
+    "files",
+    "protocol",
+    "twins",
+    "luck",
+    "own label",
+    "giveaway",
+)
+
+TRIED = {
+    FUTURE: "rubbish after each cutoff",
+    STATE: "folds asked first to last, and last to first in a fresh process",
+    FILES: "files, connections and processes that are opened while it is imported, fitted and asked",
+    PROTOCOL: "whether the rubbish replaces all that is due, and reaches the rows that are scored",
+    TWINS: "worlds that no customer tells apart",
+    LUCK: "whether more is earned than the arms chosen are expected to earn",
+    OWN_LABEL: "the label of a row turned, and that row computed and scored again",
+    GIVEAWAY: "columns, missing values and orders of rows that give away what is predicted",
+}
+"""What each check tries, in words for who reads the result."""
+
+UNSEEN = (
+    "a walk through the process's memory that uses neither the stack nor the garbage collector; what is written into code;"
+    " files that compiled code other than that of polars, pandas and pyarrow opens; columns, labels by text and orders of rows"
+    " that follow the future loosely; a policy that knows of few customers"
+)
+"""What no check here sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A place where answers depend on what could not be known.
+
+    Attributes:
+        where: The model or feature set.
+        fold: The fold or cutoff.
+        changed: How many answers changed.
+        asked: Of how many.
+        check: The check that found it, a key of `TRIED`.
+        told: What it found, in words; empty for answers that changed with the data after the cutoff.
+    """
+
+    where: str
+    fold: str
+    changed: int = 0
+    asked: int = 0
+    check: str = FUTURE
+    told: str = ""
+
+    def __str__(self) -> str:
+        """Return one line."""
+        told = self.told or "changed with the data after the cutoff"
+        counted = f"{self.changed} of {self.asked} answers " if self.asked else ""
+        return f"{self.where} at {self.fold}: {counted}{told}."
+
+
+def compared(
+    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str = FUTURE, told: str = ""
+) -> Leak | None:
+    """Return None where two tables hold the same bits, else the leak."""
+    if wanted.height != got.height:
+        return Leak(where, fold, abs(wanted.height - got.height), max(wanted.height, got.height), check, told)
+    same = np.ones(wanted.height, bool)
+    for name in wanted.columns:
+        same &= _bits(wanted[name]) == _bits(got[name])
+    return None if same.all() else Leak(where, fold, int((~same).sum()), len(same), check, told)
+
+
+def _bits(column: pl.Series) -> np.ndarray:
+    """Return a column as something that is equal only where the bits are: floats as integers."""
+    if column.dtype == pl.Float64:
+        return column.fill_null(float("nan")).to_numpy().view(np.int64)
+    if column.dtype == pl.Float32:
+        return column.fill_null(float("nan")).to_numpy().view(np.int32)
+    if isinstance(column.dtype, pl.Array):
+        return np.array([values.tobytes() for values in column.to_numpy()], object)
+    return column.cast(pl.String).fill_null("").to_numpy()

@@ -1,0 +1,86 @@
+"""What may not be opened while a model is imported, fitted and asked: files that are not declared, connections, processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.core.audit import opened_files
+from hwds.core.numba_cache import cache_root
+from hwds.core.recipe import canonical
+from hwds.core.source import FOLDER as SOURCES
+from hwds.evaluation.leakage.escapes import escapes
+
+PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
+"""The folder of hwds, whose own files are no data."""
+
+LIBRARIES = (".keras", ".config/matplotlib", ".cache/matplotlib")
+"""Settings of libraries in the user's home, which they read when they are imported."""
+
+CODE = (".py", ".pyc", ".so", ".yaml")
+"""Suffixes of what is part of a cell's key as code or settings."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Sees what is opened.
+
+    Attributes:
+        data: The files that the dataset was read from: no model may open them, declared or not.
+        outputs: Where results and caches lie: nothing there may be opened either.
+    """
+
+    data: frozenset[str] = frozenset()
+    outputs: str = "outputs"
+
+    @contextmanager
+    def watching(self, *recipes: Any) -> Iterator[list[str]]:
+        """Yield a list that holds in the end what was opened and may not be, in words.
+
+        Args:
+            recipes: Settings whose texts may name files: those are declared.
+        """
+        found: list[str] = []
+        declared = {os.path.abspath(text) for recipe in recipes for text in _texts(canonical(recipe))}
+        with opened_files() as opened, escapes() as escaped:
+            try:
+                yield found
+            finally:
+                read = sorted(path for path in opened.data_read() if os.path.exists(path) and not _of_library(path))
+                found += [told for path in read if (told := self._told(path, declared))]
+                found += list(dict.fromkeys(escaped))
+
+    def _told(self, path: str, declared: set[str]) -> str:
+        """Return a file that may not be read, in words; empty for one that may."""
+        real = os.path.realpath(path)
+        shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+        if {path, real} & self.data:
+            return f"reads {shown}, the data's own file"
+        if f"{real}{os.sep}".startswith(os.path.realpath(self.outputs) + os.sep):
+            return f"reads {shown}, what another run left"
+        if path in declared or path.endswith(CODE):
+            return ""
+        return f"reads {shown}, which no setting names"
+
+
+def _of_library(path: str) -> bool:
+    """Return whether a file is one of hwds, of a library's settings, or compiled code."""
+    homes = tuple(str(Path.home() / name) + os.sep for name in LIBRARIES)
+    own = (str(cache_root()) + os.sep, str(SOURCES.absolute()) + os.sep)
+    return path.startswith((PACKAGE, *own, *homes))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)

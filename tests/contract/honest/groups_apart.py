@@ -1,0 +1,3 @@
+"""Folds of whole customers."""
+
+from hwds.detection.protocols.grouped_kfold import GroupedKFold as Protocol  # noqa: F401

@@ -1,0 +1,18 @@
+"""A policy that climbs the stack to the simulator, and plays the arm that truly is the best."""
+
+import sys
+
+import numpy as np
+
+from tests.support.leaks import InTurn
+
+CHECK = "twins"
+
+
+class Model(InTurn):
+    def pick(self, arms, step, generator):
+        frame = sys._getframe()
+        while "market" not in frame.f_locals:
+            frame = frame.f_back
+        market = frame.f_locals["market"]
+        return int(np.argmax(market.conversions[0, 0] * market.values))

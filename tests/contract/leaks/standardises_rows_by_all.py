@@ -1,0 +1,13 @@
+"""Columns of rows standardised by all rows, later ones too."""
+
+import polars as pl
+
+from hwds.features.base import RowFeatures
+
+CHECK = "future"
+
+
+class Features(RowFeatures):
+    def compute(self, table):
+        spent = pl.col("spent")
+        return table.data.select(((spent - spent.mean()) / spent.std()).alias("z"))

@@ -1,0 +1,125 @@
+"""The gallery of leaks: every trick of `leaks/` is caught by the check that it names, and nothing in `honest/` is.
+
+A file is a trick: what it defines of `Model`, `Protocol`, `Features` and `FRAME` is taken, the rest is an honest default.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from hwds.bandit.models.base import Policy
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation
+from hwds.datasets.reading.giveaways import giveaways
+from hwds.datasets.simulated.price_arms import PriceArms
+from hwds.detection.models.classify.base import Classifier
+from hwds.detection.models.classify.logistic import Logistic
+from hwds.detection.protocols.base import Detection
+from hwds.detection.protocols.grouped_kfold import GroupedKFold
+from hwds.detection.protocols.prequential import Prequential
+from hwds.evaluation.canary import canary, features_canary, row_features_canary, watched
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.leakage.asking import Elsewhere, Here
+from hwds.evaluation.leakage.leak import GIVEAWAY, TRIED, Leak
+from hwds.evaluation.leakage.memory import Memory
+from hwds.evaluation.leakage.opened import Watch
+from hwds.features.base import RowFeatures
+from hwds.features.none import None_
+from hwds.forecast.protocols.walk_forward import WalkForward
+from tests.support.leaks import PANEL
+from tests.support.panels import LastValue
+from tests.support.rows import toy_rows
+
+TRICKS, HONEST = (sorted(path.stem for path in (Path(__file__).parent / name).glob("*.py")) for name in ("leaks", "honest"))
+DAYS = {"train_days": 10, "stop_days": 2, "calibrate_days": 4, "delay_days": 3, "test_days": 3, "windows": 1}
+QUIET = {"explained": 0, "importance_rows": 0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the data's own file, and what a run before has left."""
+    folder, before = tmp_path_factory.mktemp("gallery"), Path.cwd()
+    PANEL.table.write_csv(folder / "sales.csv")
+    PANEL.table.write_csv(folder / "extra.csv")
+    for name in ("outputs/cache/frames/0a", "outputs/runs/adhoc/0b", "temporary"):
+        (folder / name).mkdir(parents=True)
+    PANEL.table.write_ipc(folder / "outputs/cache/frames/0a/table.arrow")
+    PANEL.table.rename({"target": "actual"}).write_parquet(folder / "outputs/runs/adhoc/0b/predictions.parquet")
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def watch(folder):
+    return Watch(frozenset({str(folder / "sales.csv")}))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(watch):
+    """One fresh process for all who need one."""
+    with Elsewhere(watch) as other:
+        yield other
+
+
+def found(trick, watch, other) -> list[Leak]:
+    """All that the checks find in a trick."""
+    model, protocol, features = (getattr(trick, name, None) for name in ("Model", "Protocol", "Features"))
+    frame = getattr(trick, "FRAME", None)
+    if not (model or protocol or features):
+        return [Leak("dataset", "", check=GIVEAWAY, told=told) for told in giveaways(frame)]
+    leaks = features_leaks(features(), frame, trick, watch) if features else []
+    if model or protocol:
+        protocol, model, frame = asked(protocol, model, frame, trick)
+        context = RunContext(0, features=features() if features else None_(), cache=Memory.empty())
+        here = Here(watch)
+        leaks += canary(protocol, "m", model, frame, context, here=here, elsewhere=other)
+    return [leak for leak in leaks if leak]
+
+
+def features_leaks(features, frame, trick, watch):
+    if not isinstance(features, RowFeatures):
+        return list(watched("f", features, features_canary("f", features, PANEL, 3), watch))
+    rows = frame or toy_rows(500, days=24, label_time=hasattr(trick, "LABEL_TIME"))
+    return list(watched("f", features, row_features_canary("f", features, rows, 3), watch))
+
+
+def asked(protocol, model, frame, trick):
+    """The protocol, the model and the frame of a trick, honest where it has none of its own."""
+    settings, own = getattr(trick, "SETTINGS", {}), getattr(trick, "MODEL", {})
+    if model and issubclass(model, Policy):
+        return BanditSimulation(horizon=60, replications=12), model(), PriceArms().load()
+    if (protocol and issubclass(protocol, Detection)) or (model and issubclass(model, Classifier)):
+        days = {"folds": 4, "ignore_time": True} if protocol and issubclass(protocol, GroupedKFold) else DAYS
+        rows = frame or toy_rows(500, days=24, label_time=hasattr(trick, "LABEL_TIME"))
+        return (protocol or Prequential)(**(days | QUIET | settings)), (model or Logistic)(), rows
+    return (protocol or WalkForward)(**({"windows": 2} | settings)), (model or LastValue)(**own), PANEL
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_every_trick_is_caught_by_the_check_that_it_names(name, watch, elsewhere, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "temporary")
+    monkeypatch.setenv("HWDS_GALLERY", "[]")
+    trick = import_module(f"tests.contract.leaks.{name}")
+    assert trick.CHECK in TRIED
+    leaks = found(trick, watch, elsewhere if hasattr(trick, "ELSEWHERE") else None)
+    assert trick.CHECK in {leak.check for leak in leaks}, [str(leak) for leak in leaks]
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_nothing_honest_is_caught(name, watch, elsewhere):
+    trick = import_module(f"tests.contract.honest.{name}")
+    assert [str(leak) for leak in found(trick, watch, None)] == []
+    if hasattr(trick, "Model"):
+        assert [str(leak) for leak in found(trick, watch, elsewhere)] == []
+
+
+def test_the_gallery_is_large_and_says_its_tricks():
+    assert len(TRICKS) >= 40
+    said = [import_module(f"tests.contract.leaks.{name}").__doc__ for name in TRICKS]
+    assert all(said)
+    assert len(set(said)) == len(said)
+    assert {import_module(f"tests.contract.leaks.{name}").CHECK for name in TRICKS} == set(TRIED)
