@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from hwds.core.checksummed import read_parquet
 from hwds.evaluation.base import Cell
 from hwds.experiment.prepare import Prepared
 from hwds.results.folder import OUTPUTS
+from hwds.results.score_totals import DAMAGE
 
 ALIKE = 1.5
 """How many times as large as the one size that was timed a cell may be, to be taken for one of that size."""
@@ -59,17 +62,26 @@ def missing_cells(prepared: Prepared) -> list[Cell]:
 
 def timed_before(dataset: str) -> Mapping[str, Timed]:
     """Return the times of the cells of each model on one dataset, over earlier runs."""
-    timings = []
-    for path in (OUTPUTS / "runs").glob("*/*/timings.parquet"):
-        scores = path.with_name("scores.parquet")
-        if scores.is_file() and dataset in pl.read_parquet(scores, columns=["dataset"])["dataset"].unique():
-            timings.append(pl.read_parquet(path).filter(pl.col("status") == "ok"))
+    found = timings_on(dataset, OUTPUTS / "runs")
+    timings = [rows.filter(pl.col("status") == "ok") for rows in found.values()]
     if not timings:
         return {}
     units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
     by_size = pl.concat(timings).group_by("model", units).agg(pl.col("seconds").median()).sort("model", "units")
     models = by_size.partition_by("model", as_dict=True, include_key=False)
     return {str(model): Timed(part["units"].to_list(), part["seconds"].to_list()) for (model,), part in models.items()}
+
+
+def timings_on(dataset: str, folder: Path) -> dict[Path, pl.DataFrame]:
+    """Return the timings of all finished runs or sweeps below a folder on one dataset, but for those that are damaged."""
+    found = {}
+    for path in folder.glob("*/*/timings.parquet"):
+        try:
+            if dataset in read_parquet(path.with_name("scores.parquet"), ["dataset"])["dataset"].unique():
+                found[path] = read_parquet(path)
+        except DAMAGE:  # whatever reads it for its numbers says so
+            continue
+    return found
 
 
 def time_for(prepared: Prepared, cells: Sequence[Cell]) -> Time | None:

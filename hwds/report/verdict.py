@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hwds.core.atomic import write_text
+from hwds.core.checksummed import write_json
 from hwds.report.grid import Column, Grid
 from hwds.report.hooks import TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
+from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.verdict import Verdict
 
 SHOWN = "decision_tables.json"
 """The file of a verdict's tables as they are shown."""
+
+GRIDS = "tables"
+"""Their key in it."""
 
 
 def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "") -> None:
@@ -34,16 +37,20 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
         shown.unlink(missing_ok=True)
         return
     grids = [asdict(each) for each in _grids(decision, verdict)]
-    write_text(shown, json.dumps(grids, indent=1, default=list, ensure_ascii=False))
+    write_json(shown, {GRIDS: grids}, default=list, ensure_ascii=False)
     for name, report in _reports(decision, verdict).items():
         if report.draw:
             report.draw(verdict, folder.path / f"{prefix}{name}.png")
 
 
 def stored_grids(folder: Path) -> list[Grid]:
-    """Return the stored tables of a verdict; none where there is none."""
+    """Return the stored tables of a verdict; none where there is none.
+
+    Raises:
+        HwdsError: They are damaged.
+    """
     path = folder / SHOWN
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    stored = read_mapping(path)[GRIDS] if path.is_file() else []
     return [
         Grid(
             tuple(Column(each["title"], each["brief"], tuple(each["cells"])) for each in grid.pop("columns")),

@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from hwds.core.atomic import write_atomically, write_text
+from hwds.core.checksummed import write_json, write_parquet
 from hwds.core.errors import ambiguous
+from hwds.results.files import read_mapping, read_table
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
@@ -132,18 +133,22 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        plain = {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
-        plain |= {"measure": asdict(self.measure), "ranks": asdict(self.ranks) if self.ranks else None}
+        values = {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
+        values |= {"measure": asdict(self.measure), "ranks": asdict(self.ranks) if self.ranks else None}
         tables = {name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")}
-        return plain | tables
+        return values | tables
 
     @classmethod
     def read(cls, folder: Path) -> tuple[Self, str]:
-        """Return the comparison that `write` wrote, and the command that made it."""
-        data = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        """Return the comparison that `write` wrote, and the command that made it.
+
+        Raises:
+            HwdsError: A file is damaged.
+        """
+        data = read_mapping(folder / "comparison.json")
         command, _ = data.pop("command"), data.pop("sentence")
         paths = {name: folder / f"{file}.parquet" for name, file in FILES.items()}
-        tables = {name: pl.read_parquet(path) if path.is_file() else pl.DataFrame() for name, path in paths.items()}
+        tables = {name: read_table(path) if path.is_file() else pl.DataFrame() for name, path in paths.items()}
         lists = {name: tuple(data[name]) for name in ("datasets", "seeds", "sources", "notes")}
         ranks = RankTest(**data["ranks"]) if data["ranks"] else None
         return cls(**{**data, **tables, **lists, "ranks": ranks, "measure": Measure(**data["measure"])}), command
@@ -157,9 +162,9 @@ class Comparison:
         for name, file in FILES.items():
             table: pl.DataFrame = getattr(self, name)
             if len(table) or name != "along":
-                write_atomically(folder / f"{file}.parquet", table.write_parquet)
+                write_parquet(folder / f"{file}.parquet", table)
         data = {name: value for name, value in self.as_dict().items() if name not in FILES}
-        write_text(folder / "comparison.json", as_json({"sentence": sentence, "command": command} | data))
+        write_json(folder / "comparison.json", plain({"sentence": sentence, "command": command} | data), allow_nan=False)
 
 
 def comparison_folders() -> dict[str, Path]:
@@ -186,14 +191,15 @@ def comparison_folder(name: str) -> Path | None:
 
 def as_json(data: Mapping[str, Any] | Sequence[Any]) -> str:
     """Return plain data as JSON; NaN and infinity become null."""
-    return json.dumps(_plain(data), indent=1, allow_nan=False)
+    return json.dumps(plain(data), indent=1, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return plain data with texts as keys, null in place of NaN and infinity."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and value - value != 0:  # NaN and infinity
         return None
     return value

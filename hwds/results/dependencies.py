@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwds.results.files import undamaged
+from hwds.results.files import read_mapping
 from hwds.results.folder import CELLS
 from hwds.results.runs.index import KINDS, RunIndex
 
@@ -51,7 +50,7 @@ def needed_cells(index: RunIndex) -> set[str]:
     runs: set[str] = set()
     for below in KINDS.values():
         for file in (index.root / below).glob(f"*/*/{CELLS}"):
-            runs.update(file.read_text(encoding="utf-8").split())
+            runs.update(file.read_text(encoding="utf-8", errors="replace").split())
     return runs
 
 
@@ -72,7 +71,7 @@ def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the runs that a study's state names, by title or by id."""
     ids = {path.name: path for path in (root / "runs").glob("*/*")}
     for file in (root / "studies").glob("*/state.json"):
-        for name in _texts(_read(file).get("runs", {})):
+        for name in _texts(read_mapping(file).get("runs", {})):
             run = ids.get(name.rpartition("/")[2])
             if run is not None:
                 yield f"runs/{run.parent.name}/{run.name}", f"study {file.parent.name}"
@@ -81,13 +80,8 @@ def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
 def _of_comparisons(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the runs that were compared."""
     for file in sorted((root / "comparisons").glob("*/comparison.json")):
-        for title in _texts(_read(file).get("sources", [])):
+        for title in _texts(read_mapping(file).get("sources", [])):
             yield f"runs/{title}", f"comparison {file.parent.name}"
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    with undamaged(file):
-        return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from hwds.core.checksummed import check_parquet, read_json, read_parquet
 from hwds.core.errors import HwdsError
 from hwds.results.score_totals import DAMAGE
 
@@ -27,6 +29,16 @@ def undamaged(path: Path) -> Iterator[Path]:
         raise HwdsError(f"{path}: is damaged: {why}; delete it, and the same command makes it again.") from error
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return a mapping that was written as JSON.
+
+    Raises:
+        HwdsError: It is damaged.
+    """
+    with undamaged(path):
+        return read_json(path)
+
+
 def read_table(path: Path) -> pl.DataFrame:
     """Return a table that was written as Parquet.
 
@@ -34,7 +46,7 @@ def read_table(path: Path) -> pl.DataFrame:
         HwdsError: It is damaged.
     """
     with undamaged(path):
-        return pl.read_parquet(path)
+        return read_parquet(path)
 
 
 def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
@@ -43,9 +55,12 @@ def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
     Raises:
         HwdsError: One is damaged, with its path.
     """
+    for path in paths if len(paths) > 1 else ():
+        with undamaged(path):
+            check_parquet(path)
     try:
         whole = pl.read_parquet(list(paths), glob=False, include_file_paths="") if len(paths) > 1 else pl.DataFrame()
-    except (OSError, pl.exceptions.PolarsError):  # other columns, or a damaged one
+    except (OSError, pl.exceptions.PolarsError):  # other columns, or a damaged one of an earlier version
         whole = pl.DataFrame()
     of = dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows()) if len(whole) else {}
     lengths = [of.get(str(path), 0) for path in paths]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.atomic import write_atomically, write_text
+from hwds.core.atomic import write_text
+from hwds.core.checksummed import write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
 from hwds.core.locks import alone, reading
 from hwds.results.csv_files import write_csv
-from hwds.results.files import read_table, read_together, undamaged
+from hwds.results.files import read_mapping, read_table, read_together, undamaged
 from hwds.results.runs.config import CONFIG, config_of, write_config
 from hwds.results.secrets import restore_env
 from hwds.results.tables import Tables
@@ -117,21 +117,31 @@ class RunFolder:
 
     def write_conclusion(self, conclusion: str) -> None:
         """Write the conclusion of the run, a sentence or two."""
-        write_text(self.path / "conclusion.txt", f"{conclusion}\n")
+        self._write_said("conclusion", [conclusion])
 
     def read_conclusion(self) -> str:
         """Return the text that `write_conclusion` wrote; empty where a run of an earlier version has none."""
-        path = self.path / "conclusion.txt"
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        return "\n".join(self._read_said("conclusion")).strip()
 
     def write_remarks(self, remarks: Sequence[str]) -> None:
         """Write the warnings for readers of the numbers: units that were left out, features that no model used."""
-        write_text(self.path / "remarks.txt", "".join(f"{' '.join(remark.split())}\n" for remark in remarks))
+        self._write_said("remarks", [" ".join(remark.split()) for remark in remarks])
 
     def read_remarks(self) -> list[str]:
         """Return the lines that `write_remarks` wrote; none where a run of an earlier version has none."""
-        path = self.path / "remarks.txt"
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return self._read_said("remarks")
+
+    def _write_said(self, name: str, lines: Sequence[str]) -> None:
+        """Write lines as a text for people, and as JSON with a checksum beside it for programs."""
+        write_text(self.path / f"{name}.txt", "".join(f"{line}\n" for line in lines))
+        write_json(self.path / f".{name}.json", {"lines": list(lines)}, ensure_ascii=False)
+
+    def _read_said(self, name: str) -> list[str]:
+        path = self.path / f".{name}.json"
+        if path.is_file():
+            return list(map(str, read_mapping(path)["lines"]))
+        text = self.path / f"{name}.txt"
+        return text.read_text(encoding="utf-8").splitlines() if text.is_file() else []
 
     def write_verdict(self, verdict: Verdict | None, prefix: str = "") -> None:
         """Write a verdict and its tables, as CSV and Parquet; the verdict of an earlier command is deleted.
@@ -150,15 +160,18 @@ class RunFolder:
         tables = verdict.tables()
         for name, table in tables.items():
             write_csv(self.path / f"{prefix}{name}.csv", table)
-            write_atomically(self.path / f"{prefix}{name}.parquet", table.write_parquet)
+            write_parquet(self.path / f"{prefix}{name}.parquet", table)
         content = verdict.as_dict() | ({"tables": list(tables)} if tables else {})
-        write_text(path, json.dumps(content, indent=1, allow_nan=False))
+        write_json(path, content, allow_nan=False)
 
     def read_verdict(self, prefix: str = "") -> dict[str, Any] | None:
-        """Return the verdict that `write_verdict` wrote, as plain data; None where there is none."""
+        """Return the verdict that `write_verdict` wrote, as plain data; None where there is none.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
         path = self.path / f"{prefix}decision.json"
-        verdict: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        return verdict
+        return read_mapping(path) if path.is_file() else None
 
     def write_cells(self, keys: Iterable[str]) -> None:
         """Write the keys of the cells that the numbers are made of, which `hwds prune` leaves in the cache."""
@@ -166,7 +179,7 @@ class RunFolder:
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Write the provenance of the numbers."""
-        write_text(self.path / "provenance.json", json.dumps(provenance, indent=1))
+        write_json(self.path / "provenance.json", provenance)
 
     def read_provenance(self) -> dict[str, Any]:
         """Return the provenance that `write_provenance` wrote.
@@ -174,15 +187,13 @@ class RunFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        with undamaged(self.path / "provenance.json") as path:
-            provenance: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return provenance
+        return read_mapping(self.path / "provenance.json")
 
     def write_tables(self, tables: Tables) -> None:
         """Write all tables; scores come last, so that a folder with scores is a finished run."""
         for name in ("predictions", "timings", "metrics", "scores"):
             table: pl.DataFrame = getattr(tables, name)
-            write_atomically(self.path / f"{name}.parquet", lambda part, table=table: table.rechunk().write_parquet(part))  # type: ignore[misc]
+            write_parquet(self.path / f"{name}.parquet", table)
 
     def read_tables(self) -> Tables:
         """Return the tables of a finished run.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hwds.core.atomic import write_text
+from hwds.core.checksummed import read_json, write_json
 from hwds.core.errors import ConfigError
 
 FILE = "labels.json"
@@ -37,7 +36,7 @@ class Labels:
             ValueError: The file is damaged.
         """
         path = folder / FILE
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        data: dict[str, Any] = read_json(path) if path.is_file() else {}
         return cls(tuple(map(str, data.get("tags", ()))), str(data.get("note", "")))
 
     def write(self, folder: Path) -> None:
@@ -46,7 +45,7 @@ class Labels:
         Raises:
             HwdsError: The folder cannot be written.
         """
-        write_text(folder / FILE, json.dumps(asdict(self), indent=1, ensure_ascii=False))
+        write_json(folder / FILE, asdict(self), ensure_ascii=False)
 
     def tagged(self, words: tuple[str, ...]) -> Self:
         """Return the labels with tags added, and without those that are prefixed by `-`.

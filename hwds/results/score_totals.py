@@ -8,12 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from hwds.core.hashing import digest_bytes
+from hwds.core.checksummed import check_parquet
+from hwds.core.hashing import digest_file
 
 AT_ONCE = 250
 """Folders whose tables are read in one pass."""
 
-DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """The errors that reading a damaged folder may raise."""
 
 _ORDER = {"mean": 0, "pooled": 1}
@@ -58,6 +59,8 @@ def totals_of(folders: Sequence[Path]) -> dict[Path, Totals]:
 
 def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     totals_by_folder = {folder: Totals() for folder in folders}
+    for folder in folders:
+        check_parquet(folder / "scores.parquet")
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
     rows = _scan(folders, "scores").filter(whole).select("path", *_TOTAL).collect()
     order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
@@ -78,7 +81,9 @@ def _alike(folders: Sequence[Path]) -> dict[str, list[Path]]:
     """Return for each distinct metrics table its first file, and all folders whose file has the same bytes."""
     totals_by_folder: dict[str, list[Path]] = {}
     for folder in folders:
-        totals_by_folder.setdefault(digest_bytes([(folder / "metrics.parquet").read_bytes()]), []).append(folder)
+        path = folder / "metrics.parquet"
+        check_parquet(path)
+        totals_by_folder.setdefault(digest_file(path), []).append(folder)
     return {str(same[0] / "metrics.parquet"): same for same in totals_by_folder.values()}
 
 

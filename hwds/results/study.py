@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,15 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.core.atomic import write_text
-from hwds.results.comparison import as_json
+from hwds.core.checksummed import Damaged, write_json
+from hwds.core.hashing import digest_file
+from hwds.results.comparison import plain
 from hwds.results.csv_files import read_csv, write_csv
+from hwds.results.files import read_mapping, undamaged
 from hwds.results.folder import OUTPUTS
+
+FILES = "files"
+"""The key of a result with the digests of its tables."""
 
 CONTRASTS = {
     **dict.fromkeys(("contrast", "experiment", "model", "rival"), pl.String),
@@ -81,12 +85,21 @@ class StudyResult:
             table: pl.DataFrame = getattr(self, name)
             write_csv(folder / f"{name}.csv", table)
         content = {key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
-        write_text(folder / "study.json", as_json(content))
+        content |= {FILES: {name: digest_file(folder / name) for name in ("contrasts.csv", "scores.csv")}}
+        write_json(folder / "study.json", plain(content), allow_nan=False)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Return the result that `write` wrote."""
-        content = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+        """Return the result that `write` wrote.
+
+        Raises:
+            HwdsError: A file is damaged.
+        """
+        content = read_mapping(folder / "study.json")
+        for name, checksum in content.pop(FILES, {}).items():
+            with undamaged(folder / name) as path:
+                if digest_file(path) != checksum:
+                    raise Damaged("has another checksum than when it was written")
         content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}
         content |= {"contrasts": read_csv(folder / "contrasts.csv", CONTRASTS)}
         return cls(**content, scores=read_csv(folder / "scores.csv", RUNS))
@@ -104,14 +117,17 @@ class StudyState:
         return cls((OUTPUTS / "studies" / (f"{name}-{changes}" if changes else name)).resolve())
 
     def read(self) -> dict[str, Any]:
-        """Return `plan`, `plan_hash`, `runs` (by experiment and seed) and `amended`; empty before the first run."""
+        """Return `plan`, `plan_hash`, `runs` (by experiment and seed) and `amended`; empty before the first run.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
         path = self.path / "state.json"
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return content
+        return read_mapping(path) if path.is_file() else {}
 
     def write(
         self, plan: Mapping[str, Any], plan_hash: str, runs: Mapping[str, Mapping[str, str]], amended: Sequence[str]
     ) -> None:
         """Write the state for `read`."""
         content = {"plan": plan, "plan_hash": plan_hash, "runs": runs, "amended": amended}
-        write_text(self.path / "state.json", as_json(content))
+        write_json(self.path / "state.json", plain(content), allow_nan=False)

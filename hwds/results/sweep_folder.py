@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from typing import Any
 import polars as pl
 import yaml
 
-from hwds.core.atomic import write_atomically, write_text
+from hwds.core.atomic import write_text
+from hwds.core.checksummed import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
 from hwds.results.csv_files import write_csv
-from hwds.results.files import read_table, undamaged
+from hwds.results.files import read_mapping, read_table
 from hwds.results.folder import OUTPUTS, RunFolder, newest, starting_with
 from hwds.results.markdown import write_markdown
 
@@ -111,7 +111,7 @@ class SweepFolder:
 
     def write_json(self, content: Mapping[str, Any]) -> None:
         """Write `sweep.json`."""
-        write_text(self.path / SWEEP, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
+        write_json(self.path / SWEEP, content, allow_nan=False, ensure_ascii=False)
 
     def read_json(self) -> dict[str, Any]:
         """Return the content that `write_json` wrote.
@@ -119,9 +119,7 @@ class SweepFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        with undamaged(self.path / SWEEP) as path:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return content
+        return read_mapping(self.path / SWEEP)
 
     def read_trials(self) -> pl.DataFrame:
         """Return the trials table.
@@ -138,7 +136,7 @@ class SweepFolder:
 
     def write_table(self, name: str, table: pl.DataFrame, *, csv: bool = False) -> None:
         """Write a table as Parquet, and on request as CSV."""
-        write_atomically(self.path / f"{name}.parquet", lambda part: table.rechunk().write_parquet(part))
+        write_parquet(self.path / f"{name}.parquet", table)
         if csv:
             write_csv(self.path / f"{name}.csv", table)
 

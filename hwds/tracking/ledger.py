@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hwds.core.atomic import write_text
+from hwds.core.checksummed import read_json, write_json
 from hwds.core.errors import HwdsError
 from hwds.core.locks import locked
 from hwds.results.files import undamaged
@@ -53,12 +52,12 @@ class Ledger:
         if not path.is_file():
             return {}
         with undamaged(path):
-            return {name: Entry(**data) for name, data in json.loads(path.read_text(encoding="utf-8")).items()}
+            return {name: Entry(**data) for name, data in read_json(path).items()}
 
     def write(self, name: str, entry: Entry) -> None:
         """Set one entry."""
         entries = {key: asdict(value) for key, value in (self.read() | {name: entry}).items()}
-        write_text(self.folder / FILE, json.dumps(entries, indent=1))
+        write_json(self.folder / FILE, entries)
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:

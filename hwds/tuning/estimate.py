@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.execution.compute.base import Compute
 from hwds.execution.compute.processes import usable_cores
-from hwds.experiment.estimate import Timed, timed_before
+from hwds.experiment.estimate import Timed, timed_before, timings_on
 from hwds.results.folder import OUTPUTS
 from hwds.tuning.rungs import TrialRecord
 from hwds.tuning.search import Search
@@ -132,14 +132,10 @@ def timed_here(search: Search, names: Mapping[str, str]) -> Mapping[str, tuple[T
 
 def timed_in_sweeps(dataset: str) -> Mapping[str, tuple[Timed, float | None]]:
     """Return the time of each model's cells in the sweeps on one dataset, with the spread of its trials (as a logarithm)."""
-    paths = [
-        path
-        for path in (OUTPUTS / "sweeps").glob("*/*/timings.parquet")
-        if dataset in pl.read_parquet(path.with_name("scores.parquet"), columns=["dataset"])["dataset"].unique()
-    ]
-    if not paths:
+    found = timings_on(dataset, OUTPUTS / "sweeps")
+    if not found:
         return {}
-    rows = pl.concat(pl.read_parquet(path).with_columns(sweep=pl.lit(str(path))) for path in paths)
+    rows = pl.concat(timings.with_columns(sweep=pl.lit(str(path))) for path, timings in found.items())
     typical = rows.filter(pl.col("seconds") > 0).group_by("model", "sweep", "trial", "units").agg(pl.col("seconds").median())
     parts = typical.sort("sweep", "trial", "units").partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}

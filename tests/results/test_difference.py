@@ -1,10 +1,10 @@
 """Only what differs between two runs, and in words."""
 
-import json
 import shutil
 
 import pytest
 
+from hwds.core.checksummed import read_json, write_json
 from hwds.core.errors import HwdsError
 from hwds.report.difference import grids, words
 from hwds.results.difference import difference
@@ -30,7 +30,7 @@ def test_settings_scores_and_versions(made):
     first = made("sales/aa11", **{"mase[m=12]": 0.8, "accuracy": 0.5, "bias": 0.1})
     second = made("sales/bb22", units=64, seed=1, **{"mase[m=12]": 0.7, "accuracy": 0.5, "bias": 0.2})
     path = second / "provenance.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"versions": {"python": "3.11", "numpy": "2.5"}}))
+    write_json(path, read_json(path) | {"versions": {"python": "3.11", "numpy": "2.5"}})
     found, changes = told(first, second)
     assert changes == {"model.units": (32, 64), "seed": (0, 1), "numpy": ("2.4", "2.5")}
     assert found.comparable
@@ -60,7 +60,7 @@ def test_a_setting_is_shown_with_all_its_digits(made):
 def test_other_data_do_not_compare(made):
     first, second = made("sales/aa11"), made("sales/bb22", model="forecast/theta", accuracy=0.7)
     path = second / "provenance.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "d2", "joined": {"visits": "the mean of run v/1"}}))
+    write_json(path, read_json(path) | {"data": "d2", "joined": {"visits": "the mean of run v/1"}})
     found, changes = told(first, second)
     assert changes["fingerprint"] == ("d1", "d2")
     assert changes["joined visits"] == (None, "the mean of run v/1")

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hwds.core.errors import HwdsError
 from hwds.core.locks import cleaning, in_use, reading
 from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
 from hwds.results.pruning import as_size, bytes_of, cache_plan, delete_cache, delete_folders, folders_plan
+from hwds.results.runs.config import write_config
 from hwds.results.runs.index import RunIndex
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +49,7 @@ def test_high_is_good_where_the_metric_says_so(made):
     for name, value in (("aa11", 0.9), ("bb22", 0.7)):
         folder = made(f"sales/{name}", accuracy=value)
         config = folder / "config.yaml"
-        config.write_text(config.read_text().replace("headline: mase", "headline: accuracy"))
+        write_config(config, yaml.safe_load(config.read_text().replace("headline: mase", "headline: accuracy")))
     assert titles(plan_of(best=1)[1]) == ["sales/bb22"]
 
 
@@ -120,7 +122,8 @@ def test_a_config_that_joins_by_name_needs_the_latest(made):
     made("visits/aa11", days=40)
     made("visits/bb22", days=39)
     demand = made("demand/cc33") / "config.yaml"
-    demand.write_text(demand.read_text().replace("  path: a.csv", "  path: a.csv\n  join:\n  - {run: visits, column: mean}"))
+    text = demand.read_text().replace("  path: a.csv", "  path: a.csv\n  join:\n  - {run: visits, column: mean}")
+    write_config(demand, yaml.safe_load(text))
     _, plan = plan_of(30 * 86400)
     assert titles(plan) == ["visits/aa11"]
 

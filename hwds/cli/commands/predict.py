@@ -85,10 +85,10 @@ def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
 
 def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Write both files, whole or not at all."""
-    from hwds.core.atomic import write_atomically
+    from hwds.core.checksummed import write_parquet
     from hwds.results.csv_files import write_csv
 
-    write_atomically(folder.path / "future.parquet", forecasts.write_parquet)
+    write_parquet(folder.path / "future.parquet", forecasts)
     write_csv(folder.path / "future.csv", forecasts.drop(NESTED, strict=False))
 
 

@@ -14,6 +14,7 @@ from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Names, listed
 from hwds.frames.vintages import COLUMN, MADE_AT, VALUE, Vintages
+from hwds.results.files import read_table
 from hwds.results.folder import RunFolder
 
 _KEY = "__key__"
@@ -92,7 +93,7 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
     parts = [_made(rows.filter(pl.col("model") == model))]
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == run_model and future.is_file():
-        parts.append(pl.read_parquet(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
+        parts.append(read_table(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
     columns = pl.col(_STEP).cast(pl.Int32), pl.col(join.column).cast(pl.Float64).alias(VALUE)
     forecasts = pl.concat([part.select(SERIES, TIME, MADE_AT, _CUTOFF, *columns) for part in parts])
     return forecasts.filter(pl.col(VALUE).is_not_null() & pl.col(VALUE).is_finite())

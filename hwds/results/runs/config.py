@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from hwds.core.atomic import write_text
+from hwds.core.checksummed import read_json, write_json
 from hwds.core.hashing import digest_bytes
 from hwds.core.yaml_text import read_yaml
 from hwds.results.secrets import redact_env
@@ -25,34 +26,29 @@ def write_config(path: Path, data: dict[str, Any]) -> None:
     redacted = redact_env(data)
     text = yaml.safe_dump(redacted, sort_keys=False, allow_unicode=True)
     write_text(path, text)
-    plain = json.dumps({"of": _digest(text), "config": redacted}, default=str)
-    if json.loads(plain)["config"] == redacted:  # not where JSON has no such thing, a date
-        write_text(path.with_name(PLAIN), plain)
+    plain = json.loads(json.dumps(redacted, default=str))
+    copy = {"config": plain} if plain == redacted else {}  # not where JSON has no such thing, a date
+    write_json(path.with_name(PLAIN), {"of": _digest(text), **copy})
 
 
 def config_of(path: Path) -> dict[str, Any]:
     """Return the config that a run wrote as YAML.
 
-    The copy as JSON is read a hundred times as fast; it is used where it belongs to the very same text.
+    The copy as JSON is read a hundred times as fast; where there is one, the text must be the very one that it belongs to.
 
     Raises:
-        ValueError: The file holds something else, or ends early.
+        ValueError: The file was damaged or edited, holds something else, or ends early.
     """
-    text = path.read_text(encoding="utf-8")
-    config = _copy_of(path.with_name(PLAIN), text) or _parsed(path, text)
+    text, beside = path.read_text(encoding="utf-8"), path.with_name(PLAIN)
+    copy = read_json(beside) if beside.is_file() else {}
+    changed = bool(copy) and copy["of"] != _digest(text)
+    config = dict((not changed and copy.get("config")) or _parsed(path, text))
     missing = next((key for key in NEEDED if config.get(key) is None), None)
     if missing:
         raise ValueError(f"{path.name} ends early: it has no {missing}")
+    if changed:
+        raise ValueError(f"{path.name} has changed since the run wrote it")
     return config
-
-
-def _copy_of(path: Path, text: str) -> dict[str, Any]:
-    """Return the config of the JSON copy; empty where there is none, or it belongs to another text or is damaged."""
-    try:
-        copy = json.loads(path.read_text(encoding="utf-8"))
-        return dict(copy["config"]) if copy["of"] == _digest(text) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:

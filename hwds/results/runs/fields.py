@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hwds.core.checksummed import read_json
 from hwds.core.settings import flatten
 from hwds.results.labels import FILE as LABELS
 from hwds.results.labels import Labels
@@ -55,7 +56,7 @@ def _run(folder: Path, totals: Totals | None, better: dict[str, str]) -> RunFiel
     fields: RunFields = dict(flat({key: value for key, value in config.items() if key != "experiment"}))
     origin = folder / "provenance.json"
     if origin.is_file():
-        fields |= _origin(json.loads(origin.read_text(encoding="utf-8")))
+        fields |= _origin(read_json(origin))
     fields["status"] = "unfinished" if totals is None else "finished"
     if totals is not None:
         if totals.error:
@@ -86,7 +87,7 @@ def _scores(totals: Totals, model: str, headline: str, better: dict[str, str]) -
 
 
 def _sweep(folder: Path, better: dict[str, str]) -> RunFields:
-    sweep = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    sweep = read_json(folder / "sweep.json")
     fields: RunFields = dict(flat({"sweep": sweep["sweep"], **sweep["config"]}))
     best = sweep.get("best") or {}
     better["score"] = sweep["better"]

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.core.atomic import write_atomically
+from hwds.core.checksummed import read_parquet, write_parquet
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest_bytes
 from hwds.results import folder, score_totals
@@ -159,16 +159,16 @@ def _rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
 def _load(file: Path) -> pl.DataFrame:
     """Return the saved index; an empty one where there is no file or it is damaged."""
     try:
-        table = pl.read_parquet(file)
+        table = read_parquet(file)
         return table if dict(table.schema) == COLUMNS else pl.DataFrame(schema=COLUMNS)
-    except (OSError, pl.exceptions.PolarsError):
+    except (OSError, ValueError, pl.exceptions.PolarsError):
         return pl.DataFrame(schema=COLUMNS)
 
 
 def _save(file: Path, table: pl.DataFrame) -> None:
     """Save the index where that is possible; else all folders are read again each time."""
     try:
-        write_atomically(file, lambda part: table.rechunk().write_parquet(part, compression="zstd"))
+        write_parquet(file, table, compression="zstd")
     except HwdsError:
         return
     for other in file.parent.glob("runs-*.parquet"):

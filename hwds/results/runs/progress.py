@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hwds.core.atomic import write_text
+from hwds.core.checksummed import read_json, write_json
 from hwds.core.locks import in_use
 from hwds.results.formatting import counted, duration
 from hwds.results.runs.fields import RunFields, Value
@@ -46,13 +45,13 @@ class RunProgress:
         Raises:
             HwdsError: The folder cannot be written.
         """
-        write_text(folder / FILE, json.dumps(asdict(self)))
+        write_json(folder / FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> RunProgress | None:
         """Return the progress of a folder; None where there is no file, or it cannot be read."""
         try:
-            return cls(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+            return cls(**read_json(folder / FILE))
         except (*DAMAGE, TypeError):
             return None
 

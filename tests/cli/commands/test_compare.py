@@ -3,6 +3,8 @@ import json
 import polars as pl
 import pytest
 
+from hwds.core.checksummed import read_json
+
 from .conftest import SALES, run_ids
 
 PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
@@ -40,7 +42,7 @@ def test_a_comparison_of_an_earlier_version_is_shown_whole_or_says_what_it_lacks
     hwds(f"report {folder.name}")
     whole = (folder / "report.md").read_text()
     assert "at the same cutoffs" in whole
-    stored = json.loads((folder / "comparison.json").read_text())
+    stored = read_json(folder / "comparison.json")
     earlier = {name: value for name, value in stored.items() if name not in ("conditions", "trained")}
     (folder / "comparison.json").write_text(json.dumps(earlier))
     hwds(f"report {folder.name}")

@@ -1,6 +1,5 @@
 """`hwds sync` against a stand-in for the W&B server, killed, repeated and rehearsed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import sys
 
 import pytest
 
+from hwds.core.checksummed import read_json, write_json
 from tests.tracking.wandb_server import KEY, StandIn
 
 from .conftest import SALES, run_id
@@ -80,9 +80,9 @@ def test_a_folder_that_was_being_written_is_written_again_whole(hwds, server, un
     (log,) = place.glob("*.wandb")
     log.write_bytes(log.read_bytes()[:500])
     path = tmp_path / "outputs/runs/adhoc" / run_id(tmp_path) / "tracking.json"
-    told = json.loads(path.read_text())
+    told = read_json(path)
     told["wandb"] |= {"state": "asked", "places": []}
-    path.write_text(json.dumps(told))
+    write_json(path, told)
     assert "would write and send" in hwds("sync --dry-run").out
     assert hwds("sync").code == 0
     (again,) = places(tmp_path)

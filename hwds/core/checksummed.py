@@ -1,0 +1,117 @@
+"""Files that hold a checksum of themselves, JSON and Parquet: one that was damaged is refused, whatever it still looks like.
+
+The checksum is that of the file's bytes with zeros in its own place, so that a file is written, moved and copied alone. Files
+of earlier versions hold none and are read as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.core.atomic import write_atomically, write_bytes
+
+DIGITS = 32
+ZEROS = b"0" * DIGITS
+CHECKSUM = "checksum"
+JSON_MARK = b'"checksum": "'
+"""The text before the checksum of a JSON file, which is its last value."""
+
+JSON_END = b'"\n}'
+
+PARQUET_KEY = "hwds.checksum"
+PARQUET_MARK = PARQUET_KEY.encode() + b"\x18 "
+"""The bytes before the checksum of a Parquet file: a key of its metadata, the type of the value and its length."""
+
+
+class Damaged(ValueError):
+    """A file has other bytes than were written."""
+
+
+def write_json(path: Path, content: Mapping[str, Any], **options: Any) -> None:
+    """Write a mapping as JSON with a checksum, atomically; `options` are those of `json.dumps`."""
+    text = json.dumps({**content, CHECKSUM: ZEROS.decode()}, indent=1, **options).encode()
+    place = text.rindex(JSON_MARK) + len(JSON_MARK)
+    write_bytes(path, text[:place] + _checksum(text, place) + text[place + DIGITS :])
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the mapping that `write_json` wrote.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged.
+    """
+    data = path.read_bytes()
+    if data.endswith(JSON_END):
+        _check(data, JSON_MARK, len(data) - len(JSON_END) - DIGITS)
+    content = dict(json.loads(data))
+    content.pop(CHECKSUM, None)
+    return content
+
+
+def write_parquet(path: Path, table: pl.DataFrame, **options: Any) -> None:
+    """Write a table as Parquet with a checksum, atomically; `options` are those of `write_parquet`."""
+    write_atomically(path, lambda part: _fill(part, lambda: table.rechunk().write_parquet(part, metadata=_METADATA, **options)))
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the table that `write_parquet` wrote, or some of its columns.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged.
+        polars.exceptions.PolarsError: It is no such table.
+    """
+    data = path.read_bytes()
+    _check(data, PARQUET_MARK)
+    try:
+        return pl.read_parquet(BytesIO(data), columns=None if columns is None else list(columns))
+    except pl.exceptions.PanicException as error:  # which is no Exception; only a file without a checksum comes to it
+        raise Damaged("is no table") from error
+
+
+def check_parquet(path: Path) -> None:
+    """Refuse a Parquet file whose bytes have changed, for readers that scan it themselves.
+
+    Raises:
+        OSError: It cannot be read.
+        Damaged: It is damaged.
+    """
+    _check(path.read_bytes(), PARQUET_MARK)
+
+
+_METADATA = {PARQUET_KEY: ZEROS.decode()}
+
+
+def _fill(part: Path, write: Callable[[], object]) -> None:
+    """Write a Parquet file, then its checksum into it."""
+    write()
+    with part.open("r+b") as file:
+        data = file.read()
+        place = data.rindex(PARQUET_MARK) + len(PARQUET_MARK)
+        os.pwrite(file.fileno(), _checksum(data, place), place)
+
+
+def _check(data: bytes, mark: bytes, place: int | None = None) -> None:
+    """Refuse bytes whose checksum is another; those without a mark, or without one right before `place`, pass."""
+    found = data.rfind(mark) + len(mark)
+    place = found if place is None else place
+    if found >= len(mark) and place == found and data[place : place + DIGITS] != _checksum(data, place):
+        raise Damaged("has another checksum than when it was written")
+
+
+def _checksum(data: bytes, place: int) -> bytes:
+    """Return the checksum of bytes with zeros in place of the checksum itself."""
+    view = memoryview(data)
+    hasher = hashlib.blake2b(view[:place], digest_size=DIGITS // 2)
+    hasher.update(ZEROS)
+    hasher.update(view[place + DIGITS :])
+    return hasher.hexdigest().encode()
