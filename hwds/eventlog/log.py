@@ -9,7 +9,6 @@ entries lies in the first file.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,9 @@ from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 from hwds.core.errors import DataError, HwdsError, ResumeError
+from hwds.core.hashing import digest_file
+from hwds.eventlog.damage import checked_value, lost, missing, with_checksum
+from hwds.eventlog.mark import Mark
 from hwds.eventlog.tail import Tail
 
 Durable = Literal["process", "power"]
@@ -89,15 +91,18 @@ class EventLog:
     def __init__(self, path: Path | None, durable: Durable = "process") -> None:
         self.path = path
         self._tail = Tail(path.with_name(f"{path.name}-tail")) if path is not None else None
+        self._mark = Mark(path.with_name(f"{path.name}-last")) if path is not None else None
         self._by_lines = self._tail is not None and durable == "power"
         self._waiting: list[Entry] = []
         with self._plain_errors():
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
+            intact = self._is_as_it_was_closed()
             self._db = sqlite3.connect(path or ":memory:", timeout=0.5, isolation_level=None, check_same_thread=False)
             self._insert = self._db.cursor()
             try:
                 self._begin(durable)
+                self._require_whole(intact)
             except BaseException:
                 self._db.close()
                 raise
@@ -112,8 +117,8 @@ class EventLog:
             self._db.execute(f"pragma {pragma}")
         self._db.execute(ABOUT)
         row = self._db.execute("select * from about where name = 'format'").fetchone()
-        if row is not None and int(row[1]) != FORMAT:
-            raise ResumeError(f"{self.path}: is of format {row[1]}, this version reads {FORMAT}; take another file.")
+        if row is not None and (format := self._about(*row)) != FORMAT:
+            raise ResumeError(f"{self.path}: is of format {format}, this version reads {FORMAT}; take another file.")
         self._db.executescript(TABLES)
         if row is None:
             self.set_about("format", FORMAT)
@@ -122,17 +127,43 @@ class EventLog:
         self.last = int(last or dropped)
         self.first = int(first or dropped + 1)
         if self.first != dropped + 1:
-            raise ResumeError(f"{self.path}: entry {dropped + 1} is missing.")
+            raise ResumeError(f"{self.path}: {missing(dropped + 1, self.first - 1)}.")
         self._take_up_tail()
         if durable == "process":
             self._db.execute("pragma synchronous=normal")
+
+    def _is_as_it_was_closed(self) -> bool:
+        """Return whether the files are those of a log that was closed, to the bit; before SQLite opens them."""
+        if self.path is None or self._mark is None or not self.path.is_file():
+            return True
+        beside = (self.path.with_name(f"{self.path.name}{end}") for end in ("-wal", "-tail"))
+        return not any(path.is_file() for path in beside) and digest_file(self.path) == self._mark.read()[1]
+
+    def _require_whole(self, intact: bool) -> None:
+        """Refuse a log that has lost entries, or that is damaged; verify every entry unless it is as it was closed.
+
+        Raises:
+            ResumeError: It has or is, with the numbers of the entries.
+        """
+        if self._mark is None:
+            return
+        noted, _ = self._mark.read()
+        if noted > self.last:
+            raise ResumeError(f"{self.path}: {lost(self.last + 1, noted)}; to go on without, delete {self._mark.path.name}.")
+        if not intact:
+            (found,) = self._db.execute("pragma integrity_check(1)").fetchone()
+            if found != "ok":
+                raise ResumeError(f"{self.path}: is damaged ({' '.join(str(found).split())}).")
+            for _ in self._read(self.first - 1):
+                pass
+        self._mark.open(self.last)
 
     def _take_up_tail(self) -> None:
         """Move the entries that a process which died has left in the tail, but for those that it had moved already."""
         if self._tail is not None:
             for number, *fields in self._tail.rows():
                 if number > self.last + 1:
-                    raise ResumeError(f"{self.path}: entry {self.last + 1} is missing.")
+                    raise ResumeError(f"{self.path}: {missing(self.last + 1, number - 1)}.")
                 if number == self.last + 1:
                     self._waiting.append(Entry(*fields))
                     self.last = number
@@ -143,12 +174,18 @@ class EventLog:
         """Return something that holds of the whole log; None where it was not set."""
         with self._plain_errors():
             row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
+        return self._about(name, row[0]) if row else None
 
     def set_about(self, name: str, value: Any) -> None:
         """Keep something that holds of the whole log."""
         with self._plain_errors():
-            self._db.execute("insert or replace into about values (?, ?)", (name, json.dumps(value)))
+            self._db.execute("insert or replace into about values (?, ?)", (name, with_checksum(name, value)))
+
+    def _about(self, name: str, text: str) -> Any:
+        try:
+            return checked_value(name, text)
+        except ValueError as error:
+            raise ResumeError(f"{self.path}: what holds of the whole log ('{name}') is damaged.") from error
 
     def append(self, entries: Iterable[Entry]) -> int:
         """Keep entries: when this returns all of them have happened, and when it raises none has.
@@ -166,6 +203,7 @@ class EventLog:
         try:
             if self._by_lines and len(given) == 1 and given[0].id is None and given[0].data is None:
                 self._append_line(given[0])
+                self._note()
                 return 1
             self._move()
             rows = [_row(number, entry) for number, entry in enumerate(given, self.last + 1)]
@@ -182,7 +220,12 @@ class EventLog:
         except (sqlite3.DatabaseError, OSError) as error:
             raise self._plain_error(error) from error
         self.last += len(rows)
+        self._note()
         return len(rows)
+
+    def _note(self) -> None:
+        if self._mark is not None:
+            self._mark.set(self.last)
 
     def _append_line(self, entry: Entry) -> None:
         assert self._tail is not None
@@ -230,13 +273,16 @@ class EventLog:
         Raises:
             ResumeError: One is damaged or missing.
         """
-        number = max(after, self.first - 1)
+        yield from self._read(max(after, self.first - 1))
+
+    def _read(self, number: int) -> Iterator[Entry]:
+        """Yield the entries after a number, each verified."""
         with self._plain_errors():
             self._move()
             for row in self._db.execute(f"select {COLUMNS} from entries where number > ? order by number", (number,)):
                 number += 1
                 if row[0] != number:
-                    raise ResumeError(f"{self.path}: entry {number} is missing.")
+                    raise ResumeError(f"{self.path}: {missing(number, row[0] - 1)}.")
                 yield self._checked(row)
 
     def write_snapshot(self, data: bytes, *, drop: bool = False) -> None:
@@ -253,7 +299,9 @@ class EventLog:
                 self._db.executemany("insert into snapshot values (?, ?)", parts)
                 if drop:
                     self._db.execute("delete from entries")
-                    self._db.execute("insert or replace into about values ('dropped', ?)", (json.dumps(self.last),))
+                    self._db.execute(
+                        "insert or replace into about values ('dropped', ?)", (with_checksum("dropped", self.last),)
+                    )
         if drop:
             self.first = self.last + 1
 
@@ -261,7 +309,8 @@ class EventLog:
         """Return the last snapshot; None where there is none."""
         with self._plain_errors():
             parts = [row[0] for row in self._db.execute("select data from snapshot order by part")]
-        return b"".join(parts) if parts else None
+        whole = all(isinstance(part, bytes) for part in parts)
+        return b"".join(parts if whole else [b"damaged"]) if parts else None
 
     def close(self) -> None:
         """Let the files go."""
@@ -276,10 +325,12 @@ class EventLog:
             self._tail.close(remove=not self._waiting)
         self._insert.close()  # its statement would hold the file
         self._db.close()
+        if self._mark is not None and self.path is not None:
+            self._mark.close(self.last, digest_file(self.path))
 
     def _checked(self, row: tuple[Any, ...]) -> Entry:
         entry = Entry(*row[1:-1])
-        if row[-1] != _checksum(row[0], entry):
+        if not isinstance(entry.data, bytes | None) or row[-1] != _checksum(row[0], entry):
             raise ResumeError(f"{self.path}: entry {row[0]} is damaged.")
         return entry
 

@@ -177,17 +177,35 @@ def test_a_changed_or_missing_entry_is_refused(tmp_path):
     for column, value in CHANGES.items():
         shutil.copy(tmp_path / "log.db", tmp_path / "other.db")
         changed(tmp_path / "other.db", f"update entries set {column} = {value} where number = 2")
-        log = EventLog(tmp_path / "other.db")
         with pytest.raises(ResumeError, match=r"other\.db: entry 2 is damaged\.$"):
-            list(log.entries())
-        log.close()
+            EventLog(tmp_path / "other.db")
     changed(tmp_path / "log.db", "delete from entries where number = 3")
-    log = EventLog(tmp_path / "log.db")
     with pytest.raises(ResumeError, match=r"log\.db: entry 3 is missing\.$"):
-        list(log.entries())
-    log.close()
+        EventLog(tmp_path / "log.db")
     changed(tmp_path / "log.db", "delete from entries where number = 1")
     with pytest.raises(ResumeError, match=r"log\.db: entry 1 is missing\.$"):
+        EventLog(tmp_path / "log.db")
+
+
+def test_acknowledged_entries_that_are_lost_are_counted(tmp_path):
+    log = EventLog(tmp_path / "log.db")
+    log.append([entry(k) for k in range(3)])
+    shutil.copy(tmp_path / "log.db", tmp_path / "copy.db")
+    for k in range(3, 8):
+        log.append([entry(k)])
+    for end in ("", "-last"):
+        shutil.copy(tmp_path / f"log.db{end}", tmp_path / f"torn.db{end}")
+    wal = (tmp_path / "log.db-wal").read_bytes()
+    log.close()
+    (tmp_path / "torn.db-wal").write_bytes(wal[: len(wal) * 2 // 3])
+    with pytest.raises(ResumeError, match=r"\d acknowledged entries are lost \(\d to 8\); to go on without"):
+        EventLog(tmp_path / "torn.db")
+    (tmp_path / "torn.db-last").unlink()
+    log = EventLog(tmp_path / "torn.db")
+    assert list(log.entries()) == [entry(k) for k in range(log.last)]
+    log.close()
+    (tmp_path / "log.db").unlink()
+    with pytest.raises(ResumeError, match=r"log\.db: 8 acknowledged entries are lost \(1 to 8\)"):
         EventLog(tmp_path / "log.db")
 
 

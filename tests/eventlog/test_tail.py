@@ -63,12 +63,16 @@ def test_every_line_waits_for_the_disk(tmp_path, monkeypatch):
 def test_a_line_that_a_crash_tore_did_not_happen_wherever_it_was_torn(tmp_path):
     log = log_of(tmp_path / "live", 2)
     whole = (tmp_path / "live" / "log.db-tail").stat().st_size
+    mark = (tmp_path / "live" / "log.db-last").read_bytes()
     log.append([entry(2)])
     end = (tmp_path / "live" / "log.db-tail").stat().st_size
     for size in range(whole, end - 1, 7):
         torn = crashed(tmp_path / "live", tmp_path / f"torn-{size}")
         with (torn / "log.db-tail").open("r+b") as file:
             file.truncate(size)
+        with pytest.raises(ResumeError, match=r"acknowledged entry 3 is lost; to go on without, delete log\.db-last\.$"):
+            read(torn)
+        (torn / "log.db-last").write_bytes(mark)  # it was not acknowledged
         assert read(torn) == entries(2)
     for size, happened in ((end - 1, 3), (end, 3)):
         torn = crashed(tmp_path / "live", tmp_path / f"torn-{size}-whole")
