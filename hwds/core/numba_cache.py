@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hwds.core.code_digest import code_digest
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest
+from hwds.core.numba_files import with_checksums
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -58,7 +59,7 @@ def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...
     # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
     folder = cache_root() / digest([_code((function, *parts)), numba.__version__])
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    return _with_plain_errors(numba.njit(cache=True, **OPTIONS)(function))
+    return _with_plain_errors(with_checksums(numba.njit(cache=True, **OPTIONS)(function)))
 
 
 def _with_plain_errors(dispatcher: Any) -> Any:

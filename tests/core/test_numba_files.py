@@ -1,0 +1,38 @@
+"""Compiled code on disk is loaded where it is whole, and compiled again where it is damaged."""
+
+import os
+
+import pytest
+
+from hwds.core import numba_cache
+from hwds.core.numba_files import checked_content
+
+
+def twice(x):
+    return 2.0 * x
+
+
+def called():
+    """Call the function as a fresh process would; return how often its code was loaded."""
+    numba_cache._compiled.cache_clear()
+    function = numba_cache.compiled(twice)
+    assert function(3.0) == 6.0
+    return sum(function.stats.cache_hits.values())
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_damaged_machine_code_is_made_again(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert (called(), called()) == (0, 1)
+    (path,) = tmp_path.rglob(f"*.{kind}")
+    whole = path.read_bytes()
+    for place, size in ((len(whole) // 2, None), (40, None), (0, len(whole) // 3), (0, 0)):
+        data = bytearray(whole)
+        data[place] ^= 1
+        path.write_bytes(data if size is None else whole[:size])
+        assert checked_content(path) is None
+        assert called() == 0
+        assert checked_content(path) is not None
+        assert called() == 1
+    numba_cache._compiled.cache_clear()
+    assert not [name for name in os.listdir(path.parent) if "part" in name]
