@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.table import Table
+from hwds.ope.metrics.estimates import refutes_propensities
 from hwds.ope.protocols.estimation.log import Log
 from hwds.pricing.evidence import EVIDENCE, EvidenceTable
 from hwds.pricing.offers import Measured, Offer, Offers, is_binary, value_by_arm
@@ -39,9 +40,12 @@ def value_evidence(tables: Tables, log: Log, model: str, offers: Offers) -> Evid
     values = {row["segment"]: row for row in tables.scores.filter(whole & (pl.col("model") == model)).to_dicts()}
     shown = dict(zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True))
     blank = {"value": None, "stderr": None}
+    weight, overlap = tables.headline("mean_weight", model), tables.headline("overlap", model)
+    refuted = bool(weight) and refutes_propensities(weight["value"], weight["stderr"], overlap.get("value"))
     rows = [
         (0, offer.arm, shown.get(offer.arm, 0), None, None, value["value"], value["stderr"], offers.measured)
         for offer in offers.all
-        for value in (values.get(offer.arm, blank),)
+        for value in (blank if refuted else values.get(offer.arm, blank),)
     ]
-    return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"))
+    note = f"No estimate counts: the weights average {weight['value']:.3g} where right propensities give 1." if refuted else ""
+    return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)

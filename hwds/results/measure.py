@@ -22,7 +22,7 @@ class Measure:
         beside: Where it stands beside another headline: `no`, on the `page` only, there by `segments` too, or `always`, in
             the terminal too.
         reference: The label of the model that others are compared with, empty where there is none.
-        called: The reference in a sentence; `the` and its name where empty.
+        called: The reference, or the policy that is evaluated, in a sentence; `the` and its name where empty.
         subject: The column of the outcome that it is computed for (`bought`), where the name does not say it.
         measured_in: The unit of its values (`USD`, `conversions`); empty for a share, a ratio, or a number without unit.
         confidence: The confidence level of its intervals.

@@ -13,6 +13,9 @@ MOST_ACCELERATED = 0.1
 HALVINGS = 60
 """Steps of the bisection that inverts a test: enough for the last bits of a bound."""
 
+DOUBTFUL = 3.89
+"""Standard errors that one mean in 10,000 is away from what is expected."""
+
 
 @dataclass(frozen=True, eq=False)
 class EstimatorTerms:
@@ -231,3 +234,19 @@ def _of_ratio(parts: EstimatorTerms, within: tuple[float, float], span: float, r
             inside, outside = (middle, outside) if accepted(middle) else (inside, middle)
         bounds.append(outside)
     return bounds[0], bounds[1]
+
+
+def refutes_propensities(mean_weight: float, error: float | None, overlap: float | None) -> bool:
+    """Return whether right propensities would give such a mean weight in fewer than one log of 10,000.
+
+    A weight is the target policy's probability over the log's, so that its expectation is 1, less the choices that the log
+    never shows.
+
+    Args:
+        mean_weight: Over the rows of the log.
+        error: Its standard error; None where the weights are no such ratios.
+        overlap: The share of the target's choices that are of arms which the log shows; None where it is unknown.
+    """
+    if not error:
+        return False
+    return mean_weight - 1.0 > DOUBTFUL * error or (overlap is not None and overlap - mean_weight > DOUBTFUL * error)

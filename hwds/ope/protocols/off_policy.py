@@ -25,7 +25,7 @@ from hwds.ope.models.base import Estimator
 from hwds.ope.pricing import log_offers, value_evidence
 from hwds.ope.protocols.estimation.inquiry import Inquiry, blocks_of_rows
 from hwds.ope.protocols.estimation.log import Log, Range, Reward, read_log
-from hwds.ope.protocols.estimation.rows import WITHOUT, check_estimator, check_size, rows_of
+from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, WITHOUT, check_estimator, check_size, rows_of
 from hwds.ope.protocols.estimation.scores import errors, measures, scores
 from hwds.ope.protocols.estimation.target import Target, TargetPolicy, choices
 from hwds.pricing.evidence import EvidenceTable, PriceEvidence
@@ -183,7 +183,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the target policy, without what only their standard error is made of."""
-        return rows.filter(pl.col("policy") == TARGET).select(pl.exclude("policy", "seed", f"^.*{WITHOUT}.*$"))
+        return rows.filter(pl.col("policy") == TARGET).select(pl.exclude("policy", "seed", BY_PROPENSITY, f"^.*{WITHOUT}.*$"))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the value, the gain over the log with its interval, the log's own value, and how much the log tells."""
@@ -218,7 +218,8 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         """Return the measures of off-policy evaluation."""
         of_sales = self.reward == "revenue"
         subject = "revenue" if of_sales else frame.column("outcome").name
-        return measures(subject, frame.unit if of_sales else outcome_unit(frame), self.confidence)
+        unit = frame.unit if of_sales else outcome_unit(frame)
+        return measures(subject, unit, self.confidence, str(self.target_policy))
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from hwds.ope.metrics.estimates import refutes_propensities
+from hwds.ope.protocols.estimation.target import UNIFORM
 from hwds.results.tables import TRUTH, Tables
 
 APART = "bias apart"
@@ -40,6 +42,7 @@ class Estimated:
         overlap: The share of the policy's choices that are of arms which the log shows.
         rows: Rows of the log.
         biased: Its interval leaves its bias out.
+        mean_weight: The mean of the weights and its standard error, which is None where they are no ratios of propensities.
     """
 
     model: str
@@ -50,6 +53,12 @@ class Estimated:
     overlap: float | None
     rows: int
     biased: bool
+    mean_weight: tuple[float, float | None] | None = None
+
+    @property
+    def wrong_weights(self) -> bool:
+        """True where the mean weight speaks against the log's propensities."""
+        return self.mean_weight is not None and refutes_propensities(*self.mean_weight, self.overlap)
 
 
 def estimates(tables: Tables) -> dict[str, Estimated]:
@@ -67,11 +76,21 @@ class Reward:
         name: Of the reward (`click`, `revenue`).
         unit: A currency, or empty.
         confidence: Of the intervals.
+        policy: The target policy as a config writes it, empty where the run does not say.
     """
 
     name: str
     unit: str
     confidence: float
+    policy: str = ""
+
+    @property
+    def of_policy(self) -> str:
+        """The mean reward of the policy, in words."""
+        if not self.policy:
+            return f"the policy's mean {self.name}"
+        policy = "a policy that shows every logged arm as often" if self.policy == UNIFORM else f"the policy {self.policy}"
+        return f"the mean {self.name} of {policy}"
 
     @property
     def level(self) -> str:
@@ -87,7 +106,7 @@ class Reward:
 def reward_of(tables: Tables) -> Reward:
     """Return the reward that was evaluated."""
     measure = tables.measure("policy_value")
-    return Reward(measure.subject or "reward", measure.measured_in, measure.confidence)
+    return Reward(measure.subject or "reward", measure.measured_in, measure.confidence, measure.called)
 
 
 def truth_of(by_label: dict[str, Estimated]) -> Estimated | None:
@@ -97,7 +116,7 @@ def truth_of(by_label: dict[str, Estimated]) -> Estimated | None:
 
 def _of(tables: Tables, label: str) -> Estimated | None:
     rows = {}
-    for name in ("policy_value", "improvement", "logged_value", "effective_sample_size", "overlap"):
+    for name in ("policy_value", "improvement", "logged_value", "effective_sample_size", "overlap", "mean_weight"):
         table = tables.overall(name).filter(pl.col("model") == label)
         rows[name] = table.row(0, named=True) if len(table) else {}
     own = rows["policy_value"]
@@ -106,7 +125,8 @@ def _of(tables: Tables, label: str) -> Estimated | None:
     policy, gain, logged = (_with_interval(rows[name]) for name in ("policy_value", "improvement", "logged_value"))
     size = rows["effective_sample_size"].get("value")
     overlap = rows["overlap"].get("value")
-    return Estimated(label, policy, gain, logged, size, overlap, own["n"], APART in own["ci_method"])
+    mean_weight = (rows["mean_weight"]["value"], rows["mean_weight"]["stderr"]) if rows["mean_weight"] else None
+    return Estimated(label, policy, gain, logged, size, overlap, own["n"], APART in own["ci_method"], mean_weight)
 
 
 def _with_interval(row: dict[str, Any]) -> ValueWithInterval:

@@ -24,9 +24,19 @@ def conclusion(tables: Tables, model: str) -> str:
         return f"{model} says nothing of the policy."
     value, ends = _with_ends(own.policy, reward)
     bias = ", the estimator's bias apart" if own.biased else ""
-    value_text = f"{model} puts the policy's mean {reward.name} at {value} per row ({reward.level}: {ends}{bias})"
+    value_text = f"{model} puts {reward.of_policy} at {value} per row ({reward.level}: {ends}{bias})"
+    rest = (_doubt(own), _resting(own), _against_truth(by_label, own, reward), _range(by_label, reward))
+    return f"{value_text}: {_gain(own, reward)}.{''.join(rest)}"
+
+
+def _doubt(own: Estimated) -> str:
+    """Return what the mean weight says against the logged propensities; empty where it agrees with them."""
+    if own.mean_weight is None or not own.wrong_weights:
+        return ""
+    share = "" if own.overlap is None or own.overlap > 0.9995 else f", less what the log never shows ({own.overlap:.3f})"
     return (
-        f"{value_text}: {_gain(own, reward)}.{_resting(own)}{_against_truth(by_label, own, reward)}{_range(by_label, reward)}"
+        f" Do not trust it: its weights average {own.mean_weight[0]:.3g}, and right propensities make that 1 on average{share};"
+        " the log's propensities are wrong, or rows or choices are missing from it."
     )
 
 

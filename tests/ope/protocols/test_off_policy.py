@@ -319,6 +319,21 @@ def test_a_users_own_file(tmp_path, table):
     )
 
 
+@pytest.mark.parametrize(("factor", "doubted"), [(1.0, False), (0.5, True), (2.0, True)])
+def test_propensities_that_the_weights_refute_are_said_and_decide_nothing(command, tmp_path, table, factor, doubted):
+    wrong = table.data.drop("row_id").with_columns((pl.col("propensity") * factor).clip(upper_bound=1.0))
+    wrong.write_csv(tmp_path / "log.csv")
+    roles = {"arm": "price", "price": "price", "propensity": "propensity", "outcome": "revenue", "context": "[channel,visits]"}
+    words = [f"dataset.roles.{role}={column}" for role, column in roles.items()]
+    words += ["protocol=off_policy", "protocol.target_policy.columns=target_", "protocol.each_arm=true", "size=small"]
+    words += ["decision=price_choice", "decision.current=119", "compute=serial"]
+    done = command(["model=ope/snipw", "dataset=table", f"dataset.path={tmp_path / 'log.csv'}", *words])
+    assert done.code == 0, done.err
+    assert "the mean revenue of the policy columns=target_" in " ".join(done.out.split())
+    assert ("Do not trust it: its weights average" in " ".join(done.out.split())) == doubted
+    assert ("No estimate counts: the weights average" in " ".join(done.out.split())) == doubted
+
+
 def test_scores_by_segment(table):
     protocol = OffPolicy(target_policy=TARGET, segments=("channel",), resamples=50)
     rows = asked(protocol, SNIPW(), table)

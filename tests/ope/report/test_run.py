@@ -17,7 +17,7 @@ from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 LOGGED = 20.0
 
 
-METRICS = metrics_table(measures("revenue", "USD", 0.9))
+METRICS = metrics_table(measures("revenue", "USD", 0.9, "arm=119"))
 
 
 def lines(model, value, low, high, method="BCa bootstrap", size=400.0):
@@ -47,7 +47,7 @@ TRUTH = lines("truth", 23.0, 22.8, 23.2)
 def test_a_gain_that_is_sure_and_the_truth_inside():
     said = sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
     assert said == (
-        "ope/dr puts the policy's mean revenue at 24.00 USD per row (90 %: 22.00 to 26.00 USD):"
+        "ope/dr puts the mean revenue of the policy arm=119 at 24.00 USD per row (90 %: 22.00 to 26.00 USD):"
         " 4.00 USD more than the log's 20.00 USD (90 %: +2.00 to +6.00 USD)."
         " The estimate rests on 3,000 rows, which tell as much as 400 without weights would (effective sample size)."
         " As far as the dataset knows it, the true value is 23.00 USD (90 %: 22.80 to 23.20 USD), inside the interval."

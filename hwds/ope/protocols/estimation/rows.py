@@ -20,6 +20,9 @@ PARTS, SHARED_FIELDS = ("base", "top", "bottom"), ("limit", "limit_known", "bias
 WITHOUT = "_without_"
 """The separator between the name of a part and the number of the block left out."""
 
+BY_PROPENSITY = "by_propensity"
+"""The column that is true where the weights are the target's probabilities over the log's."""
+
 EQUAL = 1e-6
 """The tolerance within which propensities are called uniform."""
 
@@ -111,7 +114,8 @@ def rows_of(model: Estimator, inquiry: Inquiry, policy: TargetPolicy, label: str
     left_out = _left_out(model, inquiry, policy) if parts.learned else []
     policies = pl.Series("policy", [label] * log.n)
     seed = pl.Series("seed", np.full(log.n, inquiry.context.seed))
-    rows = pl.DataFrame([log.table.data[ROW_ID], policies, seed, *by_row, *shared, *left_out])
+    by_propensity = pl.Series(BY_PROPENSITY, [model.weighs and model.needs_propensity] * log.n)
+    rows = pl.DataFrame([log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *shared, *left_out])
     return rows if log.group is None else rows.with_columns(pl.Series("group", log.group))
 
 

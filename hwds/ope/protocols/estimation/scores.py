@@ -13,7 +13,7 @@ from hwds.core.seeds import stream
 from hwds.evaluation.base import Score
 from hwds.ope.metrics.estimates import EstimatorTerms, bca, bernstein, effective_size, influence, jackknife, resampled, stderr
 from hwds.ope.protocols.estimation.log import Range
-from hwds.ope.protocols.estimation.rows import PARTS, SHARED_FIELDS, WITHOUT
+from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, PARTS, SHARED_FIELDS, WITHOUT
 from hwds.results.measure import Measure
 from hwds.results.tables import TRUTH
 from hwds.statistics.aggregate import Z95
@@ -31,13 +31,14 @@ Intervals = Literal["bootstrap", "bernstein"]
 Interval = tuple[float, float]
 
 
-def measures(subject: str = "", unit: str = "", confidence: float = 0.95) -> tuple[Measure, ...]:
+def measures(subject: str = "", unit: str = "", confidence: float = 0.95, policy: str = "") -> tuple[Measure, ...]:
     """Return the measures of off-policy evaluation.
 
     Args:
         subject: What the reward is called.
         unit: What it is counted in.
         confidence: Of the intervals.
+        policy: The target policy, as a config writes it.
     """
 
     def counted(name: str, meaning: str, better: Literal["high", "none"] = "none", beside: bool = True) -> Measure:
@@ -47,7 +48,9 @@ def measures(subject: str = "", unit: str = "", confidence: float = 0.95) -> tup
         return replace(counted(name, meaning, beside=beside), subject=subject, measured_in=unit, confidence=level)
 
     return (
-        earned("policy_value", "mean reward that the target policy would have had, as the estimator says"),
+        replace(
+            earned("policy_value", "mean reward that the target policy would have had, as the estimator says"), called=policy
+        ),
         earned("improvement", "policy_value minus logged_value, its interval paired row by row"),
         earned("error", "policy_value minus that of the truth", ERROR_LEVEL, beside=False),
         earned("logged_value", "mean reward of the log itself", beside=False),
@@ -88,7 +91,7 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
     for name, (of, value) in estimates.items():
         error, low, high, ci_method = uncertainty[name]
         results.append(Score(name, "mean", value, error, low, high, ci_method + (APART if of.biased else ""), n=of.n))
-    return [*results, *_diagnostics(rows)]
+    return [*results, *_diagnostics(rows, groups)]
 
 
 def _jackknifed(
@@ -184,7 +187,7 @@ def _bernstein(parts: EstimatorTerms, own: EstimatorTerms, bounds: Range, confid
     return {"policy_value": whole[0], "improvement": gain, "logged_value": whole[1]}
 
 
-def _diagnostics(rows: pl.DataFrame) -> list[Score]:
+def _diagnostics(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Score]:
     n = len(rows)
     weights = None if rows["weight"].null_count() else rows["weight"].to_numpy()
     found = {
@@ -193,4 +196,16 @@ def _diagnostics(rows: pl.DataFrame) -> list[Score]:
         "mean_weight": None if weights is None else float(np.mean(weights)),
         "parameter": rows["parameter"][0],
     }
-    return [Score(name, "mean", float(value), n=n) for name, value in found.items() if isinstance(value, float)]
+    weighed = weights is not None and rows[BY_PROPENSITY].all()
+    errors = {"mean_weight": _error_of_mean(weights, groups)} if weighed else {}
+    return [
+        Score(name, "mean", float(value), errors.get(name), n=n) for name, value in found.items() if isinstance(value, float)
+    ]
+
+
+def _error_of_mean(weights: np.ndarray, groups: np.ndarray | None) -> float | None:
+    """Return the standard error of the mean weight, by the groups that are drawn together; None for fewer than two."""
+    centred = weights - weights.mean()
+    parts = centred if groups is None else np.bincount(groups, centred)
+    count = len(parts)
+    return float(np.sqrt(count / (count - 1) * np.sum(parts**2))) / len(weights) if count > 1 else None
