@@ -196,8 +196,9 @@ def _diagnostics(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Score]:
         "mean_weight": None if weights is None else float(np.mean(weights)),
         "parameter": rows["parameter"][0],
     }
-    weighed = weights is not None and rows[BY_PROPENSITY].all()
-    errors = {"mean_weight": _error_of_mean(weights, groups)} if weighed else {}
+    errors = {}
+    if weights is not None and rows[BY_PROPENSITY].all():
+        errors["mean_weight"] = _error_of_mean(weights, groups)
     return [
         Score(name, "mean", float(value), errors.get(name), n=n) for name, value in found.items() if isinstance(value, float)
     ]
