@@ -303,6 +303,25 @@ def test_sums_that_cannot_be_are_refused(rows, said):
         scores(sums(rows))
 
 
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        (["u1", "u2", "u1", "u3"], r"1 of 3 have several rows, 'u1' 2; a test counts each unit once"),
+        (["u1", "u1", "u2", "u3"], r"'u1' 2 in arms 'A' and 'B'; a unit is in one arm"),
+        (["u1", "u2", "u3", None], None),
+        ([None, None, "u1", "u2"], None),
+    ],
+)
+def test_a_unit_with_several_rows_is_refused(users, said):
+    data = pl.DataFrame({"user": users, "arm": ["A", "B", "A", "B"], "bought": [0, 1, 1, 0]})
+    frame = Table.build(data, {"entity": ("user",), "arm": ("arm",), "outcome": ("bought",)})
+    if said is None:
+        assert scores(frame, Welch())
+        return
+    with pytest.raises(DataError, match=said):
+        scores(frame, Welch())
+
+
 def test_sums_refuse_what_needs_units():
     with pytest.raises(ConfigError, match="needs a row per unit"):
         scores(running(units()), Revenue())

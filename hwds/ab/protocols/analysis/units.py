@@ -39,7 +39,8 @@ class Units:
 
         Raises:
             ConfigError: The control is no arm.
-            DataError: A role is missing, a value is not a number, or there are not two arms with two rows each.
+            DataError: A role is missing, a value is not a number, there are not two arms with two rows each, or an entity
+                has several rows.
         """
         names = arm_names(table, control)
         ordered = _in_order(table)
@@ -47,6 +48,7 @@ class Units:
         for number, name in enumerate(names):
             if np.sum(arm == number) < 2:
                 raise DataError(f"dataset.roles.arm: arm '{name}' has one row; an arm needs two.")
+        _refuse_repeated(ordered, arm, names)
         return cls(ordered, names, arm, _outcomes(ordered))
 
     @property
@@ -157,6 +159,29 @@ class Units:
             row = int(self.table.data["row_id"][int(bad[0])])
             name = label or self.table.roles["outcome"][0]
             raise DataError(f"dataset.roles.outcome: row {row + 1} has {outcome[bad[0]]:g} in column '{name}'; must be 0 or 1.")
+
+
+def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse an entity with several rows: they are alike, and an interval that took them as independent would be too short."""
+    columns = list(table.roles.get("entity", ()))
+    if not columns:
+        return
+    rows = table.data.select(*columns).with_columns(pl.Series("__arm", arm)).drop_nulls(columns)
+    counted = rows.group_by(columns).agg(
+        pl.len().alias("__rows"), pl.col("__arm").min(), pl.col("__arm").max().alias("__other")
+    )
+    repeated = counted.filter(pl.col("__rows") > 1).sort(pl.col("__arm") == pl.col("__other"), *columns)
+    if repeated.is_empty():
+        return
+    *entity, times, one, other = repeated.row(0)
+    name = ", ".join(map(str, entity))
+    many = f"dataset.roles.entity: {len(repeated):,} of {len(counted):,} have several rows, '{name}' {times}"
+    if one != other:
+        raise DataError(f"{many} in arms '{names[one]}' and '{names[other]}'; a unit is in one arm.")
+    raise DataError(
+        f"{many}; a test counts each unit once: give it one row, with the sum or the mean of its outcomes, or with sums and"
+        " the number of rows for model=ab/ratio; without roles.entity every row is a unit."
+    )
 
 
 def _in_order(table: Table) -> Table:
