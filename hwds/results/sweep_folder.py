@@ -121,6 +121,11 @@ class SweepFolder:
         """
         return read_mapping(self.path / SWEEP)
 
+    def tried(self) -> int:
+        """Return the number of trials of its table; 0 where it is not finished."""
+        path = self.path / "trials.parquet"
+        return len(read_table(path)) if path.is_file() else 0
+
     def read_trials(self) -> pl.DataFrame:
         """Return the trials table.
 

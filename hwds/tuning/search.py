@@ -124,17 +124,21 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         DataError: The data before the final windows does not suffice for one more.
         ConfigError: The metric has no good side, or there is nothing to stop between.
     """
-    protocol, sweep = experiment.protocol, searching(experiment)
     loaded = experiment.dataset.frame()
+    folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
+    asked, experiment = searching(experiment).trials, _with_tried(experiment, folder)
+    protocol, sweep = experiment.protocol, searching(experiment)
     assert isinstance(protocol, Tunable)
     tuning_split = tuning_split_of(protocol, loaded, sweep.windows)
+    if sweep.trials > asked:
+        kept = f"{sweep.trials} trials, not {asked}: so many were tried before, and they stay."
+        tuning_split = _with_remark(tuning_split, kept)
     if sweep.stops and len(sweep.rungs(len(tuning_split.folds))) == 1:
         more = "" if getattr(protocol, "refit", "always") == "always" else ", or protocol.refit=always"
         raise ConfigError(f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take sweep=random{more}.")
     measure, better = _compared_by(sweep, tuning_split, protocol)
     leaves = leaves_of(space_of(data), data)
     cache = experiment.compute.cells((OUTPUTS / "cache" / "cells").resolve())
-    folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
     empty = Search(experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache)
     return search_of(empty, trials_of(data, sweep, leaves))
 
@@ -151,13 +155,21 @@ def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
         except DataError as error:
             why = error
         else:
-            return found if count == windows else _with_remark(found, count, windows)
+            fewer = f"Trials are scored on {counted(count, 'inner windows')}, not {windows}: no more fit before the final ones."
+            return found if count == windows else _with_remark(found, fewer)
     raise DataError(f"sweep.windows: not even one fits before the final ones: {why}") from why
 
 
-def _with_remark(found: TuningSplit, count: int, windows: int) -> TuningSplit:
-    remark = f"Trials are scored on {counted(count, 'inner windows')}, not {windows}: no more fit before the final ones."
+def _with_remark(found: TuningSplit, remark: str) -> TuningSplit:
     return replace(found, remark=" ".join(filter(None, (remark, found.remark))))
+
+
+def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
+    """Return the experiment with as many trials as its sweep has tried, if it asks fewer: the best of all of them stays."""
+    sweep = searching(experiment)
+    if sweep.every or folder.tried() <= sweep.trials:
+        return experiment
+    return replace(experiment, sweep=replace(sweep, trials=folder.tried()))
 
 
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:

@@ -179,6 +179,10 @@ def test_the_same_command_computes_nothing_more_trials_only_theirs(lab, tmp_path
     assert more.drop(APART).head(4).equals(first.drop(APART))
     inner = [shift for shift, _ in asked() if shift in more["model.shift"][4:].to_list()]
     assert len(inner) in (12, 13)  # six windows each, and the final one where one of them is the best
+    fewer = lab(f"{RUN} sweep=random sweep.trials=2")
+    assert "6 trials, not 2: so many were tried before, and they stay." in fewer.out
+    assert asked() == []
+    assert trials_of(tmp_path).drop(APART).equals(more.drop(APART))
 
 
 def test_no_window_of_a_trial_is_a_final_one(lab, tmp_path):
@@ -243,7 +247,7 @@ def test_successive_halving_asks_less_and_lists_how_far_the_others_came(lab, tmp
 def test_processes_find_the_same(lab, tmp_path):
     lab(f"{RUN} sweep=asha sweep.trials=5")
     one = trials_of(tmp_path)
-    for path in tmp_path.glob("outputs/cache/cells/*/*"):
+    for path in [*tmp_path.glob("outputs/cache/cells/*/*"), *tmp_path.glob("outputs/sweeps/*/*/trials.parquet")]:
         path.unlink()
     lab(f"{RUN} sweep=asha sweep.trials=5".replace("compute=serial", "compute=processes compute.workers=2"))
     assert trials_of(tmp_path)["cached"].sum() == 0
@@ -349,7 +353,7 @@ def test_a_search_that_learns_proposes_the_same_after_a_stop_and_in_processes(la
     assert whole["trial"].to_list() == list(range(12))
     first, proposed = whole["model.shift"][1:4].abs(), whole["model.shift"][4:].abs()
     assert proposed.mean() < first.mean()  # where shifting nothing is best
-    for path in tmp_path.glob("outputs/cache/cells/*/*"):
+    for path in [*tmp_path.glob("outputs/cache/cells/*/*"), *tmp_path.glob("outputs/sweeps/*/*/trials.parquet")]:
         path.unlink()
     assert lab(f"{words} sweep.trials=6").code == 0
     plan = lab(f"plan {words} sweep.trials=12").out  # trial 6 follows from what is kept, the others from its score
