@@ -106,9 +106,17 @@ def use_conf(_: click.Context, param: click.Parameter, folder: str | None) -> No
     """
     if folder is None:
         return
-    if not Path(folder).is_dir():
-        raise ConfigError(f"{flag_of(param)}: must be followed by a folder, got '{folder}'.")
+    if not is_folder(folder):
+        raise ConfigError(f"{flag_of(param)}: must be followed by a folder, got '{folder[:80]}'.")
     os.environ["HWDS_CONF"] = folder
+
+
+def is_folder(path: str) -> bool:
+    """Return whether a word is the path of a folder; no file system takes a name of a thousand letters, or with a null."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def name_of(ctx: click.Context) -> str:

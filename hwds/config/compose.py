@@ -172,10 +172,15 @@ def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     owner = resolve_node(group, path, node)
     hints = get_type_hints(owner)
     inner = {key for key, hint in hints.items() if any(_alike(arg, owner) for arg in get_args(hint))}
-    composed: dict[str, Any] = {
-        key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])] for key in inner if node.get(key)
-    }
     single = {key for key, hint in hints.items() if _alike(hint, owner)}
+    for key in inner - single:
+        if node.get(key) not in (None, "???") and not isinstance(node[key], list):
+            raise ConfigError(f"{path}.{key}: must be a list of {group} options, got {shown(node[key])}.")
+    composed: dict[str, Any] = {
+        key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])]
+        for key in inner
+        if isinstance(node.get(key), list)
+    }
     composed |= {key: option(group, f"{path}.{key}", node[key]) for key in single if _is_option(group, node.get(key))}
     return node | composed
 

@@ -63,7 +63,7 @@ Depth = Annotated[int, Ge(1), Le(100)]
 """Layers of a network, or splits of a tree below each other."""
 
 ZeroRows = Annotated[int, Ge(0), Le(10_000_000)]
-Trials = Annotated[int, Ge(1), Le(100_000)]
+Trials = Annotated[int, Ge(1), Le(10_000)]
 Looks = Annotated[int, Ge(1), Le(1_000)]
 """Looks at the numbers of a test that runs."""
 

@@ -18,7 +18,7 @@ from hwds.bandit.models.kernels.base import Visit
 from hwds.bandit.models.kernels.rehearsal import rehearse
 from hwds.bandit.protocols.replaying.log import Waits, arms_of, order_of
 from hwds.core.errors import DataError
-from hwds.core.recipe import Draws, Small
+from hwds.core.recipe import Folds, Small
 from hwds.evaluation.abilities import LeakTestable
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
@@ -72,7 +72,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable):
 
     headline: str = REPLAY.headline
     apart: Annotated[float, Ge(0), Lt(1)] = 0.0
-    replications: Annotated[Draws, Small(2)] = 20
+    replications: Annotated[Folds, Small(2)] = 20
     reward: Reward = "outcome"
 
     def prepare_frame(self, frame: Table) -> Table:

@@ -6,15 +6,18 @@ from datetime import date, datetime, time
 from typing import Annotated
 
 import polars as pl
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from pydantic import AfterValidator
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Days, Positive, Rows, Small
 from hwds.datasets.base import Dataset
 from hwds.datasets.simulated.handbook.frauds import commit_frauds
 from hwds.datasets.simulated.handbook.payments import customers, payments, terminals
 from hwds.frames.table import Table
+
+MOST_CUSTOMER_DAYS = 20_000_000
+"""Customers times days."""
 
 STEP = 1_000_003
 """Between the streams of one seed and those of the next."""
@@ -60,7 +63,7 @@ class HandbookSimulator(Dataset):
 
     gives = Table
     customers: Annotated[Rows, Ge(3), Small(500)] = 5_000
-    terminals: Annotated[Rows, Ge(2)] = 10_000
+    terminals: Annotated[int, Ge(2), Le(1_000_000)] = 10_000
     days: Annotated[Days, Ge(2), Small(100)] = 183
     start: Annotated[str, AfterValidator(_a_date)] = "2018-04-01"
     radius: Positive = 5.0
@@ -70,8 +73,14 @@ class HandbookSimulator(Dataset):
         """Return the payments in the order of time.
 
         Raises:
+            ConfigError: There are more payments than memory holds.
             DataError: No customer has a terminal near enough.
         """
+        if self.customers * self.days > MOST_CUSTOMER_DAYS:
+            raise ConfigError(
+                f"dataset.days: {self.customers:,} customers on {self.days:,} days are more than {MOST_CUSTOMER_DAYS:,}"
+                " customer-days, each with a payment or two; lower either."
+            )
         shift = STEP * self.seed
         people, places = customers(shift, self.customers), terminals(shift + 1, self.terminals)
         paid = payments(people, places, days=self.days, radius=self.radius, shift=shift)

@@ -11,7 +11,7 @@ from annotated_types import MinLen
 
 from hwds.ab.metrics.sample import Design, Finding, Needs, Rule, Sample, SampleRoles
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Days, Level, Positive, Rows, Seed, Small, ZeroSteps
+from hwds.core.recipe import Days, Level, Positive, Rows, Seed, Small, ZeroFolds
 from hwds.core.seeds import stream
 from hwds.datasets.base import Dataset, Truth
 from hwds.frames.table import Table
@@ -55,7 +55,7 @@ class PriceTest(Dataset):
     prices: Annotated[tuple[Positive, ...], MinLen(2)] = (149.0, 199.0)
     conversions: Annotated[tuple[Level, ...], MinLen(2)] = (0.045, 0.036)
     sameness: Positive = 2.0
-    earlier: ZeroSteps = 5
+    earlier: ZeroFolds = 5
     days: Days = 28
     start: Seed = 0
     unit: str = "USD"
