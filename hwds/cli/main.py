@@ -26,6 +26,14 @@ def main() -> int:
     words = [word for word in words if word != "-v"]
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # as `python -m hwds` has it
+    from hwds.core.secrets import filtered
+
+    with filtered():
+        return _answered(words, verbose)
+
+
+def _answered(words: list[str], verbose: bool) -> int:
+    """Return the exit code of the words; what goes wrong is said in a line."""
     try:
         return dispatch(words)
     except HwdsError as error:

@@ -21,6 +21,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
 from hwds.core.recipe import Recipe
 from hwds.core.registry import GROUPS, no_option, options, resolve_node
+from hwds.core.secrets import given_by_environment
 
 ROOT = ("seed", "size", "rivals", "save_model")
 UNSHOWN = ("hydra", "name", "recipe")
@@ -162,6 +163,11 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(rivals, list):
         raise ConfigError(f"rivals: must be a list of model options, got {shown(rivals)}.")
     composed = [option("model", f"rivals[{i}]", item) for i, item in enumerate(rivals)]
+    labels = {f"{group}.name": data[group]["name"] for group in GROUPS if isinstance(data.get(group), dict)}
+    labels |= {f"rivals[{i}]": node["name"] for i, node in enumerate(composed)}
+    secret = next((path for path, label in labels.items() if given_by_environment(str(label))), None)
+    if secret:
+        raise ConfigError(f"{secret}: must not hold the value of an environment variable; it is the label in every table.")
     own = data["model"]["name"] if isinstance(data.get("model"), dict) else None
     data["rivals"] = [node for node in composed if node["name"] != own]
     return data | {"experiment": choices.get("experiment") or "adhoc"}

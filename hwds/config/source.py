@@ -13,9 +13,11 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.resolvers import oc
 
 from hwds.core.errors import ConfigError
-from hwds.core.registry import GROUPS, conf_dirs, resolve_node
+from hwds.core.registry import GROUPS, conf_dirs, options, resolve_node
+from hwds.core.secrets import remember
 from hwds.core.yaml_text import check_yaml
 
 
@@ -57,8 +59,17 @@ class OptionSearchPath(SearchPathPlugin):
             search_path.append("hwds", f"hwds://{folder}")
 
 
+def of_environment(name: str, *default: Any) -> Any:
+    """Return what `${oc.env:NAME}` is; the value is a secret from then on, unless it names an option."""
+    value = oc.env(name, *default)
+    if not any(value in options(group) for group in (*GROUPS, "experiment")):
+        remember(name)
+    return value
+
+
 def register() -> None:
-    """Register both with Hydra; a second call has no effect."""
+    """Register both with Hydra, and the resolver of secrets; a second call has no effect."""
+    OmegaConf.register_new_resolver("oc.env", of_environment, replace=True)
     for plugin in (OptionSource, OptionSearchPath):
         Plugins.instance().register(plugin)
 

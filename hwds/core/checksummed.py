@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.atomic import write_atomically, write_bytes
+from hwds.core.secrets import secrets, texts_without_secrets
 
 DIGITS = 32
 ZEROS = b"0" * DIGITS
@@ -35,9 +36,17 @@ class Damaged(ValueError):
     """A file has other bytes than were written."""
 
 
-def write_json(path: Path, content: Mapping[str, Any], **options: Any) -> None:
-    """Write a mapping as JSON with a checksum, atomically; `options` are those of `json.dumps`."""
-    text = json.dumps({**content, CHECKSUM: ZEROS.decode()}, indent=1, **options).encode()
+def write_json(path: Path, content: Mapping[str, Any], *, redacted: bool = False, **options: Any) -> None:
+    """Write a mapping as JSON with a checksum, atomically, and without secrets.
+
+    Args:
+        path: The file.
+        content: The mapping.
+        redacted: It has names of variables in place of secrets already.
+        options: Those of `json.dumps`.
+    """
+    shown = content if redacted else texts_without_secrets(content)
+    text = json.dumps({**shown, CHECKSUM: ZEROS.decode()}, indent=1, **options).encode()
     place = text.rindex(JSON_MARK) + len(JSON_MARK)
     write_bytes(path, text[:place] + _checksum(text, place) + text[place + DIGITS :])
 
@@ -58,8 +67,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_parquet(path: Path, table: pl.DataFrame, **options: Any) -> None:
-    """Write a table as Parquet with a checksum, atomically; `options` are those of `write_parquet`."""
-    write_atomically(path, lambda part: _fill(part, lambda: table.rechunk().write_parquet(part, metadata=_METADATA, **options)))
+    """Write a table as Parquet with a checksum, atomically, and without secrets; `options` are those of `write_parquet`."""
+    shown = table_without_secrets(table).rechunk()
+    write_atomically(path, lambda part: _fill(part, lambda: shown.write_parquet(part, metadata=_METADATA, **options)))
+
+
+def table_without_secrets(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with `***` for every secret in its texts."""
+    hidden = secrets()
+    if not hidden or pl.String not in table.schema.dtypes():
+        return table
+    return table.with_columns(pl.col(pl.String).str.replace_many(hidden, ["***"] * len(hidden)))
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import ValidationError
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
 
 SHAPES = {
@@ -79,5 +80,5 @@ def shown(value: Any) -> str:
     """Return a value as the user would write it, truncated where it is long; of a recipe its name, or its class."""
     if is_dataclass(value) and not isinstance(value, type):
         value = getattr(value, "name", "") or type(value).__name__
-    text = as_yaml(value) if isinstance(value, bool | None) else repr(value)
+    text = without_secrets(as_yaml(value) if isinstance(value, bool | None) else repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 from hwds.core.cache import Cache
+from hwds.core.secrets import without_secrets
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
 from hwds.execution.job import Job, Outcome
@@ -33,7 +34,7 @@ REJECTED = "Rejected as the implementation raised a specific error:"
 
 def message_of(error: Exception) -> str:
     """Return an error in one line: the last of a long message, and of numba's the first after the last of its reasons."""
-    text = str(error)
+    text = without_secrets(str(error))
     lines = [line.strip() for line in text.rpartition(REJECTED)[2].splitlines() if line.strip()]
     if REJECTED in text:
         known = [line for line in lines if "Failed in nopython mode" not in line]

@@ -12,6 +12,7 @@ import polars as pl
 
 from hwds.core.checksummed import write_json, write_parquet
 from hwds.core.errors import ambiguous
+from hwds.core.secrets import without_secrets
 from hwds.results.files import read_mapping, read_table
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.measure import Measure
@@ -200,6 +201,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, str):
+        return without_secrets(value)
     if isinstance(value, float) and value - value != 0:  # NaN and infinity
         return None
     return value

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.atomic import write_atomically
+from hwds.core.checksummed import table_without_secrets
 
 RISKY = r"^'*[=+\-@\t\r\n]"
 """The beginning of a text that a spreadsheet takes for a formula (OWASP, CSV injection), or of one that was disarmed before."""
@@ -44,7 +45,7 @@ def write_csv(path: Path, table: pl.DataFrame) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    write_atomically(path, disarmed(table).write_csv)
+    write_atomically(path, disarmed(table_without_secrets(table)).write_csv)
 
 
 def read_csv(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.atomic import write_atomically
+from hwds.core.checksummed import table_without_secrets, write_parquet
 from hwds.core.errors import HwdsError
 from hwds.results.csv_files import disarmed, write_csv
 from hwds.results.folder import TABLES, RunFolder
@@ -48,14 +49,15 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
         HwdsError: The folder cannot be written, a table has more rows than a sheet, or XlsxWriter is not installed.
     """
     if kind == "xlsx":
-        return [_workbook({name: disarmed(table, quoted=False) for name, table in tables.items()}, place)]
+        shown = {name: disarmed(table_without_secrets(table), quoted=False) for name, table in tables.items()}
+        return [_workbook(shown, place)]
     paths = []
     for name, table in tables.items():
         path = place / f"{name}.{kind}"
         if kind == "csv":
             write_csv(path, table)
         else:
-            write_atomically(path, table.write_parquet)
+            write_parquet(path, table)
         paths.append(path)
     return paths
 

@@ -14,10 +14,10 @@ from hwds.core.atomic import write_text
 from hwds.core.checksummed import write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
 from hwds.core.locks import alone, reading
+from hwds.core.secrets import restore_env, without_secrets
 from hwds.results.csv_files import write_csv
 from hwds.results.files import read_mapping, read_table, read_together, undamaged
 from hwds.results.runs.config import CONFIG, config_of, write_config
-from hwds.results.secrets import restore_env
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
 
@@ -133,7 +133,7 @@ class RunFolder:
 
     def _write_said(self, name: str, lines: Sequence[str]) -> None:
         """Write lines as a text for people, and as JSON with a checksum beside it for programs."""
-        write_text(self.path / f"{name}.txt", "".join(f"{line}\n" for line in lines))
+        write_text(self.path / f"{name}.txt", "".join(f"{without_secrets(line)}\n" for line in lines))
         write_json(self.path / f".{name}.json", {"lines": list(lines)}, ensure_ascii=False)
 
     def _read_said(self, name: str) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from hwds.core.atomic import write_text
+from hwds.core.secrets import without_secrets
 
 PICTURE = r"[\w.-]+\.(?:png|svg)\)"
 """The end of the only links that hwds writes: a picture beside the page."""
@@ -23,7 +24,7 @@ def write_markdown(path: Path, text: str) -> None:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    write_text(path, harmless(text))
+    write_text(path, harmless(without_secrets(text)))
 
 
 def harmless(text: str) -> str:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hwds.results.secrets import without_secrets
+from hwds.core.secrets import without_secrets
 
 LIBRARIES = ("numpy", "polars", "hydra-core", "pydantic", "keras", "tensorflow", "xgboost", "pmdarima", "matplotlib")
 

@@ -16,7 +16,7 @@ from threading import Lock, Thread, Timer
 from typing import IO, Any
 
 from hwds.core.errors import HwdsError
-from hwds.results.secrets import without_secrets
+from hwds.core.secrets import without_secrets
 
 BEAT = 0.25
 """Seconds between two checks whether this process is active."""
@@ -56,7 +56,7 @@ def main() -> int:
         channel.write(failed=without_secrets(str(error)))
         return 1
     except Exception as error:  # of a library, which may raise anything
-        channel.write(failed=without_secrets(f"{type(error).__name__}: {error}".splitlines()[0][:300]))
+        channel.write(failed=without_secrets(f"{type(error).__name__}: {error}").splitlines()[0][:300])
         raise
     if message:
         channel.write(done=without_secrets(message))

@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from hwds.results.secrets import without_secrets
+from hwds.core.secrets import without_secrets
 from hwds.tracking.trackers.base import TrackingError
 
 ROOM = 32 * 2**20

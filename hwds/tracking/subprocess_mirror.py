@@ -21,7 +21,7 @@ from typing import Any
 
 from hwds.core.errors import HwdsError
 from hwds.core.recipe import canonical
-from hwds.results.secrets import without_secrets
+from hwds.core.secrets import without_secrets
 from hwds.tracking.mirroring import SENDING, request, settled
 from hwds.tracking.trackers.base import Tracker
 

@@ -11,9 +11,9 @@ import polars as pl
 from hwds.config.space import space_of
 from hwds.config.written import as_experiment
 from hwds.core.recipe import canonical
+from hwds.core.secrets import redact_env
 from hwds.results.measure import Measure
 from hwds.results.provenance import command_line
-from hwds.results.secrets import redact_env
 from hwds.results.tables import SCORES
 from hwds.tuning.rungs import FINISHED, TrialRecord, score_lines
 from hwds.tuning.search import Search

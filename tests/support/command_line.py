@@ -41,7 +41,7 @@ def command(
 
     from hwds.cli import main as cli
 
-    for name in ("HWDS_CONF", "HYDRA_FULL_ERROR"):
+    for name in ("HWDS_CONF", "HWDS_CONFIG_ENV", "HYDRA_FULL_ERROR"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

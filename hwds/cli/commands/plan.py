@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hwds.cli.experiment import OVERRIDES
 from hwds.cli.words import command
+from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
 from hwds.results.formatting import counted
-from hwds.results.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

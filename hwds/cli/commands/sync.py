@@ -20,7 +20,7 @@ def main(dry_run: bool) -> int:
 
     3 where some failed and others did not, 1 where all did: what was not sent stays due.
     """
-    from hwds.results.secrets import without_secrets
+    from hwds.core.secrets import without_secrets
     from hwds.tracking.pending import all_pending
 
     due, broken = all_pending()

@@ -75,7 +75,7 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
 
 def mirror_to(tracker: Tracker, folder: Path) -> str:
     """Mirror and say where; return what went wrong, empty where nothing did."""
-    from hwds.results.secrets import without_secrets
+    from hwds.core.secrets import without_secrets
     from hwds.tracking.mirroring import mirror
 
     try:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from hwds.core.secrets import without_secrets
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -41,6 +43,11 @@ def name_pieces(text: str) -> list[str]:
     return [piece.replace(", %", ",\u00a0%") for piece in JOINT.split(text)]
 
 
+def _without_secrets(value: Any) -> Any:
+    """Return a value of a page without secrets; parts that are rendered already had theirs taken out."""
+    return without_secrets(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -48,6 +55,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("hwds.report.pages"),
         autoescape=True,
+        finalize=_without_secrets,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwds.core.atomic import write_atomically, write_text
+from hwds.core.secrets import without_secrets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def plain_numbers(axis: Axis) -> None:
 def drawable(text: str, longest: int = 60) -> str:
     """Return the text with `?` for glyphs that the font lacks; of a long text both ends, which distinguish labels."""
     known = _glyphs()
-    shown = "".join(letter if ord(letter) in known else "?" for letter in " ".join(text.split()))
+    shown = "".join(letter if ord(letter) in known else "?" for letter in " ".join(without_secrets(text).split()))
     if len(shown) <= longest:
         return shown
     behind = (longest - 3) // 2
@@ -107,6 +108,7 @@ def save_png(figure: Figure | None, path: Path) -> bool:
     if figures is not None and figure is not None:
         figures[path.stem] = figure
     elif figure is not None:
+        hide_secrets(figure)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once for both files
         write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))
@@ -115,6 +117,16 @@ def save_png(figure: Figure | None, path: Path) -> bool:
         path.unlink(missing_ok=True)
         path.with_suffix(".svg").unlink(missing_ok=True)
     return figure is not None
+
+
+def hide_secrets(figure: Figure) -> None:
+    """Take the secrets out of the texts of a figure: a unit may be the value of an environment variable."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if (harmless := without_secrets(text.get_text())) != text.get_text():
+            text.set_text(harmless)
 
 
 def model_colours(labels: Sequence[str], model: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from markupsafe import Markup
 
 from hwds.core.errors import HwdsError
+from hwds.core.secrets import without_secrets
 from hwds.report.pages.colours import palettes
 from hwds.report.pages.rendering import render
 from hwds.report.pages.run import kept_frame, run_page
@@ -20,8 +21,14 @@ from hwds.report.ui.data import curves_data, folder_of, kept_reports, runs_data
 from hwds.results.runs.index import RunIndex
 from hwds.results.sweep_folder import SweepFolder
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
-"""The content security policy: a browser loads data of this server, and nothing else."""
+ALONE = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The content security policy of every answer: a browser loads nothing, sends nothing, and shows it in no other page."""
+
+POLICY = f"{ALONE}; connect-src 'self'"
+"""That of the page of runs, which asks this server for its data."""
 
 LIGHT = ("#1f6fb4", "#b4530a", "#23764a", "#7a3be0", "#b3263a", "#0b7480", "#7a5c00", "#444f5c")
 DARK = ("#6db3ef", "#f0a35e", "#6cc796", "#c3a0ff", "#f58a94", "#5cc9d3", "#d9b84a", "#c3cad3")
@@ -76,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, kind: str, text: str) -> None:
         """Answer; a browser that is gone meanwhile is none the worse for it."""
         with suppress(ConnectionError):
-            self._answer(status, kind, text.encode())
+            self._answer(status, kind, (without_secrets(text) if kind == "text/plain" else text).encode())
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -84,8 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         headers |= {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
         for name, value in headers.items():
             self.send_header(name, value)
-        if self.path.split("?")[0] == "/":
-            self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Content-Security-Policy", POLICY if self.path.split("?")[0] == "/" else ALONE)
         self.end_headers()
         self.wfile.write(body)
 

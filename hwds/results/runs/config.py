@@ -11,8 +11,8 @@ import yaml
 from hwds.core.atomic import write_text
 from hwds.core.checksummed import read_json, write_json
 from hwds.core.hashing import digest_bytes
+from hwds.core.secrets import redact_env
 from hwds.core.yaml_text import read_yaml
-from hwds.results.secrets import redact_env
 
 CONFIG, PLAIN = "config.yaml", ".config.json"
 """The file of a run's config, and its copy as JSON."""
@@ -28,7 +28,7 @@ def write_config(path: Path, data: dict[str, Any]) -> None:
     write_text(path, text)
     plain = json.loads(json.dumps(redacted, default=str))
     copy = {"config": plain} if plain == redacted else {}  # not where JSON has no such thing, a date
-    write_json(path.with_name(PLAIN), {"of": _digest(text), **copy})
+    write_json(path.with_name(PLAIN), {"of": _digest(text), **copy}, redacted=True)
 
 
 def config_of(path: Path) -> dict[str, Any]:

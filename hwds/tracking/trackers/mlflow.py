@@ -75,7 +75,7 @@ class Mlflow(Tracker):
 
     def location(self, places: Sequence[str]) -> str:
         """Return the address of the store, or the command that shows it."""
-        from hwds.results.secrets import without_secrets
+        from hwds.core.secrets import without_secrets
 
         if self.remote():
             return f"MLflow: {without_secrets(self.address)}"

@@ -10,7 +10,7 @@ from netrc import NetrcParseError, netrc
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hwds.results.secrets import without_secrets
+from hwds.core.secrets import without_secrets
 from hwds.tracking.trackers.base import TrackingError
 
 RETRIES = {f"WANDB__{name}_RETRY_MAX": "3" for name in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")}

@@ -81,6 +81,10 @@ def test_reports_open_and_nothing_else_does(address, two, hwds):
     text, headers = got(f"{address}/report?{urlencode({'run': f'runs/adhoc/{two[0]}'})}")
     assert text.startswith("<!DOCTYPE html>")
     assert headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "form-action 'none'" in headers["Content-Security-Policy"]
+    assert "connect-src" not in headers["Content-Security-Policy"], "a script in a report has nobody to ask"
+    assert '<meta http-equiv="Content-Security-Policy"' in text
     assert hwds(f"compare {two[0]} {two[1]}").code == 0
     assert hwds(f"report {hwds('compare ' + ' '.join(two)).out.split('/')[-1].strip()}").code == 0
     page, headers = got(f"{address}/")

@@ -1,9 +1,10 @@
+import sys
 from datetime import date
 
 import pytest
 
+from hwds.core.secrets import data_without_secrets, filtered, remember, without_secrets
 from hwds.results.folder import RunFolder
-from hwds.results.secrets import data_without_secrets, without_secrets
 
 
 def test_a_secret_of_the_environment_and_the_password_of_an_address_are_not_shown(monkeypatch, tmp_path):
@@ -44,3 +45,34 @@ def test_a_config_names_the_variable_and_is_read_back(monkeypatch, tmp_path):
     assert folder.read_config(secrets=True) == config
     monkeypatch.delenv("DATA_TOKEN")
     assert folder.read_config(secrets=True)["dataset"]["path"] == ["https://x/?key=${oc.env:DATA_TOKEN}"]
+
+
+@pytest.mark.parametrize("name", ["MY_PASS", "DB_URL", "SENTRY_DSN", "DATABASE_URI", "DB_PASSPHRASE", "BASIC_AUTH"])
+def test_a_variable_may_be_a_secret_by_its_name(monkeypatch, name):
+    monkeypatch.setenv(name, "planted-0123456789")
+    assert without_secrets("x planted-0123456789") == "x ***"
+
+
+@pytest.mark.parametrize("name", ["BYPASS_CACHE", "AUTHOR", "SITE_URL", "PASSES"])
+def test_other_names_are_none(monkeypatch, name):
+    monkeypatch.setenv(name, "planted-0123456789")
+    assert without_secrets("x planted-0123456789") == "x planted-0123456789"
+
+
+@pytest.mark.parametrize(("value", "shown"), [("acme-shop", "***"), ("2024", "2024"), ("100000", "100000"), ("acme", "acme")])
+def test_what_a_config_was_given_is_one_unless_it_is_a_number_or_a_short_word(monkeypatch, value, shown):
+    monkeypatch.setenv("SHOP", value)
+    monkeypatch.setenv("HWDS_CONFIG_ENV", "")
+    remember("SHOP")
+    assert without_secrets(value) == shown
+
+
+def test_what_is_printed_is_filtered_even_where_it_was_remembered_later(monkeypatch, capsys):
+    monkeypatch.setenv("SHOP", "acme-shop")
+    monkeypatch.setenv("HWDS_CONFIG_ENV", "")
+    with filtered():
+        print("acme-shop")
+        remember("SHOP")
+        print("acme-shop", file=sys.stderr)
+        sys.stdout.writelines(["acme-shop", " postgres://me:pass@host/x"])
+    assert capsys.readouterr() == ("acme-shop\n*** postgres://***@host/x", "***\n")

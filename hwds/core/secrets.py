@@ -1,0 +1,193 @@
+"""Secrets: values of environment variables that no file, page, picture or message may show.
+
+A secret is the value of a variable that is named like one, and of any that a config was given by `${oc.env:NAME}`: those are
+remembered by name in `HWDS_CONFIG_ENV`, which processes inherit. Everything that leaves goes through here: what is printed
+(`filtered`), texts, data and tables that are written, pages, and the texts of pictures.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+from urllib.parse import quote
+
+NAMES = re.compile(
+    r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD$|(^|_)PASS$|CREDENTIAL|(^|_)AUTH$|(^|_)DSN$"
+    r"|(^|_)(DB|DATABASE|MONGO|MONGODB|REDIS|POSTGRES|POSTGRESQL|MYSQL|AMQP|BROKER)_UR[IL]$",
+    re.IGNORECASE,
+)
+"""A part of the name of a variable whose value is a secret."""
+
+REMEMBERED = "HWDS_CONFIG_ENV"
+"""The variable with the names of those that a config was given."""
+
+SHORTEST = 6
+"""The least length of a secret; shorter values are ordinary words."""
+
+REDACTED = re.compile(r"\$\{oc\.env:(\w+)\}")
+"""A redacted secret in a stored config: the name of its variable."""
+
+IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
+"""The user and the password in an address."""
+
+
+def without_secrets(text: str) -> str:
+    """Return the text with `***` for every secret of the environment and for the credentials in every address."""
+    redacted = text
+    for value in secrets():
+        redacted = redacted.replace(value, "***")
+    return IN_ADDRESS.sub("***", redacted)
+
+
+def data_without_secrets(node: Any) -> Any:
+    """Return plain data without secrets: texts by `without_secrets`, dates as texts, keys and numbers unchanged."""
+    if isinstance(node, Mapping):
+        return {str(key): data_without_secrets(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [data_without_secrets(value) for value in node]
+    return node if node is None or isinstance(node, int | float) else without_secrets(str(node))
+
+
+def texts_without_secrets(node: Any) -> Any:
+    """Return data in which every text is without secrets, and everything else as it is."""
+    if isinstance(node, Mapping):
+        return {key: texts_without_secrets(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [texts_without_secrets(value) for value in node]
+    return without_secrets(node) if isinstance(node, str) else node
+
+
+def redact_env(node: Any) -> Any:
+    """Return a config with `${oc.env:NAME}` for every secret of the environment; names of options are unchanged."""
+    if isinstance(node, Mapping):
+        return {key: value if key in ("name", "recipe") else redact_env(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [redact_env(value) for value in node]
+    if isinstance(node, str):
+        for value, name in _named().items():
+            node = node.replace(value, f"${{oc.env:{name}}}")
+    return node
+
+
+def restore_env(node: Any) -> Any:
+    """Return the config that `redact_env` was given, in the same environment; a missing variable stays named."""
+    if isinstance(node, Mapping):
+        return {key: restore_env(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [restore_env(value) for value in node]
+    return REDACTED.sub(_restored, node) if isinstance(node, str) else node
+
+
+def _restored(match: re.Match[str]) -> str:
+    remember(match[1])
+    return os.environ.get(match[1], match[0])
+
+
+def remember(name: str) -> None:
+    """Let the value of a variable count as a secret, here and in processes that are begun later."""
+    known = {*_remembered(), name}
+    os.environ[REMEMBERED] = ",".join(sorted(known))
+
+
+def given_by_environment(text: str) -> bool:
+    """Return whether a text has the value of a variable that a config was given."""
+    return any(value in text for value in _given())
+
+
+def secrets() -> list[str]:
+    """Return the values that are secrets, and their forms in JSON, HTML and addresses, the longest first.
+
+    Existing paths are not secrets.
+    """
+    return sorted({form for value in _named() for form in _forms(value)}, key=lambda form: (-len(form), form))
+
+
+@contextmanager
+def filtered() -> Iterator[None]:
+    """Show no secret in what is printed within the block, nor in the traceback of what ends it."""
+    streams = sys.stdout, sys.stderr
+    sys.excepthook = _traceback
+    sys.stdout, sys.stderr = (_Filtered(stream) for stream in streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def _traceback(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, frames))))
+
+
+class _Filtered:
+    """A stream whose texts have no secrets.
+
+    Args:
+        stream: The stream itself.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._of: tuple[str | None, list[str]] = ("none yet", [])
+
+    def write(self, text: str) -> int:
+        """Write a text without its secrets."""
+        remembered = os.environ.get(REMEMBERED)
+        if self._of[0] != remembered:  # looked up once, not for every line
+            self._of = remembered, secrets()
+        if "://" in text or any(value in text for value in self._of[1]):
+            text = without_secrets(text)
+        return self._stream.write(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _forms(value: str) -> set[str]:
+    written = {value, " ".join(value.split()), html.escape(value), quote(value), quote(value, safe="")}
+    return written | {json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False)} | {repr(value)[1:-1]}
+
+
+def _named() -> dict[str, str]:
+    """Return each secret with the name of its variable."""
+    named = {value: name for name, value in sorted(os.environ.items()) if NAMES.search(name) and len(value) >= SHORTEST}
+    named |= _given()
+    return {value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)}
+
+
+def _given() -> dict[str, str]:
+    """Return the values of the remembered variables that are secrets: no number and no path is one."""
+    values = {value: name for name in _remembered() if len(value := os.environ.get(name, "")) >= SHORTEST}
+    return {value: name for value, name in values.items() if not (_is_path(value) or _is_number(value))}
+
+
+def _remembered() -> list[str]:
+    return [name for name in os.environ.get(REMEMBERED, "").split(",") if name]
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return value.startswith(("/", ".", "~")) and Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
