@@ -30,6 +30,9 @@ NATIVE = {
 WRITERS = ("write_", "sink_", "_to_sink", "to_", "save")
 """The beginnings of the names of functions that pass a path to be written."""
 
+EMPTIED = os.O_WRONLY | os.O_TRUNC
+"""How writers of compiled code open a file."""
+
 SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64")
 """Folders of the operating system."""
 
@@ -42,14 +45,16 @@ class Opened:
     """The files of a block, by absolute path. Links are not followed, and a file need not exist (any more).
 
     Attributes:
-        read: The files that were opened for reading, and that the block had not written before.
+        read: The files that were opened for reading, and that the block had not made before.
         written: The files that were opened for writing.
+        made: Those of them that were not there before, or were emptied first.
         listed: The folders whose names were read.
         imported: The files that Python's import system read.
     """
 
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     imported: set[str] = field(default_factory=set)
 
@@ -64,10 +69,12 @@ class Opened:
     def add(self, path: str, flags: int) -> None:
         """Take note of a file that is opened with some flags."""
         access = flags & os.O_ACCMODE
-        if access != os.O_WRONLY and not flags & os.O_TRUNC and path not in self.written:
-            self.read.add(path)
         if access != os.O_RDONLY:
             self.written.add(path)
+            if flags & os.O_TRUNC or not os.path.exists(path):
+                self.made.add(path)
+        if access != os.O_WRONLY and path not in self.made:
+            self.read.add(path)
 
 
 _ACTIVE: list[Opened] = []
@@ -128,7 +135,8 @@ def _heed(event: str, arguments: tuple[Any, ...]) -> None:
         for opened in _ACTIVE if path else ():
             opened.listed.add(path)
     elif event == "sqlite3.connect":
-        _note(_absolute(arguments[0]), os.O_RDWR)
+        for flags in (os.O_RDONLY, os.O_RDWR):  # one that is not there yet is read all the same
+            _note(_absolute(arguments[0]), flags)
     elif event == "import":
         _make_native_libraries_tell()
 
@@ -174,7 +182,7 @@ def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def telling(path: Any, *args: Any, **kwargs: Any) -> Any:
         if _ACTIVE and not getattr(_QUIET, "on", False):
-            _heed_native(path, os.O_WRONLY if _is_writing(sys._getframe(1)) else os.O_RDONLY)
+            _heed_native(path, EMPTIED if _is_writing(sys._getframe(1)) else os.O_RDONLY)
         return function(path, *args, **kwargs)
 
     telling.__tells_audit__ = True  # type: ignore[attr-defined]
@@ -184,7 +192,7 @@ def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
 def _heed_native(given: Any, flags: int) -> None:
     """Take note of a path, of the files of a pattern, or of a folder with all that lies in it; of nothing that is neither."""
     path = _absolute(given)
-    if flags == os.O_WRONLY:
+    if flags == EMPTIED:
         _note(path, flags)
         return
     found = [path, *Path(path).rglob("*")] if path and os.path.isdir(path) else glob(path) if has_magic(path) else [path]

@@ -28,6 +28,8 @@ from hwds.splitting.row_windows import arrivals, as_known, label_arrivals
 AGAIN = "changed when the same was asked again: something is kept from one fit to another"
 ELSEWHERE = "differ from those of a fresh process: something is kept in this one"
 
+SEEDS = "changed under another seed with what was asked before: something is kept from one seed to another"
+
 OWN_ROWS = 3
 """Rows whose own label is turned; each takes one more computation of all features."""
 
@@ -64,8 +66,10 @@ def canary(
         raise ConfigError(f"check-leakage: protocol '{protocol.name}' predicts nothing that a later row could change.")
     here = here or Here()
     check = _Check(protocol, label, model, frame, context, here, elsewhere or here)
+    alone = check.other_seed()
     for fold in reversed(check.folds):
         yield from check.of_cutoffs(fold)
+    yield from check.of_seeds(alone)
     for fold in check.folds:
         yield from check.of_twins(fold)
         yield from check.of_luck(fold)
@@ -84,9 +88,12 @@ class _Check:
         self.folds: list[Fold] = list(protocol.split(frame))
         self.clean = {fold.index: self.ask(here, frame, fold) for fold in self.folds}
 
-    def ask(self, who: Ask, frame: Any, fold: Fold) -> pl.DataFrame:
-        """Return the raw rows of a fold, and note what was opened."""
-        answer = who(Question(self.protocol, self.label, self.model, frame, fold, self.context))
+    def ask(
+        self, who: Ask, frame: Any, fold: Fold, seed: int | None = None, part: tuple[int, int] | None = None
+    ) -> pl.DataFrame:
+        """Return the raw rows of a fold or a part of its units, under the run's seed or another; note what was opened."""
+        context = self.context if seed is None else replace(self.context, seed=seed)
+        answer = who(Question(self.protocol, self.label, self.model, frame, fold, context, part))
         for what in answer.opened:
             self.opened.setdefault(what, fold.name)
         return answer.rows
@@ -106,6 +113,25 @@ class _Check:
                 yield from untouched(self.protocol, self.label, self.frame, rubbish, cutoff, rng)
                 yield from unreached(self.protocol, self.label, self.clean[fold.index], raw[fold.index], cutoff)
                 yield from blind(self.protocol, self.label, wanted, cutoff)
+
+    def other_seed(self) -> pl.DataFrame | None:
+        """Return the answers of the first fold under another seed, from a process that was asked nothing before."""
+        if self.elsewhere is self.here or len(self.folds) < 2:  # of one fold nothing later was seen under any seed
+            return None
+        return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
+
+    def of_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
+        """Yield a leak where answers under another seed depend on what was asked under this one."""
+        if alone is None:
+            return
+        now = self.ask(self.here, self.frame, self.folds[0], self.context.seed + 1)
+        for cutoff in self.folds[0].cutoffs[:1]:
+            before, after = (
+                self.protocol.predictions_at(self.settled({self.folds[0].index: raw}, self.folds[0]), cutoff, self.frame)
+                for raw in (alone, now)
+            )
+            leak = compared(self.label, cutoff.label, before, after, STATE, SEEDS)
+            yield from [leak] if leak else []
 
     def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
@@ -131,8 +157,8 @@ class _Check:
     def of_twins(self, fold: Fold) -> Iterator[Leak]:
         """Yield twins of a fold that were told apart."""
         for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
-            one = self.clean[fold.index] if twin.one is self.frame else self.ask(self.elsewhere, twin.one, fold)
-            other = self.ask(self.elsewhere, twin.other, fold)
+            one = self.clean[fold.index] if twin.one is self.frame else self.ask(self.elsewhere, twin.one, fold, part=twin.part)
+            other = self.ask(self.elsewhere, twin.other, fold, part=twin.part)
             leak = compared(self.label, twin.label, twin.answers(one), twin.answers(other), twin.check, twin.told)
             yield from [leak] if leak else []
 

@@ -43,7 +43,8 @@ def folder(tmp_path_factory):
     """A folder with the data's own file, and what a run before has left."""
     folder, before = tmp_path_factory.mktemp("gallery"), Path.cwd()
     PANEL.table.write_csv(folder / "sales.csv")
-    PANEL.table.write_csv(folder / "extra.csv")
+    PANEL.table.write_csv(folder / "copy.csv")
+    PANEL.table.head(5).write_csv(folder / "extra.csv")
     for name in ("outputs/cache/frames/0a", "outputs/runs/adhoc/0b", "temporary"):
         (folder / name).mkdir(parents=True)
     PANEL.table.write_ipc(folder / "outputs/cache/frames/0a/table.arrow")
@@ -93,7 +94,11 @@ def asked(protocol, model, frame, trick):
     if model and issubclass(model, Policy):
         return BanditSimulation(horizon=60, replications=12), model(), PriceArms().load()
     if (protocol and issubclass(protocol, Detection)) or (model and issubclass(model, Classifier)):
-        days = {"folds": 4, "ignore_time": True} if protocol and issubclass(protocol, GroupedKFold) else DAYS
+        days = (
+            {"folds": 2, "stop_folds": 0, "calibrate_folds": 0, "ignore_time": True}
+            if protocol and issubclass(protocol, GroupedKFold)
+            else DAYS
+        )
         rows = frame or toy_rows(500, days=24, label_time=hasattr(trick, "LABEL_TIME"))
         return (protocol or Prequential)(**(days | QUIET | settings)), (model or Logistic)(), rows
     return (protocol or WalkForward)(**({"windows": 2} | settings)), (model or LastValue)(**own), PANEL
@@ -112,9 +117,7 @@ def test_every_trick_is_caught_by_the_check_that_it_names(name, watch, elsewhere
 @pytest.mark.parametrize("name", HONEST)
 def test_nothing_honest_is_caught(name, watch, elsewhere):
     trick = import_module(f"tests.contract.honest.{name}")
-    assert [str(leak) for leak in found(trick, watch, None)] == []
-    if hasattr(trick, "Model"):
-        assert [str(leak) for leak in found(trick, watch, elsewhere)] == []
+    assert [str(leak) for leak in found(trick, watch, elsewhere if hasattr(trick, "Model") else None)] == []
 
 
 def test_the_gallery_is_large_and_says_its_tricks():

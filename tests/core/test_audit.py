@@ -101,3 +101,19 @@ def test_imported_code_is_told_from_data(tmp_path, monkeypatch):
         import own_module_of_audit  # noqa: F401
     assert opened.data_read() == {str(tmp_path / "own_module_of_audit.py")}
     assert str(tmp_path / "own_module_of_audit.py") in opened.imported
+
+
+def test_what_is_added_to_or_changed_in_place_was_there_before(tmp_path):
+    path = tmp_path / "kept"
+    path.write_text("before")
+    with opened_files() as opened:
+        with path.open("a") as file:
+            file.write("after")
+        path.read_text()
+    assert opened.data_read() == {str(path)}
+    with opened_files() as opened, path.open("r+") as file:
+        file.read()
+    assert opened.data_read() == {str(path)}
+    with opened_files() as opened, (tmp_path / "new").open("x+") as file:
+        file.read()
+    assert not opened.data_read()

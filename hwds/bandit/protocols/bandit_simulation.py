@@ -28,7 +28,7 @@ from hwds.core.seeds import stream
 from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.leakage.leak import TWINS
+from hwds.evaluation.leakage.leak import STATE, TWINS
 from hwds.evaluation.leakage.twins import Twin
 from hwds.evaluation.tuning_split import other_replications
 from hwds.frames.world import World
@@ -41,10 +41,15 @@ from hwds.splitting.fold import Fold
 STEPS_IN_CELL = 10_000_000
 """Steps of one cell of a compiled policy: a second or two."""
 
-FIRST, EQUAL = "changed with the true conversions", "changed with which of two equal arms is truly the best"
-
 BATCHED_STEPS_IN_CELL = 200_000
 """The same for a policy that decides by batches."""
+
+FEW = 10
+"""Replications that twins are asked."""
+
+ALONE = "changed when the replications before were not played"
+FIRST = "changed with the true conversions, before any customer was seen"
+EQUAL = "changed with which of two equal arms is truly the best, though no customer does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +185,19 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         return pl.DataFrame([rows["replication"], *early])
 
     def twins(self, frame: World, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
-        """Yield another world, whose first arms are chosen before anything is seen of it; and worlds of equal arms."""
+        """Yield the last replications alone; another world, before anything is seen of it; and two worlds of equal arms."""
+        first, last = (0, min(FEW, fold.units)), (max(fold.units - FEW, 0), fold.units)
 
-        def chosen(steps: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
-            return lambda rows: self.predictions_at(rows, Step(steps), frame)
+        def chosen(steps: int, part: tuple[int, int]) -> Callable[[pl.DataFrame], pl.DataFrame]:
+            inside = pl.col("replication").is_between(*part, closed="left")
+            return lambda rows: self.predictions_at(rows.filter(inside), Step(steps), frame)
 
-        other = unknown_world(frame, stream(0, "canary", "unknown world"))
-        yield Twin(TWINS, "step 0", f"{FIRST}, before any customer was seen", frame, other, chosen(1))
+        steps, other = self.game(frame).horizon, unknown_world(frame, stream(0, "canary", "unknown world"))
+        yield Twin(STATE, f"replications from {last[0]:,}", ALONE, frame, frame, chosen(steps, last), last)
+        yield Twin(TWINS, "step 0", FIRST, frame, other, chosen(1, first), first)
         pair = equal_worlds(frame)
         if pair:
-            steps = self.game(frame).horizon
-            yield Twin(TWINS, f"steps 1 to {steps:,}", f"{EQUAL}, though no customer does", *pair, chosen(steps))
+            yield Twin(TWINS, f"steps 1 to {steps:,}", EQUAL, *pair, chosen(steps, first), first)
 
     def too_lucky(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""

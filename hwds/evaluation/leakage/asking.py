@@ -23,7 +23,7 @@ from hwds.splitting.fold import Fold
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: the rows of a model's fold, of a frame."""
+    """What is asked: the rows of a model's fold, of a frame; of all units, or from the first of `part` to before the other."""
 
     protocol: Any
     label: str
@@ -31,6 +31,7 @@ class Question:
     frame: Any
     fold: Fold
     context: RunContext
+    part: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Elsewhere:
 def rows_of(question: Question) -> pl.DataFrame:
     """Return the raw rows of a fold with its number."""
     fold = question.fold
-    cell, context = Cell(question.label, fold, 0, fold.units), replace(question.context, fold=fold.name)
+    cell, context = Cell(question.label, fold, *(question.part or (0, fold.units))), replace(question.context, fold=fold.name)
     rows: pl.DataFrame = question.protocol.evaluate_cell(question.model, question.frame, cell, context)
     return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
 

@@ -57,9 +57,9 @@ def _heed(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _told(event: str, arguments: tuple[Any, ...]) -> str:
     """Return what was tried, in words; empty for what is nobody's concern."""
-    if event == "socket.connect":
+    if event == "socket.connect" and not isinstance(arguments[1], str | bytes):  # those are of this machine
         return f"connects to {arguments[1]}"
-    if event in PROCESSES and _is_own(_outside_of_python(sys._getframe(2))):
+    if event in PROCESSES and not _spread(sys._getframe(2)) and _is_own(_outside_of_python(sys._getframe(2))):
         return f"starts another process ({event})"
     if event in OBJECTS and _is_own(sys._getframe(2)):
         return f"{WALKS} ({event})"
@@ -83,6 +83,11 @@ def _outside_of_python(frame: FrameType | None) -> FrameType | None:
     while frame is not None and frame.f_code.co_filename.startswith(("<frozen", _python())):
         frame = frame.f_back
     return frame
+
+
+def _spread(frame: FrameType | None) -> bool:
+    """Return whether the nearest function is multiprocessing's, which spreads the work of a fit."""
+    return frame is not None and str(frame.f_globals.get("__name__")).startswith("multiprocessing.")
 
 
 def _outside_of_inspect(frame: FrameType | None) -> FrameType | None:

@@ -20,7 +20,7 @@ FUTURE, STATE, FILES, PROTOCOL, TWINS, LUCK, OWN_LABEL, GIVEAWAY = (
 
 TRIED = {
     FUTURE: "rubbish after each cutoff",
-    STATE: "folds asked first to last, and last to first in a fresh process",
+    STATE: "folds asked first to last, last to first in a fresh process, and under another seed",
     FILES: "files, connections and processes that are opened while it is imported, fitted and asked",
     PROTOCOL: "whether the rubbish replaces all that is due, and reaches the rows that are scored",
     TWINS: "worlds that no customer tells apart",
@@ -31,9 +31,10 @@ TRIED = {
 """What each check tries, in words for who reads the result."""
 
 UNSEEN = (
-    "a walk through the process's memory that uses neither the stack nor the garbage collector; what is written into code;"
-    " files that compiled code other than that of polars, pandas and pyarrow opens; columns, labels by text and orders of rows"
-    " that follow the future loosely; a policy that knows of few customers"
+    "a walk through the process's memory that uses neither the stack nor the garbage collector, or that takes these checks"
+    " apart; what is written into code, or into a file that a setting names; files that a process of the model's own opens, or"
+    " other compiled code than that of polars, pandas and pyarrow; columns that follow the future loosely, and an order of rows"
+    " without times; a policy that knows of few customers"
 )
 """What no check here sees."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.audit import opened_files
+from hwds.core.hashing import digest_bytes
 from hwds.core.numba_cache import cache_root
 from hwds.core.recipe import canonical
 from hwds.core.source import FOLDER as SOURCES
@@ -21,8 +22,14 @@ PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 LIBRARIES = (".keras", ".config/matplotlib", ".cache/matplotlib")
 """Settings of libraries in the user's home, which they read when they are imported."""
 
-CODE = (".py", ".pyc", ".so", ".yaml")
-"""Suffixes of what is part of a cell's key as code or settings."""
+CODE = (".py", ".pyc")
+"""Suffixes of code, which is part of a cell's key and is read to make that."""
+
+PACKAGES = (".egg-info", ".dist-info")
+"""Endings of folders that say what is installed."""
+
+_WRITTEN: set[str] = set()
+"""All that this process has written while it was watched: whoever reads it later carries something from fit to fit."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +60,32 @@ class Watch:
                 read = sorted(path for path in opened.data_read() if os.path.exists(path) and not _of_library(path))
                 found += [told for path in read if (told := self._told(path, declared))]
                 found += list(dict.fromkeys(escaped))
+                _WRITTEN.update(opened.written)
 
     def _told(self, path: str, declared: set[str]) -> str:
         """Return a file that may not be read, in words; empty for one that may."""
         real = os.path.realpath(path)
         shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
-        if {path, real} & self.data:
+        if {path, real} & self.data or (path in declared and _digest(path) in {_digest(own) for own in self.data}):
             return f"reads {shown}, the data's own file"
-        if f"{real}{os.sep}".startswith(os.path.realpath(self.outputs) + os.sep):
+        if real.startswith(os.path.realpath(self.outputs) + os.sep):
             return f"reads {shown}, what another run left"
-        if path in declared or path.endswith(CODE):
-            return ""
-        return f"reads {shown}, which no setting names"
+        if path in _WRITTEN:
+            return f"reads {shown}, which it wrote before"
+        return "" if path in declared or path.endswith(CODE) else f"reads {shown}, which no setting names"
+
+
+def _digest(path: str) -> str:
+    """Return the digest of a file's content; empty for one that is gone."""
+    return digest_bytes([Path(path).read_bytes()]) if os.path.isfile(path) else ""
 
 
 def _of_library(path: str) -> bool:
     """Return whether a file is one of hwds, of a library's settings, or compiled code."""
     homes = tuple(str(Path.home() / name) + os.sep for name in LIBRARIES)
     own = (str(cache_root()) + os.sep, str(SOURCES.absolute()) + os.sep)
-    return path.startswith((PACKAGE, *own, *homes))
+    installed = any(part.endswith(PACKAGES) for part in Path(path).parts)
+    return installed or path.startswith((PACKAGE, *own, *homes))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -20,6 +20,7 @@ class Twin:
         one: A frame.
         other: The other one.
         answers: From raw rows to those that must agree.
+        part: The first of the fold's units that is asked and the one after the last; None asks all.
     """
 
     check: str
@@ -28,3 +29,4 @@ class Twin:
     one: Any
     other: Any
     answers: Callable[[pl.DataFrame], pl.DataFrame]
+    part: tuple[int, int] | None = None

@@ -66,9 +66,7 @@ def test_one_line_a_model(hwds):
         "truth: no leak (bit-identical answers at 2 cutoffs)",
         "features lags: no leak (bit-identical answers at 3 cutoffs)",
     ]
-    assert tried.startswith(
-        "tried: rubbish after each cutoff; folds asked first to last, and last to first in a fresh process;"
-    )
+    assert tried.startswith("tried: rubbish after each cutoff; folds asked first to last, last to first in a fresh process, ")
     assert "worlds" not in tried
     assert unseen.startswith("not seen: a walk through the process's memory")
 
