@@ -16,13 +16,13 @@ from hwds.compare.hooks import TaskComparison
 from hwds.config.build import build
 from hwds.core.errors import DataError
 from hwds.detection.metrics.measures import detection_measures
+from hwds.detection.metrics.positives import Positives, few_positives
 from hwds.detection.metrics.weighted import MetricSettings
-from hwds.detection.metrics.windows import BY_DAY, BY_ENTITY, TRUE, Window, resampled, windows_of
+from hwds.detection.metrics.windows import TRUE, resampled, windows_of
 from hwds.detection.protocols.base import Detection
 from hwds.results.measure import short
 from hwds.statistics.delong import delong
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
-from hwds.statistics.standard_errors import LEAST_CLUSTERS
 
 CALLED = {"bootstrap by entity": "bootstrap by customer"}
 """The name that readers see for a way of resampling, where it differs."""
@@ -71,11 +71,7 @@ class DrawnEvidence:
     @property
     def few(self) -> str:
         """The warning that customers or days with a positive row are few."""
-        way, count = min(self.clusters.items(), key=lambda each: each[1], default=("", LEAST_CLUSTERS))
-        if count >= LEAST_CLUSTERS:
-            return ""
-        what = "days" if way == BY_DAY else "customers"
-        return f"Only {count} {what} have a positive row: what is told from them may turn with the next few."
+        return few_positives(self.clusters)
 
     @property
     def independent_units(self) -> bool:
@@ -194,16 +190,9 @@ def _drawn(
     family = [family for family, names in settings.families.items() if base in names]
     windows = windows_of(answer.rows, settings)
     values, samples = resampled(windows, family, resamples)
-    counts = positive_clusters(windows, "truth" if metric.startswith(TRUE) else "label")
-    return values.get(metric, np.nan), {way: each[metric] for way, each in samples.items() if metric in each}, counts
-
-
-def positive_clusters(windows: Sequence[Window], label: str) -> dict[str, int]:
-    """Return the customers and the days with a row of label 1: where these are few a ranking is unsure."""
-    marks = [(window.rows.table[label] == 1).fill_null(False).to_numpy() for window in windows]
-    entities = [window.rows.entity[mark] for window, mark in zip(windows, marks, strict=True)]
-    days = sum(len(np.unique(window.rows.day[mark])) for window, mark in zip(windows, marks, strict=True))
-    return {BY_DAY: days, BY_ENTITY: len(np.unique(np.concatenate(entities)))}
+    positives = Positives.of(answer.rows, "truth" if metric.startswith(TRUE) else "label")
+    drawn = {way: each[metric] for way, each in samples.items() if metric in each}
+    return values.get(metric, np.nan), drawn, positives.clusters
 
 
 def _areas(answers: Sequence[Answer], metric: str) -> np.ndarray | None:

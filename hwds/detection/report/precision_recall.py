@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.ranks import Ranking
-from hwds.detection.report.scored_rows import SIDES, averaged, counted, number, numbers, scored_rows, sides, weights
+from hwds.detection.report.scored_rows import SIDES, averaged, known_rows, number, numbers, scored_rows, sides, weights
 from hwds.report.pictures.style import GREY, INK, drawable, model_colours, new_figure, tidy
 from hwds.results.tables import Tables
 
@@ -38,7 +38,7 @@ def precision_recall_figure(tables: Tables, model: str) -> Figure | None:
 
 def _draw(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str) -> None:
     column = SIDES[side][0]
-    known = counted(rows, side)
+    known = known_rows(rows, side)
     curves = {label: _curve(part, column, side) for (label,), part in known.partition_by("model", as_dict=True).items()}
     scores = {each.model: each.value for each in numbers(tables, f"{side}aucpr")}
     paints = model_colours([label for label in scores if label in curves], model)

@@ -10,7 +10,7 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.detection.metrics.windows import TRUE
 from hwds.detection.protocols.rows.codes import entities, numbered
-from hwds.detection.report.scored_rows import SIDES, counted, number, scored_rows, sides, weights
+from hwds.detection.report.scored_rows import SIDES, known_rows, number, scored_rows, sides, weights
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, OWN, drawable, new_figure, plain_numbers, tidy
 from hwds.results.tables import Tables
 from hwds.statistics.bootstrap import drawn
@@ -70,7 +70,7 @@ def _steps(probability: np.ndarray) -> np.ndarray:
 
 def _curve(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool) -> float:
     """Draw mean probability and share of label 1 with its interval for each bin; return the least share above 0."""
-    known = counted(rows, side)
+    known = known_rows(rows, side)
     probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
     bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
     bins = joined(np.bincount(bins, minlength=len(edges) - 1))[bins]

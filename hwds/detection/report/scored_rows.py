@@ -59,7 +59,7 @@ def scored_rows(tables: Tables) -> pl.DataFrame:
 def sides(rows: pl.DataFrame) -> Iterator[str]:
     """Yield the sides that rows can be scored against, labels and truth, each where both classes are there."""
     for side, (column, _) in SIDES.items():
-        if counted(rows, side)[column].n_unique() > 1:
+        if known_rows(rows, side)[column].n_unique() > 1:
             yield side
 
 
@@ -70,7 +70,7 @@ def averaged(rows: pl.DataFrame) -> str:
     return f", mean of {len(cutoffs)} {'windows' if dated else 'folds'}" if len(cutoffs) > 1 else ""
 
 
-def counted(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+def known_rows(rows: pl.DataFrame, side: str) -> pl.DataFrame:
     """Return the rows whose label, or truth, is known and that stand for any."""
     known = rows.filter(pl.col(SIDES[side][0]).is_not_null())
     return known if side == TRUE else known.filter(pl.col("weight") > 0)

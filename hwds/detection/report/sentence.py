@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from hwds.detection.metrics.positives import Positives, few_positives
 from hwds.detection.metrics.windows import TRUE
-from hwds.detection.report.scored_rows import Number, averaged, number, numbers, scored_rows
+from hwds.detection.report.scored_rows import SIDES, Number, averaged, known_rows, number, numbers, scored_rows
 from hwds.results.formatting import brief, counted, percent, quoted
 from hwds.results.measure import short
 from hwds.results.tables import Tables
@@ -28,6 +29,9 @@ def conclusion(tables: Tables, model: str) -> str:
         return ""
     side = TRUE if metric.startswith(TRUE) else ""
     text = f"{_scored(tables, headline, metric, side)}{_beside(tables, headline, metric)}."
+    positives = _positives(tables, model, side)
+    few = few_positives(positives.clusters) if positives else ""
+    text = f"{text} {few}" if few else text
     return f"{text}{_calibrated(tables, model, side)}{_cleared(tables, model, side)}{_gap(tables, model)}"
 
 
@@ -39,7 +43,16 @@ def _scored(tables: Tables, headline: Number, metric: str, side: str) -> str:
     if short(metric) not in ("aucpr", "true_aucpr") or prevalence is None or not prevalence.value:
         return text
     times = headline.value / prevalence.value
-    return f"{text}: {times:,.{0 if times >= 10 else 1}f} times what chance gives ({brief(100 * prevalence.value)} % of rows)"
+    chance = f"{times:,.{0 if times >= 10 else 1}f} times what chance gives"
+    positives = _positives(tables, headline.model, side)
+    rows = f", {counted(positives.rows, 'positive rows')}" if positives else ""
+    return f"{text}: {chance} ({brief(100 * prevalence.value)} % of rows{rows})"
+
+
+def _positives(tables: Tables, model: str, side: str) -> Positives | None:
+    """Return the positive rows that a model was scored on; None where its predictions are not kept."""
+    rows = scored_rows(tables)
+    return Positives.of(known_rows(rows.filter(pl.col("model") == model), side), SIDES[side][0]) if rows.width else None
 
 
 def _beside(tables: Tables, headline: Number, metric: str) -> str:

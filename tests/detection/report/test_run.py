@@ -215,8 +215,24 @@ def test_the_sentence_says_who_is_best_how_sure_and_whether_calibrated(several):
     assert said.startswith(f"good has aucpr {value:.3f} (95 %: ")
     assert ", mean of 3 windows: " in said
     assert "times what chance gives (" in said
-    assert "; second of 3 models is odd, behind by " in said
+    assert f" % of rows, {positive(several, 'good')} positive rows); second of 3 models is odd, behind by " in said
+    assert "a positive row: what is told" not in said
     assert " Its probabilities are calibrated as far as can be seen (calibration slope " in said
+
+
+def positive(tables, model):
+    return len(tables.predictions.filter(part="test", model=model, label=1))
+
+
+def test_the_sentence_says_that_customers_with_a_positive_row_are_few():
+    few = run(
+        good=[
+            rows.with_columns(entity=pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")) for rows in judged()
+        ]
+    )
+    assert " Only 1 customer has a positive row: what is told from them may turn with the next few." in sentence(
+        FRAME, few, "good"
+    )
 
 
 def test_the_sentence_of_a_model_that_is_not_the_best(several):
