@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.errors import CellError, HwdsError
+from hwds.core.inputs import collected_inputs
 from hwds.core.recipe import uses_features
 from hwds.execution.job import lay_frame
 from hwds.execution.run import evaluate
@@ -73,8 +74,11 @@ def run_prepared(
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
-        tables = compute_tables(prepared, progress)
+        with collected_inputs() as inputs:
+            tables = compute_tables(prepared, progress)
         require_no_worse(prepared.folder, tables)
+        if found := {**(prepared.job.inputs or {}), **inputs}:
+            prepared.folder.write_inputs(found)
         prepared.folder.write_tables(tables)
         ended(prepared.folder.path)
         if prepared.experiment.save_model == "final":

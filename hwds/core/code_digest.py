@@ -31,18 +31,18 @@ def code_digest(settings: Any, *modules: str) -> str:
     Raises:
         ConfigError: A module has no source.
     """
-    return _digest(frozenset(modules) | set(_modules_in(canonical(settings))))
+    return _digest(frozenset(modules) | set(modules_in(canonical(settings))))
 
 
-def _modules_in(plain: Any) -> Iterator[str]:
-    """Yield the modules that canonical settings name."""
+def modules_in(plain: Any) -> Iterator[str]:
+    """Yield the modules that canonical settings name: those of recipes, and of members such as `my_pkg.metrics:bias`."""
     if isinstance(plain, dict):
         if isinstance(plain.get("recipe"), str):
             yield plain["recipe"].partition(":")[0]
         plain = list(plain.values())
     if isinstance(plain, list):
         for item in plain:
-            yield from _modules_in(item)
+            yield from modules_in(item)
     elif isinstance(plain, str) and (named := _NAMED.fullmatch(plain)) and module_file(named[1]) is not None:
         yield named[1]
 

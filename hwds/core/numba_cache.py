@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hwds.core.checksums.compiled import with_checksums
 from hwds.core.code_digest import code_digest
+from hwds.core.environment import numeric_environment
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest
-from hwds.core.numba_files import with_checksums
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -57,7 +58,7 @@ def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...
     import numba
 
     # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
-    folder = cache_root() / digest([_code((function, *parts)), numba.__version__])
+    folder = cache_root() / digest([_code((function, *parts)), numba.__version__, *numeric_environment().items()])
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return _with_plain_errors(with_checksums(numba.njit(cache=True, **OPTIONS)(function)))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.inputs import noted_inputs
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of hwds itself."""
@@ -105,7 +106,7 @@ def resolve(group: str, recipe: str) -> type[Any]:
     if not name:
         return _entry_point(group, recipe)
     try:
-        module = importlib.import_module(name)
+        module = _imported(name)
     except ModuleNotFoundError as error:
         if not error.name or not f"{name}.".startswith(f"{error.name}."):
             raise ConfigError(f"{group}: '{recipe}' needs the module '{error.name}', which is not installed.") from error
@@ -121,6 +122,14 @@ def resolve(group: str, recipe: str) -> type[Any]:
     classes = [each for each, value in vars(module).items() if isinstance(value, type) and value.__module__ == name]
     missing = class_name or recipe.rsplit("/", 1)[-1]
     raise ConfigError(f"{group}: module '{name}' has no class '{missing}'{nearest(missing, classes)}")
+
+
+def _imported(name: str) -> Any:
+    """Return a module; the data files that a user's own module reads when it is imported are noted."""
+    if name.startswith(f"{PACKAGE.name}."):
+        return importlib.import_module(name)
+    with noted_inputs():
+        return importlib.import_module(name)
 
 
 def resolve_node(group: str, path: str, node: dict[str, Any]) -> type[Any]:
@@ -148,7 +157,8 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
 
     entries = entry_points(group=f"hwds.{GROUPS[group].rpartition('/')[2]}")
     if recipe in entries.names:
-        return _recipe(group, recipe, entries[recipe].load())
+        with noted_inputs():
+            return _recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)
     named = re.search(r"^recipe: *(\S+)", option.read_text(encoding="utf-8"), re.MULTILINE) if option else None
     if named:

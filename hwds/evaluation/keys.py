@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.code_digest import code_digest
+from hwds.core.environment import numeric_environment
 from hwds.core.hashing import digest
 from hwds.core.recipe import canonical
 
@@ -59,9 +60,15 @@ def key_of(kind: str, data: Any, settings: Mapping[str, Any], conditions: Condit
     )
 
 
-@cache
 def machine() -> str:
-    """Return the class of CPU: two machines of one class compute the same bits."""
+    """Return the class of CPU, with what the environment says of it: two machines of one class compute the same bits."""
+    said = numeric_environment()
+    return digest([class_of_cpu(), said]) if said else class_of_cpu()
+
+
+@cache
+def class_of_cpu() -> str:
+    """Return the digest of the names and abilities of the CPUs."""
     info = Path("/proc/cpuinfo")
     text = info.read_text().splitlines() if info.exists() else []
     lines = sorted({line for line in text if line.startswith(("model name", "flags", "Features"))})

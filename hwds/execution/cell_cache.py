@@ -35,7 +35,7 @@ class CellCache:
         return sorted((int(start), int(stop)) for start, stop in ends)
 
     def get(self, key: str, cell: Cell) -> Outcome | None:
-        """Return the outcome of a cell that was computed before; None where it is absent or damaged."""
+        """Return the outcome of a cell that was computed before; None where it is absent, damaged, or of other input files."""
         timed = self.entries.load(key, ROWS)
         return None if timed is None else Outcome(cell, timed.rows, timed.seconds, cached=True)
 
@@ -46,4 +46,4 @@ class CellCache:
             HwdsError: The folder cannot be written.
         """
         if outcome.rows is not None:
-            self.entries.store(key, ROWS, TimedRows(outcome.rows, outcome.seconds))
+            self.entries.store(key, ROWS, TimedRows(outcome.rows, outcome.seconds), outcome.inputs)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 from hwds.core.cache import Cache
+from hwds.core.inputs import note, noted_inputs, read_so_far
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
@@ -20,6 +22,15 @@ def context_of(job: Job, fold: str) -> RunContext:
 
 def compute_cell(job: Job, frame: Any, cell: Cell) -> Outcome:
     """Evaluate a cell; any exception becomes the outcome's error, so that one cell does not end a run."""
+    if job.inputs is None:
+        return _computed(job, frame, cell)
+    note(job.inputs)
+    with noted_inputs():
+        outcome = _computed(job, frame, cell)
+    return replace(outcome, inputs=read_so_far())
+
+
+def _computed(job: Job, frame: Any, cell: Cell) -> Outcome:
     began = time.perf_counter()
     try:
         rows = job.protocol.evaluate_cell(job.models[cell.model], frame, cell, context_of(job, cell.fold.name))

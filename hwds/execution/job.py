@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from hwds.core.checksums.folders import lay_sealed, require_sound
+from hwds.core.inputs import Inputs
 from hwds.core.recipe import Recipe
-from hwds.core.sealed import lay_sealed, require_sound
 from hwds.evaluation.base import Cell, Evaluation
 from hwds.evaluation.context import Device
 
@@ -29,6 +30,7 @@ class Job:
         frame_folder: Where the frame lies as Arrow.
         cells_folder: Where finished cells lie, those of inner windows too.
         machine: The class of CPU that computes; empty for this one.
+        inputs: The data files that a user's code read when it was imported; None where all code is of hwds, and reads none.
     """
 
     protocol: Evaluation[Any, Any]
@@ -41,6 +43,7 @@ class Job:
     frame_folder: Path
     cells_folder: Path = Path("outputs", "cache", "cells")
     machine: str = ""
+    inputs: Inputs | None = None
 
     def read_frame(self) -> Any:
         """Return the frame, mapped from its file.
@@ -72,6 +75,7 @@ class Outcome:
         error: The message of a failure, empty where it succeeded.
         trace: The traceback of a failure.
         cached: It was not computed now.
+        inputs: The data files that it was computed from, besides the frame.
     """
 
     cell: Cell
@@ -80,3 +84,4 @@ class Outcome:
     error: str = ""
     trace: str = ""
     cached: bool = False
+    inputs: Inputs = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.atomic import write_bytes
-from hwds.core.cache import Cache, Codec, Value
+from hwds.core.cache import NO_INPUTS, Cache, Codec, Value
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.results.folder import OUTPUTS
 
@@ -54,9 +54,9 @@ class MirroredCache(Cache):
             del self.there[path.name]
         return value
 
-    def store(self, key: str, codec: Codec[Value], value: Value) -> None:
+    def store(self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS) -> None:
         """Keep a value here, then in the store."""
-        super().store(key, codec, value)
+        super().store(key, codec, value, inputs)
         path = self.path(key, codec)
         self.there[path.name] = send(self.url, f"{BELOW}/{path.parent.name}/{path.name}", path.read_bytes())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import polars as pl
 
+from hwds.core.inputs import note, noted_inputs
 from hwds.core.recipe import Recipe
 from hwds.evaluation.abilities import Compiling, Contrasting
 from hwds.evaluation.base import Cell, Score
@@ -112,12 +114,14 @@ def evaluate(job: Job, frame: Any, work: Work, compute: Compute, cache: CellCach
     progress = Progress(Counter((cell.model, cell.fold.index) for cell in work.cells))
     for outcome in _outcomes(job, frame, kept, missing, compute):
         if not outcome.cached:
+            note(outcome.inputs)
             cache.put(work.cells[outcome.cell], outcome)
             watch.finished(outcome.error)
         progress.add(outcome)
         if not outcome.cached:
             _report(job, work.folds, progress, outcome.cell, watch)
-    return tables(job, work, progress.outcomes)
+    with nullcontext() if job.inputs is None else noted_inputs():
+        return tables(job, work, progress.outcomes)
 
 
 def _outcomes(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from hwds.core.checksummed import read_parquet
+from hwds.core.checksums.files import read_parquet
 from hwds.evaluation.base import Cell
 from hwds.experiment.prepare import Prepared
 from hwds.results.folder import OUTPUTS

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from hwds.core.code_digest import modules_in
+from hwds.core.environment import numeric_environment
 from hwds.core.errors import DataError
 from hwds.core.hashing import digest
-from hwds.core.recipe import Recipe, canonical, uses_features
+from hwds.core.inputs import Inputs, digest_of_changes, digests, read_so_far, unchanged
+from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
 from hwds.evaluation.abilities import KnowsTruth
 from hwds.evaluation.base import Cell
 from hwds.evaluation.segments import Segments
@@ -65,7 +69,7 @@ def prepare(experiment: Experiment) -> Prepared:
     cache = experiment.compute.cells(job.cells_folder)
     work = _work(experiment, frame, folds, cut(job, folds, frame, cache))
     code = run_code([dataset, protocol, experiment.features, *job.models.values()])
-    folder = RunFolder.of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
+    folder = folder_of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
     return Prepared(experiment, frame, job, work, folder, cache, code)
 
 
@@ -84,7 +88,16 @@ def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job
         caches / "frames" / frame.fingerprint,
         caches / "cells",
         compute.machine(),
+        inputs_of(experiment, models),
     )
+
+
+def inputs_of(experiment: Experiment, models: Mapping[str, Recipe]) -> Inputs | None:
+    """Return the data files that a user's code has read so far, and those that settings name; None of code of hwds alone."""
+    recipes = canonical([experiment.protocol, experiment.features, *models.values()])
+    if all(module.partition(".")[0] == "hwds" for module in modules_in(recipes)):
+        return None
+    return read_so_far() | digests(text for text in texts_in(recipes) if Path(text).is_file())
 
 
 def _check_data(experiment: Experiment, frame: Any) -> None:
@@ -110,10 +123,25 @@ def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:
-    """Return the digest of all that determines a run's numbers: data, code, and the typed config without `OUTSIDE_NUMBERS`."""
+    """Return the digest of all that determines a run's numbers.
+
+    These are data, code, the typed config without `OUTSIDE_NUMBERS`, and variables that choose instructions, if they are set.
+    """
     settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
     labels = [experiment.dataset.name, *experiment.models]
-    return digest({"settings": settings, "labels": labels, "data": data, "code": code})
+    said = numeric_environment()
+    environment = {"environment": said} if said else {}
+    return digest({"settings": settings, "labels": labels, "data": data, "code": code, **environment})
+
+
+def folder_of(experiment: str, run: str) -> RunFolder:
+    """Return the folder of a run: of the same id as long as the data files that a user's code read for it are the same.
+
+    With other content of these files it has another id, which follows from the first and from their content.
+    """
+    folder = RunFolder.of(experiment, run)
+    known = folder.read_inputs()
+    return folder if unchanged(known) else folder_of(experiment, digest([run, digest_of_changes(known)]))
 
 
 def require_asked(prepared: Prepared) -> None:

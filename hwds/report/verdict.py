@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hwds.core.checksummed import write_json
+from hwds.core.checksums.files import write_json
 from hwds.report.grid import Column, Grid
 from hwds.report.hooks import TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from hwds.core.checksummed import write_json, write_parquet
+from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ambiguous
 from hwds.core.secrets import without_secrets
 from hwds.results.files import read_mapping, read_table

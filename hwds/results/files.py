@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.checksummed import check_parquet, read_json, read_parquet
+from hwds.core.checksums.files import check_parquet, read_json, read_parquet
 from hwds.core.errors import HwdsError
 from hwds.results.score_totals import DAMAGE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.atomic import write_text
-from hwds.core.checksummed import write_json, write_parquet
+from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
 from hwds.core.locks import alone, reading
 from hwds.core.secrets import restore_env, without_secrets
@@ -27,6 +27,8 @@ OUTPUTS = Path("outputs")
 CELLS = "cells.txt"
 """The file in the folder of a run or a sweep with the keys of its cells, one a line."""
 
+INPUTS = "inputs.json"
+"""The file in the folder of a run with the data files that a user's code read for it, besides the dataset."""
 
 TABLES = ("scores", "predictions", "timings", "metrics")
 """The tables of `Tables`, a file each; runs of an earlier version lack the last."""
@@ -172,6 +174,18 @@ class RunFolder:
         """
         path = self.path / f"{prefix}decision.json"
         return read_mapping(path) if path.is_file() else None
+
+    def write_inputs(self, inputs: Mapping[str, str]) -> None:
+        """Write the digests of the data files that a user's code read for the numbers, besides the dataset."""
+        write_json(self.path / INPUTS, dict(inputs))
+
+    def read_inputs(self) -> dict[str, str]:
+        """Return what `write_inputs` wrote; empty where there is none.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        return read_mapping(self.path / INPUTS) if (self.path / INPUTS).is_file() else {}
 
     def write_cells(self, keys: Iterable[str]) -> None:
         """Write the keys of the cells that the numbers are made of, which `hwds prune` leaves in the cache."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hwds.core.checksummed import read_json, write_json
+from hwds.core.checksums.files import read_json, write_json
 from hwds.core.errors import ConfigError
 
 FILE = "labels.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hwds.core.checksummed import check_parquet
+from hwds.core.checksums.files import check_parquet
 from hwds.core.hashing import digest_file
 
 AT_ONCE = 250

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.core.checksummed import Damaged, write_json
+from hwds.core.checksums.files import Damaged, write_json
 from hwds.core.hashing import digest_file
 from hwds.results.comparison import plain
 from hwds.results.csv_files import read_csv, write_csv

@@ -13,7 +13,7 @@ import polars as pl
 import yaml
 
 from hwds.core.atomic import write_text
-from hwds.core.checksummed import write_json, write_parquet
+from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
 from hwds.results.csv_files import write_csv
 from hwds.results.files import read_mapping, read_table

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hwds.core.checksummed import read_json, write_json
+from hwds.core.checksums.files import read_json, write_json
 from hwds.core.errors import HwdsError
 from hwds.core.locks import locked
 from hwds.results.files import undamaged

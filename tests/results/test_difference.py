@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from hwds.core.checksummed import read_json, write_json
+from hwds.core.checksums.files import read_json, write_json
 from hwds.core.errors import HwdsError
 from hwds.report.difference import grids, words
 from hwds.results.difference import difference

@@ -85,7 +85,7 @@ def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
 
 def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Write both files, whole or not at all."""
-    from hwds.core.checksummed import write_parquet
+    from hwds.core.checksums.files import write_parquet
     from hwds.results.csv_files import write_csv
 
     write_parquet(folder.path / "future.parquet", forecasts)

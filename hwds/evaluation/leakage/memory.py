@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hwds.core.cache import Cache, Codec, Value
+from hwds.core.cache import NO_INPUTS, Cache, Codec, Value
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Memory(Cache):
         content = self.values.get(key)
         return None if content is None else codec.decode(content)
 
-    def store(self, key: str, codec: Codec[Value], value: Value) -> None:
+    def store(self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS) -> None:
         """Keep a value as it would be written."""
         self.values[key] = codec.encode(value)
 

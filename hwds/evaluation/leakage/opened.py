@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from hwds.core.audit import opened_files
 from hwds.core.hashing import digest_bytes
 from hwds.core.numba_cache import cache_root
-from hwds.core.recipe import canonical
+from hwds.core.recipe import canonical, texts_in
 from hwds.core.source import FOLDER as SOURCES
 from hwds.evaluation.leakage.escapes import escapes
 
@@ -52,7 +52,7 @@ class Watch:
             recipes: Settings whose texts may name files: those are declared.
         """
         found: list[str] = []
-        declared = {os.path.abspath(text) for recipe in recipes for text in _texts(canonical(recipe))}
+        declared = {os.path.abspath(text) for recipe in recipes for text in texts_in(canonical(recipe))}
         with opened_files() as opened, escapes() as escaped:
             try:
                 yield found
@@ -86,15 +86,3 @@ def _of_library(path: str) -> bool:
     own = (str(cache_root()) + os.sep, str(SOURCES.absolute()) + os.sep)
     installed = any(part.endswith(PACKAGES) for part in Path(path).parts)
     return installed or path.startswith((PACKAGE, *own, *homes))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield all texts of plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _texts(part)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwds.core.sealed import lay_sealed, require_sound
+from hwds.core.checksums.folders import lay_sealed, require_sound
 from hwds.evaluation.base import Cell
 from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome

@@ -79,7 +79,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
 
 def kept_frame(folder: RunFolder) -> Panel | None:
     """Return the series of a run from the cache; None where they are gone or damaged, or the run is of other data."""
-    from hwds.core.sealed import is_sound
+    from hwds.core.checksums.folders import is_sound
     from hwds.frames.panel import Panel
 
     path = folder.path.parents[2] / "cache" / "frames" / str(folder.read_provenance()["data"])

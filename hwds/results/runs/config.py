@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from hwds.core.atomic import write_text
-from hwds.core.checksummed import read_json, write_json
+from hwds.core.checksums.files import read_json, write_json
 from hwds.core.hashing import digest_bytes
 from hwds.core.secrets import redact_env
 from hwds.core.yaml_text import read_yaml

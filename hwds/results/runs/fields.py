@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hwds.core.checksummed import read_json
+from hwds.core.checksums.files import read_json
 from hwds.core.settings import flatten
 from hwds.results.labels import FILE as LABELS
 from hwds.results.labels import Labels

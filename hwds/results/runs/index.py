@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from hwds.core.checksummed import read_parquet, write_parquet
+from hwds.core.checksums.files import read_parquet, write_parquet
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest_bytes
 from hwds.results import folder, score_totals

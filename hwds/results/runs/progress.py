@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hwds.core.checksummed import read_json, write_json
+from hwds.core.checksums.files import read_json, write_json
 from hwds.core.locks import in_use
 from hwds.results.formatting import counted, duration
 from hwds.results.runs.fields import RunFields, Value

@@ -3,7 +3,7 @@ import json
 import polars as pl
 import pytest
 
-from hwds.core.checksummed import read_json
+from hwds.core.checksums.files import read_json
 
 from .conftest import SALES, run_ids
 

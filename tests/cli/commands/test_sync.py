@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hwds.core.checksummed import read_json, write_json
+from hwds.core.checksums.files import read_json, write_json
 from tests.tracking.wandb_server import KEY, StandIn
 
 from .conftest import SALES, run_id

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hwds.core.checksums.folders import SEAL, is_sound, lay_sealed, require_sound
 from hwds.core.errors import HwdsError
-from hwds.core.sealed import SEAL, is_sound, lay_sealed, require_sound
 
 FILES = {"a.arrow": bytes(range(200)), "b.json": b'{"x": 1}', "empty": b""}
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hwds.core import numba_cache
-from hwds.core.numba_files import checked_content
+from hwds.core.checksums.compiled import checked_content
 
 
 def twice(x):
