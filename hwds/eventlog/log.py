@@ -349,10 +349,10 @@ class EventLog:
     def _plain_errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:  # SQLite's words may quote a damaged name
             raise self._plain_error(error) from error
 
-    def _plain_error(self, error: sqlite3.DatabaseError | OSError) -> HwdsError:
+    def _plain_error(self, error: sqlite3.DatabaseError | OSError | UnicodeDecodeError) -> HwdsError:
         if isinstance(error, OSError):
             return HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.")
         if "locked" in str(error):

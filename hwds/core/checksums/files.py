@@ -60,7 +60,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     data = path.read_bytes()
     if data.endswith(JSON_END):
-        _check(data, JSON_MARK, len(data) - len(JSON_END) - DIGITS)
+        _check_json(data, len(data) - len(JSON_END) - DIGITS)
     content = dict(json.loads(data))
     content.pop(CHECKSUM, None)
     return content
@@ -118,11 +118,18 @@ def _fill(part: Path, write: Callable[[], object]) -> None:
         os.pwrite(file.fileno(), _checksum(data, place), place)
 
 
-def _check(data: bytes, mark: bytes, place: int | None = None) -> None:
-    """Refuse bytes whose checksum is another; those without a mark, or without one right before `place`, pass."""
-    found = data.rfind(mark) + len(mark)
-    place = found if place is None else place
-    if found >= len(mark) and place == found and data[place : place + DIGITS] != _checksum(data, place):
+def _check_json(data: bytes, place: int) -> None:
+    """Refuse JSON whose checksum is another, or of which the very name of the checksum is damaged; others pass."""
+    marked = data[: max(place - len(JSON_MARK), 0)] + JSON_MARK + data[place:]
+    right = data[place : place + DIGITS] == _checksum(marked, place)
+    if right != (marked == data):
+        raise Damaged("has another checksum than when it was written")
+
+
+def _check(data: bytes, mark: bytes) -> None:
+    """Refuse bytes whose checksum is another; those without one pass."""
+    place = data.rfind(mark) + len(mark)
+    if place >= len(mark) and data[place : place + DIGITS] != _checksum(data, place):
         raise Damaged("has another checksum than when it was written")
 
 
