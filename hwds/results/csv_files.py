@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.atomic import write_atomically
-from hwds.core.checksummed import table_without_secrets
+from hwds.core.checksums.files import table_without_secrets
 
 RISKY = r"^'*[=+\-@\t\r\n]"
 """The beginning of a text that a spreadsheet takes for a formula (OWASP, CSV injection), or of one that was disarmed before."""

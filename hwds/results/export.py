@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.atomic import write_atomically
-from hwds.core.checksummed import table_without_secrets, write_parquet
+from hwds.core.checksums.files import table_without_secrets, write_parquet
 from hwds.core.errors import HwdsError
 from hwds.results.csv_files import disarmed, write_csv
 from hwds.results.folder import TABLES, RunFolder
