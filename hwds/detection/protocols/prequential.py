@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -24,6 +24,7 @@ from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.rows import corrupt_rows
 from hwds.evaluation.tuning_split import earlier_rows
 from hwds.frames.table import ROW_ID, Table
+from hwds.results.formatting import counted
 from hwds.results.tables import Tables
 from hwds.splitting.prequential import RowPrequential, name_of
 from hwds.splitting.row_windows import Moment, arrivals, as_known, first_day, last_midnight
@@ -92,10 +93,12 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         edges = self.lengths.edges(cutoff)
         given = self._limited_labels(seen, edges, cutoff, context)
         parts = parts_in_time(given, edges, cutoff, context)
-        if self.known == "removed" and frame.roles.get("entity"):
-            since = cutoff - timedelta(days=self.known_days) if self.known_days else edges["train"][0]
-            parts["test"] = parts["test"].filter(~self._confirmed_before(seen, parts["test"], since))
+        if self._removes(frame):
+            parts["test"] = parts["test"].filter(~self._confirmed_before(seen, parts["test"], cutoff))
         return parts
+
+    def _removes(self, frame: Table) -> bool:
+        return self.known == "removed" and bool(frame.roles.get("entity"))
 
     def _limited_labels(
         self, seen: Table, edges: Mapping[str, tuple[datetime, datetime]], by: datetime, context: RowContext
@@ -105,8 +108,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             return seen
         return few_labels(seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed)
 
-    def _confirmed_before(self, seen: Table, test: Table, since: datetime) -> pl.Series:
+    def _confirmed_before(self, seen: Table, test: Table, cutoff: datetime) -> pl.Series:
         """Return a mask of the test rows whose entity was known by the beginning of the day to have had a positive row."""
+        since = cutoff - timedelta(days=self.known_days) if self.known_days else self.lengths.edges(cutoff)["train"][0]
         entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
         positive = seen.data.filter((pl.col(label) == 1) & (arrivals(seen) >= since))
         first = positive.group_by(entity).agg(pl.col(when).min().alias("__found"))
@@ -117,6 +121,30 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """Refuse labels of one class, and a model whose calibration has no window."""
         super().check_models(models, frame)
         self.require_calibration(models, "calibrate_days")
+
+    def warnings_before(self, frame: Table) -> list[str]:
+        """Return those of all detection, and how many test rows are not scored since their entity was found before."""
+        return [*super().warnings_before(frame), *(self._left_out(frame) if self._removes(frame) else ())]
+
+    def _left_out(self, frame: Table) -> Iterator[str]:
+        """Yield how many test rows are left out as found before, and how many of them are positive."""
+        rows = pl.concat(self._tested(frame))
+        out = rows.filter("left_out")
+        if len(out):
+            positive = f"{int(out['positive'].sum()):,} of {counted(int(rows['positive'].sum()), 'positive rows')} among them"
+            remedy = ": take protocol.known=kept" if len(out) == len(rows) else ""
+            what = f"{len(out):,} of {counted(len(rows), 'test rows')} are not scored, {positive}"
+            yield f"{what}: their entities were found before (protocol.known=removed){remedy}."
+
+    def _tested(self, frame: Table) -> Iterator[pl.DataFrame]:
+        """Yield the test rows of each window: whether they are left out, and whether they are positive."""
+        for fold in self.split(frame):
+            cutoff = fold.cutoffs[0].at
+            begin, stop = self.lengths.edges(cutoff)["test"]
+            seen = as_known(frame, stop - timedelta(microseconds=1), self.delay_days)
+            test = between(seen, {"test": (begin, stop)})["test"]
+            labels = frame.data.filter(pl.col(ROW_ID).is_in(test.data[ROW_ID].implode()))[frame.name("label")]
+            yield pl.DataFrame({"left_out": self._confirmed_before(seen, test, cutoff), "positive": labels == 1})
 
     def corrupt_after(self, frame: Table, cutoff: Moment, rng: np.random.Generator) -> Table:
         """Return the table with rubbish in the rows that arrive after an instant, and with flipped labels that do."""

@@ -41,3 +41,15 @@ def test_fewer_days_leave_out_fewer_rows():
     cutoff = Prequential(**LENGTHS).split(table)[0].cutoffs[0].at
     every = scored(table, cutoff, known="kept")
     assert len(scored(table, cutoff)) < len(scored(table, cutoff, known_days=6)) < len(every)
+
+
+def test_what_is_left_out_is_said():
+    table = toy_rows()
+    protocol = Prequential(**LENGTHS)
+    cutoff = protocol.split(table)[0].cutoffs[0].at
+    every, kept = scored(table, cutoff, known="kept"), scored(table, cutoff)
+    bad = table.data.filter(table.data["row_id"].is_in(every))
+    positive, lost = int(bad["bad"].sum()), int(bad.filter(~bad["row_id"].is_in(kept))["bad"].sum())
+    said = f"{len(every) - len(kept)} of {len(every)} test rows are not scored, {lost} of {positive} positive rows among them"
+    assert f"{said}: their entities were found before (protocol.known=removed)." in protocol.warnings_before(table)
+    assert not any("not scored" in line for line in Prequential(**LENGTHS, known="kept").warnings_before(table))
