@@ -183,7 +183,7 @@ def _shared_seeds(answers: Sequence[Answer], models: Sequence[str], datasets: Se
 
 def _drawn(
     answer: Answer, protocol: Detection, metric: str, resamples: int
-) -> tuple[float, dict[str, np.ndarray], dict[str, int]]:
+) -> tuple[float, dict[str, np.ndarray], Mapping[str, int]]:
     """Return a metric, its values in resamples of each way, and how many clusters each way drew."""
     settings = MetricSettings.by(protocol)
     base = metric.removeprefix(TRUE)
