@@ -12,6 +12,7 @@ import polars as pl
 
 from hwds.app.run import RunResult, exit_code, mirroring, print_compiled, run_experiment, run_prepared
 from hwds.core.errors import CellError
+from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
@@ -43,9 +44,12 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
     """
     search = prepare_search(data, experiment)
     with search.folder.held(), mirroring(experiment, search.folder.path):
-        search, records, time_of = run_all_trials(search)
-        best = best_of(search, records)
-        table = write_results(search, records, best)
+        with collected_inputs() as inputs:
+            search, records, time_of = run_all_trials(search)
+            best = best_of(search, records)
+            table = write_results(search, records, best)
+        if inputs:
+            RunFolder(search.folder.path).write_inputs(inputs)
         search.folder.write_json(sweep_json(search, records))
         print_failures(table)
         if search.used_up and WAITING not in table["status"]:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.cache import Cache
+from hwds.core.inputs import noted_inputs
 from hwds.core.locks import reading
 from hwds.core.serialization import has_fitted, load_fitted, save_fitted
 from hwds.evaluation.base import Deployable
@@ -24,7 +25,8 @@ def fit_final(experiment: Experiment, frame: Any) -> Any:
     """Return the experiment's own model, fitted on all rows."""
     context = context_of(experiment)
     hold_threads(context.cpus)
-    return _deployable(experiment).fit_all(experiment.model, frame, context)
+    with noted_inputs():  # what members inside it have read belongs to their entries of the cache
+        return _deployable(experiment).fit_all(experiment.model, frame, context)
 
 
 def save_final(prepared: Prepared) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ def prepare(experiment: Experiment) -> Prepared:
     cache = experiment.compute.cells(job.cells_folder)
     work = _work(experiment, frame, folds, cut(job, folds, frame, cache))
     code = run_code([dataset, protocol, experiment.features, *job.models.values()])
-    folder = folder_of(experiment.experiment, run_id(experiment, frame.fingerprint, code))
+    name = experiment.experiment
+    run = with_inputs(run_id(experiment, frame.fingerprint, code), lambda run: RunFolder.of(name, run))
+    folder = RunFolder.of(name, run)
     return Prepared(experiment, frame, job, work, folder, cache, code)
 
 
@@ -129,19 +131,26 @@ def run_id(experiment: Experiment, data: str, code: str) -> str:
     """
     settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
     labels = [experiment.dataset.name, *experiment.models]
+    return digest({"settings": settings, "labels": labels, "data": data, "code": code, **environment_part()})
+
+
+def environment_part() -> dict[str, dict[str, str]]:
+    """Return the part of an id that variables which choose instructions are; empty where none is set, as mostly."""
     said = numeric_environment()
-    environment = {"environment": said} if said else {}
-    return digest({"settings": settings, "labels": labels, "data": data, "code": code, **environment})
+    return {"environment": said} if said else {}
 
 
-def folder_of(experiment: str, run: str) -> RunFolder:
-    """Return the folder of a run: of the same id as long as the data files that a user's code read for it are the same.
+def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
+    """Return the id of a run or a sweep: the same as long as the data files that a user's code read for it are the same.
 
     With other content of these files it has another id, which follows from the first and from their content.
+
+    Args:
+        run: The id that follows from all else.
+        folder_of: Returns the folder of an id, which need not exist.
     """
-    folder = RunFolder.of(experiment, run)
-    known = folder.read_inputs()
-    return folder if unchanged(known) else folder_of(experiment, digest([run, digest_of_changes(known)]))
+    known = folder_of(run).read_inputs()
+    return run if unchanged(known) else with_inputs(digest([run, digest_of_changes(known)]), folder_of)
 
 
 def require_asked(prepared: Prepared) -> None:

@@ -15,9 +15,9 @@ from hwds.execution.cell_cache import CellCache
 from hwds.execution.cell_keys import run_code
 from hwds.execution.job import Job
 from hwds.execution.run import cut
-from hwds.experiment.prepare import OUTSIDE_NUMBERS, job_of
+from hwds.experiment.prepare import OUTSIDE_NUMBERS, environment_part, job_of, with_inputs
 from hwds.experiment.spec import Experiment
-from hwds.results.folder import OUTPUTS
+from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.formatting import counted
 from hwds.results.measure import Measure, short
 from hwds.results.sweep_folder import SweepFolder
@@ -125,7 +125,9 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         ConfigError: The metric has no good side, or there is nothing to stop between.
     """
     loaded = experiment.dataset.frame()
-    folder = SweepFolder.of(experiment.experiment, _sweep_id(experiment, loaded.fingerprint))
+    name = experiment.experiment
+    sweep_id = with_inputs(_sweep_id(experiment, loaded.fingerprint), lambda sweep: RunFolder(SweepFolder.of(name, sweep).path))
+    folder = SweepFolder.of(name, sweep_id)
     asked, experiment = searching(experiment).trials, _with_tried(experiment, folder)
     protocol, sweep = experiment.protocol, searching(experiment)
     assert isinstance(protocol, Tunable)
@@ -233,4 +235,5 @@ def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
     labels = [experiment.dataset.name, experiment.sweep.name, *experiment.models]
     recipes = [experiment.dataset, experiment.protocol, experiment.features, *experiment.models.values(), experiment.sweep]
     code = run_code(recipes, RUNGS)
-    return digest({"settings": settings, "sweep": sweep, "labels": labels, "data": fingerprint, "code": code})
+    parts = {"settings": settings, "sweep": sweep, "labels": labels, "data": fingerprint, "code": code}
+    return digest(parts | environment_part())

@@ -28,9 +28,10 @@ def kept():
 class Reading(LastValue):
     """Multiplies by numbers from files."""
     table: str = "table.csv"
+    times: float = 1.0
 
     def learn(self, history, *, horizon, context):
-        factor = pl.read_csv(self.table)["factor"][0] * LOADED * kept()
+        factor = pl.read_csv(self.table)["factor"][0] * LOADED * kept() * self.times
         return Scaled(context.levels, factor)
 
 @dataclass(frozen=True)
@@ -42,7 +43,12 @@ class Scaled(FittedLastValue):
         last = super().predict(history, future)
         return Forecasts.of(last.mean * self.factor, last.quantiles * self.factor)
 '''
-WORDS = "model=mine/reading dataset=hardware_demand size=small protocol.horizon=3 rivals=[] protocol=holdout"
+WORDS = (
+    "model=mine/reading dataset=file dataset.path=sales.csv dataset.roles.series=shop dataset.roles.time=month"
+    " dataset.roles.target=units protocol.horizon=3 protocol=holdout"
+)
+MONTHS = pl.date_range(pl.date(2020, 1, 1), pl.date(2021, 12, 1), "1mo", eager=True)
+SALES = pl.concat([pl.DataFrame({"shop": shop, "month": MONTHS, "units": range(1, 25)}) for shop in "ab"])
 FILES = {"table.csv": "factor\n1.5\n", "loaded.txt": "2", "kept.txt": "1", "unrelated.csv": "a\n1\n"}
 
 
@@ -50,9 +56,11 @@ FILES = {"table.csv": "factor\n1.5\n", "loaded.txt": "2", "kept.txt": "1", "unre
 def run(command, monkeypatch, tmp_path):
     """Run the model as a fresh process would; return the id, the tables, and how many cells were computed."""
     monkeypatch.setattr("hwds.app.run.draw", lambda *_: None)
+    monkeypatch.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "mine" / "reading.yaml").write_text("recipe: reading_models:Reading\n")
     (tmp_path / "reading_models.py").write_text(MODEL)
+    SALES.write_csv(tmp_path / "sales.csv")
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
 
@@ -108,6 +116,14 @@ def test_a_file_that_workers_read_counts_too(run, tmp_path):
     second, after, computed = run(words)
     assert (first != second, computed > 0) == (True, True)
     assert after.to_list() == pytest.approx((before * 3).to_list())
+
+
+def test_a_sweep_of_other_content_is_another_sweep(run, tmp_path):
+    words = "compute=serial sweep=grid sweep.windows=1 'sweep.space={model:{times:{choice:[1.0,0.5]}}}'"
+    for count, text in ((1, "1"), (2, "3"), (2, "1")):
+        (tmp_path / "kept.txt").write_text(text)
+        run(words)
+        assert len(list((tmp_path / "outputs/sweeps/adhoc").iterdir())) == count
 
 
 def test_variables_that_choose_instructions_are_in_the_keys(monkeypatch):

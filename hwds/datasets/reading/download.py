@@ -9,6 +9,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from hwds.core.atomic import sync
 from hwds.core.errors import ConfigError, DataError, nearest
 
 DOWNLOADS = Path("outputs/cache/downloads")
@@ -97,7 +98,9 @@ def _write(file: Path, data: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
             part.write(data)
+        sync(Path(part.name))
         os.replace(part.name, file)
+        sync(file.parent)
     except OSError as error:
         raise DataError(f"dataset.path: the download cannot be kept in '{file.parent}' ({error.strerror}).") from error
 
