@@ -42,8 +42,8 @@ GRAPHS = 4
 SEEDS = 8
 """First weights that are kept: those of the networks that one fit averages."""
 
-CLEARED = 64
-"""Networks that are built between two times that Keras' session is cleared."""
+CLEARED = 32
+"""Networks that are built between two times that Keras' session is cleared: what they hold until then is some 30 MiB."""
 
 _BUILT = count(1)
 """Numbers the networks that the process builds."""
