@@ -36,6 +36,7 @@ from .detection.models.anomaly.base import Detector as Detector
 from .detection.models.classify.base import Classifier as Classifier
 from .evaluation.abilities import Contrasting as Contrasting
 from .evaluation.abilities import LeakTestable as LeakTestable
+from .evaluation.leakage.twins import Twin as Twin
 from .evaluation.abilities import Segmentable as Segmentable
 from .evaluation.base import Cell as Cell
 from .evaluation.base import Deployable as Deployable

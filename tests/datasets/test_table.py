@@ -147,3 +147,16 @@ def test_instants_with_and_without_a_zone_are_not_mixed(tmp_path):
         DataError, match=r"mixed.csv' row 2 has '2024-03-01T11:00Z' in column 'when', a time zone, where the first"
     ):
         Table(path=str(tmp_path / "mixed.csv"), roles={"label": "fraud", "time": "when"}).load()
+
+
+@pytest.mark.parametrize(("falling", "which"), [(False, "last"), (True, "first")])
+def test_rows_of_a_day_in_the_order_of_their_labels_are_refused_until_their_times_are_trusted(tmp_path, falling, which):
+    day = pl.Series([date(2024, 3, 1) + timedelta(days=i // 40) for i in range(400)])
+    table = orders(day=day).sort("day", "fraud", descending=[False, falling])
+    roles = {"label": "fraud", "time": "day"}
+    with pytest.raises(
+        DataError, match=rf"rows of one 'day' stand in the order of 'fraud', those of label 1 {which} \(100\.0%"
+    ):
+        given(tmp_path, table, roles=roles)
+    assert given(tmp_path, table, roles=roles, trust=["day"]).height == 400
+    assert given(tmp_path, table.sample(fraction=1.0, shuffle=True, seed=0), roles=roles).height == 400

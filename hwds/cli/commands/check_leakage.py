@@ -42,7 +42,7 @@ def main(overrides: tuple[str, ...]) -> int:
     watch = Watch(frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml"))))
     with Elsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
         clean = [tell(label, list(leaks)) for label, leaks in checks(prepared, watch, elsewhere).items()]
-    clean.append(tell_giveaways(prepared.experiment.dataset, prepared.frame))
+    clean.append(tell_giveaways(prepared.experiment.dataset, prepared.job.protocol, prepared.frame))
     say_what_was_tried(prepared.job.protocol, prepared.frame)
     return 0 if all(clean) else 1
 
@@ -92,10 +92,13 @@ def tell(label: str, results: list[Leak | None]) -> bool:
     return not leaks
 
 
-def tell_giveaways(dataset: Any, frame: Any) -> bool:
-    """Print a line for each column that gives away what is predicted; whether there is none."""
+def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
+    """Print a line for each column that gives away what is predicted, over the protocol's horizon; whether there is none."""
     from hwds.datasets.reading.giveaways import giveaways
+    from hwds.splitting.panels import PanelSplitting
 
+    if isinstance(protocol, PanelSplitting):
+        frame = replace(frame, horizon=protocol.steps(frame))
     found = list(giveaways(frame, getattr(dataset, "trust", ())))
     for told in found:
         print(f"dataset {dataset.name}: LEAKS: {told}")

@@ -11,7 +11,7 @@ from hwds.core.errors import DataError
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET
 
-SAME = 0.95
+SAME = 0.97
 """The correlation of changes over which one column is the other's copy, whatever increasing function was made of it."""
 
 MISSING = 0.95
@@ -20,7 +20,7 @@ MISSING = 0.95
 KEPT = 0.02
 """The share of what the target's own past leaves open, under which a column and its neighbours leave no more than rounding."""
 
-TOLD = 0.95
+TOLD = 0.97
 """The correlation over which a static column says what is left of the last rows when the earlier ones are taken out."""
 
 LEAST, LEAST_SERIES = 40, 12
@@ -227,15 +227,27 @@ class _Late:
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
-        before = np.repeat(panel.lengths, panel.lengths) - panel.positions
-        self.means = {last: self.split(before <= last) for last in dict.fromkeys((panel.horizon, 1))}
+        self.means = {last: self.split(last) for last in dict.fromkeys((panel.horizon, 1))}
 
-    def split(self, late: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean of the earlier rows and of the late ones of each series, shape (n_series,) each."""
-        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": self.panel.table[TARGET].fill_nan(None), "late": late})
-        early, last = (pl.col("v").filter(pl.col("late") == part).mean().alias(str(part)) for part in (False, True))
-        found = rows.group_by("s", maintain_order=True).agg(early, last)
-        return _floats(found["False"]), _floats(found["True"])
+    def split(self, last: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the mean of the last rows, and what was known before them; shape (n_series,) each.
+
+        That is the mean of all earlier rows, of as many as the horizon has, and of one.
+        """
+        back = np.repeat(self.panel.lengths, self.panel.lengths) - self.panel.positions
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": self.panel.table[TARGET].fill_nan(None), "back": back})
+        parts = {
+            "late": (0, last),
+            "all": (last, len(rows)),
+            "recent": (last, last + self.panel.horizon),
+            "one": (last, last + 1),
+        }
+        means = [
+            pl.col("v").filter((pl.col("back") > first) & (pl.col("back") <= stop)).mean().alias(name)
+            for name, (first, stop) in parts.items()
+        ]
+        late, *before = (_floats(found) for found in rows.group_by("s", maintain_order=True).agg(means).drop("s"))
+        return late, before
 
     def static(self, name: str) -> str:
         """Return how a column that is constant in each series tells the last rows, empty where it does not."""
@@ -245,9 +257,9 @@ class _Late:
             return ""
         if not column.equals(first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True):
             return ""
-        for last, (early, late) in self.means.items():
+        for last, (late, before) in self.means.items():
             likeness = max(
-                (_partial(own, *both) for (own,) in _scales(_floats(first)) for both in _scales(late, early)),
+                (_partial(own, *both) for (own,) in _scales(_floats(first)) for both in _scales(late, *before)),
                 key=abs,
             )
             if abs(likeness) > TOLD:
@@ -281,14 +293,18 @@ def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
     return float((target - fitted).var()) / whole if whole > 0 else 0.0
 
 
-def _partial(own: np.ndarray, late: np.ndarray, early: np.ndarray) -> float:
-    """Return the correlation of what is left of two when a third is taken out of both; 0 where little is left."""
-    known = ~(np.isnan(own) | np.isnan(late) | np.isnan(early))
-    own, late, early = own[known], late[known], early[known]
+def _partial(own: np.ndarray, late: np.ndarray, *before: np.ndarray) -> float:
+    """Return the correlation of what is left of two when others are taken out of both, 0 where little is left.
+
+    It is that of numbers or of ranks, whichever is the smaller: one large series makes no likeness.
+    """
+    columns = np.stack([own, late, *before])
+    own, late, *rest = columns[:, ~np.isnan(columns).any(axis=0)]
     if len(own) < LEAST_SERIES:
         return 0.0
-    base = np.column_stack([np.ones(len(early)), early])
+    base = np.column_stack([np.ones(len(own)), *rest])
     left = [each - base @ np.linalg.lstsq(base, each, rcond=None)[0] for each in (own, late)]
-    if any(rest.var() <= 1e-9 * whole.var() for rest, whole in zip(left, (own, late), strict=True)):
+    if any(after.var() <= 1e-9 * whole.var() for after, whole in zip(left, (own, late), strict=True)):
         return 0.0
-    return float(np.corrcoef(*left)[0, 1])
+    ranks = [np.argsort(np.argsort(each)).astype(float) for each in left]
+    return float(min((np.corrcoef(*pair)[0, 1] for pair in (left, ranks)), key=abs))
