@@ -36,7 +36,6 @@ from .detection.models.anomaly.base import Detector as Detector
 from .detection.models.classify.base import Classifier as Classifier
 from .evaluation.abilities import Contrasting as Contrasting
 from .evaluation.abilities import LeakTestable as LeakTestable
-from .evaluation.leakage.twins import Twin as Twin
 from .evaluation.abilities import Segmentable as Segmentable
 from .evaluation.base import Cell as Cell
 from .evaluation.base import Deployable as Deployable
@@ -44,6 +43,7 @@ from .evaluation.base import Evaluation as Evaluation
 from .evaluation.base import Tunable as Tunable
 from .evaluation.base import TuningSplit as TuningSplit
 from .evaluation.context import RunContext as RunContext
+from .evaluation.leakage.twins import Twin as Twin
 from .evaluation.score import Score as Score
 from .features.base import FeatureSet as FeatureSet
 from .features.base import PanelFeatures as PanelFeatures
