@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwds.core.audit import opened_files
+from hwds.core.audit import is_of_system, opened_files
 from hwds.core.hashing import digest_bytes
 from hwds.core.numba_cache import cache_root
 from hwds.core.recipe import canonical, texts_in
@@ -57,7 +57,7 @@ class Watch:
             try:
                 yield found
             finally:
-                read = sorted(path for path in opened.data_read() if os.path.exists(path) and not _of_library(path))
+                read = sorted(path for path in opened.read if os.path.exists(path) and not _of_library(path))
                 found += [told for path in read if (told := self._told(path, declared))]
                 found += list(dict.fromkeys(escaped))
                 _WRITTEN.update(opened.written)
@@ -72,7 +72,14 @@ class Watch:
             return f"reads {shown}, what another run left"
         if path in _WRITTEN:
             return f"reads {shown}, which it wrote before"
-        return "" if path in declared or path.endswith(CODE) else f"reads {shown}, which no setting names"
+        lawful = path in declared or path.endswith(CODE) or _of_system(real)
+        return "" if lawful else f"reads {shown}, which no setting names"
+
+
+def _of_system(path: str) -> bool:
+    """Return whether a file is Python's, a library's or the system's; a folder of caches is nobody's, and memory is no file."""
+    private = "__pycache__" in Path(path).parts or path.startswith("/dev/shm/") or path.endswith("/mem")
+    return is_of_system(path) and not private
 
 
 def _digest(path: str) -> str:
