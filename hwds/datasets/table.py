@@ -75,15 +75,19 @@ class Table(Dataset):
         return "your own file (.csv, .tsv, .parquet, .arrow), a glob or a URL: dataset.path and dataset.roles."
 
 
+NO_INPUT = (pl.Binary, pl.Object)
+"""Types of columns that no model reads, besides lists and structures."""
+
+
 def _inputs(data: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
     """Return the columns that a model may read where none were named.
 
     Raises:
-        DataError: One of them holds lists or structures.
+        DataError: One of them holds lists, structures, bytes or objects.
     """
     taken = roles.columns(role for role in ROLES if not ROLES[role].is_input)
     inputs = tuple(name for name in data.columns if name not in taken)
-    nested = next((name for name in inputs if data.schema[name].is_nested()), None)
+    nested = next((name for name in inputs if data.schema[name].is_nested() or data.schema[name] in NO_INPUT), None)
     if nested is not None:
         raise DataError(f"dataset.roles.ignore: column '{nested}' holds {data.schema[nested]}, no input; name it there.")
     return inputs

@@ -54,6 +54,10 @@ def _no_null_keys(table: pl.DataFrame) -> None:
             raise DataError(f"dataset: row {bad[0] + 1} has no {role}.")
 
 
+LARGEST = 1e100
+"""The largest number of a column: its square, and the sum of a million of them, is still a number."""
+
+
 def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
     for name in names:
         column = table[name]
@@ -61,7 +65,7 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
             raise DataError(f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}.")
         if not column.dtype.is_float():
             continue
-        bad = (column.is_infinite() | column.is_nan()).fill_null(False).arg_true()
+        bad = (column.is_nan() | (column.abs() > LARGEST)).fill_null(False).arg_true()
         if len(bad):
             row = table.row(bad[0], named=True)
             raise DataError(f"dataset: series '{row[SERIES]}' has {name} {row[name]} at {row[TIME]} (row {bad[0] + 1}).")

@@ -15,6 +15,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.hashing import digest_bytes
+from hwds.frames.checks import LARGEST
 from hwds.frames.roles import ROLES, Names, Roles
 
 ROW_ID = "row_id"
@@ -44,7 +45,8 @@ class Table:
         """Return a checked table.
 
         Raises:
-            DataError: No rows, a role's column is missing, or a column that is called `row_id`.
+            DataError: No rows, a role's column is missing, a column that is called `row_id`, or a number that is infinite or
+                too large to compute with.
         """
         if data.is_empty():
             raise DataError("dataset: no rows.")
@@ -54,6 +56,7 @@ class Table:
         for name in (name for names in columns.values() for name in names):
             if name not in data.columns:
                 raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
+        _refuse_infinite(data)
         return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), columns, unit)
 
     @classmethod
@@ -178,3 +181,12 @@ class Table:
         """Return the table that `write` wrote."""
         meta = json.loads((folder / "roles.json").read_text())
         return cls(pl.read_ipc(folder / "data.arrow"), Roles(meta["roles"]), meta["unit"])
+
+
+def _refuse_infinite(data: pl.DataFrame) -> None:
+    """Refuse a column with a number that is infinite or too large to compute with."""
+    largest = data.select(pl.col(pl.Float64, pl.Float32).fill_nan(None).abs().max())
+    wrong = next((column.name for column in largest if (column[0] or 0.0) > LARGEST), None)
+    if wrong is not None:
+        row = int((data[wrong].fill_nan(None).abs() > LARGEST).fill_null(False).arg_true()[0])
+        raise DataError(f"dataset: column '{wrong}' has {data[wrong][row]} in row {row + 1}, more than {LARGEST:g} in size.")

@@ -72,7 +72,7 @@ def _fetched(url: str, sha256: str | None) -> Path:
 
     if sha256 is None:
         raise ConfigError(f"dataset.sha256: must be given for a URL ('{url}').")
-    file = DOWNLOADS / f"{sha256.lower()}{Path(urlsplit(url).path).suffix}"
+    file = DOWNLOADS / f"{sha256.lower()}{''.join(Path(urlsplit(url).path).suffixes[-2:])}"
     if not (file.is_file() and _digest(file) == sha256.lower()):
         data = _download(url)
         _must_match(url, hashlib.sha256(data).hexdigest(), sha256)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, nearest
+from hwds.datasets.reading.compressed import format_of
 from hwds.datasets.reading.download import local_files, suffix
 from hwds.datasets.reading.text import must_have, read_text
 
@@ -86,7 +87,7 @@ def read(
 
 
 def _read(file: Path, name: str, wanted: Sequence[str] | None, encoding: str, separator: str | None) -> pl.DataFrame:
-    kind = suffix(file)
+    kind = format_of(file) if format_of(file) in TEXT else suffix(file)
     if kind not in SUFFIXES:
         raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, SUFFIXES)}")
     try:
