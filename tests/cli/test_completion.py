@@ -90,6 +90,7 @@ def test_a_first_word_may_be_a_command_or_an_override(choices):
 
 def test_after_a_command_its_own_words_or_overrides(choices):
     assert choices("hwds list mo") == ["model"]
+    assert choices("hwds list model/forecast/sea") == ["model/forecast/seasonal_naive"]
     assert choices("hwds list --j") == ["--json"]
     assert choices("hwds data m3_y") == ["m3_yearly"]
     assert choices("hwds doctor ") == []

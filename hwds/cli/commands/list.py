@@ -1,31 +1,56 @@
-"""Show the options of a config group, or of all.
+"""Show the options of a config group, or of all; or what one option is and what its settings mean.
 
-Groups are dataset, features, model, protocol, compute, decision, sweep, tracker and experiment.
+Groups are dataset, features, model, protocol, compute, decision, sweep, tracker and experiment; an option is named after its
+group: `model/forecast/xgboost`.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS as RECIPES
-from hwds.core.registry import options, source_file
+from hwds.core.registry import no_option, options, source_file
 from hwds.core.yaml_text import read_yaml
 
 GROUPS = (*RECIPES, "experiment")
 
+WIDTH = 100
+"""Letters of a line."""
+
+
+class GroupOrOption(KnownWord):
+    """A config group, or an option after its group."""
+
+    def __init__(self) -> None:
+        super().__init__("group or option", lambda: GROUPS)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the groups that begin so, or the options once a group is written."""
+        group, _, name = incomplete.partition("/")
+        if "/" not in incomplete or group not in RECIPES:
+            return super().shell_complete(ctx, param, incomplete)
+        return [CompletionItem(f"{group}/{other}") for other in options(group) if other.startswith(name)]
+
 
 @command(help=__doc__)
-@click.argument("groups", nargs=-1, type=KnownWord("group", lambda: GROUPS))
+@click.argument("groups", nargs=-1, type=GroupOrOption())
 @AS_JSON
 def main(groups: tuple[str, ...], as_json: bool) -> int:
-    """Print each option with a sentence; nothing is imported for it."""
+    """Print each option with a sentence, for which nothing is imported; or the settings of the options that are named."""
+    described = [group for group in groups if "/" in group]
+    if described:
+        return describe(described, [group for group in groups if group not in described], as_json)
     for group in groups:
         if group not in GROUPS:
             raise ConfigError(f"no group '{group}'{nearest(group, GROUPS)}")
@@ -39,6 +64,38 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
         for name, text in sentences_by_name.items():
             print(f"  {name:<{width}}  {text}")
     return 0
+
+
+def describe(named: Sequence[str], others: Sequence[str], as_json: bool) -> int:
+    """Print what options are, and each of their settings.
+
+    Raises:
+        ConfigError: There is no such option, or a whole group is asked for beside it.
+    """
+    if others:
+        raise ConfigError(f"list: takes groups or options, got both '{others[0]}' and '{named[0]}'.")
+    from hwds.config.describe import about, settings_of
+
+    found: dict[str, Any] = {}
+    for word in named:
+        group, _, name = word.partition("/")
+        if group not in RECIPES:
+            raise ConfigError(f"no group '{group}' that has settings{nearest(group, RECIPES)}")
+        if name not in options(group):
+            raise no_option(group, group, name)
+        found[word] = {"about": about(group, name), "settings": [asdict(each) for each in settings_of(group, name)]}
+    print(json.dumps(found, indent=1) if as_json else "\n\n".join(_described(word, each) for word, each in found.items()))
+    return 0
+
+
+def _described(word: str, found: Mapping[str, Any]) -> str:
+    """Return an option as text: what it is, then a block for each setting."""
+    lines = [f"{word}: {found['about']}"]
+    for each in found["settings"]:
+        allowed = f"  ({each['allowed']})" if each["allowed"] else ""
+        lines += ["", f"  {each['name']}: {each['value']}{allowed}"]
+        lines += wrap(each["meaning"], WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
 
 
 def sentence(group: str, file: Path) -> str:

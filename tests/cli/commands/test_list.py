@@ -1,0 +1,45 @@
+"""`hwds list GROUP/OPTION`: what an option is, and what its settings mean."""
+
+import json
+
+import pytest
+
+from hwds.config.describe import about, settings_of
+from hwds.core.registry import GROUPS, options
+
+
+def test_an_option_is_described_with_its_settings(command):
+    said = command("list model/forecast/xgboost")
+    assert said.code == 0
+    assert said.out.startswith("model/forecast/xgboost: Gradient-boosted trees over the windows of all series: ")
+    assert "\n  objective: quantile  (quantile, tweedie or poisson)\n    `quantile`; or for counts" in said.out
+    assert "\n  power: 1.5  (> 1 to < 2)\n    The power of `tweedie`, between 1 (counts) and 2 (sizes).\n" in said.out
+    assert "\n  learning_rate: 0.06  (> 0)\n    The share of each tree that is added.\n" in said.out
+
+
+def test_values_are_those_of_the_options_yaml(command):
+    found = json.loads(command("list --json model/forecast/sarima_pmdarima").out)["model/forecast/sarima_pmdarima"]
+    search = next(each for each in found["settings"] if each["name"] == "search")
+    assert search["value"] == "pmdarima"
+    assert search["allowed"] == "exact_stepwise, css_stepwise, fixed, pmdarima or statsforecast"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_setting_of_every_option_has_a_meaning(group):
+    for name in options(group):
+        assert about(group, name), name
+        for setting in settings_of(group, name):
+            assert setting.meaning.rstrip().endswith((".", ")")), (name, setting)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("model/forecast/xgbost", "model: no option 'forecast/xgbost'; did you mean 'forecast/xgboost'?"),
+        ("mdel/forecast/xgboost", "no group 'mdel' that has settings; did you mean 'model'?"),
+        ("experiment/lstm_forecast", "no group 'experiment' that has settings"),
+        ("model model/forecast/xgboost", "list: takes groups or options, got both 'model' and 'model/forecast/xgboost'."),
+    ],
+)
+def test_a_wrong_name_is_one_line(command, words, said):
+    assert said in command(f"list {words}").line
