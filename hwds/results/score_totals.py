@@ -62,12 +62,16 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     for folder in folders:
         check_parquet(folder / "scores.parquet")
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-    rows = _scan(folders, "scores").filter(whole).select("path", *_TOTAL).collect()
+    lost = pl.col("metric").is_null()  # a fold that failed, which a model without any score has alone
+    rows = _scan(folders, "scores").filter(whole | lost).select("path", *_TOTAL).collect()
     order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
     of = {str(folder / "scores.parquet"): totals for folder, totals in totals_by_folder.items()}
+    unscored: dict[tuple[str, str], int] = {}
     for path, model, metric, _, value, error, failed in rows.sort(order, maintain_order=True).iter_rows():
         totals = of[path]
-        totals.failed[model] = max(totals.failed.get(model, 0), failed or 0)
+        if metric is None:
+            unscored[path, model] = unscored.get((path, model), 0) + (failed or 0)
+        totals.failed[model] = max(totals.failed.get(model, 0), unscored.get((path, model), failed or 0))
         if value is not None:
             totals.scores.setdefault(model, {}).setdefault(metric, (value, error))
     alike = _alike([folder for folder in folders if (folder / "metrics.parquet").is_file()])

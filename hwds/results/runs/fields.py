@@ -62,6 +62,8 @@ def _run(folder: Path, totals: Totals | None, better: dict[str, str]) -> RunFiel
         if totals.error:
             raise ValueError(totals.error)
         fields |= _scores(totals, str(config["model"]["name"]), str(config["protocol"].get("headline", "")), better)
+        if fields["failed"] and fields.get("score") is None:
+            fields["status"] = "failed"
     return fields
 
 

@@ -37,6 +37,18 @@ def test_runs_are_found_sorted_tagged_and_noted(hwds, two):
     assert json.loads(hwds("runs --sweeps --json").out) == []
 
 
+LOST = '''
+from hwds import Forecaster
+
+
+class Lost(Forecaster):
+    """Fails."""
+
+    def learn(self, history, *, horizon, context):
+        raise ValueError("no luck")
+'''
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_table_fits_the_terminal(hwds, two, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
@@ -52,8 +64,18 @@ def test_a_broken_folder_is_passed_over_with_its_reason(hwds, two, tmp_path):
     (tmp_path / "outputs/runs/adhoc" / two[0] / "config.yaml").write_text("[")
     said = hwds("runs")
     assert said.code == 0
-    assert f"outputs/runs/adhoc/{two[0]} is passed over: config.yaml is no YAML" in " ".join(said.out.split())
+    assert f"outputs/runs/adhoc/{two[0]} is passed over: config.yaml: is no YAML: " in " ".join(said.out.split())
     assert two[1][:8] in said.out
+
+
+def test_a_run_whose_only_model_failed_is_not_finished(hwds, sales, tmp_path):
+    (tmp_path / "lost.py").write_text(LOST)
+    (tmp_path / "conf" / "model").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "conf" / "model" / "lost.yaml").write_text("recipe: lost:Lost\n")
+    assert hwds(f"{SALES} model=lost").code == 1
+    (only,) = json.loads(hwds("runs status=failed --json").out)
+    assert (only["model"], only["status"], only["failed"]) == ("lost", "failed", 4)
+    assert " failed " in hwds("runs").out
 
 
 def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
