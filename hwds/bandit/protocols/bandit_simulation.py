@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -201,11 +201,22 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
 
     def too_lucky(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
-        yield from luck(rows)
+        yield from luck(*(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret")))
 
     def warnings_before(self, frame: World) -> list[str]:
         """Return remarks on outcomes that come too late or never, on worlds that never change, and on arms that are alike."""
         return list(world_remarks(frame, self.game(frame)))
+
+    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+        """Return a remark on each policy that earned far more than its arms are expected to earn."""
+        regrets = ("realised_regret", "pseudo_regret")
+        if predictions.is_empty():
+            return []
+        return [
+            f"{label}: {told}."
+            for (label,), part in predictions.partition_by("model", as_dict=True, maintain_order=True).items()
+            for told in luck(*(part[name].to_numpy() for name in regrets))
+        ]
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing before the game ends."""

@@ -1,4 +1,4 @@
-"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and other ways in which a model could know more.
+"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and try what a cheat would.
 
 It takes the words of a run, and its small size unless they say `size=`. Every model is asked in this process, from the data as
 it is, and in a fresh one, from rubbish. What is opened meanwhile, columns that give away what is predicted and more are looked

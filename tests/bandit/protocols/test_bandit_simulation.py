@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from hwds.bandit.metrics.oracle import expected_regret
@@ -27,6 +28,8 @@ from hwds.evaluation.base import Cell
 from hwds.evaluation.canary import canary
 from hwds.evaluation.context import RunContext
 from hwds.experiment.check import check
+from tests.contract.leaks.unmixes_the_customers import Model as Unmixes
+from tests.support.leaks import InTurn
 
 LARGE = 200_000
 
@@ -208,6 +211,17 @@ def test_no_policy_learns_from_what_it_cannot_know():
         assert not any(found)
     poisoned = protocol.corrupt_after(world, protocol.split(world)[0].cutoffs[0], np.random.default_rng(0))
     assert not rows_of(protocol, Thompson(), world).equals(rows_of(protocol, Thompson(), poisoned))
+
+
+def test_a_run_says_of_a_policy_that_it_knows_its_customers():
+    protocol, world = BanditSimulation(horizon=60, replications=12), PriceArms().load()
+    rows = [
+        protocol.rows_to_keep(rows_of(protocol, policy, world)).with_columns(model=pl.lit(name))
+        for name, policy in (("honest", InTurn()), ("cheat", Unmixes()))
+    ]
+    (told,) = protocol.warnings_after(protocol.split(world), pl.concat(rows))
+    assert told.startswith("cheat: a realised regret of -")
+    assert told.endswith("the policy knows what its customers are about to do.")
 
 
 def test_paired_differences_are_sharper_than_unpaired():

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 
 from hwds.frames.world import World
 
@@ -64,19 +63,22 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     return one, other
 
 
-def luck(rows: pl.DataFrame) -> Iterator[str]:
+def luck(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
     """Yield a sentence where customers, by the end, did far better than the chosen arms' own conversions say.
 
     Which arm a policy chooses is settled before its customer is drawn, so that realised and pseudo regret are the same on
     average, whatever the policy.
+
+    Args:
+        realised: The realised regret of each replication, shape (n,).
+        pseudo: The pseudo regret of each, shape (n,).
     """
-    if rows.height < FEWEST:
+    if len(realised) < FEWEST:
         return
-    realised, pseudo = (rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret"))
     less = realised - pseudo
     error = float(less.std(ddof=1)) / np.sqrt(len(less))
     if less.mean() < min(LUCK * error, 0.0):
         yield (
-            f"a realised regret of {realised.mean():.4g} lies {-less.mean() / max(error, 1e-12):.0f} standard errors below the"
+            f"a realised regret of {realised.mean():.4g} lies {-less.mean() / max(error, TINY):.0f} standard errors below the"
             f" pseudo regret of {pseudo.mean():.4g}: the policy knows what its customers are about to do"
         )
