@@ -35,6 +35,7 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
+from hwds.results.files import undamaged
 from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
 from hwds.results.runs import index as run_index
@@ -203,10 +204,8 @@ def _read_run(folder: Path) -> Any:
 
 def _read_beside(folder: Path) -> Any:
     run = _run(folder)
-    try:
+    with undamaged(run.path / "labels.json"):
         labels = Labels.read(run.path)
-    except ValueError as error:  # which every command that reads labels says in a line
-        raise HwdsError(f"{run.path}: {error}") from error
     return labels, Ledger(run.path).read()
 
 
@@ -236,11 +235,12 @@ def _write_sweep(folder: Path) -> None:
     )
     for name in ("trials", "scores"):
         sweep.write_table(name, TABLE)
+    sweep.write_best({"model": {"units": 32}, "score": 0.75}, "# a config to run")
 
 
 def _read_sweep(folder: Path) -> Any:
     sweep = SweepFolder(folder / "outputs" / "sweeps" / "e" / "1a")
-    return sweep.read_json(), _as_bytes(sweep.read_trials())
+    return sweep.read_json(), _as_bytes(sweep.read_trials()), sweep.read_best()
 
 
 def _write_study(folder: Path) -> None:
@@ -335,7 +335,11 @@ KINDS: Mapping[str, Kind] = {
         _write_run, lambda folder: RunProgress.read(_run(folder).path) in (None, PROGRESS), (f"{RUN}progress.json",)
     ),
     "index of runs": Kind(_write_index, _index, ("*.parquet",)),
-    "sweeps": Kind(_write_sweep, _read_sweep, ("outputs/sweeps/e/1a/sweep.json", "outputs/sweeps/e/1a/trials.parquet")),
+    "sweeps": Kind(
+        _write_sweep,
+        _read_sweep,
+        tuple(f"outputs/sweeps/e/1a/{name}" for name in ("sweep.json", ".best.json", "trials.parquet")),
+    ),
     "studies": Kind(_write_study, _read_study, ("results/*", "state/*")),
     "logs, closed": _log(*CLOSED),
     "logs, with snapshot": _log(*CLOSED, snapshot=True),

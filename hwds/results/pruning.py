@@ -14,8 +14,9 @@ from hwds.core.errors import HwdsError
 from hwds.core.locks import alone, cleaning, in_use
 from hwds.results.dependencies import joins, needed_cells, needed_runs
 from hwds.results.formatting import counted
-from hwds.results.labels import KEEP
+from hwds.results.labels import KEEP, Labels
 from hwds.results.runs.index import RunIndex, signature
+from hwds.results.score_totals import DAMAGE
 
 MADE_AGAIN = ("frames", "numba", "source")
 """The folders of the cache that no run names: laid-out data, compiled functions, parsed modules; each is made again at need."""
@@ -70,9 +71,19 @@ def folders_plan(index: RunIndex, paths: Sequence[str], *, older: float = 0, lar
 def _protected(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, str]:
     tags = index.column("tags")
     reasons = {path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()}
+    reasons |= {path: "its tags are damaged" for path in wanted if not _has_sound_labels(index.root / path)}
     reasons |= {path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted}
     reasons |= {path: "in use" for path in wanted if in_use(index.root / path)}
     return reasons | {path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)}
+
+
+def _has_sound_labels(folder: Path) -> bool:
+    """Return whether the tags of a folder can be read: one that is to be kept might say so in them."""
+    try:
+        Labels.read(folder)
+    except DAMAGE:
+        return False
+    return True
 
 
 def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:

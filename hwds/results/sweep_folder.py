@@ -152,8 +152,19 @@ class SweepFolder:
             content: The content of `best.yaml`.
             experiment: The text of `conf/experiment/best.yaml`.
         """
-        write_text(self.path / "best.yaml", yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=120))
+        text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=120)
+        write_text(self.path / "best.yaml", text)
+        write_json(self.path / ".best.json", {"text": text}, ensure_ascii=False)
         write_text(self.path / BEST, experiment)
+
+    def read_best(self) -> str:
+        """Return the text of `best.yaml`, from its copy with a checksum where there is one.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        copy = self.path / ".best.json"
+        return str(read_mapping(copy)["text"]) if copy.is_file() else (self.path / "best.yaml").read_text(encoding="utf-8")
 
     def write_page(self, text: str) -> None:
         """Write `sweep.md`."""

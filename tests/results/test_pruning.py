@@ -45,6 +45,16 @@ def test_age_size_and_the_best(made):
     assert titles(plan_of(larger=90_000)[1]) == ["sales/aa11"]
 
 
+def test_a_run_whose_tags_are_damaged_stays(made):
+    kept, other = made("sales/aa11", days=40), made("sales/bb22", days=40)
+    Labels(("keep",)).write(kept)
+    (kept / "labels.json").write_bytes((kept / "labels.json").read_bytes().replace(b"keep", b"kedp"))
+    index, plan = plan_of()
+    assert titles(plan) == [f"sales/{other.name}"]
+    assert plan.staying == {"runs/sales/aa11": "its tags are damaged"}
+    assert index.column("status")["runs/sales/aa11"] == "broken"
+
+
 def test_high_is_good_where_the_metric_says_so(made):
     for name, value in (("aa11", 0.9), ("bb22", 0.7)):
         folder = made(f"sales/{name}", accuracy=value)

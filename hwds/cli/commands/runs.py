@@ -66,13 +66,15 @@ def label(verb: str, words: Sequence[str]) -> int:
     Raises:
         ConfigError: There is no run, no tag, or a tag is no single word.
     """
+    from hwds.results.files import undamaged
     from hwds.results.folder import RunFolder
-    from hwds.results.labels import Labels
+    from hwds.results.labels import FILE, Labels
 
     if not words or (verb == "tag" and len(words) < 2):
         raise ConfigError(f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}.")
     folder = RunFolder.find(words[0])
-    labels = Labels.read(folder.path)
+    with undamaged(folder.path / FILE):
+        labels = Labels.read(folder.path)
     labels = labels.tagged(tuple(words[1:])) if verb == "tag" else labels.noted(" ".join(words[1:]))
     labels.write(folder.path)
     print(f"{folder.title}: tags {', '.join(labels.tags) or 'none'}; note {labels.note or 'none'}")

@@ -47,7 +47,7 @@ def sweep_page(folder: SweepFolder) -> Page:
     if "best" not in data:
         raise HwdsError(f"sweep {folder.title} is not finished; the same command goes on with it.")
     result = from_dict(folder.read_trials(), data, Measure(data["metric"], better=data["better"]))
-    best = (folder.path / "best.yaml").read_text(encoding="utf-8")
+    best = folder.read_best()
     sections = (
         Section(
             "Trials", (GridTable(trials_grid(result)), Text(f"The best settings are those of trial {result.best}:"), Code(best))
