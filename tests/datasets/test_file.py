@@ -137,7 +137,7 @@ def test_gaps_are_filled_from_what_came_before(tmp_path, policy, target, price):
     assert panel.lengths.tolist() == [6, 1]
 
 
-@pytest.mark.parametrize("policy", ["zero", "forward", "null"])
+@pytest.mark.parametrize("policy", ["zero", "forward", "null", None])
 @pytest.mark.parametrize(
     "times",
     [
@@ -155,7 +155,7 @@ def test_gaps_are_filled_at_every_frequency(tmp_path, times, policy):
     panel = loaded(tmp_path, table, gaps=policy)
     assert panel.table["time"].to_list() == times.to_list()
     filled = panel.series(0)[2]
-    assert {"zero": filled == 0, "forward": filled == 2, "null": np.isnan(filled)}[policy]
+    assert {"zero": filled == 0, "forward": filled == 2, "null": np.isnan(filled), None: np.isnan(filled)}[policy]
 
 
 def test_a_fill_is_causal(tmp_path):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
+from pydantic import BeforeValidator
 
 from hwds.core.errors import DataError
 from hwds.frames.checks import breaks, checked
 from hwds.frames.frequency import Frequency
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 
-Gaps = Literal["error", "zero", "forward", "null"]
+Gaps = Annotated[Literal["error", "zero", "forward", "null"], BeforeValidator(lambda value: "null" if value is None else value)]
+"""What becomes of gaps; YAML's null is the word."""
 
 _THERE = "__there__"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -41,10 +41,14 @@ from hwds.forecast.protocols.rows.segments import panel_labels
 from hwds.frames.hierarchy import LEVEL, TOTAL, with_aggregates, without_aggregates
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET
+from hwds.results.formatting import counted
 from hwds.results.measure import Measure
 from hwds.splitting.cutoffs import Cutoff
 from hwds.splitting.fold import Fold
 from hwds.splitting.panels import PanelSplitting
+
+NAMED = 5
+"""Series that a remark names."""
 
 
 class PanelEvaluation(
@@ -175,7 +179,7 @@ class PanelEvaluation(
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
         messages = [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        return messages + uncalibrated(predictions)
+        return [*messages, *without_scale(predictions), *uncalibrated(predictions)]
 
     def warnings_before(self, frame: Panel) -> list[str]:
         """Return sentences on joined columns, and on sums: how scores count them, and where they are unknown."""
@@ -283,6 +287,27 @@ class PanelEvaluation(
         return ForecastContext(
             **run.shared(), levels=self.levels, season=panel.season, align=self.alignment(), backtests=backtests
         )
+
+
+def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
+    """Yield a sentence on the series whose scaled errors (mase, rmsse) are undefined, and why; nothing where there are none.
+
+    Args:
+        predictions: The answers of a run.
+    """
+    if "scale_abs" not in predictions.columns:
+        return
+    undefined = predictions.filter(pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan() | (pl.col("scale_abs") == 0))
+    names = undefined[SERIES].unique().sort().to_list()
+    if not names:
+        return
+    named = f"{', '.join(map(str, names[:NAMED]))}{', ...' if len(names) > NAMED else ''}"
+    season = int(undefined["season"][0])
+    why = "no two known values" if season == 1 else f"no two known values a season of {season} rows apart"
+    yield (
+        f"{counted(len(names), 'series')} ({named}) have no scaled errors at some cutoff and are left out of their means:"
+        f" the history has {why}, or all such are equal. wql and coverage count them."
+    )
 
 
 def remarks_on_joined(panel: Panel) -> list[str]:

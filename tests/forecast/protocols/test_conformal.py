@@ -149,7 +149,7 @@ def test_panels_too_short_for_an_inner_window_keep_the_models_own_and_say_so(tmp
     rows = settled(protocol, panel, Narrow(), tmp_path)
     own = settled(Holdout(horizon=6, levels=LEVELS), panel, Narrow(), tmp_path)
     assert rows.select(SHOWN).equals(own.select(SHOWN))
-    (said,) = protocol.warnings_after(protocol.split(panel), rows)
+    _, said = protocol.warnings_after(protocol.split(panel), rows)
     assert said.startswith("24 of 24 forecasts have the model's own intervals: ")
 
 

@@ -140,3 +140,18 @@ def test_what_was_published_after_the_cutoff_is_hidden():
 
     asked(WalkForward(windows=1, horizon=3), panel, Spy())
     assert holes == [[35, 36]]
+
+
+def test_series_without_scaled_errors_are_named_and_why():
+    long = monthly_panel(n_series=8, months=40)
+    late = pl.col("time") >= long.table["time"].max().replace(month=1)  # the last four rows
+    panel = replace(long, table=long.table.filter(pl.col("series_id").is_in(["s0", "s1"]) | late))
+    protocol = WalkForward(windows=1, horizon=3)
+    folds, rows = asked(protocol, panel)
+    (said,) = protocol.warnings_after(folds, pl.concat(rows))
+    assert said == (
+        "6 series (s2, s3, s4, s5, s6, ...) have no scaled errors at some cutoff and are left out of their means: the history"
+        " has no two known values a season of 12 rows apart, or all such are equal. wql and coverage count them."
+    )
+    folds, rows = asked(protocol, long)
+    assert protocol.warnings_after(folds, pl.concat(rows)) == []
