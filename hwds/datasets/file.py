@@ -114,7 +114,7 @@ class File(PanelDataset):
 
     def source(self) -> str:
         """Return what a user has to give."""
-        return "your own file (.csv, .tsv, .parquet, .arrow), a glob or a URL: dataset.path, dataset.roles.time and .target."
+        return "your own file (.csv, .tsv, as .gz or .zst too, .parquet, .arrow), a glob or a URL: dataset.path, dataset.roles.time and .target."
 
     def _frequency(self, table: pl.DataFrame, given: Roles) -> Frequency:
         if self.frequency is None:
