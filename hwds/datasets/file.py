@@ -114,7 +114,8 @@ class File(PanelDataset):
 
     def source(self) -> str:
         """Return what a user has to give."""
-        return "your own file (.csv, .tsv, as .gz or .zst too, .parquet, .arrow), a glob or a URL: dataset.path, dataset.roles.time and .target."
+        kinds = ".csv or .tsv, also .gz or .zst, .parquet, .arrow"
+        return f"your own file ({kinds}), a glob or a URL: dataset.path, dataset.roles.time and .target."
 
     def _frequency(self, table: pl.DataFrame, given: Roles) -> Frequency:
         if self.frequency is None:

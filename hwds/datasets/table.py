@@ -72,7 +72,9 @@ class Table(Dataset):
 
     def source(self) -> str:
         """Return what a user has to give."""
-        return "your own file (.csv, .tsv, as .gz or .zst too, .parquet, .arrow), a glob or a URL: dataset.path and dataset.roles."
+        return (
+            "your own file (.csv or .tsv, also .gz or .zst, .parquet, .arrow), a glob or a URL: dataset.path and dataset.roles."
+        )
 
 
 NO_INPUT = (pl.Binary, pl.Object)
