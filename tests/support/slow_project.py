@@ -127,11 +127,16 @@ def start(
     return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, process_group=own)
 
 
+def without_progress(errors: str) -> str:
+    """What a run wrote to stderr but for its progress, which there is after half a minute: on a busy machine."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith("hwds: after "))
+
+
 def finished(folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str, str]:
     """Exit code, output and errors of a run."""
     process = start(folder, *words, environment=environment)
     out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    return process.returncode, out, without_progress(err)
 
 
 def several(folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
@@ -145,7 +150,9 @@ def several(folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[s
     said = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600, check=False)
     out, err = (text.split("\x1e") for text in (said.stdout, said.stderr))
     assert len(out) == 2 * len(lines) + 1, said
-    return [(int(code), told, wrong) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)]
+    return [
+        (int(code), told, without_progress(wrong)) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)
+    ]
 
 
 def tables(folder: Path) -> dict[str, bytes]:
