@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 
-from hwds.core.recipe import Depth, NonNegativeInt, PositiveInt, Steps, ZeroSteps
+from hwds.core.recipe import Depth, Steps, ZeroSteps
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.arima.fitted import Fit, FittedSarima
 from hwds.forecast.models.arima.polynomials import Form
@@ -23,6 +24,10 @@ LONGEST = 24
 
 LEAST = 3
 """A series with fewer known values gets the seasonal naive."""
+
+
+Order = Annotated[int, Ge(0), Le(100)]
+"""An order of a polynomial."""
 
 
 class Sarima(Forecaster):
@@ -63,12 +68,12 @@ class Sarima(Forecaster):
     }
 
     search: Literal["exact_stepwise", "css_stepwise", "fixed", "pmdarima", "statsforecast"] = "exact_stepwise"
-    order: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (0, 1, 1)
-    seasonal_order: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (0, 1, 1)
+    order: tuple[Order, Order, Order] = (0, 1, 1)
+    seasonal_order: tuple[Order, Order, Order] = (0, 1, 1)
     constant: bool = False
-    most_ordinary: PositiveInt = 5
-    most_seasonal: NonNegativeInt = 2
-    most_total: PositiveInt = 6
+    most_ordinary: Depth = 5
+    most_seasonal: Order = 2
+    most_total: Depth = 6
     finalists: Depth = 5
     covariates: bool = True
     harmonics: Depth = 3
