@@ -9,7 +9,8 @@ import polars as pl
 
 from hwds.compare.contrasts import Scale
 from hwds.core.seeds import stream
-from hwds.detection.compare import DrawnEvidence, positive_clusters
+from hwds.detection.compare import DrawnEvidence
+from hwds.detection.metrics.positives import Positives
 from hwds.detection.metrics.weighted import MetricSettings
 from hwds.detection.metrics.windows import BY_DAY, BY_ENTITY, resampled, windows_of
 from hwds.detection.protocols.prequential import Prequential
@@ -46,4 +47,4 @@ def _evidence(judged: Sequence[pl.DataFrame], metric: str) -> DrawnEvidence:
     found = [resampled(each, families, RESAMPLES) for each in windows]
     samples = {way: np.stack([drawn[way][metric] for _, drawn in found], axis=1)[None] for way in (BY_DAY, BY_ENTITY)}
     values = np.array([[[value[metric] for value, _ in found]]])
-    return DrawnEvidence(("a", "b"), values, samples, positive_clusters(windows[0], "label"))
+    return DrawnEvidence(("a", "b"), values, samples, Positives.of(judged[0], "label").clusters)
