@@ -86,7 +86,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     power: Level = 0.8
     minimum_detectable_effect: Change = -0.1
     looks: Looks = 1
-    tuned_for: Looks | None = None
+    tuned_for: PositiveInt | None = None
     correction: Correction = "holm"
     guardrails: dict[str, Amount] = field(default_factory=dict)
     show_despite_mismatch: bool = False

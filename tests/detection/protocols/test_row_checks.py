@@ -38,9 +38,9 @@ def test_a_good_table_passes():
 
 
 def test_an_infinite_number_is_refused_wherever_it_is():
-    with pytest.raises(DataError, match=r"^dataset: column 'worth' must be finite or missing, row 2 has inf\.$"):
+    with pytest.raises(DataError, match=r"^dataset: column 'worth' has inf in row 2, more than 1e\+100 in size\.$"):
         check_rows(table(worth=[1.0, float("inf"), None, 4.0, 5.0, 6.0]))
-    with pytest.raises(DataError, match="column 'extra' must be finite or missing, row 6 has -inf"):
+    with pytest.raises(DataError, match="column 'extra' has -inf in row 6"):
         check_rows(table(extra=[0.0, 0.0, 0.0, None, 0.0, float("-inf")]))
 
 

@@ -117,7 +117,7 @@ def test_bits_of_a_series_do_not_depend_on_its_neighbours(counts, seed, recipe):
         assert bits(together.block(i, i + 1), features, [True] * n) == bits(alone, features, [True] * n)
 
 
-@pytest.mark.parametrize("huge", [1e12, 1e300])
+@pytest.mark.parametrize("huge", [1e12, 1e90])
 def test_a_huge_series_leaves_a_tiny_one_its_precision(huge):
     tiny = np.random.default_rng(0).random(200) * 1e-3
     table = pl.DataFrame(
