@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hwds.core import registry
+from hwds.core import inputs, registry
 
 
 class Answer(NamedTuple):
@@ -47,6 +47,7 @@ def command(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hwds.report.progress.PLAIN", 3600.0)  # what a command says depends on no clock
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(inputs, "_READ", {})  # a new process has read nothing
     forget_options()
     before = set(sys.modules)
 
