@@ -73,14 +73,16 @@ def test_the_true_probabilities_make_the_cheapest_policy_and_mean_what_they_say(
     assert [each.holds for each in verdict.meaning] == [True, True]
     assert verdict.action == "ADOPT"
     assert verdict.sentence.startswith("ADOPT. By the labels it is cheaper than today's rule (0.65 and 0.92) by ")
-    assert "The probabilities mean what they say by the truth" in verdict.sentence
+    assert (
+        "The cost that the probabilities promise and the one that came cannot be told apart by the truth: " in verdict.sentence
+    )
 
 
 def test_probabilities_that_promise_too_little_are_told(made):
     table, tables = made
     half = changed(tables, pl.col("probability") < 2, probability=pl.col("probability") / 3)
     assert [each.holds for each in told(half, table, ANY).meaning] == [False, False]
-    assert "do not mean what they say" in told(half, table, ANY).sentence
+    assert "and the one that came differ by the " in told(half, table, ANY).sentence
 
 
 def test_probabilities_that_are_not_sure_promise_less(made):

@@ -120,11 +120,11 @@ def _meant(meaning: CostCalibration, unit: str) -> str:
     if meaning.low is None or meaning.high is None:
         return ""
     size, ends = interval(meaning.surplus.value, meaning.low, meaning.high, unit, sign=True)
-    means = "mean" if meaning.holds else "do not mean"
+    apart = "cannot be told apart" if meaning.holds else "differ"
     expected, realised = brief(meaning.expected, None, unit), brief(meaning.realised, None, unit)
     if meaning.expected_low is not None and meaning.expected_high is not None:
         expected += f" ({interval(meaning.expected, meaning.expected_low, meaning.expected_high, unit)[1]}, for labels are few)"
     return (
-        f"The probabilities {means} what they say {BY[meaning.against]}: {expected} a day were expected and it came to"
-        f" {realised} ({size}, 95 %: {ends})."
+        f"The cost that the probabilities promise and the one that came {apart} {BY[meaning.against]}: {expected} a day were"
+        f" expected and it came to {realised} ({size}, 95 %: {ends})."
     )
