@@ -297,16 +297,19 @@ def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
     """
     if "scale_abs" not in predictions.columns:
         return
-    undefined = predictions.filter(pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan() | (pl.col("scale_abs") == 0))
-    names = undefined[SERIES].unique().sort().to_list()
+    scale = pl.col("scale_abs")
+    lacking = predictions.with_columns(lacks=scale.is_null() | scale.is_nan() | (scale == 0))
+    by_series = lacking.group_by(SERIES).agg(pl.col("lacks").any().alias("some"), pl.col("lacks").all().alias("every"))
+    names = by_series.filter("some")[SERIES].sort().to_list()
     if not names:
         return
     named = f"{', '.join(map(str, names[:NAMED]))}{', ...' if len(names) > NAMED else ''}"
-    season = int(undefined["season"][0])
+    season = int(lacking.filter("lacks")["season"][0])
     why = "no two known values" if season == 1 else f"no two known values a season of {season} rows apart"
     yield (
-        f"{counted(len(names), 'series')} ({named}) have no scaled errors at some cutoff and are left out of their means:"
-        f" the history has {why}, or all such are equal. wql and coverage count them."
+        f"{counted(len(names), 'series')} ({named}) have no scaled errors (mase, rmsse) at some cutoff,"
+        f" {int(by_series['every'].sum()):,} of them at every one: the history there has {why}, or all such are equal."
+        " wql and coverage count them."
     )
 
 
