@@ -151,7 +151,8 @@ def test_series_without_scaled_errors_are_named_and_why():
     (said,) = protocol.warnings_after(folds, pl.concat(rows))
     assert said == (
         "6 series (s2, s3, s4, s5, s6, ...) have no scaled errors (mase, rmsse) at some cutoff, 6 of them at every one:"
-        " the history there has no two known values a season of 12 rows apart, or all such are equal. wql and coverage count them."
+        " the history there has no two known values a season of 12 rows apart, or all such are equal."
+        " wql and coverage count them."
     )
     folds, rows = asked(protocol, long)
     assert protocol.warnings_after(folds, pl.concat(rows)) == []
