@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from hwds.detection.metrics.positives import Positives, few_positives
@@ -28,9 +30,11 @@ def conclusion(tables: Tables, model: str) -> str:
     if headline is None:
         return ""
     side = TRUE if metric.startswith(TRUE) else ""
-    text = f"{_scored(tables, headline, metric, side)}{_beside(tables, headline, metric)}."
     positives = _positives(tables, model, side)
     few = few_positives(positives.clusters) if positives else ""
+    if positives and min(positives.clusters.values()) < 2:  # nothing to resample: a bootstrap would always draw the same
+        headline = replace(headline, low=None, high=None)
+    text = f"{_scored(tables, headline, metric, side)}{_beside(tables, headline, metric, bool(few))}."
     text = f"{text} {few}" if few else text
     return f"{text}{_calibrated(tables, model, side)}{_cleared(tables, model, side)}{_gap(tables, model)}"
 
@@ -55,7 +59,7 @@ def _positives(tables: Tables, model: str, side: str) -> Positives | None:
     return Positives.of(known_rows(rows.filter(pl.col("model") == model), side), SIDES[side][0]) if rows.width else None
 
 
-def _beside(tables: Tables, headline: Number, metric: str) -> str:
+def _beside(tables: Tables, headline: Number, metric: str, few: bool) -> str:
     """Return which model is better, or which is second, and how certain that is."""
     low = tables.measure(metric).better == "low"
     ranked = sorted(numbers(tables, metric), key=lambda each: each.value if low else -each.value)
@@ -64,18 +68,22 @@ def _beside(tables: Tables, headline: Number, metric: str) -> str:
     best, second = ranked[:2]
     if best.model == headline.model:
         behind = number(tables, f"behind_{metric}", second.model)
-        return f"; second of {len(ranked)} models is {second.model}{_apart(behind, tables, metric)}"
+        return f"; second of {len(ranked)} models is {second.model}{_apart(behind, tables, metric, few)}"
     behind = number(tables, f"behind_{metric}", headline.model)
     place = [each.model for each in ranked].index(headline.model) + 1
-    return f"; best of {len(ranked)} models is {best.model}, number {place} is {headline.model}{_apart(behind, tables, metric)}"
+    apart = _apart(behind, tables, metric, few)
+    return f"; best of {len(ranked)} models is {best.model}, number {place} is {headline.model}{apart}"
 
 
-def _apart(behind: Number | None, tables: Tables, metric: str) -> str:
+def _apart(behind: Number | None, tables: Tables, metric: str, few: bool) -> str:
+    """Return how far a model is behind; with few positive rows how sure that is, is left to the test of `compare`."""
     if behind is None:
         return ""
     if behind.value == 0:
         return ", which scores the same"
     value, ends = _ends(behind, tables.measure(metric).measured_in)
+    if few:
+        return f", behind by {value} (how surely, `hwds compare` tests: positive rows are few)"
     sure = "" if behind.low is not None and behind.low > 0 else ", which may be chance"
     return f", behind by {value}{ends}{sure}"
 
