@@ -64,7 +64,7 @@ def jobs_of(study: Study, words: Sequence[str]) -> list[StudyJob]:
 
 def _job(study: Study, name: str, seed: int, words: Sequence[str]) -> StudyJob:
     try:
-        data = compose([*study.words_of(name, seed), *words])
+        data = compose([*study.words_of(name, seed), *words], typed=words)
         data["experiment"] = study.name if data.get("experiment", "adhoc") == "adhoc" else data["experiment"]
         data["tracker"] |= {"group": data["tracker"].get("group") or study.name} if data["tracker"]["name"] != "none" else {}
         experiment = check(data)

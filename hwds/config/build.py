@@ -86,19 +86,23 @@ def kind(cls: type) -> str:
 
 
 def small(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data under `size=small`: every field marked `Small(n)` is at most n."""
-    shrunk = {group: _shrink(group, data[group]) for group in GROUPS}
-    return data | shrunk | {"rivals": [_shrink("model", node) for node in data["rivals"]]}
+    """Return the data under `size=small`: every field marked `Small(n)` is at most n, but for those that `uncapped` names."""
+    kept = frozenset(data.get("uncapped") or ())
+    shrunk = {group: _shrink(group, group, data[group], kept) for group in GROUPS}
+    return data | shrunk | {"rivals": [_shrink("model", f"rivals.{node['name']}", node, kept) for node in data["rivals"]]}
 
 
-def _shrink(group: str, node: dict[str, Any]) -> dict[str, Any]:
+def _shrink(group: str, path: str, node: dict[str, Any], kept: frozenset[str]) -> dict[str, Any]:
+    """Return a node with its caps; members of a list have their labels in the path."""
     hints = get_type_hints(resolve_node(group, group, node), include_extras=True)
-    caps = {key: cap for key, hint in hints.items() if (cap := _cap(hint)) is not None}
+    caps = {key: cap for key, hint in hints.items() if f"{path}.{key}" not in kept and (cap := _cap(hint)) is not None}
     shrunk = {key: min(value, caps[key]) if key in caps and isinstance(value, int) else value for key, value in node.items()}
     members: dict[str, Any] = {
-        key: [_shrink(group, item) for item in value] for key, value in node.items() if _are_nodes(value)
+        key: [_shrink(group, f"{path}.{key}.{item['name']}", item, kept) for item in value]
+        for key, value in node.items()
+        if _are_nodes(value)
     }
-    members |= {key: _shrink(group, value) for key, value in node.items() if _are_nodes([value])}
+    members |= {key: _shrink(group, f"{path}.{key}", value, kept) for key, value in node.items() if _are_nodes([value])}
     return shrunk | members
 
 

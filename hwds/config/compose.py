@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args, get_type_hints
 
@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hwds.config.build import kind
 from hwds.config.source import filled, load_option, register
+from hwds.config.uncapped import changed_label, typed_paths
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
 from hwds.core.recipe import Recipe
@@ -124,8 +125,12 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
     return ConfigError(f"{where}: no key '{key}'{nearest(key, known)}")
 
 
-def compose(overrides: list[str]) -> dict[str, Any]:
+def compose(overrides: list[str], typed: Sequence[str] | None = None) -> dict[str, Any]:
     """Return one experiment as plain data, from outside a Hydra application.
+
+    Args:
+        overrides: Words such as `model.trees=200`.
+        typed: Those of them whose settings `size=small` leaves as they are; all where it is None.
 
     Raises:
         ConfigError: With the path, the value and the nearest right name.
@@ -138,21 +143,24 @@ def compose(overrides: list[str]) -> dict[str, Any]:
         choices = dict(config.hydra.runtime.choices)
         OmegaConf.set_struct(config, False)
         config.pop("hydra")
-    return plain(config, choices)
+    return plain(config, choices, overrides if typed is None else typed)
 
 
 def plain_from_application(config: DictConfig) -> dict[str, Any]:
     """Return one experiment as plain data, from inside a Hydra application."""
-    return plain(config, dict(HydraConfig.get().runtime.choices))
+    hydra = HydraConfig.get()
+    return plain(config, dict(hydra.runtime.choices), list(hydra.overrides.task))
 
 
-def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+def plain(config: DictConfig, choices: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
     """Return resolved plain data, with rivals and members composed from the options they name.
 
-    A rival that is the model itself is left out; the model takes its place.
+    A rival that is the model itself is left out; the model takes its place. Under `size=small` the data has `uncapped`, the
+    paths of the settings that the words in `typed` set.
     """
     with plain_errors():
         data: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)  # type: ignore[assignment]
+    uncapped = {"uncapped": list(typed_paths(data, typed))} if data.get("size") == "small" else {}
     for group in (*GROUPS, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
     data = {key: expand(key, key, value) if key in GROUPS and isinstance(value, dict) else value for key, value in data.items()}
@@ -170,7 +178,7 @@ def plain(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{secret}: must not hold the value of an environment variable; it is the label in every table.")
     own = data["model"]["name"] if isinstance(data.get("model"), dict) else None
     data["rivals"] = [node for node in composed if node["name"] != own]
-    return data | {"experiment": choices.get("experiment") or "adhoc"}
+    return data | uncapped | {"experiment": choices.get("experiment") or "adhoc"}
 
 
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
@@ -218,6 +226,5 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
     with plain_errors():
         node = filled(group, name, load_option(options(group)[name]))
         data: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(node, changes), resolve=True)  # type: ignore[assignment]
-    if changes:
-        data["name"] += "(" + ",".join(f"{key}={value}" for key, value in sorted(changes.items())) + ")"
+    data["name"] = changed_label(data["name"], changes)
     return expand(group, path, data)

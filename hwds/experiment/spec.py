@@ -61,6 +61,7 @@ class Experiment(Recipe):
         rivals: Other models on the same cells.
         seed: Names every random stream.
         size: `small` caps the fields that are marked `Small`.
+        uncapped: The paths of fields that it leaves as they are, for they were typed.
         save_model: `final` keeps a model fitted on all rows.
     """
 
@@ -76,6 +77,7 @@ class Experiment(Recipe):
     rivals: tuple[Recipe, ...] = ()
     seed: Seed = 0
     size: Literal["full", "small"] = "full"
+    uncapped: tuple[str, ...] = ()
     save_model: Literal["none", "final"] = "none"
 
     @property

@@ -151,10 +151,38 @@ def test_no_rivals_may_be_null():
 
 
 def test_small_caps_what_says_so_and_nothing_else():
-    small = composed("size=small", "protocol.windows=9", "protocol.horizon=9")
-    assert (small.protocol.windows, small.protocol.horizon) == (2, 9)
-    assert composed("size=small", "protocol.windows=1").protocol.windows == 1
-    assert composed("protocol.windows=9").protocol.windows == 9
+    small = composed("size=small", "+experiment=lstm_forecast")
+    assert (small.protocol.windows, small.model.epochs) == (2, 2)
+    assert composed("+experiment=lstm_forecast").protocol.windows == 3
+    assert composed("size=small", "+experiment=lstm_forecast").protocol.horizon == composed().protocol.horizon
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("protocol.windows=9", lambda small: small.protocol.windows),
+        ("model.trees=99", lambda small: small.model.trees),
+        ("sweep.trials=9", lambda small: small.sweep.trials),
+        ("rivals=[{forecast/mlp: {epochs: 9}}]", lambda small: small.rivals[0].epochs),
+    ],
+)
+def test_what_is_typed_wins_over_small(word, values):
+    words = ("model=forecast/xgboost", "sweep=random", "size=small", "rivals=[forecast/mlp]")
+    typed = values(composed(*words, word))
+    assert values(composed(*words)) < typed in (9, 99)
+    data = compose([*words, word])
+    assert values(check(data | {"uncapped": []})) < typed, "an earlier run, which does not say what was typed, is capped as it was"
+
+
+def test_the_trials_of_a_typed_space_keep_their_values():
+    words = ["model=forecast/xgboost", "sweep=random", "size=small"]
+    typed = compose([*words, "sweep.space.model.trees.choice=[100,200]"])
+    assert typed["uncapped"] == ["model.trees", "sweep.space.model.trees.choice"]
+    assert compose(words)["uncapped"] == []
+
+
+def test_a_small_study_is_capped_where_its_own_words_set_a_value():
+    assert check(compose(["protocol.windows=9", "size=small"], typed=["size=small"])).protocol.windows == 2
 
 
 CAPPED = """
@@ -172,7 +200,7 @@ class Mine(Forecaster):
 def test_small_caps_rivals_too(own_conf):
     own_conf(**{"conf/model/mine.yaml": "recipe: mine_capped:Mine", "mine_capped.py": CAPPED})
     small = composed("size=small", "rivals=[mine,{mine: {epochs: 1}},{mine: {epochs: 7}}]")
-    assert [(rival.epochs, rival.width) for rival in small.rivals] == [(2, 8), (1, 8), (2, 8)]
+    assert [(rival.epochs, rival.width) for rival in small.rivals] == [(2, 8), (1, 8), (7, 8)], "what is typed wins"
 
 
 def test_own_conf_adds_options_and_experiments(run_line, own_conf):

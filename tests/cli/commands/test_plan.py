@@ -17,7 +17,7 @@ def told(out):
 
 def test_every_value_has_its_origin(hwds):
     said = hwds(
-        "plan +experiment=lstm_forecast model=forecast/naive protocol.windows=3 dataset.months=80 size=small"
+        "plan +experiment=lstm_forecast model=forecast/naive protocol.windows=3 size=small"
         " 'rivals=[{forecast/drift: {name: slope}},forecast/seasonal_naive]'"
     )
     assert said.code == 0, said
@@ -25,6 +25,7 @@ def test_every_value_has_its_origin(hwds):
     assert found["model.name"] == ("forecast/naive", "command line")
     assert found["dataset.name"] == ("hardware_demand", "conf/experiment/lstm_forecast.yaml")
     assert found["dataset.recipe"] == ("simulated/hardware_demand", "conf/dataset/hardware_demand.yaml")
+    assert found["protocol.windows"] == ("3", "command line"), "what is typed wins over size=small"
     assert found["dataset.months"] == ("72", "size=small")
     assert found["dataset.noise"] == ("0.18", "default")
     assert found["compute.name"] == ("processes", "conf/config.yaml")
