@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from hwds.core.errors import ConfigError
+from hwds.pricing.contrasts import Contrasts
 from hwds.pricing.gain_risk import Counts
 from hwds.pricing.offers import Certainty, Measured, Offer, Offers
 from hwds.results.tables import Tables
@@ -45,27 +47,31 @@ class EvidenceTable:
         truth: What a customer truly brings, in what `Offers.measured` says, shape (K,) in the order of the offers; NaN for an
             arm that was never offered; None where nobody knows.
         note: What the verdict's sentence is to end with.
+        contrasts: What a test says of pairs of arms; read where the certainty is `test`.
     """
 
     rows: pl.DataFrame
     truth: np.ndarray | None = None
     note: str = ""
+    contrasts: Contrasts = field(default_factory=dict)
 
 
 class PriceEvidence(ABC):
     """A protocol that can feed a choice of price (`decision=price_choice`)."""
 
-    def check_pricing(self, decision: str, certainty: Certainty | None) -> None:
+    def check_pricing(self, decision: str, certainty: Certainty | None, confidence: float) -> None:
         """Refuse settings under which it has no evidence; called before the data is loaded.
 
         Args:
             decision: The name of the decision.
             certainty: How it measures the risk of a change, where it says so.
+            confidence: One minus the risk that it allows.
 
         Raises:
             ConfigError: With the field and its value.
         """
-        return
+        if certainty == "test":
+            raise ConfigError("decision.certainty: test is for protocol ab_test, which compares arms; take 'posterior'.")
 
     @abstractmethod
     def offers(self, frame: Any) -> Offers:

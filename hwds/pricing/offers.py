@@ -16,7 +16,7 @@ from hwds.frames.table import Table
 Measured = Literal["conversions", "quantity", "money"]
 """The unit of an arm's mean: 0 or 1, things sold, or the money they brought."""
 
-Certainty = Literal["posterior", "adaptive", "always_valid"]
+Certainty = Literal["posterior", "adaptive", "always_valid", "test"]
 """The measure of the risk of a change; see `PriceChoice`."""
 
 CONVERSIONS = "conversions"

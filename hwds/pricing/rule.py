@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
+from hwds.pricing.contrasts import Contrasts, contrast_of
 from hwds.pricing.evidence import ArmEvidence
 from hwds.pricing.gain_risk import always_valid_risk, posterior_risk
 from hwds.pricing.offers import Certainty, Offer
@@ -63,12 +65,18 @@ class Judgement:
     risk_allowed: float | None = None
 
 
-def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms) -> Judgement:
+def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms, contrasts: Contrasts = MappingProxyType({})) -> Judgement:
     """Return the judgement of the rule.
 
     Beyond the guards, the candidate must earn more than the current arm but for a risk of at most 1 - confidence, shared among
     all that the laws leave (Bonferroni), since the best-looking of them was picked. Without a current arm it must earn more
-    than each of those.
+    than each of those. With the certainty `test` what an arm earns more, and the risk, which is corrected already, are those of
+    the contrasts.
+
+    Args:
+        arms: What is known of each arm.
+        terms: The rule.
+        contrasts: What a test says of pairs of arms.
     """
     current = next((each for each in arms if each.arm == terms.current), None)
     excluded = guards(arms, terms)
@@ -76,15 +84,16 @@ def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms) -> Judgement:
     candidates = [each for each in others if not any(each.arm in barred for barred in excluded.values())]
     allowed_arms = [each for each in arms if not any(each.arm in excluded.get(rule, ()) for rule in HARD_GUARDS)]
     compared = tuple(each for each in allowed_arms if each.posterior is not None)
-    candidate = max(candidates, key=lambda each: each.mean, default=None)
-    bound = _bound(others, candidates, excluded, current)
+    earned = _earned(arms, current, terms, contrasts)
+    candidate = max(candidates, key=lambda each: earned[each.arm], default=None)
+    bound = _bound(others, candidates, excluded, current, earned)
     if candidate is None:
         return Judgement(False, bound, excluded, current, None, compared)
     if current is not None and current.posterior is None:
         return Judgement(False, "no_estimate", excluded, current, candidate, compared)
     allowed = risk_allowed(terms, len(allowed_arms) - (current is not None))
-    risk = _risk(candidate, current, compared, terms.certainty)
-    if current is not None and candidate.mean <= current.mean:
+    risk = _risk(candidate, current, compared, terms.certainty, contrasts)
+    if current is not None and earned[candidate.arm] <= earned[current.arm]:
         return Judgement(False, bound, excluded, current, candidate, compared, risk, allowed)
     sure = risk <= allowed
     return Judgement(sure, bound if sure else "not_sure", excluded, current, candidate, compared, risk, allowed)
@@ -92,7 +101,7 @@ def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms) -> Judgement:
 
 def risk_allowed(terms: PriceTerms, tries: int) -> float:
     """Return the most that the risk of a candidate may be, where so many could have been picked."""
-    share = (1 - terms.confidence) / max(tries, 1)
+    share = (1 - terms.confidence) / (1 if terms.certainty == "test" else max(tries, 1))
     factor, power = ADAPTED
     return factor * share**power if terms.certainty == "adaptive" else share
 
@@ -131,23 +140,44 @@ def _bound(
     candidates: Sequence[ArmEvidence],
     excluded: Mapping[str, tuple[str, ...]],
     current: ArmEvidence | None,
+    earned: Mapping[str, float],
 ) -> str:
     """Return the guard that excludes what seems best of all that was seen enough; `none` where nothing better was excluded."""
     unseen = {arm for rule in ("no_estimate", "too_few") for arm in excluded.get(rule, ())}
-    favourite = max((each for each in others if each.arm not in unseen), key=lambda each: each.mean, default=None)
+    favourite = max((each for each in others if each.arm not in unseen), key=lambda each: earned[each.arm], default=None)
     if favourite is None:
         return next(iter(excluded), "none")
-    better = current is None or favourite.mean > current.mean
+    better = current is None or earned[favourite.arm] > earned[current.arm]
     if favourite in candidates or (candidates and not better):
         return "none"
     return next(rule for rule, arms in excluded.items() if favourite.arm in arms)
 
 
-def _risk(candidate: ArmEvidence, current: ArmEvidence | None, compared: Sequence[ArmEvidence], certainty: Certainty) -> float:
+def _earned(
+    arms: Sequence[ArmEvidence], current: ArmEvidence | None, terms: PriceTerms, contrasts: Contrasts
+) -> dict[str, float]:
+    """Return by arm what it seems to earn; of a test that compares it with the current arm, beyond what that one earns."""
+    means = {each.arm: each.mean for each in arms}
+    if terms.certainty != "test" or current is None:
+        return means
+    found = {arm: contrast_of(contrasts, arm, current.arm) for arm in means}
+    return {arm: current.mean + contrast.gain if (contrast := found[arm]) is not None else mean for arm, mean in means.items()}
+
+
+def _risk(
+    candidate: ArmEvidence,
+    current: ArmEvidence | None,
+    compared: Sequence[ArmEvidence],
+    certainty: Certainty,
+    contrasts: Contrasts,
+) -> float:
     """Return the probability that the candidate earns no more than the current arm, or than any other without one."""
     rivals = [current] if current is not None else [each for each in compared if each is not candidate]
     if not rivals:
         return 0.0
+    if certainty == "test":
+        found = [contrast_of(contrasts, candidate.arm, each.arm) for each in rivals]
+        return max(1.0 if contrast is None else contrast.risk_of_loss for contrast in found)
     if certainty == "always_valid":
         counted = [each.counts for each in rivals if each.counts is not None]
         assert candidate.counts is not None

@@ -17,7 +17,14 @@ REASONS = {
 """The reason why a guard excludes an arm."""
 
 
-def sentence(judgement: Judgement, gain: tuple[float, float, float] | None, best: float | None, unit: str, level: float) -> str:
+def sentence(
+    judgement: Judgement,
+    gain: tuple[float, float, float] | None,
+    best: float | None,
+    unit: str,
+    level: float,
+    rule: str = "",
+) -> str:
     """Return what to do and why.
 
     Args:
@@ -26,12 +33,13 @@ def sentence(judgement: Judgement, gain: tuple[float, float, float] | None, best
         best: The probability that the candidate earns most.
         unit: Of money.
         level: Of the interval.
+        rule: How a test made it; empty for a credible interval.
     """
     if judgement.candidate is None:
         return f"HOLD{_at(judgement)}: no other arm is left to charge ({_listed(judgement)})."
     arm = judgement.candidate.arm
     size, ends = interval(*gain, unit, sign=True) if gain is not None else ("", "")
-    worth = f"{size} per customer ({100 * level:g} %: {ends})" if gain is not None else ""
+    worth = f"{size} per customer ({f'{rule} ' if rule else ''}{100 * level:g} %: {ends})" if gain is not None else ""
     chance_best = "" if best is None else f"the best of those allowed with a probability of {probability(best)}"
     if judgement.change:
         start = f"CHANGE from {judgement.current.arm} to {arm}" if judgement.current else f"CHANGE to {arm}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
+from hwds.pricing.contrasts import Contrast, Contrasts, contrast_of
 from hwds.pricing.evidence import ArmEvidence
 from hwds.pricing.gain_risk import posterior_risk
 from hwds.pricing.rule import Judgement, PriceTerms, apply_rule
@@ -21,6 +23,7 @@ def verdict_of(
     customers: int | None,
     record: RuleRecord | None = None,
     note: str = "",
+    contrasts: Contrasts = MappingProxyType({}),
 ) -> PriceVerdict:
     """Return the verdict on what is known; all numbers are exact integrals, so that nothing is drawn.
 
@@ -32,17 +35,20 @@ def verdict_of(
         customers: Customers to come.
         record: Of the same rule in a simulation.
         note: What the sentence is to end with.
+        contrasts: What a test says of pairs of arms.
     """
-    judgement = apply_rule(arms, terms)
+    judgement = apply_rule(arms, terms, contrasts)
+    contrast = _contrast(judgement, terms, contrasts)
     now, then = judgement.current, judgement.candidate
     charged = then if judgement.change else now
     posteriors = [_posterior(each) for each in judgement.compared]
     best = dict(zip((each.arm for each in judgement.compared), probability_best(posteriors), strict=True)) if posteriors else {}
     information = _information(judgement, charged)
     total = None if information is None or customers is None else information * customers
-    gain = _gain(judgement, terms.confidence)
+    gain = _gain(judgement, terms, contrast)
     top = None if then is None else best.get(then.arm)
-    sentences = [sentence(judgement, gain, top, unit, terms.confidence)]
+    rule = "" if contrast is None else contrast.rule
+    sentences = [sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)]
     sentences += [value_of_continuing(total, customers, unit)] if total is not None and customers is not None else []
     sentences += [record_sentence(record, unit)] if record is not None else []
     return PriceVerdict(
@@ -56,7 +62,7 @@ def verdict_of(
         price=None if charged is None else charged.offer.price,
         candidate=None if then is None else then.arm,
         probability_best=top,
-        probability_gain=None if gain is None else 1 - _no_gain(judgement),
+        probability_gain=None if gain is None or terms.certainty == "test" else 1 - _no_gain(judgement),
         gain=None if gain is None else gain[0],
         gain_low=None if gain is None else gain[1],
         gain_high=None if gain is None else gain[2],
@@ -89,14 +95,23 @@ def _comparable(judgement: Judgement) -> bool:
     return judgement.candidate is not None and judgement.current is not None and judgement.current.posterior is not None
 
 
-def _gain(judgement: Judgement, level: float) -> tuple[float, float, float] | None:
+def _contrast(judgement: Judgement, terms: PriceTerms, contrasts: Contrasts) -> Contrast | None:
+    """Return what the test says of the candidate and the current arm; None where it does not decide, or says nothing."""
+    if terms.certainty != "test" or judgement.candidate is None or judgement.current is None:
+        return None
+    return contrast_of(contrasts, judgement.candidate.arm, judgement.current.arm)
+
+
+def _gain(judgement: Judgement, terms: PriceTerms, contrast: Contrast | None) -> tuple[float, float, float] | None:
     """Return the gain of the candidate over the current arm, with its interval; None where one of them is missing."""
+    if terms.certainty == "test":
+        return None if contrast is None else contrast.interval
     if not _comparable(judgement):
         return None
     assert judgement.candidate is not None
     assert judgement.current is not None
     own, other = _posterior(judgement.candidate), _posterior(judgement.current)
-    return (own.mean - other.mean, *difference_bounds(own, other, level))
+    return (own.mean - other.mean, *difference_bounds(own, other, terms.confidence))
 
 
 def _no_gain(judgement: Judgement) -> float:

@@ -88,10 +88,11 @@ class PriceVerdict(Verdict):
         arm, price: To charge from now on; None where nothing is in force and nothing is sure.
         candidate: The arm that seems to earn most among those that the guards leave, the current one apart.
         probability_best: That the candidate earns most of the current arm and all that ladder, floor and step allow.
-        probability_gain: That it earns more than the current one.
-        gain, gain_low, gain_high: What it earns more than the current one: posterior mean, and equal-tailed credible interval.
+        probability_gain: That it earns more than the current one; None with the certainty `test`, which knows no such thing.
+        gain, gain_low, gain_high: What it earns more than the current one: posterior mean and equal-tailed credible interval;
+            with the certainty `test` the effect and the interval of the test.
         confidence: Of the interval and of the rule.
-        certainty: How the rule measures the risk: `posterior`, `adaptive` or `always_valid`.
+        certainty: How the rule measures the risk: `posterior`, `adaptive`, `always_valid` or `test`.
         risk, risk_allowed: That the candidate earns no more, and the most that the rule allows for changing to it.
         value_of_information: The expected value of perfect information: what knowing the best arm for certain would add to
             charging `arm` (to the one that seems best where nothing is charged).
@@ -112,7 +113,7 @@ class PriceVerdict(Verdict):
     gain_low: float | None
     gain_high: float | None
     confidence: float
-    certainty: Literal["posterior", "adaptive", "always_valid"]
+    certainty: Literal["posterior", "adaptive", "always_valid", "test"]
     risk: float | None
     risk_allowed: float | None
     value_of_information: float | None

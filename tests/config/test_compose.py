@@ -171,7 +171,9 @@ def test_what_is_typed_wins_over_small(word, values):
     typed = values(composed(*words, word))
     assert values(composed(*words)) < typed in (9, 99)
     data = compose([*words, word])
-    assert values(check(data | {"uncapped": []})) < typed, "an earlier run, which does not say what was typed, is capped as it was"
+    assert values(check(data | {"uncapped": []})) < typed, (
+        "an earlier run, which does not say what was typed, is capped as it was"
+    )
 
 
 def test_the_trials_of_a_typed_space_keep_their_values():

@@ -16,7 +16,7 @@ from hwds.ab.metrics.sample import SampleRoles
 from hwds.ab.models.base import Comparison
 from hwds.ab.pricing import arm_evidence, arm_offers
 from hwds.ab.protocols.analysis.measures import ab_measures
-from hwds.ab.protocols.analysis.model import Analysis, readable
+from hwds.ab.protocols.analysis.model import Analysis, design_at, readable
 from hwds.ab.protocols.analysis.rows import as_scores, as_table
 from hwds.ab.protocols.analysis.sums import SUMS, Sums
 from hwds.ab.protocols.analysis.units import MONEY, Units
@@ -28,7 +28,7 @@ from hwds.evaluation.context import RunContext
 from hwds.frames.outcomes import outcome_unit
 from hwds.frames.table import Table
 from hwds.pricing.evidence import EvidenceTable, PriceEvidence
-from hwds.pricing.offers import Offers
+from hwds.pricing.offers import Certainty, Offers
 from hwds.results.measure import Measure
 from hwds.results.tables import Tables
 from hwds.splitting.fold import Fold
@@ -38,6 +38,9 @@ def _rising(counts: tuple[int, ...]) -> tuple[int, ...]:
     if list(counts) != sorted(set(counts)):
         raise ValueError("must rise")
     return counts
+
+
+ROUNDING = 1e-9
 
 
 class AbTest(Evaluation[Comparison, Table], PriceEvidence):
@@ -107,11 +110,21 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
     def offers(self, frame: Table) -> Offers:
         """Return the arms of the table."""
-        return arm_offers(frame, self.evidence(frame), registered=self.size is not None)
+        return arm_offers(frame, self.evidence(frame))
+
+    def check_pricing(self, decision: str, certainty: Certainty | None, confidence: float) -> None:
+        """Refuse a risk that is not the test's own, where the test decides.
+
+        Raises:
+            ConfigError: With the field.
+        """
+        if certainty in (None, "test") and abs(confidence - (1 - self.alpha)) > ROUNDING:
+            level = f"1 - protocol.alpha ({1 - self.alpha:g})"
+            raise ConfigError(f"decision.confidence: must be {level}, for the test decides, got {confidence:g}.")
 
     def price_evidence(self, tables: Tables, frame: Table, model: str, offers: Offers, most: int) -> EvidenceTable:
-        """Return the counts or the means of the arms."""
-        return arm_evidence(tables, model, offers)
+        """Return the counts or the means of the arms, and the test's effects."""
+        return arm_evidence(tables, model, offers, self.offers(frame), design_at(self, 0), self.size)
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """Return one fold: all units.

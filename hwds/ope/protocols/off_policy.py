@@ -115,7 +115,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     confidence: Level = 0.95
     resamples: Annotated[int, Ge(50), Le(1_000_000), Small(200)] = 1000
 
-    def check_pricing(self, decision: str, certainty: Certainty | None) -> None:
+    def check_pricing(self, decision: str, certainty: Certainty | None, confidence: float) -> None:
         """Refuse a log that is not asked about each arm, and a risk that needs counts.
 
         Raises:
@@ -123,8 +123,8 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         """
         if not self.each_arm:
             raise ConfigError(f"protocol.each_arm: must be true for decision '{decision}', got false.")
-        if certainty == "always_valid":
-            raise ConfigError("decision.certainty: must be 'posterior' for an off-policy estimate, got 'always_valid'.")
+        if certainty in ("always_valid", "test"):
+            raise ConfigError(f"decision.certainty: must be 'posterior' for an off-policy estimate, got '{certainty}'.")
 
     def offers(self, frame: Table) -> Offers:
         """Return the arms of the log."""

@@ -41,11 +41,13 @@ class PriceChoice(Decision):
 
     Attributes:
         current: The arm in force; null for none: then the candidate must be better than all lawful others.
-        confidence: One minus the risk of a change without a gain; also the level of the gain's interval.
+        confidence: One minus the risk of a change without a gain; also the level of the gain's interval. With `test` it must be
+            1 - `protocol.alpha`.
         certainty: How the risk is measured. `posterior` is right for evidence that is read once and was not gathered by its own
             results; `adaptive` asks more of the posterior, as a bandit starves arms that were unlucky; `always_valid`, of
-            counts alone, is a bound under any play and however often it is read, and seldom sure. null takes `adaptive` for a
-            bandit, `always_valid` for a test of conversions that has no registered `protocol.size`, else `posterior`.
+            counts alone, is a bound under any play and however often it is read, and seldom sure; `test` changes where the
+            A/B test itself shows that the arm earns more, by its estimator, rule, looks and correction. null takes `adaptive`
+            for a bandit, `test` for an A/B test, else `posterior`.
         margin_floor: The least (price - cost) / price.
         largest_step: The most that the price may change, as a share of the current one.
         ladder: Allowed prices; empty for all. Only arms that were tried can be chosen.
@@ -80,7 +82,7 @@ class PriceChoice(Decision):
                 f"decision: '{self.name}' decides from a task of arms that may be charged;"
                 f" protocol '{protocol.name}' is of {protocol.task or 'none'}."
             )
-        protocol.check_pricing(self.name, self.certainty)
+        protocol.check_pricing(self.name, self.certainty, self.confidence)
         if self.largest_step is not None and self.current is None:
             raise ConfigError("decision.current: must be given, for decision.largest_step is a share of it.")
 
@@ -109,6 +111,7 @@ class PriceChoice(Decision):
             customers=self.customers,
             record=None if evidence.truth is None else record_of(played, evidence.truth * earns, terms),
             note=evidence.note,
+            contrasts=evidence.contrasts,
         )
 
     def of_counts(self, counts: Mapping[str, tuple[int, int]], unit: str = "") -> PriceVerdict:
@@ -130,6 +133,8 @@ class PriceChoice(Decision):
         arms = tuple(Offer(arm) for arm in counts)
         offers = Offers(arms, "conversions", unit, "adaptive").priced(self.prices, self.cost)
         terms = self._terms(offers.certainty)
+        if terms.certainty == "test":
+            raise ConfigError("decision.certainty: test is for protocol ab_test, which compares arms; counts have none.")
         if self.largest_step is not None and self.current is None:
             raise ConfigError("decision.current: must be given, for decision.largest_step is a share of it.")
         check_offers(offers, terms, self.cost)

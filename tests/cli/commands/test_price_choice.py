@@ -67,7 +67,9 @@ def test_another_decision_computes_nothing_and_changes_no_number(hwds, tmp_path)
 def test_a_test_of_two_prices(hwds, tmp_path):
     asked = f"{TEST} decision.current=control decision.cost=100 decision.margin_floor=.3"
     assert hwds(asked).code == 0
-    assert decided(tmp_path)["certainty"] == "always_valid"  # no size was registered: it may be read again
+    computed = decided(tmp_path)  # the test knows no cost, so that the margins are compared by an always-valid rule here
+    assert (computed["certainty"], computed["action"]) == ("test", "CHANGE")
+    assert "always-valid 95 %" in computed["sentence"]
     assert hwds(f"{asked} decision.certainty=posterior").code == 0
     found = decided(tmp_path)
     assert (found["action"], found["arm"], found["price"]) == ("CHANGE", "price_199", 199.0)
@@ -75,6 +77,39 @@ def test_a_test_of_two_prices(hwds, tmp_path):
     held = hwds(f"{TEST} decision.current=control decision.ladder=[149,159]")
     assert held.code == 0
     assert "HOLD at control: no other arm is left to charge (ladder: price_199)." in held.out
+
+
+def effect_on_revenue(folder):
+    """The effect by the rule that the model decides by, with its ends."""
+    (scores,) = folder.glob("outputs/runs/*/*/scores.parquet")
+    rows = pl.read_parquet(scores).filter((pl.col("metric") == "effect[revenue]") & (pl.col("ci_method") == "always_valid"))
+    return rows.select("value", "ci_low", "ci_high").row(0)
+
+
+def test_the_verdict_on_a_test_is_the_tests_own(hwds, tmp_path):
+    asked = f"{TEST.replace('ab/revenue', 'ab/cuped')} decision.current"
+    said = hwds(f"{asked}=control")
+    assert said.code == 0, said.err
+    found = decided(tmp_path)
+    assert (found["gain"], found["gain_low"], found["gain_high"]) == effect_on_revenue(tmp_path)
+    assert (found["action"], found["rule"], found["probability_gain"]) == ("HOLD", "not_sure", None)
+    assert "price_199: no difference in revenue per unit is shown (+1.65 USD, always-valid 95 %: -1.35" in " ".join(
+        said.out.split()
+    )
+    assert "+1.65 USD per customer (always-valid 95 %: -1.35 to +4.65 USD); its risk is 1.000" in found["sentence"]
+    assert hwds(f"{asked}=price_199").code == 0
+    back = decided(tmp_path)
+    assert back["gain"] == -found["gain"]
+    assert (back["action"], back["candidate"], back["rule"]) == ("HOLD", "control", "none")
+    assert "no arm that is allowed seems to earn more (best: control, -1.65 USD" in back["sentence"]
+
+
+def test_what_the_test_shows_is_changed_to(hwds, tmp_path):
+    said = hwds(f"{TEST} decision.current=control protocol.alpha=.6 decision.confidence=.4 protocol.correction=none")
+    assert said.code == 0, said.err
+    found = decided(tmp_path)
+    assert effect_on_revenue(tmp_path)[1] > 0
+    assert (found["action"], found["arm"], found["certainty"]) == ("CHANGE", "price_199", "test")
 
 
 def test_each_arm_of_a_log(hwds, tmp_path):
@@ -162,6 +197,8 @@ def test_a_test_whose_sample_ratio_is_wrong_tells_nothing(hwds, tmp_path):
         (f"{BANDIT} decision.largest_step=.2", "decision.current: must be given, for decision.largest_step is a share of it."),
         (f"{BANDIT} decision.prices.10=5", "decision.prices: the data has the price of arm '10'."),
         (f"{BANDIT} dataset=bernoulli_arms decision.ladder=[1]", "decision.ladder: needs the price of every arm, and arm"),
+        (f"{TEST} decision.confidence=.9", "decision.confidence: must be 1 - protocol.alpha (0.95), for the test decides, got"),
+        (f"{BANDIT} decision.certainty=test", "decision.certainty: test is for protocol ab_test, which compares arms"),
         (f"{TEST} decision.margin_floor=.2", "decision.margin_floor: needs decision.cost, for the data has no cost"),
         (f"{LOG} protocol.each_arm=false", "protocol.each_arm: must be true for decision 'price_choice', got false."),
         (f"{LOG} decision.certainty=always_valid", "decision.certainty: must be 'posterior' for an off-policy estimate"),

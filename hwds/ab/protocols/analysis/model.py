@@ -84,6 +84,12 @@ class AnalysisSettings(Protocol):
         """Of p-values for many arms."""
 
 
+def design_at(protocol: AnalysisSettings, look: int) -> Design:
+    """Return the design of a test at a planned look, counted from 0."""
+    tuned = float(protocol.tuned_for or protocol.size or TUNED_FOR)
+    return Design(protocol.alpha, equal_looks(protocol.looks), look, tuned)
+
+
 @dataclass(frozen=True)
 class Analysis:
     """A protocol's settings, a model and the evidence.
@@ -155,9 +161,7 @@ class Analysis:
         return [(look, stop) for look, stop in stops if stop is not None and self.evidence.enough(self.needs, stop)]
 
     def _design(self, look: int) -> Design:
-        protocol = self.protocol
-        tuned = float(protocol.tuned_for or protocol.size or TUNED_FOR)
-        return Design(protocol.alpha, equal_looks(protocol.looks), look, tuned)
+        return design_at(self.protocol, look)
 
     def _registered(self) -> int | None:
         """Return the rows that hold the registered units; None where no size is registered or it is not reached."""
