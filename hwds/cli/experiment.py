@@ -106,10 +106,9 @@ def compose_all(words: list[str]) -> list[dict[str, Any]]:
 def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
     """Return the same of words with flags, by a Hydra application, which composes a single job twice."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its exceptions reach us, unprinted
-    sys.argv[1:] = words
     import hydra
 
-    from hwds.config.compose import plain_errors, plain_from_application, refuse_no_option
+    from hwds.config.compose import plain_errors, plain_from_application, quoted, refuse_no_option
     from hwds.config.source import register
 
     composed: list[dict[str, Any]] = []
@@ -123,6 +122,7 @@ def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
             failures.append(error)
 
     register()
+    sys.argv[1:] = words = [word if word.startswith("-") else quoted(word) for word in words]
     refuse_no_option([word for word in words if not word.startswith("-")])
     with plain_errors():
         job()

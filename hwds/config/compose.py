@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args, get_type_hints
@@ -79,6 +80,14 @@ def refuse_no_option(overrides: list[str]) -> None:
             raise no_option(key, key, value)
 
 
+def quoted(word: str) -> str:
+    """Return an override whose values with letters beyond ASCII are quoted, which Hydra's grammar wants: `a='Größe'`."""
+    key, equals, value = word.partition("=")
+    if value.isascii() or any(mark in value for mark in "'\"\\"):
+        return word
+    return key + equals + re.sub(r"[^\s,:=\[\]{}()]*[^\x00-\x7f][^\s,:=\[\]{}()]*(?!\s*:)", r"'\g<0>'", value)
+
+
 def _missing(error: MissingConfigException) -> ConfigError:
     group, _, option = (error.missing_cfg_file or "").partition("/")
     if not option:
@@ -122,6 +131,8 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
         return ConfigError(f"{full}: {str(cause).split(chr(10))[0].rstrip('.')}.")
     if not where:
         return _no_root(key)
+    if full.startswith("sweep.") and str(getattr(parent, "name", "")) == "none":
+        return ConfigError(f"{full}: needs a search, such as sweep=random; sweep=none tries nothing.")
     return ConfigError(f"{where}: no key '{key}'{nearest(key, known)}")
 
 
@@ -136,6 +147,7 @@ def compose(overrides: list[str], typed: Sequence[str] | None = None) -> dict[st
         ConfigError: With the path, the value and the nearest right name.
     """
     register()
+    overrides = [quoted(word) for word in overrides]
     refuse_no_option(overrides)
     with plain_errors(), initialize_config_module("hwds", version_base="1.3"):
         config = hydra_compose("config", overrides, return_hydra_config=True)

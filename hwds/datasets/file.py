@@ -19,6 +19,7 @@ from hwds.datasets.reading.files import FileSource, read
 from hwds.datasets.reading.gaps import Gaps, without_gaps
 from hwds.datasets.reading.panel_leakage import refuse_leaking_columns
 from hwds.datasets.reading.role_names import RoleNames, column_of, refuse_taken
+from hwds.datasets.reading.text import Decimal, TextFormat
 from hwds.frames.frequency import Frequency
 from hwds.frames.infer_frequency import find_frequency, is_month_end
 from hwds.frames.panel import Panel
@@ -70,7 +71,9 @@ class File(PanelDataset):
         unit: What the target is counted in.
         trust: Columns that may give the target away, because they are known so early.
         encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
-        separator: Between the fields of a CSV or TSV; by the suffix where nothing is given.
+        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
+            where nothing is given.
+        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.
 
     Example:
         python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month dataset.roles.target=units
@@ -89,6 +92,7 @@ class File(PanelDataset):
     trust: Names = ()
     encoding: str = "utf-8"
     separator: str | None = None
+    decimal: Decimal = "point"
 
     def load(self) -> Panel:
         """Return the panel; columns with a role keep their names but for series, time and target.
@@ -101,7 +105,7 @@ class File(PanelDataset):
         given = self.roles.given()
         roles = _in_panel(given)
         _refuse_strangers(self.trust, given)
-        source = read(self.path, given.names, sha256=self.sha256, encoding=self.encoding, separator=self.separator)
+        source = read(self.path, given.names, sha256=self.sha256, form=self.text_format)
         table = _renamed(source, given, roles)
         frequency = self._frequency(table, given)
         table = without_gaps(table, roles, frequency, self.gaps)
@@ -111,6 +115,11 @@ class File(PanelDataset):
         panel = self._long_enough(panel)
         refuse_leaking_columns(panel, self.trust)
         return panel
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How its CSV or TSV is written."""
+        return TextFormat(self.encoding, self.separator, self.decimal)
 
     def source(self) -> str:
         """Return what a user has to give."""

@@ -10,6 +10,7 @@ from hwds.datasets.base import Dataset
 from hwds.datasets.reading.files import read
 from hwds.datasets.reading.role_names import RoleNames, column_of
 from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
+from hwds.datasets.reading.text import Decimal, TextFormat
 from hwds.frames.roles import ROLES, Roles
 from hwds.frames.table import Table as TableFrame
 
@@ -32,7 +33,9 @@ class Table(Dataset):
         trust: Inputs that may give the label away, because they are known before it; and the column of times, where rows of
             one instant may stand in the order of their labels, because they happened in it.
         encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
-        separator: Between the fields of a CSV or TSV; by the suffix where nothing is given.
+        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
+            where nothing is given.
+        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.
         unit: The currency of prices, costs and amounts (`EUR`), which results are told in.
 
     Example:
@@ -47,6 +50,7 @@ class Table(Dataset):
     trust: Names = ()
     encoding: str = "utf-8"
     separator: str | None = None
+    decimal: Decimal = "point"
     unit: str = ""
 
     def load(self) -> TableFrame:
@@ -58,7 +62,7 @@ class Table(Dataset):
                 away.
         """
         given = self.roles.given()
-        source = read(self.path, sha256=self.sha256, encoding=self.encoding, separator=self.separator)
+        source = read(self.path, sha256=self.sha256, form=self.text_format)
         source.must_have([*given.names, *self.trust])
         ignored, roles = given.get("ignore", ()), given.without("ignore")
         data = pl.DataFrame([column_of(source, name, roles) for name in source.table.columns if name not in ignored])
@@ -69,6 +73,11 @@ class Table(Dataset):
             if "time" in roles and roles["time"][0] not in self.trust:
                 refuse_order_of_labels(data, roles["label"][0], roles["time"][0])
         return TableFrame.build(data, roles, self.unit)
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How its CSV or TSV is written."""
+        return TextFormat(self.encoding, self.separator, self.decimal)
 
     def source(self) -> str:
         """Return what a user has to give."""

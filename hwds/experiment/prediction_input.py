@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.file import File
-from hwds.datasets.reading.plan import read_plan
+from hwds.datasets.reading.plan import due, read_plan
 from hwds.experiment.spec import Experiment
 from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TIME
 from hwds.results.folder import RunFolder
 from hwds.splitting.panels import PanelSplitting
 
@@ -41,8 +44,31 @@ def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
     if isinstance(dataset, File):
         roles = dataset.roles.given()
         written = {"series": roles.get("series", ()), "time": roles["time"][0]}
-        written |= {"encoding": dataset.encoding, "separator": dataset.separator}
+        written |= {"form": dataset.text_format}
     return replace(frame, plan=read_plan(path, frame, protocol.steps(frame), **written))
+
+
+def template(experiment: Experiment, frame: Panel) -> pl.DataFrame:
+    """Return the rows that a plan must have, its columns named as in the dataset's file, those to fill in empty.
+
+    Raises:
+        ConfigError: There is no known-future column to plan.
+    """
+    if not frame.planned:
+        raise ConfigError(f"--template: dataset '{experiment.dataset.name}' has no known-future column to plan.")
+    dataset, protocol = experiment.dataset, experiment.protocol
+    assert isinstance(protocol, PanelSplitting)
+    rows = due(frame, protocol.steps(frame)).sort(SERIES, TIME)
+    roles = dataset.roles.given() if isinstance(dataset, File) else {"series": (SERIES,), "time": (TIME,)}
+    series, time = roles.get("series", ()), roles["time"][0]
+    if len(series) > 1:
+        names = frame.table.group_by(SERIES).agg(pl.col(name).last() for name in series)
+        rows = rows.join(names, on=SERIES, how="left", maintain_order="left").select(*series, TIME)
+    elif series:
+        rows = rows.rename({SERIES: series[0]}) if series[0] != SERIES else rows
+    else:
+        rows = rows.drop(SERIES)
+    return rows.rename({TIME: time}).with_columns(pl.lit(None, pl.Float64).alias(name) for name in frame.planned)
 
 
 def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
@@ -54,5 +80,7 @@ def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
     frame = with_plan(experiment, frame, path) if path else frame
     if frame.planned and frame.plan is None:
         names = ", ".join(f"'{name}'" for name in frame.planned)
-        raise DataError(f"--future: must be given, a file that plans {names} for the rows to forecast.")
+        raise DataError(
+            f"--future: must be given, a file that plans {names} for the rows to forecast; --template FILE writes its rows."
+        )
     return frame

@@ -191,8 +191,12 @@ def _compared_by(sweep: Searching, tuning_split: TuningSplit, protocol: Evaluati
     found = next(
         (entry for entry in tuning_split.protocol.measures(tuning_split.frame) if entry.short == short(name)), Measure(name)
     )
+    given = {"auto": found.better, "min": "low", "max": "high"}[sweep.mode]
+    if found.better not in ("none", given):
+        good = {"low": "lower", "high": "higher"}[found.better]
+        raise ConfigError(f"sweep.mode: of '{name}' the {good} is the better; got '{sweep.mode}'.")
     if sweep.mode != "auto":
-        return found, {"min": "low", "max": "high"}[sweep.mode]
+        return found, given
     if found.better == "none":
         raise ConfigError(f"sweep.mode: must be min or max for '{name}', neither side of which is better; got 'auto'.")
     return found, found.better

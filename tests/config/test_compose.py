@@ -150,6 +150,12 @@ def test_no_rivals_may_be_null():
     assert composed("rivals=null").rivals == ()
 
 
+@pytest.mark.parametrize("value", ["Größe", "[sku,Größe]", "straße/größe.csv"])
+def test_letters_beyond_ascii_need_no_quotes(value):
+    given = compose(["dataset=file", f"dataset.roles.static={value}", *GIVEN["file"]])
+    assert given["dataset"]["roles"]["static"] == (["sku", "Größe"] if value.startswith("[") else value)
+
+
 def test_small_caps_what_says_so_and_nothing_else():
     small = composed("size=small", "+experiment=lstm_forecast")
     assert (small.protocol.windows, small.model.epochs) == (2, 2)

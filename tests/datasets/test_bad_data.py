@@ -61,8 +61,24 @@ CASES = [
     ("UTF-16 with BOM", {"sales.csv": GOOD.encode("utf-16")}, {}, "not UTF-8 but UTF-16; set dataset.encoding=utf-16"),
     ("unknown encoding", {}, {"encoding": "latin1000"}, "dataset.encoding: no encoding 'latin1000'"),
     ("encoding that is no text", {}, {"encoding": "hex"}, "dataset.encoding: no encoding 'hex'"),
-    ("semicolons", {"sales.csv": GOOD.replace(",", ";")}, {}, "has one column, 'sku;month;units;price'; see dataset.separator"),
-    ("long separator", {}, {"separator": "::"}, "dataset.separator: must be one character, got '::'"),
+    (
+        "semicolons",
+        {"sales.csv": GOOD.replace(",", ";")},
+        {},
+        "has one column, 'sku;month;units;price'; dataset.separator may be semicolon (',' now)",
+    ),
+    (
+        "decimal commas",
+        {"sales.csv": edited(",4,", ",4.5,").replace(",", ";").replace(".", ",")},
+        {"separator": "semicolon"},
+        "not a number; dataset.decimal=comma reads decimal commas",
+    ),
+    (
+        "long separator",
+        {},
+        {"separator": "::"},
+        "dataset.separator: must be one character, or one of comma, semicolon, tab, pipe, got '::'",
+    ),
     (
         "row too long",
         {"sales.csv": edited("2024-03-01,3,9.5", "2024-03-01,3,9.5,1")},

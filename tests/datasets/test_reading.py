@@ -12,6 +12,7 @@ import pytest
 from hwds.core.errors import DataError
 from hwds.datasets.file import File
 from hwds.datasets.reading.files import read
+from hwds.datasets.reading.text import TextFormat
 
 ROLES = {"series": "sku", "time": "month", "target": "units", "known_future": ["price"], "static": ["colour", "size"]}
 
@@ -111,3 +112,24 @@ def test_a_url_is_fetched_once_and_only_with_its_digest(table, served):
     assert File(path=f"{address}/a.parquet", roles=ROLES, sha256=digest).load().fingerprint == first.fingerprint
     with pytest.raises(DataError, match=r"cannot be fetched .*404"):
         File(path=f"{address}/b.parquet", roles=ROLES, sha256="0" * 64).load()
+
+
+@pytest.mark.parametrize("separator", ["semicolon", ";"])
+def test_a_german_file_is_read_as_the_same_table(separator, tmp_path):
+    english = "sku,month,units,price\nA,2024-01-01,1234.5,9\nA,2024-02-01,0.25,10.5\nA,2024-03-01,2000,1e-1\n"
+    german = "sku;month;units;price\nA;2024-01-01;1.234,5;9\nA;2024-02-01;0,25;10,5\nA;2024-03-01;2.000;1,0e-1\n"
+    (tmp_path / "english.csv").write_text(english)
+    (tmp_path / "german.csv").write_text(german)
+    roles = {"series": "sku", "time": "month", "target": "units", "known_future": "price"}
+    written = {"separator": separator, "decimal": "comma"}
+    one, other = (
+        File(path=str(tmp_path / f"{name}.csv"), roles=roles, horizon=1, **form).load().table
+        for name, form in (("english", {}), ("german", written))
+    )
+    assert one.equals(other)
+
+
+def test_with_decimal_commas_names_stay_names(tmp_path):
+    (tmp_path / "s.csv").write_text("a;b;c;d;e\n007;1,2,3;24.12.2024;,5;\n")
+    form = TextFormat(separator="semicolon", decimal="comma")
+    assert read(str(tmp_path / "s.csv"), form=form).table.row(0) == ("007", "1,2,3", "24.12.2024", ".5", None)

@@ -26,14 +26,17 @@ NESTED = ("paths", "reasons")
 @command(help=__doc__)
 @ONE_RUN
 @click.option("--future", type=FILE, help="The known columns of the rows to come, CSV or Parquet.")
+@click.option("--template", type=FILE, help="Write the rows that --future must have to this CSV, and predict nothing.")
 @click.option("--data", type=FILE, help="Newer rows, instead of those that the run was made of.")
-def main(run: str, future: str | None, data: str | None) -> int:
+def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
     from hwds.experiment.final_model import kept_model, predict_new
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(run)
     experiment = experiment_of(folder, data)
+    if template:
+        return write_template(experiment, template)
     frame = rows_to_predict(experiment, future)
     print(f"{experiment.model.name}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
     forecasts = predict_new(experiment, frame, folder)
@@ -42,6 +45,27 @@ def main(run: str, future: str | None, data: str | None) -> int:
     print(amount(frame, forecasts))
     decide(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
+    return 0
+
+
+def write_template(experiment: Experiment, path: str) -> int:
+    """Write the rows and the empty columns that a plan must have.
+
+    Raises:
+        ConfigError: The data has nothing to plan.
+    """
+    from pathlib import Path
+
+    from hwds.experiment.prediction_input import template
+    from hwds.frames.panel import Panel
+    from hwds.results.csv_files import write_csv
+
+    frame = experiment.dataset.frame()
+    if not isinstance(frame, Panel):
+        raise ConfigError(f"--template: dataset '{experiment.dataset.name}' has rows that are no series; there is no plan.")
+    rows = template(experiment, frame)
+    write_csv(Path(path), rows)
+    print(f"{counted(len(rows), 'rows')} to fill in ({', '.join(frame.planned)}): {path}")
     return 0
 
 

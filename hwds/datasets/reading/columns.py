@@ -9,6 +9,7 @@ import polars as pl
 
 from hwds.core.errors import DataError
 from hwds.datasets.reading.files import FileSource
+from hwds.datasets.reading.text import is_with_comma
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 """Texts that stand for a missing number."""
@@ -98,7 +99,10 @@ def _parsed_numbers(source: FileSource, name: str) -> pl.Series:
         column = _without_missing(column)
         plain = column.str.to_lowercase().replace({"true": "1", "false": "0"})
         values = plain.cast(pl.Float64, strict=False)
-        _refuse_first(source, name, values.is_null() & column.is_not_null(), "not a number")
+        bad = values.is_null() & column.is_not_null()
+        comma = bad.any() and is_with_comma(str(column[bad.arg_true()[0]]))
+        hint = "; dataset.decimal=comma reads decimal commas" if comma else ""
+        _refuse_first(source, name, bad, f"not a number{hint}")
     return values.fill_nan(None)
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from hwds.core.errors import DataError, nearest
 from hwds.datasets.reading.compressed import format_of
 from hwds.datasets.reading.download import local_files, suffix
-from hwds.datasets.reading.text import must_have, read_text
+from hwds.datasets.reading.text import USUAL, TextFormat, must_have, read_text
 
 TEXT = {".csv": ",", ".tsv": "\t"}
 ARROW = (".arrow", ".feather", ".ipc")
@@ -57,8 +57,7 @@ def read(
     wanted: Sequence[str] | None = None,
     *,
     sha256: str | None = None,
-    encoding: str = "utf-8",
-    separator: str | None = None,
+    form: TextFormat = USUAL,
 ) -> FileSource:
     """Return the rows of a file, of the files of a glob, or of a URL.
 
@@ -66,8 +65,7 @@ def read(
         path: See `local_files`.
         wanted: The columns to read, in this order; all where None.
         sha256: The digest that the file must have.
-        encoding: How text files are written.
-        separator: Between the fields of text files; by the suffix where None.
+        form: How text files are written.
 
     Raises:
         ConfigError: See `local_files`; no such encoding.
@@ -75,7 +73,7 @@ def read(
     """
     files = local_files(path, sha256)
     names = tuple(path if len(files) == 1 else str(file) for file in files)
-    tables = [_read(file, name, wanted, encoding, separator) for file, name in zip(files, names, strict=True)]
+    tables = [_read(file, name, wanted, form) for file, name in zip(files, names, strict=True)]
     for name, table in zip(names, tables, strict=True):
         _same_columns(names[0], tables[0], name, table)
     starts = [0]
@@ -86,13 +84,13 @@ def read(
     return FileSource(pl.concat(tables, how="vertical_relaxed"), names, tuple(starts))
 
 
-def _read(file: Path, name: str, wanted: Sequence[str] | None, encoding: str, separator: str | None) -> pl.DataFrame:
+def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> pl.DataFrame:
     kind = format_of(file) if format_of(file) in TEXT else suffix(file)
     if kind not in SUFFIXES:
         raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, SUFFIXES)}")
     try:
         if kind in TEXT:
-            return read_text(file, name, wanted, encoding, separator or TEXT[kind])
+            return read_text(file, name, wanted, form, TEXT[kind])
         return _read_binary(file, name, wanted)
     except OSError as error:
         raise DataError(f"dataset.path: '{name}' cannot be read ({error.strerror or error}).") from error

@@ -9,6 +9,7 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.datasets.reading.columns import joined, numbers, times
 from hwds.datasets.reading.files import FileSource, read
+from hwds.datasets.reading.text import USUAL, TextFormat
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME, Names, listed
 
@@ -20,8 +21,7 @@ def read_plan(
     *,
     series: Names = SERIES,
     time: str = TIME,
-    encoding: str = "utf-8",
-    separator: str | None = None,
+    form: TextFormat = USUAL,
 ) -> pl.DataFrame:
     """Return the plan of a panel from a file that is written as the panel's own file is.
 
@@ -31,8 +31,7 @@ def read_plan(
         horizon: How many rows of each series will be forecast.
         series: The columns that name a series; where there are none, the name of the file does.
         time: The column of time.
-        encoding: How a CSV or TSV is written.
-        separator: Between the fields of a CSV or TSV; by the suffix where None.
+        form: How a CSV or TSV is written.
 
     Returns:
         `series_id`, `time` and the panel's planned columns.
@@ -42,7 +41,7 @@ def read_plan(
     """
     columns = panel.planned
     try:
-        source = read(path, (*listed(series), time, *columns), encoding=encoding, separator=separator)
+        source = read(path, (*listed(series), time, *columns), form=form)
         plan = _normalised(source, panel, listed(series), time)
     except DataError as error:  # the file is not the dataset's
         raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error

@@ -4,36 +4,75 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.datasets.reading.compressed import content_of
 
+Decimal = Literal["point", "comma"]
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+"""Names of separators, for a shell or YAML takes some of them for its own signs."""
+
+_WITH_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)?,\d+(?:[eE][+-]?\d+)?$|^[+-]?\d{1,3}(\.\d{3})+$"
+"""A number as German, French or Spanish files write it: `1.234,5`, `0,5`, `1.234`."""
+
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_text(file: Path, name: str, wanted: Sequence[str] | None, encoding: str, separator: str) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """How a CSV or TSV is written.
+
+    Attributes:
+        encoding: Of its characters.
+        separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where None.
+        decimal: The sign before decimals. With `comma`, points between thousands are dropped.
+    """
+
+    encoding: str = "utf-8"
+    separator: str | None = None
+    decimal: Decimal = "point"
+
+
+USUAL = TextFormat()
+
+
+def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat, usual: str) -> pl.DataFrame:
     """Return the rows of a text file with a header, all columns as text; empty fields are null.
+
+    Args:
+        file: Its path.
+        name: Its name in refusals.
+        wanted: The columns to read, in this order; all where None.
+        form: How it is written.
+        usual: The separator where the form names none.
 
     Raises:
         ConfigError: No such encoding, or a separator that is not one byte.
         DataError: An empty file, other bytes than the encoding has, two columns of one name, a row that is too long.
     """
+    separator = SEPARATORS.get(form.separator or "", form.separator or usual)
     if len(separator.encode()) != 1:
-        raise ConfigError(f"dataset.separator: must be one character, got '{separator}'.")
-    data = _utf8(content_of(file, name), name, encoding).strip(b"\r\n")
+        names = ", ".join(SEPARATORS)
+        raise ConfigError(f"dataset.separator: must be one character, or one of {names}, got '{separator}'.")
+    data = _utf8(content_of(file, name), name, form.encoding).strip(b"\r\n")
     if not data.strip():
         raise DataError(f"dataset.path: '{name}' is empty.")
     header = _header(data, name, separator)
     columns = header if wanted is None else list(wanted)
     if columns != header and len(header) == 1 and any(other in header[0] for other in ";\t|,"):
+        likely = next((word for word, sign in SEPARATORS.items() if sign in header[0]), "")
         raise DataError(
-            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; see dataset.separator ('{separator}' now)."
+            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; dataset.separator may be {likely} ('{separator}' now)."
         )
     must_have(columns, header, name)
     try:
@@ -41,7 +80,20 @@ def read_text(file: Path, name: str, wanted: Sequence[str] | None, encoding: str
     except pl.exceptions.ComputeError as error:
         _long_row(data, name, separator, len(header), error)
         raise
-    return pl.DataFrame([table.get_column(column) for column in columns])  # `select` looks at each of 100,000 others
+    chosen = pl.DataFrame([table.get_column(column) for column in columns])  # `select` looks at each of 100,000 others
+    return with_points(chosen) if form.decimal == "comma" else chosen
+
+
+def with_points(table: pl.DataFrame) -> pl.DataFrame:
+    """Return columns of text with numbers such as `1.234,5` written as `1234.5`; what is no such number stays."""
+    text = pl.all().str.strip_chars()
+    plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return table.select(pl.when(text.str.contains(_WITH_COMMA)).then(plain).otherwise(pl.all()).name.keep())
+
+
+def is_with_comma(value: str) -> bool:
+    """Return whether a text is a number with a decimal comma."""
+    return "," in value and re.search(_WITH_COMMA, value.strip()) is not None
 
 
 def must_have(columns: Sequence[str], known: Sequence[str], name: str) -> None:

@@ -52,13 +52,27 @@ def test_simulated_demand_is_forecast_up_to_the_planned_end(hwds, simulated, tmp
     assert pl.read_csv(next(tmp_path.glob("outputs/runs/*/*/future.csv")))["mean"].to_list() == forecasts["mean"].to_list()
 
 
+def test_a_template_has_the_rows_and_columns_to_fill_in(hwds, planned, tmp_path):
+    run, plan = planned
+    said = hwds(f"predict {run} --template rows.csv")
+    assert (said.code, said.out) == (0, "24 rows to fill in (promo): rows.csv\n")
+    rows = pl.read_csv(tmp_path / "rows.csv", try_parse_dates=True)
+    assert rows.columns == ["shop", "region", "month", "promo"]
+    assert rows["promo"].null_count() == 24
+    filled = rows.drop("promo").join(plan, on=["shop", "region", "month"], how="left")
+    filled.write_csv(tmp_path / "rows.csv")
+    assert hwds(f"predict {run} --future rows.csv").code == 0
+    assert len(future(tmp_path)) == 24
+
+
 def test_without_covariates_no_plan_is_needed(hwds, sales, plain, tmp_path):
     assert hwds(f"predict {run_id(tmp_path)[:6]}").code == 0
     forecasts = future(tmp_path)
     assert forecasts["time"].unique().sort().to_list() == months(date(2024, 1, 1), 6).to_list()
     year_before = sales[0].filter(pl.col("month").is_between(date(2023, 1, 1), date(2023, 6, 1)))
     assert forecasts["mean"].to_list() == year_before["units"].to_list()
-    assert "no known-future column" in hwds("predict adhoc --future plan.csv").line
+    for flag in ("future", "template"):
+        assert "no known-future column" in hwds(f"predict adhoc --{flag} plan.csv").line
 
 
 def test_a_plan_is_asked_for_and_taken(hwds, planned, tmp_path):

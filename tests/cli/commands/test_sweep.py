@@ -324,11 +324,8 @@ def test_without_a_baseline_trials_begin_with_1(lab, tmp_path):
     assert trials_of(tmp_path)["trial"].to_list() == [1, 2]
 
 
-def test_a_search_that_goes_the_other_way(lab, tmp_path):
-    lab(f"{RUN} sweep=random sweep.trials=4 sweep.windows=2 sweep.mode=max")
-    table = trials_of(tmp_path)
-    told = json.loads((folder_of(tmp_path) / "sweep.json").read_text())
-    assert table["score"][told["best"]["trial"]] == table["score"].max()
+def test_a_search_for_the_worst_is_refused(lab):
+    assert "sweep.mode: of 'mase' the lower is the better; got 'max'." in lab(f"{RUN} sweep=random sweep.mode=max").line
 
 
 def test_as_many_windows_as_fit_are_taken_and_said_and_none_is_refused(lab, tmp_path):
