@@ -1,0 +1,268 @@
+"""Demand evidence: what a model of demand says of every cell, a product in a channel, to decisions on prices."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError, nearest
+from hwds.results.formatting import is_money
+from hwds.results.tables import Tables
+
+CELLS = {
+    "cell": pl.String,
+    "product": pl.String,
+    "channel": pl.String,
+    "family": pl.String,
+    "price": pl.Float64,
+    "list_price": pl.Float64,
+    "cost": pl.Float64,
+    "units": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "elasticity": pl.Float64,
+    "stderr": pl.Float64,
+    "df": pl.Float64,
+    "lag": pl.Float64,
+    "status": pl.String,
+    "reason": pl.String,
+}
+"""Columns of the cells, one row a cell (a product in a channel), whether or not its elasticity is known.
+
+`family` groups products (a device and its generations). `price` is today's, `list_price` what it is a discount from (null where
+nobody said), `cost` that of one unit (null where nobody said). `units` are expected in a period at today's prices. `low` and
+`high` are the lowest and the highest price that were observed. `elasticity` is d log units / d log own price of the same
+period, `stderr` its standard error or posterior deviation; both are null where there is no estimate. `df` are the degrees of
+freedom of its law, null for a normal one. `lag` is d log units / d log own price of the period before (positive where a cut
+brings demand forward), 0 where it was not estimated. `status` is one of `STATUSES`, `reason` says why in words.
+"""
+
+STATUSES = ("identified", "weak", "no_variation", "endogenous?")
+"""The statuses of a cell: its prices identify the elasticity; they hardly do; they hardly changed; they may answer demand."""
+
+OPTIONAL = ("list_price", "cost", "elasticity", "stderr", "df")
+"""Columns that may be null."""
+
+
+@dataclass(frozen=True, eq=False)
+class DemandTruth:
+    """The true demand of a simulated world, K cells in the order of the evidence.
+
+    Attributes:
+        units: Expected in a period at today's prices, shape (K,).
+        elasticities: Of the units of a row's cell to the price of a column's, own ones on the diagonal, shape (K, K).
+        lag: Of the units to the own price of the period before, shape (K,).
+    """
+
+    units: np.ndarray
+    elasticities: np.ndarray
+    lag: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class DemandEstimates:
+    """The estimates of a model of demand on K cells; refused where a value cannot be.
+
+    Demand is isoelastic: a cell's units are those at today's prices, times (price / today's price) ** elasticity for its own
+    price and that of every cell with a cross elasticity.
+
+    Attributes:
+        cells: See `CELLS`; K rows.
+        unit: Of money: a sign or a code in capitals (`EUR`); empty where the data names none.
+        period: What `units` are counted in: `week`.
+        draws: Draws of the own elasticities' joint posterior, shape (D, K), NaN where a cell has no estimate; None for none.
+        covariance: Their joint covariance, shape (K, K), which is read where there are no draws; None for independent cells
+            with the standard errors of `cells`.
+        cross: d log units of the row's cell / d log price of the column's; 0 on the diagonal and where it was not estimated,
+            shape (K, K); None for no cross effects.
+        cross_stderr: Of `cross`, taken as independent, shape (K, K); None for 0.
+        truth: The true demand of a simulated world; None where nobody knows.
+        note: What a verdict's sentence is to end with.
+
+    Raises:
+        DataError: A column is missing, a price is not above 0, a cost or units are negative, a number is NaN, a status is
+            unknown, a cell is there twice, a shape is wrong, or the unit is no currency.
+    """
+
+    cells: pl.DataFrame
+    unit: str = ""
+    period: str = "period"
+    draws: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+    cross: np.ndarray | None = None
+    cross_stderr: np.ndarray | None = None
+    truth: DemandTruth | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", _typed(self.cells))
+        _check_cells(self.cells)
+        _check_arrays(self)
+        if self.unit and not is_money(self.unit):
+            raise DataError(f"evidence.unit: must be a currency, such as EUR, got '{self.unit}'.")
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a numeric column, NaN for null, shape (K,)."""
+        return self.cells[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the cells."""
+        return tuple(self.cells["cell"])
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """The pairs (row, column) of cells with a cross elasticity, shape (P, 2)."""
+        return np.empty((0, 2), np.int64) if self.cross is None else np.argwhere(self.cross)
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Whether a cell has an estimate, shape (K,)."""
+        return self.cells["elasticity"].is_not_null().to_numpy()
+
+    def require_costs(self, what: str) -> None:
+        """Refuse cells without a cost, and those whose price does not cover it.
+
+        Args:
+            what: What needs them, as the refusal names it: `decision.objective=profit`.
+
+        Raises:
+            DataError: With the first such cell.
+        """
+        for row in self.cells.select("cell", "price", "cost").iter_rows(named=True):
+            if row["cost"] is None:
+                raise DataError(f"evidence: {what} needs the cost of a unit, and cell '{row['cell']}' has none.")
+            if row["cost"] >= row["price"]:
+                raise DataError(
+                    f"evidence: cell '{row['cell']}' has cost {row['cost']:g} and price {row['price']:g}: sold at a loss."
+                )
+
+    def own_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Return draws of the own elasticities' joint posterior, NaN where there is no estimate, shape (count, K).
+
+        Given draws are taken without replacement as long as there are enough. A cell with `df` degrees of freedom has the law
+        of Student's t, stretched by nothing: its scale is `stderr`.
+        """
+        if self.draws is not None:
+            return self.draws[rng.choice(len(self.draws), count, replace=count > len(self.draws))]
+        normal = rng.standard_normal((count, len(self)))
+        df = self.cells["df"].fill_null(np.inf).to_numpy()
+        finite = np.isfinite(df)
+        normal[:, finite] *= np.sqrt(df[finite] / rng.chisquare(df[finite], (count, int(finite.sum()))))
+        return self.column("elasticity") + _spread(normal, self.column("stderr"), self.covariance, self.known)
+
+    def cross_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Return draws of the cross elasticities of `pairs`, shape (count, P)."""
+        if self.cross is None:
+            return np.zeros((count, 0))
+        rows, columns = self.pairs.T
+        stderr = 0.0 if self.cross_stderr is None else self.cross_stderr[rows, columns]
+        return self.cross[rows, columns] + stderr * rng.standard_normal((count, len(rows)))
+
+
+class DemandEvidence(ABC):
+    """A protocol whose models of demand decisions on prices can read (`decision=optimal_price`, `revenue_impact`, ...)."""
+
+    def check_demand(self, decision: str) -> None:
+        """Refuse settings under which it has no evidence; called before the data is loaded.
+
+        Args:
+            decision: The name of the decision.
+
+        Raises:
+            ConfigError: With the field and its value.
+        """
+        return
+
+    @abstractmethod
+    def demand_evidence(self, tables: Tables, frame: Any, model: str) -> DemandEstimates | None:
+        """Return what a run says of every cell as of the last cutoff; None where the model answered nothing.
+
+        Args:
+            tables: Of the run.
+            frame: Its data.
+            model: Whose evidence counts.
+        """
+
+
+def _typed(cells: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of `CELLS` in order; null for those that may be, empty text and no lag where they are missing."""
+    empty: dict[str, Any] = {**dict.fromkeys(OPTIONAL), "family": "", "reason": "", "lag": 0.0}
+    for name in CELLS:
+        if name not in cells.columns and name not in empty:
+            raise DataError(f"evidence: no column '{name}'{nearest(name, cells.columns)}")
+    absent = [pl.lit(empty[name]).alias(name) for name in CELLS if name not in cells.columns]
+    return cells.with_columns(absent).select(pl.col(name).cast(kind) for name, kind in CELLS.items())
+
+
+def _check_cells(cells: pl.DataFrame) -> None:
+    if cells.is_empty():
+        raise DataError("evidence: no cells.")
+    finite = {name: pl.col(name).is_nan() | pl.col(name).is_infinite() for name, kind in CELLS.items() if kind == pl.Float64}
+    missing = {name: pl.col(name).is_null() for name in CELLS if name not in OPTIONAL}
+    refusals = [
+        *((name, bad, "must be a number") for name, bad in finite.items()),
+        *((name, bad, "must be given") for name, bad in missing.items()),
+        *((name, pl.col(name) <= 0, "must be > 0") for name in ("price", "list_price", "low", "high", "df")),
+        *((name, pl.col(name) < 0, "must be >= 0") for name in ("cost", "units", "stderr")),
+        ("high", pl.col("high") < pl.col("low"), "must be >= low"),
+        ("stderr", pl.col("stderr").is_null() != pl.col("elasticity").is_null(), "must be there where elasticity is"),
+        ("status", ~pl.col("status").is_in(STATUSES), f"must be one of {', '.join(STATUSES)}"),
+        ("cell", pl.col("cell").is_duplicated(), "must be there once"),
+        ("channel", pl.struct("product", "channel").is_duplicated(), "must be there once for its product"),
+    ]
+    for name, bad, rule in refusals:
+        wrong = cells.filter(bad)
+        if len(wrong):
+            raise DataError(f"evidence: cell '{wrong['cell'][0]}': {name} {rule}, got {wrong[name][0]}.")
+
+
+def _check_arrays(evidence: DemandEstimates) -> None:
+    """Refuse arrays of another shape than the cells have, or with values that cannot be."""
+    count = len(evidence)
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("covariance", "cross", "cross_stderr"), (count, count))
+    if evidence.draws is not None:
+        shapes["draws"] = (len(evidence.draws), count)
+    for name, shape in shapes.items():
+        array = getattr(evidence, name)
+        if array is None:
+            continue
+        if array.shape != shape or not shape[0]:
+            raise DataError(f"evidence.{name}: must have the shape {shape}, got {array.shape}.")
+        known = evidence.known if name in ("draws", "covariance") else np.ones(count, bool)
+        if not np.isfinite(array[:, known] if name == "draws" else array[np.ix_(known, known)]).all():
+            raise DataError(f"evidence.{name}: must hold numbers.")
+    if evidence.cross is not None and np.diag(evidence.cross).any():
+        raise DataError("evidence.cross: must be 0 on the diagonal, for own elasticities are in the cells.")
+    if evidence.cross_stderr is not None and (evidence.cross_stderr < 0).any():
+        raise DataError("evidence.cross_stderr: must be >= 0.")
+    if evidence.cross_stderr is not None and evidence.cross is None:
+        raise DataError("evidence.cross: must be given with cross_stderr.")
+    if evidence.covariance is not None:
+        _check_covariance(evidence.covariance[np.ix_(evidence.known, evidence.known)])
+
+
+def _check_covariance(covariance: np.ndarray) -> None:
+    scale = float(np.abs(covariance).max(initial=0.0))
+    if not np.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-9 * scale):
+        raise DataError("evidence.covariance: must be symmetric.")
+    if len(covariance) and np.linalg.eigvalsh(covariance)[0] < -1e-6 * scale:
+        raise DataError("evidence.covariance: must have no negative eigenvalue.")
+
+
+def _spread(normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray) -> np.ndarray:
+    """Return standard draws with the covariance of the cells that have an estimate; shape (D, K)."""
+    if covariance is None:
+        return normal * stderr
+    values, vectors = np.linalg.eigh(covariance[np.ix_(known, known)])
+    spread = np.full_like(normal, np.nan)
+    spread[:, known] = normal[:, known] @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    return spread
