@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import polars as pl
@@ -17,11 +18,13 @@ class Decision(Recipe):
     """The recipe that `decision=` chooses: it reads a run's tables and says what to do. It changes no number of the run.
 
     Class attributes: `tasks`, those of the protocols whose results it can read, empty for all; `foresees`, whether it also
-    decides from a forecast of what comes after the data.
+    decides from a forecast of what comes after the data; `reports`, of a decision outside of a family, the
+    `hwds.report.hooks.TableReport` of each table of its verdict as `package.module:NAME`, which `family.py` names in a family.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ()
     foresees: ClassVar[bool] = False
+    reports: ClassVar[Mapping[str, str]] = {}
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a protocol whose results it cannot read; called before the data is loaded.

@@ -126,12 +126,12 @@ def stored_report(config: Mapping[str, Any], tables: Tables) -> TaskReport:
 
 
 def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport]:
-    """Return the report of each table of a verdict, from the families of the decision's class.
+    """Return the report of each table of a verdict: those that the decision's class names, then those of its families.
 
     Raises:
         ConfigError: A family, or a report, cannot be imported.
     """
-    known: dict[str, str] = {}
+    known: dict[str, str] = dict(getattr(decision, "reports", {}))
     for family in families_of(decision):
         known = {**family.tables, **known}
     return {name: load(known[name], TableReport) for name in names if name in known}

@@ -1,0 +1,70 @@
+"""A verdict on prices in words, for a manager."""
+
+from __future__ import annotations
+
+from hwds.pricing.optimum.verdict import OptimalPriceVerdict
+from hwds.results.formatting import brief, counted, interval, percent, probability
+
+HOLDS = {
+    "no_estimate": "has no estimate of its elasticity",
+    "no_variation": "has prices that hardly changed",
+    "endogenous?": "has prices that may answer demand",
+    "weak": "has prices that hardly identify its elasticity",
+    "identified": "was not to be changed",
+    "no_units": "sells nothing",
+    "no_room": "has a floor above what the step or the observed prices allow",
+    "channel_gap": "has channels so far apart that no allowed price ends the reselling",
+    "capacity": "sells more than its capacity at any allowed price",
+    "ladder": "has no allowed price within its bounds",
+    "not_sure": "would not gain surely enough",
+    "no_gain": "has its best allowed price already",
+}
+"""Why a cell's price stays."""
+
+
+def sentence(verdict: OptimalPriceVerdict, note: str = "") -> str:
+    """Return what to do and why, what the uncertainty costs, and what the prices reach where the truth is known."""
+    parts = [_first(verdict), _holds(verdict), _information(verdict), _reached(verdict), note]
+    return " ".join(filter(None, parts))
+
+
+def _first(verdict: OptimalPriceVerdict) -> str:
+    cells = counted(verdict.cells, "cells")
+    if not verdict.changed:
+        return f"HOLD: no price of {cells} changes."
+    size, ends = interval(verdict.gain, verdict.gain_low, verdict.gain_high, verdict.unit, sign=True)
+    share = f", {100 * verdict.gain / verdict.now:+.1f} %" if verdict.now > 0 else ""
+    bound = max(
+        (rule for rule in verdict.rules if rule not in HOLDS and rule != "none"),
+        key=lambda rule: verdict.rules[rule],
+        default="",
+    )
+    most = f"; most often the {bound.replace('_', ' ')} bound" if bound else ""
+    return (
+        f"CHANGE {verdict.changed} of {cells}: {verdict.objective} {size} a {verdict.period}{share}"
+        f" ({100 * verdict.level:g} %: {ends}), a gain with a probability of {probability(verdict.probability_gain)}{most}."
+    )
+
+
+def _holds(verdict: OptimalPriceVerdict) -> str:
+    reasons = [f"{len(cells)} {HOLDS[reason]}" for reason, cells in verdict.excluded.items()]
+    return f"On hold: {'; '.join(reasons)}." if reasons else ""
+
+
+def _information(verdict: OptimalPriceVerdict) -> str:
+    knowing, test = (brief(value, None, verdict.unit) for value in (verdict.value_of_knowing, verdict.value_of_test))
+    over = counted(verdict.periods, f"{verdict.period}s")
+    return (
+        f"Over {over}, to know all elasticities is worth {knowing} at most; to test them to ± {verdict.test_stderr:g}, {test}."
+    )
+
+
+def _reached(verdict: OptimalPriceVerdict) -> str:
+    record = verdict.reached
+    if record is None or record.share is None:
+        return ""
+    gained, possible = (brief(value, None, verdict.unit) for value in (record.gained, record.possible))
+    identified = record.share_identified
+    alone = "" if identified is None else f" ({percent(identified)} where prices identify the elasticity)"
+    words = "that are possible within the guardrails"
+    return f"By the true demand they gain {gained} of {possible} {words}: {percent(record.share)}{alone}."
