@@ -1,0 +1,181 @@
+"""Identification: how much the prices of each cell say about its elasticity, before anything is estimated."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.sweeping import Sweeper
+
+CHANGE = 0.005
+"""The least change of a log price that counts as one."""
+
+FEW_CHANGES, LITTLE = 3, 0.01
+"""The number of price changes, and the standard deviation of the log price net of effects, under which a cell is weak."""
+
+WEAK = 1.0
+"""The expected standard error of a cell's own estimate above which it is weak."""
+
+SUSPECT = 0.001
+"""The p-value of the correlation of today's demand with the next price change under which prices may answer demand."""
+
+STATUSES = ("identified", "weak", "no_variation", "endogenous?")
+
+
+def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
+    """Return one row a cell of what its prices can say.
+
+    Columns: `series_id`; `rows` to learn from; `units` (mean a period); `price_changes`; `distinct_prices`; `sd_price` (of the
+    log price) and `sd_net` (net of cell and period effects and of the model's other columns); `common` (the share of the log
+    price's variance that goes when period effects are taken out); `lead` (correlation of today's demand with the next change of
+    the price: prices that answer demand) and `lead_p` its p-value; `lag` (correlation of the last price change with
+    today's demand beyond today's price); `stock_outs` (share of rows); `expected_stderr` (of its own estimate); `status`;
+    `reason`.
+
+    Args:
+        design: The rows.
+        by_period: Whether the model takes period effects out.
+    """
+    net, common = _net_prices(design, by_period=by_period)
+    rows = design.rows
+    mean_units = _means(design.units, design.used, design)
+    squares = np.bincount(design.cell[design.used], net**2, len(design))
+    weight = mean_units / (1 + OVERDISPERSION * mean_units)
+    expected = 1 / np.sqrt(np.maximum(weight * squares, 1e-12))
+    changes, distinct = _changes(design)
+    lead, lead_p = _lead(design, net)
+    total = np.maximum(np.bincount(design.cell, minlength=len(design)), 1)
+    table = pl.DataFrame(
+        {
+            "series_id": design.names["series_id"],
+            "rows": rows,
+            "units": mean_units,
+            "price_changes": changes,
+            "distinct_prices": distinct,
+            "sd_price": np.sqrt(_means(design.log_price**2, design.used, design)),
+            "sd_net": np.sqrt(squares / np.maximum(rows, 1)),
+            "common": common,
+            "lead": lead,
+            "lead_p": lead_p,
+            "lag": _lag(design, net),
+            "stock_outs": np.bincount(design.cell, design.out, len(design)) / total,
+            "expected_stderr": np.minimum(expected, 1e6),
+        }
+    )
+    judged = [_judged(row) for row in table.to_dicts()]
+    return table.with_columns(
+        pl.Series("status", [status for status, _ in judged], pl.String),
+        pl.Series("reason", [reason for _, reason in judged], pl.String),
+    )
+
+
+OVERDISPERSION = 0.35
+"""The overdispersion that an expected standard error is told with, before any is estimated."""
+
+
+def _judged(row: dict[str, float]) -> tuple[str, str]:
+    """Return the status of a cell and why."""
+    if row["rows"] == 0:
+        return "no_variation", "no row has units, a price and all columns of the model"
+    if row["units"] == 0:
+        return "no_variation", f"nothing was sold in {row['rows']:.0f} periods"
+    if row["distinct_prices"] < 2:
+        return "no_variation", "it had one price"
+    if row["sd_net"] < 1e-4:
+        return "no_variation", "its price moves with that of all cells and the model's columns alone"
+    if row["lead_p"] < SUSPECT:
+        return "endogenous?", f"its next price change follows its demand (correlation {row['lead']:.2f}, p {row['lead_p']:.1g})"
+    if row["price_changes"] < FEW_CHANGES:
+        return "weak", f"{row['price_changes']:.0f} price changes"
+    if row["sd_net"] < LITTLE:
+        return "weak", f"its log price has a standard deviation of {row['sd_net']:.3f} net of effects"
+    if row["expected_stderr"] > WEAK:
+        return "weak", f"its own data would give a standard error of {row['expected_stderr']:.1f}"
+    return "identified", ""
+
+
+def _net_prices(design: Design, *, by_period: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return log prices of used rows net of effects and the other columns, and the common share of their variance by cell."""
+    used = design.used
+    cell = np.unique(design.cell[used], return_inverse=True)[1]
+    period = np.unique(design.period[used], return_inverse=True)[1]
+    ones = np.ones(int(used.sum()))
+    columns = np.column_stack([design.log_price[used], design.x[used]])
+    within = Sweeper.of(cell, None).residuals(columns, ones)
+    both = Sweeper.of(cell, period).residuals(columns, ones)
+    chosen = both if by_period else within
+    slopes = np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0] if chosen.shape[1] > 1 else np.zeros(0)
+    net = chosen[:, 0] - chosen[:, 1:] @ slopes
+    total = np.bincount(design.cell[used], within[:, 0] ** 2, len(design))
+    rest = np.bincount(design.cell[used], both[:, 0] ** 2, len(design))
+    return net, np.clip(1 - rest / np.where(total > 0, total, np.inf), 0.0, 1.0)
+
+
+def _means(values: np.ndarray, where: np.ndarray, design: Design) -> np.ndarray:
+    count = np.bincount(design.cell[where], minlength=len(design))
+    return np.bincount(design.cell[where], values[where], len(design)) / np.maximum(count, 1)
+
+
+def _steps(design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Return the change of the log price to each row from the one before, NaN where unknown, and whether they are one cell's."""
+    change = np.concatenate([[np.nan], np.diff(design.log_price)])
+    change[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
+    return change, np.isfinite(change)
+
+
+def _changes(design: Design) -> tuple[np.ndarray, np.ndarray]:
+    change, there = _steps(design)
+    moved = there & (np.abs(change) > CHANGE)
+    changes = np.bincount(design.cell, moved, len(design)).astype(np.int64)
+    known = design.used
+    steps = np.round(design.log_price[known] / CHANGE).astype(np.int64)
+    pairs = np.unique(np.column_stack([design.cell[known], steps]), axis=0)
+    return changes, np.bincount(pairs[:, 0], minlength=len(design))
+
+
+def _demand(design: Design, net: np.ndarray) -> np.ndarray:
+    """Return log(units + 1/2) net of cell and period effects, columns and one slope of price; NaN where not used."""
+    used = design.used
+    cell = np.unique(design.cell[used], return_inverse=True)[1]
+    period = np.unique(design.period[used], return_inverse=True)[1]
+    columns = np.column_stack([np.log(design.units[used] + 0.5), design.log_price[used], design.x[used]])
+    swept = Sweeper.of(cell, period).residuals(columns, np.ones(len(cell)))
+    slopes = np.linalg.lstsq(swept[:, 1:], swept[:, 0], rcond=None)[0]
+    out = np.full(len(used), np.nan)
+    out[used] = swept[:, 0] - swept[:, 1:] @ slopes
+    return out
+
+
+def _lead(design: Design, net: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of today's demand with the next price change by cell, and its p-value, 1 for fewer than 8 rows."""
+    from scipy.stats import t as student
+
+    change, _ = _steps(design)
+    following = np.concatenate([change[1:], [np.nan]])
+    correlation, count = _correlations(design, _demand(design, net), following)
+    free = np.maximum(count - 2, 1)
+    t = correlation * np.sqrt(free / np.maximum(1 - correlation**2, 1e-12))
+    return correlation, np.where(count >= 8, 2 * student.sf(np.abs(t), free), 1.0)
+
+
+def _lag(design: Design, net: np.ndarray) -> np.ndarray:
+    """Return the correlation of the price change before with today's demand, by cell."""
+    change, _ = _steps(design)
+    before = np.concatenate([[np.nan], change[:-1]])
+    before[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
+    return _correlations(design, _demand(design, net), before)[0]
+
+
+def _correlations(design: Design, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of two columns within each cell, 0 where one is constant, and the rows it is of."""
+    there = np.isfinite(first) & np.isfinite(second)
+    count = np.bincount(design.cell[there], minlength=len(design))
+    cell = design.cell[there]
+    parts = []
+    for values in (first[there], second[there]):
+        mean = np.bincount(cell, values, len(design)) / np.maximum(count, 1)
+        parts.append(values - mean[cell])
+    sums = [np.bincount(cell, a * b, len(design)) for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))]
+    bottom = np.sqrt(sums[1] * sums[2])
+    return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), count

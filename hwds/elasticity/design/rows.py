@@ -1,0 +1,179 @@
+"""Design: the rows of a panel as a model of demand reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+from hwds.elasticity.design.columns import (
+    CROSS,
+    LAG,
+    Terms,
+    lagged,
+    log_prices,
+    names_of,
+    other_columns,
+    price_column,
+    substitutes,
+    substitutes_price,
+)
+from hwds.elasticity.estimation.crossed import Groups
+from hwds.elasticity.estimation.layout import Layout
+from hwds.frames.panel import Panel
+from hwds.frames.roles import TIME
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The rows of a panel as arrays, and which of them a model may learn from.
+
+    Attributes:
+        names: `series_id`, `sku`, `channel`, `family` of every cell.
+        cell, period: Of each row of the panel, shape (rows,).
+        periods: How many there are.
+        units: NaN where unknown, shape (rows,).
+        log_price: Less its cell's mean, NaN without a price, shape (rows,).
+        centres: The means of log prices, shape (K,).
+        x: Columns with a slope that all cells share, shape (rows, m).
+        columns: Their names.
+        used: Rows to learn from: units, price and all columns known, and in stock, shape (rows,).
+        out: Rows with a stock-out, shape (rows,).
+        groups: The group within which each cell has substitutes, -1 for none, shape (K,).
+        price: Of each row, shape (rows,).
+    """
+
+    names: pl.DataFrame
+    cell: np.ndarray
+    period: np.ndarray
+    periods: int
+    units: np.ndarray
+    log_price: np.ndarray
+    centres: np.ndarray
+    x: np.ndarray
+    columns: tuple[str, ...]
+    used: np.ndarray
+    out: np.ndarray
+    groups: np.ndarray
+    price: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        panel: Panel,
+        terms: Terms,
+        controls: Sequence[str] = (),
+        *,
+        like: Design | None = None,
+    ) -> Design:
+        """Return the design of a panel.
+
+        Args:
+            panel: Prices and units by cell and period.
+            terms: Which columns to take.
+            controls: More columns of the panel.
+            like: The design that a model was fitted to, whose columns and means are taken; None for a new one, whose
+                constant columns are left out.
+
+        Raises:
+            DataError: There is no price, one that is not above 0, units below 0, or no price that ever changes.
+        """
+        names, price = names_of(panel, terms), panel.values(price_column(panel))
+        cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+        out = _stock_outs(panel)
+        period = panel.table[TIME].rank("dense").cast(pl.Int64).to_numpy() - 1
+        units = panel.target
+        known = np.isfinite(units) & np.isfinite(price) & ~out
+        log_price, centres = log_prices(panel, None if like is None else like.centres, known)
+        groups = substitutes(names)
+        columns: dict[str, np.ndarray] = {}
+        if terms.lagged_price:
+            columns[LAG] = lagged(panel, log_price)
+        if terms.substitutes_price and (groups >= 0).any():
+            columns[CROSS] = substitutes_price(groups, cell, period, log_price)
+        columns |= other_columns(panel, controls)
+        chosen = like.columns if like is not None else _varying(columns, cell, known)
+        x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
+        used = known & np.isfinite(x).all(axis=1)
+        design = cls(
+            names, cell, period, int(period.max()) + 1, units, log_price, centres, x, tuple(chosen), used, out, groups, price
+        )
+        if like is None:
+            design._check()
+        return design
+
+    def _check(self) -> None:
+        spread = np.abs(np.where(self.used, self.log_price, 0.0))
+        if not self.used.any():
+            raise DataError("dataset: no row has units, a price and all columns of the model.")
+        if float(spread.max()) < 1e-9:
+            raise DataError("dataset.roles.price: no cell's price ever changes, so that nothing can be said of elasticities.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Rows to learn from by cell, shape (K,)."""
+        return np.bincount(self.cell, self.used, len(self)).astype(np.int64)
+
+    def codes(self, name: str) -> np.ndarray:
+        """Return the number of each cell's product, channel or family, shape (K,)."""
+        return self.names[name].rank("dense").cast(pl.Int64).to_numpy() - 1
+
+    @property
+    def crossed(self) -> Groups:
+        """The groups that slopes are shrunk to."""
+        return Groups.of([(name, self.codes(name)) for name in ("family", "sku", "channel")])
+
+    def layout(self, *, by_period: bool) -> Layout:
+        """Return the rows to learn from, laid out as cells by periods."""
+        rows = self.used
+        shape = (len(self), self.periods)
+        parts = (self.units[rows], self.log_price[rows], self.x[rows], self.cell[rows], self.period[rows])
+        return Layout.of(*parts, shape, by_period=by_period)
+
+    def clusters(self, level: str) -> np.ndarray:
+        """Return the cluster of each row, shape (rows,).
+
+        Args:
+            level: `period`, `sku_period` (a product in a period), `sku`, `channel` or `cell`.
+        """
+        if level in ("cell", "period"):
+            return self.cell if level == "cell" else self.period
+        if level == "sku_period":
+            return self.codes("sku")[self.cell] * self.periods + self.period
+        return self.codes(level)[self.cell]
+
+    def last_prices(self) -> np.ndarray:
+        """Return the last known price of each cell, NaN where it has none, shape (K,)."""
+        return _last(self.price, self.cell, len(self))
+
+
+def _last(values: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+    out = np.full(cells, np.nan)
+    there = np.isfinite(values)
+    out[cell[there]] = values[there]  # of equal places the last counts
+    return out
+
+
+def _stock_outs(panel: Panel) -> np.ndarray:
+    name = panel.roles.one("stock_out")
+    return np.zeros(len(panel.table), bool) if name is None else np.nan_to_num(panel.values(name)) > 0
+
+
+def _varying(columns: dict[str, np.ndarray], cell: np.ndarray, known: np.ndarray) -> list[str]:
+    """Return the names of columns that vary within some cell."""
+    chosen = []
+    for name, values in columns.items():
+        there = known & np.isfinite(values)
+        if not there.any():
+            continue
+        count = np.maximum(np.bincount(cell[there], minlength=int(cell.max()) + 1), 1)
+        mean = np.bincount(cell[there], values[there], int(cell.max()) + 1) / count
+        if np.abs(values[there] - mean[cell[there]]).max() > 1e-9:
+            chosen.append(name)
+    return chosen

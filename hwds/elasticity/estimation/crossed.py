@@ -1,0 +1,173 @@
+"""Crossed empirical Bayes: slopes of cells around effects of their family, device and channel, variances by likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.elasticity.estimation.layout import Moments
+
+VAGUE = 25.0
+"""The prior variance of the mean slope: nothing, for a demand curve."""
+
+LARGEST, SMALLEST = 3.0, 0.01
+"""The standard deviations between which those of effects are sought."""
+
+PRIOR_SCALE = 0.5
+"""The scale of the half-normal prior on each standard deviation, which keeps few levels from a variance of exactly 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The crossed groups of cells.
+
+    Attributes:
+        names: Of the groupings (`family`, `sku`, `channel`).
+        codes: Of each grouping the group of each cell, shape (K,).
+    """
+
+    names: tuple[str, ...]
+    codes: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, codes: Sequence[tuple[str, np.ndarray]]) -> Groups:
+        """Return the groupings that tell cells apart but do not name each, and of equal ones the first."""
+        kept: list[tuple[str, np.ndarray]] = []
+        for name, code in codes:
+            count = len(np.unique(code))
+            same = any(len(np.unique(code * (int(other.max()) + 1) + other)) == count == other.max() + 1 for _, other in kept)
+            if 1 < count < len(code) and not same:
+                kept.append((name, np.unique(code, return_inverse=True)[1]))
+        return cls(tuple(name for name, _ in kept), tuple(code for _, code in kept))
+
+    def design(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the dummies of the mean and of every group, shape (K, r), and the grouping of each column, -1 for the mean."""
+        columns, which = [np.ones((cells, 1))], [np.full(1, -1)]
+        for place, code in enumerate(self.codes):
+            count = int(code.max()) + 1
+            columns.append((code[:, None] == np.arange(count)).astype(float))
+            which.append(np.full(count, place))
+        return np.concatenate(columns, axis=1), np.concatenate(which)
+
+
+@dataclass(frozen=True, eq=False)
+class SlopePosterior:
+    """The posterior of all slopes and shared parameters, given variances.
+
+    Attributes:
+        slopes: Shape (K,).
+        covariance: Of the slopes, shape (K, K).
+        theta: The shared parameters, shape (q,).
+        theta_covariance: Shape (q, q).
+        own_weight: The share of a cell's slope that its own data decide, shape (K,).
+        mean: The mean slope and its standard error.
+        deviations: The standard deviations of each grouping's effects, then of a cell's own, shape (groupings + 1,).
+        log_likelihood: Marginal, of the approximation.
+    """
+
+    slopes: np.ndarray
+    covariance: np.ndarray
+    theta: np.ndarray
+    theta_covariance: np.ndarray
+    own_weight: np.ndarray
+    mean: tuple[float, float]
+    deviations: np.ndarray
+    log_likelihood: float
+
+
+def _system(
+    known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k, and the constant.
+
+    For one cell the integral over e ~ N(m, s) is (1 + s D)^-1/2 exp((l m - D m^2 / 2 + s l^2 / 2) / (1 + s D)), with
+    l = h - B t and m = Z u.
+    """
+    own = deviations[-1] ** 2
+    k = 1 / (1 + own * known.precision)
+    q = len(known.shared_linear)
+    prior = np.concatenate([[1 / VAGUE], 1 / deviations[:-1] ** 2])[which + 1]
+    scaled = dummies * k[:, None]
+    matrix = np.empty((q + len(prior),) * 2)
+    matrix[:q, :q] = known.shared - own * (known.cross * k[:, None]).T @ known.cross
+    matrix[q:, q:] = (scaled * known.precision[:, None]).T @ dummies + np.diag(prior)
+    matrix[q:, :q] = scaled.T @ known.cross
+    matrix[:q, q:] = matrix[q:, :q].T
+    linear = np.concatenate([known.shared_linear - own * known.cross.T @ (k * known.linear), scaled.T @ known.linear])
+    constant = 0.5 * own * float(np.sum(k * known.linear**2)) + 0.5 * float(np.sum(np.log(k)) + np.sum(np.log(prior)))
+    return matrix, linear, k, constant
+
+
+def log_likelihood(
+    known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return the marginal log-likelihood of the standard deviations, shared parameters integrated out under flat priors.
+
+    Its gradient by their logs is, by Fisher's identity, that of the complete likelihood in expectation: for a grouping
+    E[u'u] / sd^2 less the number of its groups.
+
+    Returns:
+        The value and its gradient, shape (groupings + 1,).
+    """
+    matrix, linear, k, constant = _system(known, dummies, which, deviations)
+    factor = np.linalg.cholesky(matrix)
+    inverse = np.linalg.inv(matrix)
+    solution = inverse @ linear
+    value = constant + 0.5 * float(linear @ solution) - float(np.sum(np.log(np.diag(factor))))
+    q, own = len(known.shared_linear), deviations[-1] ** 2
+    squares = solution[q:] ** 2 + np.diag(inverse)[q:]
+    gain = np.concatenate([known.cross, dummies * known.precision[:, None]], axis=1) * (own * k)[:, None]
+    centre = own * k * known.linear - gain @ solution
+    spread = own * k + np.einsum("ij,ij->i", gain @ inverse, gain)
+    groups = [np.sum(squares[which == g]) / deviations[g] ** 2 - np.sum(which == g) for g in range(len(deviations) - 1)]
+    return value, np.array([*groups, float(np.sum(centre**2 + spread)) / own - len(k)])
+
+
+def posterior(known: Moments, groups: Groups, deviations: np.ndarray) -> SlopePosterior:
+    """Return the posterior given the standard deviations; see `SlopePosterior`."""
+    dummies, which = groups.design(len(known.linear))
+    matrix, linear, k, constant = _system(known, dummies, which, deviations)
+    inverse = np.linalg.inv(matrix)
+    inverse = (inverse + inverse.T) / 2
+    q, own = len(known.shared_linear), deviations[-1] ** 2
+    solution = inverse @ linear
+    gain = np.concatenate([-own * known.cross, dummies], axis=1) * k[:, None]
+    slopes = own * k * known.linear + gain @ solution
+    covariance = gain @ inverse @ gain.T
+    covariance[np.diag_indices_from(covariance)] += own * k
+    log_det = float(np.linalg.slogdet(matrix)[1])
+    return SlopePosterior(
+        slopes,
+        covariance,
+        solution[:q],
+        inverse[:q, :q],
+        1 - k,
+        (float(solution[q]), float(np.sqrt(inverse[q, q]))),
+        deviations,
+        constant + 0.5 * float(linear @ solution) - 0.5 * log_det,
+    )
+
+
+def best_deviations(known: Moments, groups: Groups, start: np.ndarray | None = None) -> np.ndarray:
+    """Return the standard deviations with the greatest marginal posterior, shape (groupings + 1,).
+
+    Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the likelihood alone is often
+    greatest at 0, which would say that its effects are known to be equal (Chung et al. 2013, A nondegenerate penalized
+    likelihood estimator).
+    """
+    from scipy.optimize import minimize
+
+    dummies, which = groups.design(len(known.linear))
+    begin = np.full(len(groups.names) + 1, 0.3) if start is None else np.clip(start, 2 * SMALLEST, LARGEST / 2)
+
+    def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        deviations = np.exp(logs)
+        squares = (deviations / PRIOR_SCALE) ** 2
+        value, gradient = log_likelihood(known, dummies, which, deviations)
+        return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares  # half-normal, on the scale of logs
+
+    bounds = [(float(np.log(SMALLEST)), float(np.log(LARGEST)))] * len(begin)
+    options = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}
+    return np.asarray(np.exp(minimize(loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x))

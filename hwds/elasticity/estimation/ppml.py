@@ -1,0 +1,130 @@
+"""Poisson pseudo-maximum likelihood with cell and period effects swept out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.core.errors import DataError
+from hwds.elasticity.estimation.clusters import RobustVariance, free_effects, robust_variance
+from hwds.elasticity.estimation.sweeping import Sweeper
+
+MOST_STEPS = 60
+"""Steps of iteratively reweighted least squares at most."""
+
+EXPONENT = 30.0
+"""The largest absolute log mean, relative to the mean of all."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonFit:
+    """A fit by Poisson pseudo-maximum likelihood.
+
+    Attributes:
+        beta: Slopes, shape (k,).
+        bread: The inverse of the information, shape (k, k).
+        scores: Of each row that was used, shape (n, k).
+        mean: Fitted means of the rows that were used, shape (n,).
+        used: Which rows were used: cells and periods without a sale tell nothing of a slope; shape of the rows given.
+        steps: Of the iteration.
+        units: What was sold in the rows that were used, shape (n,).
+        effects: The cell, and the period where it has effects, of the rows that were used.
+    """
+
+    beta: np.ndarray
+    bread: np.ndarray
+    scores: np.ndarray
+    mean: np.ndarray
+    used: np.ndarray
+    steps: int
+    units: np.ndarray
+    effects: tuple[np.ndarray, ...] = ()
+
+    def variance(
+        self, ways: Sequence[np.ndarray], rng: np.random.Generator | None = None, level: float = 0.95
+    ) -> RobustVariance:
+        """Return the cluster-robust variance; `ways` are clusterings of all rows given."""
+        known = [way[self.used] for way in ways]
+        lost = len(self.beta) + sum(free_effects(effect, known) for effect in self.effects)
+        return robust_variance(self.bread, self.scores, known, lost=lost, rng=rng, level=level)
+
+    def iid_variance(self) -> np.ndarray:
+        """Return the variance that takes rows as independent with one dispersion: what clustered errors are compared with."""
+        n, k = self.scores.shape
+        pearson = (self.units - self.mean) ** 2 / np.maximum(self.mean, 1e-300)
+        return np.asarray(self.bread * float(np.mean(pearson) * n / max(n - k, 1)))
+
+
+def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray | None, tolerance: float = 1e-8) -> PoissonFit:
+    """Fit log E[units] = cell effect + period effect + x beta.
+
+    Iteratively reweighted least squares, each step a regression of columns from which both effects are swept (Correia,
+    Guimaraes and Zylkin 2020, Fast Poisson estimation with high-dimensional fixed effects). Consistent whatever the law of
+    the units, zeros included, as long as their mean is right (Santos Silva and Tenreyro 2006).
+
+    Args:
+        units: At least 0, shape (n,).
+        x: Columns that vary within cells, shape (n, k).
+        cell: Numbers of cells, rows sorted by them, shape (n,).
+        period: Numbers of periods, shape (n,); None for no period effects.
+        tolerance: Of the relative change of the deviance.
+
+    Raises:
+        DataError: Nothing was sold, or a column is a combination of others and the effects.
+    """
+    used = with_sales(units, cell, period)
+    if not used.any():
+        raise DataError("dataset: nothing was sold in any cell.")
+    y, columns = units[used], np.ascontiguousarray(x[used], float)
+    sweeper = Sweeper.of(_codes(cell[used]), None if period is None else _codes(period[used]))
+    mean = (y + np.bincount(_codes(cell[used]), y)[_codes(cell[used])] / np.diff(sweeper.starts)[_codes(cell[used])]) / 2
+    eta, deviance, steps = np.log(mean), np.inf, 0
+    swept, beta, gram = columns, np.zeros(columns.shape[1]), np.eye(columns.shape[1])
+    for steps in range(1, MOST_STEPS + 1):  # noqa: B007
+        working = eta + (y - mean) / mean
+        both = sweeper.residuals(np.column_stack([working, columns]), mean)
+        target, swept = both[:, 0], both[:, 1:]
+        weighted = swept * mean[:, None]
+        gram = weighted.T @ swept
+        beta = _solved(gram, weighted.T @ target, columns.shape[1])
+        eta = np.clip(working - target + swept @ beta, *(np.log(np.mean(y)) + np.array([-EXPONENT, EXPONENT])))
+        mean = np.exp(eta)
+        before, deviance = deviance, poisson_deviance(y, mean)
+        if abs(before - deviance) <= tolerance * max(deviance, 0.1):
+            break
+    scores = swept * (y - mean)[:, None]
+    effects = (cell[used],) if period is None else (cell[used], period[used])
+    return PoissonFit(beta, np.linalg.inv(gram) if len(gram) else gram, scores, mean, used, steps, y, effects)
+
+
+def with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:
+    """Return which rows are in cells and periods in which anything was sold, shape (n,)."""
+    used = np.ones(len(units), bool)
+    while True:
+        keep = np.bincount(cell, units * used)[cell] > 0
+        if period is not None:
+            keep &= np.bincount(period, units * used)[period] > 0
+        if (used <= keep).all():
+            return used
+        used &= keep
+
+
+def poisson_deviance(units: np.ndarray, mean: np.ndarray) -> float:
+    """Return twice the log-likelihood that is lacking to a perfect fit."""
+    logs = np.where(units > 0, units * np.log(np.maximum(units, 1e-300) / mean), 0.0)
+    return float(2 * np.sum(logs - (units - mean)))
+
+
+def _solved(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+    if not count:
+        return np.zeros(0)
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
+        raise DataError("dataset: a column of the model is a combination of others and of cell and period effects.")
+    return np.linalg.solve(gram, right)
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    return np.unique(values, return_inverse=True)[1]

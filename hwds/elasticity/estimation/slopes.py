@@ -1,0 +1,166 @@
+"""Slopes of all cells at once: a quasi-likelihood of counts with cell and period effects, and a crossed prior on slopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwds.elasticity.estimation.crossed import Groups, SlopePosterior, best_deviations, posterior
+from hwds.elasticity.estimation.layout import Layout, Moments, moments
+
+MOST_STEPS = 80
+"""Newton steps at most."""
+
+SETTLED = 1e-6
+"""The change of slopes, relative to their size, at which the iteration ends."""
+
+STRIDE = 4.0
+"""The largest change of a log mean in one step."""
+
+NO_PRIOR = 1e3
+"""The standard deviation of slopes that stands for no prior."""
+
+SHRUNK_BY = 30.0
+"""Degrees of freedom of the dispersion of all cells, to which a cell's own is shrunk."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """The slopes of all cells.
+
+    Attributes:
+        posterior: Slopes, shared parameters and their covariances.
+        level: Of each cell the log mean at log price 0, without shared effects; shape (K,), -inf where nothing was sold.
+        mean: Fitted means, shape (K, T).
+        overdispersion: a, with the variance phi (mean + a mean^2).
+        dispersion: phi, by cell, shape (K,).
+        moments: Of the last step.
+        steps: Of the iteration.
+    """
+
+    posterior: SlopePosterior
+    level: np.ndarray
+    mean: np.ndarray
+    overdispersion: float
+    dispersion: np.ndarray
+    moments: Moments
+    steps: int
+
+
+def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) -> Slopes:
+    """Fit log E[units] = cell effect + period effect + slope x log price + x beta, slopes shrunk to crossed groups.
+
+    The quasi-likelihood has the variance phi (mean + a mean^2), with a by Pearson's statistic (Breslow 1984): the mean is
+    estimated consistently whatever the law. Slopes have the prior of `crossed`; its standard deviations maximise the marginal
+    likelihood of the quadratic approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow
+    and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows.
+
+    Args:
+        layout: The rows.
+        groups: Of the prior; None for no prior, each cell by itself.
+        poisson: Take a as 0 (Poisson pseudo-likelihood).
+    """
+    sold = (layout.units * layout.seen).sum(axis=1) > 0
+    used = layout.seen & sold[:, None]
+    eta = _first(layout, used)
+    none = Groups((), ())
+    deviations = np.full(len(groups.names) + 1, 0.3) if groups is not None else np.array([NO_PRIOR])
+    over, phi = 0.0 if poisson else 0.2, np.ones(layout.cells)
+    found: SlopePosterior | None = None
+    known: Moments | None = None
+    steps = 0
+    for steps in range(1, MOST_STEPS + 1):  # noqa: B007
+        mean = np.exp(eta)
+        weight = np.where(used, mean / (1 + over * mean), 0.0) / phi[:, None]
+        working = np.where(used, eta + (layout.units - mean) / mean, 0.0)
+        known = moments(layout, weight, working)
+        if groups is not None and steps < 25:  # a variance that goes on moving must not keep the iteration from ending
+            deviations = best_deviations(known, groups, deviations if steps > 1 else None)
+        before, found = found, posterior(known, groups or none, deviations)
+        part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
+        new = part + _levels(layout, used, part, over)[:, None]
+        eta = np.where(used, eta + np.clip(new - eta, -STRIDE, STRIDE), 0.0)
+        over, phi = _dispersions(layout, used, eta, over, found, poisson=poisson)
+        if before is not None and steps > 3 and _moved(before, found) < SETTLED:
+            break
+    assert found is not None
+    assert known is not None
+    part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
+    level = np.where(sold, _levels(layout, used, part, over), -np.inf)
+    mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
+    return Slopes(found, level, mean, over, phi, known, steps)
+
+
+def without_prior(posterior_: SlopePosterior, known: Moments, least: float = 1e-10) -> SlopePosterior:
+    """Return the posterior with NaN for slopes that no data decide."""
+    bare = known.precision <= least
+    slopes = np.where(bare, np.nan, posterior_.slopes)
+    return replace(posterior_, slopes=slopes)
+
+
+def _first(layout: Layout, used: np.ndarray) -> np.ndarray:
+    """Return where to begin: logs halfway between units and their cell's mean."""
+    count = np.maximum(used.sum(axis=1, keepdims=True), 1)
+    mean = (layout.units * used).sum(axis=1, keepdims=True) / count
+    return np.where(used, np.log(np.maximum((layout.units + mean) / 2, 1e-12)), 0.0)
+
+
+def _moved(before: SlopePosterior, after: SlopePosterior) -> float:
+    return float(np.max(np.abs(after.slopes - before.slopes) / (1 + np.abs(after.slopes))))
+
+
+def _levels(layout: Layout, used: np.ndarray, part: np.ndarray, over: float) -> np.ndarray:
+    """Return the cell effects that set each cell's weighted residuals to 0, shape (K,): Newton's method from the ratio of sums."""
+    top = np.where(used, layout.units, 0.0).sum(axis=1)
+    shift = part.max(axis=1, initial=0.0, where=used)
+    scaled = np.where(used, np.exp(part - shift[:, None]), 0.0)
+    bottom = scaled.sum(axis=1)
+    level = np.log(np.where(top > 0, top, 1.0) / np.where(bottom > 0, bottom, 1.0)) - shift
+    if over == 0:
+        return np.asarray(level)
+    for _ in range(30):
+        mean = np.where(used, np.exp(part + level[:, None]), 0.0)
+        share = 1 / (1 + over * mean)
+        score = np.where(used, (layout.units - mean) * share, 0.0).sum(axis=1)
+        slope = np.where(used, mean * (1 + over * layout.units) * share**2, 0.0).sum(axis=1)
+        step = np.clip(score / np.maximum(slope, 1e-300), -1.0, 1.0)
+        level = level + np.where(top > 0, step, 0.0)
+        if np.max(np.abs(step[top > 0]), initial=0.0) < 1e-10:
+            break
+    return np.asarray(level)
+
+
+def _dispersions(
+    layout: Layout, used: np.ndarray, eta: np.ndarray, over: float, found: SlopePosterior, *, poisson: bool
+) -> tuple[float, np.ndarray]:
+    """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all."""
+    mean = np.exp(eta)
+    rows = used.sum(axis=1)
+    lost = 1 + found.own_weight + len(found.theta) * rows / max(int(rows.sum()), 1)
+    free = np.maximum(rows - lost, 0.0)
+    squares = np.where(used, (layout.units - mean) ** 2, 0.0)
+
+    def pearson(a: float) -> float:
+        return float(np.sum(squares / (mean + a * mean**2), where=used))
+
+    if not poisson:
+        over = _root(pearson, float(free.sum()))
+    ratio = np.sum(squares / (mean + over * mean**2), axis=1, where=used)
+    whole = float(ratio.sum() / max(free.sum(), 1.0))
+    phi = (SHRUNK_BY * whole + ratio) / (SHRUNK_BY + free)
+    return over, np.maximum(phi, 1e-6)
+
+
+def _root(pearson: object, goal: float) -> float:
+    """Return a with Pearson's statistic at its degrees of freedom, 0 where the units vary less than Poisson."""
+    from scipy.optimize import brentq
+
+    call = pearson
+    assert callable(call)
+    if call(0.0) <= goal:
+        return 0.0
+    high = 1.0
+    while call(high) > goal and high < 1e6:
+        high *= 4
+    return float(brentq(lambda a: call(a) - goal, 0.0, high, xtol=1e-6, rtol=1e-6))

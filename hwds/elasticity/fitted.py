@@ -1,0 +1,176 @@
+"""FittedElasticities: what a model says of every cell, and the demand that follows from prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.columns import CROSS, LAG, Terms
+from hwds.elasticity.design.rows import Design
+from hwds.frames.panel import Panel
+
+CELLS = {
+    "series_id": pl.String,
+    "sku": pl.String,
+    "channel": pl.String,
+    "family": pl.String,
+    "elasticity": pl.Float64,
+    "stderr": pl.Float64,
+    "df": pl.Float64,
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "weight_own": pl.Float64,
+    "lag": pl.Float64,
+    "lag_stderr": pl.Float64,
+    "cross": pl.Float64,
+    "cross_stderr": pl.Float64,
+    "status": pl.String,
+    "reason": pl.String,
+}
+"""Columns of the cells, one row each, whether or not a model has an answer.
+
+`elasticity` is d log units / d log price in the same period; with `stderr`, `df` (null for a normal law), `ci_low` and
+`ci_high` it is null where a model has no answer. `weight_own` is the share that the cell's own data decide. `lag` is the
+elasticity to the own price of the period before, `cross` that to the mean price of the cell's substitutes; 0 where the model
+takes neither. `status` is one of `identification.STATUSES`, `reason` says why in words.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """What an estimator says, as arrays; NaN where it says nothing.
+
+    Attributes:
+        slopes: Own-price elasticities, shape (K,).
+        stderr: Shape (K,).
+        critical: What a standard error is multiplied by for half of an interval, shape (K,).
+        level: Log mean at the cell's mean price without other columns, shape (K,).
+        theta: Slopes of the design's other columns, shape (m,).
+        theta_stderr: Shape (m,).
+        df: Degrees of freedom, NaN for a normal law, shape (K,).
+        own_weight: Shape (K,).
+        covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
+        unanswered: Why cells have no answer, by the cell's place.
+        method: How intervals are made, in words.
+        notes: Facts about the fit: names and numbers.
+    """
+
+    slopes: np.ndarray
+    stderr: np.ndarray
+    critical: np.ndarray
+    level: np.ndarray
+    theta: np.ndarray
+    theta_stderr: np.ndarray
+    df: np.ndarray
+    own_weight: np.ndarray
+    covariance: np.ndarray | None = None
+    unanswered: dict[int, str] = field(default_factory=dict)
+    method: str = ""
+    notes: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedElasticities:
+    """A fitted model of demand: units = exp(level + elasticity log(price / mean price) + slopes of other columns).
+
+    Attributes:
+        table: See `CELLS`.
+        effects: The slopes that all cells share: `name`, `value`, `stderr`, `p_value`.
+        identification: See `identification.identify`.
+        design: The rows that it was fitted to.
+        terms: The columns that the model takes.
+        controls: Those that the protocol added.
+        estimates: As arrays.
+    """
+
+    table: pl.DataFrame
+    effects: pl.DataFrame
+    identification: pl.DataFrame
+    design: Design
+    terms: Terms
+    controls: Sequence[str]
+    estimates: Estimates
+
+    @classmethod
+    def of(
+        cls, design: Design, terms: Terms, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+    ) -> FittedElasticities:
+        """Return the table of the cells and of the shared slopes."""
+        table = cells_table(design, estimates, identification)
+        effects = effects_table(design.columns, estimates)
+        return cls(table, effects, identification, design, terms, context.controls, estimates)
+
+    def log_demand(self, panel: Panel) -> np.ndarray:
+        """Return the log of expected units of each row, NaN where the model has no answer, shape (rows,).
+
+        Args:
+            panel: The cells that the model was fitted to, with prices and the other columns; units are not read.
+        """
+        design = Design.of(panel, self.terms, self.controls, like=self.design)
+        known = self.estimates
+        part = known.slopes[design.cell] * design.log_price + np.nan_to_num(design.x) @ known.theta
+        return np.asarray(known.level[design.cell] + part)
+
+    def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K)."""
+        known = self.estimates
+        there = np.isfinite(known.slopes)
+        out = np.full((count, len(there)), np.nan)
+        normal = rng.standard_normal((count, int(there.sum())))
+        if known.covariance is not None:
+            values, vectors = np.linalg.eigh(known.covariance[np.ix_(there, there)])
+            out[:, there] = known.slopes[there] + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+            return out
+        df = np.nan_to_num(known.df[there], nan=1e6)
+        stretch = np.sqrt(df / rng.chisquare(df, normal.shape))
+        out[:, there] = known.slopes[there] + normal * known.stderr[there] * stretch
+        return out
+
+
+def cells_table(design: Design, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:
+    """Return the table of the cells; see `CELLS`."""
+    half = estimates.critical * estimates.stderr
+    shared = {name: _shared(design, estimates, name) for name in (LAG, CROSS)}
+    alone = design.groups < 0
+    columns = {
+        "elasticity": estimates.slopes,
+        "stderr": estimates.stderr,
+        "df": estimates.df,
+        "ci_low": estimates.slopes - half,
+        "ci_high": estimates.slopes + half,
+        "weight_own": estimates.own_weight,
+        "lag": np.full(len(design), shared[LAG][0]),
+        "lag_stderr": np.full(len(design), shared[LAG][1]),
+        "cross": np.where(alone, 0.0, shared[CROSS][0]),
+        "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]),
+    }
+    numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    status, reason = identification["status"].to_list(), identification["reason"].to_list()
+    for place, why in estimates.unanswered.items():
+        reason[place] = why
+    table = design.names.hstack(numbers).with_columns(pl.Series("status", status), pl.Series("reason", reason))
+    return table.select(pl.col(name).cast(kind) for name, kind in CELLS.items())
+
+
+def _shared(design: Design, estimates: Estimates, name: str) -> tuple[float, float]:
+    if name not in design.columns:
+        return 0.0, 0.0
+    place = design.columns.index(name)
+    return float(estimates.theta[place]), float(estimates.theta_stderr[place])
+
+
+def effects_table(names: Sequence[str], estimates: Estimates) -> pl.DataFrame:
+    """Return the slopes that all cells share, with p-values of no effect."""
+    from scipy.stats import norm
+
+    value, stderr = estimates.theta[: len(names)], estimates.theta_stderr[: len(names)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p_value = 2 * norm.sf(np.abs(value / stderr))
+    schema = {"name": pl.String, "value": pl.Float64, "stderr": pl.Float64, "p_value": pl.Float64}
+    return pl.DataFrame([list(names), value.tolist(), stderr.tolist(), p_value.tolist()], schema=schema).with_columns(
+        pl.col(name).fill_nan(None) for name in ("value", "stderr", "p_value")
+    )

@@ -1,0 +1,128 @@
+"""ElasticityModel: the recipe of a model of demand, which says of every cell how its units answer to its price."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.core.recipe import Recipe
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.columns import Terms
+from hwds.elasticity.design.identification import identify
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.fitted import Estimates, FittedElasticities
+from hwds.frames.panel import Panel
+
+Effects = Literal["cell_period", "cell"]
+"""Effects that are taken out: of cells and of periods, or of cells alone."""
+
+Cluster = Literal["sku_period", "period", "sku", "channel", "cell"]
+"""Within which errors may depend on each other: the level at which prices are set."""
+
+RECENT = 8
+"""The last periods whose effect is taken for those to come."""
+
+
+class ElasticityModel(Recipe):
+    """The recipe that `model=elasticity/...` chooses.
+
+    A cell is a series of the panel: a product in a channel. The log of the price, less its mean in the cell, has a slope for
+    each cell; the price of the period before, that of substitutes, promotion, competitors' prices and other known-future
+    columns have slopes that all cells share. Periods with a stock-out are left out, as is the first one of a cell where the
+    price before it is not known.
+
+    Class attribute: `local`, always False: cells are fitted together.
+
+    Attributes:
+        effects: `cell_period` compares cells within a period, so that what moves all of them (season, a holiday) is no answer
+            to a price; `cell` compares periods within a cell: for prices that move together in all cells.
+        sku: The static column of products.
+        channel: That of channels.
+        family: That of families, within which products are substitutes.
+        lagged_price: Take the own price of the period before, which tells demand that a cut brings forward.
+        substitutes_price: Take the mean log price of the family's other products in the channel.
+    """
+
+    local: ClassVar[bool] = False
+
+    effects: Effects = "cell_period"
+    sku: str = "sku"
+    channel: str = "channel"
+    family: str = "family"
+    lagged_price: bool = True
+    substitutes_price: bool = True
+
+    @property
+    def terms(self) -> Terms:
+        """The columns that the model takes."""
+        return Terms(self.sku, self.channel, self.family, self.lagged_price, self.substitutes_price)
+
+    @property
+    def by_period(self) -> bool:
+        """True where period effects are taken out."""
+        return self.effects == "cell_period"
+
+    def learn(self, history: Panel, context: ElasticityContext) -> FittedElasticities:
+        """Return the elasticities of all cells of a history.
+
+        Raises:
+            DataError: There is no price, or none that ever changes.
+        """
+        design = Design.of(history, self.terms, context.controls)
+        identification = identify(design, by_period=self.by_period)
+        estimates = self.estimate(design, identification, context)
+        return self.fitted(design, estimates, identification, context)
+
+    def fitted(
+        self, design: Design, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+    ) -> FittedElasticities:
+        """Return the fitted model of estimates."""
+        return FittedElasticities.of(design, self.terms, estimates, identification, context)
+
+    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+        """Return the estimates of all cells."""
+        raise NotImplementedError(f"{type(self).__name__}.estimate")
+
+
+def normal_critical(level: float) -> float:
+    """Return the normal quantile of half an interval."""
+    from scipy.stats import norm
+
+    return float(norm.ppf((1 + level) / 2))
+
+
+def t_critical(level: float, df: np.ndarray) -> np.ndarray:
+    """Return Student's quantile of half an interval, NaN where there is no degree of freedom."""
+    from scipy.stats import t
+
+    return np.asarray(np.where(df > 0, t.ppf((1 + level) / 2, np.maximum(df, 1e-9)), np.nan))
+
+
+def levels(design: Design, slopes: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Return the log mean of each cell at its mean price, so that fitted units add up to those sold in its last periods.
+
+    Args:
+        design: The rows.
+        slopes: Of price, NaN for cells without an answer, shape (K,).
+        theta: Slopes of the other columns, shape (m,).
+    """
+    rows = design.used
+    cell = design.cell[rows]
+    part = np.nan_to_num(slopes)[cell] * design.log_price[rows] + design.x[rows] @ theta
+    left = np.bincount(cell, minlength=len(design))[cell] - _places(cell)
+    recent = left <= RECENT
+    top = np.bincount(cell[recent], design.units[rows][recent], len(design))
+    bottom = np.bincount(cell[recent], np.exp(part[recent]), len(design))
+    whole_top, whole_bottom = np.bincount(cell, design.units[rows], len(design)), np.bincount(cell, np.exp(part), len(design))
+    top, bottom = np.where(top > 0, top, whole_top), np.where(top > 0, bottom, whole_bottom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = np.log(top / bottom)
+    return np.where(np.isfinite(slopes) & (bottom > 0), out, np.nan)
+
+
+def _places(cell: np.ndarray) -> np.ndarray:
+    """Return the place of each row in its cell from 0; rows are sorted by cell."""
+    starts = np.searchsorted(cell, cell)
+    return np.arange(len(cell)) - starts

@@ -1,0 +1,68 @@
+"""Pooled elasticities: each cell's own data, shrunk to its family, product and channel."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.dependence import shared_error
+from hwds.elasticity.estimation.slopes import Slopes, fit_slopes
+from hwds.elasticity.fitted import Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, normal_critical
+
+
+class Pooled(ElasticityModel):
+    """The default: crossed empirical Bayes over family, product and channel on a two-way quasi-likelihood of counts.
+
+    Cell and period effects, the slopes that all cells share and every cell's elasticity are fitted at once, with the variance
+    mean + a mean^2 of counts. The elasticity of a cell is drawn around the sum of a mean and effects of its family, its product
+    and its channel; the variances of all four are those of greatest marginal likelihood. The answer is the posterior, joint over
+    cells: a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
+
+    Attributes:
+        cluster: Within which errors may depend on each other: what is lost by that is added to the uncertainty that cells share.
+
+    Example:
+        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery
+    """
+
+    cluster: Cluster = "sku_period"
+
+    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+        """Return the posterior of all cells."""
+        fit = fit_slopes(design.layout(by_period=self.by_period), design.crossed)
+        found = fit.posterior
+        m = design.x.shape[1]
+        inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
+        covariance = found.covariance + inflation.added
+        stderr = np.sqrt(np.diag(covariance))
+        theta_stderr = np.sqrt(np.diag(found.theta_covariance)[:m]) * inflation.theta[:m]
+        cells = len(design)
+        return Estimates(
+            found.slopes,
+            stderr,
+            np.full(cells, normal_critical(context.level)),
+            levels(design, found.slopes, found.theta[:m]),
+            found.theta[:m],
+            theta_stderr,
+            np.full(cells, np.nan),
+            found.own_weight,
+            covariance,
+            method="posterior",
+            notes=_notes(fit, design, inflation.ratio),
+        )
+
+
+def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:
+    """Return the mean elasticity, the spread of each grouping and the dispersion."""
+    found = fit.posterior
+    spreads = {f"sd_{name}": float(value) for name, value in zip((*design.crossed.names, "cell"), found.deviations, strict=True)}
+    return {
+        "mean_elasticity": found.mean[0],
+        "mean_stderr": found.mean[1],
+        **spreads,
+        "overdispersion": fit.overdispersion,
+        "cluster_ratio": ratio,
+    }
