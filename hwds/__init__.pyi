@@ -2,6 +2,7 @@ from . import ab as ab
 from . import bandit as bandit
 from . import datasets as datasets
 from . import detection as detection
+from . import elasticity as elasticity
 from . import forecast as forecast
 from . import ope as ope
 from .ab.models.base import Comparison as Comparison

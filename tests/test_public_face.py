@@ -14,7 +14,10 @@ import hwds
 from hwds.core.registry import options, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
-FACES = {"forecast": "forecast", "bandit": "bandit", "ab": "ab", "ope": "ope", "classify": "detection", "anomaly": "detection"}
+FACES = {
+    **{name: name for name in ("forecast", "bandit", "ab", "ope", "elasticity")},
+    **dict.fromkeys(("classify", "anomaly"), "detection"),
+}
 """The package that has the models of each group of options."""
 
 

@@ -15,5 +15,6 @@ from .simulated.price_arms import PriceArms as PriceArms
 from .simulated.price_demand import PriceDemand as PriceDemand
 from .simulated.price_log import PriceLog as PriceLog
 from .simulated.price_plan import PricePlan as PricePlan
+from .simulated.price_sales import PriceSales as PriceSales
 from .simulated.price_test import PriceTest as PriceTest
 from .table import Table as Table

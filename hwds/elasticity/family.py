@@ -5,7 +5,7 @@ from __future__ import annotations
 from hwds.core.families import Family, Task
 from hwds.frames.panel import Panel
 
-ELASTICITY = Task(name="elasticity", frame=Panel, headline="elasticity_rmse", report="hwds.elasticity.report.run:REPORT")
+ELASTICITY = Task(name="elasticity", frame=Panel, headline="elasticity_rmse", report="")
 
 PRICE_CHANGE = Task(
     name="price_change",

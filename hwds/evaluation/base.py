@@ -47,7 +47,8 @@ class Evaluation(Recipe, Generic[Model, Data]):
     its question; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the one of them that
     names a unit; `block`, units in a cell of a model that may be cut (a constant, never taken from the number of cores);
     `fields_not_in_key`, fields that choose cells or scores, or are in a cell's key by its cutoffs and settings alone;
-    `untunable`, why no settings are chosen for a protocol that is not `Tunable`, in words that follow its name.
+    `untunable`, why no settings are chosen for a protocol that is not `Tunable`, in words that follow its name; `needs_truth`,
+    whether it scores by what only a simulator knows.
 
     Attributes:
         headline: The metric that orders the leaderboard.
@@ -62,6 +63,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
     block: ClassVar[int] = 1000
     fields_not_in_key: ClassVar[tuple[str, ...]] = ("headline", "segments")
     untunable: ClassVar[str] = "has no windows before its own to choose settings on"
+    needs_truth: ClassVar[bool] = False
 
     headline: str = ""
     segments: Names = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from hwds.core.code_digest import modules_in
 from hwds.core.environment import numeric_environment
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.hashing import digest
 from hwds.core.inputs import Inputs, digest_of_changes, digests, read_so_far, unchanged
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
@@ -56,12 +56,15 @@ def prepare(experiment: Experiment) -> Prepared:
 
     Raises:
         DataError: The data is absent, wrong, or does not suffice for the protocol.
-        ConfigError: The data has no column that a feature or a segment is to be made of, or nothing of what the decision names.
+        ConfigError: The data has no column that a feature or a segment is to be made of, nothing of what the decision names, or
+            not the truth that the protocol scores by.
     """
     dataset, protocol = experiment.dataset, experiment.protocol
     loaded = dataset.frame()
     frame = protocol.prepare_frame(loaded)
     truth = dataset.truth(protocol.task) if frame is loaded else None  # it knows each series' law, not that of sums
+    if truth is None and protocol.needs_truth:
+        raise ConfigError(f"dataset: '{dataset.name}' knows no truth, by which protocol '{protocol.name}' scores.")
     truths = {TRUTH: truth} if truth is not None else {}
     job = job_of(experiment, frame, experiment.models | truths)
     folds = protocol.split(frame)

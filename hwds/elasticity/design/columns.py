@@ -1,4 +1,4 @@
-"""The columns of a model of demand that vary within cells: lagged price, substitutes' price, promotion, competitors, controls."""
+"""The columns of a model of demand beside the own price: lagged price, substitutes, promotion, competitors, controls."""
 
 from __future__ import annotations
 

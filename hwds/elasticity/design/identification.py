@@ -17,10 +17,11 @@ FEW_CHANGES, LITTLE = 3, 0.01
 WEAK = 1.0
 """The expected standard error of a cell's own estimate above which it is weak."""
 
+OVERDISPERSION = 0.35
+"""The overdispersion with which an expected standard error is computed, before any is estimated."""
+
 SUSPECT = 0.001
 """The p-value of the correlation of today's demand with the next price change under which prices may answer demand."""
-
-STATUSES = ("identified", "weak", "no_variation", "endogenous?")
 
 
 def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
@@ -70,29 +71,21 @@ def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
     )
 
 
-OVERDISPERSION = 0.35
-"""The overdispersion that an expected standard error is told with, before any is estimated."""
-
-
 def _judged(row: dict[str, float]) -> tuple[str, str]:
-    """Return the status of a cell and why."""
-    if row["rows"] == 0:
-        return "no_variation", "no row has units, a price and all columns of the model"
-    if row["units"] == 0:
-        return "no_variation", f"nothing was sold in {row['rows']:.0f} periods"
-    if row["distinct_prices"] < 2:
-        return "no_variation", "it had one price"
-    if row["sd_net"] < 1e-4:
-        return "no_variation", "its price moves with that of all cells and the model's columns alone"
-    if row["lead_p"] < SUSPECT:
-        return "endogenous?", f"its next price change follows its demand (correlation {row['lead']:.2f}, p {row['lead_p']:.1g})"
-    if row["price_changes"] < FEW_CHANGES:
-        return "weak", f"{row['price_changes']:.0f} price changes"
-    if row["sd_net"] < LITTLE:
-        return "weak", f"its log price has a standard deviation of {row['sd_net']:.3f} net of effects"
-    if row["expected_stderr"] > WEAK:
-        return "weak", f"its own data would give a standard error of {row['expected_stderr']:.1f}"
-    return "identified", ""
+    """Return the status of a cell and why: the first that applies."""
+    lead = f"(correlation {row['lead']:.2f}, p {row['lead_p']:.1g})"
+    net = "its price moves with that of all cells and the model's columns alone"
+    tests = (
+        (row["rows"] == 0, "no_variation", "no row has units, a price and all columns of the model"),
+        (row["units"] == 0, "no_variation", f"nothing was sold in {row['rows']:.0f} periods"),
+        (row["distinct_prices"] < 2, "no_variation", "it had one price"),
+        (row["sd_net"] < 1e-4, "no_variation", net),
+        (row["lead_p"] < SUSPECT, "endogenous?", f"its next price change follows its demand {lead}"),
+        (row["price_changes"] < FEW_CHANGES, "weak", f"{row['price_changes']:.0f} price changes"),
+        (row["sd_net"] < LITTLE, "weak", f"its log price has a standard deviation of {row['sd_net']:.3f} net of effects"),
+        (row["expected_stderr"] > WEAK, "weak", f"its own data would give a standard error of {row['expected_stderr']:.1f}"),
+    )
+    return next(((status, reason) for applies, status, reason in tests if applies), ("identified", ""))
 
 
 def _net_prices(design: Design, *, by_period: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +111,7 @@ def _means(values: np.ndarray, where: np.ndarray, design: Design) -> np.ndarray:
 
 
 def _steps(design: Design) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of the log price to each row from the one before, NaN where unknown, and whether they are one cell's."""
+    """Return the change of the log price from the row before, NaN where unknown, and where it is known."""
     change = np.concatenate([[np.nan], np.diff(design.log_price)])
     change[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
     return change, np.isfinite(change)
@@ -176,6 +169,8 @@ def _correlations(design: Design, first: np.ndarray, second: np.ndarray) -> tupl
     for values in (first[there], second[there]):
         mean = np.bincount(cell, values, len(design)) / np.maximum(count, 1)
         parts.append(values - mean[cell])
-    sums = [np.bincount(cell, a * b, len(design)) for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))]
+    sums = [
+        np.bincount(cell, a * b, len(design)) for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))
+    ]
     bottom = np.sqrt(sums[1] * sums[2])
     return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), count

@@ -10,24 +10,31 @@ import numpy as np
 FEW = 40
 """The number of clusters under which intervals come from the wild cluster bootstrap."""
 
+LARGEST_REACH = 64.0
+"""Standard errors beyond which a bootstrap interval is not followed."""
+
 WEBB = np.array([-np.sqrt(1.5), -1.0, -np.sqrt(0.5), np.sqrt(0.5), 1.0, np.sqrt(1.5)])
 """Webb's six weights, of which few clusters draw enough different samples (Webb 2014, Reworking wild bootstrap)."""
 
 
 @dataclass(frozen=True, eq=False)
 class RobustVariance:
-    """The variance of estimates under dependence within clusters.
+    """The variance of estimates under dependence within clusters, and tests of them.
 
     Attributes:
+        beta: The estimates, shape (k,).
         covariance: Shape (k, k).
         clusters: The number of clusters, of two ways the smaller.
-        critical: What a standard error is multiplied by for half of an interval, by estimate, shape (k,).
-        method: How the interval is made.
+        critical: What a standard error is multiplied by below and above an estimate, shape (k, 2).
+        p_values: Of no effect, shape (k,).
+        method: How intervals and p-values are made.
     """
 
+    beta: np.ndarray
     covariance: np.ndarray
     clusters: int
     critical: np.ndarray
+    p_values: np.ndarray
     method: str
 
     @property
@@ -91,48 +98,91 @@ def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
 
 
 def robust_variance(
+    beta: np.ndarray,
     bread: np.ndarray,
     scores: np.ndarray,
     ways: Sequence[np.ndarray],
     *,
     lost: int = 0,
     level: float = 0.95,
+    rows: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
     draws: int = 999,
 ) -> RobustVariance:
     """Return the sandwich variance of an estimator with these scores, and the critical values of its intervals.
 
-    The critical value is that of Student's t with G - 1 degrees of freedom; of fewer than `FEW` clusters, where a generator
-    is given, that of the score bootstrap (Kline and Santos 2012): scores of a cluster are multiplied by one of Webb's weights
-    and the statistic is studentised anew.
+    The critical value is that of Student's t with G - 1 degrees of freedom; of fewer than `FEW` clusters, where `rows` and a
+    generator are given, the interval holds what the wild cluster bootstrap with the null imposed does not reject.
 
     Args:
+        beta: The estimates, shape (k,).
         bread: The inverse of the information, shape (k, k).
         scores: Of each row, shape (n, k).
         ways: One or two clusterings, each of shape (n,).
         lost: Parameters that were fitted, effects nested in clusters apart: the variance is times (n - 1) / (n - lost).
         level: Of the intervals.
-        rng: Draws the weights.
+        rows: The columns times the roots of the weights, so that rows'rows is the information; shape (n, k).
+        rng: Draws the weights of clusters.
         draws: Of the bootstrap.
     """
     from scipy.stats import t
 
     covariance = bread @ meat(scores, ways) @ bread * (len(scores) - 1) / max(len(scores) - lost, 1)
-    sums = [cluster_sums(scores, numbered(way)) for way in ways]
-    count = min(len(each) for each in sums)
-    usual = np.full(len(bread), float(t.ppf((1 + level) / 2, max(count - 1, 1))))
-    if rng is None or count >= FEW or count < 3:
-        return RobustVariance(covariance, count, usual, f"t, {count} clusters")
-    few = min(sums, key=len)
-    return RobustVariance(covariance, count, _bootstrapped(bread, few, level, rng, draws), f"wild bootstrap, {count} clusters")
+    count = min(len(np.unique(way)) for way in ways)
+    free = max(count - 1, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p_values = 2 * t.sf(np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)), free)
+    critical = np.full((len(beta), 2), float(t.ppf((1 + level) / 2, free)))
+    if rng is None or rows is None or count >= FEW or count < 4:
+        return RobustVariance(beta, covariance, count, critical, p_values, f"t, {count} clusters")
+    few = numbered(min(ways, key=lambda way: len(np.unique(way))))
+    weights = rng.choice(WEBB, (draws, count))
+    for place in range(len(beta)):
+        null = _Null.of(place, bread, scores, rows, few)
+        stderr = float(np.sqrt(covariance[place, place]))
+        critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
+        p_values[place] = null.p_value(weights, float(beta[place]))
+    return RobustVariance(beta, covariance, count, critical, p_values, f"wild cluster bootstrap, {count} clusters")
 
 
-def _bootstrapped(bread: np.ndarray, sums: np.ndarray, level: float, rng: np.random.Generator, draws: int) -> np.ndarray:
-    """Return the quantile of the absolute studentised statistic, by estimate, shape (k,)."""
-    influence = sums @ bread
-    weights = rng.choice(WEBB, (draws, len(influence)))
-    moved = weights @ influence
-    centred = [(weight[:, None] * influence - move / len(influence)) for weight, move in zip(weights, moved, strict=True)]
-    spread = np.sqrt(len(influence) / (len(influence) - 1) * np.array([np.sum(part**2, axis=0) for part in centred]))
-    statistic = np.abs(moved) / np.where(spread > 0, spread, np.inf)
-    return np.asarray(np.quantile(statistic, level, axis=0, method="higher"))
+@dataclass(frozen=True, eq=False)
+class _Null:
+    """One coefficient by cluster, other columns partialled out: what its scores are under another value.
+
+    Attributes:
+        scores: At the estimate, shape (clusters,).
+        curvature: Its information by cluster, shape (clusters,).
+    """
+
+    scores: np.ndarray
+    curvature: np.ndarray
+
+    @classmethod
+    def of(cls, place: int, bread: np.ndarray, scores: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> _Null:
+        part = bread[:, place] / bread[place, place]
+        return cls(np.bincount(cluster, scores @ part), np.bincount(cluster, (rows @ part) ** 2))
+
+    def p_value(self, weights: np.ndarray, distance: float) -> float:
+        """Return the p-value of the value that lies so far below the estimate (Cameron, Gelbach and Miller 2008).
+
+        Scores under the null are multiplied by a weight a cluster; the statistic of each draw is studentised by the scores at
+        its own estimate.
+        """
+        whole = float(self.curvature.sum())
+        under = self.scores + self.curvature * distance
+        moved = weights @ under
+        own = weights * under - self.curvature * (moved / whole)[:, None]
+        drawn = np.abs(moved) / np.maximum(np.sqrt(np.sum(own**2, axis=1)), 1e-300)
+        seen = abs(whole * distance) / max(float(np.sqrt(np.sum(self.scores**2))), 1e-300)
+        return float((1 + np.sum(drawn >= seen)) / (1 + len(drawn)))
+
+    def reach(self, weights: np.ndarray, level: float, stderr: float, side: int) -> float:
+        """Return how many standard errors from the estimate, on one side, values are not rejected."""
+        low, high = 0.0, 4.0
+        while self.p_value(weights, -side * high * stderr) > 1 - level and high < LARGEST_REACH:
+            low, high = high, 2 * high
+        for _ in range(20):
+            middle = (low + high) / 2
+            rejected = self.p_value(weights, -side * middle * stderr) <= 1 - level
+            low, high = (low, middle) if rejected else (middle, high)
+        return high

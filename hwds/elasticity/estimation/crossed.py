@@ -100,9 +100,7 @@ def _system(
     return matrix, linear, k, constant
 
 
-def log_likelihood(
-    known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray
-) -> tuple[float, np.ndarray]:
+def log_likelihood(known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the marginal log-likelihood of the standard deviations, shared parameters integrated out under flat priors.
 
     Its gradient by their logs is, by Fisher's identity, that of the complete likelihood in expectation: for a grouping

@@ -52,7 +52,7 @@ def shared_error(design: Design, fit: Slopes, cluster: str, *, by_period: bool) 
     scores = swept * (weight * (design.units[rows] - mean) / mean)[:, None]
     ways = [design.clusters(cluster)[rows]]
     lost = columns.shape[1] + free_effects(cell, ways) + (free_effects(period, ways) if by_period else 0)
-    clustered = np.diag(robust_variance(bread, scores, ways, lost=lost).covariance)
+    clustered = np.diag(robust_variance(np.zeros(len(bread)), bread, scores, ways, lost=lost).covariance)
     ratios = np.maximum(clustered / np.maximum(np.diag(bread), 1e-300), 1.0)
     added = (ratios[0] - 1) * _common(design, fit)
     return SharedError(float(ratios[0]), added, np.sqrt(ratios[1:]))

@@ -31,6 +31,7 @@ class PoissonFit:
         steps: Of the iteration.
         units: What was sold in the rows that were used, shape (n,).
         effects: The cell, and the period where it has effects, of the rows that were used.
+        rows: The swept columns times the roots of the weights, shape (n, k).
     """
 
     beta: np.ndarray
@@ -40,7 +41,8 @@ class PoissonFit:
     used: np.ndarray
     steps: int
     units: np.ndarray
-    effects: tuple[np.ndarray, ...] = ()
+    effects: tuple[np.ndarray, ...]
+    rows: np.ndarray
 
     def variance(
         self, ways: Sequence[np.ndarray], rng: np.random.Generator | None = None, level: float = 0.95
@@ -48,7 +50,9 @@ class PoissonFit:
         """Return the cluster-robust variance; `ways` are clusterings of all rows given."""
         known = [way[self.used] for way in ways]
         lost = len(self.beta) + sum(free_effects(effect, known) for effect in self.effects)
-        return robust_variance(self.bread, self.scores, known, lost=lost, rng=rng, level=level)
+        return robust_variance(
+            self.beta, self.bread, self.scores, known, lost=lost, rows=self.rows, rng=rng, level=level
+        )
 
     def iid_variance(self) -> np.ndarray:
         """Return the variance that takes rows as independent with one dispersion: what clustered errors are compared with."""
@@ -57,7 +61,7 @@ class PoissonFit:
         return np.asarray(self.bread * float(np.mean(pearson) * n / max(n - k, 1)))
 
 
-def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray | None, tolerance: float = 1e-8) -> PoissonFit:
+def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray | None, tolerance: float = 1e-10) -> PoissonFit:
     """Fit log E[units] = cell effect + period effect + x beta.
 
     Iteratively reweighted least squares, each step a regression of columns from which both effects are swept (Correia,
@@ -96,7 +100,7 @@ def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray 
             break
     scores = swept * (y - mean)[:, None]
     effects = (cell[used],) if period is None else (cell[used], period[used])
-    return PoissonFit(beta, np.linalg.inv(gram) if len(gram) else gram, scores, mean, used, steps, y, effects)
+    return PoissonFit(beta, np.linalg.inv(gram) if len(gram) else gram, scores, mean, used, steps, y, effects, swept * np.sqrt(mean)[:, None])
 
 
 def with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:

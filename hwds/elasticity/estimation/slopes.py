@@ -70,7 +70,7 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     found: SlopePosterior | None = None
     known: Moments | None = None
     steps = 0
-    for steps in range(1, MOST_STEPS + 1):  # noqa: B007
+    for steps in range(1, MOST_STEPS + 1):
         mean = np.exp(eta)
         weight = np.where(used, mean / (1 + over * mean), 0.0) / phi[:, None]
         working = np.where(used, eta + (layout.units - mean) / mean, 0.0)
@@ -111,7 +111,7 @@ def _moved(before: SlopePosterior, after: SlopePosterior) -> float:
 
 
 def _levels(layout: Layout, used: np.ndarray, part: np.ndarray, over: float) -> np.ndarray:
-    """Return the cell effects that set each cell's weighted residuals to 0, shape (K,): Newton's method from the ratio of sums."""
+    """Return the cell effects that set each cell's weighted residuals to 0, by Newton's method, shape (K,)."""
     top = np.where(used, layout.units, 0.0).sum(axis=1)
     shift = part.max(axis=1, initial=0.0, where=used)
     scaled = np.where(used, np.exp(part - shift[:, None]), 0.0)
@@ -134,7 +134,7 @@ def _levels(layout: Layout, used: np.ndarray, part: np.ndarray, over: float) -> 
 def _dispersions(
     layout: Layout, used: np.ndarray, eta: np.ndarray, over: float, found: SlopePosterior, *, poisson: bool
 ) -> tuple[float, np.ndarray]:
-    """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all."""
+    """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all, of a Poisson likelihood one for all."""
     mean = np.exp(eta)
     rows = used.sum(axis=1)
     lost = 1 + found.own_weight + len(found.theta) * rows / max(int(rows.sum()), 1)
@@ -148,7 +148,7 @@ def _dispersions(
         over = _root(pearson, float(free.sum()))
     ratio = np.sum(squares / (mean + over * mean**2), axis=1, where=used)
     whole = float(ratio.sum() / max(free.sum(), 1.0))
-    phi = (SHRUNK_BY * whole + ratio) / (SHRUNK_BY + free)
+    phi = np.full(len(rows), whole) if poisson else (SHRUNK_BY * whole + ratio) / (SHRUNK_BY + free)
     return over, np.maximum(phi, 1e-6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -17,10 +18,10 @@ from hwds.elasticity.models.base import Effects, ElasticityModel, levels, t_crit
 class LoglogOLS(ElasticityModel):
     """The textbook recipe, as a rival: least squares of log(units + 1) on the log price, cell by cell, few rows left out.
 
-    Its faults: log(units + 1) pulls elasticities towards zero where few units are sold (at a true -2: -.96 at one unit a period,
-    -1.78 at five; Santos Silva and Tenreyro 2006, Chen and Roth 2024); cells with few rows go without an answer, whatever their
-    prices tell; errors are taken as independent; season, promotion and substitutes are left out, so that what moves with the
-    price is taken for its effect.
+    Its faults: log(units + 1) pulls elasticities towards zero where few units are sold (at a true -2: -.96 at one unit a
+    period, -1.78 at five; Santos Silva and Tenreyro 2006, Chen and Roth 2024); cells with few rows go without an answer,
+    whatever their prices tell; errors are taken as independent; season, promotion and substitutes are left out, so that what
+    moves with the price is taken for its effect.
 
     Attributes:
         least_rows: The fewest rows of a cell that gets an answer.
@@ -49,7 +50,7 @@ class LoglogOLS(ElasticityModel):
         unanswered = {}
         taken = [j for j, name in enumerate(design.columns) if self.controls or name in _OWN or name in context.controls]
         starts = np.searchsorted(design.cell, np.arange(cells + 1))
-        for cell, (first, last) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        for cell, (first, last) in enumerate(pairwise(starts)):
             rows = np.flatnonzero(design.used[first:last]) + first
             if len(rows) < self.least_rows:
                 unanswered[cell] = f"{len(rows)} rows, at least {self.least_rows} are asked for"

@@ -17,12 +17,12 @@ class Pooled(ElasticityModel):
     """The default: crossed empirical Bayes over family, product and channel on a two-way quasi-likelihood of counts.
 
     Cell and period effects, the slopes that all cells share and every cell's elasticity are fitted at once, with the variance
-    mean + a mean^2 of counts. The elasticity of a cell is drawn around the sum of a mean and effects of its family, its product
-    and its channel; the variances of all four are those of greatest marginal likelihood. The answer is the posterior, joint over
-    cells: a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
+    mean + a mean^2 of counts. The elasticity of a cell is drawn around the sum of a mean and effects of its family, its
+    product and its channel; the variances of all four are those of greatest marginal likelihood. The answer is the posterior,
+    joint over cells: a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
 
     Attributes:
-        cluster: Within which errors may depend on each other: what is lost by that is added to the uncertainty that cells share.
+        cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
 
     Example:
         python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery
@@ -58,7 +58,9 @@ class Pooled(ElasticityModel):
 def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:
     """Return the mean elasticity, the spread of each grouping and the dispersion."""
     found = fit.posterior
-    spreads = {f"sd_{name}": float(value) for name, value in zip((*design.crossed.names, "cell"), found.deviations, strict=True)}
+    spreads = {
+        f"sd_{name}": float(value) for name, value in zip((*design.crossed.names, "cell"), found.deviations, strict=True)
+    }
     return {
         "mean_elasticity": found.mean[0],
         "mean_stderr": found.mean[1],

@@ -1,0 +1,126 @@
+"""The base of the protocols whose rows are cells: fit on a history, and report what is said of every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Gt, Le, Lt
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import Small
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.family import ELASTICITY
+from hwds.elasticity.metrics.cells import cell_measures, score_cells
+from hwds.elasticity.models.base import ElasticityModel
+from hwds.elasticity.protocols.rows.cells import cell_rows
+from hwds.elasticity.protocols.rows.evidence import evidence_of
+from hwds.evaluation.abilities import LeakTestable, Segmentable
+from hwds.evaluation.base import Cell, Evaluation, Score
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.corruption.panel import corrupt_panel
+from hwds.evaluation.segments import SEGMENT
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TIME
+from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
+from hwds.results.measure import Measure
+from hwds.results.tables import Tables
+from hwds.splitting.cutoffs import AtTime, Cutoff, known_at
+from hwds.splitting.fold import Fold
+
+IN_ROWS = ("status",)
+"""Columns of the rows themselves that segments may be made of."""
+
+
+class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable, DemandEvidence):
+    """Fit a model of demand, and report its answer for every cell.
+
+    Attributes:
+        confidence: Of the intervals.
+        draws: Joint posterior draws of the elasticities to keep, for decisions on prices.
+        headline: The metric that orders the leaderboard.
+        segments: Static columns of the panel (`channel`), or `status`; the cells of each of their values are scored apart too.
+    """
+
+    accepts: ClassVar[type] = ElasticityModel
+    frame_type: ClassVar[type] = ELASTICITY.frame
+    task: ClassVar[str] = ELASTICITY.name
+    keys: ClassVar[tuple[str, ...]] = (SERIES,)
+    unit: ClassVar[str] = SERIES
+    untunable: ClassVar[str] = "scores no prediction of what is held out"
+
+    headline: str = "mean_elasticity"
+    confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
+    draws: Annotated[int, Ge(0), Le(10_000), Small(100)] = 400
+
+    def split(self, frame: Panel) -> Sequence[Fold]:
+        """Return one fold, which may know all of the panel."""
+        last: Any = frame.table[TIME].max()
+        return [Fold(0, "all", frame.n_series, (AtTime(last),))]
+
+    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Fit on what is known at the cutoff; return a row for each cell."""
+        return self.fit_rows(model, known_at(frame, cell.fold.cutoffs[0]), context)
+
+    def fit_rows(
+        self, model: ElasticityModel, history: Panel, context: RunContext, controls: tuple[str, ...] = ()
+    ) -> pl.DataFrame:
+        """Return the rows of a model fitted to a history."""
+        fitted = model.learn(history, self.context(context, controls))
+        return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
+
+    def context(self, run: RunContext, controls: tuple[str, ...] = ()) -> ElasticityContext:
+        """Return what a model is given besides the history."""
+        return ElasticityContext(**run.shared(), level=self.confidence, controls=controls)
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return what can be said without a truth: how many cells have an answer, of which sign, how sure."""
+        return score_cells(rows)
+
+    def measures(self, frame: Panel) -> Sequence[Measure]:
+        """Return the metrics of cells."""
+        return cell_measures()
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of the task's metrics."""
+        known = [measure.name for measure in self.known_measures()]
+        if self.headline not in known:
+            raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
+
+    def known_measures(self) -> Sequence[Measure]:
+        """Return the metrics whatever the panel is."""
+        return cell_measures()
+
+    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
+        """Return the segment of each cell: a static column, or one of the rows themselves."""
+        if column in IN_ROWS:
+            return None
+        if column not in frame.roles.constant:
+            raise ConfigError(
+                f"protocol.segments: no static column '{column}'{nearest(column, (*frame.roles.constant, *IN_ROWS))}"
+            )
+        return frame.table.select(SERIES, pl.col(column).alias(SEGMENT))[frame.offsets[:-1]]
+
+    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
+        """Return the panel with rubbish after the cutoff."""
+        return corrupt_panel(frame, cutoff, rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+        """Return the rows of the fold that may know what the cutoff does."""
+        return rows
+
+    def demand_evidence(self, tables: Tables, frame: Panel, model: str) -> DemandEstimates | None:
+        """Return what a model says of every cell at the last cutoff."""
+        return evidence_of(tables.predictions, frame, model)
+
+    def without(self, frame: Panel, keep: np.ndarray) -> Panel:
+        """Return the panel with units unknown where `keep` is false, shape (rows,)."""
+        masked = pl.when(pl.Series(keep)).then(pl.col("target")).otherwise(None).alias("target")
+        return replace(frame, table=frame.table.with_columns(masked))
+
+
+Rows = Mapping[str, pl.DataFrame]
+"""All rows of each model, by label."""

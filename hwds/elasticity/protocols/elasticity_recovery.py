@@ -1,0 +1,47 @@
+"""ElasticityRecovery: the answers of models against the true elasticities of a simulated world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import polars as pl
+
+from hwds.elasticity.family import ELASTICITY
+from hwds.elasticity.metrics.cells import cell_measures, truth_measures, truth_scores
+from hwds.elasticity.protocols.base import CellEvaluation
+from hwds.evaluation.abilities import Contrasting
+from hwds.evaluation.base import Score
+from hwds.frames.panel import Panel
+from hwds.results.measure import Measure
+
+
+class ElasticityRecovery(CellEvaluation, Contrasting):
+    """Fit once on a simulated panel, and compare the answer for every cell with the true elasticity.
+
+    Reported are the root mean squared error, bias, coverage of the intervals, wrong signs, and the share of cells that were
+    answered; of cells with fewer and with more than 30 rows, too.
+
+    Attributes:
+        headline: The metric that orders the leaderboard.
+
+    Example:
+        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/loglog_ols]
+    """
+
+    needs_truth: ClassVar[bool] = True
+    untunable: ClassVar[str] = "is scored against a simulator's truth, on which nobody can choose settings"
+
+    headline: str = ELASTICITY.headline
+
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """Yield the errors of each model against the truth."""
+        yield from truth_scores(rows)
+
+    def measures(self, frame: Panel) -> Sequence[Measure]:
+        """Return all metrics of cells."""
+        return self.known_measures()
+
+    def known_measures(self) -> Sequence[Measure]:
+        """Return all metrics of cells."""
+        return (*truth_measures(), *cell_measures())

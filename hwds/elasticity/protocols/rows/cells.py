@@ -1,0 +1,82 @@
+"""The rows of a run: what a model says of every cell, with what its prices identify and today's offer."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.elasticity.design.columns import CROSS
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.fitted import FittedElasticities
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES
+
+DRAWS = "draws"
+"""The column of joint posterior draws of each cell's elasticity: draw j of all cells is one draw of all."""
+
+IDENTIFICATION = (
+    "rows", "price_changes", "distinct_prices", "sd_price", "sd_net", "common", "lead", "lead_p", "lag_correlation",
+    "stock_outs", "expected_stderr",
+)  # fmt: skip
+"""Columns of the identification that stand beside each answer."""
+
+
+def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Return one row a cell: the fitted table, its identification, today's offer, expected units and draws.
+
+    Args:
+        fitted: The model.
+        panel: The history that it was fitted to.
+        draws: Joint draws to keep; 0 for none.
+        rng: Draws them.
+    """
+    known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION)
+    offer = offers(fitted.design, panel).with_columns(pl.Series("units", expected_units(fitted)).fill_nan(None))
+    rows = fitted.table.hstack(known).hstack(offer)
+    if not draws:
+        return rows
+    drawn = fitted.draws(draws, rng).T
+    lists = [None if np.isnan(values).any() else values.tolist() for values in drawn]
+    return rows.with_columns(pl.Series(DRAWS, lists, pl.List(pl.Float64)))
+
+
+def offers(design: Design, panel: Panel) -> pl.DataFrame:
+    """Return today's `price`, `list_price`, `cost` and the `low` and `high` of prices by cell; null where unknown."""
+    columns = {"price": design.last_prices()}
+    for role in ("list_price", "cost"):
+        name = panel.roles.one(role)
+        columns[role] = np.full(len(design), np.nan) if name is None else _last(panel, name)
+    price = pl.DataFrame({"cell": design.cell, "price": design.price}).filter(pl.col("price").is_finite())
+    ranges = price.group_by("cell").agg(low=pl.col("price").min(), high=pl.col("price").max())
+    cells = pl.DataFrame({"cell": np.arange(len(design))}).join(ranges, "cell", "left", maintain_order="left")
+    last = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    return pl.DataFrame(last).hstack(cells.select("low", "high"))
+
+
+def _last(panel: Panel, name: str) -> np.ndarray:
+    values = pl.DataFrame({SERIES: panel.table[SERIES], "value": panel.values(name)}).with_columns(
+        pl.col("value").fill_nan(None)
+    )
+    last = values.group_by(SERIES, maintain_order=True).agg(pl.col("value").drop_nulls().last())
+    return last["value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def expected_units(fitted: FittedElasticities) -> np.ndarray:
+    """Return the units of a period that each cell is expected to sell at today's prices, kept as they are; shape (K,).
+
+    No promotion, no other control beyond its last value; where the model has no answer, the mean of what was sold.
+    """
+    design, known = fitted.design, fitted.estimates
+    today = np.log(design.last_prices()) - design.centres
+    names = fitted.effects["name"].to_list()
+    lag = fitted.table["lag"].to_numpy()
+    part = (known.slopes + lag) * today
+    if CROSS in names:
+        place = names.index(CROSS)
+        last = np.zeros(len(design))
+        there = np.isfinite(design.x[:, place])
+        last[design.cell[there]] = design.x[there, place]
+        part = part + fitted.table["cross"].to_numpy() * last
+    units = np.exp(np.clip(known.level + part, -50, 50))
+    mean = fitted.identification["units"].to_numpy()
+    return np.where(np.isfinite(units), units, mean)

@@ -1,0 +1,92 @@
+"""The evidence of a run's cells for decisions on prices."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.elasticity.protocols.rows.cells import DRAWS
+from hwds.frames.panel import Panel
+from hwds.pricing.demand_evidence import DemandEstimates, DemandTruth
+from hwds.results.formatting import is_money
+from hwds.results.tables import TRUTH
+
+PERIODS = {"1w": "week", "7d": "week", "1d": "day", "1mo": "month", "3mo": "quarter", "1q": "quarter", "1y": "year"}
+"""What the units of a frequency are counted in."""
+
+
+def evidence_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates | None:
+    """Return what a model says of every cell that has a price; None where the rows have none of this model.
+
+    Args:
+        rows: The predictions table of a run, a row a cell and model.
+        panel: The data.
+        model: Its label.
+    """
+    if "model" not in rows.columns:
+        return None
+    own = rows.filter((pl.col("model") == model) & pl.col("price").is_not_null())
+    if own.is_empty():
+        return None
+    cells = own.select(
+        pl.col("series_id").alias("cell"),
+        pl.col("sku").alias("product"),
+        "channel",
+        "family",
+        "price",
+        "list_price",
+        "cost",
+        pl.col("units").fill_null(0.0),
+        "low",
+        "high",
+        "elasticity",
+        "stderr",
+        "df",
+        "lag",
+        "status",
+        "reason",
+    )
+    unit = panel.unit if is_money(panel.unit) else ""
+    cross, errors = cross_of(own)
+    return DemandEstimates(
+        cells,
+        unit=unit,
+        period=PERIODS.get(panel.frequency.every, "period"),
+        draws=_draws(own),
+        cross=cross,
+        cross_stderr=errors,
+        truth=_truth(rows, own),
+    )
+
+
+def _draws(own: pl.DataFrame) -> np.ndarray | None:
+    if DRAWS not in own.columns or own[DRAWS].null_count() == len(own):
+        return None
+    count = int(own[DRAWS].list.len().max())  # type: ignore[arg-type]
+    blank = [float("nan")] * count
+    return np.array([values if values is not None else blank for values in own[DRAWS].to_list()]).T
+
+
+def cross_of(own: pl.DataFrame) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the cross elasticities of pairs of cells and their standard errors, shape (K, K); None without substitutes.
+
+    A cell's elasticity to the mean log price of its substitutes, spread evenly over them.
+    """
+    cross, errors = (own[name].fill_null(0.0).to_numpy() for name in ("cross", "cross_stderr"))
+    if not cross.any():
+        return None, None
+    family, channel, sku = (own[name].to_numpy() for name in ("family", "channel", "sku"))
+    beside = (family[:, None] == family) & (channel[:, None] == channel) & (sku[:, None] != sku)
+    count = np.maximum(beside.sum(axis=1, keepdims=True), 1)
+    return np.where(beside, cross[:, None] / count, 0.0), np.where(beside, errors[:, None] / count, 0.0)
+
+
+def _truth(rows: pl.DataFrame, own: pl.DataFrame) -> DemandTruth | None:
+    """Return the true demand of the same cells, where the run knows it."""
+    true = own.select("series_id").join(rows.filter(pl.col("model") == TRUTH), "series_id", "left", maintain_order="left")
+    if not len(true) or true["elasticity"].null_count():
+        return None
+    cross, _ = cross_of(true)
+    elasticities = np.zeros((len(true),) * 2) if cross is None else cross.copy()
+    np.fill_diagonal(elasticities, true["elasticity"].to_numpy())
+    return DemandTruth(true["units"].to_numpy(), elasticities, true["lag"].to_numpy())

@@ -1,0 +1,114 @@
+"""Crossed empirical Bayes: the algebra against dense matrices, and the posterior against a known world."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hwds.core.seeds import stream
+from hwds.elasticity.estimation.crossed import Groups, log_likelihood, posterior
+from hwds.elasticity.estimation.layout import Layout, Moments
+from hwds.elasticity.estimation.ppml import ppml
+from hwds.elasticity.estimation.slopes import fit_slopes
+
+CELLS, SHARED = 12, 4
+DEVIATIONS = np.array([0.3, 0.5, 0.4])
+
+
+@pytest.fixture(scope="module")
+def known():
+    rng = stream(0, "moments")
+    root = rng.normal(size=(40, CELLS + SHARED))
+    precision = np.diag(root.T @ root)[:CELLS]
+    cross = rng.normal(size=(CELLS, SHARED))
+    rest = rng.normal(size=(SHARED, SHARED))
+    shared = cross.T @ (cross / precision[:, None]) + rest @ rest.T
+    return Moments(5 * rng.normal(size=CELLS), precision, cross, rng.normal(size=SHARED), shared)
+
+
+@pytest.fixture(scope="module")
+def groups():
+    return Groups.of([("family", np.arange(CELLS) // 4), ("channel", np.arange(CELLS) % 3)])
+
+
+def dense(known, groups):
+    """Precision and linear term of slopes and shared parameters, and the prior covariance of slopes."""
+    dummies, which = groups.design(CELLS)
+    prior = np.concatenate([[25.0], DEVIATIONS[:-1] ** 2])[which + 1]
+    covariance = DEVIATIONS[-1] ** 2 * np.eye(CELLS) + (dummies * prior) @ dummies.T
+    own = np.diag(known.precision) + np.linalg.inv(covariance)
+    matrix = np.block([[own, known.cross], [known.cross.T, known.shared]])
+    return matrix, np.concatenate([known.linear, known.shared_linear]), covariance
+
+
+def test_posterior_and_likelihood_are_those_of_dense_matrices(known, groups):
+    matrix, linear, covariance = dense(known, groups)
+    found, solution, inverse = posterior(known, groups, DEVIATIONS), np.linalg.solve(matrix, linear), np.linalg.inv(matrix)
+    assert found.slopes == pytest.approx(solution[:CELLS])
+    assert found.theta == pytest.approx(solution[CELLS:])
+    assert found.covariance == pytest.approx(inverse[:CELLS, :CELLS])
+    assert found.theta_covariance == pytest.approx(inverse[CELLS:, CELLS:])
+    logs = np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(matrix)[1]
+    value, _ = log_likelihood(known, *groups.design(CELLS), DEVIATIONS)
+    assert value == pytest.approx(-0.5 * logs + 0.5 * linear @ solution)
+    assert found.log_likelihood == pytest.approx(value)
+
+
+def test_the_gradient_is_that_of_differences(known, groups):
+    design = groups.design(CELLS)
+    _, gradient = log_likelihood(known, *design, DEVIATIONS)
+    for place in range(3):
+        step = np.exp(1e-5 * (np.arange(3) == place))
+        up, down = (log_likelihood(known, *design, DEVIATIONS * factor)[0] for factor in (step, 1 / step))
+        assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5)
+
+
+def test_groupings_that_name_each_cell_or_repeat_another_are_left_out():
+    code = np.array([0, 0, 1, 1, 2, 2])
+    groups = Groups.of([("one", np.zeros(6, int)), ("each", np.arange(6)), ("a", code), ("b", 2 - code), ("c", np.arange(6) % 2)])
+    assert groups.names == ("a", "c")
+
+
+def layout(seed, cells=20, periods=30, mean=4.0, prices=True):
+    rng = stream(seed, "layout")
+    elasticity = -2 + 0.5 * rng.normal(size=cells)
+    price = 0.15 * rng.normal(size=(cells, periods)) * (1.0 if prices else 0.0)
+    price -= price.mean(axis=1, keepdims=True)
+    log_mean = np.log(mean) + 0.3 * rng.normal(size=periods) + elasticity[:, None] * price
+    units = rng.poisson(np.exp(log_mean) * rng.gamma(3, 1 / 3, price.shape)).astype(float)
+    return elasticity, Layout(np.ones_like(price, bool), units, price, np.zeros((0, cells, periods)), True)
+
+
+def test_without_a_prior_it_is_poisson_pseudo_likelihood():
+    _, laid = layout(0, cells=4)
+    found = fit_slopes(laid, None, poisson=True)
+    cell, period = np.repeat(np.arange(4), 30), np.tile(np.arange(30), 4)
+    columns = np.where(cell[:, None] == np.arange(4), laid.log_price.ravel()[:, None], 0.0)
+    reference = ppml(laid.units.ravel(), columns, cell, period)
+    assert found.posterior.slopes == pytest.approx(reference.beta, rel=1e-4)
+    assert found.mean.sum(axis=1) == pytest.approx(laid.units.sum(axis=1), rel=1e-6)
+
+
+def test_a_cell_without_a_price_change_or_a_sale_has_the_slope_of_its_group():
+    _, laid = layout(1)
+    laid.log_price[3] = 0.0
+    laid.units[5] = 0.0
+    found = fit_slopes(laid, Groups.of([("channel", np.arange(20) % 4)]))
+    stderr = np.sqrt(np.diag(found.posterior.covariance))
+    for cell in (3, 5):
+        assert found.posterior.own_weight[cell] == pytest.approx(0, abs=1e-9)
+        assert found.posterior.slopes[cell] == pytest.approx(np.mean(found.posterior.slopes[cell % 4 :: 4]), abs=0.4)
+        assert stderr[cell] == pytest.approx(stderr.max(), rel=0.1)
+    assert found.level[5] == -np.inf
+    assert found.mean[5].sum() == 0
+
+
+def test_shrunk_slopes_are_nearer_to_the_truth_than_each_cells_own():
+    errors = {"pooled": [], "own": []}
+    for seed in range(6):
+        elasticity, laid = layout(seed)
+        errors["pooled"].append(fit_slopes(laid, Groups.of([])).posterior.slopes - elasticity)
+        errors["own"].append(fit_slopes(laid, None).posterior.slopes - elasticity)
+    pooled, own = (np.sqrt(np.mean(np.square(each))) for each in errors.values())
+    assert pooled < 0.8 * own
+    assert abs(np.mean(errors["pooled"])) < 0.12
