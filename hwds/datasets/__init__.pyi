@@ -2,12 +2,15 @@ from .apple_units import AppleUnits as AppleUnits
 from .asos import Asos as Asos
 from .aus_retail import AusRetail as AusRetail
 from .carparts import Carparts as Carparts
+from .cheese import Cheese as Cheese
 from .classics import Classics as Classics
 from .file import File as File
 from .fraud_handbook import FraudHandbook as FraudHandbook
 from .hospital import Hospital as Hospital
 from .m3 import M3 as M3
+from .nevo import Nevo as Nevo
 from .open_bandit import OpenBandit as OpenBandit
+from .orange_juice import OrangeJuice as OrangeJuice
 from .simulated.gray_market import GrayMarket as GrayMarket
 from .simulated.handbook_simulator import HandbookSimulator as HandbookSimulator
 from .simulated.hardware_demand import HardwareDemand as HardwareDemand

@@ -47,13 +47,14 @@ class Estimates:
     Attributes:
         slopes: Own-price elasticities, shape (K,).
         stderr: Shape (K,).
-        critical: What a standard error is multiplied by for half of an interval, shape (K,).
+        critical: What a standard error is multiplied by below and above an estimate, shape (K,), or (K, 2) where they differ.
         level: Log mean at the cell's mean price without other columns, shape (K,).
         theta: Slopes of the design's other columns, shape (m,).
         theta_stderr: Shape (m,).
         df: Degrees of freedom, NaN for a normal law, shape (K,).
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
+        own_theta: What a cell's slopes of the other columns are more, shape (K, m); None for nothing.
         unanswered: Why cells have no answer, by the cell's place.
         method: How intervals are made, in words.
         notes: Facts about the fit: names and numbers.
@@ -68,9 +69,15 @@ class Estimates:
     df: np.ndarray
     own_weight: np.ndarray
     covariance: np.ndarray | None = None
+    own_theta: np.ndarray | None = None
     unanswered: dict[int, str] = field(default_factory=dict)
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
+
+    def other_effects(self, x: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Return what the other columns add to the log mean of rows, shape (n,)."""
+        shared = x @ self.theta
+        return shared if self.own_theta is None else shared + np.einsum("ij,ij->i", x, self.own_theta[cell])
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +119,7 @@ class FittedElasticities:
         """
         design = Design.of(panel, self.terms, self.controls, like=self.design)
         known = self.estimates
-        part = known.slopes[design.cell] * design.log_price + np.nan_to_num(design.x) @ known.theta
+        part = known.slopes[design.cell] * design.log_price + known.other_effects(np.nan_to_num(design.x), design.cell)
         return np.asarray(known.level[design.cell] + part)
 
     def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -133,15 +140,15 @@ class FittedElasticities:
 
 def cells_table(design: Design, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:
     """Return the table of the cells; see `CELLS`."""
-    half = estimates.critical * estimates.stderr
+    below, above = np.broadcast_to(np.atleast_2d(estimates.critical.T), (2, len(design))) * estimates.stderr
     shared = {name: _shared(design, estimates, name) for name in (LAG, CROSS)}
     alone = design.groups < 0
     columns = {
         "elasticity": estimates.slopes,
         "stderr": estimates.stderr,
         "df": estimates.df,
-        "ci_low": estimates.slopes - half,
-        "ci_high": estimates.slopes + half,
+        "ci_low": estimates.slopes - below,
+        "ci_high": estimates.slopes + above,
         "weight_own": estimates.own_weight,
         "lag": np.full(len(design), shared[LAG][0]),
         "lag_stderr": np.full(len(design), shared[LAG][1]),

@@ -76,6 +76,7 @@ _COVARIATE = (
     " counted by (slice, stratum, amount, price, cost)."
 )
 _CHOSEN = "The probability with which the arm was chosen; of a continuous price its density."
+_INSTRUMENT = "What moves the price and not demand (a cost, an exchange rate): for models of demand with instruments."
 _LEVEL = "Constant within a series, the hierarchy, coarsest first."
 _IGNORE = "Columns to leave out; where a label is given, what is not known before it."
 
@@ -112,6 +113,7 @@ ROLES: dict[str, Role] = {
         _measured("promotion", _PANEL, "Whether or how deep it was promoted: 0 for not at all."),
         _measured("stock_out", _PANEL, "The share of a row's time without stock, from 0 to 1.", high=1),
         _measured("competitor_price", _PANEL, "What competitors ask for a unit, in currency.", many=True),
+        Role("instrument", _PANEL, _INSTRUMENT, many=True, holds="numbers", beside=_USES),
         Role("propensity", _TABLE, _CHOSEN, holds="numbers", low=0),
         Role("context", _TABLE, "Inputs of a decision.", many=True, group="rows"),
         Role("covariate", _TABLE, _COVARIATE, many=True, group="rows"),

@@ -44,6 +44,7 @@ class Design:
         out: Rows with a stock-out, shape (rows,).
         groups: The group within which each cell has substitutes, -1 for none, shape (K,).
         price: Of each row, shape (rows,).
+        promotion: The place of the promotion among the columns; None where there is none.
     """
 
     names: pl.DataFrame
@@ -59,6 +60,7 @@ class Design:
     out: np.ndarray
     groups: np.ndarray
     price: np.ndarray
+    promotion: int | None
 
     @classmethod
     def of(
@@ -96,10 +98,24 @@ class Design:
             columns[CROSS] = substitutes_price(groups, cell, period, log_price)
         columns |= other_columns(panel, controls)
         chosen = like.columns if like is not None else _varying(columns, cell, known)
+        chosen, promotion = list(chosen), panel.roles.one("promotion") or ""
         x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
         used = known & np.isfinite(x).all(axis=1)
         design = cls(
-            names, cell, period, int(period.max()) + 1, units, log_price, centres, x, tuple(chosen), used, out, groups, price
+            names,
+            cell,
+            period,
+            int(period.max()) + 1,
+            units,
+            log_price,
+            centres,
+            x,
+            tuple(chosen),
+            used,
+            out,
+            groups,
+            price,
+            chosen.index(promotion) if promotion in chosen else None,
         )
         if like is None:
             design._check()
@@ -129,12 +145,12 @@ class Design:
         """The groups that slopes are shrunk to."""
         return Groups.of([(name, self.codes(name)) for name in ("family", "sku", "channel")])
 
-    def layout(self, *, by_period: bool) -> Layout:
-        """Return the rows to learn from, laid out as cells by periods."""
+    def layout(self, *, by_period: bool, own: int | None = None) -> Layout:
+        """Return the rows to learn from, laid out as cells by periods; `own` is the column whose slope deviates by cell."""
         rows = self.used
         shape = (len(self), self.periods)
         parts = (self.units[rows], self.log_price[rows], self.x[rows], self.cell[rows], self.period[rows])
-        return Layout.of(*parts, shape, by_period=by_period)
+        return Layout.of(*parts, shape, by_period=by_period, own=own)
 
     def clusters(self, level: str) -> np.ndarray:
         """Return the cluster of each row, shape (rows,).

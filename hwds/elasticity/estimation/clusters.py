@@ -159,6 +159,7 @@ class _Null:
 
     @classmethod
     def of(cls, place: int, bread: np.ndarray, scores: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> _Null:
+        """Partial the other columns out."""
         part = bread[:, place] / bread[place, place]
         return cls(np.bincount(cluster, scores @ part), np.bincount(cluster, (rows @ part) ** 2))
 

@@ -15,6 +15,9 @@ VAGUE = 25.0
 LARGEST, SMALLEST = 3.0, 0.01
 """The standard deviations between which those of effects are sought."""
 
+LARGEST_SECOND = 10.0
+"""The same for the deviations of a second slope: a promotion that doubles sales here may multiply them by a hundred there."""
+
 PRIOR_SCALE = 0.5
 """The scale of the half-normal prior on each standard deviation, which keeps few levels from a variance of exactly 0."""
 
@@ -96,21 +99,28 @@ def _system(
     matrix[q:, :q] = scaled.T @ known.cross
     matrix[:q, q:] = matrix[q:, :q].T
     linear = np.concatenate([known.shared_linear - own * known.cross.T @ (k * known.linear), scaled.T @ known.linear])
-    constant = 0.5 * own * float(np.sum(k * known.linear**2)) + 0.5 * float(np.sum(np.log(k)) + np.sum(np.log(prior)))
+    constant = (
+        known.constant + 0.5 * own * float(np.sum(k * known.linear**2)) + 0.5 * float(np.sum(np.log(k)) + np.sum(np.log(prior)))
+    )
     return matrix, linear, k, constant
 
 
-def log_likelihood(known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray) -> tuple[float, np.ndarray]:
+def log_likelihood(
+    known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray, *, gradient: bool = True
+) -> tuple[float, np.ndarray]:
     """Return the marginal log-likelihood of the standard deviations, shared parameters integrated out under flat priors.
 
     Its gradient by their logs is, by Fisher's identity, that of the complete likelihood in expectation: for a grouping
     E[u'u] / sd^2 less the number of its groups.
 
     Returns:
-        The value and its gradient, shape (groupings + 1,).
+        The value and, where it is wanted, its gradient, shape (groupings + 1,).
     """
     matrix, linear, k, constant = _system(known, dummies, which, deviations)
     factor = np.linalg.cholesky(matrix)
+    if not gradient:
+        half = np.linalg.solve(factor, linear)
+        return constant + 0.5 * float(half @ half) - float(np.sum(np.log(np.diag(factor)))), np.zeros(0)
     inverse = np.linalg.inv(matrix)
     solution = inverse @ linear
     value = constant + 0.5 * float(linear @ solution) - float(np.sum(np.log(np.diag(factor))))
@@ -121,6 +131,20 @@ def log_likelihood(known: Moments, dummies: np.ndarray, which: np.ndarray, devia
     spread = own * k + np.einsum("ij,ij->i", gain @ inverse, gain)
     groups = [np.sum(squares[which == g]) / deviations[g] ** 2 - np.sum(which == g) for g in range(len(deviations) - 1)]
     return value, np.array([*groups, float(np.sum(centre**2 + spread)) / own - len(k)])
+
+
+def best_second(known: Moments, groups: Groups, deviations: np.ndarray) -> float:
+    """Return the standard deviation of the second slope's deviations with the greatest marginal posterior, given the others."""
+    from scipy.optimize import minimize_scalar
+
+    dummies, which = groups.design(len(known.linear))
+
+    def loss(log: float) -> float:
+        value, _ = log_likelihood(known.integrated(float(np.exp(log))), dummies, which, deviations, gradient=False)
+        return -value - log + 0.5 * (float(np.exp(log)) / PRIOR_SCALE) ** 2
+
+    bounds = (float(np.log(SMALLEST)), float(np.log(LARGEST_SECOND)))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.02}).x))
 
 
 def posterior(known: Moments, groups: Groups, deviations: np.ndarray) -> SlopePosterior:

@@ -50,9 +50,7 @@ class PoissonFit:
         """Return the cluster-robust variance; `ways` are clusterings of all rows given."""
         known = [way[self.used] for way in ways]
         lost = len(self.beta) + sum(free_effects(effect, known) for effect in self.effects)
-        return robust_variance(
-            self.beta, self.bread, self.scores, known, lost=lost, rows=self.rows, rng=rng, level=level
-        )
+        return robust_variance(self.beta, self.bread, self.scores, known, lost=lost, rows=self.rows, rng=rng, level=level)
 
     def iid_variance(self) -> np.ndarray:
         """Return the variance that takes rows as independent with one dispersion: what clustered errors are compared with."""
@@ -100,7 +98,9 @@ def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray 
             break
     scores = swept * (y - mean)[:, None]
     effects = (cell[used],) if period is None else (cell[used], period[used])
-    return PoissonFit(beta, np.linalg.inv(gram) if len(gram) else gram, scores, mean, used, steps, y, effects, swept * np.sqrt(mean)[:, None])
+    return PoissonFit(
+        beta, np.linalg.inv(gram) if len(gram) else gram, scores, mean, used, steps, y, effects, swept * np.sqrt(mean)[:, None]
+    )
 
 
 def with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:

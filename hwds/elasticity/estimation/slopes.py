@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwds.elasticity.estimation.crossed import Groups, SlopePosterior, best_deviations, posterior
+from hwds.elasticity.estimation.crossed import Groups, SlopePosterior, best_deviations, best_second, posterior
 from hwds.elasticity.estimation.layout import Layout, Moments, moments
 
 MOST_STEPS = 80
@@ -31,6 +31,8 @@ class Slopes:
 
     Attributes:
         posterior: Slopes, shared parameters and their covariances.
+        own: Deviations of the second slope by cell, shape (K,); 0 where there is none.
+        own_deviation: Their standard deviation; 0 where there is none.
         level: Of each cell the log mean at log price 0, without shared effects; shape (K,), -inf where nothing was sold.
         mean: Fitted means, shape (K, T).
         overdispersion: a, with the variance phi (mean + a mean^2).
@@ -40,6 +42,8 @@ class Slopes:
     """
 
     posterior: SlopePosterior
+    own: np.ndarray
+    own_deviation: float
     level: np.ndarray
     mean: np.ndarray
     overdispersion: float
@@ -69,16 +73,19 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     over, phi = 0.0 if poisson else 0.2, np.ones(layout.cells)
     found: SlopePosterior | None = None
     known: Moments | None = None
-    steps = 0
+    second, own, steps = (0.0 if layout.own is None or groups is None else 0.5), np.zeros(layout.cells), 0
     for steps in range(1, MOST_STEPS + 1):
         mean = np.exp(eta)
         weight = np.where(used, mean / (1 + over * mean), 0.0) / phi[:, None]
         working = np.where(used, eta + (layout.units - mean) / mean, 0.0)
-        known = moments(layout, weight, working)
+        full = moments(layout, weight, working)
         if groups is not None and steps < 25:  # a variance that goes on moving must not keep the iteration from ending
-            deviations = best_deviations(known, groups, deviations if steps > 1 else None)
+            second = best_second(full, groups, deviations) if second else 0.0
+            deviations = best_deviations(full.integrated(second), groups, deviations if steps > 1 else None)
+        known = full.integrated(second) if second else full
         before, found = found, posterior(known, groups or none, deviations)
-        part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
+        own = full.second.deviations(second, found.slopes, found.theta) if full.second and second else own
+        part = _part(layout, found, own)
         new = part + _levels(layout, used, part, over)[:, None]
         eta = np.where(used, eta + np.clip(new - eta, -STRIDE, STRIDE), 0.0)
         over, phi = _dispersions(layout, used, eta, over, found, poisson=poisson)
@@ -86,10 +93,16 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
             break
     assert found is not None
     assert known is not None
-    part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
+    part = _part(layout, found, own)
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
     mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
-    return Slopes(found, level, mean, over, phi, known, steps)
+    return Slopes(found, own, second, level, mean, over, phi, known, steps)
+
+
+def _part(layout: Layout, found: SlopePosterior, own: np.ndarray) -> np.ndarray:
+    """Return the log means without cell effects, shape (K, T)."""
+    part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
+    return part if layout.own is None else part + own[:, None] * layout.x[layout.own]
 
 
 def without_prior(posterior_: SlopePosterior, known: Moments, least: float = 1e-10) -> SlopePosterior:

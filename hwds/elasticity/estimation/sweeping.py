@@ -55,7 +55,7 @@ class Sweeper:
         out = np.array(columns.T, order="C", dtype=float)
         kernel = compiled(sweep)
         diagonal = np.bincount(self.period, weight, self.periods)
-        means, work = np.empty(len(self.starts) - 1), np.empty((4, self.periods))
+        means, work = np.empty(len(self.starts) - 1), np.empty((3, self.periods))
         for place, column in enumerate(out):
             effects = self._effects.setdefault(place, np.zeros(self.periods))
             kernel(weight, self.starts, self.period, diagonal, column, effects, means, work, tolerance, MOST)

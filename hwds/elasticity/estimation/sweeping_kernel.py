@@ -48,6 +48,38 @@ def cell_means(
         means[cell] = top / total if total > 0 else 0.0
 
 
+@helper
+def weighed(rest: np.ndarray, diagonal: np.ndarray) -> float:
+    """Return the sum of squares over the diagonal."""
+    total = 0.0
+    for t in range(len(rest)):
+        total += rest[t] * rest[t] / diagonal[t] if diagonal[t] > 0 else 0.0
+    return total
+
+
+@helper
+def right_side(
+    weight: np.ndarray, starts: np.ndarray, period: np.ndarray, column: np.ndarray, means: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the sums by period of a column less its cells' means into `out`."""
+    out[:] = 0.0
+    cell_means(weight, starts, period, column, out, means)
+    for cell in range(len(starts) - 1):
+        for row in range(starts[cell], starts[cell + 1]):
+            out[period[row]] += weight[row] * (column[row] - means[cell])
+
+
+@helper
+def subtract(
+    weight: np.ndarray, starts: np.ndarray, period: np.ndarray, effects: np.ndarray, means: np.ndarray, column: np.ndarray
+) -> None:
+    """Take period effects, and the cell effects that go with them, out of a column."""
+    cell_means(weight, starts, period, column, effects, means)
+    for cell in range(len(starts) - 1):
+        for row in range(starts[cell], starts[cell + 1]):
+            column[row] -= means[cell] + effects[period[row]]
+
+
 def sweep(
     weight: np.ndarray,
     starts: np.ndarray,
@@ -73,50 +105,32 @@ def sweep(
         column: Shape (n,); holds the residuals afterwards.
         effects: Where to begin, shape (periods,); holds the period effects afterwards.
         means: Work space, shape (cells,).
-        work: Work space, shape (4, periods).
+        work: Work space, shape (3, periods).
         tolerance: Of the residual, relative to the right side.
         most: Steps at most.
     """
-    right, direction, image, rest = work[0], work[1], work[2], work[3]
-    right[:] = 0.0
-    zero = image
-    zero[:] = 0.0
-    cell_means(weight, starts, period, column, zero, means)
-    for cell in range(len(starts) - 1):
-        for row in range(starts[cell], starts[cell + 1]):
-            right[period[row]] += weight[row] * (column[row] - means[cell])
-    goal = 0.0
-    for t in range(len(right)):
-        goal += right[t] * right[t] / diagonal[t] if diagonal[t] > 0 else 0.0
-    goal *= tolerance * tolerance
+    rest, direction, image = work[0], work[1], work[2]
+    right_side(weight, starts, period, column, means, rest)
+    goal = tolerance * tolerance * weighed(rest, diagonal)
     period_sums(weight, starts, period, effects, means, image)
-    size = 0.0
-    for t in range(len(right)):
-        rest[t] = right[t] - image[t]
-        direction[t] = rest[t] / diagonal[t] if diagonal[t] > 0 else 0.0
-        size += rest[t] * direction[t]
-    steps = 0
+    direction[:] = 0.0
+    rest -= image
+    size, ratio, steps = weighed(rest, diagonal), 0.0, 0
     while steps < most and size > goal and size > 1e-280:
+        for t in range(len(rest)):
+            direction[t] = (rest[t] / diagonal[t] if diagonal[t] > 0 else 0.0) + ratio * direction[t]
         period_sums(weight, starts, period, direction, means, image)
         curve = 0.0
-        for t in range(len(right)):
+        for t in range(len(rest)):
             curve += direction[t] * image[t]
         if curve <= 0.0:
             break
-        length = size / curve
-        new = 0.0
-        for t in range(len(right)):
-            effects[t] += length * direction[t]
-            rest[t] -= length * image[t]
-            if diagonal[t] > 0:
-                new += rest[t] * rest[t] / diagonal[t]
+        for t in range(len(rest)):
+            effects[t] += size / curve * direction[t]
+            rest[t] -= size / curve * image[t]
+        new = weighed(rest, diagonal)
         ratio = new / size
-        for t in range(len(right)):
-            direction[t] = (rest[t] / diagonal[t] if diagonal[t] > 0 else 0.0) + ratio * direction[t]
         size = new
         steps += 1
-    cell_means(weight, starts, period, column, effects, means)
-    for cell in range(len(starts) - 1):
-        for row in range(starts[cell], starts[cell + 1]):
-            column[row] -= means[cell] + effects[period[row]]
+    subtract(weight, starts, period, effects, means, column)
     return steps

@@ -100,17 +100,20 @@ def t_critical(level: float, df: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(df > 0, t.ppf((1 + level) / 2, np.maximum(df, 1e-9)), np.nan))
 
 
-def levels(design: Design, slopes: np.ndarray, theta: np.ndarray) -> np.ndarray:
+def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None) -> np.ndarray:
     """Return the log mean of each cell at its mean price, so that fitted units add up to those sold in its last periods.
 
     Args:
         design: The rows.
         slopes: Of price, NaN for cells without an answer, shape (K,).
         theta: Slopes of the other columns, shape (m,).
+        own_theta: What a cell's are more, shape (K, m); None for nothing.
     """
     rows = design.used
     cell = design.cell[rows]
     part = np.nan_to_num(slopes)[cell] * design.log_price[rows] + design.x[rows] @ theta
+    if own_theta is not None:
+        part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[cell])
     left = np.bincount(cell, minlength=len(design))[cell] - _places(cell)
     recent = left <= RECENT
     top = np.bincount(cell[recent], design.units[rows][recent], len(design))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import polars as pl
 
@@ -22,34 +24,40 @@ class Pooled(ElasticityModel):
     joint over cells: a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
 
     Attributes:
+        promotion: Whether a promotion has one effect in all cells (`shared`), or one in each, shrunk to the mean (`cell`).
         cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
 
     Example:
         python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery
     """
 
+    promotion: Literal["cell", "shared"] = "cell"
     cluster: Cluster = "sku_period"
 
     def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the posterior of all cells."""
-        fit = fit_slopes(design.layout(by_period=self.by_period), design.crossed)
+        own = design.promotion if self.promotion == "cell" else None
+        fit = fit_slopes(design.layout(by_period=self.by_period, own=own), design.crossed)
         found = fit.posterior
-        m = design.x.shape[1]
+        m, cells = design.x.shape[1], len(design)
+        own_theta = np.zeros((cells, m))
+        if own is not None:
+            own_theta[:, own] = fit.own
         inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
         covariance = found.covariance + inflation.added
         stderr = np.sqrt(np.diag(covariance))
         theta_stderr = np.sqrt(np.diag(found.theta_covariance)[:m]) * inflation.theta[:m]
-        cells = len(design)
         return Estimates(
             found.slopes,
             stderr,
             np.full(cells, normal_critical(context.level)),
-            levels(design, found.slopes, found.theta[:m]),
+            levels(design, found.slopes, found.theta[:m], own_theta),
             found.theta[:m],
             theta_stderr,
             np.full(cells, np.nan),
             found.own_weight,
             covariance,
+            own_theta,
             method="posterior",
             notes=_notes(fit, design, inflation.ratio),
         )
@@ -65,6 +73,7 @@ def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:
         "mean_elasticity": found.mean[0],
         "mean_stderr": found.mean[1],
         **spreads,
+        "sd_promotion": fit.own_deviation,
         "overdispersion": fit.overdispersion,
         "cluster_ratio": ratio,
     }

@@ -9,5 +9,5 @@ class ElasticityEstimate(CellEvaluation):
     """Fit once on the whole panel, and report every cell: its elasticity, interval, status and reason. No truth is needed.
 
     Example:
-        python -m hwds model=elasticity/pooled dataset=cheese protocol=elasticity_estimate
+        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_estimate
     """

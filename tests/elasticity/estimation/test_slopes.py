@@ -65,7 +65,9 @@ def test_the_gradient_is_that_of_differences(known, groups):
 
 def test_groupings_that_name_each_cell_or_repeat_another_are_left_out():
     code = np.array([0, 0, 1, 1, 2, 2])
-    groups = Groups.of([("one", np.zeros(6, int)), ("each", np.arange(6)), ("a", code), ("b", 2 - code), ("c", np.arange(6) % 2)])
+    groups = Groups.of(
+        [("one", np.zeros(6, int)), ("each", np.arange(6)), ("a", code), ("b", 2 - code), ("c", np.arange(6) % 2)]
+    )
     assert groups.names == ("a", "c")
 
 
