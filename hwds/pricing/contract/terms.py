@@ -1,0 +1,85 @@
+"""The terms of a volume contract, and what is settled for the units that are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.pricing.contract.tiers import TierSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractTerms:
+    """What a contract says beside its tiers.
+
+    Attributes:
+        deductions: The share of the bill that is given back whatever happens: payment terms, ship-and-debit, price protection.
+        retro_rebate: The share of the bill that is given back once the commitment is attained.
+        retro_from: The share of the commitment from which that is.
+        clawback: The share of the discount that was not earned which is charged again when less is taken than committed.
+        shortfall_fee: What each unit committed and not taken costs the buyer, as a share of its price.
+    """
+
+    deductions: float = 0.0
+    retro_rebate: float = 0.0
+    retro_from: float = 1.0
+    clawback: float = 1.0
+    shortfall_fee: float = 0.0
+
+    @property
+    def most_given_back(self) -> float:
+        """The largest share of the bill that is given back."""
+        return self.deductions + self.retro_rebate
+
+
+@dataclass(frozen=True, eq=False)
+class Settlement:
+    """What is paid for the units of a contract, each of shape (n,).
+
+    Attributes:
+        units: That were taken.
+        bill: At the prices of the tier that was committed to.
+        clawback: Charged again for a discount that was not earned.
+        fee: For units committed and not taken.
+        retro: Given back for attaining the commitment.
+        deductions: Given back whatever happens.
+    """
+
+    units: np.ndarray
+    bill: np.ndarray
+    clawback: np.ndarray
+    fee: np.ndarray
+    retro: np.ndarray
+    deductions: np.ndarray
+
+    @property
+    def pocket(self) -> np.ndarray:
+        """What remains."""
+        return self.bill + self.clawback + self.fee - self.retro - self.deductions
+
+
+def settle(schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms) -> Settlement:
+    """Return what is paid where a buyer commits to a tier and takes some units.
+
+    All units are billed at the price of the tier committed to, also those beyond it (each at that of its own tier where tiers
+    are incremental). Who takes less pays a share of the discount that the units taken do not earn, and a fee for each missing.
+
+    Args:
+        schedule: The tiers.
+        tier: That is committed to.
+        units: That are taken, shape (n,).
+        terms: The other terms.
+    """
+    committed = schedule.quantities[tier]
+    earned = schedule.bill(units)
+    bill = earned if schedule.kind == "incremental" and tier else schedule.prices[tier] * units
+    short = np.maximum(committed - units, 0.0)
+    return Settlement(
+        units=units,
+        bill=bill,
+        clawback=terms.clawback * np.where(short > 0, np.maximum(earned - bill, 0.0), 0.0),
+        fee=terms.shortfall_fee * schedule.prices[tier] * short,
+        retro=np.where(units >= terms.retro_from * committed, terms.retro_rebate * bill, 0.0) if tier else 0.0 * bill,
+        deductions=terms.deductions * bill,
+    )

@@ -1,0 +1,95 @@
+"""The law of the volume of a contract: from three quantiles, or from the run of a decision on volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.results.files import read_table
+from hwds.results.folder import RunFolder
+from hwds.statistics.coupling import NORMAL, inverse, scores_of
+
+VOLUMES = ("committed", "base", "upside")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLaw:
+    """The volume that is asked for at today's price over the whole contract.
+
+    Attributes:
+        committed, base, upside: Its quantiles.
+        levels: Of these.
+        source: Where they are from, in words.
+    """
+
+    committed: float
+    base: float
+    upside: float
+    levels: tuple[float, float, float] = (0.1, 0.5, 0.9)
+    source: str = ""
+
+    def at(self, scores: np.ndarray) -> np.ndarray:
+        """Return the volumes at normal scores, never below 0: lines through the quantiles over the score."""
+        values = np.array([self.committed, self.base, self.upside])
+        return np.maximum(inverse(np.array(self.levels), values, scores), 0.0)
+
+    def quantile(self, level: float) -> float:
+        """Return the volume at a level."""
+        return float(self.at(scores_of(np.array([level])))[0])
+
+    @classmethod
+    def around(cls, base: float, spread: float, source: str) -> VolumeLaw:
+        """Return a lognormal law by its median and the deviation of its logarithm; quantiles at 10, 50 and 90 %."""
+        ends = np.exp(spread * NORMAL.inv_cdf(0.9) * np.array([-1, 1]))
+        return cls(base * float(ends[0]), base, base * float(ends[1]), source=source)
+
+    @classmethod
+    def of_mapping(cls, volumes: Mapping[str, float]) -> VolumeLaw:
+        """Return the law of three volumes at 10, 50 and 90 %.
+
+        Raises:
+            ConfigError: One is missing, or they do not rise.
+        """
+        for name in volumes:
+            if name not in VOLUMES:
+                raise ConfigError(f"decision.volumes: no volume '{name}'{nearest(name, VOLUMES)}")
+        missing = next((name for name in VOLUMES if name not in volumes), None)
+        if missing:
+            raise ConfigError(f"decision.volumes: needs {', '.join(VOLUMES)}; '{missing}' is missing.")
+        low, middle, high = (volumes[name] for name in VOLUMES)
+        if not low < middle < high:
+            raise ConfigError(f"decision.volumes: must rise, got {low:g}, {middle:g}, {high:g}.")
+        return cls(low, middle, high, source="volumes as given")
+
+
+def law_of_run(name: str, deal: str | None) -> VolumeLaw:
+    """Return the volumes of a deal as a run with `decision=volume_bands` told them last, those to come where it has any.
+
+    Args:
+        name: The run, as `hwds show` takes it.
+        deal: Which deal; None where there is one alone.
+
+    Raises:
+        ConfigError: There is no such run, decision or deal.
+        HwdsError: The run is damaged.
+    """
+    folder = RunFolder.find(name)
+    prefix = next((each for each in ("future_", "") if (folder.path / f"{each}volume_bands.parquet").is_file()), None)
+    verdict = None if prefix is None else folder.read_verdict(prefix)
+    if prefix is None or verdict is None:
+        raise ConfigError(f"decision.volume_run: run {folder.title} has no volumes; run it with decision=volume_bands.")
+    deals = read_table(folder.path / f"{prefix}volume_bands.parquet").filter(pl.col("cutoff") == pl.col("cutoff").max())
+    names = deals["deal"].to_list()
+    if deal is None and len(names) > 1:
+        raise ConfigError(f"decision.deal: must be one of {len(names)} deals of run {folder.title}{nearest('', names)}")
+    if deal is not None and deal not in names:
+        raise ConfigError(f"decision.deal: run {folder.title} has no deal '{deal}'{nearest(deal, names)}")
+    row = deals.row(0 if deal is None else names.index(deal), named=True)
+    if any(row[each] is None for each in VOLUMES) or not row["committed"] < row["base"] < row["upside"]:
+        raise ConfigError(f"decision.deal: run {folder.title} has no volumes that rise for deal '{row['deal']}'.")
+    levels = tuple(float(verdict["levels"][each]) for each in VOLUMES)
+    return VolumeLaw(*(float(row[each]) for each in VOLUMES), levels, f"run {folder.title}, deal {row['deal']}")  # type: ignore[arg-type]

@@ -1,0 +1,129 @@
+"""What a contract earns: settled as its terms say, and in a normal case as the formula says."""
+
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from hwds.core.seeds import stream
+from hwds.pricing.contract.decide import OfferRules, decide_contract
+from hwds.pricing.contract.simulate import ContractRisks, ContractWorld, outcome, pocket_margins, tornado
+from hwds.pricing.contract.terms import ContractTerms, settle
+from hwds.pricing.contract.tiers import TierSchedule
+from hwds.pricing.contract.volumes import VolumeLaw
+from hwds.pricing.optimum.draws import DemandDraws
+
+SCHEDULE = TierSchedule.of(100.0, (500.0, 1000.0), (0.05, 0.1))
+TERMS = ContractTerms(deductions=0.02, retro_rebate=0.03, clawback=0.5, shortfall_fee=0.1)
+RULES = OfferRules(floor=0.1, most_risk=0.1, most_shortfall=0.5, confidence=0.8, level=0.95)
+
+
+def demand(cross=0.0):
+    """The buyer's cell, and one more whose units answer to its price."""
+    return DemandDraws(
+        price=np.array([100.0, 120.0]), units=np.array([[20.0, 5.0]]), own=np.array([[-1.0, -2.0]]),
+        pairs=np.array([[1, 0]]), cross=np.array([[cross]]), cost=np.array([60.0, 70.0]),
+    )  # fmt: skip
+
+
+def world(**changes):
+    law = VolumeLaw(900.0, 1000.0, 1100.0)
+    plain = ContractWorld(SCHEDULE, ContractTerms(), law, 100.0, demand(), 50, resale=0.0, lost=50.0)
+    return replace(plain, **changes)
+
+
+def risks(count=1, elasticity=0.0, **changes):
+    flat = {"score": np.zeros(count), "elasticity": np.full(count, elasticity), "cost": np.full(count, 60.0)}
+    return ContractRisks(**(flat | {"currency": np.ones(count), "leak": np.zeros(count)} | changes))
+
+
+def test_what_is_taken_is_settled_by_the_terms():
+    paid = settle(SCHEDULE, 2, np.array([1200.0, 700.0, 400.0]), TERMS)
+    assert paid.bill.tolist() == [1200 * 90.0, 700 * 90.0, 400 * 90.0]
+    assert paid.retro.tolist() == [pytest.approx(0.03 * 1200 * 90), 0.0, 0.0]
+    assert paid.clawback.tolist() == [0.0, pytest.approx(0.5 * 700 * 5), pytest.approx(0.5 * 400 * 10)]
+    assert paid.fee.tolist() == [0.0, pytest.approx(0.1 * 90 * 300), pytest.approx(0.1 * 90 * 600)]
+    assert paid.pocket[0] == pytest.approx(1200 * 90 * 0.95)
+
+
+def test_the_simulation_agrees_with_the_formula_where_all_is_normal():
+    count = 200_000
+    rng = stream(1, "normal")
+    normal = rng.standard_normal((3, count))
+    drawn = risks(count, score=normal[0], cost=60 + 9 * normal[1], currency=1 + 0.05 * normal[2])
+    made = outcome(world(), 1, drawn)
+    units, deviation = 1000.0, 100 / NormalDist().inv_cdf(0.9)
+    earns = 95.0 - 60.0
+    assert made.margin.mean() == pytest.approx(units * earns, rel=3e-3)
+    spread = (95 * 0.05) ** 2 + 9**2
+    variance = (units**2 + deviation**2) * spread + deviation**2 * earns**2  # of a product of independent ones
+    assert made.margin.std() == pytest.approx(variance**0.5, rel=0.01)
+    below = NormalDist(95 * 0.75 - 60, (0.75**2 * (95 * 0.05) ** 2 + 9**2) ** 0.5).cdf(0)
+    assert (made.share < 0.25).mean() == pytest.approx(below, abs=0.003)
+
+
+def test_demand_answers_to_the_price_of_the_tier():
+    made = outcome(world(), 2, risks(elasticity=-2.0))
+    assert made.settlement.units[0] == pytest.approx(1000 * 0.9**-2)
+
+
+def test_who_is_in_the_dumping_zone_takes_the_tier_and_sells_on_the_rest():
+    law = VolumeLaw(919.0, 920.0, 921.0)
+    schedule = TierSchedule.of(100.0, (1000.0,), (0.1,))
+    made = outcome(world(law=law, schedule=schedule), 1, risks())
+    assert (made.settlement.units[0], made.dumped[0], made.leak_loss[0]) == (1000.0, 80.0, 80 * 50.0)
+    incremental = replace(schedule, kind="incremental")
+    assert outcome(world(law=law, schedule=incremental), 1, risks()).dumped[0] == 0.0
+
+
+def test_units_leak_where_reselling_pays():
+    leaking = risks(leak=np.array([0.1]))
+    assert outcome(world(resale=94.0), 1, leaking).leaked[0] == 0.0
+    assert outcome(world(resale=96.0), 1, leaking).leaked[0] == pytest.approx(100.0)
+
+
+def test_other_cells_lose_what_a_lower_price_takes():
+    made = outcome(world(demand=demand(cross=0.5)), 2, risks())
+    assert made.cannibalised[0] == pytest.approx(50 * 5 * (1 - 0.9**0.5) * (120 - 70))
+
+
+def test_a_driver_without_a_spread_moves_nothing():
+    rng = stream(2, "drivers")
+    swings = {
+        name: abs(high - low) for name, low, high, _ in tornado(world(), 1, risks(400, cost=60 + 5 * rng.standard_normal(400)))
+    }
+    assert swings["cost"] > 0
+    assert [swings[name] for name in ("volume", "elasticity", "currency", "leak")] == [0.0] * 4
+
+
+@pytest.mark.parametrize("kind", ["all_units", "incremental"])
+@pytest.mark.parametrize("seed", range(15))
+def test_no_tier_is_offered_whose_floor_does_not_hold(seed, kind):
+    rng = stream(seed, "floors")
+    schedule = TierSchedule.of(100.0, (500.0, 800.0, 1100.0), tuple(np.cumsum(rng.uniform(0.01, 0.15, 3))), kind)
+    terms = ContractTerms(deductions=rng.uniform(0, 0.05), retro_rebate=rng.uniform(0, 0.1), shortfall_fee=0.02)
+    cost = rng.uniform(50, 85)
+    drawn = ContractRisks.drawn(rng.normal(-3, 0.5, 500), rng, cost=cost, cost_spread=0.03, currency_spread=0.02, leak=0.05)
+    surroundings = world(schedule=schedule, terms=terms, kept=rng.uniform(0.3, 1))
+    made = decide_contract(surroundings, drawn, RULES)
+    rows = made.tiers.to_dicts()
+    assert [row["verdict"] for row in rows].count("offer") == (made.offered is not None)
+    for row in rows[1:]:
+        margins = pocket_margins(
+            surroundings, row["tier"], float(drawn.elasticity.mean()), float(drawn.cost.mean()), (0.1, 0.5, 0.9)
+        )
+        holds = all(margin >= 0.1 - 1e-9 for margin in margins.values())
+        assert holds == row["floor_holds"]
+        if row["verdict"] in ("offer", "possible"):
+            assert holds
+            assert row["probability_below_floor"] <= RULES.most_risk
+            assert row["probability_shortfall"] <= RULES.most_shortfall
+    pocket = made.floor_price * (1 - terms.most_given_back)
+    assert (pocket - float(drawn.cost.mean())) / pocket == pytest.approx(0.1)
+    assert made.walk_away >= made.floor_price
+    assert made.waterfall["total"][-1] == pytest.approx(rows[made.offered or _best(rows)]["net"])
+
+
+def _best(rows):
+    return max(rows[1:], key=lambda row: row["net"])["tier"]
