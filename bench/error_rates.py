@@ -140,7 +140,7 @@ def rates() -> Iterator[tuple[str, float, int, str]]:
         yield (f"Wilcoxon, {n} units, {draw.__name__}", *ranks(draw, n), "in")
     for metric, size in (("auroc", (600, 60, 30)), ("aucpr", (600, 60, 30)), ("aucpr", (2000, 300, 60))):
         what = "{} rows, {} customers, {} days".format(*size)
-        yield (f"bootstrap by customer or day, {metric}, {what}", *rankings(metric, *size), "in")
+        yield (f"bootstrap by customer and day, {metric}, {what}", *rankings(metric, *size), "in")
     yield ("Holm, any error among 6 independent tests", *family(6), "in")
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 
 from hwds.compare.contrasts import Scale
 from hwds.core.seeds import stream
-from hwds.detection.compare import DrawnEvidence
-from hwds.detection.metrics.positives import Positives
+from hwds.detection.metrics.scores import apart
 from hwds.detection.metrics.weighted import MetricSettings
-from hwds.detection.metrics.windows import BY_DAY, BY_ENTITY, resampled, windows_of
+from hwds.detection.metrics.windows import resampled, windows_of
 from hwds.detection.protocols.prequential import Prequential
 
 TRIALS = 400
@@ -20,12 +17,13 @@ RESAMPLES = 200
 
 
 def rankings(metric: str, rows: int, customers: int, days: int) -> tuple[float, int]:
-    """The wider of the bootstraps by customer and by day, as a comparison of detections takes it."""
-    luck, wrong = stream(0, "error_rates", metric, str(rows)), 0
+    """The bootstraps by customer and by day together, as a comparison of detections takes them."""
+    luck, wrong, asked = stream(0, "error_rates", metric, str(rows)), 0, MetricSettings.by(Prequential())
+    families = [family for family, names in asked.families.items() if metric in names]
     for _ in range(TRIALS):
-        evidence = _evidence(_judged(luck, rows, customers, days), metric)
-        effect = evidence.effects([(0, 1)], Scale(low=False, relative=True))[0]
-        wrong += (effect.p_value or 0.0) < 0.05
+        both = [resampled(windows_of(each, asked), families, RESAMPLES) for each in _judged(luck, rows, customers, days)]
+        effect = apart(metric, both[0], both[1], Scale(low=False, relative=True))
+        wrong += (effect.p_value or 1.0) < 0.05
     return wrong / TRIALS, TRIALS
 
 
@@ -34,17 +32,9 @@ def _judged(luck: np.random.Generator, rows: int, customers: int, days: int) -> 
     who, day = luck.integers(0, customers, rows), np.arange(rows) * days // rows
     label = ((luck.random(rows) < 0.5) & (luck.random(customers) < 0.15)[who]).astype(float)
     told = {"row_id": np.arange(rows), "label": label, "entity": who.astype(str), "day": day.astype(np.int32)}
-    nothing = {name: pl.lit(None, pl.Float64) for name in ("truth", "amount", "probability")}
+    nothing = {name: pl.lit(None, pl.Float64) for name in ("truth", "amount", "probability")} | {
+        "time": pl.lit(None, pl.Datetime)
+    }
     about = pl.DataFrame(told).with_columns(**nothing, weight=1.0, cutoff=pl.lit("2024-01-01"), flagged=False)
     errs = [luck.normal(0, 0.8, customers)[who] + luck.normal(0, 0.4, days)[day] + luck.normal(0, 0.8, rows) for _ in "ab"]
     return [about.with_columns(score=1.5 * label + each) for each in errs]
-
-
-def _evidence(judged: Sequence[pl.DataFrame], metric: str) -> DrawnEvidence:
-    asked = MetricSettings.by(Prequential())
-    families = [family for family, names in asked.families.items() if metric in names]
-    windows = [windows_of(rows, asked) for rows in judged]
-    found = [resampled(each, families, RESAMPLES) for each in windows]
-    samples = {way: np.stack([drawn[way][metric] for _, drawn in found], axis=1)[None] for way in (BY_DAY, BY_ENTITY)}
-    values = np.array([[[value[metric] for value, _ in found]]])
-    return DrawnEvidence(("a", "b"), values, samples, Positives.of(judged[0], "label").clusters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 
@@ -11,24 +11,21 @@ import polars as pl
 
 from hwds.compare.answers import Answer, shared
 from hwds.compare.contrasts import Pair, Scale
-from hwds.compare.evidence import shares_of, widened
+from hwds.compare.evidence import shares_of
 from hwds.compare.hooks import TaskComparison
 from hwds.config.build import build
 from hwds.core.errors import DataError
+from hwds.detection.metrics.clusters import BY_BOTH, BY_DAY, effect_of
 from hwds.detection.metrics.measures import detection_measures
 from hwds.detection.metrics.positives import Positives, few_positives
 from hwds.detection.metrics.weighted import MetricSettings
-from hwds.detection.metrics.windows import TRUE, resampled, windows_of
+from hwds.detection.metrics.windows import TRUE, Resampled, resampled, windows_of
 from hwds.detection.protocols.base import Detection
 from hwds.results.measure import short
 from hwds.statistics.delong import delong
-from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
-
-CALLED = {"bootstrap by entity": "bootstrap by customer"}
-"""The name that readers see for a way of resampling, where it differs."""
-
-MOST_RESAMPLES = 500
-"""Resamples of a ranking; each one costs as much as scoring it."""
+from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, SumDistribution, student_critical
+from hwds.statistics.standard_errors import LEVEL
+from hwds.statistics.two_way import ClusterCounts
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +36,16 @@ class DrawnEvidence:
         models: Their labels.
         values: Shape (datasets, seeds, models).
         samples: Of each way to resample, averaged over seeds, shape (datasets, resamples, models).
-        clusters: Of each way the fewest with a row of label 1 of a dataset.
+        counts: Of each way the clusters of the dataset that has fewest.
+        positives: Of each way the fewest clusters with a row of label 1 of a dataset.
         areas: The covariance of areas under the ROC by DeLong, where rows are independent.
     """
 
     models: tuple[str, ...]
     values: np.ndarray
     samples: Mapping[str, np.ndarray]
-    clusters: Mapping[str, int]
+    counts: Mapping[str, ClusterCounts]
+    positives: Mapping[str, int]
     areas: np.ndarray | None = None
 
     @property
@@ -56,12 +55,15 @@ class DrawnEvidence:
 
     @property
     def errors(self) -> np.ndarray:
-        """The larger of the standard errors of the ways to resample, over all datasets, shape (models,)."""
-        spreads = [np.nanstd(each.mean(axis=0), axis=0, ddof=1) for each in self.samples.values()]
-        return np.max(spreads, axis=0) if spreads else np.full(len(self.models), np.nan)
+        """The standard error of each model's metric over all datasets, NaN where clusters are few, shape (models,)."""
+        return np.array([self._error(place) for place in range(len(self.models))])
+
+    def _error(self, place: int) -> float:
+        effect = effect_of(float(self.means[:, place].mean()), self._each(lambda drawn: drawn[..., place]), self.counts)
+        return np.nan if effect.stderr is None else effect.stderr
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """Return by how much the first of each pair is better, with the way of resampling of the widest interval."""
+        """Return by how much the first of each pair is better: over customers, the days that they share, and several seeds."""
         return [self._effect(pair, scale) for pair in pairs]
 
     def unit_values(self) -> np.ndarray | None:
@@ -71,7 +73,7 @@ class DrawnEvidence:
     @property
     def few(self) -> str:
         """The warning that customers or days with a positive row are few."""
-        return few_positives(self.clusters)
+        return few_positives(self.positives)
 
     @property
     def independent_units(self) -> bool:
@@ -83,58 +85,80 @@ class DrawnEvidence:
         return self.means, "datasets"
 
     def draws(self) -> np.ndarray | None:
-        """Return metrics as shares of the mean over all models, by the way of resampling of the widest spread."""
-        if not self.samples:
+        """Return metrics as shares of the mean over all models, drawn by customer and by day; None where either are few.
+
+        What both ways vary together is more than the variance over both, which single rows are in once: it is drawn in.
+        """
+        if not self.samples or any(each.refusal for each in self.counts.values()):
             return None
-        point, every = shares_of(self.means), []
-        for way, drawn in self.samples.items():
-            shares = (drawn / self.means.mean(axis=1)[:, None, None]).mean(axis=0)
-            every.append(widened(shares[~np.isnan(shares).any(axis=1)], point, max(self.clusters[way], 2)))
-        return max(every, key=lambda shares: float(np.std(shares - shares.mean(axis=1, keepdims=True), axis=0).mean()))
+        point = shares_of(self.means)
+        apart = {way: self._shares(drawn) - point for way, drawn in self.samples.items()}
+        ways = {way: each for way, each in apart.items() if way != BY_BOTH}
+        least = min(map(len, apart.values()))
+        if least < 2:
+            return None
+        draws = np.sum([each[:least] * _stretch(self.counts[way]) for way, each in ways.items()], axis=0)
+        if BY_BOTH in apart:
+            variances = {way: _variance(each[:least]) for way, each in apart.items()}
+            alone = max(variances[way] for way in ways)
+            total = max(sum(variances[way] for way in ways) - variances[BY_BOTH], alone)
+            draws = draws * sqrt(total / sum(variances[way] for way in ways)) if total > 0 else draws
+        return np.asarray(point + draws)
+
+    def _shares(self, drawn: np.ndarray) -> np.ndarray:
+        """Return the resamples of one way, in which all models have a value, as shares, shape (resamples, models)."""
+        shares = (drawn / self.means.mean(axis=1)[:, None, None]).mean(axis=0)
+        known: np.ndarray = shares[~np.isnan(shares).any(axis=1)]
+        return known
+
+    def _each(self, of: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+        """Return a number of the models in each resample, averaged over datasets, by way."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {way: of(drawn).mean(axis=0) for way, drawn in self.samples.items()}
 
     def _effect(self, pair: Pair, scale: Scale) -> Effect:
         first, second = pair
         by_seed = scale.between(self.values[..., first], self.values[..., second])
         value = float(scale.between(self.means[:, first], self.means[:, second]).mean())
-        ways = {way: self._way(pair, scale, way) for way in self.samples}
         if self.areas is not None and scale.relative:
-            ways = {"DeLong": self._delong(pair)}
-        effects = [_effect(value, way, error, df, by_seed) for way, (error, df) in ways.items() if np.isfinite(error)]
-        if not effects:
-            return Effect(value, None, ReferenceDistribution(), "no bootstrap", 0)
-        widest = max(effects, key=lambda effect: (effect.stderr or 0.0) * effect.distribution.critical(0.95))
-        return Effect(value, widest.stderr, widest.distribution, widest.method, min(self.clusters.values(), default=0))
+            error, number = self._delong(pair), min((each.number for each in self.counts.values()), default=0)
+            return Effect(value, error, ReferenceDistribution(), "DeLong", number)
+        effect = effect_of(value, self._each(lambda drawn: scale.between(drawn[..., first], drawn[..., second])), self.counts)
+        effect = replace(effect, method=effect.method.replace("entity", "customer"))
+        return _with_seeds(effect, by_seed)
 
-    def _way(self, pair: Pair, scale: Scale, way: str) -> tuple[float, float]:
-        """Return the standard error of an effect by one way to resample, and its degrees of freedom."""
-        drawn, k = self.samples[way], self.clusters[way]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            each = scale.between(drawn[..., pair[0]], drawn[..., pair[1]]).mean(axis=0)
-        known = each[np.isfinite(each)]
-        enough = len(known) > len(each) / 2 and k > 1
-        return (float(np.std(known, ddof=1)) * sqrt(k / (k - 1)), k - 1.0) if enough else (np.nan, 1.0)
-
-    def _delong(self, pair: Pair) -> tuple[float, float]:
+    def _delong(self, pair: Pair) -> float:
         """Return the standard error of the logarithm of the ratio of two areas, by the delta method."""
         assert self.areas is not None
         first, second = pair
         a, b, covariance = self.means[0, first], self.means[0, second], self.areas
         variance = covariance[first, first] / a**2 + covariance[second, second] / b**2 - 2 * covariance[first, second] / (a * b)
-        return sqrt(max(float(variance), 0.0)), inf
+        return sqrt(max(float(variance), 0.0))
 
 
-def _effect(value: float, way: str, error: float, df: float, by_seed: np.ndarray) -> Effect:
-    """Return an effect whose variance is that over rows and that over seeds (Satterthwaite's degrees of freedom)."""
+def _with_seeds(effect: Effect, by_seed: np.ndarray) -> Effect:
+    """Return an effect whose variance is that over rows and that over seeds, each with its own Student's t."""
     seeds = by_seed.shape[1]
-    name = CALLED.get(way, way)
-    if seeds < 2:
-        return Effect(value, error, ReferenceDistribution(df), name, 0)
-    seed_variance = float(np.var(by_seed.mean(axis=0), ddof=1)) / seeds
-    variance = error**2 + seed_variance
-    inner = error**4 / df + seed_variance**2 / (seeds - 1)
-    return Effect(
-        value, sqrt(variance), ReferenceDistribution(variance**2 / inner if inner > 0 else df), f"{name} and seeds", 0
-    )
+    if seeds < 2 or effect.stderr is None:
+        return effect
+    rows, training = effect.stderr**2, float(np.var(by_seed.mean(axis=0), ddof=1)) / seeds
+    total = rows + training
+    method = f"{effect.method} and seeds"
+    if not total:
+        return replace(effect, method=method)
+    parts = (rows / total, effect.distribution), (training / total, ReferenceDistribution(seeds - 1.0))
+    independent = None if effect.independent is None else effect.independent * rows / total
+    return replace(effect, stderr=sqrt(total), distribution=SumDistribution(parts), method=method, independent=independent)
+
+
+def _stretch(counts: ClusterCounts) -> float:
+    """Return how much wider resamples of so few clusters are to be: a bootstrap varies too little."""
+    return sqrt(counts.even / counts.df) * student_critical(counts.df, LEVEL) / student_critical(inf, LEVEL)
+
+
+def _variance(draws: np.ndarray) -> float:
+    """Return the mean over models of the variance of each from the mean of all."""
+    return float(np.var(draws - draws.mean(axis=1, keepdims=True), axis=0, ddof=1).mean())
 
 
 def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[DrawnEvidence, int]:
@@ -143,7 +167,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
     Args:
         answers: Of every model, dataset and seed.
         metric: Its short or full name.
-        resamples: By customer and by day, `MOST_RESAMPLES` of each at most.
+        resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of it say the same.
     """
     tests = [replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers]
     common, left_out = shared(tests, ["fold", "row_id"])
@@ -156,20 +180,26 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
     assert isinstance(protocol, Detection)
     full = next((each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)), metric)
     drawn = {
-        (answer.dataset, answer.seed, answer.model): _drawn(answer, protocol, full, min(resamples, MOST_RESAMPLES))
+        (answer.dataset, answer.seed, answer.model): _drawn(answer, protocol, full, min(resamples, protocol.resamples))
         for answer in common
         if answer.seed in seeds
     }
-    values = np.array([[[drawn[d, s, m][0] for m in models] for s in seeds] for d in datasets])
-    ways = set.intersection(*(set(samples) for _, samples, _ in drawn.values()))
+    values = np.array([[[drawn[d, s, m].values.get(full, np.nan) for m in models] for s in seeds] for d in datasets])
+    ways = set.intersection(*(set(each.samples) for each in drawn.values()))
     samples = {
-        way: np.stack([np.mean([np.stack([drawn[d, s, m][1][way] for m in models], 1) for s in seeds], 0) for d in datasets])
+        way: np.stack(
+            [np.mean([np.stack([drawn[d, s, m].drawn(full)[way] for m in models], 1) for s in seeds], 0) for d in datasets]
+        )
         for way in sorted(ways)
     }
-    clusters = {way: min(counts[way] for _, _, counts in drawn.values()) for way in ways}
+    each_counts = [each.clusters(full) for each in drawn.values()]
+    counts = {way: min((each[way] for each in each_counts), key=lambda of_way: of_way.df) for way in sorted(ways)}
+    label = "truth" if full.startswith(TRUE) else "label"
+    positives = [Positives.of(answer.rows, label).clusters for answer in common if answer.seed in seeds]
+    fewest = {way: min(each[way] for each in positives) for way in positives[0]}
     first = [answer for answer in common if (answer.dataset, answer.seed) == (datasets[0], seeds[0])]
-    areas = _areas(first, full) if len(seeds) == len(datasets) == 1 else None
-    return DrawnEvidence(models, values, samples, clusters, areas), left_out
+    areas = _areas(first, full) if len(seeds) == len(datasets) == 1 and BY_DAY not in ways else None
+    return DrawnEvidence(models, values, samples, counts, fewest, areas), left_out
 
 
 def _shared_seeds(answers: Sequence[Answer], models: Sequence[str], datasets: Sequence[str]) -> list[int]:
@@ -181,18 +211,12 @@ def _shared_seeds(answers: Sequence[Answer], models: Sequence[str], datasets: Se
     return seeds
 
 
-def _drawn(
-    answer: Answer, protocol: Detection, metric: str, resamples: int
-) -> tuple[float, dict[str, np.ndarray], Mapping[str, int]]:
-    """Return a metric, its values in resamples of each way, and how many clusters each way drew."""
+def _drawn(answer: Answer, protocol: Detection, metric: str, resamples: int) -> Resampled:
+    """Return the metrics of a model, and those of resamples, of the family of one metric."""
     settings = MetricSettings.by(protocol)
     base = metric.removeprefix(TRUE)
     family = [family for family, names in settings.families.items() if base in names]
-    windows = windows_of(answer.rows, settings)
-    values, samples = resampled(windows, family, resamples)
-    positives = Positives.of(answer.rows, "truth" if metric.startswith(TRUE) else "label")
-    drawn = {way: each[metric] for way, each in samples.items() if metric in each}
-    return values.get(metric, np.nan), drawn, positives.clusters
+    return resampled(windows_of(answer.rows, settings), family, resamples)
 
 
 def _areas(answers: Sequence[Answer], metric: str) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Ranked rows: resampled by customer and by day, and DeLong where rows are independent."""
+"""Ranked rows: resampled by customer and by day, both of which rows share, and DeLong where rows are independent."""
 
 from datetime import datetime, timedelta
 
@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from hwds.compare.models import compare
+from hwds.config.build import build
+from hwds.report.comparison.sentence import sentence
 from hwds.results.measure import Measure
 from hwds.statistics.delong import delong
 from tests.support.finished_runs import source
@@ -40,14 +42,19 @@ def rows_of(noises, n=1500, customers=120, seed=0, luck_of_customers=0.0):
     return pl.concat(parts).select("model", pl.exclude("model"))
 
 
+def timeless(rows):
+    return rows.with_columns(day=pl.lit(0, pl.Int32), time=pl.lit(None, pl.Datetime))
+
+
 def run(rows, **more):
     return source(rows, task="detection", metric="auroc", measures=[AUROC], protocol=PROTOCOL, **more)
 
 
-def test_the_wider_of_customers_and_days_is_quoted():
+def test_customers_and_days_are_quoted_together():
     found = compare([run(rows_of({"c/a": 1.0, "c/b": 1.6}, customers=25, luck_of_customers=0.7))], resamples=200)
     row = found.pairs.row(0, named=True)
-    assert row["method"] in ("bootstrap by customer", "bootstrap by day")
+    assert row["method"] == "bootstrap by customer and day"
+    assert 10 < row["independent"] < 1500
     assert row["effect"] == pytest.approx(found.leaderboard["mean"][0] / found.leaderboard["mean"][1] - 1)
     assert row["verdict"] == "better"
     assert row["wins"] is None
@@ -55,7 +62,7 @@ def test_the_wider_of_customers_and_days_is_quoted():
 
 
 def test_independent_rows_take_delong():
-    rows = rows_of({"c/a": 1.0, "c/b": 1.1}, customers=0)
+    rows = timeless(rows_of({"c/a": 1.0, "c/b": 1.1}, customers=0))
     found = compare([run(rows)], resamples=200)
     row = found.pairs.row(0, named=True)
     assert row["method"] == "DeLong"
@@ -98,3 +105,27 @@ def test_few_customers_with_a_positive_row_are_said():
     assert not any(
         "have a positive row" in note for note in compare([run(rows_of({"c/a": 1.0, "c/b": 1.6}))], resamples=50).notes
     )
+
+
+def test_two_days_cannot_tell():
+    rows = rows_of({"c/a": 1.0, "c/b": 1.6}).with_columns(day=pl.Series(np.arange(3000) % 2, dtype=pl.Int32))
+    found = compare([run(rows)], resamples=50)
+    row = found.pairs.row(0, named=True)
+    assert (row["method"], row["low"], row["p_value"], row["verdict"]) == ("2 days cannot tell", None, None, "unsure")
+    assert found.leaderboard["stderr"].null_count() == 2
+    assert found.leaderboard["set_p"].null_count() == 2
+    assert "cannot be told from c/b: 2 days cannot tell" in sentence(found)
+
+
+def test_a_run_and_a_comparison_of_it_say_the_same():
+    """How far the second is behind has the interval of the comparison, and so is as sure."""
+    for seed in range(4):
+        rows = rows_of({"c/a": 1.0, "c/b": 1.25}, n=600, seed=seed)
+        protocol = build("protocol", "protocol", PROTOCOL | {"headline": "auroc"})
+        parts = {model: rows.filter(pl.col("model") == model) for model in ("c/a", "c/b")}
+        ((other, behind),) = protocol.contrasts(parts)
+        row = compare([run(rows)]).pairs.row(0, named=True)
+        assert other == row["rival"]
+        assert (behind.ci_low > 0) == (row["low"] > 0)
+        smaller = protocol.score(parts[other])[2].value
+        assert (behind.ci_low, behind.ci_high) == pytest.approx((smaller * row["low"], smaller * row["high"]))

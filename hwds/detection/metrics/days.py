@@ -56,48 +56,60 @@ class EntityDays:
         An entity stands for as many as its row of the highest score does; it is left out after the day it was found.
 
         Args:
-            weight: Of each row, shape (n,).
-            capacity: Entities that can be looked at, for each day.
+            weight: Of each row in each weighting, shape (weightings, n).
+            capacity: Entities that can be looked at, for each day, shape (weightings, days).
+
+        Returns:
+            Shapes (weightings, entity days).
         """
-        held, confirmed = weight[self.top], np.zeros(self.entities, bool)
-        taken, earlier = np.zeros(len(held)), np.zeros(len(held), bool)
+        held, confirmed = weight[:, self.top], np.zeros((len(weight), self.entities), bool)
+        taken, earlier = np.zeros(held.shape), np.zeros(held.shape, bool)
         for day, (begin, end) in enumerate(zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)):
-            who = self.entity[begin:end]
-            earlier[begin:end] = confirmed[who]
-            free = np.where(earlier[begin:end], 0.0, held[begin:end])
-            before = np.cumsum(free) - free
-            taken[begin:end] = np.clip(capacity[day] - before, 0.0, free)
-            confirmed[who[(taken[begin:end] > 0) & self.hit[begin:end]]] = True
+            who, hit = self.entity[begin:end], self.hit[begin:end]
+            earlier[:, begin:end] = confirmed[:, who]
+            free = np.where(earlier[:, begin:end], 0.0, held[:, begin:end])
+            before = np.cumsum(free, axis=1) - free
+            taken[:, begin:end] = np.clip(capacity[:, day, None] - before, 0.0, free)
+            confirmed[:, who[hit]] |= taken[:, begin:end][:, hit] > 0
         return taken, earlier
 
-    def values(self, weight: np.ndarray, capacity: int, times: np.ndarray, amount: np.ndarray | None) -> tuple[float, float]:
-        """Card precision and the share of money that is caught.
+    def values(
+        self, weight: np.ndarray, capacity: int, times: np.ndarray, amount: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Card precision and the share of money that is caught, shape (weightings,) each.
 
         Args:
-            weight: Of each row, `times` of its day included.
+            weight: Of each row in each weighting, `times` of its day included, shape (weightings, n).
             capacity: Entities that can be looked at on a day.
-            times: How often each day counts.
+            times: How often each day counts, shape (weightings, days).
             amount: Money at stake in each row; without it the second is NaN.
         """
         taken, earlier = self.looked_at(weight, capacity * times)
-        return self._precision(taken, times), np.nan if amount is None else self._caught(weight, taken, earlier, amount)
+        unknown = np.full(len(weight), np.nan)
+        return self._precision(taken, times), unknown if amount is None else self._caught(weight, taken, earlier, amount)
 
-    def _precision(self, taken: np.ndarray, times: np.ndarray) -> float:
+    def _precision(self, taken: np.ndarray, times: np.ndarray) -> np.ndarray:
         looked, caught = (self._by_day(values) for values in (taken, taken * self.hit))
-        some = looked > 0
-        return float(times[some] @ (caught[some] / looked[some]) / times[some].sum()) if some.any() else np.nan
+        share = np.divide(caught, looked, out=np.zeros(looked.shape), where=looked > 0)
+        days = np.where(looked > 0, times, 0.0)
+        return _ratio(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
 
     def _by_day(self, values: np.ndarray) -> np.ndarray:
-        return np.diff(np.append(0.0, np.cumsum(values))[self.starts])
+        sums = np.zeros((len(values), values.shape[1] + 1))
+        np.cumsum(values, axis=1, out=sums[:, 1:])
+        return np.diff(sums[:, self.starts], axis=1)
 
-    def _caught(self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray) -> float:
+    def _caught(self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray) -> np.ndarray:
         rows = self.positives
-        held, place = weight[self.top], self.place[rows]
-        share = np.divide(taken, held, out=np.zeros(len(held)), where=held > 0)
+        held, place = weight[:, self.top], self.place[rows]
+        share = np.divide(taken, held, out=np.zeros(held.shape), where=held > 0)
         share[earlier] = 1.0
-        money = weight[rows] * amount[rows]
-        total = float(money.sum())
-        return float(money @ share[place]) / total if total > 0 else np.nan
+        money = weight[:, rows] * amount[rows]
+        return _ratio(np.einsum("ij,ij->i", money, share[:, place]), money.sum(axis=1))
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
 
 
 def card_precision(
@@ -117,7 +129,7 @@ def card_precision(
         weight: How many rows each stands for, 1 where None.
     """
     days = EntityDays.of(label, score, entity, day)
-    return days.values(weights_of(label, weight), k, np.ones(len(days.starts) - 1), None)[0]
+    return float(days.values(weights_of(label, weight)[None], k, np.ones((1, len(days.starts) - 1)), None)[0][0])
 
 
 def caught_value(
@@ -138,11 +150,11 @@ def caught_value(
         weight: How many rows each stands for, 1 where None.
     """
     days = EntityDays.of(label, score, entity, day)
-    return days.values(weights_of(label, weight), k, np.ones(len(days.starts) - 1), amount)[1]
+    return float(days.values(weights_of(label, weight)[None], k, np.ones((1, len(days.starts) - 1)), amount)[1][0])
 
 
 def flagged(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
     """Return a mask of the rows of the k entities with the highest scores of their day, found before or not, shape (n,)."""
     days = EntityDays.of(np.zeros(len(score)), score, entity, day)
-    taken, _ = days.looked_at(np.ones(len(score)), np.full(len(days.starts) - 1, float(k)))
-    return taken[days.place] > 0
+    taken, _ = days.looked_at(np.ones((1, len(score))), np.full((1, len(days.starts) - 1), float(k)))
+    return taken[0, days.place] > 0

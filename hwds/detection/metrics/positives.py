@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hwds.detection.metrics.windows import BY_DAY, BY_ENTITY
+from hwds.detection.metrics.clusters import BY_DAY, BY_ENTITY
 from hwds.detection.protocols.rows.codes import entities
 from hwds.statistics.standard_errors import LEAST_CLUSTERS
 

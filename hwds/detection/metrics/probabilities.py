@@ -96,26 +96,27 @@ class Probabilities:
         excess[np.arange(len(label)), bins] = probability - label
         return cls(fit, np.column_stack([*sums, excess]))
 
-    def values(self, sums: np.ndarray) -> dict[str, float]:
-        """Return each metric by its name from the weighted sums of `parts`, shape (columns,)."""
-        total, squared, logarithmic, realised, expected = sums[:5]
-        slope, intercept = self._step(sums[5:10])
-        mean = 1 / total if total > 0 else np.nan
+    def values(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Return each metric by its name, shape (weightings,), from the weighted sums of `parts`, (weightings, columns)."""
+        total, squared, logarithmic, realised, expected = sums[:, :5].T
+        slope, intercept = self._step(sums[:, 5:10])
+        mean = 1 / np.where(total > 0, total, np.nan)
         return {
-            "brier": float(squared * mean),
-            "log_loss": float(logarithmic * mean),
-            "ece": float(np.abs(sums[10:]).sum() * mean),
+            "brier": squared * mean,
+            "log_loss": logarithmic * mean,
+            "ece": np.abs(sums[:, 10:]).sum(axis=1) * mean,
             "calibration_slope": slope,
             "calibration_intercept": intercept,
-            f"observed_to_expected[p>={LIKELY}]": float(realised / expected) if expected > 0 else np.nan,
+            f"observed_to_expected[p>={LIKELY}]": realised / np.where(expected > 0, expected, np.nan),
         }
 
-    def _step(self, terms: np.ndarray) -> tuple[float, float]:
-        slope, intercept, twice, once, none = terms
-        if np.isnan(terms).any() or twice * none - once**2 <= 1e-12 * twice * none:
-            return np.nan, np.nan
-        moved = self.fit + np.linalg.solve(np.array([[twice, once], [once, none]]), np.array([slope, intercept]))
-        return float(moved[0]), float(moved[1])
+    def _step(self, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return slope and intercept one step of Newton's method on, NaN where its matrix is singular."""
+        slope, intercept, twice, once, none = terms.T
+        determinant = twice * none - once**2
+        whole = np.where(determinant > 1e-12 * twice * none, determinant, np.nan)
+        steps = (none * slope - once * intercept) / whole, (twice * intercept - once * slope) / whole
+        return self.fit[0] + steps[0], self.fit[1] + steps[1]
 
 
 def bins_of(probability: np.ndarray, weight: np.ndarray, bins: int = BINS) -> np.ndarray:

@@ -13,54 +13,60 @@ CLOSE = 1 - 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Curves:
     """Sums of weights at every threshold where there is a row of label 1, from the highest on: all that the metrics need.
 
     Attributes:
-        hits: Of rows with label 1 at or above the threshold, shape (thresholds,); the last is all of them.
+        hits: Of rows with label 1 at or above the threshold, shape (weightings, thresholds); the last is all of them.
         misses: Of rows with label 0 at or above it.
         above: Of rows with label 0 above it.
-        total: Of all rows with label 0.
+        total: Of all rows with label 0, shape (weightings,).
     """
 
     hits: np.ndarray
     misses: np.ndarray
     above: np.ndarray
-    total: float
+    total: np.ndarray
 
-    @property
-    def empty(self) -> bool:
-        """True where no row of label 1 has any weight."""
-        return not len(self.hits) or not self.hits[-1] > 0
+    @cached_property
+    def positive(self) -> np.ndarray:
+        """The weight of all rows of label 1, NaN where they have none, shape (weightings,)."""
+        if not self.hits.shape[1]:
+            return np.full(len(self.hits), np.nan)
+        return np.where(self.hits[:, -1] > 0, self.hits[:, -1], np.nan)
+
+    @cached_property
+    def gained(self) -> np.ndarray:
+        """The weight of the rows of label 1 at each threshold."""
+        return np.diff(self.hits, prepend=0.0, axis=1)
 
     @cached_property
     def precision(self) -> np.ndarray:
         """The share of label 1 at or above each threshold, 0 where no weight lies there."""
         flagged = self.hits + self.misses
-        return np.divide(self.hits, flagged, out=np.zeros(len(flagged)), where=flagged > 0)
+        return np.divide(self.hits, flagged, out=np.zeros(flagged.shape), where=flagged > 0)
 
     @property
-    def average_precision(self) -> float:
+    def average_precision(self) -> np.ndarray:
         """The sum over thresholds of precision times the recall gained there; NaN without label 1."""
-        return np.nan if self.empty else float(np.diff(self.hits, prepend=0.0) @ self.precision / self.hits[-1])
+        return np.einsum("ij,ij->i", self.gained, self.precision) / self.positive
 
     @property
-    def auroc(self) -> float:
+    def auroc(self) -> np.ndarray:
         """The chance that a row of label 1 has a higher score than one of label 0, ties half; NaN with one class."""
-        if self.empty or not self.total > 0:
-            return np.nan
-        below = self.total - (self.misses + self.above) / 2
-        return float(np.diff(self.hits, prepend=0.0) @ below / (self.hits[-1] * self.total))
+        below = self.total[:, None] - (self.misses + self.above) / 2
+        total = np.where(self.total > 0, self.total, np.nan)
+        return np.einsum("ij,ij->i", self.gained, below) / (self.positive * total)
 
-    def precision_at_recall(self, recall: float) -> float:
+    def precision_at_recall(self, recall: float) -> np.ndarray:
         """Return the highest precision among thresholds whose recall is at least so much; NaN without label 1."""
-        return np.nan if self.empty else float(self.precision[self.hits >= CLOSE * recall * self.hits[-1]].max())
+        reached = self.hits >= CLOSE * recall * np.nan_to_num(self.positive)[:, None]
+        best = np.where(reached, self.precision, 0.0).max(axis=1, initial=0.0)
+        return np.where(np.isnan(self.positive), np.nan, best)
 
-    def recall_at_precision(self, precision: float) -> float:
+    def recall_at_precision(self, precision: float) -> np.ndarray:
         """Return the highest recall among thresholds of at least a precision, 0 where none is; NaN without label 1."""
-        if self.empty:
-            return np.nan
-        return float(self.hits[self.precision >= CLOSE * precision].max(initial=0.0) / self.hits[-1])
+        return np.where(self.precision >= CLOSE * precision, self.hits, 0.0).max(axis=1, initial=0.0) / self.positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +98,28 @@ class Ranking:
         tied[tied] = thresholds[between[tied]] == -score[negatives][tied]
         return cls(positives, negatives, level, 2 * between + tied, len(thresholds))
 
-    def curve(self, weight: np.ndarray) -> Curve:
-        """Return the sums at each threshold under a weight for each row, in the order of the rows."""
-        hits = np.cumsum(np.bincount(self.level, weight[self.positives], minlength=self.levels))
-        misses = np.cumsum(np.bincount(self.place, weight[self.negatives], minlength=2 * self.levels + 1))
-        return Curve(hits, misses[1::2], misses[:-1:2], float(misses[-1]))
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of either label from the highest on, and how many of them are at or above each of their places."""
+        ordered = (
+            rows[np.argsort(at, kind="stable")] for rows, at in ((self.positives, self.level), (self.negatives, self.place))
+        )
+        positives, negatives = ordered
+        hits, misses = np.bincount(self.level, minlength=self.levels), np.bincount(self.place, minlength=2 * self.levels + 1)
+        return positives, np.cumsum(hits), negatives, np.cumsum(misses)
+
+    def curves(self, weight: np.ndarray) -> Curves:
+        """Return the sums at each threshold under weightings of the rows, in their order, shape (weightings, n)."""
+        positives, hits, negatives, misses = self._sorted
+        above, below = _sums(weight, positives), _sums(weight, negatives)
+        return Curves(above[:, hits], below[:, misses[1::2]], below[:, misses[:-1:2]], below[:, -1])
+
+
+def _sums(weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the sums of the weights of the first rows, none of them first, shape (weightings, rows + 1)."""
+    sums = np.zeros((len(weight), len(rows) + 1))
+    np.cumsum(weight[:, rows], axis=1, out=sums[:, 1:])
+    return sums
 
 
 def average_precision(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -109,7 +132,7 @@ def average_precision(label: np.ndarray, score: np.ndarray, weight: np.ndarray |
         score: The higher the more suspicious, shape (n,).
         weight: How many rows each stands for, 1 where None.
     """
-    return _curve(label, score, weight).average_precision
+    return float(_curves(label, score, weight).average_precision[0])
 
 
 def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -120,21 +143,21 @@ def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
         score: The higher the more suspicious, shape (n,).
         weight: How many rows each stands for, 1 where None.
     """
-    return _curve(label, score, weight).auroc
+    return float(_curves(label, score, weight).auroc[0])
 
 
 def precision_at_recall(label: np.ndarray, score: np.ndarray, recall: float, weight: np.ndarray | None = None) -> float:
     """Return the highest precision of a threshold that reaches a recall; see `average_precision` for the arguments."""
-    return _curve(label, score, weight).precision_at_recall(recall)
+    return float(_curves(label, score, weight).precision_at_recall(recall)[0])
 
 
 def recall_at_precision(label: np.ndarray, score: np.ndarray, precision: float, weight: np.ndarray | None = None) -> float:
     """Return the highest recall of a threshold that holds a precision, 0 where none does; see `average_precision`."""
-    return _curve(label, score, weight).recall_at_precision(precision)
+    return float(_curves(label, score, weight).recall_at_precision(precision)[0])
 
 
-def _curve(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> Curve:
-    return Ranking.of(label, score).curve(weights_of(label, weight))
+def _curves(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> Curves:
+    return Ranking.of(label, score).curves(weights_of(label, weight)[None])
 
 
 def weights_of(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import exp, log
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from hwds.compare.contrasts import Scale
+from hwds.detection.metrics.clusters import effect_of
 from hwds.detection.metrics.measures import detection_measures
-from hwds.detection.metrics.weighted import CHANCES, COSTS, RANKS, MetricSettings, ScoredBy, Values
-from hwds.detection.metrics.windows import TRUE, Window, resampled, windows_of
+from hwds.detection.metrics.weighted import CHANCES, COSTS, RANKS, MetricSettings, ScoredBy
+from hwds.detection.metrics.windows import TRUE, Resampled, Window, resampled, windows_of
 from hwds.evaluation.score import Score
 from hwds.results.measure import short
-from hwds.statistics.bootstrap import Spread, widest
+from hwds.statistics.log_odds import sigmoid
+from hwds.statistics.reference_distribution import Effect
+from hwds.statistics.standard_errors import LEVEL
 
-OVERSTATED = ("ece", "card_precision")
-"""Metrics that a resample overstates: a distance from what is expected, and a share of a few entities, some drawn twice."""
+AMOUNTS = ("brier", "log_loss", "ece", "observed_to_expected", "expected_cost")
+"""Metrics from 0 on."""
+
+SIGNED = ("calibration_slope", "calibration_intercept", "gap_aucpr")
+"""Metrics that may be of either sign; all others are shares, from 0 to 1."""
 
 
 def scores_of(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
-    """Return every metric of the test rows of one model: the mean over its windows, with a bootstrap interval.
+    """Return every metric of the test rows of one model: the mean over its windows, with an interval.
 
     Where labels were looked for with known chances (role `label_propensity`), those rows alone count against labels, each for
     as many as it stands for.
 
-    Entities are resampled over all windows together, and days within each; the wider of the two intervals is quoted.
-    Metrics of probabilities are there where there are probabilities, those of money where there are amounts.
+    The interval counts what rows of an entity share and what those of a day do, see `hwds.statistics.two_way`; where either
+    are too few there is none, and its method says so. Metrics of probabilities are there where there are probabilities,
+    those of money where there are amounts.
 
     Args:
         rows: With the columns of `prediction_rows`, and `flagged`.
@@ -39,13 +48,15 @@ def scores_of(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
     windows = windows_of(rows, settings)
     metrics = _metric_names(rows, settings)
     families = [family for family, names in settings.families.items() if set(names) & set(metrics)]
-    values, samples = resampled(windows, families, protocol.resamples)
+    drawn = resampled(windows, families, protocol.resamples)
     cutoff = rows["cutoff"][0] if len(windows) == 1 else None
-    return [_score(name, values, samples, windows, cutoff) for name in metrics if name in values]
+    return [_score(name, drawn, windows, cutoff) for name in metrics if name in drawn.values]
 
 
 def behind(rows: Mapping[str, pl.DataFrame], protocol: ScoredBy) -> Iterator[tuple[str, Score]]:
     """Yield by how much the headline of each model is behind that of the best, on the same rows and under the same draws.
+
+    The interval is that of a comparison: of the logarithm of a ratio, where all are above 0.
 
     Args:
         rows: The test rows of each model.
@@ -57,18 +68,32 @@ def behind(rows: Mapping[str, pl.DataFrame], protocol: ScoredBy) -> Iterator[tup
     base = metric.removeprefix(TRUE)
     family = {(RANKS if metric == "gap_aucpr" else family) for family, names in settings.families.items() if base in names}
     drawn = {label: resampled(each, family, protocol.resamples) for label, each in windows.items()}
-    headlines = {label: values.get(metric, np.nan) for label, (values, _) in drawn.items()}
+    headlines = {label: each.values.get(metric, np.nan) for label, each in drawn.items()}
     scored = [label for label, value in headlines.items() if not np.isnan(value)]
     if len(scored) < 2:
         return
-    low = next(measure for measure in detection_measures(protocol, "") if measure.name == metric).better == "low"
-    best = (min if low else max)(scored, key=headlines.__getitem__)
+    better = next(measure for measure in detection_measures(protocol, "") if measure.name == metric).better
+    best = (min if better == "low" else max)(scored, key=headlines.__getitem__)
+    scale = Scale.of(np.array([headlines[label] for label in scored]), better)
     for label in (label for label in scored if label != best):
-        apart = {way: _apart(each[metric], drawn[label][1][way][metric], low) for way, each in drawn[best][1].items()}
-        spread = widest(apart)
-        value = (1 if low else -1) * (headlines[label] - headlines[best])
+        effect = apart(metric, drawn[best], drawn[label], scale)
+        least = min(headlines[label], headlines[best]) if scale.relative else None
         n = sum(len(side.places) for side in (window.sides[_side(metric)] for window in windows[label]))
-        yield label, replace(Score(f"behind_{metric}", "mean", value, n=n), **_ends(spread))
+        yield (
+            label,
+            replace(
+                Score(f"behind_{metric}", "mean", abs(headlines[label] - headlines[best]), n=n), **_as_amount(effect, least)
+            ),
+        )
+
+
+def apart(metric: str, first: Resampled, second: Resampled, scale: Scale) -> Effect:
+    """Return how much better the first of two models is, under the same draws."""
+    value = float(scale.between(np.array(first.values[metric]), np.array(second.values[metric])))
+    ways = first.drawn(metric), second.drawn(metric)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        samples = {way: scale.between(ways[0][way], ways[1][way]) for way in ways[0]}
+    return effect_of(value, samples, first.clusters(metric))
 
 
 def full_name(protocol: ScoredBy) -> str:
@@ -89,33 +114,43 @@ def _metric_names(rows: pl.DataFrame, settings: MetricSettings) -> list[str]:
     return [*metrics, *(f"{TRUE}{name}" for name in metrics), "gap_aucpr"]
 
 
-def _score(
-    name: str, values: Values, samples: Mapping[str, Mapping[str, np.ndarray]], windows: Sequence[Window], cutoff: str | None
-) -> Score:
+def _score(name: str, drawn: Resampled, windows: Sequence[Window], cutoff: str | None) -> Score:
     """Return one score; its rows are those of the windows in which the metric is defined."""
-    value = values[name]
+    value = drawn.values[name]
     sides = [window.sides[_side(name)] for window in windows if _side(name) in window.sides]
     known, total = sum(len(side.places) for side in sides), sum(len(window.rows.day) for window in windows)
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=total, cutoff=cutoff)
-    spread = widest(
-        {way: each[name] for way, each in samples.items()}, value if short(name.removeprefix(TRUE)) in OVERSTATED else None
-    )
-    return replace(Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff), **_ends(spread))
+    effect = effect_of(value, drawn.drawn(name), drawn.clusters(name))
+    score = Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff)
+    return replace(score, **_ends(effect, short(name.removeprefix(TRUE))))
 
 
-def _ends(spread: Spread | None) -> dict[str, Any]:
-    if spread is None:
-        return {}
-    return {"stderr": spread.stderr, "ci_low": spread.low, "ci_high": spread.high, "ci_method": spread.method}
+def _ends(effect: Effect, metric: str) -> dict[str, Any]:
+    """Return the interval of a metric: of a share by its log odds, so that it stays between 0 and 1."""
+    value, signed = effect.value, metric in SIGNED
+    share = not signed and metric not in AMOUNTS
+    ends: tuple[float | None, float | None] = effect.interval(LEVEL) or (None, None)
+    if effect.stderr is not None and share and 0 < value < 1:
+        odds, half = log(value / (1 - value)), effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value))
+        low, high = sigmoid(np.array([odds - half, odds + half])).tolist()
+        ends = low, high
+    elif ends[0] is not None and ends[1] is not None and not signed:
+        ends = max(ends[0], 0.0), min(ends[1], 1.0 if share else np.inf)
+    return {"stderr": effect.stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
+
+
+def _as_amount(effect: Effect, least: float | None) -> dict[str, Any]:
+    """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what it makes of that."""
+    ends = effect.interval(LEVEL)
+    turned = [None, None] if ends is None else [end if least is None else least * (exp(end) - 1) for end in ends]
+    slope = 1.0 if least is None else least * exp(effect.value)
+    stderr = None if effect.stderr is None else slope * effect.stderr
+    return {"stderr": stderr, "ci_low": turned[0], "ci_high": turned[1], "ci_method": effect.method}
 
 
 def _side(metric: str) -> str:
     return TRUE if metric.startswith(TRUE) else ""
-
-
-def _apart(best: np.ndarray, other: np.ndarray, low: bool) -> np.ndarray:
-    return other - best if low else best - other
 
 
 def _shared(rows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -17,7 +17,8 @@ from hwds.detection.metrics.ranks import Ranking
 RANKS, DAYS, FLAGS, CHANCES, COSTS = "ranks", "days", "flags", "chances", "costs"
 """Families of metrics that are computed together."""
 
-Values = dict[str, float]
+Values = dict[str, np.ndarray]
+"""Metrics by full name, shape (weightings,) each."""
 
 
 class ScoredBy(Protocol):
@@ -152,29 +153,28 @@ class Side:
         """Return the metrics of some families, NaN where one is undefined.
 
         Args:
-            times: How often each row of the window counts.
-            days: How often each of its days does; in `times` already.
-            sums: Of the parts, so weighted.
+            times: How often each row of the window counts in each weighting, shape (weightings, n).
+            days: How often each of its days does, shape (weightings, days); in `times` already.
+            sums: Of the parts, so weighted, shape (weightings, columns).
             wanted: Families.
         """
-        by_family: dict[str, list[float]] = {}
+        by_family: dict[str, list[np.ndarray]] = {}
         if {RANKS, DAYS} & set(wanted):
-            weight = self.base * times[self.places]
+            weight = self.base * times[:, self.places]
             by_family[RANKS] = self._ranks(weight, sums) if RANKS in wanted else []
             by_family[DAYS] = list(self.days.values(weight, self.settings.card_k, days, self.amount)) if DAYS in wanted else []
-        by_family[FLAGS] = [_ratio(sums[2], sums[0] - sums[1])]
-        by_family[CHANCES] = (
-            list(self.chances.values(sums[4:]).values()) if self.chances else [np.nan] * len(self.settings.families[CHANCES])
-        )
-        by_family[COSTS] = [_ratio(sums[3], sums[0])]
+        by_family[FLAGS] = [_ratio(sums[:, 2], sums[:, 0] - sums[:, 1])]
+        unknown = [np.full(len(sums), np.nan)] * len(self.settings.families[CHANCES])
+        by_family[CHANCES] = list(self.chances.values(sums[:, 4:]).values()) if self.chances else unknown
+        by_family[COSTS] = [_ratio(sums[:, 3], sums[:, 0])]
         names = {family: each for family, each in self.settings.families.items() if family in wanted}
         return {name: value for family in names for name, value in zip(names[family], by_family[family], strict=True)}
 
-    def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[float]:
-        curve, settings = self.ranking.curve(weight), self.settings
-        points = [curve.precision_at_recall(settings.recall), curve.recall_at_precision(settings.precision)]
-        return [curve.average_precision, _ratio(sums[1], sums[0]), curve.auroc, *points]
+    def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[np.ndarray]:
+        curves, settings = self.ranking.curves(weight), self.settings
+        points = [curves.precision_at_recall(settings.recall), curves.recall_at_precision(settings.precision)]
+        return [curves.average_precision, _ratio(sums[:, 1], sums[:, 0]), curves.auroc, *points]
 
 
-def _ratio(top: float, bottom: float) -> float:
-    return float(top / bottom) if bottom > 0 else np.nan
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    return top / np.where(bottom > 0, bottom, np.nan)

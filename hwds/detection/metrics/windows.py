@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
+from hwds.detection.metrics.clusters import BY_DAY, Clusters, clusters_of
 from hwds.detection.metrics.weighted import MetricSettings, Side, TestRows, Values
 from hwds.detection.protocols.rows.codes import entities, numbered
-from hwds.statistics.bootstrap import drawn
+from hwds.statistics.two_way import ClusterCounts
 
 TRUE = "true_"
 """Before the name of a metric: against the truth, which only a simulator knows."""
 
-BY_ENTITY, BY_DAY = "bootstrap by entity", "bootstrap by day"
-
-Samples = dict[str, np.ndarray]
+AT_ONCE = 2_000_000
+"""Weights of rows that are held at once; more resamples than that allows come one part after the other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,29 +28,91 @@ class Window:
     rows: TestRows
     sides: dict[str, Side]
 
-    def values(self, clusters: Clusters, counts: np.ndarray, wanted: Collection[str]) -> Values:
-        """Return metrics of both sides by full name, with each cluster counted so many times; see `Side.values`."""
-        times = counts[clusters.of_row]
-        days = counts if clusters.are_days else np.ones(self.rows.days)
+    def values(self, weighting: WindowWeighting, wanted: Collection[str]) -> Values:
+        """Return metrics of both sides by full name, shape (weightings,) each; see `Side.values`."""
         metrics: Values = {}
         for before, side in self.sides.items():
-            values = side.values(times, days, counts @ clusters.sums[before], wanted)
+            values = side.values(weighting.times, weighting.days, weighting.sums[before], wanted)
             metrics |= {f"{before}{name}": value for name, value in values.items()}
         return metrics
 
-    def clusters(self, way: str, entities: int) -> Clusters:
-        """Return its rows by the cluster (day or entity) that is resampled."""
-        of_row, count = (self.rows.day, self.rows.days) if way == BY_DAY else (self.rows.entity, entities)
-        return Clusters(of_row, way == BY_DAY, {before: side.sums(of_row, count) for before, side in self.sides.items()})
+
+@dataclass(frozen=True, eq=False)
+class WindowWeighting:
+    """How often each row and each day of a window counts, in several weightings.
+
+    Attributes:
+        times: Shape (weightings, rows).
+        days: Shape (weightings, days).
+        sums: Of each side the parts so weighted, shape (weightings, columns).
+        share: The weight of the window in the mean over windows, shape (weightings,).
+    """
+
+    times: np.ndarray
+    days: np.ndarray
+    sums: dict[str, np.ndarray]
+    share: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Clusters:
-    """The clusters (days or entities) of a window's rows: the one of each row, and each one's sums of the parts, by side."""
+class WindowClusters:
+    """The clusters of one way to resample in one window.
+
+    Attributes:
+        of_row: The number of each row's, over all windows.
+        of_day: That of each day where days are drawn; None elsewhere.
+        present: The numbers of those that are here.
+        sums: The parts of their rows, by side, shape (clusters that are here, columns).
+    """
 
     of_row: np.ndarray
-    are_days: bool
+    of_day: np.ndarray | None
+    present: np.ndarray
     sums: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, window: Window, clusters: Clusters, place: int) -> WindowClusters:
+        """Return the clusters of a window, by its place."""
+        of_row = clusters.of_rows[place]
+        present, local = np.unique(of_row, return_inverse=True)
+        sums = {before: side.sums(local, len(present)) for before, side in window.sides.items()}
+        of_day = None
+        if clusters.way == BY_DAY:
+            of_day = np.zeros(window.rows.days, np.int64)
+            of_day[window.rows.day] = of_row
+        return cls(of_row, of_day, present, sums)
+
+    def weighted(self, window: Window, counts: np.ndarray) -> WindowWeighting:
+        """Return the weightings in which each cluster counts so many times, shape (weightings, clusters of all windows)."""
+        here = counts[:, self.present]
+        sums = {before: here @ each for before, each in self.sums.items()}
+        even = np.ones((len(counts), window.rows.days))
+        days = even if self.of_day is None else counts[:, self.of_day]
+        share = even[:, 0] if self.of_day is None else here.mean(axis=1)
+        return WindowWeighting(counts[:, self.of_row], days, sums, share)
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Metrics of one model, and of resamples of its rows.
+
+    Attributes:
+        values: Of all rows as they are.
+        samples: By way of resampling and metric, shape (resamples,).
+        counts: By side and way, the clusters with a row of label 1, or with any where there is none.
+    """
+
+    values: dict[str, float]
+    samples: dict[str, Values]
+    counts: dict[str, dict[str, ClusterCounts]]
+
+    def drawn(self, metric: str) -> dict[str, np.ndarray]:
+        """Return the resamples of one metric by way."""
+        return {way: each[metric] for way, each in self.samples.items()}
+
+    def clusters(self, metric: str) -> Mapping[str, ClusterCounts]:
+        """Return the clusters that a metric is drawn by."""
+        return self.counts[TRUE if metric.startswith(TRUE) and TRUE in self.counts else ""]
 
 
 def windows_of(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]:
@@ -70,45 +132,69 @@ def windows_of(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]:
     return windows
 
 
-def resampled(windows: Sequence[Window], wanted: Collection[str], resamples: int) -> tuple[Values, dict[str, Samples]]:
+def resampled(windows: Sequence[Window], wanted: Collection[str], resamples: int) -> Resampled:
     """Return metrics of several windows, and of each resample by the way it was drawn.
 
-    A metric is the mean over the windows in which it is defined. Entities are resampled over all windows together, days
-    within each; the draws depend on the rows alone, so that rivals meet the same.
+    A metric is the mean over the windows in which it is defined. Entities, days, and entities of a day are resampled; the
+    draws depend on the rows alone, so that rivals meet the same.
 
     Args:
         windows: Of one model.
         wanted: Families of metrics.
         resamples: Of each way.
     """
-    entities = max((int(window.rows.entity.max(initial=-1)) + 1 for window in windows), default=0)
-    metrics, samples = {}, {}
-    for way in (BY_ENTITY, BY_DAY):
-        clusters = [window.clusters(way, entities) for window in windows]
-        if way == BY_ENTITY:
-            metrics = _together(windows, clusters, [np.ones(entities)] * len(windows), wanted)
-        elif not any(window.rows.days > 1 for window in windows):
-            continue
-        rng, each = stream(0, way), []
-        for _ in range(resamples):
-            counts = [drawn(window.rows.days, rng) for window in windows] if way == BY_DAY else [drawn(entities, rng)]
-            each.append(_together(windows, clusters, counts * (len(windows) // len(counts)), wanted))
-        samples[way] = {name: np.array([values[name] for values in each]) for name in metrics}
-    return metrics, samples
+    ways = clusters_of([window.rows for window in windows])
+    counts: dict[str, dict[str, ClusterCounts]] = {}
+    samples: dict[str, Values] = {}
+    values: Values = {}
+    for clusters in ways:
+        each = [WindowClusters.of(window, clusters, place) for place, window in enumerate(windows)]
+        if not values:
+            values = _together(windows, each, np.ones((1, clusters.number)), wanted)
+        for side, weights in _weights(windows, each, clusters.number).items():
+            counts.setdefault(side, {})[clusters.way] = clusters.counts(weights)
+        same = next((way for way in samples if clusters.same_as(way, ways)), None)
+        parts = [] if same else [_together(windows, each, drawn, wanted) for drawn in _draws(clusters, windows, resamples)]
+        samples[clusters.way] = (
+            samples[same] if same else {name: np.concatenate([part[name] for part in parts]) for name in values}
+        )
+    return Resampled({name: float(value[0]) for name, value in values.items()}, samples, counts)
+
+
+def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[np.ndarray]:
+    """Yield how often each cluster is drawn, shape (some resamples, clusters)."""
+    rng, rows = stream(0, f"bootstrap by {clusters.way}"), sum(len(window.rows.day) for window in windows)
+    at_once = max(AT_ONCE // max(clusters.number, rows, 1), 1)
+    for begin in range(0, resamples, at_once):
+        yield np.stack([clusters.draw(rng) for _ in range(min(at_once, resamples - begin))])
+
+
+def _weights(windows: Sequence[Window], each: Sequence[WindowClusters], number: int) -> dict[str, np.ndarray]:
+    """Return by side the weight of each cluster in what is told: of its rows of label 1, or of all where there is none."""
+    weights: dict[str, np.ndarray] = {}
+    for window, clusters in zip(windows, each, strict=True):
+        for side in window.sides:
+            weights.setdefault(side, np.zeros((number, 2)))[clusters.present] += clusters.sums[side][:, :2]
+    return {side: sums[:, 1] if sums[:, 1].any() else sums[:, 0] for side, sums in weights.items()}
 
 
 def _together(
-    windows: Sequence[Window], clusters: Sequence[Clusters], counts: Sequence[np.ndarray], wanted: Collection[str]
+    windows: Sequence[Window], clusters: Sequence[WindowClusters], counts: np.ndarray, wanted: Collection[str]
 ) -> Values:
-    parts = zip(windows, clusters, counts, strict=True)
-    each = [window.values(grouped, times, wanted) for window, grouped, times in parts]
-    names = dict.fromkeys(name for values in each for name in values)
-    metrics = {name: _mean([values.get(name, np.nan) for values in each]) for name in names}
+    """Return each metric's mean over windows in each weighting, shape (weightings,)."""
+    weightings = [each.weighted(window, counts) for window, each in zip(windows, clusters, strict=True)]
+    by_window = [window.values(each, wanted) for window, each in zip(windows, weightings, strict=True)]
+    shares = np.stack([each.share for each in weightings]) if weightings else np.zeros((0, len(counts)))
+    names = dict.fromkeys(name for values in by_window for name in values)
+    unknown = np.full(len(counts), np.nan)
+    metrics = {name: _mean(np.stack([values.get(name, unknown) for values in by_window]), shares) for name in names}
     if f"{TRUE}aucpr" in metrics:
         metrics["gap_aucpr"] = metrics["aucpr"] - metrics[f"{TRUE}aucpr"]
     return metrics
 
 
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else np.nan
+def _mean(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the mean over windows in which a metric is defined; NaN where it is in none."""
+    known = np.where(np.isnan(values), 0.0, shares)
+    total = known.sum(axis=0)
+    return np.divide((known * np.nan_to_num(values)).sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)

@@ -70,8 +70,8 @@ def _curve(rows: pl.DataFrame, column: str, side: str) -> np.ndarray:
     """Return the precision at the first threshold that reaches each recall, the mean over windows that have label 1."""
     curves = []
     for window in rows.partition_by("cutoff", maintain_order=True):
-        curve = Ranking.of(window[column].to_numpy(), window["score"].to_numpy()).curve(weights(window, side))
-        if not curve.empty:
-            reached = np.searchsorted(curve.hits / curve.hits[-1], RECALLS * (1 - 1e-9))
-            curves.append(curve.precision[np.minimum(reached, len(curve.precision) - 1)])
+        curve = Ranking.of(window[column].to_numpy(), window["score"].to_numpy()).curves(weights(window, side)[None])
+        if curve.positive[0] > 0:
+            reached = np.searchsorted(curve.hits[0] / curve.positive[0], RECALLS * (1 - 1e-9))
+            curves.append(curve.precision[0, np.minimum(reached, curve.precision.shape[1] - 1)])
     return np.mean(curves, axis=0) if curves else np.full(len(RECALLS), np.nan)

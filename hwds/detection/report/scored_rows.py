@@ -27,6 +27,12 @@ class Number:
     low: float | None
     high: float | None
     n: int
+    method: str = ""
+
+    @property
+    def refusal(self) -> str:
+        """The reason why it has no interval; empty where it has one."""
+        return "" if self.low is not None else self.method
 
     def holds(self, value: float) -> bool:
         """Return True where a value lies in the interval."""
@@ -40,7 +46,7 @@ def numbers(tables: Tables, metric: str) -> list[Number]:
         & ((pl.col("metric") == metric) | (pl.col("metric").str.replace(r"\[.*$", "") == metric))
     )  # fmt: skip
     return [
-        Number(row["model"], row["value"], row["ci_low"], row["ci_high"], row["n"])
+        Number(row["model"], row["value"], row["ci_low"], row["ci_high"], row["n"], row["ci_method"] or "")
         for row in rows.unique("model", keep="first", maintain_order=True).iter_rows(named=True)
     ]
 

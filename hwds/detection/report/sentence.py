@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import polars as pl
 
 from hwds.detection.metrics.positives import Positives, few_positives
@@ -32,9 +30,7 @@ def conclusion(tables: Tables, model: str) -> str:
     side = TRUE if metric.startswith(TRUE) else ""
     positives = _positives(tables, model, side)
     few = few_positives(positives.clusters) if positives else ""
-    if positives and min(positives.clusters.values()) < 2:  # nothing to resample: a bootstrap would always draw the same
-        headline = replace(headline, low=None, high=None)
-    text = f"{_scored(tables, headline, metric, side)}{_beside(tables, headline, metric, bool(few))}."
+    text = f"{_scored(tables, headline, metric, side)}{_beside(tables, headline, metric)}."
     text = f"{text} {few}" if few else text
     return f"{text}{_calibrated(tables, model, side)}{_cleared(tables, model, side)}{_gap(tables, model)}"
 
@@ -59,7 +55,7 @@ def _positives(tables: Tables, model: str, side: str) -> Positives | None:
     return Positives.of(known_rows(rows.filter(pl.col("model") == model), side), SIDES[side][0]) if rows.width else None
 
 
-def _beside(tables: Tables, headline: Number, metric: str, few: bool) -> str:
+def _beside(tables: Tables, headline: Number, metric: str) -> str:
     """Return which model is better, or which is second, and how certain that is."""
     low = tables.measure(metric).better == "low"
     ranked = sorted(numbers(tables, metric), key=lambda each: each.value if low else -each.value)
@@ -68,23 +64,21 @@ def _beside(tables: Tables, headline: Number, metric: str, few: bool) -> str:
     best, second = ranked[:2]
     if best.model == headline.model:
         behind = number(tables, f"behind_{metric}", second.model)
-        return f"; second of {len(ranked)} models is {second.model}{_apart(behind, tables, metric, few)}"
+        return f"; second of {len(ranked)} models is {second.model}{_apart(behind, tables, metric)}"
     behind = number(tables, f"behind_{metric}", headline.model)
     place = [each.model for each in ranked].index(headline.model) + 1
-    apart = _apart(behind, tables, metric, few)
+    apart = _apart(behind, tables, metric)
     return f"; best of {len(ranked)} models is {best.model}, number {place} is {headline.model}{apart}"
 
 
-def _apart(behind: Number | None, tables: Tables, metric: str, few: bool) -> str:
-    """Return how far a model is behind; with few positive rows how sure that is, is left to the test of `compare`."""
+def _apart(behind: Number | None, tables: Tables, metric: str) -> str:
+    """Return how far a model is behind, and whether that may be chance."""
     if behind is None:
         return ""
     if behind.value == 0:
         return ", which scores the same"
     value, ends = _ends(behind, tables.measure(metric).measured_in)
-    if few:
-        return f", behind by {value} (how surely, `hwds compare` tests: positive rows are few)"
-    sure = "" if behind.low is not None and behind.low > 0 else ", which may be chance"
+    sure = "" if behind.low is None or behind.low > 0 else ", which may be chance"
     return f", behind by {value}{ends}{sure}"
 
 
@@ -99,6 +93,8 @@ def _calibrated(tables: Tables, model: str, side: str) -> str:
     if level is not None:
         ratio, around = _ends(level)
         evidence += f", {ratio} times as many positives as expected where p >= 0.1{around}"
+    if slope.low is None or (level is not None and level.low is None):
+        return f" Whether its probabilities are calibrated cannot be told ({evidence})."
     right = slope.holds(1.0) and (level is None or level.holds(1.0))
     if right:
         return f" Its probabilities are calibrated as far as can be seen ({evidence})."
@@ -129,7 +125,7 @@ def _gap(tables: Tables, model: str) -> str:
     if gap is None or true is None or labelled is None:
         return ""
     value, ends = _ends(gap)
-    if gap.holds(0.0):
+    if gap.low is None or gap.holds(0.0):
         text = f" By the labels that had been found aucpr is {labelled.value:.3f}, in truth {true.value:.3f}"
         return f"{text}; so few labels cannot tell them apart: the difference is {value}{ends}."
     side, more = ("flatter", "more") if gap.value > 0 else ("belittle", "less")
@@ -138,5 +134,6 @@ def _gap(tables: Tables, model: str) -> str:
 
 
 def _ends(score: Number, unit: str = "") -> tuple[str, str]:
-    """Return a number, and its interval in brackets."""
-    return quoted(score.value, score.low, score.high, unit)
+    """Return a number, and its interval in brackets, or why it has none."""
+    value, ends = quoted(score.value, score.low, score.high, unit)
+    return value, f" ({score.refusal})" if score.refusal else ends

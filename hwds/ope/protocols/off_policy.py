@@ -69,8 +69,9 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     """Say what a policy would have earned from the log of another: its value, the gain over the log, and how far to trust both.
 
     Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for reward models, `group` for
-    rows that are drawn together. A row whose outcome came later is as complete as any: `time` and `available_at` may be
-    there and change nothing. Reward models, and policies made of them, are fitted without the rows they are asked about.
+    rows that are drawn together, `time`: rows of one day share what happened on it, which intervals count. A row whose outcome
+    came later is as complete as any: `available_at` may be there and changes nothing. Reward models, and policies made of them,
+    are fitted without the rows they are asked about.
 
     Attributes:
         target_policy: The policy that is evaluated; `uniform`, or one of its fields.
@@ -183,7 +184,9 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the target policy, without what only their standard error is made of."""
-        return rows.filter(pl.col("policy") == TARGET).select(pl.exclude("policy", "seed", BY_PROPENSITY, f"^.*{WITHOUT}.*$"))
+        return rows.filter(pl.col("policy") == TARGET).select(
+            pl.exclude("policy", "seed", "day", BY_PROPENSITY, f"^.*{WITHOUT}.*$")
+        )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the value, the gain over the log with its interval, the log's own value, and how much the log tells."""

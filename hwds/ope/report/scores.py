@@ -42,6 +42,7 @@ class Estimated:
         overlap: The share of the policy's choices that are of arms which the log shows.
         rows: Rows of the log.
         biased: Its interval leaves its bias out.
+        method: How its interval was made.
         mean_weight: The mean of the weights and its standard error, which is None where they are no ratios of propensities.
     """
 
@@ -53,6 +54,7 @@ class Estimated:
     overlap: float | None
     rows: int
     biased: bool
+    method: str = ""
     mean_weight: tuple[float, float | None] | None = None
 
     @property
@@ -126,7 +128,9 @@ def _of(tables: Tables, label: str) -> Estimated | None:
     size = rows["effective_sample_size"].get("value")
     overlap = rows["overlap"].get("value")
     mean_weight = (rows["mean_weight"]["value"], rows["mean_weight"]["stderr"]) if rows["mean_weight"] else None
-    return Estimated(label, policy, gain, logged, size, overlap, own["n"], APART in own["ci_method"], mean_weight)
+    return Estimated(
+        label, policy, gain, logged, size, overlap, own["n"], APART in own["ci_method"], own["ci_method"], mean_weight
+    )
 
 
 def _with_interval(row: dict[str, Any]) -> ValueWithInterval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwds.ope.protocols.estimation.scores import APART, DAYS_ALONE
 from hwds.ope.report.scores import Estimated, Reward, ValueWithInterval, estimates, reward_of, truth_of
 from hwds.report.grid import Grid, grid_of
 from hwds.results.formatting import brief, counted, fixed, interval, places_of
@@ -25,7 +26,7 @@ def conclusion(tables: Tables, model: str) -> str:
     value, ends = _with_ends(own.policy, reward)
     bias = ", the estimator's bias apart" if own.biased else ""
     value_text = f"{model} puts {reward.of_policy} at {value} per row ({reward.level}: {ends}{bias})"
-    rest = (_doubt(own), _resting(own), _against_truth(by_label, own, reward), _range(by_label, reward))
+    rest = (_doubt(own), _days(own), _resting(own), _against_truth(by_label, own, reward), _range(by_label, reward))
     return f"{value_text}: {_gain(own, reward)}.{''.join(rest)}"
 
 
@@ -38,6 +39,12 @@ def _doubt(own: Estimated) -> str:
         f" Do not trust it: its weights average {own.mean_weight[0]:.3g}, and right propensities make that 1 on average{share};"
         " the log's propensities are wrong, or rows or choices are missing from it."
     )
+
+
+def _days(own: Estimated) -> str:
+    """Return that the intervals say nothing of other days; empty where they do."""
+    _, alone, reason = own.method.partition(f"{DAYS_ALONE}: ")
+    return f" The intervals are of these days alone: {reason.removesuffix(APART)} of others." if alone else ""
 
 
 def estimates_grid(tables: Tables, model: str) -> Grid:

@@ -133,7 +133,8 @@ def legend(result: Comparison) -> Iterator[str]:
         cosines = "p, Holm: of equal-weighted cosines (Coroneo and Iacone 2020), which hold their level with few origins too"
         yield f"Diebold-Mariano: with the correction of Harvey, Leybourne and Newbold; {cosines}."
     if "independent" in result.pairs.columns and result.pairs["independent"].count():
-        shared = f"{result.units} share their times, so that a shock of one time hits many of them"
+        times = "customers and days" if result.units == "rows" else "times"
+        shared = f"{result.units} share their {times}, so that a shock of one hits many of them"
         yield f"worth: how many independent observations would tell as much; {shared}, and their ranks are not tested."
     yield f"wins: the share of {result.units} in which the model is the better one, ties half."
     yield "may be best: in the model confidence set (Hansen, Lunde and Nason 2011): no other is surely better."

@@ -242,7 +242,19 @@ def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
     assert found.entity_low is None
     alone = Clusters(np.zeros(400, int), np.arange(400), 1, 2000, 0).daily_amounts(values)[0]
     assert (alone.day_low, alone.day_high) == (None, None)
-    assert alone.low == alone.entity_low < alone.value
+    assert alone.entity_low < alone.value
+    assert (alone.low, alone.high) == (None, None)  # one day cannot tell
+
+
+def test_days_and_customers_count_together():
+    """A cost that varies by day and by customer varies by both; over either alone the interval would be too narrow."""
+    luck = np.random.default_rng(1)
+    day, entity = luck.integers(0, 10, 3000), luck.integers(0, 40, 3000)
+    values = (luck.normal(0, 1, 10)[day] + luck.normal(0, 2, 40)[entity] + luck.normal(0, 1, 3000))[:, None]
+    found = Clusters(day, entity, 10, 500, 0).daily_amounts(values)[0]
+    widths = [(high - low) / 2 for low, high in ((found.day_low, found.day_high), (found.entity_low, found.entity_high))]
+    assert found.high - found.value > 1.1 * max(widths)
+    assert found.low <= min(found.day_low, found.entity_low)
 
 
 def test_a_model_without_probabilities_is_refused(made):

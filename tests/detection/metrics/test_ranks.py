@@ -14,7 +14,7 @@ from hwds.detection.metrics.days import EntityDays, card_precision, caught_value
 from hwds.detection.metrics.money import expected_cost
 from hwds.detection.metrics.probabilities import Probabilities, brier, calibration, ece, log_loss, observed_to_expected
 from hwds.detection.metrics.ranks import Ranking, auroc, average_precision, precision_at_recall, recall_at_precision
-from hwds.statistics.bootstrap import drawn, spread_of, widest
+from hwds.statistics.bootstrap import drawn
 
 
 def rows(n=400, share=0.2, ties=8, seed=0):
@@ -184,36 +184,25 @@ def test_flagged_are_all_rows_of_the_day_s_first_entities():
 def test_a_day_that_is_drawn_twice_looks_at_twice_as_many():
     days = EntityDays.of(**DAYS)
     times = np.array([2.0, 0.0])
-    assert days.values(times[DAYS["day"]], 2, times, None)[0] == pytest.approx(1 / 2)
+    assert days.values(times[DAYS["day"]][None], 2, times[None], None)[0][0] == pytest.approx(1 / 2)
 
 
 def test_metrics_prepared_once_are_those_computed_anew():
     label, score, probability, weight = rows(n=1000)
     base = np.ones(1000)
     prepared = Probabilities.of(label, probability, base)
-    found = prepared.values(base @ prepared.parts)
+    found = {name: value[0] for name, value in prepared.values((base @ prepared.parts)[None]).items()}
     assert found["brier"] == pytest.approx(brier(label, probability))
     assert found["log_loss"] == pytest.approx(log_loss(label, probability))
     assert found["ece"] == pytest.approx(ece(label, probability))
     assert (found["calibration_slope"], found["calibration_intercept"]) == pytest.approx(calibration(label, probability))
     assert found["observed_to_expected[p>=0.1]"] == pytest.approx(observed_to_expected(label, probability))
-    again = prepared.values(weight @ prepared.parts)
+    again = {name: value[0] for name, value in prepared.values((weight @ prepared.parts)[None]).items()}
     assert again["brier"] == pytest.approx(brier(label, probability, weight))
     assert again["calibration_slope"] == pytest.approx(calibration(label, probability, weight)[0], abs=0.02)  # one step
-    assert Ranking.of(label, score).curve(weight).average_precision == pytest.approx(average_precision(label, score, weight))
-
-
-def test_the_wider_interval_is_quoted():
-    rng = np.random.default_rng(0)
-    narrow, wide = rng.normal(0, 1, 500), rng.normal(0, 2, 500)
-    found = widest({"by entity": narrow, "by day": wide})
-    assert found.method == "by day"
-    assert found.stderr == pytest.approx(np.std(wide, ddof=1))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(wide, [0.025, 0.975])))
-    assert spread_of(np.array([1.0, np.nan, np.nan, np.nan]), "by day") is None
-    moved = spread_of(wide + 5, "by day", around=1.0)
-    assert moved.low == 0
-    assert moved.high - 1.0 == pytest.approx(np.quantile(wide, 0.975) - np.median(wide))
+    assert Ranking.of(label, score).curves(weight[None]).average_precision[0] == pytest.approx(
+        average_precision(label, score, weight)
+    )
 
 
 def test_clusters_are_drawn_with_replacement():
@@ -229,5 +218,5 @@ def test_resamples_take_little_time():
     ranking = Ranking.of(label, rng.normal(size=n) + 2 * label)
     entity, began = rng.integers(0, 5000, n), time.process_time()
     for _ in range(200):
-        assert 0 < ranking.curve(drawn(5000, rng)[entity]).average_precision < 1
+        assert 0 < ranking.curves(drawn(5000, rng)[entity][None]).average_precision[0] < 1
     assert time.process_time() - began < 3

@@ -1,5 +1,7 @@
 """Scores of judged rows: windows, weights, the truth, segments, intervals."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from hwds.config.compose import compose
 from hwds.core.errors import ConfigError
+from hwds.detection.metrics.clusters import clusters_of, effect_of
 from hwds.detection.metrics.days import card_precision, caught_value
 from hwds.detection.metrics.measures import detection_measures
 from hwds.detection.metrics.money import expected_cost
@@ -16,7 +19,6 @@ from hwds.detection.metrics.windows import resampled, windows_of
 from hwds.detection.protocols.prequential import Prequential
 from hwds.experiment.check import check
 from hwds.results.measure import short
-from hwds.statistics.bootstrap import widest
 
 PROTOCOL = Prequential(resamples=50, card_k=5)
 
@@ -153,16 +155,69 @@ def test_who_was_investigated_on_suspicion_does_not_count():
     assert found["true_aucpr"].n == len(rows)
 
 
-def test_intervals_are_of_entities_or_days_and_hold_the_number():
+def test_intervals_are_of_entities_and_days_and_hold_the_number():
     found = scores(judged(2000))
     for score in found.values():
-        assert score.ci_method in ("bootstrap by entity", "bootstrap by day")
-        assert score.ci_low <= score.ci_high
+        assert score.ci_method == "bootstrap by entity and day"
+        assert score.ci_low <= score.value <= score.ci_high
         assert score.stderr >= 0
-    for name in ("aucpr", "auroc", "brier", "ece", "prevalence", "calibration_slope"):
-        assert found[name].ci_low <= found[name].value <= found[name].ci_high
-    same = judged(2000, day=pl.Series([0] * 2000, dtype=pl.Int32))
-    assert {score.ci_method for score in scores(same).values()} == {"bootstrap by entity"}
+    timeless = scores(judged(2000, day=pl.Series([0] * 2000, dtype=pl.Int32)))
+    assert {score.ci_method for score in timeless.values()} == {"bootstrap by entity"}
+
+
+def test_what_shares_a_day_or_an_entity_is_counted_both_ways():
+    """Positives are well told apart on some days and for some entities: either way alone knows but a part of the variance."""
+    rng = np.random.default_rng(3)
+    entity, day = rng.integers(0, 60, 4000), rng.integers(0, 10, 4000)
+    label = (rng.random(4000) < 0.2).astype(float)
+    ease = rng.normal(0, 1, 60)[entity] + rng.normal(0, 0.5, 10)[day]
+    told = {"day": pl.Series(day, dtype=pl.Int32), "cutoff": ["2024-01-01"] * 4000, "entity": [f"c{each}" for each in entity]}
+    rows = judged(4000, 1, label=label, truth=label, score=label * (1.5 + ease) + rng.normal(size=4000), **told)
+    drawn = resampled(windows_of(rows, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
+    alone = {way: float(np.std(each["aucpr"])) for way, each in drawn.samples.items()}
+    both = effect_of(drawn.values["aucpr"], drawn.drawn("aucpr"), drawn.clusters("aucpr"))
+    assert both.stderr > 1.15 * max(alone["entity"], alone["day"])
+    assert both.stderr**2 == pytest.approx(alone["entity"] ** 2 + alone["day"] ** 2 - alone["entity and day"] ** 2, rel=0.2)
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "1 day cannot tell"), (2, "2 days cannot tell")])
+def test_too_few_days_are_refused(days, said):
+    """Day 5 and 6 of a window, or one of them, have all rows."""
+    rows = judged(2000, windows=1, day=pl.Series(5 + np.arange(2000) % days, dtype=pl.Int32))
+    for score in scores(rows).values():
+        assert (score.stderr, score.ci_low, score.ci_high, score.ci_method) == (None, None, None, said)
+
+
+def test_a_day_that_has_most_positive_rows_is_refused():
+    day = np.where(np.arange(2000) % 10 == 0, np.arange(2000) % 70 // 10, 7)
+    rows = judged(2000, windows=1, day=pl.Series(day, dtype=pl.Int32))
+    assert scores(rows)["aucpr"].ci_method == "few days have most of the weight and cannot tell"
+
+
+def test_windows_of_a_single_day_vary_as_windows_do():
+    """Each window is a day: what it shares shows in what differs between windows."""
+    rows = judged(3000, windows=1)
+    day = np.arange(3000) // 300
+    ease = np.random.default_rng(1).normal(0, 1.5, 10)[day]
+    shocked = rows.with_columns(
+        score=pl.Series(rows["score"].to_numpy() + rows["label"].to_numpy() * ease),
+        day=pl.lit(0, pl.Int32),
+        time=pl.Series([datetime(2024, 1, 1) + timedelta(days=int(each)) for each in day]),
+        cutoff=pl.Series([f"2024-01-{1 + each:02d}" for each in day]),
+    )
+    drawn = resampled(windows_of(shocked, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
+    each = [average_precision_score(part["label"], part["score"]) for part in shocked.partition_by("cutoff")]
+    assert np.std(drawn.samples["day"]["aucpr"]) == pytest.approx(np.std(each) / np.sqrt(10), rel=0.15)
+
+
+def test_folds_of_customers_share_their_days():
+    """Folds of grouped cross-validation count no days; the times of their rows say that all folds saw the same ones."""
+    times = [datetime(2024, 1, 1) + timedelta(days=int(each)) for each in np.arange(2000) % 8]
+    rows = judged(2000, day=pl.Series([0] * 2000, dtype=pl.Int32), time=times)
+    ways = {
+        each.way: each.number for each in clusters_of([each.rows for each in windows_of(rows, MetricSettings.by(PROTOCOL))])
+    }
+    assert ways["day"] == 8
 
 
 def test_rows_of_one_entity_are_no_new_evidence():
@@ -180,15 +235,14 @@ def test_coverage_of_the_interval():
     """Of fresh samples the interval holds the true average precision about as often as it says."""
 
     def ranked(n, seed, resamples):
-        found, samples = resampled(
-            windows_of(judged(n, windows=1, seed=seed), MetricSettings.by(PROTOCOL)), ["ranks"], resamples
-        )
-        return found["aucpr"], widest({way: values["aucpr"] for way, values in samples.items()})
+        rows = judged(n, windows=1, seed=seed)
+        found = resampled(windows_of(rows, MetricSettings.by(PROTOCOL)), ["ranks"], resamples)
+        return found.values["aucpr"], effect_of(found.values["aucpr"], found.drawn("aucpr"), found.clusters("aucpr"))
 
     truth, held = ranked(60_000, 99, 2)[0], 0
     for seed in range(40):
-        _, spread = ranked(1500, seed, 60)
-        held += spread.low <= truth <= spread.high
+        low, high = ranked(1500, seed, 60)[1].interval(0.95)
+        held += low <= truth <= high
     assert held >= 34
 
 

@@ -30,8 +30,13 @@ from hwds.ope.protocols.estimation.inquiry import Inquiry, parts_of_rows
 from hwds.ope.protocols.estimation.log import read_log
 from hwds.ope.protocols.estimation.target import TargetPolicy
 from hwds.ope.protocols.off_policy import OffPolicy
+from hwds.ope.report.scores import Estimated, ValueWithInterval
+from hwds.ope.report.sentence import _days
 
 TARGET = TargetPolicy(columns="target_")
+
+FEW_DAYS = ", of these days alone: few days have most of the weight and cannot tell"
+"""What is said of a log of two days and some minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +133,15 @@ def test_the_scores_of_a_run(table):
     assert logged.value == pytest.approx(table.data["revenue"].mean())
     assert gain.stderr != pytest.approx(np.hypot(value.stderr, logged.stderr), rel=1e-3)
     assert value.ci_low < value.value < value.ci_high
-    assert (value.ci_method, value.n) == ("BCa bootstrap", 3000)
+    assert (value.ci_method, value.n) == (f"BCa bootstrap{FEW_DAYS}", 3000)
     assert 100 < found["effective_sample_size"].value < 1000
     assert found["overlap"].value == pytest.approx(1)
     assert "parameter" not in found
     assert scored(OffPolicy(target_policy=TARGET), SwitchDR(limit=4), table)["parameter"].value == 4
-    assert scored(OffPolicy(target_policy=TARGET), IPW(clip=4), table)["policy_value"].ci_method == "BCa bootstrap, bias apart"
+    assert (
+        scored(OffPolicy(target_policy=TARGET), IPW(clip=4), table)["policy_value"].ci_method
+        == f"BCa bootstrap{FEW_DAYS}, bias apart"
+    )
 
 
 def test_the_error_of_what_is_learned_is_in_the_interval(table):
@@ -143,7 +151,7 @@ def test_the_error_of_what_is_learned_is_in_the_interval(table):
     found = []
     for seed in range(draws):
         value = scored(protocol, DM(), replace(dataset, seed=seed).load())["policy_value"]
-        assert value.ci_method == "delete-a-part jackknife, bias apart"
+        assert value.ci_method == "delete-a-part jackknife, of these days alone: 1 day cannot tell, bias apart"
         found.append((value.ci_low <= truth <= value.ci_high, value.value, value.stderr))
     covered, values, errors = np.array(found, float).T
     assert covered.mean() >= 0.9
@@ -154,6 +162,46 @@ def test_the_error_of_what_is_learned_is_in_the_interval(table):
     assert "base_without_2" not in protocol.rows_to_keep(rows).columns
     channel = protocol.labels(table, "channel")["segment"]
     assert {score.metric: score for score in protocol.score(rows.filter(channel == "online"))}["policy_value"].stderr > 0
+
+
+def shocked(table, days, size, seed=0):
+    """The log over so many days, on each of which all earn more or less by a random amount."""
+    rng, day = np.random.default_rng(seed), np.arange(len(table.data)) % days
+    times = pl.datetime(2024, 1, 1) + pl.duration(days=pl.Series(day))
+    earned = pl.col("revenue") + pl.Series(rng.normal(0, size, days)[day])
+    return edited(without(table, "available_at"), exposed_at=times, revenue=earned)
+
+
+def test_days_that_rows_share_widen_the_interval(table):
+    protocol = OffPolicy(target_policy=TARGET, resamples=200)
+    one = scored(protocol, SNIPW(), without(table, "time", "available_at"))["policy_value"]
+    assert one.ci_method == "BCa bootstrap"
+    found = scored(protocol, SNIPW(), shocked(table, 10, 30.0))
+    value, gain = found["policy_value"], found["improvement"]
+    assert value.ci_method == "BCa bootstrap, widened for shared days"
+    assert value.stderr == pytest.approx(np.hypot(one.stderr, 30 / np.sqrt(10)), rel=0.4)
+    assert value.ci_high - value.ci_low > 1.5 * (one.ci_high - one.ci_low)
+    assert gain.stderr < 0.8 * value.stderr  # the day is good or bad for the log's arms, too
+    calm = scored(protocol, SNIPW(), shocked(table, 40, 0.0))["policy_value"]
+    assert one.stderr <= calm.stderr < 1.35 * one.stderr
+
+
+def test_what_is_learned_has_its_days_in_the_interval_and_the_error_pairs_them(table):
+    protocol = OffPolicy(target_policy=TARGET, resamples=50)
+    calm, stormy = (scored(protocol, DR(), shocked(table, 10, size))["policy_value"] for size in (0.0, 40.0))
+    assert stormy.stderr > 1.5 * calm.stderr
+    assert stormy.ci_method.endswith("widened for shared days")
+    rows = asked(protocol, SNIPW(), shocked(table, 10, 30.0))
+    true = asked(protocol, PriceLog(rows=3000).truth("ope"), shocked(table, 10, 30.0))
+    ((_, error),) = protocol.contrasts({"ope/snipw": rows, "truth": true})
+    assert error.ci_method == "t, paired by row, widened for shared days"
+
+
+def test_the_sentence_says_that_few_days_cannot_tell_of_others(table):
+    said = _days(
+        Estimated("ope/dr", *[ValueWithInterval(1.0, 0.1, 0.8, 1.2)] * 3, None, None, 9, True, f"x{FEW_DAYS}, bias apart")
+    )
+    assert said == " The intervals are of these days alone: few days have most of the weight and cannot tell of others."
 
 
 def test_the_price_of_leaving_out_a_part_is_that_of_the_log_without_it(table):
@@ -170,8 +218,8 @@ def test_bernstein_is_wider_and_says_whether_its_bounds_are_known(table):
     seen = scored(OffPolicy(target_policy=TARGET, intervals="bernstein"), IPW(), table)["policy_value"]
     bounds = {"reward_range": (0.0, 199.0), "least_propensity": 0.06, "intervals": "bernstein"}
     known = scored(OffPolicy(target_policy=TARGET, **bounds), IPW(), table)
-    assert seen.ci_method == "empirical Bernstein, bounds as seen"
-    assert known["policy_value"].ci_method == "empirical Bernstein"
+    assert seen.ci_method == f"empirical Bernstein, bounds as seen{FEW_DAYS}"
+    assert known["policy_value"].ci_method == f"empirical Bernstein{FEW_DAYS}"
     assert known["policy_value"].ci_high > seen.ci_high > plain.ci_high
     assert known["improvement"].ci_low < known["improvement"].value < known["improvement"].ci_high
 

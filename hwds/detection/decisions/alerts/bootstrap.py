@@ -1,4 +1,4 @@
-"""Bootstrap intervals of sums a day: days drawn again, and entities drawn again."""
+"""Intervals of sums a day: days drawn again, entities drawn again, and both, for rows share them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from hwds.core.seeds import stream
 from hwds.detection.decisions.alerts.verdict import DailyAmount
 from hwds.statistics.bootstrap import drawn
+from hwds.statistics.two_way import ClusteredPart, block_length, clustered_part, two_way_effect
 
 LEVEL = 0.95
 
@@ -32,9 +33,10 @@ class Clusters:
     seed: int
 
     def daily_amounts(self, values: np.ndarray) -> list[DailyAmount]:
-        """Return the sum a day of each column with its percentile intervals.
+        """Return the sum a day of each column with its percentile intervals, and with that of both days and entities.
 
-        All columns meet the same draws, so that the interval of a difference is paired.
+        All columns meet the same draws, so that the interval of a difference is paired. What both ways say together reaches
+        at least as far as each of them; with too few days or entities there is none.
 
         Args:
             values: Shape (rows, columns).
@@ -43,10 +45,31 @@ class Clusters:
         by_day = self._ends(values, self.day, self.days, "day")
         entities = 0 if self.entity is None else int(self.entity.max()) + 1
         by_entity = self._ends(values, self.day if self.entity is None else self.entity, entities, "entity")
+        together = [self._together(column, float(total)) for column, total in zip(values.T, totals, strict=True)]
         return [
-            DailyAmount(value=float(total), day_low=day[0], day_high=day[1], entity_low=entity[0], entity_high=entity[1])
-            for total, day, entity in zip(totals, by_day, by_entity, strict=True)
+            DailyAmount(float(total), *day, *entity, *_widest(both, day, entity))
+            for total, day, entity, both in zip(totals, by_day, by_entity, together, strict=True)
         ]
+
+    def _together(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
+        """Return the interval of a sum a day over days and entities; None where either are too few."""
+        if not self.days:
+            return None
+        length = block_length(self.days)
+        blocks = self.day // length
+        days = np.bincount(np.arange(self.days) // length).astype(float)
+        shocks = np.bincount(blocks, values, len(days)) - a_day * days
+        by_day = clustered_part("day", shocks / self.days, days)
+        if self.entity is None:
+            return two_way_effect(a_day, by_day, None, None, "day").interval(LEVEL)
+        cells = np.unique(self.entity * len(days) + blocks, return_inverse=True)[1]
+        by_entity, both = (self._added(name, values, codes) for name, codes in (("customer", self.entity), ("cell", cells)))
+        return two_way_effect(a_day, by_entity, by_day, both, "entity and day").interval(LEVEL)
+
+    def _added(self, called: str, values: np.ndarray, codes: np.ndarray) -> ClusteredPart:
+        rows = np.bincount(codes).astype(float)
+        sums = np.bincount(codes, values)
+        return clustered_part(called, (sums - sums.mean()) / self.days, rows)
 
     def _ends(
         self, values: np.ndarray, cluster: np.ndarray, count: int, purpose: str
@@ -58,3 +81,11 @@ class Clusters:
         totals = np.stack([drawn(count, rng) @ sums for _ in range(self.resamples)])
         low, high = np.quantile(totals / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def _widest(both: tuple[float, float] | None, *alone: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    """Return an interval that reaches as far as each of several; none where the first is none."""
+    if both is None:
+        return None, None
+    low, high = zip(*[ends for ends in (both, *alone) if ends[0] is not None and ends[1] is not None], strict=True)
+    return min(low), max(high)

@@ -92,7 +92,7 @@ def _than(rival: str, saving: DailyAmount, unit: str) -> str:
     side = "cheaper" if saving.value >= 0 else "dearer"
     sign = 1 if saving.value >= 0 else -1
     if saving.low is None or saving.high is None:
-        return f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day"
+        return f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day (so few days or customers cannot tell)"
     low, high = sorted((sign * saving.low, sign * saving.high))
     size, ends = interval(sign * saving.value, low, high, unit)
     return f"{side} than {rival} by {size} a day (95 %: {ends.removesuffix(f' {unit}') if unit else ends})"

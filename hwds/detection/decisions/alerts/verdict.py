@@ -14,14 +14,15 @@ RIVALS = ("today", "z", "random", "nothing")
 """The policies that an alert policy is compared with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class DailyAmount:
-    """A number of money a day with its 95 % bootstrap intervals.
+    """A number of money a day with its 95 % intervals.
 
     Attributes:
         value: The number.
         day_low, day_high: Of days drawn again; None for a single one.
         entity_low, entity_high: Of entities drawn again; None where the data names none.
+        low, high: Over days and entities, both of which rows share; None where either are too few to tell.
     """
 
     value: float
@@ -29,16 +30,8 @@ class DailyAmount:
     day_high: float | None
     entity_low: float | None
     entity_high: float | None
-
-    @property
-    def low(self) -> float | None:
-        """The lower end of both intervals together."""
-        return min((end for end in (self.day_low, self.entity_low) if end is not None), default=None)
-
-    @property
-    def high(self) -> float | None:
-        """The upper end of both intervals together."""
-        return max((end for end in (self.day_high, self.entity_high) if end is not None), default=None)
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +176,7 @@ def _flat(line: PolicyRecord) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in asdict(line).items():
         if name in ("cost", "saving"):
-            ends = value or dict.fromkeys(("value", "day_low", "day_high", "entity_low", "entity_high"))
+            ends = value or dict.fromkeys(("value", "day_low", "day_high", "entity_low", "entity_high", "low", "high"))
             flat |= {name if end == "value" else f"{name}_{end}": number for end, number in ends.items()}
         else:
             flat[name] = value

@@ -46,6 +46,14 @@ class Log:
         """Rows."""
         return len(self.reward)
 
+    @property
+    def day(self) -> pl.Series | None:
+        """The day of each row as a number, which rows share; None where the table has no time, or not of every row."""
+        times = self.table.column("time") if self.table.roles.get("time") else None
+        if times is None or times.null_count() or times.dtype.base_type() not in (pl.Date, pl.Datetime):
+            return None
+        return times.cast(pl.Date).to_physical()
+
     def rows(self, which: np.ndarray) -> Log:
         """Return some of the rows, with all arms; groups are numbered anew."""
         some = replace(self.table, data=self.table.data.filter(pl.Series(which)))

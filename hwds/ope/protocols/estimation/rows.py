@@ -110,13 +110,14 @@ def rows_of(model: Estimator, inquiry: Inquiry, policy: TargetPolicy, label: str
         "parameter": None if parts.parameter is None else np.full(log.n, parts.parameter),
     }
     by_row = [_numbers(name, values, log.n) for name, values in columns.items()]
-    shared = [pl.Series(name, np.full(log.n, getattr(parts, name))) for name in SHARED_FIELDS]
+    fields = [pl.Series(name, np.full(log.n, getattr(parts, name))) for name in SHARED_FIELDS]
     left_out = _left_out(model, inquiry, policy) if parts.learned else []
     policies = pl.Series("policy", [label] * log.n)
     seed = pl.Series("seed", np.full(log.n, inquiry.context.seed))
     by_propensity = pl.Series(BY_PROPENSITY, [model.weighs and model.needs_propensity] * log.n)
-    rows = pl.DataFrame([log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *shared, *left_out])
-    return rows if log.group is None else rows.with_columns(pl.Series("group", log.group))
+    rows = pl.DataFrame([log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *fields, *left_out])
+    shared = {"group": None if log.group is None else pl.Series(log.group), "day": log.day}
+    return rows.with_columns(**{name: codes for name, codes in shared.items() if codes is not None})
 
 
 def _left_out(model: Estimator, inquiry: Inquiry, policy: TargetPolicy) -> list[pl.Series]:

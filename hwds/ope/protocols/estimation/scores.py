@@ -17,6 +17,8 @@ from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, PARTS, SHARED_FIEL
 from hwds.results.measure import Measure
 from hwds.results.tables import TRUTH
 from hwds.statistics.aggregate import Z95
+from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
+from hwds.statistics.two_way import day_blocks, influence_effect
 
 MOST_DRAWN = 50_000
 """Rows beyond which the bootstrap draws blocks of rows: of that many sums, the interval is the same and sooner there."""
@@ -27,8 +29,16 @@ APART = ", bias apart"
 ERROR_LEVEL = 0.95
 """The level of the interval of an error, whatever the level of the estimates."""
 
+SHARED = ", widened for shared days"
+"""Ends the name of an interval that counts what rows of one day share."""
+
+DAYS_ALONE = "of these days alone"
+"""In the name of an interval that says nothing of other days, followed by the reason."""
+
 Intervals = Literal["bootstrap", "bernstein"]
 Interval = tuple[float, float]
+Uncertainty = tuple[float | None, float, float, str]
+"""Standard error, the ends of the interval, and how it was made."""
 
 
 def measures(subject: str = "", unit: str = "", confidence: float = 0.95, policy: str = "") -> tuple[Measure, ...]:
@@ -84,9 +94,17 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
     else:
         intervals_by_name = _bernstein(parts, logged, within or (float(reward.min()), float(reward.max())), confidence)
         method = "empirical Bernstein" if within and parts.limit_known else "empirical Bernstein, bounds as seen"
-    uncertainty = {name: (stderr(of, groups), *intervals_by_name[name], method) for name, (of, _) in estimates.items()}
+    uncertainty: dict[str, Uncertainty] = {
+        name: (stderr(of, groups), *intervals_by_name[name], method) for name, (of, _) in estimates.items()
+    }
     if parts.learned:
         uncertainty |= _jackknifed(rows, {name: estimates[name][1] for name in ("policy_value", "improvement")}, confidence)
+    if "day" in rows.columns:
+        shared = {name: shared_days(influence(of), value, rows, groups) for name, (of, value) in estimates.items()}
+        uncertainty = {
+            name: _widened(shared[name], told, stderr(estimates[name][0], groups), confidence)
+            for name, told in uncertainty.items()
+        }
     results = []
     for name, (of, value) in estimates.items():
         error, low, high, ci_method = uncertainty[name]
@@ -94,9 +112,37 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
     return [*results, *_diagnostics(rows, groups)]
 
 
-def _jackknifed(
-    rows: pl.DataFrame, values: Mapping[str, float], confidence: float
-) -> dict[str, tuple[float, float, float, str]]:
+def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None) -> Effect:
+    """Return an estimate with its variance over the draws of the log and over the days that they share.
+
+    Args:
+        errors: What each row adds to n times the error of the value, shape (n,).
+        value: The estimate.
+        rows: With the column `day`.
+        groups: The number of the draw that each row belongs to; None where each row is one.
+    """
+    draws = np.arange(len(rows)) if groups is None else groups
+    return influence_effect(value, errors / len(rows), ("draw", draws), ("day", day_blocks(rows["day"].to_numpy())), "two-way")
+
+
+def _widened(shared: Effect, told: Uncertainty, alone: float | None, confidence: float) -> Uncertainty:
+    """Return an uncertainty as much wider as the days that rows share make it, or what it says of their days alone."""
+    error, low, high, method = told
+    if shared.stderr is None:
+        return error, low, high, f"{method}, {DAYS_ALONE}: {shared.method}"
+    if not alone or error is None:
+        return told
+    size = shared.stderr / alone
+    wide = max(size * shared.distribution.critical(confidence) / ReferenceDistribution().critical(confidence), 1.0)
+    return (
+        max(size, 1.0) * error,
+        shared.value - wide * (shared.value - low),
+        shared.value + wide * (high - shared.value),
+        f"{method}{SHARED}",
+    )
+
+
+def _jackknifed(rows: pl.DataFrame, values: Mapping[str, float], confidence: float) -> dict[str, Uncertainty]:
     """Return the standard errors and intervals of what is learned, from the estimates without each part that has rows here."""
     without: dict[str, list[float]] = {name: [] for name in values}
     for stays, parts in _left_out(rows):
@@ -141,6 +187,10 @@ def _error(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
         spread = *jackknife(value, np.array(without), ERROR_LEVEL), "delete-a-part jackknife"
     else:
         groups = _numbered(rows["group"]) if "group" in rows.columns else None
+        if "day" in rows.columns:
+            effect = shared_days(influence(parts) - influence(truth), value, rows, groups)
+            if ends := effect.interval(ERROR_LEVEL):
+                return Score("error", "mean", value, effect.stderr, *ends, f"t, paired by row{SHARED}", n=parts.n)
         differences = influence(parts, groups) - influence(truth, groups)
         count = len(differences)
         error = float(np.sqrt(count / (count - 1) * np.sum(differences**2))) / parts.n

@@ -1,0 +1,166 @@
+"""The variance of a statistic whose rows share two things, a customer and a day: clustered both ways, never below either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import cast
+
+import numpy as np
+
+from hwds.statistics.reference_distribution import Distribution, Effect, ReferenceDistribution, SumDistribution
+from hwds.statistics.standard_errors import LEVEL
+
+LEAST_FOR_BLOCKS = 12
+"""Days from which on neighbours are one cluster, for shocks may last; fewer are taken as independent."""
+
+LEAST_EVEN = 2.5
+"""Clusters of equal weight that those of a kind must be worth: of fewer nothing can be said of how they vary."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterCounts:
+    """The clusters of one kind, as far as they tell anything.
+
+    Attributes:
+        called: What one is: `customer`, `day`.
+        number: How many have any weight.
+        even: Clusters of equal weight that these are worth.
+        strata: The groups within which they are drawn; 1 where they are drawn from all.
+    """
+
+    called: str
+    number: int
+    even: float
+    strata: int = 1
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of a variance over these clusters."""
+        return self.even - self.strata
+
+    @property
+    def refusal(self) -> str:
+        """The reason why they cannot tell how they vary; empty where they can."""
+        if self.df >= LEAST_EVEN - 1:
+            return ""
+        if self.number <= max(LEAST_EVEN, self.strata + 1):
+            return f"{self.number or 'no'} {self.called}{'' if self.number == 1 else 's'} cannot tell"
+        return f"few {self.called}s have most of the weight and cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteredPart:
+    """The variance of a statistic over the clusters of one kind."""
+
+    counts: ClusterCounts
+    variance: float
+
+    @property
+    def distribution(self) -> ReferenceDistribution:
+        """Student's t with the degrees of freedom of the clusters."""
+        return ReferenceDistribution(self.counts.df)
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval of 95 %, were there no other kind."""
+        return sqrt(self.variance) * self.distribution.critical(LEVEL)
+
+
+def even_number(weight: np.ndarray) -> float:
+    """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald 2017).
+
+    Args:
+        weight: Of each cluster in the statistic, shape (clusters,).
+    """
+    fourth = float(np.power(weight, 4).sum())
+    return float(np.square(weight).sum()) ** 2 / fourth if fourth > 0 else 0.0
+
+
+def block_length(days: int) -> int:
+    """Return how many neighbouring days are one cluster: the cube root of their number, 1 where they are few.
+
+    The rate at which the length of a block should grow (Hall, Horowitz and Jing 1995, "On blocking rules for the bootstrap
+    with dependent data").
+    """
+    return int(round(days ** (1 / 3), 9)) if days >= LEAST_FOR_BLOCKS else 1
+
+
+def day_blocks(days: np.ndarray) -> np.ndarray:
+    """Return the number of the block of neighbouring days of each row, from 0, by the numbers of days, shape (n,)."""
+    length = block_length(len(np.unique(days)))
+    blocks: np.ndarray = np.unique((days - days.min()) // length, return_inverse=True)[1]
+    return blocks
+
+
+def two_way_effect(
+    value: float, first: ClusteredPart, second: ClusteredPart | None, both: ClusteredPart | None, method: str
+) -> Effect:
+    """Return an estimate with its variance over two kinds of clusters; its interval is never narrower than by one kind alone.
+
+    The variance is the sum of both less that of single cells, which both have (Cameron, Gelbach and Miller 2011, "Robust
+    inference with multiway clustering"). The kind with fewer degrees of freedom keeps its cells, for a difference of two
+    rough numbers is none; each part has its own Student's t (Banerjee 1961, see `SumDistribution`).
+
+    Args:
+        value: The estimate.
+        first: Over clusters of one kind.
+        second: Over those of the other; None where rows share nothing else.
+        both: Over the cells that clusters of both kinds have in common.
+        method: How the variances were made, in words.
+
+    Returns:
+        No interval, and the reason as the method, where clusters of either kind are too few.
+    """
+    parts = [first] if second is None else [first, second]
+    number = min(part.counts.number for part in parts)
+    refusal = next((part.counts.refusal for part in reversed(parts) if part.counts.refusal), "")
+    if refusal:
+        return Effect(value, None, ReferenceDistribution(), refusal, number)
+    few, many = min(parts, key=lambda part: part.counts.df), max(parts, key=lambda part: part.counts.df)
+    widest = max(parts, key=lambda part: part.half_width)
+    stderr, distribution = sqrt(widest.variance), cast(Distribution, widest.distribution)
+    cells = both.variance if both else 0.0
+    rest = max(many.variance - cells, 0.0) if second else 0.0
+    total = few.variance + rest
+    if rest > 0 and total > 0:
+        summed = SumDistribution(((few.variance / total, few.distribution), (rest / total, many.distribution)))
+        if sqrt(total) * summed.critical(LEVEL) > widest.half_width:
+            stderr, distribution = sqrt(total), summed
+    independent = both.counts.number * cells / stderr**2 if both and stderr > 0 else None
+    return Effect(value, stderr, distribution, method, number, independent)
+
+
+def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> ClusteredPart:
+    """Return the variance of a sum of what clusters of one kind add to it.
+
+    Args:
+        called: What one is.
+        added: By each cluster, less what is expected of it, shape (clusters,).
+        weight: Of each in the statistic, shape (clusters,).
+    """
+    counts = ClusterCounts(called, int((weight > 0).sum()), even_number(weight))
+    stretch = counts.even / counts.df if counts.df > 0 else 1.0
+    return ClusteredPart(counts, stretch * float(np.square(added).sum()))
+
+
+def influence_effect(
+    value: float, influence: np.ndarray, first: tuple[str, np.ndarray], second: tuple[str, np.ndarray] | None, method: str
+) -> Effect:
+    """Return an estimate that is linear in its rows, or nearly, with its variance over two kinds of clusters.
+
+    Args:
+        value: The estimate.
+        influence: What each row adds to its error, shape (n,); the sum is 0.
+        first: What a cluster of one kind is called, and the number of each row's, from 0.
+        second: The same of the other kind; None where rows share nothing else.
+        method: How the variance was made, in words.
+    """
+
+    def part(called: str, codes: np.ndarray) -> ClusteredPart:
+        return clustered_part(called, np.bincount(codes, influence), np.bincount(codes).astype(float))
+
+    if second is None:
+        return two_way_effect(value, part(*first), None, None, method)
+    both = np.unique(first[1] * (int(second[1].max(initial=0)) + 1) + second[1], return_inverse=True)[1]
+    return two_way_effect(value, part(*first), part(*second), part(f"{first[0]} {second[0]}", both), method)
