@@ -11,6 +11,7 @@ from hwds.core.registry import GROUPS, options, resolve, resolve_node
 from hwds.experiment.check import check
 from hwds.forecast.models.base import Forecaster
 from hwds.frames.panel import Panel
+from hwds.pricing.decisions.base import DemandDecision
 from hwds.pricing.decisions.price_choice import PriceChoice
 
 NAIVE = "forecast/seasonal_naive"
@@ -33,7 +34,7 @@ def of_forecasts(group, cls):
     if group == "features":
         return issubclass(Panel, cls.of)
     if group == "decision":
-        return cls is not PriceChoice and (not cls.tasks or "forecast" in cls.tasks)
+        return not issubclass(cls, (PriceChoice, DemandDecision)) and (not cls.tasks or "forecast" in cls.tasks)
     return group != "protocol" or cls.accepts is Forecaster
 
 

@@ -55,7 +55,8 @@ def _volumes(verdict: OemVerdict) -> str:
     names = (f"P{100 * level:.3g}" for level in verdict.levels)
     volumes = (verdict.committed, verdict.base, verdict.upside)
     said = ", ".join(f"{name} {volume:,.0f}" for name, volume in zip(names, volumes, strict=True))
-    return f"Volume at today's price over {verdict.periods} {verdict.period}s: {said} ({verdict.source})."
+    kept = f" without a contract the buyer is taken to buy {percent(verdict.kept)} of it."
+    return f"Volume at today's price over {verdict.periods} {verdict.period}s: {said} ({verdict.source});{kept}"
 
 
 def _refused(verdict: OemVerdict) -> str:

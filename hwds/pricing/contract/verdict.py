@@ -85,6 +85,7 @@ class OemVerdict(Verdict):
         leak: The share of units that is taken to be sold on where that pays, and where that is from.
         leak_source: See `leak`.
         level: Of the intervals.
+        kept: The share of the volume that the buyer is taken to buy without a contract.
         tiers, tornado, waterfall: See `TIERS`, `TORNADO`, `WATERFALL`.
     """
 
@@ -121,6 +122,7 @@ class OemVerdict(Verdict):
     leak: float
     leak_source: str
     level: float
+    kept: float
     tiers: pl.DataFrame
     tornado: pl.DataFrame
     waterfall: pl.DataFrame

@@ -91,5 +91,6 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     row = deals.row(0 if deal is None else names.index(deal), named=True)
     if any(row[each] is None for each in VOLUMES) or not row["committed"] < row["base"] < row["upside"]:
         raise ConfigError(f"decision.deal: run {folder.title} has no volumes that rise for deal '{row['deal']}'.")
-    levels = tuple(float(verdict["levels"][each]) for each in VOLUMES)
-    return VolumeLaw(*(float(row[each]) for each in VOLUMES), levels, f"run {folder.title}, deal {row['deal']}")  # type: ignore[arg-type]
+    low, middle, high = (float(verdict["levels"][each]) for each in VOLUMES)
+    source = f"run {folder.title}, deal {row['deal']}"
+    return VolumeLaw(row["committed"], row["base"], row["upside"], (low, middle, high), source)

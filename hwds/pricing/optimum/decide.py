@@ -72,7 +72,7 @@ def verdict_of(
         test_stderr=test_stderr,
         value_of_knowing=periods * float(prices["value_of_knowing"].sum()),
         value_of_test=periods * float(prices["value_of_test"].sum()),
-        reached=gain_reached(evidence, made, rails),
+        reached=gain_reached(evidence, made),
         prices=prices,
         curves=_curves(evidence, made, prices, level),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from hwds.pricing.demand_evidence import STATUSES, DemandEstimates
+from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.draws import DemandDraws
-from hwds.pricing.optimum.guardrails import Guardrails
-from hwds.pricing.optimum.recommend import PriceRecommendation, recommend
+from hwds.pricing.optimum.recommend import PriceRecommendation
+from hwds.pricing.optimum.solve import PriceProblem, rounded, solve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class GainReached:
     Attributes:
         gained: By the recommended prices.
         possible: By the best prices within the same guardrails, chosen by the true demand.
-        gained_identified, possible_identified: The same where prices of cells with status `identified` alone may move.
+        gained_identified, possible_identified: By the cells with status `identified` alone, the others as recommended.
     """
 
     gained: float
@@ -38,22 +38,36 @@ class GainReached:
         return self.gained_identified / self.possible_identified if self.possible_identified > 0 else None
 
 
-def gain_reached(evidence: DemandEstimates, made: PriceRecommendation, rails: Guardrails) -> GainReached | None:
+def gain_reached(evidence: DemandEstimates, made: PriceRecommendation) -> GainReached | None:
     """Return the true gain of a recommendation beside the possible one; None where nobody knows the truth."""
     if evidence.truth is None:
         return None
     truth = DemandDraws.of_truth(evidence, made.demand)
     identified = (evidence.cells["status"] == "identified").to_numpy()
-    alone = np.where(identified, made.prices, truth.price)
-    now = float(truth.totals(truth.price)[0])
+    others = np.where(identified, truth.price, made.prices)
     return GainReached(
-        gained=float(truth.totals(made.prices)[0]) - now,
-        possible=_best(evidence, truth, rails, STATUSES),
-        gained_identified=float(truth.totals(alone)[0]) - now,
-        possible_identified=_best(evidence, truth, rails, ("identified",)),
+        gained=_gain(truth, truth.price, made.prices),
+        possible=_gain(truth, truth.price, _best(made, truth, np.ones(len(evidence), bool))),
+        gained_identified=_gain(truth, others, made.prices),
+        possible_identified=_gain(truth, others, _best(made, truth, identified)),
     )
 
 
-def _best(evidence: DemandEstimates, truth: DemandDraws, rails: Guardrails, act_on: tuple[str, ...]) -> float:
-    made = recommend(evidence, truth, replace(rails, confidence=0.0, act_on=act_on))
-    return float(made.gains[0])
+def _gain(truth: DemandDraws, before: np.ndarray, after: np.ndarray) -> float:
+    return float(truth.totals(after)[0] - truth.totals(before)[0])
+
+
+def _best(made: PriceRecommendation, truth: DemandDraws, moving: np.ndarray) -> np.ndarray:
+    """Return the truly best prices of some cells within the guardrails, the others as recommended.
+
+    A cell whose bounds exclude one another, or whose channels are too far apart, keeps its price.
+    """
+    problem, bounds = made.problem, made.bounds
+    stuck = [cell for cell, rule in made.holds.items() if rule in ("no_room", "channel_gap", "ladder", "capacity", "no_units")]
+    moving = moving & ~np.isin(np.arange(len(moving)), stuck)
+    low, high = (np.where(moving, ends, made.prices) for ends in (bounds.low, bounds.high))
+    by_truth = PriceProblem(truth, problem.rails, low, high, problem.products, problem.capacity)
+    prices, without = rounded(by_truth, solve(by_truth, made.prices))
+    for name in without:
+        prices[problem.products[name]] = made.prices[problem.products[name]]
+    return prices

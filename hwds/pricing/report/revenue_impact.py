@@ -33,9 +33,9 @@ def grid(verdict: RevenueImpactVerdict) -> Grid:
         ("revenue, %", "revenue\n%"),
         ("margin, %", "margin\n%"),
         ("probability that margin rises, %", "P(up)\n%"),
-        (f"margin of substitutes a {verdict.period}", "of others"),
-        (f"units a {verdict.period} that only come earlier", "earlier"),
-        ("cells beyond the observed prices", "beyond\nobserved"),
+        (f"margin of substitutes a {verdict.period}", ""),
+        (f"units a {verdict.period} that only come earlier", ""),
+        ("cells beyond the observed prices", "beyond"),
     ]
     cells = [
         [f"{100 * change:+g}" for change in rows["change"]],

@@ -39,7 +39,7 @@ IMPACT: dict[str, Any] = {
 `units`, `revenue` and `margin` are the changes that stay, with equal-tailed intervals, of the scope's own cells and all cells
 that answer to their prices; `others_` are the parts of the latter, posterior means. `first_units` is what the scope's own cells
 change by in the first period, `brought_forward` the part of it that does not stay, for it comes from later periods. `beyond`
-counts the cells whose price would lie outside the observed ones. Margins are null without costs.
+counts the cells whose price would lie further outside the observed ones than the band. Margins are null without costs.
 """
 
 
@@ -52,12 +52,14 @@ class ImpactTerms:
         scope: Whose prices change together.
         level: Of the intervals.
         deductions: The share of the price that is given back after the invoice.
+        band: How far beyond the observed prices one may go, as a share of these.
     """
 
     changes: tuple[float, ...]
     scope: Scope
     level: float
     deductions: float = 0.0
+    band: float = 0.0
 
 
 def impacts(evidence: DemandEstimates, draws: int, rng: np.random.Generator, terms: ImpactTerms) -> pl.DataFrame:
@@ -74,7 +76,7 @@ def impacts(evidence: DemandEstimates, draws: int, rng: np.random.Generator, ter
     demand = DemandDraws.of(evidence, draws, rng, objective="profit", deductions=terms.deductions)
     costs = not np.isnan(evidence.column("cost")).any()
     rows = [
-        _impact(evidence, demand, scope, cells, change, terms.level, costs=costs)
+        _impact(evidence, demand, scope, cells, change, terms, costs=costs)
         for scope, cells in scopes(evidence, terms.scope).items()
         for change in terms.changes
     ]
@@ -90,8 +92,16 @@ def scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, np.ndarray]:
 
 
 def _impact(
-    evidence: DemandEstimates, demand: DemandDraws, scope: str, cells: np.ndarray, change: float, level: float, *, costs: bool
+    evidence: DemandEstimates,
+    demand: DemandDraws,
+    scope: str,
+    cells: np.ndarray,
+    change: float,
+    terms: ImpactTerms,
+    *,
+    costs: bool,
 ) -> dict[str, Any]:
+    level = terms.level
     part, place = demand.answering(cells, demand.price)
     first = replace(part, own=part.own - evidence.column("lag")[place])
     prices, count = part.price.copy(), len(cells)
@@ -108,7 +118,7 @@ def _impact(
     at_first = float((first.units_at(prices) - now["units"])[:, :count].sum(1).mean())
     lasting = float((then["units"] - now["units"])[:, :count].sum(1).mean())
     low, high = (evidence.column(name)[cells] for name in ("low", "high"))
-    beyond = int(((prices[:count] < low * (1 - 1e-9)) | (prices[:count] > high * (1 + 1e-9))).sum())
+    beyond = int(((prices[:count] < low * (1 - terms.band - 1e-9)) | (prices[:count] > high * (1 + terms.band + 1e-9))).sum())
     return row | {"first_units": at_first, "brought_forward": at_first - lasting, "beyond": beyond}
 
 

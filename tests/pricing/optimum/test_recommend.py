@@ -163,7 +163,7 @@ def test_uncertain_elasticities_do_not_lose_money(price, least):
 def test_most_of_the_possible_gain_is_reached_where_prices_identify_the_elasticity():
     evidence = price_world(stream(3, "reached"), 12, 2, stderr=(0.1, 0.3), statuses=(1.0, 0.0, 0.0))
     rails = Guardrails()
-    reached = gain_reached(evidence, solved(evidence, rails), rails)
+    reached = gain_reached(evidence, solved(evidence, rails))
     assert 0.8 <= reached.share <= 1.0
     assert (reached.gained, reached.possible) == (reached.gained_identified, reached.possible_identified)
 
@@ -178,4 +178,4 @@ def test_prices_chosen_by_the_truth_gain_all_that_is_possible():
         truth=DemandTruth(truth.units, truth.elasticities, truth.lag),
     )
     rails = Guardrails(confidence=0.0)
-    assert gain_reached(known, solved(known, rails, 2), rails).share == pytest.approx(1.0, abs=1e-6)
+    assert gain_reached(known, solved(known, rails, 2)).share == pytest.approx(1.0, abs=1e-6)

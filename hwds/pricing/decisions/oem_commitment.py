@@ -1,0 +1,263 @@
+"""OemCommitment: which price to offer for which committed volume, and when to walk away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Le, Lt, MinLen
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import MOST, Draws, Level, NonNegative, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.seeds import stream
+from hwds.evaluation.base import Evaluation
+from hwds.pricing.contract.decide import ContractDecision, OfferRules, decide_contract
+from hwds.pricing.contract.leaks import leak_of_run
+from hwds.pricing.contract.sentence import sentence
+from hwds.pricing.contract.simulate import ContractRisks, ContractWorld
+from hwds.pricing.contract.terms import ContractTerms
+from hwds.pricing.contract.tiers import TierSchedule
+from hwds.pricing.contract.verdict import OemVerdict
+from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
+from hwds.pricing.decisions.base import DemandDecision, Share
+from hwds.pricing.demand_evidence import DemandEstimates
+from hwds.pricing.optimum.draws import DemandDraws
+from hwds.results.tables import Tables
+
+Floor = Annotated[float, Ge(-MOST), Lt(1)]
+Spread = Annotated[float, Ge(0), Le(10)]
+
+
+class OemCommitment(DemandDecision):
+    """The price to offer a large buyer for a committed volume, of several tiers, and the price below which to walk away.
+
+    Reads the estimates of a model of demand (`DemandEstimates`) for the buyer's cell: today's price, cost, elasticity, and what
+    its price takes from other cells. The volume is that of a run with `decision=volume_bands`, three numbers, or the cell's
+    units. Each tier is settled as a contract is: the tier's price, deductions, a retro rebate once the commitment is attained,
+    a clawback and a fee where it is not. Its pocket margin must hold the floor where the volume attained is at its 10, 50 and
+    90 % quantile, and a Monte-Carlo over volume, elasticity, cost, currency and leaks says what it earns. Of an all-units tier
+    the dumping zone is told: who needs a little less than the tier pays less for all of it, and sells on the rest.
+
+    Attributes:
+        cell: The buyer's cell; null for the one that sells most.
+        list_price: Without a discount; null for the cell's list price, or else today's.
+        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume.
+        discounts: Of the list price, one a tier.
+        kind: `all_units` or `incremental`.
+        margin_floor: The least pocket margin at every tier and attainment.
+        deductions: The share of the bill that is given back whatever happens: payment terms, ship-and-debit, price protection.
+        retro_rebate: The share of the bill that is given back once the commitment is attained.
+        retro_from: The share of the commitment from which that is.
+        clawback: The share of a discount that was not earned which is charged again.
+        shortfall_fee: What a unit committed and not taken costs the buyer, as a share of its price.
+        volume_run: A run with `decision=volume_bands`; null for none.
+        deal: Which deal of that run; null where there is one alone.
+        volumes: `committed`, `base` and `upside` (10, 50 and 90 % quantiles) at today's price; empty for none.
+        volume_spread: The deviation of the log of the volume where it is the cell's units.
+        periods: Of the demand in the contract.
+        kept: The share of the volume that the buyer would take without a contract.
+        cost_spread: The deviation of the cost, as a share of it.
+        currency_spread: The deviation of the contract's currency, as a share of its value.
+        leak_run: A run with `decision=arbitrage_thresholds`, for the share of gray lines where reselling pays; null for none.
+        leak: The share of units sold on where reselling pays, where no run says it.
+        freight: What reselling one unit costs.
+        duty: The share of the price paid that is due when a unit is resold in another channel.
+        risk: The share of the price paid that a reseller asks for the risk.
+        most_risk: The most probability of a pocket margin below the floor.
+        most_shortfall: The most probability that less is taken than committed.
+        confidence: The least probability of earning more than without a contract.
+        level: Of the intervals.
+        draws: Of the Monte-Carlo.
+
+    Example:
+        python -m hwds +experiment=oem_commitment decision.discounts=[.05,.1,.15] decision.kind=incremental
+    """
+
+    reports: ClassVar[Mapping[str, str]] = {
+        "oem_tiers": "hwds.pricing.report.oem_tiers:REPORT",
+        "oem_tornado": "hwds.pricing.report.oem_margin:TORNADO",
+        "oem_waterfall": "hwds.pricing.report.oem_margin:WATERFALL",
+    }
+
+    cell: str | None = None
+    list_price: Positive | None = None
+    quantities: tuple[Positive, ...] = ()
+    discounts: Annotated[tuple[Share, ...], MinLen(1)] = (0.03, 0.06, 0.1)
+    kind: Literal["all_units", "incremental"] = "all_units"
+    margin_floor: Floor = 0.1
+    deductions: Annotated[float, Ge(0), Le(0.5)] = 0.02
+    retro_rebate: Annotated[float, Ge(0), Lt(0.5)] = 0.01
+    retro_from: Annotated[float, Ge(0), Le(10)] = 1.0
+    clawback: UnitInterval = 1.0
+    shortfall_fee: UnitInterval = 0.0
+    volume_run: str | None = None
+    deal: str | None = None
+    volumes: dict[str, Positive] = field(default_factory=dict)
+    volume_spread: Annotated[float, Ge(1e-6), Le(10)] = 0.2
+    periods: PositiveInt = 52
+    kept: UnitInterval = 0.8
+    cost_spread: Spread = 0.05
+    currency_spread: Spread = 0.03
+    leak_run: str | None = None
+    leak: UnitInterval = 0.05
+    freight: NonNegative = 10.0
+    duty: UnitInterval = 0.0
+    risk: UnitInterval = 0.05
+    most_risk: Level = 0.1
+    most_shortfall: Level = 0.5
+    confidence: Level = 0.8
+    level: Level = 0.95
+    draws: Annotated[Draws, Small(500)] = 4000
+
+    def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
+        """Refuse a protocol without elasticities, tiers that do not rise, and volumes that are given twice or in part.
+
+        Raises:
+            ConfigError: With the field.
+        """
+        super().check_protocol(protocol)
+        if self.volume_run is not None and self.volumes:
+            raise ConfigError("decision.volumes: must be empty where decision.volume_run tells them.")
+        if self.deal is not None and self.volume_run is None:
+            raise ConfigError("decision.deal: needs decision.volume_run, whose deal it is.")
+        if self.volumes:
+            VolumeLaw.of_mapping(self.volumes)
+        quantities = self.quantities or (0.5, 0.8, 1.0)
+        if not self.quantities and len(self.discounts) != len(quantities):
+            raise ConfigError(
+                f"decision.discounts: must be three where decision.quantities is empty, got {len(self.discounts)}."
+            )
+        TierSchedule.of(1.0, quantities, self.discounts, self.kind)
+
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> OemVerdict | None:
+        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
+        evidence = self.evidence(tables, frame, model, protocol)
+        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
+
+    def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> OemVerdict:
+        """Return the verdict from any estimates of demand; `seed` names the random draws.
+
+        Raises:
+            ConfigError: The cell is not there or has no estimate, or a run does not say what is asked of it.
+            DataError: A cost is missing or not below its price.
+        """
+        place = self._place(evidence)
+        evidence.require_costs("decision=oem_commitment")
+        law, (leak, leak_source) = self._law(evidence, place), self._leak()
+        demand = DemandDraws.of(
+            evidence, self.draws, stream(seed, "oem_commitment"), objective="profit", deductions=self.deductions
+        ).answering(np.array([place]), evidence.column("price"))[0]
+        world = self._world(evidence, place, law, demand)
+        risks = ContractRisks.drawn(
+            demand.own[:, 0], stream(seed, "oem_commitment", "risks"),
+            cost=float(evidence.cells["cost"][place]), cost_spread=self.cost_spread,
+            currency_spread=self.currency_spread, leak=leak,
+        )  # fmt: skip
+        rules = OfferRules(
+            floor=self.margin_floor, most_risk=self.most_risk, most_shortfall=self.most_shortfall,
+            confidence=self.confidence, level=self.level,
+        )  # fmt: skip
+        return self._verdict(evidence, place, world, decide_contract(world, risks, rules), (leak, leak_source))
+
+    def _place(self, evidence: DemandEstimates) -> int:
+        """Return the place of the buyer's cell."""
+        if self.cell is None:
+            known = np.where(evidence.known, evidence.column("units"), -1.0)
+            if not evidence.known.any():
+                raise ConfigError("decision.cell: no cell has an estimate of its elasticity.")
+            return int(known.argmax())
+        if self.cell not in evidence.names:
+            raise ConfigError(f"decision.cell: no cell '{self.cell}'{nearest(self.cell, evidence.names)}")
+        place = evidence.names.index(self.cell)
+        if not evidence.known[place]:
+            reason = evidence.cells["reason"][place] or evidence.cells["status"][place]
+            raise ConfigError(f"decision.cell: '{self.cell}' has no estimate of its elasticity: {reason}.")
+        return place
+
+    def _law(self, evidence: DemandEstimates, place: int) -> VolumeLaw:
+        """Return the law of the volume."""
+        if self.volume_run is not None:
+            return law_of_run(self.volume_run, self.deal)
+        if self.volumes:
+            return VolumeLaw.of_mapping(self.volumes)
+        units = float(evidence.cells["units"][place])
+        if units <= 0:
+            raise ConfigError(f"decision.volumes: must be given, for cell '{evidence.names[place]}' sells nothing.")
+        return VolumeLaw.around(units * self.periods, self.volume_spread, f"units of {self.periods} {evidence.period}s")
+
+    def _leak(self) -> tuple[float, str]:
+        return (self.leak, "as given") if self.leak_run is None else leak_of_run(self.leak_run)
+
+    def _world(self, evidence: DemandEstimates, place: int, law: VolumeLaw, demand: DemandDraws) -> ContractWorld:
+        cell = evidence.cells.row(place, named=True)
+        listed = self.list_price or max(cell["list_price"] or cell["price"], cell["price"])
+        quantities = self.quantities or tuple(share * law.base for share in (0.5, 0.8, 1.0))
+        same = [row for row in evidence.cells.to_dicts() if row["product"] == cell["product"] and row["cell"] != cell["cell"]]
+        dearest = max(same, key=lambda row: row["price"], default=cell)
+        return ContractWorld(
+            schedule=TierSchedule.of(listed, quantities, self.discounts, self.kind),
+            terms=ContractTerms(
+                deductions=self.deductions,
+                retro_rebate=self.retro_rebate,
+                retro_from=self.retro_from,
+                clawback=self.clawback,
+                shortfall_fee=self.shortfall_fee,
+            ),
+            law=law,
+            price=cell["price"],
+            demand=demand,
+            periods=self.periods,
+            resale=(dearest["price"] - self.freight) / (1 + self.duty + self.risk) if same else 0.0,
+            lost=dearest["price"] * (1 - self.deductions) - dearest["cost"],
+            kept=self.kept,
+        )
+
+    def _verdict(
+        self, evidence: DemandEstimates, place: int, world: ContractWorld, made: ContractDecision, leak: tuple[float, str]
+    ) -> OemVerdict:
+        cell, law = evidence.cells.row(place, named=True), world.law
+        offered: dict[str, Any] = {} if made.offered is None else made.tiers.row(made.offered, named=True)
+        excluded: dict[str, tuple[str, ...]] = {}
+        for row in made.tiers[1:].iter_rows(named=True):
+            if row["verdict"] not in ("offer", "possible"):
+                name = f"{100 * row['discount']:g} % from {row['from_units']:,.0f}"
+                excluded[row["verdict"]] = (*excluded.get(row["verdict"], ()), name)
+        verdict = OemVerdict(
+            decision=self.name or "oem_commitment",
+            action="OFFER" if offered else "HOLD",
+            rule="none" if offered else max(excluded, key=lambda rule: len(excluded[rule])),
+            excluded=excluded,
+            sentence="",
+            cell=cell["cell"],
+            product=cell["product"],
+            channel=cell["channel"],
+            unit=evidence.unit,
+            period=evidence.period,
+            periods=self.periods,
+            kind=self.kind,
+            list_price=world.schedule.list_price,
+            today=cell["price"],
+            commitment=offered.get("from_units"),
+            **{
+                name: offered.get(name) for name in ("tier", "discount", "price", "units", "net", "net_low", "net_high", "gain")
+            },
+            **{name: offered.get(name) for name in ("probability_gain", "probability_below_floor", "probability_shortfall")},
+            floor=self.margin_floor,
+            floor_price=made.floor_price,
+            walk_away=made.walk_away,
+            committed=law.committed,
+            base=law.base,
+            upside=law.upside,
+            levels=law.levels,
+            source=law.source,
+            leak=leak[0],
+            leak_source=leak[1],
+            level=self.level,
+            kept=self.kept,
+            tiers=made.tiers,
+            tornado=made.tornado,
+            waterfall=made.waterfall,
+        )
+        return replace(verdict, sentence=sentence(verdict, evidence.note))

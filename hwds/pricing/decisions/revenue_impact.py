@@ -1,0 +1,86 @@
+"""RevenueImpact: what a change of prices does to units, revenue and margin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import polars as pl
+from annotated_types import Ge, Le, MinLen
+
+from hwds.core.recipe import Draws, Level, Once, Small
+from hwds.core.seeds import stream
+from hwds.evaluation.base import Evaluation
+from hwds.pricing.decisions.base import DemandDecision, Share, Step
+from hwds.pricing.demand_evidence import DemandEstimates
+from hwds.pricing.scenarios.impact import ImpactTerms, best_change, impacts
+from hwds.pricing.scenarios.sentence import sentence
+from hwds.pricing.scenarios.verdict import RevenueImpactVerdict
+from hwds.results.tables import Tables
+
+Change = Annotated[float, Ge(-0.9), Le(9)]
+
+
+class RevenueImpact(DemandDecision):
+    """What changes of prices do to units, revenue and margin, with intervals: of each cell, product or channel, and of all.
+
+    Reads the estimates of a model of demand (`DemandEstimates`). Units are multiplied by (1 + change) ** elasticity, draw by
+    draw, so that they never fall below 0 and the interval is that of the draws. Substitutes answer to the prices that change.
+    What stays is told apart from what a cut only brings forward. A price beyond the observed ones is flagged: there the
+    elasticity is a guess. `RAISE` or `CUT` where a change of all prices raises margin surely enough and to observed prices
+    in nine of ten cells.
+
+    Attributes:
+        changes: Of prices, as shares.
+        scope: Whose prices change together: each `cell`, `product` or `channel`.
+        deductions: The share of the price that is given back after the invoice: rebates, terms.
+        band: How far beyond the observed prices a price may lie without a flag, as a share of these.
+        confidence: The least probability that margin rises.
+        level: Of the intervals.
+        draws: Of the posterior.
+
+    Example:
+        python -m hwds +experiment=revenue_impact decision.scope=channel decision.changes=[-.1,.1]
+    """
+
+    reports: ClassVar[Mapping[str, str]] = {"revenue_impact": "hwds.pricing.report.revenue_impact:REPORT"}
+
+    changes: Annotated[tuple[Change, ...], MinLen(1), Once] = (-0.3, -0.2, -0.15, -0.1, -0.05, 0.05, 0.1, 0.15, 0.2, 0.3)
+    scope: Literal["cell", "product", "channel"] = "product"
+    deductions: Share = 0.0
+    band: Step = 0.05
+    confidence: Level = 0.8
+    level: Level = 0.95
+    draws: Annotated[Draws, Small(200)] = 1000
+
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> RevenueImpactVerdict | None:
+        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
+        evidence = self.evidence(tables, frame, model, protocol)
+        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
+
+    def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> RevenueImpactVerdict:
+        """Return the verdict from any estimates of demand; `seed` names the random draws."""
+        terms = ImpactTerms(self.changes, self.scope, self.level, self.deductions, self.band)
+        rows = impacts(evidence, self.draws, stream(seed, "revenue_impact"), terms)
+        best = best_change(rows, self.confidence)
+        return RevenueImpactVerdict(
+            decision=self.name or "revenue_impact",
+            action="HOLD" if best is None else "RAISE" if best["change"] > 0 else "CUT",
+            rule="none" if best is not None else "no_estimate" if rows.is_empty() else "not_sure",
+            excluded=_excluded(evidence),
+            sentence=sentence(evidence, rows, best, terms, self.confidence),
+            change=None if best is None else best["change"],
+            unit=evidence.unit,
+            period=evidence.period,
+            scope=self.scope,
+            cells=len(evidence),
+            known=int(evidence.known.sum()),
+            level=self.level,
+            confidence=self.confidence,
+            impacts=rows,
+        )
+
+
+def _excluded(evidence: DemandEstimates) -> dict[str, tuple[str, ...]]:
+    names = evidence.cells.filter(pl.col("elasticity").is_null())["cell"]
+    return {"no_estimate": tuple(names)} if len(names) else {}

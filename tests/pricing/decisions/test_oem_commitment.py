@@ -1,0 +1,122 @@
+"""`decision=oem_commitment`: what to offer and when to walk away, from a demand model and the volumes of another run."""
+
+import json
+
+import polars as pl
+import pytest
+
+from hwds.core.checksums.files import write_json, write_parquet
+from hwds.core.errors import ConfigError
+from hwds.core.seeds import stream
+from hwds.pricing.contract.leaks import leak_of_run
+from hwds.pricing.contract.verdict import TIERS
+from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
+from hwds.pricing.decisions.oem_commitment import OemCommitment
+from hwds.pricing.report import oem_margin, oem_tiers
+from hwds.results.runs.config import write_config
+from tests.support.price_worlds import price_world
+
+EVIDENCE = price_world(stream(1, "x"), 8, 3)
+FIELDS = {"cell": "p2/c0", "kept": 0.6, "draws": 1000}
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    return OemCommitment(name="oem_commitment", **FIELDS).of_estimates(EVIDENCE)
+
+
+def test_the_recommendation_and_the_walk_away_come_first(verdict):
+    assert verdict.action == "OFFER"
+    first, second = verdict.sentence.split(". ", 1)[0], verdict.sentence.split("WALK AWAY")[1]
+    assert first.startswith("OFFER p2/c0 ")
+    assert second.startswith(" below ")
+    assert verdict.floor_price <= verdict.walk_away <= verdict.price
+    json.dumps(verdict.as_dict(), allow_nan=False)
+
+
+def test_tiers_rise_and_the_offered_one_holds_the_floor(verdict):
+    tiers = verdict.tiers
+    assert tiers.schema == TIERS
+    assert (tiers["from_units"].diff().drop_nulls() > 0).all()
+    assert (tiers["price"].diff().drop_nulls() < 0).all()
+    row = tiers.row(verdict.tier, named=True)
+    assert row["verdict"] == "offer"
+    assert min(row["margin_p10"], row["margin_p50"], row["margin_p90"]) >= verdict.floor
+    best = tiers.filter(pl.col("verdict").is_in(["offer", "possible"]) & (pl.col("tier") > 0))["net"].max()
+    assert row["net"] == best == verdict.net
+
+
+def test_a_floor_that_no_tier_holds_is_a_hold():
+    verdict = OemCommitment(margin_floor=0.9, **FIELDS).of_estimates(EVIDENCE)
+    assert (verdict.action, verdict.rule, verdict.price) == ("HOLD", "margin_floor", None)
+    assert "WALK AWAY: even the list price is below" in verdict.sentence
+    assert len(verdict.excluded["margin_floor"]) == 3
+
+
+def test_a_buyer_who_buys_anyway_gets_no_contract():
+    verdict = OemCommitment(**(FIELDS | {"kept": 1.0})).of_estimates(EVIDENCE)
+    assert verdict.action == "HOLD"
+    assert set(verdict.excluded) == {"no_gain"}
+
+
+def test_it_is_drawn_and_tabled(verdict, tmp_path):
+    oem_tiers.draw(verdict, tmp_path / "a.png")
+    oem_margin.draw_tornado(verdict, tmp_path / "b.png")
+    oem_margin.draw_waterfall(verdict, tmp_path / "c.png")
+    assert all((tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in "abc")
+    assert len(oem_tiers.grid(verdict)) == 4
+    assert verdict.waterfall["total"][-1] == pytest.approx(verdict.net)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"cell": "p2/c9"}, "decision.cell: no cell 'p2/c9'; did you mean 'p2/c2'?"),
+        ({"volumes": {"committed": 1, "base": 2}}, "decision.volumes: needs committed, base, upside; 'upside' is missing."),
+        ({"volumes": {"committed": 3, "base": 2, "upside": 4}}, "decision.volumes: must rise, got 3, 2, 4."),
+        ({"discounts": (0.1, 0.05, 0.2)}, "decision.discounts: must rise from above 0, got [0.1, 0.05, 0.2]."),
+    ],
+)
+def test_mistakes_are_one_line(fields, said):
+    with pytest.raises(ConfigError) as refusal:
+        OemCommitment(**(FIELDS | fields)).of_estimates(EVIDENCE)
+    assert str(refusal.value) == said
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """The folder of a run whose decision can be written."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "outputs" / "runs" / "volume_commitment" / "abc"
+    folder.mkdir(parents=True)
+    write_config(folder / "config.yaml", {"experiment": "volume_commitment"})
+    return folder
+
+
+def test_volumes_are_those_of_a_run(finished):
+    with pytest.raises(ConfigError, match=r"volume_commitment/abc has no volumes; run it with decision=volume_bands\.$"):
+        law_of_run("volume_commitment", None)
+    rows = {"deal": ["a", "b", "b"], "cutoff": [1, 1, 2], "committed": [1.0, 2.0, 80.0], "base": [2.0, 3.0, 100.0]}
+    write_parquet(finished / "volume_bands.parquet", pl.DataFrame(rows | {"upside": [3.0, 4.0, 130.0]}))
+    write_json(finished / "decision.json", {"levels": {"committed": 0.1, "base": 0.5, "upside": 0.95}})
+    law = law_of_run("volume_commitment", None)
+    assert (law.committed, law.base, law.upside, law.levels) == (80.0, 100.0, 130.0, (0.1, 0.5, 0.95))
+    assert law.quantile(0.95) == pytest.approx(130.0)
+    verdict = OemCommitment(volume_run="volume_commitment", **FIELDS).of_estimates(EVIDENCE)
+    assert verdict.tiers["from_units"].to_list() == [0.0, 50.0, 80.0, 100.0]
+    assert "(run volume_commitment/abc, deal b)" in verdict.sentence
+    with pytest.raises(ConfigError, match=r"decision\.deal: run volume_commitment/abc has no deal 'a'; known: b\."):
+        law_of_run("volume_commitment", "a")
+
+
+def test_the_share_that_leaks_is_that_of_a_detector(finished):
+    with pytest.raises(ConfigError, match="has no share of gray lines; run it with decision=arbitrage_thresholds"):
+        leak_of_run("volume_commitment")
+    write_json(finished / "decision.json", {"above": {"lines": 40, "share": 0.3}})
+    assert leak_of_run("volume_commitment") == (0.3, "run volume_commitment/abc")
+
+
+def test_a_lognormal_volume_has_its_quantiles():
+    law = VolumeLaw.around(100.0, 0.2, "")
+    assert law.quantile(0.5) == pytest.approx(100.0)
+    assert law.upside / law.base == pytest.approx(law.base / law.committed)

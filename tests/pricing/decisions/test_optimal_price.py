@@ -1,0 +1,93 @@
+"""`decision=optimal_price`: a verdict in money with intervals, its tables and pictures, and mistakes in one line."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.seeds import stream
+from hwds.pricing.decisions.optimal_price import OptimalPrice
+from hwds.pricing.demand_evidence import DemandEstimates
+from hwds.pricing.optimum.verdict import CURVES, PRICES
+from hwds.pricing.report import optimal_price, price_curves
+from tests.support.price_limits import breaches
+from tests.support.price_worlds import price_world
+
+EVIDENCE = price_world(stream(1, "decision"), 4, 2)
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    return OptimalPrice(name="optimal_price", rounding=1, ending=0.01, draws=300).of_estimates(EVIDENCE)
+
+
+def test_every_cell_has_a_row(verdict):
+    assert verdict.prices.schema == PRICES
+    assert verdict.prices["cell"].to_list() == list(EVIDENCE.names)
+    assert sum(verdict.statuses.values()) == verdict.cells == len(EVIDENCE)
+    held = {cell for cells in verdict.excluded.values() for cell in cells}
+    assert held == set(verdict.prices.filter(pl.col("status") == "HOLD")["cell"])
+
+
+def test_prices_are_those_of_the_terms(verdict):
+    choice = OptimalPrice(rounding=1, ending=0.01)
+    assert breaches(EVIDENCE, choice.guardrails(), verdict.prices["recommended"].to_numpy()) == []
+    trails = verdict.prices.filter(pl.col("status") != "HOLD")["trail"]
+    assert trails.str.starts_with("free ").all()
+    assert trails.str.contains(" > allowed ").all()
+
+
+def test_money_adds_up(verdict):
+    assert verdict.action == "CHANGE"
+    assert verdict.gain_low <= verdict.gain <= verdict.gain_high
+    assert verdict.now > 0
+    assert verdict.value_of_knowing >= verdict.value_of_test >= 0
+    assert 0 < verdict.reached.share <= 1
+    assert verdict.sentence.startswith(f"CHANGE {verdict.changed} of 8 cells: profit +")
+    assert "By the true demand they gain" in verdict.sentence
+
+
+def test_curves_pass_through_today_and_the_recommended_price(verdict):
+    assert verdict.curves.schema == CURVES
+    curve = verdict.curves.filter(pl.col("cell") == verdict.curves["cell"][0])
+    row = verdict.prices.filter(pl.col("cell") == curve["cell"][0]).row(0, named=True)
+    price, units = curve["price"].to_numpy(), curve["units"].to_numpy()
+    assert np.interp(row["recommended"], price, units) == pytest.approx(row["units_then"], rel=0.01)
+    assert (np.diff(units) < 0).all()
+
+
+def test_it_is_stored_and_drawn(verdict, tmp_path):
+    assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["reached"]["share"] == verdict.reached.share
+    optimal_price.draw(verdict, tmp_path / "a.png")
+    price_curves.draw(verdict, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    assert len(optimal_price.grid(verdict)) == 8
+
+
+def test_the_same_seed_gives_the_same_prices(verdict):
+    again = OptimalPrice(name="optimal_price", rounding=1, ending=0.01, draws=300).of_estimates(EVIDENCE)
+    assert again.prices.equals(verdict.prices)
+    assert again.sentence == verdict.sentence
+
+
+def test_mistakes_are_one_line():
+    with pytest.raises(ConfigError, match=r"^decision\.capacity: no product 'p9'; known: p0"):
+        OptimalPrice(capacity={"p9": 10}).of_estimates(EVIDENCE)
+    dear = DemandEstimates(EVIDENCE.cells.with_columns(cost=2 * pl.col("price")))
+    with pytest.raises(DataError, match=r"^evidence: cell 'p0/c0' has cost .* sold at a loss\.$"):
+        OptimalPrice().of_estimates(dear)
+    assert OptimalPrice(objective="revenue", draws=50).of_estimates(dear).objective == "revenue"
+    with pytest.raises(ConfigError, match=r"currency: must be a currency, such as EUR, got 'units'"):
+        OptimalPrice(currency="units")
+
+
+def test_without_any_estimate_all_is_on_hold():
+    blank = EVIDENCE.cells.with_columns(
+        elasticity=pl.lit(None, pl.Float64), stderr=pl.lit(None, pl.Float64), status=pl.lit("no_variation")
+    )
+    verdict = OptimalPrice(draws=50).of_estimates(DemandEstimates(blank))
+    assert (verdict.action, verdict.rule, verdict.gain) == ("HOLD", "no_estimate", 0.0)
+    assert verdict.sentence.startswith("HOLD: no price of 8 cells changes. On hold: 8 ")
+    assert price_curves.curves_figure(verdict) is None
