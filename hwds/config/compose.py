@@ -48,6 +48,12 @@ def plain_errors() -> Iterator[None]:
         raise ConfigError(f"{' '.join(str(error).split()).strip(chr(39))}.") from error
 
 
+ELSEWHERE = {
+    "hydra/sweeper": "sweep=random, grid, optuna, bohb or asha search, and -m runs every combination of listed values",
+    "hydra/launcher": "compute=processes, ray or cluster runs the cells of each run side by side",
+}
+"""Groups of Hydra whose plugins are not used, with what does the same."""
+
 NOT_BUILT = {
     ("sweep", "pbt"): "it goes on with a fit from the weights of another trial, and no model here can, for every window is"
     " fitted anew from its own history; take sweep=asha or sweep=bohb.",
@@ -67,6 +73,10 @@ def refuse_no_option(overrides: list[str]) -> None:
         key = override.key_or_group
         if not key:
             raise ConfigError(f"'{override.input_line}': is not path.to.key=value.")
+        if key in ELSEWHERE:
+            raise ConfigError(f"{key}: hwds has its own; {ELSEWHERE[key]}.")
+        if override.is_interval_sweep():
+            raise ConfigError(f"{key}: an interval is searched by sweep=random sweep.space.{key}.uniform=[low,high].")
         if key not in (*GROUPS, "experiment") or override.is_delete() or override.is_sweep_override():
             continue
         if override.is_force_add():

@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS, conf_dirs, options, resolve_node
 from hwds.core.secrets import remember
 from hwds.core.yaml_text import check_yaml
@@ -123,7 +123,11 @@ def filled(group: str, option: str, delta: Any) -> DictConfig:
             f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields."
         )
     node = {"name": option, "recipe": option} | {str(key): value for key, value in plain.items()}
-    config = OmegaConf.create(defaults(resolve_node(group, group, node)))
+    known = defaults(resolve_node(group, group, node))
+    unknown = next((key for key in node if key not in known and key != "recipe"), None)
+    if unknown is not None:
+        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, known)}")
+    config = OmegaConf.create(known)
     config.merge_with(node)
     return config
 
