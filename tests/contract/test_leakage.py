@@ -31,7 +31,7 @@ PROTOCOLS = {
     "walk_forward": [
         "protocol=walk_forward",
         "protocol.horizon=4",
-        "protocol.windows=3",
+        "protocol.windows=2",
         "protocol.refit=every_2",
         "protocol.gap=1",
     ],
@@ -48,14 +48,13 @@ def panel():
 
 
 def asked():
-    """Every option under a holdout; the first of each class under a walk forward, too."""
-    seen = set()
+    """Every class under a holdout and a walk forward: by its first option the latter, by all others (or the one) the former."""
+    by_class = {}
     for name in FORECASTERS:
-        yield name, "holdout"
-        kind = class_of("model", name)
-        if kind not in seen:
-            yield name, "walk_forward"
-        seen.add(kind)
+        by_class.setdefault(class_of("model", name), []).append(name)
+    for names in by_class.values():
+        yield names[0], "walk_forward"
+        yield from ((name, "holdout") for name in names[1:] or names)
 
 
 @pytest.mark.parametrize(("model", "protocol"), list(asked()))

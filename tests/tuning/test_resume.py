@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.slow_project import cells, copy_of, start
 
-KILLS = int(os.environ.get("HWDS_TEST_SWEEP_KILLS", "3"))
+KILLS = int(os.environ.get("HWDS_TEST_SWEEP_KILLS", "2"))
 SWEEP = ["sweep=asha", "sweep.trials=5", "sweep.space.model.seconds={uniform:[0.02,0.1]}", "size=full", "sweep.windows=3"]
 
 

@@ -55,15 +55,15 @@ class Batched(Policy):
 
 
 def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
-    found = values_of(BanditSimulation(replications=20_000, estimates="aipw"), Thompson(), HALVES.load())
+    found = values_of(BanditSimulation(replications=8000, estimates="aipw"), Thompson(), HALVES.load())
     for arm in ("arm-1", "arm-2"):
         raw = found["arm_value[raw]", arm]
         assert abs(raw.value - 0.5 + 0.0261) < 4 * raw.stderr  # as measured elsewhere
-        assert raw.value < 0.5 - 20 * raw.stderr
+        assert raw.value < 0.5 - 12 * raw.stderr
         for method in ("ipw", "aipw"):
             score = found[f"arm_value[{method}]", arm]
             assert abs(score.value - 0.5) < 3 * score.stderr
-            assert score.stderr < 0.001
+            assert score.stderr < 0.0016
         assert found["arm_value[aipw]", arm].stderr < found["arm_value[ipw]", arm].stderr
         weighted = found["arm_value[aipw_weighted]", arm]
         assert raw.value + 0.008 < weighted.value
@@ -81,7 +81,7 @@ def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
     ],
 )
 def test_corrected_values_are_unbiased(policy, dataset, truth):
-    replications = 600 if isinstance(policy, Batched) else 4000
+    replications = 600 if isinstance(policy, Batched) else 2000
     protocol = BanditSimulation(replications=replications, estimates="aipw", batch=5 if isinstance(policy, Batched) else None)
     world = dataset.load()
     found = values_of(protocol, policy, world)
