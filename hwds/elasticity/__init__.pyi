@@ -1,5 +1,12 @@
 from .models.base import ElasticityModel as ElasticityModel
+from .models.iv import IV as IV
+from .models.logit_demand import LogitDemand as LogitDemand
 from .models.loglog_ols import LoglogOLS as LoglogOLS
 from .models.pooled import Pooled as Pooled
+from .models.ppml import PPML as PPML
 from .protocols.elasticity_estimate import ElasticityEstimate as ElasticityEstimate
 from .protocols.elasticity_recovery import ElasticityRecovery as ElasticityRecovery
+from .protocols.placebo import Placebo as Placebo
+from .protocols.price_change import PriceChange as PriceChange
+from .protocols.stability import Stability as Stability
+from .protocols.subsample_recovery import SubsampleRecovery as SubsampleRecovery

@@ -5,14 +5,10 @@ from __future__ import annotations
 from hwds.core.families import Family, Task
 from hwds.frames.panel import Panel
 
-ELASTICITY = Task(name="elasticity", frame=Panel, headline="elasticity_rmse", report="")
+ELASTICITY = Task(name="elasticity", frame=Panel, headline="elasticity_rmse", report="hwds.elasticity.report.run:REPORT")
 
-PRICE_CHANGE = Task(
-    name="price_change",
-    frame=Panel,
-    headline="change_rmse",
-    report="hwds.elasticity.report.changes:REPORT",
-    comparison="hwds.elasticity.compare:COMPARISON",
-)
+PRICE_CHANGE = Task(name="price_change", frame=Panel, headline="change_rmse", report="hwds.elasticity.report.run:CHANGES")
 
-FAMILY = Family(name="elasticity", tasks=(ELASTICITY, PRICE_CHANGE))
+PLACEBO = Task(name="placebo", frame=Panel, headline="placebo_z", report="hwds.elasticity.report.run:PLACEBO", comparable=False)
+
+FAMILY = Family(name="elasticity", tasks=(ELASTICITY, PRICE_CHANGE, PLACEBO))

@@ -55,6 +55,9 @@ class Estimates:
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
         own_theta: What a cell's slopes of the other columns are more, shape (K, m); None for nothing.
+        cross, cross_stderr: Elasticities to the mean price of each cell's substitutes, where they are no column; shape (K,).
+        doubt: Why no cell counts as identified, whatever its prices; empty for no such reason.
+        statuses: The status and reason of each cell where they are not those of its own prices.
         unanswered: Why cells have no answer, by the cell's place.
         method: How intervals are made, in words.
         notes: Facts about the fit: names and numbers.
@@ -70,6 +73,10 @@ class Estimates:
     own_weight: np.ndarray
     covariance: np.ndarray | None = None
     own_theta: np.ndarray | None = None
+    cross: np.ndarray | None = None
+    cross_stderr: np.ndarray | None = None
+    doubt: str = ""
+    statuses: list[tuple[str, str]] | None = None
     unanswered: dict[int, str] = field(default_factory=dict)
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
@@ -152,11 +159,16 @@ def cells_table(design: Design, estimates: Estimates, identification: pl.DataFra
         "weight_own": estimates.own_weight,
         "lag": np.full(len(design), shared[LAG][0]),
         "lag_stderr": np.full(len(design), shared[LAG][1]),
-        "cross": np.where(alone, 0.0, shared[CROSS][0]),
-        "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]),
+        "cross": np.where(alone, 0.0, shared[CROSS][0]) if estimates.cross is None else estimates.cross,
+        "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]) if estimates.cross_stderr is None else estimates.cross_stderr,
     }
     numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
     status, reason = identification["status"].to_list(), identification["reason"].to_list()
+    if estimates.statuses is not None:
+        status, reason = [each[0] for each in estimates.statuses], [each[1] for each in estimates.statuses]
+    if estimates.doubt:
+        reason = [estimates.doubt if each == "identified" else why for each, why in zip(status, reason, strict=True)]
+        status = ["weak" if each == "identified" else each for each in status]
     for place, why in estimates.unanswered.items():
         reason[place] = why
     table = design.names.hstack(numbers).with_columns(pl.Series("status", status), pl.Series("reason", reason))

@@ -137,3 +137,12 @@ def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray
     own = [name for name in panel.roles.known_future if name not in measured]
     columns |= {name: panel.values(name) for name in (*own, *controls) if name not in columns}
     return columns
+
+
+def shifters(panel: Panel) -> dict[str, np.ndarray]:
+    """Return the log of the cost and the instruments by name, NaN where unknown, each of shape (rows,)."""
+    cost, columns = panel.roles.one("cost"), {}
+    if cost is not None:
+        values = panel.values(cost)
+        columns[cost] = np.log(np.where(values > 0, values, np.nan))
+    return columns | {name: panel.values(name) for name in panel.roles.get("instrument", ())}

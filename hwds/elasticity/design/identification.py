@@ -128,15 +128,18 @@ def _changes(design: Design) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _demand(design: Design, net: np.ndarray) -> np.ndarray:
-    """Return log(units + 1/2) net of cell and period effects, columns and one slope of price; NaN where not used."""
+    """Return log(units + 1/2) net of effects, columns and each cell's own slope of price; NaN where not used."""
     used = design.used
     cell = np.unique(design.cell[used], return_inverse=True)[1]
     period = np.unique(design.period[used], return_inverse=True)[1]
     columns = np.column_stack([np.log(design.units[used] + 0.5), design.log_price[used], design.x[used]])
     swept = Sweeper.of(cell, period).residuals(columns, np.ones(len(cell)))
     slopes = np.linalg.lstsq(swept[:, 1:], swept[:, 0], rcond=None)[0]
+    rest, price = swept[:, 0] - swept[:, 1:] @ slopes, swept[:, 1]
+    squares = np.bincount(cell, price**2)
+    own = np.bincount(cell, rest * price) / np.where(squares > 0, squares, np.inf)
     out = np.full(len(used), np.nan)
-    out[used] = swept[:, 0] - swept[:, 1:] @ slopes
+    out[used] = rest - own[cell] * price
     return out
 
 

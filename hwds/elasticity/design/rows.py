@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from hwds.elasticity.design.columns import (
     names_of,
     other_columns,
     price_column,
+    shifters,
     substitutes,
     substitutes_price,
 )
@@ -44,6 +45,7 @@ class Design:
         out: Rows with a stock-out, shape (rows,).
         groups: The group within which each cell has substitutes, -1 for none, shape (K,).
         price: Of each row, shape (rows,).
+        shifters: Instruments by name, NaN where unknown, each of shape (rows,).
         promotion: The place of the promotion among the columns; None where there is none.
     """
 
@@ -61,6 +63,7 @@ class Design:
     groups: np.ndarray
     price: np.ndarray
     promotion: int | None
+    shifters: Mapping[str, np.ndarray]
 
     @classmethod
     def of(
@@ -116,6 +119,7 @@ class Design:
             groups,
             price,
             chosen.index(promotion) if promotion in chosen else None,
+            shifters(panel),
         )
         if like is None:
             design._check()
@@ -151,6 +155,29 @@ class Design:
         shape = (len(self), self.periods)
         parts = (self.units[rows], self.log_price[rows], self.x[rows], self.cell[rows], self.period[rows])
         return Layout.of(*parts, shape, by_period=by_period, own=own)
+
+    def instruments(self, effect: np.ndarray | None = None) -> np.ndarray:
+        """Return the instruments that vary within effects, shape (rows, z), their mean of the cell where one is unknown.
+
+        Args:
+            effect: The effect of each row that is swept out; None for that of cells.
+
+        Raises:
+            DataError: There is none.
+        """
+        chosen = _varying(dict(self.shifters), self.cell if effect is None else effect, self.used)
+        if not chosen:
+            raise DataError(
+                "dataset.roles: cost or instrument must be given for a model with instruments, and vary within cells."
+            )
+        columns = []
+        for name in chosen:
+            values = self.shifters[name]
+            there = np.isfinite(values)
+            count = np.maximum(np.bincount(self.cell[there], minlength=len(self)), 1)
+            mean = np.bincount(self.cell[there], values[there], len(self)) / count
+            columns.append(np.where(there, values, mean[self.cell]))
+        return np.column_stack(columns)
 
     def clusters(self, level: str) -> np.ndarray:
         """Return the cluster of each row, shape (rows,).

@@ -59,8 +59,17 @@ class PoissonFit:
         return np.asarray(self.bread * float(np.mean(pearson) * n / max(n - k, 1)))
 
 
-def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray | None, tolerance: float = 1e-10) -> PoissonFit:
-    """Fit log E[units] = cell effect + period effect + x beta.
+def ppml(
+    units: np.ndarray,
+    x: np.ndarray,
+    cell: np.ndarray,
+    period: np.ndarray | None,
+    *,
+    offset: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    tolerance: float = 1e-10,
+) -> PoissonFit:
+    """Fit log E[units] = offset + cell effect + period effect + x beta.
 
     Iteratively reweighted least squares, each step a regression of columns from which both effects are swept (Correia,
     Guimaraes and Zylkin 2020, Fast Poisson estimation with high-dimensional fixed effects). Consistent whatever the law of
@@ -71,36 +80,41 @@ def ppml(units: np.ndarray, x: np.ndarray, cell: np.ndarray, period: np.ndarray 
         x: Columns that vary within cells, shape (n, k).
         cell: Numbers of cells, rows sorted by them, shape (n,).
         period: Numbers of periods, shape (n,); None for no period effects.
+        offset: Added to the log mean, shape (n,); None for 0.
+        weight: Of each row, at least 0, shape (n,); None for 1.
         tolerance: Of the relative change of the deviance.
 
     Raises:
         DataError: Nothing was sold, or a column is a combination of others and the effects.
     """
-    used = with_sales(units, cell, period)
+    weights = np.ones(len(units)) if weight is None else weight
+    used = with_sales(units * weights, cell, period) & (weights > 0)
     if not used.any():
         raise DataError("dataset: nothing was sold in any cell.")
-    y, columns = units[used], np.ascontiguousarray(x[used], float)
-    sweeper = Sweeper.of(_codes(cell[used]), None if period is None else _codes(period[used]))
-    mean = (y + np.bincount(_codes(cell[used]), y)[_codes(cell[used])] / np.diff(sweeper.starts)[_codes(cell[used])]) / 2
+    y, columns, w = units[used], np.ascontiguousarray(x[used], float), weights[used]
+    known = np.zeros(len(y)) if offset is None else offset[used]
+    codes = _codes(cell[used])
+    sweeper = Sweeper.of(codes, None if period is None else _codes(period[used]))
+    mean = (y + np.bincount(codes, y)[codes] / np.diff(sweeper.starts)[codes]) / 2
+    bounds = np.log(np.mean(y)) + np.array([-EXPONENT, EXPONENT])
     eta, deviance, steps = np.log(mean), np.inf, 0
     swept, beta, gram = columns, np.zeros(columns.shape[1]), np.eye(columns.shape[1])
-    for steps in range(1, MOST_STEPS + 1):  # noqa: B007
-        working = eta + (y - mean) / mean
-        both = sweeper.residuals(np.column_stack([working, columns]), mean)
+    for step in range(1, MOST_STEPS + 1):
+        steps = step
+        working = eta - known + (y - mean) / mean
+        both = sweeper.residuals(np.column_stack([working, columns]), w * mean)
         target, swept = both[:, 0], both[:, 1:]
-        weighted = swept * mean[:, None]
+        weighted = swept * (w * mean)[:, None]
         gram = weighted.T @ swept
         beta = _solved(gram, weighted.T @ target, columns.shape[1])
-        eta = np.clip(working - target + swept @ beta, *(np.log(np.mean(y)) + np.array([-EXPONENT, EXPONENT])))
+        eta = np.clip(known + working - target + swept @ beta, *bounds)
         mean = np.exp(eta)
-        before, deviance = deviance, poisson_deviance(y, mean)
+        before, deviance = deviance, poisson_deviance(y, mean, w)
         if abs(before - deviance) <= tolerance * max(deviance, 0.1):
             break
-    scores = swept * (y - mean)[:, None]
-    effects = (cell[used],) if period is None else (cell[used], period[used])
-    return PoissonFit(
-        beta, np.linalg.inv(gram) if len(gram) else gram, scores, mean, used, steps, y, effects, swept * np.sqrt(mean)[:, None]
-    )
+    scores, effects = swept * (w * (y - mean))[:, None], (cell[used],) if period is None else (cell[used], period[used])
+    bread = np.linalg.inv(gram) if len(gram) else gram
+    return PoissonFit(beta, bread, scores, mean, used, steps, y, effects, swept * np.sqrt(w * mean)[:, None])
 
 
 def with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:
@@ -115,10 +129,10 @@ def with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -
         used &= keep
 
 
-def poisson_deviance(units: np.ndarray, mean: np.ndarray) -> float:
+def poisson_deviance(units: np.ndarray, mean: np.ndarray, weight: np.ndarray) -> float:
     """Return twice the log-likelihood that is lacking to a perfect fit."""
     logs = np.where(units > 0, units * np.log(np.maximum(units, 1e-300) / mean), 0.0)
-    return float(2 * np.sum(logs - (units - mean)))
+    return float(2 * np.sum(weight * (logs - (units - mean))))
 
 
 def _solved(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:

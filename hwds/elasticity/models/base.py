@@ -21,8 +21,8 @@ Effects = Literal["cell_period", "cell"]
 Cluster = Literal["sku_period", "period", "sku", "channel", "cell"]
 """Within which errors may depend on each other: the level at which prices are set."""
 
-RECENT = 8
-"""The last periods whose effect is taken for those to come."""
+RECENT = 26
+"""The last rows of a cell of which its level is taken: half a year of weeks."""
 
 
 class ElasticityModel(Recipe):

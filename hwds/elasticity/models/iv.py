@@ -1,0 +1,99 @@
+"""Elasticities with instruments: for prices that answer demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.recipe import Small
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.dependence import shared_error
+from hwds.elasticity.estimation.instruments import WEAK_F, DemandRows, anderson_rubin, bootstrapped_error
+from hwds.elasticity.estimation.slopes import fit_slopes
+from hwds.elasticity.fitted import Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, normal_critical
+
+RESIDUAL = "price_residual"
+
+
+class IV(ElasticityModel):
+    """The pooled model with a control function: the part of the price that instruments do not explain is a column of its own.
+
+    Instruments move the price and not demand: the log of `dataset.roles.cost`, and `dataset.roles.instrument`. The first stage
+    regresses the log price on them, effects swept out; its residual takes up what sellers saw of demand (Wooldridge 2015,
+    Control function methods). Cells are shrunk as in `elasticity/pooled`. The error of the first stage is in the intervals, by
+    a bootstrap of clusters. Beside stand the first stage's F, the residual's t (of prices that answer demand) and the
+    Anderson-Rubin interval of the common elasticity, which holds for weak instruments, too.
+
+    Attributes:
+        cluster: Within which errors may depend on each other.
+        draws: Of the bootstrap.
+
+    Example:
+        python -m hwds model=elasticity/iv dataset=price_sales_endogenous protocol=elasticity_recovery
+    """
+
+    cluster: Cluster = "sku_period"
+    draws: Annotated[int, Ge(10), Le(10_000), Small(20)] = 100
+
+    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+        """Return the posterior of all cells, given the control function."""
+        rows = self.rows(design)
+        first = rows.residual()
+        (common, reaction, *_), (error, reaction_error, *_) = rows.controlled(first.residual)
+        spread = bootstrapped_error(rows, self.draws, context.stream("first_stage"))
+        added = max(spread**2 - error**2, 0.0)
+        low, high = anderson_rubin(rows, context.level)
+        wide = _with_residual(design, first.residual)
+        fit = fit_slopes(wide.layout(by_period=self.by_period), design.crossed)
+        found, m, cells = fit.posterior, design.x.shape[1], len(design)
+        inflation = shared_error(wide, fit, self.cluster, by_period=self.by_period)
+        covariance = found.covariance + inflation.added + added
+        theta = found.theta[:m]
+        doubt = f"its instruments are weak: the first stage's F is {first.f:.1f}" if first.f < WEAK_F else ""
+        return Estimates(
+            found.slopes,
+            np.sqrt(np.diag(covariance)),
+            np.full(cells, normal_critical(context.level)),
+            levels(design, found.slopes, theta),
+            theta,
+            np.sqrt(np.diag(found.theta_covariance)[:m]) * inflation.theta[:m],
+            np.full(cells, np.nan),
+            found.own_weight,
+            covariance,
+            doubt=doubt,
+            method="posterior, first stage bootstrapped",
+            notes={
+                "first_stage_f": first.f,
+                "price_residual_t": float(reaction / reaction_error),
+                "common_elasticity": float(common),
+                "common_stderr": spread,
+                "anderson_rubin_low": low,
+                "anderson_rubin_high": high,
+            },
+        )
+
+    def rows(self, design: Design) -> DemandRows:
+        """Return the rows with their instruments."""
+        used = design.used
+        return DemandRows(
+            design.units[used],
+            design.log_price[used],
+            design.instruments()[used],
+            design.x[used],
+            design.cell[used],
+            design.period[used] if self.by_period else None,
+            (design.clusters(self.cluster)[used],),
+        )
+
+
+def _with_residual(design: Design, residual: np.ndarray) -> Design:
+    """Return the design with one more column."""
+    column = np.zeros(len(design.cell))
+    column[design.used] = residual
+    return replace(design, x=np.column_stack([design.x, column]), columns=(*design.columns, RESIDUAL))

@@ -1,0 +1,146 @@
+"""Poisson pseudo-likelihood elasticities: of each cell by itself, or common to a product, a channel, a family or all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.ppml import ppml
+from hwds.elasticity.estimation.slopes import Slopes, fit_slopes
+from hwds.elasticity.fitted import Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, t_critical
+
+Common = Literal["cell", "sku", "channel", "family", "all"]
+"""What shares an elasticity."""
+
+LARGEST = 30.0
+"""The absolute slope beyond which a cell's own data put no bound on it."""
+
+LEAST_INFORMATION = 1e-6
+"""The information about a slope, in units of 1 / variance, under which there is none."""
+
+
+class PPML(ElasticityModel):
+    """Poisson pseudo-likelihood with two-way effects, without a prior: unbiased for few units, and as unsure as the data are.
+
+    With `common=cell` each cell has a slope of its own, with errors robust to any variance; with another, cells of a product,
+    channel, family or all share one, with errors clustered by the level at which prices are set and, of fewer than 40
+    clusters, intervals of the wild cluster bootstrap.
+
+    Attributes:
+        common: What shares an elasticity.
+        cluster: Within which errors may depend on each other, for a shared elasticity.
+        second_cluster: A second, crossed way of clusters; none for one way alone.
+
+    Example:
+        python -m hwds model=elasticity/ppml dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/pooled]
+    """
+
+    common: Common = "cell"
+    cluster: Cluster = "sku_period"
+    second_cluster: Cluster | Literal["none"] = "none"
+
+    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+        """Return the estimates of cells, or those that they share."""
+        return self._by_cell(design, context) if self.common == "cell" else self._shared(design, context)
+
+    def _by_cell(self, design: Design, context: ElasticityContext) -> Estimates:
+        fit = fit_slopes(design.layout(by_period=self.by_period), None, poisson=True)
+        found, m = fit.posterior, design.x.shape[1]
+        stderr, df = own_errors(design, fit)
+        unanswered = _without_answer(design, fit)
+        slopes = found.slopes.copy()
+        slopes[list(unanswered)] = np.nan
+        theta = found.theta[:m]
+        return Estimates(
+            slopes,
+            np.where(np.isfinite(slopes), stderr, np.nan),
+            t_critical(context.level, df),
+            levels(design, slopes, theta),
+            theta,
+            np.sqrt(np.diag(found.theta_covariance)[:m]),
+            df,
+            np.where(np.isfinite(slopes), 1.0, np.nan),
+            unanswered=unanswered,
+            method="t, robust",
+        )
+
+    def _shared(self, design: Design, context: ElasticityContext) -> Estimates:
+        rows = design.used
+        code = np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
+        groups = int(code.max()) + 1
+        price = np.where(code[design.cell[rows]][:, None] == np.arange(groups), design.log_price[rows][:, None], 0.0)
+        moving = np.abs(price).max(axis=0) > 1e-9
+        fit = ppml(
+            design.units[rows],
+            np.column_stack([price[:, moving], design.x[rows]]),
+            design.cell[rows],
+            design.period[rows] if self.by_period else None,
+        )
+        known = fit.variance(self.ways(design), context.stream("wild_bootstrap"), context.level)
+        count, k = int(moving.sum()), design.x.shape[1]
+        values, errors, critical = np.full(groups, np.nan), np.full(groups, np.nan), np.full((groups, 2), np.nan)
+        values[moving], errors[moving], critical[moving] = fit.beta[:count], known.stderr[:count], known.critical[:count]
+        place = np.cumsum(moving) - 1
+        covariance = np.where(
+            np.outer(moving[code], moving[code]), known.covariance[:count, :count][np.ix_(place[code], place[code])], 0
+        )
+        unanswered = dict.fromkeys(np.flatnonzero(~moving[code]).tolist(), "no price of its group ever changes")
+        return Estimates(
+            values[code],
+            errors[code],
+            critical[code],
+            levels(design, values[code], fit.beta[count:]),
+            fit.beta[count:],
+            known.stderr[count : count + k],
+            np.full(len(design), float(known.clusters - 1)),
+            np.zeros(len(design)),
+            covariance,
+            unanswered=unanswered,
+            method=known.method,
+            notes={"clusters": float(known.clusters)},
+        )
+
+    def ways(self, design: Design) -> list[np.ndarray]:
+        """Return the clusterings of the rows to learn from."""
+        names = [self.cluster, *([] if self.second_cluster in ("none", self.cluster) else [self.second_cluster])]
+        return [design.clusters(name)[design.used] for name in names]
+
+
+def own_errors(design: Design, fit: Slopes) -> tuple[np.ndarray, np.ndarray]:
+    """Return the robust standard error of each cell's own slope, and its degrees of freedom.
+
+    The sandwich of its own rows, times n / (n - 2), and what the shared parameters' error adds.
+    """
+    known, mean = fit.moments, fit.mean
+    layout = design.layout(by_period=True)
+    total = np.maximum(mean.sum(axis=1, keepdims=True), 1e-300)
+    price = np.where(layout.seen, layout.log_price - (mean * layout.log_price).sum(axis=1, keepdims=True) / total, 0.0)
+    squares = ((price * (layout.units - mean)) ** 2).sum(axis=1)
+    information = (mean * price**2).sum(axis=1)
+    rows = layout.seen.sum(axis=1)
+    safe = np.maximum(information, 1e-100)
+    shared = known.cross / np.maximum(known.precision, 1e-100)[:, None]
+    added = np.einsum("ij,jk,ik->i", shared, fit.posterior.theta_covariance, shared)
+    variance = squares / safe**2 * rows / np.maximum(rows - 2, 1) + added
+    return np.sqrt(variance), np.maximum(rows - 2, 0).astype(float)
+
+
+def _without_answer(design: Design, fit: Slopes) -> dict[int, str]:
+    """Return why cells have no answer, by place."""
+    out = {}
+    rows = design.rows
+    for cell, (slope, information) in enumerate(zip(fit.posterior.slopes, fit.moments.precision, strict=True)):
+        if not np.isfinite(fit.level[cell]):
+            out[cell] = "nothing was sold"
+        elif information < LEAST_INFORMATION:
+            out[cell] = "its price has no variation of its own"
+        elif rows[cell] < 3:
+            out[cell] = f"{rows[cell]} rows"
+        elif abs(slope) > LARGEST:
+            out[cell] = f"its own data put no bound on its elasticity (beyond {LARGEST:g})"
+    return out

@@ -1,0 +1,118 @@
+"""PriceChange: what models say of held-out price moves, against what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Folds, Small
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.family import PRICE_CHANGE
+from hwds.elasticity.metrics.changes import change_measures, score_changes
+from hwds.elasticity.models.base import ElasticityModel
+from hwds.elasticity.protocols.rows.changes import change_rows
+from hwds.evaluation.abilities import LeakTestable, Segmentable
+from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.corruption.panel import corrupt_panel
+from hwds.evaluation.headline import check_headline
+from hwds.evaluation.segments import SEGMENT
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TIME
+from hwds.results.measure import Measure
+from hwds.splitting.cutoffs import Cutoff, known_at
+from hwds.splitting.fold import Fold
+from hwds.splitting.walk_forward import PanelWalkForward
+
+
+class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable, Segmentable, LeakTestable):
+    """Fit on the periods before a cutoff; predict how demand answers to the price moves after it.
+
+    The prices, promotions and other known-future columns of the held-out periods are given; units are not. A move is a change
+    of the log price from one period to the next beyond a threshold. Errors of the level stand beside: they hardly tell a right
+    elasticity from a wrong one.
+
+    Attributes:
+        windows: The number of cutoffs.
+        threshold: The least absolute change of the log price that is a move: .05 is 5 %.
+        headline: The metric that orders the leaderboard.
+        segments: Static columns of the panel, or `status`; the rows of each of their values are scored apart too.
+
+    Example:
+        python -m hwds model=elasticity/pooled dataset=price_sales protocol=price_change rivals=[elasticity/loglog_ols]
+    """
+
+    accepts: ClassVar[type] = ElasticityModel
+    frame_type: ClassVar[type] = PRICE_CHANGE.frame
+    task: ClassVar[str] = PRICE_CHANGE.name
+    keys: ClassVar[tuple[str, ...]] = ("cutoff", SERIES, TIME)
+    unit: ClassVar[str] = SERIES
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "windows", "stride", "refit", "align")
+
+    headline: str = PRICE_CHANGE.headline
+    windows: Annotated[Folds, Small(1)] = 1
+    threshold: Annotated[float, Ge(0), Le(10)] = 0.05
+
+    def split(self, frame: Panel) -> Sequence[Fold]:
+        """Return the folds of the walk.
+
+        Raises:
+            DataError: Prices are not known ahead, so that no move could be given.
+        """
+        price = frame.roles.one("price")
+        if price is None:
+            raise DataError("dataset.roles.price: must be given, for an elasticity is that of units to a price.")
+        if price not in frame.roles.known_future:
+            raise DataError(f"dataset.roles.known_future: must name the price '{price}', whose held-out moves are given.")
+        return self.make_folds(frame)
+
+    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Fit at the fold's first cutoff, and predict the moves after each cutoff that it serves."""
+        full = ElasticityContext(**context.shared())
+        history = known_at(frame, cell.fold.cutoffs[0], self.sliding)
+        fitted = model.learn(history, full)
+        parts = [change_rows(fitted, frame, history, cutoff, self.steps(frame), self.threshold) for cutoff in cell.fold.cutoffs]
+        return pl.concat(parts)
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return errors of changes and of levels."""
+        return score_changes(rows)
+
+    def measures(self, frame: Panel) -> Sequence[Measure]:
+        """Return the metrics of price moves."""
+        return change_measures()
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of the task's metrics."""
+        check_headline(self.headline, change_measures())
+
+    def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
+        """Return the same walk through what was known at the first cutoff."""
+        known = known_at(frame, self.cutoffs(frame)[0])
+        inner = replace(self, windows=windows, segments=())
+        return TuningSplit(inner, known, inner.split(known))
+
+    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
+        """Return the segment of each cell: a static column, or one of the rows themselves."""
+        if column == "status":
+            return None
+        if column not in frame.roles.constant:
+            raise ConfigError(
+                f"protocol.segments: no static column '{column}'{nearest(column, (*frame.roles.constant, 'status'))}"
+            )
+        return frame.table.select(SERIES, pl.col(column).alias(SEGMENT))[frame.offsets[:-1]]
+
+    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
+        """Return the panel with rubbish after the cutoff."""
+        return corrupt_panel(frame, cutoff, rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+        """Return what was predicted at the cutoff."""
+        own = rows.filter(pl.col("cutoff") == cutoff.label)
+        return own.select(*self.keys, "price_change", "move", "predicted", "elasticity")

@@ -1,0 +1,73 @@
+"""SubsampleRecovery: the answer of all rows, from a share of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Gt, Lt
+
+from hwds.core.recipe import Folds, Small
+from hwds.elasticity.metrics.cells import cell_measures
+from hwds.elasticity.metrics.samples import WHOLE, sample_measures, sample_scores
+from hwds.elasticity.models.base import ElasticityModel
+from hwds.elasticity.protocols.base import CellEvaluation
+from hwds.evaluation.abilities import Contrasting
+from hwds.evaluation.base import Cell, Score
+from hwds.evaluation.context import RunContext
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TIME
+from hwds.results.measure import Measure
+from hwds.splitting.cutoffs import AtTime
+from hwds.splitting.fold import Fold
+
+
+class SubsampleRecovery(CellEvaluation, Contrasting):
+    """Fit on all rows, and on random shares of them: how far is the answer of few rows from that of all (Taddy's design).
+
+    Attributes:
+        share: Of the rows that a sample keeps; the units of the others are unknown.
+        samples: How many.
+        headline: The metric that orders the leaderboard.
+
+    Example:
+        python -m hwds model=elasticity/pooled dataset=price_sales protocol=subsample_recovery rivals=[elasticity/ppml]
+    """
+
+    keys: ClassVar[tuple[str, ...]] = ("sample", SERIES)
+
+    headline: str = "sample_rmse"
+    share: Annotated[float, Gt(0), Lt(1)] = 0.3
+    samples: Annotated[Folds, Small(2)] = 3
+
+    def split(self, frame: Panel) -> Sequence[Fold]:
+        """Return the fold of all rows, then one for each sample."""
+        last: Any = frame.table[TIME].max()
+        names = [WHOLE, *(f"sample {number + 1}" for number in range(self.samples))]
+        return [Fold(place, name, frame.n_series, (AtTime(last),)) for place, name in enumerate(names)]
+
+    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Fit on the rows of a fold."""
+        kept = np.ones(len(frame.table), bool)
+        if cell.fold.name != WHOLE:
+            kept = context.stream("sample").random(len(kept)) < self.share
+        rows = self.fit_rows(model, self.without(frame, kept), context)
+        return rows.with_columns(pl.lit(cell.fold.name).alias("sample"))
+
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """Yield the distances of each model's samples from its answer to all rows."""
+        yield from sample_scores(rows)
+
+    def measures(self, frame: Panel) -> Sequence[Measure]:
+        """Return all metrics."""
+        return self.known_measures()
+
+    def known_measures(self) -> Sequence[Measure]:
+        """Return all metrics."""
+        return (*sample_measures(), *cell_measures())
+
+    def demand_evidence(self, tables: Any, frame: Panel, model: str) -> None:
+        """Return nothing: a sample is no evidence for a price."""
+        return
