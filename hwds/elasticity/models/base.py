@@ -24,6 +24,9 @@ Cluster = Literal["sku_period", "period", "sku", "channel", "cell"]
 RECENT = 26
 """The last rows of a cell of which its level is taken: half a year of weeks."""
 
+NOTHING = 0.5
+"""The units that a cell without a sale is taken to have sold, of which its level is made."""
+
 
 class ElasticityModel(Recipe):
     """The recipe that `model=elasticity/...` chooses.
@@ -119,9 +122,8 @@ def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.
     top = np.bincount(cell[recent], design.units[rows][recent], len(design))
     bottom = np.bincount(cell[recent], np.exp(part[recent]), len(design))
     whole_top, whole_bottom = np.bincount(cell, design.units[rows], len(design)), np.bincount(cell, np.exp(part), len(design))
-    top, bottom = np.where(top > 0, top, whole_top), np.where(top > 0, bottom, whole_bottom)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out = np.log(top / bottom)
+    sold, bottom = np.where(top > 0, top, whole_top), np.where(top > 0, bottom, whole_bottom)
+    out = np.log(np.maximum(sold, NOTHING) / np.where(bottom > 0, bottom, 1.0))
     return np.where(np.isfinite(slopes) & (bottom > 0), out, np.nan)
 
 
