@@ -26,7 +26,7 @@ from hwds.report.pictures.segments import segments_figure
 from hwds.report.pictures.style import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
-from hwds.report.verdict import page, print_verdict, store_verdict
+from hwds.report.verdict import page, print_verdict, store_pack, store_verdict
 from hwds.results.folder import RunFolder
 from hwds.results.markdown import write_markdown
 from hwds.results.provenance import provenance
@@ -157,6 +157,8 @@ def print_result(result: RunResult) -> None:
         print_verdict(type(result.prepared.experiment.decision), result.verdict)
     for note in notes(result.prepared, result.tables):
         print(note)
+    if result.verdict is not None and result.prepared.experiment.decision_pack != "none":
+        print("For those who decide: decision_pack.html and decision_pack.xlsx in the folder of the results.")
     print(f"Results: {result.prepared.folder.path}")
 
 
@@ -165,6 +167,7 @@ def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
     experiment = prepared.experiment
     verdict = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
     store_verdict(prepared.folder, type(experiment.decision), verdict)
+    store_pack(prepared.folder.path, type(experiment.decision), verdict, experiment.decision_pack)
     return verdict
 
 

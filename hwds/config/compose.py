@@ -25,7 +25,7 @@ from hwds.core.recipe import Recipe
 from hwds.core.registry import GROUPS, no_option, options, resolve_node
 from hwds.core.secrets import given_by_environment
 
-ROOT = ("seed", "size", "rivals", "save_model")
+ROOT = ("seed", "size", "rivals", "save_model", "decision_pack")
 UNSHOWN = ("hydra", "name", "recipe")
 """Keys that are not listed in a refusal."""
 

@@ -13,7 +13,7 @@ from hwds.core.registry import options
 CHOSEN = ("dataset", "features", "model", "protocol", "decision")
 """The groups that belong to an experiment; compute, sweep and tracker do not."""
 
-ROOT = {"seed": 0, "size": "full", "save_model": "none"}
+ROOT = {"seed": 0, "size": "full", "save_model": "none", "decision_pack": "none"}
 """The root values with their defaults."""
 
 
@@ -27,7 +27,7 @@ def as_experiment(data: Mapping[str, Any], command: str, *said: str) -> str:
     """
     comments = ["# @package _global_", f"# {command}", *(f"# {line}" for line in said)]
     node: dict[str, Any] = {"defaults": [{f"override /{group}": option_of(group, data[group])} for group in CHOSEN]}
-    node |= {key: data[key] for key, usual in ROOT.items() if data[key] != usual}
+    node |= {key: data[key] for key, usual in ROOT.items() if data.get(key, usual) != usual}
     node |= {group: changes for group in CHOSEN if (changes := changes_of(group, data[group]))}
     if data["rivals"]:
         node["rivals"] = [as_choice("model", rival) for rival in data["rivals"]]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import polars as pl
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Recipe
 from hwds.evaluation.base import Evaluation
 from hwds.results.tables import Tables
@@ -19,12 +20,14 @@ class Decision(Recipe):
 
     Class attributes: `tasks`, those of the protocols whose results it can read, empty for all; `foresees`, whether it also
     decides from a forecast of what comes after the data; `reports`, of a decision outside of a family, the
-    `hwds.report.hooks.TableReport` of each table of its verdict as `package.module:NAME`, which `family.py` names in a family.
+    `hwds.report.hooks.TableReport` of each table of its verdict as `package.module:NAME`, which `family.py` names in a family;
+    `packs`, the `hwds.report.hooks.DecisionPack` of each name that `decision_pack` takes, in the same way.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ()
     foresees: ClassVar[bool] = False
     reports: ClassVar[Mapping[str, str]] = {}
+    packs: ClassVar[Mapping[str, str]] = {}
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a protocol whose results it cannot read; called before the data is loaded.
@@ -44,6 +47,21 @@ class Decision(Recipe):
         Raises:
             ConfigError: It does not say what is needed.
         """
+
+    def check_pack(self, name: str) -> None:
+        """Refuse a pack that it does not have, or whose workbook cannot be written; called before the data is loaded.
+
+        Raises:
+            ConfigError: With the packs that it has.
+        """
+        if name == "none":
+            return
+        if name not in self.packs:
+            raise ConfigError(
+                f"decision_pack: decision '{self.name}' has no pack '{name}'{nearest(name, ['none', *self.packs])}"
+            )
+        if find_spec("xlsxwriter") is None:
+            raise ConfigError(f"decision_pack: '{name}' needs XlsxWriter for its workbook: pip install 'hwds[xlsx]'.")
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
         """Refuse data from which it cannot decide; called before the first cell.

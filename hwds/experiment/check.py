@@ -47,6 +47,7 @@ def _go_together(experiment: Experiment) -> None:
         protocol.check_save_model()
     decision.check_protocol(protocol)
     decision.check_model(experiment.model)
+    decision.check_pack(experiment.decision_pack)
     protocol.check_names()
 
 

@@ -25,7 +25,7 @@ from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.tables import TRUTH
 from hwds.splitting.fold import Fold
 
-OUTSIDE_NUMBERS = ("compute", "decision", "save_model", "experiment", "sweep", "tracker", "uncapped")
+OUTSIDE_NUMBERS = ("compute", "decision", "decision_pack", "save_model", "experiment", "sweep", "tracker", "uncapped")
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,6 +63,7 @@ class Experiment(Recipe):
         size: `small` caps the fields that are marked `Small`.
         uncapped: The paths of fields that it leaves as they are, for they were typed.
         save_model: `final` keeps a model fitted on all rows.
+        decision_pack: The page and workbook of the decision that are written beside the results, by the name of the pack.
     """
 
     experiment: str = "adhoc"
@@ -79,6 +80,7 @@ class Experiment(Recipe):
     size: Literal["full", "small"] = "full"
     uncapped: tuple[str, ...] = ()
     save_model: Literal["none", "final"] = "none"
+    decision_pack: str = "none"
 
     @property
     def models(self) -> dict[str, Recipe]:

@@ -19,10 +19,11 @@ from hwds.report.standings import Standings
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.figure import Figure
     from rich.console import Console
 
-    from hwds.report.pages.base import Section
+    from hwds.report.pages.base import Page, Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,19 @@ class TableReport:
 
     grid: Callable[[Any], Grid] | None = None
     draw: Callable[[Any, Path], None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionPack:
+    """The page and the workbook of a verdict, for those who decide.
+
+    Attributes:
+        page: From the verdict the page.
+        sheets: From the verdict the tables of the workbook, by the name of their sheet.
+    """
+
+    page: Callable[[Any], Page]
+    sheets: Callable[[Any], Mapping[str, pl.DataFrame]]
 
 
 def task_report(protocol: type, task: str) -> TaskReport:

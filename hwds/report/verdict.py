@@ -7,16 +7,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hwds.core.atomic import write_text
 from hwds.core.checksums.files import write_json
+from hwds.core.families import load
 from hwds.report.grid import Column, Grid
-from hwds.report.hooks import TableReport, stored_table_reports, table_reports
+from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
+from hwds.results.export import write_export
 from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.verdict import Verdict
 
 SHOWN = "decision_tables.json"
 """The file of a verdict's tables as they are shown."""
+
+PACK = "decision_pack"
+"""The name of the page and the workbook for those who decide, without its kind."""
 
 GRIDS = "tables"
 """Their key in it."""
@@ -41,6 +47,28 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
     for name, report in _reports(decision, verdict).items():
         if report.draw:
             report.draw(verdict, folder.path / f"{prefix}{name}.png")
+
+
+def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str) -> list[Path]:
+    """Write the page and the workbook of a verdict, and return their paths; without a pack, those of before are deleted.
+
+    Args:
+        folder: The folder of the run.
+        decision: The class of the decision.
+        verdict: The verdict; None where there is none.
+        name: The name of the pack; `none` for none.
+
+    Raises:
+        HwdsError: They cannot be written.
+    """
+    page, book = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
+    if verdict is None or name == "none":
+        page.unlink(missing_ok=True)
+        book.unlink(missing_ok=True)
+        return []
+    pack = load(getattr(decision, "packs", {})[name], DecisionPack)
+    write_text(page, str(pack.page(verdict).html()))
+    return [page, *write_export(pack.sheets(verdict), "xlsx", book)]
 
 
 def stored_grids(folder: Path) -> list[Grid]:

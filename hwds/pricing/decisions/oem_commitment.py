@@ -39,10 +39,11 @@ class OemCommitment(DemandDecision):
     a clawback and a fee where it is not. Its pocket margin must hold the floor where the volume attained is at its 10, 50 and
     90 % quantile, and a Monte-Carlo over volume, elasticity, cost, currency and leaks says what it earns. Of an all-units tier
     the dumping zone is told: who needs a little less than the tier pays less for all of it, and sells on the rest.
+    `decision_pack=oem` writes a page and a workbook of it.
 
     Attributes:
         cell: The buyer's cell; null for the one that sells most.
-        list_price: Without a discount; null for the cell's list price, or else today's.
+        list_price: Without a discount; null for what the buyer pays today.
         quantities: From which tiers count; empty for .5, .8 and 1 times the base volume.
         discounts: Of the list price, one a tier.
         kind: `all_units` or `incremental`.
@@ -80,6 +81,7 @@ class OemCommitment(DemandDecision):
         "oem_tornado": "hwds.pricing.report.oem_margin:TORNADO",
         "oem_waterfall": "hwds.pricing.report.oem_margin:WATERFALL",
     }
+    packs: ClassVar[Mapping[str, str]] = {"oem": "hwds.pricing.report.oem_pack:PACK"}
 
     cell: str | None = None
     list_price: Positive | None = None
@@ -192,7 +194,7 @@ class OemCommitment(DemandDecision):
 
     def _world(self, evidence: DemandEstimates, place: int, law: VolumeLaw, demand: DemandDraws) -> ContractWorld:
         cell = evidence.cells.row(place, named=True)
-        listed = self.list_price or max(cell["list_price"] or cell["price"], cell["price"])
+        listed = self.list_price or cell["price"]
         quantities = self.quantities or tuple(share * law.base for share in (0.5, 0.8, 1.0))
         same = [row for row in evidence.cells.to_dicts() if row["product"] == cell["product"] and row["cell"] != cell["cell"]]
         dearest = max(same, key=lambda row: row["price"], default=cell)

@@ -1,6 +1,7 @@
 """`decision=oem_commitment`: what to offer and when to walk away, from a demand model and the volumes of another run."""
 
 import json
+from zipfile import ZipFile
 
 import polars as pl
 import pytest
@@ -12,7 +13,9 @@ from hwds.pricing.contract.leaks import leak_of_run
 from hwds.pricing.contract.verdict import TIERS
 from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
 from hwds.pricing.decisions.oem_commitment import OemCommitment
+from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.report import oem_margin, oem_tiers
+from hwds.report.verdict import store_pack
 from hwds.results.runs.config import write_config
 from tests.support.price_worlds import price_world
 
@@ -66,6 +69,23 @@ def test_it_is_drawn_and_tabled(verdict, tmp_path):
     assert all((tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in "abc")
     assert len(oem_tiers.grid(verdict)) == 4
     assert verdict.waterfall["total"][-1] == pytest.approx(verdict.net)
+
+
+def test_the_pack_is_a_page_and_a_workbook_without_formulas(tmp_path):
+    named = EVIDENCE.cells.with_columns(product=pl.concat_str(pl.lit("=HYPERLINK("), "product"))
+    verdict = OemCommitment(name="oem_commitment", **FIELDS).of_estimates(DemandEstimates(named, "EUR", "week"))
+    page, book = store_pack(tmp_path, OemCommitment, verdict, "oem")
+    html = page.read_text()
+    assert "WALK AWAY below" in html
+    assert "=HYPERLINK(p2" in html
+    assert html.count("<svg") == 3
+    with ZipFile(book) as parts:
+        sheets = {name: parts.read(name).decode() for name in parts.namelist() if name.startswith("xl/worksheets/sheet")}
+        assert len(sheets) == 6
+        assert not any("<f>" in sheet for sheet in sheets.values())
+        assert "=HYPERLINK(p2" in parts.read("xl/sharedStrings.xml").decode()
+    assert store_pack(tmp_path, OemCommitment, verdict, "none") == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
