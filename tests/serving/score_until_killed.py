@@ -1,9 +1,10 @@
 """A process that scores events until it is killed: python score_until_killed.py FOLDER KILLS; not a test by itself.
 
 It imports once, then forks a child for each kill and kills it with SIGKILL somewhere in its work; the last child may end. A
-child writes down how many events were answered, in `answered.txt`, after each.
+child writes down how many events were answered, in `answered.txt`, after each, and then answers five hostile lines.
 """
 
+import io
 import os
 import random
 import signal
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from hwds.core.serialization import load_fitted
 from hwds.serving import event_store
+from hwds.serving.lines import answers
 from hwds.serving.online import Online
+from tests.serving.hostile_lines import bad
 from tests.serving.order_events import FEATURES, events, lines, told_of
 
 ROWS = 400
@@ -30,6 +33,10 @@ def work(folder):
     for k, answer in enumerate(told_of(scorer, table, events(table), begin), begin):
         if k >= len((folder / "answered.txt").read_text().splitlines()):
             os.write(known, f"{answer.id} {answer.score!r}\n".encode())
+        hostile = [bad(random.Random(100 * k + place)) for place in range(5)]
+        refused = list(answers(scorer, io.BytesIO(b"\n".join(hostile))))
+        assert len(refused) == len(hostile)
+        assert all(line.startswith('{"error"') for line in refused), refused
     scorer.close()
 
 
