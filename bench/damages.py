@@ -24,6 +24,7 @@ import polars as pl
 
 from hwds.core import numba_cache
 from hwds.core.cache import Cache
+from hwds.core.checksums.files import write_parquet
 from hwds.core.checksums.folders import is_sound
 from hwds.core.errors import HwdsError
 from hwds.core.serialization import load_fitted, save_fitted
@@ -35,14 +36,17 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.results.files import undamaged
+from hwds.results.comparison import Comparison
+from hwds.results.files import read_table, undamaged
 from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
+from hwds.results.measure import Measure
 from hwds.results.runs import index as run_index
 from hwds.results.runs.progress import RunProgress
 from hwds.results.study import CONTRASTS, RUNS, StudyResult, StudyState
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
+from hwds.results.verdict import Verdict
 from hwds.tracking.ledger import Entry as Mirror
 from hwds.tracking.ledger import Ledger
 
@@ -257,6 +261,30 @@ def _read_study(folder: Path) -> Any:
     return told, _as_bytes(result.contrasts, result.scores), StudyState(folder / "state").read()
 
 
+COMPARISON = Comparison(
+    measure=Measure("mase"), metrics={"d": "mase[m=12]"}, task="forecast", subject="m", chosen="own", family=2, relative=True,
+    margin=0.02, level=0.95, leaderboard=TABLE, pairs=TABLE, along=TABLE, ranks=None, datasets=("d",), seeds=(0,),
+    units="series", sources=("e/1a",), notes=("3 of 24 series were left out.",),
+)  # fmt: skip
+
+
+VERDICT = Verdict(decision="price_choice", action="HOLD", rule="ladder", excluded={"ladder": ("20",)}, sentence="HOLD at 10.")
+
+
+def _read_comparison(folder: Path) -> Any:
+    found, command = Comparison.read(folder / "c")
+    return found.as_dict(), command
+
+
+def _write_verdict(folder: Path) -> None:
+    _run(folder).write_verdict(VERDICT)
+    write_parquet(_run(folder).path / "future.parquet", TABLE)
+
+
+def _read_verdict(folder: Path) -> Any:
+    return _run(folder).read_verdict(), _as_bytes(read_table(_run(folder).path / "future.parquet"))
+
+
 def _entry(k: int, durable: bool) -> Entry:
     return Entry(
         "event", None if durable else f"e{k}", k, 1000.0 + k, f'{{"k":{k}}}', "[1.0]", None if durable else b"12345678"
@@ -341,6 +369,10 @@ KINDS: Mapping[str, Kind] = {
         tuple(f"outputs/sweeps/e/1a/{name}" for name in ("sweep.json", ".best.json", "trials.parquet")),
     ),
     "studies": Kind(_write_study, _read_study, ("results/*", "state/*")),
+    "comparisons": Kind(
+        lambda folder: COMPARISON.write(folder / "c", "m is better.", "hwds compare"), _read_comparison, ("c/*",)
+    ),
+    "verdicts and forecasts": Kind(_write_verdict, _read_verdict, (f"{RUN}decision.json", f"{RUN}future.parquet")),
     "logs, closed": _log(*CLOSED),
     "logs, with snapshot": _log(*CLOSED, snapshot=True),
     "logs, events dropped": _log(*CLOSED, snapshot=True, drop=True),
