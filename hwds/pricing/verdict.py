@@ -41,8 +41,7 @@ def verdict_of(
     contrast = _contrast(judgement, terms, contrasts)
     now, then = judgement.current, judgement.candidate
     charged = then if judgement.change else now
-    posteriors = [_posterior(each) for each in judgement.compared]
-    best = dict(zip((each.arm for each in judgement.compared), probability_best(posteriors), strict=True)) if posteriors else {}
+    best = _best(judgement)
     information = _information(judgement, charged)
     total = None if information is None or customers is None else information * customers
     gain = _gain(judgement, terms, contrast)
@@ -77,6 +76,14 @@ def verdict_of(
         standings=tuple(_standing(each, best.get(each.arm)) for each in arms),
         record=record,
     )
+
+
+def _best(judgement: Judgement) -> dict[str, float]:
+    """Return the probability that each compared arm earns most."""
+    posteriors = [_posterior(each) for each in judgement.compared]
+    if not posteriors:
+        return {}
+    return dict(zip((each.arm for each in judgement.compared), probability_best(posteriors), strict=True))
 
 
 def _information(judgement: Judgement, charged: ArmEvidence | None) -> float | None:

@@ -47,7 +47,7 @@ def _money(verdict: OemVerdict, value: float | None) -> str:
 
 def _offer(verdict: OemVerdict) -> list[tuple[str, str]]:
     """Return the terms of the offer with their values, the action first."""
-    rows = [("action", verdict.action)]
+    rows: list[tuple[str, str]] = [("action", verdict.action)]
     if verdict.price is not None and verdict.discount is not None and verdict.commitment is not None:
         rows += [
             (
