@@ -63,7 +63,7 @@ def lasting(rng: np.random.Generator, who: np.ndarray, day: np.ndarray) -> np.nd
 
 
 LAWS: tuple[tuple[Law, float], ...] = ((common, 0.0), (common, 0.1), (common, 0.3), (factor, 0.3), (heavy, 0.3), (lasting, 0.3))
-CUSTOMERS, DAYS = (20, 100, 1000), (5, 10, 20, 60)
+CUSTOMERS, DAYS = (20, 100, 1000), (5, 20, 60)
 LINE = "{:<14} {:<12} {:>5} {:>9} {:>4}   {:>8} {:>6} {:>5}   {:>6} {:>5}\n"
 
 

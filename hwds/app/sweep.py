@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from hwds.app.run import RunResult, exit_code, mirroring, print_compiled, run_experiment, run_prepared
+from hwds.app.tuned import tuned_effect
 from hwds.core.errors import CellError
 from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
@@ -150,6 +151,7 @@ def with_final(search: Search, result: SweepResult, run: RunResult, untuned: Run
         return number_of(each.tables, search.measure.short, each.prepared.experiment.model.name)
 
     if untuned is not None:
-        return replace(result, final=final_of(run), own_final=final_of(untuned))
+        tuned = tuned_effect(run, untuned, search.measure.short)
+        return replace(result, final=final_of(run), own_final=final_of(untuned), tuned=tuned)
     same = search.sweep.baseline and result.best == BASELINE
     return replace(result, final=final_of(run), own_final=final_of(run) if same else Number())

@@ -8,9 +8,10 @@ from math import inf, sqrt
 
 import numpy as np
 
-from hwds.statistics.aggregate import Estimate
+from hwds.statistics.aggregate import Z95, Estimate, median
 from hwds.statistics.diebold_mariano import cosines
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, SumDistribution
+from hwds.statistics.two_way import clustered_part
 
 LEAST_FOR_COSINES = 12
 """Periods from which on shocks may depend on those before; fewer are taken as independent, for nothing can be said of them."""
@@ -41,9 +42,11 @@ class Cells:
 
     def where(self, known: np.ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
-        if known.all():
-            return self
-        unit, period = (np.unique(codes[known], return_inverse=True)[1] for codes in (self.unit, self.period))
+        return self if known.all() else self.at(np.flatnonzero(known))
+
+    def at(self, places: np.ndarray) -> Cells:
+        """Return some cells by their places, numbered anew."""
+        unit, period = (np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period))
         return replace(self, unit=unit, period=period)
 
     @property
@@ -185,6 +188,69 @@ def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estim
     effect = with_periods(effect, period_part(values[:, None], cells), 0, len(values))
     low, high = effect.interval(0.95) or (None, None)
     return Estimate(value, effect.stderr, low, high, METHOD, n, undefined)
+
+
+def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+    """Return the median over units of their means over periods, with what shared periods add to the interval of its ranks.
+
+    A shock of a period moves the median as it moves the units near to it: the middle half of them.
+
+    Args:
+        values: Shape (cells,), all defined.
+        cells: The unit and the period of each.
+        undefined: The number of units without a value.
+    """
+    n, weights = cells.units, cells.weights
+    by_unit = np.bincount(cells.unit, weights * n * values, n)
+    own = median(by_unit)
+    own = replace(own, n_undefined=undefined)
+    if own.value is None or cells.refusal:
+        return replace(own, low=None, high=None, method=cells.refusal) if own.value is not None else own
+    if own.stderr is None or own.low is None or own.high is None:
+        return own
+    near = np.abs(by_unit - own.value) <= np.median(np.abs(by_unit - own.value))
+    some = near[cells.unit]
+    middle = cells.where(some)
+    if middle.refusal:
+        return replace(own, low=None, high=None, method=middle.refusal)
+    effect = Effect(own.value, own.stderr, ReferenceDistribution(), own.method, n)
+    effect = with_periods(effect, period_part(values[some][:, None], middle), 0, int(some.sum()))
+    if not own.stderr or not effect.stderr:
+        return own
+    wide = max(effect.stderr * effect.distribution.critical(0.95) / (own.stderr * Z95), 1.0)
+    low, high = own.value - wide * (own.value - own.low), own.value + wide * (own.high - own.value)
+    return replace(own, stderr=max(effect.stderr, own.stderr), low=low, high=high, method="order statistics and t over periods")
+
+
+def ratio_estimate(top: np.ndarray, bottom: np.ndarray, cells: Cells, root: bool = False) -> Estimate:
+    """Return the ratio of two sums, or its root, with Student's t of units and of the periods that they share.
+
+    Linearised (Cochran, Sampling Techniques, 6.4); a root by the delta method.
+
+    Args:
+        top: The part of each cell in the upper sum, shape (cells,).
+        bottom: That in the lower one.
+        cells: The unit and the period of each.
+        root: Give the square root of the ratio.
+    """
+    total = float(bottom.sum()) if len(bottom) else 0.0
+    if not total:
+        return Estimate(None, None, None, None, METHOD, 0, cells.units)
+    ratio = float(top.sum()) / total
+    added = (top - ratio * bottom) / total
+    by_unit, size = np.bincount(cells.unit, added, cells.units), np.bincount(cells.unit, bottom, cells.units)
+    over_units = clustered_part("unit", by_unit, size)
+    value = sqrt(ratio) if root and ratio >= 0 else ratio
+    slope = (1 / (2 * value) if value else None) if root else 1.0
+    unsure = Estimate(value, None, None, None, METHOD, cells.units, 0)
+    if slope is None or over_units.counts.df <= 0:
+        return unsure
+    effect = Effect(ratio, sqrt(over_units.variance), over_units.distribution, METHOD, cells.units)
+    if cells.refusal:
+        return replace(unsure, stderr=slope * (effect.stderr or 0.0), method=cells.refusal)
+    effect = with_periods(effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top))
+    half = slope * (effect.stderr or 0.0) * effect.distribution.critical(0.95)
+    return replace(unsure, stderr=slope * (effect.stderr or 0.0), low=value - half, high=value + half)
 
 
 def _sums(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

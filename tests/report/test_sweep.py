@@ -7,7 +7,7 @@ from hwds.report.pictures.style import save_png
 from hwds.report.progress import SweepLine
 from hwds.report.standings import Number
 from hwds.report.sweep.plot import sweep_figure, time_spent
-from hwds.report.sweep.result import SweepResult, as_dict, from_dict, ordered
+from hwds.report.sweep.result import SweepResult, TunedEffect, as_dict, from_dict, ordered
 from hwds.report.sweep.sentence import conclusion
 from hwds.report.sweep.tables import as_page, trials_grid
 from hwds.results.measure import Measure
@@ -46,8 +46,8 @@ def test_only_trials_with_all_windows_compete():
 def test_the_conclusion_says_what_is_left_of_the_choice():
     assert conclusion(found()) == (
         "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase 0.80 (95 %: 0.60 to 1.00)."
-        " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): optimism (inner less final) -0.100."
-        " forecast/xgboost as it stood has 1.00 on the inner and 1.20 on the final windows;"
+        " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): optimism (inner less final) -0.100"
+        " ± 0.141, which may be chance. forecast/xgboost as it stood has 1.00 on the inner and 1.20 on the final windows;"
         " tuned it is 25.0 % better there."
     )
     assert "25.0 % worse there" in conclusion(found(better="high"))
@@ -55,12 +55,26 @@ def test_the_conclusion_says_what_is_left_of_the_choice():
     assert "as it stood" not in conclusion(found(own_final=Number()))
 
 
+def test_the_conclusion_says_how_sure_the_choice_is():
+    sure = found(tuned=TunedEffect(0.24, 0.05, 0.4, 0.01))
+    assert conclusion(sure).endswith("tuned it is 24.0 % better there (95 %: 5.0 to 40.0).")
+    unsure = found(tuned=TunedEffect(0.24, -0.05, 0.5, 0.2))
+    assert conclusion(unsure).endswith("tuned it is 24.0 % better there (95 %: -5.0 to 50.0), which may be chance.")
+    worse = found(tuned=TunedEffect(-0.1, -0.2, -0.01, 0.03))
+    assert conclusion(worse).endswith("tuned it is 10.0 % worse there (95 %: 1.0 to 20.0).")
+    few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
+    assert conclusion(few).endswith("tuned it is 24.0 % better there (one origin cannot tell).")
+    below = found(own_final=Number(-1.2), final=Number(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01))
+    assert conclusion(below).endswith("tuned it is 25.0 % better there (95 %: 0.100 to 0.500).")
+
+
 def test_the_numbers_of_the_end():
     told = as_dict(found())
     ends = {"inner": 0.8, "inner_stderr": 0.1, "final": 0.9, "final_stderr": 0.1}
     ends |= {"inner_low": 0.6, "inner_high": 1.0, "final_low": 0.7, "final_high": 1.1}
-    assert told["best"] == {"trial": 2, **ends, "optimism": pytest.approx(-0.1)}
+    assert told["best"] == {"trial": 2, **ends, "optimism": pytest.approx(-0.1), "optimism_stderr": pytest.approx(0.02**0.5)}
     config = {"config": {"model": {"name": "forecast/xgboost"}}, "windows": ["a"] * 6, "better": "low"}
+    assert told["tuned"]["effect"] is None
     again = from_dict(TRIALS, {**told, **config}, Measure("mase[m=12]", better="low"))
     assert conclusion(again) == conclusion(found())
     assert found(final=Number()).optimism is None

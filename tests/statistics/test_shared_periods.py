@@ -5,9 +5,16 @@ from math import inf
 import numpy as np
 import pytest
 
-from hwds.statistics.aggregate import mean
+from hwds.statistics.aggregate import mean, median, pooled
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, SumDistribution
-from hwds.statistics.shared_periods import Cells, mean_estimate, period_part, with_periods
+from hwds.statistics.shared_periods import (
+    Cells,
+    mean_estimate,
+    median_estimate,
+    period_part,
+    ratio_estimate,
+    with_periods,
+)
 
 TRIALS = 500
 """The standard error of a share of 5 % among so many is 1 %."""
@@ -111,3 +118,36 @@ def test_p_values_of_a_sum_lie_between_those_of_its_parts_and_fit_the_interval()
         assert both.two_sided(both.critical(level)) == pytest.approx(1 - level)
         assert both.above(-both.critical(level)) == pytest.approx(1 - (1 - level) / 2)
     assert SumDistribution(((1.0, few), (0.0, many))).two_sided(3.0) == pytest.approx(few.two_sided(3.0))
+
+
+@pytest.mark.parametrize(("units", "periods"), [(40, 3), (100, 6)])
+def test_shared_shocks_are_in_the_intervals_of_a_median_and_of_a_ratio(units, periods):
+    draws, cells, trials = np.random.default_rng([units, periods]), grid(units, periods), 200
+    missed = np.zeros((2, 2))
+    for _ in range(trials):
+        own = draws.normal(size=(units, 1)) + draws.normal(size=(units, periods))
+        values, size = 0.35**0.5 * own + 0.3**0.5 * draws.normal(size=periods), draws.lognormal(0, 0.5, (units, 1))
+        sums = (size * values).sum(axis=1), periods * size[:, 0]
+        ratio = ratio_estimate((size * values).ravel(), np.repeat(size, periods), cells)
+        pairs = (median_estimate(values.ravel(), cells), median(values.mean(axis=1))), (ratio, pooled(*sums))
+        assert [both.value for both, _ in pairs] == pytest.approx([alone.value for _, alone in pairs])
+        missed += [[not each.low <= 0 <= each.high for each in pair] for pair in pairs]
+    both, alone = missed.T / trials
+    assert alone.min() > 0.12
+    assert both.max() <= 0.06 + 2 * (0.05 * 0.95 / trials) ** 0.5
+
+
+def test_a_root_of_a_ratio_has_the_error_of_the_delta_method():
+    top, cells = np.random.default_rng(0).normal(4, 1, 240), grid(40, 6)
+    ratio, root = (ratio_estimate(top, np.ones(240), cells, root=root) for root in (False, True))
+    assert root.value == pytest.approx(ratio.value**0.5)
+    assert root.stderr == pytest.approx(ratio.stderr / (2 * root.value))
+    assert root.high - root.value == pytest.approx((ratio.high - ratio.value) / (2 * root.value))
+
+
+def test_one_period_leaves_medians_and_ratios_without_an_interval():
+    values, cells = np.random.default_rng(0).normal(4, 1, 60), grid(60, 1)
+    for estimate in (median_estimate(values, cells), ratio_estimate(values, np.ones(60), cells)):
+        assert (estimate.low, estimate.high, estimate.method) == (None, None, "one origin cannot tell")
+    assert ratio_estimate(np.zeros(0), np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int))).value is None
+    assert median_estimate(np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int)), 3).n_undefined == 3

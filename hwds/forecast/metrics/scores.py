@@ -13,8 +13,8 @@ from hwds.evaluation.base import Score
 from hwds.forecast.metrics.ratios import ForecastArrays, Metric, forecast_arrays, forecast_metrics
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.measure import Measure
-from hwds.statistics.aggregate import Estimate, mean, median, pooled
-from hwds.statistics.shared_periods import Cells, mean_estimate
+from hwds.statistics.aggregate import Estimate, mean
+from hwds.statistics.shared_periods import Cells, mean_estimate, median_estimate, ratio_estimate
 
 CHOOSING = Measure(
     "choosing_cost",
@@ -52,8 +52,7 @@ def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple
     """Return all scores of one model's predictions.
 
     A series counts once: its value is the mean over its cutoffs of the ratio of sums at each. `mean` and `median` run over
-    series, `pooled` over all rows. The error of a mean and of a skill is of other series and of other cutoffs, whose shocks
-    series share; that of the others is clustered by series.
+    series, `pooled` over all rows. The error of each is of other series and of other cutoffs, whose shocks series share.
     """
     season = int(table["season"][0])
     rows = coded(table, levels, season)
@@ -142,15 +141,16 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     known = ~np.isnan(values)
     cells = rows.cells.where(known)
     yield Score.of(metric.name, "mean", mean_estimate(values[known], cells, rows.n_series - cells.units))
-    yield Score.of(metric.name, "median", median(per_series(metric, rows)))
+    yield Score.of(metric.name, "median", median_estimate(values[known], cells, rows.n_series - cells.units))
     yield Score.of(metric.name, "pooled", _pooled(metric, rows))
 
 
 def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
     top, bottom, undefined = _parts(metric, rows.forecasts)
-    above, below = np.bincount(rows.series, top, rows.n_series), np.bincount(rows.series, bottom, rows.n_series)
-    known = np.bincount(rows.series, ~undefined, rows.n_series) > 0
-    estimate = pooled(np.where(known, above, np.nan), np.where(known, below, np.nan), metric.root)
+    n = len(rows.cells.unit)
+    above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
+    known = np.bincount(rows.group, ~undefined, n) > 0
+    estimate = ratio_estimate(above[known], below[known], rows.cells.where(known), metric.root)
     return replace(estimate, n=int(np.sum(~undefined)), n_undefined=int(np.sum(undefined)))
 
 
@@ -159,12 +159,11 @@ def _by_step(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     top, bottom, undefined = _parts(metric, rows.forecasts)
     ratio = np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
     for step in np.unique(rows.step):
-        here = (rows.step == step) & ~np.isnan(ratio)
-        total = np.bincount(rows.series[here], ratio[here], rows.n_series)
-        count = np.bincount(rows.series[here], minlength=rows.n_series)
-        values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        present = np.bincount(rows.series[rows.step == step], minlength=rows.n_series) > 0
-        yield replace(Score.of(metric.name, "mean", mean(values[present])), step=int(step))
+        here = rows.step == step
+        series = len(np.unique(rows.series[here]))
+        known = np.flatnonzero(here & ~np.isnan(ratio))
+        cells = rows.cells.at(rows.group[known])
+        yield replace(Score.of(metric.name, "mean", mean_estimate(ratio[known], cells, series - cells.units)), step=int(step))
 
 
 def _skill(metric: Metric, rows: CodedRows) -> Score:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,24 @@ UNUSED = "not used"
 
 
 @dataclass(frozen=True, slots=True)
+class TunedEffect:
+    """By how much the best trial is better than the experiment as it stood, on the final windows, as a comparison tests it.
+
+    Attributes:
+        effect: A share, or an amount where a mean is not above 0; None where the two were not compared.
+        low, high: Its 95 % interval; None where nothing can be said of how sure it is.
+        p_value: Of no difference.
+        reason: The reason why there is no interval.
+    """
+
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SweepResult:
     """The result of a sweep.
 
@@ -42,6 +61,7 @@ class SweepResult:
         final: Its score on the final ones.
         own_inner: The score of the untuned experiment on the inner windows; without a value where it was not tried.
         own_final: The same on the final ones.
+        tuned: The test of the latter two.
     """
 
     trials: pl.DataFrame
@@ -54,11 +74,19 @@ class SweepResult:
     final: Number = UNKNOWN
     own_inner: Number = UNKNOWN
     own_final: Number = UNKNOWN
+    tuned: TunedEffect = TunedEffect()
 
     @property
     def optimism(self) -> float | None:
         """The inner score less the final one."""
         return None if self.inner.value is None or self.final.value is None else self.inner.value - self.final.value
+
+    @property
+    def optimism_error(self) -> float | None:
+        """Its standard error: of other inner and other final windows, each of which has its own."""
+        if self.inner.stderr is None or self.final.stderr is None:
+            return None
+        return hypot(self.inner.stderr, self.final.stderr)
 
     @property
     def gain(self) -> float | None:
@@ -79,8 +107,13 @@ def ordered(result: SweepResult) -> pl.DataFrame:
 
 def as_dict(result: SweepResult) -> dict[str, dict[str, Any]]:
     """Return the plain values of the result for `sweep.json`."""
-    best = {"trial": result.best, **_ends(result.inner, result.final), "optimism": result.optimism}
-    return {"best": best, "untuned": _ends(result.own_inner, result.own_final)}
+    best = {
+        "trial": result.best,
+        **_ends(result.inner, result.final),
+        "optimism": result.optimism,
+        "optimism_stderr": result.optimism_error,
+    }
+    return {"best": best, "untuned": _ends(result.own_inner, result.own_final), "tuned": asdict(result.tuned)}
 
 
 def _ends(inner: Number, final: Number) -> dict[str, float | None]:
@@ -100,7 +133,8 @@ def from_dict(trials: pl.DataFrame, data: Mapping[str, Any], measure: Measure) -
     numbers = [Number(**{key: of.get(f"{name}{end}") for key, end in ENDS.items()}) for of, name in ends]
     model, windows = str(data["config"]["model"]["name"]), len(data["windows"])
     result = SweepResult(trials, measure, str(data["better"]), windows, int(best["trial"]), model)
-    return replace(result, inner=numbers[0], final=numbers[1], own_inner=numbers[2], own_final=numbers[3])
+    tuned = TunedEffect(**data.get("tuned", {}))
+    return replace(result, inner=numbers[0], final=numbers[1], own_inner=numbers[2], own_final=numbers[3], tuned=tuned)
 
 
 def first_scores(result: SweepResult, runs: Runs) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwds.report.standings import Number
 from hwds.report.sweep.result import SweepResult
-from hwds.results.formatting import counted, duration, quoted, signed
+from hwds.results.formatting import brief, counted, duration, quoted, signed
 
 
 def conclusion(result: SweepResult) -> str:
@@ -23,17 +23,38 @@ def conclusion(result: SweepResult) -> str:
     if result.final.value is not None and result.optimism is not None:
         sentences.append(
             f"On the final windows, which no trial has seen, it has {_number(result.final)}: optimism (inner less final)"
-            f" {signed(result.optimism)}."
+            f" {signed(result.optimism)}{_error(result)}."
         )
     if result.best == 0:
         sentences.append("It is the experiment as it stood: tuning found nothing better.")
     elif result.gain is not None:
-        word = "better" if result.gain > 0 else "worse"
         sentences.append(
             f"{result.model} as it stood has {_number(result.own_inner)} on the inner and {_number(result.own_final)} on the"
-            f" final windows; tuned it is {100 * abs(result.gain):.1f} % {word} there."
+            f" final windows; tuned it is {_gain(result, result.gain)}."
         )
     return " ".join(sentences)
+
+
+def _error(result: SweepResult) -> str:
+    """Return the standard error of the optimism, and whether there is any."""
+    error, optimism = result.optimism_error, result.optimism
+    if not error or optimism is None:
+        return ""
+    return f" ± {brief(error)}{'' if abs(optimism) > 2 * error else ', which may be chance'}"
+
+
+def _gain(result: SweepResult, gain: float) -> str:
+    """Return by how much the tuned model is better on the final windows, and how sure that is."""
+    tuned = result.tuned
+    relative = tuned.effect is not None and result.own_final.value is not None and result.own_final.value > 0
+    share = tuned.effect if relative and tuned.effect is not None else gain
+    side = f"{100 * abs(share):.1f} % {'better' if share > 0 else 'worse'} there"
+    if tuned.low is None or tuned.high is None:
+        return f"{side} ({tuned.reason})" if tuned.reason else side
+    chance = "" if tuned.low > 0 or tuned.high < 0 else ", which may be chance"
+    ends = sorted(end if share > 0 else -end for end in (tuned.low, tuned.high))
+    shown = " to ".join(f"{100 * end:.1f}" if relative else brief(end) for end in ends)
+    return f"{side} (95 %: {shown}){chance}"
 
 
 def _number(number: Number) -> str:

@@ -125,6 +125,12 @@ def test_a_random_search_finds_what_is_better_and_says_how_much_is_left_of_it(la
     words = " ".join(said.out.split())
     assert f"Trial {best} is the best of 6 trials on 6 inner windows" in words
     assert "optimism (inner less final)" in words
+    assert f"tuned it is {100 * told['tuned']['effect']:.1f} % better there (" in words
+    compared = json.loads(lab(f"compare --sweep {folder} --json").out)
+    pair = compared["pairs"][0]
+    assert {key: pair[key] for key in ("effect", "low", "high", "p_value")} == {
+        key: told["tuned"][key] for key in ("effect", "low", "high", "p_value")
+    }
 
 
 def test_the_best_settings_run_by_themselves(lab, tmp_path):
