@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import polars as pl
-
+from hwds.app.scored import Scored
 from hwds.core.errors import CellError, ConfigError, with_article
 from hwds.core.recipe import Recipe, uses_features
 from hwds.evaluation.abilities import KnowsTruth
@@ -22,12 +20,11 @@ from hwds.execution.run import Work, tables
 from hwds.features.base import FeatureSet
 from hwds.features.none import None_
 from hwds.frames.base import check_frame
-from hwds.report.standings import Standings, standings
 from hwds.results.tables import Tables
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluated:
+class Evaluated(Scored):
     """What an evaluation in Python came to.
 
     Attributes:
@@ -39,26 +36,6 @@ class Evaluated:
     tables: Tables
     headline: str
     model: str
-
-    @property
-    def scores(self) -> pl.DataFrame:
-        """The long table of scores."""
-        return self.tables.scores
-
-    @property
-    def predictions(self) -> pl.DataFrame:
-        """The long table of predictions."""
-        return self.tables.predictions
-
-    @cached_property
-    def standings(self) -> Standings:
-        """What the scores say of each model, best first."""
-        return standings(self.tables, self.headline, model=self.model)
-
-    @property
-    def leaderboard(self) -> pl.DataFrame:
-        """One row a model, best first: the headline with its error and interval, and what was lost."""
-        return self.standings.as_table()
 
 
 def evaluate(

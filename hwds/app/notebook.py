@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
+from hwds.app.scored import Scored
 from hwds.compare.models import RESAMPLES, compare
 from hwds.compare.source import Source
 from hwds.compare.stored import stored_comparison
@@ -22,7 +21,6 @@ from hwds.report.pages.base import fragment
 from hwds.report.pictures.critical_difference import critical_difference_figure
 from hwds.report.pictures.leaderboard import leaderboard_figure
 from hwds.report.sentence import conclusion
-from hwds.report.standings import Standings, standings
 from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import Difference
 from hwds.results.difference import difference as differing
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(Scored):
     """A stored run; its contents are read when they are first used.
 
     Attributes:
@@ -68,34 +66,19 @@ class Run:
         return self.folder.read_tables()
 
     @property
-    def scores(self) -> pl.DataFrame:
-        """The long table of scores."""
-        return self.tables.scores
-
-    @property
-    def predictions(self) -> pl.DataFrame:
-        """The long table of predictions."""
-        return self.tables.predictions
-
-    @property
     def model(self) -> str:
         """The label of the experiment's own model."""
         return str(self.config["model"]["name"])
 
-    @cached_property
-    def standings(self) -> Standings:
-        """The leaderboard of the run: each model with its headline, best first."""
-        return standings(self.tables, str(self.config["protocol"].get("headline", "")), model=self.model)
+    @property
+    def headline(self) -> str:
+        """The metric that orders the leaderboard; empty where the protocol has none."""
+        return str(self.config["protocol"].get("headline", ""))
 
     @property
     def conclusion(self) -> str:
         """The conclusion of the run, in a sentence or two."""
         return self.folder.read_conclusion() or conclusion(self.standings)
-
-    @property
-    def leaderboard(self) -> pl.DataFrame:
-        """One row a model, best first: the headline with its error and interval, and how many units have no value."""
-        return self.standings.as_table()
 
     def figures(self) -> dict[str, Figure]:
         """Return every picture of the run as a matplotlib figure, by name: `leaderboard`, `forecasts`, `regret`, ...
