@@ -8,6 +8,7 @@ import polars as pl
 from hwds.frames.table import Table
 from hwds.ope.metrics.estimates import refutes_propensities
 from hwds.ope.protocols.estimation.log import Log
+from hwds.ope.protocols.estimation.scores import DAYS_ALONE
 from hwds.pricing.evidence import EVIDENCE, EvidenceTable
 from hwds.pricing.offers import Measured, Offer, Offers, is_binary, value_by_arm
 from hwds.results.tables import Tables
@@ -47,5 +48,9 @@ def value_evidence(tables: Tables, log: Log, model: str, offers: Offers) -> Evid
         for offer in offers.all
         for value in (blank if refuted else values.get(offer.arm, blank),)
     ]
-    note = f"No estimate counts: the weights average {weight['value']:.3g} where right propensities give 1." if refuted else ""
+    alone = next((value for value in values.values() if DAYS_ALONE in (value["ci_method"] or "")), None)
+    note = "The log is of few days: what is said of its arms is of these days alone." if alone else ""
+    note = (
+        f"No estimate counts: the weights average {weight['value']:.3g} where right propensities give 1." if refuted else note
+    )
     return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)

@@ -309,3 +309,14 @@ def test_only_what_estimates_has_rules():
     assert not issubclass(Bayes, Estimator)
     assert Bayes().rules_used() == ("bayes",)
     assert Welch().rules_used() == ("always_valid", "fixed")
+
+
+@pytest.mark.parametrize("days", [3, 30])
+def test_days_in_common_make_no_false_winners(days):
+    """Units are randomised within the day: what happens on it hits both arms, and both variances have its part."""
+    luck, wrong, trials = np.random.default_rng(days), 0, 600
+    for _ in range(trials):
+        day, treated = luck.integers(0, days, 400), luck.random(400) < 0.5
+        outcome = luck.normal(0, 1, days)[day] + luck.normal(0, 1, 400)
+        wrong += one(Welch(), arm("B", outcome[treated]), arm("A", outcome[~treated])).p_value < 0.05
+    assert wrong / trials <= 0.06 + 2 * (0.05 * 0.95 / trials) ** 0.5
