@@ -18,7 +18,7 @@ from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 OUNCES = 64
 """Prices are those of a carton of so many ounces."""
 
-PUBLISHED = ("tropicana_64", "minute_maid_64", "dominicks_64")
+PUBLISHED = ("tropicana_premium_64", "minute_maid_64", "dominicks_64")
 """The brands of the published figures (Taddy, Business Data Science, chapter 2)."""
 
 ROLES = Roles(

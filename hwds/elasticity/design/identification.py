@@ -17,11 +17,11 @@ FEW_CHANGES, LITTLE = 3, 0.01
 WEAK = 1.0
 """The expected standard error of a cell's own estimate above which it is weak."""
 
-OVERDISPERSION = 0.35
-"""The overdispersion with which an expected standard error is computed, before any is estimated."""
+LEAST_NOISE = 0.01
+"""The least variance of log demand beside that of few units."""
 
 SUSPECT = 0.001
-"""The p-value of the correlation of today's demand with the next price change under which prices may answer demand."""
+"""The p-value of the correlation of today's demand with the next price under which prices may answer demand."""
 
 
 def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
@@ -29,9 +29,9 @@ def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
 
     Columns: `series_id`; `rows` to learn from; `units` (mean a period); `price_changes`; `distinct_prices`; `sd_price` (of the
     log price) and `sd_net` (net of cell and period effects and of the model's other columns); `common` (the share of the log
-    price's variance that goes when period effects are taken out); `lead` (correlation of today's demand with the next change of
-    the price: prices that answer demand) and `lead_p` its p-value; `lag` (correlation of the last price change with
-    today's demand beyond today's price); `stock_outs` (share of rows); `expected_stderr` (of its own estimate); `status`;
+    price's variance that goes when period effects are taken out); `lead` (correlation of today's demand with the next price
+    beyond today's: prices that answer demand) and `lead_p` its p-value; `lag` (correlation of the price before, beyond
+    today's, with today's demand); `stock_outs` (share of rows); `expected_stderr` (of its own estimate); `status`;
     `reason`.
 
     Args:
@@ -42,10 +42,11 @@ def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
     rows = design.rows
     mean_units = _means(design.units, design.used, design)
     squares = np.bincount(design.cell[design.used], net**2, len(design))
-    weight = mean_units / (1 + OVERDISPERSION * mean_units)
+    demand = _demand(design)
+    weight = mean_units / (1 + _noise(design, demand, mean_units) * mean_units)
     expected = 1 / np.sqrt(np.maximum(weight * squares, 1e-12))
     changes, distinct = _changes(design)
-    lead, lead_p = _lead(design, net)
+    lead, lead_p = _lead(design, demand)
     total = np.maximum(np.bincount(design.cell, minlength=len(design)), 1)
     table = pl.DataFrame(
         {
@@ -59,7 +60,7 @@ def identify(design: Design, *, by_period: bool) -> pl.DataFrame:
             "common": common,
             "lead": lead,
             "lead_p": lead_p,
-            "lag": _lag(design, net),
+            "lag": _lag(design, demand),
             "stock_outs": np.bincount(design.cell, design.out, len(design)) / total,
             "expected_stderr": np.minimum(expected, 1e6),
         }
@@ -80,7 +81,7 @@ def _judged(row: dict[str, float]) -> tuple[str, str]:
         (row["units"] == 0, "no_variation", f"nothing was sold in {row['rows']:.0f} periods"),
         (row["distinct_prices"] < 2, "no_variation", "it had one price"),
         (row["sd_net"] < 1e-4, "no_variation", net),
-        (row["lead_p"] < SUSPECT, "endogenous?", f"its next price change follows its demand {lead}"),
+        (row["lead_p"] < SUSPECT, "endogenous?", f"its next price follows its demand {lead}"),
         (row["price_changes"] < FEW_CHANGES, "weak", f"{row['price_changes']:.0f} price changes"),
         (row["sd_net"] < LITTLE, "weak", f"its log price has a standard deviation of {row['sd_net']:.3f} net of effects"),
         (row["expected_stderr"] > WEAK, "weak", f"its own data would give a standard error of {row['expected_stderr']:.1f}"),
@@ -127,7 +128,16 @@ def _changes(design: Design) -> tuple[np.ndarray, np.ndarray]:
     return changes, np.bincount(pairs[:, 0], minlength=len(design))
 
 
-def _demand(design: Design, net: np.ndarray) -> np.ndarray:
+def _noise(design: Design, demand: np.ndarray, mean_units: np.ndarray) -> float:
+    """Return the variance of log demand beside the 1 / mean of few units, of all cells."""
+    rows = design.used & (mean_units[design.cell] > 0)
+    if not rows.any():
+        return LEAST_NOISE
+    few = float(np.mean(1 / (mean_units[design.cell[rows]] + 0.5)))
+    return max(float(np.mean(demand[rows] ** 2)) - few, LEAST_NOISE)
+
+
+def _demand(design: Design) -> np.ndarray:
     """Return log(units + 1/2) net of effects, columns and each cell's own slope of price; NaN where not used."""
     used = design.used
     cell = np.unique(design.cell[used], return_inverse=True)[1]
@@ -143,24 +153,41 @@ def _demand(design: Design, net: np.ndarray) -> np.ndarray:
     return out
 
 
-def _lead(design: Design, net: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the correlation of today's demand with the next price change by cell, and its p-value, 1 for fewer than 8 rows."""
+def _lead(design: Design, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of today's demand with the next price beyond today's by cell, and its p-value.
+
+    The p-value is 1 for fewer than 8 rows.
+    """
     from scipy.stats import t as student
 
-    change, _ = _steps(design)
-    following = np.concatenate([change[1:], [np.nan]])
-    correlation, count = _correlations(design, _demand(design, net), following)
-    free = np.maximum(count - 2, 1)
+    following = np.concatenate([design.log_price[1:], [np.nan]])
+    following[np.concatenate([np.diff(design.cell) != 0, [True]])] = np.nan
+    correlation, count = _correlations(design, demand, _beyond_price(design, following))
+    free = np.maximum(count - 3, 1)
     t = correlation * np.sqrt(free / np.maximum(1 - correlation**2, 1e-12))
     return correlation, np.where(count >= 8, 2 * student.sf(np.abs(t), free), 1.0)
 
 
-def _lag(design: Design, net: np.ndarray) -> np.ndarray:
-    """Return the correlation of the price change before with today's demand, by cell."""
-    change, _ = _steps(design)
-    before = np.concatenate([[np.nan], change[:-1]])
+def _lag(design: Design, demand: np.ndarray) -> np.ndarray:
+    """Return the correlation of the price before, beyond today's, with today's demand, by cell."""
+    before = np.concatenate([[np.nan], design.log_price[:-1]])
     before[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
-    return _correlations(design, _demand(design, net), before)[0]
+    return _correlations(design, demand, _beyond_price(design, before))[0]
+
+
+def _beyond_price(design: Design, values: np.ndarray) -> np.ndarray:
+    """Return values less their regression on today's price within each cell, NaN where either is unknown."""
+    there = np.isfinite(values) & np.isfinite(design.log_price)
+    cell = design.cell[there]
+    count = np.maximum(np.bincount(cell, minlength=len(design)), 1)
+    centred = []
+    for each in (values[there], design.log_price[there]):
+        centred.append(each - (np.bincount(cell, each, len(design)) / count)[cell])
+    squares = np.bincount(cell, centred[1] ** 2, len(design))
+    slope = np.bincount(cell, centred[0] * centred[1], len(design)) / np.where(squares > 0, squares, np.inf)
+    out = np.full(len(values), np.nan)
+    out[there] = centred[0] - slope[cell] * centred[1]
+    return out
 
 
 def _correlations(design: Design, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

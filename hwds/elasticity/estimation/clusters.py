@@ -10,6 +10,9 @@ import numpy as np
 FEW = 40
 """The number of clusters under which intervals come from the wild cluster bootstrap."""
 
+DENSE = 8
+"""Whole numbers up to so many times the rows are numbered by a table, which is faster than sorting."""
+
 LARGEST_REACH = 64.0
 """Standard errors beyond which a bootstrap interval is not followed."""
 
@@ -77,7 +80,11 @@ def _ways(ways: Sequence[np.ndarray]) -> list[tuple[int, np.ndarray]]:
 
 
 def numbered(values: np.ndarray) -> np.ndarray:
-    """Return the values numbered from 0."""
+    """Return the values numbered from 0 in their order."""
+    if values.dtype.kind in "iu" and len(values) and values.min() >= 0 and values.max() < DENSE * len(values):
+        there = np.zeros(int(values.max()) + 1, bool)
+        there[values] = True
+        return (np.cumsum(there) - 1)[values]
     return np.unique(values, return_inverse=True)[1]
 
 
@@ -92,7 +99,7 @@ def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
     count = int(codes.max()) + 1
     for way in ways:
         known = numbered(way)
-        if len(np.unique(codes * (int(known.max()) + 1) + known)) == count:
+        if int(numbered(codes * (int(known.max()) + 1) + known).max()) + 1 == count:
             return 0
     return count - 1
 
@@ -128,14 +135,14 @@ def robust_variance(
     from scipy.stats import t
 
     covariance = bread @ meat(scores, ways) @ bread * (len(scores) - 1) / max(len(scores) - lost, 1)
-    count = min(len(np.unique(way)) for way in ways)
+    count = min(int(numbered(way).max()) + 1 for way in ways)
     free = max(count - 1, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         p_values = 2 * t.sf(np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)), free)
     critical = np.full((len(beta), 2), float(t.ppf((1 + level) / 2, free)))
     if rng is None or rows is None or count >= FEW or count < 4:
         return RobustVariance(beta, covariance, count, critical, p_values, f"t, {count} clusters")
-    few = numbered(min(ways, key=lambda way: len(np.unique(way))))
+    few = min((numbered(way) for way in ways), key=lambda way: int(way.max()))
     weights = rng.choice(WEBB, (draws, count))
     for place in range(len(beta)):
         null = _Null.of(place, bread, scores, rows, few)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.core.errors import DataError
-from hwds.elasticity.estimation.clusters import RobustVariance, free_effects, robust_variance
+from hwds.elasticity.estimation.clusters import RobustVariance, free_effects, numbered, robust_variance
 from hwds.elasticity.estimation.sweeping import Sweeper
 
 MOST_STEPS = 60
 """Steps of iteratively reweighted least squares at most."""
+
+ROUGH_STEPS, ROUGHLY_SWEPT, SWEPT = 2, 1e-4, 1e-9
+"""The first steps, far from the end, and the tolerance of sweeping in them and in the others."""
 
 EXPONENT = 30.0
 """The largest absolute log mean, relative to the mean of all."""
@@ -93,8 +96,8 @@ def ppml(
         raise DataError("dataset: nothing was sold in any cell.")
     y, columns, w = units[used], np.ascontiguousarray(x[used], float), weights[used]
     known = np.zeros(len(y)) if offset is None else offset[used]
-    codes = _codes(cell[used])
-    sweeper = Sweeper.of(codes, None if period is None else _codes(period[used]))
+    codes = numbered(cell[used])
+    sweeper = Sweeper.of(codes, None if period is None else numbered(period[used]))
     mean = (y + np.bincount(codes, y)[codes] / np.diff(sweeper.starts)[codes]) / 2
     bounds = np.log(np.mean(y)) + np.array([-EXPONENT, EXPONENT])
     eta, deviance, steps = np.log(mean), np.inf, 0
@@ -102,7 +105,8 @@ def ppml(
     for step in range(1, MOST_STEPS + 1):
         steps = step
         working = eta - known + (y - mean) / mean
-        both = sweeper.residuals(np.column_stack([working, columns]), w * mean)
+        exact = step > ROUGH_STEPS
+        both = sweeper.residuals(np.column_stack([working, columns]), w * mean, SWEPT if exact else ROUGHLY_SWEPT)
         target, swept = both[:, 0], both[:, 1:]
         weighted = swept * (w * mean)[:, None]
         gram = weighted.T @ swept
@@ -110,7 +114,7 @@ def ppml(
         eta = np.clip(known + working - target + swept @ beta, *bounds)
         mean = np.exp(eta)
         before, deviance = deviance, poisson_deviance(y, mean, w)
-        if abs(before - deviance) <= tolerance * max(deviance, 0.1):
+        if exact and abs(before - deviance) <= tolerance * max(deviance, 0.1):
             break
     scores, effects = swept * (w * (y - mean))[:, None], (cell[used],) if period is None else (cell[used], period[used])
     bread = np.linalg.inv(gram) if len(gram) else gram
@@ -142,7 +146,3 @@ def _solved(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
     if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
         raise DataError("dataset: a column of the model is a combination of others and of cell and period effects.")
     return np.linalg.solve(gram, right)
-
-
-def _codes(values: np.ndarray) -> np.ndarray:
-    return np.unique(values, return_inverse=True)[1]

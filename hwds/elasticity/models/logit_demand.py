@@ -59,7 +59,8 @@ class LogitDemand(ElasticityModel):
         rows = design.used & (share > 0) & (none > 0)
         if not rows.any():
             raise DataError("dataset: no product of any market was bought.")
-        fit = self._fit(design, market, np.log(share) - np.log(none), rows)
+        odds = np.where(rows, share, 1.0) / np.where(rows, none, 1.0)
+        fit = self._fit(design, market, np.log(odds), rows)
         slope, error = float(fit.beta[0]), float(fit.variance.stderr[0])
         price, bought = _last(design, np.where(rows, design.price, np.nan)), _last(design, np.where(rows, share, np.nan))
         factor = price * (1 - bought)

@@ -1,0 +1,199 @@
+"""Models of demand against a known world: who recovers elasticities, whose intervals hold them, and what each refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import DataError
+from hwds.datasets.simulated.price_sales import PriceSales
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.models.iv import IV
+from hwds.elasticity.models.logit_demand import LogitDemand
+from hwds.elasticity.models.loglog_ols import LoglogOLS
+from hwds.elasticity.models.pooled import Pooled
+from hwds.elasticity.models.ppml import PPML
+from hwds.frames.roles import Roles
+
+SEEDS = 3
+WORLD = PriceSales(skus=20, weeks=80)
+
+
+class World:
+    """A simulated panel and its true elasticities."""
+
+    def __init__(self, dataset):
+        self.panel = dataset.load()
+        known = self.panel.series_ids.to_frame().join(dataset.parameters(), "series_id", "left", maintain_order="left")
+        self.true = known["elasticity"].to_numpy()
+
+    def learn(self, model):
+        return model.learn(self.panel, ElasticityContext(0))
+
+
+def errors(fits, worlds):
+    """Errors of all cells with an answer, and whether intervals hold the truth."""
+    found = []
+    for fit, world in zip(fits, worlds, strict=True):
+        columns = [fit.table[name].fill_null(float("nan")).to_numpy() for name in ("elasticity", "ci_low", "ci_high")]
+        found.append(np.stack([columns[0] - world.true, (columns[1] <= world.true) & (world.true <= columns[2])]))
+    both = np.concatenate(found, axis=1)
+    known = np.isfinite(both[0])
+    return both[0][known], both[1][known].astype(bool)
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return [World(replace(WORLD, seed=seed)) for seed in range(SEEDS)]
+
+
+@pytest.fixture(scope="module")
+def pooled(worlds):
+    return [world.learn(Pooled()) for world in worlds]
+
+
+@pytest.fixture(scope="module")
+def textbook(worlds):
+    return [world.learn(LoglogOLS()) for world in worlds]
+
+
+@pytest.fixture(scope="module")
+def own(worlds):
+    return [world.learn(PPML()) for world in worlds]
+
+
+def test_the_pooled_model_recovers_all_cells_and_its_intervals_hold_them(worlds, pooled, textbook, own):
+    error, inside = errors(pooled, worlds)
+    assert len(error) == SEEDS * 80
+    assert np.sqrt(np.mean(error**2)) < 0.62
+    assert abs(error.mean()) < 0.25
+    assert inside.mean() >= 0.9
+    for rival in (textbook, own):
+        assert np.sqrt(np.mean(errors(rival, worlds)[0] ** 2)) > 1.4 * np.sqrt(np.mean(error**2))
+    assert all((fit.table["elasticity"] < 0).all() for fit in pooled)
+
+
+def test_the_textbook_leaves_cells_out_in_words_and_is_pulled_towards_zero(worlds, textbook):
+    error, _ = errors(textbook, worlds)
+    assert error.mean() > 0.25
+    table = textbook[0].table
+    silent = table.filter(pl.col("elasticity").is_null())
+    assert 0.3 < len(silent) / len(table) < 0.7
+    assert silent["reason"].str.contains("rows, at least 30 are asked for").all()
+    assert silent.select("stderr", "ci_low", "ci_high", "weight_own").null_count().row(0) == (len(silent),) * 4
+
+
+def test_shared_slopes_are_those_of_the_law(pooled):
+    effects = pl.concat([fit.effects for fit in pooled])
+    for name, true in (("lagged_price", 0.2), ("substitutes_price", 0.25), ("promotion", 0.3)):
+        rows = effects.filter(pl.col("name") == name)
+        assert rows["value"].mean() == pytest.approx(true, abs=3 * rows["stderr"].mean() / np.sqrt(SEEDS))
+
+
+def test_the_posterior_is_joint(pooled):
+    fit = pooled[0]
+    assert fit.estimates.covariance.shape == (80, 80)
+    drawn = fit.draws(4000, np.random.default_rng(0))
+    assert drawn.mean(axis=0) == pytest.approx(fit.table["elasticity"].to_numpy(), abs=0.07)
+    assert np.cov(drawn.T) == pytest.approx(fit.estimates.covariance, abs=0.04)
+    same = fit.table["channel"].to_numpy()[:, None] == fit.table["channel"].to_numpy()
+    np.fill_diagonal(same, False)
+    assert fit.estimates.covariance[same].mean() > 0.01
+    assert fit.table["weight_own"].is_between(0, 1).all()
+
+
+def test_demand_follows_from_prices(worlds, pooled):
+    fit, panel = pooled[0], worlds[0].panel
+    dear = replace(panel, table=panel.table.with_columns(pl.col("price") * 1.1))
+    change = fit.log_demand(dear) - fit.log_demand(panel)
+    cell = fit.design.cell
+    lag, cross = fit.table["lag"].to_numpy()[cell], fit.table["cross"].to_numpy()[cell]
+    expected = fit.table["elasticity"].to_numpy()[cell] + lag + cross
+    last = panel.offsets[1:] - 1  # all substitutes are on sale
+    assert change[last] == pytest.approx(expected[last] * np.log(1.1), abs=1e-6)
+
+
+def test_one_slope_for_all_has_clustered_errors_and_an_interval_that_holds_the_mean(worlds):
+    inside = 0
+    for world in worlds:
+        table = world.learn(PPML(common="all")).table
+        assert table["elasticity"].n_unique() == 1
+        inside += table["ci_low"][0] <= world.true.mean() <= table["ci_high"][0]
+    assert inside >= SEEDS - 1
+    few = worlds[0].learn(PPML(common="channel", cluster="sku"))
+    assert few.estimates.method == "wild cluster bootstrap, 20 clusters"
+    assert few.table.group_by("channel").agg(pl.col("elasticity").n_unique())["elasticity"].to_list() == [1] * 4
+    assert (few.table["ci_low"] < few.table["elasticity"]).all()
+    two = worlds[0].learn(PPML(common="all", cluster="sku", second_cluster="period"))
+    assert two.table["stderr"][0] > 0
+
+
+def test_instruments_save_what_prices_that_answer_demand_spoil():
+    dataset = PriceSales(skus=20, weeks=80, endogeneity=0.5, pass_through=0.9)
+    worlds = [World(replace(dataset, seed=seed)) for seed in range(2)]
+    fits = [world.learn(IV(draws=20)) for world in worlds]
+    error, inside = errors(fits, worlds)
+    wrong, outside = errors([world.learn(Pooled()) for world in worlds], worlds)
+    assert abs(error.mean()) < 0.5 < wrong.mean()
+    assert inside.mean() > 0.85
+    assert outside.mean() < 0.2
+    for fit, world in zip(fits, worlds, strict=True):
+        notes = fit.estimates.notes
+        assert notes["first_stage_f"] > 100
+        assert notes["price_residual_t"] > 4
+        assert notes["anderson_rubin_low"] - 0.3 < world.true.mean() < notes["anderson_rubin_high"] + 0.3
+
+
+def test_weak_instruments_are_said_and_none_are_refused(worlds):
+    panel = worlds[0].panel
+    rng = np.random.default_rng(0)
+    noise = pl.Series("noise", rng.standard_normal(len(panel.table)))
+    roles = Roles({**panel.roles.without("cost"), "known_future": ("price", "promotion", "noise"), "instrument": ("noise",)})
+    weak = replace(panel, table=panel.table.with_columns(noise), roles=roles)
+    fit = IV(draws=10).learn(weak, ElasticityContext(0))
+    assert fit.estimates.notes["first_stage_f"] < 10
+    assert (fit.table["status"] != "identified").all()
+    assert fit.estimates.notes["anderson_rubin_low"] == -np.inf or fit.estimates.notes["anderson_rubin_high"] == np.inf
+    bare = replace(panel, roles=panel.roles.without("cost"))
+    with pytest.raises(DataError, match="cost or instrument must be given"):
+        IV().learn(bare, ElasticityContext(0))
+
+
+def test_logit_demand_is_that_of_shares():
+    """Units drawn from a logit law: own elasticities are a price (1 - share), cross ones the same for all rivals."""
+    rng = np.random.default_rng(1)
+    channels, products, periods, slope = 4, 3, 60, -0.05
+    rows = []
+    for channel in range(channels):
+        for period in range(periods):
+            price = 40 + 8 * rng.standard_normal(products)
+            utility = np.array([0.5, 1.0, 1.5]) + slope * price
+            odds = np.exp(utility)
+            share = odds / (1 + odds.sum())
+            for product in range(products):
+                rows.append((f"p{product}", f"c{channel}", period, share[product], price[product]))
+    table = pl.DataFrame(rows, schema=["sku", "channel", "week", "share", "price"], orient="row")
+    from hwds.frames.panel import Panel
+
+    panel = Panel.of(
+        table,
+        series=["sku", "channel"],
+        time="week",
+        target="share",
+        frequency="1i",
+        known_future="price",
+        static=("sku", "channel"),
+        price="price",
+    )
+    fit = LogitDemand().learn(panel, ElasticityContext(0))
+    assert fit.estimates.notes["price_slope"] == pytest.approx(slope, rel=1e-6)
+    last = table.filter(pl.col("week") == periods - 1).sort("sku", "channel")
+    own = slope * last["price"].to_numpy() * (1 - last["share"].to_numpy())
+    assert fit.table["elasticity"].to_numpy() == pytest.approx(own)
+    part = (last["price"] * last["share"]).to_numpy()
+    total = last.with_columns(part=part).select(pl.col("part").sum().over("channel"))["part"].to_numpy()
+    assert fit.table["cross"].to_numpy() == pytest.approx(-slope * (total - part))
+    assert (fit.table["status"] == "identified").all()

@@ -1,0 +1,104 @@
+"""The report of elasticities: what is said, drawn and tabled."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import polars as pl
+import pytest
+
+from hwds.datasets.simulated.price_sales import PriceSales
+from hwds.elasticity.models.loglog_ols import LoglogOLS
+from hwds.elasticity.models.pooled import Pooled
+from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
+from hwds.elasticity.protocols.placebo import Placebo
+from hwds.elasticity.protocols.price_change import PriceChange
+from hwds.elasticity.report.forest import forest_figure
+from hwds.elasticity.report.identification import cells_grid, status_grid
+from hwds.elasticity.report.scatter import scatter_figure
+from hwds.elasticity.report.sentence import conclusion, placebo_conclusion
+from hwds.evaluation.base import Cell, Score
+from hwds.evaluation.context import RunContext
+from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables, metrics_table
+
+DATASET = PriceSales(skus=10, channels=5, weeks=60)
+
+
+def tables(protocol, models, panel):
+    """The tables of a run."""
+    (fold,) = protocol.split(panel)
+    rows = {
+        label: protocol.evaluate_cell(model, panel, Cell(label, fold, 0, fold.units), RunContext(0, fold.name))
+        for label, model in models.items()
+    }
+    lines = [(label, score) for label, own in rows.items() for score in protocol.score(own)]
+    lines += list(protocol.contrasts(rows)) if hasattr(protocol, "contrasts") else []
+    blank = {"experiment": "trial", "dataset": "sales", "task": protocol.task, "seed": 0, "n_failed": 0}
+    scores = pl.DataFrame([asdict(score) | blank | {"model": label} for label, score in lines], schema=SCORES)
+    named = pl.concat([own.select(pl.lit(label).alias("model"), pl.all()) for label, own in rows.items()], how="diagonal")
+    return Tables(scores, named, pl.DataFrame(schema=TIMINGS), metrics_table(protocol.measures(panel)))
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return DATASET.load()
+
+
+@pytest.fixture(scope="module")
+def recovery(panel):
+    models = {"pooled": Pooled(), "textbook": LoglogOLS(), TRUTH: DATASET.truth("elasticity")}
+    return tables(ElasticityRecovery(draws=100), models, panel)
+
+
+def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recovery):
+    said = conclusion(recovery, "pooled")
+    assert said.startswith("pooled puts the mean elasticity at -")
+    assert "all 50 cells have an answer" in said
+    assert "none above 0" in said
+    assert "Against the truth its error is" in said
+    assert " identified by their own prices" in said or " weakly" in said
+    silent = conclusion(recovery, "textbook")
+    assert " of 50 cells have an answer" in silent
+    assert conclusion(recovery, "none") == "none says nothing of any cell."
+
+
+def test_every_cell_is_in_the_table_with_what_its_prices_identify(recovery):
+    grid = cells_grid(recovery, "pooled").markdown()
+    assert grid.count("\n") == 51
+    assert "phone-1.retail" in grid
+    statuses = status_grid(recovery, "pooled").markdown()
+    assert sum(int(line.split("|")[2]) for line in statuses.splitlines()[2:]) == 50
+    assert "own data would give a standard error" in grid
+
+
+def test_the_forest_has_intervals_weights_and_the_truth(recovery):
+    figure = forest_figure(recovery, "pooled")
+    (axes,) = figure.axes
+    assert len(axes.get_yticklabels()) == 40
+    texts = [text.get_text() for text in axes.texts]
+    assert all(text.endswith(" %") for text in texts)
+    labels = axes.get_legend_handles_labels()[1]
+    assert "truth" in labels
+    assert any(label.startswith("mean of all cells") for label in labels)
+    assert forest_figure(recovery, "none") is None
+
+
+def test_moves_are_drawn_against_what_came_of_them(panel):
+    moved = tables(PriceChange(horizon=10), {"pooled": Pooled()}, panel)
+    figure = scatter_figure(moved, "pooled")
+    (axes,) = figure.axes
+    assert axes.texts[0].get_text().startswith("RMSE ")
+    assert len(axes.lines[3].get_xdata()) == len(moved.predictions.filter(pl.col("move")).drop_nulls(["predicted", "actual"]))
+    assert scatter_figure(moved, "none") is None
+    assert cells_grid(moved, "pooled").markdown().count("\n") == 1 + moved.predictions["series_id"].n_unique()
+
+
+def test_a_placebo_holds_or_fails_in_words(panel):
+    held = tables(Placebo(ahead=1), {"pooled": Pooled()}, panel)
+    assert placebo_conclusion(held, "pooled").startswith("The placebo holds for pooled")
+    line = asdict(Score("placebo_effect", "mean", 1.0, 0.2, 0.6, 1.4, "normal", 0.0001, n=10))
+    wrong = pl.DataFrame([line | {"model": "pooled", "task": "placebo", "seed": 0}], schema=SCORES)
+    failed = Tables(wrong, held.predictions, held.timings, held.metrics)
+    assert placebo_conclusion(failed, "pooled").startswith(
+        "The placebo fails for pooled: the elasticity to prices still to come is"
+    )
