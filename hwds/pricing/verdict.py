@@ -47,15 +47,13 @@ def verdict_of(
     gain = _gain(judgement, terms, contrast)
     top = None if then is None else best.get(then.arm)
     rule = "" if contrast is None else contrast.rule
-    sentences = [sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)]
-    sentences += [value_of_continuing(total, customers, unit)] if total is not None and customers is not None else []
-    sentences += [record_sentence(record, unit)] if record is not None else []
+    first = sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)
     return PriceVerdict(
         decision=name,
         action="CHANGE" if judgement.change else "HOLD",
         rule=judgement.rule,
         excluded=judgement.excluded,
-        sentence=" ".join([*sentences, note] if note else sentences),
+        sentence=" ".join(filter(None, [first, *_behind(total, customers, record, unit), note])),
         current=terms.current,
         arm=None if charged is None else charged.arm,
         price=None if charged is None else charged.offer.price,
@@ -76,6 +74,12 @@ def verdict_of(
         standings=tuple(_standing(each, best.get(each.arm)) for each in arms),
         record=record,
     )
+
+
+def _behind(total: float | None, customers: int | None, record: RuleRecord | None, unit: str) -> list[str]:
+    """Return the sentences after the first: what going on is worth, and how often the rule is right."""
+    said = [value_of_continuing(total, customers, unit)] if total is not None and customers is not None else []
+    return said + ([record_sentence(record, unit)] if record is not None else [])
 
 
 def _best(judgement: Judgement) -> dict[str, float]:
