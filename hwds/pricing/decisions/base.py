@@ -1,20 +1,27 @@
-"""DemandDecision: the base of decisions that read a model of demand."""
+"""DemandDecision and GuardedDecision: the bases of decisions that read a model of demand."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import field, replace
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from annotated_types import Ge, Le, Lt
 from pydantic import AfterValidator
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import MOST, Draws, Level, NonNegative, Once, Positive, PositiveInt, Small, UnitInterval
 from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
 from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
+from hwds.pricing.optimum.draws import DemandDraws
+from hwds.pricing.optimum.guardrails import Guardrails
+from hwds.pricing.optimum.recommend import PriceRecommendation, recommend
 from hwds.results.formatting import is_money
 from hwds.results.tables import Tables
 
+MarginFloor = Annotated[float, Ge(-MOST), Lt(1)]
+Status = Literal["identified", "weak", "no_variation", "endogenous?"]
 Share = Annotated[float, Ge(0), Lt(1)]
 """A share of a price that leaves something of it."""
 
@@ -55,3 +62,93 @@ class DemandDecision(Decision):
         assert isinstance(protocol, DemandEvidence)
         found = protocol.demand_evidence(tables, frame, model)
         return found if found is None or found.unit else replace(found, unit=self.currency)
+
+
+class GuardedDecision(DemandDecision):
+    """A decision on prices within guardrails.
+
+    Attributes:
+        objective: `profit`, which needs the cost of a unit, or `revenue`.
+        margin_floor: The least (pocket price - cost) / pocket price; null for none.
+        deductions: The share of the price that is given back after the invoice: rebates, terms.
+        largest_step: The most that a price may change, as a share of today's.
+        band: How far beyond the observed prices one may go, as a share of these.
+        ladder: The only prices allowed; empty for any.
+        rounding: Prices are multiples of it; null for any.
+        ending: What a multiple is less by: 10 and .01 allow 139.99 and 149.99.
+        freight: What reselling one unit costs; null for no cap on the gaps between channels.
+        duty: The share of the price paid that is due when a unit is resold in another channel.
+        risk: The share of the price paid that a reseller asks for the risk.
+        capacity: The most expected units of a product in a period.
+        confidence: The least probability that a product's change gains.
+        act_on: The statuses of cells whose price may change.
+        periods: How long the prices are to stand, for the value of tests.
+        draws: Of the posterior.
+    """
+
+    objective: Literal["profit", "revenue"] = "profit"
+    margin_floor: MarginFloor | None = 0.0
+    deductions: Share = 0.0
+    largest_step: Step = 0.1
+    band: Step = 0.05
+    ladder: Annotated[tuple[Positive, ...], Once] = ()
+    rounding: Positive | None = None
+    ending: NonNegative = 0.0
+    freight: NonNegative | None = 10.0
+    duty: UnitInterval = 0.0
+    risk: UnitInterval = 0.05
+    capacity: dict[str, Positive] = field(default_factory=dict)
+    confidence: Level = 0.8
+    act_on: Annotated[tuple[Status, ...], Once] = ("identified", "weak")
+    periods: PositiveInt = 26
+    draws: Annotated[Draws, Small(200)] = 1000
+
+    def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
+        """Refuse a protocol without elasticities, and two ways of saying which prices are allowed.
+
+        Raises:
+            ConfigError: With the field.
+        """
+        super().check_protocol(protocol)
+        if self.ladder and self.rounding is not None:
+            raise ConfigError("decision.rounding: must be null where decision.ladder lists the allowed prices.")
+        if self.rounding is not None and self.ending >= self.rounding:
+            raise ConfigError(f"decision.ending: must be < rounding, {self.rounding:g}, got {self.ending:g}.")
+
+    def recommended(self, evidence: DemandEstimates, rng: np.random.Generator) -> PriceRecommendation:
+        """Return the best prices within the guardrails.
+
+        Args:
+            evidence: The estimates.
+            rng: Of the posterior's draws.
+
+        Raises:
+            DataError: A cost is missing or above its price, where profit is asked for.
+            ConfigError: A capacity is of no product.
+        """
+        for product in self.capacity:
+            if product not in evidence.cells["product"]:
+                raise ConfigError(f"decision.capacity: no product '{product}'{nearest(product, evidence.cells['product'])}")
+        if self.objective == "profit":
+            evidence.require_costs("decision.objective=profit")
+        demand = DemandDraws.of(evidence, self.draws, rng, objective=self.objective, deductions=self.deductions)
+        return recommend(evidence, demand, self.guardrails())
+
+    def guardrails(self) -> Guardrails:
+        """Return the limits."""
+        return Guardrails(
+            objective=self.objective,
+            margin_floor=self.margin_floor,
+            deductions=self.deductions,
+            largest_step=self.largest_step,
+            band=self.band,
+            ladder=self.ladder,
+            rounding=self.rounding,
+            ending=self.ending,
+            freight=self.freight,
+            duty=self.duty,
+            risk=self.risk,
+            capacity=self.capacity,
+            confidence=self.confidence,
+            act_on=self.act_on,
+        )

@@ -23,7 +23,7 @@ RESULTS = 64
 
 @dataclass(frozen=True, slots=True)
 class InformationValue:
-    """What information on one cell's elasticity is worth in a period, beyond acting on what is known.
+    """What information on one cell's elasticity is worth in a period, beyond the best price by what is known.
 
     Attributes:
         perfect: Of knowing it, and all that moves with it, for certain (expected value of perfect information).
@@ -49,7 +49,7 @@ def value_of(made: PriceRecommendation, cell: int, stderr: float, rng: np.random
     tried = np.append(_choices(made, cell), made.prices[cell])
     part = first_draws(made.demand, MOST_DRAWS).answering(np.array([cell]), made.prices)[0]
     totals = np.stack([part.totals(np.append(price, part.price[1:])) for price in tried], 1)
-    acting = float(totals[:, -1].mean())
+    acting = float(totals.mean(0).max())
     perfect = max(float(totals.max(1).mean()) - acting, 0.0)
     test = max(float((_weights(part.own[:, 0], stderr, rng) @ totals).max(1).mean()) - acting, 0.0)
     return InformationValue(perfect, min(test, perfect))
