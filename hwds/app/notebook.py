@@ -104,7 +104,8 @@ class Run(Scored):
         return figures[name]
 
     def _board(self) -> dict[str, Figure]:
-        figure = leaderboard_figure(self.standings)
+        ranks = stored_report(self.config, self.tables).ranks
+        figure = leaderboard_figure(self.standings) if ranks else None
         return {} if figure is None else {"leaderboard": figure}
 
     def compare(

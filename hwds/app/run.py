@@ -172,11 +172,12 @@ def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
 
 
 def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
-    """Draw the leaderboard's picture, and those of the task."""
-    folder = prepared.folder.path
-    save_png(leaderboard_figure(board), folder / "leaderboard.png")
+    """Draw the leaderboard's picture where models are ranked, and those of the task."""
+    folder, report = prepared.folder.path, report_of(prepared)
+    if report.ranks:
+        save_png(leaderboard_figure(board), folder / "leaderboard.png")
     save_png(segments_figure(tables, board), folder / "segments.png")
-    report_of(prepared).pictures(prepared.frame, tables, board, prepared.experiment.model.name, folder)
+    report.pictures(prepared.frame, tables, board, prepared.experiment.model.name, folder)
 
 
 def report_of(prepared: Prepared) -> TaskReport:

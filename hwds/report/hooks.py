@@ -39,6 +39,8 @@ class TaskReport:
         draw_scores: With (tables, standings, folder) draw the pictures that need no data; captions as those of `draw`.
         sections: From (tables, standings, frame) sections of the page; the frame is None where the data is gone.
         note: A warning about the report itself.
+        ranks: The question is which model is best. Where it is not, but what the data shows, the task's results come first on
+            the page and the leaderboard has no picture.
     """
 
     sentence: Callable[[Any, Tables, str], str] | None = None
@@ -48,6 +50,7 @@ class TaskReport:
     draw_scores: Callable[[Tables, Standings, Path], None] | None = None
     sections: Callable[[Tables, Standings, Any], Iterable[Section]] | None = None
     note: str = ""
+    ranks: bool = True
 
     def conclusion(self, frame: Any, tables: Tables, board: Standings, model: str) -> str:
         """Return the conclusion of a run, by its task, or else from the standings."""

@@ -56,6 +56,13 @@ def test_without_skill_or_truth_there_is_no_reference():
     assert axes.get_xlabel().startswith("regret, mean over 96 units; lower")
 
 
+def test_scores_that_are_nearly_alike_look_alike():
+    bandits = (score(f"bandit/{name}", "regret", value, None, task="bandit") for name, value in (("a", 2.876), ("b", 2.878)))
+    low, high = axes_of(*bandits, headline="regret").get_xlim()
+    assert high - low > 0.28
+    assert low < 2.876 < 2.878 < high
+
+
 def test_a_model_without_a_score_keeps_its_row():
     axes = axes_of(*model_lines(LSTM, 0.8, 0.2), failure_line("forecast/broken"))
     assert labels(axes) == [LSTM, "forecast/broken"]

@@ -52,4 +52,4 @@ def prior_yaml(counts: pl.DataFrame) -> str:
     return yaml.safe_dump({"known": known}, sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 
-REPORT = TaskReport(sentence=sentence, grids=grids, draw=draw)
+REPORT = TaskReport(sentence=sentence, grids=grids, draw=draw, ranks=False)

@@ -62,12 +62,16 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
         *_pictures(folder, _decision_pictures(verdict), captions(config, verdict)),
     )
     warnings = [Text(note, note=True) for note in report.notes(board)]
-    sections = (
-        Section("Leaderboard", (*warnings, GridTable(bare(grid(board))), *_pictures(folder, ["leaderboard.png"], DRAWN))),
-        Section("What was decided", decided if verdict else ()),
+    drawn = _pictures(folder, ["leaderboard.png"] if report.ranks else [], DRAWN)
+    ranking = Section("Leaderboard", (*warnings, GridTable(bare(grid(board))), *drawn))
+    found = (
         Section("Results", tuple(map(GridTable, filter(len, results)))),
         Section("Segments", (*_segments(tables, board), *_pictures(folder, ["segments.png"], DRAWN))),
         Section("Pictures", tuple(_task_pictures(folder, report, verdict))),
+    )
+    decision = Section("What was decided", decided if verdict else ())
+    sections = (
+        *((ranking, decision, *found) if report.ranks else (decision, *found, ranking)),
         *report.page_sections(tables, board, frame),
         Section("What failed or was left out", tuple(_lost(folder, tables, board))),
         Section("What the numbers mean", tuple(_meanings(tables, board))),
@@ -105,10 +109,10 @@ def _segments(tables: Tables, board: Standings) -> Iterator[Part]:
 
 
 def _task_pictures(folder: RunFolder, report: TaskReport, verdict: dict[str, Any] | None) -> Iterator[Part]:
-    """Yield the other pictures of the run, with the captions of its task's report where it has them."""
-    elsewhere = {*DRAWN, *_decision_pictures(verdict)}
-    names = [path.name for path in sorted(folder.path.glob("*.png")) if path.name not in elsewhere]
-    yield from _pictures(folder, names, captions_of(report))
+    """Yield the other pictures of the run: those that its task's report describes in that order, then the rest by name."""
+    elsewhere, known = {*DRAWN, *_decision_pictures(verdict)}, captions_of(report)
+    others = (path.name for path in sorted(folder.path.glob("*.png")) if path.name not in elsewhere)
+    yield from _pictures(folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known)
 
 
 def _pictures(folder: RunFolder, names: Iterable[str], captions: dict[str, str]) -> Iterator[Picture]:

@@ -28,6 +28,10 @@ LOG_FROM = 20
 """The ratio of the worst to the best score from which the axis is logarithmic."""
 
 
+LEAST_SPAN = 0.1
+"""The least width of the axis, as a share of its largest value."""
+
+
 def leaderboard_figure(board: Standings) -> Figure | None:
     """Draw the leaderboard; None where no model has a score."""
     scored = [line for line in board.lines if line.headline.value is not None]
@@ -84,6 +88,14 @@ def _scale(axes: Axes, lines: Sequence[Standing]) -> None:
         axes.set_xscale("log")
 
 
+def _widen(axes: Axes) -> None:
+    """Let a linear axis span a tenth of its largest value at least, so that alike scores look alike."""
+    low, high = axes.get_xlim()
+    least = LEAST_SPAN * max(abs(low), abs(high))
+    if axes.get_xscale() == "linear" and high - low < least:
+        axes.set_xlim((low + high - least) / 2, (low + high + least) / 2)
+
+
 def _label(axes: Axes, board: Standings, scored: Sequence[Standing]) -> None:
     tidy(axes, grid="x")
     names = [drawable(line.model, 44) for line in board.lines]
@@ -94,6 +106,7 @@ def _label(axes: Axes, board: Standings, scored: Sequence[Standing]) -> None:
     axes.tick_params(axis="y", length=0, labelsize=10)
     axes.spines["left"].set_color(LIGHT)
     axes.margins(x=0.08)
+    _widen(axes)
     plain_numbers(axes.xaxis)
     log = ", log scale" if axes.get_xscale() == "log" else ""
     counts = sorted({line.n for line in scored})
