@@ -14,6 +14,9 @@ from hwds.statistics.standard_errors import LEVEL
 LEAST_FOR_BLOCKS = 12
 """Days from which on neighbours are one cluster, for shocks may last; fewer are taken as independent."""
 
+RUN_OF_DAYS, RUNS_OF_DAYS = "run of days", "runs of days"
+"""The names of neighbouring days that are one cluster."""
+
 LEAST_EVEN = 2.5
 """Clusters of equal weight that those of a kind must be worth: of fewer nothing can be said of how they vary."""
 
@@ -23,7 +26,7 @@ class ClusterCounts:
     """The clusters of one kind, as far as they tell anything.
 
     Attributes:
-        called: What one is: `customer`, `day`.
+        called: What one is: `customer`, `day`, `run of days`.
         number: How many have any weight.
         even: Clusters of equal weight that these are worth.
         strata: The groups within which they are drawn; 1 where they are drawn from all.
@@ -45,8 +48,12 @@ class ClusterCounts:
         if self.df >= LEAST_EVEN - 1:
             return ""
         if self.number <= max(LEAST_EVEN, self.strata + 1):
-            return f"{self.number or 'no'} {self.called}{'' if self.number == 1 else 's'} cannot tell"
-        return f"few {self.called}s have most of the weight and cannot tell"
+            return f"{self.number or 'no'} {self.called if self.number == 1 else self._plural} cannot tell"
+        return f"few {self._plural} have most of the weight and cannot tell"
+
+    @property
+    def _plural(self) -> str:
+        return RUNS_OF_DAYS if self.called == RUN_OF_DAYS else f"{self.called}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,11 @@ def block_length(days: int) -> int:
     with dependent data").
     """
     return int(round(days ** (1 / 3), 9)) if days >= LEAST_FOR_BLOCKS else 1
+
+
+def day_cluster(days: int) -> str:
+    """Return what a cluster of so many days is called."""
+    return "day" if block_length(days) == 1 else RUN_OF_DAYS
 
 
 def day_blocks(days: np.ndarray) -> np.ndarray:

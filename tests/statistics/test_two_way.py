@@ -9,6 +9,7 @@ from hwds.statistics.two_way import (
     ClusteredPart,
     block_length,
     day_blocks,
+    day_cluster,
     even_number,
     influence_effect,
     two_way_effect,
@@ -76,6 +77,8 @@ def test_few_clusters_are_refused_and_heavy_ones_count_for_less():
     assert even_number(np.ones(7)) == pytest.approx(7)
     assert ClusterCounts("customer", 51, even_number(sizes)).refusal == "few customers have most of the weight and cannot tell"
     assert ClusterCounts("day", 6, 6.0, strata=3).df == 3
+    assert ClusterCounts(day_cluster(40), 2, 2.0).refusal == "2 runs of days cannot tell"
+    assert ClusterCounts(day_cluster(8), 2, 2.0).refusal == "2 days cannot tell"
 
 
 def test_one_kind_alone_is_students_t():

@@ -12,12 +12,17 @@ import polars as pl
 from hwds.detection.metrics.weighted import TestRows
 from hwds.statistics.bootstrap import LEAST, drawn
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
-from hwds.statistics.two_way import ClusterCounts, ClusteredPart, block_length, day_blocks, even_number, two_way_effect
+from hwds.statistics.two_way import (
+    ClusterCounts,
+    ClusteredPart,
+    block_length,
+    day_blocks,
+    day_cluster,
+    even_number,
+    two_way_effect,
+)
 
 BY_ENTITY, BY_DAY, BY_BOTH = "entity", "day", "entity and day"
-
-CALLED = {BY_ENTITY: "customer", BY_DAY: "day", BY_BOTH: "customer day"}
-"""The names of clusters in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,22 +34,24 @@ class Clusters:
         of_rows: The number of each row's, by window.
         number: How many there are.
         strata: The clusters of each group within which they are drawn.
+        called: What one is.
     """
 
     way: str
     of_rows: tuple[np.ndarray, ...]
     number: int
     strata: tuple[np.ndarray, ...]
+    called: str
 
     @classmethod
-    def of(cls, way: str, of_rows: Sequence[np.ndarray], *, by_window: bool = False) -> Self:
+    def of(cls, way: str, called: str, of_rows: Sequence[np.ndarray], *, by_window: bool = False) -> Self:
         """Return clusters by the codes of rows; `by_window` draws them within windows, where each has several of its own."""
         ends = np.cumsum([len(each) for each in of_rows])[:-1]
         present, codes = np.unique(np.concatenate(of_rows), return_inverse=True)
         parts = np.split(codes, ends)
         own = [np.unique(part) for part in parts]
         apart = by_window and sum(map(len, own)) == len(present) and min(map(len, own)) > 1
-        return cls(way, tuple(parts), len(present), tuple(own) if apart else (np.arange(len(present)),))
+        return cls(way, tuple(parts), len(present), tuple(own) if apart else (np.arange(len(present)),), called)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Return how often each cluster is drawn, shape (clusters,)."""
@@ -55,7 +62,7 @@ class Clusters:
 
     def counts(self, weight: np.ndarray) -> ClusterCounts:
         """Return the clusters as far as they have weight, shape (clusters,)."""
-        return ClusterCounts(CALLED[self.way], int((weight > 0).sum()), even_number(weight), len(self.strata))
+        return ClusterCounts(self.called, int((weight > 0).sum()), even_number(weight), len(self.strata))
 
     def same_as(self, way: str, others: Sequence[Clusters]) -> bool:
         """Return whether another way has the same clusters, each of which a row is in."""
@@ -71,32 +78,34 @@ def clusters_of(windows: Sequence[TestRows]) -> list[Clusters]:
     if not windows:
         return []
     by_entity = [window.entity for window in windows]
-    ways, days = [Clusters.of(BY_ENTITY, by_entity)], _days(windows)
-    if days is not None:
+    ways, told = [Clusters.of(BY_ENTITY, "customer", by_entity)], _days(windows)
+    if told is not None:
+        days, called = told
         width = max(int(each.max(initial=0)) for each in days) + 1
         both = [who * width + day for who, day in zip(by_entity, days, strict=True)]
-        ways += [Clusters.of(BY_DAY, days, by_window=True), Clusters.of(BY_BOTH, both)]
+        ways += [Clusters.of(BY_DAY, called, days, by_window=True), Clusters.of(BY_BOTH, "customer day", both)]
     return ways
 
 
-def _days(windows: Sequence[TestRows]) -> list[np.ndarray] | None:
-    """Return the number of each row's block of days, by window; None where no day is known.
+def _days(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | None:
+    """Return the number of each row's block of days, by window, and what a block is called; None where no day is known.
 
     Where a protocol counts no days, for its folds are no windows in time, a row's time says its day.
     """
     counted = [window.table["day"].fill_null(0).to_numpy().astype(np.int64) for window in windows]
     if any(each.any() for each in counted):
         earliest = min(int(each.min(initial=0)) for each in counted)
-        length = block_length(sum(window.days for window in windows))
+        total = sum(window.days for window in windows)
+        length = block_length(total)
         blocks = [(each - earliest) // length for each in counted]
         width = max(int(each.max(initial=0)) for each in blocks) + 1
-        return [each + place * width for place, each in enumerate(blocks)]
+        return [each + place * width for place, each in enumerate(blocks)], day_cluster(total)
     times = pl.concat([window.table["time"] for window in windows])
     if times.null_count():
         return None
-    return np.split(
-        day_blocks(times.dt.date().to_physical().to_numpy()), np.cumsum([len(window.day) for window in windows])[:-1]
-    )
+    dates = times.dt.date().to_physical().to_numpy()
+    by_window = np.split(day_blocks(dates), np.cumsum([len(window.day) for window in windows])[:-1])
+    return by_window, day_cluster(len(np.unique(dates)))
 
 
 def effect_of(value: float, samples: Mapping[str, np.ndarray], counts: Mapping[str, ClusterCounts]) -> Effect:

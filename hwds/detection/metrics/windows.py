@@ -17,6 +17,9 @@ from hwds.statistics.two_way import ClusterCounts
 TRUE = "true_"
 """Before the name of a metric: against the truth, which only a simulator knows."""
 
+OF_NEGATIVES = ("false_positive_rate",)
+"""Metrics of rows of label 0, of which none are few."""
+
 AT_ONCE = 2_000_000
 """Weights of rows that are held at once; more resamples than that allows come one part after the other."""
 
@@ -100,19 +103,22 @@ class Resampled:
         values: Of all rows as they are.
         samples: By way of resampling and metric, shape (resamples,).
         counts: By side and way, the clusters with a row of label 1, or with any where there is none.
+        any_counts: The same of the clusters with any row.
     """
 
     values: dict[str, float]
     samples: dict[str, Values]
     counts: dict[str, dict[str, ClusterCounts]]
+    any_counts: dict[str, dict[str, ClusterCounts]]
 
     def drawn(self, metric: str) -> dict[str, np.ndarray]:
         """Return the resamples of one metric by way."""
         return {way: each[metric] for way, each in self.samples.items()}
 
     def clusters(self, metric: str) -> Mapping[str, ClusterCounts]:
-        """Return the clusters that a metric is drawn by."""
-        return self.counts[TRUE if metric.startswith(TRUE) and TRUE in self.counts else ""]
+        """Return the clusters that a metric is drawn by: all of them, where it is one of rows of label 0."""
+        counts = self.any_counts if metric.removeprefix(TRUE) in OF_NEGATIVES else self.counts
+        return counts[TRUE if metric.startswith(TRUE) and TRUE in counts else ""]
 
 
 def windows_of(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]:
@@ -145,6 +151,7 @@ def resampled(windows: Sequence[Window], wanted: Collection[str], resamples: int
     """
     ways = clusters_of([window.rows for window in windows])
     counts: dict[str, dict[str, ClusterCounts]] = {}
+    any_counts: dict[str, dict[str, ClusterCounts]] = {}
     samples: dict[str, Values] = {}
     values: Values = {}
     for clusters in ways:
@@ -152,13 +159,15 @@ def resampled(windows: Sequence[Window], wanted: Collection[str], resamples: int
         if not values:
             values = _together(windows, each, np.ones((1, clusters.number)), wanted)
         for side, weights in _weights(windows, each, clusters.number).items():
-            counts.setdefault(side, {})[clusters.way] = clusters.counts(weights)
+            positive = weights[:, 1] if weights[:, 1].any() else weights[:, 0]
+            counts.setdefault(side, {})[clusters.way] = clusters.counts(positive)
+            any_counts.setdefault(side, {})[clusters.way] = clusters.counts(weights[:, 0])
         same = next((way for way in samples if clusters.same_as(way, ways)), None)
         parts = [] if same else [_together(windows, each, drawn, wanted) for drawn in _draws(clusters, windows, resamples)]
         samples[clusters.way] = (
             samples[same] if same else {name: np.concatenate([part[name] for part in parts]) for name in values}
         )
-    return Resampled({name: float(value[0]) for name, value in values.items()}, samples, counts)
+    return Resampled({name: float(value[0]) for name, value in values.items()}, samples, counts, any_counts)
 
 
 def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[np.ndarray]:
@@ -170,12 +179,12 @@ def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Ite
 
 
 def _weights(windows: Sequence[Window], each: Sequence[WindowClusters], number: int) -> dict[str, np.ndarray]:
-    """Return by side the weight of each cluster in what is told: of its rows of label 1, or of all where there is none."""
+    """Return by side the weight of the rows of each cluster, and of those of label 1, shape (clusters, 2)."""
     weights: dict[str, np.ndarray] = {}
     for window, clusters in zip(windows, each, strict=True):
         for side in window.sides:
             weights.setdefault(side, np.zeros((number, 2)))[clusters.present] += clusters.sums[side][:, :2]
-    return {side: sums[:, 1] if sums[:, 1].any() else sums[:, 0] for side, sums in weights.items()}
+    return weights
 
 
 def _together(

@@ -189,6 +189,11 @@ def test_too_few_days_are_refused(days, said):
 
 
 def test_a_day_that_has_most_positive_rows_is_refused():
+    """But for false positives, which are of all other rows."""
+    day = np.where(judged(2000, 1)["label"].to_numpy() > 0, np.where(np.arange(2000) % 10 == 0, 3, 7), np.arange(2000) % 8)
+    found = scores(judged(2000, windows=1, day=pl.Series(day, dtype=pl.Int32)))
+    assert found["aucpr"].ci_method == "2 days cannot tell"
+    assert found["false_positive_rate"].ci_low > 0
     day = np.where(np.arange(2000) % 10 == 0, np.arange(2000) % 70 // 10, 7)
     rows = judged(2000, windows=1, day=pl.Series(day, dtype=pl.Int32))
     assert scores(rows)["aucpr"].ci_method == "few days have most of the weight and cannot tell"

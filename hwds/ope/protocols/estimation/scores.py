@@ -18,7 +18,7 @@ from hwds.results.measure import Measure
 from hwds.results.tables import TRUTH
 from hwds.statistics.aggregate import Z95
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
-from hwds.statistics.two_way import day_blocks, influence_effect
+from hwds.statistics.two_way import day_blocks, day_cluster, influence_effect
 
 MOST_DRAWN = 50_000
 """Rows beyond which the bootstrap draws blocks of rows: of that many sums, the interval is the same and sooner there."""
@@ -122,7 +122,9 @@ def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np
         groups: The number of the draw that each row belongs to; None where each row is one.
     """
     draws = np.arange(len(rows)) if groups is None else groups
-    return influence_effect(value, errors / len(rows), ("draw", draws), ("day", day_blocks(rows["day"].to_numpy())), "two-way")
+    days = rows["day"].to_numpy()
+    by_day = day_cluster(len(np.unique(days))), day_blocks(days)
+    return influence_effect(value, errors / len(rows), ("draw", draws), by_day, "two-way")
 
 
 def _widened(shared: Effect, told: Uncertainty, alone: float | None, confidence: float) -> Uncertainty:
