@@ -194,7 +194,7 @@ def remarks(prepared: Prepared, tables: Tables) -> list[str]:
         lines.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
     return [
         *lines,
-        *protocol.warnings_before(prepared.frame),
+        *protocol.warnings_before(prepared.frame, prepared.job.models),
         *protocol.warnings_after(prepared.work.folds, tables.predictions),
     ]
 

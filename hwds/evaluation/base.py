@@ -122,8 +122,8 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """Return a description of each metric of `score`; one that is not here has its name alone."""
         return ()
 
-    def warnings_before(self, frame: Data) -> list[str]:
-        """Return warnings about a frame before the first cell; one sentence each."""
+    def warnings_before(self, frame: Data, models: Mapping[str, Model]) -> list[str]:
+        """Return warnings about a frame, and what models make of it, before the first cell; one sentence each."""
         return []
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:

@@ -203,7 +203,7 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
         yield from luck(*(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret")))
 
-    def warnings_before(self, frame: World) -> list[str]:
+    def warnings_before(self, frame: World, models: Mapping[str, Policy]) -> list[str]:
         """Return remarks on outcomes that come too late or never, on worlds that never change, and on arms that are alike."""
         return list(world_remarks(frame, self.game(frame)))
 

@@ -106,7 +106,7 @@ def print_cells(prepared: Prepared) -> None:
     for column in prepared.work.segments.labels:
         values = prepared.work.segments.values(column)
         print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
-    for remark in prepared.job.protocol.warnings_before(prepared.frame):
+    for remark in prepared.job.protocol.warnings_before(prepared.frame, prepared.job.models):
         print(remark)
     cells = counted(len(prepared.work.cells), "cells")
     print(f"{cells}, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")

@@ -115,7 +115,7 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         told = "changed with the row's own label"
         yield Twin(OWN_LABEL, f"row {row + 1}", told, frame, with_label_turned(frame, row), said)
 
-    def warnings_before(self, frame: Table) -> list[str]:
+    def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""
         return list(remarks(frame))
 

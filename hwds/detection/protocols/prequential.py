@@ -30,6 +30,10 @@ from hwds.splitting.prequential import RowPrequential, name_of
 from hwds.splitting.row_windows import Moment, arrivals, as_known, first_day, last_midnight
 from hwds.splitting.rows import between
 
+FEW_TO_STOP_BY = 50
+"""Positive rows below which average precision, and so the round with the best of it, is largely chance: of 15, a single row
+that moves from the middle to the top changes it by some .03."""
+
 
 class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     """Train, stop, calibrate and decide on windows that follow one another, wait for the labels, and score the next window.
@@ -122,9 +126,30 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         super().check_models(models, frame)
         self.require_calibration(models, "calibrate_days")
 
-    def warnings_before(self, frame: Table) -> list[str]:
-        """Return those of all detection, and how many test rows are not scored since their entity was found before."""
-        return [*super().warnings_before(frame), *(self._left_out(frame) if self._removes(frame) else ())]
+    def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
+        """Return those of all detection, test rows that are not scored as their entity was found before, and unsure stops."""
+        left_out = self._left_out(frame) if self._removes(frame) else ()
+        return [*super().warnings_before(frame, models), *left_out, *self._unsure_stops(frame, models)]
+
+    def _unsure_stops(self, frame: Table, models: Mapping[str, Classifier]) -> Iterator[str]:
+        """Yield a remark where a model stops by the ranking of few positive rows."""
+        ranked = next((name for name, model in models.items() if model.stops_by_ranking), None)
+        if ranked is None:
+            return
+        positive = [len(self._stopping(frame, fold.cutoffs[0].at)) for fold in self.split(frame)]
+        fewest = min((count for count in positive if count), default=FEW_TO_STOP_BY)
+        if fewest < FEW_TO_STOP_BY:
+            yield (
+                f"{ranked} stops growing by how it ranks {counted(fewest, 'positive rows')} (in the window with the fewest), so"
+                " that its size is partly chance: model.patience=0 and a number of model.trees fix it, more protocol.stop_days"
+                " make it surer."
+            )
+
+    def _stopping(self, frame: Table, cutoff: datetime) -> pl.DataFrame:
+        """Return the positive rows of the window for stopping that are known by a cutoff."""
+        edges = self.lengths.edges(cutoff)["stop"]
+        rows = between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
+        return rows.data.filter(pl.col(rows.name("label")) == 1)
 
     def _left_out(self, frame: Table) -> Iterator[str]:
         """Yield how many test rows are left out as found before, and how many of them are positive."""

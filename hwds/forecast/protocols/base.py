@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -181,7 +181,7 @@ class PanelEvaluation(
         messages = [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
         return [*messages, *without_scale(predictions), *uncalibrated(predictions)]
 
-    def warnings_before(self, frame: Panel) -> list[str]:
+    def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, and on sums: how scores count them, and where they are unknown."""
         sums = remarks_on(frame, self.split(frame)[0].cutoffs[0], self.steps(frame)) if self.reconciles else []
         return [*remarks_on_joined(frame), *sums]

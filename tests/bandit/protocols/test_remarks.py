@@ -55,7 +55,7 @@ def test_a_batch_that_ends_after_the_game_is_refused(words, said):
     ],
 )
 def test_what_teaches_little_is_said(dataset, protocol, said):
-    found = BanditSimulation(**protocol).warnings_before(dataset.load())
+    found = BanditSimulation(**protocol).warnings_before(dataset.load(), {})
     assert bool(found) == bool(said)
     assert not said or found[0].startswith(said)
 

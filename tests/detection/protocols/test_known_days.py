@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from hwds.detection.context import RowContext
+from hwds.detection.models.classify.logistic import Logistic
+from hwds.detection.models.classify.xgboost import XGBoost
 from hwds.detection.protocols.prequential import Prequential
 from hwds.features.none import None_
 from tests.support.rows import toy_rows
@@ -43,6 +45,18 @@ def test_fewer_days_leave_out_fewer_rows():
     assert len(scored(table, cutoff)) < len(scored(table, cutoff, known_days=6)) < len(every)
 
 
+def test_a_model_that_stops_by_few_positive_rows_is_said_to():
+    table = toy_rows()
+    protocol = Prequential(**LENGTHS | {"stop_days": 3, "train_days": 11})
+    (line,) = (line for line in protocol.warnings_before(table, {"x": XGBoost(name="x")}) if "stops growing" in line)
+    cutoff = protocol.split(table)[0].cutoffs[0]
+    end = cutoff.at - timedelta(days=LENGTHS["calibrate_days"] + LENGTHS["delay_days"])
+    bad = [row for row in table.data.to_dicts() if row["bad"] and end - timedelta(days=3) <= row["time"] < end]
+    assert line.startswith(f"x stops growing by how it ranks {len(bad)} positive rows (in the window with the fewest)")
+    for other in (XGBoost(name="x", patience=0), Logistic(name="x")):
+        assert not any("stops growing" in line for line in protocol.warnings_before(table, {"x": other}))
+
+
 def test_what_is_left_out_is_said():
     table = toy_rows()
     protocol = Prequential(**LENGTHS)
@@ -51,5 +65,5 @@ def test_what_is_left_out_is_said():
     bad = table.data.filter(table.data["row_id"].is_in(every))
     positive, lost = int(bad["bad"].sum()), int(bad.filter(~bad["row_id"].is_in(kept))["bad"].sum())
     said = f"{len(every) - len(kept)} of {len(every)} test rows are not scored, {lost} of {positive} positive rows among them"
-    assert f"{said}: their entities were found before (protocol.known=removed)." in protocol.warnings_before(table)
-    assert not any("not scored" in line for line in Prequential(**LENGTHS, known="kept").warnings_before(table))
+    assert f"{said}: their entities were found before (protocol.known=removed)." in protocol.warnings_before(table, {})
+    assert not any("not scored" in line for line in Prequential(**LENGTHS, known="kept").warnings_before(table, {}))

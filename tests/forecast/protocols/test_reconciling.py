@@ -208,10 +208,10 @@ def test_without_a_window_to_learn_from_all_still_adds_up_and_it_is_said(tmp_pat
     protocol = Holdout(horizon=6, reconcile="mint")
     rows = settled(protocol, short, Mean(), tmp_path)
     assert off(rows, panel, "mean") < 1e-9
-    said = protocol.warnings_before(protocol.prepare_frame(short))
+    said = protocol.warnings_before(protocol.prepare_frame(short), {})
     assert any("no window before the first cutoff" in remark for remark in said)
     assert "1 of level total, 2 of level region, 3 of level region|kind" in said[0]
-    assert "no window" not in " ".join(protocol.warnings_before(protocol.prepare_frame(panel)))
+    assert "no window" not in " ".join(protocol.warnings_before(protocol.prepare_frame(panel), {}))
 
 
 @pytest.mark.parametrize("intervals", ["model", "conformal"])

@@ -102,6 +102,11 @@ class Classifier(Recipe):
     sensitivity: Annotated[Positive, Le(1)] = 1.0
     refit: Refit = "always"
 
+    @property
+    def stops_by_ranking(self) -> bool:
+        """True where it ends learning by how well it ranks the rows of a later window."""
+        return False
+
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> Any:
         """Return a scorer (`Scorer`) learned from the rows of `train`.
 

@@ -67,6 +67,11 @@ class XGBoost(Classifier):
     weight: Positive = 1.0
     start: Level | None = None
 
+    @property
+    def stops_by_ranking(self) -> bool:
+        """True with patience."""
+        return self.patience > 0
+
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> BoosterScorer:
         """Grow trees on the rows of known labels.
 
