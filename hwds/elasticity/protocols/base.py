@@ -13,11 +13,13 @@ from annotated_types import Ge, Gt, Le, Lt
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Small
 from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.columns import price_column
 from hwds.elasticity.family import ELASTICITY
 from hwds.elasticity.metrics.cells import cell_measures, score_cells
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.rows.cells import cell_rows
 from hwds.elasticity.protocols.rows.evidence import evidence_of
+from hwds.elasticity.protocols.rows.remarks import remarks_on
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
@@ -57,7 +59,12 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
     draws: Annotated[int, Ge(0), Le(10_000), Small(100)] = 400
 
     def split(self, frame: Panel) -> Sequence[Fold]:
-        """Return one fold, which may know all of the panel."""
+        """Return one fold, which may know all of the panel.
+
+        Raises:
+            DataError: There is no price, or one that is not above 0, or units below 0.
+        """
+        price_column(frame)
         last: Any = frame.table[TIME].max()
         return [Fold(0, "all", frame.n_series, (AtTime(last),))]
 
@@ -89,6 +96,10 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         known = [measure.name for measure in self.known_measures()]
         if self.headline not in known:
             raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
+
+    def warnings_before(self, frame: Panel) -> list[str]:
+        """Return which cells will have no answer of their own, and why."""
+        return remarks_on(frame)
 
     def known_measures(self) -> Sequence[Measure]:
         """Return the metrics whatever the panel is."""

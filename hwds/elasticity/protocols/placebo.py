@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import log_prices
+from hwds.elasticity.design.columns import log_prices, price_column
 from hwds.elasticity.family import PLACEBO
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.evaluation.base import Cell, Evaluation, Score
@@ -56,8 +56,9 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         """Return one fold, which may know all of the panel.
 
         Raises:
-            DataError: No series has so many rows.
+            DataError: There is no price, or no series has so many rows.
         """
+        price_column(frame)
         if int(frame.lengths.max()) <= self.ahead + 2:
             raise DataError(
                 f"protocol.ahead: {self.ahead} periods ahead leave no rows; the longest series has {frame.lengths.max()}."

@@ -13,10 +13,12 @@ from annotated_types import Ge, Le
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Folds, Small
 from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.columns import price_column
 from hwds.elasticity.family import PRICE_CHANGE
 from hwds.elasticity.metrics.changes import change_measures, score_changes
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.rows.changes import change_rows
+from hwds.elasticity.protocols.rows.remarks import remarks_on
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
@@ -65,9 +67,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         Raises:
             DataError: Prices are not known ahead, so that no move could be given.
         """
-        price = frame.roles.one("price")
-        if price is None:
-            raise DataError("dataset.roles.price: must be given, for an elasticity is that of units to a price.")
+        price = price_column(frame)
         if price not in frame.roles.known_future:
             raise DataError(f"dataset.roles.known_future: must name the price '{price}', whose held-out moves are given.")
         return self.make_folds(frame)
@@ -87,6 +87,10 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
     def measures(self, frame: Panel) -> Sequence[Measure]:
         """Return the metrics of price moves."""
         return change_measures()
+
+    def warnings_before(self, frame: Panel) -> list[str]:
+        """Return which cells will have no answer of their own, and why."""
+        return remarks_on(frame)
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""

@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Small
+from hwds.elasticity.design.columns import price_column
 from hwds.elasticity.metrics.cells import cell_measures
 from hwds.elasticity.metrics.samples import window_measures, window_scores
 from hwds.elasticity.models.base import ElasticityModel
@@ -47,8 +48,9 @@ class Stability(CellEvaluation, Contrasting):
         """Return a fold for each window, which may know nothing after its end.
 
         Raises:
-            DataError: The periods do not suffice for the windows.
+            DataError: There is no price, or the periods do not suffice for the windows.
         """
+        price_column(frame)
         times = frame.table[TIME].unique().sort()
         if len(times) < LEAST_PERIODS * self.windows:
             raise DataError(

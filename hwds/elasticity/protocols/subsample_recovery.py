@@ -10,6 +10,7 @@ import polars as pl
 from annotated_types import Gt, Lt
 
 from hwds.core.recipe import Folds, Small
+from hwds.elasticity.design.columns import price_column
 from hwds.elasticity.metrics.cells import cell_measures
 from hwds.elasticity.metrics.samples import WHOLE, sample_measures, sample_scores
 from hwds.elasticity.models.base import ElasticityModel
@@ -44,6 +45,7 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
 
     def split(self, frame: Panel) -> Sequence[Fold]:
         """Return the fold of all rows, then one for each sample."""
+        price_column(frame)
         last: Any = frame.table[TIME].max()
         names = [WHOLE, *(f"sample {number + 1}" for number in range(self.samples))]
         return [Fold(place, name, frame.n_series, (AtTime(last),)) for place, name in enumerate(names)]

@@ -269,3 +269,20 @@ def test_estimates_need_no_truth_and_models_say_so():
         PPML(common="brand")
     with pytest.raises(DataError, match="leave no rows"):
         Placebo(ahead=60).split(DATASET.load())
+
+
+def test_a_plan_names_the_cells_that_no_price_identifies(command, tmp_path, panel):
+    first = pl.col("series_id") == "laptop-1.carrier"
+    table = panel.table.with_columns(price=pl.when(first).then(900.0).otherwise(pl.col("price")))
+    table.rename({"target": "sold"}).write_parquet(tmp_path / "sales.parquet")
+    roles = (
+        "dataset.roles.series=series_id dataset.roles.time=time dataset.roles.target=sold dataset.roles.price=price"
+        " dataset.roles.known_future=[price] dataset.roles.static=[sku,channel,family]"
+    )
+    words = f"model=elasticity/pooled dataset=file dataset.path=sales.parquet {roles} protocol=elasticity_estimate"
+    done = command(f"plan {words}")
+    assert done.code == 0, done.err
+    out = " ".join(done.out.split())
+    assert "Of 30 cells prices identify " in out
+    assert "1 cells have nothing to say" in out.replace("1 cell have", "1 cells have")
+    assert "(laptop-1.carrier: it had one price)" in out

@@ -1,0 +1,35 @@
+"""What is said of a panel before the first fit: which cells will have no answer of their own, and why."""
+
+from __future__ import annotations
+
+from hwds.elasticity.design.columns import Terms
+from hwds.elasticity.design.identification import identify
+from hwds.elasticity.design.rows import Design
+from hwds.frames.panel import Panel
+from hwds.results.formatting import counted
+
+NAMED = 5
+"""Cells that a remark names."""
+
+
+def remarks_on(panel: Panel) -> list[str]:
+    """Return how many cells prices identify, and which do not: one sentence each.
+
+    Args:
+        panel: Of the data; static columns under their usual names are taken.
+    """
+    known = identify(Design.of(panel, Terms()), by_period=True)
+    sure = int((known["status"] == "identified").sum())
+    weak = int((known["status"] == "weak").sum())
+    sentences = [
+        f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} weakly, within periods."
+    ]
+    for status, words in (
+        ("no_variation", "have nothing to say of their elasticity, and no answer but that of their group"),
+        ("endogenous?", "have prices that may answer demand"),
+    ):
+        cells = known.filter(known["status"] == status)
+        if len(cells):
+            named = "; ".join(f"{row['series_id']}: {row['reason']}" for row in cells.head(NAMED).to_dicts())
+            sentences.append(f"{counted(len(cells), 'cells')} {words} ({named}{'; ...' if len(cells) > NAMED else ''}).")
+    return sentences
