@@ -45,6 +45,7 @@ class Design:
         out: Rows with a stock-out, shape (rows,).
         groups: The group within which each cell has substitutes, -1 for none, shape (K,).
         price: Of each row, shape (rows,).
+        season: Periods in a season.
         shifters: Instruments by name, NaN where unknown, each of shape (rows,).
         promotion: The place of the promotion among the columns; None where there is none.
     """
@@ -63,6 +64,7 @@ class Design:
     groups: np.ndarray
     price: np.ndarray
     promotion: int | None
+    season: int
     shifters: Mapping[str, np.ndarray]
 
     @classmethod
@@ -119,6 +121,7 @@ class Design:
             groups,
             price,
             chosen.index(promotion) if promotion in chosen else None,
+            panel.season,
             shifters(panel),
         )
         if like is None:

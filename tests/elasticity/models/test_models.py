@@ -11,11 +11,15 @@ import pytest
 from hwds.core.errors import DataError
 from hwds.datasets.simulated.price_sales import PriceSales
 from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.estimation.boosted import features, log_units
+from hwds.elasticity.models.dml import DML
 from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.models.loglog_ols import LoglogOLS
+from hwds.elasticity.models.monotone_boosting import MonotoneBoosting
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
+from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
 
 SEEDS = 3
@@ -176,8 +180,6 @@ def test_logit_demand_is_that_of_shares():
             for product in range(products):
                 rows.append((f"p{product}", f"c{channel}", period, share[product], price[product]))
     table = pl.DataFrame(rows, schema=["sku", "channel", "week", "share", "price"], orient="row")
-    from hwds.frames.panel import Panel
-
     panel = Panel.of(
         table,
         series=["sku", "channel"],
@@ -197,3 +199,32 @@ def test_logit_demand_is_that_of_shares():
     total = last.with_columns(part=part).select(pl.col("part").sum().over("channel"))["part"].to_numpy()
     assert fit.table["cross"].to_numpy() == pytest.approx(-slope * (total - part))
     assert (fit.table["status"] == "identified").all()
+
+
+def test_trees_leave_a_slope_near_the_truth(worlds):
+    distance = []
+    for world in worlds:
+        fit = world.learn(DML(trees=60))
+        assert 0.2 < fit.estimates.notes["residual_share"] < 0.9
+        assert fit.table["elasticity"].n_unique() == 1
+        distance.append((fit.table["elasticity"][0] - world.true.mean()) / fit.table["stderr"][0])
+    assert abs(np.mean(distance)) < 2
+    with pytest.raises(DataError, match="50 folds are too many for 79 periods"):
+        worlds[0].learn(DML(folds=50))
+
+
+def test_a_higher_price_never_sells_more(worlds):
+    world = worlds[0]
+    fit = world.learn(MonotoneBoosting(trees=60, fits=3))
+    assert (fit.table["elasticity"].drop_nulls() <= 0).all()
+    assert np.corrcoef(fit.table["elasticity"].to_numpy(), world.true)[0, 1] > 0
+    bare = replace(world.panel, table=world.panel.table)
+    demand = []
+    for factor in (0.8, 0.9, 1.0, 1.1, 1.2):
+        dearer = replace(bare, table=bare.table.with_columns(pl.col("price") * factor))
+        design = fit.design
+        price = np.nan_to_num(design.log_price) + np.log(factor)
+        demand.append(log_units(fit.boosters[0], features(design), price, fit.margin[design.cell]))
+        assert np.isfinite(fit.log_demand(dearer)).all()
+    assert (np.diff(demand, axis=0) <= 1e-6).all()
+    assert np.std(demand[0] - demand[-1]) > 0

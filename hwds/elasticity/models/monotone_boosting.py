@@ -1,0 +1,141 @@
+"""Boosted trees of demand in which a higher price never sells more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Gt, Le, Lt
+
+from hwds.core.recipe import Depth, Small, Width
+from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, log_units, monotone_boosters
+from hwds.elasticity.fitted import Estimates, FittedElasticities
+from hwds.elasticity.models.base import Effects, ElasticityModel, t_critical
+from hwds.frames.panel import Panel
+
+
+class MonotoneBoosting(ElasticityModel):
+    """XGBoost with a Poisson likelihood and a monotone constraint on the price; elasticities by finite differences.
+
+    A cell's elasticity is the mean change of log units over its rows, from a low to a high quantile of its observed prices,
+    over that of the log price: nothing is said beyond what was observed. The price may interact with product, channel, season
+    and promotion. Errors are the spread over fits to rows weighed anew by period; trees pull towards zero, which no spread
+    shows: a second opinion, not a first.
+
+    Attributes:
+        trees: Boosted trees of each fit.
+        depth: Splits below each other.
+        rate: The share of each tree's step that is taken.
+        fits: Fits to rows weighed anew; their mean is the answer.
+        low: The quantile of a cell's prices from which differences are taken.
+        high: That to which they are taken.
+        effects: `cell` always: trees learn the season.
+
+    Example:
+        python -m hwds model=elasticity/monotone_boosting dataset=price_sales protocol=price_change rivals=[elasticity/pooled]
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"int": [2, 6]}, "trees": {"int": [50, 600]}}
+
+    effects: Effects = "cell"
+    trees: Annotated[Width, Small(40)] = 300
+    depth: Depth = 4
+    rate: Annotated[float, Ge(1e-4), Le(1)] = 0.05
+    fits: Annotated[int, Ge(2), Le(1000), Small(3)] = 10
+    low: Annotated[float, Ge(0), Lt(0.5)] = 0.1
+    high: Annotated[float, Gt(0.5), Le(1)] = 0.9
+
+    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+        """Return the elasticities of all cells."""
+        return self._grown(design, context)[0]
+
+    def learn(self, history: Panel, context: ElasticityContext) -> FittedElasticities:
+        """Return the elasticities of all cells, with the trees that predict.
+
+        Raises:
+            DataError: There is no price, or none that ever changes.
+        """
+        from hwds.elasticity.design.identification import identify
+
+        design = Design.of(history, self.terms, context.controls)
+        estimates, boosters, margin = self._grown(design, context)
+        known = FittedElasticities.of(design, self.terms, estimates, identify(design, by_period=False), context)
+        return FittedBoosting(**vars(known), boosters=boosters, margin=margin)
+
+    def _grown(self, design: Design, context: ElasticityContext) -> tuple[Estimates, list[object], np.ndarray]:
+        rows = np.flatnonzero(design.used)
+        cell, units, price, x = design.cell[rows], design.units[rows], design.log_price[rows], features(design)[rows]
+        margin = cell_margins(units, cell, len(design))
+        trees = Trees(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
+        weights = [
+            context.stream("weights", fit).exponential(size=design.periods)[design.period[rows]] for fit in range(self.fits)
+        ]
+        boosters = monotone_boosters(trees, x, price, units, margin[cell], weights)
+        low, high = _ranges(cell, price, len(design), (self.low, self.high))
+        wide = high - low > 1e-6
+        found = np.stack([self._slopes(booster, x, cell, margin, low, high) for booster in boosters])
+        slopes = np.where(wide, found.mean(axis=0), np.nan)
+        stderr = np.where(wide, found.std(axis=0, ddof=1), np.nan)
+        theta = np.zeros(design.x.shape[1])
+        df = np.full(len(design), float(self.fits - 1))
+        estimates = Estimates(
+            slopes,
+            stderr,
+            t_critical(context.level, df),
+            margin,
+            theta,
+            np.full(len(theta), np.nan),
+            df,
+            np.full(len(design), np.nan),
+            np.where(np.outer(wide, wide), np.cov(found.T), 0.0),
+            unanswered=dict.fromkeys(np.flatnonzero(~wide).tolist(), "its observed prices have no range"),
+            method="t, fits to rows weighed anew",
+        )
+        return estimates, boosters, margin
+
+    @staticmethod
+    def _slopes(
+        booster: object, x: np.ndarray, cell: np.ndarray, margin: np.ndarray, low: np.ndarray, high: np.ndarray
+    ) -> np.ndarray:
+        """Return the mean change of log units over that of the log price, by cell, shape (K,)."""
+        ends = [log_units(booster, x, price[cell], margin[cell]) for price in (low, high)]
+        count = np.maximum(np.bincount(cell, minlength=len(margin)), 1)
+        change = np.bincount(cell, ends[1] - ends[0], len(margin)) / count
+        return change / np.where(high > low, high - low, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedBoosting(FittedElasticities):
+    """Elasticities, with the trees that predict demand.
+
+    Attributes:
+        boosters: Of which the mean of the logs is the prediction.
+        margin: The log mean units of each cell, shape (K,).
+    """
+
+    boosters: list[object]
+    margin: np.ndarray
+
+    def log_demand(self, panel: Panel) -> np.ndarray:
+        """Return the log of expected units of each row, NaN without a price, shape (rows,)."""
+        design = Design.of(panel, self.terms, self.controls, like=self.design)
+        x, margin = features(design), self.margin[design.cell]
+        price = np.nan_to_num(design.log_price)
+        mean = np.mean([log_units(booster, x, price, margin) for booster in self.boosters], axis=0)
+        return np.where(np.isfinite(design.log_price), mean, np.nan)
+
+
+def _ranges(cell: np.ndarray, price: np.ndarray, cells: int, levels: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return two quantiles of each cell's log prices, 0 for a cell without rows, shape (cells,) each."""
+    out = np.zeros((2, cells))
+    bounds = np.searchsorted(cell, np.arange(cells + 1))
+    for place in range(cells):
+        own = price[bounds[place] : bounds[place + 1]]
+        if len(own):
+            out[:, place] = np.quantile(own, levels)
+    return out[0], out[1]
