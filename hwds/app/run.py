@@ -13,10 +13,10 @@ import polars as pl
 
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.inputs import collected_inputs
-from hwds.core.recipe import uses_features
 from hwds.execution.job import lay_frame
 from hwds.execution.run import evaluate
 from hwds.experiment.prepare import Prepared, prepare, require_asked
+from hwds.experiment.remarks import remarks_before
 from hwds.experiment.spec import Experiment
 from hwds.experiment.warm_up import warm_up
 from hwds.report.hooks import TaskReport, task_report
@@ -187,16 +187,8 @@ def report_of(prepared: Prepared) -> TaskReport:
 
 def remarks(prepared: Prepared, tables: Tables) -> list[str]:
     """Return what a reader of the numbers should know: features that no model used, units that were not evaluated."""
-    experiment, protocol = prepared.experiment, prepared.job.protocol
-    lines = []
-    used = any(uses_features(model) for model in experiment.models.values())
-    if experiment.features.name != "none" and not used:
-        lines.append(f"Features '{experiment.features.name}' were not used: no model here reads a feature set.")
-    return [
-        *lines,
-        *protocol.warnings_before(prepared.frame, prepared.job.models),
-        *protocol.warnings_after(prepared.work.folds, tables.predictions),
-    ]
+    after = prepared.job.protocol.warnings_after(prepared.work.folds, tables.predictions)
+    return [*remarks_before(prepared), *after]
 
 
 def notes(prepared: Prepared, tables: Tables) -> list[str]:

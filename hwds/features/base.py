@@ -61,6 +61,10 @@ class RowFeatures(FeatureSet):
             ConfigError: A field names a column that is not there, with the nearest right name.
         """
 
+    def absent(self, table: Table) -> tuple[str, ...]:
+        """Return the usual columns that the table lacks, without which it is computed, in the order of its fields."""
+        return ()
+
     def compute(self, table: Table) -> pl.DataFrame:
         """Return the new columns alone, a row for each row of the table, in its order: numbers, texts, or arrays of numbers."""
         raise NotImplementedError(f"{type(self).__name__}.compute")

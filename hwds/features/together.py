@@ -30,6 +30,10 @@ class Together(RowFeatures):
         for part in self.parts:
             part.check(table)
 
+    def absent(self, table: Table) -> tuple[str, ...]:
+        """Return what any part lacks, each once."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.absent(table)))
+
     def live(self, schema: Table) -> Live:
         """Return the parts one after the other."""
         parts: list[Live] = []

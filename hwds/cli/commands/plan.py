@@ -92,6 +92,7 @@ def search_time(estimate: SweepEstimate) -> str:
 def print_cells(prepared: Prepared) -> None:
     """The run, what is kept of each fold and model, and how long the rest may take."""
     from hwds.experiment.estimate import missing_cells, time_for
+    from hwds.experiment.remarks import remarks_before
 
     missing = missing_cells(prepared)
     finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
@@ -106,7 +107,7 @@ def print_cells(prepared: Prepared) -> None:
     for column in prepared.work.segments.labels:
         values = prepared.work.segments.values(column)
         print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
-    for remark in prepared.job.protocol.warnings_before(prepared.frame, prepared.job.models):
+    for remark in remarks_before(prepared):
         print(remark)
     cells = counted(len(prepared.work.cells), "cells")
     print(f"{cells}, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")

@@ -82,6 +82,11 @@ class Purchases(RowFeatures):
         needs(table, "purchases", "entity", "time")
         never_negative(table, "quantity", self.read_of(table).quantity)
 
+    def absent(self, table: Table) -> tuple[str, ...]:
+        """Return the columns of that name that the table lacks; what they would tell is not computed."""
+        usual = (ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT)
+        return tuple(name for name in usual if getattr(self, name) == name and name not in table.data.columns)
+
     def live(self, schema: Table) -> Live:
         """Return the same for rows as they arrive."""
         self.check(schema)

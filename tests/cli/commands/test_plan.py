@@ -82,3 +82,17 @@ def test_the_segments_of_a_file_of_ones_own(hwds, sales):
 )
 def test_wrong_words_are_refused(hwds, words, said):
     assert said in hwds(f"plan {words}").line
+
+
+def test_features_say_what_they_are_computed_without(hwds, tmp_path):
+    rows = [f"c{day % 5},2024-{1 + day // 28:02d}-{1 + day % 28:02d},{day % 7 + 1},{int(day % 9 == 0)}" for day in range(150)]
+    (tmp_path / "orders.csv").write_text("\n".join(["customer,when,quantity,label", *rows, ""]))
+    roles = "dataset.roles.label=label dataset.roles.time=when dataset.roles.entity=customer"
+    said = hwds(
+        f"plan dataset=table dataset.path=orders.csv {roles} model=classify/logistic protocol=prequential features=purchases"
+    )
+    assert said.code == 0, said.err
+    lacking = "order, sku, store, channel, unit_price, promotion, returned_at"
+    assert f"Features 'purchases' are computed without {lacking}: the data has no column of that name." in said.out
+    unused = hwds("plan model=forecast/naive features=lags rivals=[] dataset=classics protocol=holdout")
+    assert "Features 'lags' were not used: no model here reads a feature set." in unused.out

@@ -1,0 +1,24 @@
+"""What a reader of the numbers should know before the first cell is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hwds.core.recipe import uses_features
+from hwds.experiment.prepare import Prepared
+from hwds.features.base import RowFeatures
+
+
+def remarks_before(prepared: Prepared) -> list[str]:
+    """Return remarks on features that no model reads or that the data cannot fill, and those of the protocol."""
+    return [*_on_features(prepared), *prepared.job.protocol.warnings_before(prepared.frame, prepared.job.models)]
+
+
+def _on_features(prepared: Prepared) -> Iterator[str]:
+    features = prepared.experiment.features
+    if features.name == "none":
+        return
+    if not any(uses_features(model) for model in prepared.experiment.models.values()):
+        yield f"Features '{features.name}' were not used: no model here reads a feature set."
+    elif isinstance(features, RowFeatures) and (names := features.absent(prepared.frame)):
+        yield f"Features '{features.name}' are computed without {', '.join(names)}: the data has no column of that name."
