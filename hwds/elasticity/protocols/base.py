@@ -97,7 +97,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         if self.headline not in known:
             raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
 
-    def warnings_before(self, frame: Panel) -> list[str]:
+    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
         return remarks_on(frame)
 

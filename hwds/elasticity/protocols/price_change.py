@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -88,7 +88,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         """Return the metrics of price moves."""
         return change_measures()
 
-    def warnings_before(self, frame: Panel) -> list[str]:
+    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
         return remarks_on(frame)
 
