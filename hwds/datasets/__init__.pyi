@@ -9,6 +9,7 @@ from .fraud_handbook import FraudHandbook as FraudHandbook
 from .hospital import Hospital as Hospital
 from .m3 import M3 as M3
 from .nevo import Nevo as Nevo
+from .online_retail import OnlineRetail as OnlineRetail
 from .open_bandit import OpenBandit as OpenBandit
 from .orange_juice import OrangeJuice as OrangeJuice
 from .simulated.gray_market import GrayMarket as GrayMarket

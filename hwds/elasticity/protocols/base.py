@@ -99,7 +99,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
-        return remarks_on(frame)
+        return remarks_on(frame, next(iter(models.values())))
 
     def known_measures(self) -> Sequence[Measure]:
         """Return the metrics whatever the panel is."""

@@ -90,7 +90,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
 
     def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
-        return remarks_on(frame)
+        return remarks_on(frame, next(iter(models.values())))
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""

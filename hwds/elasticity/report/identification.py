@@ -20,7 +20,7 @@ MEANINGS = {
     "endogenous?": "its price seems to answer its demand",
 }
 
-MOST_CELLS = 200
+MOST_CELLS = 80
 """Cells of which the page has a row."""
 
 

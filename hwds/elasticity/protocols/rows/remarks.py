@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hwds.elasticity.design.columns import Terms
 from hwds.elasticity.design.identification import identify
 from hwds.elasticity.design.rows import Design
+from hwds.elasticity.models.base import ElasticityModel
 from hwds.frames.panel import Panel
 from hwds.results.formatting import counted
 
@@ -12,18 +12,17 @@ NAMED = 5
 """Cells that a remark names."""
 
 
-def remarks_on(panel: Panel) -> list[str]:
+def remarks_on(panel: Panel, model: ElasticityModel) -> list[str]:
     """Return how many cells prices identify, and which do not: one sentence each.
 
     Args:
-        panel: Of the data; static columns under their usual names are taken.
+        panel: Of the data.
+        model: Of the experiment; its columns and effects are taken.
     """
-    known = identify(Design.of(panel, Terms()), by_period=True)
+    known = identify(Design.of(panel, model.terms), by_period=model.by_period)
     sure = int((known["status"] == "identified").sum())
     weak = int((known["status"] == "weak").sum())
-    sentences = [
-        f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} weakly, within periods."
-    ]
+    sentences = [f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} weakly."]
     for status, words in (
         ("no_variation", "have nothing to say of their elasticity, and no answer but that of their group"),
         ("endogenous?", "have prices that may answer demand"),
