@@ -13,6 +13,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Level, NonNegative, Once, Positive, PositiveInt, Small, UnitInterval
 from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
+from hwds.frames.panel import Panel
 from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
 from hwds.pricing.optimum.draws import DemandDraws
 from hwds.pricing.optimum.guardrails import Guardrails
@@ -56,6 +57,20 @@ class DemandDecision(Decision):
                 f" protocol '{protocol.name}' is of {protocol.task or 'none'}."
             )
         protocol.check_demand(self.name)
+
+    @property
+    def needs_costs(self) -> bool:
+        """Whether the cost of every unit must be known."""
+        return False
+
+    def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
+        """Refuse a panel without costs where they are needed.
+
+        Raises:
+            ConfigError: It has no such column.
+        """
+        if self.needs_costs and isinstance(frame, Panel) and not frame.roles.get("cost"):
+            raise ConfigError(f"dataset.roles.cost: must be given, for decision '{self.name}' needs the cost of a unit.")
 
     def evidence(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> DemandEstimates | None:
         """Return what a run says of demand, with the currency; None where the model answered nothing."""
@@ -114,6 +129,11 @@ class GuardedDecision(DemandDecision):
             raise ConfigError("decision.rounding: must be null where decision.ladder lists the allowed prices.")
         if self.rounding is not None and self.ending >= self.rounding:
             raise ConfigError(f"decision.ending: must be < rounding, {self.rounding:g}, got {self.ending:g}.")
+
+    @property
+    def needs_costs(self) -> bool:
+        """Whether the objective is profit."""
+        return self.objective == "profit"
 
     def recommended(self, evidence: DemandEstimates, rng: np.random.Generator) -> PriceRecommendation:
         """Return the best prices within the guardrails.

@@ -13,6 +13,8 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Level, NonNegative, Positive, PositiveInt, Small, UnitInterval
 from hwds.core.seeds import stream
 from hwds.evaluation.base import Evaluation
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES
 from hwds.pricing.contract.decide import ContractDecision, OfferRules, decide_contract
 from hwds.pricing.contract.leaks import leak_of_run
 from hwds.pricing.contract.sentence import sentence
@@ -132,6 +134,26 @@ class OemCommitment(DemandDecision):
                 f"decision.discounts: must be three where decision.quantities is empty, got {len(self.discounts)}."
             )
         TierSchedule.of(1.0, quantities, self.discounts, self.kind)
+
+    @property
+    def needs_costs(self) -> bool:
+        """True: margins are what is decided by."""
+        return True
+
+    def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
+        """Refuse a cell that is not there, and runs that do not say what is asked of them.
+
+        Raises:
+            ConfigError: With the nearest name.
+        """
+        super().check_data(frame, protocol)
+        names = frame.table[SERIES].unique() if isinstance(frame, Panel) else ()
+        if self.cell is not None and len(names) and self.cell not in names:
+            raise ConfigError(f"decision.cell: no cell '{self.cell}'{nearest(self.cell, names)}")
+        if self.volume_run is not None:
+            law_of_run(self.volume_run, self.deal)
+        if self.leak_run is not None:
+            leak_of_run(self.leak_run)
 
     def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> OemVerdict | None:
         """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""

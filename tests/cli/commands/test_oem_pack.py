@@ -22,6 +22,7 @@ def test_a_pack_is_written_beside_the_results_and_goes_with_the_next_command(hwd
         (f"{WORDS} decision_pack=oen", "decision_pack: decision 'oem_commitment' has no pack 'oen'; did you mean 'oem'?"),
         ("decision_pack=oem", "decision_pack: decision 'none' has no pack 'oem'; known: none."),
         (f"{WORDS} decision.cell=phone", "decision.cell: no cell 'phone'"),
+        (f"{WORDS} decision.volume_run=none", "no run 'none': there is none below outputs/runs"),
     ],
 )
 def test_mistakes_are_one_line(hwds, words, said):

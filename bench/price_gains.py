@@ -1,0 +1,53 @@
+"""The share of the possible gain that recommended prices reach, on worlds of known demand: `python -m bench.price_gains [10]`.
+
+Each world has 160 cells, its elasticities are those of the pooled model. A world takes some ten seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from hwds.app.run import compute_tables
+from hwds.config.compose import compose
+from hwds.experiment.check import check
+from hwds.experiment.prepare import prepare
+from hwds.pricing.decisions.optimal_price import OptimalPrice
+
+LINE = "{:<8} {:>6} {:>8} {:>10} {:>10} {:>10} {:>9} {:>7} {:>11} {:>6}\n"
+
+
+def main(worlds: int) -> int:
+    """Print for each world what the prices are said to gain, what they gain, what is possible, and the sums of all worlds."""
+    heads = ("world", "cells", "changed", "said", "gained", "possible", "within", "share", "identified", "share")
+    sys.stdout.write(LINE.format(*heads))
+    sums = np.zeros(5)
+    for seed in range(worlds):
+        experiment = check(compose(["+experiment=optimal_price", f"dataset.seed={seed}", "decision=none", "compute=serial"]))
+        prepared = prepare(experiment)
+        tables, protocol = compute_tables(prepared), prepared.job.protocol
+        evidence = protocol.demand_evidence(tables, prepared.frame, experiment.model.name)
+        verdict = OptimalPrice(draws=500).of_estimates(evidence)
+        reached, identified = verdict.reached, int((evidence.cells["status"] == "identified").sum())
+        within = verdict.gain_low <= reached.gained <= verdict.gain_high
+        sums += [reached.gained, reached.possible, reached.gained_identified, reached.possible_identified, within]
+        _line(str(seed), verdict.cells, verdict.changed, verdict.gain, reached.gained, reached.possible, within, identified,
+              reached.share_identified)  # fmt: skip
+    whole = f"all worlds: {sums[0] / sums[1]:.1%} of what is possible, {sums[2] / sums[3]:.1%} where prices identify the"
+    sys.stdout.write(f"{whole} elasticity; the interval holds the true gain in {sums[4]:.0f} of {worlds} worlds\n")
+    return 0
+
+
+def _line(
+    seed: str, cells: int, changed: int, said: float, gained: float, possible: float, within: bool, identified: int,
+    share: float | None,
+) -> None:  # fmt: skip
+    numbers = (f"{value:,.0f}" for value in (said, gained, possible))
+    shares = f"{gained / possible:.2f}", f"{identified}", "" if share is None else f"{share:.2f}"
+    sys.stdout.write(LINE.format(seed, cells, changed, *numbers, "yes" if within else "no", *shares))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10))

@@ -1,0 +1,45 @@
+"""Decisions on prices from a user's own sales, as a CSV: what lacks a cost or a price that moves is said in a line."""
+
+import json
+
+import numpy as np
+import polars as pl
+
+from hwds.core.seeds import stream
+
+WORDS = (
+    "model=elasticity/pooled protocol=elasticity_estimate compute=serial dataset=file dataset.path=sales.csv dataset.season=52"
+    " dataset.roles.series=[sku,channel] dataset.roles.time=week dataset.roles.target=units dataset.roles.price=price"
+    " dataset.roles.known_future=[price] dataset.roles.static=[sku,channel]"
+)
+
+
+def write_sales():
+    """Two devices in two channels for a year, prices that move every month; the demand of one is above all doubt elastic."""
+    rng, rows = stream(1, "sales"), []
+    weeks = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 12, 30), "1w", eager=True)
+    for sku in ("lamp", "kettle"):
+        for channel in ("web", "shop"):
+            price = np.repeat(50 * np.exp(rng.normal(0, 0.12, 14)), 4)[: len(weeks)].round(2)
+            units = rng.poisson(200 * (price / 50) ** -2.5)
+            rows.append(pl.DataFrame({"sku": sku, "channel": channel, "week": weeks, "price": price, "units": units}))
+    pl.concat(rows).with_columns(cost=pl.lit(30.0)).write_csv("sales.csv")
+
+
+def test_own_sales_become_prices(hwds, tmp_path):
+    write_sales()
+    missing = hwds(f"{WORDS} decision=optimal_price")
+    assert missing.line == "hwds: dataset.roles.cost: must be given, for decision 'optimal_price' needs the cost of a unit."
+    said = hwds(
+        f"{WORDS} decision=optimal_price dataset.roles.cost=cost dataset.roles.known_future=[price,cost] decision.currency=EUR decision.freight=null"
+    )
+    assert said.code == 0, said.err
+    (folder,) = tmp_path.glob("outputs/runs/adhoc/*")
+    found = json.loads((folder / "decision.json").read_text())
+    prices = pl.read_parquet(folder / "optimal_price.parquet")
+    assert len(prices) == found["cells"] == 4
+    assert found["unit"] == "EUR"
+    assert found["sentence"] in said.out.splitlines()
+    assert (prices["price"] - 50).abs().max() < 25
+    assert np.allclose(prices["elasticity"], -2.5, atol=0.4)
+    assert (folder / "price_curves.png").is_file()
