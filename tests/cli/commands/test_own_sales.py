@@ -30,9 +30,8 @@ def test_own_sales_become_prices(hwds, tmp_path):
     write_sales()
     missing = hwds(f"{WORDS} decision=optimal_price")
     assert missing.line == "hwds: dataset.roles.cost: must be given, for decision 'optimal_price' needs the cost of a unit."
-    said = hwds(
-        f"{WORDS} decision=optimal_price dataset.roles.cost=cost dataset.roles.known_future=[price,cost] decision.currency=EUR decision.freight=null"
-    )
+    costs = "dataset.roles.cost=cost dataset.roles.known_future=[price,cost]"
+    said = hwds(f"{WORDS} decision=optimal_price {costs} decision.currency=EUR decision.freight=null")
     assert said.code == 0, said.err
     (folder,) = tmp_path.glob("outputs/runs/adhoc/*")
     found = json.loads((folder / "decision.json").read_text())
