@@ -15,6 +15,9 @@ VAGUE = 25.0
 LARGEST, SMALLEST = 3.0, 0.01
 """The standard deviations between which those of effects are sought."""
 
+MOST_GROUPS = 0.75
+"""The groups of a grouping per cell at most: with more, nearly each cell is a group of its own."""
+
 LARGEST_SECOND = 10.0
 """The same for the deviations of a second slope: a promotion that doubles sales here may multiply them by a hundred there."""
 
@@ -36,12 +39,12 @@ class Groups:
 
     @classmethod
     def of(cls, codes: Sequence[tuple[str, np.ndarray]]) -> Groups:
-        """Return the groupings that tell cells apart but do not name each, and of equal ones the first."""
+        """Return the groupings that tell cells apart but do not name nearly each, and of equal ones the first."""
         kept: list[tuple[str, np.ndarray]] = []
         for name, code in codes:
             count = len(np.unique(code))
             same = any(len(np.unique(code * (int(other.max()) + 1) + other)) == count == other.max() + 1 for _, other in kept)
-            if 1 < count < len(code) and not same:
+            if 1 < count <= MOST_GROUPS * len(code) and not same:
                 kept.append((name, np.unique(code, return_inverse=True)[1]))
         return cls(tuple(name for name, _ in kept), tuple(code for _, code in kept))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,13 @@ class Pooled(ElasticityModel):
     Example:
         python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "effects": {"choice": ["cell_period", "cell"]},
+        "promotion": {"choice": ["cell", "shared"]},
+        "substitutes_price": {"choice": [True, False]},
+        "lagged_price": {"choice": [True, False]},
+    }
 
     promotion: Literal["cell", "shared"] = "cell"
     cluster: Cluster = "sku_period"

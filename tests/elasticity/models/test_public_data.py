@@ -8,11 +8,13 @@ import pytest
 
 from hwds.datasets.cheese import Cheese
 from hwds.datasets.nevo import Nevo
+from hwds.datasets.online_retail import OnlineRetail
 from hwds.datasets.orange_juice import PUBLISHED, OrangeJuice
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
+from hwds.elasticity.models.ppml import PPML
 from hwds.elasticity.protocols.price_change import PriceChange
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
@@ -79,3 +81,12 @@ def test_cereals_have_the_published_slope():
     assert fit.table["elasticity"].mean() == pytest.approx(-3.71, abs=0.01)
     plain = LogitDemand(instruments="none").learn(panel, ElasticityContext(0))
     assert plain.table["elasticity"].mean() == pytest.approx(-3.57, abs=0.02)
+
+
+def test_an_online_shop_has_a_week_for_each_week():
+    panel = OnlineRetail(series=200).load()
+    assert panel.n_series == 200
+    assert panel.table.null_count().row(0) == (0,) * panel.table.width
+    assert 0.05 < (panel.target == 0).mean() < 0.6
+    table = PPML(common="all").learn(panel, ElasticityContext(0)).table
+    assert -4 < table["elasticity"][0] < -1.5  # Roemheld's Poisson model of the same shop by day: -2.88
