@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from hwds.detection.metrics.ranks import weights_of
+from hwds.detection.metrics.ranks import group_sums, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +95,15 @@ class EntityDays:
         return _ratio(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
 
     def _by_day(self, values: np.ndarray) -> np.ndarray:
-        sums = np.zeros((len(values), values.shape[1] + 1))
-        np.cumsum(values, axis=1, out=sums[:, 1:])
-        return np.diff(sums[:, self.starts], axis=1)
+        return group_sums(values, self.starts[1:])
 
     def _caught(self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray) -> np.ndarray:
         rows = self.positives
         held, place = weight[:, self.top], self.place[rows]
-        share = np.divide(taken, held, out=np.zeros(held.shape), where=held > 0)
-        share[earlier] = 1.0
+        of, part = held[:, place], taken[:, place]
+        share = np.where(earlier[:, place], 1.0, np.divide(part, of, out=np.zeros(of.shape), where=of > 0))
         money = weight[:, rows] * amount[rows]
-        return _ratio(np.einsum("ij,ij->i", money, share[:, place]), money.sum(axis=1))
+        return _ratio(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

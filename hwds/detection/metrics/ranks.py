@@ -110,15 +110,24 @@ class Ranking:
 
     def curves(self, weight: np.ndarray) -> Curves:
         """Return the sums at each threshold under weightings of the rows, in their order, shape (weightings, n)."""
-        positives, hits, negatives, misses = self._sorted
-        above, below = _sums(weight, positives), _sums(weight, negatives)
-        return Curves(above[:, hits], below[:, misses[1::2]], below[:, misses[:-1:2]], below[:, -1])
+        positives, at_level, negatives, at_place = self._sorted
+        hits = np.cumsum(group_sums(weight[:, positives], at_level), axis=1)
+        misses = np.cumsum(group_sums(weight[:, negatives], at_place), axis=1)
+        return Curves(hits, misses[:, 1::2], misses[:, :-1:2], misses[:, -1])
 
 
-def _sums(weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the sums of the weights of the first rows, none of them first, shape (weightings, rows + 1)."""
-    sums = np.zeros((len(weight), len(rows) + 1))
-    np.cumsum(weight[:, rows], axis=1, out=sums[:, 1:])
+def group_sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the sums of neighbouring columns, shape (rows, groups).
+
+    Args:
+        values: Shape (rows, columns).
+        ends: Where each group ends, the last at the number of columns; a group may be empty.
+    """
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    filled = ends > starts
+    sums = np.zeros((len(values), len(ends)))
+    if filled.any():
+        sums[:, filled] = np.add.reduceat(values, starts[filled], axis=1)
     return sums
 
 
