@@ -61,7 +61,13 @@ class SumDistribution:
         low, high = min(alone), max(alone)
         if low == high or low <= 0 or high >= 1:
             return high
-        return exp(brentq(lambda log_p: self.critical(-expm1(log_p)) - abs(t), log(low), log(high), xtol=1e-9))
+
+        def excess(log_p: float) -> float:
+            return self.critical(-expm1(log_p)) - abs(t)
+
+        if excess(log(low)) <= 0 or excess(log(high)) >= 0:  # the parts agree but for their last bits
+            return high
+        return exp(brentq(excess, log(low), log(high), xtol=1e-9))
 
     def above(self, t: float) -> float:
         """Return the chance of a value above t."""

@@ -151,3 +151,13 @@ def test_one_period_leaves_medians_and_ratios_without_an_interval():
         assert (estimate.low, estimate.high, estimate.method) == (None, None, "one origin cannot tell")
     assert ratio_estimate(np.zeros(0), np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int))).value is None
     assert median_estimate(np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int)), 3).n_undefined == 3
+
+
+def test_p_values_are_there_where_parts_agree_but_for_their_last_bits():
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        df, share = 10 ** rng.uniform(0.1, 3), rng.random()
+        close = df * (1 + 10.0 ** -rng.integers(9, 16))
+        parts = (share, ReferenceDistribution(df)), (1 - share, ReferenceDistribution(close))
+        t = 10 ** rng.uniform(-8, 1.5)
+        assert SumDistribution(parts).two_sided(t) == pytest.approx(ReferenceDistribution(df).two_sided(t), rel=1e-6)
