@@ -29,10 +29,10 @@ def main(worlds: int) -> int:
         tables, protocol = compute_tables(prepared), prepared.job.protocol
         evidence = protocol.demand_evidence(tables, prepared.frame, experiment.model.name)
         verdict = OptimalPrice(draws=500).of_estimates(evidence)
-        reached, identified = verdict.reached, int((evidence.cells["status"] == "identified").sum())
+        reached = verdict.reached
         within = verdict.gain_low <= reached.gained <= verdict.gain_high
         sums += [reached.gained, reached.possible, reached.gained_identified, reached.possible_identified, within]
-        _line(str(seed), verdict.cells, verdict.changed, verdict.gain, reached.gained, reached.possible, within, identified,
+        _line(str(seed), verdict.cells, verdict.changed, verdict.gain, reached.gained, reached.possible, within, reached.identified,
               reached.share_identified)  # fmt: skip
     whole = f"all worlds: {sums[0] / sums[1]:.1%} of what is possible, {sums[2] / sums[3]:.1%} where prices identify the"
     sys.stdout.write(f"{whole} elasticity; the interval holds the true gain in {sums[4]:.0f} of {worlds} worlds\n")

@@ -20,12 +20,14 @@ class GainReached:
         gained: By the recommended prices.
         possible: By the best prices within the same guardrails, chosen by the true demand.
         gained_identified, possible_identified: By the cells with status `identified` alone, the others as recommended.
+        identified: How many these are.
     """
 
     gained: float
     possible: float
     gained_identified: float
     possible_identified: float
+    identified: int
 
     @property
     def share(self) -> float | None:
@@ -50,6 +52,7 @@ def gain_reached(evidence: DemandEstimates, made: PriceRecommendation) -> GainRe
         possible=_gain(truth, truth.price, _best(made, truth, np.ones(len(evidence), bool))),
         gained_identified=_gain(truth, others, made.prices),
         possible_identified=_gain(truth, others, _best(made, truth, identified)),
+        identified=int(identified.sum()),
     )
 
 

@@ -64,7 +64,10 @@ def _reached(verdict: OptimalPriceVerdict) -> str:
     if record is None or record.share is None:
         return ""
     gained, possible = (brief(value, None, verdict.unit) for value in (record.gained, record.possible))
-    identified = record.share_identified
-    alone = "" if identified is None else f" ({percent(identified)} where prices identify the elasticity)"
-    words = "that are possible within the guardrails"
+    words, alone = "that are possible within the guardrails", ""
+    if record.share_identified is not None:
+        some = brief(record.possible_identified, None, verdict.unit)
+        alone = (
+            f" ({percent(record.share_identified)} of {some} in the {record.identified} whose prices identify the elasticity)"
+        )
     return f"By the true demand they gain {gained} of {possible} {words}: {percent(record.share)}{alone}."

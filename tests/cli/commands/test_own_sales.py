@@ -1,4 +1,4 @@
-"""Decisions on prices from a user's own sales, as a CSV: what lacks a cost or a price that moves is said in a line."""
+"""Decisions on prices from a user's own sales, as a CSV, and the pack of a contract beside the results."""
 
 import json
 
@@ -26,7 +26,7 @@ def write_sales():
     pl.concat(rows).with_columns(cost=pl.lit(30.0)).write_csv("sales.csv")
 
 
-def test_own_sales_become_prices(hwds, tmp_path):
+def test_own_sales_become_prices_and_a_contract(hwds, tmp_path):
     write_sales()
     missing = hwds(f"{WORDS} decision=optimal_price")
     assert missing.line == "hwds: dataset.roles.cost: must be given, for decision 'optimal_price' needs the cost of a unit."
@@ -42,3 +42,12 @@ def test_own_sales_become_prices(hwds, tmp_path):
     assert (prices["price"] - 50).abs().max() < 25
     assert np.allclose(prices["elasticity"], -2.5, atol=0.4)
     assert (folder / "price_curves.png").is_file()
+    offer = f"{WORDS} {costs} decision=oem_commitment decision.currency=EUR decision.kept=.6"
+    packed = hwds(f"{offer} decision_pack=oem")
+    assert packed.code == 0, packed.err
+    assert "For those who decide: decision_pack.html and decision_pack.xlsx" in packed.out
+    assert pl.read_parquet(folder / "timings.parquet")["cached"].all()
+    assert "EUR" in (folder / "decision_pack.html").read_text()
+    assert (folder / "decision_pack.xlsx").read_bytes()[:2] == b"PK"
+    assert hwds(offer).code == 0
+    assert not list(folder.glob("decision_pack*"))

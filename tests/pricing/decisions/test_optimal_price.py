@@ -60,10 +60,11 @@ def test_curves_pass_through_today_and_the_recommended_price(verdict):
 
 def test_it_is_stored_and_drawn(verdict, tmp_path):
     assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["reached"]["share"] == verdict.reached.share
-    optimal_price.draw(verdict, tmp_path / "a.png")
-    price_curves.draw(verdict, tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
     assert len(optimal_price.grid(verdict)) == 8
+    small = OptimalPrice(draws=50).of_estimates(price_world(stream(2, "drawn"), 1, 2))
+    optimal_price.draw(small, tmp_path / "a.png")
+    price_curves.draw(small, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_the_same_seed_gives_the_same_prices(verdict):
