@@ -14,6 +14,7 @@ from hwds.config.compose import compose
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.pricing.decisions.optimal_price import OptimalPrice
+from hwds.pricing.optimum.verdict import OptimalPriceVerdict
 
 LINE = "{:<8} {:>6} {:>8} {:>10} {:>10} {:>10} {:>9} {:>7} {:>11} {:>6}\n"
 
@@ -32,20 +33,19 @@ def main(worlds: int) -> int:
         reached = verdict.reached
         within = verdict.gain_low <= reached.gained <= verdict.gain_high
         sums += [reached.gained, reached.possible, reached.gained_identified, reached.possible_identified, within]
-        _line(str(seed), verdict.cells, verdict.changed, verdict.gain, reached.gained, reached.possible, within, reached.identified,
-              reached.share_identified)  # fmt: skip
+        _line(seed, verdict, within)
     whole = f"all worlds: {sums[0] / sums[1]:.1%} of what is possible, {sums[2] / sums[3]:.1%} where prices identify the"
     sys.stdout.write(f"{whole} elasticity; the interval holds the true gain in {sums[4]:.0f} of {worlds} worlds\n")
     return 0
 
 
-def _line(
-    seed: str, cells: int, changed: int, said: float, gained: float, possible: float, within: bool, identified: int,
-    share: float | None,
-) -> None:  # fmt: skip
-    numbers = (f"{value:,.0f}" for value in (said, gained, possible))
-    shares = f"{gained / possible:.2f}", f"{identified}", "" if share is None else f"{share:.2f}"
-    sys.stdout.write(LINE.format(seed, cells, changed, *numbers, "yes" if within else "no", *shares))
+def _line(seed: int, verdict: OptimalPriceVerdict, within: bool) -> None:
+    reached = verdict.reached
+    numbers = (f"{value:,.0f}" for value in (verdict.gain, reached.gained, reached.possible))
+    shares = ("" if share is None else f"{share:.2f}" for share in (reached.share, reached.share_identified))
+    whole, own = shares
+    words = (str(seed), verdict.cells, verdict.changed, *numbers, "yes" if within else "no", whole, reached.identified, own)
+    sys.stdout.write(LINE.format(*words))
     sys.stdout.flush()
 
 
