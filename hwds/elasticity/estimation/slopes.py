@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -103,13 +103,6 @@ def _part(layout: Layout, found: SlopePosterior, own: np.ndarray) -> np.ndarray:
     """Return the log means without cell effects, shape (K, T)."""
     part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
     return part if layout.own is None else part + own[:, None] * layout.x[layout.own]
-
-
-def without_prior(posterior_: SlopePosterior, known: Moments, least: float = 1e-10) -> SlopePosterior:
-    """Return the posterior with NaN for slopes that no data decide."""
-    bare = known.precision <= least
-    slopes = np.where(bare, np.nan, posterior_.slopes)
-    return replace(posterior_, slopes=slopes)
 
 
 def _first(layout: Layout, used: np.ndarray) -> np.ndarray:
