@@ -16,7 +16,7 @@ from hwds.elasticity.design.rows import Design
 from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, fit_prices, fit_units
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Cluster, Effects, ElasticityModel, levels
+from hwds.elasticity.models.base import Cluster, ElasticityModel, levels
 
 
 class DML(ElasticityModel):
@@ -45,7 +45,7 @@ class DML(ElasticityModel):
 
     search_space: ClassVar[Mapping[str, Any]] = {"depth": {"int": [2, 6]}, "trees": {"int": [50, 400]}}
 
-    effects: Effects = "cell"
+    effects: Literal["cell"] = "cell"
     common: Literal["sku", "channel", "family", "all"] = "all"
     folds: Annotated[int, Ge(2), Le(50), Small(3)] = 5
     scheme: Literal["periods", "blocks"] = "periods"

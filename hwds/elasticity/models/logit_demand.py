@@ -30,6 +30,7 @@ class LogitDemand(ElasticityModel):
     least squares, without them of least squares.
 
     Attributes:
+        effects: `cell` always; see `product_effects`.
         instruments: `auto` takes those that the data has; `none` takes none.
         weighting: Of instruments: `gmm` weighs them by the variance of their moments in a second step, `two_stage` does not.
         outside: A market's size as a multiple of the most units that it ever bought: how many could have bought. A target of
@@ -44,6 +45,7 @@ class LogitDemand(ElasticityModel):
     """
 
     local: ClassVar[bool] = False
+    effects: Literal["cell"] = "cell"
     instruments: Literal["auto", "none"] = "auto"
     weighting: Literal["gmm", "two_stage"] = "gmm"
     outside: Annotated[float, Gt(1), Le(1000)] = 2.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Effects, ElasticityModel, levels, t_critical
+from hwds.elasticity.models.base import ElasticityModel, levels, t_critical
 
 
 class LoglogOLS(ElasticityModel):
@@ -35,7 +35,7 @@ class LoglogOLS(ElasticityModel):
         python -m hwds model=elasticity/loglog_ols dataset=price_sales protocol=elasticity_recovery
     """
 
-    effects: Effects = "cell"
+    effects: Literal["cell"] = "cell"
     least_rows: Annotated[int, Ge(3), Le(100_000)] = 30
     added: Annotated[float, Ge(1e-6), Le(1000)] = 1.0
     controls: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, log_units, monotone_boosters
 from hwds.elasticity.fitted import Estimates, FittedElasticities
-from hwds.elasticity.models.base import Effects, ElasticityModel, t_critical
+from hwds.elasticity.models.base import ElasticityModel, t_critical
 from hwds.frames.panel import Panel
 
 
@@ -42,7 +42,7 @@ class MonotoneBoosting(ElasticityModel):
 
     search_space: ClassVar[Mapping[str, Any]] = {"depth": {"int": [2, 6]}, "trees": {"int": [50, 600]}}
 
-    effects: Effects = "cell"
+    effects: Literal["cell"] = "cell"
     trees: Annotated[Width, Small(40)] = 300
     depth: Depth = 4
     rate: Annotated[float, Ge(1e-4), Le(1)] = 0.05

@@ -77,7 +77,10 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         full = ElasticityContext(**context.shared())
         history = known_at(frame, cell.fold.cutoffs[0], self.sliding)
         fitted = model.learn(history, full)
-        parts = [change_rows(fitted, frame, history, cutoff, self.steps(frame), self.threshold) for cutoff in cell.fold.cutoffs]
+        parts = [
+            change_rows(fitted, frame, history, cutoff, self.steps(frame), self.threshold, self.gap)
+            for cutoff in cell.fold.cutoffs
+        ]
         return pl.concat(parts)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:

@@ -135,6 +135,13 @@ def test_price_moves_are_held_out_and_predicted_from_prices_alone(moves, panel):
     assert later.filter(pl.col("units") == 0)["actual"].null_count() == len(later.filter(pl.col("units") == 0))
 
 
+def test_periods_of_a_gap_are_not_scored(moves, panel):
+    protocol, rows = moves
+    later = asked(replace(protocol, horizon=7, gap=3), Pooled(), panel)
+    whole = rows["pooled"]
+    assert later.equals(whole.filter(pl.col("time") >= whole["time"].unique().sort()[3]))
+
+
 def test_scores_of_changes(moves):
     protocol, rows = moves
     found = scored(protocol.score(rows["pooled"]))

@@ -37,7 +37,13 @@ def scenario(frame: Panel, history: Panel, cutoff: Cutoff, horizon: int) -> tupl
 
 
 def change_rows(
-    fitted: FittedElasticities, frame: Panel, history: Panel, cutoff: Cutoff, horizon: int, threshold: float
+    fitted: FittedElasticities,
+    frame: Panel,
+    history: Panel,
+    cutoff: Cutoff,
+    horizon: int,
+    threshold: float,
+    gap: int = 0,
 ) -> pl.DataFrame:
     """Return one row a cell and held-out period with a price.
 
@@ -54,6 +60,7 @@ def change_rows(
         cutoff: The last known instant.
         horizon: Rows after it.
         threshold: The least absolute change of a log price that is a move.
+        gap: Rows after the cutoff that are not scored.
     """
     asked, after = scenario(frame, history, cutoff, horizon)
     cell = np.repeat(np.arange(asked.n_series), asked.lengths)
@@ -82,7 +89,15 @@ def change_rows(
         *(fitted.table[name].gather(cell) for name in ("status", "reason")),
         *(known[name].gather(cell) for name in known.columns),
     )
-    return rows.filter(pl.Series(after & np.isfinite(log_price)))
+    scored = after & (_places_after(after, cell) >= gap)
+    return rows.filter(pl.Series(scored & np.isfinite(log_price)))
+
+
+def _places_after(after: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return the number of rows between the cutoff and each row after it in its cell."""
+    count = np.cumsum(after)
+    starts = np.searchsorted(cell, cell)
+    return count - 1 - np.where(starts > 0, count[starts - 1], 0)
 
 
 def _realised(frame: Panel, asked: Panel) -> tuple[np.ndarray, np.ndarray]:
