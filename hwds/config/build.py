@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -90,6 +90,12 @@ def small(data: dict[str, Any]) -> dict[str, Any]:
     kept = frozenset(data.get("uncapped") or ())
     shrunk = {group: _shrink(group, group, data[group], kept) for group in GROUPS}
     return data | shrunk | {"rivals": [_shrink("model", f"rivals.{node['name']}", node, kept) for node in data["rivals"]]}
+
+
+def sized(data: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return one group's node of a stored config as its `size` left it."""
+    node = dict(data[group])
+    return _shrink(group, group, node, frozenset(data.get("uncapped") or ())) if data.get("size") == "small" else node
 
 
 def _shrink(group: str, path: str, node: dict[str, Any], kept: frozenset[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hwds.compare.answers import Answer, shared
 from hwds.compare.contrasts import Pair, Scale
 from hwds.compare.evidence import shares_of
 from hwds.compare.hooks import TaskComparison
-from hwds.config.build import build
+from hwds.config.build import build, sized
 from hwds.core.errors import DataError
 from hwds.detection.metrics.clusters import BY_BOTH, BY_DAY, effect_of
 from hwds.detection.metrics.measures import detection_measures
@@ -176,7 +176,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
     models = tuple(dict.fromkeys(answer.model for answer in common))
     datasets = tuple(dict.fromkeys(answer.dataset for answer in common))
     seeds = _shared_seeds(common, models, datasets)
-    protocol = build("protocol", "protocol", dict(common[0].source.config["protocol"]))
+    protocol = build("protocol", "protocol", sized(common[0].source.config, "protocol"))
     assert isinstance(protocol, Detection)
     full = next((each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)), metric)
     drawn = {

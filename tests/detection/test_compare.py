@@ -15,7 +15,7 @@ from tests.support.finished_runs import source
 
 AUROC = Measure("auroc", better="high", units="rows")
 PROTOCOL = {
-    "name": "prequential", "recipe": "prequential", "headline": "auroc", "windows": 1, "train_days": 7, "stop_days": 0,
+    "name": "prequential", "recipe": "prequential", "headline": "auroc", "windows": 1, "train_days": 7, "stop_days": 0, "resamples": 200,
     "calibrate_days": 0, "decide_days": 0,
 }  # fmt: skip
 
@@ -129,3 +129,12 @@ def test_a_run_and_a_comparison_of_it_say_the_same():
         assert (behind.ci_low > 0) == (row["low"] > 0)
         smaller = protocol.score(parts[other])[2].value
         assert (behind.ci_low, behind.ci_high) == pytest.approx((smaller * row["low"], smaller * row["high"]))
+
+
+def test_a_small_run_is_compared_by_as_many_resamples_as_it_was_scored_by():
+    rows = rows_of({"c/a": 1.0, "c/b": 1.25}, n=600)
+    small, few = compare([run(rows, size="small")]), compare([run(rows)], resamples=50)
+    assert small.pairs.equals(few.pairs)
+    assert not compare([run(rows)]).pairs.equals(few.pairs)
+    typed = compare([run(rows, size="small", uncapped=["protocol.resamples"])])
+    assert typed.pairs.equals(compare([run(rows)]).pairs)
