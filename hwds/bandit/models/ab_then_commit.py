@@ -16,7 +16,7 @@ from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, high
 from hwds.core.recipe import Rows
 
 
-class Settings(NamedTuple):
+class ABThenCommitSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the steps of the test, and whether the arms come in turn."""
 
     values: np.ndarray
@@ -46,18 +46,18 @@ class ABThenCommit(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return the means of the test in compiled code."""
-        settings = Settings(arms.values, self.per_arm * arms.count, self.in_turn)
+        settings = ABThenCommitSettings(arms.values, self.per_arm * arms.count, self.in_turn)
         return Kernel(settings, means.size(arms.count), init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: ABThenCommitSettings, state: np.ndarray) -> None:
     """Begin without pulls; an arm that the test never showed is the last to be chosen after it."""
     count = settings.values.size
     for arm in range(count):
         state[2 * count + arm] = -math.inf
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the next arm, or any, while the test lasts; then the winner, ties at random."""
     active = visit.active
     if visit.step >= settings.steps:
@@ -67,13 +67,13 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return next_offered(active, visit.step % active.size)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull, if it was of the test."""
     if visit.step < settings.steps:
         means.count_pull(settings.values, state, arm, outcome)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write 1 for the chosen arm, but for ties of the winner and the draws of a test that is not in turn."""
     active = visit.active
     if visit.step >= settings.steps:

@@ -20,7 +20,7 @@ SLACK = 1e-9
 """The part of a log probability that may be rounding: an arm so near the limit is solved for, so that equals are found."""
 
 
-class Settings(NamedTuple):
+class BayesUCBSettings(NamedTuple):
     """The kernel's arguments; for an arm that earns less than nothing, `wins` are refusals.
 
     Attributes:
@@ -60,10 +60,10 @@ class BayesUCB(Policy):
         divisor = max(1.0, math.log(max(arms.horizon, 1))) ** self.exploration
         below = arms.values < 0
         alpha, beta = (np.where(below, self.prior[1 - i], self.prior[i]) for i in (0, 1))
-        return Kernel(Settings(arms.values, alpha, beta, divisor), 5 * arms.count + 1, init, select, update, propensity)
+        return Kernel(BayesUCBSettings(arms.values, alpha, beta, divisor), 5 * arms.count + 1, init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: BayesUCBSettings, state: np.ndarray) -> None:
     """Begin with pulls, wins and losses with the prior's, the logs of their beta functions; scratch; the last arm."""
     alpha, beta = settings.alpha, settings.beta
     count = alpha.size
@@ -71,7 +71,7 @@ def init(settings: Settings, state: np.ndarray) -> None:
         state[count + arm], state[2 * count + arm] = alpha[arm], beta[arm]
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome."""
     values = settings.values
     count = values.size
@@ -116,7 +116,7 @@ def stays_below(values: np.ndarray, state: np.ndarray, arm: int, best: float, lo
     return log_density - math.log(slope) < log_tail - SLACK
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest quantile; ties at random. The arm of the last pull is solved for first."""
     values, active = settings.values, visit.active
     count = values.size
@@ -137,7 +137,7 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return chosen
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     values = settings.values
     count = values.size

@@ -19,7 +19,7 @@ from hwds.bandit.models.thompson import Prior
 from hwds.core.recipe import Level, PositiveInt
 
 
-class Settings(NamedTuple):
+class ChangePointSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the prior, and the detection of changes; see `ChangePoint`."""
 
     values: np.ndarray
@@ -65,7 +65,7 @@ class ChangePoint(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return one draw of each arm; the state holds each arm's outcomes in buckets, see `glr`."""
-        settings = Settings(
+        settings = ChangePointSettings(
             arms.values,
             float(self.prior[0]),
             float(self.prior[1]),
@@ -77,11 +77,11 @@ class ChangePoint(Policy):
         return Kernel(settings, arms.count * (glr.SIZE + 1), init, select, update)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: ChangePointSettings, state: np.ndarray) -> None:
     """Begin without outcomes and scratch: all zero."""
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: ChangePointSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest draw of conversion x value, or an arm at random."""
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
         return any_arm(visit.active, stream)
@@ -97,7 +97,7 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return highest(state, scratch, active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: ChangePointSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Record the outcome; at intervals test the arm for a change, and forget after one."""
     first = arm * glr.SIZE
     glr.add(state, first, outcome)

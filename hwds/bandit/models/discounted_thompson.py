@@ -17,7 +17,7 @@ from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
 
 
-class Settings(NamedTuple):
+class DiscountedThompsonSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the prior, and the share of a count that stays after each update."""
 
     values: np.ndarray
@@ -49,15 +49,15 @@ class DiscountedThompson(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return one draw of each arm."""
-        settings = Settings(arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount))
+        settings = DiscountedThompsonSettings(arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount))
         return Kernel(settings, 3 * arms.count, init, select, update)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: DiscountedThompsonSettings, state: np.ndarray) -> None:
     """Begin without conversions, refusals and scratch: all zero."""
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest draw of conversion x value; an arm is not drawn where it could not win at any conversion."""
     values, a, b, active = settings.values, settings.alpha, settings.beta, visit.active
     count = values.size
@@ -71,7 +71,7 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return highest(state, 2 * count, active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Discount all counts, and count one outcome."""
     count = settings.values.size
     if settings.discount < 1.0:

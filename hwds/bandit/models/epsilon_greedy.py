@@ -17,7 +17,7 @@ from hwds.core.numba_cache import helper
 from hwds.core.recipe import Level, Positive, UnitInterval
 
 
-class Settings(NamedTuple):
+class EpsilonGreedySettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the share of exploration, and the steps until it falls as 1 / t."""
 
     values: np.ndarray
@@ -48,7 +48,7 @@ class EpsilonGreedy(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the mean in compiled code."""
         epsilon, pace = (self.epsilon, 0.0) if self.gap is None else (1.0, self.pace * arms.count / self.gap**2)
-        settings = Settings(arms.values, epsilon, pace)
+        settings = EpsilonGreedySettings(arms.values, epsilon, pace)
         return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
 
 
@@ -58,7 +58,7 @@ def share_of_chance(epsilon: float, pace: float, step: int) -> float:
     return min(1.0, pace / max(step, 1)) if pace > 0.0 else epsilon
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return any arm, or the highest mean; ties at random."""
     active = visit.active
     share = share_of_chance(settings.epsilon, settings.pace, visit.step)
@@ -67,7 +67,7 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return highest(state, 2 * active.size, active, stream)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write one part for all arms alike, the rest for the highest mean."""
     active = visit.active
     epsilon = share_of_chance(settings.epsilon, settings.pace, visit.step)

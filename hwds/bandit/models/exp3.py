@@ -17,7 +17,7 @@ from hwds.core.numba_cache import helper
 from hwds.core.recipe import Level
 
 
-class Settings(NamedTuple):
+class Exp3Settings(NamedTuple):
     """The kernel's arguments: the values of conversions, the share of exploration, and the range of the reward."""
 
     values: np.ndarray
@@ -47,7 +47,7 @@ class Exp3(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the weights in compiled code; the range must be declared, and the horizon known unless gamma is given."""
         low, high = self.needs_range(arms)
-        settings = Settings(arms.values, self.gamma or self._best(arms), low, high)
+        settings = Exp3Settings(arms.values, self.gamma or self._best(arms), low, high)
         return Kernel(settings, 2 * arms.count, init, select, update, propensity)
 
     def _best(self, arms: Arms) -> float:
@@ -75,16 +75,16 @@ def weigh(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
     return count
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: Exp3Settings, state: np.ndarray) -> None:
     """Begin with the logs of the weights all zero."""
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: Exp3Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return an arm drawn by the probabilities."""
     return in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Raise the weight by the inverse-propensity estimate of the arm's reward."""
     values, gamma = settings.values, settings.gamma
     count = values.size
@@ -98,6 +98,6 @@ def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcom
     state[arm] += gamma * reward / (chance * count)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: Exp3Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the probabilities."""
     chances_in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, chances)

@@ -16,7 +16,7 @@ from hwds.bandit.models.kernels.indices import highest
 from hwds.core.recipe import Positive
 
 
-class Settings(NamedTuple):
+class GaussianThompsonSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the standard deviation of one reward."""
 
     values: np.ndarray
@@ -43,10 +43,10 @@ class GaussianThompson(Policy):
         if sd is None:
             low, high = self.needs_range(arms)
             sd = (high - low) / 2
-        return Kernel(Settings(arms.values, sd), means.size(arms.count), means.init, select, means.update)
+        return Kernel(GaussianThompsonSettings(arms.values, sd), means.size(arms.count), means.init, select, means.update)
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return one draw of each arm's mean; the highest, ties (arms never tried) at random."""
     active, sd = visit.active, settings.sd
     count = active.size

@@ -17,7 +17,7 @@ from hwds.bandit.models.kernels.indices import highest
 from hwds.core.recipe import Positive
 
 
-class Settings(NamedTuple):
+class LinearThompsonSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the factor of the errors, the ridge, context columns."""
 
     values: np.ndarray
@@ -52,16 +52,16 @@ class LinearThompson(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return one draw of each arm."""
         columns = arms.contexts.shape[1]
-        settings = Settings(arms.values, float(self.spread), float(self.ridge), columns)
+        settings = LinearThompsonSettings(arms.values, float(self.spread), float(self.ridge), columns)
         return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: LinearThompsonSettings, state: np.ndarray) -> None:
     """Begin without outcomes."""
     linear_arms.begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
     values, columns, context = settings.values, settings.columns, visit.context
     scratch = linear_arms.scratch(values.size, columns)
@@ -73,6 +73,6 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return highest(state, scratch, visit.active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Add the outcome to the arm's regression."""
     linear_arms.absorb(state, settings.values.size, arm, visit.context, outcome)

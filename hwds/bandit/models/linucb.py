@@ -17,7 +17,7 @@ from hwds.core.numba_cache import helper
 from hwds.core.recipe import Positive
 
 
-class Settings(NamedTuple):
+class LinUCBSettings(NamedTuple):
     """The kernel's arguments: the value of a conversion as a share of the range, the bonus, the ridge, context columns."""
 
     earned: np.ndarray
@@ -53,22 +53,22 @@ class LinUCB(Policy):
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         columns = arms.contexts.shape[1]
-        settings = Settings(arms.values / (high - low), float(self.exploration), float(self.ridge), columns)
+        settings = LinUCBSettings(arms.values / (high - low), float(self.exploration), float(self.ridge), columns)
         return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: LinUCBSettings, state: np.ndarray) -> None:
     """Begin without outcomes."""
     linear_arms.begin(state, settings.earned.size, settings.columns, settings.ridge)
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: LinUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index, infinite where an arm was never pulled; ties at random."""
     return highest(state, _indices(settings, state, visit.context), visit.active, stream)
 
 
 @helper
-def _indices(settings: Settings, state: np.ndarray, context: np.ndarray) -> int:
+def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -> int:
     """Fill the scratch; where it begins."""
     arms, columns = settings.earned.size, settings.columns
     scratch = linear_arms.scratch(arms, columns)
@@ -81,12 +81,12 @@ def _indices(settings: Settings, state: np.ndarray, context: np.ndarray) -> int:
     return scratch
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: LinUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Add the reward to the arm's regression."""
     earned = settings.earned
     linear_arms.absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: LinUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

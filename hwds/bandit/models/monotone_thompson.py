@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.numba_cache import helper
 
 
-class Settings(NamedTuple):
+class MonotoneThompsonSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the arms from the cheapest to the dearest, and the prior."""
 
     values: np.ndarray
@@ -48,11 +48,11 @@ class MonotoneThompson(Policy):
         if alike.size:
             one, other = (arms.names[order[alike[0] + i]] for i in (0, 1))
             raise ConfigError(f"model: '{self.name}' needs arms of different prices; '{one}' and '{other}' earn the same.")
-        settings = Settings(arms.values, order, *(float(count) for count in self.prior))
+        settings = MonotoneThompsonSettings(arms.values, order, *(float(count) for count in self.prior))
         return Kernel(settings, 6 * arms.count, init, select, update)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
     """Begin with every arm at its prior."""
     count = settings.values.size
     for arm in range(count):
@@ -86,7 +86,7 @@ def project(order: np.ndarray, state: np.ndarray) -> None:
             place += 1
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return a demand curve is drawn; the arm that earns most on it."""
     values, order = settings.values, settings.order
     count = values.size
@@ -98,6 +98,6 @@ def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarr
     return highest(state, 2 * count, visit.active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome."""
     state[arm if outcome > 0 else settings.values.size + arm] += 1.0

@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.numba_cache import helper
 
 
-class Settings(NamedTuple):
+class MOSSSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the range of the reward, and the steps that fall to one arm."""
 
     values: np.ndarray
@@ -39,7 +39,7 @@ class MOSS(Policy):
         low, high = self.needs_range(arms)
         if not arms.horizon:
             raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
-        settings = Settings(arms.values, high - low, arms.horizon / arms.count)
+        settings = MOSSSettings(arms.values, high - low, arms.horizon / arms.count)
         return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
 
 
@@ -53,13 +53,13 @@ def indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
     return 3 * count
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(state, indices(settings.width, settings.steps, state, active.size), active, stream)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: MOSSSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(state, indices(settings.width, settings.steps, state, active.size), active, chances)

@@ -15,7 +15,7 @@ from hwds.bandit.models.thompson import Prior, beta_settings, counts_of
 from hwds.core.numba_cache import helper
 
 
-class Settings(NamedTuple):
+class SegmentsSettings(NamedTuple):
     """The kernel's arguments: the arms, the length of the state of one segment, segments."""
 
     arms: BetaArms
@@ -41,11 +41,11 @@ class Segments(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the screened kernel on one block of the state for each segment."""
         size, segments = beta_best_arm_probability.size(arms.count), max(1, len(arms.contexts))
-        settings = Settings(beta_settings(arms.values, *counts_of(arms, self.prior, {})), size, segments)
+        settings = SegmentsSettings(beta_settings(arms.values, *counts_of(arms, self.prior, {})), size, segments)
         return Kernel(settings, size * segments, init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: SegmentsSettings, state: np.ndarray) -> None:
     """Begin with every arm at its prior, in every segment."""
     for segment in range(settings.segments):
         beta_thompson.init(settings.arms, state[block(settings.size, segment)])
@@ -57,16 +57,16 @@ def block(size: int, segment: int) -> slice:
     return slice(segment * size, (segment + 1) * size)
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: SegmentsSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return one draw of each arm's posterior value in the segment; the arm of the highest."""
     return beta_thompson.select(settings.arms, state[block(settings.size, visit.segment)], visit, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: SegmentsSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome in its segment."""
     beta_thompson.update(settings.arms, state[block(settings.size, visit.segment)], visit, arm, outcome)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: SegmentsSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the probability that an arm's draw in the segment is the highest."""
     beta_best_arm_probability.propensity(settings.arms, state[block(settings.size, visit.segment)], visit, chances)

@@ -16,7 +16,7 @@ from hwds.core.numba_cache import helper
 from hwds.core.recipe import Positive, Rows
 
 
-class Settings(NamedTuple):
+class SlidingUCBSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, the bonus of one pull at ln t = 1, in currency, the window."""
 
     values: np.ndarray
@@ -50,21 +50,21 @@ class SlidingUCB(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the index in compiled code, with the window in the state; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
-        settings = Settings(arms.values, math.sqrt(self.exploration) * (high - low), self.window)
+        settings = SlidingUCBSettings(arms.values, math.sqrt(self.exploration) * (high - low), self.window)
         return Kernel(settings, 3 * arms.count + 1 + self.window, init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: SlidingUCBSettings, state: np.ndarray) -> None:
     """Begin without pulls, conversions, scratch and outcomes, the ring empty: all zero."""
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index, infinite where an arm is not in the window; ties at random."""
     return highest(state, _indices(settings, state), visit.active, stream)
 
 
 @helper
-def _indices(settings: Settings, state: np.ndarray) -> int:
+def _indices(settings: SlidingUCBSettings, state: np.ndarray) -> int:
     """Fill the scratch; where it begins."""
     values = settings.values
     count = values.size
@@ -76,7 +76,7 @@ def _indices(settings: Settings, state: np.ndarray) -> int:
     return 2 * count
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Replace the oldest outcome of the window.
 
     A place of the ring holds 2 arm + outcome. Counts are whole numbers, so that what was added is taken away exactly.
@@ -95,6 +95,6 @@ def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcom
     state[3 * count] += 1.0
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state), visit.active, chances)

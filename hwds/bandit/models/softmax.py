@@ -17,7 +17,7 @@ from hwds.core.numba_cache import helper
 from hwds.core.recipe import Positive
 
 
-class Settings(NamedTuple):
+class SoftmaxSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the temperature in currency."""
 
     values: np.ndarray
@@ -43,7 +43,7 @@ class Softmax(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the weights in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
-        settings = Settings(arms.values, self.temperature * (high - low))
+        settings = SoftmaxSettings(arms.values, self.temperature * (high - low))
         return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
 
 
@@ -64,11 +64,11 @@ def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
     return 3 * count
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return a draw in proportion to the weights."""
     return in_proportion(state, weigh(settings.temperature, state, visit.active), visit.active, stream)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the weights as shares."""
     chances_in_proportion(state, weigh(settings.temperature, state, visit.active), visit.active, chances)

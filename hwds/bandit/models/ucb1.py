@@ -21,7 +21,7 @@ TABLE = 100_000
 """The most steps and pulls whose roots are looked up: a logarithm and two roots cost as much as all the indices of ten arms."""
 
 
-class Settings(NamedTuple):
+class UCB1Settings(NamedTuple):
     """The kernel's arguments.
 
     Attributes:
@@ -61,7 +61,7 @@ class UCB1(Policy):
         bonus = math.sqrt(self.exploration) * (high - low if self.scaled else 1.0)
         size = means.size(arms.count) + arms.count
         return Kernel(
-            Settings(arms.values, bonus, *tables(min(arms.horizon, TABLE))), size, means.init, select, update, propensity
+            UCB1Settings(arms.values, bonus, *tables(min(arms.horizon, TABLE))), size, means.init, select, update, propensity
         )
 
 
@@ -74,7 +74,7 @@ def tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @helper
-def indices(settings: Settings, state: np.ndarray, step: int, count: int) -> int:
+def indices(settings: UCB1Settings, state: np.ndarray, step: int, count: int) -> int:
     """Fill the scratch; where it begins."""
     growth = settings.growth
     width = settings.bonus * (growth[step] if step < growth.size else math.sqrt(math.log(step)))
@@ -83,13 +83,13 @@ def indices(settings: Settings, state: np.ndarray, step: int, count: int) -> int
     return 3 * count
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UCB1Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(state, indices(settings, state, visit.step, active.size), active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
     values, shrinkage = settings.values, settings.shrinkage
     means.count_pull(values, state, arm, outcome)
@@ -97,7 +97,7 @@ def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcom
     state[4 * values.size + arm] = shrinkage[pulls] if pulls < shrinkage.size else 1.0 / math.sqrt(state[arm])
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: UCB1Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(state, indices(settings, state, visit.step, active.size), active, chances)

@@ -15,7 +15,7 @@ from hwds.bandit.models.kernels.indices import chances_of_highest, highest
 from hwds.core.numba_cache import helper
 
 
-class Settings(NamedTuple):
+class UCBTunedSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the range of the reward."""
 
     values: np.ndarray
@@ -35,7 +35,7 @@ class UCBTuned(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
-        settings = Settings(arms.values, high - low)
+        settings = UCBTunedSettings(arms.values, high - low)
         return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
 
 
@@ -54,11 +54,11 @@ def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> i
     return 3 * count
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
     return highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, stream)
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, chances)

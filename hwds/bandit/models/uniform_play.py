@@ -12,7 +12,7 @@ from hwds.bandit.models.kernels.base import Kernel, Visit
 from hwds.bandit.models.kernels.indices import any_arm
 
 
-class Settings(NamedTuple):
+class UniformPlaySettings(NamedTuple):
     """The kernel's arguments: the number of arms."""
 
     arms: int
@@ -27,23 +27,23 @@ class UniformPlay(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return a kernel without state."""
-        return Kernel(Settings(arms.count), 1, init, select, update, propensity)
+        return Kernel(UniformPlaySettings(arms.count), 1, init, select, update, propensity)
 
 
-def init(settings: Settings, state: np.ndarray) -> None:
+def init(settings: UniformPlaySettings, state: np.ndarray) -> None:
     """Begin without state."""
 
 
-def select(settings: Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UniformPlaySettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return one of the arms that may be offered."""
     return any_arm(visit.active, stream)
 
 
-def update(settings: Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: UniformPlaySettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Learn nothing."""
 
 
-def propensity(settings: Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: UniformPlaySettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the same probability for all."""
     active = visit.active
     for arm in range(settings.arms):
