@@ -15,7 +15,8 @@ from tests.support.finished_runs import source
 
 AUROC = Measure("auroc", better="high", units="rows")
 PROTOCOL = {
-    "name": "prequential", "recipe": "prequential", "headline": "auroc", "windows": 1, "train_days": 7, "stop_days": 0, "resamples": 200,
+    "name": "prequential", "recipe": "prequential", "headline": "auroc", "windows": 1, "train_days": 7, "stop_days": 0,
+    "resamples": 200,
     "calibrate_days": 0, "decide_days": 0,
 }  # fmt: skip
 
