@@ -149,7 +149,7 @@ def _indifferent(world: ContractWorld, tier: int, risks: ContractRisks, floor: f
     schedule = world.schedule
     commitment = schedule.quantities[tier]
     lowest = schedule.prices[tier]
-    tried = np.linspace(min(floor, lowest), lowest, PRICES_TRIED)[::-1]
+    tried = np.linspace(np.clip(floor, 1e-3 * lowest, lowest), lowest, PRICES_TRIED)[::-1]
     for price in tried:
         single = TierSchedule.of(schedule.list_price, (commitment,), (1 - float(price) / schedule.list_price,), schedule.kind)
         if float(outcome(replace(world, schedule=single), 1, risks).net.mean()) < alone:

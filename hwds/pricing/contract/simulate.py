@@ -10,7 +10,7 @@ import numpy as np
 from hwds.pricing.contract.terms import ContractTerms, Settlement, settle
 from hwds.pricing.contract.tiers import TierSchedule
 from hwds.pricing.contract.volumes import VolumeLaw
-from hwds.pricing.optimum.draws import DemandDraws
+from hwds.pricing.optimum.draws import MOST_LOG, DemandDraws
 
 DRIVERS = ("volume", "elasticity", "cost", "currency", "leak")
 """What is uncertain."""
@@ -140,7 +140,8 @@ def outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> ContractOu
         risks: Draws.
     """
     price = world.schedule.prices[tier]
-    needed = world.law.at(risks.score) * (price / world.price) ** risks.elasticity * (1.0 if tier else world.kept)
+    moved = np.clip(risks.elasticity * np.log(price / world.price), -MOST_LOG, MOST_LOG)
+    needed = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
     zone = world.schedule.zone(tier)
     dumping = np.zeros(len(needed), bool) if zone is None else (needed > zone.low) & (needed < zone.high)
     taken = np.where(dumping, world.schedule.quantities[tier], needed)
@@ -209,7 +210,8 @@ def pocket_margins(
     price = world.schedule.prices[tier]
     shares = {}
     for level in levels:
-        units = np.array([world.law.quantile(level) * (price / world.price) ** elasticity])
+        moved = np.clip(elasticity * np.log(price / world.price), -MOST_LOG, MOST_LOG)
+        units = np.array([world.law.quantile(level) * np.exp(moved)])
         pocket = float(settle(world.schedule, tier, units, world.terms).pocket[0])
         shares[level] = (pocket - cost * float(units[0])) / pocket if pocket > 0 else -np.inf
     return shares

@@ -9,6 +9,9 @@ import numpy as np
 
 from hwds.pricing.demand_evidence import DemandEstimates
 
+MOST_LOG = 50.0
+"""The log of the factor by which prices change units at most: beyond any that was ever seen, and its square is a number."""
+
 Objective = Literal["profit", "revenue"]
 
 
@@ -92,7 +95,7 @@ class DemandDraws:
             rows, starts = np.unique(pairs[:, 0], return_index=True)
             logs[:, place[rows]] += np.add.reduceat(cross * moved[pairs[:, 1]], starts, axis=1)
         units = self.units if cells is None else self.units[:, cells]
-        return units * np.exp(logs)
+        return units * np.exp(np.clip(logs, -MOST_LOG, MOST_LOG))
 
     def margin(self, prices: np.ndarray) -> np.ndarray:
         """Return what one unit brings at these prices, shape (K,)."""

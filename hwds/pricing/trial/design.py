@@ -55,16 +55,12 @@ def arm_prices(today: float, low: float, high: float, count: int, rails: Guardra
     """
     low, high = min(low, today), max(high, today)
     spread = np.exp(np.linspace(np.log(low), np.log(high), count))
-    spread[np.argmin(np.abs(np.log(spread / today)))] = today
-    if not rails.ladder and rails.rounding is None:
-        return np.unique(spread)
-    steps = [allowed_prices(rails, low, high, price) for price in spread if abs(price / today - 1) > SLACK]
-    near = [
-        float(step[np.argmin(np.abs(step - price))])
-        for step, price in zip(steps, spread[spread != today], strict=True)
-        if len(step)
-    ]
-    return np.unique([today, *near])
+    others = np.delete(spread, np.argmin(np.abs(np.log(spread / today))))
+    if rails.ladder or rails.rounding is not None:
+        steps = ((price, allowed_prices(rails, low, high, price)) for price in others)
+        others = np.array([step[np.argmin(np.abs(step - price))] for price, step in steps if len(step)])
+    apart = others[np.abs(others / today - 1) > SLACK] if len(others) else others
+    return np.unique(np.append(apart, today))
 
 
 def stderr_after(units: float, prices: np.ndarray, periods: int, terms: TrialTerms) -> float:
