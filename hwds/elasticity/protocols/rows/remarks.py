@@ -24,11 +24,11 @@ def remarks_on(panel: Panel, model: ElasticityModel) -> list[str]:
     weak = int((known["status"] == "weak").sum())
     sentences = [f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} weakly."]
     for status, words in (
-        ("no_variation", "have nothing to say of their elasticity, and no answer but that of their group"),
-        ("endogenous?", "have prices that may answer demand"),
+        ("no_variation", "Prices say nothing of the elasticity of"),
+        ("endogenous?", "Prices may answer demand in"),
     ):
         cells = known.filter(known["status"] == status)
         if len(cells):
             named = "; ".join(f"{row['series_id']}: {row['reason']}" for row in cells.head(NAMED).to_dicts())
-            sentences.append(f"{counted(len(cells), 'cells')} {words} ({named}{'; ...' if len(cells) > NAMED else ''}).")
+            sentences.append(f"{words} {counted(len(cells), 'cells')} ({named}{'; ...' if len(cells) > NAMED else ''}).")
     return sentences
