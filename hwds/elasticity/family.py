@@ -7,7 +7,13 @@ from hwds.frames.panel import Panel
 
 ELASTICITY = Task(name="elasticity", frame=Panel, headline="elasticity_rmse", report="hwds.elasticity.report.run:REPORT")
 
-PRICE_CHANGE = Task(name="price_change", frame=Panel, headline="change_rmse", report="hwds.elasticity.report.run:CHANGES")
+PRICE_CHANGE = Task(
+    name="price_change",
+    frame=Panel,
+    headline="change_rmse",
+    report="hwds.elasticity.report.run:CHANGES",
+    comparison="hwds.elasticity.compare:COMPARISON",
+)
 
 PLACEBO = Task(name="placebo", frame=Panel, headline="placebo_z", report="hwds.elasticity.report.run:PLACEBO", comparable=False)
 

@@ -1,0 +1,69 @@
+"""Evidence of predicted price moves: errors by held-out period of the moves that all models answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from hwds.compare.answers import Answer, shared
+from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.hooks import TaskComparison
+from hwds.compare.matrix import Matrix
+from hwds.core.errors import ConfigError, nearest
+from hwds.frames.roles import SERIES, TIME
+
+ERRORS = {
+    "change_rmse": (pl.col("move"), pl.col("predicted") - pl.col("actual")),
+    "level_rmse": (pl.lit(True), pl.col("log_predicted") - pl.col("log_units")),
+}
+"""The metrics by which models are compared: the rows that count, and the error of each."""
+
+
+def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+    """Return the errors of held-out periods, and how many rows were left out because some model has no prediction.
+
+    A period is the unit: what happens in it, a holiday or a chain's promotion, strikes all of its cells alike.
+
+    Args:
+        answers: Of every model, dataset and seed.
+        metric: `change_rmse` or `level_rmse`.
+        resamples: Of each bootstrap.
+
+    Raises:
+        ConfigError: Another metric is asked for.
+    """
+    if metric not in ERRORS:
+        raise ConfigError(f"--metric: price moves cannot be compared by '{metric}'{nearest(metric, ERRORS)}")
+    counts, error = ERRORS[metric]
+    known = [_with_error(answer, counts, error) for answer in answers]
+    kept, left_out = shared(known, ["cutoff", SERIES, TIME])
+    tables = []
+    for dataset in dict.fromkeys(answer.dataset for answer in kept):
+        own = [answer for answer in kept if answer.dataset == dataset]
+        periods = own[0].rows.select("cutoff", TIME).unique().sort("cutoff", TIME)
+        names = periods.select(pl.format("{} {}", "cutoff", TIME)).to_series()
+        tables.append(long_table(own, names, [_by_period(answer.rows, periods) for answer in own]))
+    return UnitEvidence(Matrix.of(pl.concat(tables)), "held-out periods", resamples), left_out
+
+
+def _with_error(answer: Answer, counts: pl.Expr, error: pl.Expr) -> Answer:
+    rows = answer.rows.filter(counts).with_columns(error.alias("error")).drop_nulls("error")
+    return Answer(answer.model, answer.dataset, answer.seed, answer.source, answer.label, rows)
+
+
+def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
+    """Return a value for each period whose mean is the root mean squared error of all rows, shape (periods,).
+
+    The root is linearised around itself, r + (sum of squares - r^2 rows) / (2 r rows of a period on average), so that a mean of
+    differences between models has the error of the difference of their roots (delta method).
+    """
+    sums = rows.group_by("cutoff", TIME).agg((pl.col("error") ** 2).sum().alias("squares"), pl.len().alias("rows"))
+    both = periods.join(sums, ["cutoff", TIME], "left", maintain_order="left")
+    squares, count = both["squares"].to_numpy(), both["rows"].cast(pl.Float64).to_numpy()
+    root = float(np.sqrt(squares.sum() / count.sum()))
+    return np.asarray(root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean()))
+
+
+COMPARISON = TaskComparison(evidence=evidence, conditions="of the same cells", trained=False)
