@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -39,9 +39,13 @@ def _currency(unit: str) -> str:
 class DemandDecision(Decision):
     """A decision that reads the evidence of a protocol of demand (`DemandEvidence`).
 
+    Class attribute: `without_costs`, the end of the refusal of data without costs, which says what would do without.
+
     Attributes:
         currency: Of prices and costs, where the data names none: a sign or a code in capitals.
     """
+
+    without_costs: ClassVar[str] = ""
 
     currency: Annotated[str, AfterValidator(_currency)] = ""
 
@@ -70,7 +74,9 @@ class DemandDecision(Decision):
             ConfigError: It has no such column.
         """
         if self.needs_costs and isinstance(frame, Panel) and not frame.roles.get("cost"):
-            raise ConfigError(f"dataset.roles.cost: must be given, for decision '{self.name}' needs the cost of a unit.")
+            raise ConfigError(
+                f"dataset.roles.cost: must be given, for decision '{self.name}' needs the cost of a unit{self.without_costs}."
+            )
 
     def evidence(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> DemandEstimates | None:
         """Return what a run says of demand, with the currency; None where the model answered nothing."""
@@ -100,6 +106,8 @@ class GuardedDecision(DemandDecision):
         periods: How long the prices are to stand, for the value of tests.
         draws: Of the posterior.
     """
+
+    without_costs: ClassVar[str] = "; decision.objective=revenue does not"
 
     objective: Literal["profit", "revenue"] = "profit"
     margin_floor: MarginFloor | None = 0.0

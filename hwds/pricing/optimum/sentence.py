@@ -6,18 +6,18 @@ from hwds.pricing.optimum.verdict import OptimalPriceVerdict
 from hwds.results.formatting import brief, counted, interval, percent, probability
 
 HOLDS = {
-    "no_estimate": "has no estimate of its elasticity",
-    "no_variation": "has prices that hardly changed",
-    "endogenous?": "has prices that may answer demand",
-    "weak": "has prices that hardly identify its elasticity",
-    "identified": "was not to be changed",
-    "no_units": "sells nothing",
-    "no_room": "has a floor above what the step or the observed prices allow",
-    "channel_gap": "has channels so far apart that no allowed price ends the reselling",
-    "capacity": "sells more than its capacity at any allowed price",
-    "ladder": "has no allowed price within its bounds",
-    "not_sure": "would not gain surely enough",
-    "no_gain": "has its best allowed price already",
+    "no_estimate": "no estimate of the elasticity",
+    "no_variation": "prices that hardly changed",
+    "endogenous?": "prices that may answer demand",
+    "weak": "prices that hardly identify the elasticity",
+    "identified": "not to be changed",
+    "no_units": "no sales",
+    "no_room": "a floor above what the step or the observed prices allow",
+    "channel_gap": "channels so far apart that no allowed price ends the reselling",
+    "capacity": "more sales than the capacity at any allowed price",
+    "ladder": "no allowed price within the bounds",
+    "not_sure": "a gain that is not sure enough",
+    "no_gain": "the best allowed price already",
 }
 """Why a cell's price stays."""
 
@@ -47,8 +47,8 @@ def _first(verdict: OptimalPriceVerdict) -> str:
 
 
 def _holds(verdict: OptimalPriceVerdict) -> str:
-    reasons = [f"{len(cells)} {HOLDS[reason]}" for reason, cells in verdict.excluded.items()]
-    return f"On hold: {'; '.join(reasons)}." if reasons else ""
+    reasons = [f"{len(cells)} ({HOLDS[reason]})" for reason, cells in verdict.excluded.items()]
+    return f"On hold: {', '.join(reasons)}." if reasons else ""
 
 
 def _information(verdict: OptimalPriceVerdict) -> str:

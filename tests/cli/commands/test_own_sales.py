@@ -29,7 +29,8 @@ def write_sales():
 def test_own_sales_become_prices_and_a_contract(hwds, tmp_path):
     write_sales()
     missing = hwds(f"{WORDS} decision=optimal_price")
-    assert missing.line == "hwds: dataset.roles.cost: must be given, for decision 'optimal_price' needs the cost of a unit."
+    needs = "decision 'optimal_price' needs the cost of a unit; decision.objective=revenue does not."
+    assert missing.line == f"hwds: dataset.roles.cost: must be given, for {needs}"
     costs = "dataset.roles.cost=cost dataset.roles.known_future=[price,cost]"
     said = hwds(f"{WORDS} decision=optimal_price {costs} decision.currency=EUR decision.freight=null")
     assert said.code == 0, said.err
