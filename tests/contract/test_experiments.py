@@ -62,7 +62,7 @@ def run(name, command, folder):
     if name not in IN_PROCESSES:
         with gathered() as figures:
             done = command([*words, "compute=serial"])
-        assert "leaderboard" in figures, done.err
+        assert {"leaderboard", "effects"} & set(figures), done.err
         assert all(as_svg(figure) for figure in figures.values())
         return done
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -43,7 +43,7 @@ class DML(ElasticityModel):
         python -m hwds model=elasticity/dml dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/ppml_common]
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"int": [2, 6]}, "trees": {"int": [50, 400]}}
+    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"randint": [2, 7]}, "trees": {"randint": [50, 401]}}
 
     effects: Literal["cell"] = "cell"
     common: Literal["sku", "channel", "family", "all"] = "all"

@@ -40,7 +40,7 @@ class MonotoneBoosting(ElasticityModel):
         python -m hwds model=elasticity/monotone_boosting dataset=price_sales protocol=price_change rivals=[elasticity/pooled]
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"int": [2, 6]}, "trees": {"int": [50, 600]}}
+    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"randint": [2, 7]}, "trees": {"randint": [50, 601]}}
 
     effects: Literal["cell"] = "cell"
     trees: Annotated[Width, Small(40)] = 300
