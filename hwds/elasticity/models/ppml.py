@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -39,6 +40,11 @@ class PPML(ElasticityModel):
     Example:
         python -m hwds model=elasticity/ppml dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/pooled]
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "effects": {"choice": ["cell_period", "cell"]},
+        "common": {"choice": ["cell", "sku", "channel", "family", "all"]},
+    }
 
     common: Common = "cell"
     cluster: Cluster = "sku_period"

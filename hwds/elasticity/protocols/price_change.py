@@ -100,9 +100,12 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         check_headline(self.headline, change_measures())
 
     def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
-        """Return the same walk through what was known at the first cutoff."""
+        """Return the same walk through what was known at the first cutoff, in the later half of it."""
         known = known_at(frame, self.cutoffs(frame)[0])
-        inner = replace(self, windows=windows, segments=())
+        room = int(known.lengths.max(initial=0)) // 2 - self.steps(frame)
+        own = self.stride_on(frame)
+        stride = own if windows == 1 else min(own, max(room // (windows - 1), 1))
+        inner = replace(self, windows=windows, stride=stride, segments=())
         return TuningSplit(inner, known, inner.split(known))
 
     def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
