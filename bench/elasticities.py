@@ -71,8 +71,8 @@ def _recovered(title: str, models: Mapping[str, ElasticityModel], dataset: Price
             table = model.learn(panel, ElasticityContext(0)).table
             columns = [table[name].fill_null(float("nan")).to_numpy() for name in ("elasticity", "ci_low", "ci_high")]
             errors[name].append(np.stack([*columns, true.to_numpy(), panel.lengths.astype(float)]))
-    for name, found in errors.items():
-        slope, low, high, truth, rows = np.concatenate(found, axis=1)
+    for name, estimates in errors.items():
+        slope, low, high, truth, rows = np.concatenate(estimates, axis=1)
         known = np.isfinite(slope)
         error, few = (slope - truth)[known], known & (rows < FEW)
         few_rmse = f"{np.sqrt(np.mean((slope - truth)[few] ** 2)):.3f}" if few.any() else "-"
@@ -93,9 +93,14 @@ def bias() -> Iterator[str]:
     yield f"a true elasticity of -2, 200 periods, sd of log price .15, 40 cells, {BIAS_WORLDS} worlds"
     yield form.format("mean units", "zeros", "PPML", "s.e. of mean", "log(units+1)")
     for units in (0.3, 1, 2, 5, 30, 100):
-        found = np.array([_estimates(units, seed) for seed in range(BIAS_WORLDS)])
-        error = found[:, 0].std(ddof=1) / np.sqrt(BIAS_WORLDS)
-        cells = f"{100 * found[:, 2].mean():.0f} %", f"{found[:, 0].mean():.3f}", f"{error:.3f}", f"{found[:, 1].mean():.3f}"
+        estimates = np.array([_estimates(units, seed) for seed in range(BIAS_WORLDS)])
+        error = estimates[:, 0].std(ddof=1) / np.sqrt(BIAS_WORLDS)
+        cells = (
+            f"{100 * estimates[:, 2].mean():.0f} %",
+            f"{estimates[:, 0].mean():.3f}",
+            f"{error:.3f}",
+            f"{estimates[:, 1].mean():.3f}",
+        )
         yield form.format(f"{units:g}", *cells)
 
 

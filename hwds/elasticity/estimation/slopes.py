@@ -71,7 +71,7 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     none = Groups((), ())
     deviations = np.full(len(groups.names) + 1, 0.3) if groups is not None else np.array([NO_PRIOR])
     over, phi = 0.0 if poisson else 0.2, np.ones(layout.cells)
-    found: SlopePosterior | None = None
+    current: SlopePosterior | None = None
     known: Moments | None = None
     second, own, steps = (0.0 if layout.own is None or groups is None else 0.5), np.zeros(layout.cells), 0
     for steps in range(1, MOST_STEPS + 1):
@@ -83,25 +83,25 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
             second = best_second(full, groups, deviations) if second else 0.0
             deviations = best_deviations(full.integrated(second), groups, deviations if steps > 1 else None)
         known = full.integrated(second) if second else full
-        before, found = found, posterior(known, groups or none, deviations)
-        own = full.second.deviations(second, found.slopes, found.theta) if full.second and second else own
-        part = _part(layout, found, own)
+        before, current = current, posterior(known, groups or none, deviations)
+        own = full.second.deviations(second, current.slopes, current.theta) if full.second and second else own
+        part = _part(layout, current, own)
         new = part + _levels(layout, used, part, over)[:, None]
         eta = np.where(used, eta + np.clip(new - eta, -STRIDE, STRIDE), 0.0)
-        over, phi = _dispersions(layout, used, eta, over, found, poisson=poisson)
-        if before is not None and steps > 3 and _moved(before, found) < SETTLED:
+        over, phi = _dispersions(layout, used, eta, over, current, poisson=poisson)
+        if before is not None and steps > 3 and _moved(before, current) < SETTLED:
             break
-    assert found is not None
+    assert current is not None
     assert known is not None
-    part = _part(layout, found, own)
+    part = _part(layout, current, own)
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
     mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
-    return Slopes(found, own, second, level, mean, over, phi, known, steps)
+    return Slopes(current, own, second, level, mean, over, phi, known, steps)
 
 
-def _part(layout: Layout, found: SlopePosterior, own: np.ndarray) -> np.ndarray:
+def _part(layout: Layout, current: SlopePosterior, own: np.ndarray) -> np.ndarray:
     """Return the log means without cell effects, shape (K, T)."""
-    part = found.slopes[:, None] * layout.log_price + layout.shared_effect(found.theta)
+    part = current.slopes[:, None] * layout.log_price + layout.shared_effect(current.theta)
     return part if layout.own is None else part + own[:, None] * layout.x[layout.own]
 
 
@@ -138,12 +138,12 @@ def _levels(layout: Layout, used: np.ndarray, part: np.ndarray, over: float) -> 
 
 
 def _dispersions(
-    layout: Layout, used: np.ndarray, eta: np.ndarray, over: float, found: SlopePosterior, *, poisson: bool
+    layout: Layout, used: np.ndarray, eta: np.ndarray, over: float, current: SlopePosterior, *, poisson: bool
 ) -> tuple[float, np.ndarray]:
     """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all, of a Poisson likelihood one for all."""
     mean = np.exp(eta)
     rows = used.sum(axis=1)
-    lost = 1 + found.own_weight + len(found.theta) * rows / max(int(rows.sum()), 1)
+    lost = 1 + current.own_weight + len(current.theta) * rows / max(int(rows.sum()), 1)
     free = np.maximum(rows - lost, 0.0)
     squares = np.where(used, (layout.units - mean) ** 2, 0.0)
 

@@ -13,7 +13,7 @@ from hwds.results.measure import Measure
 from hwds.statistics.aggregate import Estimate, pooled, share
 
 LEAST = 3
-"""Moves of which a correlation is told."""
+"""The fewest moves of a correlation."""
 
 
 def change_measures() -> tuple[Measure, ...]:

@@ -51,20 +51,20 @@ class IV(ElasticityModel):
         low, high = anderson_rubin(rows, context.level)
         wide = _with_residual(design, first.residual)
         fit = fit_slopes(wide.layout(by_period=self.by_period), design.crossed)
-        found, m, cells = fit.posterior, design.x.shape[1], len(design)
+        posterior, m, cells = fit.posterior, design.x.shape[1], len(design)
         inflation = shared_error(wide, fit, self.cluster, by_period=self.by_period)
-        covariance = found.covariance + inflation.added + added
-        theta = found.theta[:m]
+        covariance = posterior.covariance + inflation.added + added
+        theta = posterior.theta[:m]
         doubt = f"its instruments are weak: the first stage's F is {first.f:.1f}" if first.f < WEAK_F else ""
         return Estimates(
-            found.slopes,
+            posterior.slopes,
             np.sqrt(np.diag(covariance)),
             np.full(cells, normal_critical(context.level)),
-            levels(design, found.slopes, theta),
+            levels(design, posterior.slopes, theta),
             theta,
-            np.sqrt(np.diag(found.theta_covariance)[:m]) * inflation.theta[:m],
+            np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m],
             np.full(cells, np.nan),
-            found.own_weight,
+            posterior.own_weight,
             covariance,
             doubt=doubt,
             method="posterior, first stage bootstrapped",

@@ -78,9 +78,9 @@ class MonotoneBoosting(ElasticityModel):
         boosters = monotone_boosters(trees, x, price, units, margin[cell], weights)
         low, high = _ranges(cell, price, len(design), (self.low, self.high))
         wide = high - low > 1e-6
-        found = np.stack([self._slopes(booster, x, cell, margin, low, high) for booster in boosters])
-        slopes = np.where(wide, found.mean(axis=0), np.nan)
-        stderr = np.where(wide, found.std(axis=0, ddof=1), np.nan)
+        by_fit = np.stack([self._slopes(booster, x, cell, margin, low, high) for booster in boosters])
+        slopes = np.where(wide, by_fit.mean(axis=0), np.nan)
+        stderr = np.where(wide, by_fit.std(axis=0, ddof=1), np.nan)
         theta = np.zeros(design.x.shape[1])
         df = np.full(len(design), float(self.fits - 1))
         estimates = Estimates(
@@ -92,7 +92,7 @@ class MonotoneBoosting(ElasticityModel):
             np.full(len(theta), np.nan),
             df,
             np.full(len(design), np.nan),
-            np.where(np.outer(wide, wide), np.cov(found.T), 0.0),
+            np.where(np.outer(wide, wide), np.cov(by_fit.T), 0.0),
             unanswered=dict.fromkeys(np.flatnonzero(~wide).tolist(), "its observed prices have no range"),
             method="t, fits to rows weighed anew",
         )

@@ -46,24 +46,24 @@ class Pooled(ElasticityModel):
         """Return the posterior of all cells."""
         own = design.promotion if self.promotion == "cell" else None
         fit = fit_slopes(design.layout(by_period=self.by_period, own=own), design.crossed)
-        found = fit.posterior
+        posterior = fit.posterior
         m, cells = design.x.shape[1], len(design)
         own_theta = np.zeros((cells, m))
         if own is not None:
             own_theta[:, own] = fit.own
         inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
-        covariance = found.covariance + inflation.added
+        covariance = posterior.covariance + inflation.added
         stderr = np.sqrt(np.diag(covariance))
-        theta_stderr = np.sqrt(np.diag(found.theta_covariance)[:m]) * inflation.theta[:m]
+        theta_stderr = np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m]
         return Estimates(
-            found.slopes,
+            posterior.slopes,
             stderr,
             np.full(cells, normal_critical(context.level)),
-            levels(design, found.slopes, found.theta[:m], own_theta),
-            found.theta[:m],
+            levels(design, posterior.slopes, posterior.theta[:m], own_theta),
+            posterior.theta[:m],
             theta_stderr,
             np.full(cells, np.nan),
-            found.own_weight,
+            posterior.own_weight,
             covariance,
             own_theta,
             method="posterior",
@@ -73,13 +73,13 @@ class Pooled(ElasticityModel):
 
 def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:
     """Return the mean elasticity, the spread of each grouping and the dispersion."""
-    found = fit.posterior
+    posterior = fit.posterior
     spreads = {
-        f"sd_{name}": float(value) for name, value in zip((*design.crossed.names, "cell"), found.deviations, strict=True)
+        f"sd_{name}": float(value) for name, value in zip((*design.crossed.names, "cell"), posterior.deviations, strict=True)
     }
     return {
-        "mean_elasticity": found.mean[0],
-        "mean_stderr": found.mean[1],
+        "mean_elasticity": posterior.mean[0],
+        "mean_stderr": posterior.mean[1],
         **spreads,
         "sd_promotion": fit.own_deviation,
         "overdispersion": fit.overdispersion,

@@ -56,19 +56,19 @@ class PPML(ElasticityModel):
 
     def _by_cell(self, design: Design, context: ElasticityContext) -> Estimates:
         fit = fit_slopes(design.layout(by_period=self.by_period), None, poisson=True)
-        found, m = fit.posterior, design.x.shape[1]
+        posterior, m = fit.posterior, design.x.shape[1]
         stderr, df = own_errors(design, fit)
         unanswered = _without_answer(design, fit)
-        slopes = found.slopes.copy()
+        slopes = posterior.slopes.copy()
         slopes[list(unanswered)] = np.nan
-        theta = found.theta[:m]
+        theta = posterior.theta[:m]
         return Estimates(
             slopes,
             np.where(np.isfinite(slopes), stderr, np.nan),
             t_critical(context.level, df),
             levels(design, slopes, theta),
             theta,
-            np.sqrt(np.diag(found.theta_covariance)[:m]),
+            np.sqrt(np.diag(posterior.theta_covariance)[:m]),
             df,
             np.where(np.isfinite(slopes), 1.0, np.nan),
             unanswered=unanswered,

@@ -38,12 +38,12 @@ def _mean(tables: Tables, model: str, cells: pl.DataFrame, known: pl.DataFrame) 
 
 def _statuses(cells: pl.DataFrame) -> str:
     counts = {row["status"]: row["len"] for row in cells.group_by("status").len().to_dicts()}
-    told = [(counts.get("identified", 0), "identified by their own prices"), (counts.get("weak", 0), "weakly")]
-    told += [
+    parts = [(counts.get("identified", 0), "identified by their own prices"), (counts.get("weak", 0), "weakly")]
+    parts += [
         (counts.get("no_variation", 0), "not at all"),
         (counts.get("endogenous?", 0), "with prices that may answer demand"),
     ]
-    return f"Of these, {', '.join(f'{count:,} {words}' for count, words in told if count)}."
+    return f"Of these, {', '.join(f'{count:,} {words}' for count, words in parts if count)}."
 
 
 def _against_truth(tables: Tables, model: str) -> str:

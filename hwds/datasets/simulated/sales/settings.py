@@ -15,7 +15,7 @@ from hwds.datasets.simulated.sales.cells import SalesCells, sales_cells
 from hwds.datasets.simulated.sales.weeks import SalesLaw, SalesWeeks, sales_weeks
 
 MULTIPLES = tuple(float(value) for value in np.round(np.arange(0.7, 1.31, 0.05), 2))
-"""The multiples of the list price at which the true profit is told."""
+"""The multiples of the list price at which the true profit is given."""
 
 
 class SalesSettings(PanelDataset):
