@@ -18,6 +18,8 @@ from hwds.core.hashing import digest
 from hwds.core.recipe import canonical
 from hwds.eventlog.log import Durable, Entry, EventLog
 from hwds.eventlog.replayed import ReplayedState
+from hwds.features.base import RowFeatures
+from hwds.features.none import None_
 from hwds.features.rows.live import Live
 from hwds.frames.table import Table
 from hwds.serving.history import PastRow, history, past_rows
@@ -39,7 +41,7 @@ SHARE = 8
 class EventBehaviour:
     """The rules by which events change the state of features (`eventlog.replayed.Behaviour`)."""
 
-    features: Any
+    features: RowFeatures | None_
     schema: Table
     reader: Reader
 
@@ -83,7 +85,7 @@ class EventStore:
         state: The state that follows from the log.
     """
 
-    def __init__(self, features: Any, schema: Table, path: Path | None, key: str, durable: Durable) -> None:
+    def __init__(self, features: RowFeatures | None_, schema: Table, path: Path | None, key: str, durable: Durable) -> None:
         self._schema, self.live = schema, live_of(features, schema)
         self.reader = Reader(schema, key, self.live.never_negative)
         self.log = EventLog(path, durable)
@@ -169,7 +171,7 @@ class EventStore:
         return event
 
 
-def live_of(features: Any, schema: Table) -> Live:
+def live_of(features: RowFeatures | None_, schema: Table) -> Live:
     """Return a feature set's live form, before anything has arrived."""
     live: Live = features.live(with_arrivals(schema))
     return live

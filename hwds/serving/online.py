@@ -14,6 +14,8 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted
 from hwds.detection.models.classify.base import FittedClassifier
 from hwds.eventlog.log import Durable, EventLog
+from hwds.features.base import RowFeatures
+from hwds.features.none import None_
 from hwds.frames.table import Table
 from hwds.serving.answers import Answer, AnswerCodec
 from hwds.serving.event_store import EventStore
@@ -67,7 +69,7 @@ class Online:
     def __init__(
         self,
         fitted: FittedClassifier,
-        features: Any,
+        features: RowFeatures | None_,
         schema: Table,
         store: str | Path | None = None,
         *,
@@ -103,7 +105,8 @@ class Online:
 
         folder = RunFolder.find(str(run))
         experiment = check(folder.read_config(secrets=True))
-        fitted = load_fitted(folder.path / "model")
+        features, fitted = experiment.features, load_fitted(folder.path / "model")
+        assert isinstance(features, RowFeatures | None_)
         if not isinstance(fitted, FittedClassifier):
             raise ConfigError(f"run {folder.title}: '{experiment.model.name}' scores no events.")
         schema = _schema_in(store)
@@ -111,7 +114,7 @@ class Online:
             frame = experiment.dataset.frame()
             assert isinstance(frame, Table)
             schema = frame
-        return cls(fitted, experiment.features, schema, store, key=key, durable=durable)
+        return cls(fitted, features, schema, store, key=key, durable=durable)
 
     def score(self, event: Mapping[str, Any] | str | bytes, *, reasons: bool = True) -> Answer:
         """Score an event: a dict or JSON, with values by column and its key.
