@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -128,22 +129,21 @@ class DemandEstimates:
         """Whether a cell has an estimate, shape (K,)."""
         return self.cells["elasticity"].is_not_null().to_numpy()
 
-    def require_costs(self, what: str) -> None:
+    def require_costs(self, what: str, sold: Sequence[str] | None = None) -> None:
         """Refuse cells without a cost, and those whose price does not cover it.
 
         Args:
             what: What needs them, as the refusal names it: `decision.objective=profit`.
+            sold: The cells whose price must cover their cost; None for all.
 
         Raises:
             DataError: With the first such cell.
         """
-        for row in self.cells.select("cell", "price", "cost").iter_rows(named=True):
-            if row["cost"] is None:
-                raise DataError(f"evidence: {what} needs the cost of a unit, and cell '{row['cell']}' has none.")
-            if row["cost"] >= row["price"]:
-                raise DataError(
-                    f"evidence: cell '{row['cell']}' has cost {row['cost']:g} and price {row['price']:g}: sold at a loss."
-                )
+        for cell, price, cost in self.cells.select("cell", "price", "cost").iter_rows():
+            if cost is None:
+                raise DataError(f"evidence: {what} needs the cost of a unit, and cell '{cell}' has none.")
+            if cost >= price and (sold is None or cell in sold):
+                raise DataError(f"evidence: cell '{cell}' has cost {cost:g} and price {price:g}: sold at a loss.")
 
     def own_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Return draws of the own elasticities' joint posterior, NaN where there is no estimate, shape (count, K).

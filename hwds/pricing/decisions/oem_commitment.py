@@ -165,10 +165,10 @@ class OemCommitment(DemandDecision):
 
         Raises:
             ConfigError: The cell is not there or has no estimate, or a run does not say what is asked of it.
-            DataError: A cost is missing or not below its price.
+            DataError: A cost is missing, or the cell's is not below its price.
         """
         place = self._place(evidence)
-        evidence.require_costs("decision=oem_commitment")
+        evidence.require_costs("decision=oem_commitment", [evidence.names[place]])
         law, (leak, leak_source) = self._law(evidence, place), self._leak()
         demand = DemandDraws.of(
             evidence, self.draws, stream(seed, "oem_commitment"), objective="profit", deductions=self.deductions

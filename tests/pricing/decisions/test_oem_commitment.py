@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hwds.core.checksums.files import write_json, write_parquet
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.pricing.contract.leaks import leak_of_run
 from hwds.pricing.contract.verdict import TIERS
@@ -60,6 +60,14 @@ def test_a_buyer_who_buys_anyway_gets_no_contract():
     verdict = OemCommitment(**(FIELDS | {"kept": 1.0})).of_estimates(EVIDENCE)
     assert verdict.action == "HOLD"
     assert set(verdict.excluded) == {"no_gain"}
+
+
+def test_another_cell_may_be_sold_at_a_loss_and_the_buyers_may_not():
+    cost = pl.when(pl.col("cell") == "p0/c0").then(2 * pl.col("price")).otherwise(pl.col("cost"))
+    subsidised = DemandEstimates(EVIDENCE.cells.with_columns(cost=cost), "EUR", cross=EVIDENCE.cross)
+    assert OemCommitment(**FIELDS).of_estimates(subsidised).action == "OFFER"
+    with pytest.raises(DataError, match=r"cell 'p0/c0' has cost .* sold at a loss\.$"):
+        OemCommitment(**(FIELDS | {"cell": "p0/c0"})).of_estimates(subsidised)
 
 
 def test_it_is_drawn_and_tabled(verdict, tmp_path):
