@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MOST_FAILURES = 20
 """The most failed cells that are named."""
 
+MOST_BEFORE_PICTURES = 30
+"""Rows of a table that stands before the pictures; longer ones follow them."""
+
 LOST = ("undefined", "failed", "fallback")
 """The columns that are shown only where any model has some."""
 
@@ -56,7 +59,8 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     verdict = folder.read_verdict()
     sentence = folder.read_conclusion() or conclusion(board)
     report = stored_report(config, tables)
-    results = [*report.terminal_tables(tables, board), *report.page_tables(tables, board)]
+    results = [*filter(len, report.terminal_tables(tables, board)), *report.page_tables(tables, board)]
+    long = [each for each in results if len(each) > MOST_BEFORE_PICTURES]
     decided: tuple[Part, ...] = (
         *map(GridTable, stored_grids(folder.path)),
         *_pictures(folder, _decision_pictures(verdict), captions(config, verdict)),
@@ -65,9 +69,10 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     drawn = _pictures(folder, ["leaderboard.png"] if report.ranks else [], DRAWN)
     ranking = Section("Leaderboard", (*warnings, GridTable(bare(grid(board))), *drawn))
     found = (
-        Section("Results", tuple(map(GridTable, filter(len, results)))),
+        Section("Results", tuple(GridTable(each) for each in results if len(each) <= MOST_BEFORE_PICTURES)),
         Section("Segments", (*_segments(tables, board), *_pictures(folder, ["segments.png"], DRAWN))),
         Section("Pictures", tuple(_task_pictures(folder, report, verdict))),
+        Section("In detail", tuple(map(GridTable, long))),
     )
     decision = Section("What was decided", decided if verdict else ())
     sections = (
