@@ -30,6 +30,7 @@ CELLS = {
     "stderr": pl.Float64,
     "df": pl.Float64,
     "lag": pl.Float64,
+    "lag_stderr": pl.Float64,
     "status": pl.String,
     "reason": pl.String,
 }
@@ -40,7 +41,8 @@ nobody said), `cost` that of one unit (null where nobody said). `units` are expe
 `high` are the lowest and the highest price that were observed. `elasticity` is d log units / d log own price of the same
 period, `stderr` its standard error or posterior deviation; both are null where there is no estimate. `df` are the degrees of
 freedom of its law, null for a normal one. `lag` is d log units / d log own price of the period before (positive where a cut
-brings demand forward), 0 where it was not estimated. `status` is one of `STATUSES`, `reason` says why in words.
+brings demand forward), 0 where it was not estimated; `lag_stderr` is its standard error, of one slope that all cells share.
+`status` is one of `STATUSES`, `reason` says why in words.
 """
 
 STATUSES = ("identified", "weak", "no_variation", "endogenous?")
@@ -81,7 +83,7 @@ class DemandEstimates:
             with the standard errors of `cells`.
         cross: d log units of the row's cell / d log price of the column's; 0 on the diagonal and where it was not estimated,
             shape (K, K); None for no cross effects.
-        cross_stderr: Of `cross`, taken as independent, shape (K, K); None for 0.
+        cross_stderr: Of `cross`, all errors of one slope, so that they move together; shape (K, K); None for 0.
         truth: The true demand of a simulated world; None where nobody knows.
         note: What a verdict's sentence is to end with.
 
@@ -160,12 +162,19 @@ class DemandEstimates:
         return self.column("elasticity") + _spread(normal, self.column("stderr"), self.covariance, self.known)
 
     def cross_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return draws of the cross elasticities of `pairs`, shape (count, P)."""
+        """Return draws of the cross elasticities of `pairs`, shape (count, P).
+
+        All are multiples of one slope: a draw has one normal error, times the standard error of each pair.
+        """
         if self.cross is None:
             return np.zeros((count, 0))
         rows, columns = self.pairs.T
         stderr = 0.0 if self.cross_stderr is None else self.cross_stderr[rows, columns]
-        return self.cross[rows, columns] + stderr * rng.standard_normal((count, len(rows)))
+        return self.cross[rows, columns] + stderr * rng.standard_normal((count, 1))
+
+    def lag_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Return draws of the elasticities to the own price of the period before, one error for all cells, shape (count, K)."""
+        return self.column("lag") + self.column("lag_stderr") * rng.standard_normal((count, 1))
 
 
 class DemandEvidence(ABC):
@@ -194,8 +203,8 @@ class DemandEvidence(ABC):
 
 
 def _typed(cells: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of `CELLS` in order; null for those that may be, empty text and no lag where they are missing."""
-    empty: dict[str, Any] = {**dict.fromkeys(OPTIONAL), "family": "", "reason": "", "lag": 0.0}
+    """Return the columns of `CELLS` in order; null for those that may be, empty text and a lag of 0 where they are missing."""
+    empty: dict[str, Any] = {**dict.fromkeys(OPTIONAL), "family": "", "reason": "", "lag": 0.0, "lag_stderr": 0.0}
     for name in CELLS:
         if name not in cells.columns and name not in empty:
             raise DataError(f"evidence: no column '{name}'{nearest(name, cells.columns)}")
@@ -212,7 +221,7 @@ def _check_cells(cells: pl.DataFrame) -> None:
         *((name, bad, "must be a number") for name, bad in finite.items()),
         *((name, bad, "must be given") for name, bad in missing.items()),
         *((name, pl.col(name) <= 0, "must be > 0") for name in ("price", "list_price", "low", "high", "df")),
-        *((name, pl.col(name) < 0, "must be >= 0") for name in ("cost", "units", "stderr")),
+        *((name, pl.col(name) < 0, "must be >= 0") for name in ("cost", "units", "stderr", "lag_stderr")),
         ("high", pl.col("high") < pl.col("low"), "must be >= low"),
         ("stderr", pl.col("stderr").is_null() != pl.col("elasticity").is_null(), "must be there where elasticity is"),
         ("status", ~pl.col("status").is_in(STATUSES), f"must be one of {', '.join(STATUSES)}"),

@@ -6,6 +6,7 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.pricing.demand_evidence import CELLS, DemandEstimates
+from hwds.pricing.optimum.draws import DemandDraws
 
 
 def cells(**changes):
@@ -116,3 +117,20 @@ def test_cross_effects_are_drawn_where_there_are_any():
     assert drawn.shape == (10_000, 1)
     assert drawn.mean() == pytest.approx(0.4, abs=0.01)
     assert drawn.std() == pytest.approx(0.1, abs=0.01)
+
+
+def test_cross_effects_of_one_slope_move_together():
+    apart = 1 - np.eye(3)
+    evidence = DemandEstimates(cells(), cross=0.2 * apart, cross_stderr=0.1 * apart)
+    drawn = evidence.cross_draws(4000, np.random.default_rng(1))
+    assert np.allclose(drawn, drawn[:, :1])
+    assert drawn.sum(1).std() == pytest.approx(6 * 0.1, rel=0.03)
+
+
+def test_the_effect_of_the_price_before_has_one_error_for_all_cells():
+    evidence = DemandEstimates(cells(lag=[0.4, 0.4, 0.2], lag_stderr=[0.1, 0.1, 0.05]))
+    drawn = evidence.lag_draws(4000, np.random.default_rng(1))
+    assert drawn.std(0) == pytest.approx([0.1, 0.1, 0.05], rel=0.03)
+    assert np.corrcoef(drawn.T) == pytest.approx(np.ones((3, 3)))
+    lasting = DemandDraws.of(evidence, 4000, np.random.default_rng(2), objective="revenue")
+    assert lasting.own.std(0) == pytest.approx([np.hypot(0.5, 0.1), 0.0, np.hypot(0.3, 0.05)], rel=0.04)

@@ -27,6 +27,7 @@ class DemandDraws:
         cross: Cross elasticities, shape (D, P).
         cost: Of one unit, shape (K,); 0 for revenue.
         pocket: The share of the price that is kept after rebates and terms.
+        lag: The part of `own` that the price of the period before has, shape (D or 1, K); None for none.
     """
 
     price: np.ndarray
@@ -36,6 +37,7 @@ class DemandDraws:
     cross: np.ndarray
     cost: np.ndarray
     pocket: float = 1.0
+    lag: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -58,15 +60,17 @@ class DemandDraws:
             deductions: The share of the price that is given back after the invoice.
             lasting: Add the effect of last period's price, as for a price that stays.
         """
-        own = evidence.own_draws(count, rng) + (evidence.column("lag") if lasting else 0.0)
+        own, cross = evidence.own_draws(count, rng), evidence.cross_draws(count, rng)
+        lag = evidence.lag_draws(count, rng) if lasting else None
         return cls(
             price=evidence.column("price"),
             units=evidence.column("units")[None, :],
-            own=np.nan_to_num(own),
+            own=np.nan_to_num(own if lag is None else own + lag),
             pairs=evidence.pairs,
-            cross=evidence.cross_draws(count, rng),
+            cross=cross,
             cost=np.nan_to_num(evidence.column("cost")) if objective == "profit" else np.zeros(len(evidence)),
             pocket=1 - deductions,
+            lag=lag,
         )
 
     @classmethod
@@ -142,7 +146,8 @@ class DemandDraws:
         pairs = number[self.pairs[within]]
         order = np.argsort(pairs[:, 0], kind="stable")
         units, own, cross = self.units_at(prices, place), self.own[:, place], self.cross[:, within][:, order]
-        return DemandDraws(prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket), place
+        lag = None if self.lag is None else self.lag[:, place]
+        return DemandDraws(prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket, lag), place
 
     def added_by(self, cells: np.ndarray, prices: np.ndarray) -> np.ndarray:
         """Return draws of what some cells' prices bring more than today's do, all others as they are, shape (D,)."""

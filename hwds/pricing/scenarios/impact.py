@@ -102,8 +102,8 @@ def _impact(
     costs: bool,
 ) -> dict[str, Any]:
     level = terms.level
-    part, place = demand.answering(cells, demand.price)
-    first = replace(part, own=part.own - evidence.column("lag")[place])
+    part, _ = demand.answering(cells, demand.price)
+    first = part if part.lag is None else replace(part, own=part.own - part.lag)
     prices, count = part.price.copy(), len(cells)
     prices[:count] *= 1 + change
     now, then = dict(_measures(part, part.price)), dict(_measures(part, prices))

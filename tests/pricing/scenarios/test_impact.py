@@ -89,3 +89,15 @@ def test_scopes_change_together():
     assert products["cells"].to_list() == [6, 3, 3]
     channels = rows_of(evidence, 0.1, scope="channel")
     assert np.isclose(channels.filter(pl.col("scope") != "all cells")["units_now"].sum(), channels["units_now"][0])
+
+
+def test_the_interval_of_all_cells_is_that_of_the_slope_that_they_share():
+    """Twenty substitutes, a cross elasticity of .6 +- .3 spread over them, all prices 10 % up."""
+    count = 20
+    cells = pl.concat(
+        one_cell(-2.0).cells.with_columns(cell=pl.lit(f"a{place}"), product=pl.lit(f"p{place}")) for place in range(count)
+    )
+    beside = (1 - np.eye(count)) / (count - 1)
+    row = rows_of(DemandEstimates(cells, cross=0.6 * beside, cross_stderr=0.3 * beside), 0.1, draws=20_000).row(0, named=True)
+    ends = [1.1 ** (-2 + 0.6 + sign * 1.96 * 0.3) - 1 for sign in (-1, 1)]
+    assert [row[f"units_{end}"] / row["units_now"] for end in ("low", "high")] == pytest.approx(ends, rel=0.03)

@@ -43,6 +43,7 @@ def evidence_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates
         "stderr",
         "df",
         "lag",
+        pl.col("lag_stderr").fill_null(0.0),
         "status",
         "reason",
     )
