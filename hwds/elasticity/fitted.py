@@ -48,7 +48,7 @@ class Estimates:
         slopes: Own-price elasticities, shape (K,).
         stderr: Shape (K,).
         critical: What a standard error is multiplied by below and above an estimate, shape (K,), or (K, 2) where they differ.
-        level: Log mean at the cell's mean price without other columns, shape (K,).
+        level: Log mean at the cell's mean price and columns, without a promotion, shape (K,).
         theta: Slopes of the design's other columns, shape (m,).
         theta_stderr: Shape (m,).
         df: Degrees of freedom, NaN for a normal law, shape (K,).

@@ -39,7 +39,9 @@ class Design:
         units: NaN where unknown, shape (rows,).
         log_price: Less its cell's mean, NaN without a price, shape (rows,).
         centres: The means of log prices, shape (K,).
-        x: Columns with a slope that all cells share, shape (rows, m).
+        x: Columns with a slope that all cells share, shape (rows, m); a promotion as it is, others less their cell's mean, so
+            that 0 stands for an unknown one.
+        column_centres: The means of the columns, 0 of those that are prices less a mean or a promotion, shape (K, m).
         columns: Their names.
         used: Rows to learn from: units, price and all columns known, and in stock, shape (rows,).
         out: Rows with a stock-out, shape (rows,).
@@ -58,6 +60,7 @@ class Design:
     log_price: np.ndarray
     centres: np.ndarray
     x: np.ndarray
+    column_centres: np.ndarray
     columns: tuple[str, ...]
     used: np.ndarray
     out: np.ndarray
@@ -105,6 +108,9 @@ class Design:
         chosen = like.columns if like is not None else _varying(columns, cell, known)
         chosen, promotion = list(chosen), panel.roles.one("promotion") or ""
         x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
+        as_they_are = [name in (LAG, CROSS, promotion) for name in chosen]
+        column_centres = _centres(x, known, cell, as_they_are, len(names)) if like is None else like.column_centres
+        x = x - column_centres[cell]
         used = known & np.isfinite(x).all(axis=1)
         design = cls(
             names,
@@ -115,6 +121,7 @@ class Design:
             log_price,
             centres,
             x,
+            column_centres,
             tuple(chosen),
             used,
             out,
@@ -198,11 +205,31 @@ class Design:
         """Return the last known price of each cell, NaN where it has none, shape (K,)."""
         return _last(self.price, self.cell, len(self))
 
+    def last_columns(self) -> np.ndarray:
+        """Return the last known value of each column of each cell, 0 where it has none, shape (K, m)."""
+        columns = [np.nan_to_num(_last(values, self.cell, len(self))) for values in self.x.T]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
+
+    @property
+    def columns_as_given(self) -> np.ndarray:
+        """The columns with their means: what compares cells needs them, shape (rows, m)."""
+        return self.x + self.column_centres[self.cell]
+
 
 def _last(values: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
     out = np.full(cells, np.nan)
     there = np.isfinite(values)
     out[cell[there]] = values[there]  # of equal places the last counts
+    return out
+
+
+def _centres(x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int) -> np.ndarray:
+    """Return the means of columns by cell, 0 of those that stay as they are, shape (cells, m)."""
+    out = np.zeros((cells, x.shape[1]))
+    for place in np.flatnonzero(~np.array(as_they_are, bool)):
+        there = known & np.isfinite(x[:, place])
+        count = np.maximum(np.bincount(cell[there], minlength=cells), 1)
+        out[:, place] = np.bincount(cell[there], x[there, place], cells) / count
     return out
 
 

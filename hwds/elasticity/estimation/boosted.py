@@ -49,7 +49,7 @@ def features(design: Design) -> np.ndarray:
     """Return what trees read beside the price: product, channel, family, season, time, other columns; shape (rows, f)."""
     angle = 2 * np.pi * design.period / max(design.season, 2)
     codes = [design.codes(name)[design.cell].astype(float) for name in ("sku", "channel", "family")]
-    return np.column_stack([*codes, np.sin(angle), np.cos(angle), design.period, design.x])
+    return np.column_stack([*codes, np.sin(angle), np.cos(angle), design.period, design.columns_as_given])
 
 
 def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int, prior: float = 1.0) -> np.ndarray:

@@ -25,7 +25,7 @@ RECENT = 26
 """The last rows of a cell of which its level is taken: half a year of weeks."""
 
 NOTHING = 0.5
-"""The units that a cell without a sale is taken to have sold, of which its level is made."""
+"""The units that a cell is taken to have sold in its last rows where it sold none, of which its level is made."""
 
 
 class ElasticityModel(Recipe):
@@ -117,17 +117,20 @@ def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.
     part = np.nan_to_num(slopes)[cell] * design.log_price[rows] + design.x[rows] @ theta
     if own_theta is not None:
         part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[cell])
-    left = np.bincount(cell, minlength=len(design))[cell] - _places(cell)
-    recent = left <= RECENT
-    top = np.bincount(cell[recent], design.units[rows][recent], len(design))
+    recent = _recent(cell)
+    sold = np.bincount(cell[recent], design.units[rows][recent], len(design))
     bottom = np.bincount(cell[recent], np.exp(part[recent]), len(design))
-    whole_top, whole_bottom = np.bincount(cell, design.units[rows], len(design)), np.bincount(cell, np.exp(part), len(design))
-    sold, bottom = np.where(top > 0, top, whole_top), np.where(top > 0, bottom, whole_bottom)
     out = np.log(np.maximum(sold, NOTHING) / np.where(bottom > 0, bottom, 1.0))
     return np.where(np.isfinite(slopes) & (bottom > 0), out, np.nan)
 
 
-def _places(cell: np.ndarray) -> np.ndarray:
-    """Return the place of each row in its cell from 0; rows are sorted by cell."""
-    starts = np.searchsorted(cell, cell)
-    return np.arange(len(cell)) - starts
+def recent_units(design: Design) -> np.ndarray:
+    """Return the mean units of each cell's last `RECENT` rows to learn from, 0 where it has none, shape (K,)."""
+    recent = np.flatnonzero(design.used)[_recent(design.cell[design.used])]
+    count = np.maximum(np.bincount(design.cell[recent], minlength=len(design)), 1)
+    return np.asarray(np.bincount(design.cell[recent], design.units[recent], len(design)) / count)
+
+
+def _recent(cell: np.ndarray) -> np.ndarray:
+    """Return which rows are among the last `RECENT` of their cell; rows are sorted by cell."""
+    return np.searchsorted(cell, cell, "right") - np.arange(len(cell)) <= RECENT

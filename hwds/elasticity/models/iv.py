@@ -96,4 +96,6 @@ def _with_residual(design: Design, residual: np.ndarray) -> Design:
     """Return the design with one more column."""
     column = np.zeros(len(design.cell))
     column[design.used] = residual
-    return replace(design, x=np.column_stack([design.x, column]), columns=(*design.columns, RESIDUAL))
+    centres = np.column_stack([design.column_centres, np.zeros(len(design))])
+    x, columns = np.column_stack([design.x, column]), (*design.columns, RESIDUAL)
+    return replace(design, x=x, column_centres=centres, columns=columns)

@@ -96,7 +96,7 @@ class LogitDemand(ElasticityModel):
         effect = numbered(code[rows])
         order = np.argsort(effect, kind="stable")
         z = design.instruments(code)[rows] if self.instruments == "auto" and design.shifters else np.zeros((int(rows.sum()), 0))
-        x = design.x[rows][:, [name != CROSS for name in design.columns]]
+        x = design.columns_as_given[rows][:, [name != CROSS for name in design.columns]]
         cluster = market if self.cluster == "market" else design.clusters(self.cluster)
         return two_stage(
             utility[rows][order],

@@ -125,4 +125,4 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
     def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
         """Return what was predicted at the cutoff."""
         own = rows.filter(pl.col("cutoff") == cutoff.label)
-        return own.select(*self.keys, "price_change", "move", "predicted", "elasticity")
+        return own.select(*self.keys, "price_change", "move", "predicted", "log_predicted", "elasticity")

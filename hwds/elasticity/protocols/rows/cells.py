@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.design.columns import CROSS
+from hwds.elasticity.design.columns import LAG
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.fitted import FittedElasticities
+from hwds.elasticity.models.base import RECENT, recent_units
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 
@@ -64,19 +65,22 @@ def _last(panel: Panel, name: str) -> np.ndarray:
 def expected_units(fitted: FittedElasticities) -> np.ndarray:
     """Return the units of a period that each cell is expected to sell at today's prices, kept as they are; shape (K,).
 
-    No promotion, no other control beyond its last value; where the model has no answer, the mean of what was sold.
+    Without a promotion, and with the last value of every other column. Where the model has no answer, the mean of what was
+    sold in the last rows. NaN for a cell that has no price in the last `RECENT` periods: it is no longer sold.
     """
     design, known = fitted.design, fitted.estimates
     today = np.log(design.last_prices()) - design.centres
-    names = fitted.effects["name"].to_list()
     lag = fitted.table["lag"].to_numpy()
     part = (known.slopes + lag) * today
-    if CROSS in names:
-        place = names.index(CROSS)
-        last = np.zeros(len(design))
-        there = np.isfinite(design.x[:, place])
-        last[design.cell[there]] = design.x[there, place]
-        part = part + fitted.table["cross"].to_numpy() * last
+    last = design.last_columns()
+    last[:, [name == LAG or place == design.promotion for place, name in enumerate(design.columns)]] = 0.0
+    part = part + known.other_effects(last, np.arange(len(design)))
     units = np.exp(np.clip(known.level + part, -50, 50))
-    mean = fitted.identification["units"].to_numpy()
-    return np.where(np.isfinite(units), units, mean)
+    units = np.where(np.isfinite(units), units, recent_units(design))
+    return np.where(_still_sold(design), units, np.nan)
+
+
+def _still_sold(design: Design) -> np.ndarray:
+    """Return which cells have a price in the last `RECENT` periods, shape (K,)."""
+    near = np.isfinite(design.price) & (design.period >= design.periods - RECENT)
+    return np.bincount(design.cell, near, len(design)) > 0

@@ -12,13 +12,13 @@ from hwds.elasticity.models.base import RECENT
 from hwds.elasticity.protocols.rows.cells import IDENTIFICATION
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
-from hwds.splitting.cutoffs import Cutoff, select
+from hwds.splitting.cutoffs import Cutoff, known_at, select
 
 
 def scenario(frame: Panel, history: Panel, cutoff: Cutoff, horizon: int) -> tuple[Panel, np.ndarray]:
     """Return the cells of a history with the rows until the horizon, and which rows are after the cutoff.
 
-    What is known once a row has passed is unknown after the cutoff.
+    What is known once a row has passed is unknown after the cutoff, and before it where it was not yet published.
 
     Args:
         frame: All of the data.
@@ -31,9 +31,10 @@ def scenario(frame: Panel, history: Panel, cutoff: Cutoff, horizon: int) -> tupl
     ends = cutoff.ends(cells)
     cut = cells.until(np.minimum(ends + horizon, cells.lengths))
     after = cut.positions >= np.repeat(ends, cut.lengths)
-    unknown = [TARGET, *(name for name in cut.roles.past_only)]
-    hidden = [pl.when(pl.Series(after)).then(None).otherwise(pl.col(name)).alias(name) for name in unknown]
-    return replace(cut, table=cut.table.with_columns(hidden), plan=None), after
+    unknown = [TARGET, *cut.roles.past_only]
+    known = known_at(cells, cutoff).table.select(SERIES, TIME, *unknown)
+    table = cut.table.drop(unknown).join(known, [SERIES, TIME], "left", maintain_order="left").select(cut.table.columns)
+    return replace(cut, table=table, plan=None), after
 
 
 def change_rows(
@@ -67,8 +68,8 @@ def change_rows(
     log_demand = fitted.log_demand(asked)
     log_price = np.log(asked.values(str(asked.roles.one("price"))))
     units, out = _realised(frame, asked)
-    logs = np.log(np.where(units > 0, units, np.nan))
-    level = log_demand + _log_shift(logs, log_demand, cell, after)[cell]
+    logs, published = (np.log(np.where(values > 0, values, np.nan)) for values in (units, asked.target))
+    level = log_demand + _log_shift(published, log_demand, cell, after)[cell]
     clear = ~(out | _before(out.astype(float), cell, 1.0).astype(bool))
     change = log_price - _before(log_price, cell)
     columns = {
