@@ -99,12 +99,7 @@ class Design:
         known = np.isfinite(units) & np.isfinite(price) & ~out
         log_price, centres = log_prices(panel, None if like is None else like.centres, known)
         groups = substitutes(names)
-        columns: dict[str, np.ndarray] = {}
-        if terms.lagged_price:
-            columns[LAG] = lagged(panel, log_price)
-        if terms.substitutes_price and (groups >= 0).any():
-            columns[CROSS] = substitutes_price(groups, cell, period, log_price)
-        columns |= other_columns(panel, controls)
+        columns = _columns(panel, terms, controls, groups, period, log_price)
         chosen = like.columns if like is not None else _varying(columns, cell, known)
         chosen, promotion = list(chosen), panel.roles.one("promotion") or ""
         x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
@@ -221,6 +216,19 @@ def _last(values: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
     there = np.isfinite(values)
     out[cell[there]] = values[there]  # of equal places the last counts
     return out
+
+
+def _columns(
+    panel: Panel, terms: Terms, controls: Sequence[str], groups: np.ndarray, period: np.ndarray, log_price: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the columns that may have a slope that all cells share, by name."""
+    columns: dict[str, np.ndarray] = {}
+    if terms.lagged_price:
+        columns[LAG] = lagged(panel, log_price)
+    if terms.substitutes_price and (groups >= 0).any():
+        cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+        columns[CROSS] = substitutes_price(groups, cell, period, log_price)
+    return columns | other_columns(panel, controls)
 
 
 def _centres(x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int) -> np.ndarray:
