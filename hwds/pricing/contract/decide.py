@@ -19,8 +19,10 @@ from hwds.pricing.contract.simulate import (
     tornado,
     without_contract,
 )
-from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, floor_price, needed_elasticity
+from hwds.pricing.contract.terms import SLACK, dumping_zone
+from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, needed_elasticity
 from hwds.pricing.contract.verdict import ATTAINED, TIERS, TORNADO, WATERFALL
+from hwds.pricing.floor_price import floor_price
 
 PRICES_TRIED = 41
 """Prices between the floor and the list price among which the one to walk away at is looked for."""
@@ -52,7 +54,8 @@ class ContractDecision:
     Attributes:
         tiers, tornado, waterfall: See `hwds.pricing.contract.verdict`.
         offered: The tier to offer; None on hold.
-        floor_price, walk_away: Prices below which the pocket margin is below the floor, or no contract is better.
+        floor_price: The price below which the pocket margin is below the floor.
+        walk_away: The price below which no contract is better; None where it is so at all up to the list price.
     """
 
     tiers: pl.DataFrame
@@ -60,7 +63,7 @@ class ContractDecision:
     waterfall: pl.DataFrame
     offered: int | None
     floor_price: float
-    walk_away: float
+    walk_away: float | None
 
 
 def decide_contract(world: ContractWorld, risks: ContractRisks, rules: OfferRules) -> ContractDecision:
@@ -83,13 +86,14 @@ def decide_contract(world: ContractWorld, risks: ContractRisks, rules: OfferRule
         orient="row",
     )
     floor = floor_price(cost, rules.floor, world.terms.most_given_back)
+    least = _indifferent(world, best, risks, floor, float(alone.mean()), offered=offered is not None)
     return ContractDecision(
         tiers=tiers.with_columns(_offered(offered)),
         tornado=swings.sort("swing", descending=True, maintain_order=True),
         waterfall=_waterfall(world, best, outcomes[best], risks),
         offered=offered,
         floor_price=floor,
-        walk_away=max(floor, _indifferent(world, best, risks, floor, float(alone.mean()))),
+        walk_away=None if least is None else max(floor, least),
     )
 
 
@@ -97,9 +101,10 @@ def _row(
     world: ContractWorld, tier: int, made: ContractOutcome, risks: ContractRisks, rules: OfferRules, alone: np.ndarray
 ) -> dict[str, Any]:
     schedule, cost = world.schedule, float(risks.cost.mean())
-    discount, margin = schedule.discounts[tier], 1 - cost / schedule.list_price
+    discount = schedule.discounts[tier]
+    margin = 1 - cost / (schedule.list_price * (1 - world.terms.deductions))
     margins = pocket_margins(world, tier, float(risks.elasticity.mean()), cost, tuple(ATTAINED.values()))
-    zone, paid = schedule.zone(tier), made.settlement
+    zone, paid = dumping_zone(schedule, tier, world.terms), made.settlement
     low, high = np.quantile(made.net, [(1 - rules.level) / 2, (1 + rules.level) / 2])
     short = np.maximum(schedule.quantities[tier] - paid.units, 0.0)
     uplift, needed = break_even_uplift(margin, discount), needed_elasticity(margin, discount)
@@ -111,7 +116,7 @@ def _row(
         "marginal_discount": marginal_discounts(world, floor_price(cost, rules.floor, world.terms.most_given_back))[tier],
         "break_even_uplift": uplift if isfinite(uplift) else None, "needed_elasticity": needed if isfinite(needed) else None,
         "units": paid.units.mean(), "net": made.net.mean(), "net_low": low, "net_high": high,
-        "gain": (made.net - alone).mean(), "probability_gain": (made.net > alone).mean(),
+        "gain": (made.net - alone).mean(), "probability_gain": (made.net - alone > SLACK * np.abs(alone)).mean(),
         "probability_below_floor": (made.share < rules.floor).mean(), "probability_shortfall": (short > 0).mean(),
         "shortfall_units": short.mean(), "clawback": paid.clawback.mean(), "fee": paid.fee.mean(), "retro": paid.retro.mean(),
         "cannibalised": made.cannibalised.mean(), "leaked": made.leaked.mean(), "leak_loss": made.leak_loss.mean(),
@@ -144,18 +149,28 @@ def marginal_discounts(world: ContractWorld, floor: float) -> tuple[float, ...]:
     return schedule.without_zones(last, 1 - floor / schedule.list_price).discounts
 
 
-def _indifferent(world: ContractWorld, tier: int, risks: ContractRisks, floor: float, alone: float) -> float:
-    """Return the lowest price, of a contract for the same commitment, above which all earn more than no contract does."""
+def _indifferent(
+    world: ContractWorld, tier: int, risks: ContractRisks, floor: float, alone: float, *, offered: bool
+) -> float | None:
+    """Return the lowest price, of a contract for the same commitment, down to which it earns as much as none does.
+
+    The search goes down from the price of a tier that is offered, which earns more, or else from the list price; None where no
+    price down to the floor earns as much.
+    """
     schedule = world.schedule
-    commitment = schedule.quantities[tier]
-    lowest = schedule.prices[tier]
-    tried = np.linspace(np.clip(floor, 1e-3 * lowest, lowest), lowest, PRICES_TRIED)[::-1]
-    for price in tried:
-        single = TierSchedule.of(schedule.list_price, (commitment,), (1 - float(price) / schedule.list_price,), schedule.kind)
-        if float(outcome(replace(world, schedule=single), 1, risks).net.mean()) < alone:
-            return min(float(lowest), schedule.list_price)
-        lowest = price
-    return float(lowest)
+    highest = schedule.prices[tier] if offered else schedule.list_price
+    if floor >= schedule.list_price:
+        return schedule.list_price
+    lowest = highest if offered else None
+    for price in np.linspace(highest, np.clip(floor, 1e-3 * highest, highest), PRICES_TRIED):
+        discount = max(1 - float(price) / schedule.list_price, SLACK)
+        single = TierSchedule.of(schedule.list_price, (schedule.quantities[tier],), (discount,), schedule.kind)
+        net = float(outcome(replace(world, schedule=single), 1, risks).net.mean())
+        if net >= alone - 10 * SLACK * abs(alone):
+            lowest = float(price)
+        elif lowest is not None:
+            break
+    return lowest
 
 
 def _waterfall(world: ContractWorld, tier: int, made: ContractOutcome, risks: ContractRisks) -> pl.DataFrame:

@@ -39,6 +39,8 @@ def _first(verdict: OemVerdict) -> str:
 
 
 def _walk_away(verdict: OemVerdict) -> str:
+    if verdict.walk_away is None:
+        return "WALK AWAY at any price up to the list price: no contract for so many units earns as much as none."
     price, floor = (brief(each, None, verdict.unit) for each in (verdict.walk_away, verdict.floor_price))
     most = percent(1 - verdict.walk_away / verdict.list_price)
     if verdict.walk_away > verdict.list_price:
@@ -71,7 +73,7 @@ def _zones(verdict: OemVerdict) -> str:
     worst = max(rows, key=lambda row: row["most_leak"])
     return (
         f"Who needs {worst['zone_low']:,.0f} to {worst['zone_high']:,.0f} units pays less for {worst['zone_high']:,.0f} and"
-        f" sells on up to {worst['most_leak']:,.0f}; incremental tiers have no such zone."
+        f" sells on up to {worst['most_leak']:,.0f}; incremental tiers without a rebate or a fee have no such zone."
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwds.pricing.contract.terms import ContractTerms, Settlement, settle
+from hwds.pricing.contract.terms import ContractTerms, Settlement, pays_to_exceed, settle
 from hwds.pricing.contract.tiers import TierSchedule
 from hwds.pricing.contract.volumes import VolumeLaw
 from hwds.pricing.optimum.draws import MOST_LOG, DemandDraws
@@ -131,8 +131,8 @@ def outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> ContractOu
     """Return what a tier earns where the buyer commits to it.
 
     The volume asked for at the tier's price is that at today's times (price / today's price) ** elasticity; at the list price,
-    without a contract, the share of it that is kept. Whoever needs a
-    quantity in the dumping zone of the tier takes the tier's, and sells on what is too much.
+    without a contract, the share of it that is kept. Whoever pays more
+    for what is needed than for the tier's quantity takes that, and sells on what is too much.
 
     Args:
         world: The contract and its surroundings.
@@ -142,8 +142,7 @@ def outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> ContractOu
     price = world.schedule.prices[tier]
     moved = np.clip(risks.elasticity * np.log(price / world.price), -MOST_LOG, MOST_LOG)
     needed = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
-    zone = world.schedule.zone(tier)
-    dumping = np.zeros(len(needed), bool) if zone is None else (needed > zone.low) & (needed < zone.high)
+    dumping = pays_to_exceed(world.schedule, tier, needed, world.terms)
     taken = np.where(dumping, world.schedule.quantities[tier], needed)
     paid = settle(world.schedule, tier, taken, world.terms)
     pocket = paid.pocket * risks.currency

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from hwds.pricing.contract.tiers import TierSchedule
+from hwds.pricing.contract.tiers import DumpingZone, TierSchedule
+
+SLACK = 1e-9
+"""The share of a sum within which two are equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +87,35 @@ def settle(schedule: TierSchedule, tier: int, units: np.ndarray, terms: Contract
         retro=np.where(units >= terms.retro_from * committed, terms.retro_rebate * bill, 0.0) if tier else 0.0 * bill,
         deductions=terms.deductions * bill,
     )
+
+
+def pays_to_exceed(schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms) -> np.ndarray:
+    """Return whether a buyer who is committed to a tier pays more for fewer units than for the commitment, shape (n,).
+
+    Args:
+        schedule: The tiers.
+        tier: That is committed to.
+        units: That the buyer needs, shape (n,).
+        terms: With what falling short costs: a commitment without clawback and fee is never dearer to miss.
+    """
+    committed = np.array([schedule.quantities[tier]])
+    total = settle(schedule, tier, committed, terms).pocket
+    dearer = settle(schedule, tier, units, terms).pocket > total * (1 + SLACK)
+    wanting: np.ndarray = dearer & (units < committed)
+    return wanting
+
+
+def dumping_zone(schedule: TierSchedule, tier: int, terms: ContractTerms) -> DumpingZone | None:
+    """Return the dumping zone below a tier, as it is settled; None where fewer units never cost more.
+
+    What is paid is linear between the quantities of the tiers and that from which the retro rebate is.
+    """
+    committed = schedule.quantities[tier]
+    total = float(settle(schedule, tier, np.array([committed]), terms).pocket[0])
+    for begin, end in pairwise(sorted({*schedule.quantities[: tier + 1], min(terms.retro_from, 1.0) * committed})):
+        ends = np.array([begin, np.nextafter(end, 0.0)])
+        first, last = settle(schedule, tier, ends, terms).pocket
+        if max(first, last) > total * (1 + SLACK):
+            crossed = 0.0 if first > total else (total - first) / (last - first)
+            return DumpingZone(float(begin + crossed * (end - begin)), committed)
+    return None

@@ -16,10 +16,11 @@ Kind = Literal["all_units", "incremental"]
 
 @dataclass(frozen=True, slots=True)
 class DumpingZone:
-    """The quantities that a buyer needs and does better to exceed: the next tier costs less in all.
+    """The quantities that a buyer needs and does better to exceed: the commitment costs less in all.
 
     Attributes:
-        low, high: A need strictly between them costs more than `high` units do.
+        low: The least need that costs more than the commitment.
+        high: The commitment.
     """
 
     low: float
@@ -93,21 +94,6 @@ class TierSchedule:
         summed: np.ndarray = (each * np.array(self.prices)).sum(-1)
         return summed
 
-    def zone(self, tier: int) -> DumpingZone | None:
-        """Return the dumping zone below a tier; None for an incremental one, and for the first.
-
-        A buyer of q at a price p pays more than for Q units at p' where q > Q p' / p.
-        """
-        if self.kind == "incremental" or not tier:
-            return None
-        total = self.prices[tier] * self.quantities[tier]
-        starts = [
-            max(begin, total / price)
-            for begin, end, price in zip(self.quantities[:tier], self.quantities[1 : tier + 1], self.prices, strict=False)
-            if total / price < end
-        ]
-        return DumpingZone(min(starts), self.quantities[tier])
-
     def without_zones(self, last: float, most: float = 1.0) -> TierSchedule:
         """Return incremental tiers, which have no dumping zone: at the end of each tier the bill is that of these.
 
@@ -128,16 +114,11 @@ class TierSchedule:
         return TierSchedule(self.list_price, self.quantities, tuple(discounts), "incremental")
 
 
-def floor_price(cost: float, floor: float, given_back: float = 0.0) -> float:
-    """Return the invoice price at which the pocket margin is the floor: cost / (1 - floor) / (1 - share given back)."""
-    return cost / ((1 - floor) * (1 - given_back))
-
-
 def break_even_uplift(margin: float, discount: float) -> float:
     """Return by how much units must rise for a discount to earn what no discount does: d / (m - d).
 
     Args:
-        margin: Of the list price, m, as a share of it.
+        margin: Of the list price, m, as a share of it; after deductions where both prices bear them.
         discount: Of the list price, d; from m on there is no such uplift, and it is infinite.
     """
     return discount / (margin - discount) if discount < margin else inf

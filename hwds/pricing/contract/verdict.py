@@ -50,7 +50,8 @@ TIERS: dict[str, Any] = {
 zone below the tier, `most_leak` the most units that one buyer in it does not need; both null where there is none.
 `marginal_discount` is that of incremental tiers with the same bill at the end of each tier, which have no such zone; no unit is
 sold below the floor price.
-`break_even_uplift` and `needed_elasticity` are those against the list price, null where no uplift suffices. `net` is the margin
+`break_even_uplift` and `needed_elasticity` are those against the list price, both after deductions, null where no uplift
+suffices. `net` is the margin
 less what other cells lose to the price (`cannibalised`, negative where they gain) and to units sold on (`leak_loss`): mean and
 equal-tailed interval. `gain` is the mean of it less what is earned without a contract. `clawback`, `fee`, `retro`, `leaked` are
 expected.
@@ -78,7 +79,8 @@ class OemVerdict(Verdict):
         gain, probability_gain: Against no contract.
         floor: The least pocket margin.
         floor_price: The invoice price at which the pocket margin is the floor after all that is given back.
-        walk_away: The price below which no contract is better; at least the floor price.
+        walk_away: The price below which no contract is better, at least the floor price; None up to
+            the list price.
         probability_below_floor, probability_shortfall: Of the offered tier.
         committed, base, upside: Volumes at today's price; at what levels, and from where.
         levels, source: Of these.
@@ -111,7 +113,7 @@ class OemVerdict(Verdict):
     probability_gain: float | None
     floor: float
     floor_price: float
-    walk_away: float
+    walk_away: float | None
     probability_below_floor: float | None
     probability_shortfall: float | None
     committed: float

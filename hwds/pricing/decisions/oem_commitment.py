@@ -39,8 +39,8 @@ class OemCommitment(DemandDecision):
     its price takes from other cells. The volume is that of a run with `decision=volume_bands`, three numbers, or the cell's
     units. Each tier is settled as a contract is: the tier's price, deductions, a retro rebate once the commitment is attained,
     a clawback and a fee where it is not. Its pocket margin must hold the floor where the volume attained is at its 10, 50 and
-    90 % quantile, and a Monte-Carlo over volume, elasticity, cost, currency and leaks says what it earns. Of an all-units tier
-    the dumping zone is told: who needs a little less than the tier pays less for all of it, and sells on the rest.
+    90 % quantile, and a Monte-Carlo over volume, elasticity, cost, currency and leaks says what it earns. A tier has a dumping
+    zone where its terms make falling short dear: who needs a little less pays less for all of it, and sells on the rest.
     `decision_pack=oem` writes a page and a workbook of it.
 
     Attributes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwds.pricing.demand_evidence import DemandEstimates
+from hwds.pricing.floor_price import floor_price
 from hwds.pricing.optimum.draws import Objective
 
 SLACK = 1e-9
@@ -109,11 +110,6 @@ def bounds_of(evidence: DemandEstimates, rails: Guardrails) -> Bounds:
     if rails.margin_floor is not None and rails.objective == "profit":
         lows["margin_floor"] = floor_price(evidence.column("cost"), rails.margin_floor, rails.deductions)
     return Bounds(lows, highs)
-
-
-def floor_price(cost: np.ndarray, floor: float, deductions: float = 0.0) -> np.ndarray:
-    """Return the price at which the pocket margin is the floor: cost / (1 - floor) / (1 - deductions)."""
-    return cost / ((1 - floor) * (1 - deductions))
 
 
 def products_of(evidence: DemandEstimates) -> dict[str, np.ndarray]:

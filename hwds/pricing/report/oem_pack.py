@@ -63,19 +63,22 @@ def _offer(verdict: OemVerdict) -> list[tuple[str, str]]:
             ("fewer units than committed", probability(verdict.probability_shortfall or 0.0)),
         ]
     rows += [
-        (
-            "walk away below",
-            f"{_money(verdict, verdict.walk_away)}, {percent(1 - verdict.walk_away / verdict.list_price)} off list",
-        ),
+        ("walk away below", _walk_away(verdict)),
         ("floor price", f"{_money(verdict, verdict.floor_price)}, at which the pocket margin is {percent(verdict.floor)}"),
     ]
     return rows
 
 
+def _walk_away(verdict: OemVerdict) -> str:
+    if verdict.walk_away is None:
+        return "any price up to the list price"
+    return f"{_money(verdict, verdict.walk_away)}, {percent(1 - verdict.walk_away / verdict.list_price)} off list"
+
+
 def _zones(verdict: OemVerdict) -> list[Any]:
     rows = [row for row in verdict.tiers.to_dicts() if row["zone_low"] is not None]
     if not rows:
-        return [Text("Incremental tiers have no dumping zone: more units always cost more.")]
+        return [Text("No tier has a dumping zone: by the terms more units always cost more.")]
     lines = [
         f"Who needs between {row['zone_low']:,.0f} and {row['zone_high']:,.0f} units pays less for {row['zone_high']:,.0f}:"
         f" up to {row['most_leak']:,.0f} units are sold on. Expected here: {row['leaked']:,.0f} units, a loss of"

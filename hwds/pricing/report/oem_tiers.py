@@ -87,9 +87,8 @@ def tier_figure(verdict: OemVerdict) -> Figure:
     what = "no tier holds all rules"
     if verdict.price is not None and verdict.commitment is not None:
         what = f"{brief(verdict.price, None, verdict.unit)} for {verdict.commitment:,.0f} units"
-    title = drawable(
-        f"{verdict.action} {verdict.cell}: {what}; walk away below {brief(verdict.walk_away, None, verdict.unit)}", 110
-    )
+    least = "" if verdict.walk_away is None else f" below {brief(verdict.walk_away, None, verdict.unit)}"
+    title = drawable(f"{verdict.action} {verdict.cell}: {what}; walk away{least}", 110)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
 

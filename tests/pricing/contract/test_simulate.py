@@ -121,9 +121,46 @@ def test_no_tier_is_offered_whose_floor_does_not_hold(seed, kind):
             assert row["probability_shortfall"] <= RULES.most_shortfall
     pocket = made.floor_price * (1 - terms.most_given_back)
     assert (pocket - float(drawn.cost.mean())) / pocket == pytest.approx(0.1)
-    assert made.walk_away >= made.floor_price
+    assert made.walk_away is None or made.walk_away >= made.floor_price
     assert made.waterfall["total"][-1] == pytest.approx(rows[made.offered or _best(rows)]["net"])
 
 
 def _best(rows):
     return max(rows[1:], key=lambda row: row["net"])["tier"]
+
+
+def test_without_a_contract_that_pays_one_walks_away_at_any_price():
+    """A buyer who buys all anyway, whose demand hardly answers: each lower price loses."""
+    drawn = risks(400, elasticity=-1.2)
+    made = decide_contract(world(terms=ContractTerms(retro_rebate=0.01)), drawn, RULES)
+    assert (made.offered, made.walk_away) == (None, None)
+    plain = decide_contract(world(), drawn, RULES)
+    assert (plain.offered, plain.walk_away) == (None, pytest.approx(100.0))
+
+
+def test_on_hold_the_price_to_walk_away_at_earns_as_much_as_no_contract():
+    """Nine tenths bought without a contract at a margin of 40: with all at p, p - 60 = .9 * 40, so p = 96, above each tier."""
+    made = decide_contract(world(kept=0.9), risks(400), RULES)
+    assert made.offered is None
+    assert made.walk_away == pytest.approx(96.0, abs=(100 - 60 / 0.9) / 40)
+    assert made.walk_away >= 96.0
+
+
+def test_a_tier_that_changes_nothing_has_no_probability_of_a_gain():
+    rng = stream(3, "rounding")
+    drawn = risks(2000, elasticity=-1.5, score=rng.standard_normal(2000), cost=60 + 3 * rng.standard_normal(2000))
+    made = decide_contract(world(kept=0.8, terms=ContractTerms(deductions=0.02)), drawn, RULES)
+    assert made.tiers["probability_gain"][0] == 0.0
+
+
+def test_the_uplift_that_breaks_even_is_after_deductions():
+    """Price 100, cost 70, a tenth given back, a tenth off: 20 a unit become 11."""
+    schedule, terms = TierSchedule.of(100.0, (1000.0,), (0.1,)), ContractTerms(deductions=0.1)
+    made = decide_contract(world(schedule=schedule, terms=terms), risks(400, cost=np.full(400, 70.0)), RULES)
+    assert made.tiers["break_even_uplift"][1] == pytest.approx(20 / 11 - 1)
+
+
+def test_nobody_buys_more_than_needed_where_falling_short_costs_nothing():
+    law, schedule = VolumeLaw(849.0, 850.0, 851.0), TierSchedule.of(100.0, (1000.0,), (0.2,))
+    made = outcome(world(law=law, schedule=schedule, terms=ContractTerms(clawback=0.0)), 1, risks())
+    assert (made.settlement.units[0], made.settlement.bill[0], made.dumped[0]) == (850.0, 68_000.0, 0.0)

@@ -8,16 +8,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwds.core.errors import ConfigError
-from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, floor_price, needed_elasticity
+from hwds.pricing.contract.terms import ContractTerms, dumping_zone, settle
+from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, needed_elasticity
+from hwds.pricing.floor_price import floor_price
 
 EXAMPLE = TierSchedule.of(100.0, (1000.0,), (0.1,))
 
 
 def test_a_buyer_of_920_pays_less_for_1000():
     assert EXAMPLE.bill(np.array([920.0, 1000.0])).tolist() == [92_000.0, 90_000.0]
-    zone = EXAMPLE.zone(1)
-    assert (zone.low, zone.high, zone.most_leak) == (900.0, 1000.0, 100.0)
+    zone = dumping_zone(EXAMPLE, 1, ContractTerms())
+    assert (zone.low, zone.high, zone.most_leak) == pytest.approx((900.0, 1000.0, 100.0))
     assert zone.high - 920 == 80
+
+
+@pytest.mark.parametrize(
+    ("terms", "low"),
+    [
+        ({"clawback": 0.0}, None),
+        ({"clawback": 0.5}, 80_000 / 90),
+        ({"clawback": 0.0, "shortfall_fee": 0.5}, None),
+        ({"clawback": 0.5, "shortfall_fee": 0.5}, 800.0),
+        ({"clawback": 0.0, "retro_rebate": 0.1}, 900.0),
+        ({"clawback": 0.0, "retro_rebate": 0.1, "retro_from": 0.8}, None),
+        ({"clawback": 1.0, "deductions": 0.1}, 72_000 / 92),
+    ],
+)
+def test_the_zone_is_what_the_terms_settle(terms, low):
+    """A fifth off from 1000 units: without a clawback 850 units cost 68,000, and 1,000 cost 80,000."""
+    schedule, terms = TierSchedule.of(100.0, (1000.0,), (0.2,)), ContractTerms(**terms)
+    zone = dumping_zone(schedule, 1, terms)
+    assert (zone and zone.low) == (low if low is None else pytest.approx(low))
+    units = np.linspace(0, 999.9, 2000)
+    dear = units[settle(schedule, 1, units, terms).pocket > settle(schedule, 1, np.array([1000.0]), terms).pocket * (1 + 1e-9)]
+    assert len(dear) == 0 if zone is None else dear.min() == pytest.approx(zone.low, abs=0.6)
 
 
 def test_a_cut_of_10_percent_at_a_margin_of_30_needs_half_as_many_units_more():
@@ -63,7 +87,7 @@ def test_in_a_zone_and_there_alone_more_units_cost_less(schedule):
     units = np.linspace(1, 1.3 * schedule.quantities[-1], 3001)
     bills = schedule.bill(units)
     for tier in range(1, len(schedule)):
-        zone, total = schedule.zone(tier), float(schedule.bill(np.array(schedule.quantities[tier])))
+        zone, total = dumping_zone(schedule, tier, ContractTerms()), float(schedule.bill(np.array(schedule.quantities[tier])))
         below = units < schedule.quantities[tier]
         dear = units[below & (bills > total * (1 + 1e-9))]
         assert ((dear > zone.low * (1 - 1e-9)) & (dear < zone.high)).all()
@@ -75,7 +99,7 @@ def test_in_a_zone_and_there_alone_more_units_cost_less(schedule):
 def test_incremental_tiers_have_no_zone_and_bills_that_rise(schedule):
     bills = schedule.bill(np.linspace(1, 2 * schedule.quantities[-1], 2000))
     assert (np.diff(bills) > 0).all()
-    assert all(schedule.zone(tier) is None for tier in range(len(schedule)))
+    assert all(dumping_zone(schedule, tier, ContractTerms()) is None for tier in range(len(schedule)))
 
 
 @settings(max_examples=60, deadline=None)
