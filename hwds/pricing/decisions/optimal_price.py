@@ -66,5 +66,4 @@ class OptimalPrice(GuardedDecision):
             level=self.level,
             periods=self.periods,
             test_stderr=self.test_stderr,
-            rng=stream(seed, "optimal_price", "tests"),
         )

@@ -87,7 +87,7 @@ class PriceExperiment(GuardedDecision):
         made = self.recommended(evidence, stream(seed, "price_experiment"))
         trials, arms = trials_of(
             evidence, made, self._terms(), periods=self.periods, most=self.most, conversion=self.conversion,
-            prior=self.prior_customers, rng=stream(seed, "price_experiment", "tests"),
+            prior=self.prior_customers,
         )  # fmt: skip
         return self._verdict(evidence, trials, arms)
 

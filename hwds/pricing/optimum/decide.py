@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.guardrails import Guardrails
-from hwds.pricing.optimum.information import value_of
+from hwds.pricing.optimum.information import values_of
 from hwds.pricing.optimum.reached import gain_reached
 from hwds.pricing.optimum.recommend import PriceRecommendation, price_cost_ratio
 from hwds.pricing.optimum.sentence import sentence
@@ -30,7 +30,6 @@ def verdict_of(
     level: float,
     periods: int,
     test_stderr: float,
-    rng: np.random.Generator,
 ) -> OptimalPriceVerdict:
     """Return the verdict on recommended prices.
 
@@ -42,9 +41,8 @@ def verdict_of(
         level: Of the intervals.
         periods: How long the prices are to stand.
         test_stderr: Of an elasticity in a test.
-        rng: Of simulated tests.
     """
-    prices = _prices(evidence, made, level, test_stderr, rng)
+    prices = _prices(evidence, made, level, test_stderr)
     gains, changed = made.gains, int((prices["status"] != "HOLD").sum())
     low, high = np.quantile(gains, [(1 - level) / 2, (1 + level) / 2])
     rules = dict(Counter(made.rules))
@@ -87,16 +85,14 @@ def _excluded(evidence: DemandEstimates, made: PriceRecommendation) -> dict[str,
     return {reason: tuple(cells) for reason, cells in held.items()}
 
 
-def _prices(
-    evidence: DemandEstimates, made: PriceRecommendation, level: float, stderr: float, rng: np.random.Generator
-) -> pl.DataFrame:
+def _prices(evidence: DemandEstimates, made: PriceRecommendation, level: float, stderr: float) -> pl.DataFrame:
     demand = made.demand
     units = demand.units_at(made.prices).mean(0)
     rows = []
     for cell, row in enumerate(evidence.cells.iter_rows(named=True)):
         gain = demand.added_by(np.array([cell]), made.prices)
         low, high = np.quantile(gain, [(1 - level) / 2, (1 + level) / 2])
-        worth = value_of(made, cell, stderr, rng) if evidence.known[cell] else None
+        worth = values_of(made, cell, [stderr])[0] if evidence.known[cell] else None
         changes = made.status[cell] != "HOLD"
         rows.append(
             {name: row[name] for name in ("cell", "product", "channel", "price", "elasticity", "stderr", "units", "reason")}

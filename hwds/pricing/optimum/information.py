@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -17,8 +19,11 @@ STEPS = 21
 MOST_DRAWS = 500
 """Draws that are read, the first of all."""
 
-RESULTS = 64
+RESULTS = 512
 """Simulated results of a test."""
+
+GOLDEN = (5**0.5 - 1) / 2
+"""The golden ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +39,28 @@ class InformationValue:
     test: float
 
 
-def value_of(made: PriceRecommendation, cell: int, stderr: float, rng: np.random.Generator) -> InformationValue:
-    """Return what information on a cell is worth; other prices stay as recommended.
+def values_of(made: PriceRecommendation, cell: int, stderrs: Sequence[float]) -> list[InformationValue]:
+    """Return what information on a cell is worth, with a test of each standard error; other prices stay as recommended.
 
     A test's result is the elasticity plus normal noise; each draw is weighted by its likelihood given the result, and the price
-    that is best under the weights is charged (Raiffa and Schlaifer 1961, Applied Statistical Decision Theory).
+    that is best under the weights is charged (Raiffa and Schlaifer 1961, Applied Statistical Decision Theory). A result adds
+    what that price brings more than the one charged without a test, under the same weights: never less than 0, and 0 where no
+    result changes the price. All standard errors are tried on the same results.
 
     Args:
         made: What is recommended.
         cell: Which cell.
-        stderr: Of the elasticity that the test measures.
-        rng: Of the simulated results.
+        stderrs: Of the elasticity that each test measures.
     """
     tried = np.append(_choices(made, cell), made.prices[cell])
     part = first_draws(made.demand, MOST_DRAWS).answering(np.array([cell]), made.prices)[0]
     totals = np.stack([part.totals(np.append(price, part.price[1:])) for price in tried], 1)
-    acting = float(totals.mean(0).max())
-    perfect = max(float(totals.max(1).mean()) - acting, 0.0)
-    test = max(float((_weights(part.own[:, 0], stderr, rng) @ totals).max(1).mean()) - acting, 0.0)
-    return InformationValue(perfect, min(test, perfect))
+    more = totals - totals[:, [totals.mean(0).argmax()]]
+    perfect = float(more.max(1).mean())
+    elasticities = part.own[:, 0]
+    truths, noise = _simulated(elasticities)
+    tests = ((_weights(elasticities, truths + stderr * noise, stderr) @ more).max(1).mean() for stderr in stderrs)
+    return [InformationValue(perfect, min(float(test), perfect)) for test in tests]
 
 
 def _choices(made: PriceRecommendation, cell: int) -> np.ndarray:
@@ -69,9 +77,19 @@ def _choices(made: PriceRecommendation, cell: int) -> np.ndarray:
     return np.unique(np.concatenate([allowed_prices(rails, low, high, step) for step in steps]))
 
 
-def _weights(elasticities: np.ndarray, stderr: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the weight of each draw given each of some simulated results, shape (results, D)."""
-    results = rng.choice(elasticities, RESULTS) + stderr * rng.standard_normal(RESULTS)
+def _simulated(elasticities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return true elasticities and standard noise of simulated results, shape (results,).
+
+    Each is evenly spread over its law, and the two are paired by multiples of the golden ratio, which fill a square more evenly
+    than chance does (Kronecker's sequence; Niederreiter 1992, Random Number Generation and Quasi-Monte Carlo Methods).
+    """
+    places = np.arange(RESULTS)
+    noise = np.array([NormalDist().inv_cdf(level) for level in ((0.5 + places * GOLDEN) % 1).tolist()])
+    return np.sort(elasticities)[((places + 0.5) / RESULTS * len(elasticities)).astype(int)], noise
+
+
+def _weights(elasticities: np.ndarray, results: np.ndarray, stderr: float) -> np.ndarray:
+    """Return the weight of each draw given each result, shape (results, D)."""
     apart = -0.5 * ((results[:, None] - elasticities) / stderr) ** 2
     weights = np.exp(apart - apart.max(1, keepdims=True))
     normed: np.ndarray = weights / weights.sum(1, keepdims=True)

@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.frames.outcomes import arm_name
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.information import value_of
+from hwds.pricing.optimum.information import values_of
 from hwds.pricing.optimum.recommend import PriceRecommendation
 from hwds.pricing.trial.design import TrialTerms, arm_prices, lengths, stderr_after
 from hwds.pricing.trial.handover import bandit_command, beta_counts, conversions_at, plan_command
@@ -27,7 +27,6 @@ def trials_of(
     most: int,
     conversion: float,
     prior: float,
-    rng: np.random.Generator,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the tests of all cells with an estimate, and the arms of those that are worth it; see `TRIALS` and `ARMS`.
 
@@ -39,11 +38,10 @@ def trials_of(
         most: Tests at once.
         conversion: The share of customers that buys at today's price.
         prior: The customers that a bandit's prior counts at most.
-        rng: Of simulated results.
     """
     rows, arms = [], {}
     for cell in np.flatnonzero(evidence.known):
-        row, of_cell = _trial(evidence, made, int(cell), terms, periods, conversion, prior, rng)
+        row, of_cell = _trial(evidence, made, int(cell), terms, periods, conversion, prior)
         rows.append(row)
         arms[row["cell"]] = of_cell
     table = pl.DataFrame(rows, schema=TRIALS).sort("net", descending=True, nulls_last=True, maintain_order=True)
@@ -62,7 +60,6 @@ def _trial(
     periods: int,
     conversion: float,
     prior: float,
-    rng: np.random.Generator,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     about, bounds = evidence.cells.row(cell, named=True), made.bounds
     row = {name: about[name] for name in ("cell", "product", "channel", "elasticity", "stderr")}
@@ -73,7 +70,7 @@ def _trial(
     part = made.demand.answering(np.array([cell]), made.prices)[0]
     earned = [float(part.totals(np.append(price, part.price[1:])).mean()) for price in prices]
     loss = max(float(part.totals(part.price).mean()) - float(np.mean(earned)), 0.0)
-    best = _best_length(made, cell, prices, about["units"], loss, terms, periods, rng)
+    best = _best_length(made, cell, prices, about["units"], loss, terms, periods)
     if best is None:
         return row | {"verdict": "too_long"}, []
     length, stderr, value = best
@@ -97,16 +94,16 @@ def _best_length(
     loss: float,
     terms: TrialTerms,
     periods: int,
-    rng: np.random.Generator,
 ) -> tuple[int, float, float] | None:
     """Return the length with the largest net value, the standard error it measures to, and its value; None without any."""
-    tried = []
-    for length in lengths(len(prices), terms):
-        stderr = stderr_after(units, prices, length, terms)
-        if isfinite(stderr):
-            value = periods * value_of(made, cell, stderr, rng).test
-            tried.append((value - length * loss, length, stderr, value))
-    return max(tried)[1:] if tried else None
+    reached = {length: stderr_after(units, prices, length, terms) for length in lengths(len(prices), terms)}
+    stderrs = {length: stderr for length, stderr in reached.items() if isfinite(stderr)}
+    values = [periods * each.test for each in values_of(made, cell, list(stderrs.values()))]
+    tried = [(value - length * loss, -length, value) for length, value in zip(stderrs, values, strict=True)]
+    if not tried:
+        return None
+    _, length, value = max(tried)
+    return -length, stderrs[-length], value
 
 
 def _arms(
