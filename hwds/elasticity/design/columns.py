@@ -27,6 +27,7 @@ class Terms:
         sku, channel, family: The static columns that name a cell's product, its channel and the product's family.
         lagged_price: Take the own price of the period before.
         substitutes_price: Take the mean price of the family's other products in the channel.
+        by_period: Whether period effects are taken out, beside which a column that all cells share tells nothing.
     """
 
     sku: str = "sku"
@@ -34,6 +35,7 @@ class Terms:
     family: str = "family"
     lagged_price: bool = True
     substitutes_price: bool = True
+    by_period: bool = False
 
 
 def price_column(panel: Panel) -> str:

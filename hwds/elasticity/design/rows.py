@@ -22,6 +22,7 @@ from hwds.elasticity.design.columns import (
     substitutes,
     substitutes_price,
 )
+from hwds.elasticity.design.redundant import independent
 from hwds.elasticity.estimation.crossed import Groups
 from hwds.elasticity.estimation.layout import Layout
 from hwds.frames.panel import Panel
@@ -43,6 +44,7 @@ class Design:
             that 0 stands for an unknown one.
         column_centres: The means of the columns, 0 of those that are prices less a mean or a promotion, shape (K, m).
         columns: Their names.
+        left_out: Names of columns that are a combination of others and of effects.
         used: Rows to learn from: units, price and all columns known, and in stock, shape (rows,).
         out: Rows with a stock-out, shape (rows,).
         groups: The group within which each cell has substitutes, -1 for none, shape (K,).
@@ -62,6 +64,7 @@ class Design:
     x: np.ndarray
     column_centres: np.ndarray
     columns: tuple[str, ...]
+    left_out: tuple[str, ...]
     used: np.ndarray
     out: np.ndarray
     groups: np.ndarray
@@ -86,7 +89,7 @@ class Design:
             terms: Which columns to take.
             controls: More columns of the panel.
             like: The design that a model was fitted to, whose columns and means are taken; None for a new one, whose
-                constant columns are left out.
+                constant columns are left out, as are those that are a combination of the price, others and effects.
 
         Raises:
             DataError: There is no price, one that is not above 0, units below 0, or no price that ever changes.
@@ -100,8 +103,9 @@ class Design:
         log_price, centres = log_prices(panel, None if like is None else like.centres, known)
         groups = substitutes(names)
         columns = _columns(panel, terms, controls, groups, period, log_price)
-        chosen = like.columns if like is not None else _varying(columns, cell, known)
-        chosen, promotion = list(chosen), panel.roles.one("promotion") or ""
+        telling = _telling(columns, log_price, cell, period if terms.by_period else None, known) if like is None else None
+        chosen, left_out = telling if telling is not None else (list(like.columns), ())  # type: ignore[union-attr]
+        promotion = panel.roles.one("promotion") or ""
         x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
         as_they_are = [name in (LAG, CROSS, promotion) for name in chosen]
         column_centres = _centres(x, known, cell, as_they_are, len(names)) if like is None else like.column_centres
@@ -118,6 +122,7 @@ class Design:
             x,
             column_centres,
             tuple(chosen),
+            left_out,
             used,
             out,
             groups,
@@ -161,28 +166,37 @@ class Design:
         parts = (self.units[rows], self.log_price[rows], self.x[rows], self.cell[rows], self.period[rows])
         return Layout.of(*parts, shape, by_period=by_period, own=own)
 
-    def instruments(self, effect: np.ndarray | None = None) -> np.ndarray:
+    def instruments(self, effect: np.ndarray | None = None, *, by_period: bool = False) -> np.ndarray:
         """Return the instruments that vary within effects, shape (rows, z), their mean of the cell where one is unknown.
+
+        One that is a combination of others, of the columns and of effects is left out.
 
         Args:
             effect: The effect of each row that is swept out; None for that of cells.
+            by_period: Whether period effects are swept out, too.
 
         Raises:
             DataError: There is none.
         """
-        chosen = _varying(dict(self.shifters), self.cell if effect is None else effect, self.used)
-        if not chosen:
-            raise DataError(
-                "dataset.roles: cost or instrument must be given for a model with instruments, and vary within cells."
-            )
-        columns = []
+        effect = self.cell if effect is None else effect
+        chosen = _varying(dict(self.shifters), effect, self.used)
+        columns = [np.zeros((len(self.cell), 0))]
         for name in chosen:
             values = self.shifters[name]
             there = np.isfinite(values)
             count = np.maximum(np.bincount(self.cell[there], minlength=len(self)), 1)
             mean = np.bincount(self.cell[there], values[there], len(self)) / count
             columns.append(np.where(there, values, mean[self.cell]))
-        return np.column_stack(columns)
+        known, used = np.column_stack(columns), self.used
+        if chosen:
+            period = self.period[used] if by_period else None
+            known = known[:, independent(self.columns_as_given[used], known[used], effect[used], period)]
+        if not known.shape[1]:
+            raise DataError(
+                "dataset.roles: cost or instrument must be given for a model with instruments, and vary within cells"
+                " beside the model's columns and effects."
+            )
+        return known
 
     def clusters(self, level: str) -> np.ndarray:
         """Return the cluster of each row, shape (rows,).
@@ -244,6 +258,20 @@ def _centres(x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Se
 def _stock_outs(panel: Panel) -> np.ndarray:
     name = panel.roles.one("stock_out")
     return np.zeros(len(panel.table), bool) if name is None else np.nan_to_num(panel.values(name)) > 0
+
+
+def _telling(
+    columns: dict[str, np.ndarray], log_price: np.ndarray, cell: np.ndarray, period: np.ndarray | None, known: np.ndarray
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of columns that vary beside the price, others and effects, and of those that only seem to."""
+    varying = _varying(columns, cell, known)
+    x = np.column_stack([np.zeros((len(cell), 0)), *(columns[name] for name in varying)])
+    rows = np.flatnonzero(known & np.isfinite(x).all(axis=1))
+    if not varying or not len(rows):
+        return varying, ()
+    kept = independent(log_price[rows, None], x[rows], cell[rows], None if period is None else period[rows])
+    names = np.array(varying)
+    return names[kept].tolist(), tuple(names[~kept].tolist())
 
 
 def _varying(columns: dict[str, np.ndarray], cell: np.ndarray, known: np.ndarray) -> list[str]:

@@ -17,6 +17,9 @@ MOST_STEPS = 60
 ROUGH_STEPS, ROUGHLY_SWEPT, SWEPT = 2, 1e-4, 1e-9
 """The first steps, far from the end, and the tolerance of sweeping in them and in the others."""
 
+ABSORBED = 1e-10
+"""The share of a column's sum of squares within cells that sweeping must leave."""
+
 EXPONENT = 30.0
 """The largest absolute log mean, relative to the mean of all."""
 
@@ -108,6 +111,7 @@ def ppml(
         exact = step > ROUGH_STEPS
         both = sweeper.residuals(np.column_stack([working, columns]), w * mean, SWEPT if exact else ROUGHLY_SWEPT)
         target, swept = both[:, 0], both[:, 1:]
+        _refuse_absorbed(columns, swept, w * mean, codes)
         weighted = swept * (w * mean)[:, None]
         gram = weighted.T @ swept
         beta = _solved(gram, weighted.T @ target, columns.shape[1])
@@ -119,6 +123,15 @@ def ppml(
     scores, effects = swept * (w * (y - mean))[:, None], (cell[used],) if period is None else (cell[used], period[used])
     bread = np.linalg.inv(gram) if len(gram) else gram
     return PoissonFit(beta, bread, scores, mean, used, steps, y, effects, swept * np.sqrt(w * mean)[:, None])
+
+
+def _refuse_absorbed(columns: np.ndarray, swept: np.ndarray, weight: np.ndarray, cell: np.ndarray) -> None:
+    """Refuse columns of which period effects leave nothing."""
+    total = np.bincount(cell, weight)
+    for column, rest in zip(columns.T, swept.T, strict=True):
+        mean = np.bincount(cell, weight * column) / np.where(total > 0, total, 1.0)
+        if float(weight @ rest**2) <= ABSORBED * float(weight @ (column - mean[cell]) ** 2):
+            raise DataError("dataset: a column of the model is a combination of others and of cell and period effects.")
 
 
 def with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:

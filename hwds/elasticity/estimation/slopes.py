@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwds.core.errors import DataError
 from hwds.elasticity.estimation.crossed import Groups, SlopePosterior, best_deviations, best_second, posterior
 from hwds.elasticity.estimation.layout import Layout, Moments, moments
 
@@ -64,9 +65,13 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
         layout: The rows.
         groups: Of the prior; None for no prior, each cell by itself.
         poisson: Take a as 0 (Poisson pseudo-likelihood).
+
+    Raises:
+        DataError: Nothing was sold, or there are no more rows than parameters.
     """
     sold = (layout.units * layout.seen).sum(axis=1) > 0
     used = layout.seen & sold[:, None]
+    _refuse_few(layout, used, own_slopes=groups is None)
     eta = _first(layout, used)
     none = Groups((), ())
     deviations = np.full(len(groups.names) + 1, 0.3) if groups is not None else np.array([NO_PRIOR])
@@ -97,6 +102,17 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
     mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
     return Slopes(current, own, second, level, mean, over, phi, known, steps)
+
+
+def _refuse_few(layout: Layout, used: np.ndarray, *, own_slopes: bool) -> None:
+    """Refuse rows that are no more than the effects and slopes to be fitted to them."""
+    if not used.any():
+        raise DataError("dataset: nothing was sold in any cell.")
+    cells, periods = int(used.any(axis=1).sum()), int(used.any(axis=0).sum())
+    effects = cells + len(layout.x) + (periods - 1 if layout.by_period else 0)
+    fitted, rows = effects + (cells if own_slopes else 1), int(used.sum())
+    if rows <= fitted:
+        raise DataError(f"dataset: {rows} rows for {fitted} parameters: effects of cells and periods, and slopes.")
 
 
 def _part(layout: Layout, current: SlopePosterior, own: np.ndarray) -> np.ndarray:
@@ -151,7 +167,7 @@ def _dispersions(
         return float(np.sum(squares / (mean + a * mean**2), where=used))
 
     if not poisson:
-        over = _root(pearson, float(free.sum()))
+        over = _root(pearson, max(float(free.sum()), 1.0))
     ratio = np.sum(squares / (mean + over * mean**2), axis=1, where=used)
     whole = float(ratio.sum() / max(free.sum(), 1.0))
     phi = np.full(len(rows), whole) if poisson else (SHRUNK_BY * whole + ratio) / (SHRUNK_BY + free)
@@ -169,4 +185,6 @@ def _root(pearson: object, goal: float) -> float:
     high = 1.0
     while call(high) > goal and high < 1e6:
         high *= 4
+    if call(high) > goal:
+        return high
     return float(brentq(lambda a: call(a) - goal, 0.0, high, xtol=1e-6, rtol=1e-6))

@@ -60,7 +60,7 @@ class ElasticityModel(Recipe):
     @property
     def terms(self) -> Terms:
         """The columns that the model takes."""
-        return Terms(self.sku, self.channel, self.family, self.lagged_price, self.substitutes_price)
+        return Terms(self.sku, self.channel, self.family, self.lagged_price, self.substitutes_price, self.by_period)
 
     @property
     def by_period(self) -> bool:

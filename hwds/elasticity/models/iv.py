@@ -84,7 +84,7 @@ class IV(ElasticityModel):
         return DemandRows(
             design.units[used],
             design.log_price[used],
-            design.instruments()[used],
+            design.instruments(by_period=self.by_period)[used],
             design.x[used],
             design.cell[used],
             design.period[used] if self.by_period else None,

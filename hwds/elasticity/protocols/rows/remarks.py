@@ -19,10 +19,14 @@ def remarks_on(panel: Panel, model: ElasticityModel) -> list[str]:
         panel: Of the data.
         model: Of the experiment; its columns and effects are taken.
     """
-    known = identify(Design.of(panel, model.terms), by_period=model.by_period)
+    design = Design.of(panel, model.terms)
+    known = identify(design, by_period=model.by_period)
     sure = int((known["status"] == "identified").sum())
     weak = int((known["status"] == "weak").sum())
     sentences = [f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} weakly."]
+    if design.left_out:
+        names = ", ".join(f"'{name}'" for name in design.left_out)
+        sentences.append(f"The model leaves out {names}: nothing is left of it beside the price, other columns and effects.")
     for status, words in (
         ("no_variation", "Prices say nothing of the elasticity of"),
         ("endogenous?", "Prices may answer demand in"),
