@@ -149,6 +149,28 @@ class DemandDraws:
         lag = None if self.lag is None else self.lag[:, place]
         return DemandDraws(prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket, lag), place
 
+    def answer_to(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how some cells' units, and those of all that answer, move where the cells' prices move by one factor.
+
+        Args:
+            cells: Whose prices move together.
+
+        Returns:
+            d log units / d log of the factor, the moving cells first, shape (D, n), and the place of each among all.
+        """
+        moving = np.zeros(len(self.price), bool)
+        moving[cells] = True
+        within = np.flatnonzero(moving[self.pairs[:, 1]])
+        rows, starts = np.unique(self.pairs[within, 0], return_index=True)
+        place = np.concatenate([cells, rows[~moving[rows]]])
+        number = np.empty(len(self.price), np.int64)
+        number[place] = np.arange(len(place))
+        logs = np.zeros((len(self.own), len(place)))
+        logs[:, : len(cells)] = self.own[:, cells]
+        if len(within):
+            logs[:, number[rows]] += np.add.reduceat(self.cross[:, within], starts, axis=1)
+        return logs, place
+
     def added_by(self, cells: np.ndarray, prices: np.ndarray) -> np.ndarray:
         """Return draws of what some cells' prices bring more than today's do, all others as they are, shape (D,)."""
         part, _ = self.answering(cells, prices)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.draws import DemandDraws
+from hwds.pricing.optimum.draws import MOST_LOG, DemandDraws
 
 Scope = Literal["cell", "product", "channel"]
 
@@ -75,11 +75,16 @@ def impacts(evidence: DemandEstimates, draws: int, rng: np.random.Generator, ter
     """
     demand = DemandDraws.of(evidence, draws, rng, objective="profit", deductions=terms.deductions)
     costs = not np.isnan(evidence.column("cost")).any()
-    rows = [
-        _impact(evidence, demand, scope, cells, change, terms, costs=costs)
-        for scope, cells in scopes(evidence, terms.scope).items()
-        for change in terms.changes
-    ]
+    lowest = evidence.column("low") * (1 - terms.band - 1e-9)
+    highest = evidence.column("high") * (1 + terms.band + 1e-9)
+    rows = []
+    for scope, cells in scopes(evidence, terms.scope).items():
+        price, answer = demand.price[cells], _ScopeAnswer.of(demand, cells)
+        for change in terms.changes:
+            moved = price * (1 + change)
+            beyond = int(((moved < lowest[cells]) | (moved > highest[cells])).sum())
+            row = answer.impact(change, terms.level, MEASURES if costs else MEASURES[:2])
+            rows.append({"scope": scope, "cells": len(cells), "change": change, "beyond": beyond} | row)
     return pl.DataFrame(rows, schema=IMPACT)
 
 
@@ -91,42 +96,62 @@ def scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, np.ndarray]:
     return {EVERYTHING: known, **each} if len(known) else {}
 
 
-def _impact(
-    evidence: DemandEstimates,
-    demand: DemandDraws,
-    scope: str,
-    cells: np.ndarray,
-    change: float,
-    terms: ImpactTerms,
-    *,
-    costs: bool,
-) -> dict[str, Any]:
-    level = terms.level
-    part, _ = demand.answering(cells, demand.price)
-    first = part if part.lag is None else replace(part, own=part.own - part.lag)
-    prices, count = part.price.copy(), len(cells)
-    prices[:count] *= 1 + change
-    now, then = dict(_measures(part, part.price)), dict(_measures(part, prices))
-    row: dict[str, Any] = {"scope": scope, "cells": count, "change": change}
-    for name in MEASURES if costs else MEASURES[:2]:
-        own, others = ((then[name] - now[name])[:, where].sum(1) for where in (slice(count), slice(count, None)))
-        low, high = np.quantile(own + others, [(1 - level) / 2, (1 + level) / 2])
-        row |= {f"{name}_now": float(now[name][:, :count].sum(1).mean()), name: float((own + others).mean())}
-        row |= {f"{name}_low": float(low), f"{name}_high": float(high), f"others_{name}": float(others.mean())}
-        if name == "margin":
-            row["probability_margin_up"] = float((own + others > 0).mean())
-    at_first = float((first.units_at(prices) - now["units"])[:, :count].sum(1).mean())
-    lasting = float((then["units"] - now["units"])[:, :count].sum(1).mean())
-    low, high = (evidence.column(name)[cells] for name in ("low", "high"))
-    beyond = int(((prices[:count] < low * (1 - terms.band - 1e-9)) | (prices[:count] > high * (1 + terms.band + 1e-9))).sum())
-    return row | {"first_units": at_first, "brought_forward": at_first - lasting, "beyond": beyond}
+@dataclass(frozen=True, eq=False)
+class _ScopeAnswer:
+    """How the units of some cells, and of all that answer to their prices, move with these prices.
+
+    Attributes:
+        own: d log units of the scope's cells / d log of its prices, shape (D, n).
+        others: The same of the cells that answer, shape (D, m).
+        lag: The part of `own` that last period's prices have, shape (D, n); None for none.
+        units, price, cost: Of the scope's cells and of the others behind them, shape (n + m,).
+        pocket: The share of the price that is kept.
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    lag: np.ndarray | None
+    units: np.ndarray
+    price: np.ndarray
+    cost: np.ndarray
+    pocket: float
+
+    @classmethod
+    def of(cls, demand: DemandDraws, cells: np.ndarray) -> _ScopeAnswer:
+        logs, place = demand.answer_to(cells)
+        lag = None if demand.lag is None or not demand.lag.any() else demand.lag[:, cells]
+        own, others = logs[:, : len(cells)], logs[:, len(cells) :]
+        units = demand.units.mean(0)[place]
+        return cls(own, others, lag, units, demand.price[place], demand.cost[place], demand.pocket)
+
+    def impact(self, change: float, level: float, measures: Sequence[str]) -> dict[str, Any]:
+        """Return the numbers of one change of the scope's prices; see `IMPACT`."""
+        count, moved = self.own.shape[1], np.log1p(change)
+        now, then = self._brought(self.price), self._brought(self.price * (1 + change))
+        own = _factors(self.own, moved) @ then[:count] - now[:count].sum(0)
+        others = _factors(self.others, moved) @ now[count:] - now[count:].sum(0)
+        low, high = np.quantile(own + others, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        row: dict[str, Any] = {}
+        for place, name in enumerate(measures):
+            row |= {f"{name}_now": now[:count, place].sum(), name: (own + others)[:, place].mean()}
+            row |= {f"{name}_low": low[place], f"{name}_high": high[place], f"others_{name}": others[:, place].mean()}
+        if "margin" in measures:
+            row["probability_margin_up"] = ((own + others)[:, MEASURES.index("margin")] > 0).mean()
+        first = lasting = float(own[:, 0].mean())
+        if self.lag is not None:
+            units = self.units[:count]
+            first = float((_factors(self.own - self.lag, moved) @ units).mean() - units.sum())
+        return row | {"first_units": first, "brought_forward": first - lasting}
+
+    def _brought(self, prices: np.ndarray) -> np.ndarray:
+        """Return what today's units are and bring at some prices, in the order of `MEASURES`, shape (n + m, 3)."""
+        return self.units[:, None] * np.column_stack([np.ones(len(prices)), prices, prices * self.pocket - self.cost])
 
 
-def _measures(part: DemandDraws, prices: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    units = part.units_at(prices)
-    yield "units", units
-    yield "revenue", units * prices
-    yield "margin", units * part.margin(prices)
+def _factors(answer: np.ndarray, moved: float) -> np.ndarray:
+    """Return by what units are multiplied where the log of prices moves, shape (D, cells)."""
+    factors: np.ndarray = np.exp(np.clip(answer * moved, -MOST_LOG, MOST_LOG))
+    return factors
 
 
 def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | None:

@@ -1,11 +1,14 @@
 """Changes of prices: isoelastic and never below zero, with intervals, substitutes, and what is only brought forward."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from hwds.core.seeds import stream
 from hwds.pricing.demand_evidence import DemandEstimates
+from hwds.pricing.optimum.draws import DemandDraws
 from hwds.pricing.scenarios.impact import ImpactTerms, at_change, best_change, impacts
 from tests.support.price_worlds import price_world
 
@@ -98,6 +101,37 @@ def test_the_interval_of_all_cells_is_that_of_the_slope_that_they_share():
         one_cell(-2.0).cells.with_columns(cell=pl.lit(f"a{place}"), product=pl.lit(f"p{place}")) for place in range(count)
     )
     beside = (1 - np.eye(count)) / (count - 1)
-    row = rows_of(DemandEstimates(cells, cross=0.6 * beside, cross_stderr=0.3 * beside), 0.1, draws=20_000).row(0, named=True)
+    row = rows_of(
+        DemandEstimates(cells, cross=0.6 * beside, cross_stderr=0.3 * beside), 0.1, scope="channel", draws=10_000
+    ).row(0, named=True)
     ends = [1.1 ** (-2 + 0.6 + sign * 1.96 * 0.3) - 1 for sign in (-1, 1)]
     assert [row[f"units_{end}"] / row["units_now"] for end in ("low", "high")] == pytest.approx(ends, rel=0.03)
+
+
+@pytest.mark.parametrize("scope", ["cell", "product"])
+def test_a_change_is_that_of_the_demand_at_the_changed_prices(scope):
+    """Draw by draw, with substitutes and an effect of last period's price, against the demand of all cells."""
+    plain = price_world(stream(7, "impact"), 4, 3, cross=0.4)
+    cells = plain.cells.with_columns(lag=pl.lit(0.3), lag_stderr=pl.lit(0.1))
+    evidence = DemandEstimates(cells, cross=plain.cross, cross_stderr=plain.cross_stderr)
+    rows = rows_of(evidence, -0.2, scope=scope, draws=300)
+    demand = DemandDraws.of(evidence, 300, stream(0, "test"), objective="profit")
+    for row in rows.iter_rows(named=True):
+        own = np.full(len(cells), True) if row["scope"] == "all cells" else (cells[scope] == row["scope"]).to_numpy()
+        prices = np.where(own, 0.8 * demand.price, demand.price)
+        margin = demand.units_at(prices) * demand.margin(prices) - demand.units * demand.margin(demand.price)
+        assert row["margin"] == pytest.approx(margin.sum(1).mean())
+        assert [row["margin_low"], row["margin_high"]] == pytest.approx(np.quantile(margin.sum(1), [0.025, 0.975]))
+        assert row["others_margin"] == pytest.approx(margin[:, ~own].sum(1).mean(), abs=1e-9)
+        first = replace(demand, own=demand.own - demand.lag).units_at(prices) - demand.units
+        assert row["first_units"] == pytest.approx(first[:, own].sum(1).mean())
+
+
+def test_the_answer_to_a_price_is_that_of_its_substitutes_alone():
+    evidence = price_world(stream(8, "impact"), 60, 1, cross=0.3)
+    demand = DemandDraws.of(evidence, 10, stream(0, "test"), objective="profit")
+    logs, place = demand.answer_to(np.array([3]))
+    answering = np.flatnonzero(evidence.cross[:, 3])
+    assert place.tolist() == [3, *answering.tolist()]
+    assert np.allclose(logs[:, 1:].mean(0), evidence.cross[answering, 3], atol=0.2)
+    assert np.array_equal(logs[:, 0], demand.own[:, 3])
