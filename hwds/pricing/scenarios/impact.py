@@ -118,6 +118,7 @@ class _ScopeAnswer:
 
     @classmethod
     def of(cls, demand: DemandDraws, cells: np.ndarray) -> _ScopeAnswer:
+        """Return how demand answers where the prices of some cells move together."""
         logs, place = demand.answer_to(cells)
         lag = None if demand.lag is None or not demand.lag.any() else demand.lag[:, cells]
         own, others = logs[:, : len(cells)], logs[:, len(cells) :]
