@@ -51,6 +51,8 @@ class Estimates:
         level: Log mean at the cell's mean price and columns, without a promotion, shape (K,).
         theta: Slopes of the design's other columns, shape (m,).
         theta_stderr: Shape (m,).
+        theta_critical: What their standard errors are multiplied by below and above, shape (m, 2); None for a normal law.
+        theta_p_values: Of no effect, shape (m,); None for a normal law.
         df: Degrees of freedom, NaN for a normal law, shape (K,).
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
@@ -80,6 +82,13 @@ class Estimates:
     unanswered: dict[int, str] = field(default_factory=dict)
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
+    theta_critical: np.ndarray | None = None
+    theta_p_values: np.ndarray | None = None
+
+    @property
+    def both_sides(self) -> np.ndarray:
+        """The critical values below and above each estimate, shape (2, K)."""
+        return np.broadcast_to(np.atleast_2d(self.critical.T), (2, len(self.slopes)))
 
     def other_effects(self, x: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Return what the other columns add to the log mean of rows, shape (n,)."""
@@ -93,12 +102,13 @@ class FittedElasticities:
 
     Attributes:
         table: See `CELLS`.
-        effects: The slopes that all cells share: `name`, `value`, `stderr`, `p_value`.
+        effects: The slopes that all cells share: `name`, `value`, `stderr`, `p_value`, `ci_low`, `ci_high`.
         identification: See `identification.identify`.
         design: The rows that it was fitted to.
         terms: The columns that the model takes.
         controls: Those that the protocol added.
         estimates: As arrays.
+        level: Of the intervals.
     """
 
     table: pl.DataFrame
@@ -108,6 +118,7 @@ class FittedElasticities:
     terms: Terms
     controls: Sequence[str]
     estimates: Estimates
+    level: float
 
     @classmethod
     def of(
@@ -115,8 +126,8 @@ class FittedElasticities:
     ) -> FittedElasticities:
         """Return the table of the cells and of the shared slopes."""
         table = cells_table(design, estimates, identification)
-        effects = effects_table(design.columns, estimates)
-        return cls(table, effects, identification, design, terms, context.controls, estimates)
+        effects = effects_table(design.columns, estimates, context.level)
+        return cls(table, effects, identification, design, terms, context.controls, estimates, context.level)
 
     def log_demand(self, panel: Panel) -> np.ndarray:
         """Return the log of expected units of each row, NaN where the model has no answer, shape (rows,).
@@ -130,24 +141,36 @@ class FittedElasticities:
         return np.asarray(known.level[design.cell] + part)
 
     def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K)."""
+        """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K).
+
+        Of a multivariate t where there are degrees of freedom. Each side is stretched as its interval is, where that comes
+        from a bootstrap: the draws' quantiles at the level are the ends of the interval.
+        """
+        from scipy.stats import norm, t
+
         known = self.estimates
         there = np.isfinite(known.slopes)
         out = np.full((count, len(there)), np.nan)
-        normal = rng.standard_normal((count, int(there.sum())))
+        normal, df, half = rng.standard_normal((count, int(there.sum()))), known.df[there], (1 + self.level) / 2
         if known.covariance is not None:
+            df = np.full(len(df), np.min(df, initial=np.inf, where=np.isfinite(df)))
             values, vectors = np.linalg.eigh(known.covariance[np.ix_(there, there)])
-            out[:, there] = known.slopes[there] + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
-            return out
-        df = np.nan_to_num(known.df[there], nan=1e6)
-        stretch = np.sqrt(df / rng.chisquare(df, normal.shape))
-        out[:, there] = known.slopes[there] + normal * known.stderr[there] * stretch
+            away = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        else:
+            away = normal * known.stderr[there]
+        free = np.where(np.isfinite(df), df, 1e6)
+        law = np.where(np.isfinite(df), t.ppf(half, free), norm.ppf(half))
+        if np.isfinite(df).any():
+            chosen = (count, 1) if known.covariance is not None else normal.shape
+            away = away * np.sqrt(free / rng.chisquare(free[:1] if known.covariance is not None else free, chosen))
+        below, above = known.both_sides[:, there] / law
+        out[:, there] = known.slopes[there] + away * np.where(away < 0, below, above)
         return out
 
 
 def cells_table(design: Design, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:
     """Return the table of the cells; see `CELLS`."""
-    below, above = np.broadcast_to(np.atleast_2d(estimates.critical.T), (2, len(design))) * estimates.stderr
+    below, above = estimates.both_sides * estimates.stderr
     shared = {name: _shared(design, estimates, name) for name in (LAG, CROSS)}
     alone = design.groups < 0
     columns = {
@@ -182,14 +205,17 @@ def _shared(design: Design, estimates: Estimates, name: str) -> tuple[float, flo
     return float(estimates.theta[place]), float(estimates.theta_stderr[place])
 
 
-def effects_table(names: Sequence[str], estimates: Estimates) -> pl.DataFrame:
-    """Return the slopes that all cells share, with p-values of no effect."""
+def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> pl.DataFrame:
+    """Return the slopes that all cells share, with p-values of no effect and intervals."""
     from scipy.stats import norm
 
     value, stderr = estimates.theta[: len(names)], estimates.theta_stderr[: len(names)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        p_value = 2 * norm.sf(np.abs(value / stderr))
-    schema = {"name": pl.String, "value": pl.Float64, "stderr": pl.Float64, "p_value": pl.Float64}
-    return pl.DataFrame([list(names), value.tolist(), stderr.tolist(), p_value.tolist()], schema=schema).with_columns(
-        pl.col(name).fill_nan(None) for name in ("value", "stderr", "p_value")
-    )
+        normal = 2 * norm.sf(np.abs(value / stderr))
+    p_value = normal if estimates.theta_p_values is None else estimates.theta_p_values[: len(names)]
+    usual = np.full((len(names), 2), norm.ppf((1 + level) / 2))
+    critical = usual if estimates.theta_critical is None else estimates.theta_critical[: len(names)]
+    low, high = value - critical[:, 0] * stderr, value + critical[:, 1] * stderr
+    columns = {"value": value, "stderr": stderr, "p_value": p_value, "ci_low": low, "ci_high": high}
+    numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    return pl.DataFrame([pl.Series("name", list(names), pl.String), *numbers])

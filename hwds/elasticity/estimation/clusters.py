@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwds.core.errors import DataError
+
 FEW = 40
 """The number of clusters under which intervals come from the wild cluster bootstrap."""
+
+LEAST = 4
+"""Clusters at least: fewer cannot tell how they vary."""
+
+LEAST_EVEN = 2.5
+"""Clusters of equal weight that a coefficient must move in: in fewer, its scores are near 0 whatever its error is."""
 
 DENSE = 8
 """Whole numbers up to so many times the rows are numbered by a table, which is faster than sorting."""
@@ -31,6 +39,7 @@ class RobustVariance:
         critical: What a standard error is multiplied by below and above an estimate, shape (k, 2).
         p_values: Of no effect, shape (k,).
         method: How intervals and p-values are made.
+        even: Clusters of equal weight that each coefficient moves in, shape (k,); all of them where rows are not known.
     """
 
     beta: np.ndarray
@@ -39,6 +48,12 @@ class RobustVariance:
     critical: np.ndarray
     p_values: np.ndarray
     method: str
+    even: np.ndarray
+
+    @property
+    def sure(self) -> np.ndarray:
+        """Whether each coefficient moves in enough clusters for a standard error, shape (k,)."""
+        return self.even >= LEAST_EVEN
 
     @property
     def stderr(self) -> np.ndarray:
@@ -131,25 +146,38 @@ def robust_variance(
         rows: The columns times the roots of the weights, so that rows'rows is the information; shape (n, k).
         rng: Draws the weights of clusters.
         draws: Of the bootstrap.
+
+    Raises:
+        DataError: There are fewer than `LEAST` clusters.
     """
     from scipy.stats import t
 
+    few = min((numbered(way) for way in ways), key=lambda way: int(way.max()))
+    count = int(few.max()) + 1
+    if count < LEAST:
+        raise DataError(f"model.cluster: must make at least {LEAST} clusters of rows, got {count}: fewer tell no error.")
     covariance = bread @ meat(scores, ways) @ bread * (len(scores) - 1) / max(len(scores) - lost, 1)
-    count = min(int(numbered(way).max()) + 1 for way in ways)
-    free = max(count - 1, 1)
+    free = count - 1
+    even = np.full(len(beta), float(count)) if rows is None else _even(bread, rows, few)
     with np.errstate(invalid="ignore", divide="ignore"):
         p_values = 2 * t.sf(np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)), free)
     critical = np.full((len(beta), 2), float(t.ppf((1 + level) / 2, free)))
-    if rng is None or rows is None or count >= FEW or count < 4:
-        return RobustVariance(beta, covariance, count, critical, p_values, f"t, {count} clusters")
-    few = min((numbered(way) for way in ways), key=lambda way: int(way.max()))
+    if rng is None or rows is None or count >= FEW:
+        return RobustVariance(beta, covariance, count, critical, p_values, f"t, {count} clusters", even)
     weights = rng.choice(WEBB, (draws, count))
     for place in range(len(beta)):
         null = _Null.of(place, bread, scores, rows, few)
         stderr = float(np.sqrt(covariance[place, place]))
         critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
         p_values[place] = null.p_value(weights, float(beta[place]))
-    return RobustVariance(beta, covariance, count, critical, p_values, f"wild cluster bootstrap, {count} clusters")
+    return RobustVariance(beta, covariance, count, critical, p_values, f"wild cluster bootstrap, {count} clusters", even)
+
+
+def _even(bread: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return the clusters of equal weight that each coefficient's information comes from (Kish's number), shape (k,)."""
+    parts = (rows @ (bread / np.maximum(np.diag(bread), 1e-300))) ** 2
+    information = cluster_sums(parts, cluster) if len(bread) else np.zeros((1, 0))
+    return np.asarray(information.sum(axis=0) ** 2 / np.maximum((information**2).sum(axis=0), 1e-300))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from hwds.core.recipe import Depth, Small, Width
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, fit_prices, fit_units
+from hwds.elasticity.estimation.clusters import LEAST
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.fitted import Estimates
 from hwds.elasticity.models.base import Cluster, ElasticityModel, levels
@@ -64,17 +65,23 @@ class DML(ElasticityModel):
         fit = ppml(design.units[rows], price, design.cell[rows], None, offset=expected)
         known = fit.variance([design.clusters(self.cluster)[rows]], context.stream("wild_bootstrap"), context.level)
         within = design.log_price[rows]
-        theta, slopes = np.zeros(design.x.shape[1]), fit.beta[code]
+        sure = known.sure[code]
+        if not sure.any():
+            raise DataError(
+                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST} tell an error."
+            )
+        theta, slopes = np.zeros(design.x.shape[1]), np.where(sure, fit.beta[code], np.nan)
         return Estimates(
             slopes,
-            known.stderr[code],
+            np.where(sure, known.stderr[code], np.nan),
             known.critical[code],
             levels(design, slopes, theta),
             theta,
             np.full(len(theta), np.nan),
             np.full(len(design), float(known.clusters - 1)),
             np.zeros(len(design)),
-            known.covariance[np.ix_(code, code)],
+            np.where(np.outer(sure, sure), known.covariance[np.ix_(code, code)], 0.0),
+            unanswered=dict.fromkeys(np.flatnonzero(~sure).tolist(), "its price moves in too few clusters to tell its error"),
             method=known.method,
             notes={"residual_share": float(np.sum(residual**2) / max(np.sum(within**2), 1e-300))},
         )

@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 
+from hwds.core.errors import DataError
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.clusters import LEAST
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.estimation.slopes import Slopes, fit_slopes
 from hwds.elasticity.fitted import Estimates
@@ -88,27 +90,35 @@ class PPML(ElasticityModel):
             design.period[rows] if self.by_period else None,
         )
         known = fit.variance(self.ways(design), context.stream("wild_bootstrap"), context.level)
-        count, k = int(moving.sum()), design.x.shape[1]
-        values, errors, critical = np.full(groups, np.nan), np.full(groups, np.nan), np.full((groups, 2), np.nan)
-        values[moving], errors[moving], critical[moving] = fit.beta[:count], known.stderr[:count], known.critical[:count]
-        place = np.cumsum(moving) - 1
-        covariance = np.where(
-            np.outer(moving[code], moving[code]), known.covariance[:count, :count][np.ix_(place[code], place[code])], 0
+        count = int(moving.sum())
+        place, sure = np.maximum(np.cumsum(moving) - 1, 0), moving.copy()
+        sure[moving] = known.sure[:count]
+        if not sure.any():
+            raise DataError(
+                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST} tell an error."
+            )
+        values = np.where(sure, fit.beta[place], np.nan)
+        errors, critical = np.where(sure, known.stderr[place], np.nan), np.where(sure[:, None], known.critical[place], np.nan)
+        covariance = np.where(np.outer(sure[code], sure[code]), known.covariance[np.ix_(place[code], place[code])], 0.0)
+        unanswered = dict.fromkeys(
+            np.flatnonzero(~sure[code]).tolist(), "its price moves in too few clusters to tell its error"
         )
-        unanswered = dict.fromkeys(np.flatnonzero(~moving[code]).tolist(), "no price of its group ever changes")
+        unanswered |= dict.fromkeys(np.flatnonzero(~moving[code]).tolist(), "no price of its group ever changes")
         return Estimates(
             values[code],
             errors[code],
             critical[code],
             levels(design, values[code], fit.beta[count:]),
             fit.beta[count:],
-            known.stderr[count : count + k],
+            np.where(known.sure, known.stderr, np.nan)[count:],
             np.full(len(design), float(known.clusters - 1)),
             np.zeros(len(design)),
             covariance,
             unanswered=unanswered,
             method=known.method,
             notes={"clusters": float(known.clusters)},
+            theta_critical=known.critical[count:],
+            theta_p_values=np.where(known.sure, known.p_values, np.nan)[count:],
         )
 
     def ways(self, design: Design) -> list[np.ndarray]:

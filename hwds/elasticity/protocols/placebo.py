@@ -83,7 +83,7 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         value, stderr, p_value = row["value"], row["stderr"], row["p_value"]
         if value is None or stderr is None:
             return []
-        low, high = value - 1.96 * stderr, value + 1.96 * stderr
+        low, high = row["ci_low"], row["ci_high"]
         return [
             Score("placebo_z", "mean", abs(value / stderr) if stderr else None, p_value=p_value, n=row["rows"]),
             Score("placebo_effect", "mean", value, stderr, low, high, "the model's errors", p_value, n=row["rows"]),
