@@ -30,6 +30,10 @@ Step = Annotated[float, Ge(0), Le(0.9)]
 """A change of a price, as a share of it."""
 
 
+CURRENCY = "currency"
+"""The column that names the currency of a row, where the data has one."""
+
+
 def _currency(unit: str) -> str:
     if unit and not is_money(unit):
         raise ValueError("must be a currency, such as EUR")
@@ -68,11 +72,18 @@ class DemandDecision(Decision):
         return False
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse a panel without costs where they are needed.
+        """Refuse a panel without costs where they are needed, and one whose column `currency` names several.
 
         Raises:
-            ConfigError: It has no such column.
+            ConfigError: It has no such column, or prices of several currencies, which cannot be added.
         """
+        if isinstance(frame, Panel) and CURRENCY in frame.table.columns:
+            named = sorted(map(str, frame.table[CURRENCY].drop_nulls().unique()))
+            if len(named) > 1:
+                raise ConfigError(
+                    f"dataset: prices must be in one currency for decision '{self.name}', got {', '.join(named)} in column"
+                    f" '{CURRENCY}'."
+                )
         if self.needs_costs and isinstance(frame, Panel) and not frame.roles.get("cost"):
             raise ConfigError(
                 f"dataset.roles.cost: must be given, for decision '{self.name}' needs the cost of a unit{self.without_costs}."

@@ -55,7 +55,8 @@ def _information(verdict: OptimalPriceVerdict) -> str:
     knowing, test = (brief(value, None, verdict.unit) for value in (verdict.value_of_knowing, verdict.value_of_test))
     over = counted(verdict.periods, f"{verdict.period}s")
     return (
-        f"Over {over}, to know all elasticities is worth {knowing} at most; to test them to ± {verdict.test_stderr:g}, {test}."
+        f"Over {over}, to know the elasticities, each by itself, is worth {knowing} in sum; to test them to"
+        f" ± {verdict.test_stderr:g}, {test}."
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
+from hwds.frames.panel import Panel
 from hwds.pricing.decisions.optimal_price import OptimalPrice
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.verdict import CURVES, PRICES
@@ -82,6 +83,21 @@ def test_mistakes_are_one_line():
     assert OptimalPrice(objective="revenue", draws=50).of_estimates(dear).objective == "revenue"
     with pytest.raises(ConfigError, match=r"currency: must be a currency, such as EUR, got 'units'"):
         OptimalPrice(currency="units")
+
+
+def test_prices_in_two_currencies_are_refused():
+    rows = pl.DataFrame({"sku": ["a", "b"] * 2, "week": [0, 0, 1, 1], "units": 1.0, "price": 9.0, "cost": 5.0})
+    mixed = rows.with_columns(currency=pl.when(pl.col("sku") == "a").then(pl.lit("EUR")).otherwise(pl.lit("USD")))
+    roles = {"series": ["sku"], "time": "week", "target": "units", "price": "price", "cost": "cost"}
+    roles |= {"known_future": ("price", "cost"), "static": ("currency",)}
+    with pytest.raises(ConfigError, match=r"^dataset: prices must be in one currency for decision 'x', got EUR, USD in column"):
+        OptimalPrice(name="x").check_data(Panel.of(mixed, **roles), None)
+    OptimalPrice(name="x").check_data(Panel.of(mixed.with_columns(currency=pl.lit("EUR")), **roles), None)
+
+
+def test_values_of_knowing_are_said_to_be_of_each_by_itself(verdict):
+    assert "to know the elasticities, each by itself, is worth " in verdict.sentence
+    assert "at most" not in verdict.sentence
 
 
 def test_without_any_estimate_all_is_on_hold():
