@@ -176,7 +176,10 @@ def is_study(name: str) -> bool:
 
 
 def _folder(name: str) -> Path | None:
-    return next((path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None)
+    try:
+        return next((path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None)
+    except (OSError, ValueError):  # a name that no file system takes
+        return None
 
 
 def studies() -> list[str]:

@@ -13,7 +13,7 @@ import polars as pl
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ambiguous
 from hwds.core.secrets import without_secrets
-from hwds.results.files import read_mapping, read_table
+from hwds.results.files import lies_in, read_mapping, read_table
 from hwds.results.folder import OUTPUTS, RunFolder
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
@@ -179,7 +179,7 @@ def comparison_folder(name: str) -> Path | None:
     Raises:
         ConfigError: Several begin so, or a run or a sweep does, too.
     """
-    if (Path(name) / "comparison.json").is_file():
+    if lies_in(name, "comparison.json"):
         return Path(name).resolve()
     folders = [path for known, path in comparison_folders().items() if known.startswith(name)]
     if len(folders) > 1:

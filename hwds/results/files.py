@@ -15,6 +15,14 @@ from hwds.core.errors import HwdsError
 from hwds.results.score_totals import DAMAGE
 
 
+def lies_in(folder: str | Path, name: str) -> bool:
+    """Return whether a folder that a user has typed holds a file; a name that no file system takes holds none."""
+    try:
+        return (Path(folder) / name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def undamaged(path: Path) -> Iterator[Path]:
     """Yield the path of a file that is read in the block; a full disk or a copy may have truncated it.

@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unk
 from hwds.core.locks import alone, reading
 from hwds.core.secrets import restore_env, without_secrets
 from hwds.results.csv_files import write_csv
-from hwds.results.files import read_mapping, read_table, read_together, undamaged
+from hwds.results.files import lies_in, read_mapping, read_table, read_together, undamaged
 from hwds.results.runs.config import CONFIG, config_of, write_config
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
@@ -52,7 +52,7 @@ class RunFolder:
         Raises:
             ConfigError: There is none, or several begin so.
         """
-        if (Path(name) / CONFIG).is_file():
+        if lies_in(name, CONFIG):
             return cls(Path(name).resolve())
         matches = cls.starting_with(name)
         if len(matches) > 1:

@@ -16,7 +16,7 @@ from hwds.core.atomic import write_text
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
 from hwds.results.csv_files import write_csv
-from hwds.results.files import read_mapping, read_table
+from hwds.results.files import lies_in, read_mapping, read_table
 from hwds.results.folder import OUTPUTS, RunFolder, newest, starting_with
 from hwds.results.markdown import write_markdown
 
@@ -56,7 +56,7 @@ class SweepFolder:
         Raises:
             ConfigError: Several begin so, a run begins so, too, or no sweep has a prefixed name.
         """
-        if (Path(name) / SWEEP).is_file():
+        if lies_in(name, SWEEP):
             return cls(Path(name).resolve())
         ours, wanted = name.startswith(PREFIX), name.removeprefix(PREFIX)
         if not ours and name in RunFolder.names():

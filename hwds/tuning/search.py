@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,15 +152,21 @@ def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
     Raises:
         DataError: Not even one fits.
     """
-    for count in range(windows, 0, -1):
+    with suppress(DataError):
+        return protocol.tuning_split(frame, windows)
+    try:
+        found = protocol.tuning_split(frame, 1)
+    except DataError as error:
+        raise DataError(f"sweep.windows: not even one fits before the final ones: {error}") from error
+    fitting, beyond = 1, windows
+    while beyond - fitting > 1:  # by halves: where so many fit, fewer do
+        middle = (fitting + beyond) // 2
         try:
-            found = protocol.tuning_split(frame, count)
-        except DataError as error:
-            why = error
-        else:
-            fewer = f"Trials are scored on {counted(count, 'inner windows')}, not {windows}: no more fit before the final ones."
-            return found if count == windows else _with_remark(found, fewer)
-    raise DataError(f"sweep.windows: not even one fits before the final ones: {why}") from why
+            found, fitting = protocol.tuning_split(frame, middle), middle
+        except DataError:
+            beyond = middle
+    fewer = f"Trials are scored on {counted(fitting, 'inner windows')}, not {windows}: no more fit before the final ones."
+    return _with_remark(found, fewer)
 
 
 def _with_remark(found: TuningSplit, remark: str) -> TuningSplit:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from hwds.core.locks import locked
+from tests.support.processes import wait_until
 from tests.support.slow_project import cells, copy_of, finished, start, tables
 
 KILLS = int(os.environ.get("HWDS_TEST_KILLS", "6"))
@@ -72,10 +73,11 @@ def test_a_run_that_is_being_computed_is_refused_and_a_dead_owner_frees_it(proje
 
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
     for compute in ("serial", "processes"):
+        own = copy_of(project, f"stopped_{compute}")
         process = start(
-            project, "model.seconds=30", f"compute={compute}", "compute.workers=2" if compute == "processes" else "seed=1"
+            own, "model.seconds=30", f"compute={compute}", "compute.workers=2" if compute == "processes" else "seed=1"
         )
-        time.sleep(2.5)
+        assert wait_until(lambda own=own: list(own.glob("outputs/runs/*/*/progress.json")), 60)
         began = time.time()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)

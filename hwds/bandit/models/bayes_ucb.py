@@ -36,6 +36,10 @@ class BayesUCBSettings(NamedTuple):
     divisor: float
 
 
+MOST_POWER = 600.0
+"""The logarithm of the largest divisor of a quantile's tail; beyond 709 it is no number."""
+
+
 class BayesUCB(Policy):
     """An upper quantile of what an arm may earn, by a Beta posterior of its conversion: Bayes-UCB.
 
@@ -57,6 +61,9 @@ class BayesUCB(Policy):
         """Return the quantiles in compiled code, by screening."""
         if self.exploration and not arms.horizon:
             raise ConfigError(f"model.exploration: must be 0 where nobody knows the horizon, got {self.exploration:g}.")
+        power = self.exploration * math.log(max(1.0, math.log(max(arms.horizon, 1))))
+        if power > MOST_POWER:
+            raise ConfigError(f"model.exploration: is too much for {arms.horizon:,} steps, got {self.exploration:g}.")
         divisor = max(1.0, math.log(max(arms.horizon, 1))) ** self.exploration
         below = arms.values < 0
         alpha, beta = (np.where(below, self.prior[1 - i], self.prior[i]) for i in (0, 1))

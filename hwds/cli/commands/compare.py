@@ -133,10 +133,11 @@ def of_sweep(name: str) -> list[RunFolder]:
         HwdsError: There is no such sweep, or there are no two runs.
     """
     from hwds.core.errors import HwdsError
+    from hwds.results.files import lies_in
     from hwds.results.folder import OUTPUTS, RunFolder
     from hwds.results.sweep_folder import PREFIX, SweepFolder
 
-    path = (Path(name) / "sweep.json").is_file()
+    path = lies_in(name, "sweep.json")
     folder = SweepFolder.named(name if path else f"{PREFIX}{name.removeprefix(PREFIX)}")
     assert folder is not None  # with the prefix none is an error of its own
     record = folder.read_json()

@@ -56,6 +56,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     from hwds.report.pages.run import kept_frame, run_page
     from hwds.report.pages.sweep import sweep_page
     from hwds.results.comparison import comparison_folder
+    from hwds.results.files import lies_in
     from hwds.results.folder import RunFolder
     from hwds.results.runs.config import CONFIG
     from hwds.results.sweep_folder import SweepFolder
@@ -65,7 +66,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     if sweep := SweepFolder.named(name):
         return sweep_page(sweep), sweep.path
     known = names()
-    if not (Path(name) / CONFIG).is_file() and not any(each.startswith(name) for each in known):
+    if not lies_in(name, CONFIG) and not any(each.startswith(name) for each in known):
         raise ConfigError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
     run = RunFolder.find(name)
     return run_page(run, kept_frame(run)), run.path

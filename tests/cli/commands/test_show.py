@@ -1,3 +1,5 @@
+import pytest
+
 from .conftest import SALES, run_id
 
 
@@ -22,3 +24,11 @@ def test_show_refuses_what_is_not_there(hwds, sales, tmp_path):
     assert "must be followed by one run, got 0" in hwds("show").line
     next(tmp_path.glob("outputs/runs/adhoc/*/scores.parquet")).unlink()
     assert f"run adhoc/{run} is not finished" in hwds("show adhoc").line
+
+
+@pytest.mark.parametrize("asked", ["show", "report", "runs tag", "diff x", "predict", "compare", "study"])
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_name_that_no_file_system_takes_is_no_name(hwds, asked, name):
+    line = hwds([*asked.split(), name, *(["good"] if asked == "runs tag" else [])]).line
+    assert line.startswith("hwds: ")
+    assert "Traceback" not in line
