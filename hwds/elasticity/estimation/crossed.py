@@ -21,6 +21,9 @@ MOST_GROUPS = 0.75
 LARGEST_SECOND = 10.0
 """The same for the deviations of a second slope: a promotion that doubles sales here may multiply them by a hundred there."""
 
+LOG_STEP, WIDEST_LOG = 0.05, 1.5
+"""The step of derivatives by logs of standard deviations, and the largest standard deviation that such a log is given."""
+
 PRIOR_SCALE = 0.5
 """The scale of the half-normal prior on each standard deviation, which keeps few levels from a variance of exactly 0."""
 
@@ -136,6 +139,37 @@ def log_likelihood(
     return value, np.array([*groups, float(np.sum(centre**2 + spread)) / own - len(k)])
 
 
+def _loss(known: Moments, dummies: np.ndarray, which: np.ndarray, logs: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return minus the log posterior density of the logs of standard deviations, half-normal before, and its gradient."""
+    deviations = np.exp(logs)
+    squares = (deviations / PRIOR_SCALE) ** 2
+    value, gradient = log_likelihood(known, dummies, which, deviations)
+    return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
+
+
+def unsure_deviations(known: Moments, groups: Groups, deviations: np.ndarray) -> np.ndarray:
+    """Return what it adds to the covariance of the slopes that the standard deviations are estimates, shape (K, K).
+
+    To first order J S J', with J the derivatives of the slopes by the logs of the standard deviations and S the inverse
+    curvature of their log posterior density (Kass and Steffey 1989, Approximate Bayesian inference in conditionally
+    independent hierarchical models).
+
+    Args:
+        known: Moments of the likelihood.
+        groups: Of the prior.
+        deviations: Of greatest posterior density, shape (groupings + 1,).
+    """
+    dummies, which = groups.design(len(known.linear))
+    sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
+    losses = [np.array([_loss(known, dummies, which, logs)[1] for logs in side]) for side in sides]
+    slopes = [np.array([posterior(known, groups, np.exp(logs)).slopes for logs in side]) for side in sides]
+    curvature = (losses[1] - losses[0]) / (2 * LOG_STEP)
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    root = vectors / np.sqrt(np.maximum(values, 1 / WIDEST_LOG**2))
+    moved = root.T @ (slopes[1] - slopes[0]) / (2 * LOG_STEP)
+    return np.asarray(moved.T @ moved)
+
+
 def best_second(known: Moments, groups: Groups, deviations: np.ndarray) -> float:
     """Return the standard deviation of the second slope's deviations with the greatest marginal posterior, given the others."""
     from scipy.optimize import minimize_scalar
@@ -188,10 +222,7 @@ def best_deviations(known: Moments, groups: Groups, start: np.ndarray | None = N
     begin = np.full(len(groups.names) + 1, 0.3) if start is None else np.clip(start, 2 * SMALLEST, LARGEST / 2)
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        deviations = np.exp(logs)
-        squares = (deviations / PRIOR_SCALE) ** 2
-        value, gradient = log_likelihood(known, dummies, which, deviations)
-        return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares  # half-normal, on the scale of logs
+        return _loss(known, dummies, which, logs)
 
     bounds = [(float(np.log(SMALLEST)), float(np.log(LARGEST)))] * len(begin)
     options = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwds.core.errors import DataError
-from hwds.elasticity.estimation.crossed import Groups, SlopePosterior, best_deviations, best_second, posterior
+from hwds.elasticity.estimation.crossed import (
+    Groups,
+    SlopePosterior,
+    best_deviations,
+    best_second,
+    posterior,
+    unsure_deviations,
+)
 from hwds.elasticity.estimation.layout import Layout, Moments, moments
 
 MOST_STEPS = 80
@@ -59,7 +66,8 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     The quasi-likelihood has the variance phi (mean + a mean^2), with a by Pearson's statistic (Breslow 1984): the mean is
     estimated consistently whatever the law. Slopes have the prior of `crossed`; its standard deviations maximise the marginal
     likelihood of the quadratic approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow
-    and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows.
+    and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows. That the
+    standard deviations are estimates is added to the covariance of the slopes.
 
     Args:
         layout: The rows.
@@ -98,6 +106,8 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
             break
     assert current is not None
     assert known is not None
+    if groups is not None:
+        current = replace(current, covariance=current.covariance + unsure_deviations(known, groups, current.deviations))
     part = _part(layout, current, own)
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
     mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.crossed import Groups, log_likelihood, posterior
+from hwds.elasticity.estimation.crossed import Groups, best_deviations, log_likelihood, posterior, unsure_deviations
 from hwds.elasticity.estimation.layout import Layout, Moments
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.estimation.slopes import fit_slopes
@@ -61,6 +61,24 @@ def test_the_gradient_is_that_of_differences(known, groups):
         step = np.exp(1e-5 * (np.arange(3) == place))
         up, down = (log_likelihood(known, *design, DEVIATIONS * factor)[0] for factor in (step, 1 / step))
         assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5)
+
+
+def test_standard_deviations_that_are_estimates_add_the_variance_of_the_means_that_they_would_give():
+    rng, none = stream(0, "unsure_deviations"), Groups((), ())
+    precision = rng.uniform(5.0, 20.0, 40)
+    slopes = 0.5 * rng.standard_normal(40) + rng.standard_normal(40) / np.sqrt(precision)
+    many = Moments(precision * slopes, precision, np.zeros((40, 0)), np.zeros(0), np.zeros((0, 0)))
+    best = best_deviations(many, none)
+    logs = np.linspace(np.log(0.1), np.log(2.0), 200)
+    parts = [posterior(many, none, np.array([deviation])) for deviation in np.exp(logs)]
+    density = np.array([part.log_likelihood for part in parts]) + logs - 0.5 * (np.exp(logs) / 0.5) ** 2
+    weight = np.exp(density - density.max()) / np.exp(density - density.max()).sum()
+    means = np.array([part.slopes for part in parts])
+    exact = weight @ (means - weight @ means) ** 2
+    added = unsure_deviations(many, none, best)
+    assert np.sqrt(np.diag(added).sum() / exact.sum()) == pytest.approx(1, abs=0.2)
+    assert np.corrcoef(np.diag(added), exact)[0, 1] > 0.95
+    assert np.linalg.eigvalsh(added).min() > -1e-12
 
 
 def test_groupings_that_name_each_cell_or_repeat_another_are_left_out():
