@@ -48,8 +48,8 @@ TIERS: dict[str, Any] = {
 `verdict` is `offer`, `possible`, or why a tier is not offered: `margin_floor`, `risk`, `shortfall`, `no_gain`. `margin_p10` to
 `margin_p90` are pocket margins, after retro rebates, where the volume attained is at that quantile. The zone is the dumping
 zone below the tier, `most_leak` the most units that one buyer in it does not need; both null where there is none.
-`marginal_discount` is that of incremental tiers with the same bill at the end of each tier, which have no such zone; no unit is
-sold below the floor price.
+`marginal_discount` is that of incremental tiers with the same bill at the end of each tier, which have no such zone (a rebate
+or a fee aside); no unit is sold below the floor price.
 `break_even_uplift` and `needed_elasticity` are those against the list price, both after deductions, null where no uplift
 suffices. `net` is the margin
 less what other cells lose to the price (`cannibalised`, negative where they gain) and to units sold on (`leak_loss`): mean and

@@ -86,7 +86,10 @@ def _zones(verdict: OemVerdict) -> list[Any]:
         for row in rows
     ]
     marginal = ", ".join(f"{100 * row['marginal_discount']:.1f} % from {row['from_units']:,.0f}" for row in rows)
-    words = f"Incremental tiers with the same bill at the end of each tier have none: {marginal}, on the units beyond each."
+    words = (
+        f"Incremental tiers with the same bill at the end of each tier have none, a rebate or a fee aside: {marginal}, on the"
+        " units beyond each."
+    )
     return [Listing(tuple(lines)), Text(words)]
 
 

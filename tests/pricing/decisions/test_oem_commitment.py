@@ -148,3 +148,17 @@ def test_a_lognormal_volume_has_its_quantiles():
     law = VolumeLaw.around(100.0, 0.2, "")
     assert law.quantile(0.5) == pytest.approx(100.0)
     assert law.upside / law.base == pytest.approx(law.base / law.committed)
+
+
+def test_a_contract_that_never_pays_is_said_and_drawn(tmp_path):
+    buyer = pl.DataFrame(
+        {
+            "cell": ["a"], "product": ["p"], "channel": ["oem"], "price": [100.0], "cost": [60.0], "units": [10.0],
+            "low": [80.0], "high": [125.0], "elasticity": [-1.2], "stderr": [0.3], "status": ["identified"],
+        }
+    )  # fmt: skip
+    never = OemCommitment(kept=1.0, draws=500).of_estimates(DemandEstimates(buyer, "EUR", "week"))
+    assert (never.action, never.walk_away) == ("HOLD", None)
+    assert "WALK AWAY at any price up to the list price" in never.sentence
+    page, _ = store_pack(tmp_path, OemCommitment, never, "oem")
+    assert "any price up to the list price" in page.read_text()
