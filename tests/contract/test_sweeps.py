@@ -26,9 +26,6 @@ REFUSED = {
     ),
     **dict.fromkeys(("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"),
     "ope_open_bandit": "estimates a value that nobody knows",
-    **dict.fromkeys(("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"),
-    **dict.fromkeys(("elasticity_iv", "elasticity_pooled"), "is scored against a simulator's truth"),
-    **dict.fromkeys(("oem_commitment", "optimal_price", "revenue_impact"), "is scored against a simulator's truth"),
 }
 
 
