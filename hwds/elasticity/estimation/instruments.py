@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.core.errors import DataError
-from hwds.elasticity.estimation.clusters import RobustVariance, numbered, robust_variance
+from hwds.elasticity.estimation.clusters import RobustVariance, free_effects, numbered, robust_variance
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.estimation.sweeping import Sweeper
 
@@ -65,7 +65,9 @@ def first_stage(
     bread = np.linalg.inv(gram)
     beta = bread @ ((columns * weights[:, None]).T @ target)
     residual, z = target - columns @ beta, instruments.shape[1]
-    known = robust_variance(beta, bread, columns * (weights * residual)[:, None], ways, lost=columns.shape[1])
+    known = robust_variance(
+        beta, bread, columns * (weights * residual)[:, None], ways, lost=columns.shape[1] + _effects(sweeper, ways)
+    )
     wald = float(beta[:z] @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta[:z])
     return FirstStage(residual, wald / z, beta[:z])
 
@@ -121,8 +123,13 @@ def two_stage(
     slope = moments.T @ columns
     bread = np.linalg.inv(slope.T @ weight @ slope)
     scores = moments @ weight @ slope * (target - columns @ beta)[:, None]
-    variance = robust_variance(beta, bread, scores, ways, lost=columns.shape[1])
+    variance = robust_variance(beta, bread, scores, ways, lost=columns.shape[1] + _effects(sweeper, ways))
     return TwoStage(beta, variance, np.inf if first is None else first.f)
+
+
+def _effects(sweeper: Sweeper, ways: Sequence[np.ndarray]) -> int:
+    """Return the degrees of freedom that swept effects take."""
+    return sum(free_effects(effect, ways) for effect in sweeper.effects)
 
 
 def _from_moments(target: np.ndarray, columns: np.ndarray, moments: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -38,6 +38,12 @@ class Sweeper:
         return cls(starts, period.astype(np.int64), int(period.max()) + 1)
 
     @property
+    def effects(self) -> tuple[np.ndarray, ...]:
+        """The cell of each row, and its period where period effects are swept; each of shape (n,)."""
+        cell = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        return (cell,) if self.periods == 1 else (cell, self.period)
+
+    @property
     def lost(self) -> int:
         """The free effects: cells, and periods less one."""
         return len(self.starts) - 1 + self.periods - 1
