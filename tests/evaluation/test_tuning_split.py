@@ -23,6 +23,7 @@ from hwds.forecast.protocols.launch import Launch
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import TIME
 from hwds.splitting.row_windows import Lengths, arrivals, label_arrivals
+from hwds.tuning.search import tuning_split_of
 from tests.detection.protocols.test_grouped_kfold import table as groups
 from tests.forecast.protocols.test_launch import launches
 from tests.support.panels import LastValue, monthly_panel
@@ -217,3 +218,19 @@ def test_simulations_play_other_customers():
         for fold in folds
     ]
     assert len({str(rows) for rows in played}) == 4
+
+
+def test_as_many_windows_as_fit_are_found_in_few_tries():
+    protocol, panel, asked = WalkForward(windows=2, horizon=3), monthly_panel(), []
+
+    class Counted:
+        def tuning_split(self, frame, windows):
+            asked.append(windows)
+            return protocol.tuning_split(frame, windows)
+
+    found = tuning_split_of(Counted(), panel, 1000)
+    assert len(asked) < 15
+    most = len(found.folds)
+    assert f"{most} inner windows, not 1000" in found.remark
+    with pytest.raises(DataError):
+        protocol.tuning_split(panel, most + 1)

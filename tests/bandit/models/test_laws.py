@@ -255,3 +255,9 @@ def test_drawn_conversions_are_projected_on_falling_demand():
 
         wanted = [min(max(mean(s, t) for t in range(i, 6)) for s in range(i + 1)) for i in range(6)]
         np.testing.assert_allclose(state[12:18][order], wanted)
+
+
+def test_an_exploration_beyond_all_numbers_is_refused():
+    policy = build("model", "model", option("model", "model", {"bandit/bayes_ucb": {"exploration": 1e5}}))
+    with pytest.raises(ConfigError, match=r"^model\.exploration: is too much for 10,000 steps, got 100000\.$"):
+        policy.kernel(Arms(("a", "b"), np.ones(2), 0, 10_000, (0.0, 1.0)))
