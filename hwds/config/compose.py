@@ -182,7 +182,9 @@ def plain(config: DictConfig, choices: Mapping[str, Any], typed: Sequence[str]) 
     """
     with plain_errors():
         data: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)  # type: ignore[assignment]
-    uncapped = {"uncapped": list(typed_paths(data, typed))} if data.get("size") == "small" else {}
+    uncapped: dict[str, Any] = {}
+    if data.get("size") == "small":  # the YAML of a sweep's best names the paths that were typed then
+        uncapped = {"uncapped": sorted({*(data.get("uncapped") or ()), *typed_paths(data, typed)})}
     for group in (*GROUPS, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
     data = {key: expand(key, key, value) if key in GROUPS and isinstance(value, dict) else value for key, value in data.items()}

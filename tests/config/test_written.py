@@ -18,6 +18,10 @@ from hwds.core.registry import options
         (["+experiment=gray_market_xgboost"], {"model.depth": 3}),
         (["+experiment=price_bandit"], {"model": "bandit/ucb1", "model.exploration": 0.3}),
         (["model=forecast/xgboost", "protocol.windows=5", "dataset.seed=3"], {}),
+        (
+            ["model=forecast/xgboost", "size=small", "sweep=random", "sweep.space.model.trees.choice=[77,88]"],
+            {"model.trees": 77},
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -20,11 +20,11 @@ from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.rows.cells import cell_rows
 from hwds.elasticity.protocols.rows.evidence import evidence_of
 from hwds.elasticity.protocols.rows.remarks import remarks_on
+from hwds.elasticity.protocols.rows.segments import cell_labels
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
-from hwds.evaluation.segments import SEGMENT
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
@@ -32,9 +32,6 @@ from hwds.results.measure import Measure
 from hwds.results.tables import Tables
 from hwds.splitting.cutoffs import AtTime, Cutoff, known_at
 from hwds.splitting.fold import Fold
-
-IN_ROWS = ("status",)
-"""Columns of the rows themselves that segments may be made of."""
 
 
 class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable, DemandEvidence):
@@ -107,13 +104,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
         """Return the segment of each cell: a static column, or one of the rows themselves."""
-        if column in IN_ROWS:
-            return None
-        if column not in frame.roles.constant:
-            raise ConfigError(
-                f"protocol.segments: no static column '{column}'{nearest(column, (*frame.roles.constant, *IN_ROWS))}"
-            )
-        return frame.table.select(SERIES, pl.col(column).alias(SEGMENT))[frame.offsets[:-1]]
+        return cell_labels(frame, column)
 
     def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
         """Return the panel with rubbish after the cutoff."""

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 
-from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.columns import price_column
@@ -19,12 +19,12 @@ from hwds.elasticity.metrics.changes import change_measures, score_changes
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.rows.changes import change_rows
 from hwds.elasticity.protocols.rows.remarks import remarks_on
+from hwds.elasticity.protocols.rows.segments import cell_labels
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
 from hwds.evaluation.headline import check_headline
-from hwds.evaluation.segments import SEGMENT
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.measure import Measure
@@ -110,13 +110,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
 
     def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
         """Return the segment of each cell: a static column, or one of the rows themselves."""
-        if column == "status":
-            return None
-        if column not in frame.roles.constant:
-            raise ConfigError(
-                f"protocol.segments: no static column '{column}'{nearest(column, (*frame.roles.constant, 'status'))}"
-            )
-        return frame.table.select(SERIES, pl.col(column).alias(SEGMENT))[frame.offsets[:-1]]
+        return cell_labels(frame, column)
 
     def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
         """Return the panel with rubbish after the cutoff."""
