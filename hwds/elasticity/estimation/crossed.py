@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwds.elasticity.estimation.layout import Moments
+from hwds.elasticity.estimation.layout import LikelihoodExpansion
 
 VAGUE = 25.0
 """The prior variance of the mean slope: nothing, for a demand curve."""
@@ -87,7 +87,7 @@ class SlopePosterior:
 
 
 def _system(
-    known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray
+    known: LikelihoodExpansion, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k, and the constant.
 
@@ -112,7 +112,7 @@ def _system(
 
 
 def log_likelihood(
-    known: Moments, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray, *, gradient: bool = True
+    known: LikelihoodExpansion, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray, *, gradient: bool = True
 ) -> tuple[float, np.ndarray]:
     """Return the marginal log-likelihood of the standard deviations, shared parameters integrated out under flat priors.
 
@@ -139,7 +139,7 @@ def log_likelihood(
     return value, np.array([*groups, float(np.sum(centre**2 + spread)) / own - len(k)])
 
 
-def _loss(known: Moments, dummies: np.ndarray, which: np.ndarray, logs: np.ndarray) -> tuple[float, np.ndarray]:
+def _loss(known: LikelihoodExpansion, dummies: np.ndarray, which: np.ndarray, logs: np.ndarray) -> tuple[float, np.ndarray]:
     """Return minus the log posterior density of the logs of standard deviations, half-normal before, and its gradient."""
     deviations = np.exp(logs)
     squares = (deviations / PRIOR_SCALE) ** 2
@@ -147,7 +147,7 @@ def _loss(known: Moments, dummies: np.ndarray, which: np.ndarray, logs: np.ndarr
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
 
-def unsure_deviations(known: Moments, groups: Groups, deviations: np.ndarray) -> np.ndarray:
+def unsure_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> np.ndarray:
     """Return what it adds to the covariance of the slopes that the standard deviations are estimates, shape (K, K).
 
     To first order J S J', with J the derivatives of the slopes by the logs of the standard deviations and S the inverse
@@ -155,7 +155,7 @@ def unsure_deviations(known: Moments, groups: Groups, deviations: np.ndarray) ->
     independent hierarchical models).
 
     Args:
-        known: Moments of the likelihood.
+        known: LikelihoodExpansion of the likelihood.
         groups: Of the prior.
         deviations: Of greatest posterior density, shape (groupings + 1,).
     """
@@ -170,7 +170,7 @@ def unsure_deviations(known: Moments, groups: Groups, deviations: np.ndarray) ->
     return np.asarray(moved.T @ moved)
 
 
-def best_second(known: Moments, groups: Groups, deviations: np.ndarray) -> float:
+def best_second(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> float:
     """Return the standard deviation of the second slope's deviations with the greatest marginal posterior, given the others."""
     from scipy.optimize import minimize_scalar
 
@@ -184,7 +184,7 @@ def best_second(known: Moments, groups: Groups, deviations: np.ndarray) -> float
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.02}).x))
 
 
-def posterior(known: Moments, groups: Groups, deviations: np.ndarray) -> SlopePosterior:
+def posterior(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> SlopePosterior:
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
     dummies, which = groups.design(len(known.linear))
     matrix, linear, k, constant = _system(known, dummies, which, deviations)
@@ -209,7 +209,7 @@ def posterior(known: Moments, groups: Groups, deviations: np.ndarray) -> SlopePo
     )
 
 
-def best_deviations(known: Moments, groups: Groups, start: np.ndarray | None = None) -> np.ndarray:
+def best_deviations(known: LikelihoodExpansion, groups: Groups, start: np.ndarray | None = None) -> np.ndarray:
     """Return the standard deviations with the greatest marginal posterior, shape (groupings + 1,).
 
     Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the likelihood alone is often

@@ -65,7 +65,7 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class LikelihoodExpansion:
     """The quadratic approximation of a log-likelihood in slopes e and shared parameters t, cell effects profiled out.
 
     log L = h'e - e'De / 2 - e'Bt + k't - t'Ct / 2, with D diagonal.
@@ -88,7 +88,7 @@ class Moments:
     second: SecondSlope | None = None
     constant: float = 0.0
 
-    def integrated(self, deviation: float) -> Moments:
+    def integrated(self, deviation: float) -> LikelihoodExpansion:
         """Return the moments once deviations d of the second slope, normal with a standard deviation, are integrated out."""
         other = self.second
         if other is None:
@@ -97,7 +97,7 @@ class Moments:
         kept = variance / (1 + variance * other.precision)
         constant = 0.5 * float(np.sum(kept * other.linear**2) - np.sum(np.log1p(variance * other.precision)))
         mixed = other.cross * kept[:, None]
-        return Moments(
+        return LikelihoodExpansion(
             self.linear - kept * other.price * other.linear,
             self.precision - kept * other.price**2,
             self.cross - mixed * other.price[:, None],
@@ -130,7 +130,7 @@ class SecondSlope:
         return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
 
 
-def moments(layout: Layout, weight: np.ndarray, working: np.ndarray) -> Moments:
+def moments(layout: Layout, weight: np.ndarray, working: np.ndarray) -> LikelihoodExpansion:
     """Return the moments of a weighted least squares of a working response on cell effects, slopes and shared parameters.
 
     Args:
@@ -168,4 +168,4 @@ def moments(layout: Layout, weight: np.ndarray, working: np.ndarray) -> Moments:
             np.concatenate([mixed_own, by_period], axis=1),
         )
     ridge = 1e-9 * max(float(np.mean(np.diag(shared))) if len(shared) else 1.0, 1e-12)
-    return Moments(linear, precision, cross, shared_linear, shared + ridge * np.eye(len(shared)), second)
+    return LikelihoodExpansion(linear, precision, cross, shared_linear, shared + ridge * np.eye(len(shared)), second)

@@ -15,7 +15,7 @@ from hwds.elasticity.estimation.crossed import (
     posterior,
     unsure_deviations,
 )
-from hwds.elasticity.estimation.layout import Layout, Moments, moments
+from hwds.elasticity.estimation.layout import Layout, LikelihoodExpansion, moments
 
 MOST_STEPS = 80
 """Newton steps at most."""
@@ -56,7 +56,7 @@ class Slopes:
     mean: np.ndarray
     overdispersion: float
     dispersion: np.ndarray
-    moments: Moments
+    moments: LikelihoodExpansion
     steps: int
 
 
@@ -85,7 +85,7 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     deviations = np.full(len(groups.names) + 1, 0.3) if groups is not None else np.array([NO_PRIOR])
     over, phi = 0.0 if poisson else 0.2, np.ones(layout.cells)
     current: SlopePosterior | None = None
-    known: Moments | None = None
+    known: LikelihoodExpansion | None = None
     second, own, steps = (0.0 if layout.own is None or groups is None else 0.5), np.zeros(layout.cells), 0
     for steps in range(1, MOST_STEPS + 1):
         mean = np.exp(eta)

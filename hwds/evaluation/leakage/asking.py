@@ -35,7 +35,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CanaryAnswer:
     """The raw rows, as a run would give them to be settled; and what was opened that may not be, in words."""
 
     rows: pl.DataFrame
@@ -45,7 +45,7 @@ class Answer:
 class Ask(Protocol):
     """Who asks."""
 
-    def __call__(self, question: Question) -> Answer:
+    def __call__(self, question: Question) -> CanaryAnswer:
         """Return the answer."""
 
 
@@ -59,11 +59,11 @@ class Here:
 
     watch: Watch = field(default_factory=Watch)
 
-    def __call__(self, question: Question) -> Answer:
+    def __call__(self, question: Question) -> CanaryAnswer:
         """Return the answer."""
         with self.watch.watching(question.model, question.protocol, question.context.features) as opened:
             rows = rows_of(question)
-        return Answer(rows, tuple(opened))
+        return CanaryAnswer(rows, tuple(opened))
 
 
 class Elsewhere:
@@ -89,7 +89,7 @@ class Elsewhere:
             os.environ.update(before)
         theirs.close()
 
-    def __call__(self, question: Question) -> Answer:
+    def __call__(self, question: Question) -> CanaryAnswer:
         """Return the answer.
 
         Raises:
@@ -107,7 +107,7 @@ class Elsewhere:
             raise HwdsError(f"check-leakage: the other process died with exit code {self.process.exitcode}.") from error
         if isinstance(found, str):
             raise HwdsError(f"check-leakage: {question.label} at {question.fold.name} fails in a fresh process: {found}")
-        answer: Answer = found
+        answer: CanaryAnswer = found
         return answer
 
     def close(self) -> None:
@@ -147,4 +147,4 @@ def _serve(pipe: Connection, watch: Watch) -> None:
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())}")
             continue
-        pipe.send(Answer(answer.rows, (*imported, *answer.opened)))
+        pipe.send(CanaryAnswer(answer.rows, (*imported, *answer.opened)))

@@ -7,7 +7,7 @@ import pytest
 
 from hwds.core.seeds import stream
 from hwds.elasticity.estimation.crossed import Groups, best_deviations, log_likelihood, posterior, unsure_deviations
-from hwds.elasticity.estimation.layout import Layout, Moments
+from hwds.elasticity.estimation.layout import Layout, LikelihoodExpansion
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.estimation.slopes import fit_slopes
 
@@ -23,7 +23,7 @@ def known():
     cross = rng.normal(size=(CELLS, SHARED))
     rest = rng.normal(size=(SHARED, SHARED))
     shared = cross.T @ (cross / precision[:, None]) + rest @ rest.T
-    return Moments(5 * rng.normal(size=CELLS), precision, cross, rng.normal(size=SHARED), shared)
+    return LikelihoodExpansion(5 * rng.normal(size=CELLS), precision, cross, rng.normal(size=SHARED), shared)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_standard_deviations_that_are_estimates_add_the_variance_of_the_means_th
     rng, none = stream(0, "unsure_deviations"), Groups((), ())
     precision = rng.uniform(5.0, 20.0, 40)
     slopes = 0.5 * rng.standard_normal(40) + rng.standard_normal(40) / np.sqrt(precision)
-    many = Moments(precision * slopes, precision, np.zeros((40, 0)), np.zeros(0), np.zeros((0, 0)))
+    many = LikelihoodExpansion(precision * slopes, precision, np.zeros((40, 0)), np.zeros(0), np.zeros((0, 0)))
     best = best_deviations(many, none)
     logs = np.linspace(np.log(0.1), np.log(2.0), 200)
     parts = [posterior(many, none, np.array([deviation])) for deviation in np.exp(logs)]
