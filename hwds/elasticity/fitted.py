@@ -40,6 +40,10 @@ takes neither. `status` is one of `identification.STATUSES`, `reason` says why i
 """
 
 
+ROUNDING = 1e-12
+"""The share of the largest eigenvalue of a covariance under which another is none."""
+
+
 @dataclass(frozen=True, eq=False)
 class Estimates:
     """What an estimator says, as arrays; NaN where it says nothing.
@@ -53,6 +57,8 @@ class Estimates:
         theta_stderr: Shape (m,).
         theta_critical: What their standard errors are multiplied by below and above, shape (m, 2); None for a normal law.
         theta_p_values: Of no effect, shape (m,); None for a normal law.
+        theta_covariance: Joint, of the slopes of the other columns, shape (m, m); None where it is not known.
+        shared_covariance: Of the cells' slopes with those of the other columns, shape (K, m); given with `theta_covariance`.
         df: Degrees of freedom, NaN for a normal law, shape (K,).
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
@@ -84,6 +90,8 @@ class Estimates:
     notes: dict[str, float] = field(default_factory=dict)
     theta_critical: np.ndarray | None = None
     theta_p_values: np.ndarray | None = None
+    theta_covariance: np.ndarray | None = None
+    shared_covariance: np.ndarray | None = None
 
     @property
     def both_sides(self) -> np.ndarray:
@@ -146,12 +154,22 @@ class FittedElasticities:
         Of a multivariate t where there are degrees of freedom. Each side is stretched as its interval is, where that comes
         from a bootstrap: the draws' quantiles at the level are the ends of the interval.
         """
+        return self.joint_draws(count, rng)[0]
+
+    def joint_draws(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return draws of the elasticities, and of the slopes of the other columns that go with them, shape (count, m).
+
+        The latter are None where their covariance with the elasticities is not known. A slope of the period before's price and
+        the own elasticity are told apart by the same price changes: their errors are correlated, and their sum, the effect of
+        a price that stays, is more certain than independent draws of the two would have it.
+        """
         from scipy.stats import norm, t
 
         known = self.estimates
         there = np.isfinite(known.slopes)
         out = np.full((count, len(there)), np.nan)
         normal, df, half = rng.standard_normal((count, int(there.sum()))), known.df[there], (1 + self.level) / 2
+        scale: np.ndarray | float = 1.0
         if known.covariance is not None:
             df = np.full(len(df), np.min(df, initial=np.inf, where=np.isfinite(df)))
             values, vectors = np.linalg.eigh(known.covariance[np.ix_(there, there)])
@@ -162,10 +180,23 @@ class FittedElasticities:
         law = np.where(np.isfinite(df), t.ppf(half, free), norm.ppf(half))
         if np.isfinite(df).any():
             chosen = (count, 1) if known.covariance is not None else normal.shape
-            away = away * np.sqrt(free / rng.chisquare(free[:1] if known.covariance is not None else free, chosen))
+            scale = np.sqrt(free / rng.chisquare(free[:1] if known.covariance is not None else free, chosen))
+            away = away * scale
         below, above = known.both_sides[:, there] / law
         out[:, there] = known.slopes[there] + away * np.where(away < 0, below, above)
-        return out
+        if known.covariance is None or known.shared_covariance is None or known.theta_covariance is None:
+            return out, None
+        roots = np.sqrt(np.where(values > ROUNDING * values.max(initial=0.0), values, np.inf))
+        gain = (vectors / roots).T @ known.shared_covariance[there]
+        rest = _root(known.theta_covariance - gain.T @ gain)
+        beside = normal @ gain + rng.standard_normal((count, len(rest))) @ rest.T
+        return out, known.theta + beside * (scale[:, :1] if isinstance(scale, np.ndarray) else scale)
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """Return a root R of a covariance, R R' without its negative eigenvalues."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def cells_table(design: Design, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:

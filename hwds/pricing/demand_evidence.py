@@ -68,6 +68,21 @@ class DemandTruth:
 
 
 @dataclass(frozen=True, eq=False)
+class ElasticityDraws:
+    """D draws of the elasticities of K cells; those of one row go together.
+
+    Attributes:
+        own: To the own price of the same period, NaN where there is no estimate, shape (D, K).
+        cross: Of the pairs of cells with a cross elasticity, shape (D, P).
+        lag: To the own price of the period before, shape (D, K).
+    """
+
+    own: np.ndarray
+    cross: np.ndarray
+    lag: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class DemandEstimates:
     """The estimates of a model of demand on K cells; refused where a value cannot be.
 
@@ -79,6 +94,9 @@ class DemandEstimates:
         unit: Of money: a sign or a code in capitals (`EUR`); empty where the data names none.
         period: What `units` are counted in: `week`.
         draws: Draws of the own elasticities' joint posterior, shape (D, K), NaN where a cell has no estimate; None for none.
+        draws_lag: Of the elasticities to the price of the period before, each of the same draw, shape (D, K); None for draws
+            that are independent of those of the own elasticities.
+        draws_cross: Likewise of the cross elasticities of `pairs`, shape (D, P).
         covariance: Their joint covariance, shape (K, K), which is read where there are no draws; None for independent cells
             with the standard errors of `cells`.
         cross: d log units of the row's cell / d log price of the column's; 0 on the diagonal and where it was not estimated,
@@ -96,6 +114,8 @@ class DemandEstimates:
     unit: str = ""
     period: str = "period"
     draws: np.ndarray | None = None
+    draws_lag: np.ndarray | None = None
+    draws_cross: np.ndarray | None = None
     covariance: np.ndarray | None = None
     cross: np.ndarray | None = None
     cross_stderr: np.ndarray | None = None
@@ -147,33 +167,35 @@ class DemandEstimates:
             if cost >= price and (sold is None or cell in sold):
                 raise DataError(f"evidence: cell '{cell}' has cost {cost:g} and price {price:g}: sold at a loss.")
 
-    def own_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return draws of the own elasticities' joint posterior, NaN where there is no estimate, shape (count, K).
+    def sample(self, count: int, rng: np.random.Generator) -> ElasticityDraws:
+        """Return draws of all elasticities' joint posterior.
 
-        Given draws are taken without replacement as long as there are enough. A cell with `df` degrees of freedom has the law
-        of Student's t, stretched by nothing: its scale is `stderr`.
+        Given draws are taken without replacement as long as there are enough. Without them a cell with `df` degrees of freedom
+        has the law of Student's t, stretched by nothing: its scale is `stderr`.
         """
-        if self.draws is not None:
-            return self.draws[rng.choice(len(self.draws), count, replace=count > len(self.draws))]
+        if self.draws is None:
+            return ElasticityDraws(self._own(count, rng), self._cross(count, rng), self._lag(count, rng))
+        chosen = rng.choice(len(self.draws), count, replace=count > len(self.draws))
+        cross = self._cross(count, rng) if self.draws_cross is None else self.draws_cross[chosen]
+        lag = self._lag(count, rng) if self.draws_lag is None else self.draws_lag[chosen]
+        return ElasticityDraws(self.draws[chosen], cross, lag)
+
+    def _own(self, count: int, rng: np.random.Generator) -> np.ndarray:
         normal = rng.standard_normal((count, len(self)))
         df = self.cells["df"].fill_null(np.inf).to_numpy()
         finite = np.isfinite(df)
         normal[:, finite] *= np.sqrt(df[finite] / rng.chisquare(df[finite], (count, int(finite.sum()))))
         return self.column("elasticity") + _spread(normal, self.column("stderr"), self.covariance, self.known)
 
-    def cross_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return draws of the cross elasticities of `pairs`, shape (count, P).
-
-        All are multiples of one slope: a draw has one normal error, times the standard error of each pair.
-        """
+    def _cross(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Return independent draws of `pairs`, multiples of one slope: one normal error, times the standard error of each."""
         if self.cross is None:
             return np.zeros((count, 0))
         rows, columns = self.pairs.T
         stderr = 0.0 if self.cross_stderr is None else self.cross_stderr[rows, columns]
         return self.cross[rows, columns] + stderr * rng.standard_normal((count, 1))
 
-    def lag_draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return draws of the elasticities to the own price of the period before, one error for all cells, shape (count, K)."""
+    def _lag(self, count: int, rng: np.random.Generator) -> np.ndarray:
         return self.column("lag") + self.column("lag_stderr") * rng.standard_normal((count, 1))
 
 
@@ -239,16 +261,20 @@ def _check_arrays(evidence: DemandEstimates) -> None:
     count = len(evidence)
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("covariance", "cross", "cross_stderr"), (count, count))
     if evidence.draws is not None:
-        shapes["draws"] = (len(evidence.draws), count)
+        shapes["draws"] = shapes["draws_lag"] = (len(evidence.draws), count)
+        shapes["draws_cross"] = (len(evidence.draws), len(evidence.pairs))
     for name, shape in shapes.items():
         array = getattr(evidence, name)
         if array is None:
             continue
         if array.shape != shape or not shape[0]:
             raise DataError(f"evidence.{name}: must have the shape {shape}, got {array.shape}.")
-        known = evidence.known if name in ("draws", "covariance") else np.ones(count, bool)
-        if not np.isfinite(array[:, known] if name == "draws" else array[np.ix_(known, known)]).all():
+        known = evidence.known if name in ("draws", "draws_lag", "covariance") else np.ones(count, bool)
+        checked = array if name == "draws_cross" else array[:, known] if "draws" in name else array[np.ix_(known, known)]
+        if not np.isfinite(checked).all():
             raise DataError(f"evidence.{name}: must hold numbers.")
+    if evidence.draws is None and (evidence.draws_lag is not None or evidence.draws_cross is not None):
+        raise DataError("evidence.draws: must be given with draws_lag and draws_cross, which go with them.")
     if evidence.cross is not None and np.diag(evidence.cross).any():
         raise DataError("evidence.cross: must be 0 on the diagonal, for own elasticities are in the cells.")
     if evidence.cross_stderr is not None and (evidence.cross_stderr < 0).any():

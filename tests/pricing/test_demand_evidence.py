@@ -63,6 +63,11 @@ def test_a_value_that_cannot_be_is_refused_in_one_line(changes, said):
         ({"draws": np.zeros((4, 2))}, "evidence.draws: must have the shape (4, 3), got (4, 2)."),
         ({"draws": np.full((4, 3), np.nan)}, "evidence.draws: must hold numbers."),
         ({"cross": np.eye(3)}, "evidence.cross: must be 0 on the diagonal, for own elasticities are in the cells."),
+        ({"draws_lag": np.zeros((4, 3))}, "evidence.draws: must be given with draws_lag and draws_cross, which go with them."),
+        (
+            {"draws": np.zeros((4, 3)), "draws_lag": np.zeros((5, 3))},
+            "evidence.draws_lag: must have the shape (4, 3), got (5, 3).",
+        ),
         ({"cross_stderr": np.eye(3)}, "evidence.cross: must be given with cross_stderr."),
         ({"covariance": -np.eye(3)}, "evidence.covariance: must have no negative eigenvalue."),
         ({"covariance": np.triu(np.ones((3, 3)))}, "evidence.covariance: must be symmetric."),
@@ -90,21 +95,21 @@ def test_costs_are_refused_where_they_matter():
 
 def test_draws_have_the_joint_law():
     covariance = np.array([[0.25, np.nan, 0.1], [np.nan] * 3, [0.1, np.nan, 0.09]])
-    drawn = DemandEstimates(cells(), covariance=covariance).own_draws(40_000, np.random.default_rng(1))
+    drawn = DemandEstimates(cells(), covariance=covariance).sample(40_000, np.random.default_rng(1)).own
     assert np.isnan(drawn[:, 1]).all()
     assert np.allclose(drawn[:, [0, 2]].mean(0), [-2.0, -3.0], atol=0.02)
     assert np.allclose(np.cov(drawn[:, [0, 2]].T), [[0.25, 0.1], [0.1, 0.09]], atol=0.01)
 
 
 def test_few_degrees_of_freedom_have_heavy_tails():
-    drawn = DemandEstimates(cells(df=[5.0, None, None])).own_draws(40_000, np.random.default_rng(1))
+    drawn = DemandEstimates(cells(df=[5.0, None, None])).sample(40_000, np.random.default_rng(1)).own
     beyond = (np.abs(drawn[:, 0] + 2) > 2.571 * 0.5).mean()  # the 95 % bound of t with 5 degrees of freedom
     assert beyond == pytest.approx(0.05, abs=0.004)
 
 
 def test_given_draws_are_taken_without_replacement():
     given = np.arange(12.0).reshape(4, 3)
-    drawn = DemandEstimates(cells(), draws=given).own_draws(4, np.random.default_rng(1))
+    drawn = DemandEstimates(cells(), draws=given).sample(4, np.random.default_rng(1)).own
     assert sorted(drawn[:, 0]) == given[:, 0].tolist()
 
 
@@ -113,7 +118,7 @@ def test_cross_effects_are_drawn_where_there_are_any():
     cross[0, 1], stderr[0, 1] = 0.4, 0.1
     evidence = DemandEstimates(cells(), cross=cross, cross_stderr=stderr)
     assert evidence.pairs.tolist() == [[0, 1]]
-    drawn = evidence.cross_draws(10_000, np.random.default_rng(1))
+    drawn = evidence.sample(10_000, np.random.default_rng(1)).cross
     assert drawn.shape == (10_000, 1)
     assert drawn.mean() == pytest.approx(0.4, abs=0.01)
     assert drawn.std() == pytest.approx(0.1, abs=0.01)
@@ -122,14 +127,14 @@ def test_cross_effects_are_drawn_where_there_are_any():
 def test_cross_effects_of_one_slope_move_together():
     apart = 1 - np.eye(3)
     evidence = DemandEstimates(cells(), cross=0.2 * apart, cross_stderr=0.1 * apart)
-    drawn = evidence.cross_draws(4000, np.random.default_rng(1))
+    drawn = evidence.sample(4000, np.random.default_rng(1)).cross
     assert np.allclose(drawn, drawn[:, :1])
     assert drawn.sum(1).std() == pytest.approx(6 * 0.1, rel=0.03)
 
 
 def test_the_effect_of_the_price_before_has_one_error_for_all_cells():
     evidence = DemandEstimates(cells(lag=[0.4, 0.4, 0.2], lag_stderr=[0.1, 0.1, 0.05]))
-    drawn = evidence.lag_draws(4000, np.random.default_rng(1))
+    drawn = evidence.sample(4000, np.random.default_rng(1)).lag
     assert drawn.std(0) == pytest.approx([0.1, 0.1, 0.05], rel=0.03)
     assert np.corrcoef(drawn.T) == pytest.approx(np.ones((3, 3)))
     lasting = DemandDraws.of(evidence, 4000, np.random.default_rng(2), objective="revenue")

@@ -70,6 +70,7 @@ class SlopePosterior:
         covariance: Of the slopes, shape (K, K).
         theta: The shared parameters, shape (q,).
         theta_covariance: Shape (q, q).
+        shared_covariance: Of the slopes with the shared parameters, shape (K, q).
         own_weight: The share of a cell's slope that its own data decide, shape (K,).
         mean: The mean slope and its standard error.
         deviations: The standard deviations of each grouping's effects, then of a cell's own, shape (groupings + 1,).
@@ -80,6 +81,7 @@ class SlopePosterior:
     covariance: np.ndarray
     theta: np.ndarray
     theta_covariance: np.ndarray
+    shared_covariance: np.ndarray
     own_weight: np.ndarray
     mean: tuple[float, float]
     deviations: np.ndarray
@@ -194,7 +196,8 @@ def posterior(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray
     solution = inverse @ linear
     gain = np.concatenate([-own * known.cross, dummies], axis=1) * k[:, None]
     slopes = own * k * known.linear + gain @ solution
-    covariance = gain @ inverse @ gain.T
+    moved = gain @ inverse
+    covariance = moved @ gain.T
     covariance[np.diag_indices_from(covariance)] += own * k
     log_det = float(np.linalg.slogdet(matrix)[1])
     return SlopePosterior(
@@ -202,6 +205,7 @@ def posterior(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray
         covariance,
         solution[:q],
         inverse[:q, :q],
+        moved[:, :q],
         1 - k,
         (float(solution[q]), float(np.sqrt(inverse[q, q]))),
         deviations,

@@ -20,11 +20,15 @@ class SharedError:
         ratio: The clustered variance of the common slope of price over that of independent rows, at least 1.
         added: To the covariance of the cells' slopes, shape (K, K).
         theta: What standard errors of the shared slopes are multiplied by, at least 1, shape (m,).
+        added_theta: To the covariance of the shared slopes, shape (m, m).
+        added_shared: To the covariance of each cell's slope with the shared slopes, the same for all cells, shape (m,).
     """
 
     ratio: float
     added: np.ndarray
     theta: np.ndarray
+    added_theta: np.ndarray
+    added_shared: np.ndarray
 
 
 def shared_error(design: Design, fit: Slopes, cluster: str, *, by_period: bool) -> SharedError:
@@ -52,10 +56,25 @@ def shared_error(design: Design, fit: Slopes, cluster: str, *, by_period: bool) 
     scores = swept * (weight * (design.units[rows] - mean) / mean)[:, None]
     ways = [design.clusters(cluster)[rows]]
     lost = columns.shape[1] + free_effects(cell, ways) + (free_effects(period, ways) if by_period else 0)
-    clustered = np.diag(robust_variance(np.zeros(len(bread)), bread, scores, ways, lost=lost).covariance)
-    ratios = np.maximum(clustered / np.maximum(np.diag(bread), 1e-300), 1.0)
+    clustered = robust_variance(np.zeros(len(bread)), bread, scores, ways, lost=lost).covariance
+    ratios = np.maximum(np.diag(clustered) / np.maximum(np.diag(bread), 1e-300), 1.0)
     added = (ratios[0] - 1) * _common(design, fit)
-    return SharedError(float(ratios[0]), added, np.sqrt(ratios[1:]))
+    precision = float(fit.moments.precision.sum())
+    variances = np.diag(fit.posterior.theta_covariance)[: len(ratios) - 1]
+    errors = np.sqrt((ratios - 1) * np.concatenate([[1 / precision if precision > 0 else 0.0], variances]))
+    joint = _correlations(clustered - bread) * np.outer(errors, errors)
+    return SharedError(float(ratios[0]), added, np.sqrt(ratios[1:]), joint[1:, 1:], joint[0, 1:])
+
+
+def _correlations(matrix: np.ndarray) -> np.ndarray:
+    """Return the correlations of a matrix whose negative eigenvalues are set to 0; 1 on the diagonal."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    size = np.sqrt(np.sum(root**2, axis=1, keepdims=True))
+    unit = np.where(size > 0, root / np.where(size > 0, size, 1.0), 0.0)
+    out = np.asarray(unit @ unit.T)
+    np.fill_diagonal(out, 1.0)
+    return out
 
 
 def _common(design: Design, fit: Slopes) -> np.ndarray:

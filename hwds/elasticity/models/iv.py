@@ -68,6 +68,8 @@ class IV(ElasticityModel):
             covariance,
             doubt=doubt,
             method="posterior, first stage bootstrapped",
+            theta_covariance=posterior.theta_covariance[:m, :m] + inflation.added_theta[:m, :m],
+            shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
             notes={
                 "first_stage_f": first.f,
                 "price_residual_t": float(reaction / reaction_error),

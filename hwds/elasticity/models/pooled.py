@@ -67,6 +67,8 @@ class Pooled(ElasticityModel):
             covariance,
             own_theta,
             method="posterior",
+            theta_covariance=posterior.theta_covariance[:m, :m] + inflation.added_theta[:m, :m],
+            shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
             notes=_notes(fit, design, inflation.ratio),
         )
 

@@ -117,6 +117,8 @@ class PPML(ElasticityModel):
             unanswered=unanswered,
             method=known.method,
             notes={"clusters": float(known.clusters)},
+            theta_covariance=known.covariance[count:, count:] if known.sure.all() else None,
+            shared_covariance=known.covariance[place[code], count:] if known.sure.all() else None,
             theta_critical=known.critical[count:],
             theta_p_values=np.where(known.sure, known.p_values, np.nan)[count:],
         )

@@ -60,14 +60,14 @@ class DemandDraws:
             deductions: The share of the price that is given back after the invoice.
             lasting: Add the effect of last period's price, as for a price that stays.
         """
-        own, cross = evidence.own_draws(count, rng), evidence.cross_draws(count, rng)
-        lag = evidence.lag_draws(count, rng) if lasting else None
+        drawn = evidence.sample(count, rng)
+        own, lag = drawn.own, drawn.lag if lasting else None
         return cls(
             price=evidence.column("price"),
             units=evidence.column("units")[None, :],
             own=np.nan_to_num(own if lag is None else own + lag),
             pairs=evidence.pairs,
-            cross=cross,
+            cross=drawn.cross,
             cost=np.nan_to_num(evidence.column("cost")) if objective == "profit" else np.zeros(len(evidence)),
             pocket=1 - deductions,
             lag=lag,

@@ -109,6 +109,21 @@ def test_the_posterior_is_joint(pooled):
     assert fit.table["weight_own"].is_between(0, 1).all()
 
 
+def test_the_effects_of_todays_price_and_the_one_before_are_told_apart_by_the_same_moves(pooled):
+    fit = pooled[0]
+    own, shared = fit.joint_draws(4000, np.random.default_rng(0))
+    assert own == pytest.approx(fit.draws(4000, np.random.default_rng(0)))
+    lag = shared[:, fit.design.columns.index("lagged_price")]
+    assert lag.mean() == pytest.approx(fit.table["lag"][0], abs=0.01)
+    assert lag.std() == pytest.approx(fit.table["lag_stderr"][0], rel=0.05)
+    assert np.corrcoef(own.mean(axis=1), lag)[0, 1] < -0.6
+    known = fit.estimates
+    expected = known.shared_covariance[:, fit.design.columns.index("lagged_price")]
+    assert np.cov(own.T, lag)[:-1, -1] == pytest.approx(expected, abs=0.01)
+    both = np.block([[known.covariance, known.shared_covariance], [known.shared_covariance.T, known.theta_covariance]])
+    assert np.linalg.eigvalsh(both)[0] > -1e-9
+
+
 def test_demand_follows_from_prices(worlds, pooled):
     fit, panel = pooled[0], worlds[0].panel
     dear = replace(panel, table=panel.table.with_columns(pl.col("price") * 1.1))

@@ -99,7 +99,12 @@ def test_decisions_read_draws_cross_effects_and_the_truth(recovered, panel):
     empty = pl.DataFrame()
     evidence = protocol.demand_evidence(Tables(empty, predictions, empty), panel, "pooled")
     assert len(evidence) == 30
-    assert evidence.draws.shape == (50, 30)
+    assert evidence.draws.shape == evidence.draws_lag.shape == (50, 30)
+    drawn = evidence.sample(50, np.random.default_rng(0))
+    assert np.corrcoef(drawn.own.mean(axis=1), drawn.lag[:, 0])[0, 1] < -0.4
+    assert drawn.cross.shape == (50, len(evidence.pairs))
+    beside = np.stack(rows["pooled"]["cross_draws"].to_list(), axis=1)
+    assert np.sort(drawn.cross[:, evidence.pairs[:, 0] == 0].sum(axis=1)) == pytest.approx(np.sort(beside[:, 0]))
     assert evidence.period == "week"
     assert evidence.truth.elasticities.shape == (30, 30)
     own = DATASET.parameters()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.design.columns import LAG
+from hwds.elasticity.design.columns import CROSS, LAG
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.fitted import FittedElasticities
 from hwds.elasticity.models.base import RECENT, recent_units
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 
-DRAWS = "draws"
-"""The column of joint posterior draws of each cell's elasticity: draw j of all cells is one draw of all."""
+DRAWS, LAG_DRAWS, CROSS_DRAWS = "draws", "lag_draws", "cross_draws"
+"""Columns of joint posterior draws of each cell's `elasticity`, `lag` and `cross`: draw j of all cells is one draw of all."""
 
 IDENTIFICATION = (
     "rows", "price_changes", "distinct_prices", "sd_price", "sd_net", "common", "lead", "lead_p", "lag_correlation",
@@ -24,6 +24,8 @@ IDENTIFICATION = (
 
 def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator) -> pl.DataFrame:
     """Return one row a cell: the fitted table, its identification, today's offer, expected units and draws.
+
+    Draws of `lag` and `cross` are null where a model does not say how their errors go with those of the elasticities.
 
     Args:
         fitted: The model.
@@ -36,9 +38,21 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
     rows = fitted.table.hstack(known).hstack(offer)
     if not draws:
         return rows
-    drawn = fitted.draws(draws, rng).T
-    lists = [None if np.isnan(values).any() else values.tolist() for values in drawn]
-    return rows.with_columns(pl.Series(DRAWS, lists, pl.List(pl.Float64)))
+    own, shared = fitted.joint_draws(draws, rng)
+    columns = [_lists(DRAWS, own)]
+    for name, slope in ((LAG_DRAWS, LAG), (CROSS_DRAWS, CROSS)):
+        drawn = np.full_like(own, np.nan)
+        if shared is not None and slope in fitted.design.columns:
+            drawn[:] = shared[:, [fitted.design.columns.index(slope)]]
+            drawn[:, (fitted.design.groups < 0) & (slope == CROSS)] = 0.0
+        columns.append(_lists(name, drawn))
+    return rows.with_columns(columns)
+
+
+def _lists(name: str, drawn: np.ndarray) -> pl.Series:
+    """Return a column with the draws of each cell, shape (draws, K) as K lists, null where they are not known."""
+    lists = [None if np.isnan(values).any() else values.tolist() for values in drawn.T]
+    return pl.Series(name, lists, pl.List(pl.Float64))
 
 
 def offers(design: Design, panel: Panel) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.protocols.rows.cells import DRAWS
+from hwds.elasticity.protocols.rows.cells import CROSS_DRAWS, DRAWS, LAG_DRAWS
 from hwds.frames.panel import Panel
 from hwds.pricing.demand_evidence import DemandEstimates, DemandTruth
 from hwds.results.formatting import is_money
@@ -53,19 +53,31 @@ def evidence_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates
         cells,
         unit=unit,
         period=PERIODS.get(panel.frequency.every, "period"),
-        draws=_draws(own),
+        draws=_draws(own, DRAWS),
+        draws_lag=_draws(own, LAG_DRAWS),
+        draws_cross=_pair_draws(own, cross),
         cross=cross,
         cross_stderr=errors,
         truth=_truth(rows, own),
     )
 
 
-def _draws(own: pl.DataFrame) -> np.ndarray | None:
-    if DRAWS not in own.columns or own[DRAWS].null_count() == len(own):
+def _draws(own: pl.DataFrame, name: str) -> np.ndarray | None:
+    """Return the draws of a column, shape (D, K), NaN where a cell has none; None where no cell has any."""
+    if name not in own.columns or own[name].null_count() == len(own):
         return None
-    count = int(own[DRAWS].list.len().max())  # type: ignore[arg-type]
+    count = int(own[name].list.len().max())  # type: ignore[arg-type]
     blank = [float("nan")] * count
-    return np.array([values if values is not None else blank for values in own[DRAWS].to_list()]).T
+    return np.array([values if values is not None else blank for values in own[name].to_list()]).T
+
+
+def _pair_draws(own: pl.DataFrame, cross: np.ndarray | None) -> np.ndarray | None:
+    """Return draws of the cross elasticities of pairs, shape (D, P): those of the row's cell, spread evenly over its pairs."""
+    drawn = _draws(own, CROSS_DRAWS)
+    if drawn is None or cross is None or np.isnan(drawn).any():
+        return None
+    rows = np.argwhere(cross)[:, 0]
+    return np.asarray(drawn[:, rows] / np.bincount(rows, minlength=len(cross))[rows])
 
 
 def cross_of(own: pl.DataFrame) -> tuple[np.ndarray | None, np.ndarray | None]:
