@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -17,11 +18,11 @@ FEW_ROWS = 30
 """The rows under which the textbook leaves a cell without an answer."""
 
 
-def cell_measures() -> tuple[Measure, ...]:
-    """Return the metrics of cells that need no truth."""
+def cell_measures(level: float) -> tuple[Measure, ...]:
+    """Return the metrics of cells that need no truth; `level` is that of their intervals."""
 
     def counted(name: str, meaning: str, better: str = "none", beside: str = "page") -> Measure:
-        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside)  # type: ignore[arg-type]
+        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level)  # type: ignore[arg-type]
 
     return (
         counted("mean_elasticity", "mean own-price elasticity of the cells with an answer", beside="always"),
@@ -36,11 +37,11 @@ def cell_measures() -> tuple[Measure, ...]:
     )
 
 
-def truth_measures() -> tuple[Measure, ...]:
-    """Return the metrics of cells that compare answers with a simulator's truth."""
+def truth_measures(level: float) -> tuple[Measure, ...]:
+    """Return the metrics of cells that compare answers with a simulator's truth; `level` is that of the answers' intervals."""
 
     def compared(name: str, meaning: str, better: str = "low", beside: str = "always") -> Measure:
-        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside)  # type: ignore[arg-type]
+        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level)  # type: ignore[arg-type]
 
     return (
         compared("elasticity_rmse", "root mean squared error of the elasticities that were answered"),
@@ -54,13 +55,13 @@ def _numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def score_cells(rows: pl.DataFrame) -> list[Score]:
-    """Return the scores of one model's cells that need no truth."""
+def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
+    """Return the scores of one model's cells that need no truth; `level` is that of their intervals."""
     slopes = _numbers(rows, "elasticity")
     known = slopes[np.isfinite(slopes)]
     lag, cross = _numbers(rows, "lag"), _numbers(rows, "cross")
     scores = [
-        Score.of("mean_elasticity", "mean", _mean_of_draws(rows, slopes)),
+        Score.of("mean_elasticity", "mean", _mean_of_draws(rows, slopes, level)),
         Score.of("answered", "mean", share(len(known), len(rows))),
         Score.of("wrong_sign", "mean", share(int(np.sum(known > 0)), len(known))),
         Score.of("inelastic", "mean", share(int(np.sum((known <= 0) & (known > -1))), len(known))),
@@ -70,7 +71,7 @@ def score_cells(rows: pl.DataFrame) -> list[Score]:
     ]
     for name, values in (("lagged_price", lag), ("cross_elasticity", cross)):
         if np.nansum(np.abs(values)) > 0:
-            scores.append(Score.of(name, "mean", _shared(values, _numbers(rows, name_of_error(name)))))
+            scores.append(Score.of(name, "mean", _shared(values, _numbers(rows, name_of_error(name)), level)))
     return scores
 
 
@@ -79,20 +80,21 @@ def name_of_error(metric: str) -> str:
     return {"lagged_price": "lag_stderr", "cross_elasticity": "cross_stderr"}[metric]
 
 
-def _shared(values: np.ndarray, errors: np.ndarray) -> Estimate:
+def _shared(values: np.ndarray, errors: np.ndarray, level: float) -> Estimate:
     """Return the mean of a slope that cells share: its error is that of the slope, not of a mean of independent cells."""
     value, error = float(np.nanmean(values)), float(np.nanmean(errors))
-    return Estimate(value, error, value - 1.96 * error, value + 1.96 * error, "normal", int(np.isfinite(values).sum()), 0)
+    half = error * NormalDist().inv_cdf((1 + level) / 2)
+    return Estimate(value, error, value - half, value + half, "normal", int(np.isfinite(values).sum()), 0)
 
 
-def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray) -> Estimate:
+def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Estimate:
     """Return the mean over cells, its error from joint draws where there are some: cells share errors."""
     plain = mean(slopes)
     if "draws" not in rows.columns or plain.value is None or rows["draws"].null_count() == len(rows):
         return plain
     drawn = np.array(rows["draws"].drop_nulls().to_list()).mean(axis=0)
     error = float(drawn.std(ddof=1))
-    low, high = (float(value) for value in np.quantile(drawn, [0.025, 0.975]))
+    low, high = (float(value) for value in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
     return Estimate(plain.value, error, low, high, "joint draws", plain.n, plain.n_undefined)
 
 

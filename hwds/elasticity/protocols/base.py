@@ -82,11 +82,11 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return what can be said without a truth: how many cells have an answer, of which sign, how sure."""
-        return score_cells(rows)
+        return score_cells(rows, self.confidence)
 
     def measures(self, frame: Panel) -> Sequence[Measure]:
         """Return the metrics of cells."""
-        return cell_measures()
+        return cell_measures(self.confidence)
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
@@ -100,7 +100,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def known_measures(self) -> Sequence[Measure]:
         """Return the metrics whatever the panel is."""
-        return cell_measures()
+        return cell_measures(self.confidence)
 
     def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
         """Return the segment of each cell: a static column, or one of the rows themselves."""

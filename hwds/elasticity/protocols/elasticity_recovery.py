@@ -44,4 +44,4 @@ class ElasticityRecovery(CellEvaluation, Contrasting):
 
     def known_measures(self) -> Sequence[Measure]:
         """Return all metrics of cells."""
-        return (*truth_measures(), *cell_measures())
+        return (*truth_measures(self.confidence), *cell_measures(self.confidence))

@@ -79,7 +79,7 @@ class Stability(CellEvaluation, Contrasting):
 
     def known_measures(self) -> Sequence[Measure]:
         """Return all metrics."""
-        return (*window_measures(), *cell_measures())
+        return (*window_measures(), *cell_measures(self.confidence))
 
     def demand_evidence(self, tables: Any, frame: Panel, model: str) -> None:
         """Return nothing: a window is no evidence for today's price."""

@@ -68,7 +68,7 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
 
     def known_measures(self) -> Sequence[Measure]:
         """Return all metrics."""
-        return (*sample_measures(), *cell_measures())
+        return (*sample_measures(), *cell_measures(self.confidence))
 
     def demand_evidence(self, tables: Any, frame: Panel, model: str) -> None:
         """Return nothing: a sample is no evidence for a price."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.report.identification import cells_of
+from hwds.elasticity.report.identification import cells_of, level_of
 from hwds.frames.roles import SERIES
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, tidy
 from hwds.results.tables import TRUTH, Tables
@@ -37,7 +37,7 @@ def forest_figure(tables: Tables, model: str) -> Figure | None:
     axes = figure.subplots()
     _draw(axes, shown)
     _mark_truth(axes, shown, tables)
-    _label(axes, shown, ordered)
+    _label(axes, shown, ordered, level_of(tables))
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     every = "" if len(shown) == len(ordered) else f", {len(shown)} of {len(ordered):,} evenly over their order"
@@ -80,7 +80,7 @@ def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
     axes.plot(known.to_numpy(), range(len(shown)), "D", color=FLOOR_COLOUR, markersize=3.5, zorder=5, label="truth")
 
 
-def _label(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame) -> None:
+def _label(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> None:
     tidy(axes, grid="x")
     axes.set_yticks(range(len(shown)), [drawable(name, 34) for name in shown[SERIES]], parse_math=False)
     axes.tick_params(axis="y", length=0, labelsize=8)
@@ -89,7 +89,7 @@ def _label(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame) -> None:
     axes.axvline(mean, color=INK, linewidth=1, linestyle=":", zorder=1, label=f"mean of all cells {mean:.2f}")
     axes.axvline(0, color=LIGHT, linewidth=1.2, zorder=0)
     axes.set_xlabel(
-        "elasticity; bars: 95 % interval; dot size and right: share that the cell's own data decide",
+        f"elasticity; bars: {level} interval; dot size and right: share that the cell's own data decide",
         fontsize=9.5,
         color=INK,
     )

@@ -32,6 +32,12 @@ def cells_of(tables: Tables, model: str) -> pl.DataFrame:
     return rows.filter(pl.col("model") == model).unique(SERIES, keep="first", maintain_order=True)
 
 
+def level_of(tables: Tables) -> str:
+    """Return the level of the intervals of cells in words: `95 %`."""
+    known = tables.metrics.filter(pl.col("metric") == "mean_elasticity")
+    return f"{100 * (known['confidence'][0] if len(known) else 0.95):g} %"
+
+
 def status_grid(tables: Tables, model: str) -> Grid:
     """Return the number of cells of each status, with what their prices have in common."""
     cells = cells_of(tables, model)
@@ -57,7 +63,7 @@ def _of_status(cells: pl.DataFrame, status: str) -> list[str]:
 def cells_grid(tables: Tables, model: str) -> Grid:
     """Return each cell's answer and what its prices identify, at most `MOST_CELLS` of them evenly over all."""
     cells = cells_of(tables, model)
-    titles = [("cell", "cell"), ("elasticity", "elasticity"), ("95 % interval", "interval"), ("own data", "own")]
+    titles = [("cell", "cell"), ("elasticity", "elasticity"), (f"{level_of(tables)} interval", "interval"), ("own data", "own")]
     titles += [("rows", "rows"), ("price changes", "changes"), ("prices", "prices"), ("own sd of log price", "own sd")]
     titles += [("common with the period", "common"), ("lead", "lead"), ("lag", "lag"), ("stock-outs", "out")]
     titles += [("status", "status"), ("reason", "")]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwds.elasticity.report.forest import forest_figure
 from hwds.elasticity.report.identification import cells_grid, status_grid
+from hwds.elasticity.report.notes import notes_grid
 from hwds.elasticity.report.scatter import scatter_figure
 from hwds.elasticity.report.sentence import conclusion, placebo_conclusion
 from hwds.frames.panel import Panel
@@ -37,8 +38,9 @@ def placebo_sentence(panel: Panel, tables: Tables, model: str) -> str:
 
 
 def page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield what prices identify, by status and cell by cell."""
+    """Yield what prices identify, by status and cell by cell, and the facts about the fit."""
     yield status_grid(tables, model)
+    yield notes_grid(tables, model)
     yield cells_grid(tables, model)
 
 

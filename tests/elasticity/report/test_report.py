@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import inf
 
 import polars as pl
 import pytest
 
 from hwds.datasets.simulated.price_sales import PriceSales
+from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
+from hwds.elasticity.notes import meaning
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
 from hwds.elasticity.protocols.placebo import Placebo
 from hwds.elasticity.protocols.price_change import PriceChange
 from hwds.elasticity.report.forest import forest_figure
 from hwds.elasticity.report.identification import cells_grid, status_grid
+from hwds.elasticity.report.notes import notes_grid
 from hwds.elasticity.report.scatter import scatter_figure
-from hwds.elasticity.report.sentence import conclusion, placebo_conclusion
+from hwds.elasticity.report.sentence import anderson_rubin, conclusion, placebo_conclusion
 from hwds.evaluation.base import Cell, Score
 from hwds.evaluation.context import RunContext
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables, metrics_table
@@ -60,6 +64,44 @@ def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recover
     silent = conclusion(recovery, "textbook")
     assert " of 50 cells have an answer" in silent
     assert conclusion(recovery, "none") == "none says nothing of any cell."
+
+
+def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_asked(panel):
+    run = tables(ElasticityRecovery(draws=100, confidence=0.9), {"iv": IV(draws=10), TRUTH: DATASET.truth("elasticity")}, panel)
+    said = conclusion(run, "iv")
+    strength = run.predictions["fit_first_stage_f"][0]
+    assert f"The first stage of its instruments has an F of {strength:,.1f}; prices are not seen to answer demand (t = " in said
+    assert "by Anderson and Rubin's test, which weak instruments do not mislead, the common elasticity is " in said
+    assert " (90 %: -" in said
+    assert "of its 90 % intervals hold" in said
+    assert "95 %" not in said + cells_grid(run, "iv").markdown()
+    facts = notes_grid(run, "iv").markdown()
+    assert f"| first stage f | {strength:,.4g} | F of the instruments" in facts
+    assert "anderson rubin low" in facts
+    row = run.headline("mean_elasticity", "iv")
+    assert 1.4 < (row["ci_high"] - row["ci_low"]) / (2 * row["stderr"]) < 1.9
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (None, None, "no common elasticity is compatible with the data"),
+        (-inf, inf, "nothing is known of the common elasticity"),
+        (-inf, -0.5, "the common elasticity is below -0.50"),
+        (-2.5, inf, "the common elasticity is above -2.50"),
+        (-2.5, -1.5, "the common elasticity is between -2.50 and -1.50"),
+    ],
+)
+def test_an_open_or_empty_interval_of_weak_instruments_is_said(low, high, said):
+    assert anderson_rubin({"anderson_rubin_low": low, "anderson_rubin_high": high}) == said
+
+
+def test_every_fact_about_a_fit_has_a_meaning(recovery):
+    names = [name for name in recovery.predictions.columns if name.startswith("fit_")]
+    assert "fit_sd_sku" in names
+    assert all(meaning(name.removeprefix("fit_")) for name in names)
+    assert "| sd sku |" in notes_grid(recovery, "pooled").markdown()
+    assert not len(notes_grid(recovery, "textbook"))
 
 
 def test_every_cell_is_in_the_table_with_what_its_prices_identify(recovery):

@@ -9,6 +9,7 @@ from hwds.elasticity.design.columns import CROSS, LAG
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.fitted import FittedElasticities
 from hwds.elasticity.models.base import RECENT, recent_units
+from hwds.elasticity.notes import note_columns
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 
@@ -23,7 +24,7 @@ IDENTIFICATION = (
 
 
 def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator) -> pl.DataFrame:
-    """Return one row a cell: the fitted table, its identification, today's offer, expected units and draws.
+    """Return one row a cell: the fitted table, its identification, today's offer, expected units, notes on the fit and draws.
 
     Draws of `lag` and `cross` are null where a model does not say how their errors go with those of the elasticities.
 
@@ -35,7 +36,7 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
     """
     known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION)
     offer = offers(fitted.design, panel).with_columns(pl.Series("units", expected_units(fitted)).fill_nan(None))
-    rows = fitted.table.hstack(known).hstack(offer)
+    rows = fitted.table.hstack(known).hstack(offer).with_columns(note_columns(fitted.estimates.notes))
     if not draws:
         return rows
     own, shared = fitted.joint_draws(draws, rng)

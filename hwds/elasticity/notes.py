@@ -1,0 +1,62 @@
+"""Notes: the facts about a fit that stand beside its answers, such as the first stage of instruments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+PREFIX = "fit_"
+"""What the columns of notes begin with in the rows of a run, each the same number for all cells of a model."""
+
+SPREAD = "sd_"
+"""What the names of standard deviations begin with."""
+
+INSTRUMENTS = ("first_stage_f", "price_residual_t", "anderson_rubin_low", "anderson_rubin_high")
+"""Notes on instruments that a sentence reads."""
+
+MEANINGS = {
+    "mean_elasticity": "mean that cells are shrunk to, through their groups",
+    "mean_stderr": "its standard error",
+    "overdispersion": "a, with the variance mean + a mean^2 of a cell's units",
+    "cluster_ratio": "variance of the common slope with clustered errors over that with independent ones",
+    "first_stage_f": "F of the instruments in the regression of the price on them; below 10 they are weak",
+    "price_residual_t": "t of the part of the price that instruments do not explain; beyond 2, prices answer demand",
+    "common_elasticity": "elasticity of all cells together, with instruments",
+    "common_stderr": "its standard error, the first stage bootstrapped",
+    "anderson_rubin_low": "lower end of the common elasticities that Anderson and Rubin's test does not reject",
+    "anderson_rubin_high": "upper end of them; the test is as good with weak instruments",
+    "price_slope": "slope of the utility by the price",
+    "price_slope_stderr": "its standard error, clustered",
+    "residual_share": "share of the price's variance within cells that the trees leave",
+    "clusters": "clusters of errors",
+    "sd_cell": "standard deviation of cells' elasticities around their groups'",
+    "sd_promotion": "standard deviation of cells' promotion effects",
+}
+"""What each note measures."""
+
+
+def meaning(name: str) -> str:
+    """Return what a note measures."""
+    return MEANINGS.get(name) or f"standard deviation of the elasticities of each {name.removeprefix(SPREAD)}"
+
+
+def note_columns(notes: Mapping[str, float]) -> list[pl.Expr]:
+    """Return a column for each note, null where it is not a number."""
+    values = {name: None if np.isnan(value) else float(value) for name, value in notes.items()}
+    return [pl.lit(value, pl.Float64).alias(PREFIX + name) for name, value in values.items()]
+
+
+def notes_of(rows: pl.DataFrame) -> dict[str, float | None]:
+    """Return the notes of one model's rows by name; those that the model has none of are left out.
+
+    Ends of an Anderson-Rubin interval that are there and null say that the test rejects every elasticity.
+    """
+    if rows.is_empty():
+        return {}
+    first: dict[str, Any] = rows.row(0, named=True)
+    notes = {name.removeprefix(PREFIX): value for name, value in first.items() if name.startswith(PREFIX)}
+    weak = notes.get("first_stage_f") is not None and "price_residual_t" in notes
+    return {name: value for name, value in notes.items() if value is not None or (weak and name in INSTRUMENTS)}
