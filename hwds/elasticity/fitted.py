@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import CROSS, LAG, Terms
+from hwds.elasticity.design.columns import CROSS, LAG, PAIR, Terms
 from hwds.elasticity.design.rows import Design
 from hwds.frames.panel import Panel
 
@@ -45,6 +45,29 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
+class CrossPairs:
+    """The cross elasticities of pairs of cells: of the units of a row's cell to the price of a column's.
+
+    Attributes:
+        rows, columns: The places of the cells, rows rising, shape (P,).
+        value, stderr: Shape (P,).
+        own_stderr: The part of the errors that is each pair's own; the rest is that of one slope, so that it moves together.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    value: np.ndarray
+    stderr: np.ndarray
+    own_stderr: np.ndarray
+
+    def totals(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return each cell's elasticity to all its substitutes' prices together and its standard error, shape (cells,)."""
+        shared = np.sqrt(np.maximum(self.stderr**2 - self.own_stderr**2, 0.0))
+        value, together = (np.bincount(self.rows, weight, cells) for weight in (self.value, shared))
+        return value, np.sqrt(together**2 + np.bincount(self.rows, self.own_stderr**2, cells))
+
+
+@dataclass(frozen=True, eq=False)
 class Estimates:
     """What an estimator says, as arrays; NaN where it says nothing.
 
@@ -63,6 +86,7 @@ class Estimates:
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
         own_theta: What a cell's slopes of the other columns are more, shape (K, m); None for nothing.
+        pairs: Cross elasticities of pairs of cells, where they differ beyond those to the mean price; None for none.
         cross, cross_stderr: Elasticities to the mean price of each cell's substitutes, where they are no column; shape (K,).
         doubt: Why no cell counts as identified, whatever its prices; empty for no such reason.
         statuses: The status and reason of each cell where they are not those of its own prices.
@@ -92,6 +116,7 @@ class Estimates:
     theta_p_values: np.ndarray | None = None
     theta_covariance: np.ndarray | None = None
     shared_covariance: np.ndarray | None = None
+    pairs: CrossPairs | None = None
 
     @property
     def both_sides(self) -> np.ndarray:
@@ -134,7 +159,8 @@ class FittedElasticities:
     ) -> FittedElasticities:
         """Return the table of the cells and of the shared slopes."""
         table = cells_table(design, estimates, identification)
-        effects = effects_table(design.columns, estimates, context.level)
+        shared = [name for name in design.columns if not name.startswith(PAIR)]
+        effects = effects_table(shared, estimates, context.level)
         return cls(table, effects, identification, design, terms, context.controls, estimates, context.level)
 
     def log_demand(self, panel: Panel) -> np.ndarray:
@@ -203,6 +229,9 @@ def cells_table(design: Design, estimates: Estimates, identification: pl.DataFra
     """Return the table of the cells; see `CELLS`."""
     below, above = estimates.both_sides * estimates.stderr
     shared = {name: _shared(design, estimates, name) for name in (LAG, CROSS)}
+    cross = (estimates.cross, estimates.cross_stderr)
+    if estimates.pairs is not None:
+        cross = estimates.pairs.totals(len(design))
     alone = design.groups < 0
     columns = {
         "elasticity": estimates.slopes,
@@ -213,8 +242,8 @@ def cells_table(design: Design, estimates: Estimates, identification: pl.DataFra
         "weight_own": estimates.own_weight,
         "lag": np.full(len(design), shared[LAG][0]),
         "lag_stderr": np.full(len(design), shared[LAG][1]),
-        "cross": np.where(alone, 0.0, shared[CROSS][0]) if estimates.cross is None else estimates.cross,
-        "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]) if estimates.cross_stderr is None else estimates.cross_stderr,
+        "cross": np.where(alone, 0.0, shared[CROSS][0]) if cross[0] is None else cross[0],
+        "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]) if cross[1] is None else cross[1],
     }
     numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
     status, reason = identification["status"].to_list(), identification["reason"].to_list()

@@ -32,6 +32,8 @@ MEANINGS = {
     "price_slope_stderr": "its standard error, clustered",
     "residual_share": "share of the price's variance within cells that the trees leave",
     "clusters": "clusters of errors",
+    "sd_cross_family": "standard deviation of what families add to the effect of substitutes",
+    "sd_cross_pair": "standard deviation of what pairs of substitutes add",
     "sd_cell": "standard deviation of cells' elasticities around their groups'",
     "sd_promotion": "standard deviation of cells' promotion effects",
 }

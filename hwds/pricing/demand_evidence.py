@@ -48,6 +48,9 @@ brings demand forward), 0 where it was not estimated; `lag_stderr` is its standa
 STATUSES = ("identified", "weak", "no_variation", "endogenous?")
 """The statuses of a cell: its prices identify the elasticity; they hardly do; they hardly changed; they may answer demand."""
 
+SQUARE = ("covariance", "cross", "cross_stderr", "cross_own_stderr")
+"""Arrays with a row and a column for each cell."""
+
 OPTIONAL = ("list_price", "cost", "elasticity", "stderr", "df")
 """Columns that may be null."""
 
@@ -96,12 +99,13 @@ class DemandEstimates:
         draws: Draws of the own elasticities' joint posterior, shape (D, K), NaN where a cell has no estimate; None for none.
         draws_lag: Of the elasticities to the price of the period before, each of the same draw, shape (D, K); None for draws
             that are independent of those of the own elasticities.
-        draws_cross: Likewise of the cross elasticities of `pairs`, shape (D, P).
+        draws_cross: Likewise by how many standard errors the slope that cross elasticities share is off, shape (D,).
         covariance: Their joint covariance, shape (K, K), which is read where there are no draws; None for independent cells
             with the standard errors of `cells`.
         cross: d log units of the row's cell / d log price of the column's; 0 on the diagonal and where it was not estimated,
             shape (K, K); None for no cross effects.
         cross_stderr: Of `cross`, all errors of one slope, so that they move together; shape (K, K); None for 0.
+        cross_own_stderr: The part of `cross_stderr` that is each pair's own, independent of the others; None for nothing.
         truth: The true demand of a simulated world; None where nobody knows.
         note: What a verdict's sentence is to end with.
 
@@ -119,6 +123,7 @@ class DemandEstimates:
     covariance: np.ndarray | None = None
     cross: np.ndarray | None = None
     cross_stderr: np.ndarray | None = None
+    cross_own_stderr: np.ndarray | None = None
     truth: DemandTruth | None = None
     note: str = ""
 
@@ -174,9 +179,9 @@ class DemandEstimates:
         has the law of Student's t, stretched by nothing: its scale is `stderr`.
         """
         if self.draws is None:
-            return ElasticityDraws(self._own(count, rng), self._cross(count, rng), self._lag(count, rng))
+            return ElasticityDraws(self._own(count, rng), self._cross(count, rng, None), self._lag(count, rng))
         chosen = rng.choice(len(self.draws), count, replace=count > len(self.draws))
-        cross = self._cross(count, rng) if self.draws_cross is None else self.draws_cross[chosen]
+        cross = self._cross(count, rng, None if self.draws_cross is None else self.draws_cross[chosen])
         lag = self._lag(count, rng) if self.draws_lag is None else self.draws_lag[chosen]
         return ElasticityDraws(self.draws[chosen], cross, lag)
 
@@ -187,13 +192,24 @@ class DemandEstimates:
         normal[:, finite] *= np.sqrt(df[finite] / rng.chisquare(df[finite], (count, int(finite.sum()))))
         return self.column("elasticity") + _spread(normal, self.column("stderr"), self.covariance, self.known)
 
-    def _cross(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return independent draws of `pairs`, multiples of one slope: one normal error, times the standard error of each."""
+    def _cross(self, count: int, rng: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
+        """Return draws of `pairs`: one error for all, times the standard error of each, and each pair's own.
+
+        Args:
+            count: D.
+            rng: Of the draws.
+            common: The error of all in standard errors, shape (D,); None to draw it.
+        """
         if self.cross is None:
             return np.zeros((count, 0))
         rows, columns = self.pairs.T
-        stderr = 0.0 if self.cross_stderr is None else self.cross_stderr[rows, columns]
-        return self.cross[rows, columns] + stderr * rng.standard_normal((count, 1))
+        stderr = np.zeros(len(rows)) if self.cross_stderr is None else self.cross_stderr[rows, columns]
+        normal = rng.standard_normal((count, 1)) if common is None else common[:, None]
+        if self.cross_own_stderr is None:
+            return self.cross[rows, columns] + stderr * normal
+        own = self.cross_own_stderr[rows, columns]
+        shared = np.sqrt(np.maximum(stderr**2 - own**2, 0.0))
+        return self.cross[rows, columns] + shared * normal + own * rng.standard_normal((count, len(own)))
 
     def _lag(self, count: int, rng: np.random.Generator) -> np.ndarray:
         return self.column("lag") + self.column("lag_stderr") * rng.standard_normal((count, 1))
@@ -259,10 +275,10 @@ def _check_cells(cells: pl.DataFrame) -> None:
 def _check_arrays(evidence: DemandEstimates) -> None:
     """Refuse arrays of another shape than the cells have, or with values that cannot be."""
     count = len(evidence)
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("covariance", "cross", "cross_stderr"), (count, count))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SQUARE, (count, count))
     if evidence.draws is not None:
         shapes["draws"] = shapes["draws_lag"] = (len(evidence.draws), count)
-        shapes["draws_cross"] = (len(evidence.draws), len(evidence.pairs))
+        shapes["draws_cross"] = (len(evidence.draws),)
     for name, shape in shapes.items():
         array = getattr(evidence, name)
         if array is None:
@@ -279,6 +295,12 @@ def _check_arrays(evidence: DemandEstimates) -> None:
         raise DataError("evidence.cross: must be 0 on the diagonal, for own elasticities are in the cells.")
     if evidence.cross_stderr is not None and (evidence.cross_stderr < 0).any():
         raise DataError("evidence.cross_stderr: must be >= 0.")
+    if evidence.cross_own_stderr is not None and (
+        evidence.cross_stderr is None
+        or (evidence.cross_own_stderr < 0).any()
+        or (evidence.cross_own_stderr > evidence.cross_stderr * (1 + 1e-9)).any()
+    ):
+        raise DataError("evidence.cross_own_stderr: must be between 0 and cross_stderr, which must be given.")
     if evidence.cross_stderr is not None and evidence.cross is None:
         raise DataError("evidence.cross: must be given with cross_stderr.")
     if evidence.covariance is not None:

@@ -57,6 +57,9 @@ def test_a_value_that_cannot_be_is_refused_in_one_line(changes, said):
     assert str(refusal.value) == said
 
 
+EYE = np.eye(3)
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
@@ -67,6 +70,10 @@ def test_a_value_that_cannot_be_is_refused_in_one_line(changes, said):
         (
             {"draws": np.zeros((4, 3)), "draws_lag": np.zeros((5, 3))},
             "evidence.draws_lag: must have the shape (4, 3), got (5, 3).",
+        ),
+        (
+            {"cross_own_stderr": np.eye(3)},
+            "evidence.cross_own_stderr: must be between 0 and cross_stderr, which must be given.",
         ),
         ({"cross_stderr": np.eye(3)}, "evidence.cross: must be given with cross_stderr."),
         ({"covariance": -np.eye(3)}, "evidence.covariance: must have no negative eigenvalue."),
@@ -130,6 +137,19 @@ def test_cross_effects_of_one_slope_move_together():
     drawn = evidence.sample(4000, np.random.default_rng(1)).cross
     assert np.allclose(drawn, drawn[:, :1])
     assert drawn.sum(1).std() == pytest.approx(6 * 0.1, rel=0.03)
+
+
+def test_pairs_may_have_errors_of_their_own_beside_the_common_one():
+    apart = 1 - np.eye(3)
+    arrays = {"cross": 0.2 * apart, "cross_stderr": 0.1 * apart, "cross_own_stderr": 0.08 * apart}
+    drawn = DemandEstimates(cells(), **arrays).sample(20_000, np.random.default_rng(1)).cross
+    assert drawn.std(0) == pytest.approx(0.1, rel=0.03)
+    assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(0.36, abs=0.03)
+    errors = np.linspace(-2, 2, 50)
+    given = DemandEstimates(
+        cells(), draws=np.full((50, 3), -2.0), draws_cross=errors, **arrays | {"cross_own_stderr": 0 * apart}
+    )
+    assert np.sort(given.sample(50, np.random.default_rng(1)).cross[:, 3]) == pytest.approx(0.2 + 0.1 * errors)
 
 
 def test_the_effect_of_the_price_before_has_one_error_for_all_cells():

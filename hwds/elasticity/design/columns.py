@@ -15,6 +15,12 @@ from hwds.frames.roles import SERIES
 LAG, CROSS = "lagged_price", "substitutes_price"
 """The names of the log price of the period before, and of the mean log price of a cell's substitutes."""
 
+PAIR = "substitute_"
+"""What the names of columns with the price of one substitute of each cell begin with."""
+
+MOST_PAIRS = 40
+"""The most substitutes of a cell of which each has a slope of its own."""
+
 MEASURED = ("price", "list_price", "cost", "promotion", "stock_out", "competitor_price", "instrument")
 """Roles whose columns a model reads by their role; other known-future columns of numbers are controls."""
 
@@ -28,6 +34,7 @@ class Terms:
         lagged_price: Take the own price of the period before.
         substitutes_price: Take the mean price of the family's other products in the channel.
         by_period: Whether period effects are taken out, beside which a column that all cells share tells nothing.
+        pairs: Take the price of each substitute by itself, too: of a design like another one, to predict.
     """
 
     sku: str = "sku"
@@ -36,6 +43,7 @@ class Terms:
     lagged_price: bool = True
     substitutes_price: bool = True
     by_period: bool = False
+    pairs: bool = False
 
 
 def price_column(panel: Panel) -> str:
@@ -124,6 +132,46 @@ def substitutes_price(group: np.ndarray, cell: np.ndarray, period: np.ndarray, l
     sums = np.where(there, np.append(total, 0.0)[place], 0.0) - np.where(there, log_price, 0.0)
     others = np.where(there, np.append(count, 0)[place] - 1, 0)
     return np.where(others > 0, sums / np.maximum(others, 1), 0.0)
+
+
+def substitute_places(group: np.ndarray) -> np.ndarray:
+    """Return the places of each cell's substitutes, shape (K, n), -1 beyond their number.
+
+    Raises:
+        DataError: A cell has more than `MOST_PAIRS`.
+    """
+    members = [np.flatnonzero(group == number) for number in range(int(group.max(initial=-1)) + 1)]
+    most = max((len(cells) for cells in members), default=1) - 1
+    if most > MOST_PAIRS:
+        raise DataError(
+            f"model.cross: pairs is for at most {MOST_PAIRS} substitutes of a cell, got {most}; name smaller families."
+        )
+    places = np.full((len(group), most), -1)
+    for cells in members:
+        for cell in cells:
+            places[cell, : len(cells) - 1] = cells[cells != cell]
+    return places
+
+
+def pair_prices(
+    places: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray, which: np.ndarray
+) -> np.ndarray:
+    """Return the log price of each substitute over the number on sale, 0 where it is not on sale, shape (rows asked, n).
+
+    Their sum is the mean price of substitutes.
+
+    Args:
+        places: See `substitute_places`.
+        cell: Of each row, shape (rows,).
+        period: Of each row, shape (rows,).
+        log_price: Less its cell's mean, NaN without a price, shape (rows,).
+        which: The rows that are asked.
+    """
+    known = np.full((len(places) + 1, int(period.max()) + 1), np.nan)
+    known[cell, period] = log_price
+    prices = known[places[cell[which]], period[which][:, None]]
+    there = np.isfinite(prices)
+    return np.where(there, prices, 0.0) / np.maximum(there.sum(axis=1, keepdims=True), 1)
 
 
 def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -12,13 +12,16 @@ from hwds.core.errors import DataError
 from hwds.elasticity.design.columns import (
     CROSS,
     LAG,
+    PAIR,
     Terms,
     lagged,
     log_prices,
     names_of,
     other_columns,
+    pair_prices,
     price_column,
     shifters,
+    substitute_places,
     substitutes,
     substitutes_price,
 )
@@ -102,12 +105,12 @@ class Design:
         known = np.isfinite(units) & np.isfinite(price) & ~out
         log_price, centres = log_prices(panel, None if like is None else like.centres, known)
         groups = substitutes(names)
-        columns = _columns(panel, terms, controls, groups, period, log_price)
+        columns = _columns(panel, replace(terms, pairs=terms.pairs and like is not None), controls, groups, period, log_price)
         telling = _telling(columns, log_price, cell, period if terms.by_period else None, known) if like is None else None
         chosen, left_out = telling if telling is not None else (list(like.columns), ())  # type: ignore[union-attr]
         promotion = panel.roles.one("promotion") or ""
         x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
-        as_they_are = [name in (LAG, CROSS, promotion) for name in chosen]
+        as_they_are = [name in (LAG, CROSS, promotion) or name.startswith(PAIR) for name in chosen]
         column_centres = _centres(x, known, cell, as_they_are, len(names)) if like is None else like.column_centres
         x = x - column_centres[cell]
         used = known & np.isfinite(x).all(axis=1)
@@ -134,6 +137,20 @@ class Design:
         if like is None:
             design._check()
         return design
+
+    def with_pairs(self) -> Design:
+        """Return the design with a column for the price of each substitute of a cell, behind the others."""
+        columns = _pair_columns(self.groups, self.cell, self.period, self.log_price)
+        x = np.column_stack([self.x, *columns.values()])
+        centres = np.column_stack([self.column_centres, np.zeros((len(self), len(columns)))])
+        return replace(self, x=x, column_centres=centres, columns=(*self.columns, *columns))
+
+    def substitutes_laid(self) -> np.ndarray:
+        """Return the columns of `with_pairs` of the rows to learn from, laid out as cells by periods, shape (n, K, T)."""
+        places, rows = substitute_places(self.groups), np.flatnonzero(self.used)
+        laid = np.zeros((places.shape[1], len(self), self.periods))
+        laid[:, self.cell[rows], self.period[rows]] = pair_prices(places, self.cell, self.period, self.log_price, rows).T
+        return laid
 
     def _check(self) -> None:
         spread = np.abs(np.where(self.used, self.log_price, 0.0))
@@ -237,12 +254,20 @@ def _columns(
 ) -> dict[str, np.ndarray]:
     """Return the columns that may have a slope that all cells share, by name."""
     columns: dict[str, np.ndarray] = {}
+    cell = np.repeat(np.arange(panel.n_series), panel.lengths)
     if terms.lagged_price:
         columns[LAG] = lagged(panel, log_price)
     if terms.substitutes_price and (groups >= 0).any():
-        cell = np.repeat(np.arange(panel.n_series), panel.lengths)
         columns[CROSS] = substitutes_price(groups, cell, period, log_price)
+    if terms.pairs:
+        columns |= _pair_columns(groups, cell, period, log_price)
     return columns | other_columns(panel, controls)
+
+
+def _pair_columns(groups: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the price of each substitute of a row's cell by name, each of shape (rows,)."""
+    prices = pair_prices(substitute_places(groups), cell, period, log_price, np.arange(len(cell)))
+    return {f"{PAIR}{place + 1}": column for place, column in enumerate(prices.T)}
 
 
 def _centres(x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int) -> np.ndarray:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
 from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.design.columns import CROSS, Terms
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.estimation.dependence import shared_error
 from hwds.elasticity.estimation.slopes import Slopes, fit_slopes
-from hwds.elasticity.fitted import Estimates
+from hwds.elasticity.fitted import Estimates, FittedElasticities
 from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, normal_critical
+from hwds.elasticity.models.cross.pairs import with_pairs
 
 
 class Pooled(ElasticityModel):
@@ -25,6 +28,8 @@ class Pooled(ElasticityModel):
     joint over cells: a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
 
     Attributes:
+        cross: Whether all substitutes have one effect (`mean`: that of the mean of their prices), or each its own (`pairs`),
+            shrunk to the mean of its family.
         promotion: Whether a promotion has one effect in all cells (`shared`), or one in each, shrunk to the mean (`cell`).
         cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
 
@@ -39,13 +44,25 @@ class Pooled(ElasticityModel):
         "lagged_price": {"choice": [True, False]},
     }
 
+    cross: Literal["mean", "pairs"] = "mean"
     promotion: Literal["cell", "shared"] = "cell"
     cluster: Cluster = "sku_period"
+
+    @property
+    def terms(self) -> Terms:
+        """The columns that the model takes."""
+        return replace(super().terms, pairs=self.by_pair)
+
+    @property
+    def by_pair(self) -> bool:
+        """True where each substitute has an effect of its own."""
+        return self.cross == "pairs" and self.substitutes_price
 
     def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the posterior of all cells."""
         own = design.promotion if self.promotion == "cell" else None
-        fit = fit_slopes(design.layout(by_period=self.by_period, own=own), design.crossed)
+        layout = design.layout(by_period=self.by_period, own=own)
+        fit = fit_slopes(layout, design.crossed)
         posterior = fit.posterior
         m, cells = design.x.shape[1], len(design)
         own_theta = np.zeros((cells, m))
@@ -55,7 +72,7 @@ class Pooled(ElasticityModel):
         covariance = posterior.covariance + inflation.added
         stderr = np.sqrt(np.diag(covariance))
         theta_stderr = np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m]
-        return Estimates(
+        estimates = Estimates(
             posterior.slopes,
             stderr,
             np.full(cells, normal_critical(context.level)),
@@ -71,6 +88,14 @@ class Pooled(ElasticityModel):
             shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
             notes=_notes(fit, design, inflation.ratio),
         )
+        return with_pairs(design, layout, fit, estimates) if self.by_pair and CROSS in design.columns else estimates
+
+    def fitted(
+        self, design: Design, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+    ) -> FittedElasticities:
+        """Return the fitted model, whose design has the prices of single substitutes where they have slopes."""
+        wide = design if estimates.pairs is None else design.with_pairs()
+        return super().fitted(wide, estimates, identification, context)
 
 
 def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:

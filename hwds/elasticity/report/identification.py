@@ -69,7 +69,7 @@ def cells_grid(tables: Tables, model: str) -> Grid:
     titles += [("status", "status"), ("reason", "")]
     step = -(-len(cells) // MOST_CELLS) if len(cells) else 1
     shown = cells.gather_every(step) if len(cells) else cells
-    every = "" if step == 1 else f", every {step}th of {len(cells):,}"
+    every = "" if step == 1 else f", one in {step} of {len(cells):,}"
     return grid_of(titles, [_cell(row) for row in shown.to_dicts()], caption=f"Cell by cell{every}")
 
 

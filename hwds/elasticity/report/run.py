@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hwds.elasticity.report.cross import cross_grids
 from hwds.elasticity.report.forest import forest_figure
 from hwds.elasticity.report.identification import cells_grid, status_grid
 from hwds.elasticity.report.notes import notes_grid
@@ -38,9 +39,10 @@ def placebo_sentence(panel: Panel, tables: Tables, model: str) -> str:
 
 
 def page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield what prices identify, by status and cell by cell, and the facts about the fit."""
+    """Yield what prices identify, by status and cell by cell, facts about the fit, and cross elasticities."""
     yield status_grid(tables, model)
     yield notes_grid(tables, model)
+    yield from cross_grids(tables, model)
     yield cells_grid(tables, model)
 
 

@@ -46,6 +46,12 @@ class SalesCells:
     def __len__(self) -> int:
         return len(self.table)
 
+    def parts(self, nearness: float) -> np.ndarray:
+        """Return the weight of each substitute's price, exp(-nearness x the generations between the two), shape (K, K)."""
+        generation = self.column("generation")
+        apart = np.maximum(np.abs(generation[:, None] - generation) - 1, 0)
+        return np.asarray(self.substitutes * np.exp(-nearness * apart))
+
     def column(self, name: str) -> np.ndarray:
         """Return a column as an array, shape (K,)."""
         return self.table[name].to_numpy()

@@ -30,6 +30,8 @@ class SalesSettings(PanelDataset):
         units: Mean units of a cell in a week at its list price.
         dispersion: The size of the negative binomial law: the variance is mean + mean^2 / size.
         cannibalisation: Cross elasticity to the mean log price of the family's other generations in the channel.
+        nearness: How much more a generation takes from a nearer one: a pair's part of `cannibalisation` is as
+            exp(-nearness x the generations between them); 0 for equal parts.
         pull_forward: Elasticity to the own price of the week before: a cut brings demand forward.
         season: Half the range of the log of demand in a year.
         seasonal_pricing: The log price that sellers add for a log-unit of season: what confounds price with season.
@@ -50,6 +52,7 @@ class SalesSettings(PanelDataset):
     units: Positive = 5.0
     dispersion: Annotated[float, Gt(0.01), Le(1e6)] = 3.0
     cannibalisation: Annotated[float, Ge(0), Le(5)] = 0.25
+    nearness: Annotated[float, Ge(0), Le(5)] = 0.0
     pull_forward: Annotated[float, Ge(0), Le(5)] = 0.2
     season: Annotated[float, Ge(0), Le(2)] = 0.5
     seasonal_pricing: Annotated[float, Ge(-1), Le(1)] = 0.1
@@ -92,6 +95,11 @@ class SalesSettings(PanelDataset):
         price = pl.col("list_price") * pl.col("multiple")
         profit = (price - pl.col("cost")) * units
         return grid.select("series_id", price.alias("price"), units.alias("units"), profit.alias("profit"))
+
+    def cross(self) -> np.ndarray:
+        """Return the true cross elasticities, of a row's cell to the price of a column's, with all on sale, shape (K, K)."""
+        parts = self.cells().parts(self.nearness)
+        return np.asarray(self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300))
 
     def cells(self) -> SalesCells:
         """Return the cells with their true parameters."""

@@ -10,7 +10,7 @@ from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.columns import CROSS, LAG, Terms
 from hwds.elasticity.design.identification import identify
 from hwds.elasticity.design.rows import Design
-from hwds.elasticity.fitted import Estimates, FittedElasticities
+from hwds.elasticity.fitted import CrossPairs, Estimates, FittedElasticities
 from hwds.elasticity.models.base import levels
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
@@ -46,5 +46,15 @@ class PriceSalesTruth(Truth):
             np.full(cells, np.nan),
             np.ones(cells),
             method="truth",
+            pairs=self._pairs(design) if self.dataset.nearness else None,
         )
         return FittedElasticities.of(design, terms, estimates, identify(design, by_period=True), context)
+
+    def _pairs(self, design: Design) -> CrossPairs:
+        """Return the true cross elasticities of pairs."""
+        names = self.dataset.cells().table[SERIES].to_list()
+        place = [names.index(name) for name in design.names[SERIES]]
+        cross = self.dataset.cross()[np.ix_(place, place)]
+        rows, columns = np.nonzero(cross)
+        none = np.zeros(len(rows))
+        return CrossPairs(rows, columns, cross[rows, columns], none, none)

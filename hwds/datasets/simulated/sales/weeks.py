@@ -38,6 +38,7 @@ class SalesLaw:
 
     dispersion: float
     cannibalisation: float
+    nearness: float
     pull_forward: float
     season: float
     seasonal_pricing: float
@@ -74,7 +75,8 @@ def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> Sale
 
     A cell's units are Poisson with a gamma-distributed rate (negative binomial with size `dispersion`) around
     exp(base + season + elasticity x + lift promotion + pull_forward x of the week before + cannibalisation mean x of the
-    family's other generations in the channel + shared noise), x being the log price over the list price.
+    family's other generations in the channel, nearer ones with more weight + shared noise), x being the log price
+    over the list price.
     """
     device, shop = cells.column("device"), cells.column("shop")
     draws = _draws(seed, cells, weeks)
@@ -96,7 +98,9 @@ def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> Sale
     relative = np.log(price / cells.column("list_price")[:, None])
     sold = np.arange(weeks) >= cells.column("first")[:, None]
     beside = np.where(sold, relative, 0.0)
-    others = cells.substitutes @ beside / np.maximum(cells.substitutes @ sold.astype(float), 1.0)
+    parts = cells.parts(law.nearness)
+    whole = parts @ sold.astype(float)
+    others = parts @ beside / np.where(whole > 0, whole, 1.0)
     before = np.concatenate([relative[:, :1], relative[:, :-1]], axis=1)
     walk = np.cumsum(WALK * stream(seed, "price_sales", "walk").standard_normal(weeks))
     log_mean = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -37,6 +39,7 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
     known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION)
     offer = offers(fitted.design, panel).with_columns(pl.Series("units", expected_units(fitted)).fill_nan(None))
     rows = fitted.table.hstack(known).hstack(offer).with_columns(note_columns(fitted.estimates.notes))
+    rows = rows.with_columns(pair_columns(fitted))
     if not draws:
         return rows
     own, shared = fitted.joint_draws(draws, rng)
@@ -48,6 +51,25 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
             drawn[:, (fitted.design.groups < 0) & (slope == CROSS)] = 0.0
         columns.append(_lists(name, drawn))
     return rows.with_columns(columns)
+
+
+def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
+    """Return for each cell the names of its substitutes, its elasticities to their prices, and `pair_` errors, as lists.
+
+    Of the errors `pair_own_stderr` is the part that is the pair's own. No columns where a model has no elasticities of pairs.
+    """
+    pairs = fitted.estimates.pairs
+    if pairs is None:
+        return []
+    names = fitted.table[SERIES].gather(pairs.columns).to_list()
+    columns = {"substitutes": names, "pair_cross": pairs.value.tolist()}
+    columns |= {"pair_stderr": pairs.stderr.tolist(), "pair_own_stderr": pairs.own_stderr.tolist()}
+    ends = np.searchsorted(pairs.rows, np.arange(len(fitted.table) + 1))
+    kinds = {"substitutes": pl.List(pl.String)}
+    return [
+        pl.Series(name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64)))
+        for name, values in columns.items()
+    ]
 
 
 def _lists(name: str, drawn: np.ndarray) -> pl.Series:
