@@ -4,6 +4,7 @@ from .models.iv import IV as IV
 from .models.logit_demand import LogitDemand as LogitDemand
 from .models.loglog_ols import LoglogOLS as LoglogOLS
 from .models.monotone_boosting import MonotoneBoosting as MonotoneBoosting
+from .models.network import Network as Network
 from .models.pooled import Pooled as Pooled
 from .models.ppml import PPML as PPML
 from .protocols.elasticity_estimate import ElasticityEstimate as ElasticityEstimate

@@ -174,6 +174,10 @@ class FittedElasticities:
         part = known.slopes[design.cell] * design.log_price + known.other_effects(np.nan_to_num(design.x), design.cell)
         return np.asarray(known.level[design.cell] + part)
 
+    def further_columns(self) -> pl.DataFrame:
+        """Return what a model says of every cell beside `CELLS`, a row a cell; usually nothing."""
+        return pl.DataFrame()
+
     def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K).
 

@@ -14,6 +14,9 @@ PREFIX = "fit_"
 SPREAD = "sd_"
 """What the names of standard deviations begin with."""
 
+MISSED = "missed_"
+"""What the names of standard deviations of elasticities that networks do not know begin with."""
+
 INSTRUMENTS = ("first_stage_f", "price_residual_t", "anderson_rubin_low", "anderson_rubin_high")
 """Notes on instruments that a sentence reads."""
 
@@ -34,6 +37,12 @@ MEANINGS = {
     "clusters": "clusters of errors",
     "sd_cross_family": "standard deviation of what families add to the effect of substitutes",
     "sd_cross_pair": "standard deviation of what pairs of substitutes add",
+    "pooled_mean": "mean elasticity of the same cells by elasticity/pooled",
+    "outside_pooled": "share of cells whose answer the interval of elasticity/pooled excludes",
+    "mean_apart": "mean distance from elasticity/pooled, in its standard errors of the mean",
+    "between_networks": "standard deviation of an elasticity between the networks of the ensemble",
+    "price_gap_r2": "share of the variance of the next change of price gaps between channels that is foreseen, held out",
+    "arbitrage_skill": "share of the deviance of gaps wide enough for arbitrage that is foreseen, held out",
     "sd_cell": "standard deviation of cells' elasticities around their groups'",
     "sd_promotion": "standard deviation of cells' promotion effects",
 }
@@ -42,6 +51,8 @@ MEANINGS = {
 
 def meaning(name: str) -> str:
     """Return what a note measures."""
+    if name.startswith(MISSED):
+        return f"standard deviation of what the networks miss of each {name.removeprefix(MISSED)}, held out"
     return MEANINGS.get(name) or f"standard deviation of the elasticities of each {name.removeprefix(SPREAD)}"
 
 

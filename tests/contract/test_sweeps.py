@@ -21,7 +21,7 @@ REFUSED = {
     "ab_plan": "a rule whose error rates are set and not found",
     "ab_price_test": "a rule that has to be fixed before its data is seen",
     **dict.fromkeys(
-        ("elasticity_iv", "elasticity_pooled", "oem_commitment", "optimal_price", "revenue_impact"),
+        ("elasticity_iv", "elasticity_network", "elasticity_pooled", "oem_commitment", "optimal_price", "revenue_impact"),
         "is scored against a simulator's truth, on which nobody can choose settings",
     ),
     **dict.fromkeys(("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"),

@@ -161,15 +161,31 @@ def unsure_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np
         groups: Of the prior.
         deviations: Of greatest posterior density, shape (groupings + 1,).
     """
-    dummies, which = groups.design(len(known.linear))
     sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
-    losses = [np.array([_loss(known, dummies, which, logs)[1] for logs in side]) for side in sides]
     slopes = [np.array([posterior(known, groups, np.exp(logs)).slopes for logs in side]) for side in sides]
-    curvature = (losses[1] - losses[0]) / (2 * LOG_STEP)
-    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    values, vectors = np.linalg.eigh(_curvature(known, groups, deviations))
     root = vectors / np.sqrt(np.maximum(values, 1 / WIDEST_LOG**2))
     moved = root.T @ (slopes[1] - slopes[0]) / (2 * LOG_STEP)
     return np.asarray(moved.T @ moved)
+
+
+def expected_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> np.ndarray:
+    """Return the posterior means of standard deviations, of which `deviations` are most likely, shape (groupings + 1,).
+
+    By a normal law of the logs of standard deviations with the curvature at the mode.
+    """
+    values, vectors = np.linalg.eigh(_curvature(known, groups, deviations))
+    logs = np.einsum("ij,j->i", vectors**2, 1 / np.maximum(values, 1 / WIDEST_LOG**2))
+    return np.asarray(deviations * np.exp(logs / 2))
+
+
+def _curvature(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> np.ndarray:
+    """Return the curvature of the loss by the logs of standard deviations."""
+    dummies, which = groups.design(len(known.linear))
+    sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
+    losses = [np.array([_loss(known, dummies, which, logs)[1] for logs in side]) for side in sides]
+    curvature = (losses[1] - losses[0]) / (2 * LOG_STEP)
+    return np.asarray((curvature + curvature.T) / 2)
 
 
 def best_second(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> float:

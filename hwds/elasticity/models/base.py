@@ -113,15 +113,28 @@ def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.
         own_theta: What a cell's are more, shape (K, m); None for nothing.
     """
     rows = design.used
-    cell = design.cell[rows]
-    part = np.nan_to_num(slopes)[cell] * design.log_price[rows] + design.x[rows] @ theta
+    part = np.nan_to_num(slopes)[design.cell[rows]] * design.log_price[rows] + design.x[rows] @ theta
     if own_theta is not None:
-        part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[cell])
+        part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[design.cell[rows]])
+    return np.where(np.isfinite(slopes), balanced_levels(design, part), np.nan)
+
+
+def balanced_levels(design: Design, part: np.ndarray) -> np.ndarray:
+    """Return what must be added to the log means of each cell's last rows so that they add up to the units sold, shape (K,).
+
+    Args:
+        design: The rows.
+        part: Log means of the rows to learn from, shape (used rows,).
+
+    Returns:
+        NaN for a cell without such rows.
+    """
+    cell, units = design.cell[design.used], design.units[design.used]
     recent = _recent(cell)
-    sold = np.bincount(cell[recent], design.units[rows][recent], len(design))
+    sold = np.bincount(cell[recent], units[recent], len(design))
     bottom = np.bincount(cell[recent], np.exp(part[recent]), len(design))
     out = np.log(np.maximum(sold, NOTHING) / np.where(bottom > 0, bottom, 1.0))
-    return np.where(np.isfinite(slopes) & (bottom > 0), out, np.nan)
+    return np.where(bottom > 0, out, np.nan)
 
 
 def recent_units(design: Design) -> np.ndarray:

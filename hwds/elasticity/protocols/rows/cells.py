@@ -38,7 +38,8 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
     """
     known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION)
     offer = offers(fitted.design, panel).with_columns(pl.Series("units", expected_units(fitted)).fill_nan(None))
-    rows = fitted.table.hstack(known).hstack(offer).with_columns(note_columns(fitted.estimates.notes))
+    rows = fitted.table.hstack(known).hstack(offer).hstack(fitted.further_columns())
+    rows = rows.with_columns(note_columns(fitted.estimates.notes))
     rows = rows.with_columns(pair_columns(fitted))
     if not draws:
         return rows
