@@ -34,6 +34,7 @@ class Terms:
         lagged_price: Take the own price of the period before.
         substitutes_price: Take the mean price of the family's other products in the channel.
         by_period: Whether period effects are taken out, beside which a column that all cells share tells nothing.
+        nests: The static column of nests, within which products are closer substitutes; empty for none.
         pairs: Take the price of each substitute by itself, too: of a design like another one, to predict.
     """
 
@@ -43,6 +44,7 @@ class Terms:
     lagged_price: bool = True
     substitutes_price: bool = True
     by_period: bool = False
+    nests: str = ""
     pairs: bool = False
 
 
@@ -68,7 +70,7 @@ def _refuse(panel: Panel, name: str, bad: np.ndarray, path: str, rule: str) -> N
 
 
 def names_of(panel: Panel, terms: Terms) -> pl.DataFrame:
-    """Return `series_id`, `sku`, `channel` and `family` of every cell, in order.
+    """Return `series_id`, `sku`, `channel` and `family` of every cell, in order, and `nest` where there are nests.
 
     A cell without a static column of products is a product of its own; without channels or families all have one.
 
@@ -86,6 +88,10 @@ def names_of(panel: Panel, terms: Terms) -> pl.DataFrame:
             raise DataError(f"model.{field}: no static column '{name}'{nearest(name, panel.roles.constant)}")
         else:
             columns[field] = first[SERIES] if field == "sku" else pl.repeat("", len(first), eager=True).alias(field)
+    if terms.nests:
+        if terms.nests not in panel.roles.constant:
+            raise DataError(f"model.nests: no static column '{terms.nests}'{nearest(terms.nests, panel.roles.constant)}")
+        columns["nest"] = first[terms.nests].cast(pl.String).fill_null("")
     return pl.DataFrame(columns)
 
 

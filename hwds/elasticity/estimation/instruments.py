@@ -77,19 +77,19 @@ class TwoStage:
     """Two-stage least squares.
 
     Attributes:
-        beta: Of the endogenous column, then of the others, shape (1 + m,).
+        beta: Of the endogenous columns, then of the others, shape (e + m,).
         variance: Clustered.
-        f: The first stage's.
+        f: The first stage's of each endogenous column, given the others; inf where it is its own instrument; shape (e,).
     """
 
     beta: np.ndarray
     variance: RobustVariance
-    f: float
+    f: np.ndarray
 
 
 def two_stage(
     y: np.ndarray,
-    price: np.ndarray,
+    endogenous: np.ndarray,
     instruments: np.ndarray,
     x: np.ndarray,
     sweeper: Sweeper,
@@ -97,26 +97,26 @@ def two_stage(
     *,
     efficient: bool = False,
 ) -> TwoStage:
-    """Return two-stage least squares of y on one endogenous column and others, effects swept out.
+    """Return two-stage least squares of y on endogenous columns and others, effects swept out.
 
     Args:
         y: Shape (n,).
-        price: The endogenous column, shape (n,).
-        instruments: Shape (n, z); none gives least squares.
+        endogenous: Shape (n, e).
+        instruments: Shape (n, z); none gives least squares. A column that is given to be its own instrument is not endogenous.
         x: Shape (n, m).
         sweeper: Of the effects.
         ways: Clusterings of the rows.
         efficient: Weigh the moments of the instruments anew by their variance at the first estimate (Hansen 1982, two-step
             generalised method of moments).
     """
-    ones = np.ones(len(y))
-    first = first_stage(price, instruments, x, sweeper, ways) if instruments.shape[1] else None
-    swept = sweeper.residuals(np.column_stack([y, price, x, instruments]), ones)
-    target, columns = swept[:, 0], swept[:, 1 : 2 + x.shape[1]]
-    moments = columns if first is None else np.column_stack([swept[:, 2 + x.shape[1] :], columns[:, 1:]])
+    ones, count = np.ones(len(y)), endogenous.shape[1]
+    swept = sweeper.residuals(np.column_stack([y, endogenous, x, instruments]), ones)
+    target, columns = swept[:, 0], swept[:, 1 : 1 + count + x.shape[1]]
+    first = instruments.shape[1] > 0
+    moments = np.column_stack([swept[:, 1 + count + x.shape[1] :], columns[:, count:]]) if first else columns
     weight = np.linalg.inv(moments.T @ moments)
     beta = _from_moments(target, columns, moments, weight)
-    if efficient and first is not None:
+    if efficient and first:
         parts = moments * (target - columns @ beta)[:, None]
         weight = np.linalg.inv(parts.T @ parts)
         beta = _from_moments(target, columns, moments, weight)
@@ -124,7 +124,33 @@ def two_stage(
     bread = np.linalg.inv(slope.T @ weight @ slope)
     scores = moments @ weight @ slope * (target - columns @ beta)[:, None]
     variance = robust_variance(beta, bread, scores, ways, lost=columns.shape[1] + _effects(sweeper, ways))
-    return TwoStage(beta, variance, np.inf if first is None else first.f)
+    f = [_strength(place, endogenous, instruments, x, sweeper, ways) if first else np.inf for place in range(count)]
+    return TwoStage(beta, variance, np.array(f))
+
+
+def _strength(
+    place: int,
+    endogenous: np.ndarray,
+    instruments: np.ndarray,
+    x: np.ndarray,
+    sweeper: Sweeper,
+    ways: Sequence[np.ndarray],
+) -> float:
+    """Return the first stage's F of one endogenous column, given the others (Sanderson and Windmeijer 2016).
+
+    What instruments say of the others is taken out first, for it cannot be said again of this one.
+    """
+    own, others = endogenous[:, place], np.delete(endogenous, place, axis=1)
+    if any(np.array_equal(own, column) for column in instruments.T):
+        return float(np.inf)
+    if others.shape[1]:
+        swept = sweeper.residuals(np.column_stack([own, others, x, instruments]), np.ones(len(own)))
+        count, m = others.shape[1], x.shape[1]
+        columns, moments = swept[:, 1 : 1 + count + m], swept[:, 1 + count :]
+        beta = _from_moments(swept[:, 0], columns, moments, np.linalg.inv(moments.T @ moments))
+        own = own - others @ beta[:count]
+    z = instruments.shape[1]
+    return first_stage(own, instruments, x, sweeper, ways).f * z / max(z - others.shape[1], 1)
 
 
 def _effects(sweeper: Sweeper, ways: Sequence[np.ndarray]) -> int:

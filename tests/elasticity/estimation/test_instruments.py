@@ -25,9 +25,27 @@ def test_swept_effects_take_degrees_of_freedom_as_dummies_do(by_period):
     free = 48 - 1 - dummies.shape[1]
     constant = free / (free + 1)  # as in pseudo-likelihood, the constant takes none
     plain = sm.OLS(y, np.column_stack([price, dummies])).fit(**errors)
-    found = two_stage(y, price, none, none, sweeper, [cluster])
+    found = two_stage(y, price[:, None], none, none, sweeper, [cluster])
     assert found.beta[0] == pytest.approx(plain.params[0])
     assert found.variance.stderr[0] == pytest.approx(plain.bse[0] * np.sqrt(constant))
     first = sm.OLS(price, np.column_stack([instrument, dummies])).fit(**errors)
     known = first_stage(price, instrument[:, None], none, sweeper, [cluster])
     assert known.f == pytest.approx(first.tvalues[0] ** 2 / constant)
+
+
+def test_the_strength_of_two_endogenous_columns_is_that_of_each_given_the_other():
+    """Two instruments that move both columns alike tell them apart badly, although each first stage alone is strong."""
+    rng = stream(1, "instruments")
+    n = 600
+    z, noise = rng.standard_normal((n, 2)), rng.standard_normal((n, 2))
+    cell = np.repeat(np.arange(6), n // 6)
+    sweeper, none, ways = Sweeper.of(cell, None), np.zeros((n, 0)), [np.arange(n)]
+    apart = np.column_stack([z[:, 0], z[:, 1]]) + noise
+    alike = np.column_stack([z.sum(axis=1), z.sum(axis=1) + 0.02 * z[:, 0]]) + noise
+    found = [two_stage(each @ [-2.0, 0.5] + rng.standard_normal(n), each, z, none, sweeper, ways) for each in (apart, alike)]
+    assert found[0].beta == pytest.approx([-2.0, 0.5], abs=0.2)
+    assert (found[0].f > 100).all()
+    assert (found[1].f < 10).all()
+    assert first_stage(alike[:, 0], z, none, sweeper, ways).f > 100
+    own = two_stage(apart @ [-2.0, 0.5], apart, np.column_stack([apart[:, 0], z[:, 1]]), none, sweeper, ways)
+    assert own.f[0] == np.inf
