@@ -4,6 +4,7 @@ from . import datasets as datasets
 from . import detection as detection
 from . import elasticity as elasticity
 from . import forecast as forecast
+from . import lifetime as lifetime
 from . import ope as ope
 from .ab.models.base import Comparison as Comparison
 from .app.evaluate import Evaluated as Evaluated
@@ -49,14 +50,17 @@ from .evaluation.score import Score as Score
 from .features.base import FeatureSet as FeatureSet
 from .features.base import PanelFeatures as PanelFeatures
 from .features.base import RowFeatures as RowFeatures
+from .features.base import RunFeatures as RunFeatures
 from .forecast.context import ForecastContext as ForecastContext
 from .forecast.metrics.ratios import Metric as Metric
 from .forecast.models.base import Forecaster as Forecaster
 from .frames.forecasts import Forecasts as Forecasts
 from .frames.panel import Panel as Panel
 from .frames.roles import Roles as Roles
+from .frames.runs import Runs as Runs
 from .frames.table import Table as Table
 from .frames.world import World as World
+from .lifetime.models.base import LifetimeModel as LifetimeModel
 from .ope.models.base import Estimator as Estimator
 from .report.hooks import TableReport as TableReport
 from .report.hooks import TaskReport as TaskReport

@@ -4,6 +4,7 @@ from .aus_retail import AusRetail as AusRetail
 from .carparts import Carparts as Carparts
 from .cheese import Cheese as Cheese
 from .classics import Classics as Classics
+from .cmapss import Cmapss as Cmapss
 from .file import File as File
 from .fraud_handbook import FraudHandbook as FraudHandbook
 from .hospital import Hospital as Hospital
@@ -12,6 +13,8 @@ from .nevo import Nevo as Nevo
 from .online_retail import OnlineRetail as OnlineRetail
 from .open_bandit import OpenBandit as OpenBandit
 from .orange_juice import OrangeJuice as OrangeJuice
+from .runs import Runs as Runs
+from .simulated.engines import Engines as Engines
 from .simulated.gray_market import GrayMarket as GrayMarket
 from .simulated.handbook_simulator import HandbookSimulator as HandbookSimulator
 from .simulated.hardware_demand import HardwareDemand as HardwareDemand

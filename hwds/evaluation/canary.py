@@ -21,9 +21,11 @@ from hwds.evaluation.leakage.corruption_checks import blind, unreached, untouche
 from hwds.evaluation.leakage.leak import FILES, LUCK, OWN_LABEL, STATE, Leak, compared
 from hwds.evaluation.leakage.opened import Watch
 from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 from hwds.splitting.fold import Fold
 from hwds.splitting.row_windows import arrivals, as_known, label_arrivals
+from hwds.splitting.run_kfold import with_rubbish
 
 AGAIN = "changed when the same was asked again: something is kept from one fit to another"
 ELSEWHERE = "differ from those of a fresh process: something is kept in this one"
@@ -228,6 +230,27 @@ def row_features_canary(label: str, features: Any, table: Table, delay: int) -> 
     again = compared(label, "the end", clean, features.compute(as_known(table, until, delay)), STATE, AGAIN)
     yield from [again] if again else []
     yield from _own_labels(label, features, table, clean, until, delay)
+
+
+def run_features_canary(label: str, features: Any, runs: Runs) -> Iterator[Leak | None]:
+    """Compute features of runs, and again where all after a cycle of each run is rubbish: rows up to it must agree.
+
+    Args:
+        label: How the feature set is called.
+        features: Features of runs.
+        runs: Whose scales are learned once, from the runs as they are.
+    """
+    learned = features.learn(runs)
+    place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
+    clean = pl.DataFrame(learned.compute(runs), schema=list(learned.names))
+    for part in (1, 2, 3):
+        known = runs.lengths * part // 4
+        rubbish = learned.compute(with_rubbish(runs, known, stream(0, "canary", part)))
+        early = pl.Series(place < known[runs.run_of_row])
+        got = pl.DataFrame(rubbish, schema=list(learned.names))
+        yield compared(label, f"quarter {part}", clean.filter(early), got.filter(early))
+    again = compared(label, "the end", clean, pl.DataFrame(learned.compute(runs), schema=list(learned.names)), STATE, AGAIN)
+    yield from [again] if again else []
 
 
 def _own_labels(label: str, features: Any, table: Table, clean: pl.DataFrame, until: Any, delay: int) -> Iterator[Leak]:

@@ -1,9 +1,10 @@
-"""FeatureSet: the recipe of columns computed from a frame: of series, or of rows."""
+"""FeatureSet: the recipe of columns computed from a frame: of series, of rows, or of runs."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
+import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
@@ -12,6 +13,7 @@ from hwds.features.rows.live import Live
 from hwds.frames.feature_plan import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
+from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 
 
@@ -81,3 +83,24 @@ class RowFeatures(FeatureSet):
         raise ConfigError(
             f"features: '{self.name or type(self).__name__}' has no live form; it cannot be computed of events as they arrive."
         )
+
+
+class LearnedRunFeatures(Protocol):
+    """What `RunFeatures.learn` returns: scales that were learned, and the numbers of each cycle."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `compute`."""
+
+    def compute(self, runs: Runs) -> np.ndarray:
+        """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it, and nothing else."""
+
+
+class RunFeatures(FeatureSet):
+    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned from the runs of a fit."""
+
+    of: ClassVar[type] = Runs
+
+    def learn(self, runs: Runs) -> LearnedRunFeatures:
+        """Return the features with the scales of these runs; no ends of runs are looked at."""
+        raise NotImplementedError(f"{type(self).__name__}.learn")

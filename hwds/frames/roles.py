@@ -1,4 +1,4 @@
-"""Roles: what the columns of a panel or a table may be used for, each declared once."""
+"""Roles: what the columns of a panel, a table or of runs may be used for, each declared once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERIES, TIME, TARGET = "series_id", "time", "target"
 KEYS = {"series": SERIES, "time": TIME, "target": TARGET}
 """The same names by role."""
 
-FrameKind = Literal["panel", "table"]
+FrameKind = Literal["panel", "table", "runs"]
 
 Names = str | tuple[str, ...] | None
 """The name of a column, a list of names, or nothing."""
@@ -61,6 +61,7 @@ class Role:
 _PANEL: tuple[FrameKind, ...] = ("panel",)
 _TABLE: tuple[FrameKind, ...] = ("table",)
 _BOTH: tuple[FrameKind, ...] = ("panel", "table")
+_RUNS: tuple[FrameKind, ...] = ("runs",)
 _USES = ("known_future", "past_only", "static")
 
 _SERIES = "Which series a row belongs to; several are joined with '|' and become static; none: one series a file."
@@ -77,6 +78,12 @@ _COVARIATE = (
 )
 _CHOSEN = "The probability with which the arm was chosen; of a continuous price its density."
 _INSTRUMENT = "What moves the price and not demand (a cost, an exchange rate): for models of demand with instruments."
+_CYCLE = "How long a run has lasted: cycles, hours or kilometres since it was new, rising from row to row."
+_SENSOR = "What is measured in each cycle; where none is named, all columns of numbers without a role."
+_EVENT = (
+    "1 in the row in which a run failed, 0 in all others: a run without a 1 is censored at its last row; where no column is"
+    " named, every run failed at its last row, but for those of the test."
+)
 _LEVEL = "Constant within a series, the hierarchy, coarsest first."
 _IGNORE = "Columns to leave out; where a label is given, what is not known before it."
 
@@ -95,16 +102,33 @@ ROLES: dict[str, Role] = {
         Role("label_time", _TABLE, "When the label became known.", holds="times", known="never"),
         Role("label_propensity", _TABLE, _PROPENSITY, holds="numbers", low=0, high=1, known="never"),
         Role("series", _PANEL, _SERIES, many=True, null=False, known="constant", group="series"),
-        Role("entity", _TABLE, "Who or what a row is about (a customer, a device).", many=True, group="rows"),
+        Role(
+            "entity",
+            ("table", "runs"),
+            "Who or what a row is about (a customer, a device); of runs the machine.",
+            many=True,
+            required=_RUNS,
+            group="rows",
+        ),
+        Role("cycle", _RUNS, _CYCLE, required=_RUNS, holds="numbers", null=False),
+        Role("sensor", _RUNS, _SENSOR, many=True, holds="numbers", known="past"),
+        Role("setting", _RUNS, "Operating conditions, within whose regimes sensors are scaled.", many=True, holds="numbers"),
+        Role("event", _RUNS, _EVENT, holds="numbers", low=0, high=1, known="never"),
+        Role(
+            "remaining", _RUNS, "How long a run lasts beyond its last row; of test runs.", holds="numbers", low=0, known="never"
+        ),
+        Role(
+            "start", _RUNS, "When a run was new, on a clock that all runs share and that counts as cycles do.", holds="numbers"
+        ),
         Role("group", _TABLE, "Rows that must stay on one side of a cut.", many=True, group="rows"),
         Role("time", _BOTH, _TIME, required=("panel",), holds="times", null=False, group="rows"),
         Role("target", _PANEL, "The number to forecast.", required=("panel",), holds="numbers", known="past"),
         Role("known_future", _PANEL, _AHEAD, many=True, holds="numbers", known="ahead"),
         Role("past_only", _PANEL, "Numbers known only once their row has passed.", many=True, holds="numbers", known="past"),
-        Role("static", _PANEL, "Constant within a series.", many=True, known="constant", group="series"),
+        Role("static", ("panel", "runs"), "Constant within a series or a run.", many=True, known="constant", group="series"),
         Role("level", _PANEL, _LEVEL, many=True, known="constant", group="series"),
         Role("available_at", _BOTH, _AVAILABLE, holds="times"),
-        Role("split", _PANEL, "Says `train` or `test`."),
+        Role("split", ("panel", "runs"), "Says `train` or `test`."),
         Role("arm", _TABLE, "What was chosen (a price, a treatment).", group="rows"),
         Role("outcome", _TABLE, "What came of it.", many=True),
         _measured("price", _BOTH, "The price of a unit, in currency."),
@@ -125,7 +149,7 @@ ROLES: dict[str, Role] = {
         Role("variance", _TABLE, "The variance of their outcomes.", holds="numbers"),
         Role("spread", _TABLE, "Standard deviation of an order's value, as a share of its mean.", chosen=False),
         Role("truth", _TABLE, "What only a simulator knows, to score by.", many=True, known="never", chosen=False),
-        Role("ignore", _TABLE, _IGNORE, many=True, known="never"),
+        Role("ignore", ("table", "runs"), _IGNORE, many=True, known="never"),
     )
 }
 """All roles, in the order in which they are listed, and in which their columns stand in a panel."""

@@ -10,7 +10,8 @@ import pytest
 
 from hwds.config.compose import compose
 from hwds.core.registry import options
-from hwds.evaluation.canary import canary, features_canary
+from hwds.datasets.simulated.engines import Engines
+from hwds.evaluation.canary import canary, features_canary, run_features_canary
 from hwds.evaluation.context import RunContext
 from hwds.experiment.check import check
 from hwds.features.base import PanelFeatures
@@ -20,6 +21,7 @@ from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.feature_plan import Feature, Plan
 from hwds.frames.forecasts import Forecasts
+from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 from hwds.splitting.cutoffs import known_at
 from tests.support.composed import class_of
@@ -74,6 +76,10 @@ def test_no_feature_set_leaks(name, panel):
     features = check(compose([f"features={name}"])).features
     if features.of is Table:
         pytest.skip("its canary is that of rows: tests/contract/test_row_features.py")
+    if features.of is Runs:
+        runs = Engines(engines=8, mean_life=30, sensors=3).load()
+        assert [leak for leak in run_features_canary(name, features, runs) if leak] == []
+        return
     assert [leak for leak in features_canary(name, features, panel, 4) if leak] == []
 
 

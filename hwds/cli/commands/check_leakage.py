@@ -50,12 +50,13 @@ def main(overrides: tuple[str, ...]) -> int:
 def checks(prepared: Prepared, watch: Watch, elsewhere: Ask) -> dict[str, Iterator[Leak | None]]:
     """Return the checks by name: every model on the protocol's cutoffs, and the feature set."""
     from hwds.detection.protocols.base import Detection
-    from hwds.evaluation.canary import canary, features_canary, row_features_canary, watched
+    from hwds.evaluation.canary import canary, features_canary, row_features_canary, run_features_canary, watched
     from hwds.evaluation.leakage.asking import Here
     from hwds.evaluation.leakage.memory import Memory
     from hwds.execution.compute_cell import context_of
-    from hwds.features.base import RowFeatures
+    from hwds.features.base import RowFeatures, RunFeatures
     from hwds.frames.panel import Panel
+    from hwds.frames.runs import Runs
 
     job, frame = prepared.job, prepared.frame
     context = replace(context_of(job, ""), cache=Memory.empty())
@@ -69,6 +70,8 @@ def checks(prepared: Prepared, watch: Watch, elsewhere: Ask) -> dict[str, Iterat
     if isinstance(features, RowFeatures) and isinstance(job.protocol, Detection):
         rows = row_features_canary(name, features, frame, job.protocol.delay_days)
         by_name[name] = watched(name, features, rows, watch)
+    if isinstance(features, RunFeatures) and isinstance(frame, Runs):
+        by_name[name] = watched(name, features, run_features_canary(name, features, frame.learnable), watch)
     return by_name
 
 
@@ -110,6 +113,7 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
     from hwds.evaluation.abilities import LeakTestable
     from hwds.evaluation.leakage.leak import GIVEAWAY, LUCK, OWN_LABEL, TRIED, TWINS, UNSEEN
     from hwds.frames.panel import Panel
+    from hwds.frames.runs import Runs
     from hwds.frames.table import Table
 
     labelled = isinstance(frame, Table) and bool(frame.roles.get("label"))
@@ -117,7 +121,7 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
         TWINS: type(protocol).too_lucky is not LeakTestable.too_lucky,
         LUCK: type(protocol).too_lucky is not LeakTestable.too_lucky,
         OWN_LABEL: labelled,
-        GIVEAWAY: labelled or isinstance(frame, Panel),
+        GIVEAWAY: labelled or isinstance(frame, Panel | Runs),
     }
     print(f"tried: {'; '.join(told for check, told in TRIED.items() if has.get(check, True))}.")
     print(f"not seen: {UNSEEN}.")

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hwds.datasets.reading.panel_leakage import leaking_columns
+from hwds.datasets.reading.run_leakage import telling_sensors
 from hwds.datasets.reading.target_leakage import leaking_inputs, order_of_labels
 from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 
 
@@ -15,12 +17,15 @@ def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield a sentence for each column, and for an order of rows, that gives away what is predicted.
 
     Args:
-        frame: A panel, or a table with a label; others have none.
+        frame: A panel, a table with a label, or runs; others have none.
         trusted: Columns that are not looked at.
     """
     if isinstance(frame, Panel):
         for column, told in leaking_columns(frame, trusted):
             yield f"column '{column}' gives the target away: {told}"
+    elif isinstance(frame, Runs):
+        for column, told in telling_sensors(frame.learnable, trusted):
+            yield f"column '{column}' gives the remaining life away: {told}"
     elif isinstance(frame, Table) and frame.roles.get("label"):
         label, time = frame.name("label"), frame.name("time")
         inputs = [name for name in frame.inputs if name not in trusted]

@@ -1,0 +1,54 @@
+"""The settings of a fleet of machines that wear out, which its truth reads too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from annotated_types import Ge, Le, Lt
+
+from hwds.core.recipe import Seed, Small
+from hwds.datasets.base import Dataset
+from hwds.datasets.simulated.wear.fleet import Machine, WearLaw, machine
+from hwds.frames.runs import Runs
+
+
+class WearSettings(Dataset):
+    """A fleet of machines that wear out.
+
+    Attributes:
+        engines: How many.
+        mean_life: Cycles that a machine lasts, about.
+        sensors: How many see the wear.
+        regimes: Operating conditions, each with its own level of every sensor.
+        noise: The standard deviation of a sensor, against its change from new to failure.
+        censored: The share of machines that are last seen before they fail.
+        period: Lives of a machine over which the fleet is put into service.
+        world_seed: Draws the world.
+    """
+
+    gives = Runs
+
+    engines: Annotated[int, Ge(2), Le(100_000), Small(40)] = 150
+    mean_life: Annotated[float, Ge(5), Le(2_000), Small(60)] = 120.0
+    sensors: Annotated[int, Ge(1), Le(1_000), Small(4)] = 8
+    regimes: Annotated[int, Ge(1), Le(100)] = 3
+    noise: Annotated[float, Ge(0), Le(100)] = 0.05
+    censored: Annotated[float, Ge(0), Lt(1)] = 0.2
+    period: Annotated[float, Ge(0), Le(1_000)] = 3.0
+    world_seed: Seed = 0
+
+    def fleet(self) -> Iterator[Machine]:
+        """Yield the machines."""
+        law = WearLaw(self.mean_life)
+        for number in range(self.engines):
+            yield machine(
+                self.world_seed,
+                number,
+                law,
+                sensors=self.sensors,
+                regimes=self.regimes,
+                noise=self.noise,
+                censored=self.censored,
+                period=self.period * self.mean_life,
+            )

@@ -1,0 +1,135 @@
+"""Statistics of what sensors measured in the last cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, MinLen
+
+from hwds.core.numba_cache import compiled
+from hwds.core.recipe import Once, Steps
+from hwds.core.serialization import Serializable
+from hwds.features.base import RunFeatures
+from hwds.features.signals.regimes import RegimeScaling
+from hwds.features.signals.window_kernel import STATISTICS, fill_ewma, fill_windows
+from hwds.frames.runs import Runs
+
+Statistic = Literal["mean", "sd", "slope", "rms", "minimum", "maximum", "peak_to_peak", "crest", "skewness", "kurtosis"]
+Weight = Annotated[float, Gt(0), Le(1)]
+
+assert get_args(Statistic) == STATISTICS
+
+
+class SignalWindows(RunFeatures):
+    """Statistics of each sensor over windows of the last cycles, its exponentially weighted means, its last value, and the age.
+
+    Sensors are scaled within operating conditions first. Where all of them see one wear, the first principal components of them
+    have less noise than any, and are windowed beside them. A window that is longer than the run so far is as long as that. All
+    numbers of a cycle follow from the run's cycles up to it, each window summed by itself: a stream gives the same bits.
+
+    Attributes:
+        windows: Cycles in each window.
+        components: Principal components of the sensors that are windowed beside them.
+        statistics: Of each window and sensor. `slope` is that of a straight line, a cycle; `crest` the peak over the root mean
+            square; `kurtosis` is 3 for normal noise.
+        ewma: Weights of the newest cycle, one exponentially weighted mean each.
+        last: Whether the last value is there too.
+        age: Whether the age of the run is there too.
+        regimes: Operating conditions within which sensors are scaled; 0 takes as many as the data says it has.
+
+    Example:
+        python -m hwds +experiment=remaining_life features=signal_windows features.windows=[20,50]
+    """
+
+    windows: Annotated[tuple[Steps, ...], MinLen(1), Once] = (10, 30, 60, 100, 400)
+    components: Annotated[int, Ge(0), Le(1_000)] = 2
+    statistics: Annotated[tuple[Statistic, ...], MinLen(1), Once] = ("mean", "sd", "slope")
+    ewma: Annotated[tuple[Weight, ...], Once] = (0.1,)
+    last: bool = True
+    age: bool = True
+    regimes: Annotated[int, Ge(0), Le(100)] = 0
+
+    def learn(self, runs: Runs) -> LearnedSignalWindows:
+        """Return the windows with the scales of these runs."""
+        scaling = RegimeScaling.learn(runs, self.regimes)
+        return LearnedSignalWindows(self, scaling, principal_axes(scaling.scaled(runs), begins_of(runs), self.components))
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedSignalWindows(Serializable):
+    """Windows, and the scales of sensors.
+
+    Attributes:
+        recipe: What is computed.
+        scaling: Of the sensors.
+        axes: Of the principal components, shape (sensors, components).
+    """
+
+    recipe: SignalWindows
+    scaling: RegimeScaling
+    axes: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `compute`."""
+        asked = [f"{kind}_{window}" for window in self.recipe.windows for kind in self.recipe.statistics]
+        asked += [f"ewma_{weight:g}" for weight in self.recipe.ewma] + (["last"] if self.recipe.last else [])
+        signals = (*self.scaling.sensors, *(f"component {i + 1}" for i in range(self.axes.shape[1])))
+        named = [f"{signal} {what}" for what in asked for signal in signals]
+        return (*named, *(["age"] if self.recipe.age else []))
+
+    def compute(self, runs: Runs) -> np.ndarray:
+        """Return the numbers of each cycle, shape (rows, names)."""
+        scaled, begins = self.scaling.scaled(runs), begins_of(runs)
+        signals = np.ascontiguousarray(np.column_stack([scaled, along(scaled, self.axes)]))
+        parts = [self._windows(signals, begins, window) for window in self.recipe.windows]
+        parts += [smoothed(signals, begins, weight) for weight in self.recipe.ewma]
+        parts += [signals] if self.recipe.last else []
+        parts += [runs.cycles[:, None]] if self.recipe.age else []
+        return np.column_stack(parts)
+
+    def _windows(self, signals: np.ndarray, begins: np.ndarray, window: int) -> np.ndarray:
+        kinds = np.array([STATISTICS.index(kind) for kind in self.recipe.statistics])
+        out = np.empty((len(signals), len(kinds), signals.shape[1]))
+        compiled(fill_windows)(signals, begins, window, kinds, out)
+        return out.reshape(len(signals), -1)
+
+
+SMOOTHING = 0.2
+"""The weight of the newest cycle in the means whose principal components are taken: noise is not to be among them."""
+
+
+def begins_of(runs: Runs) -> np.ndarray:
+    """Return the first row of each row's run, shape (rows,)."""
+    return np.repeat(runs.offsets[:-1], runs.lengths)
+
+
+def smoothed(signals: np.ndarray, begins: np.ndarray, weight: float) -> np.ndarray:
+    """Return exponentially weighted means of each run up to each row; the same shape."""
+    out = np.empty(signals.shape)
+    compiled(fill_ewma)(np.ascontiguousarray(signals), begins, weight, out)
+    return out
+
+
+def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> np.ndarray:
+    """Return the axes along which smoothed sensors vary most, shape (sensors, components); each sums to 0 or more.
+
+    Args:
+        scaled: Sensors, shape (rows, sensors).
+        begins: The first row of each row's run.
+        components: How many at most.
+    """
+    values = smoothed(scaled, begins, SMOOTHING)
+    _, axes = np.linalg.eigh(np.atleast_2d(np.cov(values.T)))
+    first = axes[:, ::-1][:, : min(components, scaled.shape[1])]
+    return np.ascontiguousarray(first * np.where(first.sum(axis=0) < 0, -1.0, 1.0))
+
+
+def along(scaled: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Return the components of each row, summed sensor by sensor: a product of matrices has other bits of one row alone."""
+    out = np.zeros((len(scaled), axes.shape[1]))
+    for sensor in range(len(axes)):
+        out += scaled[:, sensor : sensor + 1] * axes[sensor]
+    return out

@@ -1,0 +1,125 @@
+"""The compiled loops of window statistics: each window is summed by itself, so that a stream has the bits of a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.core.numba_cache import helper
+
+STATISTICS = (
+    "mean",
+    "sd",
+    "slope",
+    "rms",
+    "minimum",
+    "maximum",
+    "peak_to_peak",
+    "crest",
+    "skewness",
+    "kurtosis",
+)
+"""The statistics of a window; a number of `kinds` below is a place in it."""
+
+
+@helper
+def statistic(
+    kind: int,
+    m: int,
+    mean: float,
+    second: float,
+    third: float,
+    fourth: float,
+    cross: float,
+    squares: float,
+    low: float,
+    high: float,
+) -> float:
+    """Return one of `STATISTICS` of m numbers.
+
+    Args:
+        kind: Its place.
+        m: How many.
+        mean: Theirs.
+        second: The sum of squared deviations; `third` and `fourth` those of higher powers.
+        third: See above.
+        fourth: See above.
+        cross: The sum of deviations times places, these less their own mean.
+        squares: The sum of squares.
+        low: The least.
+        high: The greatest.
+    """
+    if kind <= 2:
+        slope = cross * 12.0 / (m * (m * m - 1.0)) if m > 1 else 0.0
+        return mean if kind == 0 else np.sqrt(second / m) if kind == 1 else slope
+    rms = np.sqrt(squares / m)
+    if kind <= 5:
+        return rms if kind == 3 else low if kind == 4 else high
+    if kind == 6:
+        return high - low
+    if kind == 7:
+        return max(abs(low), abs(high)) / rms if rms > 0 else 0.0
+    variance = second / m
+    if variance <= 0:
+        return 0.0
+    return third / m / (variance * np.sqrt(variance)) if kind == 8 else fourth / m / (variance * variance)
+
+
+def fill_windows(values: np.ndarray, begins: np.ndarray, window: int, kinds: np.ndarray, out: np.ndarray) -> None:
+    """Write statistics of the last `window` rows of a run, or of as many as there are, into `out`.
+
+    Args:
+        values: Rows of runs, those of a run side by side, shape (n, k).
+        begins: The first row of each row's run, shape (n,).
+        window: Rows at most.
+        kinds: Places in `STATISTICS`, shape (s,).
+        out: Shape (n, s, k).
+    """
+    for row in range(len(values)):
+        first = max(begins[row], row - window + 1)
+        m = row - first + 1
+        for j in range(values.shape[1]):
+            total = 0.0
+            squares = 0.0
+            low = values[row, j]
+            high = values[row, j]
+            for i in range(first, row + 1):
+                x = values[i, j]
+                total += x
+                squares += x * x
+                low = min(low, x)
+                high = max(high, x)
+            mean = total / m
+            second = 0.0
+            third = 0.0
+            fourth = 0.0
+            cross = 0.0
+            middle = 0.5 * (m - 1)
+            for i in range(first, row + 1):
+                d = values[i, j] - mean
+                second += d * d
+                third += d * d * d
+                fourth += d * d * d * d
+                cross += (i - first - middle) * d
+            for s in range(len(kinds)):
+                out[row, s, j] = statistic(kinds[s], m, mean, second, third, fourth, cross, squares, low, high)
+
+
+def fill_ewma(values: np.ndarray, begins: np.ndarray, weight: float, out: np.ndarray) -> None:
+    """Write the exponentially weighted mean of each run up to each row into `out`; its weights sum to 1 from the first row on.
+
+    Args:
+        values: Shape (n, k).
+        begins: The first row of each row's run, shape (n,).
+        weight: Of the newest row against all before it.
+        out: Shape (n, k).
+    """
+    for j in range(values.shape[1]):
+        top = 0.0
+        bottom = 0.0
+        for row in range(len(values)):
+            if begins[row] == row:
+                top = 0.0
+                bottom = 0.0
+            top = (1.0 - weight) * top + values[row, j]
+            bottom = (1.0 - weight) * bottom + 1.0
+            out[row, j] = top / bottom

@@ -1,0 +1,105 @@
+"""Lifetime: what all protocols of remaining life share: the cap, the scores, the segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import polars as pl
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.recipe import Draws, Positive, Small
+from hwds.evaluation.abilities import LeakTestable, Segmentable
+from hwds.evaluation.base import Deployable, Evaluation, Score
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.headline import check_headline
+from hwds.features.base import RunFeatures
+from hwds.features.none import None_
+from hwds.frames.run_checks import ENTITY
+from hwds.frames.runs import Runs
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.family import REMAINING_LIFE
+from hwds.lifetime.metrics.measures import LifeTerms, life_measures
+from hwds.lifetime.metrics.scores import life_scores
+from hwds.lifetime.models.base import FittedLife, LifetimeModel, enough
+from hwds.lifetime.protocols.rows.predictions import PREDICTED, prediction_rows
+from hwds.results.measure import Measure
+
+
+class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentable, LeakTestable):
+    """Predict the remaining life of machines.
+
+    Attributes:
+        cap: The remaining life beyond which a healthy machine is not told from another: points are of min(life, cap), and are
+            scored against it; 125 is what is published for C-MAPSS.
+        resamples: Of the bootstrap over machines.
+        headline: The metric that orders the leaderboard, by its short name.
+        segments: Static columns of the runs, whose values are scored apart too.
+    """
+
+    accepts: ClassVar[type] = LifetimeModel
+    frame_type: ClassVar[type] = REMAINING_LIFE.frame
+    task: ClassVar[str] = REMAINING_LIFE.name
+    keys: ClassVar[tuple[str, ...]] = ("part", ENTITY, "cut")
+    unit: ClassVar[str] = ENTITY
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "resamples")
+
+    headline: str = REMAINING_LIFE.headline
+    cap: Positive = 125.0
+    resamples: Annotated[Draws, Small(100)] = 1000
+
+    def terms(self, unit: str = "cycles") -> LifeTerms:
+        """Return what scores are made by."""
+        return LifeTerms(self.cap, self.resamples, unit)
+
+    def context(self, run: RunContext) -> LifetimeContext:
+        """Return what a model is given besides the runs."""
+        return LifetimeContext(**run.shared(), cap=self.cap)
+
+    def fitted(self, model: LifetimeModel, runs: Runs, context: RunContext) -> FittedLife:
+        """Return a model fitted to runs."""
+        return model.learn(enough(runs), self.context(context))
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return all metrics."""
+        return life_scores(rows, self.terms())
+
+    def measures(self, frame: Runs) -> Sequence[Measure]:
+        """Return the metrics with their meanings."""
+        return life_measures(self.terms(frame.unit))
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of the task's metrics."""
+        check_headline(self.headline, life_measures(self.terms()))
+
+    def check_features(self, features: Any, frame: Runs) -> None:
+        """Refuse features that are not of runs."""
+        if not isinstance(features, RunFeatures | None_):
+            raise ConfigError(f"features: '{features.name}' are not computed for runs; take features=signal_windows.")
+
+    def warnings_before(self, frame: Runs, models: Mapping[str, LifetimeModel]) -> list[str]:
+        """Return how many runs are censored."""
+        censored = int((~frame.learnable.events).sum())
+        return [f"{censored} of {frame.learnable.n} runs to learn from are censored."] if censored else []
+
+    def labels(self, frame: Runs, column: str) -> pl.DataFrame:
+        """Return a static column by run."""
+        known = frame.roles.get("static", ())
+        if column not in known:
+            raise ConfigError(f"protocol.segments: no static column '{column}'{nearest(column, known)}")
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(pl.col(column).first().alias("segment"))
+
+    def said(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the predictions of rows without what came of them, for the canary."""
+        return rows.select(*self.keys, *PREDICTED)
+
+    def fit_all(self, model: LifetimeModel, frame: Runs, context: RunContext) -> FittedLife:
+        """Return the model fitted to all runs that are not for the test, censored ones too."""
+        return self.fitted(model, frame.learnable, context)
+
+    def predict_new(self, fitted: FittedLife, frame: Runs, context: RunContext) -> pl.DataFrame:
+        """Return what is said of the machines that have not failed, at their last row."""
+        running = frame.take(~frame.events)
+        asked = running.until(running.lengths)
+        rows = prediction_rows(fitted.predict(asked), asked, asked, "new", 0)
+        return rows.drop("actual", "seen", "failed", "cut")

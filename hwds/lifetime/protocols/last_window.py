@@ -1,0 +1,160 @@
+"""LastWindow: k folds of machines, cut at several ages; the official test for the model that the folds chose, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+from hwds.evaluation.abilities import Contrasting
+from hwds.evaluation.base import Cell, Score, Tunable, TuningSplit
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.headline import headline_score
+from hwds.frames.runs import Runs
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.metrics.measures import life_measures
+from hwds.lifetime.metrics.scores import life_scores, official_scores
+from hwds.lifetime.models.base import LifetimeModel
+from hwds.lifetime.protocols.base import LifetimeEvaluation
+from hwds.lifetime.protocols.rows.predictions import prediction_rows
+from hwds.results.measure import Measure
+from hwds.results.tables import TRUTH
+from hwds.splitting.fold import Fold
+from hwds.splitting.run_kfold import HeldOutCut, LastRow, RunKFold, with_rubbish
+
+OUTCOMES = ("actual", "seen", "failed")
+
+
+class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
+    """Divide machines into folds, and predict the life of held-out ones from their last window, as it was at several ages.
+
+    All rows of a machine are on one side. With `official_test=once` the machines that the data set keeps for its test are
+    predicted too, each from its last row, by models of all others. How they ended is read for one model of the run: the one
+    that the folds put first. No headline, rival, sweep or stopping can be chosen by it.
+
+    Attributes:
+        official_test: Whether the official test is read: `none`, or `once`, for the model that the folds put first.
+
+    Example:
+        python -m hwds dataset=engines model=lifetime/xgboost_windows protocol=last_window rivals=[lifetime/mean_life]
+    """
+
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+        *LifetimeEvaluation.fields_not_in_key,
+        "repeats",
+        "official_test",
+    )
+
+    official_test: Literal["none", "once"] = "none"
+
+    def split(self, frame: Runs) -> Sequence[Fold]:
+        """Return the folds, and where the official test is read one more for its machines.
+
+        Raises:
+            DataError: The runs do not suffice, or there is no official test to read.
+        """
+        folds = self.split_runs(frame)
+        tests = int((frame.ends["split"] == "test").sum())
+        if self.official_test == "none":
+            return folds
+        if not tests:
+            raise DataError("protocol.official_test: must be none, for the data keeps no machines for a test, got once.")
+        return [*folds, Fold(len(folds), "test", tests, (LastRow(),))]
+
+    def context(self, run: RunContext) -> LifetimeContext:
+        """Return what a model is given besides the runs."""
+        return LifetimeContext(**run.shared(), cap=self.cap, least=self.least, by_share=True)
+
+    def evaluate_cell(self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Learn from the machines of the other folds; predict those of this one at each cut."""
+        first = cell.fold.cutoffs[0]
+        runs = frame.learnable
+        if isinstance(first, LastRow):
+            asked = _tests(frame).until(_tests(frame).lengths)
+            return prediction_rows(self.fitted(model, runs, context).predict(asked), asked, _tests(frame), "test", 0)
+        mine = self.fold_of_runs(runs, first.repeat) == first.fold
+        fitted, held = self.fitted(model, runs.take(~mine), context), runs.take(mine)
+        rows = self.cut_rows(held, first.repeat)
+        number = first.repeat * self.cuts
+        parts = []
+        for cutoff in cell.fold.cutoffs:
+            asked = held.until(rows[:, cutoff.cut])
+            parts.append(prediction_rows(fitted.predict(asked), asked, held, "kfold", number + cutoff.cut))
+        return pl.concat(parts)
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return all metrics of the folds; the official test is not among them."""
+        return life_scores(rows.filter(pl.col("part") == "kfold"), self.terms())
+
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """Yield the scores of the official test for the one model that the folds put first."""
+        label = self.chosen(rows)
+        if label:
+            yield from ((label, score) for score in official_scores(rows[label].filter(pl.col("part") == "test"), self.terms()))
+
+    def chosen(self, rows: Mapping[str, pl.DataFrame]) -> str:
+        """Return the label of the model whose headline is best over the folds; empty where none is scored."""
+        low = next(each for each in life_measures(self.terms()) if each.short == self.headline).better == "low"
+        known = {
+            label: score.value
+            for label, part in rows.items()
+            if label != TRUTH and (score := headline_score(self.score(part), self.headline)) and score.value is not None
+        }
+        return min(known, key=lambda label: known[label] if low else -known[label]) if known else ""
+
+    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return all rows; those of the official test without what came of them."""
+        tests = pl.col("part") == "test"
+        return rows.with_columns(pl.when(tests).then(None).otherwise(pl.col(name)).alias(name) for name in OUTCOMES)
+
+    def measures(self, frame: Runs) -> Sequence[Measure]:
+        """Return the metrics with their meanings."""
+        return life_measures(self.terms(frame.unit), test=self.official_test == "once")
+
+    def why_not_tunable(self) -> str:
+        """Return why trials have nothing to choose on where no test is kept apart; else empty."""
+        read = self.official_test == "once"
+        return (
+            "" if read else "scores the folds that trials would choose on; protocol.official_test=once has a test beside them"
+        )
+
+    def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
+        """Return folds of the machines to learn from; those of the official test are not there.
+
+        Raises:
+            DataError: They do not suffice.
+        """
+        folds = max(windows, 2)
+        inner = replace(self, folds=folds, repeats=1, official_test="none", segments=())
+        known = frame.learnable
+        remark = "trials are scored on folds of the machines to learn from; the official test alone is not chosen on"
+        return TuningSplit(inner, known, inner.split(known)[:windows], remark)
+
+    def corrupt_after(self, frame: Runs, cutoff: HeldOutCut | LastRow, rng: np.random.Generator) -> Runs:
+        """Return the runs with rubbish for what the held-out machines measured after a cut, and for how they ended."""
+        known = np.full(frame.n, -1)
+        if isinstance(cutoff, LastRow):
+            tests = (frame.ends["split"] == "test").to_numpy()
+            known[tests] = frame.lengths[tests]
+            return with_rubbish(frame, known, rng)
+        runs = frame.learnable
+        held = self.fold_of_runs(runs, cutoff.repeat) == cutoff.fold
+        rows = dict(zip(runs.names, self.cut_rows(runs, cutoff.repeat)[:, cutoff.cut].tolist(), strict=True))
+        mine = {name for name, is_held in zip(runs.names, held, strict=True) if is_held}
+        known = np.array([rows[name] if name in mine else -1 for name in frame.names])
+        return with_rubbish(frame, known, rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutCut | LastRow, frame: Runs) -> pl.DataFrame:
+        """Return what was said at a cut."""
+        if isinstance(cutoff, LastRow):
+            return self.said(rows.filter(pl.col("part") == "test"))
+        return self.said(rows.filter((pl.col("part") == "kfold") & (pl.col("cut") == cutoff.repeat * self.cuts + cutoff.cut)))
+
+
+def _tests(frame: Runs) -> Runs:
+    """Return the machines that the data set keeps for its test."""
+    return frame.take((frame.ends["split"] == "test").to_numpy())

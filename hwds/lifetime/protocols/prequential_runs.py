@@ -1,0 +1,96 @@
+"""PrequentialRuns: a fleet on one clock, reviewed again and again: learn from all that is known, predict what is running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import Small
+from hwds.evaluation.base import Cell
+from hwds.evaluation.context import RunContext
+from hwds.frames.runs import Runs
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.models.base import LifetimeModel
+from hwds.lifetime.protocols.base import LifetimeEvaluation
+from hwds.lifetime.protocols.rows.predictions import prediction_rows
+from hwds.splitting.fold import Fold
+from hwds.splitting.run_kfold import FleetInstant, review_instants, with_rubbish
+
+
+class PrequentialRuns(LifetimeEvaluation):
+    """Review a fleet at several instants of its clock: learn from all that is known by then, predict each machine that runs.
+
+    By an instant some machines have failed, and others are still running: censored there, they are learned from too. What
+    becomes of those is seen later. Runs need the role `start`.
+
+    Attributes:
+        reviews: Instants, evenly spread from the first at which a quarter of the failures has happened.
+        least: Rows of a machine that are known at least for its life to be asked for.
+
+    Example:
+        python -m hwds dataset=engines model=lifetime/xgboost_windows protocol=prequential_runs rivals=[lifetime/mean_life]
+    """
+
+    reviews: Annotated[int, Ge(1), Le(1_000), Small(2)] = 6
+    least: Annotated[int, Ge(1), Le(100_000)] = 10
+
+    def split(self, frame: Runs) -> Sequence[Fold]:
+        """Return a fold for each review.
+
+        Raises:
+            DataError: The runs have no clock in common, or too few failed.
+        """
+        runs = frame.learnable
+        instants = review_instants(runs, self.reviews)
+        folds = [Fold(place, at.label, int(self._running(runs, at).sum()), (at,)) for place, at in enumerate(instants)]
+        empty = next((fold for fold in folds if not fold.units), None)
+        if empty:
+            raise DataError(
+                f"protocol.reviews: no machine has run for {self.least} cycles at {empty.name}; take fewer reviews."
+            )
+        return folds
+
+    def context(self, run: RunContext) -> LifetimeContext:
+        """Return what a model is given besides the runs."""
+        return LifetimeContext(**run.shared(), cap=self.cap, least=self.least)
+
+    def evaluate_cell(self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Learn from what is known at the review; predict the machines that run then."""
+        instant = cell.fold.cutoffs[0]
+        runs = frame.learnable
+        fitted = self.fitted(model, known_at(runs, instant), context)
+        running = self._running(runs, instant)
+        asked = runs.until(np.where(running, instant.known_rows(runs), 0))
+        return prediction_rows(fitted.predict(asked), asked, runs, "review", cell.fold.index)
+
+    def corrupt_after(self, frame: Runs, cutoff: FleetInstant, rng: np.random.Generator) -> Runs:
+        """Return the runs with rubbish for all that happened after the instant."""
+        return with_rubbish(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: FleetInstant, frame: Runs) -> pl.DataFrame:
+        """Return what was said at the review."""
+        return self.said(rows)
+
+    def _running(self, runs: Runs, instant: FleetInstant) -> np.ndarray:
+        """Return which machines run at an instant, and have for long enough; shape (n,)."""
+        return ~instant.ended(runs) & (instant.known_rows(runs) >= self.least)
+
+
+def known_at(runs: Runs, instant: FleetInstant) -> Runs:
+    """Return what is known of runs at an instant: those that ended by then with their ends, others censored there."""
+    ended = instant.ended(runs)
+    cut = runs.until(instant.known_rows(runs))
+    whole = set(runs.ends.filter(ended)["entity"])
+    failed = runs.ends.select("entity", pl.col("event").alias("__event__"), pl.col("remaining").alias("__remaining__"))
+    ends = cut.ends.join(failed, "entity", "left", maintain_order="left")
+    seen = pl.Series([name in whole for name in ends["entity"]])
+    ends = ends.with_columns(
+        pl.when(seen).then(pl.col("__event__")).otherwise(False).alias("event"),
+        pl.when(seen).then(pl.col("__remaining__")).otherwise(None).alias("remaining"),
+    )
+    return Runs(cut.data, ends.drop("__event__", "__remaining__"), cut.roles, cut.regimes, cut.unit)

@@ -1,0 +1,172 @@
+"""Folds of runs, the cycles at which held-out runs are cut, and instants of a fleet's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import Folds, Recipe, Small, Steps
+from hwds.core.seeds import stream
+from hwds.frames.run_checks import CYCLE
+from hwds.frames.runs import Runs
+from hwds.splitting.fold import Fold
+from hwds.splitting.rows import hash_of
+
+LEAST = 3
+"""The fewest runs of a fold, and the fewest failures to learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutCut:
+    """The runs that a fold tests, as they were known at one of their cuts.
+
+    Attributes:
+        repeat: The number of the division into folds.
+        fold: The number of the fold within it.
+        cut: The number of the cut.
+    """
+
+    repeat: int
+    fold: int
+    cut: int
+
+    @property
+    def label(self) -> str:
+        """The name in messages."""
+        return f"{'' if not self.repeat else f'repeat {self.repeat + 1}, '}fold {self.fold + 1}, cut {self.cut + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class LastRow:
+    """The last row of the runs that are for the test."""
+
+    @property
+    def label(self) -> str:
+        """The name in messages."""
+        return "test"
+
+
+class RunKFold(Recipe):
+    """Divide runs into folds, so that all rows of a run are on one side, and cut the held-out ones at several ages.
+
+    Attributes:
+        folds: Parts of the runs; each is tested once in every repeat.
+        repeats: Divisions into folds.
+        cuts: Ages at which a held-out run is cut, each drawn from its share of the run's life.
+        least: Rows that are known at the first cut at least; runs without more are left out of the folds.
+    """
+
+    folds: Annotated[int, Ge(2), Le(1_000), Small(3)] = 5
+    repeats: Annotated[Folds, Small(1)] = 1
+    cuts: Annotated[int, Ge(1), Le(1_000), Small(4)] = 10
+    least: Steps = 30
+
+    def split_runs(self, runs: Runs) -> list[Fold]:
+        """Return the folds of the runs to learn from.
+
+        Raises:
+            DataError: They do not suffice.
+        """
+        runs = runs.learnable
+        failed = int(runs.events.sum())
+        if failed < LEAST * self.folds:
+            raise DataError(f"protocol.folds: {self.folds} folds need {LEAST * self.folds} runs that failed, got {failed}.")
+        out: list[Fold] = []
+        for repeat in range(self.repeats):
+            place = self.fold_of_runs(runs, repeat)
+            for fold in range(self.folds):
+                cutoffs = tuple(HeldOutCut(repeat, fold, cut) for cut in range(self.cuts))
+                name = f"fold {fold + 1} of {self.folds}" + (f", repeat {repeat + 1}" if repeat else "")
+                out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))
+        return out
+
+    def fold_of_runs(self, runs: Runs, repeat: int) -> np.ndarray:
+        """Return the fold of each run, shape (n,): runs are dealt out in the order of a hash of their names."""
+        order = np.argsort([hash_of(name, b"r%d" % repeat) for name in runs.names], kind="stable")
+        fold = np.empty(runs.n, np.int64)
+        fold[order] = np.arange(runs.n) % self.folds
+        return fold
+
+    def cut_rows(self, runs: Runs, repeat: int) -> np.ndarray:
+        """Return how many rows of each run are known at each cut, shape (n, cuts); 0 where the run is too short.
+
+        A run's cuts follow from its name and its number of rows: one in each of equal shares of the rows between the first cut
+        and its last row but one.
+        """
+        out = np.zeros((runs.n, self.cuts), np.int64)
+        for place, (name, length) in enumerate(zip(runs.names, runs.lengths.tolist(), strict=True)):
+            room = length - self.least
+            if room > 0:
+                drawn = stream(0, "cuts", repeat, name).random(self.cuts)
+                out[place] = self.least + np.floor((np.arange(self.cuts) + drawn) / self.cuts * room).astype(np.int64)
+        return out
+
+
+def with_rubbish(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Runs:
+    """Return runs with rubbish for all that was not known of some of them: what sensors say later, and how they end.
+
+    Args:
+        runs: All runs.
+        known: How many rows of each are known, -1 for a run of which everything is; shape (n,).
+        rng: Draws the rubbish.
+    """
+    place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
+    late = (known[runs.run_of_row] >= 0) & (place >= known[runs.run_of_row])
+    rubbish = [
+        pl.when(pl.Series(late)).then(pl.Series(1e6 * rng.standard_normal(len(late)))).otherwise(pl.col(name)).alias(name)
+        for name in (*runs.sensors, *runs.settings)
+    ]
+    open_, more = pl.Series(known >= 0), pl.Series(rng.integers(1, 500, runs.n).astype(float))
+    kept = pl.col("remaining").is_not_null()
+    ends = runs.ends.with_columns(
+        pl.when(open_ & kept).then(pl.col("remaining") + more).otherwise(pl.col("remaining")).alias("remaining"),
+        pl.when(open_).then(False).otherwise(pl.col("event")).alias("event"),
+    )
+    return Runs(runs.data.with_columns(rubbish), ends, runs.roles, runs.regimes, runs.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetInstant:
+    """An instant of the clock that all runs share.
+
+    Attributes:
+        at: The instant.
+    """
+
+    at: float
+
+    @property
+    def label(self) -> str:
+        """The name in messages and of random streams."""
+        return f"{self.at:g}"
+
+    def known_rows(self, runs: Runs) -> np.ndarray:
+        """Return how many rows of each run are known at it, shape (n,)."""
+        then = runs.ends["start"].to_numpy()[runs.run_of_row] + runs.data[CYCLE].to_numpy() <= self.at
+        return np.bincount(runs.run_of_row[then], minlength=runs.n)
+
+    def ended(self, runs: Runs) -> np.ndarray:
+        """Return which runs were seen to their last row by then, shape (n,)."""
+        return self.known_rows(runs) == runs.lengths
+
+
+def review_instants(runs: Runs, reviews: int) -> Sequence[FleetInstant]:
+    """Return instants, evenly spread from the first at which a quarter of the failures has happened to before the last one.
+
+    Raises:
+        DataError: A run has no start, or too few have failed.
+    """
+    start = runs.ends["start"]
+    if start.null_count():
+        raise DataError("dataset.roles.start: must be given for each run, so that runs have a clock in common.")
+    failures = np.sort((start.to_numpy() + runs.ages)[runs.events])
+    if len(failures) < 4 * LEAST:
+        raise DataError(f"protocol.reviews: a fleet's clock needs {4 * LEAST} runs that failed, got {len(failures)}.")
+    first, last = failures[len(failures) // 4], failures[-LEAST]
+    return [FleetInstant(float(at)) for at in np.round(np.linspace(first, last, reviews), 6)]

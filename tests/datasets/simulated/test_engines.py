@@ -1,0 +1,47 @@
+"""Engines: the law of the remaining life is the one by which machines fail."""
+
+import numpy as np
+import pytest
+
+from hwds.datasets.simulated.engines import Engines
+from hwds.datasets.simulated.wear.fleet import ALIKE, INTENSITY, WearLaw
+from hwds.datasets.simulated.wear.truth import WearTruth
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.laws.lives import LEVELS
+
+SMALL = Engines(engines=300, mean_life=40, sensors=2, regimes=2, censored=0.0)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return SMALL.load()
+
+
+def test_the_law_is_that_of_machines_whose_further_wear_is_drawn():
+    law, rng = WearLaw(40.0), np.random.default_rng(0)
+    age, wear, n = 20, 0.4, 40_000
+    rate = rng.gamma(ALIKE + INTENSITY * age, 1 / (1 / law.rate_scale + wear), n)
+    ahead = np.array([5, 15, 30, 50])
+    drawn = [(wear + rng.gamma(INTENSITY * h, 1 / rate) < 1).mean() for h in ahead]
+    told = law.survival(np.array([float(age)]), np.array([wear]), ahead.astype(float))[0]
+    assert np.abs(drawn - told).max() < 0.01
+
+
+def test_lives_lie_within_the_true_law_as_often_as_it_says(runs):
+    """Every machine is asked at the same age, so that those which run then follow the law."""
+    cut = runs.until(np.where(runs.lengths > 15, 15, 0))
+    lives = WearTruth(dataset=SMALL).learn(runs, LifetimeContext(0)).predict(cut)
+    left = (runs.ages - 15)[runs.lengths > 15]
+    below = (left[:, None] <= lives.quantiles).mean(axis=0)
+    assert np.abs(below - LEVELS).max() < 0.08
+    assert abs(np.minimum(left, 125).mean() - lives.point.mean()) < 3 * left.std() / np.sqrt(len(left))
+
+
+def test_a_fleet_has_starts_regimes_and_censored_machines_and_is_the_same_again():
+    world = Engines(engines=40, mean_life=40, censored=0.5)
+    runs = world.load()
+    assert 8 <= int((~runs.events).sum()) <= 32
+    assert runs.ends["start"].null_count() == 0
+    assert runs.settings == ("load", "heat")
+    assert world.load().fingerprint == runs.fingerprint
+    assert Engines(engines=40, mean_life=40, censored=0.5, world_seed=1).load().fingerprint != runs.fingerprint

@@ -1,0 +1,155 @@
+"""The protocols of remaining life: physical cuts, an official test that one model alone is scored on, and the canary."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.datasets.simulated.engines import Engines
+from hwds.evaluation.base import Cell
+from hwds.evaluation.canary import canary
+from hwds.evaluation.context import RunContext
+from hwds.features.signal_windows import SignalWindows
+from hwds.lifetime.models.linear_age import LinearAge
+from hwds.lifetime.models.mean_life import MeanLife
+from hwds.lifetime.models.xgboost_windows import XGBoostWindows
+from hwds.lifetime.protocols.last_window import LastWindow
+from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
+
+KFOLD = LastWindow(folds=3, cuts=4, least=10, resamples=50)
+FLEET = PrequentialRuns(reviews=2, resamples=50)
+TREES = XGBoostWindows(trees=20, inner_folds=2)
+CONTEXT = RunContext(0, features=SignalWindows(windows=(20,)))
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return Engines(engines=60, mean_life=50, sensors=3, regimes=2).load()
+
+
+@pytest.fixture(scope="module")
+def tested(runs):
+    """The same runs, of which the last third is kept for an official test, cut at half of their life."""
+    test = np.arange(runs.n) >= 40
+    cut = runs.until(np.where(test, np.maximum(runs.lengths // 2, 12), runs.lengths))
+    left = np.where(test & runs.events, runs.ages - cut.ages, np.nan)
+    ends = cut.ends.with_columns(
+        pl.Series("event", runs.events & ~test),
+        pl.Series("remaining", np.where(runs.events & ~test, 0.0, left), nan_to_null=True),
+        pl.Series("split", np.where(test, "test", "train")),
+    )
+    return replace(cut, ends=ends)
+
+
+def answered(protocol, model, runs):
+    rows = [
+        protocol.evaluate_cell(model, runs, Cell("m", fold, 0, fold.units), replace(CONTEXT, fold=fold.name))
+        for fold in protocol.split(runs)
+    ]
+    return pl.concat([part.sort(protocol.keys) for part in rows])
+
+
+def values(scores):
+    return {score.metric.partition("[")[0]: score.value for score in scores}
+
+
+@pytest.fixture(scope="module")
+def rows(runs):
+    return {model: answered(KFOLD, model, runs) for model in (TREES, MeanLife(), LinearAge(inner_folds=2))}
+
+
+def test_every_machine_is_held_out_once_and_asked_at_each_cut(runs, rows):
+    table = rows[TREES]
+    asked = table.group_by("entity").len()
+    assert len(asked) == int((runs.lengths > 10).sum())
+    assert set(asked["len"]) == {4}
+    known = table.filter(pl.col("failed"))
+    ends = dict(zip(runs.names, runs.ages.tolist(), strict=True))
+    assert all(age + left == ends[name] for name, age, left in known.select("entity", "age", "actual").iter_rows())
+    assert table.filter(~pl.col("failed"))["actual"].is_null().all()
+
+
+def test_sensors_beat_counting_lives(runs, rows):
+    scored = {model: values(KFOLD.score(table)) for model, table in rows.items()}
+    assert scored[TREES]["crps"] < 0.8 * min(scored[model]["crps"] for model in rows if model is not TREES)
+    assert scored[TREES]["concordance"] > 0.75
+    assert {measure.short for measure in KFOLD.measures(runs)} == set(scored[TREES])
+
+
+def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(tested):
+    protocol = replace(KFOLD, official_test="once")
+    rows = {"trees": answered(protocol, TREES, tested), "mean": answered(protocol, MeanLife(), tested)}
+    assert protocol.chosen(rows) == "trees"
+    told = list(protocol.contrasts(rows))
+    assert {label for label, _ in told} == {"trees"}
+    assert {score.metric.partition("[")[0] for _, score in told} >= {
+        "test_rmse_capped",
+        "test_rmse_uncapped",
+        "test_nasa_score",
+    }
+    for table in rows.values():
+        kept = protocol.rows_to_keep(table).filter(pl.col("part") == "test")
+        assert len(kept) == 20
+        assert kept.select(pl.col("actual", "seen", "failed").is_null().all()).row(0) == (True, True, True)
+        no_test = table.filter(pl.col("part") == "kfold")
+        assert values(protocol.score(table)) == values(protocol.score(no_test))
+    with pytest.raises(ConfigError, match=r"^protocol\.headline: 'test_rmse_capped' does not order models|no metric"):
+        replace(protocol, headline="test_rmse_capped").check_names()
+    split = protocol.tuning_split(tested, 3)
+    assert (set(split.frame.ends["split"]), split.protocol.official_test) == ({"train"}, "none")
+    assert "would choose on" in KFOLD.why_not_tunable()
+
+
+def test_no_official_test_where_the_data_keeps_none(runs):
+    with pytest.raises(DataError, match=r"^protocol\.official_test: must be none, for the data keeps no machines"):
+        replace(KFOLD, official_test="once").split(runs)
+
+
+def test_a_review_learns_from_what_had_ended_and_from_what_was_running(runs):
+    first = FLEET.split(runs)[0]
+    instant = first.cutoffs[0]
+    table = FLEET.evaluate_cell(MeanLife(), runs, Cell("m", first, 0, first.units), CONTEXT)
+    start = dict(zip(runs.names, runs.ends["start"].to_list(), strict=True))
+    assert all(
+        start[name] + age <= instant.at < start[name] + age + seen
+        for name, age, seen in table.select("entity", "age", "seen").iter_rows()
+    )
+    assert len(table) == first.units
+    lone = replace(runs, ends=runs.ends.with_columns(pl.lit(None, pl.Float64).alias("start")))
+    with pytest.raises(DataError, match=r"^dataset\.roles\.start: must be given for each run"):
+        FLEET.split(lone)
+
+
+class Peeking(LastWindow):
+    """Moves each point by what the first sensor says in the last row of the whole run."""
+
+    def evaluate_cell(self, model, frame, cell, context):
+        runs = frame.learnable
+        last = dict(zip(runs.names, runs.numbers(runs.sensors[:1])[runs.offsets[1:] - 1, 0].tolist(), strict=True))
+        moved = pl.col("predicted") + pl.col("entity").replace_strict(last, return_dtype=pl.Float64)
+        return super().evaluate_cell(model, frame, cell, context).with_columns(moved)
+
+
+def test_the_canary_passes_and_catches_a_look_at_the_end_of_a_run(runs, tested):
+    few = replace(KFOLD, folds=2, cuts=2)
+    assert set(canary(few, "trees", TREES, runs, CONTEXT)) == {None}
+    assert set(canary(replace(few, official_test="once"), "mean", MeanLife(), tested, CONTEXT)) == {None}
+    assert set(canary(FLEET, "mean", MeanLife(), runs, CONTEXT)) == {None}
+    peeking = Peeking(folds=2, cuts=2, least=10, resamples=50)
+    assert {leak.check for leak in canary(peeking, "mean", MeanLife(), runs, CONTEXT) if leak} == {"future"}
+
+
+def test_a_model_is_kept_and_asked_of_machines_that_run(runs, tmp_path):
+    fitted = KFOLD.fit_all(TREES, runs, CONTEXT)
+    said = KFOLD.predict_new(fitted, runs, CONTEXT)
+    assert len(said) == int((~runs.events).sum())
+    save_fitted(fitted, tmp_path)
+    assert KFOLD.predict_new(load_fitted(tmp_path), runs, CONTEXT).equals(said)
+
+
+def test_too_few_failures_are_refused(runs):
+    with pytest.raises(DataError, match=r"^protocol\.folds: 5 folds need 15 runs that failed, got 3\.$"):
+        LastWindow().split(runs.take(runs.events & (np.cumsum(runs.events) <= 3)))
