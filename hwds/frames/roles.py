@@ -81,7 +81,7 @@ _INSTRUMENT = "What moves the price and not demand (a cost, an exchange rate): f
 _CYCLE = "How long a run has lasted: cycles, hours or kilometres since it was new, rising from row to row."
 _SENSOR = "What is measured in each cycle; where none is named, all columns of numbers without a role."
 _EVENT = (
-    "1 in the row in which a run failed, 0 in all others: a run without a 1 is censored at its last row; where no column is"
+    "Is 1 in the row in which a run failed, 0 in all others: a run without a 1 is censored at its last row; where no column is"
     " named, every run failed at its last row, but for those of the test."
 )
 _LEVEL = "Constant within a series, the hierarchy, coarsest first."

@@ -67,8 +67,11 @@ class LocalErrors(Serializable):
 
 
 def _quantiles(error: np.ndarray, event: np.ndarray, weight: np.ndarray, machines: int) -> np.ndarray:
-    """Return the quantiles of errors, each a rank among one machine more than were seen: farther out on either side."""
+    """Return the quantiles of errors, those of central intervals for one machine more than were seen.
+
+    With machines as units the next one has its share of 1 / (machines + 1) beyond all (Lee, Barber and Willett 2023,
+    "Distribution-free inference with hierarchical data"), so that each central interval holds more of those that were seen.
+    """
     values, share = kaplan_meier(error, event, weight)
-    low = 1 - (1 - LEVELS) * (machines + 1) / machines
-    levels = np.where(LEVELS > 0.5, np.minimum(LEVELS * (machines + 1) / machines, 1.0), np.maximum(low, 0.0))
+    levels = np.clip(0.5 + (LEVELS - 0.5) * (machines + 1) / machines, 0.0, 1.0)
     return quantiles_of(values, share, levels, float(error.max()))
