@@ -12,6 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
+
+INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+COLUMNS = {str(kind): kind for kind in (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Date, *INTEGERS)}
+"""The types of a table's columns, by their names."""
 
 GENERATORS = ("PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937")
 
@@ -92,6 +97,13 @@ class Decoder:
         flat = self._slice(kind, begin, int(np.prod(shape, dtype=np.int64)))
         return flat.reshape(shape[::-1]).T if turned else flat.reshape(shape)
 
+    def _table(self, names: list[str], kinds: list[str], columns: list[Any]) -> pl.DataFrame:
+        values = [self.decode(column) for column in columns]
+        if len({len(column) for column in values}) > 1:
+            raise ValueError("a table has columns of several lengths")
+        parts = zip(names, kinds, values, strict=True)
+        return pl.DataFrame([pl.Series(name, column, COLUMNS[kind]) for name, kind, column in parts])
+
     def _generator(self, tree: Any) -> np.random.Generator:
         state = self.decode(tree)
         bits = {name: getattr(np.random, name) for name in GENERATORS}[state["bit_generator"]]()
@@ -122,6 +134,7 @@ _DECODE: dict[str, Callable[..., Any]] = {
     "set": lambda self, tree: set(self.decode(tree)),
     "frozenset": lambda self, tree: frozenset(self.decode(tree)),
     "deque": lambda self, tree, most: deque(self.decode(tree), most),
+    "table": Decoder._table,
     "bytes": lambda self, begin, size: self._slice("|u1", begin, size).tobytes(),
     "bytearray": lambda self, begin, size: bytearray(self._slice("|u1", begin, size)),
     "array": Decoder._array,

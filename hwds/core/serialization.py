@@ -1,9 +1,9 @@
 """The one codec: values as JSON and arrays, from which every bit comes back; no code is stored and none is run.
 
-It stores numbers, texts, bytes, dates, arrays, random generators, lists, tuples, dicts, sets, deques, and objects of classes
-that opt in: subclasses of `Serializable` (or registered with it) and of `Recipe`. One checksum covers all of it, and a class is
-built only where `buildable` allows it. A stored value is one block of bytes: a mark, the checksum, the length of the JSON, the
-JSON, and the arrays, those of a type one after the other.
+It stores numbers, texts, bytes, dates, arrays, tables, random generators, lists, tuples, dicts, sets, deques, and objects of
+classes that opt in: subclasses of `Serializable` (or registered with it) and of `Recipe`. One checksum covers all of it, and a
+class is built only where `buildable` allows it. A stored value is one block of bytes: a mark, the checksum, the length of the
+JSON, the JSON, and the arrays, those of a type one after the other.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 
 from hwds.core.atomic import write_bytes
-from hwds.core.decoding import Decoder, class_path, names_of, parted
+from hwds.core.decoding import COLUMNS, Decoder, class_path, names_of, parted
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.recipe import Recipe
 
@@ -208,6 +209,8 @@ class _Encoder:
             return self._object(value)
         if isinstance(value, np.generic):
             return ["scalar", *self._array(np.asarray(value))[1:]]
+        if isinstance(value, pl.DataFrame):
+            return self._table(value)
         raise Unserializable(f"a '{class_path(type(value))}' cannot be stored: its class is no Serializable.")
 
     def _list(self, values: list[Any]) -> Any:
@@ -243,6 +246,13 @@ class _Encoder:
         )  # the last bits of a product of matrices depend on it
         begin, _ = self._append((value.T if turned else value).ravel())
         return ["array", value.dtype.str, list(value.shape), turned, begin]
+
+    def _table(self, value: pl.DataFrame) -> Any:
+        kinds = [str(kind) for kind in value.dtypes]
+        unknown = [kind for kind in kinds if kind not in COLUMNS]
+        if unknown:
+            raise Unserializable(f"a table with a column of {unknown[0]} cannot be stored.")
+        return ["table", value.columns, kinds, [self._list(column.to_list()) for column in value]]
 
     def _append(self, flat: np.ndarray) -> tuple[int, int]:
         """Append the items to those of their type; return where they begin there, and how many they are."""

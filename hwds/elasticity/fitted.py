@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from hwds.core.serialization import Serializable
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.columns import CROSS, LAG, PAIR, Terms
 from hwds.elasticity.design.rows import Design
@@ -45,7 +46,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class CrossPairs:
+class CrossPairs(Serializable):
     """The cross elasticities of pairs of cells: of the units of a row's cell to the price of a column's.
 
     Attributes:
@@ -68,7 +69,7 @@ class CrossPairs:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimates:
+class Estimates(Serializable):
     """What an estimator says, as arrays; NaN where it says nothing.
 
     Attributes:
@@ -130,7 +131,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedElasticities:
+class FittedElasticities(Serializable):
     """A fitted model of demand: units = exp(level + elasticity log(price / mean price) + slopes of other columns).
 
     Attributes:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,9 @@ def same(a, b):
         assert len(a) == len(b)
         for each, other in zip(a, b, strict=True):
             same(each, other)
+    elif isinstance(a, pl.DataFrame):
+        assert a.equals(b)
+        assert a.schema == b.schema
     elif isinstance(a, Everything | Slotted):
         names = getattr(a, "__slots__", None) or vars(a)
         for name in names:
@@ -112,7 +116,9 @@ VALUES = [
     np.array([[1.5, np.nan]], np.float32), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(12).reshape(3, 4)[:, ::2],
     np.array([2**63], np.uint64), np.array([1 + 2j]), np.array([1], ">i4"), np.array(odd(0xFFF8000000000123)),
     Pair((1,), Pair(None, [])), Slotted(), SeasonalNaive(name="forecast/seasonal_naive", season=4),
-    Stack(members=(SeasonalNaive(), SeasonalNaive(season=3))),
+    Stack(members=(SeasonalNaive(), SeasonalNaive(season=3))), pl.DataFrame(),
+    pl.DataFrame({"a": [1.5, None, math.nan], "b": ["x", None, "é"], "c": [date(2024, 3, 1), None, None]}),
+    pl.DataFrame({"f": [0.1 * i for i in range(20)], "n": range(20)}, schema={"f": pl.Float64, "n": pl.UInt32}),
 ]  # fmt: skip
 
 
@@ -248,6 +254,7 @@ def test_nothing_is_pickled(tmp_path):
     [
         (np.array([{}], object), r"an array of object cannot be stored\."),
         (Stranger(), r"a '.*:Stranger' cannot be stored: its class is no Serializable\."),
+        (pl.DataFrame({"a": [[1]]}), r"a table with a column of List\(Int64\) cannot be stored\."),
         (len, "a 'builtins:builtin_function_or_method' cannot be stored"),
         (everything(inner=lambda: 0), "a 'builtins:function' cannot be stored"),
     ],
@@ -285,6 +292,8 @@ FORGED = {
     "a tuple before it is there": forged(HALF, tuples=[["list", [HALF]]]),
     "a depth without end": forged(json.loads('["list",[' * 400 + "1" + "]]" * 400)),
     "another decoder": forged(["system", "x"]),
+    "a table of unequal columns": forged(["table", ["a", "b"], ["Int64", "Int64"], [["plain", [1]], ["plain", [1, 2]]]]),
+    "a column of texts that is one of numbers": forged(["table", ["a"], ["Int64"], [["plain", ["x"]]]]),
     "a date that is none": forged(["date", "9999-99-99"]),
     "no tree": MARK + serialization._checksum(b"\x02\0\0\0\0\0\0\0{}") + b"\x02\0\0\0\0\0\0\0{}",
 }

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, nearest
+from hwds.core.serialization import Serializable
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 
@@ -26,7 +27,7 @@ MEASURED = ("price", "list_price", "cost", "promotion", "stock_out", "competitor
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Serializable):
     """Which columns a model takes beside the own price, and where the cells' names stand.
 
     Attributes:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError
+from hwds.core.serialization import Serializable
 from hwds.elasticity.design.columns import (
     CROSS,
     LAG,
@@ -33,7 +34,7 @@ from hwds.frames.roles import TIME
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class Design(Serializable):
     """The rows of a panel as arrays, and which of them a model may learn from.
 
     Attributes:

@@ -17,6 +17,7 @@ from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, lo
 from hwds.elasticity.fitted import Estimates, FittedElasticities
 from hwds.elasticity.models.base import ElasticityModel, t_critical
 from hwds.frames.panel import Panel
+from hwds.learners.boosting.booster import load_booster
 
 
 class MonotoneBoosting(ElasticityModel):
@@ -65,9 +66,10 @@ class MonotoneBoosting(ElasticityModel):
         design = Design.of(history, self.terms, context.controls)
         estimates, boosters, margin = self._grown(design, context)
         known = FittedElasticities.of(design, self.terms, estimates, identify(design, by_period=False), context)
-        return FittedBoosting(**vars(known), boosters=boosters, margin=margin)
+        stored = [bytes(booster.save_raw("ubj")) for booster in boosters]
+        return FittedBoosting(**vars(known), boosters=stored, margin=margin, cpus=context.cpus)
 
-    def _grown(self, design: Design, context: ElasticityContext) -> tuple[Estimates, list[object], np.ndarray]:
+    def _grown(self, design: Design, context: ElasticityContext) -> tuple[Estimates, list[Any], np.ndarray]:
         rows = np.flatnonzero(design.used)
         cell, units, price, x = design.cell[rows], design.units[rows], design.log_price[rows], features(design)[rows]
         margin = cell_margins(units, cell, len(design))
@@ -114,19 +116,21 @@ class FittedBoosting(FittedElasticities):
     """Elasticities, with the trees that predict demand.
 
     Attributes:
-        boosters: Of which the mean of the logs is the prediction.
+        boosters: As bytes, of which the mean of the logs is the prediction.
         margin: The log mean units of each cell, shape (K,).
+        cpus: Threads.
     """
 
-    boosters: list[object]
+    boosters: list[bytes]
     margin: np.ndarray
+    cpus: int
 
     def log_demand(self, panel: Panel) -> np.ndarray:
         """Return the log of expected units of each row, NaN without a price, shape (rows,)."""
         design = Design.of(panel, self.terms, self.controls, like=self.design)
         x, margin = features(design), self.margin[design.cell]
         price = np.nan_to_num(design.log_price)
-        mean = np.mean([log_units(booster, x, price, margin) for booster in self.boosters], axis=0)
+        mean = np.mean([log_units(load_booster(each, self.cpus), x, price, margin) for each in self.boosters], axis=0)
         return np.where(np.isfinite(design.log_price), mean, np.nan)
 
 

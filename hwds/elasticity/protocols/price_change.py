@@ -15,13 +15,15 @@ from hwds.core.recipe import Folds, Small
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.columns import price_column
 from hwds.elasticity.family import PRICE_CHANGE
+from hwds.elasticity.fitted import FittedElasticities
 from hwds.elasticity.metrics.changes import change_measures, score_changes
 from hwds.elasticity.models.base import ElasticityModel
+from hwds.elasticity.protocols.rows.beyond import demand_beyond
 from hwds.elasticity.protocols.rows.changes import change_rows
 from hwds.elasticity.protocols.rows.remarks import remarks_on
 from hwds.elasticity.protocols.rows.segments import cell_labels
 from hwds.evaluation.abilities import LeakTestable, Segmentable
-from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
+from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
 from hwds.evaluation.headline import check_headline
@@ -33,7 +35,7 @@ from hwds.splitting.fold import Fold
 from hwds.splitting.walk_forward import PanelWalkForward
 
 
-class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable, Segmentable, LeakTestable):
+class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable, Deployable, Segmentable, LeakTestable):
     """Fit on the periods before a cutoff; predict how demand answers to the price moves after it.
 
     The prices, promotions and other known-future columns of the held-out periods are given; units are not. A move is a change
@@ -107,6 +109,15 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         stride = own if windows == 1 else min(own, max(room // (windows - 1), 1))
         inner = replace(self, windows=windows, stride=stride, segments=())
         return TuningSplit(inner, known, inner.split(known))
+
+    def fit_all(self, model: ElasticityModel, frame: Panel, context: RunContext) -> FittedElasticities:
+        """Fit on all rows, or the last ones of a sliding window."""
+        known = replace(frame.last(self.sliding) if self.sliding else frame, plan=None)
+        return model.learn(known, ElasticityContext(**context.shared()))
+
+    def predict_new(self, fitted: FittedElasticities, frame: Panel, context: RunContext) -> pl.DataFrame:
+        """Return the units that are expected at the planned prices after the last rows."""
+        return demand_beyond(fitted, frame, self.end(frame), self.steps(frame))
 
     def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
         """Return the segment of each cell: a static column, or one of the rows themselves."""

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.price_sales import PriceSales
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.identification import identify
@@ -164,6 +165,13 @@ def test_the_same_seed_has_the_same_bits(world, fit):
     again = MODEL.learn(world[0], ElasticityContext(0))
     assert again.table.equals(fit.table)
     assert all(np.array_equal(a, b) for a, b in zip(again.networks.weights, fit.networks.weights, strict=True))
+
+
+def test_a_network_that_was_saved_expects_the_same_demand(world, fit, tmp_path):
+    save_fitted(fit, tmp_path)
+    loaded = load_fitted(tmp_path)
+    assert np.array_equal(loaded.log_demand(world[0]), fit.log_demand(world[0]))
+    assert loaded.outlook.equals(fit.outlook)
 
 
 def test_an_answer_that_the_pooled_interval_excludes_is_flagged(world):

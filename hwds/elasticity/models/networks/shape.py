@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwds.core.serialization import Serializable
 from hwds.learners.networks.layers import Layers
 
 BEND = 1.0
@@ -77,7 +78,7 @@ class Goal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DemandShape:
+class DemandShape(Serializable):
     """The key of a graph: all that determines it.
 
     Attributes:

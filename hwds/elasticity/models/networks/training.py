@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwds.core.serialization import Serializable
 from hwds.elasticity.models.networks.inputs import DemandExamples
 from hwds.elasticity.models.networks.shape import Answer, DemandShape
 from hwds.evaluation.context import Device, RunContext
@@ -14,7 +15,7 @@ from hwds.learners.networks.training import Schedule, Training
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class Ensemble(Serializable):
     """Trained networks of one shape.
 
     Attributes:
