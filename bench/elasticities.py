@@ -21,6 +21,7 @@ from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.loglog_ols import LoglogOLS
+from hwds.elasticity.models.network import Network
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
 
@@ -43,6 +44,7 @@ def recovery(seeds: int) -> Iterator[str]:
     """Yield the recovery of the truth without endogenous prices."""
     models = {
         "elasticity/pooled": Pooled(),
+        "elasticity/network": Network(),
         "elasticity/ppml_common": PPML(common="all"),
         "elasticity/ppml": PPML(),
         "elasticity/loglog_ols": LoglogOLS(),
@@ -63,12 +65,15 @@ def _recovered(title: str, models: Mapping[str, ElasticityModel], dataset: Price
     yield title
     yield form.format("", "RMSE", "bias", "coverage", "wrong sign", "answered", "RMSE, n<30")
     errors: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    notes: dict[str, list[Mapping[str, float]]] = {name: [] for name in models}
     for seed in range(seeds):
         world = replace(dataset, seed=seed)
         panel = world.load()
         true = panel.series_ids.to_frame().join(world.parameters(), "series_id", "left", maintain_order="left")["elasticity"]
         for name, model in models.items():
-            table = model.learn(panel, ElasticityContext(0)).table
+            fitted = model.learn(panel, ElasticityContext(0))
+            table = fitted.table
+            notes[name].append(fitted.estimates.notes)
             columns = [table[name].fill_null(float("nan")).to_numpy() for name in ("elasticity", "ci_low", "ci_high")]
             errors[name].append(np.stack([*columns, true.to_numpy(), panel.lengths.astype(float)]))
     for name, estimates in errors.items():
@@ -85,6 +90,16 @@ def _recovered(title: str, models: Mapping[str, ElasticityModel], dataset: Price
             f"{100 * known.mean():.0f} %",
             few_rmse,
         )
+    for name, known_notes in notes.items():
+        yield from _agreement(name, known_notes)
+
+
+def _agreement(name: str, notes: list[Mapping[str, float]]) -> Iterator[str]:
+    """Yield how far answers are from those of the pooled model, where a model says so."""
+    if "outside_pooled" in notes[0]:
+        outside, apart = (np.array([each[key] for each in notes]) for key in ("outside_pooled", "mean_apart"))
+        yield f"{name}: {100 * outside.mean():.2f} % of answers outside the interval of elasticity/pooled, and flagged;"
+        yield f"  its mean is at most {np.abs(apart).max():.2f} standard errors from that of elasticity/pooled"
 
 
 def bias() -> Iterator[str]:
