@@ -1,5 +1,6 @@
 from .models.base import ElasticityModel as ElasticityModel
 from .models.dml import DML as DML
+from .models.hierarchical_bayes import HierarchicalBayes as HierarchicalBayes
 from .models.iv import IV as IV
 from .models.logit_demand import LogitDemand as LogitDemand
 from .models.loglog_ols import LoglogOLS as LoglogOLS

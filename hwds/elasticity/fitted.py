@@ -87,6 +87,8 @@ class Estimates(Serializable):
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
         own_theta: What a cell's slopes of the other columns are more, shape (K, m); None for nothing.
+        sampled: Draws of the joint posterior, where it was sampled: of the elasticities, shape (D, K), and of the slopes of the
+            other columns, shape (D, m); None where the covariance says all.
         pairs: Cross elasticities of pairs of cells, where they differ beyond those to the mean price; None for none.
         cross, cross_stderr: Elasticities to the mean price of each cell's substitutes, where they are no column; shape (K,).
         doubt: Why no cell counts as identified, whatever its prices; empty for no such reason.
@@ -118,6 +120,7 @@ class Estimates(Serializable):
     theta_covariance: np.ndarray | None = None
     shared_covariance: np.ndarray | None = None
     pairs: CrossPairs | None = None
+    sampled: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def both_sides(self) -> np.ndarray:
@@ -197,6 +200,9 @@ class FittedElasticities(Serializable):
         from scipy.stats import norm, t
 
         known = self.estimates
+        if known.sampled is not None:
+            taken = rng.choice(len(known.sampled[0]), count, replace=count > len(known.sampled[0]))
+            return known.sampled[0][taken], known.sampled[1][taken]
         there = np.isfinite(known.slopes)
         out = np.full((count, len(there)), np.nan)
         normal, df, half = rng.standard_normal((count, int(there.sum()))), known.df[there], (1 + self.level) / 2

@@ -36,6 +36,8 @@ MEANINGS = {
     "nesting": "nesting parameter: 0 for plain logit, near 1 where products of a nest are near the same",
     "nesting_stderr": "its standard error, clustered",
     "nesting_first_stage_f": "F of the instruments of the share within nests, given the price",
+    "rhat": "largest potential scale reduction of an elasticity: beyond 1.05 chains disagree, and more draws are needed",
+    "divergences": "draws whose path left the posterior: more than a few, and model.acceptance must be nearer to 1",
     "residual_share": "share of the price's variance within cells that the trees leave",
     "clusters": "clusters of errors",
     "sd_cross_family": "standard deviation of what families add to the effect of substitutes",

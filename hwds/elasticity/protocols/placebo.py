@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -76,6 +76,11 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         status = fitted.table["status"]
         counts = [pl.lit(int((status == name).sum())).alias(name) for name in STATUSES]
         return fitted.effects.rename({"name": "effect"}).with_columns(pl.lit(rows).alias("rows"), *counts)
+
+    def check_models(self, models: Mapping[str, ElasticityModel], frame: Panel) -> None:
+        """Refuse models whose packages are not installed."""
+        for model in models.values():
+            model.check_installed()
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the effect of the price to come, with its test."""

@@ -176,6 +176,8 @@ MODELS = [name for name in options("model") if name.startswith("elasticity/")]
 
 @pytest.mark.parametrize("name", MODELS)
 def test_no_model_leaks(name, panel):
+    if name == "elasticity/hierarchical_bayes":
+        pytest.importorskip("numpyro", reason="numpyro is not installed: hwds[bayes]")
     words = [f"model={name}", "dataset=price_sales", "size=small"]
     few = PriceSales(skus=5, channels=2, weeks=40, shortest=20).load()
     moved = composed(*words, "protocol=price_change", "protocol.horizon=4", "protocol.windows=2")
