@@ -18,6 +18,7 @@ from hwds.core.code_digest import code_digest
 from hwds.core.environment import numeric_environment
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest
+from hwds.core.locks import making
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -60,22 +61,26 @@ def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...
     # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
     folder = cache_root() / digest([_code((function, *parts)), numba.__version__, *numeric_environment().items()])
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    return _with_plain_errors(with_checksums(numba.njit(cache=True, **OPTIONS)(function)))
+    return _compiling_once(with_checksums(numba.njit(cache=True, **OPTIONS)(function)), folder / function.__name__)
 
 
-def _with_plain_errors(dispatcher: Any) -> Any:
-    """Let what cannot be compiled be refused in one line; numba compiles by this method, which compiled calls never reach."""
+def _compiling_once(dispatcher: Any, path: Path) -> Any:
+    """Let one process compile and others wait to load that, and what cannot be compiled be refused in one line.
+
+    numba compiles by a method that compiled calls never reach.
+    """
     from numba.core.errors import NumbaError
 
     compile_for = dispatcher._compile_for_args
 
-    def refusing(*arguments: Any, **named: Any) -> Any:
+    def guarded(*arguments: Any, **named: Any) -> Any:
         try:
-            return compile_for(*arguments, **named)
+            with making(path):
+                return compile_for(*arguments, **named)
         except NumbaError as error:
             raise HwdsError(_refusal(str(error))) from error
 
-    dispatcher._compile_for_args = refusing
+    dispatcher._compile_for_args = guarded
     return dispatcher
 
 

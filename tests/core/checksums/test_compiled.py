@@ -1,6 +1,8 @@
-"""Compiled code on disk is loaded where it is whole, and compiled again where it is damaged."""
+"""Compiled code on disk is loaded where it is whole, compiled again where it is damaged, and compiled by one process alone."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +38,27 @@ def test_damaged_machine_code_is_made_again(tmp_path, monkeypatch, kind):
         assert called() == 1
     numba_cache._compiled.cache_clear()
     assert not [name for name in os.listdir(path.parent) if "part" in name]
+
+
+IN_A_PROCESS = """
+import sys
+import numba
+from tests.core.checksums.test_compiled import called
+print("ready", flush=True)
+sys.stdin.readline()
+print(called())
+"""
+
+
+def test_of_processes_that_need_it_at_once_one_compiles(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    line = [sys.executable, "-c", IN_A_PROCESS]
+    started = [
+        subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)
+    ]
+    assert [process.stdout.readline() for process in started] == ["ready\n", "ready\n"]
+    for process in started:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert sorted(process.communicate()[0] for process in started) == ["0\n", "1\n"]
+    assert list(tmp_path.rglob("*.lock")) == []
