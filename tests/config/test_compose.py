@@ -1,10 +1,11 @@
 """Composition: every experiment and swap, rivals, caps, flags, a user's own conf, and what is the same experiment."""
 
 import pickle
+from functools import cache
 
 import pytest
 
-from hwds.config.compose import compose
+from hwds.config.compose import compose, option
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import canonical
 from hwds.core.registry import GROUPS, options, resolve, resolve_node
@@ -13,16 +14,13 @@ from hwds.forecast.models.base import Forecaster
 from hwds.frames.panel import Panel
 from hwds.pricing.decisions.base import DemandDecision
 from hwds.pricing.decisions.price_choice import PriceChoice
+from tests.support.composed import composed
 
 NAIVE = "forecast/seasonal_naive"
 GIVEN = {
-    "file": ["dataset.path=x.csv", "dataset.roles.time=t", "dataset.roles.target=y"],
-    "table": ["dataset.path=x.csv", "dataset.roles.label=y"],
+    "file": {"path": "x.csv", "roles": {"time": "t", "target": "y"}},
+    "table": {"path": "x.csv", "roles": {"label": "y"}},
 }
-
-
-def composed(*words):
-    return check(compose(list(words)))
 
 
 def of_forecasts(group, cls):
@@ -51,12 +49,24 @@ def test_every_experiment_composes_and_checks(name, size):
     assert pickle.loads(pickle.dumps(experiment)) == experiment, "workers take it"
 
 
-@pytest.mark.parametrize(("group", "option"), swaps())
-def test_every_option_swaps_into_lstm_forecast(group, option):
-    data = compose(["+experiment=lstm_forecast", f"{group}={option}", *(GIVEN.get(option, []) if group == "dataset" else [])])
-    assert data[group]["name"] == option
+@cache
+def lstm_forecast():
+    return compose(["+experiment=lstm_forecast", "rivals=[]"])
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_swapped_option_is_the_option_itself(group):
+    name = list(options(group))[-1]
+    changed = {group: option(group, group, name)}
+    assert compose(["+experiment=lstm_forecast", "rivals=[]", f"{group}={name}"]) == lstm_forecast() | changed
+
+
+@pytest.mark.parametrize(("group", "name"), swaps())
+def test_every_option_swaps_into_lstm_forecast(group, name):
+    given = GIVEN.get(name, {}) if group == "dataset" else {}
+    data = lstm_forecast() | {group: option(group, group, {name: given} if given else name)}
     if of_forecasts(group, resolve_node(group, group, data[group])):
-        assert getattr(check(data), group).name == option
+        assert getattr(check(data), group).name.startswith(name)
     else:
         told = r" asks an? \w+, .* is an? | (cuts|for) an? \w+, .* gives an? | decides from a task of .* is of |must be given"
         with pytest.raises(ConfigError, match=told):
@@ -153,7 +163,7 @@ def test_no_rivals_may_be_null():
 
 @pytest.mark.parametrize("value", ["Größe", "[sku,Größe]", "straße/größe.csv"])
 def test_letters_beyond_ascii_need_no_quotes(value):
-    given = compose(["dataset=file", f"dataset.roles.static={value}", *GIVEN["file"]])
+    given = compose(["dataset=file", f"dataset.roles.static={value}", "dataset.path=x.csv", "dataset.roles.time=t"])
     assert given["dataset"]["roles"]["static"] == (["sku", "Größe"] if value.startswith("[") else value)
 
 
