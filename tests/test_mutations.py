@@ -1,4 +1,4 @@
-"""A hundred settings and words gone wrong; `python -m bench mutations=10000` tries ten thousand."""
+"""Sixty settings and words gone wrong; `python -m bench mutations=10000` tries ten thousand."""
 
 import os
 import random
@@ -12,7 +12,7 @@ SLOW = ("gray", "handbook", "fraud", "arbitrage", "compute", "tracker", "few_lab
 """Options whose simulated data takes seconds, or that ask another machine."""
 
 FILES = sorted(file for file in (mutations.ROOT / "conf").rglob("*.yaml") if not any(word in str(file) for word in SLOW))
-SIZE = int(os.environ.get("HWDS_TEST_MUTATIONS", "100"))
+SIZE = int(os.environ.get("HWDS_TEST_MUTATIONS", "60"))
 
 
 def test_no_mutation_traces_back_hangs_or_ends_with_another_code(tmp_path, monkeypatch):

@@ -21,13 +21,13 @@ from tests.support.command_line import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"scores.parquet", "predictions.parquet", "timings.parquet", "config.yaml", "provenance.json", "leaderboard.md"}
-IN_PROCESSES = ("ab_price_test", "bandit_traps", "fraud_handbook_weeks", "lstm_forecast", "ope_open_bandit")
-"""One of each family runs as a user starts it: in a process of its own, whose workers are two more.
+IN_PROCESSES = ("ab_price_test", "arbitrage_thresholds", "lstm_forecast", "optimal_price")
+"""One of each kind runs as a user starts it: in a process of its own, whose workers are two more.
 
 The others run here, and their pictures are drawn once and not written.
 """
 
-FEWER = {"m3_monthly": "dataset.series=8", "m3_other": "dataset.series=8"}
+FEWER = {"m3_monthly": "dataset.series=5", "m3_other": "dataset.series=5"}
 """Experiments whose small size takes half a minute for more of the same."""
 
 UNSHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
@@ -71,20 +71,27 @@ def run(name, command, folder):
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One folder for all, as a user has: what two experiments need is computed once."""
+    return tmp_path_factory.mktemp("experiments")
+
+
 @pytest.mark.parametrize("name", [needing(name) for name in told_apart()])
-def test_every_experiment_runs_small(name, command, tmp_path, recwarn):
-    done = run(name, command, tmp_path)
+def test_every_experiment_runs_small(name, command, folder, monkeypatch, recwarn):
+    monkeypatch.chdir(folder)
+    done = run(name, command, folder)
     assert done.code == 0, done.err
     assert [line for line in done.err.splitlines() if not line.startswith("hwds: after ")] == []
     assert [str(each.message) for each in recwarn if not issubclass(each.category, UNSHOWN)] == []
-    (folder,) = tmp_path.glob(f"outputs/runs/{name}/*")
+    (saved,) = folder.glob(f"outputs/runs/{name}/*")
     first = "effects" if name == "ab_price_test" else "leaderboard"
     pictures = {f"{first}.png", f"{first}.svg"} if name in IN_PROCESSES else set()
-    assert FILES | pictures <= {path.name for path in folder.iterdir()}
-    scores = pl.read_parquet(folder / "scores.parquet")
+    assert FILES | pictures <= {path.name for path in saved.iterdir()}
+    scores = pl.read_parquet(saved / "scores.parquet")
     assert dict(scores.schema) == SCORES
     assert not scores["status"].str.starts_with("failed").any()
-    assert str(folder) in done.out
+    assert str(saved.relative_to(folder)) in done.out
     shown = command(["show", name])
     assert shown.code == 0, shown.err
     assert scores["model"][0] in shown.out

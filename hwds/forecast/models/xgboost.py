@@ -79,7 +79,7 @@ class XGBoost(Forecaster):
     power: Annotated[float, Gt(1), Lt(2)] = 1.5
     strategy: Literal["direct", "recursive"] = "direct"
     monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
-    trees: Annotated[Width, Small(30)] = 250
+    trees: Annotated[Width, Small(10)] = 250
     patience: NonNegativeInt = 30
     depth: Depth = 6
     learning_rate: Positive = 0.06
