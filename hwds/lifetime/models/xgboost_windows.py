@@ -50,7 +50,7 @@ class XGBoostWindows(PointModel):
     trees: Annotated[Width, Small(40)] = 500
     depth: Depth = 4
     learning_rate: Positive = 0.03
-    leaf_rows: Positive = 50.0
+    leaf_rows: Positive = 100.0
     row_share: Part = 0.5
     column_share: Part = 0.3
     bins: Annotated[int, Ge(2), Le(65_536)] = 128

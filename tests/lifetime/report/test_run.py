@@ -1,0 +1,69 @@
+"""What a run about remaining lives says and draws, and how its models are compared."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.app.evaluate import evaluate
+from hwds.compare.answers import Answer
+from hwds.core.errors import ConfigError
+from hwds.datasets.simulated.engines import Engines
+from hwds.lifetime.compare import evidence
+from hwds.lifetime.models.linear_age import LinearAge
+from hwds.lifetime.models.mean_life import MeanLife
+from hwds.lifetime.protocols.last_window import LastWindow
+from hwds.lifetime.report.by_life import by_life_grid
+from hwds.lifetime.report.lives import lives_figure, machines_figure
+from hwds.lifetime.report.sentence import conclusion
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return Engines(engines=40, mean_life=60, sensors=2, regimes=1).load()
+
+
+@pytest.fixture(scope="module")
+def done(runs):
+    protocol = LastWindow(folds=2, cuts=4, least=10, resamples=50, cap=80.0)
+    line = LinearAge(name="lifetime/linear_age", inner_folds=2)
+    return evaluate(line, runs, protocol, rivals=[MeanLife(name="lifetime/mean_life")])
+
+
+def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
+    said = conclusion(runs, done.tables, "lifetime/linear_age")
+    error = done.tables.headline("rmse_capped", "lifetime/linear_age")
+    assert said.startswith(f"lifetime/linear_age is off by {error['value']:.1f} cycles (95 %: {error['ci_low']:.1f} to")
+    assert "in lives of up to 80," in said
+    assert "Its 90 % intervals are" in said
+    assert "Beside it: lifetime/mean_life" in said
+    assert "official test" not in said
+
+
+def test_pictures_and_the_table_by_remaining_life(done):
+    for figure in (lives_figure, machines_figure):
+        assert figure(done.tables, "lifetime/linear_age", "cycles") is not None
+        assert figure(done.tables, "nobody", "cycles") is None
+    grid = by_life_grid(done.tables, "lifetime/linear_age")
+    known = done.tables.predictions.filter((pl.col("model") == "lifetime/linear_age") & pl.col("actual").is_not_null())
+    assert sum(int(cell.replace(",", "")) for cell in grid.columns[1].cells) == len(known)
+
+
+class Named:
+    """A run whose metric has a cap."""
+
+    def metric(self, short):
+        return {"rmse_capped": "rmse_capped[cap=80]"}.get(short, short)
+
+
+def test_models_are_compared_by_machine(done):
+    rows = done.tables.predictions
+    labels = ("lifetime/linear_age", "lifetime/mean_life")
+    answers = [Answer(label, "engines", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    for metric in ("rmse_capped", "rmse_uncapped", "crps"):
+        found, left_out = evidence(answers, metric, 50)
+        wanted = [done.tables.headline(metric, label)["value"] for label in labels]
+        assert found.means[0] == pytest.approx(wanted)
+        assert left_out == 0
+    assert len(np.unique(rows.filter(pl.col("actual").is_not_null())["entity"])) == found.matrix.values.shape[0]
+    with pytest.raises(ConfigError, match="remaining lives cannot be compared by 'coverage'"):
+        evidence(answers, "coverage", 50)
