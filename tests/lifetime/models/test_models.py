@@ -1,0 +1,98 @@
+"""Models of remaining life: what each knows, what it says of machines it has not seen, and that it is kept whole."""
+
+import numpy as np
+import pytest
+
+from hwds.core.errors import DataError
+from hwds.core.serialization import dumps, loads
+from hwds.datasets.simulated.engines import Engines
+from hwds.features.signal_windows import SignalWindows
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.models.linear_age import LinearAge
+from hwds.lifetime.models.mean_life import MeanLife
+from hwds.lifetime.models.similarity import Similarity
+from hwds.lifetime.models.stack import Stack
+from hwds.lifetime.models.xgboost_windows import XGBoostWindows
+
+CONTEXT = LifetimeContext(0, cap=80.0, least=10, features=SignalWindows(windows=(20, 60)))
+TREES, LIKE = XGBoostWindows(trees=40, inner_folds=2, leaf_rows=10), Similarity(inner_folds=2, neighbours=5)
+MODELS = {"trees": TREES, "similarity": LIKE, "age": LinearAge(inner_folds=2), "mean": MeanLife()}
+MODELS["stack"] = Stack(members=(TREES, LIKE), inner_folds=2)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return Engines(engines=70, mean_life=50, sensors=4, regimes=2, noise=0.02).load()
+
+
+@pytest.fixture(scope="module")
+def cut(runs):
+    """Machines that no model has seen, as they were after 30 cycles."""
+    unseen = runs.take((np.arange(runs.n) >= 50) & runs.events & (runs.lengths > 30))
+    return unseen.until(np.full(unseen.n, 30)), unseen.lengths - 30
+
+
+@pytest.fixture(scope="module")
+def fitted(runs):
+    return {name: model.learn(runs.take(np.arange(runs.n) < 50), CONTEXT) for name, model in MODELS.items()}
+
+
+def errors(fitted, cut):
+    asked, left = cut
+    return {name: float(np.sqrt(((one.predict(asked).point - left) ** 2).mean())) for name, one in fitted.items()}
+
+
+def test_what_sees_wear_beats_what_counts_cycles(fitted, cut):
+    found = errors(fitted, cut)
+    assert max(found[name] for name in ("trees", "similarity", "stack")) < 0.8 * min(found["age"], found["mean"])
+    assert found["stack"] <= max(found["trees"], found["similarity"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_law_rises_holds_lives_and_is_kept_whole(name, fitted, cut):
+    asked, left = cut
+    lives = fitted[name].predict(asked)
+    assert lives.quantiles.shape == (asked.n, 19)
+    assert (np.diff(lives.quantiles, axis=1) >= 0).all()
+    assert (lives.quantiles >= 0).all()
+    inside = (left >= lives.quantiles[:, 0]) & (left <= lives.quantiles[:, -1])
+    assert inside.mean() >= 0.7
+    again = loads(dumps(fitted[name]), "memory").predict(asked)
+    assert (again.point == lives.point).all()
+    assert (again.quantiles == lives.quantiles).all()
+    one = asked.take(np.arange(asked.n) == 3)
+    assert fitted[name].predict(one).point[0] == lives.point[3]
+
+
+def test_a_course_that_is_known_is_its_own_nearest(runs):
+    known = runs.take(runs.events)
+    one = Similarity(neighbours=1).regress(known, CONTEXT)
+    seen, _ = known.remaining_of_rows()
+    assert (one.points(known) == np.minimum(seen, 80)).mean() > 0.99
+
+
+def test_weights_of_a_stack_find_the_member_that_is_right(runs):
+    learned = runs.take(runs.events)
+    seen, _ = learned.remaining_of_rows()
+    target = np.minimum(seen, CONTEXT.cap)
+    rng = np.random.default_rng(0)
+    held = np.column_stack([target + rng.normal(0, 2, len(target)), target + rng.normal(0, 20, len(target))])
+    stack = MODELS["stack"]
+    weights = stack.weights(held, learned, CONTEXT)
+    share = stack.shrinkage / (stack.shrinkage + learned.n)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] == pytest.approx((1 - share) * (400 / 404) + share / 2, abs=0.02)
+
+
+def test_censored_machines_make_lives_longer(runs):
+    naive = MeanLife().learn(runs.take(runs.events), CONTEXT)
+    new = runs.until(np.full(runs.n, 1)).take(np.arange(runs.n) == 0)
+    cut = runs.until(np.minimum(runs.lengths, 45))
+    short = cut.ends.with_columns(event=(runs.lengths <= 45) & runs.events)
+    known = MeanLife().learn(type(runs)(cut.data, short, cut.roles, cut.regimes, cut.unit), CONTEXT)
+    assert known.predict(new).quantiles[0, 9] == pytest.approx(naive.predict(new).quantiles[0, 9], abs=6)
+
+
+def test_too_few_failures(runs):
+    with pytest.raises(DataError, match=r"needs 3 runs that failed to learn from, got 0\.$"):
+        LinearAge().fit(runs.take(~runs.events))
