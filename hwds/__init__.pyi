@@ -7,10 +7,15 @@ from . import forecast as forecast
 from . import lifetime as lifetime
 from . import ope as ope
 from .ab.models.base import Comparison as Comparison
+from .app.commands import compare_runs as compare_runs
+from .app.commands import run as run
+from .app.commands import runs as runs
+from .app.commands import sweep as sweep
 from .app.evaluate import Evaluated as Evaluated
 from .app.evaluate import evaluate as evaluate
 from .app.notebook import load_comparison as load_comparison
 from .app.notebook import load_run as load_run
+from .app.notebook import load_sweep as load_sweep
 from .bandit.arms import Arms as Arms
 from .bandit.models.base import Policy as Policy
 from .compare.hooks import TaskComparison as TaskComparison

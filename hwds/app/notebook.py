@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from hwds.app.scored import Scored
 from hwds.compare.models import RESAMPLES, compare
 from hwds.compare.source import Source
@@ -24,7 +26,9 @@ from hwds.report.sentence import conclusion
 from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import Difference
 from hwds.results.difference import difference as differing
+from hwds.results.files import lies_in
 from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -131,6 +135,59 @@ class Run(Scored):
 
 
 @dataclass(frozen=True, eq=False)
+class Sweep:
+    """A stored search for better settings.
+
+    Attributes:
+        folder: Where it lies.
+    """
+
+    folder: SweepFolder
+
+    @property
+    def title(self) -> str:
+        """`<experiment>/<sweep id>`."""
+        return self.folder.title
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The search, its settings, its sentence and its result, as `sweep.json` has them."""
+        return self.folder.read_json()
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """A row a trial: its settings, its status, its score on the inner windows with the standard error."""
+        return self.folder.read_trials()
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The settings of the best trial, by path.
+
+        Raises:
+            HwdsError: The search has not come so far.
+        """
+        if "best" not in self.record:
+            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
+        (row,) = self.trials.filter(pl.col("trial") == self.record["best"]["trial"]).to_dicts()
+        groups = tuple(f"{group}." for group in self.record["space"])
+        return {path: value for path, value in row.items() if path.startswith(groups) and value is not None}
+
+    @property
+    def run(self) -> Run:
+        """The run of the best settings on the final windows, which no trial has seen.
+
+        Raises:
+            HwdsError: The search has not come so far.
+        """
+        if "run" not in self.record:
+            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
+        return Run(RunFolder((OUTPUTS / "runs" / self.record["run"]).resolve()))
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.title})"
+
+
+@dataclass(frozen=True, eq=False)
 class Compared:
     """A comparison of models.
 
@@ -181,6 +238,17 @@ def load_run(name: str | Path) -> Run:
         ConfigError: There is none; with the nearest name.
     """
     return Run(RunFolder.find(str(name)))
+
+
+def load_sweep(name: str | Path) -> Sweep:
+    """Return a sweep by its path, its id or the beginning of it, or the latest of an experiment.
+
+    Raises:
+        ConfigError: There is none; with the nearest name.
+    """
+    folder = SweepFolder.named(str(name) if lies_in(str(name), SWEEP) else f"{PREFIX}{str(name).removeprefix(PREFIX)}")
+    assert folder is not None  # with the prefix none is an error of its own
+    return Sweep(folder)
 
 
 def load_comparison(name: str | Path) -> Compared:
