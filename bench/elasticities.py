@@ -24,8 +24,9 @@ from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.network import Network
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
+from hwds.elasticity.models.stack import Stack
 
-SEEDS, NULL_WORLDS, BIAS_WORLDS = 25, 500, 400
+SEEDS, NULL_WORLDS, BIAS_WORLDS, STACKS = 25, 500, 400, 10
 FEW = 30
 """Rows under which a cell has few."""
 
@@ -33,7 +34,7 @@ FEW = 30
 def main(seeds: int, worlds: int) -> None:
     """Print all tables, and keep them."""
     lines: list[str] = []
-    for part in (recovery(seeds), endogenous(seeds), bias(), placebo(worlds), large()):
+    for part in (recovery(seeds), endogenous(seeds), stacks(min(seeds, STACKS)), bias(), placebo(worlds), large()):
         for line in (*part, ""):
             print(line, flush=True)
             lines.append(line)
@@ -100,6 +101,29 @@ def _agreement(name: str, notes: list[Mapping[str, float]]) -> Iterator[str]:
         outside, apart = (np.array([each[key] for each in notes]) for key in ("outside_pooled", "mean_apart"))
         yield f"{name}: {100 * outside.mean():.2f} % of answers outside the interval of elasticity/pooled, and flagged;"
         yield f"  its mean is at most {np.abs(apart).max():.2f} standard errors from that of elasticity/pooled"
+
+
+def stacks(seeds: int) -> Iterator[str]:
+    """Yield the recovery of the truth by a stack and by each of its members, and the weights."""
+    members = {"elasticity/pooled": Pooled(), "elasticity/network": Network(), "elasticity/ppml_common": PPML(common="all")}
+    yield f"elasticity/stack, price_sales, 160 cells, {seeds} seeds"
+    yield "{:<34} {:>6} {:>9} {:>7}".format("", "RMSE", "coverage", "weight")
+    named = tuple(replace(model, name=name) for name, model in members.items())
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ("elasticity/stack", *members)}
+    for seed in range(seeds):
+        world = PriceSales(seed=seed)
+        panel = world.load()
+        true = panel.series_ids.to_frame().join(world.parameters(), "series_id", "left", maintain_order="left")["elasticity"]
+        stack = Stack(members=named).learn(panel, ElasticityContext(0))
+        for name, fitted in zip(found, (stack, *stack.members), strict=True):
+            slope, low, high = (fitted.table[each].to_numpy() for each in ("elasticity", "ci_low", "ci_high"))
+            inside = np.mean((low <= true.to_numpy()) & (true.to_numpy() <= high))
+            weight = stack.estimates.notes.get(f"weight_{name}", np.nan)
+            found[name].append((float(np.mean((slope - true.to_numpy()) ** 2)), float(inside), weight))
+    for name, each in found.items():
+        squares, inside, weight = np.array(each).mean(axis=0)
+        share = "" if np.isnan(weight) else f"{weight:.2f}"
+        yield f"{name:<34} {np.sqrt(squares):>6.3f} {100 * inside:>7.1f} % {share:>7}"
 
 
 def bias() -> Iterator[str]:

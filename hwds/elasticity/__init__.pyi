@@ -8,6 +8,7 @@ from .models.monotone_boosting import MonotoneBoosting as MonotoneBoosting
 from .models.network import Network as Network
 from .models.pooled import Pooled as Pooled
 from .models.ppml import PPML as PPML
+from .models.stack import Stack as Stack
 from .protocols.elasticity_estimate import ElasticityEstimate as ElasticityEstimate
 from .protocols.elasticity_recovery import ElasticityRecovery as ElasticityRecovery
 from .protocols.placebo import Placebo as Placebo

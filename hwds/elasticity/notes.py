@@ -14,6 +14,9 @@ PREFIX = "fit_"
 SPREAD = "sd_"
 """What the names of standard deviations begin with."""
 
+WEIGHT = "weight_"
+"""What the names of the weights of a stack's members begin with."""
+
 MISSED = "missed_"
 """What the names of standard deviations of elasticities that networks do not know begin with."""
 
@@ -56,6 +59,8 @@ MEANINGS = {
 
 def meaning(name: str) -> str:
     """Return what a note measures."""
+    if name.startswith(WEIGHT):
+        return f"weight of {name.removeprefix(WEIGHT)}, learned on price moves that no member was fitted to"
     if name.startswith(MISSED):
         return f"standard deviation of what the networks miss of each {name.removeprefix(MISSED)}, held out"
     return MEANINGS.get(name) or f"standard deviation of the elasticities of each {name.removeprefix(SPREAD)}"

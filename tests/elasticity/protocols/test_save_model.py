@@ -16,6 +16,7 @@ from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.models.monotone_boosting import MonotoneBoosting
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
+from hwds.elasticity.models.stack import Stack
 from hwds.elasticity.protocols.elasticity_estimate import ElasticityEstimate
 from hwds.elasticity.protocols.price_change import PriceChange
 from hwds.evaluation.context import RunContext
@@ -29,6 +30,7 @@ MODELS = {
     "dml": DML(trees=10, folds=2),
     "logit_demand": LogitDemand(instruments="none"),
     "monotone_boosting": MonotoneBoosting(trees=10, fits=2),
+    "stack": Stack(members=(Pooled(), PPML(common="all")), windows=1),
 }
 
 
