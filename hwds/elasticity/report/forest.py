@@ -22,6 +22,9 @@ MOST = 40
 WIDEST = 4.0
 """The largest part of the picture that an interval takes, in spreads of the answers, before it is cut."""
 
+UNKNOWN = 0.4
+"""The size of a dot, as a share of own data, of models that tell none."""
+
 COLOURS = {"identified": OWN, "weak": GREY, "no_variation": LIGHT, "endogenous?": NAIVE_COLOUR}
 
 
@@ -53,7 +56,7 @@ def _draw(axes: Axes, shown: pl.DataFrame) -> None:
         colour = COLOURS[row["status"]] if row["status"] != "no_variation" else "#b9bfc7"
         ends = [max(row["ci_low"], low), min(row["ci_high"], high)]
         axes.plot(ends, [place, place], color=colour, linewidth=1.8, alpha=0.55, solid_capstyle="butt")
-        weight = 1.0 if row["weight_own"] is None else row["weight_own"]
+        weight = UNKNOWN if row["weight_own"] is None else row["weight_own"]
         axes.plot([row["elasticity"]], [place], "o", color=colour, markersize=3 + 6 * weight, zorder=4)
         own = "" if row["weight_own"] is None else f"{100 * weight:.0f} %"
         axes.text(1.01, place, own, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=GREY)
@@ -64,11 +67,12 @@ def _draw(axes: Axes, shown: pl.DataFrame) -> None:
 
 
 def _limits(shown: pl.DataFrame) -> tuple[float, float]:
-    """Return the range of the picture: all answers, and intervals as far as a few spreads of the answers."""
+    """Return the range of the picture: all answers, and intervals as far as a few spreads or their usual width."""
     answers = shown["elasticity"].to_numpy()
     spread = max(float(answers.std()), 0.25)
-    low = max(float(shown["ci_low"].min()), float(answers.min()) - WIDEST * spread)  # type: ignore[arg-type]
-    high = min(float(shown["ci_high"].max()), float(answers.max()) + WIDEST * spread)  # type: ignore[arg-type]
+    ends = shown.select("ci_low", "ci_high").to_numpy().T
+    below, above = (max(WIDEST * spread, float(np.median(np.abs(each - answers)))) for each in ends)
+    low, high = max(float(ends[0].min()), float(answers.min()) - below), min(float(ends[1].max()), float(answers.max()) + above)
     return low - 0.1 * spread, max(high, 0.0) + 0.1 * spread
 
 
@@ -88,8 +92,6 @@ def _label(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> 
     mean = float(every["elasticity"].mean())  # type: ignore[arg-type]
     axes.axvline(mean, color=INK, linewidth=1, linestyle=":", zorder=1, label=f"mean of all cells {mean:.2f}")
     axes.axvline(0, color=LIGHT, linewidth=1.2, zorder=0)
-    axes.set_xlabel(
-        f"elasticity; bars: {level} interval; dot size and right: share that the cell's own data decide",
-        fontsize=9.5,
-        color=INK,
-    )
+    told = shown["weight_own"].is_not_null().any()
+    share = "; dot size and right: share that the cell's own data decide" if told else ""
+    axes.set_xlabel(f"elasticity; bars: {level} interval{share}", fontsize=9.5, color=INK)
