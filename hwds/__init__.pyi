@@ -59,6 +59,8 @@ from .features.base import RunFeatures as RunFeatures
 from .forecast.context import ForecastContext as ForecastContext
 from .forecast.metrics.ratios import Metric as Metric
 from .forecast.models.base import Forecaster as Forecaster
+from .frames.feature_plan import Feature as Feature
+from .frames.feature_plan import Plan as Plan
 from .frames.forecasts import Forecasts as Forecasts
 from .frames.panel import Panel as Panel
 from .frames.roles import Roles as Roles

@@ -24,6 +24,8 @@ from .models.classify.random_forest import RandomForest as RandomForest
 from .models.classify.sequence import Sequence as Sequence
 from .models.classify.stack import Stack as Stack
 from .models.classify.xgboost import XGBoost as XGBoost
+from .models.inputs.labels import labels_of as labels_of
+from .models.inputs.labels import learnable as learnable
 from .protocols.base import Detection as Detection
 from .protocols.detection_holdout import DetectionHoldout as DetectionHoldout
 from .protocols.grouped_kfold import GroupedKFold as GroupedKFold

@@ -1,0 +1,83 @@
+"""Write a skeleton that runs into the current folder: `hwds new model shop_trend` (a module, its YAML and its test).
+
+KIND is model (a forecaster), classifier, policy, metric, features (of series), row_features, dataset or experiment.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+
+import click
+
+from hwds.cli.words import OneOf, command
+from hwds.core.errors import ConfigError
+
+GROUPS = {
+    "model": "model",
+    "classifier": "model",
+    "policy": "model",
+    "metric": "",
+    "features": "features",
+    "row_features": "features",
+    "dataset": "dataset",
+    "experiment": "experiment",
+}
+"""The group of each kind's YAML; a metric has none."""
+
+FIRST = {
+    "model": "hwds model={option} rivals=[forecast/seasonal_naive]",
+    "classifier": "hwds dataset=handbook_simulator model={option} protocol=prequential_weeks size=small",
+    "policy": "hwds +experiment=bandit_regret model={option} rivals=[bandit/uniform_play] size=small",
+    "metric": "hwds dataset=classics model=forecast/theta protocol.metrics=[{module}:{name}]",
+    "features": "hwds model=forecast/xgboost features={option} size=small",
+    "row_features": "hwds +experiment=fraud_handbook_weeks features={option} size=small",
+    "dataset": "hwds dataset={option} model=forecast/ets",
+    "experiment": "hwds +experiment={name} size=small",
+}
+"""The first command of each kind."""
+
+
+@command(help=__doc__)
+@click.argument("kind", type=OneOf(*GROUPS))
+@click.argument("name")
+@click.option("--package", default="mine", metavar="NAME", help="The package that the module joins; 'mine' is usual.")
+def main(kind: str, name: str, package: str) -> int:
+    """Write the files, and print them and the first command; nothing is overwritten."""
+    for what, word in (("NAME", name), ("--package", package)):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or keyword.iskeyword(word):
+            raise ConfigError(f"new: {what} must be small letters, digits and underscores, as of a module, got '{word}'.")
+    files = written(kind, name, package)
+    taken = next((path for path in files if path.exists()), None)
+    if taken is not None:
+        raise ConfigError(f"new: {taken} is there; choose another name.")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path)
+    first = FIRST[kind].format(option=f"{package}/{name}", module=f"{package}.{name}", name=name)
+    checked = kind in ("metric", "dataset", "experiment")
+    print(
+        f"Run it by `{first}`"
+        + ("." if checked else f", and look for leaks by `{first.replace('hwds', 'hwds check-leakage', 1)}`.")
+    )
+    return 0
+
+
+def written(kind: str, name: str, package: str) -> dict[Path, str]:
+    """Return the content of each file of a skeleton."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("hwds.cli", "skeletons"), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    words = {"name": name, "package": package, "cls": "".join(part.capitalize() for part in name.split("_"))}
+    folder = Path("conf", GROUPS[kind])
+    places = {
+        f"{kind}.py.j2": Path(package, f"{name}.py"),
+        f"{kind}.yaml.j2": (folder if kind == "experiment" else folder / package) / f"{name}.yaml",
+        f"{kind}_test.py.j2": Path("tests", f"test_{name}.py"),
+    }
+    there = set(environment.list_templates())
+    return {place: environment.get_template(file).render(words) for file, place in places.items() if file in there}

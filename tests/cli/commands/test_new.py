@@ -1,0 +1,43 @@
+"""Skeletons of `hwds new`: each is written once, composes, and passes the test that lies beside it."""
+
+import importlib.util
+import shlex
+
+import pytest
+
+from hwds.cli.commands.new import GROUPS
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_a_skeleton_composes_and_passes_its_own_test(kind, command, tmp_path):
+    done = command(f"new {kind} shop_trend")
+    assert done.code == 0, done.err
+    *files, line = done.out.splitlines()
+    assert all((tmp_path / file).is_file() for file in files)
+    assert len(files) == {"metric": 2, "experiment": 1}.get(kind, 3)
+    words = shlex.split(line.split("`")[1])
+    planned = command(["plan", *words[1:]])
+    assert planned.code == 0, planned.err
+    for test in tmp_path.glob("tests/test_*.py"):
+        spec = importlib.util.spec_from_file_location(test.stem, test)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        (own,) = (value for name, value in vars(module).items() if name.startswith("test_"))
+        own()
+    again = command(f"new {kind} shop_trend")
+    assert again.line == f"hwds: new: {files[0]} is there; choose another name."
+
+
+@pytest.mark.parametrize("name", ["Shop", "shop-trend", "7days", "class", "../x"])
+def test_a_name_that_no_module_can_have_is_refused(name, command, tmp_path):
+    assert command(["new", "model", name]).line.startswith("hwds: new: NAME must be small letters, digits and underscores")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_package_is_ones_own(command, tmp_path):
+    assert command("new dataset stores --package acme").code == 0
+    assert (
+        (tmp_path / "conf" / "dataset" / "acme" / "stores.yaml")
+        .read_text()
+        .endswith("recipe: acme.stores:Stores\nproducts: 5\n")
+    )
