@@ -20,7 +20,7 @@ from hwds.elasticity.models.networks.missed import missed
 from hwds.elasticity.models.networks.second_opinion import second_opinion
 from hwds.elasticity.models.networks.shape import Answer, DemandShape
 from hwds.elasticity.models.pooled import Pooled
-from hwds.learners.networks.graphs import predict
+from hwds.learners.networks.graphs import first_weights, predict
 from hwds.learners.networks.runtime import placed
 
 MODEL = Network(epochs=3, seeds=2, folds=2, least_steps=10, steps=3)
@@ -54,7 +54,7 @@ def random_inputs(rng, n):
 
 def random_weights(rng, size):
     """Weights that no training has made."""
-    return [(size * rng.standard_normal(part.shape)).astype(np.float32) for part in SHAPE.network(0).trainable_variables]
+    return [(size * rng.standard_normal(part.shape)).astype(np.float32) for part in first_weights(SHAPE, 0)]
 
 
 def asked(weights, inputs):
