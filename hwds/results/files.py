@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,28 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """
     with undamaged(path):
         return read_json(path)
+
+
+def moment_of(folder: Path, recorded: Mapping[str, Any]) -> float:
+    """Return when a run or sweep last ran, in seconds since 1970: what it recorded, or else when its results were written.
+
+    Args:
+        folder: Its folder.
+        recorded: Its provenance, or the content of `sweep.json`; those of earlier versions say no time.
+    """
+    if isinstance(when := recorded.get("when"), str):
+        return datetime.fromisoformat(when).timestamp()
+    there = (path for mark in ("scores.parquet", "sweep.json", "config.yaml") if (path := folder / mark).exists())
+    return next(there, folder).stat().st_mtime
+
+
+def last_ran(folder: Path) -> float:
+    """Return the same of a folder, of which a damaged record counts as none."""
+    record = next((path for name in ("provenance.json", "sweep.json") if (path := folder / name).is_file()), None)
+    try:
+        return moment_of(folder, read_json(record) if record else {})
+    except DAMAGE:
+        return moment_of(folder, {})
 
 
 def read_table(path: Path) -> pl.DataFrame:

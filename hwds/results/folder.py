@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unk
 from hwds.core.locks import alone, reading
 from hwds.core.secrets import restore_env, without_secrets
 from hwds.results.csv_files import write_csv
-from hwds.results.files import lies_in, read_mapping, read_table, read_together, undamaged
+from hwds.results.files import last_ran, lies_in, read_mapping, read_table, read_together, undamaged
 from hwds.results.runs.config import CONFIG, config_of, write_config
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
@@ -259,9 +259,9 @@ class RunFolder:
 
 
 def newest(place: Path, mark: str, experiment: str) -> list[Path]:
-    """Return the folder of an experiment that holds the newest file `mark`, in a list; an empty list where none does."""
-    paths = [path for path in place.glob(f"*/*/{mark}") if path.parent.parent.name == experiment]
-    return [path.parent for path in sorted(paths, key=lambda path: path.stat().st_mtime)[-1:]]
+    """Return the folder with a file `mark` of an experiment that ran last, in a list; an empty list where there is none."""
+    folders = [path.parent for path in place.glob(f"*/*/{mark}") if path.parent.parent.name == experiment]
+    return [max(folders, key=last_ran)] if folders else []
 
 
 def starting_with(place: Path, mark: str, name: str) -> list[Path]:

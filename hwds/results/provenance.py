@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
     """
     return {
         "command": command_line(),
+        "when": now(),
         "git": git_state(),
         "data": data,
         "code": code,
@@ -35,6 +37,11 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
         "versions": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
         "machine": {"system": platform.platform(), "cpu": cpu_name(), "cores": os.cpu_count()},
     }
+
+
+def now() -> str:
+    """Return the time in UTC, as `2026-11-28T09:30:00.123456+00:00`: lists are ordered by it, wherever files are copied."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def command_line() -> str:

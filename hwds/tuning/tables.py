@@ -13,7 +13,7 @@ from hwds.config.written import as_experiment
 from hwds.core.recipe import canonical
 from hwds.core.secrets import redact_env
 from hwds.results.measure import Measure
-from hwds.results.provenance import command_line
+from hwds.results.provenance import command_line, now
 from hwds.results.tables import SCORES
 from hwds.tuning.rungs import FINISHED, TrialRecord, score_lines
 from hwds.tuning.search import Search
@@ -134,6 +134,7 @@ def sweep_json(search: Search, records: Sequence[TrialRecord] = (), **results: A
     measure: Measure = search.measure
     content = {
         "command": command_line(),
+        "when": now(),
         "experiment": search.experiment.experiment,
         "config": redact_env({key: value for key, value in search.data.items() if key != "experiment"}),
         "sweep": canonical(search.sweep) | {"name": search.sweep.name},

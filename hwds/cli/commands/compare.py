@@ -162,11 +162,12 @@ def best_of(sources: list[Source]) -> str:
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
     """The folders of the runs named, each once, and of all finished runs of an experiment."""
+    from hwds.results.files import last_ran
     from hwds.results.folder import OUTPUTS, RunFolder
 
     runs = [RunFolder.find(name) for name in names]
     if experiment:
-        finished = sorted((OUTPUTS / "runs" / experiment).glob("*/scores.parquet"), key=lambda path: path.stat().st_mtime)
+        finished = sorted((OUTPUTS / "runs" / experiment).glob("*/scores.parquet"), key=lambda path: last_ran(path.parent))
         if not finished:
             known = {path.parent.parent.name for path in (OUTPUTS / "runs").glob("*/*/scores.parquet")}
             raise ConfigError(f"--experiment: no finished run of '{experiment}'{nearest(experiment, known)}")

@@ -188,7 +188,8 @@ def origin_lines(origin: dict[str, Any]) -> Iterator[str]:
     """Return the fingerprints of data and code, the machine, and the versions."""
     git = origin.get("git") or {}
     commit = f"commit `{git['commit'][:12]}`{' with changes' if git.get('changed') else ''}" if git else "no repository"
-    yield f"data `{origin['data']}`, code `{origin['code']}`, {commit}"
+    when = f"run at {origin['when'][:16].replace('T', ' ')} UTC, " if "when" in origin else ""
+    yield f"{when}data `{origin['data']}`, code `{origin['code']}`, {commit}"
     yield f"{origin['machine']['cpu']}, {origin['threads']} thread a cell, device {origin['device']}"
     yield ", ".join(f"{name} {version}" for name, version in origin["versions"].items() if version)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from hwds.core.checksums.files import read_json
 from hwds.core.settings import flatten
+from hwds.results.files import moment_of
 from hwds.results.labels import FILE as LABELS
 from hwds.results.labels import Labels
 from hwds.results.measure import short
@@ -33,6 +33,7 @@ def fields_of(kind: str, folder: Path, totals: Totals | None = None) -> tuple[Ru
         totals: The totals of a finished run.
     """
     fields: RunFields = {"kind": kind, "run": f"{folder.parent.name}/{folder.name}", "experiment": folder.parent.name}
+    fields |= _moment(folder, {})
     better: dict[str, str] = {}
     try:
         fields |= _run(folder, totals, better) if kind == "run" else _sweep(folder, better)
@@ -41,13 +42,12 @@ def fields_of(kind: str, folder: Path, totals: Totals | None = None) -> tuple[Ru
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         fields |= {"status": "broken", "reason": reason if len(reason) < 120 else f"{reason[:117]}..."}
-    return fields | _moment(folder), better
+    return fields, better
 
 
-def _moment(folder: Path) -> RunFields:
-    """Return the time when the results, or else the config, were written."""
-    known = (f"{folder}/{name}" for name in ("scores.parquet", "sweep.json", CONFIG))
-    last = next((os.stat(path).st_mtime for path in known if os.path.exists(path)), folder.stat().st_mtime)
+def _moment(folder: Path, recorded: Mapping[str, Any]) -> RunFields:
+    """Return when it last ran."""
+    last = moment_of(folder, recorded)
     return {"modified": last, "when": datetime.fromtimestamp(last, UTC).strftime("%Y-%m-%d %H:%M")}
 
 
@@ -56,7 +56,8 @@ def _run(folder: Path, totals: Totals | None, better: dict[str, str]) -> RunFiel
     fields: RunFields = dict(flat({key: value for key, value in config.items() if key != "experiment"}))
     origin = folder / "provenance.json"
     if origin.is_file():
-        fields |= _origin(read_json(origin))
+        recorded = read_json(origin)
+        fields |= _origin(recorded) | _moment(folder, recorded)
     fields["status"] = "unfinished" if totals is None else "finished"
     if totals is not None:
         if totals.error:
@@ -94,6 +95,7 @@ def _sweep(folder: Path, better: dict[str, str]) -> RunFields:
     best = sweep.get("best") or {}
     better["score"] = sweep["better"]
     fields |= {"status": "finished" if best else "unfinished", "metric": sweep["metric"], "score": best.get("final")}
+    fields |= _moment(folder, sweep)
     fields |= {"inner": best.get("inner"), "trials": sweep.get("trials")}
     return fields | {"final_run": sweep.get("run"), "own_run": sweep.get("own_run") or None}
 

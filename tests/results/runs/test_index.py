@@ -1,12 +1,14 @@
 """The index of runs never lies: what changes in a folder is seen, what is damaged is told, and it may be thrown away."""
 
 import json
+import os
 import time
 
 import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
+from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
 from hwds.results.runs import index as run_index
 from hwds.results.runs.index import RunIndex
@@ -176,3 +178,15 @@ def test_spans_and_labels():
     assert Labels().noted(" two\nlines ").note == "two lines"
     with pytest.raises(ConfigError, match="must be one word"):
         Labels().tagged(("two words",))
+
+
+def test_the_order_of_runs_is_that_of_their_records_wherever_their_files_were_copied_to(made):
+    for title, when in (("e/aa11", "2026-03-02T10:00:00.5+00:00"), ("e/bb22", "2026-03-01T10:00:00.5+00:00"), ("e/cc33", None)):
+        path = made(title)
+        origin = RunFolder(path).read_provenance() | ({"when": when} if when else {})
+        RunFolder(path).write_provenance({name: value for name, value in origin.items() if name != "checksum"})
+    os.utime("outputs/runs/e/cc33/scores.parquet", (1.7e9, 1.7e9))  # an earlier version's, of November 2023
+    index = RunIndex.of()
+    assert ordered(index, index.paths, "-modified") == ["runs/e/aa11", "runs/e/bb22", "runs/e/cc33"]
+    assert index.column("when")["runs/e/aa11"] == "2026-03-02 10:00"
+    assert RunFolder.find("e").title == "e/aa11"
