@@ -14,6 +14,7 @@ from hwds.compare.models import RESAMPLES, compare
 from hwds.compare.source import Source
 from hwds.compare.stored import stored_comparison
 from hwds.core.errors import HwdsError, nearest, unknown
+from hwds.core.outputs import OUTPUTS
 from hwds.experiment.check import check
 from hwds.report import difference, leaderboard
 from hwds.report.comparison import tables as comparison
@@ -27,7 +28,7 @@ from hwds.results.comparison import Comparison, comparison_folder, comparison_fo
 from hwds.results.difference import Difference
 from hwds.results.difference import difference as differing
 from hwds.results.files import lies_in
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
 from hwds.results.tables import Tables
 

@@ -27,7 +27,9 @@ from hwds.report.pictures.style import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
 from hwds.report.verdict import page, print_verdict, store_pack, store_verdict
+from hwds.results.files import undamaged
 from hwds.results.folder import RunFolder
+from hwds.results.labels import FILE, Labels
 from hwds.results.markdown import write_markdown
 from hwds.results.provenance import provenance
 from hwds.results.runs.progress import ended
@@ -74,6 +76,7 @@ def run_prepared(
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
+        label(prepared.folder.path, prepared.experiment)
         with collected_inputs() as inputs:
             tables = compute_tables(prepared, progress)
         require_no_worse(prepared.folder, tables)
@@ -90,6 +93,16 @@ def run_prepared(
             print_result(result)
         prepared.experiment.compute.done(prepared.folder.path)
     return result
+
+
+def label(folder: Path, experiment: Experiment) -> None:
+    """Give a run or a sweep the tags and the note of its config, beside the tags that it has."""
+    with undamaged(folder / FILE):
+        before = Labels.read(folder)
+    labels = before.tagged(experiment.tags)
+    labels = labels.noted(experiment.note) if experiment.note else labels
+    if labels != before:
+        labels.write(folder)
 
 
 def require_no_worse(folder: RunFolder, tables: Tables) -> None:

@@ -16,12 +16,13 @@ from hwds.config.study import Study
 from hwds.core.errors import ConfigError, HwdsError, nearest
 from hwds.core.hashing import digest
 from hwds.core.messages import shown
+from hwds.core.outputs import OUTPUTS
 from hwds.experiment.check import check
 from hwds.experiment.prepare import Prepared, prepare
 from hwds.experiment.spec import Experiment
 from hwds.report.progress import StudyLine
 from hwds.results.comparison import Comparison
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.study import StudyResult, StudyState
 from hwds.tracking.mirroring import settled

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.app.run import RunResult, exit_code, mirroring, print_compiled, run_experiment, run_prepared
+from hwds.app.run import RunResult, exit_code, label, mirroring, print_compiled, run_experiment, run_prepared
 from hwds.app.tuned import tuned_effect
 from hwds.core.errors import CellError
 from hwds.core.inputs import collected_inputs
@@ -80,6 +80,7 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
     folder.write_json(sweep_json(search, time=earlier))
     write_cells(search)
+    label(folder.path, search.experiment)
     print_compiled(warm_up_trials(search))
     line = SweepLine(search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds))
     line.within(folder.path)

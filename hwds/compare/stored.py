@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hwds.compare.hooks import comparison_of
 from hwds.compare.source import Source
+from hwds.core.outputs import OUTPUTS
 from hwds.results.comparison import Comparison
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 
 
 def stored_comparison(folder: Path) -> tuple[Comparison, str]:

@@ -25,7 +25,7 @@ from hwds.core.recipe import Recipe
 from hwds.core.registry import GROUPS, no_option, options, resolve_node
 from hwds.core.secrets import given_by_environment
 
-ROOT = ("seed", "size", "rivals", "save_model", "decision_pack")
+ROOT = ("name", "tags", "note", "seed", "size", "rivals", "save_model", "decision_pack")
 UNSHOWN = ("hydra", "name", "recipe")
 """Keys that are not listed in a refusal."""
 
@@ -202,7 +202,23 @@ def plain(config: DictConfig, choices: Mapping[str, Any], typed: Sequence[str]) 
         raise ConfigError(f"{secret}: must not hold the value of an environment variable; it is the label in every table.")
     own = data["model"]["name"] if isinstance(data.get("model"), dict) else None
     data["rivals"] = [node for node in composed if node["name"] != own]
-    return data | uncapped | {"experiment": choices.get("experiment") or "adhoc"}
+    called = run_name(data.pop("name", ""))
+    return data | uncapped | {"experiment": called or choices.get("experiment") or "adhoc"}
+
+
+def run_name(name: Any) -> str:
+    """Return what a run is called, empty where it has the name of its experiment.
+
+    Raises:
+        ConfigError: It cannot be the name of a folder.
+    """
+    if name in (None, ""):
+        return ""
+    if not isinstance(name, str) or not re.fullmatch(r"[^\W\d][\w.-]{0,79}", name):
+        raise ConfigError(
+            f"name: must be at most 80 letters, digits, '.', '_' and '-', and begin with a letter, got {shown(name)}."
+        )
+    return name
 
 
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:

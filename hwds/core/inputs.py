@@ -15,6 +15,7 @@ from typing import Any
 
 from hwds.core.audit import opened_files, unseen
 from hwds.core.hashing import digest_bytes, digest_file
+from hwds.core.outputs import OUTPUTS
 
 PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 CODE = (".py", ".pyc", ".pyi", ".so")
@@ -118,5 +119,5 @@ def _is_data(path: str) -> bool:
     if path.endswith(CODE) or path.startswith(PACKAGE) or os.path.isdir(path):
         return False
     homes = tuple(str(Path.home() / name) + os.sep for name in HOME)
-    caches = (str(Path("outputs", "cache").absolute()) + os.sep, os.environ.get("NUMBA_CACHE_DIR", "\0") + os.sep)
+    caches = (str((OUTPUTS / "cache").absolute()) + os.sep, os.environ.get("NUMBA_CACHE_DIR", "\0") + os.sep)
     return not path.startswith((*homes, *caches))

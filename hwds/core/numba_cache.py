@@ -19,6 +19,7 @@ from hwds.core.environment import numeric_environment
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest
 from hwds.core.locks import making
+from hwds.core.outputs import OUTPUTS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -122,7 +123,7 @@ def _register_helpers() -> None:
 
 def cache_root() -> Path:
     """Return the folder of compiled code."""
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path("outputs", "cache", "numba")).resolve()
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or OUTPUTS / "cache" / "numba").resolve()
 
 
 def _code(functions: tuple[Callable[..., Any], ...]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from hwds.core.cache import Cache, Codec
 from hwds.core.hashing import digest_bytes
+from hwds.core.outputs import OUTPUTS
 
 INSTALLED = {"site-packages", "dist-packages", Path(ast.__file__).parent.name}
 """Folders of libraries, Python's own among them, whose versions are in the cache keys."""
@@ -295,7 +296,7 @@ def _syntax(code: str, imports: Any, typing: Any, *others: Any) -> Syntax:
     return Syntax(code, [Import(*each) for each in imports], [Import(*each) for each in typing], *others)
 
 
-FOLDER = Path("outputs", "cache", "source")
+FOLDER = OUTPUTS / "cache" / "source"
 """The cache of parsed modules, below the current folder."""
 
 MOST = 5_000

@@ -10,6 +10,7 @@ import polars as pl
 
 from hwds.core.checksums.folders import lay_sealed, require_sound
 from hwds.core.inputs import Inputs
+from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Recipe
 from hwds.evaluation.base import Cell, Evaluation
 from hwds.evaluation.context import Device
@@ -41,7 +42,7 @@ class Job:
     device: Device
     frame_class: type[Any]
     frame_folder: Path
-    cells_folder: Path = Path("outputs", "cache", "cells")
+    cells_folder: Path = OUTPUTS / "cache" / "cells"
     machine: str = ""
     inputs: Inputs | None = None
 

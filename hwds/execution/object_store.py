@@ -12,7 +12,7 @@ from typing import Any
 from hwds.core.atomic import write_bytes
 from hwds.core.cache import NO_INPUTS, Cache, Codec, Value
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.results.folder import OUTPUTS
+from hwds.core.outputs import OUTPUTS
 
 BELOW = "cache/cells"
 """Where entries lie in a store."""

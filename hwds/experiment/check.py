@@ -10,6 +10,7 @@ from hwds.core.messages import shown
 from hwds.core.recipe import Recipe, construct, uses_features
 from hwds.core.registry import GROUPS, options
 from hwds.experiment.spec import Experiment
+from hwds.results.labels import Labels
 
 
 def check(data: dict[str, Any]) -> Experiment:
@@ -48,6 +49,7 @@ def _go_together(experiment: Experiment) -> None:
     decision.check_protocol(protocol)
     decision.check_model(experiment.model)
     decision.check_pack(experiment.decision_pack)
+    Labels().tagged(experiment.tags)
     protocol.check_names()
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from hwds.core.checksums.files import read_parquet
+from hwds.core.outputs import OUTPUTS
 from hwds.evaluation.base import Cell
 from hwds.experiment.prepare import Prepared
-from hwds.results.folder import OUTPUTS
 from hwds.results.score_totals import DAMAGE
 
 ALIKE = 1.5

@@ -10,13 +10,14 @@ import polars as pl
 from hwds.core.cache import Cache
 from hwds.core.inputs import noted_inputs
 from hwds.core.locks import reading
+from hwds.core.outputs import OUTPUTS
 from hwds.core.serialization import has_fitted, load_fitted, save_fitted
 from hwds.evaluation.base import Deployable
 from hwds.evaluation.context import RunContext
 from hwds.execution.threads import hold_threads
 from hwds.experiment.prepare import Prepared
 from hwds.experiment.spec import Experiment
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 
 FOLDER = "model"
 

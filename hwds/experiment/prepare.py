@@ -12,6 +12,7 @@ from hwds.core.environment import numeric_environment
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.hashing import digest
 from hwds.core.inputs import Inputs, digest_of_changes, digests, read_so_far, unchanged
+from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
 from hwds.evaluation.abilities import KnowsTruth
 from hwds.evaluation.base import Cell
@@ -21,11 +22,13 @@ from hwds.execution.cell_keys import run_code
 from hwds.execution.job import Job
 from hwds.execution.run import Work, cut
 from hwds.experiment.spec import Experiment
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH
 from hwds.splitting.fold import Fold
 
-OUTSIDE_NUMBERS = ("compute", "decision", "decision_pack", "save_model", "experiment", "sweep", "tracker", "uncapped")
+OUTSIDE_NUMBERS = (
+    *("compute", "decision", "decision_pack", "save_model", "experiment", "sweep", "tracker", "uncapped", "tags", "note"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ class Experiment(Recipe):
     """A composed config.
 
     Attributes:
-        experiment: The name of the experiment option, `adhoc` where none was chosen.
+        experiment: What the run is called: its `name`, or the experiment option, or `adhoc`.
         dataset: What is loaded.
         features: What is computed from it.
         model: What is evaluated.
@@ -63,6 +63,8 @@ class Experiment(Recipe):
         size: `small` caps the fields that are marked `Small`.
         uncapped: The paths of fields that it leaves as they are, for they were typed.
         save_model: `final` keeps a model fitted on all rows.
+        tags: Single words for finding the run again.
+        note: A line that is shown with it.
         decision_pack: The page and workbook of the decision that are written beside the results, by the name of the pack.
     """
 
@@ -81,6 +83,8 @@ class Experiment(Recipe):
     uncapped: tuple[str, ...] = ()
     save_model: Literal["none", "final"] = "none"
     decision_pack: str = "none"
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def models(self) -> dict[str, Recipe]:

@@ -12,9 +12,10 @@ import polars as pl
 
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ambiguous
+from hwds.core.outputs import OUTPUTS
 from hwds.core.secrets import without_secrets
 from hwds.results.files import lies_in, read_mapping, read_table
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
 

@@ -18,7 +18,7 @@ GROUPS = ("settings", "data", "code", "versions", "machine")
 OWN = "the own model"
 """The common label of the runs' models, where these are two."""
 
-NO_NUMBERS = ("compute", "decision", "decision_pack", "save_model", "tracker", "report")
+NO_NUMBERS = ("compute", "decision", "decision_pack", "save_model", "tracker", "report", "tags", "note")
 """Groups of settings that no score depends on."""
 
 

@@ -14,15 +14,13 @@ from hwds.core.atomic import write_text
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
 from hwds.core.locks import alone, reading
+from hwds.core.outputs import OUTPUTS
 from hwds.core.secrets import restore_env, without_secrets
 from hwds.results.csv_files import write_csv
 from hwds.results.files import last_ran, lies_in, read_mapping, read_table, read_together, undamaged
 from hwds.results.runs.config import CONFIG, config_of, write_config
 from hwds.results.tables import Tables
 from hwds.results.verdict import Verdict
-
-OUTPUTS = Path("outputs")
-"""The folder of all outputs, below the current folder."""
 
 CELLS = "cells.txt"
 """The file in the folder of a run or a sweep with the keys of its cells, one a line."""

@@ -11,10 +11,10 @@ import polars as pl
 
 from hwds.core.checksums.files import Damaged, write_json
 from hwds.core.hashing import digest_file
+from hwds.core.outputs import OUTPUTS
 from hwds.results.comparison import plain
 from hwds.results.csv_files import read_csv, write_csv
 from hwds.results.files import read_mapping, undamaged
-from hwds.results.folder import OUTPUTS
 
 FILES = "files"
 """The key of a result with the digests of its tables."""

@@ -15,9 +15,10 @@ import yaml
 from hwds.core.atomic import write_text
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
+from hwds.core.outputs import OUTPUTS
 from hwds.results.csv_files import write_csv
 from hwds.results.files import lies_in, read_mapping, read_table
-from hwds.results.folder import OUTPUTS, RunFolder, newest, starting_with
+from hwds.results.folder import RunFolder, newest, starting_with
 from hwds.results.markdown import write_markdown
 
 SWEEP = "sweep.json"

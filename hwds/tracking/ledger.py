@@ -11,8 +11,8 @@ from typing import Any, Literal
 from hwds.core.checksums.files import read_json, write_json
 from hwds.core.errors import HwdsError
 from hwds.core.locks import locked
+from hwds.core.outputs import OUTPUTS
 from hwds.results.files import undamaged
-from hwds.results.folder import OUTPUTS
 
 FILE = "tracking.json"
 

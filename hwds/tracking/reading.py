@@ -12,10 +12,11 @@ import polars as pl
 
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest_bytes
+from hwds.core.outputs import OUTPUTS
 from hwds.core.secrets import data_without_secrets, secrets, without_secrets
 from hwds.core.serialization import FILE, has_fitted
 from hwds.results.files import read_table
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Tables

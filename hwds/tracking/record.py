@@ -13,7 +13,7 @@ from hwds.core.settings import flatten
 from hwds.results.measure import Measure
 from hwds.tracking.curves import Curve
 
-OUTSIDE = ("compute", "tracker", "decision", "decision_pack", "sweep", "experiment", "save_model", "uncapped")
+OUTSIDE = ("compute", "tracker", "decision", "decision_pack", "sweep", "experiment", "save_model", "uncapped", "tags", "note")
 """Groups that are not parameters: they may differ between two executions of one run."""
 
 

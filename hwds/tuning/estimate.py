@@ -9,10 +9,10 @@ from math import exp, hypot, log, sqrt
 import numpy as np
 import polars as pl
 
+from hwds.core.outputs import OUTPUTS
 from hwds.execution.compute.base import Compute
 from hwds.execution.compute.processes import usable_cores
 from hwds.experiment.estimate import Timed, timed_before, timings_on
-from hwds.results.folder import OUTPUTS
 from hwds.tuning.rungs import TrialRecord
 from hwds.tuning.search import Search
 from hwds.tuning.search_settings import Searching

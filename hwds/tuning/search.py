@@ -10,6 +10,7 @@ from typing import Any
 from hwds.config.space import Leaf, leaves_of, space_of
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.hashing import digest
+from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import canonical, uses_features
 from hwds.evaluation.base import Cell, Evaluation, Tunable, TuningSplit
 from hwds.execution.cell_cache import CellCache
@@ -18,7 +19,7 @@ from hwds.execution.job import Job
 from hwds.execution.run import cut
 from hwds.experiment.prepare import OUTSIDE_NUMBERS, environment_part, job_of, with_inputs
 from hwds.experiment.spec import Experiment
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.measure import Measure, short
 from hwds.results.sweep_folder import SweepFolder

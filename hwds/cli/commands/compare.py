@@ -133,8 +133,9 @@ def of_sweep(name: str) -> list[RunFolder]:
         HwdsError: There is no such sweep, or there are no two runs.
     """
     from hwds.core.errors import HwdsError
+    from hwds.core.outputs import OUTPUTS
     from hwds.results.files import lies_in
-    from hwds.results.folder import OUTPUTS, RunFolder
+    from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import PREFIX, SweepFolder
 
     path = lies_in(name, "sweep.json")
@@ -162,8 +163,9 @@ def best_of(sources: list[Source]) -> str:
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
     """The folders of the runs named, each once, and of all finished runs of an experiment."""
+    from hwds.core.outputs import OUTPUTS
     from hwds.results.files import last_ran
-    from hwds.results.folder import OUTPUTS, RunFolder
+    from hwds.results.folder import RunFolder
 
     runs = [RunFolder.find(name) for name in names]
     if experiment:
@@ -188,11 +190,11 @@ def latest(sources: list[Source], names: Sequence[str]) -> tuple[list[Source], l
 def keep(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
     """Write the tables, the page and the picture of a comparison; return the folder, named by its runs and settings."""
     from hwds.core.hashing import digest
+    from hwds.core.outputs import OUTPUTS
     from hwds.report.comparison.sentence import sentence
     from hwds.report.comparison.tables import page
     from hwds.report.pictures.critical_difference import critical_difference_figure
     from hwds.report.pictures.style import save_png
-    from hwds.results.folder import OUTPUTS
     from hwds.results.markdown import write_markdown
     from hwds.results.provenance import command_line
 

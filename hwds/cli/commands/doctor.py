@@ -13,8 +13,8 @@ from hwds.cli.words import command
 @command(help=__doc__)
 def main() -> int:
     """Print one line a finding; 1 where something that a run needs is missing."""
+    from hwds.core.outputs import OUTPUTS
     from hwds.execution.compute.processes import usable_cores
-    from hwds.results.folder import OUTPUTS
     from hwds.results.provenance import LIBRARIES, cpu_name, installed
 
     missing = [name for name in LIBRARIES if installed(name) is None]

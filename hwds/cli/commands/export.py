@@ -20,8 +20,9 @@ KINDS = ("csv", "parquet", "xlsx")
 @click.option("--out", metavar="PATH", help="Where to; else below outputs/exports/.")
 def main(run: str, kind: str, tables: str, out: str | None) -> int:
     """Write the tables beside each other into a folder, or into one workbook."""
+    from hwds.core.outputs import OUTPUTS
     from hwds.results.export import exported, write_export
-    from hwds.results.folder import OUTPUTS, RunFolder
+    from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(run)
     every = exported(folder)

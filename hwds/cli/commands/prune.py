@@ -154,7 +154,7 @@ def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str
     Raises:
         ConfigError: A word names nothing, with the nearest that there is.
     """
-    from hwds.results.folder import OUTPUTS
+    from hwds.core.outputs import OUTPUTS
     from hwds.results.runs.query import matching
 
     if what != "comparisons":

@@ -75,8 +75,9 @@ def page_of(name: str) -> tuple[Page, Path]:
 def comparison_report(folder: Path) -> Page:
     """The page of a comparison that was kept."""
     from hwds.compare.stored import stored_comparison
+    from hwds.core.outputs import OUTPUTS
     from hwds.report.pages.comparison import comparison_page
-    from hwds.results.folder import OUTPUTS, RunFolder
+    from hwds.results.folder import RunFolder
 
     comparison, command = stored_comparison(folder)
     runs = {source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in comparison.sources}

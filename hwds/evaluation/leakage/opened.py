@@ -12,6 +12,7 @@ from typing import Any
 from hwds.core.audit import is_of_system, opened_files
 from hwds.core.hashing import digest_bytes
 from hwds.core.numba_cache import cache_root
+from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import canonical, texts_in
 from hwds.core.source import FOLDER as SOURCES
 from hwds.evaluation.leakage.escapes import escapes
@@ -42,7 +43,7 @@ class Watch:
     """
 
     data: frozenset[str] = frozenset()
-    outputs: str = "outputs"
+    outputs: str = str(OUTPUTS)
 
     @contextmanager
     def watching(self, *recipes: Any) -> Iterator[list[str]]:

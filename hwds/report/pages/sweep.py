@@ -9,6 +9,7 @@ import polars as pl
 import yaml
 
 from hwds.core.errors import HwdsError
+from hwds.core.outputs import OUTPUTS
 from hwds.core.settings import flatten
 from hwds.report.grid import Grid, grid_of
 from hwds.report.leaderboard import grid
@@ -20,7 +21,7 @@ from hwds.report.sweep.importance import importance_sentence
 from hwds.report.sweep.result import SweepResult, from_dict
 from hwds.report.sweep.sentence import conclusion, time_sentence
 from hwds.report.sweep.tables import trials_grid
-from hwds.results.folder import OUTPUTS, RunFolder
+from hwds.results.folder import RunFolder
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import SweepFolder
 

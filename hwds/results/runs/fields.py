@@ -53,7 +53,7 @@ def _moment(folder: Path, recorded: Mapping[str, Any]) -> RunFields:
 
 def _run(folder: Path, totals: Totals | None, better: dict[str, str]) -> RunFields:
     config = config_of(folder / CONFIG)
-    fields: RunFields = dict(flat({key: value for key, value in config.items() if key != "experiment"}))
+    fields: RunFields = dict(flat({key: value for key, value in config.items() if key not in ("experiment", "tags", "note")}))
     origin = folder / "provenance.json"
     if origin.is_file():
         recorded = read_json(origin)

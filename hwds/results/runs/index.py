@@ -14,7 +14,8 @@ import polars as pl
 from hwds.core.checksums.files import read_parquet, write_parquet
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest_bytes
-from hwds.results import folder, score_totals
+from hwds.core.outputs import OUTPUTS
+from hwds.results import score_totals
 from hwds.results.runs import fields as run_fields
 from hwds.results.runs.fields import FILES, RunFields, Value, fields_of
 from hwds.results.score_totals import totals_of
@@ -47,7 +48,7 @@ class RunIndex:
     @classmethod
     def of(cls, root: Path | None = None) -> Self:
         """Return the up-to-date index of an outputs folder; by default that of the current folder."""
-        root = (root or folder.OUTPUTS).resolve()
+        root = (root or OUTPUTS).resolve()
         file = root / "cache" / f"runs-{_version()}.parquet"
         seen = dict(_signatures(root))
         known = _load(file)

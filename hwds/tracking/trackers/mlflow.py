@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Positive
-from hwds.results.folder import OUTPUTS
 from hwds.tracking.preflight import require_answer, require_installed, require_room
 from hwds.tracking.record import Record
 from hwds.tracking.trackers.base import Tracker

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Positive
-from hwds.results.folder import OUTPUTS
 from hwds.tracking.preflight import check_early, require_answer, require_installed, require_room
 from hwds.tracking.record import Record
 from hwds.tracking.trackers.base import Tracker, TrackingError, refusals

@@ -133,3 +133,14 @@ def test_data_says_whether_it_is_here(hwds, monkeypatch, tmp_path):
     from hwds.core.registry import options
 
     assert [line.split(":")[0] for line in hwds("data").out.splitlines()] == list(options("dataset"))
+
+
+def test_outputs_lie_where_the_variable_says(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HWDS_OUTPUTS": str(tmp_path / "elsewhere")}
+    imports = "from hwds.core.numba_cache import cache_root; from hwds.results.folder import RunFolder"
+    code = f"{imports}; print(cache_root(), RunFolder.of('e', 'a').path)"
+    environment.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(tmp_path / "elsewhere" / rest) for rest in ("cache/numba", "runs/e/a")]

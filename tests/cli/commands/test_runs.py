@@ -1,4 +1,5 @@
 import json
+import shlex
 import shutil
 
 import pytest
@@ -126,3 +127,31 @@ def test_what_is_wrong_is_refused_in_one_line(hwds, two):
 def test_without_runs_it_says_so(hwds):
     assert hwds("runs").out.strip() == "0 of 0 runs."
     assert json.loads(hwds("runs --json").out) == []
+
+
+def test_a_run_is_named_tagged_and_noted_by_its_command(hwds, sales, tmp_path):
+    assert hwds(f"{SALES} name=spring-2024 tags=[first] note='before the launch'").code == 0
+    assert hwds(f"{SALES} name=spring-2024 tags=[again]").code == 0
+    (folder,) = tmp_path.glob("outputs/runs/*/*")
+    assert folder.parent.name == "spring-2024"
+    listed = json.loads(hwds("runs tag=first --json").out)
+    assert [(each["run"], each["tags"], each["note"]) for each in listed] == [
+        (f"spring-2024/{folder.name}", "again first", "before the launch")
+    ]
+    assert hwds(SALES).code == 0
+    assert {path.name for path in tmp_path.glob("outputs/runs/*/*")} == {folder.name}, "a name changes no number"
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("name=../x", "hwds: name: must be at most 80 letters, digits, '.', '_' and '-', and begin with a letter, got '../x'."),
+        ("name=a/b", "hwds: name: must be at most"),
+        ("name=.hidden", "hwds: name: must be at most"),
+        ("tags=[a@b]", "hwds: tag: must be one word"),
+        ("tags=first", "hwds: tags: "),
+    ],
+)
+def test_a_name_or_tag_that_cannot_be_is_refused(hwds, sales, tmp_path, word, line):
+    assert hwds([*shlex.split(SALES), word]).line.startswith(line)
+    assert not list(tmp_path.glob("outputs/runs/*"))
