@@ -1,5 +1,6 @@
 from .models.base import LifetimeModel as LifetimeModel
 from .models.linear_age import LinearAge as LinearAge
+from .models.lstm_cnn import LSTMCNN as LSTMCNN
 from .models.mean_life import MeanLife as MeanLife
 from .models.similarity import Similarity as Similarity
 from .models.stack import Stack as Stack

@@ -96,3 +96,22 @@ def test_censored_machines_make_lives_longer(runs):
 def test_too_few_failures(runs):
     with pytest.raises(DataError, match=r"needs 3 runs that failed to learn from, got 0\.$"):
         LinearAge().fit(runs.take(~runs.events))
+
+
+def test_a_network_of_two_branches_has_its_masks_as_inputs(runs, cut):
+    """Conformal intervals hold more than those of dropout; the mean network is that of masks of ones."""
+    from hwds.lifetime.models.lstm_cnn import LSTMCNN
+
+    small = LSTMCNN(units=4, filters=4, window=10, epochs=4, every=2, draws=10, inner_folds=2, intervals="mc_dropout")
+    learned = small.learn(runs.take(np.arange(runs.n) < 50), CONTEXT)
+    asked, left = cut
+    lives = learned.predict(asked)
+    assert np.sqrt(((lives.point - left) ** 2).mean()) < 1.2 * left.std()
+    assert ((left >= lives.quantiles[:, 0]) & (left <= lives.quantiles[:, -1])).mean() < 0.8
+    windows = learned.network.windows(asked, asked.offsets[1:] - 1)
+    plain = learned.network.said(windows, learned.network.shape.ones(asked.n))
+    assert plain == pytest.approx(learned.network.points(asked)[asked.offsets[1:] - 1], abs=1e-3)
+    masked = learned.network.said(windows, [np.zeros_like(part) for part in learned.network.shape.ones(asked.n)])
+    assert len(set(masked.round(4).tolist())) == 1  # nothing of the windows comes through masks of zeros
+    again = loads(dumps(learned), "memory").predict(asked)
+    assert (again.quantiles == lives.quantiles).all()
