@@ -37,6 +37,13 @@ class LifetimeModel(Recipe):
 
     local: ClassVar[bool] = False
 
+    def check_installed(self) -> None:
+        """Refuse a machine without a package that the model needs; called before the first cell.
+
+        Raises:
+            ConfigError: With the command that installs it.
+        """
+
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
         """Return the model fitted to runs.
 

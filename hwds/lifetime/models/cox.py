@@ -1,0 +1,83 @@
+"""Cox's proportional hazards of the remaining life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from hwds.core.serialization import Serializable
+from hwds.frames.runs import Runs
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.laws.lives import Lives, quantiles_of_survival, restricted_mean
+from hwds.lifetime.models.survival.landmarks import Covariates, LandmarkModel
+
+
+class Cox(LandmarkModel):
+    """Proportional hazards (Cox 1972) of the remaining life at landmarks, fitted by lifelines with Efron's ties.
+
+    The baseline is Breslow's. Needs the extra `survival`.
+
+    Example:
+        python -m hwds dataset=engines model=lifetime/cox protocol=last_window
+    """
+
+    def learn(self, runs: Runs, context: LifetimeContext) -> FittedHazards:
+        """Fit the hazards at the landmarks of runs, censored ones too."""
+        covariates, table = self.landmark_table(runs, context)
+        from lifelines import CoxPHFitter
+
+        fitter = CoxPHFitter(penalizer=self.penalizer).fit(table, "left", "failed")
+        return FittedHazards(covariates, Hazards.of(fitter), context.cap)
+
+
+@dataclass(frozen=True, eq=False)
+class Hazards(Serializable):
+    """Hazards that are proportional to a baseline.
+
+    Attributes:
+        beta: Of the log hazard, shape (k,).
+        centre: The covariates of the baseline, shape (k,).
+        times: Rising, shape (t,).
+        hazard: The baseline's cumulative hazard at each.
+    """
+
+    beta: np.ndarray
+    centre: np.ndarray
+    times: np.ndarray
+    hazard: np.ndarray
+
+    @classmethod
+    def of(cls, fitter: Any) -> Self:
+        """Return what a fitter of lifelines came to."""
+        baseline = fitter.baseline_cumulative_hazard_.iloc[:, 0]
+        later = baseline.index.to_numpy() > 0
+        centre = fitter._norm_mean.to_numpy() if hasattr(fitter, "_norm_mean") else fitter._central_values.to_numpy()[0]
+        return cls(fitter.params_.to_numpy(), centre, baseline.index.to_numpy(float)[later], baseline.to_numpy(float)[later])
+
+    def survival(self, covariates: np.ndarray) -> np.ndarray:
+        """Return the chance to last longer than each time, shape (n, t)."""
+        risk = np.exp(((covariates - self.centre) * self.beta).sum(axis=1))
+        return np.asarray(np.exp(-risk[:, None] * self.hazard))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedHazards(Serializable):
+    """Hazards, and what they are read from.
+
+    Attributes:
+        covariates: Of runs.
+        hazards: By them.
+        cap: Of points.
+    """
+
+    covariates: Covariates
+    hazards: Hazards
+    cap: float
+
+    def predict(self, runs: Runs) -> Lives:
+        """Return the law at the last row of each run."""
+        survival = self.hazards.survival(self.covariates.last(runs))
+        point = restricted_mean(self.hazards.times, survival, self.cap)
+        return Lives.of(point, quantiles_of_survival(self.hazards.times, survival))

@@ -1,0 +1,90 @@
+"""Weibull's accelerated failure times of the remaining life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from hwds.core.serialization import Serializable
+from hwds.frames.runs import Runs
+from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.laws.lives import LEVELS, Lives, restricted_mean
+from hwds.lifetime.models.survival.landmarks import Covariates, LandmarkModel
+
+STEPS = 200
+"""Parts of the cap over which the mean of min(life, cap) is summed."""
+
+
+class WeibullAFT(LandmarkModel):
+    """Accelerated failure times of the remaining life at landmarks, Weibull's law with a scale by covariates (lifelines).
+
+    Needs the extra `survival`.
+
+    Example:
+        python -m hwds dataset=engines model=lifetime/weibull_aft protocol=last_window
+    """
+
+    def learn(self, runs: Runs, context: LifetimeContext) -> FittedWeibull:
+        """Fit the law at the landmarks of runs, censored ones too."""
+        covariates, table = self.landmark_table(runs, context)
+        from lifelines import WeibullAFTFitter
+
+        fitter = WeibullAFTFitter(penalizer=self.penalizer).fit(table, "left", "failed")
+        return FittedWeibull(covariates, WeibullLaw.of(fitter, covariates.names), context.cap)
+
+
+@dataclass(frozen=True, eq=False)
+class WeibullLaw(Serializable):
+    """Weibull laws whose log scale is linear in covariates.
+
+    Attributes:
+        intercept: Of the log scale.
+        beta: Of the log scale, shape (k,).
+        shape: The same for all.
+    """
+
+    intercept: float
+    beta: np.ndarray
+    shape: float
+
+    @classmethod
+    def of(cls, fitter: Any, names: list[str]) -> Self:
+        """Return what a fitter of lifelines came to, for covariates in this order."""
+        scale = fitter.params_["lambda_"]
+        return cls(float(scale["Intercept"]), scale[names].to_numpy(), float(np.exp(fitter.params_["rho_"]["Intercept"])))
+
+    def scale(self, covariates: np.ndarray) -> np.ndarray:
+        """Return the scale of each row, shape (n,)."""
+        return np.asarray(np.exp(self.intercept + (covariates * self.beta).sum(axis=1)))
+
+    def survival(self, covariates: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Return the chance to last longer than each time, shape (n, t)."""
+        return np.asarray(np.exp(-((times / self.scale(covariates)[:, None]) ** self.shape)))
+
+    def quantiles(self, covariates: np.ndarray) -> np.ndarray:
+        """Return the quantiles at `LEVELS`, shape (n, levels)."""
+        return np.asarray(self.scale(covariates)[:, None] * (-np.log1p(-LEVELS)) ** (1 / self.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedWeibull(Serializable):
+    """Laws, and what they are read from.
+
+    Attributes:
+        covariates: Of runs.
+        law: By them.
+        cap: Of points.
+    """
+
+    covariates: Covariates
+    law: WeibullLaw
+    cap: float
+
+    def predict(self, runs: Runs) -> Lives:
+        """Return the law at the last row of each run."""
+        values = self.covariates.last(runs)
+        times = (np.arange(STEPS) + 0.5) * self.cap / STEPS
+        point = restricted_mean(times, self.law.survival(values, times), self.cap)
+        return Lives.of(point, self.law.quantiles(values))
