@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
 
 from hwds.core.errors import DataError
+from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.files import read
 from hwds.frames.roles import Roles
@@ -43,6 +44,7 @@ class Cmapss(Dataset):
     Attributes:
         subset: FD001 and FD003 have one operating condition, FD002 and FD004 six; FD003 and FD004 have two kinds of faults.
         path: The folder of the files; $HWDS_DATA/cmapss where it is empty.
+        engines: Engines of each file at most, the first ones.
 
     Example:
         python -m hwds +experiment=cmapss_fd001 dataset.subset=FD003 dataset.path=CMAPSSData
@@ -51,6 +53,7 @@ class Cmapss(Dataset):
     gives = Runs
     subset: Subset = "FD001"
     path: str = ""
+    engines: Annotated[PositiveInt, Small(18)] = 1000
 
     def load(self) -> Runs:
         """Return the engines of both files, those of the test with the cycles that they last beyond their last row.
@@ -60,6 +63,7 @@ class Cmapss(Dataset):
         """
         engines = [self._rows("train"), self._rows("test")]
         rows = pl.concat(engines, how="vertical_relaxed")
+        rows = rows.filter(pl.col("engine").str.slice(-3).cast(pl.Int64) <= self.engines)
         return Runs.build(rows, ROLES, regimes=REGIMES[self.subset])
 
     def source(self) -> str:

@@ -34,9 +34,7 @@ class LocalErrors(Serializable):
     errors: np.ndarray
 
     @classmethod
-    def learn(
-        cls, point: np.ndarray, seen: np.ndarray, event: np.ndarray, weight: np.ndarray, run: np.ndarray, share: float
-    ) -> Self:
+    def learn(cls, point: np.ndarray, seen: np.ndarray, event: np.ndarray, weight: np.ndarray, share: float) -> Self:
         """Return the errors of points of held-out machines.
 
         Args:
@@ -44,11 +42,10 @@ class LocalErrors(Serializable):
             seen: How long each went on.
             event: Whether it failed then, or was last seen.
             weight: Of each row; a machine's rows sum to the same as any other's.
-            run: The number of each row's machine.
             share: Of the weights, how many of the nearest points count.
         """
         order = np.argsort(point, kind="stable")
-        point, seen, event, weight, run = (part[order] for part in (point, seen, event, weight, run))
+        point, seen, event, weight = (part[order] for part in (point, seen, event, weight))
         place = (np.cumsum(weight) - 0.5 * weight) / weight.sum()
         middles = np.linspace(0, 1, NODES)
         begins = np.clip(middles - share / 2, 0, 1 - share)
@@ -56,7 +53,7 @@ class LocalErrors(Serializable):
         for begin in begins:
             near = (place >= begin) & (place <= begin + share)
             nodes.append(float(np.average(point[near], weights=weight[near])))
-            errors.append(_quantiles((seen - point)[near], event[near], weight[near], len(np.unique(run[near]))))
+            errors.append(_quantiles((seen - point)[near], event[near], weight[near]))
         rising, first = np.unique(nodes, return_index=True)
         return cls(rising, np.array(errors)[first])
 
@@ -66,12 +63,11 @@ class LocalErrors(Serializable):
         return Lives.of(point, point[:, None] + np.column_stack(columns))
 
 
-def _quantiles(error: np.ndarray, event: np.ndarray, weight: np.ndarray, machines: int) -> np.ndarray:
-    """Return the quantiles of errors, those of central intervals for one machine more than were seen.
+def _quantiles(error: np.ndarray, event: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the quantiles of errors at `LEVELS`, where they are not reached the largest.
 
-    With machines as units the next one has its share of 1 / (machines + 1) beyond all (Lee, Barber and Willett 2023,
-    "Distribution-free inference with hierarchical data"), so that each central interval holds more of those that were seen.
+    None is moved outwards for one machine more than were seen, as split conformal prediction does: points of inner folds are of
+    fits without a fold, which are a little farther off than the fit on all that they stand for, and do as much.
     """
     values, share = kaplan_meier(error, event, weight)
-    levels = np.clip(0.5 + (LEVELS - 0.5) * (machines + 1) / machines, 0.0, 1.0)
-    return quantiles_of(values, share, levels, float(error.max()))
+    return quantiles_of(values, share, LEVELS, float(error.max()))

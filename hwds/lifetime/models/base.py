@@ -158,7 +158,7 @@ def errors_of(points: np.ndarray, runs: Runs, context: LifetimeContext, near: fl
     rows = asked_rows(runs, context) & np.isfinite(points)
     seen, event = runs.remaining_of_rows()
     weight = context.weights(runs, rows)
-    return LocalErrors.learn(points[rows], seen[rows], event[rows], weight, runs.run_of_row[rows], near)
+    return LocalErrors.learn(points[rows], seen[rows], event[rows], weight, near)
 
 
 def known_targets(runs: Runs, cap: float) -> tuple[np.ndarray, np.ndarray]:

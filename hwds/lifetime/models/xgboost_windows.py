@@ -47,7 +47,7 @@ class XGBoostWindows(PointModel):
         "column_share": {"uniform": [0.1, 1.0]},
     }
 
-    trees: Annotated[Width, Small(40)] = 500
+    trees: Annotated[Width, Small(20)] = 500
     depth: Depth = 4
     learning_rate: Positive = 0.03
     leaf_rows: Positive = 100.0

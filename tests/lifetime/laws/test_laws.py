@@ -38,12 +38,10 @@ def test_errors_are_local_and_as_wide_as_held_out_machines_say():
     rng = np.random.default_rng(0)
     point = rng.uniform(0, 100, 6000)
     seen = np.maximum(point + rng.normal(size=6000) * (1 + point / 10), 0)
-    errors = LocalErrors.learn(point, seen, np.full(6000, True), np.ones(6000), np.arange(6000), 0.1)
+    errors = LocalErrors.learn(point, seen, np.full(6000, True), np.ones(6000), 0.1)
     lives = errors.lives(np.array([20.0, 80.0]))
     half = 1.645 * np.array([3.0, 9.0])
     assert (lives.quantiles[:, -1] - lives.quantiles[:, 0]) / 2 == pytest.approx(half, rel=0.12)
-    few = LocalErrors.learn(point[:300], seen[:300], np.full(300, True), np.ones(300), np.arange(300) % 6, 1.0)
-    assert few.lives(np.array([50.0])).quantiles[0, -1] == pytest.approx(50 + (seen - point)[:300].max(), abs=1e-9)
 
 
 def test_censored_errors_widen_the_law_and_do_not_shorten_it():
@@ -51,7 +49,7 @@ def test_censored_errors_widen_the_law_and_do_not_shorten_it():
     point, seen = np.full(3000, 50.0), rng.exponential(50, 3000)
     censor = rng.exponential(60, 3000)
     event, known = seen <= censor, np.minimum(seen, censor)
-    told = LocalErrors.learn(point, known, event, np.ones(3000), np.arange(3000), 1.0).lives(np.array([50.0]))
+    told = LocalErrors.learn(point, known, event, np.ones(3000), 1.0).lives(np.array([50.0]))
     assert told.quantiles[0, 9] == pytest.approx(50 * np.log(2), rel=0.08)
 
 

@@ -29,8 +29,8 @@ class WearSettings(Dataset):
 
     gives = Runs
 
-    engines: Annotated[int, Ge(2), Le(100_000), Small(40)] = 150
-    mean_life: Annotated[float, Ge(5), Le(2_000), Small(60)] = 120.0
+    engines: Annotated[int, Ge(2), Le(100_000), Small(30)] = 150
+    mean_life: Annotated[float, Ge(5), Le(2_000), Small(50)] = 120.0
     sensors: Annotated[int, Ge(1), Le(1_000), Small(4)] = 8
     regimes: Annotated[int, Ge(1), Le(100)] = 3
     noise: Annotated[float, Ge(0), Le(100)] = 0.05
