@@ -18,11 +18,11 @@ from hwds.elasticity.models.base import Cluster, ElasticityModel, balanced_level
 from hwds.elasticity.models.networks.effects import base_of
 from hwds.elasticity.models.networks.fitted import FittedNetwork
 from hwds.elasticity.models.networks.heads import head_notes, outlook
-from hwds.elasticity.models.networks.inputs import HISTORY, DemandExamples, Scaling, examples, gap_spread
+from hwds.elasticity.models.networks.inputs import HISTORY, Scaling, gap_spread
 from hwds.elasticity.models.networks.missed import Missed, missed
 from hwds.elasticity.models.networks.second_opinion import second_opinion
-from hwds.elasticity.models.networks.shape import CODES, Answer, DemandShape, Goal
-from hwds.elasticity.models.networks.training import ensemble, held_out
+from hwds.elasticity.models.networks.shape import CODES, DemandShape
+from hwds.elasticity.models.networks.training import Trained, TrainingPlan, trained
 from hwds.elasticity.models.pooled import Pooled
 from hwds.frames.panel import Panel
 from hwds.learners.networks.training import Schedule
@@ -94,36 +94,23 @@ class Network(ElasticityModel):
         design = Design.of(history, self.terms, context.controls)
         identification = identify(design, by_period=self.by_period)
         beside = self._pooled().estimate(design, identification, context)
-        scaling = self._scaling(design, beside)
-        base = base_of(design, beside, by_period=self.by_period)
-        every = examples(design, base, scaling)
-        rows = np.flatnonzero(design.used)
-        seen = DemandExamples(every.inputs.take(rows), every.target[rows])
-        shape, schedule = self._shape(design), self._schedule()
-        networks = ensemble(seen, shape, schedule, self.seeds, context)
-        unseen = held_out(seen, design.clusters(self.cluster)[rows], self.folds, shape, schedule, context)
-        lacking = self._missed(design, rows, unseen, scaling, beside)
-        said = networks.answers(every.inputs)
-        mean = Answer(*(part.mean(axis=0) for part in said))
-        part = (mean.log_mean - base + beside.other_effects(np.nan_to_num(design.x), design.cell))[rows]
-        slopes = _averages(design, said.slope / scaling.price)
-        notes = self._notes(beside, lacking, slopes, head_notes(unseen, Goal.of(seen.target)))
-        estimates = self._estimates(design, beside, slopes.mean(axis=0), balanced_levels(design, part), lacking, notes, context)
-        checked = second_opinion(estimates, beside, identification)
-        known = self.fitted(design, checked, identification, context)
-        return FittedNetwork(**vars(known), networks=networks, scaling=scaling, outlook=outlook(design, mean, scaling))
+        base, scaling = base_of(design, beside, by_period=self.by_period), self._scaling(design, beside)
+        known = trained(design, base, scaling, design.clusters(self.cluster), self._plan(design), context)
+        estimates = second_opinion(self._estimates(known, beside, context), beside, identification)
+        fitted = self.fitted(design, estimates, identification, context)
+        foreseen = outlook(design, known.mean, scaling)
+        return FittedNetwork(**vars(fitted), networks=known.networks, scaling=scaling, outlook=foreseen)
 
     def _pooled(self) -> Pooled:
         """Return the model that gives effects and a second opinion, with the same columns."""
         fields = ("effects", "sku", "channel", "family", "lagged_price", "substitutes_price", "cluster")
         return Pooled(**{name: getattr(self, name) for name in fields})
 
-    def _shape(self, design: Design) -> DemandShape:
+    def _plan(self, design: Design) -> TrainingPlan:
         many = tuple(int(design.codes(name).max()) + 1 for name in CODES)
-        return DemandShape(self.steps, HISTORY, many, self.units, self.heads_weight)
-
-    def _schedule(self) -> Schedule:
-        return Schedule(self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps)
+        shape = DemandShape(self.steps, HISTORY, many, self.units, self.heads_weight)
+        schedule = Schedule(self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps)
+        return TrainingPlan(shape, schedule, self.seeds, self.folds)
 
     def _scaling(self, design: Design, beside: Estimates) -> Scaling:
         """Return the scales of prices and gaps, where training begins, and the pull to it.
@@ -139,49 +126,37 @@ class Network(ElasticityModel):
         start = float(np.log(np.expm1(mean)))
         return Scaling(self.steps, price, gap_spread(design), start, over, pull, self.arbitrage_gap)
 
-    def _missed(self, design: Design, rows: np.ndarray, unseen: Answer, scaling: Scaling, beside: Estimates) -> Missed:
-        assert beside.covariance is not None
-        common = float(beside.covariance.mean())
-        over = float(np.exp(scaling.log_overdispersion))
-        return missed(design, rows, unseen.log_mean, over, common, by_period=self.by_period)
-
-    def _notes(self, beside: Estimates, lacking: Missed, slopes: np.ndarray, heads: Mapping[str, float]) -> dict[str, float]:
-        """Return the mean of the pooled model, the spread of what is missed and between networks, and the heads' skill."""
-        between = float(np.nanmean(slopes.std(axis=0, ddof=1))) if self.seeds > 1 else np.nan
-        spreads = {f"missed_{name}": float(value) for name, value in zip(lacking.names, lacking.deviations, strict=True)}
-        return {"pooled_mean": float(np.nanmean(beside.slopes)), "between_networks": between, **spreads, **heads}
-
-    def _estimates(
-        self,
-        design: Design,
-        beside: Estimates,
-        slopes: np.ndarray,
-        level: np.ndarray,
-        lacking: Missed,
-        notes: dict[str, float],
-        context: ElasticityContext,
-    ) -> Estimates:
-        there = np.isfinite(slopes)
-        none = np.full(len(design), np.nan)
+    def _estimates(self, known: Trained, beside: Estimates, context: ElasticityContext) -> Estimates:
+        """Return the answers of the networks, with the other slopes of the pooled model."""
+        design, by_network, lacks = known.design, known.slopes(), self._missed(known, beside)
+        slopes = by_network.mean(axis=0)
+        there, none = np.isfinite(slopes), np.full(len(design), np.nan)
+        part = known.without_effects + beside.other_effects(design.x[design.used], design.cell[design.used])
         return replace(
             beside,
             slopes=slopes,
-            stderr=np.where(there, np.sqrt(np.diag(lacking.covariance)), np.nan),
+            stderr=np.where(there, np.sqrt(np.diag(lacks.covariance)), np.nan),
             critical=np.full(len(design), normal_critical(context.level)),
-            level=np.where(there, level, np.nan),
+            level=np.where(there, balanced_levels(design, part), np.nan),
             own_weight=none,
             df=none,
-            covariance=np.where(np.outer(there, there), lacking.covariance, 0.0),
+            covariance=np.where(np.outer(there, there), lacks.covariance, 0.0),
             shared_covariance=None,
             unanswered=dict.fromkeys(np.flatnonzero(~there).tolist(), "no row has units, a price and all columns of the model"),
             method="what networks miss on held-out clusters",
-            notes=notes,
+            notes=self._notes(known, beside, by_network, lacks),
         )
 
+    def _missed(self, known: Trained, beside: Estimates) -> Missed:
+        """Return what the networks miss; of the error that all cells share the pooled model's."""
+        assert beside.covariance is not None
+        rows, over = np.flatnonzero(known.design.used), float(np.exp(known.scaling.log_overdispersion))
+        common = float(beside.covariance.mean())
+        return missed(known.design, rows, known.unseen.log_mean, over, common, by_period=self.by_period)
 
-def _averages(design: Design, slopes: np.ndarray) -> np.ndarray:
-    """Return the mean over each cell's rows to learn from, NaN for a cell without one: (networks, rows) to (networks, K)."""
-    cell = design.cell[design.used]
-    count = np.bincount(cell, minlength=len(design)).astype(float)
-    total = np.stack([np.bincount(cell, each[design.used], len(design)) for each in slopes])
-    return total / np.where(count > 0, count, np.nan)
+    def _notes(self, known: Trained, beside: Estimates, by_network: np.ndarray, lacks: Missed) -> dict[str, float]:
+        """Return the mean of the pooled model, the spread of what is missed and between networks, and the heads' skill."""
+        between = float(np.nanmean(by_network.std(axis=0, ddof=1))) if self.seeds > 1 else np.nan
+        spreads = {f"missed_{name}": float(value) for name, value in zip(lacks.names, lacks.deviations, strict=True)}
+        heads = head_notes(known.unseen, known.goal)
+        return {"pooled_mean": float(np.nanmean(beside.slopes)), "between_networks": between, **spreads, **heads}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from hwds.core.serialization import Serializable
-from hwds.elasticity.models.networks.inputs import DemandExamples
-from hwds.elasticity.models.networks.shape import Answer, DemandShape
+from hwds.elasticity.design.rows import Design
+from hwds.elasticity.models.networks.inputs import DemandExamples, Scaling, examples
+from hwds.elasticity.models.networks.shape import Answer, DemandShape, Goal
 from hwds.evaluation.context import Device, RunContext
 from hwds.learners.networks.training import Schedule, Training
 
@@ -41,6 +43,83 @@ class Ensemble(Serializable):
         with placed(self.device, self.cpus):
             outputs = np.stack([predict(self.shape, part, inputs) for part in parts]).astype(np.float64)
         return Answer(*np.moveaxis(outputs, 2, 0))
+
+
+class TrainingPlan(NamedTuple):
+    """How an ensemble is trained.
+
+    Attributes:
+        shape: Of each network.
+        schedule: Epochs, batch, rate.
+        networks: How many.
+        folds: Parts of the clusters that are held out in turn.
+    """
+
+    shape: DemandShape
+    schedule: Schedule
+    networks: int
+    folds: int
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained ensemble, and what it says of the rows of a design.
+
+    Attributes:
+        design: The rows.
+        base: The log mean of each without the own price's path, shape (rows,).
+        scaling: Of the inputs.
+        goal: Targets of the rows to learn from, columns of shape (n,).
+        networks: Trained on these.
+        unseen: Of each row to learn from the answer of a network that has not seen its cluster, columns of shape (n,).
+        said: The answers of each network for all rows, columns of shape (count, rows).
+    """
+
+    design: Design
+    base: np.ndarray
+    scaling: Scaling
+    goal: Goal
+    networks: Ensemble
+    unseen: Answer
+    said: Answer
+
+    @property
+    def mean(self) -> Answer:
+        """The mean answer over the networks, columns of shape (rows,)."""
+        return Answer(*(part.mean(axis=0) for part in self.said))
+
+    @property
+    def without_effects(self) -> np.ndarray:
+        """What the networks add to the log mean of the rows to learn from: the own price's path and the correction."""
+        return np.asarray((self.mean.log_mean - self.base)[self.design.used])
+
+    def slopes(self) -> np.ndarray:
+        """Return the mean elasticity of each network over each cell's rows, NaN for a cell without one, shape (count, K)."""
+        used, cells = self.design.used, len(self.design)
+        cell = self.design.cell[used]
+        count = np.bincount(cell, minlength=cells).astype(float)
+        total = np.stack([np.bincount(cell, each[used], cells) for each in self.said.slope / self.scaling.price])
+        return np.asarray(total / np.where(count > 0, count, np.nan))
+
+
+def trained(
+    design: Design, base: np.ndarray, scaling: Scaling, cluster: np.ndarray, plan: TrainingPlan, context: RunContext
+) -> Trained:
+    """Return an ensemble trained on the rows of a design, and what it says of them.
+
+    Args:
+        design: The rows.
+        base: See `Trained`.
+        scaling: Of the inputs.
+        cluster: Of each row of the panel, shape (rows,): rows of one are held out together.
+        plan: How it is trained.
+        context: Streams, threads, device.
+    """
+    every, rows = examples(design, base, scaling), np.flatnonzero(design.used)
+    seen = DemandExamples(every.inputs.take(rows), every.target[rows])
+    networks = ensemble(seen, plan.shape, plan.schedule, plan.networks, context)
+    unseen = held_out(seen, cluster[rows], plan.folds, plan.shape, plan.schedule, context)
+    return Trained(design, base, scaling, Goal.of(seen.target), networks, unseen, networks.answers(every.inputs))
 
 
 def ensemble(rows: DemandExamples, shape: DemandShape, schedule: Schedule, count: int, context: RunContext) -> Ensemble:
