@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from hwds.datasets.base import Truth
+from hwds.datasets.simulated.demand.elasticities import HardwareElasticities
 from hwds.datasets.simulated.demand.law import PERSISTENCE, VISITS, DemandLaw
 from hwds.datasets.simulated.demand.plan import demand_plan
 from hwds.datasets.simulated.demand.settings import DemandSettings, demand_law
@@ -20,6 +21,7 @@ ROLES = Roles(
     past_only=("shortage", "web_visits"),
     static=("family", "sku", "generation", "channel", "launch", "planned_end"),
     level=("family", "channel"),
+    price="price",
 )
 
 
@@ -31,7 +33,8 @@ class HardwareDemand(DemandSettings):
     successor's launch on; the month after, its price is cut. Known ahead: `price` (street price, in currency), `promotion` (0
     or 1), `device_age`, `months_to_end`, `successor_launched` (0 or 1). Known once the month is over: `shortage` (the share of
     demand that the plant could not serve) and `web_visits` (which show next month's level, with noise). The panel's plan holds
-    `horizon` months after the last one for each series still sold then, or fewer where its planned end comes first.
+    `horizon` months after the last one for each series still sold then, or fewer where its planned end comes first. Prices
+    follow the calendar: they answer no demand, and have no cost shocks as instruments; `price_sales` has both.
 
     Example:
         python -m hwds dataset=hardware_demand
@@ -48,7 +51,9 @@ class HardwareDemand(DemandSettings):
         return Panel.build(history, Frequency("1mo"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units")
 
     def truth(self, task: str) -> Truth | None:
-        """Return the true conditional distribution as a forecaster."""
+        """Return the true conditional distribution as a forecaster, or the true elasticities as a model of demand."""
+        if task == "elasticity":
+            return HardwareElasticities(dataset=self)
         return DemandTruth(dataset=self) if task == "forecast" else None
 
     def parameters(self) -> pl.DataFrame:
@@ -68,7 +73,8 @@ def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.
     outages = dict(zip(world.plants["plant"], world.outages, strict=True))
     shortage = np.stack([outages[plant] for plant in offers["plant"]])[offer, month]
     interest = rows.log_interest(plan)
-    demand = np.exp(interest + rows.log_effects(plan) + level[offer, month] + rows.noise * sales[offer, month])
+    effects = rows.log_effects(plan) + rows.log_other_effects(plan, offers)
+    demand = np.exp(interest + effects + level[offer, month] + rows.noise * sales[offer, month])
     seen = VISITS * np.exp(interest + level[offer, month + 1] + rows.visits_noise * visits[offer, month])
     about = offers[offer].select("series_id", "family", "sku", "generation", "channel", "launch", planned_end="end")
     known = {"target": np.round(demand * (1 - shortage)), "shortage": shortage, "web_visits": np.round(seen)}

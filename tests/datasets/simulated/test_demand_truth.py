@@ -143,7 +143,7 @@ def test_the_filter_equals_conditioning_the_joint_normal(cut):
     rounding = np.concatenate([1 / (12 * history.target**2), 1 / (12 * history.values("web_visits") ** 2)])
     joint = prior[np.ix_(places, places)] + np.diag(np.repeat([noise**2, visits_noise**2], months) + rounding)
     gain = np.linalg.solve(joint, prior[places, -1])
-    mean, variance = next_level(law, history)
+    mean, variance = next_level(dataset, law, history)
     assert mean[0] == pytest.approx(gain @ seen, abs=1e-10)
     assert variance[0] == pytest.approx(prior[-1, -1] - gain @ prior[places, -1], abs=1e-10)
 
@@ -171,7 +171,7 @@ def test_shortages_are_mixed_as_they_occur():
     rng = np.random.default_rng(1)
     out, size = np.ones(200_000, bool), rng.choice([0.15, 0.3, 0.5], (12, 200_000), p=[0.5, 0.3, 0.2])
     law = demand_law(dataset)[1].take(np.flatnonzero((demand_law(dataset)[0]["series_id"] == own.series_ids[0]).to_numpy()))
-    (level,), (variance,) = next_level(law, history)
+    (level,), (variance,) = next_level(dataset, law, history)
     level = level + np.sqrt(variance) * rng.standard_normal(200_000)
     rows = law.take(np.zeros(12, np.int64))
     known = rows.log_interest(future.table) + rows.log_effects(future.table)

@@ -247,8 +247,8 @@ def test_settings_are_chosen_before_the_first_cutoff(panel):
     ("words", "said"),
     [
         (
-            "dataset=hardware_demand dataset.months=36 protocol=elasticity_recovery",
-            "dataset: 'hardware_demand' knows no truth, by which protocol 'elasticity_recovery' scores.",
+            "dataset=classics protocol=elasticity_recovery",
+            "dataset: 'classics' knows no truth, by which protocol 'elasticity_recovery' scores.",
         ),
         (
             "dataset=price_sales protocol=elasticity_recovery protocol.headline=elasticity_rms",
@@ -260,7 +260,7 @@ def test_settings_are_chosen_before_the_first_cutoff(panel):
             " 'random' would choose on what is scored.",
         ),
         (
-            "dataset=hardware_demand dataset.months=36 protocol=price_change",
+            "dataset=classics protocol=price_change",
             "dataset.roles.price: must be given, for an elasticity is that of units to a price.",
         ),
         (

@@ -29,15 +29,18 @@ VISITS = 8.0
 class DemandLaw:
     """True parameters, one entry for each series.
 
-    Demand in a month is exp(interest + elasticity log(price / street_price) + promotion + level + noise), of which the share
-    1 - shortage is sold. The level is a first-order autoregression that starts with the launch's success. Web visits show
-    interest and next month's level, with noise of their own. So the logs are linear and normal, and outages a Markov chain
-    that is seen: the truth can be computed.
+    Demand in a month is exp(interest + elasticity x + cross mean x of the family's other generations on sale in the channel +
+    pull_forward x of the month before + promotion + level + noise), x being log(price / street_price). The share 1 - shortage
+    of it is sold. The level is a first-order autoregression that starts with the launch's success. Web visits show interest
+    and next month's level, with noise of their own. So the logs are linear and normal, and outages a Markov chain that is
+    seen: the truth can be computed.
 
     Attributes:
         units: Units a month at a device's best.
         street_price: At launch, in currency.
         elasticity: Of own price.
+        cross: Elasticity to the mean price of the family's other generations on sale in the channel.
+        pull_forward: Elasticity to the own price of the month before.
         promotion: Log-lift of a promoted month at an unchanged price.
         ramp: Months in which what is lacking at launch falls to 1/e of itself.
         decline: Months in which interest falls to 1/e of itself.
@@ -60,12 +63,24 @@ class DemandLaw:
     outage_start: np.ndarray
     outage_stay: np.ndarray
     cannibalisation: np.ndarray
+    cross: np.ndarray
+    pull_forward: np.ndarray
     noise: np.ndarray
     drift: np.ndarray
     visits_noise: np.ndarray
 
     @classmethod
-    def of(cls, world: HardwareWorld, offers: pl.DataFrame, *, cannibalisation: float, noise: float, drift: float) -> DemandLaw:
+    def of(
+        cls,
+        world: HardwareWorld,
+        offers: pl.DataFrame,
+        *,
+        cannibalisation: float,
+        noise: float,
+        drift: float,
+        cross: float = 0.0,
+        pull_forward: float = 0.0,
+    ) -> DemandLaw:
         """Return the law of these offers (a table of `offers_on_sale`)."""
         about = (
             offers.join(world.families.select("family", "ramp", "decline", "giftable"), on="family", maintain_order="left")
@@ -76,7 +91,8 @@ class DemandLaw:
             name: about[name].to_numpy() for name in ("units", "street_price", "elasticity", "promotion", "ramp", "decline")
         }
         chain = {name: about[name].to_numpy() for name in ("outage_start", "outage_stay")}
-        shared = {"cannibalisation": cannibalisation, "noise": noise, "drift": drift, "visits_noise": 1.25 * noise}
+        shared = {"cannibalisation": cannibalisation, "cross": cross, "pull_forward": pull_forward}
+        shared |= {"noise": noise, "drift": drift, "visits_noise": 1.25 * noise}
         constant = {name: np.full(len(about), value) for name, value in shared.items()}
         return cls(**by_offer, **chain, **constant, season=_season(about))
 
@@ -98,6 +114,23 @@ class DemandLaw:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
         effects: np.ndarray = self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
+        return effects
+
+    def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> np.ndarray:
+        """Return what other generations' prices and the month before's add to the log-demand of each row of the plan.
+
+        Args:
+            plan: Of all offers (`demand_plan`), with a law of the same rows.
+            offers: The offers.
+        """
+        relative = pl.Series("x", np.log(plan["price"].to_numpy() / self.street_price))
+        about = offers.select("family", "channel")[plan["offer"]]
+        rows = plan.select("offer", "month").hstack(about).with_columns(relative)
+        beside = ("family", "channel", "month")
+        others = (pl.col("x").sum().over(beside) - pl.col("x")) / (pl.len().over(beside) - 1).clip(1)
+        before = pl.col("x").shift(1).over("offer", order_by="month").fill_null(pl.col("x"))
+        known = rows.select(others=others, before=before)
+        effects: np.ndarray = self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
         return effects
 
     def level_variance(self, age: np.ndarray) -> np.ndarray:

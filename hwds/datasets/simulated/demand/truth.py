@@ -13,7 +13,7 @@ from hwds.core.serialization import Serializable
 from hwds.datasets.base import Truth
 from hwds.datasets.simulated.demand.catalogue import OUTAGE_ODDS, OUTAGE_SHARES
 from hwds.datasets.simulated.demand.law import PERSISTENCE, VISITS, DemandLaw
-from hwds.datasets.simulated.demand.settings import DemandSettings, demand_law
+from hwds.datasets.simulated.demand.settings import DemandSettings, demand_law, price_effects
 from hwds.forecast.context import ForecastContext
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
@@ -59,7 +59,7 @@ class FittedDemandTruth(Serializable):
         is no answer.
         """
         law = _law_of(self.dataset, history)
-        level, variance = next_level(law, history, of_demand=bool(self.dataset.unserved))
+        level, variance = next_level(self.dataset, law, history, of_demand=bool(self.dataset.unserved))
         return self._of_level(law, level, variance, history.values("shortage")[history.offsets[1:] - 1] > 0, future)
 
     def launch(self, history: Panel, future: Panel) -> Forecasts:
@@ -70,7 +70,7 @@ class FittedDemandTruth(Serializable):
 
     def _of_level(self, law: DemandLaw, level: np.ndarray, variance: np.ndarray, out: np.ndarray, future: Panel) -> Forecasts:
         """Return forecasts from the first month's level and the odds that the plant is out the month before, (n,) each."""
-        log_mean, spread = _log_demand(law, level, variance, future)
+        log_mean, spread = _log_demand(self.dataset, law, level, variance, future)
         shares, odds = _shortages(law, out, future.lengths[0])
         if self.dataset.unserved:  # demand, whatever may be served of it
             shares, odds = np.zeros(1), np.ones((*log_mean.shape, 1))
@@ -81,12 +81,14 @@ class FittedDemandTruth(Serializable):
         return Forecasts.of(np.where(ended, 0.0, mean), np.where(ended[..., None], 0.0, np.round(quantiles)))
 
 
-def next_level(law: DemandLaw, history: Panel, *, of_demand: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def next_level(
+    dataset: DemandSettings, law: DemandLaw, history: Panel, *, of_demand: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and variance of each series' level in the month after its history, given all of it; shape (n_series,).
 
     With `of_demand` the history's target is demand, not sales.
     """
-    sales, sales_variance, visits, visits_variance = _observations(law, history, of_demand)
+    sales, sales_variance, visits, visits_variance = _observations(dataset, law, history, of_demand)
     begin = sales.shape[1] - history.lengths
     age = history.values("device_age")[history.offsets[:-1]]
     mean, variance = np.zeros(history.n_series), law.level_variance(age)
@@ -106,7 +108,7 @@ def _seen(mean: np.ndarray, variance: np.ndarray, value: np.ndarray, noise: np.n
     return mean + gain * np.where(known, value - mean, 0.0), variance * (1 - gain)
 
 
-def _observations(law: DemandLaw, history: Panel, of_demand: bool) -> tuple[np.ndarray, ...]:
+def _observations(dataset: DemandSettings, law: DemandLaw, history: Panel, of_demand: bool) -> tuple[np.ndarray, ...]:
     """Return what each month's sales and visits say of the level, with variances; shape (n_series, longest), aligned last.
 
     Rounding to whole units adds 1/12 to the variance of a count (Sheppard); an unknown or zero count says nothing.
@@ -116,7 +118,7 @@ def _observations(law: DemandLaw, history: Panel, of_demand: bool) -> tuple[np.n
     served = 1 - history.values("shortage")
     counts = history.target * served if of_demand else history.target
     sold, visited = (np.where(values > 0, values, np.nan) for values in (counts, history.values("web_visits")))
-    sales = np.log(sold / served) - interest - rows.log_effects(history.table)
+    sales = np.log(sold / served) - interest - _effects(dataset, rows, history)
     visits = np.log(visited / VISITS) - interest
     return (
         _aligned(history, sales),
@@ -124,6 +126,15 @@ def _observations(law: DemandLaw, history: Panel, of_demand: bool) -> tuple[np.n
         _aligned(history, visits),
         _aligned(history, rows.visits_noise**2 + 1 / (12 * visited**2)),
     )
+
+
+def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> np.ndarray:
+    """Return what prices and promotions add to the log-demand of each row, for a law of the same rows."""
+    own = rows.log_effects(panel.table)
+    if not dataset.cross and not dataset.pull_forward:
+        return own
+    known = panel.table.select(SERIES, TIME).join(price_effects(dataset), [SERIES, TIME], "left", maintain_order="left")
+    return own + known["effect"].fill_null(0.0).to_numpy()
 
 
 def _aligned(history: Panel, values: np.ndarray) -> np.ndarray:
@@ -144,11 +155,13 @@ def _law_of(dataset: DemandSettings, panel: Panel) -> DemandLaw:
     return law.take(np.array([places[name] for name in panel.series_ids]))
 
 
-def _log_demand(law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: Panel) -> tuple[np.ndarray, np.ndarray]:
+def _log_demand(
+    dataset: DemandSettings, law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: Panel
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each month's log-demand, shape (n_series, h), from the level in the first month."""
     steps = np.arange(future.lengths[0])
     rows = law.take(np.repeat(np.arange(future.n_series), future.lengths))
-    known = (rows.log_interest(future.table) + rows.log_effects(future.table)).reshape(future.n_series, -1)
+    known = (rows.log_interest(future.table) + _effects(dataset, rows, future)).reshape(future.n_series, -1)
     decay = PERSISTENCE**steps
     drift = np.outer(law.drift**2, (1 - decay**2) / (1 - PERSISTENCE**2))
     return known + np.outer(mean, decay), np.sqrt(np.outer(variance, decay**2) + drift + law.noise[:, None] ** 2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from hwds.datasets.base import Truth
@@ -29,26 +32,11 @@ class PriceSalesTruth(Truth):
     def learn(self, history: Panel, context: ElasticityContext) -> FittedElasticities:
         """Return the truth of the cells of a history; levels are those at which expected units add up to those sold."""
         known = self.dataset.parameters()
-        terms = Terms()
-        design = Design.of(history, terms, context.controls)
+        design = Design.of(history, Terms(), context.controls)
         true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
-        slopes = true["elasticity"].to_numpy()
         shared = {LAG: true["pull_forward"][0], CROSS: true["cannibalisation"][0], "promotion": true["promotion"].mean()}
-        theta = np.array([float(shared.get(name, 0.0)) for name in design.columns])
-        none, cells = np.zeros(len(design)), len(design)
-        estimates = Estimates(
-            slopes,
-            none,
-            np.full(cells, 1.96),
-            levels(design, slopes, theta),
-            theta,
-            np.zeros(len(theta)),
-            np.full(cells, np.nan),
-            np.ones(cells),
-            method="truth",
-            pairs=self._pairs(design) if self.dataset.nearness else None,
-        )
-        return FittedElasticities.of(design, terms, estimates, identify(design, by_period=True), context)
+        pairs = self._pairs(design) if self.dataset.nearness else None
+        return known_elasticities(design, true["elasticity"].to_numpy(), shared, context, pairs)
 
     def _pairs(self, design: Design) -> CrossPairs:
         """Return the true cross elasticities of pairs."""
@@ -58,3 +46,36 @@ class PriceSalesTruth(Truth):
         rows, columns = np.nonzero(cross)
         none = np.zeros(len(rows))
         return CrossPairs(rows, columns, cross[rows, columns], none, none)
+
+
+def known_elasticities(
+    design: Design,
+    slopes: np.ndarray,
+    shared: Mapping[str, Any],
+    context: ElasticityContext,
+    pairs: CrossPairs | None = None,
+) -> FittedElasticities:
+    """Return a model of demand that knows the elasticities.
+
+    Args:
+        design: The rows.
+        slopes: Own elasticities, shape (K,).
+        shared: The slopes of other columns by name, 0 for those that are not named.
+        context: Of the run.
+        pairs: Cross elasticities, where they differ by pair.
+    """
+    theta = np.array([float(shared.get(name, 0.0)) for name in design.columns])
+    none, cells = np.zeros(len(design)), len(design)
+    estimates = Estimates(
+        slopes,
+        none,
+        np.full(cells, 1.96),
+        levels(design, slopes, theta),
+        theta,
+        np.zeros(len(theta)),
+        np.full(cells, np.nan),
+        np.ones(cells),
+        method="truth",
+        pairs=pairs,
+    )
+    return FittedElasticities.of(design, Terms(), estimates, identify(design, by_period=True), context)
