@@ -1,18 +1,77 @@
-"""One composed experiment: a run, or a search for other settings and the run of the best of them."""
+"""Composed experiments: a run, or a search for other settings and the run of the best of them; several one after the other."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hwds.app.run import exit_code, run_experiment
 from hwds.app.sweep import run_sweep
+from hwds.core.outputs import OUTPUTS
+from hwds.core.registry import GROUPS
 from hwds.experiment.check import check
+from hwds.report.leaderboard import print_grids
+from hwds.report.runs_table import runs_grid
+from hwds.results.formatting import counted
+from hwds.results.runs.fields import flat
+from hwds.results.runs.index import RunIndex
 from hwds.tuning.search_settings import Searching
 
 
-def main(data: dict[str, Any]) -> int:
-    """Run one experiment or its search, print the results and return the exit code of the process."""
+def main(jobs: Sequence[dict[str, Any]]) -> int:
+    """Run experiments, print the results of each and a table of all, and return the highest exit code.
+
+    Args:
+        jobs: The composed config of each.
+    """
+    names = differing(jobs)
+    outcomes = []
+    for number, data in enumerate(jobs, 1):
+        if len(jobs) > 1:
+            print(f"{chr(10) if number > 1 else ''}Job {number} of {len(jobs)}: {label(data, names) or 'the same again'}")
+        outcomes.append(run(data))
+    folders = [folder for _, folder in outcomes if folder is not None]
+    if len(jobs) > 1 and folders:
+        print_together(folders, names)
+    return max(code for code, _ in outcomes)
+
+
+def run(data: dict[str, Any]) -> tuple[int, Path | None]:
+    """Run one experiment or its search, and return the exit code, and the folder of a run."""
     experiment = check(data)
     if isinstance(experiment.sweep, Searching):
-        return run_sweep(experiment, data)
-    return exit_code(run_experiment(experiment, data))
+        return run_sweep(experiment, data), None
+    result = run_experiment(experiment, data)
+    return exit_code(result), result.prepared.folder.path
+
+
+def differing(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the paths of settings that are not the same in all jobs; of an option that differs, its name alone."""
+    settings = [dict(flat(data)) for data in jobs]
+    paths = dict.fromkeys(path for each in settings for path in each)
+    names = [path for path in paths if len({str(each.get(path)) for each in settings}) > 1]
+    chosen = {path for path in names if path in GROUPS}
+    return [path for path in names if path in chosen or path.partition(".")[0] not in chosen]
+
+
+def label(data: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return `seed=2, model=forecast/theta`: what tells a job from the others."""
+    settings = dict(flat(data))
+    return ", ".join(f"{name}={_plain(settings.get(name))}" for name in names)
+
+
+def print_together(folders: Sequence[Path], names: Sequence[str]) -> None:
+    """Print a table of runs, a row each: what tells them apart, and the score of each one's model."""
+    index = RunIndex.of()
+    paths = [path.relative_to(OUTPUTS.resolve()).as_posix() for path in folders]
+    shown = {"run", "status", "metric", "score", "stderr", "model", *names}
+    runs = [
+        {name: value for name, value in each.items() if name in shown} for each in index.fields(dict.fromkeys(paths)).values()
+    ]
+    print()
+    print_grids((runs_grid(runs, names),), (), f"{counted(len(runs), 'runs')}; `hwds compare` says which differ for sure.")
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

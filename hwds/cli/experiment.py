@@ -91,7 +91,7 @@ def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
         return 0
     from hwds.app import experiment as app
 
-    return max(app.main(data) for data in composed)
+    return app.main(composed)
 
 
 def compose_all(words: list[str]) -> list[dict[str, Any]]:

@@ -30,8 +30,8 @@ def run_line(command, monkeypatch):
     app: Any = types.ModuleType("hwds.app.experiment")
     experiments: list[Any] = []
 
-    def main(data: dict[str, Any]) -> int:
-        experiments.append(check(data))
+    def main(jobs: list[dict[str, Any]]) -> int:
+        experiments.extend(map(check, jobs))
         return 0
 
     app.main = main

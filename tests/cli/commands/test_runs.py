@@ -1,3 +1,4 @@
+import itertools
 import json
 import shlex
 import shutil
@@ -155,3 +156,16 @@ def test_a_run_is_named_tagged_and_noted_by_its_command(hwds, sales, tmp_path):
 def test_a_name_or_tag_that_cannot_be_is_refused(hwds, sales, tmp_path, word, line):
     assert hwds([*shlex.split(SALES), word]).line.startswith(line)
     assert not list(tmp_path.glob("outputs/runs/*"))
+
+
+def test_jobs_of_one_command_are_labelled_and_end_in_one_table(hwds, sales):
+    done = hwds(f"-m {SALES} seed=1,2 protocol.horizon=3,6")
+    assert done.code == 0
+    labels = [line for line in done.out.splitlines() if line.startswith("Job ")]
+    jobs = enumerate(itertools.product((3, 6), (1, 2)), 1)
+    assert labels == [f"Job {i} of 4: protocol.horizon={horizon}, seed={seed}" for i, (horizon, seed) in jobs]
+    *_, header, _, _, _, _, _, last = done.out.splitlines()
+    assert {"run", "score", "protocol.horizon", "seed"} <= set(header.split())
+    assert last == "4 runs; `hwds compare` says which differ for sure."
+    again = hwds(f"-m {SALES} seed=1,1")
+    assert "Job 2 of 2: the same again" in again.out
