@@ -91,6 +91,7 @@ class Estimates(Serializable):
             other columns, shape (D, m); None where the covariance says all.
         pairs: Cross elasticities of pairs of cells, where they differ beyond those to the mean price; None for none.
         cross, cross_stderr: Elasticities to the mean price of each cell's substitutes, where they are no column; shape (K,).
+        one_slope: Whether all elasticities follow from one slope, or nearly: where own ones are larger in size, cross ones are.
         doubt: Why no cell counts as identified, whatever its prices; empty for no such reason.
         statuses: The status and reason of each cell where they are not those of its own prices.
         unanswered: Why cells have no answer, by the cell's place.
@@ -120,6 +121,7 @@ class Estimates(Serializable):
     theta_covariance: np.ndarray | None = None
     shared_covariance: np.ndarray | None = None
     pairs: CrossPairs | None = None
+    one_slope: bool = False
     sampled: tuple[np.ndarray, np.ndarray] | None = None
 
     @property

@@ -96,6 +96,7 @@ class LogitDemand(ElasticityModel):
             np.zeros(len(design)),
             covariance,
             pairs=pairs,
+            one_slope=True,
             statuses=[choice.status()] * len(design),
             unanswered=dict.fromkeys(np.flatnonzero(~known).tolist(), "nothing was sold"),
             method=fit.variance.method,

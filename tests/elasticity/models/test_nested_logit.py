@@ -64,7 +64,10 @@ def test_instruments_find_the_slope_and_the_nesting_parameter(fit, panel):
 
 def test_products_of_a_nest_are_closer_substitutes(fit, panel):
     rows = cell_rows(fit, panel, 100, np.random.default_rng(0)).with_columns(pl.lit("logit").alias("model"))
-    cross = evidence_of(rows, panel, "logit").cross
+    evidence = evidence_of(rows, panel, "logit")
+    drawn = evidence.sample(100, np.random.default_rng(0))
+    assert np.corrcoef(drawn.own[:, 0], drawn.cross[:, 0])[0, 1] < -0.99
+    cross = evidence.cross
     assert (cross[cross != 0] > 0).all()
     channel, nest = rows["channel"].to_numpy(), NEST[rows["sku"].str.slice(1).cast(pl.Int64).to_numpy()]
     other = channel[:, None] != channel

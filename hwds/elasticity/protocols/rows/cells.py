@@ -50,6 +50,8 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
         if shared is not None and slope in fitted.design.columns:
             drawn[:] = shared[:, [fitted.design.columns.index(slope)]]
             drawn[:, (fitted.design.groups < 0) & (slope == CROSS)] = 0.0
+        if slope == CROSS and fitted.estimates.one_slope:
+            drawn = _cross_like_own(rows, own)
         columns.append(_lists(name, drawn))
     return rows.with_columns(columns)
 
@@ -71,6 +73,16 @@ def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
         pl.Series(name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64)))
         for name, values in columns.items()
     ]
+
+
+def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
+    """Return draws of `cross` that are as many standard errors above it as own elasticities are below theirs, shape (D, K)."""
+    known = np.flatnonzero(np.isfinite(own).all(axis=0))
+    if not len(known):
+        return np.full_like(own, np.nan)
+    away = own[:, known[0]] - own[:, known[0]].mean()
+    cross, stderr = (rows[name].fill_null(0.0).to_numpy() for name in ("cross", "cross_stderr"))
+    return np.asarray(cross - stderr * (away / max(away.std(), 1e-300))[:, None])
 
 
 def _lists(name: str, drawn: np.ndarray) -> pl.Series:
