@@ -64,11 +64,17 @@ def _check_kinds(recipes: dict[str, Recipe]) -> None:
 def _check_frame(experiment: Experiment) -> None:
     """Refuse a dataset that gives another frame than the protocol cuts, or than features that a model uses are computed for."""
     dataset, protocol, features = experiment.dataset, experiment.protocol, experiment.features
-    given = f"dataset '{dataset.name}' gives a {dataset.gives.__name__.lower()}."
+    given = f"dataset '{dataset.name}' gives {_frame(dataset.gives)}."
     if not issubclass(dataset.gives, protocol.frame_type):
-        raise ConfigError(f"dataset: protocol '{protocol.name}' cuts a {protocol.frame_type.__name__.lower()}, {given}")
+        raise ConfigError(f"dataset: protocol '{protocol.name}' cuts {_frame(protocol.frame_type)}, {given}")
     if not issubclass(dataset.gives, features.of) and any(map(uses_features, experiment.models.values())):
-        raise ConfigError(f"features: '{features.name}' are computed for a {features.of.__name__.lower()}, {given}")
+        raise ConfigError(f"features: '{features.name}' are computed for {_frame(features.of)}, {given}")
+
+
+def _frame(kind: type) -> str:
+    """Return a kind of frame in words: `a panel`, `runs`."""
+    word = kind.__name__.lower()
+    return word if word.endswith("s") else with_article(word)
 
 
 def _check_model(path: str, recipe: Recipe, experiment: Experiment) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps
@@ -20,6 +20,10 @@ from hwds.splitting.rows import hash_of
 
 LEAST = 3
 """The fewest runs of a fold, and the fewest failures to learn from."""
+
+
+APART = -1
+"""Where the runs stand that are kept for the trials of a sweep, instead of the number of a fold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,15 @@ class RunKFold(Recipe):
         repeats: Divisions into folds.
         cuts: Ages at which a held-out run is cut, each drawn from its share of the run's life.
         least: Rows that are known at the first cut at least; runs without more are left out of the folds.
+        apart: The share of the runs, by their names, that is never tested but by the trials of a sweep; the experiment learns
+            from them.
     """
 
     folds: Annotated[int, Ge(2), Le(1_000), Small(3)] = 5
     repeats: Annotated[Folds, Small(1)] = 1
     cuts: Annotated[int, Ge(1), Le(1_000), Small(4)] = 10
     least: Steps = 30
+    apart: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def split_runs(self, runs: Runs) -> list[Fold]:
         """Return the folds of the runs to learn from.
@@ -74,7 +81,7 @@ class RunKFold(Recipe):
             DataError: They do not suffice.
         """
         runs = runs.learnable
-        failed = int(runs.events.sum())
+        failed = int((runs.events & ~self.is_apart(runs)).sum())
         if failed < LEAST * self.folds:
             raise DataError(f"protocol.folds: {self.folds} folds need {LEAST * self.folds} runs that failed, got {failed}.")
         out: list[Fold] = []
@@ -87,11 +94,16 @@ class RunKFold(Recipe):
         return out
 
     def fold_of_runs(self, runs: Runs, repeat: int) -> np.ndarray:
-        """Return the fold of each run, shape (n,): runs are dealt out in the order of a hash of their names."""
-        order = np.argsort([hash_of(name, b"r%d" % repeat) for name in runs.names], kind="stable")
-        fold = np.empty(runs.n, np.int64)
-        fold[order] = np.arange(runs.n) % self.folds
+        """Return the fold of each run, shape (n,): dealt out in the order of a hash of their names; `APART` for others."""
+        mine = np.flatnonzero(~self.is_apart(runs))
+        order = mine[np.argsort([hash_of(runs.names[place], b"r%d" % repeat) for place in mine], kind="stable")]
+        fold = np.full(runs.n, APART)
+        fold[order] = np.arange(len(order)) % self.folds
         return fold
+
+    def is_apart(self, runs: Runs) -> np.ndarray:
+        """Return which runs are kept for the trials of a sweep, shape (n,)."""
+        return np.array([hash_of(name, b"apart") < self.apart * 2**64 for name in runs.names], bool)
 
     def cut_rows(self, runs: Runs, repeat: int) -> np.ndarray:
         """Return how many rows of each run are known at each cut, shape (n, cuts); 0 where the run is too short.

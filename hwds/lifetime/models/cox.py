@@ -13,6 +13,9 @@ from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.laws.lives import Lives, quantiles_of_survival, restricted_mean
 from hwds.lifetime.models.survival.landmarks import Covariates, LandmarkModel
 
+FARTHEST = 50.0
+"""The log hazard beyond which, on either side, nothing changes: what lies there fails at once, or never."""
+
 
 class Cox(LandmarkModel):
     """Proportional hazards (Cox 1972) of the remaining life at landmarks, fitted by lifelines with Efron's ties.
@@ -58,7 +61,7 @@ class Hazards(Serializable):
 
     def survival(self, covariates: np.ndarray) -> np.ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""
-        risk = np.exp(((covariates - self.centre) * self.beta).sum(axis=1))
+        risk = np.exp(np.clip(((covariates - self.centre) * self.beta).sum(axis=1), -FARTHEST, FARTHEST))
         return np.asarray(np.exp(-risk[:, None] * self.hazard))
 
 

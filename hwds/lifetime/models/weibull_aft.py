@@ -17,6 +17,10 @@ STEPS = 200
 """Parts of the cap over which the mean of min(life, cap) is summed."""
 
 
+FARTHEST = 50.0
+"""The log scale beyond which, on either side, nothing changes."""
+
+
 class WeibullAFT(LandmarkModel):
     """Accelerated failure times of the remaining life at landmarks, Weibull's law with a scale by covariates (lifelines).
 
@@ -57,7 +61,7 @@ class WeibullLaw(Serializable):
 
     def scale(self, covariates: np.ndarray) -> np.ndarray:
         """Return the scale of each row, shape (n,)."""
-        return np.asarray(np.exp(self.intercept + (covariates * self.beta).sum(axis=1)))
+        return np.asarray(np.exp(np.clip(self.intercept + (covariates * self.beta).sum(axis=1), -FARTHEST, FARTHEST)))
 
     def survival(self, covariates: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""

@@ -116,23 +116,19 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         return life_measures(self.terms(frame.unit), test=self.official_test == "once")
 
     def why_not_tunable(self) -> str:
-        """Return why trials have nothing to choose on where no test is kept apart; else empty."""
-        read = self.official_test == "once"
-        return (
-            "" if read else "scores the folds that trials would choose on; protocol.official_test=once has a test beside them"
-        )
+        """Return why trials have no machines to choose on, where none are set apart; else empty."""
+        return "" if self.apart else "tests every machine, of which protocol.apart=0.3 would keep some to choose on"
 
     def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
-        """Return folds of the machines to learn from; those of the official test are not there.
+        """Return folds of the machines that are set apart; no others are there, and none of the official test.
 
         Raises:
             DataError: They do not suffice.
         """
-        folds = max(windows, 2)
-        inner = replace(self, folds=folds, repeats=1, official_test="none", segments=())
+        inner = replace(self, folds=max(windows, 2), repeats=1, apart=0.0, official_test="none", segments=())
         known = frame.learnable
-        remark = "trials are scored on folds of the machines to learn from; the official test alone is not chosen on"
-        return TuningSplit(inner, known, inner.split(known)[:windows], remark)
+        rows = known.take(self.is_apart(known))
+        return TuningSplit(inner, rows, inner.split(rows)[:windows])
 
     def corrupt_after(self, frame: Runs, cutoff: HeldOutCut | LastRow, rng: np.random.Generator) -> Runs:
         """Return the runs with rubbish for what the held-out machines measured after a cut, and for how they ended."""

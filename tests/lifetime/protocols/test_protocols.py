@@ -98,9 +98,17 @@ def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(te
         assert values(protocol.score(table)) == values(protocol.score(no_test))
     with pytest.raises(ConfigError, match=r"^protocol\.headline: 'test_rmse_capped' does not order models|no metric"):
         replace(protocol, headline="test_rmse_capped").check_names()
-    split = protocol.tuning_split(tested, 3)
+    assert "would keep some to choose on" in protocol.why_not_tunable()
+
+
+def test_trials_choose_on_machines_that_no_fold_tests(tested):
+    protocol = replace(KFOLD, official_test="once", apart=0.4, folds=2)
+    split = protocol.tuning_split(tested, 2)
+    chosen_on = set(split.frame.names)
     assert (set(split.frame.ends["split"]), split.protocol.official_test) == ({"train"}, "none")
-    assert "would choose on" in KFOLD.why_not_tunable()
+    assert 6 <= len(chosen_on) <= 28
+    place = protocol.fold_of_runs(tested.learnable, 0)
+    assert {name for name, fold in zip(tested.learnable.names, place, strict=True) if fold < 0} == chosen_on
 
 
 def test_no_official_test_where_the_data_keeps_none(runs):
