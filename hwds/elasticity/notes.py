@@ -28,6 +28,7 @@ MEANINGS = {
     "mean_stderr": "its standard error",
     "overdispersion": "a, with the variance mean + a mean^2 of a cell's units",
     "cluster_ratio": "variance of the common slope with clustered errors over that with independent ones",
+    "serial_ratio": "variance of a cell's slope over that with independent periods, by the correlation of one with the next",
     "first_stage_f": "F of the instruments in the regression of the price on them; below 10 they are weak",
     "price_residual_t": "t of the part of the price that instruments do not explain; beyond 2, prices answer demand",
     "common_elasticity": "elasticity of all cells together, with instruments",

@@ -29,6 +29,9 @@ STRIDE = 4.0
 NO_PRIOR = 1e3
 """The standard deviation of slopes that stands for no prior."""
 
+MOST_SERIAL, CHANCE = 0.9, 3.0
+"""The largest correlation of one period's scores with the next, and the standard errors beyond which it counts."""
+
 SHRUNK_BY = 30.0
 """Degrees of freedom of the dispersion of all cells, to which a cell's own is shrunk."""
 
@@ -45,6 +48,7 @@ class Slopes:
         mean: Fitted means, shape (K, T).
         overdispersion: a, with the variance phi (mean + a mean^2).
         dispersion: phi, by cell, shape (K,).
+        serial: The part of phi that dependence between a cell's periods makes, at least 1.
         moments: Of the last step.
         steps: Of the iteration.
     """
@@ -56,6 +60,7 @@ class Slopes:
     mean: np.ndarray
     overdispersion: float
     dispersion: np.ndarray
+    serial: float
     moments: LikelihoodExpansion
     steps: int
 
@@ -67,7 +72,8 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     estimated consistently whatever the law. Slopes have the prior of `crossed`; its standard deviations maximise the marginal
     likelihood of the quadratic approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow
     and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows. That the
-    standard deviations are estimates is added to the covariance of the slopes.
+    standard deviations are estimates is added to the covariance of the slopes. Where the errors of a cell depend on those of
+    the period before, as where its level wanders, its rows tell less: phi is larger by `serial_dependence`.
 
     Args:
         layout: The rows.
@@ -83,7 +89,7 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     eta = _first(layout, used)
     none = Groups((), ())
     deviations = np.full(len(groups.names) + 1, 0.3) if groups is not None else np.array([NO_PRIOR])
-    over, phi = 0.0 if poisson else 0.2, np.ones(layout.cells)
+    over, phi, serial = 0.0 if poisson else 0.2, np.ones(layout.cells), 1.0
     current: SlopePosterior | None = None
     known: LikelihoodExpansion | None = None
     second, own, steps = (0.0 if layout.own is None or groups is None else 0.5), np.zeros(layout.cells), 0
@@ -102,6 +108,9 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
         new = part + _levels(layout, used, part, over)[:, None]
         eta = np.where(used, eta + np.clip(new - eta, -STRIDE, STRIDE), 0.0)
         over, phi = _dispersions(layout, used, eta, over, current, poisson=poisson)
+        if groups is not None:
+            serial = serial_dependence(layout, used, eta, over) if steps < 25 else serial
+            phi = phi * serial
         if before is not None and steps > 3 and _moved(before, current) < SETTLED:
             break
     assert current is not None
@@ -111,7 +120,42 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     part = _part(layout, current, own)
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
     mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
-    return Slopes(current, own, second, level, mean, over, phi, known, steps)
+    return Slopes(current, own, second, level, mean, over, phi, serial, known, steps)
+
+
+def serial_dependence(layout: Layout, used: np.ndarray, eta: np.ndarray, over: float) -> float:
+    """Return by what the variance of a cell's slope is larger than with independent periods, at least 1.
+
+    With c the correlation of what one period and the next say of the slope (their scores), that of a first-order
+    autoregression: (1 + c) / (1 - c) (Bartlett 1935). One c for all cells; 1 where it is not beyond chance.
+
+    Args:
+        layout: The rows.
+        used: Those that are fitted to, shape (K, T).
+        eta: Log means, shape (K, T).
+        over: a, with the variance mean + a mean^2.
+    """
+    mean = np.exp(eta)
+    share = np.where(used, 1 / (1 + over * mean), 0.0)
+    weight = mean * share
+    price = layout.log_price - (weight * layout.log_price).sum(axis=1, keepdims=True) / _positive(
+        weight.sum(axis=1, keepdims=True)
+    )
+    if layout.by_period:
+        price = price - (weight * price).sum(axis=0) / _positive(weight.sum(axis=0))
+    scores = price * (layout.units - mean) * share
+    both = used[:, 1:] & used[:, :-1]
+    first, second = (np.where(both, part, 0.0) for part in (scores[:, :-1], scores[:, 1:]))
+    size = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
+    correlation = float(np.sum(first * second)) / size if size > 0 else 0.0
+    if correlation < CHANCE * float(np.sqrt(np.sum((first * second) ** 2))) / max(size, 1e-300):
+        return 1.0
+    correlation = min(correlation, MOST_SERIAL)
+    return (1 + correlation) / (1 - correlation)
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 1.0)
 
 
 def _refuse_few(layout: Layout, used: np.ndarray, *, own_slopes: bool) -> None:

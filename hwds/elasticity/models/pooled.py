@@ -111,4 +111,5 @@ def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:
         "sd_promotion": fit.own_deviation,
         "overdispersion": fit.overdispersion,
         "cluster_ratio": ratio,
+        "serial_ratio": fit.serial,
     }
