@@ -24,16 +24,24 @@ from hwds.report.pages.base import fragment
 from hwds.report.pictures.critical_difference import critical_difference_figure
 from hwds.report.pictures.leaderboard import leaderboard_figure
 from hwds.report.sentence import conclusion
+from hwds.report.sweep.result import SweepResult, from_dict
+from hwds.report.sweep.sentence import conclusion as sweep_conclusion
+from hwds.report.sweep.tables import trials_grid
 from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import Difference
 from hwds.results.difference import difference as differing
 from hwds.results.files import lies_in
 from hwds.results.folder import RunFolder
+from hwds.results.measure import Measure
 from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+MOST_TRIALS = 20
+"""Trials that a notebook shows, the best first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +175,7 @@ class Sweep:
         Raises:
             HwdsError: The search has not come so far.
         """
-        if "best" not in self.record:
-            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        (row,) = self.trials.filter(pl.col("trial") == self.record["best"]["trial"]).to_dicts()
+        (row,) = self.trials.filter(pl.col("trial") == self.result.best).to_dicts()
         groups = tuple(f"{group}." for group in self.record["space"])
         return {path: value for path, value in row.items() if path.startswith(groups) and value is not None}
 
@@ -184,8 +190,30 @@ class Sweep:
             raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
         return Run(RunFolder((OUTPUTS / "runs" / self.record["run"]).resolve()))
 
+    @cached_property
+    def result(self) -> SweepResult:
+        """The best trial and the experiment as it stood, on the inner windows and on the final ones.
+
+        Raises:
+            HwdsError: The search has not come so far.
+        """
+        if "best" not in self.record:
+            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
+        return from_dict(self.trials, self.record, Measure(self.record["metric"], better=self.record["better"]))
+
+    @property
+    def sentence(self) -> str:
+        """What the search has found, with intervals."""
+        return sweep_conclusion(self.result)
+
     def __repr__(self) -> str:
         return f"Sweep({self.title})"
+
+    def _repr_html_(self) -> str:
+        below = f"Sweep {self.title}: {self.folder.path}"
+        if "best" not in self.record:
+            return fragment(f"Sweep {self.title} is not finished.", (), below)
+        return fragment(self.sentence, (trials_grid(self.result, MOST_TRIALS),), below)
 
 
 @dataclass(frozen=True, eq=False)
