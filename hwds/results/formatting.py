@@ -85,11 +85,16 @@ def quoted(value: float, low: float | None, high: float | None, unit: str = "", 
 
 
 def percent_quoted(share: float, low: float | None, high: float | None) -> tuple[str, str]:
-    """Return the same for a share: `12 %` and ` (95 %: 6 to 18)`, with decimals that fit the interval."""
+    """Return the same for a share: `12 %` and ` (95 %: 6 to 18)`, with decimals that fit the interval.
+
+    The lower end of a gain that may as well be a loss of ten times and more is `below -1000`.
+    """
     if low is None or high is None:
         return percent(share), ""
-    places = _places(100 * share, 25 * (high - low))
-    text, least, most = (f"{100 * end:z.{places}f}" for end in (share, low, high))
+    known_from = low if low >= -10 or share < 0 else -10.0
+    places = _places(100 * share, 25 * (high - known_from))
+    text, least, most = (f"{100 * end:z.{places}f}" for end in (share, known_from, high))
+    least = least if known_from == low else f"below {least}"
     return f"{text} %", f" (95 %: {least} to {most})"
 
 

@@ -8,6 +8,7 @@ from hwds.results.formatting import (
     duration,
     interval,
     percent,
+    percent_quoted,
     probability,
     signed,
     with_errors,
@@ -104,3 +105,16 @@ def test_columns_with_errors_and_p_values():
 )
 def test_a_probability_is_never_certain(share, text):
     assert probability(share) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "high", "text"),
+    [
+        (0.12, 0.06, 0.18, "12 % (95 %: 6 to 18)"),
+        (0.3, -50.14, 0.99, "30 % (95 %: below -1000 to 99)"),
+        (12.5, 11.0, 14.0, "1250 % (95 %: 1100 to 1400)"),
+        (0.3, None, None, "30 %"),
+    ],
+)
+def test_a_share_with_its_interval(share, low, high, text):
+    assert "".join(percent_quoted(share, low, high)) == text
