@@ -52,6 +52,7 @@ class LocalErrors(Serializable):
         nodes, errors = [], []
         for begin in begins:
             near = (place >= begin) & (place <= begin + share)
+            near = near if near.any() else np.arange(len(place)) == np.argmin(np.abs(place - begin - share / 2))
             nodes.append(float(np.average(point[near], weights=weight[near])))
             errors.append(_quantiles((seen - point)[near], event[near], weight[near]))
         rising, first = np.unique(nodes, return_index=True)

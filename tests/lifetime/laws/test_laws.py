@@ -53,6 +53,12 @@ def test_censored_errors_widen_the_law_and_do_not_shorten_it():
     assert told.quantiles[0, 9] == pytest.approx(50 * np.log(2), rel=0.08)
 
 
+def test_few_rows_make_a_law_too():
+    point, seen = np.array([5.0, 50.0, 51.0]), np.array([8.0, 40.0, 60.0])
+    lives = LocalErrors.learn(point, seen, np.full(3, True), np.array([0.1, 2.0, 0.9]), 0.05).lives(np.array([5.0, 51.0]))
+    assert lives.quantiles[:, 9].tolist() == [8.0, 60.0]
+
+
 def test_no_life_is_below_zero_and_quantiles_rise():
     lives = Lives.of(np.array([-3.0]), np.array([[5.0, -1.0, 2.0]]))
     assert (lives.point.tolist(), lives.quantiles.tolist()) == ([0.0], [[0.0, 2.0, 5.0]])
