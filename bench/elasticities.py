@@ -105,7 +105,7 @@ def _agreement(name: str, notes: list[Mapping[str, float]]) -> Iterator[str]:
 
 def stacks(seeds: int) -> Iterator[str]:
     """Yield the recovery of the truth by a stack and by each of its members, and the weights."""
-    members = {"elasticity/pooled": Pooled(), "elasticity/network": Network(), "elasticity/ppml_common": PPML(common="all")}
+    members = {"elasticity/pooled": Pooled(), "elasticity/network": Network()}
     yield f"elasticity/stack, price_sales, 160 cells, {seeds} seeds"
     yield "{:<34} {:>6} {:>9} {:>7}".format("", "RMSE", "coverage", "weight")
     named = tuple(replace(model, name=name) for name, model in members.items())
