@@ -33,7 +33,7 @@ def run(*words: str) -> Run:
     """Run an experiment as `python -m hwds` does, and return its results: `run("lstm_forecast", "model.units=32")`.
 
     It runs in a process of its own, so that an edited module is read anew, and the results are those of the command, byte for
-    byte. Its progress goes to the standard error; what it prints is in the run that is returned.
+    byte. What it says while it runs goes to the standard error; what it prints is in the run that is returned.
 
     Args:
         words: The name of an experiment, unless the first word has a `=`; then overrides.
@@ -100,35 +100,40 @@ def compare_runs(
 
 def _ran(words: Sequence[str]) -> str:
     """Run a command line in a process of its own, and return what it printed."""
-    named = bool(words) and "=" not in words[0] and not words[0].startswith("-")
+    flag = next((word for word in words if word.startswith("-")), None)
+    if flag is not None:
+        raise ConfigError(f"{flag}: is a flag of the command line; here each call runs one experiment.")
+    named = bool(words) and "=" not in words[0]
     line = [f"+experiment={words[0]}", *words[1:]] if named else list(words)
     command = [sys.executable, "-m", "hwds", *line]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said: list[str] = []
-    listener = Thread(target=_pass_on, args=(process, said), daemon=True)
+    last: list[str] = []
+    listener = Thread(target=_pass_on, args=(process, last), daemon=True)
     listener.start()
     assert process.stdout is not None
     try:
         printed = process.stdout.read()
     except KeyboardInterrupt:  # a notebook interrupts its own process alone
         process.send_signal(signal.SIGINT)
+        process.stdout.read()
         process.wait()
         raise
-    finally:
-        listener.join(timeout=5)
     code = process.wait()
+    listener.join()
     if code not in (0, SOME_FAILED):
-        raise ERRORS.get(code, HwdsError)((said or ["it ended without a word."])[-1].removeprefix("hwds: "))
+        raise ERRORS.get(code, HwdsError)((last or ["it ended without a word."])[-1].removeprefix("hwds: "))
+    for said in last:
+        print(said, file=sys.stderr)
     return printed
 
 
-def _pass_on(process: subprocess.Popen[str], said: list[str]) -> None:
-    """Print the lines of a process's standard error as they come, but for the last of one that is refused."""
+def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
+    """Print the lines of a process's standard error as they come, and leave the last: it may be a refusal."""
     assert process.stderr is not None
     for line in process.stderr:
-        said.append(line.rstrip("\n"))
-        if line.startswith("hwds: after "):
-            print(said[-1], file=sys.stderr)
+        for said in last:
+            print(said, file=sys.stderr)
+        last[:] = [line.rstrip("\n")]
 
 
 def _place(printed: str, mark: str) -> Path:

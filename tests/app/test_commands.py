@@ -2,10 +2,13 @@
 
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 import hwds
+from hwds.app.commands import _pass_on
 from hwds.core.errors import ConfigError
 
 SMALL = "size=small model=forecast/naive rivals=[] compute=serial protocol=holdout"
@@ -34,6 +37,8 @@ def test_a_run_has_the_bytes_of_the_command_and_is_found(command, monkeypatch, t
     [
         (["lstm_forecst"], "experiment: no option 'lstm_forecst'; did you mean 'lstm_forecast'?"),
         (["model=forecast/naive", "model.seasn=3"], "model: no key 'seasn'"),
+        (["lstm_forecast", "--info"], "--info: is a flag of the command line"),
+        (["-m", "lstm_forecast", "seed=1,2"], "-m: is a flag of the command line"),
     ],
 )
 def test_a_refusal_is_an_error_with_its_line(words, line, command):
@@ -49,3 +54,12 @@ def test_a_sweep_needs_a_search_and_a_comparison_runs_that_are_there(command):
         hwds.compare_runs("nothing")
     with pytest.raises(ConfigError, match="no sweep"):
         hwds.load_sweep("nothing")
+
+
+def test_what_a_process_says_is_passed_on_but_for_its_last_line(capsys):
+    code = "import sys; print('7 sensors are left out.', file=sys.stderr); print('hwds: refused.', file=sys.stderr)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    last = []
+    _pass_on(process, last)
+    process.communicate()
+    assert (last, capsys.readouterr().err) == (["hwds: refused."], "7 sensors are left out.\n")

@@ -49,6 +49,8 @@ def main(kind: str, name: str, package: str) -> int:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or keyword.iskeyword(word):
             raise ConfigError(f"new: {what} must be small letters, digits and underscores, as of a module, got '{word}'.")
     files = written(kind, name, package)
+    if class_of(name) in public_names():
+        raise ConfigError(f"new: '{class_of(name)}' is a name of hwds, which the skeleton uses; choose another than '{name}'.")
     taken = next((path for path in files if path.exists()), None)
     if taken is not None:
         raise ConfigError(f"new: {taken} is there; choose another name.")
@@ -62,7 +64,21 @@ def main(kind: str, name: str, package: str) -> int:
         f"Run it by `{first}`"
         + ("." if checked else f", and look for leaks by `{first.replace('hwds', 'hwds check-leakage', 1)}`.")
     )
+    tests = [path for path in files if path.parts[0] == "tests"]
+    print(*(f"Test it by `python -m pytest {path}`." for path in tests), sep="\n", end="\n" if tests else "")
     return 0
+
+
+def class_of(name: str) -> str:
+    """Return the name of a skeleton's class: `ShopTrend` of `shop_trend`."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def public_names() -> set[str]:
+    """Return the names that hwds and its families have."""
+    import hwds
+
+    return {name for face in (hwds, hwds.forecast, hwds.detection, hwds.bandit) for name in face.__all__}
 
 
 def written(kind: str, name: str, package: str) -> dict[Path, str]:
@@ -72,7 +88,7 @@ def written(kind: str, name: str, package: str) -> dict[Path, str]:
     environment = Environment(
         loader=PackageLoader("hwds.cli", "skeletons"), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    words = {"name": name, "package": package, "cls": "".join(part.capitalize() for part in name.split("_"))}
+    words = {"name": name, "package": package, "cls": class_of(name)}
     folder = Path("conf", GROUPS[kind])
     places = {
         f"{kind}.py.j2": Path(package, f"{name}.py"),

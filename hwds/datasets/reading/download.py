@@ -11,9 +11,10 @@ from pathlib import Path
 
 from hwds.core.atomic import sync
 from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.outputs import OUTPUTS
 
-DOWNLOADS = Path("outputs/cache/downloads")
-"""Below the current folder, as all outputs are; a file there bears its digest as its name."""
+DOWNLOADS = OUTPUTS / "cache" / "downloads"
+"""A file there bears its digest as its name."""
 
 _TIMEOUT = 60
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from hwds.core.cache import Cache
+from hwds.core.outputs import OUTPUTS
 from hwds.core.registry import PACKAGE, conf_dirs
 from hwds.evaluation.context import Device
 from hwds.execution.cell_cache import CellCache
@@ -18,7 +20,7 @@ from hwds.execution.ray.executor import OnRay, join, worker_variables
 from hwds.execution.ray.head import reachable, watch_head
 from hwds.execution.ray.nodes import class_of_cpu
 
-EXCLUDED = ("outputs", "data", ".git", ".venv", "venv", "__pycache__", "experiments/*/results", "*.parquet", "*.arrow")
+EXCLUDED = ("data", ".git", ".venv", "venv", "__pycache__", "experiments/*/results", "*.parquet", "*.arrow")
 """Files of a user's own project that are not sent to the nodes."""
 
 
@@ -80,10 +82,11 @@ class Cluster(OnRay):
         """Return Ray's runtime environment, with this package as it is here, so that keys of cells hold."""
         given = dict(self.runtime_env)
         project = {"working_dir": str(conf_dirs()[1].parent)} if len(conf_dirs()) > 1 else {}
+        outputs = os.path.relpath(OUTPUTS.resolve(), project.get("working_dir", "."))
         return {
             **project,
             **given,
             "py_modules": [str(PACKAGE), *given.get("py_modules", ())],
-            "excludes": [*EXCLUDED, *given.get("excludes", ())],
+            "excludes": [*EXCLUDED, *([] if outputs.startswith("..") else [outputs]), *given.get("excludes", ())],
             "env_vars": worker_variables(self) | dict(given.get("env_vars", {})),
         }

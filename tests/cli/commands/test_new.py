@@ -2,7 +2,9 @@
 
 import importlib.util
 import shlex
+import sys
 
+import numpy as np
 import pytest
 
 from hwds.cli.commands.new import GROUPS
@@ -12,7 +14,10 @@ from hwds.cli.commands.new import GROUPS
 def test_a_skeleton_composes_and_passes_its_own_test(kind, command, tmp_path):
     done = command(f"new {kind} shop_trend")
     assert done.code == 0, done.err
-    *files, line = done.out.splitlines()
+    lines = done.out.splitlines()
+    (line,) = (line for line in lines if line.startswith("Run it by "))
+    files = lines[: lines.index(line)]
+    assert lines[len(files) + 1 :] == [f"Test it by `python -m pytest {file}`." for file in files if file.startswith("tests")]
     assert all((tmp_path / file).is_file() for file in files)
     assert len(files) == {"metric": 2, "experiment": 1}.get(kind, 3)
     words = shlex.split(line.split("`")[1])
@@ -41,3 +46,22 @@ def test_the_package_is_ones_own(command, tmp_path):
         .read_text()
         .endswith("recipe: acme.stores:Stores\nproducts: 5\n")
     )
+
+
+def test_a_name_that_would_hide_one_of_hwds_is_refused(command, tmp_path):
+    refused = command("new dataset panel")
+    assert refused.line == "hwds: new: 'Panel' is a name of hwds, which the skeleton uses; choose another than 'panel'."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_forecaster_keeps_its_season_over_a_gap(command, tmp_path, monkeypatch):
+    assert command("new model over_gaps").code == 0
+    spec = importlib.util.spec_from_file_location("over_gaps", tmp_path / "mine" / "over_gaps.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "over_gaps", module)
+    spec.loader.exec_module(module)
+    fitted = module.FittedOverGaps(years=2, season=4, levels=(0.5,))
+    values = np.tile(np.arange(4.0), 3)
+    values[5] = np.nan
+    assert fitted._one(values, 4)[0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert fitted._one(np.full(6, np.nan), 2) == (pytest.approx([0.0, 0.0]), 0.0)
