@@ -124,6 +124,7 @@ class LogitDemand(ElasticityModel):
             z = design.instruments(code)
         if self.nests is not None:
             nest = in_nests(design, market)
+            self._refuse_single(nest[rows])
             endogenous = np.column_stack([design.price, log_share_within(share, nest, rows)])
             if self.instruments == "auto":
                 z = z if z.shape[1] else design.price[:, None]
@@ -140,6 +141,11 @@ class LogitDemand(ElasticityModel):
             [numbered(cluster[rows])[order]],
             efficient=self.weighting == "gmm",
         )
+
+    def _refuse_single(self, nest: np.ndarray) -> None:
+        """Refuse nests of one product each, within which every share is 1."""
+        if np.bincount(nest).max() < 2:
+            raise DataError(f"model.nests: '{self.nests}' must be nests of several products, got one in each.")
 
     def _refuse_few(self, endogenous: np.ndarray, z: np.ndarray) -> None:
         """Refuse nests of which no instrument is left."""

@@ -18,13 +18,13 @@ from hwds.frames.panel import Panel
 NEST, SLOPE, NESTING = np.array([0, 0, 0, 1, 1, 2, 2, 2]), -0.05, 0.6
 
 
-def shares(nesting=NESTING, channels=6, periods=60):
+def shares(nesting=NESTING, channels=6, periods=60, on_sale=0.8):
     """Shares of eight devices of three generations; sellers see part of what buyers like, and price it."""
     rng, rows = stream(0, "nests"), []
     liking = rng.standard_normal(8)
     for channel in range(channels):
         for period in range(periods):
-            there = rng.random(8) < 0.8
+            there = rng.random(8) < on_sale
             cost, seen = 30 + 5 * rng.standard_normal(8), 0.5 * rng.standard_normal(8)
             price = 10 + cost + 4 * seen
             utility = np.where(there, 1.0 + liking + SLOPE * price + seen, -np.inf)
@@ -81,6 +81,20 @@ def test_products_of_a_nest_are_closer_substitutes(fit, panel):
 def test_nests_that_are_no_column_or_without_instruments_are_refused(panel):
     with pytest.raises(DataError, match=r"^model\.nests: no static column 'generations'; did you mean 'generation'\?"):
         LogitDemand(nests="generations").learn(panel, ElasticityContext(0))
+
+
+def test_nests_of_one_product_are_refused(panel):
+    with pytest.raises(DataError, match=r"^model\.nests: 'sku' must be nests of several products, got one in each"):
+        LogitDemand(nests="sku").learn(panel, ElasticityContext(0))
+
+
+def test_the_size_of_nests_that_never_changes_is_no_instrument():
+    """Where all products are always on sale, what sweeping leaves of a nest's size is rounding."""
+    balanced = LogitDemand(nests="generation").learn(shares(on_sale=1.0, channels=3, periods=40), ElasticityContext(0))
+    notes = balanced.estimates.notes
+    assert min(notes["first_stage_f"], notes["nesting_first_stage_f"]) > 30
+    assert notes["nesting"] == pytest.approx(NESTING, abs=3 * notes["nesting_stderr"])
+    assert (balanced.table["status"] == "identified").all()
 
 
 def test_a_nesting_parameter_that_no_buyers_have_is_no_answer():

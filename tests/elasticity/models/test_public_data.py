@@ -83,6 +83,16 @@ def test_cereals_have_the_published_slope():
     assert plain.table["elasticity"].mean() == pytest.approx(-3.57, abs=0.02)
 
 
+def test_cereals_have_no_instrument_that_is_only_rounding():
+    """All 24 cereals are in every market, so that a nest's size is constant within a product."""
+    panel = Nevo().load()
+    for nests, strength in (("mushy", (18.4, 15.7)), ("firm", (22.4, 16.2)), ("sugar", (36.6, 12.9))):
+        fit = LogitDemand(nests=nests).learn(panel, ElasticityContext(0))
+        notes = fit.estimates.notes
+        assert (notes["first_stage_f"], notes["nesting_first_stage_f"]) == pytest.approx(strength, abs=0.05)
+        assert not fit.table["reason"].str.contains("weak").any()
+
+
 def test_an_online_shop_has_a_week_for_each_week():
     panel = OnlineRetail(series=200).load()
     assert panel.n_series == 200
