@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 
-def kaplan_meier(values: np.ndarray, events: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def kaplan_meier(
+    values: np.ndarray, events: np.ndarray, weights: np.ndarray, *, events_first: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the values at which the share that is above falls, rising, and that share after each (Kaplan and Meier 1958).
 
     Args:
         values: Seen lives, or errors; shape (n,).
         events: True where a value is the end, false where the end lies beyond it.
         weights: Of each.
+        events_first: Whether of one value events come before what is censored there, as failures do; false for a curve of
+            censoring, where machines that fail at a time are no longer at risk of being censored at it.
 
     Returns:
         Values and shares, shapes (d,). Where the largest value is no event the share does not fall to 0.
     """
-    order = np.lexsort((~events, values))  # of one value, events come before what is censored there
+    order = np.lexsort((events != events_first, values))
     sorted_values, happened, weight = values[order], events[order], weights[order]
     at_risk = np.cumsum(weight[::-1])[::-1]
     falls = np.where(happened, 1 - weight / np.maximum(at_risk, 1e-300), 1.0)

@@ -38,7 +38,8 @@ def concordant_pairs(
 def brier_rows(quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap: float) -> np.ndarray:
     """Return each row's mean squared error of the chance to last, over times up to the cap, shape (n,).
 
-    Rows are weighted by the inverse of the chance not to be censored by then (Graf et al. 1999).
+    Rows are weighted by the inverse of the chance not to be censored by then (Graf et al. 1999). Failures at a time leave
+    before the censorings at it, for which they are no longer at risk.
 
     Args:
         quantiles: Of the remaining life, shape (n, levels).
@@ -48,7 +49,7 @@ def brier_rows(quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap:
     """
     times = np.linspace(0, cap, TIMES + 1)[1:]
     lasts = survival_at(quantiles, times)
-    ends, share = kaplan_meier(seen, ~failed, np.ones(len(seen)))  # of censoring
+    ends, share = kaplan_meier(seen, ~failed, np.ones(len(seen)), events_first=False)
 
     def uncensored(at: np.ndarray) -> np.ndarray:
         place = np.searchsorted(ends, at, side="right") - 1

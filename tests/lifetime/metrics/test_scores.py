@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.lifetime.laws.kaplan_meier import kaplan_meier
 from hwds.lifetime.laws.lives import LEVELS
 from hwds.lifetime.metrics.measures import LifeTerms
 from hwds.lifetime.metrics.resampling import MachineBootstrap
@@ -58,6 +59,29 @@ def test_the_brier_score_of_certainty_is_that_of_being_right():
     right = brier_rows(sure, np.array([40.0, 80.0]), np.array([True, True]), 125.0)
     wrong = brier_rows(sure, np.array([80.0, 40.0]), np.array([True, True]), 125.0)
     assert right.max() < 0.05 < 0.25 < wrong.min()
+
+
+def test_failures_leave_before_the_censorings_of_the_same_cycle():
+    """By hand: of 4 at risk at 2 one fails and one is censored, so 2 of 3 are not; G(2) = 2 / 3, and G(1) = 1."""
+    seen, failed = np.array([1.0, 2.0, 2.0, 3.0, 4.0]), np.array([True, True, False, True, True])
+    half = np.tile(3.0 * np.arange(1, 20) / 10, (5, 1))  # a life of 3 is as likely outlasted as not
+    rows = brier_rows(half, seen, failed, 3.0)
+    times = np.linspace(0, 3, 26)[1:]
+    lasts = 1 - times / 6
+    weight = np.where(times < 2, 1.0, 1.5)
+    assert rows[0] == pytest.approx(np.where(times >= 1, lasts**2, (1 - lasts) ** 2).mean())
+    assert rows[1] == pytest.approx(np.where(times >= 2, lasts**2, (1 - lasts) ** 2).mean())
+    assert rows[3] == pytest.approx(np.where(times >= 3, 1.5 * lasts**2, weight * (1 - lasts) ** 2).mean())
+
+
+def test_the_curve_of_censoring_in_whole_cycles_is_the_true_one():
+    """Lives and censorings uniform on 1 to 12: a machine is not censored by t with chance 1 - t / 12."""
+    rng = np.random.default_rng(0)
+    life, censor = rng.integers(1, 13, (2, 20_000))
+    seen, failed = np.minimum(life, censor).astype(float), life <= censor
+    ends, share = kaplan_meier(seen, ~failed, np.ones(len(seen)), events_first=False)
+    last = dict(zip(ends.tolist(), share.tolist(), strict=True))
+    assert [last[t] for t in (4.0, 8.0, 11.0)] == pytest.approx([8 / 12, 4 / 12, 1 / 12], abs=0.02)
 
 
 def test_the_interval_is_that_of_machines_and_not_of_rows():
