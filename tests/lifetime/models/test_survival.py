@@ -52,6 +52,14 @@ def test_weibull_is_that_of_the_same_example(lifelines, rossi):
     assert law.quantiles(people.to_numpy(float))[:, 9] == pytest.approx(fitter.predict_median(people).to_numpy())
 
 
+def test_the_mean_of_an_exponential_law_is_its_scale_up_to_the_cap():
+    """A Weibull law of shape 1 and scale s has E[min(life, cap)] = s (1 - exp(-cap / s))."""
+    law = WeibullLaw(0.0, np.array([1.0]), 1.0)
+    scale = np.array([2.0, 20.0, 500.0])
+    wanted = scale * -np.expm1(-125 / scale)
+    assert law.restricted_mean(np.log(scale)[:, None], 125.0) == pytest.approx(wanted, rel=0.005)
+
+
 @pytest.mark.parametrize("model", [Cox(landmarks=6), WeibullAFT(landmarks=6)], ids=["cox", "weibull"])
 def test_lives_of_unseen_machines(model, lifelines):
     runs = Engines(engines=80, mean_life=50, sensors=3, regimes=2, censored=0.4, noise=0.02).load()
