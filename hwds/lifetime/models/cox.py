@@ -10,7 +10,8 @@ import numpy as np
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import Lives, quantiles_of_survival, restricted_mean
+from hwds.lifetime.laws.lives import Lives
+from hwds.lifetime.laws.tail import lives_of_curves, tail_hazard
 from hwds.lifetime.models.survival.landmarks import Covariates, LandmarkModel
 
 FARTHEST = 50.0
@@ -20,7 +21,7 @@ FARTHEST = 50.0
 class Cox(LandmarkModel):
     """Proportional hazards (Cox 1972) of the remaining life at landmarks, fitted by lifelines with Efron's ties.
 
-    The baseline is Breslow's. Needs the extra `survival`.
+    The baseline is Breslow's; beyond the longest remaining life seen it goes on at its mean hazard. Needs the extra `survival`.
 
     Example:
         python -m hwds dataset=engines model=lifetime/cox protocol=last_window
@@ -42,7 +43,7 @@ class Hazards(Serializable):
     Attributes:
         beta: Of the log hazard, shape (k,).
         centre: The covariates of the baseline, shape (k,).
-        times: Rising, shape (t,).
+        times: At which a remaining life ended or was censored, rising, shape (t,).
         hazard: The baseline's cumulative hazard at each.
     """
 
@@ -64,6 +65,11 @@ class Hazards(Serializable):
         risk = np.exp(np.clip(((covariates - self.centre) * self.beta).sum(axis=1), -FARTHEST, FARTHEST))
         return np.asarray(np.exp(-risk[:, None] * self.hazard))
 
+    def lives(self, covariates: np.ndarray, cap: float) -> Lives:
+        """Return the laws of rows; beyond the longest time seen a curve is exponential, of its mean hazard up to there."""
+        survival, longest = self.survival(covariates), float(self.times[-1])
+        return lives_of_curves(self.times, survival, tail_hazard(survival[:, -1], longest), longest, cap)
+
 
 @dataclass(frozen=True, eq=False)
 class FittedHazards(Serializable):
@@ -81,6 +87,4 @@ class FittedHazards(Serializable):
 
     def predict(self, runs: Runs) -> Lives:
         """Return the law at the last row of each run."""
-        survival = self.hazards.survival(self.covariates.last(runs))
-        point = restricted_mean(self.hazards.times, survival, self.cap)
-        return Lives.of(point, quantiles_of_survival(self.hazards.times, survival))
+        return self.hazards.lives(self.covariates.last(runs), self.cap)

@@ -10,14 +10,17 @@ from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.laws.kaplan_meier import kaplan_meier
-from hwds.lifetime.laws.lives import Lives, quantiles_of_survival, restricted_mean
+from hwds.lifetime.laws.lives import LEVELS, Lives
+from hwds.lifetime.laws.tail import lives_of_curves, tail_hazard
 from hwds.lifetime.models.base import LifetimeModel
 
 
 class MeanLife(LifetimeModel):
     """The lives of all machines that lasted as long (Kaplan and Meier 1958), without a look at any sensor.
 
-    What a plant knows that counts its machines' lives and nothing else: the floor of every other model.
+    What a plant knows that counts its machines' lives and nothing else: the floor of every other model. Beyond the longest life
+    seen the curve goes on as an exponential (Brown, Hollander and Korwar 1974); where that life ended in a failure, the
+    exponential leaves half a machine there.
 
     Example:
         python -m hwds dataset=engines model=lifetime/mean_life protocol=last_window
@@ -26,7 +29,9 @@ class MeanLife(LifetimeModel):
     def learn(self, runs: Runs, context: LifetimeContext) -> KnownLives:
         """Keep the curve of lives; censored ones count as long as they were seen."""
         lives, share = kaplan_meier(runs.ages, runs.events, np.ones(runs.n))
-        return KnownLives(lives, share, context.cap)
+        longest = float(runs.ages.max())
+        hazard = float(tail_hazard(max(share[-1], 0.5 / runs.n), longest))
+        return KnownLives(lives, share, longest, hazard, context.cap)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,25 +41,28 @@ class KnownLives(Serializable):
     Attributes:
         lives: Rising, shape (d,).
         share: Of machines that last longer than each.
+        longest: The longest life seen, of a machine that failed or was censored.
+        hazard: Beyond that.
         cap: Of points.
     """
 
     lives: np.ndarray
     share: np.ndarray
+    longest: float
+    hazard: float
     cap: float
 
     def predict(self, runs: Runs) -> Lives:
         """Return the law of the life beyond each run's age, given that age."""
-        points, quantiles = [], []
-        for age in runs.ages:
-            left = self.lives - age
-            later = left > 0
-            if not later.any():  # older than any machine that was seen to fail
-                points.append(1.0)
-                quantiles.append(np.ones(19))
-                continue
-            lasted = self.share[~later][-1] if (~later).any() else 1.0
-            curve = (self.share[later] / lasted)[None]
-            points.append(float(restricted_mean(left[later], curve, self.cap)[0]))
-            quantiles.append(quantiles_of_survival(left[later], curve)[0])
-        return Lives.of(np.array(points), np.array(quantiles))
+        each = [self._given(age) for age in runs.ages.tolist()]
+        return Lives(
+            np.array([one.point[0] for one in each]),
+            np.array([one.quantiles[0] for one in each]).reshape(-1, len(LEVELS)),
+        )
+
+    def _given(self, age: float) -> Lives:
+        later = self.lives > age
+        lasted = self.share[~later][-1] if (~later).any() else 1.0
+        curve = (self.share[later] / max(lasted, 1e-300))[None]
+        beyond = max(self.longest - age, 0.0)
+        return lives_of_curves(self.lives[later] - age, curve, np.array([self.hazard]), beyond, self.cap)

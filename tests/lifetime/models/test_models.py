@@ -87,8 +87,8 @@ def test_weights_of_a_stack_find_the_member_that_is_right(runs):
 def test_censored_machines_make_lives_longer(runs):
     naive = MeanLife().learn(runs.take(runs.events), CONTEXT)
     new = runs.until(np.full(runs.n, 1)).take(np.arange(runs.n) == 0)
-    cut = runs.until(np.minimum(runs.lengths, 45))
-    short = cut.ends.with_columns(event=(runs.lengths <= 45) & runs.events)
+    cut = runs.until(np.minimum(runs.lengths, 52))
+    short = cut.ends.with_columns(event=(runs.lengths <= 52) & runs.events)
     known = MeanLife().learn(type(runs)(cut.data, short, cut.roles, cut.regimes, cut.unit), CONTEXT)
     assert known.predict(new).quantiles[0, 9] == pytest.approx(naive.predict(new).quantiles[0, 9], abs=6)
 
