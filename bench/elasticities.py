@@ -107,23 +107,21 @@ def stacks(seeds: int) -> Iterator[str]:
     """Yield the recovery of the truth by a stack and by each of its members, and the weights."""
     members = {"elasticity/pooled": Pooled(), "elasticity/network": Network()}
     yield f"elasticity/stack, price_sales, 160 cells, {seeds} seeds"
-    yield "{:<34} {:>6} {:>9} {:>7}".format("", "RMSE", "coverage", "weight")
+    yield "{:<34} {:>6} {:>7}".format("", "RMSE", "weight")
     named = tuple(replace(model, name=name) for name, model in members.items())
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ("elasticity/stack", *members)}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ("elasticity/stack", *members)}
     for seed in range(seeds):
         world = PriceSales(seed=seed)
         panel = world.load()
         true = panel.series_ids.to_frame().join(world.parameters(), "series_id", "left", maintain_order="left")["elasticity"]
         stack = Stack(members=named).learn(panel, ElasticityContext(0))
         for name, fitted in zip(found, (stack, *stack.members), strict=True):
-            slope, low, high = (fitted.table[each].to_numpy() for each in ("elasticity", "ci_low", "ci_high"))
-            inside = np.mean((low <= true.to_numpy()) & (true.to_numpy() <= high))
             weight = stack.estimates.notes.get(f"weight_{name}", np.nan)
-            found[name].append((float(np.mean((slope - true.to_numpy()) ** 2)), float(inside), weight))
+            found[name].append((float(np.mean((fitted.estimates.slopes - true.to_numpy()) ** 2)), weight))
     for name, each in found.items():
-        squares, inside, weight = np.array(each).mean(axis=0)
+        squares, weight = np.array(each).mean(axis=0)
         share = "" if np.isnan(weight) else f"{weight:.2f}"
-        yield f"{name:<34} {np.sqrt(squares):>6.3f} {100 * inside:>7.1f} % {share:>7}"
+        yield f"{name:<34} {np.sqrt(squares):>6.3f} {share:>7}"
 
 
 def bias() -> Iterator[str]:

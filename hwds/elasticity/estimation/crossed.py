@@ -28,6 +28,14 @@ PRIOR_SCALE = 0.5
 """The scale of the half-normal prior on each standard deviation, which keeps few levels from a variance of exactly 0."""
 
 
+Parts = LikelihoodExpansion | Sequence[LikelihoodExpansion]
+"""A likelihood, or those of parts of the rows, of which each has slopes of its own with the same standard deviations."""
+
+
+def _listed(parts: Parts) -> Sequence[LikelihoodExpansion]:
+    return [parts] if isinstance(parts, LikelihoodExpansion) else parts
+
+
 @dataclass(frozen=True, eq=False)
 class Groups:
     """The crossed groups of cells.
@@ -141,11 +149,12 @@ def log_likelihood(
     return value, np.array([*groups, float(np.sum(centre**2 + spread)) / own - len(k)])
 
 
-def _loss(known: LikelihoodExpansion, dummies: np.ndarray, which: np.ndarray, logs: np.ndarray) -> tuple[float, np.ndarray]:
+def _loss(parts: Parts, dummies: np.ndarray, which: np.ndarray, logs: np.ndarray) -> tuple[float, np.ndarray]:
     """Return minus the log posterior density of the logs of standard deviations, half-normal before, and its gradient."""
     deviations = np.exp(logs)
     squares = (deviations / PRIOR_SCALE) ** 2
-    value, gradient = log_likelihood(known, dummies, which, deviations)
+    each = [log_likelihood(part, dummies, which, deviations) for part in _listed(parts)]
+    value, gradient = sum(one for one, _ in each), np.sum([slope for _, slope in each], axis=0)
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
 
@@ -161,31 +170,15 @@ def unsure_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np
         groups: Of the prior.
         deviations: Of greatest posterior density, shape (groupings + 1,).
     """
-    sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
-    slopes = [np.array([posterior(known, groups, np.exp(logs)).slopes for logs in side]) for side in sides]
-    values, vectors = np.linalg.eigh(_curvature(known, groups, deviations))
-    root = vectors / np.sqrt(np.maximum(values, 1 / WIDEST_LOG**2))
-    moved = root.T @ (slopes[1] - slopes[0]) / (2 * LOG_STEP)
-    return np.asarray(moved.T @ moved)
-
-
-def expected_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> np.ndarray:
-    """Return the posterior means of standard deviations, of which `deviations` are most likely, shape (groupings + 1,).
-
-    By a normal law of the logs of standard deviations with the curvature at the mode.
-    """
-    values, vectors = np.linalg.eigh(_curvature(known, groups, deviations))
-    logs = np.einsum("ij,j->i", vectors**2, 1 / np.maximum(values, 1 / WIDEST_LOG**2))
-    return np.asarray(deviations * np.exp(logs / 2))
-
-
-def _curvature(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> np.ndarray:
-    """Return the curvature of the loss by the logs of standard deviations."""
     dummies, which = groups.design(len(known.linear))
     sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
     losses = [np.array([_loss(known, dummies, which, logs)[1] for logs in side]) for side in sides]
+    slopes = [np.array([posterior(known, groups, np.exp(logs)).slopes for logs in side]) for side in sides]
     curvature = (losses[1] - losses[0]) / (2 * LOG_STEP)
-    return np.asarray((curvature + curvature.T) / 2)
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    root = vectors / np.sqrt(np.maximum(values, 1 / WIDEST_LOG**2))
+    moved = root.T @ (slopes[1] - slopes[0]) / (2 * LOG_STEP)
+    return np.asarray(moved.T @ moved)
 
 
 def best_second(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> float:
@@ -229,7 +222,7 @@ def posterior(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray
     )
 
 
-def best_deviations(known: LikelihoodExpansion, groups: Groups, start: np.ndarray | None = None) -> np.ndarray:
+def best_deviations(known: Parts, groups: Groups, start: np.ndarray | None = None) -> np.ndarray:
     """Return the standard deviations with the greatest marginal posterior, shape (groupings + 1,).
 
     Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the likelihood alone is often
@@ -238,7 +231,7 @@ def best_deviations(known: LikelihoodExpansion, groups: Groups, start: np.ndarra
     """
     from scipy.optimize import minimize
 
-    dummies, which = groups.design(len(known.linear))
+    dummies, which = groups.design(len(_listed(known)[0].linear))
     begin = np.full(len(groups.names) + 1, 0.3) if start is None else np.clip(start, 2 * SMALLEST, LARGEST / 2)
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:

@@ -150,13 +150,12 @@ class Network(ElasticityModel):
     def _missed(self, known: Trained, beside: Estimates) -> Missed:
         """Return what the networks miss; of the error that all cells share the pooled model's."""
         assert beside.covariance is not None
-        rows, over = np.flatnonzero(known.design.used), float(np.exp(known.scaling.log_overdispersion))
-        common = float(beside.covariance.mean())
-        return missed(known.design, rows, known.unseen.log_mean, over, common, by_period=self.by_period)
+        over, common = float(np.exp(known.scaling.log_overdispersion)), float(beside.covariance.mean())
+        return missed(known.design, known.unseen, over, common, by_period=self.by_period)
 
     def _notes(self, known: Trained, beside: Estimates, by_network: np.ndarray, lacks: Missed) -> dict[str, float]:
         """Return the mean of the pooled model, the spread of what is missed and between networks, and the heads' skill."""
         between = float(np.nanmean(by_network.std(axis=0, ddof=1))) if self.seeds > 1 else np.nan
         spreads = {f"missed_{name}": float(value) for name, value in zip(lacks.names, lacks.deviations, strict=True)}
-        heads = head_notes(known.unseen, known.goal)
+        heads = head_notes(known.unseen.said, known.goal)
         return {"pooled_mean": float(np.nanmean(beside.slopes)), "between_networks": between, **spreads, **heads}

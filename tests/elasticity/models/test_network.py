@@ -16,7 +16,7 @@ from hwds.elasticity.design.rows import Design
 from hwds.elasticity.models.network import Network
 from hwds.elasticity.models.networks.effects import base_of
 from hwds.elasticity.models.networks.inputs import Market, Scaling, examples
-from hwds.elasticity.models.networks.missed import missed
+from hwds.elasticity.models.networks.missed import Unseen, missed
 from hwds.elasticity.models.networks.second_opinion import second_opinion
 from hwds.elasticity.models.networks.shape import Answer, DemandShape
 from hwds.elasticity.models.pooled import Pooled
@@ -204,8 +204,10 @@ def test_what_is_missed_is_told_by_rows_that_were_held_out():
         rows = np.flatnonzero(design.used)
         price, cell = design.log_price[rows], design.cell[rows]
         base = base_of(design, replace(known, slopes=true), by_period=True)[rows]
+        fold = np.random.default_rng(seed).integers(0, 2, len(rows))
         for slopes in (np.full(len(true), true.mean()), true):
-            lacks = missed(design, rows, base + slopes[cell] * price, known.notes["overdispersion"], 0.0, by_period=True)
+            answer = Answer(base + slopes[cell] * price, *np.zeros((5, len(rows))))
+            lacks = missed(design, Unseen(answer, fold), known.notes["overdispersion"], 0.0, by_period=True)
             totals.append(float(np.sqrt(np.diag(lacks.covariance)).mean()))
             real.append(float(np.sqrt(np.mean((slopes - true) ** 2))))
     common, exact = np.array(totals).reshape(3, 2).T

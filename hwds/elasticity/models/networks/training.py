@@ -11,6 +11,7 @@ import numpy as np
 from hwds.core.serialization import Serializable
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.models.networks.inputs import DemandExamples, Scaling, examples
+from hwds.elasticity.models.networks.missed import Unseen
 from hwds.elasticity.models.networks.shape import Answer, DemandShape, Goal
 from hwds.evaluation.context import Device, RunContext
 from hwds.learners.networks.training import Schedule, Training
@@ -71,7 +72,7 @@ class Trained:
         scaling: Of the inputs.
         goal: Targets of the rows to learn from, columns of shape (n,).
         networks: Trained on these.
-        unseen: Of each row to learn from the answer of a network that has not seen its cluster, columns of shape (n,).
+        unseen: Of each row to learn from the answer of a network that has not seen its cluster.
         said: The answers of each network for all rows, columns of shape (count, rows).
     """
 
@@ -80,7 +81,7 @@ class Trained:
     scaling: Scaling
     goal: Goal
     networks: Ensemble
-    unseen: Answer
+    unseen: Unseen
     said: Answer
 
     @property
@@ -131,8 +132,8 @@ def ensemble(rows: DemandExamples, shape: DemandShape, schedule: Schedule, count
 
 def held_out(
     rows: DemandExamples, cluster: np.ndarray, folds: int, shape: DemandShape, schedule: Schedule, context: RunContext
-) -> Answer:
-    """Return the answer for each row by a network that has seen no row of its cluster, columns of shape (n,).
+) -> Unseen:
+    """Return the answer for each row by a network that has seen no row of its cluster.
 
     Args:
         rows: Inputs and targets of n rows.
@@ -153,4 +154,4 @@ def held_out(
         target = np.where(inside[:, None], np.float32(np.nan), rows.target)
         alone = Ensemble(shape, tuple(training.train(target, schedule.epochs, part)), 1, context.device, context.cpus)
         out[:, inside] = np.stack(alone.answers(rows.inputs.take(inside)))[:, 0]
-    return Answer(*out)
+    return Unseen(Answer(*out), fold)
