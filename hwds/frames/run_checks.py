@@ -76,22 +76,20 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
 def informative(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
     """Return the roles without the sensors that hardly change in the runs to learn from; a warning names them.
 
-    A sensor is left out where one value makes up `STEADY` of its rows. No label is looked at.
-
-    Raises:
-        DataError: No sensor is left.
+    No label is looked at. Where no sensor changes, as in a few rows of new machines, all of them are kept.
     """
     train = rows.join(ends.filter(pl.col("split") == "train").select(ENTITY), ENTITY, "semi")
     sensors = roles.get("sensor", ())
-    left = [name for name in sensors if _steady(train[name])]
+    left = [name for name in sensors if is_steady(train[name])]
     if len(left) == len(sensors):
-        raise DataError("dataset.roles.sensor: no sensor changes in the runs to learn from.")
+        return roles
     if left:
         _LOG.warning("dataset: %d of %d sensors hardly change and are left out: %s.", len(left), len(sensors), ", ".join(left))
     return roles | {"sensor": tuple(name for name in sensors if name not in left)}
 
 
-def _steady(values: pl.Series) -> bool:
+def is_steady(values: pl.Series) -> bool:
+    """Return whether one value makes up `STEADY` of the rows of a sensor."""
     most = values.value_counts(sort=True)
     return len(most) < 2 or float(most["count"][0]) / len(values) >= STEADY
 

@@ -58,7 +58,9 @@ class Runs:
         unit: str = "cycles",
         longest_gap: int = 0,
     ) -> Runs:
-        """Return checked runs; sensors that hardly ever change in the runs to learn from are left out, and named in a warning.
+        """Return checked runs; sensors that hardly change in the runs to learn from lose their role, and a warning names them.
+
+        Their columns stay, for a model of other runs in which they changed.
 
         Args:
             data: Rows in which each run's cycles rise.
@@ -76,7 +78,7 @@ class Runs:
         rows = checked_rows(data, given, longest_gap)
         ends = ends_of(rows, given)
         kept = informative(rows, ends, given)
-        columns = [ENTITY, CYCLE, *kept.columns(KEPT)]
+        columns = [ENTITY, CYCLE, *given.columns(KEPT)]
         return cls(rows.select(columns).rechunk(), ends, Roles({role: kept.get(role) for role in KEPT}), regimes, unit)
 
     @classmethod

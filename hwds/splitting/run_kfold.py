@@ -13,7 +13,7 @@ from annotated_types import Ge, Le, Lt
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps
 from hwds.core.seeds import stream
-from hwds.frames.run_checks import CYCLE
+from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.frames.runs import Runs
 from hwds.splitting.fold import Fold
 from hwds.splitting.rows import hash_of
@@ -132,7 +132,8 @@ def with_rubbish(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
     late = (known[runs.run_of_row] >= 0) & (place >= known[runs.run_of_row])
     rubbish = [
         pl.when(pl.Series(late)).then(pl.Series(1e6 * rng.standard_normal(len(late)))).otherwise(pl.col(name)).alias(name)
-        for name in (*runs.sensors, *runs.settings)
+        for name in runs.data.columns
+        if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))
     ]
     open_, more = pl.Series(known >= 0), pl.Series(rng.integers(1, 500, runs.n).astype(float))
     kept = pl.col("remaining").is_not_null()

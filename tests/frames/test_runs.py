@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
+from hwds.features.signals.regimes import RegimeScaling
 from hwds.frames.runs import Runs
 
 ROLES = {"entity": "pump", "cycle": "hour", "sensor": ("heat", "noise"), "event": "failed"}
@@ -37,7 +38,6 @@ def rows(**changes):
             "dataset: run 'b' has no number in column 'heat' in 2 rows in a row (rows 5 to 6), more than"
             " dataset.longest_gap=1.",
         ),
-        ({"heat": [0.1] * 7, "noise": [1.0] * 7}, "dataset.roles.sensor: no sensor changes in the runs to learn from."),
         ({"heat": list("abcdefg")}, "dataset: column 'heat' must hold numbers, row 1 has 'a'."),
     ],
 )
@@ -59,7 +59,17 @@ def test_a_sensor_that_hardly_changes_is_left_out_and_named(caplog):
     with caplog.at_level(logging.WARNING):
         runs = Runs.build(rows(noise=[1.0] * 7), ROLES)
     assert runs.sensors == ("heat",)
+    assert runs.numbers(("noise",)).tolist() == [[1.0]] * 7  # for a model of runs in which it changed
     assert "1 of 2 sensors hardly change and are left out: noise." in caplog.text
+
+
+def test_new_runs_in_which_no_sensor_changes_keep_them_all_and_are_not_learned_from():
+    still = Runs.build(rows(heat=[0.1] * 7, noise=[1.0] * 7), ROLES)
+    assert still.sensors == ("heat", "noise")
+    with pytest.raises(DataError, match=r"^dataset\.roles\.sensor: no sensor changes in the runs to learn from\.$"):
+        RegimeScaling.learn(still)
+    tests = Runs.build(rows(part=["test"] * 7), ROLES | {"split": "part"})
+    assert (tests.sensors, tests.learnable.n) == (("heat", "noise"), 0)
 
 
 def test_a_short_gap_takes_the_last_number_and_never_a_later_one():

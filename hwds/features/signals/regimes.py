@@ -7,7 +7,9 @@ from typing import Self
 
 import numpy as np
 
+from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
+from hwds.frames.run_checks import is_steady
 from hwds.frames.runs import Runs
 
 STILL = 1e-9
@@ -41,7 +43,12 @@ class RegimeScaling(Serializable):
         Args:
             runs: Whose rows are looked at, each as much as any other.
             regimes: Conditions to tell apart by k-means of the settings; 0 takes as many as the data says it has.
+
+        Raises:
+            DataError: No sensor changes.
         """
+        if all(is_steady(runs.data[name]) for name in runs.sensors):
+            raise DataError("dataset.roles.sensor: no sensor changes in the runs to learn from.")
         wanted = (regimes or runs.regimes) if runs.settings else 1
         settings = runs.settings if wanted > 1 else ()
         values = runs.numbers(settings)

@@ -13,6 +13,7 @@ from hwds.evaluation.base import Cell
 from hwds.evaluation.canary import canary
 from hwds.evaluation.context import RunContext
 from hwds.features.signal_windows import SignalWindows
+from hwds.frames.runs import Runs
 from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.models.xgboost_windows import XGBoostWindows
@@ -156,6 +157,17 @@ def test_a_model_is_kept_and_asked_of_machines_that_run(runs, tmp_path):
     assert len(said) == int((~runs.events).sum())
     save_fitted(fitted, tmp_path)
     assert KFOLD.predict_new(load_fitted(tmp_path), runs, CONTEXT).equals(said)
+
+
+def test_new_machines_in_which_a_sensor_stands_still_are_predicted(runs):
+    """They have all columns that the model was learned from, be they for a test or a few rows alone."""
+    fitted = KFOLD.fit_all(TREES, runs, CONTEXT)
+    few = runs.data.filter(pl.col("entity").is_in(runs.names[:3]) & (pl.col("cycle") <= 12))
+    table = few.with_columns(pl.lit(0.5).alias(runs.sensors[0]), pl.lit("test").alias("part"), pl.lit(0).alias("failed"))
+    roles = {"entity": "entity", "cycle": "cycle", "sensor": runs.sensors, "setting": runs.settings, "event": "failed"}
+    said = [KFOLD.predict_new(fitted, Runs.build(table, roles | more), CONTEXT) for more in ({}, {"split": "part"})]
+    assert said[0].equals(said[1])
+    assert said[0]["entity"].to_list() == list(runs.names[:3])
 
 
 def test_too_few_failures_are_refused(runs):
