@@ -240,15 +240,17 @@ def run_features_canary(label: str, features: Any, runs: Runs) -> Iterator[Leak 
         features: Features of runs.
         runs: Whose scales are learned once, from the runs as they are.
     """
+
+    def early_rows(some: Runs, known: np.ndarray) -> pl.Series:
+        return pl.Series(np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row])
+
     learned = features.learn(runs)
-    place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     clean = pl.DataFrame(learned.compute(runs), schema=list(learned.names))
     for part in (1, 2, 3):
         known = runs.lengths * part // 4
-        rubbish = learned.compute(with_rubbish(runs, known, stream(0, "canary", part)))
-        early = pl.Series(place < known[runs.run_of_row])
-        got = pl.DataFrame(rubbish, schema=list(learned.names))
-        yield compared(label, f"quarter {part}", clean.filter(early), got.filter(early))
+        rubbish = with_rubbish(runs, known, stream(0, "canary", part))
+        got = pl.DataFrame(learned.compute(rubbish), schema=list(learned.names))
+        yield compared(label, f"quarter {part}", clean.filter(early_rows(runs, known)), got.filter(early_rows(rubbish, known)))
     again = compared(label, "the end", clean, pl.DataFrame(learned.compute(runs), schema=list(learned.names)), STATE, AGAIN)
     yield from [again] if again else []
 

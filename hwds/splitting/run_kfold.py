@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -34,11 +34,14 @@ class HeldOutCut:
         repeat: The number of the division into folds.
         fold: The number of the fold within it.
         cut: The number of the cut.
+        rows: How many rows of each of these runs are known at it, in their order; chosen when the runs are divided, so that how
+            long a run lasts is not read after that.
     """
 
     repeat: int
     fold: int
     cut: int
+    rows: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def label(self) -> str:
@@ -86,9 +89,10 @@ class RunKFold(Recipe):
             raise DataError(f"protocol.folds: {self.folds} folds need {LEAST * self.folds} runs that failed, got {failed}.")
         out: list[Fold] = []
         for repeat in range(self.repeats):
-            place = self.fold_of_runs(runs, repeat)
+            place, rows = self.fold_of_runs(runs, repeat), self.cut_rows(runs, repeat)
             for fold in range(self.folds):
-                cutoffs = tuple(HeldOutCut(repeat, fold, cut) for cut in range(self.cuts))
+                known = rows[place == fold]
+                cutoffs = tuple(HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in range(self.cuts))
                 name = f"fold {fold + 1} of {self.folds}" + (f", repeat {repeat + 1}" if repeat else "")
                 out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))
         return out
@@ -121,7 +125,10 @@ class RunKFold(Recipe):
 
 
 def with_rubbish(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Runs:
-    """Return runs with rubbish for all that was not known of some of them: what sensors say later, and how they end.
+    """Return runs with rubbish for all that was not known of some of them: what sensors say later, and when and how they end.
+
+    Of the later rows some are gone, and the cycles of the others lie farther from the last that is known, so that neither the
+    number of rows nor the age at the end says how long a run lasted.
 
     Args:
         runs: All runs.
@@ -130,18 +137,27 @@ def with_rubbish(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     late = (known[runs.run_of_row] >= 0) & (place >= known[runs.run_of_row])
-    rubbish = [
-        pl.when(pl.Series(late)).then(pl.Series(1e6 * rng.standard_normal(len(late)))).otherwise(pl.col(name)).alias(name)
-        for name in runs.data.columns
-        if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))
-    ]
-    open_, more = pl.Series(known >= 0), pl.Series(rng.integers(1, 500, runs.n).astype(float))
-    kept = pl.col("remaining").is_not_null()
+    columns = [name for name in runs.data.columns if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))]
+    rubbish = {name: 1e6 * rng.standard_normal(len(late)) for name in columns}
+    more = rng.integers(1, 500, runs.n).astype(float)
+    kept = np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1  # of later rows one at least
+    begun = np.where(known > 0, runs.cycles[runs.offsets[:-1] + np.clip(known, 1, runs.lengths) - 1], 0.0)[runs.run_of_row]
+    cycles = np.where(late, begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row], runs.cycles)
+    data = runs.data.with_columns(
+        pl.Series(CYCLE, cycles),
+        *(
+            pl.when(pl.Series(late)).then(pl.Series(values)).otherwise(pl.col(name)).alias(name)
+            for name, values in rubbish.items()
+        ),
+    ).filter(pl.Series(~late | (place < kept[runs.run_of_row])))
+    ends = data.group_by(ENTITY, maintain_order=True).agg(pl.col(CYCLE).last().alias("age"))
+    open_ = pl.Series(known >= 0)
     ends = runs.ends.with_columns(
-        pl.when(open_ & kept).then(pl.col("remaining") + more).otherwise(pl.col("remaining")).alias("remaining"),
+        ends["age"],
+        (pl.col("remaining") + pl.when(open_).then(pl.Series(more)).otherwise(0.0)).alias("remaining"),
         pl.when(open_).then(False).otherwise(pl.col("event")).alias("event"),
     )
-    return Runs(runs.data.with_columns(rubbish), ends, runs.roles, runs.regimes, runs.unit)
+    return Runs(data, ends, runs.roles, runs.regimes, runs.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,11 +78,10 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
             return prediction_rows(self.fitted(model, runs, context).predict(asked), asked, _tests(frame), "test", 0)
         mine = self.fold_of_runs(runs, first.repeat) == first.fold
         fitted, held = self.fitted(model, runs.take(~mine), context), runs.take(mine)
-        rows = self.cut_rows(held, first.repeat)
         number = first.repeat * self.cuts
         parts = []
         for cutoff in cell.fold.cutoffs:
-            asked = held.until(rows[:, cutoff.cut])
+            asked = held.until(np.array(cutoff.rows))
             parts.append(prediction_rows(fitted.predict(asked), asked, held, "kfold", number + cutoff.cut))
         return pl.concat(parts)
 
@@ -139,9 +138,9 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
             return with_rubbish(frame, known, rng)
         runs = frame.learnable
         held = self.fold_of_runs(runs, cutoff.repeat) == cutoff.fold
-        rows = dict(zip(runs.names, self.cut_rows(runs, cutoff.repeat)[:, cutoff.cut].tolist(), strict=True))
-        mine = {name for name, is_held in zip(runs.names, held, strict=True) if is_held}
-        known = np.array([rows[name] if name in mine else -1 for name in frame.names])
+        mine = [name for name, is_held in zip(runs.names, held, strict=True) if is_held]
+        rows = dict(zip(mine, cutoff.rows, strict=True))
+        known = np.array([rows.get(name, -1) for name in frame.names])
         return with_rubbish(frame, known, rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutCut | LastRow, frame: Runs) -> pl.DataFrame:

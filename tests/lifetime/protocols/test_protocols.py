@@ -142,6 +142,24 @@ class Peeking(LastWindow):
         return super().evaluate_cell(model, frame, cell, context).with_columns(moved)
 
 
+class Counting(LastWindow):
+    """Says how long each machine truly lasts beyond the cut, by its number of rows or by the age at its end."""
+
+    def evaluate_cell(self, model, frame, cell, context):
+        ends = frame.ends.select("entity", pl.col("age").alias("end")).with_columns(rows=pl.Series(frame.lengths))
+        rows = super().evaluate_cell(model, frame, cell, context).join(ends, "entity", "left", maintain_order="left")
+        end = "rows" if self.resamples == 50 else "end"
+        return rows.with_columns((pl.col(end) - pl.col("age")).cast(pl.Float64).alias("predicted")).drop("end", "rows")
+
+
+@pytest.mark.parametrize("resamples", [50, 51], ids=["rows", "age"])
+def test_the_canary_catches_a_look_at_how_long_a_run_lasts(runs, resamples):
+    counting = Counting(folds=2, cuts=2, least=10, resamples=resamples)
+    leaks = list(canary(counting, "mean", MeanLife(), runs, CONTEXT))
+    assert {leak.check for leak in leaks if leak} == {"future"}
+    assert sum(leak is not None for leak in leaks) == 4  # at each of two cuts of two folds
+
+
 def test_the_canary_passes_and_catches_a_look_at_the_end_of_a_run(runs, tested):
     few = replace(KFOLD, folds=2, cuts=2)
     assert set(canary(few, "trees", TREES, runs, CONTEXT)) == {None}
