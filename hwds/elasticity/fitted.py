@@ -63,9 +63,23 @@ class CrossPairs(Serializable):
 
     def totals(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
         """Return each cell's elasticity to all its substitutes' prices together and its standard error, shape (cells,)."""
+        return np.bincount(self.rows, self.value, cells), np.hypot(*self.total_errors(cells))
+
+    def total_errors(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the standard error of each total that all cells share, and that which is its own, each of shape (cells,)."""
         shared = np.sqrt(np.maximum(self.stderr**2 - self.own_stderr**2, 0.0))
-        value, together = (np.bincount(self.rows, weight, cells) for weight in (self.value, shared))
-        return value, np.sqrt(together**2 + np.bincount(self.rows, self.own_stderr**2, cells))
+        return np.bincount(self.rows, shared, cells), np.sqrt(np.bincount(self.rows, self.own_stderr**2, cells))
+
+    def drawn_totals(self, error: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarray:
+        """Return draws of each cell's total, shape (D, cells).
+
+        Args:
+            error: By how many standard errors the slope that all share is off, shape (D,).
+            cells: K.
+            rng: Draws each pair's own errors.
+        """
+        shared, own = self.total_errors(cells)
+        return self.totals(cells)[0] + shared * error[:, None] + own * rng.standard_normal((len(error), cells))
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,21 @@ def test_decisions_read_the_matrix_and_its_errors(fit, rows, panel, true):
     assert np.mean(stderr / pairs.stderr) == pytest.approx(1, abs=0.05)
 
 
+def test_draws_of_a_cells_cross_elasticity_are_around_its_own(fit, panel):
+    """Its pairs' deviations and their own errors are in its draws; decisions read the part that all cells share."""
+    rows = cell_rows(fit, panel, 2000, np.random.default_rng(1)).with_columns(pl.lit("pairs").alias("model"))
+    drawn = np.stack(rows["cross_draws"].to_list())
+    error = rows["cross_stderr"].to_numpy()
+    assert np.abs(drawn.mean(axis=1) - rows["cross"].to_numpy()).max() < 0.12 * error.max()
+    assert drawn.std(axis=1) / error == pytest.approx(np.ones(len(rows)), abs=0.08)
+    common = np.array(rows["cross_common_draws"][0].to_list())
+    taken = evidence_of(rows, panel, "pairs").draws_cross
+    assert taken == pytest.approx((common - common.mean()) / common.std())
+    shared, own = fit.estimates.pairs.total_errors(len(rows))
+    together = shared.sum() / np.hypot(shared.sum(), np.sqrt(np.sum(own**2)))
+    assert np.corrcoef(drawn.mean(axis=0), taken)[0, 1] == pytest.approx(together, abs=0.05)
+
+
 def test_the_report_has_a_line_a_family_and_the_strongest_pairs(rows):
     empty = pl.DataFrame()
     families, strongest = cross_grids(Tables(empty, rows, empty), "pairs")

@@ -18,6 +18,9 @@ from hwds.frames.roles import SERIES
 DRAWS, LAG_DRAWS, CROSS_DRAWS = "draws", "lag_draws", "cross_draws"
 """Columns of joint posterior draws of each cell's `elasticity`, `lag` and `cross`: draw j of all cells is one draw of all."""
 
+COMMON_DRAWS = "cross_common_draws"
+"""The column of draws of the slope that all `cross` share, where each pair of substitutes has more of its own."""
+
 IDENTIFICATION = (
     "rows", "price_changes", "distinct_prices", "sd_price", "sd_net", "common", "lead", "lead_p", "lag_correlation",
     "stock_outs", "expected_stderr",
@@ -41,19 +44,27 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
     rows = fitted.table.hstack(known).hstack(offer).hstack(fitted.further_columns())
     rows = rows.with_columns(note_columns(fitted.estimates.notes))
     rows = rows.with_columns(pair_columns(fitted))
-    if not draws:
-        return rows
+    return rows.with_columns(_draw_columns(fitted, rows, draws, rng)) if draws else rows
+
+
+def _draw_columns(fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rng: np.random.Generator) -> list[pl.Series]:
+    """Return the columns of joint draws; where pairs of substitutes have elasticities, those of the common slope, too."""
     own, shared = fitted.joint_draws(draws, rng)
-    columns = [_lists(DRAWS, own)]
+    columns, known = [_lists(DRAWS, own)], fitted.estimates
     for name, slope in ((LAG_DRAWS, LAG), (CROSS_DRAWS, CROSS)):
         drawn = np.full_like(own, np.nan)
         if shared is not None and slope in fitted.design.columns:
-            drawn[:] = shared[:, [fitted.design.columns.index(slope)]]
+            place = fitted.design.columns.index(slope)
+            drawn[:] = shared[:, [place]]
             drawn[:, (fitted.design.groups < 0) & (slope == CROSS)] = 0.0
-        if slope == CROSS and fitted.estimates.one_slope:
+            if slope == CROSS and known.pairs is not None:
+                columns.append(_lists(COMMON_DRAWS, drawn))
+                error = (shared[:, place] - known.theta[place]) / max(known.theta_stderr[place], 1e-300)
+                drawn = known.pairs.drawn_totals(error, len(rows), rng)
+        if slope == CROSS and known.one_slope:
             drawn = _cross_like_own(rows, own)
         columns.append(_lists(name, drawn))
-    return rows.with_columns(columns)
+    return columns
 
 
 def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:

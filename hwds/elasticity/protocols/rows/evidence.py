@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.protocols.rows.cells import CROSS_DRAWS, DRAWS, LAG_DRAWS
+from hwds.elasticity.protocols.rows.cells import COMMON_DRAWS, CROSS_DRAWS, DRAWS, LAG_DRAWS
 from hwds.frames.panel import Panel
 from hwds.pricing.demand_evidence import DemandEstimates, DemandTruth
 from hwds.results.formatting import is_money
@@ -74,7 +74,9 @@ def _draws(own: pl.DataFrame, name: str) -> np.ndarray | None:
 
 def _common_error(own: pl.DataFrame) -> np.ndarray | None:
     """Return by how many standard errors the slope that cross elasticities share is off in each draw, shape (D,)."""
-    drawn = _draws(own, CROSS_DRAWS)
+    drawn = _draws(own, COMMON_DRAWS)
+    if drawn is None:
+        drawn = _draws(own, CROSS_DRAWS)
     if drawn is None or np.isnan(drawn).any():
         return None
     away = drawn - drawn.mean(axis=0)
