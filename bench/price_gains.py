@@ -23,7 +23,7 @@ def main(worlds: int) -> int:
     """Print for each world what the prices are said to gain, what they gain, what is possible, and the sums of all worlds."""
     heads = ("world", "cells", "changed", "said", "gained", "possible", "within", "share", "identified", "share")
     sys.stdout.write(LINE.format(*heads))
-    sums = np.zeros(5)
+    sums = np.zeros(6)
     for seed in range(worlds):
         experiment = check(compose(["+experiment=optimal_price", f"dataset.seed={seed}", "decision=none", "compute=serial"]))
         prepared = prepare(experiment)
@@ -32,10 +32,11 @@ def main(worlds: int) -> int:
         verdict = OptimalPrice(draws=500).of_estimates(evidence)
         reached = verdict.reached
         within = verdict.gain_low <= reached.gained <= verdict.gain_high
-        sums += [reached.gained, reached.possible, reached.gained_identified, reached.possible_identified, within]
+        sums += [reached.gained, reached.possible, reached.gained_identified, reached.possible_identified, within, verdict.gain]
         _line(seed, verdict, within)
     whole = f"all worlds: {sums[0] / sums[1]:.1%} of what is possible, {sums[2] / sums[3]:.1%} where prices identify the"
-    sys.stdout.write(f"{whole} elasticity; the interval holds the true gain in {sums[4]:.0f} of {worlds} worlds\n")
+    whole = f"{whole} elasticity; the interval holds the true gain in {sums[4]:.0f} of {worlds} worlds;"
+    sys.stdout.write(f"{whole} what is said to be gained is {sums[5] / sums[0]:.2f} times what is\n")
     return 0
 
 
