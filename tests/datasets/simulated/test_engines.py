@@ -1,12 +1,15 @@
 """Engines: the law of the remaining life is the one by which machines fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hwds.datasets.simulated.engines import Engines
-from hwds.datasets.simulated.wear.fleet import ALIKE, INTENSITY, WearLaw
+from hwds.datasets.simulated.wear.fleet import ALIKE, FAILURE, INTENSITY, WearLaw, leaving_chance
 from hwds.datasets.simulated.wear.truth import WearTruth
 from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.laws.kaplan_meier import kaplan_meier
 from hwds.lifetime.laws.lives import LEVELS
 
 SMALL = Engines(engines=300, mean_life=40, sensors=2, regimes=2, censored=0.0)
@@ -45,3 +48,23 @@ def test_a_fleet_has_starts_regimes_and_censored_machines_and_is_the_same_again(
     assert runs.settings == ("load", "heat")
     assert world.load().fingerprint == runs.fingerprint
     assert Engines(engines=40, mean_life=40, censored=0.5, world_seed=1).load().fingerprint != runs.fingerprint
+
+
+def test_censoring_is_independent_of_lives_and_as_frequent_as_is_asked_for(runs):
+    """The curve of Kaplan and Meier, in which censored machines count, is that of the same machines to their failure."""
+    whole, seen = list(SMALL.fleet()), list(replace(SMALL, censored=0.4).fleet())
+    lives = np.array([len(each.wear) for each in whole])
+    length, failed = np.array([len(each.wear) for each in seen]), np.array([each.failed for each in seen])
+    assert 1 - failed.mean() == pytest.approx(0.4, abs=0.06)
+    assert (length[failed] == lives[failed]).all()
+    assert all(each.wear[-1] < FAILURE for each in seen if not each.failed)
+    ends, share = kaplan_meier(length, failed, np.ones(300))
+    at = np.array([30, 40, 50])
+    curve = share[np.searchsorted(ends, at, side="right") - 1]
+    assert curve == pytest.approx((lives[:, None] > at).mean(axis=0), abs=0.04)
+
+
+@pytest.mark.parametrize(("censored", "leaves"), [(0.0, 0.0), (0.999999, 1.0)])
+def test_none_or_all_may_leave(censored, leaves):
+    assert leaving_chance(WearLaw(5.0), censored) == leaves
+    assert {each.failed for each in replace(SMALL, engines=5, censored=censored).fleet()} == {not leaves}

@@ -59,6 +59,30 @@ class WearLaw:
         return np.asarray(betainc(INTENSITY * ahead[None, :], (ALIKE + INTENSITY * age)[:, None], share))
 
 
+def leaving_chance(law: WearLaw, censored: float) -> float:
+    """Return the chance, in each cycle after the first quarter of a mean life, that a machine is taken out of service.
+
+    It is the same for all machines and cycles, whatever they will last: their censoring is independent of their lives.
+
+    Args:
+        law: Of wear.
+        censored: The share of machines that are to leave before they fail.
+    """
+    from scipy.optimize import brentq
+
+    cycles = np.arange(1.0, LONGEST + 1)
+    lasts = law.survival(np.zeros(1), np.zeros(1), cycles)[0]
+    fails = -np.diff(lasts, prepend=1.0)
+    exposed = np.maximum(cycles - 1 - int(law.mean_life / 4), 0)
+
+    def too_few(chance: float) -> float:
+        return float(1 - fails @ (1 - chance) ** exposed - lasts[-1] * (1 - chance) ** exposed[-1] - censored)
+
+    if too_few(0.0) >= 0:
+        return 0.0
+    return 1.0 if too_few(1.0) <= 0 else float(brentq(too_few, 0.0, 1.0, xtol=1e-12))
+
+
 @dataclass(frozen=True, eq=False)
 class Machine:
     """A machine from new to its end.
@@ -83,7 +107,7 @@ class Machine:
 
 
 def machine(
-    seed: int, number: int, law: WearLaw, *, sensors: int, regimes: int, noise: float, censored: float, period: float
+    seed: int, number: int, law: WearLaw, *, sensors: int, regimes: int, noise: float, leaving: float, period: float
 ) -> Machine:
     """Return a machine, which follows from the seed and its number.
 
@@ -94,7 +118,7 @@ def machine(
         sensors: How many; a third of them fall with wear, and one in three turns up late.
         regimes: Operating conditions, drawn anew in each cycle.
         noise: Of sensors, against their change from new to failure.
-        censored: The chance that it is last seen before it fails.
+        leaving: The chance, in each cycle after the first quarter of a mean life, that it is last seen in it.
         period: Cycles over which machines are put into service.
     """
     rng = stream(seed, "machine", number)
@@ -103,8 +127,10 @@ def machine(
     life = int(np.searchsorted(wear, FAILURE)) + 1
     failed = life <= LONGEST
     life = min(life, LONGEST)
-    if rng.random() < censored:
-        life, failed = int(rng.integers(max(life // 4, 1), life + 1)), False
+    wait = np.log(max(rng.random(), 1e-300)) / np.log1p(-leaving) if 0 < leaving < 1 else LONGEST * (1 - leaving)
+    out = int(law.mean_life / 4) + 1 + int(min(wait, LONGEST))
+    if out < life:
+        life, failed = out, False
     start = float(np.floor(rng.random() * period))
     wear = wear[:life]
     regime = rng.integers(0, regimes, life)

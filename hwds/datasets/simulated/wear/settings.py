@@ -9,7 +9,7 @@ from annotated_types import Ge, Le, Lt
 
 from hwds.core.recipe import Seed, Small
 from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.wear.fleet import Machine, WearLaw, machine
+from hwds.datasets.simulated.wear.fleet import Machine, WearLaw, leaving_chance, machine
 from hwds.frames.runs import Runs
 
 
@@ -22,7 +22,8 @@ class WearSettings(Dataset):
         sensors: How many see the wear.
         regimes: Operating conditions, each with its own level of every sensor.
         noise: The standard deviation of a sensor, against its change from new to failure.
-        censored: The share of machines that are last seen before they fail.
+        censored: The share of machines that are last seen before they fail, about: each may leave in any cycle after the first
+            quarter of a mean life, with one chance whatever it will last.
         period: Lives of a machine over which the fleet is put into service.
         world_seed: Draws the world.
     """
@@ -41,6 +42,7 @@ class WearSettings(Dataset):
     def fleet(self) -> Iterator[Machine]:
         """Yield the machines."""
         law = WearLaw(self.mean_life)
+        leaving = leaving_chance(law, self.censored)
         for number in range(self.engines):
             yield machine(
                 self.world_seed,
@@ -49,6 +51,6 @@ class WearSettings(Dataset):
                 sensors=self.sensors,
                 regimes=self.regimes,
                 noise=self.noise,
-                censored=self.censored,
+                leaving=leaving,
                 period=self.period * self.mean_life,
             )
