@@ -7,14 +7,11 @@ from typing import Annotated
 import polars as pl
 from annotated_types import Ge, Le
 
-from hwds.core.errors import ConfigError
 from hwds.core.recipe import Names, ZeroSteps
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.files import read
 from hwds.datasets.reading.role_names import RoleNames, column_of
-from hwds.datasets.reading.run_leakage import refuse_telling_sensors
 from hwds.datasets.reading.text import Decimal, TextFormat
-from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.frames.runs import Runs as RunsFrame
 from hwds.frames.runs import other_numbers
 
@@ -65,9 +62,6 @@ class Runs(Dataset):
                 remaining life away.
         """
         given = self.roles.given()
-        taken = next((name for role in given for name in given[role] if _is_taken(role, name)), None)
-        if taken:
-            raise ConfigError(f"dataset.roles: hwds gives the name '{taken}' to another column; rename it in the file.")
         source = read(self.path, sha256=self.sha256, form=TextFormat(self.encoding, self.separator, self.decimal))
         source.must_have(given.names)
         ignored = given.get("ignore", ())
@@ -75,15 +69,9 @@ class Runs(Dataset):
         roles = given.without("ignore")
         roles = roles if roles.get("sensor") else roles | {"sensor": other_numbers(data, roles)}
         runs = RunsFrame.build(data, roles, regimes=self.regimes, unit=self.unit, longest_gap=self.longest_gap)
-        refuse_telling_sensors(runs.learnable, self.trust)
-        return runs
+        return runs.without_giveaways(self.trust)
 
     def source(self) -> str:
         """Return what a user has to give."""
         kinds = ".csv or .tsv, also .gz or .zst, .parquet, .arrow"
         return f"your own file ({kinds}), a glob or a URL: dataset.path, dataset.roles.entity and .cycle."
-
-
-def _is_taken(role: str, name: str) -> bool:
-    """Return whether a column that keeps its name bears the one that hwds gives to the machine or the cycle."""
-    return role not in (ENTITY, CYCLE) and name in (ENTITY, CYCLE)

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import DataError, nearest
+from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.frames.checks import LARGEST
 from hwds.frames.roles import ROLES, Roles
 
@@ -25,6 +25,7 @@ def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataF
     """Return the rows by run, `entity` and `cycle` under these names, short gaps of sensors filled by the last number.
 
     Raises:
+        ConfigError: A column with a role has the name that the machine or the cycle gets.
         DataError: As `Runs.build` says.
     """
     if data.is_empty():
@@ -48,7 +49,8 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Return how each run ends; columns as `Runs.ends` says.
 
     Raises:
-        DataError: A run fails twice or goes on after its failure, or what is one of a run changes within it.
+        DataError: A run fails twice or goes on after its failure, what is one of a run changes within it, its split is neither
+            `train` nor `test`, or it lasts less than 0 beyond its last row, or beyond its failure.
     """
     event = roles.one("event")
     if event:
@@ -66,9 +68,10 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
         "start": _first(roles, "start"),
     }
     ends = rows.group_by(ENTITY, maintain_order=True).agg(value.alias(name) for name, value in columns.items())
-    wrong = ends.filter(~pl.col("split").is_in(["train", "test"]))
+    wrong = ends.filter(~pl.col("split").is_in(["train", "test"]).fill_null(False))
     if len(wrong):
         raise DataError(f"dataset: run '{wrong[ENTITY][0]}' has split {wrong['split'][0]!r}; it must say 'train' or 'test'.")
+    _refuse_remaining(ends)
     known = pl.when(pl.col("event")).then(0.0).otherwise(pl.col("remaining"))
     return ends.with_columns(known.alias("remaining"))
 
@@ -90,12 +93,12 @@ def informative(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
 
 def is_steady(values: pl.Series) -> bool:
     """Return whether one value makes up `STEADY` of the rows of a sensor."""
-    most = values.value_counts(sort=True)
-    return len(most) < 2 or float(most["count"][0]) / len(values) >= STEADY
+    most = values.value_counts(sort=True, name=ROW)
+    return len(most) < 2 or float(most[ROW][0]) / len(values) >= STEADY
 
 
 def _first(roles: Roles, role: str) -> pl.Expr:
-    return pl.col(roles[role][0]).cast(pl.Float64).first() if roles.get(role) else pl.lit(None, pl.Float64)
+    return pl.col(roles[role][0]).cast(pl.Float64).fill_nan(None).first() if roles.get(role) else pl.lit(None, pl.Float64)
 
 
 def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
@@ -104,6 +107,10 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
             raise DataError(f"dataset.roles.{role}: must be given.")
     for role, names in roles.items():
         for name in names:
+            if role not in (ENTITY, CYCLE, "ignore") and name in (ENTITY, CYCLE):
+                raise ConfigError(
+                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; rename it in the data."
+                )
             if name not in data.columns:
                 raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
             column = data[name]
@@ -138,6 +145,20 @@ def _refuse_failures(rows: pl.DataFrame, event: str) -> None:
     early = failed.join(last, ENTITY, maintain_order="left").filter(pl.col("__at__") < pl.col("__last__"))
     if len(early):
         raise DataError(f"dataset: run '{early[ENTITY][0]}' goes on after its failure in row {early[ROW][0] + 1}.")
+
+
+def _refuse_remaining(ends: pl.DataFrame) -> None:
+    below = ends.filter(pl.col("remaining") < 0)
+    if len(below):
+        name, left = below[ENTITY][0], below["remaining"][0]
+        raise DataError(f"dataset.roles.remaining: run '{name}' has {left:g}; must be >= 0.")
+    failed = ends.filter(pl.col("event") & (pl.col("remaining") > 0))
+    if len(failed):
+        name, left = failed[ENTITY][0], failed["remaining"][0]
+        raise DataError(
+            f"dataset.roles.remaining: run '{name}' has {left:g}, but failed in its last row; dataset.roles.event says which"
+            " runs failed: without it all did but those of the test."
+        )
 
 
 def _refuse_changing(rows: pl.DataFrame, name: str, role: str) -> None:

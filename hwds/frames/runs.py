@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ import polars as pl
 from hwds.core.hashing import digest_bytes
 from hwds.frames.roles import Names, Roles
 from hwds.frames.run_checks import CYCLE, ENTITY, checked_rows, ends_of, informative
+from hwds.frames.run_leakage import refuse_telling_sensors
 
 KEPT = ("sensor", "setting", "static")
 """The roles of columns that a model may read."""
@@ -71,8 +72,9 @@ class Runs:
             longest_gap: Rows in a row without a number, after which the last one is not carried on.
 
         Raises:
+            ConfigError: A column with a role has the name that the machine or the cycle gets.
             DataError: A column is missing; cycles do not rise; a run fails twice or goes on after it; a number is missing for
-                too long; `split`, `start`, `remaining` or a static column changes within a run.
+                too long; `split`, `start`, `remaining` or a static column changes within a run, or is none of its values.
         """
         given = Roles(roles)
         rows = checked_rows(data, given, longest_gap)
@@ -82,17 +84,19 @@ class Runs:
         return cls(rows.select(columns).rechunk(), ends, Roles({role: kept.get(role) for role in KEPT}), regimes, unit)
 
     @classmethod
-    def of(cls, data: Any, *, regimes: int = 1, unit: str = "cycles", **roles: Names) -> Runs:
+    def of(cls, data: Any, *, regimes: int = 1, unit: str = "cycles", trust: tuple[str, ...] = (), **roles: Names) -> Runs:
         """Return checked runs of a frame of polars or pandas.
 
         Args:
             data: Rows in which each run's cycles rise.
             regimes: Operating conditions, told apart by the settings.
             unit: What cycles count.
+            trust: Sensors that may follow the remaining life so closely, because they are truly measured.
             **roles: Roles and their columns (`entity="machine"`, `cycle="hours"`), as in `dataset.roles`.
 
         Raises:
-            DataError: As of `build`.
+            ConfigError: As of `build`.
+            DataError: As of `build`, or a sensor gives the remaining life away.
 
         Example:
             >>> Runs.of({"m": ["a", "a"], "t": [1, 2], "x": [0.1, 0.4]}, entity="m", cycle="t", sensor="x").n
@@ -102,7 +106,20 @@ class Runs:
 
         rows, named = as_polars(data), Roles(roles)
         named = named if named.get("sensor") else named | {"sensor": other_numbers(rows, named)}
-        return cls.build(rows, named, regimes=regimes, unit=unit)
+        return cls.build(rows, named, regimes=regimes, unit=unit).without_giveaways(trust)
+
+    def without_giveaways(self, trust: tuple[str, ...] = ()) -> Self:
+        """Return the same, where no sensor of the runs to learn from gives the remaining life away.
+
+        Args:
+            trust: Sensors that may follow the remaining life so closely, because they are truly measured.
+
+        Raises:
+            DataError: With the column, and how to let it through.
+        """
+        known = self.learnable
+        refuse_telling_sensors(known.data, known.ends, known.sensors, trust)
+        return self
 
     def __repr__(self) -> str:
         failed = int(self.ends["event"].sum())

@@ -92,6 +92,11 @@ class RunKFold(Recipe):
             place, rows = self.fold_of_runs(runs, repeat), self.cut_rows(runs, repeat)
             for fold in range(self.folds):
                 known = rows[place == fold]
+                if not known.any():
+                    longest = int(runs.lengths[place == fold].max())
+                    raise DataError(
+                        f"protocol.least: must be below {longest}, the rows of the longest run of a fold, got {self.least}."
+                    )
                 cutoffs = tuple(HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in range(self.cuts))
                 name = f"fold {fold + 1} of {self.folds}" + (f", repeat {repeat + 1}" if repeat else "")
                 out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))

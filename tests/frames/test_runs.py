@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.features.signals.regimes import RegimeScaling
 from hwds.frames.runs import Runs
 
@@ -53,6 +53,44 @@ def test_a_static_column_a_split_and_a_start_are_one_of_each_run():
         Runs.build(kinds, ROLES | {"static": "kind"})
     with pytest.raises(DataError, match=r"^dataset: run 'a' has split 'dev'; it must say 'train' or 'test'\.$"):
         Runs.build(rows(part=["dev"] * 3 + ["test"] * 4), ROLES | {"split": "part"})
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"part": [None] * 7}, "dataset: run 'a' has split None; it must say 'train' or 'test'."),
+        ({"left": [None] * 3 + [-20.0] * 4}, "dataset.roles.remaining: run 'b' has -20; must be >= 0."),
+        (
+            {"left": [20.0] * 3 + [None] * 4},
+            "dataset.roles.remaining: run 'a' has 20, but failed in its last row; dataset.roles.event says which runs failed:"
+            " without it all did but those of the test.",
+        ),
+    ],
+)
+def test_a_split_and_a_remaining_life_are_what_they_can_be(more, said):
+    roles = ROLES | {{"part": "split", "left": "remaining"}[name]: name for name in more}
+    for given in (roles, {role: name for role, name in roles.items() if role != "event"}):
+        with pytest.raises(DataError) as error:
+            Runs.build(rows(**more), given)
+        assert str(error.value) == said
+
+
+@pytest.mark.parametrize("name", ["entity", "cycle"])
+def test_the_names_of_the_machine_and_the_cycle_are_kept_for_them(name):
+    table = rows().rename({"heat": name})
+    said = rf"^dataset\.roles\.sensor: hwds gives the name '{name}' to another column; rename it in the data\.$"
+    with pytest.raises(ConfigError, match=said):
+        Runs.of(table, entity="pump", cycle="hour", event="failed")
+    assert Runs.of(table, entity="pump", cycle="hour", event="failed", ignore=name).sensors == ("noise",)
+    assert "count" in Runs.of(rows().rename({"heat": "count"}), entity="pump", cycle="hour", event="failed").sensors
+
+
+def test_a_column_that_is_the_remaining_life_is_no_sensor():
+    lives = [(name, t, (t * 7919) % 13 / 3, life - t) for name, life in {"a": 12, "b": 9}.items() for t in range(1, life + 1)]
+    table = pl.DataFrame(lives, schema=["pump", "hour", "age", "RUL"], orient="row")
+    with pytest.raises(DataError, match=r"^dataset: column 'RUL' gives the remaining life away"):
+        Runs.of(table, entity="pump", cycle="hour")
+    assert Runs.of(table, entity="pump", cycle="hour", trust=("RUL",)).sensors == ("age", "RUL")
 
 
 def test_a_sensor_that_hardly_changes_is_left_out_and_named(caplog):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from hwds.datasets.reading.panel_leakage import leaking_columns
-from hwds.datasets.reading.run_leakage import telling_sensors
 from hwds.datasets.reading.target_leakage import leaking_inputs, order_of_labels
 from hwds.frames.panel import Panel
+from hwds.frames.run_leakage import telling_sensors
 from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 
@@ -24,7 +24,8 @@ def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
         for column, told in leaking_columns(frame, trusted):
             yield f"column '{column}' gives the target away: {told}"
     elif isinstance(frame, Runs):
-        for column, told in telling_sensors(frame.learnable, trusted):
+        known = frame.learnable
+        for column, told in telling_sensors(known.data, known.ends, known.sensors, trusted):
             yield f"column '{column}' gives the remaining life away: {told}"
     elif isinstance(frame, Table) and frame.roles.get("label"):
         label, time = frame.name("label"), frame.name("time")

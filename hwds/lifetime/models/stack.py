@@ -7,11 +7,18 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
+from pydantic import AfterValidator
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.models.base import FittedLife, FittedPoint, PointModel, Regressed, asked_rows, errors_of
+
+
+def _no_stacks(members: tuple[PointModel, ...]) -> tuple[PointModel, ...]:
+    if any(isinstance(member, Stack) for member in members):
+        raise ValueError("must be models of points by themselves, got a stack")
+    return members
 
 
 class Stack(PointModel):
@@ -20,7 +27,7 @@ class Stack(PointModel):
     Weights are of least squared error over machines that no member had seen, each counting as much as any other.
 
     Attributes:
-        members: Models of points; each is held out as it is by itself.
+        members: Models of points, none of them a stack; each is held out as it is by itself.
         shrinkage: How many machines the equal weights count for.
 
     Example:
@@ -29,7 +36,7 @@ class Stack(PointModel):
 
     uses_features: ClassVar[bool] = True
 
-    members: Annotated[tuple[PointModel, ...], MinLen(2)]
+    members: Annotated[tuple[PointModel, ...], MinLen(2), AfterValidator(_no_stacks)]
     shrinkage: Annotated[float, Ge(0), Le(1e6)] = 20.0
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:

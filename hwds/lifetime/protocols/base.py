@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import polars as pl
 
-from hwds.core.errors import ConfigError, nearest
+from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Deployable, Evaluation, Score
@@ -107,8 +107,14 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
         return self.fitted(model, frame.learnable, context)
 
     def predict_new(self, fitted: FittedLife, frame: Runs, context: RunContext) -> pl.DataFrame:
-        """Return what is said of the machines that have not failed, at their last row."""
+        """Return what is said of the machines that have not failed, at their last row.
+
+        Raises:
+            DataError: All of them have failed.
+        """
         running = frame.take(~frame.events)
+        if not running.n:
+            raise DataError("dataset: all machines have failed in their last row, so that there is none to predict.")
         asked = running.until(running.lengths)
         rows = prediction_rows(fitted.predict(asked), asked, asked, "new", 0)
         return rows.drop("actual", "seen", "failed", "cut")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.recipe import construct
 from hwds.core.serialization import dumps, loads
 from hwds.datasets.simulated.engines import Engines
 from hwds.features.signal_windows import SignalWindows
@@ -82,6 +83,11 @@ def test_weights_of_a_stack_find_the_member_that_is_right(runs):
     share = stack.shrinkage / (stack.shrinkage + learned.n)
     assert weights.sum() == pytest.approx(1)
     assert weights[0] == pytest.approx((1 - share) * (400 / 404) + share / 2, abs=0.02)
+
+
+def test_a_stack_is_no_member_of_a_stack():
+    with pytest.raises(ConfigError, match=r"^model\.members: must be models of points by themselves, got a stack"):
+        construct(Stack, "model", {"members": (TREES, MODELS["stack"])})
 
 
 def test_censored_machines_make_lives_longer(runs):

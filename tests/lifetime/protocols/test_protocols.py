@@ -188,6 +188,16 @@ def test_new_machines_in_which_a_sensor_stands_still_are_predicted(runs):
     assert said[0]["entity"].to_list() == list(runs.names[:3])
 
 
+def test_runs_that_are_too_short_and_machines_that_all_failed_are_refused(runs):
+    short = runs.take(runs.lengths <= np.sort(runs.lengths)[30])
+    with pytest.raises(
+        DataError, match=r"^protocol\.least: must be below \d+, the rows of the longest run of a fold, got 400\.$"
+    ):
+        replace(KFOLD, least=400).split(short)
+    with pytest.raises(DataError, match=r"^dataset: all machines have failed in their last row, so that there is none to"):
+        KFOLD.predict_new(MeanLife().learn(runs, KFOLD.context(CONTEXT)), runs.take(runs.events), CONTEXT)
+
+
 def test_too_few_failures_are_refused(runs):
     with pytest.raises(DataError, match=r"^protocol\.folds: 5 folds need 15 runs that failed, got 3\.$"):
         LastWindow().split(runs.take(runs.events & (np.cumsum(runs.events) <= 3)))
