@@ -56,7 +56,7 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
         measure("rmse_uncapped", f"{error}, however long it is", "low", "always", unit),
         measure(
             f"nasa_score{cap}",
-            "exp(-d/13) - 1 where the point is too early by d, exp(d/10) - 1 where it is too late, on the average of machines",
+            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, on the average of predictions",
             "low",
             "always",
         ),
@@ -92,4 +92,4 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
 
 
 def _summed(each: Measure) -> str:
-    return each.meaning.replace("on the average of machines", "summed over machines")
+    return each.meaning.replace("on the average of predictions", "summed over machines")

@@ -20,7 +20,7 @@ class LinearAge(PointModel):
     """
 
     def regress(self, runs: Runs, context: LifetimeContext) -> AgeLine:
-        """Fit the line; each machine counts as much as any other."""
+        """Fit the line; rows count as often as the protocol asks at them (`LifetimeContext.weights`)."""
         known, target = known_targets(runs, context.cap)
         weight = np.sqrt(context.weights(runs, known))
         age = runs.cycles[known]

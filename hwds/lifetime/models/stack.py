@@ -24,7 +24,8 @@ def _no_stacks(members: tuple[PointModel, ...]) -> tuple[PointModel, ...]:
 class Stack(PointModel):
     """The mean of its members' points, with weights from 0 that sum to 1, as held-out machines tell, shrunk to equal ones.
 
-    Weights are of least squared error over machines that no member had seen, each counting as much as any other.
+    Weights are of least squared error over machines that no member had seen; each machine counts as much as any other where the
+    protocol asks at shares of a life (`last_window`), and each cycle where it asks at any (`prequential_runs`).
 
     Attributes:
         members: Models of points, none of them a stack; each is held out as it is by itself.

@@ -23,7 +23,8 @@ Part = Annotated[float, Gt(0), Le(1)]
 class XGBoostWindows(PointModel):
     """Gradient-boosted trees of the remaining life up to the cap, on the feature set's numbers of each cycle.
 
-    Each machine counts as much as any other, however many cycles it lasted. Censored machines teach where they were seen for as
+    Where the protocol asks at shares of a life (`last_window`) each machine counts as much as any other, however many cycles it
+    lasted; where it asks at any cycle (`prequential_runs`) each cycle does. Censored machines teach where they were seen for as
     long as the cap. Without a feature set the inputs are those of `features=signal_windows`.
 
     Attributes:

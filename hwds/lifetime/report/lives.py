@@ -9,6 +9,7 @@ import polars as pl
 
 from hwds.frames.run_checks import ENTITY
 from hwds.lifetime.metrics.scores import QUANTILES
+from hwds.lifetime.report.sentence import asked_machines
 from hwds.report.pictures.style import GREY, INK, LIGHT, OWN, drawable, new_figure, tidy
 from hwds.results.tables import Tables
 
@@ -41,7 +42,7 @@ def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     left, right = figure.subplots(1, 2)
     _against(left, rows, unit)
     _errors(right, rows, unit)
-    title = f"{len(rows):,} predictions of held-out machines by {model}"
+    title = f"{len(rows):,} predictions for {asked_machines(tables)} by {model}"
     figure.suptitle(drawable(title, 80), x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK, parse_math=False)
     return figure
 

@@ -35,8 +35,15 @@ def _error(tables: Tables, own: dict[str, Any], model: str) -> str:
     whole = tables.headline("rmse_uncapped", model)["value"]
     return (
         f"{model} is off by {own['value']:.1f} {unit}{_interval(own)} in lives of up to {cap}, and by {whole:.1f} in lives"
-        f" however long, of {own['n']:,} predictions for held-out machines."
+        f" however long, of {own['n']:,} predictions for {asked_machines(tables)}."
     )
+
+
+def asked_machines(tables: Tables) -> str:
+    """Return which machines were asked for: those of other folds, or those that ran at a review and may be learned from too."""
+    rows = tables.predictions
+    reviewed = "part" in rows.columns and (rows["part"] == "review").any()
+    return "machines that were running" if reviewed else "held-out machines"
 
 
 def _interval(row: dict[str, Any]) -> str:

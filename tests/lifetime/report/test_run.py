@@ -12,6 +12,7 @@ from hwds.lifetime.compare import evidence
 from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.protocols.last_window import LastWindow
+from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
 from hwds.lifetime.report.by_life import by_life_grid
 from hwds.lifetime.report.lives import lives_figure, machines_figure
 from hwds.lifetime.report.sentence import conclusion
@@ -37,6 +38,13 @@ def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
     assert "Its 90 % intervals are" in said
     assert "Beside it: lifetime/mean_life" in said
     assert "official test" not in said
+
+
+def test_machines_of_a_review_are_not_called_held_out(done, runs):
+    """What is known of them by the review is learned from."""
+    fleet = evaluate(MeanLife(name="lifetime/mean_life"), runs, PrequentialRuns(reviews=2, resamples=50))
+    assert "predictions for machines that were running." in conclusion(runs, fleet.tables, "lifetime/mean_life")
+    assert "predictions for held-out machines." in conclusion(runs, done.tables, "lifetime/mean_life")
 
 
 def test_pictures_and_the_table_by_remaining_life(done):
