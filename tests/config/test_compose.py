@@ -68,7 +68,7 @@ def test_every_option_swaps_into_lstm_forecast(group, name):
     if of_forecasts(group, resolve_node(group, group, data[group])):
         assert getattr(check(data), group).name.startswith(name)
     else:
-        told = r" asks an? \w+, .* is an? | (cuts|for) an? \w+, .* gives | decides from a task of .* is of |must be given"
+        told = r" asks an? \w+, .* is an? | (cuts|for) (an? )?\w+, .* gives | decides from a task of .* is of |must be given"
         with pytest.raises(ConfigError, match=told):
             check(data)
 
