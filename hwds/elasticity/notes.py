@@ -58,6 +58,27 @@ MEANINGS = {
 """What each note measures."""
 
 
+TITLES = {
+    "mean_stderr": "mean elasticity, s.e.",
+    "first_stage_f": "first stage, F",
+    "price_residual_t": "residual of the price, t",
+    "common_stderr": "common elasticity, s.e.",
+    "anderson_rubin_low": "Anderson-Rubin, lower end",
+    "anderson_rubin_high": "Anderson-Rubin, upper end",
+    "price_slope_stderr": "price slope, s.e.",
+    "nesting_stderr": "nesting, s.e.",
+    "nesting_first_stage_f": "first stage of nests, F",
+    "rhat": "R-hat",
+    "price_gap_r2": "price gap, R2",
+}
+"""How a note is called where its name does not read well."""
+
+
+def title(name: str) -> str:
+    """Return what a note is called."""
+    return TITLES.get(name, name.replace("_", " "))
+
+
 def meaning(name: str) -> str:
     """Return what a note measures."""
     if name.startswith(WEIGHT):

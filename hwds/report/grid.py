@@ -48,6 +48,7 @@ class Grid:
         truth: The rows of the simulator's truth.
         names: The number of columns of text at the front.
         caption: The line above it in the terminal; empty for none.
+        words: The number of columns of text at the back, aligned to the left, too.
     """
 
     columns: tuple[Column, ...]
@@ -55,6 +56,7 @@ class Grid:
     truth: frozenset[int] = frozenset()
     names: int = 1
     caption: str = ""
+    words: int = 0
 
     def __len__(self) -> int:
         return len(self.columns[0].cells) if self.columns else 0
@@ -63,6 +65,12 @@ class Grid:
     def shown(self) -> tuple[Column, ...]:
         """The columns that have text in any row."""
         return tuple(column for column in self.columns if any(column.cells))
+
+    @property
+    def texts(self) -> tuple[bool, ...]:
+        """Whether each of `shown` is a column of text."""
+        last = len(self.columns) - self.words
+        return tuple(not self.names <= place < last for place, column in enumerate(self.columns) if any(column.cells))
 
     def cut(self, most: int) -> Grid:
         """Return the first rows, and those of the experiment's model wherever they stand."""
@@ -73,7 +81,7 @@ class Grid:
 
     def markdown(self) -> str:
         """Return the table as Markdown, the experiment's model in bold."""
-        sides = [":--" if place < self.names else "--:" for place in range(len(self.shown))]
+        sides = [":--" if text else "--:" for text in self.texts]
         lines = [[_plain(column.title) for column in self.shown], sides]
         for row, cells in enumerate(zip(*(column.cells for column in self.shown), strict=True)):
             first = f"**{_plain(cells[0])}**" if row in self.own else _plain(cells[0])
@@ -92,11 +100,10 @@ class Grid:
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, caption_justify="left")
-        sided = [(column, place < self.names) for place, column in enumerate(self.columns)]
-        shown = [(column, named) for column, named in sided if column.brief and any(column.cells)]
+        shown = [(column, text) for column, text in zip(self.shown, self.texts, strict=True) if column.brief]
         columns = _fitted([column for column, _ in shown], width)
-        for place, (column, (_, named)) in enumerate(zip(columns, shown, strict=False)):
-            side = "left" if named else "right"
+        for place, (column, (_, text)) in enumerate(zip(columns, shown, strict=False)):
+            side = "left" if text else "right"
             table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
         for row, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, cells), style="bold" if row in self.own else "dim" if row in self.truth else "")
@@ -147,7 +154,13 @@ def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str
 
 
 def grid_of(
-    titles: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, own: str = "", names: int = 1, caption: str = ""
+    titles: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    *,
+    own: str = "",
+    names: int = 1,
+    caption: str = "",
+    words: int = 0,
 ) -> Grid:
     """Return the grid of some rows.
 
@@ -157,11 +170,12 @@ def grid_of(
         own: The label in the first column of the experiment's model.
         names: The number of columns of text at the front.
         caption: The line above it in the terminal.
+        words: The number of columns of text at the back.
     """
     columns = zip(*rows, strict=True) if rows else [()] * len(titles)
     made = tuple(Column(title, short, tuple(cells)) for (title, short), cells in zip(titles, columns, strict=True))
     bold, dim = (frozenset(place for place, row in enumerate(rows) if row[0] == name) for name in (own, TRUTH))
-    return Grid(made, bold, dim, names, caption)
+    return Grid(made, bold, dim, names, caption, words)
 
 
 def _plain(text: str) -> str:

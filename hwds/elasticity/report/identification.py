@@ -47,7 +47,7 @@ def status_grid(tables: Tables, model: str) -> Grid:
         return grid_of(titles, [])
     rows = [_of_status(cells.filter(pl.col("status") == status), status) for status in STATUSES]
     caption = "What prices identify: medians over the cells of each status"
-    return grid_of(titles, [row for row in rows if row[1] != "0"], caption=caption)
+    return grid_of(titles, [row for row in rows if row[1] != "0"], caption=caption, words=1)
 
 
 def _of_status(cells: pl.DataFrame, status: str) -> list[str]:
@@ -70,7 +70,7 @@ def cells_grid(tables: Tables, model: str) -> Grid:
     step = -(-len(cells) // MOST_CELLS) if len(cells) else 1
     shown = cells.gather_every(step) if len(cells) else cells
     every = "" if step == 1 else f", one in {step} of {len(cells):,}"
-    return grid_of(titles, [_cell(row) for row in shown.to_dicts()], caption=f"Cell by cell{every}")
+    return grid_of(titles, [_cell(row) for row in shown.to_dicts()], caption=f"Cell by cell{every}", words=2)
 
 
 def _cell(row: Mapping[str, Any]) -> list[str]:

@@ -45,12 +45,11 @@ def _mean(tables: Tables, model: str, cells: pl.DataFrame, known: pl.DataFrame) 
 
 def _statuses(cells: pl.DataFrame) -> str:
     counts = {row["status"]: row["len"] for row in cells.group_by("status").len().to_dicts()}
-    parts = [(counts.get("identified", 0), "identified by their own prices"), (counts.get("weak", 0), "weakly")]
-    parts += [
-        (counts.get("no_variation", 0), "not at all"),
-        (counts.get("endogenous?", 0), "with prices that may answer demand"),
-    ]
-    return f"Of these, {', '.join(f'{count:,} {words}' for count, words in parts if count)}."
+    first = f"Own prices identify the elasticity of {counted(counts.get('identified', 0), 'cells')}"
+    rest = [(counts.get("weak", 0), "weakly"), (counts.get("no_variation", 0), "not at all")]
+    said = ", ".join([first, *(f"of {count:,} {words}" for count, words in rest if count)])
+    answering = counts.get("endogenous?", 0)
+    return f"{said}; the prices of {answering:,} may answer demand." if answering else f"{said}."
 
 
 def _instruments(tables: Tables, cells: pl.DataFrame) -> str:

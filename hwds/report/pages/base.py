@@ -98,11 +98,15 @@ class GridTable(Part):
 
     @property
     def kinds(self) -> list[str]:
-        """The classes of each column: `number`, and `more` where a printed page has no room for it."""
+        """The classes of each column: `number`, `words` (text behind numbers), `more` where paper has no room for it."""
         wide = len(self.grid.shown) > MOST_ON_PAPER
         kinds = []
-        for place, column in enumerate(self.grid.shown):
-            classes = {"number": place >= self.grid.names, "more": wide and place > 0 and not column.brief}
+        for place, (column, text) in enumerate(zip(self.grid.shown, self.grid.texts, strict=True)):
+            classes = {
+                "number": not text,
+                "words": text and place >= self.grid.names,
+                "more": wide and place > 0 and not column.brief,
+            }
             kinds.append(" ".join(name for name, holds in classes.items() if holds))
         return kinds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hwds.report.comparison.sentence import amount_in
@@ -68,7 +69,7 @@ def contrasts_grid(study: StudyResult) -> Grid:
 
 
 def _named(name: str, grid: Grid) -> Grid:
-    return Grid(grid.columns, grid.own, grid.truth, grid.names, f"{name}: {grid.caption}")
+    return replace(grid, caption=f"{name}: {grid.caption}")
 
 
 def _plan(study: StudyResult) -> Iterator[Part]:
