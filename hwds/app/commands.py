@@ -12,8 +12,7 @@ from threading import Thread
 import polars as pl
 
 from hwds.app.notebook import Compared, Run, Sweep, load_run
-from hwds.compare.models import RESAMPLES, compare
-from hwds.compare.source import Source
+from hwds.compare.models import RESAMPLES
 from hwds.core.errors import CellError, ConfigError, HwdsError
 from hwds.report.runs_table import as_rows
 from hwds.results.folder import RunFolder
@@ -26,7 +25,7 @@ SOME_FAILED = 3
 """The exit code of a run of which some cells failed, within the limit."""
 
 ERRORS: dict[int, type[HwdsError]] = {1: CellError, 2: ConfigError}
-"""What the other exit codes are raised as."""
+"""The errors that the other exit codes are raised as."""
 
 
 def run(*words: str) -> Run:
@@ -94,8 +93,10 @@ def compare_runs(
     Raises:
         ConfigError: There is no such run, or they cannot be compared.
     """
-    folders = [each.folder if isinstance(each, Run) else load_run(each).folder for each in chosen]
-    return Compared(compare(Source.read(folders), metric=metric, model=model, margin=margin, resamples=resamples))
+    if not chosen:
+        raise ConfigError("compare_runs: must be given runs, or their names.")
+    first, *others = [each if isinstance(each, Run) else load_run(each) for each in chosen]
+    return first.compare(*others, metric=metric, model=model, margin=margin, resamples=resamples)
 
 
 def _ran(words: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from hwds.results.tables import Tables
 
 @dataclass(frozen=True, eq=False)
 class Evaluated(Scored):
-    """What an evaluation in Python came to.
+    """The result of an evaluation in Python.
 
     Attributes:
         tables: The tables that a run writes, with the same columns.

@@ -203,7 +203,7 @@ class Sweep:
 
     @property
     def sentence(self) -> str:
-        """What the search has found, with intervals."""
+        """The conclusion of the search, with intervals."""
         return sweep_conclusion(self.result)
 
     def __repr__(self) -> str:

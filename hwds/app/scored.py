@@ -40,7 +40,7 @@ class Scored:
 
     @cached_property
     def standings(self) -> Standings:
-        """What the scores say of each model, best first."""
+        """The scores of each model, best first."""
         return standings(self.tables, self.headline, model=self.model)
 
     @property

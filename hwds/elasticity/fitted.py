@@ -84,7 +84,7 @@ class CrossPairs(Serializable):
 
 @dataclass(frozen=True, eq=False)
 class Estimates(Serializable):
-    """What an estimator says, as arrays; NaN where it says nothing.
+    """The estimates of an estimator, as arrays; NaN where there is none.
 
     Attributes:
         slopes: Own-price elasticities, shape (K,).

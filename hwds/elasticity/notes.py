@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 
 PREFIX = "fit_"
-"""What the columns of notes begin with in the rows of a run, each the same number for all cells of a model."""
+"""The prefix of the columns of notes in the rows of a run, each the same number for all cells of a model."""
 
 SPREAD = "sd_"
-"""What the names of standard deviations begin with."""
+"""The prefix of standard deviations."""
 
 WEIGHT = "weight_"
-"""What the names of the weights of a stack's members begin with."""
+"""The prefix of the weights of a stack's members."""
 
 MISSED = "missed_"
-"""What the names of standard deviations of elasticities that networks do not know begin with."""
+"""The prefix of standard deviations of elasticities that networks do not know."""
 
 INSTRUMENTS = ("first_stage_f", "price_residual_t", "anderson_rubin_low", "anderson_rubin_high")
 """Notes on instruments that a sentence reads."""
@@ -55,7 +55,7 @@ MEANINGS = {
     "sd_cell": "standard deviation of cells' elasticities around their groups'",
     "sd_promotion": "standard deviation of cells' promotion effects",
 }
-"""What each note measures."""
+"""The meaning of each note."""
 
 
 TITLES = {

@@ -43,7 +43,7 @@ class RunContext:
 
     @property
     def conditions(self) -> Conditions:
-        """What numbers depend on besides data and recipes, for the key of a result."""
+        """The rest of what numbers depend on besides data and recipes, for the key of a result."""
         return Conditions(self.seed, self.cpus, self.device)
 
     def stream(self, *purpose: str | int) -> np.random.Generator:

@@ -19,7 +19,7 @@ from hwds.core.recipe import canonical
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What numbers depend on besides data and recipes.
+    """Everything that numbers depend on besides data and recipes.
 
     Attributes:
         seed: The experiment's; None where nothing is drawn.

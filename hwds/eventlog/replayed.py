@@ -18,7 +18,7 @@ State = TypeVar("State")
 
 
 class Behaviour(Protocol[State]):
-    """What a log is the log of."""
+    """The object whose events a log holds."""
 
     def new(self) -> State:
         """Return the state before anything has happened."""

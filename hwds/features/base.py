@@ -86,7 +86,7 @@ class RowFeatures(FeatureSet):
 
 
 class LearnedRunFeatures(Protocol):
-    """What `RunFeatures.learn` returns: scales that were learned, and the numbers of each cycle."""
+    """The result of `RunFeatures.learn`: scales that were learned, and the numbers of each cycle."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What sensors measure in each cycle, scaled within operating conditions."""
+"""Measurements of sensors in each cycle, scaled within operating conditions."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from hwds.splitting.cutoffs import FromEnd, future_of, known_at, series_at
 
 @dataclass(frozen=True, eq=False)
 class ForecastModel:
-    """What `Forecaster.fit` returns.
+    """The result of `Forecaster.fit`.
 
     Attributes:
         model: The recipe.

@@ -1,4 +1,4 @@
-"""What one arm earns more than another by the law of the test that compared them."""
+"""The difference of earnings between arms by the law of the test that compared them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """What an arm earns more than another, per unit, as a test says it.
+    """The difference of earnings between two arms, per unit, as a test estimates it.
 
     Attributes:
         gain: The estimate, in the money of the decision.

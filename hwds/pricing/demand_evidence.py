@@ -153,7 +153,7 @@ class DemandEstimates:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Whether a cell has an estimate, shape (K,)."""
+        """True for each cell that has an estimate, shape (K,)."""
         return self.cells["elasticity"].is_not_null().to_numpy()
 
     def require_costs(self, what: str, sold: Sequence[str] | None = None) -> None:

@@ -68,7 +68,7 @@ class Grid:
 
     @property
     def texts(self) -> tuple[bool, ...]:
-        """Whether each of `shown` is a column of text."""
+        """True for each of `shown` that is a column of text."""
         last = len(self.columns) - self.words
         return tuple(not self.names <= place < last for place, column in enumerate(self.columns) if any(column.cells))
 

@@ -21,7 +21,7 @@ class Policy(Recipe):
 
     local: ClassVar[bool] = True
     begins_in_turn: ClassVar[bool] = False
-    """Whether its first choices follow the order of the arms; of other policies a test asks that the order changes nothing."""
+    """True where first choices follow the order of the arms; of other policies a test asks that the order changes nothing."""
 
     def kernel(self, arms: Arms) -> Kernel | BatchKernel:
         """Return the law of the policy for these arms.

@@ -26,17 +26,8 @@ GROUPS = {
 }
 """The group of each kind's YAML; a metric has none."""
 
-FIRST = {
-    "model": "hwds model={option} rivals=[forecast/seasonal_naive]",
-    "classifier": "hwds dataset=handbook_simulator model={option} protocol=prequential_weeks size=small",
-    "policy": "hwds +experiment=bandit_regret model={option} rivals=[bandit/uniform_play] size=small",
-    "metric": "hwds dataset=classics model=forecast/theta protocol.metrics=[{module}:{name}]",
-    "features": "hwds model=forecast/xgboost features={option} size=small",
-    "row_features": "hwds +experiment=fraud_handbook_weeks features={option} size=small",
-    "dataset": "hwds dataset={option} model=forecast/ets",
-    "experiment": "hwds +experiment={name} size=small",
-}
-"""The first command of each kind."""
+METRIC = "python -m hwds dataset=classics model=forecast/theta protocol.metrics=[{package}.{name}:{name}]"
+"""The first command of a metric; those of other kinds are the first in their YAML."""
 
 
 @command(help=__doc__)
@@ -58,12 +49,12 @@ def main(kind: str, name: str, package: str) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(path)
-    first = FIRST[kind].format(option=f"{package}/{name}", module=f"{package}.{name}", name=name)
-    checked = kind in ("metric", "dataset", "experiment")
-    print(
-        f"Run it by `{first}`"
-        + ("." if checked else f", and look for leaks by `{first.replace('hwds', 'hwds check-leakage', 1)}`.")
+    yaml = next(
+        (text for path, text in files.items() if path.suffix == ".yaml"), f"# {METRIC.format(package=package, name=name)}"
     )
+    first = next(line.removeprefix("# python -m ") for line in yaml.splitlines() if line.startswith("# python -m hwds"))
+    leaks = "" if kind in ("metric", "dataset", "experiment") else f", and look for leaks by `hwds check-leakage{first[4:]}`"
+    print(f"Run it by `{first}`{leaks}.")
     tests = [path for path in files if path.parts[0] == "tests"]
     print(*(f"Test it by `python -m pytest {path}`." for path in tests), sep="\n", end="\n" if tests else "")
     return 0

@@ -22,7 +22,7 @@ LIMIT = 30
 """Runs that a terminal is given; `--limit 0` shows all."""
 
 
-class Runs(Command):
+class WithVerbs(Command):
     """The command whose words behind `tag` and `note` are none of its flags."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -31,7 +31,7 @@ class Runs(Command):
         return super().parse_args(ctx, ["--", *args] if plain else args)
 
 
-@click.command(cls=Runs, help=__doc__)
+@click.command(cls=WithVerbs, help=__doc__)
 @click.argument("words", nargs=-1, type=KnownWord("word", lambda: [*VERBS, *run_names()]))
 @click.option("--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first.")
 @click.option("--show", default="", metavar="FIELD,FIELD", help="Add columns: `model.units,mase`.")

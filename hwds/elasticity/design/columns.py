@@ -17,7 +17,7 @@ LAG, CROSS = "lagged_price", "substitutes_price"
 """The names of the log price of the period before, and of the mean log price of a cell's substitutes."""
 
 PAIR = "substitute_"
-"""What the names of columns with the price of one substitute of each cell begin with."""
+"""The prefix of columns with the price of one substitute of each cell."""
 
 MOST_PAIRS = 40
 """The most substitutes of a cell of which each has a slope of its own."""

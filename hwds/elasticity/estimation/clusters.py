@@ -52,7 +52,7 @@ class RobustVariance:
 
     @property
     def sure(self) -> np.ndarray:
-        """Whether each coefficient moves in enough clusters for a standard error, shape (k,)."""
+        """True for each coefficient that moves in enough clusters for a standard error, shape (k,)."""
         return self.even >= LEAST_EVEN
 
     @property

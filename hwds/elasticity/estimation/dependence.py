@@ -1,4 +1,4 @@
-"""What dependence between errors adds to the uncertainty of slopes that were fitted as if rows were independent."""
+"""The part of dependence between errors in the uncertainty of slopes that were fitted as if rows were independent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwds.elasticity.estimation.sweeping import Sweeper
 
 @dataclass(frozen=True, eq=False)
 class SharedError:
-    """What errors that depend on each other add.
+    """The variance that dependent errors add.
 
     Attributes:
         ratio: The clustered variance of the common slope of price over that of independent rows, at least 1.

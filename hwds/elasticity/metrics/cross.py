@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class CrossChecks:
-    """What holds of the cross elasticities of some cells.
+    """Counts and shares of cross elasticities that have the right sign and symmetry, of some cells.
 
     Without income effects the matrix of d units_i / d price_j is symmetric and has no positive eigenvalue (Slutsky). In
     elasticities, e_ij r_i = e_ji r_j with r the revenue of a cell. The buyers of a channel need not follow it: it is checked,

@@ -18,7 +18,7 @@ from hwds.elasticity.fitted import Estimates
 from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, t_critical
 
 Common = Literal["cell", "sku", "channel", "family", "all"]
-"""What shares an elasticity."""
+"""The units that share an elasticity."""
 
 LARGEST = 30.0
 """The absolute slope beyond which a cell's own data put no bound on it."""

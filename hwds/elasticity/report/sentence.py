@@ -1,4 +1,4 @@
-"""What a run says of elasticities, in a sentence or two."""
+"""The conclusion of a run on elasticities, in a sentence or two."""
 
 from __future__ import annotations
 

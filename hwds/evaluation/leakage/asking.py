@@ -23,7 +23,7 @@ from hwds.splitting.fold import Fold
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: the rows of a model's fold, of a frame; of all units, or from the first of `part` to before the other."""
+    """The rows of a model's fold, of a frame; of all units, or from the first of `part` to before the other."""
 
     protocol: Any
     label: str

@@ -14,7 +14,7 @@ LEVELS = np.round(np.arange(1, 20) * 0.05, 2)
 
 @dataclass(frozen=True, eq=False)
 class Lives(Serializable):
-    """What is said of the remaining life of n machines.
+    """Predictions of the remaining life of n machines.
 
     Attributes:
         point: Of the remaining life up to the protocol's cap, shape (n,).

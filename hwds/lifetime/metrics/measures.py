@@ -14,12 +14,12 @@ HALF = (0.4, 0.6)
 """The part of a life that is its half, for scores at half life."""
 
 TEST = "test_"
-"""What the names of scores of the official test begin with."""
+"""The prefix of scores of the official test."""
 
 
 @dataclass(frozen=True)
 class LifeTerms:
-    """What the scores are made by.
+    """The settings of the scores.
 
     Attributes:
         cap: Of points and of the lives that they are held against.

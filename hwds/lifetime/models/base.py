@@ -23,7 +23,7 @@ LEAST_FAILURES = 3
 
 
 class FittedLife(Protocol):
-    """What `LifetimeModel.learn` returns."""
+    """The result of `LifetimeModel.learn`."""
 
     def predict(self, runs: Runs) -> Lives:
         """Return the law of each run's remaining life at its last row; nothing else of the run is known."""

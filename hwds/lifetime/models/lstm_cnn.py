@@ -114,7 +114,7 @@ class _Inner(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Signals(Serializable):
-    """What a network reads of each cycle.
+    """The inputs of a network at each cycle.
 
     Attributes:
         scaling: Of the sensors.

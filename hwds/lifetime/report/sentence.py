@@ -1,4 +1,4 @@
-"""What a run says of remaining lives, in a few sentences."""
+"""The conclusion of a run on remaining lives, in a few sentences."""
 
 from __future__ import annotations
 

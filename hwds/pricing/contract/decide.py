@@ -30,7 +30,7 @@ PRICES_TRIED = 41
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRules:
-    """What a tier must hold to be offered.
+    """The conditions that a tier must meet to be offered.
 
     Attributes:
         floor: The least pocket margin, at each of `ATTAINED`.
@@ -49,7 +49,7 @@ class OfferRules:
 
 @dataclass(frozen=True, eq=False)
 class ContractDecision:
-    """What follows from the outcomes.
+    """The decision that follows from the outcomes.
 
     Attributes:
         tiers, tornado, waterfall: See `hwds.pricing.contract.verdict`.

@@ -13,7 +13,7 @@ from hwds.pricing.contract.volumes import VolumeLaw
 from hwds.pricing.optimum.draws import MOST_LOG, DemandDraws
 
 DRIVERS = ("volume", "elasticity", "cost", "currency", "leak")
-"""What is uncertain."""
+"""The uncertain quantities."""
 
 SCORE90 = 1.2815515655446004
 """The normal score of 90 %."""
@@ -75,7 +75,7 @@ class ContractRisks:
 
 @dataclass(frozen=True, eq=False)
 class ContractWorld:
-    """What a contract is signed in.
+    """The circumstances in which a contract is signed.
 
     Attributes:
         schedule, terms: The contract.
@@ -101,7 +101,7 @@ class ContractWorld:
 
 @dataclass(frozen=True, eq=False)
 class ContractOutcome:
-    """What one tier earns, each of shape (n,).
+    """The earnings of one tier, each of shape (n,).
 
     Attributes:
         settlement: What is paid.

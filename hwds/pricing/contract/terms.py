@@ -15,7 +15,7 @@ SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractTerms:
-    """What a contract says beside its tiers.
+    """The terms of a contract beside its tiers.
 
     Attributes:
         deductions: The share of the bill that is given back whatever happens: payment terms, ship-and-debit, price protection.
@@ -39,7 +39,7 @@ class ContractTerms:
 
 @dataclass(frozen=True, eq=False)
 class Settlement:
-    """What is paid for the units of a contract, each of shape (n,).
+    """The payments for the units of a contract, each of shape (n,).
 
     Attributes:
         units: That were taken.
@@ -59,7 +59,7 @@ class Settlement:
 
     @property
     def pocket(self) -> np.ndarray:
-        """What remains."""
+        """The amount that remains."""
         return self.bill + self.clawback + self.fee - self.retro - self.deductions
 
 

@@ -68,7 +68,7 @@ class DemandDecision(Decision):
 
     @property
     def needs_costs(self) -> bool:
-        """Whether the cost of every unit must be known."""
+        """True where the cost of every unit must be known."""
         return False
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
@@ -151,7 +151,7 @@ class GuardedDecision(DemandDecision):
 
     @property
     def needs_costs(self) -> bool:
-        """Whether the objective is profit."""
+        """True where the objective is profit."""
         return self.objective == "profit"
 
     def recommended(self, evidence: DemandEstimates, rng: np.random.Generator) -> PriceRecommendation:

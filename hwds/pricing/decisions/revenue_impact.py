@@ -22,7 +22,7 @@ Change = Annotated[float, Ge(-0.9), Le(9)]
 
 
 class RevenueImpact(DemandDecision):
-    """What changes of prices do to units, revenue and margin, with intervals: of each cell, product or channel, and of all.
+    """Units, revenue and margin after changes of prices, with intervals: of each cell, product or channel, and of all.
 
     Reads the estimates of a model of demand (`DemandEstimates`). Units are multiplied by (1 + change) ** elasticity, draw by
     draw, so that they never fall below 0 and the interval is that of the draws. Substitutes answer to the prices that change.

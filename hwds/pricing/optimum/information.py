@@ -28,7 +28,7 @@ GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True, slots=True)
 class InformationValue:
-    """What information on one cell's elasticity is worth in a period, beyond the best price by what is known.
+    """The worth of information on one cell's elasticity in a period, beyond the best price by what is known.
 
     Attributes:
         perfect: Of knowing it, and all that moves with it, for certain (expected value of perfect information).

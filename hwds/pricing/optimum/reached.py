@@ -14,7 +14,7 @@ from hwds.pricing.optimum.solve import PriceProblem, rounded, solve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GainReached:
-    """What recommended prices truly gain in a period.
+    """The true gain of recommended prices in a period.
 
     Attributes:
         gained: By the recommended prices.

@@ -26,7 +26,7 @@ MOST_COMBINATIONS = 512
 
 @dataclass(frozen=True, eq=False)
 class PriceProblem:
-    """What to solve.
+    """The problem to solve.
 
     Attributes:
         demand: Draws of demand on K cells.

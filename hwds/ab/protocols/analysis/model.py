@@ -37,7 +37,7 @@ TUNED_FOR = 5000.0
 
 
 class AnalysisSettings(Protocol):
-    """What an analysis reads of a protocol; see `AbTest` for each."""
+    """The settings that an analysis reads of a protocol; see `AbTest` for each."""
 
     @property
     def allocation(self) -> Mapping[str, float]:
@@ -45,7 +45,7 @@ class AnalysisSettings(Protocol):
 
     @property
     def show_despite_mismatch(self) -> bool:
-        """Whether effects are shown although the sample ratio is not as planned."""
+        """True where effects are shown although the sample ratio is not as planned."""
 
     @property
     def minimum_detectable_effect(self) -> float:

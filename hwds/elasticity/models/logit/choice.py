@@ -1,4 +1,4 @@
-"""What a regression of log odds says of demand: the price slope, the nesting parameter, and elasticities that follow."""
+"""Parameters of demand from a regression of log odds: the price slope, the nesting parameter, elasticities that follow."""
 
 from __future__ import annotations
 

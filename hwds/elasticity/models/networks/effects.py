@@ -1,4 +1,4 @@
-"""What demand is without the own price: the effects of cells and periods around a model's other slopes."""
+"""Demand without the own price: the effects of cells and periods around a model's other slopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the heads of gap and risk say of the next period, and how well they did on rows that were held out."""
+"""Predictions of the heads of gap and risk for the next period, and their scores on rows that were held out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network of demand reads of each row, and what its heads are to say."""
+"""Inputs of the network of demand for each row, and the targets of its heads."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from hwds.elasticity.models.networks.shape import Answer
 
 
 class Unseen(NamedTuple):
-    """What networks said of rows that they had not seen.
+    """Predictions of networks for rows that they had not seen.
 
     Attributes:
         said: Of the rows to learn from, columns of shape (n,).
@@ -28,7 +28,7 @@ class Unseen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Missed:
-    """What the elasticities of a network miss.
+    """The errors of a network's elasticities.
 
     Attributes:
         names: Of the groupings, then `cell`.

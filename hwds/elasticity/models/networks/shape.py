@@ -17,7 +17,7 @@ STIFF = 100.0
 """How many times as much as the elasticity's own the squares of its turn and of the correction count."""
 
 CODES = ("sku", "channel", "family")
-"""What a cell's embeddings are of."""
+"""The columns of which a cell has embeddings."""
 
 EMBEDDED, HIDDEN = 4, 12
 """Numbers of an embedding, and units of each hidden layer."""

@@ -91,7 +91,7 @@ class Trained:
 
     @property
     def without_effects(self) -> np.ndarray:
-        """What the networks add to the log mean of the rows to learn from: the own price's path and the correction."""
+        """The networks' parts of the log mean of the rows to learn from: the own price's path and the correction."""
         return np.asarray((self.mean.log_mean - self.base)[self.design.used])
 
     def slopes(self) -> np.ndarray:

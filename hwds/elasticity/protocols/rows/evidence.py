@@ -12,7 +12,7 @@ from hwds.results.formatting import is_money
 from hwds.results.tables import TRUTH
 
 PERIODS = {"1w": "week", "7d": "week", "1d": "day", "1mo": "month", "3mo": "quarter", "1q": "quarter", "1y": "year"}
-"""What the units of a frequency are counted in."""
+"""The time in which units of a frequency are counted."""
 
 
 def evidence_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates | None:

@@ -1,4 +1,4 @@
-"""What is said of a panel before the first fit: which cells will have no answer of their own, and why."""
+"""Remarks on a panel before the first fit: which cells will have no answer of their own, and why."""
 
 from __future__ import annotations
 
