@@ -1,7 +1,8 @@
 """Variables of the environment that choose instructions or algorithms of a library, and with them the last bits of numbers.
 
-Threads are not among them: `cpus_per_cell` holds them, which is in the keys. Nor is `TF_ENABLE_ONEDNN_OPTS`, which is held at
-0, nor what was measured to change nothing, such as `PYTHONHASHSEED` and `POLARS_MAX_THREADS`.
+Threads are not among them: `cpus_per_cell` holds them, which is in the keys. Nor are `TF_ENABLE_ONEDNN_OPTS` and
+`KERAS_BACKEND`, which are set when TensorFlow is loaded, nor what was measured to change nothing, such as `PYTHONHASHSEED` and
+`POLARS_MAX_THREADS`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ VARIABLES = (
     "TF_XLA_FLAGS",
     "TF_DETERMINISTIC_OPS",
     "NVIDIA_TF32_OVERRIDE",
-    "KERAS_BACKEND",
 )
 """Those whose names are not by a rule."""
 

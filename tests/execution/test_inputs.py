@@ -8,6 +8,7 @@ import pytest
 
 from hwds.core import inputs
 from hwds.evaluation.keys import machine
+from hwds.learners.networks.runtime import tensorflow
 from hwds.results.folder import RunFolder
 from tests.support.command_line import forget_options
 
@@ -134,6 +135,13 @@ def test_variables_that_choose_instructions_are_in_the_keys(monkeypatch):
     assert machine() == before
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     assert machine() != before
+
+
+def test_a_network_that_was_loaded_before_changes_no_key(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    before = machine()
+    tensorflow(1)
+    assert machine() == before
 
 
 def test_the_content_of_a_file_that_changed_after_it_was_read_is_not_known(tmp_path, monkeypatch):

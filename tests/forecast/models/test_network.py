@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import warnings
@@ -231,6 +232,22 @@ def test_bad_series_are_answered_without_a_warning_and_cost_the_others_little(na
         assert of[constant] == pytest.approx(value, abs=0.1)
     good = np.stack([of[f"s{i}"] for i in sorted(range(12), key=str)])
     assert np.abs(good - actual(panel)).mean() < 20  # the size of a season, for the promotions are not told
+
+
+def test_no_network_stays_after_its_fit(panel):
+    import keras
+
+    def layers():
+        gc.collect()
+        return sum(isinstance(each, keras.Layer) for each in gc.get_objects())
+
+    history, _ = parts(panel)
+    small = replace(MODELS["mlp"], units=8, epochs=1)
+    held = []
+    for seed in range(3):
+        small.learn(history, horizon=6, context=replace(CONTEXT, seed=seed))
+        held.append(layers())
+    assert held[2] == held[0]
 
 
 def test_a_gpu_that_is_not_there_is_refused(panel, monkeypatch):
