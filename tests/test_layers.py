@@ -15,7 +15,7 @@ LAYERS = [
     {"experiment"},
     {"datasets"},
     FAMILIES,
-    {"pricing"},
+    {"pricing", "supply"},
     {"decisions", "features", "learners", "report", "compare", "tracking", "execution"},
     {"evaluation"},
     {"splitting"},

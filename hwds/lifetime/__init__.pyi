@@ -1,3 +1,4 @@
+from .decisions.maintenance import Maintenance as Maintenance
 from .models.base import LifetimeModel as LifetimeModel
 from .models.cox import Cox as Cox
 from .models.linear_age import LinearAge as LinearAge

@@ -13,4 +13,11 @@ REMAINING_LIFE = Task(
     comparison="hwds.lifetime.compare:COMPARISON",
 )
 
-FAMILY = Family(name="lifetime", tasks=(REMAINING_LIFE,))
+FAMILY = Family(
+    name="lifetime",
+    tasks=(REMAINING_LIFE,),
+    tables={
+        "maintenance_policies": "hwds.supply.report.maintenance:POLICIES",
+        "maintenance_schedule": "hwds.supply.report.maintenance:SCHEDULE",
+    },
+)

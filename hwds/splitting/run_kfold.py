@@ -11,7 +11,7 @@ import polars as pl
 from annotated_types import Ge, Le, Lt
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import Folds, Recipe, Small, Steps
+from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
 from hwds.core.seeds import stream
 from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.frames.runs import Runs
@@ -66,6 +66,8 @@ class RunKFold(Recipe):
         folds: Parts of the runs; each is tested once in every repeat.
         repeats: Divisions into folds.
         cuts: Ages at which a held-out run is cut, each drawn from its share of the run's life.
+        every: Rows from one cut of a held-out run to the next, from its first `least` rows on: the ages at which a machine is
+            inspected, whatever it will last; 0 for `cuts` drawn from its life.
         least: Rows that are known at the first cut at least; runs without more are left out of the folds.
         apart: The share of the runs, by their names, that is never tested but by the trials of a sweep; the experiment learns
             from them.
@@ -74,6 +76,7 @@ class RunKFold(Recipe):
     folds: Annotated[int, Ge(2), Le(1_000), Small(3)] = 5
     repeats: Annotated[Folds, Small(1)] = 1
     cuts: Annotated[int, Ge(1), Le(1_000), Small(4)] = 10
+    every: ZeroSteps = 0
     least: Steps = 30
     apart: Annotated[float, Ge(0), Lt(1)] = 0.0
 
@@ -97,7 +100,8 @@ class RunKFold(Recipe):
                     raise DataError(
                         f"protocol.least: must be below {longest}, the rows of the longest run of a fold, got {self.least}."
                     )
-                cutoffs = tuple(HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in range(self.cuts))
+                cuts = np.flatnonzero(known.any(axis=0)).tolist()
+                cutoffs = tuple(HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in cuts)
                 name = f"fold {fold + 1} of {self.folds}" + (f", repeat {repeat + 1}" if repeat else "")
                 out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))
         return out
@@ -118,8 +122,11 @@ class RunKFold(Recipe):
         """Return how many rows of each run are known at each cut, shape (n, cuts); 0 where the run is too short.
 
         A run's cuts follow from its name and its number of rows: one in each of equal shares of the rows between the first cut
-        and its last row but one.
+        and its last row but one; with `every` they follow from neither, and end before its last row.
         """
+        if self.every:
+            ages = np.arange(self.least, max(int(runs.lengths.max(initial=0)), self.least + 1), self.every)
+            return np.where(ages < runs.lengths[:, None], ages, 0)
         out = np.zeros((runs.n, self.cuts), np.int64)
         for place, (name, length) in enumerate(zip(runs.names, runs.lengths.tolist(), strict=True)):
             room = length - self.least

@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from hwds.core.serialization import Serializable
-from hwds.lifetime.laws.kaplan_meier import kaplan_meier, quantiles_of
 from hwds.lifetime.laws.lives import LEVELS, Lives
+from hwds.statistics.kaplan_meier import kaplan_meier, quantiles_of
 
 NODES = 40
 """Points at which the law is made; between them it is a line."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.lifetime.laws.kaplan_meier import kaplan_meier
 from hwds.lifetime.laws.lives import survival_at
+from hwds.statistics.kaplan_meier import kaplan_meier
 
 TIMES = 25
 """The times, evenly spread up to the cap, over which the Brier score is averaged."""

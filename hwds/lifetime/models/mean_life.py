@@ -9,10 +9,10 @@ import numpy as np
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.kaplan_meier import kaplan_meier
 from hwds.lifetime.laws.lives import LEVELS, Lives
 from hwds.lifetime.laws.tail import lives_of_curves, tail_hazard
 from hwds.lifetime.models.base import LifetimeModel
+from hwds.statistics.kaplan_meier import kaplan_meier
 
 
 class MeanLife(LifetimeModel):

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.evaluation.abilities import Contrasting
 from hwds.evaluation.base import Cell, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
@@ -67,7 +67,13 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
 
     def context(self, run: RunContext) -> LifetimeContext:
         """Return what a model is given besides the runs."""
-        return LifetimeContext(**run.shared(), cap=self.cap, least=self.least, by_share=True)
+        return LifetimeContext(**run.shared(), cap=self.cap, least=self.least, by_share=not self.every)
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of the task's metrics, and inspected machines that are divided more than once."""
+        super().check_names()
+        if self.every and self.repeats > 1:
+            raise ConfigError(f"protocol.repeats: must be 1 with every={self.every}, got {self.repeats}.")
 
     def evaluate_cell(self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Learn from the machines of the other folds; predict those of this one at each cut."""

@@ -9,8 +9,8 @@ from hwds.datasets.simulated.engines import Engines
 from hwds.datasets.simulated.wear.fleet import ALIKE, FAILURE, INTENSITY, WearLaw, leaving_chance
 from hwds.datasets.simulated.wear.truth import WearTruth
 from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.kaplan_meier import kaplan_meier
 from hwds.lifetime.laws.lives import LEVELS
+from hwds.statistics.kaplan_meier import kaplan_meier
 
 SMALL = Engines(engines=300, mean_life=40, sensors=2, regimes=2, censored=0.0)
 

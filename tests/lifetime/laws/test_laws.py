@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hwds.lifetime.laws.kaplan_meier import kaplan_meier, quantiles_of
 from hwds.lifetime.laws.lives import LEVELS, Lives, quantiles_of_survival, restricted_mean, survival_at
 from hwds.lifetime.laws.local_errors import LocalErrors
+from hwds.statistics.kaplan_meier import kaplan_meier, quantiles_of
 
 
 def test_the_curve_of_remission_times():

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.lifetime.laws.kaplan_meier import kaplan_meier
 from hwds.lifetime.laws.lives import LEVELS
 from hwds.lifetime.metrics.measures import LifeTerms
 from hwds.lifetime.metrics.resampling import MachineBootstrap
 from hwds.lifetime.metrics.scores import QUANTILES, life_scores, official_scores
 from hwds.lifetime.metrics.survival import brier_rows, concordant_pairs
+from hwds.statistics.kaplan_meier import kaplan_meier
 
 TERMS = LifeTerms(cap=125.0, resamples=200)
 

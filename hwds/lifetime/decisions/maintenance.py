@@ -1,0 +1,184 @@
+"""Maintenance: when to replace which machine, by the law of its remaining life, with a limited crew and limited parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Draws, NonNegative, NonNegativeInt, Positive, PositiveInt, Small
+from hwds.decisions.base import Decision
+from hwds.evaluation.base import Evaluation
+from hwds.frames.run_checks import ENTITY
+from hwds.frames.runs import Runs
+from hwds.lifetime.laws.lower_tail import survival_with_tail
+from hwds.lifetime.metrics.scores import QUANTILES
+from hwds.lifetime.protocols.last_window import LastWindow
+from hwds.results.tables import TRUTH, Tables
+from hwds.supply.maintenance.decide import decide_maintenance
+from hwds.supply.maintenance.laws import LifeLaws
+from hwds.supply.maintenance.terms import MaintenanceTerms
+from hwds.supply.maintenance.verdict import MaintenanceVerdict
+
+MEDIAN = "q_0.5"
+
+
+class Maintenance(Decision):
+    """When to replace which machine: now, in one of the slots to come, or later, by the law of its remaining life.
+
+    A machine is replaced where the expected cost of failing before a later slot is above what its running until then is worth.
+    The worth of a unit of time is the fleet's long-run cost rate (renewal reward): the limit of that rule, chosen on machines
+    of other folds than those it is judged on. Machines that compete for a crew or for parts are laid out at least cost by a
+    mixed-integer program. The back-test is on machines that were held out, inspected at regular ages (`protocol=life_slots`),
+    against running to failure, the best fixed interval, a threshold on the median life, and foresight; censored machines count
+    by weights. A replacement makes a machine new, and takes its slot whole.
+
+    SCHEDULE where the rule is shown to cost less than those that look at no sensor; HOLD with the rule that bound otherwise:
+    `few_failures` or `no_gain`.
+
+    Attributes:
+        planned_cost: Of a replacement before a failure, without its downtime.
+        failure_cost: Of a failure and its repair, without its downtime.
+        planned_downtime: How long a planned replacement takes, in the unit of ages.
+        failure_downtime: How long a failed machine stands still once a crew and a part are there.
+        downtime_cost: Of a unit of that time.
+        crew: Replacements in a slot at most; null for any number.
+        parts: On hand; null for any number.
+        parts_rate: Parts that arrive in each slot.
+        slots: That are looked ahead.
+        least_failures: Machines that failed, below which nothing is shown.
+        resamples: Of the bootstrap over machines.
+
+    Example:
+        python -m hwds +experiment=maintenance_schedule decision.failure_cost=20000 decision.crew=3
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("remaining_life",)
+    foresees: ClassVar[bool] = True
+
+    planned_cost: NonNegative = 1000.0
+    failure_cost: Positive = 5000.0
+    planned_downtime: NonNegative = 1.0
+    failure_downtime: NonNegative = 5.0
+    downtime_cost: NonNegative = 100.0
+    crew: PositiveInt | None = 2
+    parts: NonNegativeInt | None = None
+    parts_rate: NonNegative = 1.0
+    slots: Annotated[int, Ge(1), Le(1_000)] = 6
+    least_failures: Annotated[PositiveInt, Small(4)] = 20
+    resamples: Annotated[Draws, Small(200)] = 1000
+
+    def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
+        """Refuse machines that are not inspected at regular ages, and failures that cost no more than what prevents them.
+
+        Raises:
+            ConfigError: With the field.
+        """
+        super().check_protocol(protocol)
+        if not isinstance(protocol, LastWindow) or not protocol.every:
+            raise ConfigError(
+                "protocol.every: must be at least 1 for decision 'maintenance', so that machines are inspected at regular ages;"
+                " take protocol=life_slots."
+            )
+        terms = self.terms()
+        if terms.failure <= terms.planned:
+            raise ConfigError(
+                f"decision.failure_cost: must be above the cost of a planned replacement with downtime, {terms.planned:g},"
+                f" got {terms.failure:g} with downtime."
+            )
+
+    def decide(self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]) -> MaintenanceVerdict | None:
+        """Return the verdict; the schedule is of machines that never failed, at their last inspection. None without answers."""
+        laws = self._laws(tables, frame, model)
+        return None if laws is None else self._verdict(laws, censored(laws), tables, frame)
+
+    def foresee(
+        self, forecasts: pl.DataFrame, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
+    ) -> MaintenanceVerdict | None:
+        """Return the verdict with the schedule of the machines that run now; see `Decision.foresee`."""
+        laws = self._laws(tables, frame, model)
+        if laws is None or forecasts.is_empty():
+            return None
+        coming = life_laws(forecasts.with_columns(fold=pl.lit(-1)), frame, self.slots, laws.slot)
+        return self._verdict(laws, coming, tables, frame, future=True)
+
+    def terms(self) -> MaintenanceTerms:
+        """Return the costs, downtime included, and the capacity."""
+        return MaintenanceTerms(
+            planned=self.planned_cost + self.downtime_cost * self.planned_downtime,
+            failure=self.failure_cost + self.downtime_cost * self.failure_downtime,
+            planned_downtime=self.planned_downtime,
+            failure_downtime=self.failure_downtime,
+            downtime=self.downtime_cost,
+            crew=self.crew,
+            parts=self.parts,
+            parts_rate=self.parts_rate,
+            least_failures=self.least_failures,
+            resamples=self.resamples,
+        )
+
+    def _laws(self, tables: Tables, frame: Runs, model: str) -> LifeLaws | None:
+        rows = tables.predictions
+        mine = rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold")) if rows.width else rows
+        return None if mine.is_empty() else life_laws(mine, frame.learnable, self.slots)
+
+    def _verdict(
+        self, laws: LifeLaws, running: LifeLaws, tables: Tables, frame: Runs, *, future: bool = False
+    ) -> MaintenanceVerdict:
+        return decide_maintenance(
+            self.name or "maintenance",
+            laws,
+            running,
+            self._laws(tables, frame, TRUTH),
+            self.terms(),
+            seed=int(tables.scores["seed"][0]),
+            when="future" if future else "back-test",
+        )
+
+
+def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = None) -> LifeLaws:
+    """Return what a model said of machines at each inspection.
+
+    Args:
+        rows: `entity, age, fold` and quantiles.
+        runs: The whole runs; all of them are in the laws.
+        slots: That are looked ahead.
+        slot: The time from one inspection to the next; None for the median gap between the rows of a machine.
+    """
+    place = pl.DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
+    rows = rows.join(place, ENTITY, "inner").sort("machine", "age")
+    gaps = rows.select(pl.col("age").diff().over("machine")).to_series().drop_nulls()
+    slot = slot or float(gaps.median() or 1.0)  # type: ignore[arg-type]
+    fold = np.full(runs.n, -1)
+    fold[rows["machine"].to_numpy()] = rows["fold"].to_numpy()
+    quantiles = rows.select(QUANTILES).to_numpy()
+    start = runs.ends["start"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return LifeLaws(
+        names=runs.names,
+        ends=runs.ages.astype(float),
+        failed=runs.events,
+        fold=fold,
+        start=start,
+        machine=rows["machine"].to_numpy(),
+        age=rows["age"].to_numpy(),
+        survival=survival_with_tail(quantiles, slot * np.arange(1, slots + 1)),
+        median=rows[MEDIAN].to_numpy(),
+        slot=slot,
+        unit=runs.unit,
+    )
+
+
+def censored(laws: LifeLaws) -> LifeLaws:
+    """Return the laws at inspections of the machines that did not fail."""
+    kept = ~laws.failed[laws.machine]
+    return replace(
+        laws,
+        machine=laws.machine[kept],
+        age=laws.age[kept],
+        survival=laws.survival[kept],
+        median=laws.median[kept],
+    )

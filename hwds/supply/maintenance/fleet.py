@@ -1,0 +1,126 @@
+"""A fleet on its clock with a limited crew and limited parts: failures are repaired first, then planned replacements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwds.supply.maintenance.assignment import assign
+from hwds.supply.maintenance.laws import LifeLaws
+from hwds.supply.maintenance.outcomes import Outcomes
+from hwds.supply.maintenance.terms import MaintenanceTerms
+
+Planner = Callable[[np.ndarray, int, int | None], np.ndarray]
+"""From the inspections of a slot, the replacements that its crew can still do, and the parts left (None: enough), those
+that are done now."""
+
+
+def first_come(index: np.ndarray, limits: np.ndarray) -> Planner:
+    """Return the planner of a rule: all inspections at or above their limits, the highest indices first.
+
+    Args:
+        index: Of each inspection, shape (n,).
+        limits: Of each inspection, shape (n,).
+    """
+
+    def plan(rows: np.ndarray, crew: int, parts: int | None) -> np.ndarray:
+        wanted = rows[index[rows] >= limits[rows]]
+        order = wanted[np.argsort(-index[wanted], kind="stable")]
+        return order[: crew if parts is None else min(crew, parts)]
+
+    return plan
+
+
+def by_milp(costs: np.ndarray, terms: MaintenanceTerms) -> Planner:
+    """Return the planner that lays out all slots ahead at least cost, and does what falls into the first.
+
+    Args:
+        costs: Of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
+        terms: The capacity.
+    """
+
+    def plan(rows: np.ndarray, crew: int, parts: int | None) -> np.ndarray:
+        crews = np.full(costs.shape[1] - 1, terms.crew_of(len(rows)))
+        crews[0] = crew
+        arrived = None if parts is None else arrivals(parts, terms, len(crews))
+        return rows[cheapest_slots(costs[rows], crews, arrived) == 0]
+
+    return plan
+
+
+def arrivals(parts: float, terms: MaintenanceTerms, slots: int) -> np.ndarray:
+    """Return the parts that have arrived by each slot, shape (slots,)."""
+    return np.floor(parts + terms.parts_rate * np.arange(slots))
+
+
+def cheapest_slots(costs: np.ndarray, crews: np.ndarray, arrived: np.ndarray | None) -> np.ndarray:
+    """Return the slot of each machine: its own cheapest where that fits the capacity, else by `assign`; shape (m,)."""
+    best = costs.argmin(axis=1)
+    wanted = np.bincount(best, minlength=costs.shape[1])[:-1]
+    fits = (wanted <= crews).all() and (arrived is None or (np.cumsum(wanted) <= arrived).all())
+    return best if fits else assign(costs, crews, arrived)
+
+
+@dataclass(eq=False)
+class Fleet:
+    """A fleet while it runs, slot by slot.
+
+    Attributes:
+        laws: The evidence; all machines have a start.
+        terms: Costs and capacity.
+        end: Of each machine so far, shape (m,).
+        acted: Whether it was replaced before a failure.
+        waited: For a crew or a part.
+        queue: Machines that failed and stand still, with the slot in which each could first be repaired.
+    """
+
+    laws: LifeLaws
+    terms: MaintenanceTerms
+    end: np.ndarray = field(init=False)
+    acted: np.ndarray = field(init=False)
+    waited: np.ndarray = field(init=False)
+    queue: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.end = self.laws.ends.copy()
+        self.acted, self.waited = np.zeros(self.laws.m, bool), np.zeros(self.laws.m)
+
+    def simulate(self, planner: Planner) -> Outcomes:
+        """Return the outcomes of all machines under a planner."""
+        laws = self.laws
+        at_row = np.floor((laws.start[laws.machine] + laws.age) / laws.slot).astype(int)
+        repair = np.ceil((laws.start + laws.ends) / laws.slot).astype(int)
+        begin, finish = min(at_row.min(initial=0), repair.min()), max(at_row.max(initial=0), repair.max())
+        parts = self.terms.parts
+        stock = None if parts is None else float(parts)
+        for now in range(begin, finish + 1):
+            failed = np.flatnonzero((repair == now) & laws.failed & ~self.acted)
+            self.queue += [(int(each), now) for each in failed]
+            crew = self.terms.crew_of(laws.m)
+            done = self._repair(now, crew, stock)
+            stock = None if stock is None else stock - done
+            rows = np.flatnonzero((at_row == now) & ~self.acted[laws.machine])
+            planned = self._replace(rows, planner, crew - done, None if stock is None else int(stock))
+            stock = None if stock is None else stock - planned + self.terms.parts_rate
+        for machine, since in self.queue:
+            self.waited[machine] = (finish - since) * laws.slot
+        return Outcomes(self.end, self.acted, self.acted | laws.failed, self.waited)
+
+    def _repair(self, now: int, crew: int, stock: float | None) -> int:
+        """Repair machines that failed, those that wait longest first; return how many."""
+        can = min(crew, len(self.queue), len(self.queue) if stock is None else int(stock))
+        for machine, since in self.queue[:can]:
+            self.waited[machine] = (now - since) * self.laws.slot
+        self.queue = self.queue[can:]
+        return can
+
+    def _replace(self, rows: np.ndarray, planner: Planner, crew: int, parts: int | None) -> int:
+        """Replace machines as planned; return how many."""
+        if not len(rows) or crew < 1 or (parts is not None and parts < 1):
+            return 0
+        chosen = planner(rows, crew, parts)
+        machines = self.laws.machine[chosen]
+        self.end[machines], self.acted[machines] = self.laws.age[chosen], True
+        return len(machines)
