@@ -6,6 +6,7 @@ from . import elasticity as elasticity
 from . import forecast as forecast
 from . import lifetime as lifetime
 from . import ope as ope
+from . import sensors as sensors
 from .ab.models.base import Comparison as Comparison
 from .app.commands import compare_runs as compare_runs
 from .app.commands import run as run
@@ -74,6 +75,7 @@ from .report.hooks import TaskReport as TaskReport
 from .results.measure import Measure as Measure
 from .results.tables import Tables as Tables
 from .results.verdict import Verdict as Verdict
+from .sensors.models.base import SensorModel as SensorModel
 from .splitting.fold import Fold as Fold
 from .tracking.trackers.base import Tracker as Tracker
 

@@ -84,6 +84,8 @@ _EVENT = (
     "Is 1 in the row in which a run failed, 0 in all others: a run without a 1 is censored at its last row; where no column is"
     " named, every run failed at its last row, but for those of the test."
 )
+_CHANGE = "Is 1 in rows in which the state of a machine changes, 0 in all others."
+_LABEL = "What is to be predicted; of runs 1 in rows with an anomaly and 0 in others; null where it is not known yet."
 _LEVEL = "Constant within a series, the hierarchy, coarsest first."
 _IGNORE = "Columns to leave out; where a label is given, what is not known before it."
 
@@ -98,7 +100,7 @@ def _measured(name: str, frames: tuple[FrameKind, ...], meaning: str, *, high: f
 ROLES: dict[str, Role] = {
     role.name: role
     for role in (
-        Role("label", _TABLE, "What is to be predicted; null where it is not known yet.", known="never"),
+        Role("label", ("table", "runs"), _LABEL, known="never"),
         Role("label_time", _TABLE, "When the label became known.", holds="times", known="never"),
         Role("label_propensity", _TABLE, _PROPENSITY, holds="numbers", low=0, high=1, known="never"),
         Role("series", _PANEL, _SERIES, many=True, null=False, known="constant", group="series"),
@@ -114,6 +116,7 @@ ROLES: dict[str, Role] = {
         Role("sensor", _RUNS, _SENSOR, many=True, holds="numbers", known="past"),
         Role("setting", _RUNS, "Operating conditions, within whose regimes sensors are scaled.", many=True, holds="numbers"),
         Role("event", _RUNS, _EVENT, holds="numbers", low=0, high=1, known="never"),
+        Role("changepoint", _RUNS, _CHANGE, holds="numbers", low=0, high=1, known="never"),
         Role(
             "remaining", _RUNS, "How long a run lasts beyond its last row; of test runs.", holds="numbers", low=0, known="never"
         ),

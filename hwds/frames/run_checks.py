@@ -76,6 +76,23 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     return ends.with_columns(known.alias("remaining"))
 
 
+def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:
+    """Refuse a label or a change point that is neither 0 nor 1.
+
+    Raises:
+        DataError: With its row in the source.
+    """
+    for role in marks:
+        for name in roles.get(role, ()):
+            if not (rows[name].dtype.is_numeric() or rows[name].dtype in (pl.Boolean, pl.Null)):
+                raise DataError(f"dataset.roles.{role}: column '{name}' must hold 0 and 1, row 1 has {rows[name][0]!r}.")
+            odd = rows.filter(~pl.col(name).cast(pl.Float64).is_in([0.0, 1.0]))
+            if len(odd):
+                raise DataError(
+                    f"dataset.roles.{role}: row {odd[ROW][0] + 1} has {odd[name][0]} in column '{name}'; must be 0 or 1."
+                )
+
+
 def informative(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
     """Return the roles without the sensors that hardly change in the runs to learn from; a warning names them.
 

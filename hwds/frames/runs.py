@@ -15,11 +15,14 @@ import polars as pl
 
 from hwds.core.hashing import digest_bytes
 from hwds.frames.roles import Names, Roles
-from hwds.frames.run_checks import CYCLE, ENTITY, checked_rows, ends_of, informative
+from hwds.frames.run_checks import CYCLE, ENTITY, checked_rows, ends_of, informative, refuse_marks
 from hwds.frames.run_leakage import refuse_telling_sensors
 
 KEPT = ("sensor", "setting", "static")
 """The roles of columns that a model may read."""
+
+MARKS = ("label", "changepoint")
+"""The roles of columns that say of each row what only scores may read: `unmarked` leaves them out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +35,12 @@ class Runs:
     cut run is one that is censored at the cut.
 
     Attributes:
-        data: `entity`, `cycle`, and the columns of sensors, settings and static columns; sorted by run and cycle.
+        data: `entity`, `cycle`, and the columns of sensors, settings and static columns; sorted by run and cycle. Where rows
+            are labelled one by one, the label and the change points too.
         ends: One row a run, in the order of `data`: `entity`; `age`, its last cycle; `event`, true where it failed there;
             `remaining`, how long it lasts beyond that, 0 where it failed there and null where it is not known; `split`, `train`
             or `test`; `start`, when it was new, null where that is not known.
-        roles: `sensor`, `setting` and `static` to their columns.
+        roles: `sensor`, `setting`, `static`, `label` and `changepoint` to their columns.
         regimes: Operating conditions within which sensors are comparable.
         unit: What cycles count.
     """
@@ -66,7 +70,7 @@ class Runs:
         Args:
             data: Rows in which each run's cycles rise.
             roles: `entity` and `cycle`, and as far as there are any `sensor`, `setting`, `static`, `event`, `remaining`,
-                `split` and `start`.
+                `split`, `start`, `label` and `changepoint`.
             regimes: Operating conditions, told apart by the settings.
             unit: What cycles count.
             longest_gap: Rows in a row without a number, after which the last one is not carried on.
@@ -74,14 +78,17 @@ class Runs:
         Raises:
             ConfigError: A column with a role has the name that the machine or the cycle gets.
             DataError: A column is missing; cycles do not rise; a run fails twice or goes on after it; a number is missing for
-                too long; `split`, `start`, `remaining` or a static column changes within a run, or is none of its values.
+                too long; a label or a change point is neither 0 nor 1; `split`, `start`, `remaining` or a static column changes
+                within a run, or is none of its values.
         """
         given = Roles(roles)
         rows = checked_rows(data, given, longest_gap)
+        refuse_marks(rows, given, MARKS)
         ends = ends_of(rows, given)
         kept = informative(rows, ends, given)
-        columns = [ENTITY, CYCLE, *given.columns(KEPT)]
-        return cls(rows.select(columns).rechunk(), ends, Roles({role: kept.get(role) for role in KEPT}), regimes, unit)
+        carried = Roles({role: kept.get(role) for role in (*KEPT, *MARKS)})
+        columns = [ENTITY, CYCLE, *given.columns(carried)]
+        return cls(rows.select(columns).rechunk(), ends, carried, regimes, unit)
 
     @classmethod
     def of(cls, data: Any, *, regimes: int = 1, unit: str = "cycles", trust: tuple[str, ...] = (), **roles: Names) -> Runs:
@@ -190,6 +197,16 @@ class Runs:
     def numbers(self, names: Sequence[str]) -> np.ndarray:
         """Return columns as numbers, shape (rows, names)."""
         return self.data.select(pl.col(list(names)).cast(pl.Float64)).to_numpy() if names else np.zeros((len(self.data), 0))
+
+    def marks(self, role: str) -> np.ndarray | None:
+        """Return the label or the change point of each row, shape (rows,), NaN where not known; None where runs have none."""
+        name = self.roles.one(role)
+        return None if name is None else self.data[name].cast(pl.Float64).to_numpy()
+
+    @property
+    def unmarked(self) -> Runs:
+        """The same without labels and change points: all of a row that a model may see."""
+        return replace(self, data=self.data.drop(self.roles.columns(MARKS)), roles=self.roles.without(*MARKS))
 
     def take(self, which: np.ndarray) -> Runs:
         """Return some of the runs, by a mask of shape (n,)."""

@@ -38,12 +38,14 @@ def rows(**changes):
             "dataset: run 'b' has no number in column 'heat' in 2 rows in a row (rows 5 to 6), more than"
             " dataset.longest_gap=1.",
         ),
+        ({"ill": [0, 0, 1, 0, 2, 0, 0]}, "dataset.roles.label: row 5 has 2 in column 'ill'; must be 0 or 1."),
+        ({"ill": list("abcdefg")}, "dataset.roles.label: column 'ill' must hold 0 and 1, row 1 has 'a'."),
         ({"heat": list("abcdefg")}, "dataset: column 'heat' must hold numbers, row 1 has 'a'."),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(changes, said):
     with pytest.raises(DataError) as error:
-        Runs.build(rows(**changes), ROLES, longest_gap=1)
+        Runs.build(rows(**changes), ROLES | ({"label": "ill"} if "ill" in changes else {}), longest_gap=1)
     assert str(error.value) == said
 
 
@@ -140,3 +142,14 @@ def test_test_runs_have_a_life_beyond_their_last_row_and_are_not_learned_from():
     runs = Runs.build(data, ROLES | {"split": "part", "remaining": "left"})
     assert runs.remaining.tolist() == [0.0, 9.0]
     assert runs.learnable.names == ("a",)
+
+
+def test_labels_by_row_stay_with_their_rows_and_are_hidden_from_models(tmp_path):
+    marked = rows(ill=[0, 1, 0, 0, None, 1, 0], turned=[0, 1, 1, 0, 0, 1, 1])
+    runs = Runs.build(marked, ROLES | {"label": "ill", "changepoint": "turned"})
+    assert runs.take(np.array([False, True])).marks("changepoint").tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(runs.until(np.array([2, 3])).marks("label"), [0, 1, 0, np.nan, 1])
+    hidden = runs.unmarked
+    assert (hidden.data.columns, hidden.marks("label")) == (["entity", "cycle", "heat", "noise"], None)
+    runs.write(tmp_path)
+    assert Runs.read(tmp_path).fingerprint == runs.fingerprint

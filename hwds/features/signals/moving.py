@@ -1,0 +1,21 @@
+"""Moving means of rows of runs, with the bits of a stream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwds.core.numba_cache import compiled
+from hwds.features.signals.window_kernel import STATISTICS, fill_windows
+
+
+def moving_mean(values: np.ndarray, begins: np.ndarray, window: int) -> np.ndarray:
+    """Return the mean of the last rows of a run up to each, of as many as there are; the same shape.
+
+    Args:
+        values: Rows of runs, those of a run side by side, shape (n, k).
+        begins: The first row of each row's run, shape (n,).
+        window: Rows at most.
+    """
+    out = np.empty((len(values), 1, values.shape[1]))
+    compiled(fill_windows)(np.ascontiguousarray(values), begins, window, np.array([STATISTICS.index("mean")]), out)
+    return out[:, 0]

@@ -1,0 +1,233 @@
+"""SensorModel: the recipe of a model of what sensors say of a machine that is well, with limits from held-out normal rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Protocol
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.recipe import Recipe
+from hwds.core.serialization import Serializable
+from hwds.features.base import RunFeatures
+from hwds.frames.base import check_frame
+from hwds.frames.runs import Runs
+from hwds.sensors.context import SensorContext
+from hwds.sensors.models.departures.from_start import Departures, place_in_run, reference_rows
+
+
+class Scorer(Protocol):
+    """What a model has learned of normal departures."""
+
+    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+        """Return how odd each row is by each of some statistics, shape (rows, statistics); of rows of its run up to it alone.
+
+        Args:
+            departures: Rows of runs side by side, shape (rows, features).
+            begins: The first row of each row's run, shape (rows,).
+        """
+
+    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return what each feature adds to the oddity of some rows, none below 0; shape (rows asked, features)."""
+
+
+@dataclass(frozen=True, eq=False)
+class NormalRows:
+    """Departures of normal rows to learn from.
+
+    Attributes:
+        departures: Of whole first parts, shape (rows, features).
+        begins: The first row of each row's run, shape (rows,).
+        rows: Those that are learned from, places.
+        held: Rows for early stopping, places, apart from the others.
+    """
+
+    departures: np.ndarray
+    begins: np.ndarray
+    rows: np.ndarray
+    held: np.ndarray
+
+
+class SensorModel(Recipe):
+    """A model of normal departures: how far what sensors say is from what they said when the run began.
+
+    Rows after the reference part of each run are learned from. Some of them are held out in turn: whole runs, or stretches of
+    time where there is one run. A row is anomalous where a statistic is above the conformal quantile of held-out normal rows
+    (Vovk, Gammerman and Shafer 2005): of new normal rows, were they exchangeable with those, no more than the false alarms
+    that are allowed lie above. Rows that wander farther the longer a run lasts are not, and have more.
+
+    Attributes:
+        reference: The share of the rows that are learned from which are a run's own reference then.
+        folds: Parts that are held out in turn for the threshold.
+    """
+
+    local: ClassVar[bool] = False
+    uses_features: ClassVar[bool] = True
+
+    reference: Annotated[float, Ge(0.05), Le(0.9)] = 0.3
+    folds: Annotated[int, Ge(2), Le(100)] = 4
+
+    def inputs(self, context: SensorContext) -> RunFeatures:
+        """Return the features whose departures are judged."""
+        return context.run_features()
+
+    def learn_normal(self, normal: NormalRows, context: SensorContext, part: int) -> Scorer:
+        """Return what is learned of normal rows.
+
+        Args:
+            normal: The rows.
+            context: Random streams, threads.
+            part: The number of the fit among those of the folds, for random streams.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.learn_normal")
+
+    def learn(self, runs: Runs, context: SensorContext) -> FittedSensors:
+        """Return the model fitted to the first parts of runs, taken as normal.
+
+        Raises:
+            DataError: No sensor changes, there are too few rows, or fewer than the false alarms that are allowed need.
+        """
+        departures = Departures.learn(self.inputs(context), runs, self.reference)
+        values = departures.compute(runs, reference_rows(runs, self.reference))
+        begins = np.repeat(runs.offsets[:-1], runs.lengths)
+        later = np.flatnonzero(place_in_run(runs) >= reference_rows(runs, self.reference)[runs.run_of_row])
+        fold = self._fold_of_rows(runs, later)
+        held = []
+        for number in range(int(fold.max()) + 1):
+            scorer = self.learn_normal(self._normal(values, begins, later[fold != number]), context, number + 1)
+            held.append(scorer.statistics(values, begins)[later[fold == number]])
+        limits = conformal_limits(np.concatenate(held), context.false_alarms)
+        scorer = self.learn_normal(self._normal(values, begins, later), context, 0)
+        return FittedSensors(departures, scorer, limits, context.first)
+
+    def fit(self, runs: Runs, *, context: SensorContext | None = None) -> FittedSensors:
+        """Return the model fitted to the first rows of runs, in Python and without a run of an experiment.
+
+        Args:
+            runs: Whose first `context.first` rows are normal.
+            context: Random streams, threads, features, the false alarms allowed; seed 0 and one thread where it is not given.
+
+        Raises:
+            ConfigError: The frame is of another kind.
+            DataError: As of `learn`.
+
+        Example:
+            >>> hwds.sensors.PCA().fit(runs).predict(runs).score  # doctest: +SKIP
+        """
+        check_frame("fit", runs, Runs, self)
+        context = context or SensorContext(0)
+        return self.learn(runs.until(np.minimum(runs.lengths, context.first)).unmarked, context)
+
+    def _fold_of_rows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+        """Return the fold of each of some rows: that of its run, or a stretch of time where there is one run."""
+        if runs.n > 1:
+            return runs.run_of_row[rows] % min(self.folds, runs.n)
+        least = 2 * self.folds
+        if len(rows) < least:
+            raise DataError(f"protocol.train_rows: {self.folds} folds need {least} rows after the reference, got {len(rows)}.")
+        return np.arange(len(rows)) * self.folds // len(rows)
+
+    def _normal(self, values: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> NormalRows:
+        """Return rows to learn from, the last fifth of which, or of the runs, is apart for early stopping."""
+        runs = np.unique(begins[rows])
+        if len(runs) >= STOPPING:
+            apart = np.isin(begins[rows], runs[STOPPING - 1 :: STOPPING])
+        else:
+            apart = np.arange(len(rows)) >= len(rows) - len(rows) // STOPPING
+        return NormalRows(values, begins, rows, rows[apart]) if apart.any() else NormalRows(values, begins, rows, rows)
+
+
+STOPPING = 5
+"""One run in so many, or the last of so many parts of the rows, tells a network when to stop."""
+
+
+def conformal_limits(held: np.ndarray, false_alarms: float) -> np.ndarray:
+    """Return the limit of each statistic, shape (statistics,): each has an equal part of the false alarms.
+
+    Args:
+        held: Statistics of normal rows that were held out, shape (rows, statistics).
+        false_alarms: The share of normal rows that may lie above any limit.
+
+    Raises:
+        DataError: There are too few rows for so few false alarms.
+    """
+    rows, count = held.shape
+    rank = int(np.ceil((rows + 1) * (1 - false_alarms / count)))
+    if rank > rows:
+        least = count / (rows + 1)
+        raise DataError(f"protocol.false_alarms: must be >= {least:.2g} with {rows} held-out rows, got {false_alarms:g}.")
+    return np.maximum(np.sort(held, axis=0)[rank - 1], np.finfo(float).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedSensors(Serializable):
+    """A model of normal departures, and its limits.
+
+    Attributes:
+        departures: Of features from a run's first rows.
+        scorer: What was learned of normal ones.
+        limits: Of each statistic.
+        first: The rows of a run that are its reference.
+    """
+
+    departures: Departures
+    scorer: Scorer
+    limits: np.ndarray
+    first: int
+
+    def predict(self, runs: Runs) -> SensorScores:
+        """Return how odd each row is; each by the rows of its run up to it alone, after those that are its reference.
+
+        Raises:
+            DataError: A run has no more rows than its reference.
+        """
+        short = np.flatnonzero(runs.lengths <= self.first)
+        if len(short):
+            name, length = runs.names[short[0]], int(runs.lengths[short[0]])
+            raise DataError(f"dataset: run '{name}' has {length} rows; the first {self.first} are its reference, none is left.")
+        values = self.departures.compute(runs, np.full(runs.n, self.first))
+        begins = np.repeat(runs.offsets[:-1], runs.lengths)
+        score = (self.scorer.statistics(values, begins) / self.limits).max(axis=1)
+        rows = np.flatnonzero(score > 1.0)
+        parts = np.zeros((len(score), len(self.departures.sensors)))
+        if len(rows):
+            parts[rows] = self.departures.by_sensor(self.scorer.parts(values, begins, rows))
+        return SensorScores(score, self.departures.sensors, parts)
+
+
+@dataclass(frozen=True, eq=False)
+class SensorScores:
+    """How odd rows are.
+
+    Attributes:
+        score: Above 1 where a statistic is above its limit, shape (rows,).
+        sensors: Their names.
+        parts: What each sensor adds, in rows above the limit, 0 elsewhere; shape (rows, sensors).
+    """
+
+    score: np.ndarray
+    sensors: tuple[str, ...]
+    parts: np.ndarray
+
+    @property
+    def alarm(self) -> np.ndarray:
+        """Which rows are called anomalous."""
+        return self.score > 1.0
+
+    @property
+    def reason(self) -> list[str | None]:
+        """The sensor that adds most to the oddity of each row, None in rows that are not called anomalous."""
+        pairs = zip(self.parts.argmax(axis=1).tolist(), self.alarm.tolist(), strict=True)
+        return [self.sensors[place] if called else None for place, called in pairs]
+
+
+def check_run_features(features: object) -> None:
+    """Refuse the age as a feature: it departs from what it was in each row.
+
+    Raises:
+        ConfigError: With the features to take.
+    """
+    if getattr(features, "age", False) or type(features).__name__ == "RegimeScaling":
+        raise ConfigError("features: the age of a run always departs from what it was; take features=sensor_windows.")

@@ -1,0 +1,103 @@
+"""What sensors say less what their own past forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwds.core.recipe import Positive, Steps
+from hwds.core.serialization import Serializable
+from hwds.features.base import RunFeatures
+from hwds.features.signals.moving import moving_mean
+from hwds.sensors.context import SIGNALS, SensorContext
+from hwds.sensors.models.base import NormalRows, SensorModel
+
+
+class ForecastResidual(SensorModel):
+    """A linear forecast of all sensors from all of them some rows before, and how far off it is.
+
+    Two statistics have half of the false alarms each: the mean residual of the last rows, which sees levels that move, and
+    their mean squared residual, which sees noise that grows. A level that has moved is forecast once it has lasted for longer
+    than `ahead`, but for what the other sensors say: residuals see changes, and long faults best at their beginning.
+
+    Attributes:
+        lags: Rows that a forecast reads.
+        ahead: Rows from the last of them to the one that is forecast.
+        window: Rows over which residuals are averaged.
+        ridge: The penalty of coefficients, against the variance of a sensor.
+
+    Example:
+        python -m hwds dataset=skab model=sensors/forecast_residual protocol=runs_in_time
+    """
+
+    uses_features: ClassVar[bool] = False
+    search_space: ClassVar[Mapping[str, Any]] = {"ahead": {"choice": [1, 10, 30, 60]}, "window": {"choice": [5, 10, 20, 30]}}
+
+    lags: Steps = 5
+    ahead: Steps = 30
+    window: Steps = 10
+    ridge: Positive = 0.1
+
+    def inputs(self, context: SensorContext) -> RunFeatures:
+        """Return the sensors themselves."""
+        return SIGNALS
+
+    def learn_normal(self, normal: NormalRows, context: SensorContext, part: int) -> LinearForecast:
+        """Return the coefficients and the usual residuals."""
+        values = normal.departures
+        past = lagged(values, normal.begins, self.lags, self.ahead)
+        inputs, targets = past[normal.rows], values[normal.rows]
+        penalty = self.ridge * len(inputs) * np.eye(inputs.shape[1])
+        weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
+        forecast = LinearForecast(weights, self.lags, self.ahead, self.window, np.ones((2, values.shape[1])))
+        means, squares = forecast.residuals(values, normal.begins)
+        usual = np.stack([(means[normal.rows] ** 2).mean(axis=0), squares[normal.rows].mean(axis=0)])
+        return LinearForecast(weights, self.lags, self.ahead, self.window, np.maximum(usual, 1e-12))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearForecast(Serializable):
+    """A linear forecast of departures from earlier ones.
+
+    Attributes:
+        weights: Shape (lags x sensors, sensors).
+        lags: Rows that it reads.
+        ahead: Rows from the last of them.
+        window: Rows over which residuals are averaged.
+        usual: The mean of squared mean residuals, and of squared residuals, of each sensor; shape (2, sensors).
+    """
+
+    weights: np.ndarray
+    lags: int
+    ahead: int
+    window: int
+    usual: np.ndarray
+
+    def residuals(self, departures: np.ndarray, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean residual and the mean squared residual of the last rows, shapes (rows, sensors)."""
+        past = lagged(departures, begins, self.lags, self.ahead)
+        forecast = np.zeros(departures.shape)
+        for column in range(past.shape[1]):  # a product of matrices has other bits of one row alone
+            forecast += past[:, column : column + 1] * self.weights[column]
+        residual = departures - forecast
+        return moving_mean(residual, begins, self.window), moving_mean(residual**2, begins, self.window)
+
+    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+        """Return both statistics over the usual ones, averaged over the sensors, shape (rows, 2)."""
+        means, squares = self.residuals(departures, begins)
+        return np.column_stack([(means**2 / self.usual[0]).mean(axis=1), (squares / self.usual[1]).mean(axis=1)])
+
+    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return what each sensor adds to both."""
+        means, squares = self.residuals(departures, begins)
+        return np.asarray(means[rows] ** 2 / self.usual[0] + squares[rows] / self.usual[1])
+
+
+def lagged(values: np.ndarray, begins: np.ndarray, lags: int, ahead: int) -> np.ndarray:
+    """Return the rows `ahead`, `ahead` + 1, ... before each, the first of the run where there is none; shape (n, lags x k)."""
+    places = np.arange(len(values))
+    parts = [values[np.maximum(places - ahead - lag, begins)] for lag in range(lags)]
+    return np.ascontiguousarray(np.hstack(parts))

@@ -1,0 +1,184 @@
+"""RunsInTime: learn from the first part of each run, score the rest of it row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Level, ZeroSteps
+from hwds.evaluation.abilities import LeakTestable, Segmentable
+from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.headline import check_headline
+from hwds.features.base import RunFeatures
+from hwds.features.none import None_
+from hwds.frames.run_checks import ENTITY, is_steady
+from hwds.frames.runs import Runs
+from hwds.results.measure import Measure
+from hwds.sensors.context import SensorContext
+from hwds.sensors.family import SENSOR_ANOMALY
+from hwds.sensors.metrics.measures import sensor_measures
+from hwds.sensors.metrics.scores import sensor_scores
+from hwds.sensors.models.base import FittedSensors, SensorModel, check_run_features
+from hwds.sensors.models.departures.from_start import place_in_run
+from hwds.sensors.protocols.rows.cuts import KnownRows, instants
+from hwds.sensors.protocols.rows.faults import with_faults
+from hwds.sensors.protocols.rows.scored import SAID, scored_rows
+from hwds.splitting.fold import Fold
+from hwds.splitting.run_kfold import with_rubbish
+
+
+class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTestable, Tunable):
+    """Learn what is normal from the first rows of each run, and score each row after them by those up to it alone.
+
+    A model never sees a label; the first rows are taken as normal, and a run that is labelled otherwise is refused. Metrics
+    stand beside those of flagging every row and of flagging none. The trials of a sweep are scored on faults that are put into
+    the first parts, so that no setting is chosen on rows that are scored.
+
+    Attributes:
+        train_rows: The rows at the beginning of each run that are learned from.
+        learn: `together`, one model from the first parts of all runs, each its own reference, or `each`, a model for each run.
+        false_alarms: The share of normal rows that may be called anomalous.
+        merge: Rows without an alarm between two that still are one episode of alarms.
+        headline: The metric that orders the leaderboard, by its short name.
+        segments: Static columns of the runs, whose values are scored apart too.
+
+    Example:
+        python -m hwds dataset=skab model=sensors/pca protocol=runs_in_time rivals=[sensors/isolation_forest]
+    """
+
+    accepts: ClassVar[type] = SensorModel
+    frame_type: ClassVar[type] = SENSOR_ANOMALY.frame
+    task: ClassVar[str] = SENSOR_ANOMALY.name
+    keys: ClassVar[tuple[str, ...]] = (ENTITY, "row")
+    unit: ClassVar[str] = ENTITY
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "merge")
+
+    headline: str = SENSOR_ANOMALY.headline
+    train_rows: Annotated[int, Ge(10), Le(10_000_000)] = 400
+    learn: Literal["together", "each"] = "together"
+    false_alarms: Level = 0.05
+    merge: ZeroSteps = 10
+
+    def split(self, frame: Runs) -> Sequence[Fold]:
+        """Return one fold of all runs.
+
+        Raises:
+            DataError: A run has no row to score, rows have no label, or one of the first rows is labelled anomalous.
+        """
+        self._refuse(frame)
+        return [self._fold(frame, 0, f"after the first {self.train_rows} rows", np.ones(frame.n, bool))]
+
+    def evaluate_cell(self, model: SensorModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Learn from the first parts of all runs, or of each; score the rows after them."""
+        asked = np.array(cell.fold.cutoffs[0].rows) >= 0
+        runs = frame.unmarked
+        if self.learn == "together":
+            fitted = self.fitted(model, frame, context)
+            return scored_rows(fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows)
+        parts = []
+        for place in np.flatnonzero(asked).tolist():
+            one = np.arange(frame.n) == place
+            fitted = self.fitted(model, frame.take(one), context)
+            parts.append(scored_rows(fitted.predict(runs.take(one)), frame.take(one), self.train_rows))
+        return pl.concat(parts)
+
+    def fitted(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
+        """Return a model fitted to the first parts of runs."""
+        return model.learn(frame.until(np.full(frame.n, self.train_rows)).unmarked, self.context(context))
+
+    def context(self, run: RunContext) -> SensorContext:
+        """Return what a model is given besides the runs."""
+        return SensorContext(**run.shared(), first=self.train_rows, false_alarms=self.false_alarms)
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return all metrics."""
+        return sensor_scores(rows, self.merge)
+
+    def measures(self, frame: Runs) -> Sequence[Measure]:
+        """Return the metrics with their meanings."""
+        return sensor_measures(frame.unit)
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of the task's metrics."""
+        check_headline(self.headline, sensor_measures())
+
+    def check_features(self, features: Any, frame: Runs) -> None:
+        """Refuse features that are not of runs, or that hold the age of a run."""
+        if not isinstance(features, RunFeatures | None_):
+            raise ConfigError(f"features: '{features.name}' are not computed for runs; take features=sensor_windows.")
+        check_run_features(features)
+
+    def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:
+        """Return the sensors that do not change in the first parts, which are not watched."""
+        first = frame.until(np.full(frame.n, self.train_rows))
+        still = [name for name in frame.sensors if is_steady(first.data[name])]
+        return [f"{', '.join(still)}: hardly changes in the first {self.train_rows} rows of the runs."] if still else []
+
+    def labels(self, frame: Runs, column: str) -> pl.DataFrame:
+        """Return a static column by run."""
+        known = frame.roles.get("static", ())
+        if column not in known:
+            raise ConfigError(f"protocol.segments: no static column '{column}'{nearest(column, known)}")
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(pl.col(column).first().alias("segment"))
+
+    def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
+        """Return the first halves of the first parts to learn from, and faults in the second halves to find.
+
+        Raises:
+            DataError: The first parts are too short.
+        """
+        inner = replace(self, train_rows=self.train_rows // 2, segments=())
+        first = frame.until(np.full(frame.n, self.train_rows)).unmarked
+        faults = with_faults(first, inner.train_rows, 0)
+        inner._refuse(faults)
+        parts = min(windows, first.n)
+        folds = [
+            inner._fold(faults, part, f"faults in part {part + 1} of {parts}", np.arange(first.n) % parts == part)
+            for part in range(parts)
+        ]
+        return TuningSplit(inner, faults, folds, "faults were put into the first rows of the runs")
+
+    def corrupt_after(self, frame: Runs, cutoff: KnownRows, rng: np.random.Generator) -> Runs:
+        """Return the runs with rubbish for all that was measured, and said of it, after an instant."""
+        return with_rubbish(frame, np.array(cutoff.rows), rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: KnownRows, frame: Runs) -> pl.DataFrame:
+        """Return what was said of the rows up to an instant."""
+        known = dict(zip(frame.names, cutoff.rows, strict=True))
+        last = pl.col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
+        return rows.filter(pl.col("row") < last).select(*self.keys, *SAID)
+
+    def fit_all(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
+        """Return the model fitted to the first parts of all runs."""
+        return self.fitted(model, frame, context)
+
+    def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
+        """Return what is said of the rows after those that are each run's reference."""
+        rows = scored_rows(fitted.predict(frame.unmarked), frame, fitted.first)
+        return rows.drop("label", "changepoint")
+
+    def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
+        return Fold(index, name, int(asked.sum()), instants(frame, self.train_rows, asked))
+
+    def _refuse(self, frame: Runs) -> None:
+        short = np.flatnonzero(frame.lengths <= self.train_rows + 1)
+        if len(short):
+            name, rows = frame.names[short[0]], int(frame.lengths[short[0]])
+            told = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
+            raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
+        label = frame.marks("label")
+        if label is None:
+            raise DataError("dataset.roles.label: must be given, a column that is 1 in rows with an anomaly and 0 in others.")
+        place = place_in_run(frame)
+        ill = np.flatnonzero((label == 1) & (place < self.train_rows))
+        if len(ill):
+            name, row = frame.names[frame.run_of_row[ill[0]]], int(place[ill[0]])
+            told = f"must be <= {row}, for run '{name}' has an anomaly in the row after"
+            raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")

@@ -1,0 +1,68 @@
+"""What a run about sensors says and draws, and how its models are compared."""
+
+import polars as pl
+import pytest
+
+from hwds.app.evaluate import evaluate
+from hwds.compare.answers import Answer
+from hwds.core.errors import ConfigError
+from hwds.sensors.compare import evidence
+from hwds.sensors.models.forecast_residual import ForecastResidual
+from hwds.sensors.models.pca import PCA
+from hwds.sensors.protocols.runs_in_time import RunsInTime
+from hwds.sensors.report.by_run import by_run_grid
+from hwds.sensors.report.sentence import conclusion
+from hwds.sensors.report.traces import runs_figure, sensors_figure, typical_run
+from tests.support.sensor_runs import sensor_runs
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return sensor_runs()
+
+
+@pytest.fixture(scope="module")
+def done(runs):
+    rival = ForecastResidual(name="sensors/forecast_residual", ahead=5)
+    return evaluate(PCA(name="sensors/pca"), runs, RunsInTime(train_rows=80), rivals=[rival])
+
+
+def test_the_sentence_stands_beside_flagging_everything_and_nothing(done):
+    said = conclusion(done.tables, "sensors/pca")
+    f1 = done.tables.headline("f1", "sensors/pca")["value"]
+    assert said.startswith(f"sensors/pca finds anomalous rows with F1 {f1:.3f}, the mean over 4 runs:")
+    assert "above flagging every row" in said
+    assert "while flagging none has 0" in said
+    assert "seconds after the beginning on average" in said
+    assert "Beside it: sensors/forecast_residual" in said
+    assert conclusion(done.tables, "nobody") == ""
+
+
+def test_pictures_and_the_table_by_run(done, runs):
+    assert sensors_figure(runs, done.tables, "sensors/pca") is not None
+    assert runs_figure(runs, done.tables, "sensors/pca") is not None
+    assert sensors_figure(runs, done.tables, "nobody") is None
+    assert runs_figure(runs, done.tables, "nobody") is None
+    grid = by_run_grid(done.tables, "sensors/pca")
+    assert [len(column.cells) for column in grid.columns] == [5] * 7
+    assert grid.columns[6].cells[:4] == ["flow"] * 4 or "flow" in grid.columns[6].cells
+    assert typical_run(done.tables.predictions) in runs.names[:4]
+
+
+class Named:
+    """A run whose metrics have no settings."""
+
+    def metric(self, short):
+        return short
+
+
+def test_models_are_compared_by_run(done):
+    rows = done.tables.predictions
+    labels = ("sensors/pca", "sensors/forecast_residual")
+    answers = [Answer(label, "runs", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    for metric in ("f1", "far", "mar"):
+        found, left_out = evidence(answers, metric, 50)
+        assert found.means[0] == pytest.approx([done.tables.headline(metric, label)["value"] for label in labels])
+        assert left_out == 0
+    with pytest.raises(ConfigError, match="sensor anomalies cannot be compared by 'delay'"):
+        evidence(answers, "delay", 50)
