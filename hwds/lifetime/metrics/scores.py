@@ -11,9 +11,9 @@ from hwds.evaluation.score import Score
 from hwds.frames.run_checks import ENTITY
 from hwds.lifetime.laws.lives import LEVELS
 from hwds.lifetime.metrics.measures import ALPHA, HALF, TEST, LifeTerms
-from hwds.lifetime.metrics.resampling import MachineBootstrap
 from hwds.lifetime.metrics.survival import brier_rows, concordant_pairs
 from hwds.statistics.aggregate import Estimate
+from hwds.statistics.cluster_bootstrap import ClusterBootstrap
 
 QUANTILES = [f"q_{level:g}" for level in LEVELS]
 """The columns of quantiles."""
@@ -56,7 +56,7 @@ class ScoredLives:
         self.terms = terms
         _, machine = np.unique(rows[ENTITY].to_numpy(), return_inverse=True)
         self.machine = machine
-        self.bootstrap = MachineBootstrap(machine, terms.resamples)
+        self.bootstrap = ClusterBootstrap(machine, terms.resamples, "machines")
         self.age, self.point = rows["age"].to_numpy(), rows["predicted"].to_numpy()
         self.quantiles = rows.select(QUANTILES).to_numpy()
         self.actual = rows["actual"].cast(pl.Float64).to_numpy()

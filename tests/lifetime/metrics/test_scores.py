@@ -6,9 +6,9 @@ import pytest
 
 from hwds.lifetime.laws.lives import LEVELS
 from hwds.lifetime.metrics.measures import LifeTerms
-from hwds.lifetime.metrics.resampling import MachineBootstrap
 from hwds.lifetime.metrics.scores import QUANTILES, life_scores, official_scores
 from hwds.lifetime.metrics.survival import brier_rows, concordant_pairs
+from hwds.statistics.cluster_bootstrap import ClusterBootstrap
 from hwds.statistics.kaplan_meier import kaplan_meier
 
 TERMS = LifeTerms(cap=125.0, resamples=200)
@@ -88,6 +88,6 @@ def test_the_interval_is_that_of_machines_and_not_of_rows():
     rng = np.random.default_rng(1)
     machine = np.repeat(np.arange(50), 20)
     error = np.repeat(rng.normal(size=50), 20)
-    told = MachineBootstrap(machine, 500).ratio(error, np.ones(1000))
+    told = ClusterBootstrap(machine, 500, "machines").ratio(error, np.ones(1000))
     assert told.stderr == pytest.approx(error[::20].std(ddof=1) / np.sqrt(50), rel=0.2)
     assert told.low < told.value < told.high
