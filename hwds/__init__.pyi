@@ -4,6 +4,7 @@ from . import datasets as datasets
 from . import detection as detection
 from . import elasticity as elasticity
 from . import forecast as forecast
+from . import inspection as inspection
 from . import lifetime as lifetime
 from . import ope as ope
 from . import sensors as sensors
@@ -63,11 +64,13 @@ from .forecast.models.base import Forecaster as Forecaster
 from .frames.feature_plan import Feature as Feature
 from .frames.feature_plan import Plan as Plan
 from .frames.forecasts import Forecasts as Forecasts
+from .frames.images import Images as Images
 from .frames.panel import Panel as Panel
 from .frames.roles import Roles as Roles
 from .frames.runs import Runs as Runs
 from .frames.table import Table as Table
 from .frames.world import World as World
+from .inspection.models.base import InspectionModel as InspectionModel
 from .lifetime.models.base import LifetimeModel as LifetimeModel
 from .ope.models.base import Estimator as Estimator
 from .report.hooks import TableReport as TableReport

@@ -15,7 +15,7 @@ from hwds.core.registry import options, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 FACES = {
-    **{name: name for name in ("forecast", "bandit", "ab", "ope", "elasticity", "lifetime", "sensors")},
+    **{name: name for name in ("forecast", "bandit", "ab", "ope", "elasticity", "lifetime", "sensors", "inspection")},
     **dict.fromkeys(("classify", "anomaly"), "detection"),
 }
 """The package that has the models of each group of options."""

@@ -8,12 +8,15 @@ from .cmapss import Cmapss as Cmapss
 from .file import File as File
 from .fraud_handbook import FraudHandbook as FraudHandbook
 from .hospital import Hospital as Hospital
+from .images import Images as Images
 from .m3 import M3 as M3
 from .nevo import Nevo as Nevo
 from .online_retail import OnlineRetail as OnlineRetail
 from .open_bandit import OpenBandit as OpenBandit
 from .orange_juice import OrangeJuice as OrangeJuice
+from .pcb import Pcb as Pcb
 from .runs import Runs as Runs
+from .simulated.boards import Boards as Boards
 from .simulated.engines import Engines as Engines
 from .simulated.gray_market import GrayMarket as GrayMarket
 from .simulated.handbook_simulator import HandbookSimulator as HandbookSimulator

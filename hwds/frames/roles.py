@@ -1,4 +1,4 @@
-"""Roles: what the columns of a panel, a table or of runs may be used for, each declared once."""
+"""Roles: what the columns of a panel, a table, of runs or images may be used for, each declared once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERIES, TIME, TARGET = "series_id", "time", "target"
 KEYS = {"series": SERIES, "time": TIME, "target": TARGET}
 """The same names by role."""
 
-FrameKind = Literal["panel", "table", "runs"]
+FrameKind = Literal["panel", "table", "runs", "images"]
 
 Names = str | tuple[str, ...] | None
 """The name of a column, a list of names, or nothing."""
@@ -100,7 +100,7 @@ def _measured(name: str, frames: tuple[FrameKind, ...], meaning: str, *, high: f
 ROLES: dict[str, Role] = {
     role.name: role
     for role in (
-        Role("label", ("table", "runs"), _LABEL, known="never"),
+        Role("label", ("table", "runs", "images"), _LABEL, known="never"),
         Role("label_time", _TABLE, "When the label became known.", holds="times", known="never"),
         Role("label_propensity", _TABLE, _PROPENSITY, holds="numbers", low=0, high=1, known="never"),
         Role("series", _PANEL, _SERIES, many=True, null=False, known="constant", group="series"),
@@ -123,12 +123,22 @@ ROLES: dict[str, Role] = {
         Role(
             "start", _RUNS, "When a run was new, on a clock that all runs share and that counts as cycles do.", holds="numbers"
         ),
-        Role("group", _TABLE, "Rows that must stay on one side of a cut.", many=True, group="rows"),
+        Role(
+            "file", ("images",), "The name of an image's file below the folder; none where rows are in the order of the images."
+        ),
+        Role("group", ("table", "images"), "Rows that must stay on one side of a cut.", many=True, group="rows"),
         Role("time", _BOTH, _TIME, required=("panel",), holds="times", null=False, group="rows"),
         Role("target", _PANEL, "The number to forecast.", required=("panel",), holds="numbers", known="past"),
         Role("known_future", _PANEL, _AHEAD, many=True, holds="numbers", known="ahead"),
         Role("past_only", _PANEL, "Numbers known only once their row has passed.", many=True, holds="numbers", known="past"),
-        Role("static", ("panel", "runs"), "Constant within a series or a run.", many=True, known="constant", group="series"),
+        Role(
+            "static",
+            ("panel", "runs", "images"),
+            "Constant within a series or a run; of images what scores are shown by.",
+            many=True,
+            known="constant",
+            group="series",
+        ),
         Role("level", _PANEL, _LEVEL, many=True, known="constant", group="series"),
         Role("available_at", _BOTH, _AVAILABLE, holds="times"),
         Role("split", ("panel", "runs"), "Says `train` or `test`."),

@@ -25,6 +25,12 @@ class Layers:
 
         return keras.initializers.GlorotUniform(seed=next(self._seeds))
 
+    def he(self) -> Any:
+        """Return a normal initialiser, for layers behind which negative numbers become 0 (He et al. 2015)."""
+        import keras
+
+        return keras.initializers.HeNormal(seed=next(self._seeds))
+
     def orthogonal(self) -> Any:
         """Return an orthogonal initialiser, for recurrent weights (Saxe et al. 2014)."""
         import keras

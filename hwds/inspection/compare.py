@@ -1,0 +1,103 @@
+"""Evidence of inspection: what is found, named and paid by board, of the images that all models judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from hwds.compare.answers import Answer, shared
+from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.hooks import TaskComparison
+from hwds.compare.matrix import Matrix
+from hwds.config.build import build, sized
+from hwds.core.errors import ConfigError, nearest
+from hwds.frames.images import BOARD, IMAGE
+from hwds.inspection.metrics.scores import CHANCE, LEAST, ScoredImages, names_of
+from hwds.inspection.metrics.weighted import recall_at
+from hwds.inspection.protocols.board_kfold import BoardKFold
+
+COMPARED = ("recall", "accuracy", "log_loss", "cost")
+"""The metrics by which models are compared, by their short names."""
+
+NEAR = 0.02
+"""The share of good images on both sides of the budget over which the slope of recall is taken."""
+
+
+def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+    """Return the metric by board, and how many images were left out because some model did not judge them.
+
+    Args:
+        answers: Of every model, dataset and seed.
+        metric: One of `COMPARED`.
+        resamples: Of each bootstrap.
+
+    Raises:
+        ConfigError: Another metric is asked for, or a model has none of this one.
+    """
+    short = metric.partition("[")[0]
+    if short not in COMPARED:
+        raise ConfigError(f"--metric: inspections cannot be compared by '{metric}'{nearest(short, COMPARED)}")
+    kept, left_out = shared(answers, [IMAGE])
+    tables = []
+    for dataset in dict.fromkeys(answer.dataset for answer in kept):
+        own = [answer for answer in kept if answer.dataset == dataset]
+        boards = own[0].rows[BOARD].unique().sort()
+        tables.append(long_table(own, boards, [_by_board(answer, boards, short) for answer in own]))
+    return UnitEvidence(Matrix.of(pl.concat(tables)), "boards", resamples), left_out
+
+
+def _by_board(answer: Answer, boards: pl.Series, metric: str) -> np.ndarray:
+    """Return a value for each board whose mean is the metric of all images, linearised around it where it is a ratio."""
+    protocol = build("protocol", "protocol", sized(answer.source.config, "protocol"))
+    assert isinstance(protocol, BoardKFold)
+    rows = answer.rows
+    good = names_of(rows)[0].removeprefix(CHANCE)
+    images = ScoredImages(rows, protocol.terms(good))
+    top, bottom = _parts(images, metric)
+    if np.isnan(top).any():
+        raise ConfigError(f"--metric: '{answer.model}' has no {metric}, for it names no kinds; compare by recall or cost.")
+    place = rows[BOARD].replace_strict(boards, pl.int_range(len(boards), eager=True), return_dtype=pl.Int64).to_numpy()
+    tops, bottoms = np.bincount(place, top, len(boards)), np.bincount(place, bottom, len(boards))
+    value = float(tops.sum() / bottoms.sum())
+    return np.asarray(value + (tops - value * bottoms) / bottoms.mean())
+
+
+def _parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return two numbers of each image, the ratio of whose sums is the metric; the first NaN where it is undefined."""
+    ones = np.ones(len(images.rows))
+    if metric == "recall":
+        return _recall(images)
+    if metric == "cost":
+        return images.costs(), images.per_board
+    if metric == "accuracy":
+        return images.right(), ones
+    if images.chance is None:
+        return np.full(len(ones), np.nan), ones
+    own = np.array([images.rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(images.actual)])
+    return -np.log(np.maximum(own, LEAST)), ones
+
+
+def _recall(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
+    """Return hits and defects, the hits of a good image being what it moves the threshold by.
+
+    A quantile of good images is a threshold that varies with them: each moves the recall by the slope of the curve of recall
+    against false alarms at the budget times what it has above its share of alarms (Hsieh and Turnbull 1996).
+    """
+    budget, defect = images.terms.budget, images.defect
+    one = np.ones((1, len(defect)))
+    low, high = max(budget - NEAR, 0.0), min(budget + NEAR, 1.0)
+    near = [float(recall_at(images.score, defect, defect, share)(one)[0]) for share in (low, high)]
+    recall = float(recall_at(images.score, defect, defect, budget)(one)[0])
+    good = images.score[~defect]
+    limit = float(np.quantile(good, 1 - budget, method="inverted_cdf"))
+    above = images.score > limit
+    slope = (near[1] - near[0]) / (high - low) * defect.sum() / max((~defect).sum(), 1)
+    alarms = above[~defect].mean()
+    hits = np.where(defect, above, -slope * (above - alarms)).astype(float)
+    hits[defect] += recall - hits[defect].mean()
+    return hits, defect.astype(float)
+
+
+COMPARISON = TaskComparison(evidence=evidence, conditions="of the same images")

@@ -1,0 +1,16 @@
+"""The family of inspection: whether a part is good, by its picture."""
+
+from __future__ import annotations
+
+from hwds.core.families import Family, Task
+from hwds.frames.images import Images
+
+INSPECTION = Task(
+    name="inspection",
+    frame=Images,
+    headline="recall",
+    report="hwds.inspection.report.run:REPORT",
+    comparison="hwds.inspection.compare:COMPARISON",
+)
+
+FAMILY = Family(name="inspection", tasks=(INSPECTION,))

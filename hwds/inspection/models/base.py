@@ -1,0 +1,155 @@
+"""InspectionModel: the recipe of a model of images; what it learns is calibrated on boards that it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import Recipe
+from hwds.core.serialization import Serializable
+from hwds.evaluation.context import RunContext
+from hwds.frames.base import check_frame
+from hwds.frames.images import Images
+from hwds.inspection.models.calibration.temperature import best_temperature, softmax
+
+GRID = 8
+"""Cells of a saliency map along each side."""
+
+
+class FittedInspection(Protocol):
+    """The result of `InspectionModel.learn`."""
+
+    @property
+    def knows_kinds(self) -> bool:
+        """Whether it tells kinds of defects apart."""
+
+    def evidence(self, images: Images) -> np.ndarray:
+        """Return the log odds of each kind up to a constant, shape (n, kinds).
+
+        A model that knows no kinds returns how far each image is from good ones, shape (n, 1).
+        """
+
+    def saliency(self, images: Images) -> np.ndarray | None:
+        """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID); None of a model that cannot say."""
+
+
+class InspectionModel(Recipe):
+    """A model of whether a part is good, by its picture, and which defect it has."""
+
+    def learn(self, images: Images, context: RunContext) -> FittedInspection:
+        """Return the model fitted to images whose kinds are known."""
+        raise NotImplementedError(f"{type(self).__name__}.learn")
+
+    def inspector(self, images: Images, calibrate: Images, budget: float, context: RunContext) -> Inspector:
+        """Return the model learned from some boards, with a temperature and a threshold by others."""
+        return Inspector.calibrated(self.learn(images, context), calibrate, budget)
+
+    def fit(self, images: Images, calibrate: Images, *, budget: float = 0.05, context: RunContext | None = None) -> Inspector:
+        """Return the calibrated model, in Python and without a run of an experiment.
+
+        Args:
+            images: To learn from.
+            calibrate: Of other boards, for the temperature and the threshold.
+            budget: The share of good images that may be flagged.
+            context: Random streams and threads; seed 0 and one thread where it is not given.
+
+        Raises:
+            ConfigError: The frame is of another kind.
+            DataError: The images are all good, or none is.
+
+        Example:
+            >>> hwds.inspection.CNN().fit(images, others).judge(new).score  # doctest: +SKIP
+        """
+        for frame in (images, calibrate):
+            check_frame("fit", frame, Images, self)
+            refuse_one_class(frame, "dataset")
+        return self.inspector(images, calibrate, budget, context or RunContext(0))
+
+
+def refuse_one_class(images: Images, where: str) -> None:
+    """Refuse images of which none is good, or none has a defect.
+
+    Raises:
+        DataError: With the kind that they all have.
+    """
+    known = images.codes[images.codes >= 0]
+    if not len(known):
+        raise DataError(f"{where}: no image has a label.")
+    if (known == 0).all() or (known > 0).all():
+        what = f"'{images.good}'" if (known == 0).all() else f"defects, none is '{images.good}'"
+        raise DataError(f"{where}: all {len(known):,} images are {what}; good ones and defects are needed to tell them apart.")
+
+
+@dataclass(frozen=True, eq=False)
+class Judgements:
+    """What an inspector says of images.
+
+    Attributes:
+        score: How suspicious each is: the probability of a defect, or the distance from good ones; shape (n,).
+        probability: Of each kind, shape (n, kinds); None of a model that knows no kinds.
+    """
+
+    score: np.ndarray
+    probability: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Inspector(Serializable):
+    """A fitted model with its temperature and its threshold.
+
+    Attributes:
+        fitted: The model.
+        temperature: What its log odds are divided by (Guo et al. 2017).
+        threshold: An image of a higher score is flagged: of good images of other boards at most the budget's share is.
+    """
+
+    fitted: FittedInspection
+    temperature: float
+    threshold: float
+
+    @classmethod
+    def calibrated(cls, fitted: FittedInspection, images: Images, budget: float) -> Inspector:
+        """Return the model with the temperature of least log loss on images, and the threshold of a budget of false alarms.
+
+        Args:
+            fitted: What was learned from other boards.
+            images: To calibrate by.
+            budget: The share of good images that may be flagged.
+
+        Raises:
+            DataError: None of the images is good.
+        """
+        temperature = best_temperature(fitted.evidence(images), images.codes) if fitted.knows_kinds else 1.0
+        raw = cls(fitted, temperature, np.inf)
+        good = raw.judge(images).score[images.codes == 0]
+        if not len(good):
+            raise DataError("protocol.calibrate: none of the boards that calibrate has a good image; take more of them.")
+        return cls(fitted, temperature, budget_threshold(good, budget))
+
+    def judge(self, images: Images) -> Judgements:
+        """Return what is said of images."""
+        evidence = self.fitted.evidence(images)
+        if not self.fitted.knows_kinds:
+            return Judgements(evidence[:, 0], None)
+        probability = softmax(evidence / self.temperature)
+        return Judgements(1 - probability[:, 0], probability)
+
+    def saliency(self, images: Images) -> np.ndarray | None:
+        """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID); None where the model cannot say."""
+        return self.fitted.saliency(images)
+
+
+def budget_threshold(good: np.ndarray, budget: float) -> float:
+    """Return the score that another good image exceeds with at most the budget's probability (Vovk et al. 2005).
+
+    Infinite where so few good images promise nothing: fewer than 1 / budget - 1.
+
+    Args:
+        good: Scores of good images, exchangeable with the other one, shape (n,).
+        budget: The probability.
+    """
+    rank = int(np.ceil((1 - budget) * (len(good) + 1) - 1e-9))
+    return float(np.sort(good)[rank - 1]) if rank <= len(good) else np.inf

@@ -1,0 +1,147 @@
+"""A convolutional network of the kinds of defects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Width
+from hwds.core.serialization import Serializable
+from hwds.evaluation.context import RunContext
+from hwds.frames.images import Images
+from hwds.inspection.models.base import GRID, InspectionModel
+from hwds.inspection.models.networks.convolutions import Convolutions, ViewTraining, as_inputs, class_maps
+from hwds.inspection.models.networks.symmetries import Symmetry, seen, unseen, views_of
+
+PEAK = 0.99
+"""The quantile of a map's cells that is drawn as 1."""
+
+
+class CNN(InspectionModel):
+    """A small convolutional network, trained on views drawn anew in each epoch and asked of all views of an image.
+
+    Classes may be weighted, which the log odds are relieved of again: probabilities are those of the kinds as they occur. There
+    is no early stopping: the weights are averaged over the last steps (Polyak and Juditsky 1992). Keep `symmetry=all` where a
+    part looks the same whichever way it lies.
+
+    Attributes:
+        filters: Of the second convolution; the first has half of them, later ones two and three times as many.
+        hidden: Units of the dense layer.
+        symmetry: Views that are drawn and averaged: `all` turns and reflections, `flips` alone, or `none`.
+        shift: Pixels by which an image is moved along each axis at most, in training.
+        class_weight: `balanced` has each kind weigh as much as any other in training; the weight is taken out of the log odds.
+        epochs: Passes over the images.
+        batch: Images a step at most.
+        learning_rate: Adam's.
+        least_steps: Steps of an epoch at least.
+        networks: How many are averaged.
+
+    Example:
+        python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "filters": {"choice": [16, 24, 32, 48]},
+        "shift": {"randint": [0, 4]},
+        "learning_rate": {"loguniform": [0.0005, 0.005]},
+    }
+
+    filters: Annotated[Width, Small(8)] = 32
+    hidden: Annotated[Width, Small(16)] = 96
+    symmetry: Symmetry = "all"
+    shift: Annotated[int, Ge(0), Le(100)] = 2
+    class_weight: Literal["none", "balanced"] = "balanced"
+    epochs: Annotated[Folds, Small(2)] = 30
+    batch: Width = 32
+    learning_rate: Positive = 2e-3
+    least_steps: Annotated[Draws, Small(5)] = 40
+    networks: Annotated[Depth, Small(1)] = 1
+
+    def learn(self, images: Images, context: RunContext) -> TrainedCNN:
+        """Train on all images whose kind is known."""
+        from hwds.learners.networks.training import Schedule
+
+        known = images.take(images.codes >= 0)
+        height, width, channels = images.shape
+        shape = Convolutions(height, width, channels, len(images.kinds), self.filters, self.hidden)
+        weight = class_weights(known.codes, len(images.kinds)) if self.class_weight == "balanced" else np.ones(shape.kinds)
+        target = (np.eye(shape.kinds)[known.codes] * weight).astype(np.float32)
+        schedule = Schedule(self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps)
+        training = ViewTraining([known.pixels()], shape, schedule, context, symmetry=self.symmetry, shift=self.shift)
+        weights = tuple(tuple(training.train(target, self.epochs, number)) for number in range(self.networks))
+        return TrainedCNN(shape, weights, np.log(weight), self.symmetry, context.cpus)
+
+
+def class_weights(codes: np.ndarray, kinds: int) -> np.ndarray:
+    """Return the weight of a row of each kind by which all kinds that occur weigh the same, 1 on the average of rows.
+
+    Args:
+        codes: The kind of each row, shape (n,).
+        kinds: How many there are; one without a row has weight 1.
+    """
+    counts = np.bincount(codes, minlength=kinds)
+    return np.where(counts > 0, len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedCNN(Serializable):
+    """Trained networks of one shape.
+
+    Attributes:
+        shape: Theirs.
+        weights: Of each.
+        shift_of_kinds: By how much each kind's log odds are too high for the weight that it had.
+        symmetry: The views that are averaged.
+        cpus: Threads.
+    """
+
+    shape: Convolutions
+    weights: tuple[tuple[np.ndarray, ...], ...]
+    shift_of_kinds: np.ndarray
+    symmetry: Symmetry
+    cpus: int
+    knows_kinds: ClassVar[bool] = True
+
+    def evidence(self, images: Images) -> np.ndarray:
+        """Return the mean log odds over networks and views, of kinds as they occur; shape (n, kinds)."""
+        from hwds.learners.networks.runtime import placed
+
+        with placed("cpu", self.cpus):
+            parts = [self._mean_odds(as_inputs(block)) for block in images.blocks()]
+        return np.concatenate(parts) - self.shift_of_kinds
+
+    def _mean_odds(self, inputs: np.ndarray) -> np.ndarray:
+        from hwds.learners.networks.graphs import predict
+
+        views = [np.ascontiguousarray(seen(inputs, view)) for view in self._views()]
+        return np.mean([predict(self.shape, each, [view]) for each in self.weights for view in views], axis=0, dtype=float)
+
+    def _views(self) -> tuple[tuple[int, bool, bool], ...]:
+        return views_of(self.symmetry, (self.shape.height, self.shape.width, self.shape.channels))
+
+    def saliency(self, images: Images) -> np.ndarray:
+        """Return where the first network looks, the mean over views, shape (n, GRID, GRID)."""
+        from hwds.learners.networks.runtime import placed
+
+        out = []
+        with placed("cpu", self.cpus):
+            for block in images.blocks():
+                inputs = as_inputs(block)
+                maps = [
+                    unseen(class_maps(self.shape, self.weights[0], np.ascontiguousarray(seen(inputs, view))), view)
+                    for view in self._views()
+                ]
+                out.append(on_grid(np.mean(maps, axis=0)))
+        return np.concatenate(out)
+
+
+def on_grid(maps: np.ndarray) -> np.ndarray:
+    """Return maps on the cells of a saliency map, each from 0 to 1, shape (n, GRID, GRID)."""
+    places = [(np.arange(GRID) + 0.5) * size / GRID for size in maps.shape[1:]]
+    cells = maps[:, places[0].astype(int)[:, None], places[1].astype(int)[None, :]]
+    peak = np.quantile(cells.reshape(len(cells), -1), PEAK, axis=1)[:, None, None]
+    return np.asarray(np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0))

@@ -1,0 +1,155 @@
+"""How far the local patterns of an image are from those of good ones; no defect is learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import PositiveInt, Rows, Small, Width
+from hwds.core.serialization import Serializable
+from hwds.evaluation.context import RunContext
+from hwds.frames.images import Images
+from hwds.inspection.models.base import InspectionModel
+from hwds.inspection.models.cnn import on_grid
+from hwds.inspection.models.networks.symmetries import Symmetry, seen, views_of
+
+LEARNED = 20_000
+"""Windows at most from which the axes are learned."""
+
+TOGETHER = 16
+"""Images whose windows are compared at once: a constant, for other sizes have other last bits."""
+
+
+class EmbeddingKNN(InspectionModel):
+    """The distance of each window of an image from the windows of good images; the farthest windows of an image are its score.
+
+    It learns from good images alone, as where defects are too rare to be labelled (the memory of Roth et al. 2022, "Towards
+    total recall in industrial anomaly detection"). Its embedding is the principal components of windows, not a network that was
+    trained on other pictures: none is shipped, so that figures published with one are not to be expected. It names no kind and
+    has no probability: metrics that need them are undefined.
+
+    Attributes:
+        window: Pixels along each side of a window.
+        stride: Pixels from one window to the next.
+        components: Principal components of a window that are compared.
+        memory: Windows of good images that are kept, drawn among all.
+        neighbours: Nearest windows whose mean distance counts.
+        top: Windows of an image, the farthest, whose mean distance is its score.
+        symmetry: Views of good images that are remembered: `all` turns and reflections, `flips` alone, or `none`.
+
+    Example:
+        python -m hwds dataset=boards model=inspection/embedding_knn protocol=board_kfold
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "window": {"choice": [7, 11, 15, 19]},
+        "components": {"choice": [8, 16, 32, 64]},
+        "top": {"randint": [1, 6]},
+    }
+
+    window: Annotated[int, Ge(2), Le(1_000)] = 13
+    stride: Annotated[int, Ge(1), Le(1_000)] = 4
+    components: Annotated[Width, Small(8)] = 32
+    memory: Annotated[Rows, Small(500)] = 4000
+    neighbours: PositiveInt = 1
+    top: PositiveInt = 3
+    symmetry: Symmetry = "all"
+
+    def learn(self, images: Images, context: RunContext) -> GoodWindows:
+        """Remember windows of good images.
+
+        Raises:
+            DataError: None is good, or the images are smaller than a window.
+        """
+        good = images.take(images.codes == 0)
+        if not good.n:
+            raise DataError(f"dataset: no image to learn from is '{images.good}'.")
+        if self.window > min(images.shape[:2]):
+            raise DataError(f"model.window: must be <= {min(images.shape[:2])}, a side of the images, got {self.window}.")
+        rng = context.stream("memory")
+        each = -(-max(2 * self.memory, 1000) // good.n)
+        windows = np.concatenate([self._drawn(block, each, rng) for block in good.blocks()])
+        windows = windows[rng.permutation(len(windows))]
+        centre = windows.mean(axis=0)
+        _, values, axes = np.linalg.svd((windows - centre)[:LEARNED], full_matrices=False)
+        kept = min(self.components, int((values > 1e-9).sum()) or 1)
+        axes = axes[:kept].T.astype(np.float32)
+        memory = (windows[: self.memory] - centre) @ axes
+        return GoodWindows(self.window, self.stride, centre, axes, memory, self.neighbours, self.top)
+
+    def _drawn(self, block: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
+        """Return some windows of each image, each image in a view of its own; shape (windows, numbers)."""
+        views = views_of(self.symmetry, block.shape[1:])
+        chosen = rng.integers(0, len(views), len(block))
+        out = []
+        for number, view in enumerate(views):
+            every = sliding(seen(block[chosen == number], view), self.window)
+            n, rows, columns = every.shape[:3]
+            row, column = rng.integers(0, rows, (n, each)), rng.integers(0, columns, (n, each))
+            out.append(as_rows(every[np.arange(n)[:, None], row, column].reshape(n * each, -1)))
+        return np.concatenate(out)
+
+
+def sliding(pixels: np.ndarray, window: int) -> np.ndarray:
+    """Return all windows of images as a view of their pixels, shape (n, rows, columns, channels, window, window)."""
+    return np.lib.stride_tricks.sliding_window_view(pixels, (window, window), axis=(1, 2))
+
+
+def as_rows(windows: np.ndarray) -> np.ndarray:
+    """Return pixels as numbers from 0 to 1."""
+    return np.asarray(windows, np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True, eq=False)
+class GoodWindows(Serializable):
+    """Windows of good images, in their principal components.
+
+    Attributes:
+        window: Pixels along each side.
+        stride: Pixels from one window to the next.
+        centre: The mean window, shape (numbers,).
+        axes: Shape (numbers, components).
+        memory: Shape (windows, components).
+        neighbours: Nearest windows whose mean distance counts.
+        top: The farthest windows of an image whose mean distance is its score.
+    """
+
+    window: int
+    stride: int
+    centre: np.ndarray
+    axes: np.ndarray
+    memory: np.ndarray
+    neighbours: int
+    top: int
+    knows_kinds: ClassVar[bool] = False
+
+    def evidence(self, images: Images) -> np.ndarray:
+        """Return the mean distance of the farthest windows of each image, shape (n, 1)."""
+        parts = [self._distances(block) for block in images.blocks()]
+        far = np.sort(np.concatenate(parts).reshape(images.n, -1), axis=1)[:, -self.top :]
+        return np.asarray(far.mean(axis=1, dtype=float)[:, None])
+
+    def saliency(self, images: Images) -> np.ndarray:
+        """Return where the windows are farthest from good ones, 0 to 1, shape (n, GRID, GRID)."""
+        return on_grid(np.concatenate([self._distances(block) for block in images.blocks()]))
+
+    def _distances(self, block: np.ndarray) -> np.ndarray:
+        """Return the distance of each window, shape (n, rows, columns)."""
+        sides = [(size - self.window) // self.stride + 1 for size in block.shape[1:3]]
+        out = np.empty((len(block), sides[0] * sides[1]), np.float32)
+        lengths = np.square(self.memory).sum(axis=1)
+        nearest = min(self.neighbours, len(self.memory))
+        for begin in range(0, len(block), TOGETHER):
+            every = sliding(block[begin : begin + TOGETHER], self.window)[:, :: self.stride, :: self.stride]
+            windows = as_rows(every.reshape(len(every) * sides[0] * sides[1], -1))
+            inside = (windows - self.centre) @ self.axes
+            squared = lengths - 2 * inside @ self.memory.T
+            near = squared.min(axis=1, keepdims=True) if nearest == 1 else np.partition(squared, nearest - 1)[:, :nearest]
+            distance = np.sqrt(np.maximum(near + np.square(inside).sum(axis=1, keepdims=True), 0)).mean(axis=1)
+            out[begin : begin + TOGETHER] = distance.reshape(len(every), -1)
+        return out.reshape(len(block), *sides)

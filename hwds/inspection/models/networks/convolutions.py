@@ -1,0 +1,162 @@
+"""A small convolutional network of images, its training on drawn views, and where it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwds.core.seeds import stream
+from hwds.core.serialization import Serializable
+from hwds.inspection.models.networks.symmetries import Symmetry, augmented
+from hwds.learners.networks.graphs import epoch_of, first_weights
+from hwds.learners.networks.layers import Layers
+from hwds.learners.networks.training import Training, shuffled
+
+LAST = 4
+"""The least side of the last convolution's maps."""
+
+MAPS = 8
+"""The least side of the maps that saliency is taken from."""
+
+
+@dataclass(frozen=True)
+class Convolutions(Serializable):
+    """The shape of the network: convolutions that halve the image until few cells are left, a dense layer, a number a kind.
+
+    The first reads 4 x 4 pixels at every other place, so that most of the work is done on a quarter of them; each further one
+    halves once more, with one of the same size before it but at the end. There are no random numbers and no running means: the
+    graph holds weights alone.
+
+    Attributes:
+        height: Pixels.
+        width: Pixels.
+        channels: Numbers of a pixel.
+        kinds: Of answers.
+        filters: Of the second convolution; the first has half of them, later ones two and three times as many.
+        hidden: Units of the dense layer.
+    """
+
+    height: int
+    width: int
+    channels: int
+    kinds: int
+    filters: int
+    hidden: int
+
+    @property
+    def halvings(self) -> int:
+        """The convolutions that halve the image."""
+        return max(int(np.log2(min(self.height, self.width) / LAST)), 1)
+
+    def network(self, seed: int) -> Any:
+        """Return an untrained network."""
+        import keras
+        from keras import layers
+
+        parts = Layers(seed)
+
+        def convolved(inside: Any, filters: int, size: int, step: int, name: str) -> Any:
+            wide = {"strides": step, "padding": "same", "activation": "relu", "kernel_initializer": parts.he()}
+            return layers.Conv2D(filters, size, name=name, **wide)(inside)
+
+        image = keras.Input((self.height, self.width, self.channels))
+        out = convolved(image, max(self.filters // 2, 1), 4, 2, "half_1")
+        for number in range(2, self.halvings + 1):
+            filters = self.filters * min(number - 1, 3)
+            out = convolved(out, filters, 3, 2, f"half_{number}")
+            if number < self.halvings:
+                out = convolved(out, filters, 3, 1, f"same_{number}")
+        dense = layers.Dense(self.hidden, activation="relu", kernel_initializer=parts.he())(layers.Flatten()(out))
+        return keras.Model([image], parts.dense(self.kinds)(dense))
+
+    @property
+    def looking(self) -> str:
+        """The layer that saliency is taken from: the last whose maps have enough cells."""
+        number = max(int(np.log2(min(self.height, self.width) / MAPS)), 1)
+        number = min(number, self.halvings)
+        return f"same_{number}" if 1 < number < self.halvings else f"half_{number}"
+
+    def specs(self) -> list[Any]:
+        """Return the specifications of the inputs."""
+        import tensorflow as tf
+
+        return [tf.TensorSpec((None, self.height, self.width, self.channels))]
+
+    @property
+    def target(self) -> tuple[int | None, ...]:
+        """A weight a kind: that of the row at the kind that it shows, 0 at all others."""
+        return (None, self.kinds)
+
+    def loss(self, answer: Any, target: Any) -> Any:
+        """Return the weighted mean log loss."""
+        import tensorflow as tf
+
+        odds = answer - tf.reduce_logsumexp(answer, axis=1, keepdims=True)
+        return -tf.reduce_sum(odds * target) / tf.reduce_sum(target)
+
+    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """Return the same in numpy."""
+        odds = answer - np.logaddexp.reduce(answer, axis=1, keepdims=True)
+        return float(-(odds * target).sum() / target.sum())
+
+
+def as_inputs(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels as numbers from -1 to 1."""
+    return np.asarray(pixels, np.float32) / np.float32(127.5) - np.float32(1)
+
+
+@dataclass(frozen=True, eq=False)
+class ViewTraining(Training):
+    """Training whose images are seen in views drawn anew in each epoch; the inputs that are given are pixels.
+
+    Attributes:
+        symmetry: The views.
+        shift: Pixels along each axis at most.
+    """
+
+    symmetry: Symmetry = "all"
+    shift: int = 0
+
+    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+        """Yield the averaged weights after each epoch, without end."""
+        import tensorflow as tf
+
+        rng = stream(self.context.seed, self.context.fold, "inspection order", seed)
+        epoch = epoch_of(self.shape, self.schedule.rate)
+        first = first_weights(self.shape, self.context.seed_for("inspection weights", seed))
+        weights = [tf.constant(part) for part in first]
+        zeros = [tf.zeros_like(part) for part in weights]
+        state = (weights, weights, zeros, zeros, tf.constant(0.0))
+        goal = tf.constant(target)
+        while True:
+            views = as_inputs(augmented(self.inputs[0], self.symmetry, self.shift, rng))
+            state = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), [tf.constant(views)], goal)
+            yield state[1]
+
+
+def class_maps(shape: Convolutions, weights: tuple[np.ndarray, ...], inputs: np.ndarray) -> np.ndarray:
+    """Return how much each place of the layer that looks speaks for a defect, shape (n, rows, columns).
+
+    The gradient of the log odds of the likeliest defect against a good image, times the maps, summed over filters; what speaks
+    against it is 0. Grad-CAM (Selvaraju et al. 2017) with the gradient at each place instead of its mean, for the dense layer
+    behind the maps weighs each place apart (Draelos and Carin 2020).
+
+    Args:
+        shape: Of the network.
+        weights: Its weights.
+        inputs: Shape (n, height, width, channels).
+    """
+    import keras
+    import tensorflow as tf
+
+    network = shape.network(0)
+    network.set_weights(list(weights))
+    both = keras.Model(network.inputs, [network.get_layer(shape.looking).output, network.output])
+    with tf.GradientTape() as tape:
+        maps, odds = both([tf.constant(inputs)], training=False)
+        against = tf.reduce_sum(tf.reduce_max(odds[:, 1:], axis=1) - odds[:, 0])
+    gradient = tape.gradient(against, maps)
+    return np.asarray(tf.nn.relu(tf.reduce_sum(gradient * maps, axis=-1)).numpy(), float)

@@ -1,0 +1,187 @@
+"""K folds of boards: no image of a board that is tested was learned from, or calibrated on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le, Lt
+
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Draws, Positive, Small
+from hwds.evaluation.abilities import LeakTestable, Segmentable
+from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.headline import check_headline
+from hwds.features.none import None_
+from hwds.frames.images import BOARD, IMAGE, Images
+from hwds.inspection.family import INSPECTION
+from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures
+from hwds.inspection.metrics.scores import CHANCE, inspection_scores
+from hwds.inspection.models.base import InspectionModel, Inspector, budget_threshold, refuse_one_class
+from hwds.inspection.protocols.rows.judged import judged_rows, with_saliency
+from hwds.results.measure import Measure
+from hwds.splitting.board_folds import APART, BoardFolds, HeldOutBoards, with_kinds_changed
+from hwds.splitting.fold import Fold
+
+
+class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Segmentable, LeakTestable, Tunable):
+    """Divide boards into folds, and judge the images of each by models that have seen none of its boards.
+
+    All images of a board are on one side. Of the boards to learn from some are set apart: on them the temperature of the
+    probabilities and the threshold of a budget of false alarms are chosen.
+
+    Attributes:
+        headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`, `cost`).
+        budget: The share of good images that may be flagged.
+        missed_cost: What a defect costs that is passed.
+        false_alarm_cost: What a good image costs that is rejected.
+        explained: Images of each kind in each fold that get a map of where they look suspicious, from the best judged to the
+            worst.
+        resamples: Of the bootstrap over boards.
+        segments: Static columns of the images, whose values are scored apart too.
+
+    Example:
+        python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold rivals=[inspection/features_xgboost]
+    """
+
+    accepts: ClassVar[type] = InspectionModel
+    frame_type: ClassVar[type] = INSPECTION.frame
+    task: ClassVar[str] = INSPECTION.name
+    keys: ClassVar[tuple[str, ...]] = (IMAGE,)
+    unit: ClassVar[str] = IMAGE
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+        *Evaluation.fields_not_in_key,
+        "resamples",
+        "missed_cost",
+        "false_alarm_cost",
+    )
+
+    headline: str = INSPECTION.headline
+    budget: Annotated[float, Ge(0.0001), Lt(1)] = 0.05
+    missed_cost: Positive = 20.0
+    false_alarm_cost: Positive = 1.0
+    explained: Annotated[int, Ge(0), Le(1_000)] = 3
+    resamples: Annotated[Draws, Small(100)] = 1000
+
+    def split(self, frame: Images) -> Sequence[Fold]:
+        """Return a fold for each part of the boards.
+
+        Raises:
+            DataError: The boards do not suffice, or the images to learn from, or to calibrate by, are of one class.
+        """
+        folds = self.split_boards(frame)
+        for fold in folds:
+            self._refuse_few(*self._parts(frame, fold.index))
+        return folds
+
+    def _refuse_few(self, learn: Images, calibrate: Images, _: Images) -> None:
+        refuse_one_class(learn, "dataset")
+        good = np.zeros(int((calibrate.codes == 0).sum()))
+        if not np.isfinite(budget_threshold(good, self.budget)):
+            least = int(np.ceil(1 / self.budget - 1 - 1e-9))
+            raise DataError(
+                f"protocol.budget: a threshold of {self.budget:g} needs {least} good images on the boards that calibrate, got"
+                f" {len(good)}; take a larger protocol.calibrate or protocol.budget."
+            )
+
+    def _parts(self, frame: Images, fold: int | None) -> tuple[Images, Images, Images]:
+        """Return the images to learn from, to calibrate by and to test where one fold is tested, or none."""
+        known = frame.take(frame.codes >= 0)
+        mine = self.fold_of_images(known) == fold if fold is not None else np.zeros(known.n, bool)
+        rest = known.take(~mine)
+        calibrates = self.calibrates(rest)
+        return rest.take(~calibrates), rest.take(calibrates), known.take(mine)
+
+    def evaluate_cell(self, model: InspectionModel, frame: Images, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Learn and calibrate on the boards of the other folds; judge the images of this one."""
+        learn, calibrate, held = self._parts(frame, cell.fold.index)
+        inspector = model.inspector(learn, calibrate, self.budget, context)
+        return with_saliency(judged_rows(inspector, held), inspector, held, self.explained)
+
+    def terms(self, good: str) -> InspectionTerms:
+        """Return what scores are made by."""
+        return InspectionTerms(good, self.budget, self.missed_cost, self.false_alarm_cost, self.resamples)
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return all metrics; the first column of probabilities is that of the good kind."""
+        good = next((name for name in rows.columns if name.startswith(CHANCE)), CHANCE).removeprefix(CHANCE)
+        return inspection_scores(rows, self.terms(good))
+
+    def measures(self, frame: Images) -> Sequence[Measure]:
+        """Return the metrics with their meanings."""
+        return inspection_measures(self.terms(frame.good), frame.kinds[1:])
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of the task's metrics."""
+        check_headline(self.headline, inspection_measures(self.terms("")))
+
+    def check_features(self, features: Any, frame: Images) -> None:
+        """Refuse features: images are read as they are."""
+        if not isinstance(features, None_):
+            raise ConfigError(f"features: '{features.name}' are not computed for images; it must be none.")
+
+    def warnings_before(self, frame: Images, models: Mapping[str, InspectionModel]) -> list[str]:
+        """Return how many images other boards have too, and how many have no label."""
+        shared, several = frame.copies()
+        unknown = int((frame.codes < 0).sum())
+        out = []
+        if shared:
+            kinds = f", {several} of them under several labels" if several else ""
+            out.append(f"{shared} of {frame.n} images have the very pixels of an image of another board{kinds}.")
+        return [*out, *([f"{unknown} of {frame.n} images have no label; nothing is learned from them."] if unknown else [])]
+
+    def labels(self, frame: Images, column: str) -> pl.DataFrame:
+        """Return a static column by image.
+
+        Raises:
+            ConfigError: There is no such column.
+        """
+        if column not in frame.static:
+            raise ConfigError(f"protocol.segments: no static column '{column}'{nearest(column, frame.static)}")
+        known = frame.data.filter(pl.Series(frame.codes >= 0))
+        return known.select(IMAGE, pl.col(column).alias("segment"))
+
+    def why_not_tunable(self) -> str:
+        """Return why trials have no boards to choose on, where none are set apart; else empty."""
+        return "" if self.apart else "tests every board, of which protocol.apart=0.3 would keep some to choose on"
+
+    def tuning_split(self, frame: Images, windows: int) -> TuningSplit:
+        """Return folds of the boards that are set apart; no others are there.
+
+        Raises:
+            DataError: They do not suffice.
+        """
+        inner = replace(self, folds=max(windows, 2), apart=0.0, segments=(), explained=0)
+        images = frame.take(self.fold_of_images(frame) == APART)
+        return TuningSplit(inner, images, inner.split(images)[:windows])
+
+    def corrupt_after(self, frame: Images, cutoff: HeldOutBoards, rng: np.random.Generator) -> Images:
+        """Return the images with another kind for each of the boards that a fold tests."""
+        return with_kinds_changed(frame, self.fold_of_images(frame) == cutoff.fold, rng)
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutBoards, frame: Images) -> pl.DataFrame:
+        """Return what was said of the images, without what they show and what was chosen by it."""
+        said = [name for name in rows.columns if name.startswith(CHANCE)]
+        return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *said)
+
+    def fit_all(self, model: InspectionModel, frame: Images, context: RunContext) -> Inspector:
+        """Return the model learned from all boards but those that calibrate it."""
+        learn, calibrate, _ = self._parts(frame, None)
+        self._refuse_few(learn, calibrate, learn)
+        return model.inspector(learn, calibrate, self.budget, context)
+
+    def predict_new(self, fitted: Inspector, frame: Images, context: RunContext) -> pl.DataFrame:
+        """Return what is said of the images without a label.
+
+        Raises:
+            DataError: All images have one.
+        """
+        new = frame.take(frame.codes < 0)
+        if not new.n:
+            raise DataError("dataset: all images have a label, so that there is none to judge.")
+        rows = judged_rows(fitted, new).drop("actual")
+        return rows.with_columns((pl.col("score") > pl.col("threshold")).alias("flagged"))
