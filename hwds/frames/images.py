@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +168,8 @@ class Images:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the images hold."""
-        buffer = BytesIO()
-        self.data.rechunk().write_ipc(buffer)
-        settings = json.dumps([self.kinds, self.shape]).encode()
-        return digest_bytes([settings, buffer.getvalue(), *(block.tobytes() for block in self.blocks())])
+        said = json.dumps([self.kinds, self.shape, self.data.to_dict(as_series=False)], default=str).encode()
+        return digest_bytes([said, *(block.tobytes() for block in self.blocks())])
 
     def write(self, folder: Path) -> None:
         """Write the images, to be mapped into the memory of workers."""

@@ -26,6 +26,9 @@ REFUSED = {
     ),
     **dict.fromkeys(("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"),
     **dict.fromkeys(("cmapss_fd001", "remaining_life"), r"tests every machine, of which protocol\.apart=0\.3 would keep some"),
+    **dict.fromkeys(
+        ("board_inspection", "pcb_inspection"), r"tests every board, of which protocol\.apart=0\.3 would keep some"
+    ),
     "ope_open_bandit": "estimates a value that nobody knows",
 }
 

@@ -91,7 +91,7 @@ class EmbeddingKNN(InspectionModel):
             every = sliding(seen(block[chosen == number], view), self.window)
             n, rows, columns = every.shape[:3]
             row, column = rng.integers(0, rows, (n, each)), rng.integers(0, columns, (n, each))
-            out.append(as_rows(every[np.arange(n)[:, None], row, column].reshape(n * each, -1)))
+            out.append(as_rows(every[np.arange(n)[:, None], row, column].reshape(n * each, self.window**2 * block.shape[3])))
         return np.concatenate(out)
 
 

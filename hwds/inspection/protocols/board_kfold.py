@@ -73,6 +73,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         Raises:
             DataError: The boards do not suffice, or the images to learn from, or to calibrate by, are of one class.
         """
+        refuse_one_class(frame, "dataset")
         folds = self.split_boards(frame)
         for fold in folds:
             self._refuse_few(*self._parts(frame, fold.index))

@@ -75,10 +75,8 @@ def _held(tables: Tables, model: str) -> str:
     recall, alarms = (tables.headline(name, model).get("value") for name in ("recall_held", "false_alarms_held"))
     if recall is None or alarms is None:
         return ""
-    return (
-        f"At the threshold that was chosen on other boards it flags {_percent(recall)} of defects and {_percent(alarms)} of good"
-        " images."
-    )
+    flags = f"{_percent(recall)} of defects and {_percent(alarms)} of good images"
+    return f"At the threshold that was chosen on other boards it flags {flags}."
 
 
 def _cost(tables: Tables, model: str) -> str:

@@ -1,0 +1,111 @@
+"""Folds of boards: nothing of a board on two sides, calibration on other boards, the canary, and refusals."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.datasets.simulated.boards import Boards
+from hwds.evaluation.base import Cell
+from hwds.evaluation.canary import canary
+from hwds.evaluation.context import RunContext
+from hwds.features.signal_windows import SignalWindows
+from hwds.frames.images import Images
+from hwds.inspection.models.embedding_knn import EmbeddingKNN
+from hwds.inspection.models.features_xgboost import FeaturesXGBoost
+from hwds.inspection.protocols.board_kfold import BoardKFold
+from hwds.inspection.protocols.rows.judged import as_map, as_text
+
+WORLD = Boards(boards=24, patches=6, side=16, noise=15)
+PROTOCOL = BoardKFold(folds=2, calibrate=0.25, budget=0.2, resamples=20, explained=2)
+TREES = FeaturesXGBoost(trees=4, depth=2)
+WINDOWS = EmbeddingKNN(window=7, stride=4, components=4, memory=100)
+CONTEXT = RunContext(0)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return WORLD.load()
+
+
+def answered(protocol, model, images):
+    folds = protocol.split(images)
+    return pl.concat([protocol.evaluate_cell(model, images, Cell("m", f, 0, f.units), CONTEXT) for f in folds])
+
+
+def test_a_board_is_on_one_side_and_calibrates_apart(images):
+    for fold in PROTOCOL.split(images):
+        learn, calibrate, test = (set(part.boards) for part in PROTOCOL._parts(images, fold.index))
+        assert not learn & calibrate
+        assert not (learn | calibrate) & test
+        assert (len(learn), len(calibrate), len(test)) == (9, 3, 12)
+    rows = answered(PROTOCOL, TREES, images)
+    assert sorted(rows["image"]) == sorted(images.names)
+    more = replace(PROTOCOL, apart=0.6, budget=0.5)
+    kept = more.tuning_split(images, 2)
+    tested = answered(more, TREES, images)
+    assert not set(kept.frame.boards) & set(tested["board"])
+    assert kept.frame.n + len(tested) == images.n
+    assert "would keep some to choose on" in PROTOCOL.why_not_tunable()
+
+
+def test_maps_are_kept_of_the_best_and_the_worst_of_each_kind(images):
+    rows = answered(PROTOCOL, WINDOWS, images)
+    kept = rows.filter(pl.col("saliency").is_not_null())
+    assert kept.group_by("actual").len()["len"].max() <= 4  # two a fold
+    assert set(kept["actual"]) == set(rows["actual"])
+    assert as_text(as_map(kept["saliency"][0])) == kept["saliency"][0]
+    assert answered(PROTOCOL, TREES, images)["saliency"].is_null().all()
+
+
+class Peeking(BoardKFold):
+    """Chooses the threshold on the boards that are scored."""
+
+    def evaluate_cell(self, model, frame, cell, context):
+        rows = super().evaluate_cell(model, frame, cell, context)
+        good = rows.filter(pl.col("actual") == "ok")["score"]
+        return rows.with_columns(pl.lit(good.quantile(0.8)).alias("threshold"))
+
+
+def test_the_canary_passes_and_catches_a_threshold_of_the_scored_boards(images):
+    for model in (TREES, WINDOWS):
+        assert set(canary(PROTOCOL, "m", model, images, CONTEXT)) == {None}
+    assert set(canary(PROTOCOL, "truth", WORLD.truth("inspection"), images, CONTEXT)) == {None}
+    peeking = Peeking(folds=2, calibrate=0.25, budget=0.2, resamples=20, explained=0)
+    assert {leak.check for leak in canary(peeking, "m", WINDOWS, images, CONTEXT) if leak} == {"future"}
+
+
+def test_a_model_is_kept_and_judges_images_without_a_label(images, tmp_path):
+    some = np.arange(images.n) % 10 == 0
+    known = images.labelled(images.data["kind"].scatter(np.flatnonzero(some), None))
+    fitted = PROTOCOL.fit_all(TREES, known, CONTEXT)
+    said = PROTOCOL.predict_new(fitted, known, CONTEXT)
+    assert said["image"].to_list() == images.names.filter(pl.Series(some)).to_list()
+    assert said["flagged"].to_list() == (said["score"] > said["threshold"]).to_list()
+    save_fitted(fitted, tmp_path)
+    assert PROTOCOL.predict_new(load_fitted(tmp_path), known, CONTEXT).equals(said)
+    assert any("have no label" in line for line in PROTOCOL.warnings_before(known, {}))
+    with pytest.raises(DataError, match=r"^dataset: all images have a label, so that there is none to judge\.$"):
+        PROTOCOL.predict_new(fitted, images, CONTEXT)
+
+
+def test_what_does_not_suffice_is_refused(images):
+    with pytest.raises(DataError, match=r"^protocol\.folds: must be at most 24, the boards that are tested, got 25\.$"):
+        replace(PROTOCOL, folds=25).split(images)
+    with pytest.raises(DataError, match=r"^protocol\.budget: a threshold of 0\.01 needs 99 good images on the boards that cal"):
+        replace(PROTOCOL, budget=0.01).split(images)
+    for which, told in ((images.codes == 0, "'ok'"), (images.codes > 0, "defects, none is 'ok'")):
+        with pytest.raises(DataError, match=rf"^dataset: all \d+ images are {told}; good ones and defects are needed"):
+            PROTOCOL.split(images.take(which))
+    blank = Images.of(np.zeros((8, 8, 8), np.uint8), [None] * 8, board=list("aabbccdd"))
+    with pytest.raises(DataError, match=r"^dataset: no image has a label\.$"):
+        PROTOCOL.split(blank)
+    with pytest.raises(ConfigError, match=r"^features: 'w' are not computed for images; it must be none\.$"):
+        PROTOCOL.check_features(SignalWindows(name="w"), images)
+    with pytest.raises(ConfigError, match=r"^protocol\.segments: no static column 'sise'; did you mean 'size'\?$"):
+        PROTOCOL.labels(images, "sise")
+    with pytest.raises(ConfigError, match=r"^protocol\.headline: no metric 'recal'; did you mean 'recall'\?$"):
+        replace(PROTOCOL, headline="recal").check_names()
