@@ -179,13 +179,15 @@ def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
     """Write the verdict on the results into the folder, and return it; None where nothing is to be decided."""
     experiment = prepared.experiment
     verdict = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
-    store_verdict(prepared.folder, type(experiment.decision), verdict)
+    store_verdict(prepared.folder, type(experiment.decision), verdict, draw=experiment.pictures)
     store_pack(prepared.folder.path, type(experiment.decision), verdict, experiment.decision_pack)
     return verdict
 
 
 def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
     """Draw the leaderboard's picture where models are ranked, and those of the task."""
+    if not prepared.experiment.pictures:
+        return
     folder, report = prepared.folder.path, report_of(prepared)
     if report.ranks:
         save_png(leaderboard_figure(board), folder / "leaderboard.png")

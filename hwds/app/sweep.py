@@ -119,7 +119,8 @@ def write_result(
     remark = search.tuning_split.remark
     print("\n".join(line for line in (conclusion(result), remark, timed) if line))
     logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
-    pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path)
+    drawn = search.experiment.pictures
+    pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path) if drawn else []
     folder.write_page(
         as_page(result, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(importance)))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, lru_cache
 from typing import Any, get_args, get_type_hints
 
 import yaml
@@ -12,12 +13,13 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hwds.config.build import kind
-from hwds.config.source import filled, load_option, register
+from hwds.config.source import read_option, register
 from hwds.config.uncapped import changed_label, typed_paths
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
@@ -25,7 +27,7 @@ from hwds.core.recipe import Recipe
 from hwds.core.registry import GROUPS, no_option, options, resolve_node
 from hwds.core.secrets import given_by_environment
 
-ROOT = ("name", "tags", "note", "seed", "size", "rivals", "save_model", "decision_pack")
+ROOT = ("name", "tags", "note", "seed", "size", "rivals", "save_model", "decision_pack", "pictures")
 UNSHOWN = ("hydra", "name", "recipe")
 """Keys that are not listed in a refusal."""
 
@@ -68,7 +70,7 @@ def refuse_no_option(overrides: list[str]) -> None:
         ConfigError: With the options.
     """
     with plain_errors():
-        parsed = OverridesParser.create().parse_overrides([word for word in overrides if not word.startswith("-")])
+        parsed = [_parsed(word) for word in overrides if not word.startswith("-")]
     for override in parsed:
         key = override.key_or_group
         if not key:
@@ -88,6 +90,12 @@ def refuse_no_option(overrides: list[str]) -> None:
             raise ConfigError(f"{key}: must be an option, got {shown(value)}; options: {', '.join(options(key))}.")
         if ".." in value.split("/") or value.startswith("/"):
             raise no_option(key, key, value)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(word: str) -> Override:
+    (parsed,) = OverridesParser.create().parse_overrides([word])
+    return parsed
 
 
 def quoted(word: str) -> str:
@@ -223,10 +231,8 @@ def run_name(name: Any) -> str:
 
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     """Return a node whose recipe-typed fields (a stack's members) are nodes, too."""
-    owner = resolve_node(group, path, node)
-    hints = get_type_hints(owner)
-    inner = {key for key, hint in hints.items() if any(_alike(arg, owner) for arg in get_args(hint))}
-    single = {key for key, hint in hints.items() if _alike(hint, owner)}
+    owner: Any = resolve_node(group, path, node)
+    inner, single = _members(owner)
     for key in inner - single:
         if node.get(key) not in (None, "???") and not isinstance(node[key], list):
             raise ConfigError(f"{path}.{key}: must be a list of {group} options, got {shown(node[key])}.")
@@ -237,6 +243,14 @@ def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     }
     composed |= {key: option(group, f"{path}.{key}", node[key]) for key in single if _is_option(group, node.get(key))}
     return node | composed
+
+
+@cache
+def _members(owner: type) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the fields of a recipe that hold several recipes of its kind, and those that hold one."""
+    hints = get_type_hints(owner)
+    several = frozenset(key for key, hint in hints.items() if any(_alike(arg, owner) for arg in get_args(hint)))
+    return several, frozenset(key for key, hint in hints.items() if _alike(hint, owner))
 
 
 def _is_option(group: str, value: Any) -> bool:
@@ -264,7 +278,7 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
     if name not in options(group):
         raise no_option(group, path, str(name))
     with plain_errors():
-        node = filled(group, name, load_option(options(group)[name]))
+        node = read_option(group, name, options(group)[name])
         data: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(node, changes), resolve=True)  # type: ignore[assignment]
     data["name"] = changed_label(data["name"], changes)
     return expand(group, path, data)

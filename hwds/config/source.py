@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ class OptionSource(FileConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a file of DIR; an option's node has every field of its recipe."""
-        check_yaml_file(Path(self.path, self._normalize_file_name(config_path)))
-        result = super().load_config(config_path)
+        file = Path(self.path, self._normalize_file_name(config_path))
         group, _, option = config_path.removesuffix(".yaml").partition("/")
         if group in GROUPS and option:
-            result.config = filled(group, option, result.config)
-        elif group == "experiment":
+            header = self._get_header_dict(file.read_text(encoding="utf-8"))
+            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", read_option(group, option, file), header)
+        check_yaml_file(file)
+        result = super().load_config(config_path)
+        if group == "experiment":
             refuse_hydra(config_path, result)
         return result
 
@@ -74,14 +77,44 @@ def register() -> None:
         Plugins.instance().register(plugin)
 
 
-def load_option(file: Path) -> Any:
-    """Return the content of an option's file.
+def read_option(group: str, option: str, file: Path) -> DictConfig:
+    """Return the node of an option: its file over the defaults of the recipe that it names, or that has its name.
+
+    A file is parsed once in the state that it is in. The node is shared: merge it, and do not change it.
 
     Raises:
-        ConfigError: Its anchors make it too large.
+        ConfigError: The file is no mapping of the recipe's fields, or its anchors make it too large.
     """
+    found = file.stat()
+    state = (found.st_mtime_ns, found.st_size, found.st_ino)
+    recipe: Any = resolve_node(group, group, _content(group, option, file, state))
+    return _filled(group, option, file, state, recipe)
+
+
+@lru_cache(maxsize=1024)
+def _content(group: str, option: str, file: Path, state: tuple[int, ...]) -> dict[str, Any]:
+    """Return what an option's file says in some state of it, with its name and its recipe."""
     check_yaml_file(file)
-    return OmegaConf.load(file) or OmegaConf.create({})
+    plain = OmegaConf.to_container(OmegaConf.load(file) or OmegaConf.create({}))
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{group}/{option}.yaml: must be a mapping, got {plain!r}.")
+    if "defaults" in plain:
+        raise ConfigError(
+            f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields."
+        )
+    return {"name": option, "recipe": option} | {str(key): value for key, value in plain.items()}
+
+
+@lru_cache(maxsize=1024)
+def _filled(group: str, option: str, file: Path, state: tuple[int, ...], recipe: type) -> DictConfig:
+    """Return the node over the defaults of its recipe."""
+    node, known = _content(group, option, file, state), defaults(recipe)
+    unknown = next((key for key in node if key not in known and key != "recipe"), None)
+    if unknown is not None:
+        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, known)}")
+    config = OmegaConf.create(known)
+    config.merge_with(node)
+    return config
 
 
 def check_yaml_file(file: Path) -> None:
@@ -111,25 +144,6 @@ def refuse_hydra(path: str, file: ConfigResult) -> None:
     groups = [key.removeprefix("override ").lstrip("/").partition("/")[0] for key in keys]
     if "hydra" in (package, *groups, *content):
         raise ConfigError(f"{path}: an experiment may not change 'hydra'; say it in the command (hydra.KEY=...).")
-
-
-def filled(group: str, option: str, delta: Any) -> DictConfig:
-    """Return the node of an option: its file over the defaults of the recipe that it names, or that has its name."""
-    plain = OmegaConf.to_container(delta)
-    if not isinstance(plain, dict):
-        raise ConfigError(f"{group}/{option}.yaml: must be a mapping, got {plain!r}.")
-    if "defaults" in plain:
-        raise ConfigError(
-            f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields."
-        )
-    node = {"name": option, "recipe": option} | {str(key): value for key, value in plain.items()}
-    known = defaults(resolve_node(group, group, node))
-    unknown = next((key for key in node if key not in known and key != "recipe"), None)
-    if unknown is not None:
-        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, known)}")
-    config = OmegaConf.create(known)
-    config.merge_with(node)
-    return config
 
 
 def defaults(cls: type) -> dict[str, Any]:

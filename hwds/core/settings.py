@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+OUTSIDE_NUMBERS = (
+    *("compute", "decision", "decision_pack", "pictures", "save_model", "experiment", "sweep", "tracker", "uncapped"),
+    *("tags", "note"),
+)
+"""The keys of a config on which no number of its run depends: they may differ between two executions of one run."""
+
 
 def flatten(node: Any, path: str = "", *, items: bool = False) -> Iterator[tuple[str, Any]]:
     """Yield every value below a node with its dotted path: `{"model": {"units": 3}}` gives `("model.units", 3)`.

@@ -14,6 +14,7 @@ from hwds.core.hashing import digest
 from hwds.core.inputs import Inputs, digest_of_changes, digests, read_so_far, unchanged
 from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
+from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.evaluation.abilities import KnowsTruth
 from hwds.evaluation.base import Cell
 from hwds.evaluation.segments import Segments
@@ -25,10 +26,6 @@ from hwds.experiment.spec import Experiment
 from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH
 from hwds.splitting.fold import Fold
-
-OUTSIDE_NUMBERS = (
-    *("compute", "decision", "decision_pack", "save_model", "experiment", "sweep", "tracker", "uncapped", "tags", "note"),
-)
 
 
 @dataclass(frozen=True, eq=False)

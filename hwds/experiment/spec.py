@@ -66,6 +66,7 @@ class Experiment(Recipe):
         tags: Single words for finding the run again.
         note: A line that is shown with it.
         decision_pack: The page and workbook of the decision that are written beside the results, by the name of the pack.
+        pictures: Whether pictures are drawn; without them a small run ends a second or more earlier.
     """
 
     experiment: str = "adhoc"
@@ -83,6 +84,7 @@ class Experiment(Recipe):
     uncapped: tuple[str, ...] = ()
     save_model: Literal["none", "final"] = "none"
     decision_pack: str = "none"
+    pictures: bool = True
     tags: tuple[str, ...] = ()
     note: str = ""
 

@@ -28,7 +28,7 @@ GRIDS = "tables"
 """Their key in it."""
 
 
-def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "") -> None:
+def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "", *, draw: bool = True) -> None:
     """Write a verdict with its tables and draw its pictures; without one those of an earlier command are deleted.
 
     Args:
@@ -36,6 +36,7 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
         decision: The class of the decision.
         verdict: The verdict; None where there is none.
         prefix: The prefix of the files' names (`future_`).
+        draw: Whether its pictures are drawn.
     """
     folder.write_verdict(verdict, prefix)
     shown = folder.path / f"{prefix}{SHOWN}"
@@ -45,7 +46,7 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
     grids = [asdict(each) for each in _grids(decision, verdict)]
     write_json(shown, {GRIDS: grids}, default=list, ensure_ascii=False)
     for name, report in _reports(decision, verdict).items():
-        if report.draw:
+        if draw and report.draw:
             report.draw(verdict, folder.path / f"{prefix}{name}.png")
 
 

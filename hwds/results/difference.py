@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hwds.core.errors import HwdsError
+from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.results.folder import RunFolder
 from hwds.results.measure import short
 from hwds.results.runs.fields import Value, exact, flat
@@ -18,8 +19,8 @@ GROUPS = ("settings", "data", "code", "versions", "machine")
 OWN = "the own model"
 """The common label of the runs' models, where these are two."""
 
-NO_NUMBERS = ("compute", "decision", "decision_pack", "save_model", "tracker", "report", "tags", "note")
-"""Groups of settings that no score depends on."""
+NO_NUMBERS = {*OUTSIDE_NUMBERS, "report"} - {"experiment", "sweep", "uncapped"}
+"""Groups of settings that no score depends on and that do not say what was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from hwds.core.settings import flatten
+from hwds.core.settings import OUTSIDE_NUMBERS, flatten
 from hwds.results.measure import Measure
 from hwds.tracking.curves import Curve
-
-OUTSIDE = ("compute", "tracker", "decision", "decision_pack", "sweep", "experiment", "save_model", "uncapped", "tags", "note")
-"""Groups that are not parameters: they may differ between two executions of one run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,5 +62,5 @@ class Record:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The config's values by path, without groups that may differ between two executions of one run."""
-        return dict(flatten({key: value for key, value in self.config.items() if key not in OUTSIDE}, items=True))
+        """The config's values by path, without those on which no number depends."""
+        return dict(flatten({key: value for key, value in self.config.items() if key not in OUTSIDE_NUMBERS}, items=True))

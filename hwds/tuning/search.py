@@ -12,12 +12,13 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.core.hashing import digest
 from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import canonical, uses_features
+from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.evaluation.base import Cell, Evaluation, Tunable, TuningSplit
 from hwds.execution.cell_cache import CellCache
 from hwds.execution.cell_keys import run_code
 from hwds.execution.job import Job
 from hwds.execution.run import cut
-from hwds.experiment.prepare import OUTSIDE_NUMBERS, environment_part, job_of, with_inputs
+from hwds.experiment.prepare import environment_part, job_of, with_inputs
 from hwds.experiment.spec import Experiment
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted

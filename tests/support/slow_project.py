@@ -100,8 +100,7 @@ def copy_of(project: Path, name: str) -> Path:
 
 @pytest.fixture
 def run_here(command, monkeypatch):
-    """Run the project of a folder in this process, without pictures; `finished` does so in a process of its own."""
-    monkeypatch.setattr("hwds.app.run.draw", lambda *_: None)
+    """Run the project of a folder in this process; `finished` does so in a process of its own."""
     path = list(sys.path)
 
     def run(folder: Path, *words: str) -> Answer:
@@ -114,7 +113,10 @@ def run_here(command, monkeypatch):
     return run
 
 
-WORDS = ["model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3", "rivals=[forecast/seasonal_naive]"]
+WORDS = [
+    *("model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3"),
+    *("rivals=[forecast/seasonal_naive]", "pictures=false"),
+]
 
 
 def start(
