@@ -16,5 +16,9 @@ FORECAST = Task(
 FAMILY = Family(
     name="forecast",
     tasks=(FORECAST,),
-    tables={"volume_bands": "hwds.forecast.report.volume_bands:REPORT"},
+    tables={
+        "volume_bands": "hwds.forecast.report.volume_bands:REPORT",
+        "stock_record": "hwds.supply.report.stock:RECORD",
+        "stock_levels": "hwds.supply.report.stock:LEVELS",
+    },
 )

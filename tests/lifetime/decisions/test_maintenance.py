@@ -21,7 +21,7 @@ from hwds.report.verdict import page, store_verdict
 from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH, Tables
 
-WORLD = Engines(engines=160, mean_life=60, sensors=1, regimes=1)
+WORLD = Engines(engines=120, mean_life=60, sensors=1, regimes=1)
 PROTOCOL = LastWindow(folds=4, every=3, least=6, resamples=20)
 DECISION = Maintenance(name="maintenance", resamples=200, crew=4)
 

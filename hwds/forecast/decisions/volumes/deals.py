@@ -65,6 +65,25 @@ class Deals:
         schema |= {"steps": pl.Int32, "series": pl.Int32, **dict.fromkeys(VOLUMES, pl.Float64), "vectors": pl.Int64}
         return pl.DataFrame(made, schema=schema)
 
+    def series_draws(self, member: int) -> tuple[np.ndarray, str]:
+        """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
+
+        That is `paths`, the rank order of past `errors`, or nothing, `independent`, where there are too few of these.
+
+        Args:
+            member: The place of the window.
+        """
+        members, length = np.array([member]), int(self.windows.lengths[member])
+        if self.windows.paths is not None:
+            return self.terms.bounded(self._paths(members)[0, :length]), "paths"
+        scores = middles(self.terms.draws)
+        quantiles = self.windows.quantiles[member, :length]
+        draws = self.terms.bounded(np.stack([inverse(self.windows.levels, step, scores) for step in quantiles]))
+        ranks, _ = self._ranks(int(self.windows.moments[member]), 1, length, self.terms.draws, whole=False)
+        source = "independent" if ranks is None else "errors"
+        ranks = self._apart(1, length) if ranks is None else ranks
+        return np.take_along_axis(draws, ranks[:, 0].T, axis=1), source
+
     def _volumes(self, members: np.ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
         levels = self.terms.levels

@@ -1,0 +1,58 @@
+"""Stock in held-out periods: what would have been on hand and short, had levels been those of the forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.supply.stock.terms import StockTerms
+
+
+@dataclass(frozen=True, eq=False)
+class StockPaths:
+    """What happened to the stock of w series in p periods, each of shape (w, p).
+
+    Attributes:
+        net: On hand at the end of a period, less what is still owed.
+        demand: In the period.
+        unserved: The demand of the period that could not be served in it.
+        ordered: Whether an order was made for it.
+    """
+
+    net: np.ndarray
+    demand: np.ndarray
+    unserved: np.ndarray
+    ordered: np.ndarray
+
+    def cost(self, terms: StockTerms) -> np.ndarray:
+        """Return the cost of each period, shape (w, p)."""
+        held, owed = np.maximum(self.net, 0.0), np.maximum(-self.net, 0.0)
+        return np.asarray(terms.holding * held + terms.shortage * owed + terms.order * self.ordered)
+
+
+def simulate(upto: np.ndarray, reorder: np.ndarray, actual: np.ndarray, terms: StockTerms) -> StockPaths:
+    """Return what happens to stock that begins at its first level, where what is short is delivered later.
+
+    An order of a period arrives `lead` periods on, and the stock after it meets demand to the end of that one. The first `lead`
+    periods, which no level of the forecast reaches, are not counted. A newsvendor begins each period anew, and owes nothing.
+
+    Args:
+        upto: Levels by period of the order, shape (w, p).
+        reorder: At or below which one orders, shape (w, p).
+        actual: Demand, shape (w, p + lead).
+        terms: The rule.
+    """
+    periods, lead = upto.shape[1], 0 if terms.policy == "newsvendor" else terms.lead
+    position = np.empty_like(upto, dtype=float)
+    ordered = np.zeros(upto.shape, bool)
+    position[:, 0] = upto[:, 0]
+    for t in range(1, periods):
+        before = position[:, t - 1] - actual[:, t - 1]
+        before = np.zeros(len(before)) if terms.policy == "newsvendor" else before
+        ordered[:, t] = (before <= reorder[:, t]) & (before < upto[:, t])
+        position[:, t] = np.where(ordered[:, t], upto[:, t], before)
+    total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
+    net = position - (total[:, lead + 1 : lead + 1 + periods] - total[:, :periods])
+    demand = actual[:, lead : lead + periods]
+    return StockPaths(net, demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)

@@ -1,0 +1,114 @@
+"""Stock: levels and costs against closed forms and published (s, S) pairs, and what is held and owed by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import norm, poisson
+
+from hwds.statistics.coupling import middles
+from hwds.supply.stock.cases import cases_of
+from hwds.supply.stock.decide import decide_stock
+from hwds.supply.stock.levels import PeriodCosts, Renewals, levels_of, search
+from hwds.supply.stock.simulate import simulate
+from hwds.supply.stock.terms import StockTerms
+
+TERMS = StockTerms(policy="newsvendor", holding=1.0, shortage=9.0, order=0.0, lead=0, whole=False, least=20)
+BASE = replace(TERMS, policy="base_stock", lead=2)
+PUBLISHED = [(10, 6, 40, 35.022), (15, 10, 49, 42.698), (20, 14, 62, 49.173), (25, 19, 56, 54.262)]
+"""Poisson demand, 64 an order, 1 held, 9 short: Zheng and Federgruen (1991), table 1."""
+
+
+def normal_cost(deviation, terms):
+    """The least expected cost of a period where what is covered is normal."""
+    return (terms.holding + terms.shortage) * deviation * norm.pdf(norm.ppf(terms.ratio))
+
+
+def test_a_newsvendor_costs_what_the_closed_form_says():
+    law = 100 + 15 * np.tile(middles(4001), (3, 1))
+    levels = levels_of(law, TERMS)
+    assert levels.upto == pytest.approx(np.full(3, 100 + 15 * norm.ppf(0.9)), rel=1e-3)
+    assert levels.cost == pytest.approx(np.full(3, normal_cost(15, TERMS)), rel=0.01)
+    actual = 100 + 15 * np.random.default_rng(0).normal(size=(60_000, 3))
+    paths = simulate(np.tile(levels.upto, (60_000, 1)), np.tile(levels.reorder, (60_000, 1)), actual, TERMS)
+    assert paths.cost(TERMS).mean() == pytest.approx(normal_cost(15, TERMS), rel=0.01)
+    assert (paths.net >= 0).mean() == pytest.approx(0.9, abs=0.003)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.7])
+def test_base_stock_covers_the_lead_time_by_the_joint_law(phi):
+    """The deviation of a sum of three steps of an autoregression; independent steps would say too little for phi .7."""
+    rng = np.random.default_rng(1)
+
+    def demand(n):
+        out = np.zeros((n, 8))
+        out[:, 0] = rng.normal(size=n) / np.sqrt(1 - phi**2)
+        for t in range(1, 8):
+            out[:, t] = phi * out[:, t - 1] + rng.normal(size=n)
+        return 50 + 4 * out
+
+    variance = (3 + 4 * phi + 2 * phi**2) / (1 - phi**2)
+    levels = levels_of(demand(20_000).T, BASE)
+    assert levels.upto[0] == pytest.approx(150 + norm.ppf(0.9) * 4 * np.sqrt(variance), rel=0.005)
+    actual = demand(20_000)
+    paths = simulate(np.tile(levels.upto, (20_000, 1)), np.tile(levels.upto, (20_000, 1)), actual, BASE)
+    assert paths.cost(BASE).mean() == pytest.approx(normal_cost(4 * np.sqrt(variance), BASE), rel=0.02)
+    cases = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(demand(20_000).T, "paths")], actual[:1], BASE)
+    alone = 150 + norm.ppf(0.9) * 4 * np.sqrt(3 / (1 - phi**2))
+    assert cases.textbook[0] == pytest.approx(np.full(6, alone), rel=0.005)
+
+
+@pytest.mark.parametrize(("mean", "low", "high", "cost"), PUBLISHED)
+def test_reorder_points_are_the_published_ones(mean, low, high, cost):
+    terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True)
+    chances = poisson.pmf(np.arange(120), mean)
+    sums = poisson.ppf((np.arange(100_001) + 0.5) / 100_001, mean)
+    assert search(chances, sums, terms) == (low, high)
+    times, until = Renewals(chances).of(high - low)
+    assert (64 + times @ PeriodCosts(sums, 1.0, 9.0)(high - np.arange(high - low))) / until == pytest.approx(cost, abs=2e-3)
+
+
+def test_a_reorder_point_costs_that_in_simulation():
+    terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True)
+    actual = np.random.default_rng(2).poisson(10, size=(400, 500)).astype(float)
+    levels = np.full((400, 500), 40.0)
+    assert simulate(levels, levels - 34, actual, terms).cost(terms).mean() == pytest.approx(35.02, rel=0.01)
+
+
+def test_what_is_held_and_owed_by_hand():
+    actual, upto = np.array([[3.0, 4.0, 10.0, 0.0]]), np.array([[8.0, 8.0, 2.0]])
+    paths = simulate(upto, upto, actual, replace(BASE, lead=1))
+    assert paths.net.tolist() == [[1.0, -6.0, -6.0]]  # 8 - 7; 8 - 14; 8 less 4 is above the level of 2: 4 - 10
+    assert paths.unserved.tolist() == [[0.0, 6.0, 0.0]]
+    assert paths.ordered.tolist() == [[False, True, False]]
+    assert paths.cost(BASE).tolist() == [[1.0, 54.0, 54.0]]
+
+
+def test_a_part_that_is_never_asked_for_is_not_stocked():
+    for policy in ("newsvendor", "base_stock", "reorder_point"):
+        terms = replace(TERMS, policy=policy, order=5.0, whole=True)
+        levels = levels_of(np.zeros((4, 50)), terms)
+        assert levels.upto.tolist() == [0.0] * len(levels.upto)
+    rare = (np.random.default_rng(0).random((4, 1000)) < 0.3).astype(float)
+    assert set(levels_of(rare, replace(TERMS, whole=True)).upto) == {1.0}
+    assert set(levels_of(0.4 * rare, replace(TERMS, whole=True)).upto) == {0.0}  # of whole units two fifths are none
+
+
+def cases(scale, n=60, seed=3):
+    rng = np.random.default_rng(seed)
+    keys = pl.DataFrame({"series": [f"s{i:02d}" for i in range(n)], "cutoff": [1] * n})
+    law = scale * (100 + 15 * rng.permuted(np.tile(middles(500), (6, 1)), axis=1))
+    return cases_of(keys, [(law, "paths")] * n, 100 + 15 * rng.normal(size=(n, 6)), BASE)
+
+
+def test_levels_that_are_too_low_are_held_and_a_better_law_is_worth_money():
+    good, low = cases(1.0), cases(0.93)
+    verdict = decide_stock("stock", {"own": low, "rival": good}, low, "own", BASE, unit="", when="back-test")
+    assert (verdict.action, verdict.rule) == ("HOLD", "service")
+    assert "the levels are too low" in verdict.sentence
+    assert verdict.of("own")["saving_high"] < 0
+    ok = decide_stock("stock", {"own": good, "truth": good}, good, "own", BASE, unit="parts", when="back-test")
+    assert (ok.action, ok.error_cost, ok.error_of) == ("STOCK", 0.0, "law")
+    few = decide_stock("stock", {"own": cases(1.0, 4)}, good, "own", BASE, unit="", when="back-test")
+    assert (few.action, few.rule) == ("HOLD", "few_cases")
