@@ -18,6 +18,7 @@ from .pcb import Pcb as Pcb
 from .runs import Runs as Runs
 from .simulated.boards import Boards as Boards
 from .simulated.engines import Engines as Engines
+from .simulated.factory import Factory as Factory
 from .simulated.gray_market import GrayMarket as GrayMarket
 from .simulated.handbook_simulator import HandbookSimulator as HandbookSimulator
 from .simulated.hardware_demand import HardwareDemand as HardwareDemand

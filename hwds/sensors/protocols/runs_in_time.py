@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
@@ -32,6 +33,8 @@ from hwds.sensors.protocols.rows.faults import with_faults
 from hwds.sensors.protocols.rows.scored import SAID, scored_rows
 from hwds.splitting.fold import Fold
 from hwds.splitting.run_kfold import with_rubbish
+
+_LOG = logging.getLogger(__name__)
 
 
 class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTestable, Tunable):
@@ -65,6 +68,25 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     learn: Literal["together", "each"] = "together"
     false_alarms: Level = 0.05
     merge: ZeroSteps = 10
+
+    def prepare_frame(self, frame: Runs) -> Runs:
+        """Return the runs that have rows to score, and no anomaly in the first ones; a warning names how many are left out.
+
+        Raises:
+            DataError: There is none, or rows have no label.
+        """
+        good = (frame.lengths > self.train_rows + 1) & (self._first_anomaly(frame) >= self.train_rows)
+        if not good.any():
+            self._refuse(frame)
+        if not good.all():
+            left, n = int((~good).sum()), frame.n
+            _LOG.warning(
+                "protocol.train_rows: %d of %d runs end, or have an anomaly, within %d rows and are left out.",
+                left,
+                n,
+                self.train_rows,
+            )
+        return frame if good.all() else frame.take(good)
 
     def split(self, frame: Runs) -> Sequence[Fold]:
         """Return one fold of all runs.
@@ -164,6 +186,16 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         rows = scored_rows(fitted.predict(frame.unmarked), frame, fitted.first)
         return rows.drop("label", "changepoint")
 
+    def _first_anomaly(self, frame: Runs) -> np.ndarray:
+        """Return the place of the first anomalous row of each run, that after its last row where there is none; shape (n,)."""
+        label = frame.marks("label")
+        if label is None:
+            raise DataError("dataset.roles.label: must be given, a column that is 1 in rows with an anomaly and 0 in others.")
+        out = frame.lengths.copy()
+        ill = np.flatnonzero(label == 1)
+        np.minimum.at(out, frame.run_of_row[ill], place_in_run(frame)[ill])
+        return out
+
     def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
         return Fold(index, name, int(asked.sum()), instants(frame, self.train_rows, asked))
 
@@ -173,12 +205,9 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             name, rows = frame.names[short[0]], int(frame.lengths[short[0]])
             told = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
             raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
-        label = frame.marks("label")
-        if label is None:
-            raise DataError("dataset.roles.label: must be given, a column that is 1 in rows with an anomaly and 0 in others.")
-        place = place_in_run(frame)
-        ill = np.flatnonzero((label == 1) & (place < self.train_rows))
+        first = self._first_anomaly(frame)
+        ill = np.flatnonzero(first < self.train_rows)
         if len(ill):
-            name, row = frame.names[frame.run_of_row[ill[0]]], int(place[ill[0]])
+            name, row = frame.names[ill[0]], int(first[ill[0]])
             told = f"must be <= {row}, for run '{name}' has an anomaly in the row after"
             raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")

@@ -58,6 +58,10 @@ class WearLaw:
         share = left / (left + (1 / self.rate_scale + wear)[:, None])
         return np.asarray(betainc(INTENSITY * ahead[None, :], (ALIKE + INTENSITY * age)[:, None], share))
 
+    def hazard(self, age: np.ndarray, wear: np.ndarray) -> np.ndarray:
+        """Return the chance to fail in the next cycle, by the age and the wear so far; shapes (n,)."""
+        return np.asarray(1 - self.survival(age, wear, np.ones(1))[:, 0])
+
 
 def leaving_chance(law: WearLaw, censored: float) -> float:
     """Return the chance, in each cycle after the first quarter of a mean life, that a machine is taken out of service.
@@ -81,6 +85,24 @@ def leaving_chance(law: WearLaw, censored: float) -> float:
     if too_few(0.0) >= 0:
         return 0.0
     return 1.0 if too_few(1.0) <= 0 else float(brentq(too_few, 0.0, 1.0, xtol=1e-12))
+
+
+def worn_life(rng: np.random.Generator, law: WearLaw, leaving: float) -> tuple[np.ndarray, int, bool]:
+    """Return the wear after each of `LONGEST` cycles, the cycles until a machine fails or is last seen, and whether it fails.
+
+    Args:
+        rng: Draws the life.
+        law: Of wear.
+        leaving: The chance, in each cycle after the first quarter of a mean life, that it is last seen in it.
+    """
+    rate = rng.gamma(ALIKE, law.rate_scale)
+    wear = np.cumsum(rng.gamma(INTENSITY, 1 / rate, LONGEST))
+    life = int(np.searchsorted(wear, FAILURE)) + 1
+    failed = life <= LONGEST
+    life = min(life, LONGEST)
+    wait = np.log(max(rng.random(), 1e-300)) / np.log1p(-leaving) if 0 < leaving < 1 else LONGEST * (1 - leaving)
+    out = int(law.mean_life / 4) + 1 + int(min(wait, LONGEST))
+    return (wear, out, False) if out < life else (wear, life, failed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +144,7 @@ def machine(
         period: Cycles over which machines are put into service.
     """
     rng = stream(seed, "machine", number)
-    rate = rng.gamma(ALIKE, law.rate_scale)
-    wear = np.cumsum(rng.gamma(INTENSITY, 1 / rate, LONGEST))
-    life = int(np.searchsorted(wear, FAILURE)) + 1
-    failed = life <= LONGEST
-    life = min(life, LONGEST)
-    wait = np.log(max(rng.random(), 1e-300)) / np.log1p(-leaving) if 0 < leaving < 1 else LONGEST * (1 - leaving)
-    out = int(law.mean_life / 4) + 1 + int(min(wait, LONGEST))
-    if out < life:
-        life, failed = out, False
+    wear, life, failed = worn_life(rng, law, leaving)
     start = float(np.floor(rng.random() * period))
     wear = wear[:life]
     regime = rng.integers(0, regimes, life)

@@ -9,7 +9,7 @@ import numpy as np
 from hwds.core.serialization import Serializable
 from hwds.datasets.base import Truth
 from hwds.datasets.simulated.wear.fleet import WearLaw
-from hwds.datasets.simulated.wear.settings import WearSettings
+from hwds.datasets.simulated.wear.settings import WearWorld
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.laws.lives import Lives, quantiles_of_survival, restricted_mean
@@ -26,7 +26,7 @@ class WearTruth(Truth):
     """
 
     name: str = "truth"
-    dataset: WearSettings
+    dataset: WearWorld
 
     def learn(self, runs: Runs, context: LifetimeContext) -> KnownWear:
         """Return the wear of all machines after each cycle; nothing is learned."""
