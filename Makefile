@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fast bench bench-accuracy lint types wheel lock clean
+.PHONY: help run test check fast bench bench-accuracy reference lint types wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ run: $(STAMP) ## run the main job: the LSTM against its rivals on simulated hard
 	$(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
 
 test: $(STAMP) ## run the tests in JOBS processes (three fill two cores, for some wait); those on public data need HWDS_DATA
+	$(BIN)/python -m compileall -q -j 2 hwds
 	$(PYTEST) $(ARGS)
 
 check: lint ## check style and types, and run the half of the tests that is fast: two minutes or so
@@ -36,6 +37,9 @@ bench: $(STAMP) ## print speed ratios against rival libraries
 
 bench-accuracy: $(STAMP) ## published tables beside ours (HWDS_DATA); hours the first time, and goes on where it was
 	$(BIN)/python -m bench.accuracy $(ARGS)
+
+reference: $(STAMP) ## write docs/reference/: every option with what its settings mean, and the roles of columns
+	$(BIN)/python -m hwds describe --pages docs/reference > /dev/null
 
 lint: $(STAMP) ## check style and format
 	$(BIN)/ruff check .

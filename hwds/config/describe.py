@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -28,8 +28,9 @@ class Setting:
     """A setting of an option.
 
     Attributes:
-        name: Its key.
-        value: Its value as YAML writes it, `???` where it must be given.
+        name: Its path below the option.
+        value: Its value as YAML writes it, `???` where it must be given, an option by its name.
+            Empty where others are below it.
         allowed: The values that it may have; empty where its meaning says so.
         meaning: The sentence of the class' docstring.
     """
@@ -46,13 +47,27 @@ def about(group: str, name: str) -> str:
 
 
 def settings_of(group: str, name: str) -> Iterator[Setting]:
-    """Yield the settings of an option in the order of its class."""
-    cls, values = _class_of(group, name), option(group, group, name)
+    """Yield the settings of an option in the order of its class, each followed by those below it (`roles.time`)."""
+    yield from _settings(_class_of(group, name), option(group, group, name), "")
+
+
+def _settings(cls: Any, values: Mapping[str, Any], path: str) -> Iterator[Setting]:
     hints, meanings = get_type_hints(cls, include_extras=True), _meanings(cls)
-    for field in fields(cls):  # type: ignore[arg-type]
-        if field.name != "name" and field.name in values:
-            meaning = meanings.get(field.name, "")
-            yield Setting(field.name, _plain(values[field.name]), allowed(hints[field.name]), meaning)
+    for field in fields(cls):
+        if field.name == "name" or field.name not in values:
+            continue
+        value, hint, meaning = values[field.name], hints[field.name], meanings.get(field.name, "")
+        below = _nested(hint) if isinstance(value, Mapping) else None
+        if below is None or "recipe" in value:
+            yield Setting(f"{path}{field.name}", _plain(value if below is None else value["name"]), allowed(hint), meaning)
+        else:
+            yield Setting(f"{path}{field.name}", "", allowed(hint), meaning)
+            yield from _settings(below, value, f"{path}{field.name}.")
+
+
+def _nested(hint: Any) -> Any:
+    """Return the class of settings that a type holds; None where it holds none."""
+    return next((each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)), None)
 
 
 def _class_of(group: str, name: str) -> type[Recipe]:

@@ -32,7 +32,7 @@ class M3(PanelDataset):
     174, numbered without dates, season 1, 8 steps. `category` is static.
 
     Attributes:
-        subset: Which of the four.
+        subset: Which of the four parts of M3: monthly, quarterly, yearly or other.
         series: Series at most; of more an even sample is taken.
 
     Example:

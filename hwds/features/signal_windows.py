@@ -30,10 +30,10 @@ class SignalWindows(RunFeatures):
     numbers of a cycle follow from the run's cycles up to it, each window summed by itself: a stream gives the same bits.
 
     Attributes:
-        windows: Cycles in each window.
+        windows: The lengths of the windows, in cycles.
         components: Principal components of the sensors that are windowed beside them.
-        statistics: Of each window and sensor. `slope` is that of a straight line, a cycle; `crest` the peak over the root mean
-            square; `kurtosis` is 3 for normal noise.
+        statistics: The statistics of each window and sensor. `slope` is that of a straight line, a cycle; `crest` the peak
+            over the root mean square; `kurtosis` is 3 for normal noise.
         ewma: Weights of the newest cycle, one exponentially weighted mean each.
         last: Whether the last value is there too.
         age: Whether the age of the run is there too.

@@ -17,7 +17,7 @@ class Together(RowFeatures):
     """Several feature sets of rows, in order: a later one can read the columns of those before it.
 
     Attributes:
-        parts: Feature sets of rows.
+        parts: The feature sets of rows that it joins.
 
     Example:
         python -m hwds +experiment=gray_market_xgboost features=gray_market

@@ -57,6 +57,14 @@ class Role:
     is_input: bool = False
     chosen: bool = True
 
+    def allowed(self, frame: FrameKind) -> str:
+        """Return in words what its columns hold and how many there may be: `one column of numbers from 0 to 1, required`."""
+        bounds = f" from {self.low:g}" if self.low is not None else ""
+        bounds += f" to {self.high:g}" if self.high is not None else ""
+        holds = "" if self.holds == "any" else f" of {self.holds}{bounds}"
+        needed = ", required" if frame in self.required else ""
+        return f"{'columns' if self.many else 'one column'}{holds}{needed}"
+
 
 _PANEL: tuple[FrameKind, ...] = ("panel",)
 _TABLE: tuple[FrameKind, ...] = ("table",)
@@ -143,7 +151,7 @@ ROLES: dict[str, Role] = {
         Role("available_at", _BOTH, _AVAILABLE, holds="times"),
         Role("split", ("panel", "runs"), "Says `train` or `test`."),
         Role("arm", _TABLE, "What was chosen (a price, a treatment).", group="rows"),
-        Role("outcome", _TABLE, "What came of it.", many=True),
+        Role("outcome", _TABLE, "What came of the arm that was chosen: a conversion, an amount.", many=True),
         _measured("price", _BOTH, "The price of a unit, in currency."),
         _measured("list_price", _PANEL, "The price of a unit before discounts, in currency."),
         _measured("cost", _BOTH, "The cost of a unit, in currency."),
@@ -152,14 +160,14 @@ ROLES: dict[str, Role] = {
         _measured("competitor_price", _PANEL, "What competitors ask for a unit, in currency.", many=True),
         Role("instrument", _PANEL, _INSTRUMENT, many=True, holds="numbers", beside=_USES),
         Role("propensity", _TABLE, _CHOSEN, holds="numbers", low=0),
-        Role("context", _TABLE, "Inputs of a decision.", many=True, group="rows"),
+        Role("context", _TABLE, "What was known of a unit when its arm was chosen.", many=True, group="rows"),
         Role("covariate", _TABLE, _COVARIATE, many=True, group="rows"),
         Role("stratum", _TABLE, "Within which rows are compared.", many=True, group="rows", is_input=True),
         Role("slice", _TABLE, "By which scores are shown.", many=True, group="rows", is_input=True),
         Role("amount", _TABLE, "What a row is worth, in currency.", holds="numbers", group="rows", is_input=True),
         Role("count", _TABLE, "How many units a row sums up, of running sums by time and arm.", holds="numbers"),
-        Role("mean", _TABLE, "Their mean outcome.", holds="numbers"),
-        Role("variance", _TABLE, "The variance of their outcomes.", holds="numbers"),
+        Role("mean", _TABLE, "The mean outcome of the units that a row sums up.", holds="numbers"),
+        Role("variance", _TABLE, "The variance of the outcomes of the units that a row sums up.", holds="numbers"),
         Role("spread", _TABLE, "Standard deviation of an order's value, as a share of its mean.", chosen=False),
         Role("truth", _TABLE, "What only a simulator knows, to score by.", many=True, known="never", chosen=False),
         Role("ignore", ("table", "runs"), _IGNORE, many=True, known="never"),

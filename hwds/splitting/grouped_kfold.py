@@ -27,8 +27,8 @@ class GroupKFold(RowSplitting):
 
     Attributes:
         folds: Parts of the groups; each is tested once.
-        stop_folds: For early stopping.
-        calibrate_folds: For calibration.
+        stop_folds: Folds of the training groups that end the growth of models early.
+        calibrate_folds: Folds of the training groups on which probabilities are calibrated.
         decide_folds: For a decision's thresholds; all others are learned from.
         ignore_time: Cut data that has times all the same.
         apart: The share of the groups, by their names, that is never tested but by the trials of a sweep; the experiment learns

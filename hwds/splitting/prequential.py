@@ -26,12 +26,12 @@ class RowPrequential(RowSplitting):
     it arrived in (`available_at`, or else `time`).
 
     Attributes:
-        windows: Test windows.
-        train_days: To learn from.
+        windows: The number of test windows.
+        train_days: The days of rows that models learn from.
         stop_days: For early stopping, after those.
-        calibrate_days: For calibration, after those.
+        calibrate_days: The days after those on which probabilities are calibrated.
         decide_days: For a decision's thresholds, after those.
-        test_days: To score.
+        test_days: The days of each test window.
         stride_days: From one cutoff to the next; 0 takes `test_days`.
     """
 

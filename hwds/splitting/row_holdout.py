@@ -26,7 +26,7 @@ class RowHoldout(RowSplitting):
 
     Attributes:
         share: The share of the rows, or of the groups, that is scored.
-        stop_share: Of those that are learned from, the share for early stopping.
+        stop_share: The share of the rows learned from that ends the growth of models early.
         calibrate_share: For calibration, in time after those.
         decide_share: For a decision's thresholds, after those.
     """

@@ -56,7 +56,7 @@ class Searching(Sweep):
         gpus_per_trial: GPUs of each, or a part of one; null takes `compute.gpus_per_cell`. Ray alone gives them out.
         concurrent: The most trials at once; null for as many as there are CPUs for.
         baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on the final windows too.
-        seed: Names the draws.
+        seed: Names the random draws of the search.
     """
 
     stops: ClassVar[bool] = False

@@ -18,7 +18,7 @@ class Bayes(Comparison):
 
     Attributes:
         prior_successes: The first parameter of the Beta prior.
-        prior_failures: The second.
+        prior_failures: The second parameter of the Beta prior.
         winner_at: An arm wins against the control where it is the better with this probability, or loses so.
 
     Example:

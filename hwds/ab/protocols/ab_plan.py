@@ -43,7 +43,7 @@ class AbPlan(Evaluation[Comparison, Table]):
         power: The chance to find the change.
         correction: `holm` plans each of several arms for the level that Holm asks of the least p-value, alpha / arms.
         looks: Planned looks at equal numbers of units, for group-sequential bounds.
-        headline: `size` or `size_revenue`.
+        headline: What is planned for: the `size` that finds an effect on conversion, or `size_revenue`.
 
     Example:
         python -m hwds +experiment=ab_plan protocol=ab_plan protocol.change=.02

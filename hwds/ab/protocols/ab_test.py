@@ -64,8 +64,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             for revenue.
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
-        correction: Of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With several arms the
-            rate of false winners among all of them is simulated with it, and without.
+        correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With
+            several arms the rate of false winners among all of them is simulated with it, and without.
         guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.
         replications: Simulated tests without effect, and as many with the minimum effect.

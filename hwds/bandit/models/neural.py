@@ -28,13 +28,13 @@ class Neural(Policy):
     by segment and arm, and an epoch costs the same however long the game.
 
     Attributes:
-        uncertainty: `last_layer` or `heads`.
-        units: Of each of the two hidden layers.
+        uncertainty: How sure the network is: a Bayesian regression on its `last_layer`, or the spread of its `heads`.
+        units: The units of each of the two hidden layers.
         heads: Output layers, where it is explored by them.
         prior: Standard deviation of the output layer's weights before any outcome.
         epochs: Steps of training, each on all that was seen, going on from the weights of the time before.
         retrain: Batches from one training to the next.
-        rate: Learning rate.
+        rate: The learning rate of Adam.
 
     Example:
         python -m hwds +experiment=price_bandit_contextual model=bandit/neural

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import click
@@ -20,13 +17,10 @@ from click.shell_completion import CompletionItem
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS as RECIPES
-from hwds.core.registry import no_option, options, source_file
+from hwds.core.registry import options, source_file
 from hwds.core.yaml_text import read_yaml
 
 GROUPS = (*RECIPES, "experiment")
-
-WIDTH = 100
-"""Letters of a line."""
 
 
 class GroupOrOption(KnownWord):
@@ -48,9 +42,15 @@ class GroupOrOption(KnownWord):
 @AS_JSON
 def main(groups: tuple[str, ...], as_json: bool) -> int:
     """Print each option with a sentence, for which nothing is imported; or the settings of the options that are named."""
-    described = [group for group in groups if "/" in group]
-    if described:
-        return describe(described, [group for group in groups if group not in described], as_json)
+    named = [group for group in groups if "/" in group]
+    if named and len(named) < len(groups):
+        whole = next(group for group in groups if group not in named)
+        raise ConfigError(f"list: takes groups or options, got both '{whole}' and '{named[0]}'.")
+    if named:
+        from hwds.cli.described import described
+
+        print(described(named, as_json))
+        return 0
     for group in groups:
         if group not in GROUPS:
             raise ConfigError(f"no group '{group}'{nearest(group, GROUPS)}")
@@ -64,38 +64,6 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
         for name, text in sentences_by_name.items():
             print(f"  {name:<{width}}  {text}")
     return 0
-
-
-def describe(named: Sequence[str], others: Sequence[str], as_json: bool) -> int:
-    """Print what options are, and each of their settings.
-
-    Raises:
-        ConfigError: There is no such option, or a whole group is asked for beside it.
-    """
-    if others:
-        raise ConfigError(f"list: takes groups or options, got both '{others[0]}' and '{named[0]}'.")
-    from hwds.config.describe import about, settings_of
-
-    found: dict[str, Any] = {}
-    for word in named:
-        group, _, name = word.partition("/")
-        if group not in RECIPES:
-            raise ConfigError(f"no group '{group}' that has settings{nearest(group, RECIPES)}")
-        if name not in options(group):
-            raise no_option(group, group, name)
-        found[word] = {"about": about(group, name), "settings": [asdict(each) for each in settings_of(group, name)]}
-    print(json.dumps(found, indent=1) if as_json else "\n\n".join(_described(word, each) for word, each in found.items()))
-    return 0
-
-
-def _described(word: str, found: Mapping[str, Any]) -> str:
-    """Return an option as text: what it is, then a block for each setting."""
-    lines = [f"{word}: {found['about']}"]
-    for each in found["settings"]:
-        allowed = f"  ({each['allowed']})" if each["allowed"] else ""
-        lines += ["", f"  {each['name']}: {each['value']}{allowed}"]
-        lines += wrap(each["meaning"], WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines)
 
 
 def sentence(group: str, file: Path) -> str:

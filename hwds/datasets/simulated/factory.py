@@ -48,10 +48,10 @@ class Factory(WearWorld):
     Attributes:
         plants: How many, each with a day of its own.
         machines: In all of them.
-        lives: Of each machine, one after the other.
-        regimes: Operating conditions.
+        lives: The number of lives of each machine, one after the other.
+        regimes: The number of operating conditions.
         rate: Samples of the accelerometer a second; below 640 it does not see bearings.
-        samples: Of a window.
+        samples: The number of samples of a window.
         faults: The share of lives that meet a fault by chance, where they are long enough.
         censored: The share of lives that end by a replacement, about.
         mean_life: Cycles that a machine lasts, about.

@@ -61,8 +61,8 @@ class GrayMarket(Dataset):
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.
-        days: Days of orders.
-        customers: Honest customers.
+        days: The days over which orders come.
+        customers: The number of honest customers.
         rings: Arbitrage rings; they begin at different times, from before the first day on.
         families: Product families, in the order of `catalogue.FAMILIES`.
         review_chance: The chance of any line to be in the random stream of reviews.

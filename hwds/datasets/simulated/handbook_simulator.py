@@ -50,12 +50,12 @@ class HandbookSimulator(Dataset):
     `first_scenario`, the last and the first that made it a fraud; the handbook counts the first (978, 9,099 and 4,604).
 
     Attributes:
-        customers: Those who pay.
-        terminals: Where they pay.
+        customers: The number of customers who pay.
+        terminals: The number of terminals at which they pay.
         days: From the first payment to the last.
         start: The first day, as year-month-day.
         radius: How far from a customer, on a square of 100 by 100, terminals are that she pays at.
-        seed: 0 is the handbook's.
+        seed: Names the draws of the world; 0 is the handbook's own.
 
     Example:
         python -m hwds +experiment=fraud_handbook_weeks

@@ -29,7 +29,7 @@ class PriceArms(PriceWorld):
         means: Plain Bernoulli arms without prices, in place of conversion and prices.
         after_shift: The conversions from `shift_at` on, one for each arm; empty lets the arms change places, first for last.
         arms: The arms' names; empty takes the prices, or `arm-1` and on.
-        unit: The currency.
+        unit: The currency of values and prices.
 
     Example:
         python -m hwds +experiment=price_bandit dataset=price_arms

@@ -33,7 +33,7 @@ class PriceDemand(PriceWorld):
         demand: `logit`, `linear` (never below 0) or `isoelastic` (never above 1).
         conversion: The share that buys at the list price, over all segments.
         earns: `revenue`, or `margin`: price less the cost of making one.
-        unit: The currency.
+        unit: The currency of prices.
 
     Example:
         python -m hwds +experiment=price_bandit_contextual dataset=price_demand

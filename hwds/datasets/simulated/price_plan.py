@@ -20,10 +20,10 @@ class PricePlan(Dataset):
     """A price test that has not begun: the prices, and how many visitors are believed to buy at each.
 
     Attributes:
-        prices: Of the arms, the control first; where an order is not of one price, its mean value.
+        prices: The prices of the arms, the control first; where an order is not of one price, its mean value.
         conversions: What is believed of each arm; one number is that of the control and of all others.
         spread: The standard deviation of the value of an order, as a share of its mean; 0 where all are of one price.
-        unit: The currency.
+        unit: The currency of prices.
 
     Example:
         python -m hwds model=ab/welch dataset=price_plan protocol=ab_plan dataset.prices=[20,30] dataset.conversions=[.4,.28]

@@ -37,14 +37,14 @@ class PriceTest(Dataset):
     A price of an arm moves all of them along, so that the arm has exactly its conversion on average.
 
     Attributes:
-        units: Visitors.
-        prices: Of the arms, the control first.
-        conversions: Of the arms.
+        units: The number of visitors.
+        prices: The prices of the arms, the control first.
+        conversions: The conversion rate of each arm.
         sameness: How alike visitors are: the sum of the parameters of the Beta distribution of their readiness.
         earlier: Visits of each before the test.
-        days: Over which visitors come.
+        days: The days over which visitors come.
         start: Names the draw of the visitors.
-        unit: The currency.
+        unit: The currency of prices.
 
     Example:
         python -m hwds +experiment=ab_price_test dataset=price_test dataset.units=100000
@@ -118,7 +118,7 @@ class PriceTestTruth(Truth):
     """The true effect of each price of `price_test` on conversion and on revenue per visitor.
 
     Attributes:
-        prices: Of the arms, the control first.
+        prices: The prices of the arms, the control first.
         conversions: Of the arms.
     """
 

@@ -43,7 +43,7 @@ class AlertPolicy(Decision):
 
     Attributes:
         wrong_block: What it costs to block an honest row; null takes `protocol.wrong_block`.
-        review_cost: What a review costs.
+        review_cost: What the review of an alert costs, in currency.
         review_recall: The share of gray rows that a review finds.
         capacity: Reviews a day, the random ones among them.
         random_reviews: The chance of a row to be in the random stream.
@@ -57,7 +57,7 @@ class AlertPolicy(Decision):
         guarded: Kinds of buyers whose honest rows are counted separately.
         most_guarded: The share of these that may be blocked.
         least_positives: Labelled gray rows below which nothing is chosen, and nothing adopted.
-        resamples: Of the bootstraps by day and by entity.
+        resamples: The number of resamples of the bootstraps by day and by entity.
 
     Example:
         python -m hwds +experiment=gray_market_xgboost decision=alert_policy decision.capacity=100 decision.wrong_block=400

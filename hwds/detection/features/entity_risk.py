@@ -31,7 +31,7 @@ class EntityRisk(RowFeatures):
 
     Attributes:
         by: Columns of what rows have in common; a row without a value has nothing in common with others.
-        days: Lengths of the windows.
+        days: The lengths of the windows, in days.
         shrink: How many labels the overall share counts for.
 
     Example:

@@ -29,7 +29,7 @@ class Handbook(RowFeatures):
     Bontempi 2022, chapter 3.
 
     Attributes:
-        days: Of the windows.
+        days: The lengths of the windows, in days.
         amount: The column with what was paid; null takes the one with the role `amount`.
         customer: The column that says who paid; null takes the one with the role `entity`.
         terminal: The column that says where.

@@ -38,7 +38,7 @@ class Peers(RowFeatures):
     Attributes:
         columns: Numbers to compare, those of features before this one too (`purchases`).
         by: Columns that make a peer, from the widest group to the narrowest; a null is a group too.
-        window: Days in the reference.
+        window: The days of rows that each row is compared with.
         gap: Whole days between the window and the row's day.
         shrink: How many rows the larger group counts for.
 

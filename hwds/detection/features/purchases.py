@@ -46,7 +46,7 @@ class Purchases(RowFeatures):
     `tenure_days` since the first one and `order_gap_days` since the order before. Null is what cannot be known.
 
     Attributes:
-        days: Lengths of the windows.
+        days: The lengths of the windows, in days.
         order: The column of the order that a line is of; '' for none.
         sku: The column of what was bought; '' for none.
         store: The column of the store; '' for none.

@@ -27,8 +27,8 @@ class Recent(RowFeatures):
     0 for its first; and the inputs, each as sign(x) log(1 + |x|), 0 where there is none. A row without an entity stands alone.
 
     Attributes:
-        inputs: Columns of numbers.
-        length: Steps.
+        inputs: The columns of numbers whose last values are taken.
+        length: The number of earlier rows of the entity that are taken.
         entity: The column of whose rows they are; null takes the one with the role `entity`.
 
     Example:

@@ -46,7 +46,7 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         precision: The precision at which recall is measured, for `recall@precision`.
         recall: The recall at which precision is measured, for `precision@recall`.
         wrong_block: What it costs to block an honest row, in the unit of `amount`, for `expected_cost`.
-        resamples: Of each bootstrap: by entity, by day, and by entities of a day.
+        resamples: The number of resamples of each bootstrap: by entity, by day, and by entities of a day.
         explained: Rows of each window, those of the highest scores, that get reasons.
         importance_rows: Rows of each window, drawn, over which importances are averaged; 0 for none.
         importance_seeds: Fits for that, each with a seed of its own, the scored one among them; importances have their

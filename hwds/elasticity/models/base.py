@@ -42,7 +42,7 @@ class ElasticityModel(Recipe):
         effects: `cell_period` compares cells within a period, so that what moves all of them (season, a holiday) is no answer
             to a price; `cell` compares periods within a cell: for prices that move together in all cells.
         sku: The static column of products.
-        channel: That of channels.
+        channel: The same, for channels.
         family: That of families, within which products are substitutes.
         lagged_price: Take the own price of the period before, which tells demand that a cut brings forward.
         substitutes_price: Take the mean log price of the family's other products in the channel.

@@ -31,12 +31,12 @@ class DML(ElasticityModel):
 
     Attributes:
         common: What shares an elasticity: a product, a channel, a family or all.
-        folds: How many.
+        folds: The number of folds of cross-fitting.
         scheme: `periods` drawn at random, or `blocks` of time: with blocks trees must know the season of a block from others,
             and what they miss of it stays in the answer.
         cluster: Within which errors may depend on each other.
         trees: Boosted trees of each fit.
-        depth: Splits below each other.
+        depth: The levels of a tree.
         rate: The share of each tree's step that is taken.
         effects: `cell` always: trees learn the season.
 

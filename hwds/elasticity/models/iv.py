@@ -32,7 +32,7 @@ class IV(ElasticityModel):
 
     Attributes:
         cluster: Within which errors may depend on each other.
-        draws: Of the bootstrap.
+        draws: The resamples of the bootstrap.
 
     Example:
         python -m hwds model=elasticity/iv dataset=price_sales_endogenous protocol=elasticity_recovery

@@ -37,13 +37,14 @@ class LogitDemand(ElasticityModel):
     number of products in the nest and what moves the prices of rivals in it.
 
     Attributes:
-        effects: `cell` always; see `product_effects`.
+        effects: The fixed effects, by `cell` always; those of products are `product_effects`.
         instruments: `auto` takes those that the data has; `none` takes none.
-        weighting: Of instruments: `gmm` weighs them by the variance of their moments in a second step, `two_stage` does not.
+        weighting: The weighting of instruments: `gmm` weighs them by the variance of their moments in a second step,
+            `two_stage` does not.
         outside: A market's size as a multiple of the most units that it ever bought: how many could have bought. A target of
             shares (at most 1 in sum) is taken as it is.
         nests: The static column of nests (`family`, `generation`); null for none.
-        product_effects: Of products (`sku`), or of cells (`cell`).
+        product_effects: The fixed effects of demand: one for each product (`sku`) or for each cell (`cell`).
         cluster: Within which errors may depend on each other: a market, a product, a channel or a cell.
         lagged_price: Take the own price of the period before.
         substitutes_price: Never taken: the choice has all prices of a market.

@@ -30,7 +30,7 @@ class MonotoneBoosting(ElasticityModel):
 
     Attributes:
         trees: Boosted trees of each fit.
-        depth: Splits below each other.
+        depth: The levels of a tree.
         rate: The share of each tree's step that is taken.
         fits: Fits to rows weighed anew; their mean is the answer.
         low: The quantile of a cell's prices from which differences are taken.

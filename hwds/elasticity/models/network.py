@@ -51,11 +51,11 @@ class Network(ElasticityModel):
     Attributes:
         spread: The standard deviation of elasticities between cells that is expected: less pulls more to the mean.
         steps: Past periods that the LSTM reads.
-        units: Of the LSTM.
-        seeds: Networks that are averaged.
-        epochs: Passes over the rows.
+        units: The units of the LSTM.
+        seeds: The number of networks that are averaged.
+        epochs: The passes over the rows.
         batch: Rows a step at most.
-        learning_rate: Adam's.
+        learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least: with few rows a step takes fewer of them.
         folds: Parts of the clusters that are held out in turn.
         cluster: Within which errors may depend on each other: such rows are held out together.

@@ -35,7 +35,7 @@ class PPML(ElasticityModel):
     clusters, intervals of the wild cluster bootstrap.
 
     Attributes:
-        common: What shares an elasticity.
+        common: The cells that share one elasticity: each `cell` has its own, or those of a SKU, channel or family, or all.
         cluster: Within which errors may depend on each other, for a shared elasticity.
         second_cluster: A second, crossed way of clusters; none for one way alone.
 

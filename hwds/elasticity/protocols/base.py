@@ -38,7 +38,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
     """Fit a model of demand, and report its answer for every cell.
 
     Attributes:
-        confidence: Of the intervals.
+        confidence: The confidence of the intervals, as a share.
         draws: Joint posterior draws of the elasticities to keep, for decisions on prices.
         headline: The metric that orders the leaderboard.
         segments: Static columns of the panel (`channel`), or `status`; the cells of each of their values are scored apart too.

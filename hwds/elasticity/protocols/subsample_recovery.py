@@ -29,8 +29,8 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
     """Fit on all rows, and on random shares of them: how far is the answer of few rows from that of all (Taddy's design).
 
     Attributes:
-        share: Of the rows that a sample keeps; the units of the others are unknown.
-        samples: How many.
+        share: The share of the rows that a sample keeps; the units of the others are unknown.
+        samples: The number of samples.
         headline: The metric that orders the leaderboard.
 
     Example:

@@ -46,7 +46,7 @@ class Stock(Decision):
         lead: Steps from an order to its arrival.
         whole: Whether stock is of whole units.
         coupling: `paths`, `errors`, or `independent`; null takes the first of these that the run has.
-        draws: Of each series, where they are made of quantiles.
+        draws: The number of draws of each series, where they are made of quantiles.
         least_vectors: Past error vectors below which steps are independent.
         least_cases: Pairs of a series and a cutoff with known demand, below which nothing is shown.
 

@@ -50,7 +50,7 @@ class VolumeBands(Decision):
         months: The first and the last step of a deal; null for all that are scored.
         coupling: `paths` or `errors`; null takes paths where the run has them.
         floor: What a month's demand is never below; null where it may be negative.
-        draws: Of each sum that is made of error vectors.
+        draws: The number of draws of each sum that is made of error vectors.
         least_vectors: Past error vectors below which a deal has no bands.
         least_deals: Back-tested deals below which nothing is committed to.
 

@@ -19,8 +19,8 @@ class CNN(Network):
     each step's columns, and convolutions over the steps let each see its neighbours.
 
     Attributes:
-        filters: Features of each layer.
-        step_layers: Convolutions over the steps.
+        filters: The features of each convolution.
+        step_layers: The number of convolutions over the steps.
 
     Example:
         python -m hwds model=forecast/cnn

@@ -19,7 +19,7 @@ class LSTM(Network):
     instead gained nothing on the inner window of M3 quarterly (MASE 1.104 with them, 1.105 without), so there are none.
 
     Attributes:
-        units: Of each LSTM.
+        units: The units of each LSTM.
         attention: Whether each step also looks back at the whole window, by the dot product of states (Luong et al. 2015).
 
     Example:

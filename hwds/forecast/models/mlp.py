@@ -18,7 +18,7 @@ class MLP(Network):
     meets each step's columns; a step beyond the trained horizon is read as the last one.
 
     Attributes:
-        units: Of each hidden layer.
+        units: The units of each hidden layer.
         layers: Hidden layers of a block.
         blocks: How many follow one another.
         channels: Numbers that a block says of each step.

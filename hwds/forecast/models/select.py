@@ -31,7 +31,7 @@ class Select(Forecaster):
     selection rules").
 
     Attributes:
-        members: Forecasters, at least two.
+        members: The forecasters to choose from, at least two.
         windows: Windows that the choice is made by.
 
     Example:

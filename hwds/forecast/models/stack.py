@@ -51,7 +51,7 @@ class Stack(Forecaster):
     median and the best member alone are always scored beside it.
 
     Attributes:
-        members: Forecasters, at least two.
+        members: The forecasters that are combined, at least two.
         combine: `inverse`; `simplex` (of least mean absolute scaled error, at least 0), `shrunk` (half way from these to equal
             ones: Diebold and Shin 2019, "partially egalitarian"), `ridge` (any sign and sum, drawn to equal weights as far as
             left-out windows say), `equal`, the `median` of the members, or the `best` member on the windows.

@@ -18,7 +18,7 @@ class TSB(Statistical):
 
     Attributes:
         size_rate: Smoothing of the size of demands.
-        chance_rate: Smoothing of their probability.
+        chance_rate: The smoothing of the probability that there is demand.
 
     Example:
         python -m hwds model=forecast/tsb dataset=carparts

@@ -52,7 +52,7 @@ class XGBoost(Forecaster):
         trees: The most rounds; each grows one tree a quantile level.
         patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
             growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
-        depth: Levels of a tree.
+        depth: The levels of a tree.
         learning_rate: The share of each tree that is added.
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.

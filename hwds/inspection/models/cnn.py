@@ -29,16 +29,16 @@ class CNN(InspectionModel):
     part looks the same whichever way it lies.
 
     Attributes:
-        filters: Of the second convolution; the first has half of them, later ones two and three times as many.
+        filters: The filters of the second convolution; the first has half of them, later ones two and three times as many.
         hidden: Units of the dense layer.
         symmetry: Views that are drawn and averaged: `all` turns and reflections, `flips` alone, or `none`.
         shift: Pixels by which an image is moved along each axis at most, in training.
         class_weight: `balanced` has each kind weigh as much as any other in training; the weight is taken out of the log odds.
-        epochs: Passes over the images.
+        epochs: The passes over the images.
         batch: Images a step at most.
-        learning_rate: Adam's.
+        learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least.
-        networks: How many are averaged.
+        networks: The number of networks that are averaged.
 
     Example:
         python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold

@@ -28,7 +28,7 @@ class FeaturesXGBoost(InspectionModel):
 
     Attributes:
         trees: Rounds; each has a tree a kind.
-        depth: Levels of a tree.
+        depth: The levels of a tree.
         learning_rate: The share of each tree that is added.
         row_share: The share of the images that each tree sees.
         column_share: The share of the numbers that each tree sees.

@@ -41,7 +41,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         false_alarm_cost: What a good image costs that is rejected.
         explained: Images of each kind in each fold that get a map of where they look suspicious, from the best judged to the
             worst.
-        resamples: Of the bootstrap over boards.
+        resamples: The number of resamples of the bootstrap over boards.
         segments: Static columns of the images, whose values are scored apart too.
 
     Example:

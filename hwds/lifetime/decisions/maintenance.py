@@ -41,17 +41,17 @@ class Maintenance(Decision):
     `few_failures` or `no_gain`.
 
     Attributes:
-        planned_cost: Of a replacement before a failure, without its downtime.
-        failure_cost: Of a failure and its repair, without its downtime.
+        planned_cost: The cost of a replacement before a failure, without its downtime.
+        failure_cost: The cost of a failure and its repair, without its downtime.
         planned_downtime: How long a planned replacement takes, in the unit of ages.
         failure_downtime: How long a failed machine stands still once a crew and a part are there.
-        downtime_cost: Of a unit of that time.
+        downtime_cost: The cost of a unit of that time.
         crew: Replacements in a slot at most; null for any number.
         parts: On hand; null for any number.
         parts_rate: Parts that arrive in each slot.
-        slots: That are looked ahead.
+        slots: The slots of work that are planned ahead.
         least_failures: Machines that failed, below which nothing is shown.
-        resamples: Of the bootstrap over machines.
+        resamples: The number of resamples of the bootstrap over machines.
 
     Example:
         python -m hwds +experiment=maintenance_schedule decision.failure_cost=20000 decision.crew=3

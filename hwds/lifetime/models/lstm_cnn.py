@@ -34,20 +34,20 @@ class LSTMCNN(PointModel):
     no calibrated interval: `intervals=mc_dropout` is there to be compared with conformal ones.
 
     Attributes:
-        window: Cycles.
-        units: Of the LSTM.
-        filters: Of the convolution.
+        window: The last cycles that the networks read.
+        units: The units of the LSTM.
+        filters: The features of the convolution.
         kernel: Cycles that it looks at.
         components: Principal components of the sensors that are read beside them.
         dropout: The share of numbers that a mask takes away.
         draws: Masks over which Monte-Carlo dropout is taken.
         intervals: `conformal`, by machines that were held out, or `mc_dropout`, by the masks alone.
         every: One in so many cycles is learned from: neighbouring windows are nearly the same.
-        epochs: Passes at most.
+        epochs: The most passes over the windows.
         patience: Epochs without a smaller loss for machines set apart before stopping.
-        networks: How many are averaged.
+        networks: The number of networks that are averaged.
         batch: Windows a step at most.
-        learning_rate: Adam's.
+        learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least.
 
     Example:

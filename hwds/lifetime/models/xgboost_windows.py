@@ -28,7 +28,7 @@ class XGBoostWindows(PointModel):
     long as the cap. Without a feature set the inputs are those of `features=signal_windows`.
 
     Attributes:
-        trees: Rounds.
+        trees: The most boosting rounds.
         depth: Levels of a tree.
         learning_rate: The share of each tree that is added.
         leaf_rows: The least rows in a leaf.

@@ -32,7 +32,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     Attributes:
         cap: The remaining life beyond which a healthy machine is not told from another: points are of min(life, cap), and are
             scored against it; 125 is what is published for C-MAPSS.
-        resamples: Of the bootstrap over machines.
+        resamples: The number of resamples of the bootstrap over machines.
         headline: The metric that orders the leaderboard, by its short name.
         segments: Static columns of the runs, whose values are scored apart too.
     """

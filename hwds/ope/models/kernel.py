@@ -25,7 +25,7 @@ class Kernel(Estimator):
 
     Attributes:
         bandwidth: The kernel's width, in the unit of the price; or `slope`.
-        shape: `epanechnikov` or `gaussian`.
+        shape: The kernel over prices, `epanechnikov` (nothing beyond the bandwidth) or `gaussian`.
         normalise: Divide by the sum of the weights.
         candidates: Bandwidths for `slope` to choose among; none takes six from 0.05 to 1 standard deviation of the prices.
 

@@ -85,8 +85,8 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         intervals: `bootstrap` (bias-corrected and accelerated), or `bernstein`, which holds for any number of independent rows
             and is wider; rows of a cross-fitted reward model are not quite independent. An estimator whose reward model or
             parameter has an error that its rows do not show takes the jackknife over the parts instead; `ci_method` says which.
-        confidence: Of the intervals.
-        resamples: Of the bootstrap.
+        confidence: The confidence of the intervals, as a share.
+        resamples: The resamples of the bootstrap.
         headline: The metric that orders the leaderboard.
         segments: Columns of the table; the rows of each of their values are scored apart too.
 

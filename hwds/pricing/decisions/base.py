@@ -46,7 +46,7 @@ class DemandDecision(Decision):
     Class attribute: `without_costs`, the end of the refusal of data without costs, which says what would do without.
 
     Attributes:
-        currency: Of prices and costs, where the data names none: a sign or a code in capitals.
+        currency: The currency of prices and costs, where the data names none: a sign or a code in capitals.
     """
 
     without_costs: ClassVar[str] = ""
@@ -115,7 +115,7 @@ class GuardedDecision(DemandDecision):
         confidence: The least probability that a product's change gains.
         act_on: The statuses of cells whose price may change.
         periods: How long the prices are to stand, for the value of tests.
-        draws: Of the posterior.
+        draws: The draws from the posterior.
     """
 
     without_costs: ClassVar[str] = "; decision.objective=revenue does not"

@@ -47,8 +47,8 @@ class OemCommitment(DemandDecision):
         cell: The buyer's cell; null for the one that sells most.
         list_price: Without a discount; null for what the buyer pays today.
         quantities: From which tiers count; empty for .5, .8 and 1 times the base volume.
-        discounts: Of the list price, one a tier.
-        kind: `all_units` or `incremental`.
+        discounts: The discounts of the list price, one a tier.
+        kind: The price of a tier holds for `all_units` or for the `incremental` ones alone.
         margin_floor: The least pocket margin at every tier and attainment.
         deductions: The share of the bill that is given back whatever happens: payment terms, ship-and-debit, price protection.
         retro_rebate: The share of the bill that is given back once the commitment is attained.
@@ -59,7 +59,7 @@ class OemCommitment(DemandDecision):
         deal: Which deal of that run; null where there is one alone.
         volumes: `committed`, `base` and `upside` (10, 50 and 90 % quantiles) at today's price; empty for none.
         volume_spread: The deviation of the log of the volume where it is the cell's units.
-        periods: Of the demand in the contract.
+        periods: The periods of the demand in the contract.
         kept: The share of the volume that the buyer would take without a contract.
         cost_spread: The deviation of the cost, as a share of it.
         currency_spread: The deviation of the contract's currency, as a share of its value.
@@ -71,8 +71,8 @@ class OemCommitment(DemandDecision):
         most_risk: The most probability of a pocket margin below the floor.
         most_shortfall: The most probability that less is taken than committed.
         confidence: The least probability of earning more than without a contract.
-        level: Of the intervals.
-        draws: Of the Monte-Carlo.
+        level: The confidence of the intervals, as a share.
+        draws: The draws of the Monte-Carlo.
 
     Example:
         python -m hwds +experiment=oem_commitment decision.discounts=[.05,.1,.15] decision.kind=incremental

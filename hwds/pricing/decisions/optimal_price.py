@@ -27,7 +27,7 @@ class OptimalPrice(GuardedDecision):
     answer enough for any price to earn most, so that a limit decides) or `HOLD`, and the trail of what each limit did.
 
     Attributes:
-        level: Of the intervals.
+        level: The confidence of the intervals, as a share.
         test_stderr: The standard error of an elasticity in the test whose value is told.
 
     Example:

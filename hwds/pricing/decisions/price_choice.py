@@ -53,7 +53,7 @@ class PriceChoice(Decision):
         ladder: Allowed prices; empty for all. Only arms that were tried can be chosen.
         least_customers: Arms that fewer customers were offered are not charged, but may be what the others must beat.
         customers: Customers to come, for whom the value of going on is told.
-        cost: Of a sale; null takes the data's own. Money of a log is taken for revenue.
+        cost: The cost of a sale; null takes the data's own. Money of a log is taken for revenue.
         prices: The price of each arm, where the data names none.
 
     Example:

@@ -37,13 +37,13 @@ class PriceExperiment(GuardedDecision):
     2402.14538). Each test hands its arms to `ab_plan`, and what is believed of them to a bandit's prior, as commands.
 
     Attributes:
-        design: `switchback` or `cluster`.
+        design: `switchback` gives all units an arm by turns in time, `cluster` gives each product one for the whole test.
         arms: How many prices of a cell, today's among them.
         block: Periods for which a price stays in a switchback.
         washout: The first periods of a block, which are not read, for the block before still moves them.
         clusters: How many clusters share a cell's customers.
         noise: The deviation of the log of a period's units beyond chance.
-        correlation: Of this noise between the periods of a block or a cluster.
+        correlation: The correlation of this noise between the periods of a block or a cluster.
         longest: The most periods of a test.
         most: The most tests at once.
         conversion: The share of customers that buys at today's price.

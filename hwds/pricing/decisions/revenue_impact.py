@@ -31,13 +31,13 @@ class RevenueImpact(DemandDecision):
     in nine of ten cells.
 
     Attributes:
-        changes: Of prices, as shares.
+        changes: The changes of prices to look at, as shares.
         scope: Whose prices change together: each `cell`, `product` or `channel`.
         deductions: The share of the price that is given back after the invoice: rebates, terms.
         band: How far beyond the observed prices a price may lie without a flag, as a share of these.
         confidence: The least probability that margin rises.
-        level: Of the intervals.
-        draws: Of the posterior.
+        level: The confidence of the intervals, as a share.
+        draws: The draws from the posterior.
 
     Example:
         python -m hwds +experiment=revenue_impact decision.scope=channel decision.changes=[-.1,.1]

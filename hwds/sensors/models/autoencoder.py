@@ -31,16 +31,16 @@ class Autoencoder(SensorModel):
     that training did not see.
 
     Attributes:
-        layers: `dense`, `convolution` or `lstm`.
-        window: Rows.
-        units: Of the layers before and after the narrow one; filters of convolutions.
+        layers: The kind of layers: `dense`, `convolution` or `lstm`.
+        window: The rows of a window.
+        units: The units of the layers before and after the narrow one; filters of convolutions.
         narrow: Numbers that a window is restored from.
         every: One in so many rows is learned from: neighbouring windows are nearly the same.
-        epochs: Passes at most.
+        epochs: The most passes over the windows.
         patience: Epochs without a smaller error for rows set apart before stopping.
-        networks: How many are averaged.
+        networks: The number of networks that are averaged.
         batch: Windows a step at most.
-        learning_rate: Adam's.
+        learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least.
 
     Example:

@@ -21,7 +21,7 @@ class IsolationForest(SensorModel):
     falls where it is put back to what it was when the run began.
 
     Attributes:
-        trees: How many.
+        trees: The number of trees.
         sample: Normal rows that each tree is grown on.
 
     Example:

@@ -13,8 +13,8 @@ class Both(Tracker):
     """W&B and MLflow; where one of them fails the other goes on.
 
     Attributes:
-        wandb: The one.
-        mlflow: The other.
+        wandb: The settings of W&B.
+        mlflow: The settings of MLflow.
     """
 
     wandb: Wandb = Wandb()

@@ -31,7 +31,7 @@ class Mlflow(Tracker):
     """A mirror in MLflow, nested runs for the trials of a sweep, the kept model as one that MLflow itself loads.
 
     Attributes:
-        uri: Of the tracking store: `http://host:5000`, `sqlite:///file.db`; where empty `MLFLOW_TRACKING_URI`, or else
+        uri: The URI of the tracking store: `http://host:5000`, `sqlite:///file.db`; where empty `MLFLOW_TRACKING_URI`, or else
             `outputs/mlflow/mlflow.db`.
         patience: Seconds that a server may take to answer.
     """

@@ -18,7 +18,7 @@ class Wandb(Tracker):
     """A mirror in Weights & Biases: offline without a login where there is no key, and `hwds sync` sends it later.
 
     Attributes:
-        project: Of W&B.
+        project: The project of W&B that runs are sent to.
         entity: Whose project; the user's own where empty.
         mode: `online` and `auto` send at the end of a run, `auto` only where there is a key; `offline` never does.
         patience: Seconds that a server may take to answer before a run leaves what it wrote to `hwds sync`.

@@ -19,7 +19,7 @@ class Grid(Searching):
 
     Attributes:
         trials: The most; of a larger grid so many combinations are tried, taken at random.
-        points: Values of each range.
+        points: The number of values that each range is divided into.
     """
 
     every: ClassVar[bool] = True

@@ -38,7 +38,7 @@ class Estimator(Comparison):
     Attributes:
         rules: How intervals and p-values are made, the one to decide by first. `always_valid` holds however often one looks
             (an asymptotic confidence sequence); `group_sequential` at the planned looks; `fixed` once, at the registered size.
-        bounds: Of group-sequential looks: `pocock` or `obrien_fleming`.
+        bounds: The bounds of group-sequential looks: `pocock` or `obrien_fleming`.
     """
 
     fixed_without_variation: ClassVar[bool] = False

@@ -21,15 +21,15 @@ class BoardSettings(Dataset):
     """Patches of printed boards, half of them with a defect of one of six kinds.
 
     Attributes:
-        boards: How many.
-        patches: Of each board.
+        boards: The number of boards.
+        patches: The patches of each board.
         side: Pixels along each side of a patch.
         defective: The share of patches with a defect.
         smallest: Size of a defect, in pixels, at least.
         largest: Size of a defect, in pixels, at most; at least `smallest` counts.
         faintest: Contrast of a defect against that of copper and substrate, at least; at most it is 1.
         noise: The standard deviation of the noise, in grey levels of 255.
-        world_seed: Draws the world.
+        world_seed: Names the draws of the world.
     """
 
     gives = Images

@@ -23,7 +23,7 @@ class DemandSettings(PanelDataset):
         seed: The world's seed; experiments with other seeds share the data.
         families: Product families, in the order of `catalogue.FAMILIES`.
         channels: Channels, in the order of `catalogue.CHANNELS`.
-        months: Months of history.
+        months: The months of history of the longest series.
         horizon: Months of the plan, and to forecast by default.
         cannibalisation: The share of demand that a successor takes from its launch on.
         cross: Elasticity to the mean price of the family's other generations on sale in the channel.

@@ -35,7 +35,7 @@ def raw_windows(
         unbalance: The amplitude at the shaft's frequency, shape (rows,).
         damage: The height of blows, shape (rows,).
         rate: Samples a second.
-        samples: Of a window.
+        samples: The number of samples of a window.
     """
     time = np.arange(samples) / rate
     phase = rng.uniform(0, 2 * np.pi, (len(shaft), 3))

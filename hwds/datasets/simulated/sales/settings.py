@@ -25,7 +25,7 @@ class SalesSettings(PanelDataset):
         seed: The world's seed; experiments with other seeds share the data.
         skus: Devices, five generations a family.
         channels: Channels, in the order of `catalogue.CHANNELS`.
-        weeks: Weeks of the calendar.
+        weeks: The number of weeks of the calendar.
         shortest: The fewest weeks for which a cell is sold.
         units: Mean units of a cell in a week at its list price.
         dispersion: The size of the negative binomial law: the variance is mean + mean^2 / size.

@@ -46,7 +46,7 @@ class WearSettings(WearWorld):
     """A fleet of machines that wear out.
 
     Attributes:
-        engines: How many.
+        engines: The number of engines.
         sensors: How many see the wear.
         regimes: Operating conditions, each with its own level of every sensor.
         noise: The standard deviation of a sensor, against its change from new to failure.

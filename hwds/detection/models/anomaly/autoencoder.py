@@ -41,7 +41,7 @@ class Autoencoder(RowNetwork, Detector):
     that input's usual one, which later normals have; each input's share is its part of it. A usual row's score is 1.
 
     Attributes:
-        units: Of the layers before and after the narrow one.
+        units: The units of the layers before and after the narrow one.
         narrow: Units of the narrow one.
         scale: What inputs are divided by: the standard deviation, or the median absolute one (`robust`).
         clip: Where scaled inputs are cut.

@@ -30,7 +30,7 @@ class IsolationForest(Detector):
     orders rows as the paper's does, and path lengths add up over the inputs that are cut.
 
     Attributes:
-        trees: How many.
+        trees: The number of trees.
         sample: Normal rows that each tree is grown on.
 
     Example:

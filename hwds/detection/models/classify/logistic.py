@@ -25,7 +25,7 @@ class Logistic(Classifier):
     Numbers are standardised by the training window; what is missing there is its mean. Texts have one column a value.
 
     Attributes:
-        strength: Of the data against the penalty (the inverse of its weight), as scikit-learn's `C`.
+        strength: The weight of the data against the penalty (the inverse of its weight), as scikit-learn's `C`.
 
     Example:
         python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential_handbook

@@ -17,8 +17,8 @@ class MLP(NetworkClassifier):
     the mean row (Sundararajan, Taly and Yan 2017).
 
     Attributes:
-        units: Of each hidden layer.
-        layers: How many.
+        units: The units of each hidden layer.
+        layers: The number of hidden layers.
 
     Example:
         python -m hwds dataset=fraud_handbook model=classify/mlp protocol=prequential_handbook

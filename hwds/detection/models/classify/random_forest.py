@@ -21,7 +21,7 @@ class RandomForest(Classifier):
     rows is sure of itself, so that the probabilities of deep trees are coarse; `calibration` mends that.
 
     Attributes:
-        trees: How many.
+        trees: The number of trees.
         depth: Levels of a tree; 0 grows them until leaves are pure.
         leaf_rows: The least rows in a leaf.
         inputs: How many inputs each split looks at: the square root, the logarithm, or `all`.

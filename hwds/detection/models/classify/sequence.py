@@ -17,7 +17,7 @@ class Sequence(NetworkClassifier):
     `classify/mlp` reads it.
 
     Attributes:
-        units: Of the LSTM and of the dense layer after it.
+        units: The units of the LSTM and of the dense layer after it.
 
     Example:
         python -m hwds dataset=gray_market model=classify/sequence features=recent protocol=prequential_gray

@@ -32,16 +32,16 @@ class XGBoost(Classifier):
     fine bins: what sets them apart lies in the tails, which quantile bins lump together.
 
     Attributes:
-        trees: The most rounds.
+        trees: The most boosting rounds.
         patience: Rounds without a better average precision on the stopping window after which growing stops; 0 always grows
             `trees`, and so it is where that window has not labels of both kinds.
-        depth: Levels of a tree.
+        depth: The levels of a tree.
         rate: The share of each tree that is added.
         leaf_weight: The least sum of p(1 - p) in a leaf; of one row it is .25 at even odds and about p where p is small.
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.
         bins: The bins of an input.
-        weight: Of a positive row against a negative one.
+        weight: The weight of a positive row against a negative one.
         start: The probability before the first tree; None takes the share of positives.
 
     Example:

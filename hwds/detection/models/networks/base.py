@@ -128,9 +128,9 @@ class RowNetwork(Recipe):
         epochs: Passes over the rows at most.
         patience: Epochs without a smaller loss on later rows before stopping: those of the window for stopping, or else the
             last ones to learn from.
-        seeds: Networks that are averaged.
+        seeds: The number of networks that are averaged.
         batch: Rows a step at most.
-        learning_rate: Adam's.
+        learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least: with few rows a step takes fewer of them.
     """
 

@@ -35,9 +35,9 @@ class Network(Forecaster):
             intermittent demand.
         epochs: Passes over the windows at most.
         patience: Epochs without improvement on the inner window before stopping.
-        seeds: Networks that are averaged.
+        seeds: The number of networks that are averaged.
         batch: Windows a step at most.
-        learning_rate: Adam's.
+        learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least: with few windows a step takes fewer of them.
         max_windows: Windows to learn from; more are thinned evenly.
         season: Rows in a season; 0 takes the dataset's.

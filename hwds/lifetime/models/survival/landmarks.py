@@ -31,8 +31,9 @@ class LandmarkModel(LifetimeModel):
 
     Attributes:
         window: Cycles over which the mean and the slope of each sensor and principal component are covariates, with the age.
-        landmarks: Of each run; where lives are asked for at any cycle, of a run of average length, and of others in proportion.
-        penalizer: Of squared coefficients, in the unit of the mean log likelihood.
+        landmarks: The landmarks of each run; where lives are asked for at any cycle, of a run of average length, and of
+            others in proportion.
+        penalizer: The penalty of squared coefficients, in the unit of the mean log likelihood.
     """
 
     window: Steps = 30

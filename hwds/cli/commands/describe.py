@@ -1,0 +1,44 @@
+"""Show what an option is and what each of its settings means, may be and is; or what the roles of columns are for.
+
+`hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of it, `largest_step` the
+settings of this name wherever they are, `roles` the roles of columns, and `roles/panel` those of one kind of frame.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from hwds.cli.words import AS_JSON, KnownWord, command
+from hwds.core.errors import ConfigError
+from hwds.core.registry import GROUPS, options
+
+
+def words() -> list[str]:
+    """Return every word that can be described, but for the names of settings."""
+    from hwds.cli.described import ROLES
+    from hwds.frames.roles import FrameKind
+
+    frames = [f"{ROLES}/{frame}" for frame in get_args(FrameKind)]
+    return [ROLES, *frames, *(f"{group}/{name}" for group in GROUPS for name in options(group))]
+
+
+@command(help=__doc__)
+@click.argument("named", nargs=-1, type=KnownWord("option, setting or roles", words))
+@click.option("--pages", "folder", type=click.Path(path_type=Path), help="Write a page for each group into this folder.")
+@AS_JSON
+def main(named: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
+    """Print what is named, or write all of it as pages."""
+    if folder is not None:
+        from hwds.cli.reference import write_pages
+
+        print("\n".join(map(str, write_pages(folder))))
+        return 0
+    if not named:
+        raise ConfigError("describe: must be given an option, such as model/forecast/xgboost, a setting, or roles.")
+    from hwds.cli.described import described
+
+    print(described(named, as_json))
+    return 0

@@ -1,0 +1,112 @@
+"""Options, settings and roles as text: what they are, what each setting means, may be and is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, get_args
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.registry import GROUPS, no_option, options
+from hwds.frames.roles import FrameKind, roles_of
+
+if TYPE_CHECKING:
+    from hwds.config.describe import Setting
+
+WIDTH = 100
+"""Letters of a line."""
+
+ROLES = "roles"
+
+
+def described(named: Sequence[str], as_json: bool) -> str:
+    """Return what options, settings and roles are, as text or as JSON.
+
+    Raises:
+        ConfigError: There is no such option, setting or frame.
+    """
+    found = dict(pair for word in named for pair in _found(word))
+    return json.dumps(found, indent=1) if as_json else "\n\n".join(_text(word, each) for word, each in found.items())
+
+
+def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what a word names: its title, and what is said of it."""
+    group, _, name = word.partition("/")
+    if group == ROLES:
+        yield from _roles(name)
+    elif not name:
+        yield from _everywhere(word)
+    else:
+        yield word, _option(group, name)
+
+
+def _roles(wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    frames: tuple[FrameKind, ...] = get_args(FrameKind)
+    if wanted and wanted not in frames:
+        raise ConfigError(f"describe: no frame '{wanted}'{nearest(wanted, frames)}")
+    for frame in (frame for frame in frames if wanted in ("", frame)):
+        settings = [
+            {"name": f"dataset.roles.{role.name}", "value": "", "allowed": role.allowed(frame), "meaning": role.meaning}
+            for role in roles_of(frame)
+        ]
+        yield f"{ROLES}/{frame}", {"about": f"What a column of {ARTICLES[frame]} may be used for.", "settings": settings}
+
+
+ARTICLES = {"panel": "a panel (series in time)", "table": "a table (rows)", "runs": "runs", "images": "images"}
+
+
+def _option(group: str, name: str) -> dict[str, Any]:
+    from hwds.config.describe import about, settings_of
+
+    if group not in GROUPS:
+        raise ConfigError(f"no group '{group}' that has settings{nearest(group, GROUPS)}")
+    option, _, setting = (name, "", "") if name in options(group) else name.partition(".")
+    if option not in options(group):
+        raise no_option(group, group, option)
+    settings = list(settings_of(group, option))
+    if not setting:
+        return {"about": about(group, option), "settings": [asdict(each) for each in settings]}
+    kept = [asdict(each) for each in settings if f"{each.name}.".startswith(f"{setting}.")]
+    if not kept:
+        raise ConfigError(f"{group}/{option}: no setting '{setting}'{nearest(setting, [each.name for each in settings])}")
+    return {"about": "", "settings": kept}
+
+
+def _everywhere(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the settings of a name, each once for all options of one class.
+
+    Raises:
+        ConfigError: No option has such a setting, with the nearest one.
+    """
+    known: set[str] = set()
+    seen: set[Setting] = set()
+    for group, option, each in every_setting():
+        known.add(each.name)
+        if each.name.endswith(name) and f".{each.name}".endswith(f".{name}") and each not in seen:
+            seen.add(each)
+            yield f"{group}/{option}", {"about": "", "settings": [asdict(each)]}
+    if not seen:
+        raise ConfigError(f"describe: no option and no setting '{name}'{nearest(name, sorted(known))}")
+
+
+def every_setting() -> Iterator[tuple[str, str, Setting]]:
+    """Yield every setting of every option, with its group and its option."""
+    from hwds.config.describe import settings_of
+
+    for group in GROUPS:
+        for option in options(group):
+            for each in settings_of(group, option):
+                yield group, option, each
+
+
+def _text(word: str, found: Mapping[str, Any]) -> str:
+    """Return an option as text: what it is, then a block for each setting."""
+    lines = [f"{word}: {found['about']}" if found["about"] else f"{word}:"]
+    for each in found["settings"]:
+        allowed = f"  ({each['allowed']})" if each["allowed"] else ""
+        value = f": {each['value']}" if each["value"] else ""
+        lines += ["", f"  {each['name']}{value}{allowed}"]
+        lines += wrap(each["meaning"], WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
