@@ -67,8 +67,7 @@ class Images(Dataset):
         given = self.roles.given()
         if not given.get("label"):
             raise ConfigError("dataset.roles.label: must be given.")
-        source = read(self.labels, form=TextFormat(self.encoding, self.separator, self.decimal))
-        source.must_have(given.names)
+        source = self._source(given)
         pixels = self._pixels(source, given)
         table = source.table.with_columns(pl.all().cast(pl.String))
         names = table[given["file"][0]] if given.get("file") else pl.Series(_numbered(len(table)))
@@ -80,6 +79,15 @@ class Images(Dataset):
         }
         columns |= {name: table[name] for name in given.get("static", ()) if name not in columns}
         return ImagesFrame.build(pl.DataFrame(columns), pixels, good=self.good, kinds=self.kinds)
+
+    def _source(self, given: Roles) -> FileSource:
+        """Return the table of labels."""
+        try:
+            source = read(self.labels, form=TextFormat(self.encoding, self.separator, self.decimal))
+            source.must_have(given.names)
+        except DataError as error:  # files of rows are called by the key that they usually have
+            raise DataError(str(error).replace("dataset.path:", "dataset.labels:", 1)) from error
+        return source
 
     def _pixels(self, source: FileSource, given: Roles) -> np.ndarray:
         path = Path(self.path).expanduser()

@@ -93,6 +93,8 @@ def test_settings_that_do_not_fit_are_refused(folder):
         loaded(folder, roles=ImageRoles(label="defect"))
     with pytest.raises(DataError, match=r"is neither a folder nor an npz archive\.$"):
         loaded(folder, path=str(folder / "nowhere"))
+    with pytest.raises(DataError, match=r"^dataset\.labels: '.*labels\.csv' has no column 'defct'; did you mean 'defect'\?$"):
+        loaded(folder, roles=ImageRoles(file="name", label="defct"))
     np.savez(folder / "few.npz", images=PIXELS[:3])
     with pytest.raises(DataError, match=r"^dataset\.labels: 4 rows for the 3 images of "):
         loaded(folder, path=str(folder / "few.npz"))

@@ -86,8 +86,8 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
         ),
         measure(f"recall_held{terms.at}", f"share of defects that are flagged {held}", "high", "page", "defects"),
         measure(f"false_alarms_held{terms.at}", f"share of good images that are flagged {held}", "none", "page", "good images"),
-        measure("cost_passing_all", "cost a board where no image is rejected", "none", "page", "boards"),
-        measure("cost_rejecting_all", "cost a board where every image is rejected", "none", "page", "boards"),
+        measure("cost_passing_all", "cost a board where no image is rejected", "none", "no", "boards"),
+        measure("cost_rejecting_all", "cost a board where every image is rejected", "none", "no", "boards"),
         measure("log_loss", "minus the logarithm of the probability of what an image shows, in nats", "low"),
         measure(f"ece_defect[{BINS}]", "expected calibration error of the probability of a defect of any kind", "low"),
         measure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,6 @@ from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.headline import check_headline
-from hwds.features.none import None_
 from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.family import INSPECTION
 from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures
@@ -62,7 +61,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
 
     headline: str = INSPECTION.headline
     budget: Annotated[float, Ge(0.0001), Lt(1)] = 0.05
-    missed_cost: Positive = 20.0
+    missed_cost: Positive = 5.0
     false_alarm_cost: Positive = 1.0
     explained: Annotated[int, Ge(0), Le(1_000)] = 3
     resamples: Annotated[Draws, Small(100)] = 1000
@@ -119,11 +118,6 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
         check_headline(self.headline, inspection_measures(self.terms("")))
-
-    def check_features(self, features: Any, frame: Images) -> None:
-        """Refuse features: images are read as they are."""
-        if not isinstance(features, None_):
-            raise ConfigError(f"features: '{features.name}' are not computed for images; it must be none.")
 
     def warnings_before(self, frame: Images, models: Mapping[str, InspectionModel]) -> list[str]:
         """Return how many images other boards have too, and how many have no label."""

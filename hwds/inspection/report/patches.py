@@ -40,7 +40,8 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
             _draw(grid[down, 2 * across], grid[down, 2 * across + 1], images, row)
         grid[down, 0].set_ylabel(drawable(kind, 16), fontsize=10, color=INK, parse_math=False)
     for across, title in enumerate(COLUMNS):
-        grid[0, 2 * across].set_title(f"{title}\n{grid[0, 2 * across].get_title()}", fontsize=8.5, color=INK, loc="left")
+        first = grid[0, 2 * across]
+        first.set_title(f"{title}\n{first.get_title(loc='left')}", fontsize=8.5, color=INK, loc="left", parse_math=False)
     title = f"{drawable(model, 40)}: images, and where a defect is seen in them"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
     return figure

@@ -10,7 +10,7 @@ import polars as pl
 from hwds.inspection.metrics.scores import chances
 from hwds.inspection.metrics.weighted import risk_coverage
 from hwds.inspection.report.judged import judged_images, kinds_of, names_kinds
-from hwds.report.pictures.style import INK, drawable, model_colours, new_figure, tidy
+from hwds.report.pictures.style import FLOOR_COLOUR, INK, drawable, model_colours, new_figure, tidy
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def reject_figure(tables: Tables, model: str) -> Figure | None:
     labels = tables.predictions["model"].unique(maintain_order=True).to_list() if "actual" in tables.predictions.columns else []
     if model not in labels:
         return None
-    colours = model_colours(labels, model)
+    colours = model_colours([label for label in labels if label != TRUTH], model) | {TRUTH: FLOOR_COLOUR}
     figure = new_figure(11, 4.6)
     left, right = figure.subplots(1, 2)
     for label in labels:

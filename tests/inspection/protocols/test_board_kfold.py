@@ -12,7 +12,6 @@ from hwds.datasets.simulated.boards import Boards
 from hwds.evaluation.base import Cell
 from hwds.evaluation.canary import canary
 from hwds.evaluation.context import RunContext
-from hwds.features.signal_windows import SignalWindows
 from hwds.frames.images import Images
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
 from hwds.inspection.models.features_xgboost import FeaturesXGBoost
@@ -103,8 +102,6 @@ def test_what_does_not_suffice_is_refused(images):
     blank = Images.of(np.zeros((8, 8, 8), np.uint8), [None] * 8, board=list("aabbccdd"))
     with pytest.raises(DataError, match=r"^dataset: no image has a label\.$"):
         PROTOCOL.split(blank)
-    with pytest.raises(ConfigError, match=r"^features: 'w' are not computed for images; it must be none\.$"):
-        PROTOCOL.check_features(SignalWindows(name="w"), images)
     with pytest.raises(ConfigError, match=r"^protocol\.segments: no static column 'sise'; did you mean 'size'\?$"):
         PROTOCOL.labels(images, "sise")
     with pytest.raises(ConfigError, match=r"^protocol\.headline: no metric 'recal'; did you mean 'recall'\?$"):

@@ -34,13 +34,13 @@ class BoardSettings(Dataset):
 
     gives = Images
 
-    boards: Annotated[int, Ge(4), Le(100_000), Small(48)] = 120
+    boards: Annotated[int, Ge(4), Le(100_000), Small(48)] = 200
     patches: Annotated[int, Ge(1), Le(10_000), Small(12)] = 16
     side: Annotated[int, Ge(16), Le(1_024), Small(24)] = 32
     defective: Annotated[float, Gt(0.01), Lt(0.99)] = 0.5
-    smallest: Annotated[float, Ge(1), Le(500)] = 2.0
-    largest: Annotated[float, Ge(1), Le(500)] = 6.0
-    faintest: Annotated[float, Gt(0.001), Le(1)] = 0.2
+    smallest: Annotated[float, Ge(1), Le(500)] = 3.0
+    largest: Annotated[float, Ge(1), Le(500)] = 7.0
+    faintest: Annotated[float, Gt(0.001), Le(1)] = 0.25
     noise: Annotated[float, Ge(1), Le(100)] = 40.0
     world_seed: Seed = 0
 
