@@ -42,15 +42,16 @@ class Fault:
     size: float = 0.0
 
 
-def draw_faults(rng: np.random.Generator, wear: np.ndarray, share: float) -> tuple[Fault, ...]:
+def draw_faults(rng: np.random.Generator, wear: np.ndarray, share: float, turn: int) -> tuple[Fault, ...]:
     """Return the faults of a life: at most one that comes by chance, and the bearing's once it is damaged.
 
     Args:
-        rng: Draws kind, time and size.
+        rng: Draws sensor, time and size.
         wear: After each cycle, shape (t,).
         share: Of lives that meet a fault by chance, where they are long enough.
+        turn: The kinds take turns: the number of the life among those of the factory.
     """
-    kind, sensor = KINDS[rng.integers(len(KINDS))], SENSORS[rng.integers(len(SENSORS))]
+    kind, sensor = KINDS[turn % len(KINDS)], SENSORS[rng.integers(len(SENSORS))]
     size, lasts, met, when = rng.uniform(3, 8), int(rng.integers(SHORTEST, LONGEST + 1)), rng.random() < share, rng.random()
     damaged = int(np.searchsorted(wear, ONSET))
     out = []

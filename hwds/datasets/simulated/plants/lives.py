@@ -94,9 +94,10 @@ def _life(plan: Plan, number: int, count: int, start: float) -> FactoryLife:
     wear, cycles, failed = worn_life(rng, plan.law, plan.leaving)
     wear = wear[:cycles]
     kind, plant = MACHINES[number % len(MACHINES)], number % plan.plants
-    faults = draw_faults(stream(plan.seed, "faults", number, count), wear, plan.faults)
+    drawn = stream(plan.seed, "faults", number, count)
+    faults = draw_faults(drawn, wear, plan.faults, number * plan.lives + count)
     settings = _conditions(plan, rng, cycles)
-    own = stream(plan.seed, "machine", number).uniform(0.95, 1.05, 5)
+    own = stream(plan.seed, "machine", number).uniform(0.95, 1.05, 4)
     shaken = _vibration(plan, rng, kind, settings[:, 1], wear, faults, own[0])
     slow = _slow(plan, rng, settings[:, 0], wear, own[1:], start + np.arange(cycles), plant)
     for fault in (each for each in faults if each.sensor):
@@ -135,7 +136,7 @@ def _slow(
 ) -> np.ndarray:
     """Return temperature, current, pressure and debris; the temperature follows the load slowly, and the day of its plant.
 
-    The oil gathers particles as the machine wears, of which a counter sees a share of its own.
+    The oil gathers particles as the machine wears, and their counter is calibrated: 1 where a machine fails.
     """
     day = 2.0 * np.sin(2 * np.pi * clock / 24 + plant)
     heat = np.empty(len(load))
@@ -143,6 +144,6 @@ def _slow(
     for row, wanted in enumerate(40.0 + own[0] * 20 * load + 4.0 * wear):
         level += INERTIA * (wanted - level)
         heat[row] = level
-    drawn, pressure, debris = own[1] * 10 * load * (1 + 0.05 * wear), own[2] * (3 + load), own[3] * np.minimum(wear, 1.0)
+    drawn, pressure, debris = own[1] * 10 * load * (1 + 0.05 * wear), own[2] * (3 + load), np.minimum(wear, 1.0)
     values = np.column_stack([heat + day, drawn, pressure, debris])
     return np.asarray(values + rng.standard_normal(values.shape) * np.array(list(NOISE.values())))
