@@ -182,8 +182,14 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return self.fitted(model, frame, context)
 
     def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
-        """Return what is said of the rows after those that are each run's reference."""
-        rows = scored_rows(fitted.predict(frame.unmarked), frame, fitted.first)
+        """Return what is said of the rows after those that are each run's reference, where a run has any.
+
+        Raises:
+            DataError: No run has.
+        """
+        longer = frame.lengths > fitted.first
+        asked = frame.take(longer) if longer.any() else frame
+        rows = scored_rows(fitted.predict(asked.unmarked), asked, fitted.first)
         return rows.drop("label", "changepoint")
 
     def _first_anomaly(self, frame: Runs) -> np.ndarray:

@@ -156,5 +156,7 @@ def test_a_kept_model_says_the_same_of_new_runs(runs, tmp_path):
     said = PROTOCOL.predict_new(load_fitted(tmp_path), runs, CONTEXT)
     assert said.equals(PROTOCOL.predict_new(fitted, runs, CONTEXT))
     assert "label" not in said.columns
+    short = runs.until(np.array([150, 80, 150, 150, 150]))
+    assert PROTOCOL.predict_new(fitted, short, CONTEXT).equals(said.filter(pl.col("entity") != "m1"))
     with pytest.raises(DataError, match=r"^dataset: run 'm0' has 80 rows; the first 80 are its reference"):
         fitted.predict(runs.until(np.full(5, 80)))
