@@ -1,5 +1,6 @@
 from .context import ForecastContext as ForecastContext
 from .decisions.stock import Stock as Stock
+from .decisions.supply_plan import SupplyPlan as SupplyPlan
 from .decisions.volume_bands import VolumeBands as VolumeBands
 from .features.calendar import Calendar as Calendar
 from .features.lags import Lags as Lags

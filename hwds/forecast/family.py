@@ -20,5 +20,7 @@ FAMILY = Family(
         "volume_bands": "hwds.forecast.report.volume_bands:REPORT",
         "stock_record": "hwds.supply.report.stock:RECORD",
         "stock_levels": "hwds.supply.report.stock:LEVELS",
+        "supply_plan": "hwds.supply.report.plan:PLAN",
+        "supply_volumes": "hwds.supply.report.plan:VOLUMES",
     },
 )

@@ -66,8 +66,14 @@ class VolumeLaw:
         return cls(low, middle, high, source="volumes as given")
 
 
+TOLD = ("volume_bands", "supply_volumes")
+"""The tables of decisions that tell volumes: what is asked for, and what can be delivered of it."""
+
+
 def law_of_run(name: str, deal: str | None) -> VolumeLaw:
-    """Return the volumes of a deal as a run with `decision=volume_bands` told them last, those to come where it has any.
+    """Return the volumes of a deal as a run told them last, those to come where it has any.
+
+    The run has `decision=volume_bands`, or `decision=supply_plan`, whose volumes are what can be delivered.
 
     Args:
         name: The run, as `hwds show` takes it.
@@ -78,11 +84,12 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         HwdsError: The run is damaged.
     """
     folder = RunFolder.find(name)
-    prefix = next((each for each in ("future_", "") if (folder.path / f"{each}volume_bands.parquet").is_file()), None)
-    verdict = None if prefix is None else folder.read_verdict(prefix)
-    if prefix is None or verdict is None:
+    files = [(prefix, folder.path / f"{prefix}{table}.parquet") for prefix in ("future_", "") for table in TOLD]
+    prefix, path = next(((prefix, path) for prefix, path in files if path.is_file()), ("", None))
+    verdict = None if path is None else folder.read_verdict(prefix)
+    if path is None or verdict is None:
         raise ConfigError(f"decision.volume_run: run {folder.title} has no volumes; run it with decision=volume_bands.")
-    deals = read_table(folder.path / f"{prefix}volume_bands.parquet").filter(pl.col("cutoff") == pl.col("cutoff").max())
+    deals = read_table(path).filter(pl.col("cutoff") == pl.col("cutoff").max())
     names = deals["deal"].to_list()
     if deal is None and len(names) > 1:
         raise ConfigError(f"decision.deal: must be one of {len(names)} deals of run {folder.title}{nearest('', names)}")

@@ -55,7 +55,7 @@ class OemCommitment(DemandDecision):
         retro_from: The share of the commitment from which that is.
         clawback: The share of a discount that was not earned which is charged again.
         shortfall_fee: What a unit committed and not taken costs the buyer, as a share of its price.
-        volume_run: A run with `decision=volume_bands`; null for none.
+        volume_run: A run with `decision=volume_bands` or `decision=supply_plan`; null for none.
         deal: Which deal of that run; null where there is one alone.
         volumes: `committed`, `base` and `upside` (10, 50 and 90 % quantiles) at today's price; empty for none.
         volume_spread: The deviation of the log of the volume where it is the cell's units.

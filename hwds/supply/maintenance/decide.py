@@ -53,6 +53,8 @@ def decide_maintenance(
         rate=limit if np.isfinite(limit) else None,
         planned=terms.planned,
         failure=terms.failure,
+        planned_downtime=terms.planned_downtime,
+        failure_downtime=terms.failure_downtime,
         slot=laws.slot,
         slots=laws.slots,
         crew=terms.crew,

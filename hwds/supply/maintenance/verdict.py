@@ -20,6 +20,7 @@ class MaintenanceVerdict(Verdict):
         action: `SCHEDULE` or `HOLD`.
         rate: The worth of a unit of running time that the rule acts by: its limit, chosen on all machines.
         planned, failure: The cost of a planned replacement and of a failure, downtime included.
+        planned_downtime, failure_downtime: How long a machine stands still for each.
         slot, slots: The time from one inspection to the next, and how many are looked ahead.
         crew, parts, parts_rate: The capacity; None for any.
         within_capacity: Whether the back-test is within it; it is not where machines share no clock.
@@ -36,6 +37,8 @@ class MaintenanceVerdict(Verdict):
     rate: float | None
     planned: float
     failure: float
+    planned_downtime: float
+    failure_downtime: float
     slot: float
     slots: int
     crew: int | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,33 +12,16 @@ from scipy.stats import norm
 from hwds.core.errors import ConfigError
 from hwds.forecast.decisions.stock import Stock
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.forecast.models.statistical.normal import normal_bands
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import Roles
 from hwds.report.verdict import page, store_verdict
 from hwds.results.folder import RunFolder
 
-from .volume_worlds import Autoregression, FittedAutoregression, autoregressions, panel_of, psi_sums, run, told
+from .volume_worlds import LEVEL, Demand, autoregressions, panel_of, psi_sums, run, told
 
-LEVEL, PHI = 20.0, 0.6
+PHI = 0.6
 PROTOCOL = WalkForward(windows=4)
 STOCK = Stock(name="stock", whole=False, lead=1, draws=400)
-
-
-class Demand(Autoregression):
-    """The true law of an autoregression around a level."""
-
-    def learn(self, history, *, horizon, context):
-        return FittedDemand(self.phi, context.levels)
-
-
-@dataclass(frozen=True)
-class FittedDemand(FittedAutoregression):
-    def predict(self, history, future):
-        steps = np.arange(1, future.lengths[0] + 1)
-        mean = LEVEL + (history.target[history.offsets[1:] - 1][:, None] - LEVEL) * self.phi**steps
-        spread = np.sqrt(np.cumsum(self.phi ** (2.0 * (steps - 1))))
-        return normal_bands(mean, np.broadcast_to(spread, mean.shape), self.levels)
 
 
 @pytest.fixture(scope="module")

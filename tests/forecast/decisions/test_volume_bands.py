@@ -12,7 +12,7 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.forecast.decisions.volume_bands import VolumeBands
-from hwds.forecast.decisions.volumes.back_test import record_of, wilson
+from hwds.forecast.decisions.volumes.back_test import record_of
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.protocols.holdout import Holdout
@@ -20,6 +20,7 @@ from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import Roles
 from hwds.results.folder import RunFolder
 from hwds.statistics.coupling import inverse, ranks_of, scores_of
+from hwds.statistics.wilson import wilson
 
 from .volume_worlds import STEPS, TIMES, Autoregression, autoregressions, panel_of, run, told
 

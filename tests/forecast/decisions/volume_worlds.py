@@ -21,6 +21,7 @@ from hwds.frames.roles import Roles
 from hwds.results.tables import SCORES, TIMINGS, Tables
 
 STEPS = 6
+LEVEL = 20.0
 TIMES = pl.date_range(date(2000, 1, 1), date(2040, 1, 1), "1mo", eager=True)
 
 
@@ -68,6 +69,22 @@ class FittedAutoregression:
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         steps = np.arange(1, future.lengths[0] + 1)
         mean = history.target[history.offsets[1:] - 1][:, None] * self.phi**steps
+        spread = np.sqrt(np.cumsum(self.phi ** (2.0 * (steps - 1))))
+        return normal_bands(mean, np.broadcast_to(spread, mean.shape), self.levels)
+
+
+class Demand(Autoregression):
+    """The true law of an autoregression around a level."""
+
+    def learn(self, history, *, horizon, context):
+        return FittedDemand(self.phi, context.levels)
+
+
+@dataclass(frozen=True)
+class FittedDemand(FittedAutoregression):
+    def predict(self, history, future):
+        steps = np.arange(1, future.lengths[0] + 1)
+        mean = LEVEL + (history.target[history.offsets[1:] - 1][:, None] - LEVEL) * self.phi**steps
         spread = np.sqrt(np.cumsum(self.phi ** (2.0 * (steps - 1))))
         return normal_bands(mean, np.broadcast_to(spread, mean.shape), self.levels)
 

@@ -65,6 +65,29 @@ class Deals:
         schema |= {"steps": pl.Int32, "series": pl.Int32, **dict.fromkeys(VOLUMES, pl.Float64), "vectors": pl.Int64}
         return pl.DataFrame(made, schema=schema)
 
+    def joint_draws(self, members: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return joint draws of several series of one cutoff, shape (members, steps, n), 0 beyond a series' last forecast step.
+
+        Sample paths of different series are independent of each other; rank orders of past errors couple them too.
+
+        Args:
+            members: The places of the windows.
+        """
+        length = int(self.windows.lengths[members].max())
+        moment = int(self.windows.moments[members[0]])
+        n = self.terms.draws if self.windows.paths is None else self.windows.paths.shape[2]
+        out = np.zeros((len(members), length, n))
+        ranks = None
+        if self.windows.paths is None:
+            ranks, _ = self._ranks(moment, len(members), length, n, whole=False)
+        source = "independent"
+        for place, member in enumerate(members.tolist()):
+            draws, source = self.series_draws(member)
+            if ranks is not None:
+                draws = np.take_along_axis(np.sort(draws, axis=1), ranks[:, place, : len(draws)].T, axis=1)
+            out[place, : len(draws)] = draws
+        return out, source
+
     def series_draws(self, member: int) -> tuple[np.ndarray, str]:
         """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
 
