@@ -139,8 +139,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:
         """Return the sensors that do not change in the first parts, which are not watched."""
-        first = frame.until(np.full(frame.n, self.train_rows))
-        still = [name for name in frame.sensors if is_steady(first.data[name])]
+        still = self._still(frame)
         return [f"{', '.join(still)}: hardly changes in the first {self.train_rows} rows of the runs."] if still else []
 
     def labels(self, frame: Runs, column: str) -> pl.DataFrame:
@@ -205,12 +204,19 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
         return Fold(index, name, int(asked.sum()), instants(frame, self.train_rows, asked))
 
+    def _still(self, frame: Runs) -> list[str]:
+        """Return the sensors that hardly change in the first rows."""
+        first = frame.until(np.full(frame.n, self.train_rows))
+        return [name for name in frame.sensors if is_steady(first.data[name])]
+
     def _refuse(self, frame: Runs) -> None:
         short = np.flatnonzero(frame.lengths <= self.train_rows + 1)
         if len(short):
             name, rows = frame.names[short[0]], int(frame.lengths[short[0]])
             told = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
             raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
+        if len(self._still(frame)) == len(frame.sensors):
+            raise DataError(f"dataset.roles.sensor: no sensor changes in the first {self.train_rows} rows of the runs.")
         first = self._first_anomaly(frame)
         ill = np.flatnonzero(first < self.train_rows)
         if len(ill):
