@@ -36,7 +36,7 @@ class BoardSettings(Dataset):
 
     boards: Annotated[int, Ge(4), Le(100_000), Small(48)] = 200
     patches: Annotated[int, Ge(1), Le(10_000), Small(12)] = 16
-    side: Annotated[int, Ge(16), Le(1_024), Small(24)] = 32
+    side: Annotated[int, Ge(16), Le(1_024), Small(16)] = 32
     defective: Annotated[float, Gt(0.01), Lt(0.99)] = 0.5
     smallest: Annotated[float, Ge(1), Le(500)] = 3.0
     largest: Annotated[float, Ge(1), Le(500)] = 7.0
