@@ -46,7 +46,9 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     Attributes:
         train_rows: The rows at the beginning of each run that are learned from.
-        learn: `together`, one model from the first parts of all runs, each its own reference, or `each`, a model for each run.
+        learn: `together`, one model from the first parts of all runs, each its own reference, as of machines that run side by
+            side; `earlier`, a model for each run from those that began before it or with it, where runs follow one another; or
+            `each`, a model for each run from its own.
         false_alarms: The share of normal rows that may be called anomalous.
         merge: Rows without an alarm between two that still are one episode of alarms.
         headline: The metric that orders the leaderboard, by its short name.
@@ -65,7 +67,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     headline: str = SENSOR_ANOMALY.headline
     train_rows: Annotated[int, Ge(10), Le(10_000_000)] = 400
-    learn: Literal["together", "each"] = "together"
+    learn: Literal["together", "earlier", "each"] = "together"
     false_alarms: Level = 0.05
     merge: ZeroSteps = 10
 
@@ -98,7 +100,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return [self._fold(frame, 0, f"after the first {self.train_rows} rows", np.ones(frame.n, bool))]
 
     def evaluate_cell(self, model: SensorModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
-        """Learn from the first parts of all runs, or of each; score the rows after them."""
+        """Learn from the first parts of runs; score the rows after them."""
         asked = np.array(cell.fold.cutoffs[0].rows) >= 0
         runs = frame.unmarked
         if self.learn == "together":
@@ -107,7 +109,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         parts = []
         for place in np.flatnonzero(asked).tolist():
             one = np.arange(frame.n) == place
-            fitted = self.fitted(model, frame.take(one), context)
+            fitted = self.fitted(model, frame.take(self._learned_from(frame, place)), context)
             parts.append(scored_rows(fitted.predict(runs.take(one)), frame.take(one), self.train_rows))
         return pl.concat(parts)
 
@@ -204,6 +206,13 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
         return Fold(index, name, int(asked.sum()), instants(frame, self.train_rows, asked))
 
+    def _learned_from(self, frame: Runs, place: int) -> np.ndarray:
+        """Return which runs the model of one run learns from, shape (n,)."""
+        if self.learn == "each":
+            return np.arange(frame.n) == place
+        start = frame.ends["start"].to_numpy()
+        return np.asarray(start <= start[place])
+
     def _still(self, frame: Runs) -> list[str]:
         """Return the sensors that hardly change in the first rows."""
         first = frame.until(np.full(frame.n, self.train_rows))
@@ -215,6 +224,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             name, rows = frame.names[short[0]], int(frame.lengths[short[0]])
             told = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
             raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
+        if self.learn == "earlier" and frame.ends["start"].null_count():
+            raise DataError("dataset.roles.start: must be given for each run, so that it is known which began earlier.")
         if len(self._still(frame)) == len(frame.sensors):
             raise DataError(f"dataset.roles.sensor: no sensor changes in the first {self.train_rows} rows of the runs.")
         first = self._first_anomaly(frame)

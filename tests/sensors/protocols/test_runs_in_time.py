@@ -90,6 +90,18 @@ def test_a_model_of_each_run_knows_no_other(runs):
     assert rows.filter(pl.col("entity") == "m2").equals(alone)
 
 
+def test_a_run_may_learn_from_those_that_began_before_it_alone(runs):
+    earlier = replace(PROTOCOL, learn="earlier", false_alarms=0.1)
+    with pytest.raises(DataError, match=r"^dataset\.roles\.start: must be given for each run"):
+        earlier.split(runs)
+    begun = replace(runs, ends=runs.ends.with_columns(start=pl.Series([0.0, 3.0, 1.0, 2.0, 4.0])))
+    rows, together = answered(earlier, PCA(), begun), replace(PROTOCOL, false_alarms=0.1)
+    for name, known in (("m2", [0, 2]), ("m4", [0, 1, 2, 3, 4])):
+        alone = answered(together, PCA(), begun.take(np.isin(np.arange(runs.n), known)))
+        own = pl.col("entity") == name
+        assert rows.filter(own).equals(alone.filter(own))
+
+
 @pytest.mark.parametrize(
     ("protocol", "changes", "said"),
     [
