@@ -56,7 +56,7 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
         if search.used_up and WAITING not in table["status"]:
             print(search.used_up)
         if best is None:
-            raise CellError(f"sweep {search.folder.title}: no trial has all windows behind it. Finished cells are kept.")
+            raise CellError(f"sweep {search.folder.title}: {why_none(search, records)}. Finished cells are kept.")
         result = inner_result(search, records, best, table)
         print_trials(result)
         untuned = run_untuned(search, result)
@@ -98,6 +98,16 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
 def write_cells(search: Search) -> None:
     """Name the cells of all trials in the folder, so that they are not pruned."""
     RunFolder(search.folder.path).write_cells(key for group in search.trial_groups for key in group.cells.values())
+
+
+def why_none(search: Search, records: Sequence[TrialRecord]) -> str:
+    """Return why no trial finished all windows."""
+    if not all(record.undefined for record in records):
+        return "no trial has all windows behind it"
+    return (
+        f"{search.measure.short} is undefined on the inner windows of every trial, as where the history before them is too"
+        " short for it; sweep.metric=NAME compares by another metric, and fewer or shorter final windows leave a longer history"
+    )
 
 
 def write_result(

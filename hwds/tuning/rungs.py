@@ -48,6 +48,7 @@ class TrialRecord:
         took: The seconds that its cells had taken by then.
         scores: All its scores at the last rung.
         error: The error that ended it.
+        undefined: Whether it ended because its metric has no value on the windows.
         seconds: The seconds that its cells took when they were computed.
         now: The seconds of the cells that were computed now.
         cached: The number of cells that were not computed now.
@@ -64,6 +65,7 @@ class TrialRecord:
     scores: Sequence[Score] = ()
     score: Score | None = None
     error: str = ""
+    undefined: bool = False
     seconds: float = 0.0
     now: float = 0.0
     cached: int = 0
@@ -196,6 +198,7 @@ def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: i
     record.score = headline_score(record.scores, search.measure.short)
     value = value_of(record.score)
     if value is None:
+        record.undefined = True
         record.end(FAILED, f"{search.measure.short} is undefined after {rung} windows")
         return
     record.rungs[rung] = value

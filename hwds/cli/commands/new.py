@@ -1,18 +1,22 @@
 """Write a skeleton that runs into the current folder: `hwds new model shop_trend` (a module, its YAML and its test).
 
-KIND is model (a forecaster), classifier, policy, metric, features (of series), row_features, dataset or experiment.
+KIND is model (a forecaster), classifier, policy, metric, features (of series), row_features, dataset or experiment. The words
+of a run behind the name of an experiment become it: `hwds new experiment shop dataset=file dataset.path=sales.csv`.
 """
 
 from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from hwds.cli.experiment import OVERRIDES
 from hwds.cli.words import OneOf, command
 from hwds.core.errors import ConfigError
+from hwds.core.secrets import without_secrets
 
 GROUPS = {
     "model": "model",
@@ -33,13 +37,16 @@ METRIC = "python -m hwds dataset=classics model=forecast/theta protocol.metrics=
 @command(help=__doc__)
 @click.argument("kind", type=OneOf(*GROUPS))
 @click.argument("name")
+@OVERRIDES
 @click.option("--package", default="mine", metavar="NAME", help="The package that the module joins; 'mine' is usual.")
-def main(kind: str, name: str, package: str) -> int:
+def main(kind: str, name: str, overrides: tuple[str, ...], package: str) -> int:
     """Write the files, and print them and the first command; nothing is overwritten."""
     for what, word in (("NAME", name), ("--package", package)):
         if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or keyword.iskeyword(word):
             raise ConfigError(f"new: {what} must be small letters, digits and underscores, as of a module, got '{word}'.")
-    files = written(kind, name, package)
+    if overrides and kind != "experiment":
+        raise ConfigError(f"new: words of a run, as '{overrides[0]}', become an experiment, not a {kind}.")
+    files = {Path("conf", "experiment", f"{name}.yaml"): said(name, overrides)} if overrides else written(kind, name, package)
     if class_of(name) in public_names():
         raise ConfigError(f"new: '{class_of(name)}' is a name of hwds, which the skeleton uses; choose another than '{name}'.")
     taken = next((path for path in files if path.exists()), None)
@@ -58,6 +65,21 @@ def main(kind: str, name: str, package: str) -> int:
     tests = [path for path in files if path.parts[0] == "tests"]
     print(*(f"Test it by `python -m pytest {path}`." for path in tests), sep="\n", end="\n" if tests else "")
     return 0
+
+
+def said(name: str, words: Sequence[str]) -> str:
+    """Return the text of the experiment that the words of a run say.
+
+    Raises:
+        ConfigError: They compose to no experiment.
+    """
+    from hwds.config.compose import compose
+    from hwds.config.written import as_experiment
+    from hwds.experiment.check import check
+
+    data = compose(list(words))
+    check(data)
+    return without_secrets(as_experiment(data, f"python -m hwds +experiment={name}"))
 
 
 def class_of(name: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwds.cli.commands.new import GROUPS
+from tests.support.command_line import forget_options
 
 
 @pytest.mark.parametrize("kind", GROUPS)
@@ -65,3 +66,27 @@ def test_the_forecaster_keeps_its_season_over_a_gap(command, tmp_path, monkeypat
     values[5] = np.nan
     assert fitted._one(values, 4)[0].tolist() == [0.0, 1.0, 2.0, 3.0]
     assert fitted._one(np.full(6, np.nan), 2) == (pytest.approx([0.0, 0.0]), 0.0)
+
+
+def test_the_words_of_a_run_become_an_experiment(command, tmp_path):
+    words = "model=forecast/theta model.form=standard rivals=[forecast/naive] protocol.windows=2"
+    assert command(f"new experiment spring {words}").code == 0
+    written = (tmp_path / "conf" / "experiment" / "spring.yaml").read_text()
+    assert "model:\n  form: standard\n" in written
+    forget_options()
+    plan, same = command(f"plan {words}"), command("plan +experiment=spring")
+    assert same.code == 0, same.err
+    assert plan.out.partition("\nrun adhoc/")[2] == same.out.partition("\nrun spring/")[2] != ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("model x model=forecast/naive", "new: words of a run, as 'model=forecast/naive', become an experiment, not a model."),
+        ("experiment x model=forecast/nave", "model: no option 'forecast/nave'; did you mean 'forecast/naive'?"),
+        ("experiment x dataset=file", "dataset.path: must be given"),
+    ],
+)
+def test_words_that_are_no_experiment_are_refused(command, tmp_path, words, said):
+    assert said in command(f"new {words}").line
+    assert not list(tmp_path.iterdir())
