@@ -57,7 +57,7 @@ class SupplyPlan(Decision):
         committed: The level of the volume to commit to.
         base: The level of the volume to plan with.
         upside: The level of the volume to be ready for.
-        draws: Of demand and of outages.
+        draws: The number of joint draws of demand and of outages.
         least_vectors: Past error vectors below which steps are independent.
         least_deals: Back-tested deals below which nothing is committed to.
 
