@@ -25,7 +25,10 @@ REFUSED = {
         "is scored against a simulator's truth, on which nobody can choose settings",
     ),
     **dict.fromkeys(("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"),
-    **dict.fromkeys(("cmapss_fd001", "remaining_life"), r"tests every machine, of which protocol\.apart=0\.3 would keep some"),
+    **dict.fromkeys(
+        ("cmapss_fd001", "maintenance_schedule", "remaining_life"),
+        r"tests every machine, of which protocol\.apart=0\.3 would keep some",
+    ),
     **dict.fromkeys(
         ("board_inspection", "pcb_inspection"), r"tests every board, of which protocol\.apart=0\.3 would keep some"
     ),

@@ -10,6 +10,7 @@ import polars as pl
 
 from hwds.core.seeds import stream
 from hwds.statistics.bootstrap import drawn
+from hwds.statistics.wilson import wilson
 from hwds.supply.maintenance.fleet import Fleet, by_milp, first_come
 from hwds.supply.maintenance.laws import LifeLaws
 from hwds.supply.maintenance.outcomes import Outcomes, foresight, outcomes_of, seen_weights
@@ -115,7 +116,16 @@ class BackTest:
         row: dict[str, object] = {"policy": name, "run": float(ran[0]) if weight else None, "known": int(made.known.sum())}
         for key, values in rates.items():
             row |= _interval(key, values)
-        return row
+        return row | self._failures(made)
+
+    def _failures(self, made: Outcomes) -> dict[str, float]:
+        """Return Wilson's interval of the share that fails: a bootstrap of machines of which none did would end at 0."""
+        weight = seen_weights(self.laws, made)
+        if not weight.any():
+            return {}
+        worth = max(int(weight.sum() ** 2 / (weight**2).sum()), 1)  # machines of equal weight (Kish, Survey Sampling, 11.7)
+        low, high = wilson(float(weight @ ~made.acted / weight.sum()), worth, worth, None)
+        return {"failures_low": low, "failures_high": high}
 
 
 def finite(limits: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
