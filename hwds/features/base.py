@@ -101,6 +101,11 @@ class RunFeatures(FeatureSet):
 
     of: ClassVar[type] = Runs
 
+    @property
+    def has_age(self) -> bool:
+        """Whether the age of a run is among its numbers."""
+        return False
+
     def learn(self, runs: Runs) -> LearnedRunFeatures:
         """Return the features with the scales of these runs; no ends of runs are looked at."""
         raise NotImplementedError(f"{type(self).__name__}.learn")

@@ -28,6 +28,11 @@ class RegimeScaling(RunFeatures):
 
     regimes: Annotated[int, Ge(0), Le(100)] = 0
 
+    @property
+    def has_age(self) -> bool:
+        """Whether the age of a run is among its numbers."""
+        return True
+
     def learn(self, runs: Runs) -> LearnedRegimeScaling:
         """Return the scales of these runs."""
         return LearnedRegimeScaling(Scales.learn(runs, self.regimes))

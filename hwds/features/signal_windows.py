@@ -51,6 +51,11 @@ class SignalWindows(RunFeatures):
     age: bool = True
     regimes: Annotated[int, Ge(0), Le(100)] = 0
 
+    @property
+    def has_age(self) -> bool:
+        """Whether the age of a run is among its numbers."""
+        return self.age
+
     def learn(self, runs: Runs) -> LearnedSignalWindows:
         """Return the windows with the scales of these runs."""
         scaling = RegimeScaling.learn(runs, self.regimes)

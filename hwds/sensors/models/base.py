@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Protocol
 import numpy as np
 from annotated_types import Ge, Le
 
-from hwds.core.errors import ConfigError, DataError
+from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
 from hwds.core.serialization import Serializable
 from hwds.features.base import RunFeatures
@@ -221,13 +221,3 @@ class SensorScores:
         """The sensor that adds most to the oddity of each row, None in rows that are not called anomalous."""
         pairs = zip(self.parts.argmax(axis=1).tolist(), self.alarm.tolist(), strict=True)
         return [self.sensors[place] if called else None for place, called in pairs]
-
-
-def check_run_features(features: object) -> None:
-    """Refuse the age as a feature: it departs from what it was in each row.
-
-    Raises:
-        ConfigError: With the features to take.
-    """
-    if getattr(features, "age", False) or type(features).__name__ == "RegimeScaling":
-        raise ConfigError("features: the age of a run always departs from what it was; take features=sensor_windows.")

@@ -26,7 +26,7 @@ from hwds.sensors.context import SensorContext
 from hwds.sensors.family import SENSOR_ANOMALY
 from hwds.sensors.metrics.measures import sensor_measures
 from hwds.sensors.metrics.scores import sensor_scores
-from hwds.sensors.models.base import FittedSensors, SensorModel, check_run_features
+from hwds.sensors.models.base import FittedSensors, SensorModel
 from hwds.sensors.models.departures.from_start import place_in_run
 from hwds.sensors.protocols.rows.cuts import KnownRows, instants
 from hwds.sensors.protocols.rows.faults import with_faults
@@ -137,7 +137,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """Refuse features that are not of runs, or that hold the age of a run."""
         if not isinstance(features, RunFeatures | None_):
             raise ConfigError(f"features: '{features.name}' are not computed for runs; take features=sensor_windows.")
-        check_run_features(features)
+        if isinstance(features, RunFeatures) and features.has_age:
+            raise ConfigError("features: the age of a run always departs from what it was; take features=sensor_windows.")
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:
         """Return the sensors that do not change in the first parts, which are not watched."""
