@@ -135,6 +135,33 @@ def difference_bounds(own: Posterior, other: Posterior, level: float) -> tuple[f
     return float(low), float(high)
 
 
+def ratio_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float, float] | None:
+    """Return the equal-tailed credible interval of the ratio of two means; None where the one below may not be above zero."""
+    if not other.quantile(TAIL) > 0:
+        return None
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    if own.quantile(TAIL) > 0 and own.deviation * other.mean < other.deviation * own.mean:  # a step to the other's nodes
+        low, high = _ratio_quantiles(other, own, tails)
+        return 1 / high, 1 / low
+    return _ratio_quantiles(own, other, tails)
+
+
+def _ratio_quantiles(above: Posterior, below: Posterior, shares: tuple[float, float]) -> tuple[float, float]:
+    """Return two quantiles of a ratio, whose mean below is positive."""
+    from scipy.optimize import brentq
+
+    x, mass = _grid(below)
+
+    def beyond(ratio: float, share: float) -> float:
+        return float(mass @ above.below(ratio * x)) - share
+
+    middle, reach = above.mean / below.mean, 10 * (above.deviation + below.deviation) / below.mean
+    while beyond(middle - reach, shares[0]) > 0 or beyond(middle + reach, shares[1]) < 0:
+        reach *= 2
+    low, high = (brentq(beyond, middle - reach, middle + reach, args=(share,), xtol=1e-12) for share in shares)
+    return float(low), float(high)
+
+
 def _best(arms: Sequence[Posterior], i: int) -> np.ndarray:
     """Return the probability that arm i is the highest, and its mean over that event."""
     others = (*arms[:i], *arms[i + 1 :])

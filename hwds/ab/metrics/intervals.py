@@ -109,6 +109,30 @@ def mover(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) ->
     return low, value + np.sqrt((own_bounds[1] - own) ** 2 + (other - other_bounds[0]) ** 2)
 
 
+def fieller(own: Array, own_error: Array, other: Array, other_error: Array, z: Array | float) -> Bounds:
+    """Return the interval of a ratio of two independent means: those ratios r at which own - r other is within z of its errors.
+
+    Fieller, Some problems in interval estimation (JRSS B 1954). It excludes 1 exactly where the interval of the difference at
+    the same z excludes 0, so that it holds at whatever looks z does.
+
+    Args:
+        own: The mean above.
+        own_error: Its squared standard error.
+        other: The mean below.
+        other_error: Its squared standard error.
+        z: The critical value, in standard errors.
+
+    Returns:
+        The ends; NaN where the mean below may be 0, for then the ratio has no bounds.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        under = other**2 - z**2 * other_error
+        spread = z * np.sqrt(other_error * own**2 + own_error * other**2 - z**2 * own_error * other_error)
+        low, high = (own * other - spread) / under, (own * other + spread) / under
+    known = under > 0
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
 def inverted_p(bounds: Callable[[Array], Bounds], like: Array, null: float = 0.0) -> Array:
     """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just touches the null.
 

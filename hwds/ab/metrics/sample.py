@@ -10,6 +10,12 @@ import numpy as np
 
 Rule = Literal["always_valid", "fixed", "group_sequential", "bayes"]
 
+EFFECTS = ("effect", "posterior_effect")
+"""The differences of an arm from the control, in the unit of the outcome."""
+
+COMPARING = (*EFFECTS, "lift", "posterior_lift")
+"""All numbers that compare an arm with the control, the relative ones too."""
+
 NONZERO = "(nonzero)"
 """The input that is 1 where the outcome is not zero."""
 
@@ -128,7 +134,7 @@ class Finding:
     """One number that a comparison gives; None where it does not apply.
 
     Attributes:
-        metric: `effect`, the difference from the control, `posterior_effect`, `probability_best`, `expected_loss` ...
+        metric: `effect`, the difference from the control, `lift`, the relative one, `probability_best`, `expected_loss` ...
         arm: Whose.
         value, stderr, low, high, p_value: The number and its uncertainty.
         rule: How the interval was made.
@@ -146,7 +152,7 @@ class Finding:
     @property
     def compares(self) -> bool:
         """True where it compares an arm with the control."""
-        return self.metric in ("effect", "posterior_effect")
+        return self.metric in COMPARING
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ import numpy as np
 from hwds.ab.metrics.sample import Arm, Design, Finding, Rule, Sample
 from hwds.ab.models.base import Comparison
 from hwds.core.recipe import Level, Positive
-from hwds.statistics.arm_posteriors import Normal, Posterior, ScaledBeta, difference_bounds, expected_loss, probability_best
+from hwds.statistics.arm_posteriors import (
+    Normal,
+    Posterior,
+    ScaledBeta,
+    difference_bounds,
+    expected_loss,
+    probability_best,
+    ratio_bounds,
+)
 
 
 class Bayes(Comparison):
@@ -38,6 +46,7 @@ class Bayes(Comparison):
         posteriors = [self._posterior(arm, sample.binary) for arm in sample.arms]
         pairs = list(zip(sample.others, posteriors[1:], strict=True))
         findings = [self._effect(arm.name, own, posteriors[0], design.alpha) for arm, own in pairs]
+        findings += [self._lift(arm.name, own, posteriors[0], design.alpha) for arm, own in pairs]
         for arm, own in pairs:
             better = probability_best([posteriors[0], own])[1] if _varied(posteriors[0], own) else None
             findings.append(Finding("probability_better", arm.name, better, rule="bayes"))
@@ -72,6 +81,14 @@ class Bayes(Comparison):
         low, high = difference_bounds(own, control, 1 - alpha)
         stderr = float(np.hypot(own.deviation, control.deviation))
         return Finding("posterior_effect", name, own.mean - control.mean, stderr, low, high, rule="bayes")
+
+    def _lift(self, name: str, own: Posterior, control: Posterior, alpha: float) -> Finding:
+        """Return the ratio of the posterior means less 1, with the credible interval of the ratio of the means."""
+        bounds = ratio_bounds(own, control, 1 - alpha) if _varied(own, control) else None
+        value = own.mean / control.mean - 1 if control.mean > 0 else None
+        if bounds is None or value is None:
+            return Finding("posterior_lift", name, value, rule="bayes")
+        return Finding("posterior_lift", name, value, None, bounds[0] - 1, bounds[1] - 1, rule="bayes")
 
     def _moments(self, arm: Arm) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the posterior, for any shape; an arm without a price has a flat prior."""

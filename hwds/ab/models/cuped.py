@@ -27,13 +27,21 @@ class Cuped(Estimator):
     def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
         """Return the adjusted difference, with the variance of the analysis of covariance, each arm with its own residuals."""
         slope, inverse, slopes_used = _slope(own.total, control.total)
-        value = _adjusted(own.total.mean, slope) - _adjusted(control.total.mean, slope)
+        mean, other_mean = self._means(own.total, control.total, slope)
         error, other = _residual(own.total, slope) / own.total.n, _residual(control.total, slope) / control.total.n
         free = own.total.n + control.total.n - 2
         with np.errstate(divide="ignore", invalid="ignore"):  # as many slopes as units: the error is not known
             df_share = np.where(free > slopes_used, (free - slopes_used) / free, np.nan)
         df = satterthwaite(error, own.total.n, other, control.total.n) * df_share
-        return ArmEstimate(value, np.sqrt((error + other) / df_share * _slope_inflation(own.total, control.total, inverse)), df)
+        wider = _slope_inflation(own.total, control.total, inverse) / df_share
+        return ArmEstimate.of(mean, error * wider, other_mean, other * wider, df)
+
+    @staticmethod
+    def _means(own: Moments, control: Moments, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the arms' means where both have the covariates of all units."""
+        whole = (own.n[..., None] * own.mean + control.n[..., None] * control.mean) / (own.n + control.n)[..., None]
+        level = np.sum(whole[..., 1:] * slope, axis=-1)
+        return _adjusted(own.mean, slope) + level, _adjusted(control.mean, slope) + level
 
 
 def _slope(own: Moments, control: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -30,8 +30,8 @@ class Proportions(Estimator):
     def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
         """Return the difference of conversions, with unpooled variances p (1 - p) / n."""
         mean, other = own.total.first, control.total.first
-        variance = mean * (1 - mean) / own.total.n + other * (1 - other) / control.total.n
-        return ArmEstimate(mean - other, np.sqrt(variance), np.full_like(variance, np.inf))
+        error, other_error = mean * (1 - mean) / own.total.n, other * (1 - other) / control.total.n
+        return ArmEstimate.of(mean, error, other, other_error, np.full_like(error, np.inf))
 
     def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
         """Return the score interval."""

@@ -31,7 +31,7 @@ class Ratio(Estimator):
         """Return the difference of the ratios of means."""
         (ratio, error), (other, other_error) = _ratio(own.total), _ratio(control.total)
         df = satterthwaite(error, own.total.n, other_error, control.total.n)
-        return ArmEstimate(ratio - other, np.sqrt(error + other_error), df)
+        return ArmEstimate.of(ratio, error, other, other_error, df)
 
 
 def _ratio(arm: Moments) -> tuple[np.ndarray, np.ndarray]:

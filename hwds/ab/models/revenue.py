@@ -29,7 +29,7 @@ class Revenue(Estimator):
         """Return the difference of means, as Welch has it."""
         error, other = own.total.error, control.total.error
         df = satterthwaite(error, own.total.n, other, control.total.n)
-        return ArmEstimate(own.total.first - control.total.first, np.sqrt(error + other), df)
+        return ArmEstimate.of(own.total.first, error, control.total.first, other, df)
 
     def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
         """Return the interval of the difference from those of the two arms."""

@@ -31,8 +31,7 @@ class Stratified(Estimator):
             raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
         both = own.strata.n + control.strata.n
         weight = both / both.sum(axis=-1, keepdims=True)
-        value = np.sum(weight * (own.strata.first - control.strata.first), axis=-1)
+        mean, other = (np.sum(weight * strata.first, axis=-1) for strata in (own.strata, control.strata))
         errors = [weight**2 * strata.error for strata in (own.strata, control.strata)]
-        variance = np.sum(errors[0] + errors[1], axis=-1)
         df = satterthwaite(errors[0], own.strata.n, errors[1], control.strata.n, axis=-1)
-        return ArmEstimate(value, np.sqrt(variance), df)
+        return ArmEstimate.of(mean, np.sum(errors[0], axis=-1), other, np.sum(errors[1], axis=-1), df)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hwds.ab.metrics.intervals import satterthwaite
 from hwds.ab.metrics.sample import Arm
 from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
@@ -20,4 +18,4 @@ class Welch(Estimator):
         """Return the difference of means; its variance is the sum of the two."""
         error, other = own.total.error, control.total.error
         df = satterthwaite(error, own.total.n, other, control.total.n)
-        return ArmEstimate(own.total.first - control.total.first, np.sqrt(error + other), df)
+        return ArmEstimate.of(own.total.first, error, control.total.first, other, df)

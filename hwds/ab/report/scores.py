@@ -8,6 +8,7 @@ from typing import Any, get_args
 import polars as pl
 
 from hwds.ab.metrics.checks import Correction
+from hwds.ab.metrics.sample import EFFECTS
 from hwds.ab.protocols.analysis.measures import FAMILY
 from hwds.results.tables import TRUTH, Tables
 
@@ -21,6 +22,7 @@ class Effect:
         outcome: Empty for the first.
         value, low, high, p_value: None where it is not shown.
         status: Of the score.
+        lift: The effect as a share of the control's mean, with its ends; None in runs of before, and where it has no bounds.
     """
 
     model: str
@@ -32,6 +34,7 @@ class Effect:
     high: float | None
     p_value: float | None
     status: str
+    lift: tuple[float, float | None, float | None] | None = None
 
     @property
     def sure(self) -> bool:
@@ -46,9 +49,14 @@ def final_scores(tables: Tables) -> pl.DataFrame:
 
 def effects(tables: Tables) -> list[Effect]:
     """Return the effects of all units, by outcome, model, arm and rule in the order of the table."""
-    rows = final_scores(tables).filter(pl.col("metric").str.contains("effect") & pl.col("step").is_null())
+    rows = final_scores(tables).filter(pl.col("metric").str.contains("effect|lift") & pl.col("step").is_null())
     by_name = [(*_split(row["metric"]), row) for row in rows.to_dicts()]
-    return [_effect(outcome, row) for metric, outcome, row in by_name if metric in ("effect", "posterior_effect")]
+    lifts = {_place(outcome, row): row for metric, outcome, row in by_name if metric in ("lift", "posterior_lift")}
+    return [_effect(outcome, row, lifts.get(_place(outcome, row))) for metric, outcome, row in by_name if metric in EFFECTS]
+
+
+def _place(outcome: str, row: dict[str, Any]) -> tuple[str, str | None, str | None, str]:
+    return row["model"], row["segment"], row["ci_method"], outcome
 
 
 def adjusted_p(tables: Tables) -> dict[tuple[str, str, str | None, str], float]:
@@ -163,7 +171,7 @@ def _split(metric: str) -> tuple[str, str]:
     return name, outcome.rstrip("]")
 
 
-def _effect(outcome: str, row: dict[str, Any]) -> Effect:
+def _effect(outcome: str, row: dict[str, Any], lift: dict[str, Any] | None) -> Effect:
     return Effect(
         row["model"],
         row["segment"],
@@ -174,4 +182,5 @@ def _effect(outcome: str, row: dict[str, Any]) -> Effect:
         high=row["ci_high"],
         p_value=row["p_value"],
         status=row["status"],
+        lift=None if lift is None or lift["value"] is None else (lift["value"], lift["ci_low"], lift["ci_high"]),
     )

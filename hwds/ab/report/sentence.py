@@ -25,7 +25,7 @@ from hwds.ab.report.scores import (
     ratio_row,
     unit_of,
 )
-from hwds.ab.report.tables import CORRECTIONS, RULES, control_words, effects_grid, rates_grid, ratio_words
+from hwds.ab.report.tables import CORRECTIONS, RULES, control_words, effects_grid, lift_ends, rates_grid, ratio_words
 from hwds.results.formatting import brief, chance, counted, interval, percent_quoted, signed
 from hwds.results.tables import Tables
 from hwds.statistics.aggregate import Z95
@@ -86,15 +86,19 @@ def _effect_sentence(tables: Tables, effect: Effect, p_value: float | None) -> s
     level = f"{100 * tables.measure('effect').confidence:g} %"
     rule = RULES.get(effect.rule or "", "")
     size, ends = interval(effect.value, effect.low, effect.high, unit, sign=True)
-    bounds = f"{f'{rule} ' if rule else ''}{level}: {ends}"
+    relative, relative_ends = lift_ends(effect.lift)
+    bounds = f"{f'{rule} ' if rule else ''}{level}: {', '.join(filter(None, (relative_ends, ends)))}"
     bounds += "" if p_value is None else f", corrected p {chance(p_value)}"
     if not effect.sure or (p_value is not None and p_value > 1 - tables.measure("effect").confidence):
-        return f"{effect.arm}: no difference in {what} per unit is shown ({size}, {bounds})"
+        return (
+            f"{effect.arm}: no difference in {what} per unit is shown ({', '.join(filter(None, (relative, size)))}; {bounds})"
+        )
     mean = control_means(tables).get(effect.outcome)
     start = "" if mean is None else f" from the control's {brief(mean, None, unit)}"
     verb = "raises" if effect.value > 0 else "lowers"
     provisional = "" if effect.status == "ok" else f"; {effect.status.replace('_', ' ')}"
-    return f"{effect.arm} {verb} {what} per unit by {size.lstrip('+-')}{start} ({bounds}{provisional})"
+    by = ", ".join(each.lstrip("+-") for each in (relative, size) if each)
+    return f"{effect.arm} {verb} {what} per unit by {by}{start} ({bounds}{provisional})"
 
 
 def _compared(tables: Tables, of_model: list[Effect]) -> str:

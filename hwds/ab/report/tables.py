@@ -39,6 +39,9 @@ CORRECTIONS = {"holm": "corrected by Holm", "bh": "corrected by Benjamini and Ho
 MARKS = {"unregistered": "†", "beyond_size": "‡"}
 """The mark of a rule in the terminal whose effect has a status."""
 
+LIFT = "lift, %"
+"""The title of relative effects."""
+
 MOST = 40
 """Rows of a table in the terminal; the page has them all."""
 
@@ -51,18 +54,24 @@ def effects_grid(tables: Tables, model: str) -> Grid:
         model: The label of the experiment's own model.
     """
     shown = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
-    titles = ("model", "arm", "outcome", "effect", _level(tables), _p_title(tables), "p, all compared", "rule", "status")
+    titles = ("model", "arm", "outcome", LIFT, "effect", _level(tables), _p_title(tables), "p, all compared", "rule", "status")
     rows = [[*_names(tables, e), *cells, e.status] for e, cells in zip(shown, _numbers(tables, shown), strict=True)]
     return grid_of([(title, title) for title in titles], rows, own=model, names=3)
 
 
 def decisive_grid(tables: Tables, model: str) -> Grid:
-    """Return the effects by the rule that each model decides by, for the terminal: marks for status, no column for one arm."""
+    """Return the effects by the rule that each model decides by, for the terminal, with the intervals of the relative ones.
+
+    Marks stand for status. One arm has no column, nor have the intervals of the effects where every relative one has bounds.
+    """
     shown = decisive(tables)[:MOST]
     arms = list(dict.fromkeys(effect.arm for effect in shown))
-    titles = [(name, "" if name == "arm" and len(arms) == 1 else name) for name in ("model", "arm", "outcome", "effect")]
+    level = f"{LIFT}\n({100 * tables.measure('effect').confidence:g} %)"
+    titles = [(name, "" if name == "arm" and len(arms) == 1 else name) for name in ("model", "arm", "outcome")]
+    titles += [(LIFT, level if any(effect.lift for effect in shown) else ""), ("effect", "effect")]
+    bounded = all(effect.lift is not None and effect.lift[1] is not None for effect in shown if effect.low is not None)
     titles += [
-        (_level(tables),) * 2,
+        (_level(tables), "" if bounded else _level(tables)),
         (_p_title(tables), _p_title(tables).replace(", ", ",\n")),
         ("p, all compared", ""),
         ("rule", "rule"),
@@ -103,12 +112,33 @@ def _numbers(tables: Tables, shown: list[Effect]) -> Iterator[list[str]]:
         whole = corrected.get((effect.model, effect.arm, effect.rule, effect.outcome))
         sure = better.get((effect.model, effect.arm, effect.outcome))
         yield [
+            lift_words(effect.lift),
             fixed(effect.value, places[effect.outcome]),
             f"{low} to {high}" if low and high else "",
             chance(effect.p_value) if effect.p_value is not None else "" if sure is None else f"P {chance(sure)}",
             "" if whole is None else chance(whole),
             RULES.get(effect.rule or "", ""),
         ]
+
+
+def lift_words(lift: tuple[float, float | None, float | None] | None) -> str:
+    """Return a relative effect in percent with its interval: `-20.4 (-32.1 to -8.0)`; empty where there is none."""
+    if lift is None:
+        return ""
+    size, ends = lift_ends(lift)
+    return size.removesuffix(" %") + (f" ({ends.removesuffix(' %')})" if ends else "")
+
+
+def lift_ends(lift: tuple[float, float | None, float | None] | None) -> tuple[str, str]:
+    """Return a relative effect and its interval: `-20.4 %` and `-32.1 to -8.0 %`; what is not known is empty."""
+    if lift is None:
+        return "", ""
+    value, low, high = lift
+    if low is None or high is None:
+        return f"{100 * value:+.3g} %", ""
+    places = 1 if high - low < 1 else 0
+    size, least, most = (f"{100 * end:+z.{places}f}" for end in (value, low, high))
+    return f"{size} %", f"{least} to {most} %"
 
 
 def _places(shown: list[Effect], outcome: str, unit: str) -> int:

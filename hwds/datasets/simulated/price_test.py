@@ -140,7 +140,8 @@ class PriceTestTruth(Truth):
         means = [q * price if money else q for price, q in zip(self.prices, self.conversions, strict=True)]
         numbers = {arm_name(self.prices, number): number for number in range(len(self.prices))}
         base = means[numbers[sample.control.name]]
-        return [Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others]
+        effects = [Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others]
+        return effects + [Finding("lift", arm.name, means[numbers[arm.name]] / base - 1) for arm in sample.others]
 
 
 def arm_name(prices: tuple[float, ...], number: int) -> str:

@@ -62,7 +62,7 @@ def test_the_sentence_says_what_is_sure_and_what_is_not():
     said = conclusion(tables(ratio(), mean("arm_mean", "A", 0.2), effect(), effect(rule="fixed"), UNSURE), "ab/welch")
     raised = "B raises bought per unit by 0.300 from the control's 0.200 (always-valid 90 %: +0.100 to +0.500)"
     assert raised in said
-    assert "B: no difference in revenue per unit is shown (+1.00 USD, always-valid 90 %: -2.00 to +4.00 USD)" in said
+    assert "B: no difference in revenue per unit is shown (+1.00 USD; always-valid 90 %: -2.00 to +4.00 USD)" in said
     assert "fixed" not in said
     lowered = sentence(TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
     assert lowered.startswith("B lowers bought per unit by 0.300 (")
@@ -89,7 +89,7 @@ def test_of_several_comparisons_the_corrected_p_value_decides():
         found = [adjusted(0.21, metric=f"adjusted_p[{how}]"), adjusted(0.002, "C", f"adjusted_p[{how}]")]
         other = [adjusted(0.0001, arm, f"adjusted_p[{how}]", "fixed") for arm in "BC"]
         said = conclusion(tables(ratio(), *two, *found, *other), "ab/welch")
-        assert "B: no difference in bought per unit is shown (+0.300, always-valid 90 %:" in said
+        assert "B: no difference in bought per unit is shown (+0.300; always-valid 90 %:" in said
         assert "+0.500, corrected p 0.210)" in said
         assert "C raises bought per unit by 0.600 (" in said
         assert f" The p-values are corrected by {called} for 2 comparisons." in said
@@ -122,16 +122,40 @@ def test_the_terminal_has_the_effects_and_the_rates():
     better = mean("probability_better", "B", 0.99) | {"model": "ab/bayes", "ci_method": "bayes"}
     bayes = effect("posterior_effect", "ab/bayes", "bayes") | {"p_value": None}
     fixed = effect("effect[revenue]", rule="always_valid", status="beyond_size", value=1.0, low=-2.0, high=4.0)
-    found, rates = grids(tables(ratio(), effect(), effect(rule="fixed"), fixed, bayes, better, TRUE, *RATES), "ab/welch")
+    lift = effect("lift", value=0.25, low=0.08, high=0.449) | {"p_value": None}
+    found, rates = grids(tables(ratio(), effect(), lift, effect(rule="fixed"), fixed, bayes, better, TRUE, *RATES), "ab/welch")
     rows = list(zip(*(column.cells for column in found.columns), strict=True))
-    assert rows[0] == ("ab/welch", "B", "bought", "0.300", "0.100 to 0.500", "0.010", "", "always-valid")
-    assert rows[1][2:] == ("revenue, USD", "1.00", "-2.00 to 4.00", "0.010", "", "always-valid ‡")
-    assert rows[2][5:] == ("P 0.990", "", "posterior")
-    assert rows[3] == ("truth", "B", "bought", "0.250", "", "", "", "")
+    assert rows[0] == (
+        *("ab/welch", "B", "bought", "+25.0 (+8.0 to +44.9)", "0.300", "0.100 to 0.500"),
+        *("0.010", "", "always-valid"),
+    )
+    assert rows[1][2:] == ("revenue, USD", "", "1.00", "-2.00 to 4.00", "0.010", "", "always-valid ‡")
+    assert rows[2][6:] == ("P 0.990", "", "posterior")
+    assert rows[3] == ("truth", "B", "bought", "", "0.250", "", "", "", "")
     assert found.caption.startswith("Effects of B against the control. Sample ratio: 4,000 units")
     assert found.caption.endswith("‡: beyond size.")
     assert [column.brief for column in found.columns][1] == "", "one arm needs no column"
     assert [column.cells for column in rates.columns] == [("ab/welch",), ("fixed",), ("",), ("5.0",), ("37.0",), ("37.0",)]
+
+
+def test_relative_effects_lead_and_stand_for_the_intervals_of_the_others():
+    lift = effect("lift", value=0.25, low=0.08, high=0.449) | {"p_value": None}
+    (found,) = grids(tables(ratio(), effect(), lift), "ab/welch")
+    assert [column.brief for column in found.columns] == [
+        "model",
+        "",
+        "outcome",
+        "lift, %\n(90 %)",
+        "effect",
+        "",
+        "p",
+        "",
+        "rule",
+    ]
+    said = conclusion(tables(ratio(), mean("arm_mean", "A", 1.2), effect(), lift), "ab/welch")
+    assert said.startswith(
+        "B raises bought per unit by 25.0 %, 0.300 from the control's 1.20 (always-valid 90 %: +8.0 to +44.9 %, "
+    )
 
 
 def test_a_wrong_sample_ratio_comes_first():

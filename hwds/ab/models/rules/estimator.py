@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import MinLen
 
-from hwds.ab.metrics.intervals import Bounds, critical, sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
+from hwds.ab.metrics.intervals import Bounds, critical, fieller, sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
 from hwds.ab.metrics.looks import Shape, group_bounds, group_p
 from hwds.ab.metrics.sample import Arm, Design, Finding, Rule, Sample
 from hwds.ab.models.base import Comparison
@@ -25,11 +25,31 @@ class ArmEstimate:
         value: The differences.
         stderr: Their standard errors.
         df: The degrees of freedom of these, infinite for the normal.
+        control: The control's mean, adjusted as the difference is.
+        control_share: Its share of the squared standard error.
     """
 
     value: np.ndarray
     stderr: np.ndarray
     df: np.ndarray
+    control: np.ndarray
+    control_share: np.ndarray
+
+    @classmethod
+    def of(
+        cls, own: np.ndarray, own_error: np.ndarray, control: np.ndarray, control_error: np.ndarray, df: np.ndarray
+    ) -> ArmEstimate:
+        """Return the difference of two independent means with these squared standard errors."""
+        both = own_error + control_error
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(both > 0, control_error / both, 0.0)
+        return cls(own - control, np.sqrt(both), df, control, share)
+
+    def ratio_bounds(self, z: np.ndarray | float) -> Bounds:
+        """Return the interval of the arm's mean over the control's, at a critical value in standard errors."""
+        variance = self.stderr**2
+        own_error, control_error = variance * (1 - self.control_share), variance * self.control_share
+        return fieller(self.control + self.value, own_error, self.control, control_error, z)
 
 
 class Estimator(Comparison):
@@ -71,8 +91,10 @@ class Estimator(Comparison):
         return self.rules
 
     def compare(self, sample: Sample, design: Design) -> list[Finding]:
-        """Return each arm's effect by each rule."""
-        return [self._finding(rule, own, sample.control, design) for own in sample.others for rule in self.rules]
+        """Return each arm's effect by each rule, and the same against the control's mean."""
+        compared = [(own, rule) for own in sample.others for rule in self.rules]
+        effects = [self._finding(rule, own, sample.control, design) for own, rule in compared]
+        return effects + [self._lift(rule, own, sample.control, design) for own, rule in compared]
 
     def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
         """Return whether the interval of each look excludes zero."""
@@ -101,6 +123,23 @@ class Estimator(Comparison):
         p = self._p(rule, own, control, design)
         ends = float(np.squeeze(low)), float(np.squeeze(high))
         return Finding("effect", own.name, value, stderr or None, *ends, float(p), rule)
+
+    def _lift(self, rule: Rule, own: Arm, control: Arm, design: Design) -> Finding:
+        """Return the effect as a share of the control's mean; it excludes 0 where the symmetric interval of the effect does."""
+        estimate = self.estimate(own, control)
+        value, stderr, mean = float(estimate.value), float(estimate.stderr), float(estimate.control)
+        if not mean > 0:  # a share of nothing, or of a loss, says nothing
+            return Finding("lift", own.name, None, rule=rule)
+        if not stderr > 0:
+            return Finding("lift", own.name, value / mean, rule=rule)
+        symmetric = t_bounds(estimate.value, estimate.stderr, estimate.df, design.level) if rule == "fixed" else None
+        _, upper = symmetric or self._bounds(rule, own, control, [design])
+        low, high = (float(end) - 1 for end in estimate.ratio_bounds((float(np.squeeze(upper)) - value) / stderr))
+        if not np.isfinite(low) or not np.isfinite(high):
+            return Finding("lift", own.name, value / mean, rule=rule)
+        ratio, share = 1 + value / mean, float(estimate.control_share)
+        error = stderr * np.sqrt(1 - share + ratio**2 * share) / mean  # the delta method's
+        return Finding("lift", own.name, value / mean, error, low, high, rule=rule)
 
     def _bounds(self, rule: Rule, own: Arm, control: Arm, looks: list[Design]) -> Bounds:
         """Return intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""

@@ -11,6 +11,8 @@ from hwds.results.measure import Better, Measure
 MEANINGS = {
     "arm_mean": "mean of the outcome over the units of an arm",
     "effect": "mean of an arm less that of the control",
+    "lift": "mean of an arm over that of the control, less 1",
+    "posterior_lift": "posterior mean of an arm's mean over the control's, less 1, with the credible interval of the ratio",
     "posterior_effect": "posterior mean of an arm's mean less the control's, with its credible interval",
     "effect_of_buyers": "part of the effect on revenue that comes from more or fewer buyers",
     "effect_of_order_value": "part of the effect on revenue that comes from what an order is worth",
@@ -23,7 +25,10 @@ MEANINGS = {
 }
 """The meaning of each number of an arm; none of them is good or bad by itself."""
 
-WITHOUT_UNIT = ("probability_better", "probability_best", "units_for_minimum_detectable_effect", "units_for_effect_seen")
+WITHOUT_UNIT = (
+    *("lift", "posterior_lift", "probability_better", "probability_best"),
+    *("units_for_minimum_detectable_effect", "units_for_effect_seen"),
+)
 """The metrics that are not in the unit of the outcome."""
 
 FAMILY = "family_false_positive_rate"

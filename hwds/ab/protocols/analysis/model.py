@@ -10,7 +10,7 @@ import numpy as np
 
 from hwds.ab.metrics.checks import Correction, ratio_check
 from hwds.ab.metrics.looks import equal_looks
-from hwds.ab.metrics.sample import Design, Finding, Needs, Sample
+from hwds.ab.metrics.sample import EFFECTS, Design, Finding, Needs, Sample
 from hwds.ab.models.base import Comparison
 from hwds.ab.protocols.analysis.all_arms import family_rates
 from hwds.ab.protocols.analysis.measures import FAMILY, rate_name
@@ -146,7 +146,8 @@ class Analysis:
         samples = (sample or whole for _, sample in findings)
         yield from planning_rows(list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler)
         if label in self.guarded:
-            yield from (_guardrail(row, label, self.guarded[label]) for row in final if row.rule and row.low is not None)
+            effects = [row for row in final if row.metric.partition("[")[0] in EFFECTS and row.low is not None]
+            yield from (_guardrail(row, label, self.guarded[label]) for row in effects)
         if self.protocol.looks > 1:
             for look, stop in stops:
                 yield from self._look(label, look, stop)
