@@ -30,7 +30,8 @@ class Stock(Decision):
     """How much to stock of each series: the levels that cost least by the joint law of the steps of its forecast.
 
     `newsvendor` has a level for each step, `base_stock` one for each order by the sum of the steps that it must cover, and
-    `reorder_point` an (s, S) pair by the exact search for demand that stays as it is. The joint law is of sample paths where
+    `reorder_point` an (s, S) pair by the exact search for demand that stays as it is; `two_echelons` has a level of all stock,
+    which a depot orders up to, and one of the store that it sends to (Clark and Scarf). The joint law is of sample paths where
     the run keeps them, else the steps' own quantiles in the rank order of past errors, else independent steps. The record is
     a simulation of each held-out window with what was demanded: cost, shortages, and service, for every model of the run, so
     that a better forecast is worth money; where the true law is known, what the error of the forecast costs.
@@ -39,11 +40,14 @@ class Stock(Decision):
     or `service`.
 
     Attributes:
-        policy: `newsvendor` (what is left is worth nothing in the next step), `base_stock`, or `reorder_point` (s, S).
+        policy: `newsvendor` (what is left is worth nothing in the next step), `base_stock`, `reorder_point` (s, S), or
+            `two_echelons`.
         holding: The cost of a unit that is left at the end of a step.
         shortage: The cost of a unit that is short at the end of a step, each step that it is owed.
         order: The cost of an order, for `reorder_point`.
-        lead: Steps from an order to its arrival.
+        lead: Steps from an order to its arrival; of two echelons from the depot to the store.
+        depot_lead: Steps from an order of the depot to its arrival there, for `two_echelons`.
+        depot_holding: The cost of a unit that is left in the depot at the end of a step, below that in the store.
         whole: Whether stock is of whole units.
         coupling: `paths`, `errors`, or `independent`; null takes the first of these that the run has.
         draws: The number of draws of each series, where they are made of quantiles.
@@ -62,6 +66,8 @@ class Stock(Decision):
     shortage: Positive = 9.0
     order: NonNegative = 0.0
     lead: Annotated[int, Ge(0), Le(1_000)] = 1
+    depot_lead: Annotated[int, Ge(1), Le(1_000)] = 2
+    depot_holding: NonNegative = 0.5
     whole: bool = True
     coupling: Literal["paths", "errors", "independent"] | None = None
     draws: Annotated[Draws, Small(200)] = 1000
@@ -79,6 +85,10 @@ class Stock(Decision):
         if (self.order > 0) != (self.policy == "reorder_point"):
             need = "above 0" if self.policy == "reorder_point" else "0"
             raise ConfigError(f"decision.order: must be {need} with policy={self.policy}, got {self.order:g}.")
+        if self.policy == "two_echelons" and self.depot_holding >= self.holding:
+            raise ConfigError(
+                f"decision.depot_holding: must be below decision.holding, {self.holding:g}, got {self.depot_holding:g}."
+            )
         protocol.check_volumes(self.name, paths=self.coupling == "paths")
 
     def check_data(self, frame: Panel, protocol: Evaluation[Any, Any]) -> None:
@@ -89,10 +99,11 @@ class Stock(Decision):
         """
         assert isinstance(protocol, VolumeEvidence)
         first, last = protocol.volume_steps(frame)
-        if self.policy != "newsvendor" and self.lead > last - first:
+        if self.terms().reach > last - first:
+            also = "" if self.policy != "two_echelons" else " and decision.depot_lead together"
             raise ConfigError(
-                f"decision.lead: must be below the {last - first + 1} steps that are forecast, for an order also covers the"
-                f" step in which it arrives, got {self.lead}."
+                f"decision.lead:{also} must be below the {last - first + 1} steps that are forecast, for an order also covers"
+                f" the step in which it arrives, got {self.terms().reach}."
             )
         least = float(np.nanmin(frame.target, initial=np.inf))
         if least < 0:
@@ -133,6 +144,8 @@ class Stock(Decision):
             shortage=self.shortage,
             order=self.order,
             lead=0 if self.policy == "newsvendor" else self.lead,
+            depot_lead=self.depot_lead if self.policy == "two_echelons" else 0,
+            depot_holding=self.depot_holding if self.policy == "two_echelons" else 0.0,
             whole=self.whole,
             least=self.least_cases,
         )

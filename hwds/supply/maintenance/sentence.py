@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.results.formatting import brief, counted, percent, quoted
+from hwds.results.formatting import brief, counted, percent, percent_quoted, quoted
 from hwds.supply.maintenance.back_test import BASE, OWN
 from hwds.supply.maintenance.verdict import MaintenanceVerdict
 
@@ -48,8 +48,12 @@ def _rivals(verdict: MaintenanceVerdict) -> str:
         return ""
     rows = [(name, verdict.of(policy)) for policy, name in RIVALS.items()]
     costs = ", ".join(f"{name} {brief(row['cost'])}" for name, row in rows if row is not None and row["cost"] is not None)
-    ends = "" if own["saving_low"] is None else f", 95 %: {percent(own['saving_low'])} to {percent(own['saving_high'])}"
-    return f"Beside it: {costs}; against the fixed interval it saves {percent(own['saving'])}{ends}."
+    share, low, high = own["saving"], own["saving_low"], own["saving_high"]
+    if share < 0:
+        text, ends = percent_quoted(-share, None if high is None else -high, None if low is None else -low)
+        return f"Beside it: {costs}; that is {text}{ends} more than the fixed interval."
+    text, ends = percent_quoted(share, low, high)
+    return f"Beside it: {costs}; against the fixed interval it saves {text}{ends}."
 
 
 def _floor(verdict: MaintenanceVerdict) -> str:

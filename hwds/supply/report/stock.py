@@ -13,7 +13,7 @@ from hwds.report.hooks import TableReport
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, OWN, drawable, new_figure, save_png, tidy
 from hwds.results.formatting import column, counted
 from hwds.results.tables import TRUTH
-from hwds.supply.stock.record import TEXTBOOK
+from hwds.supply.stock.record import ALONE, TEXTBOOK
 from hwds.supply.stock.verdict import StockVerdict
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def record_grid(verdict: StockVerdict) -> Grid:
 
 
 def _called(model: str) -> str:
-    return model.replace(TEXTBOOK, ", textbook rule")
+    return model.replace(TEXTBOOK, ", textbook rule").replace(ALONE, ", no depot")
 
 
 def _costs(verdict: StockVerdict) -> str:
@@ -96,6 +96,7 @@ def levels_grid(verdict: StockVerdict) -> Grid:
         ("series", "series"),
         ("order up to", "order\nup to"),
         ("reorder at", "reorder\nat"),
+        ("up to which the store orders from the depot", "store\nup to"),
         ("mean demand that it covers", "covers"),
         ("stock beyond that", "safety"),
         ("expected demand served, %", "fill\n%"),
@@ -105,6 +106,7 @@ def levels_grid(verdict: StockVerdict) -> Grid:
         rows["series"],
         column(rows["upto"].to_list()),
         column(rows["reorder"].to_list()) if verdict.policy == "reorder_point" else [""] * len(rows),
+        column(rows["store"].to_list()) if verdict.policy == "two_echelons" else [""] * len(rows),
         *(column(rows[name].to_list()) for name in ("covered", "safety")),
         map(_percent, rows["fill"]),
         column(rows["cost"].to_list()),
@@ -136,7 +138,7 @@ def record_figure(verdict: StockVerdict) -> Figure | None:
     right.plot(100 * rows["service"].to_numpy(), place, "o", color=OWN, label="periods without a shortage")
     right.plot(100 * rows["fill"].to_numpy(), place, "|", color=INK, markersize=12, label="demand served in its period")
     _lines(right, rows, "service", 100.0)
-    if verdict.policy != "reorder_point":
+    if verdict.policy in ("newsvendor", "base_stock"):
         right.axvline(100 * verdict.target, color=TARGET, linewidth=1.2, linestyle="--", label="meant")
     right.set_title("service, %", fontsize=9, loc="left", color=INK)
     right.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3)
@@ -174,6 +176,8 @@ def levels_figure(verdict: StockVerdict) -> Figure | None:
     axes.barh(place, np.maximum(upto - covered, 0), left=covered, color=OWN, height=0.66, label="stock beyond that")
     if verdict.policy == "reorder_point":
         axes.plot(rows["reorder"].to_numpy(), place, "|", color=INK, markersize=10, markeredgewidth=1.6, label="reorder at")
+    if verdict.policy == "two_echelons":
+        axes.plot(rows["store"].to_numpy(), place, "|", color=INK, markersize=10, markeredgewidth=1.6, label="store up to")
     axes.set_yticks(place, [drawable(name, 34) for name in rows["series"]], fontsize=8, parse_math=False)
     axes.set_xlabel(drawable(verdict.unit or "units"), fontsize=9, color=GREY, parse_math=False)
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.supply.stock.levels import StockLevels, levels_of, textbook_levels
-from hwds.supply.stock.terms import StockTerms
+from hwds.supply.stock.terms import StockTerms, without_depot
 
 SOURCES = {
     "paths": "sample paths",
@@ -28,6 +28,7 @@ class StockCases:
         levels: Of each case.
         actual: Demand, NaN where it is not known, shape (w, periods).
         sources: Where the joint law of each case is from, see `SOURCES`.
+        alone: Levels without a depot; those of the rule where it has none, shape (w, periods of orders).
         textbook: Levels of normal demand whose steps have nothing to do with each other, shape (w, periods of orders).
     """
 
@@ -36,6 +37,7 @@ class StockCases:
     actual: np.ndarray
     sources: tuple[str, ...]
     textbook: np.ndarray
+    alone: np.ndarray
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -59,9 +61,11 @@ def cases_of(keys: pl.DataFrame, draws: Iterable[tuple[np.ndarray, str]], actual
         actual: Demand, shape (w, periods).
         terms: The rule.
     """
-    levels, sources, textbook = [], [], []
+    levels, sources, textbook, alone = [], [], [], []
     for each, source in draws:
         levels.append(levels_of(each, terms))
         sources.append(source)
         textbook.append(textbook_levels(each, terms))
-    return StockCases(keys, tuple(levels), actual, tuple(sources), np.array(textbook))
+        no_depot = terms.policy == "two_echelons"
+        alone.append((levels_of(each, without_depot(terms)) if no_depot else levels[-1]).upto)
+    return StockCases(keys, tuple(levels), actual, tuple(sources), np.array(textbook), np.array(alone))

@@ -15,6 +15,9 @@ from hwds.supply.stock.sentence import sentence
 from hwds.supply.stock.terms import StockTerms
 from hwds.supply.stock.verdict import LEVELS, StockVerdict
 
+UNTARGETED = ("reorder_point", "two_echelons")
+"""Rules whose service follows from more than the costs of a unit held and of one short."""
+
 
 def decide_stock(
     name: str,
@@ -77,7 +80,7 @@ def rule_of(row: Mapping[str, Any] | None, terms: StockTerms) -> str:
     """
     if row is None or row["cases"] < terms.least:
         return "few_cases"
-    missed = terms.policy != "reorder_point" and row["service_high"] is not None and row["service_high"] < terms.ratio
+    missed = terms.policy not in UNTARGETED and row["service_high"] is not None and row["service_high"] < terms.ratio
     return "service" if missed else "none"
 
 
@@ -86,7 +89,7 @@ def levels_table(cases: StockCases) -> pl.DataFrame:
     rows = []
     for place, levels in enumerate(cases.levels):
         series, cutoff = cases.keys.row(place)
-        first = {part: float(getattr(levels, part)[0]) for part in ("upto", "reorder", "covered", "fill", "cost")}
+        first = {part: float(getattr(levels, part)[0]) for part in ("upto", "reorder", "store", "covered", "fill", "cost")}
         ends = {"safety": first["upto"] - first["covered"], "upto_last": float(levels.upto[-1]), "source": cases.sources[place]}
         rows.append({"series": str(series), "cutoff": str(cutoff), **first, **ends})
     table = pl.DataFrame(rows, schema=LEVELS)

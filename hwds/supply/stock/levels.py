@@ -1,8 +1,9 @@
-"""Levels of stock from joint draws of demand: the newsvendor's, base stock, and (s, S)."""
+"""Levels of stock from joint draws of demand: the newsvendor's, base stock, (s, S), and two echelons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from hwds.supply.stock.terms import StockTerms
 
 CELLS = 100
 """The multiples of a unit that mean demand is at most, on the grid of a reorder point."""
+
+ECHELON_LEVELS = 71
+"""Quantiles of demand among which the level of all stock is looked for."""
 
 MOST_STEPS = 20_000
 """Grid points that the search for a reorder point looks at, at most."""
@@ -23,6 +27,7 @@ class StockLevels:
     Attributes:
         upto: Stock on hand and on order after an order, shape (periods,).
         reorder: At or below which one orders, shape (periods,); equal to `upto` where one always does.
+        store: Stock in the store and on the way to it after an order, shape (periods,); equal to `upto` without a depot.
         covered: The mean of the demand that each level covers, shape (periods,).
         fill: The expected share of that demand which the level serves, shape (periods,).
         cost: The expected cost of holding and shortage in the period that the level is for, shape (periods,).
@@ -30,6 +35,7 @@ class StockLevels:
 
     upto: np.ndarray
     reorder: np.ndarray
+    store: np.ndarray
     covered: np.ndarray
     fill: np.ndarray
     cost: np.ndarray
@@ -48,20 +54,88 @@ def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
         draws: Joint draws of demand, shape (periods, n).
         terms: Costs, lead time and rule.
     """
-    cover = 1 if terms.policy == "newsvendor" else terms.cover
     draws = np.maximum(np.round(draws), 0.0) if terms.whole else draws
-    sums = covered_demand(draws, cover)
+    sums = covered_demand(draws, terms.cover)
+    if terms.policy == "two_echelons":
+        return two_echelons(draws, terms)
     if terms.policy == "reorder_point":
         low, high = reorder_point(draws, sums, terms)
         upto, reorder = np.full(len(sums), high), np.full(len(sums), low)
     else:
-        upto = np.quantile(sums, terms.ratio, axis=1, method="inverted_cdf" if terms.whole else "hazen")
+        upto = np.quantile(sums, terms.ratio, axis=1, method=_method(terms))
         reorder = upto
-    short = np.maximum(sums - upto[:, None], 0.0).mean(axis=1)
-    left = np.maximum(upto[:, None] - sums, 0.0).mean(axis=1)
-    mean = sums.mean(axis=1)
-    served = np.where(mean > 0, 1 - short / np.where(mean > 0, mean, 1.0), 1.0)
-    return StockLevels(upto, reorder, mean, served, terms.holding * left + terms.shortage * short)
+    held = np.maximum(upto[:, None] - sums, 0.0)
+    return _expected(upto, reorder, upto, sums, upto[:, None] - sums, terms, held * terms.holding)
+
+
+def _method(terms: StockTerms) -> Literal["inverted_cdf", "hazen"]:
+    return "inverted_cdf" if terms.whole else "hazen"
+
+
+def _expected(
+    upto: np.ndarray,
+    reorder: np.ndarray,
+    store: np.ndarray,
+    sums: np.ndarray,
+    net: np.ndarray,
+    terms: StockTerms,
+    held: np.ndarray,
+) -> StockLevels:
+    """Return levels with what is expected of them: net stock of the store and the cost of what is held, shapes (periods, n)."""
+    short, mean = np.maximum(-net, 0.0), sums.mean(axis=1)
+    served = np.where(mean > 0, 1 - short.mean(axis=1) / np.where(mean > 0, mean, 1.0), 1.0)
+    return StockLevels(upto, reorder, store, mean, served, (held + terms.shortage * short).mean(axis=1))
+
+
+def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
+    """Return the level of all stock, which the depot orders up to, and that of the store, by Clark and Scarf (1960).
+
+    The store's level is that where stock in the depot is free but for its own cost: P(demand <= level) is (shortage + depot
+    holding) / (shortage + holding). Given it, the depot's costs least over the joint draws of the demand until its order
+    arrives and of the demand that the store must then cover.
+
+    Args:
+        draws: Of demand, shape (periods, n).
+        terms: Costs and lead times.
+    """
+    ratio = (terms.shortage + terms.depot_holding) / (terms.shortage + terms.holding)
+    late = covered_demand(draws, terms.lead + 1)[terms.depot_lead :]
+    early = covered_demand(draws, terms.depot_lead)[: len(late)]
+    store = np.quantile(late, ratio, axis=1, method=_method(terms))
+    sums = early + late
+    upto = np.empty(len(sums))
+    for period in range(len(sums)):
+        tried = np.unique(np.quantile(sums[period], np.linspace(0.3, 1.0, ECHELON_LEVELS), method=_method(terms)))
+        costs = [echelon_costs(each, store[period], early[period], late[period], terms)[1].mean() for each in tried]
+        upto[period] = tried[int(np.argmin(costs))]
+    net, held = echelon_costs(upto[:, None], store[:, None], early, late, terms, held_alone=True)
+    return _expected(upto, upto, store, sums, net, terms, held)
+
+
+def echelon_costs(
+    upto: np.ndarray | float,
+    store: np.ndarray | float,
+    early: np.ndarray,
+    late: np.ndarray,
+    terms: StockTerms,
+    *,
+    held_alone: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the net stock of the store, and the cost of both echelons, or of what they hold alone.
+
+    Args:
+        upto: Of all stock when the depot orders.
+        store: Up to which the store orders, as far as the depot has it.
+        early: Demand until the depot's order arrives.
+        late: Demand from then to the end of the period in which the store's arrives.
+        terms: Costs.
+        held_alone: Leave out shortages.
+    """
+    there = upto - early
+    sent = np.minimum(store, there)
+    net = sent - late
+    held = terms.depot_holding * (there - sent) + terms.holding * np.maximum(net, 0.0)
+    return net, held if held_alone else held + terms.shortage * np.maximum(-net, 0.0)
 
 
 def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
@@ -71,9 +145,8 @@ def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
         draws: Of demand, shape (periods, n).
         terms: Costs and lead time.
     """
-    cover = 1 if terms.policy == "newsvendor" else terms.cover
-    mean = covered_demand(draws.mean(axis=1, keepdims=True), cover)[:, 0]
-    variance = covered_demand(draws.var(axis=1, keepdims=True), cover)[:, 0]
+    mean = covered_demand(draws.mean(axis=1, keepdims=True), terms.cover)[:, 0]
+    variance = covered_demand(draws.var(axis=1, keepdims=True), terms.cover)[:, 0]
     level = np.maximum(mean + NORMAL.inv_cdf(terms.ratio) * np.sqrt(np.maximum(variance, 0.0)), 0.0)
     return np.ceil(level - 1e-9) if terms.whole else level
 

@@ -9,11 +9,14 @@ import polars as pl
 
 from hwds.statistics.aggregate import Estimate, one_minus_ratio, pooled
 from hwds.supply.stock.cases import StockCases
-from hwds.supply.stock.simulate import StockPaths, simulate
-from hwds.supply.stock.terms import StockTerms
+from hwds.supply.stock.simulate import StockPaths, simulate, simulate_echelons
+from hwds.supply.stock.terms import StockTerms, without_depot
 
 TEXTBOOK = "[normal, independent months]"
 """Behind a model's name: levels of its means and deviations by the textbook's rule."""
+
+ALONE = "[without a depot]"
+"""Behind a model's name: all stock in the store, by the lead time of both echelons together."""
 
 RECORD = {
     "model": pl.String,
@@ -39,9 +42,10 @@ def record_of(models: Mapping[str, StockCases], own: str, base: str | None, term
         terms: The costs.
     """
     paths = {name: (cases, _paths(cases, terms, cases.stacked("upto"))) for name, cases in models.items() if cases.known.any()}
-    if own in paths and terms.policy != "reorder_point":
-        cases = models[own]
-        paths[f"{own}{TEXTBOOK}"] = (cases, _paths(cases, terms, cases.textbook))
+    if own in paths and terms.policy == "two_echelons":
+        paths[f"{own}{ALONE}"] = (models[own], _paths(models[own], without_depot(terms), models[own].alone))
+    elif own in paths and terms.policy != "reorder_point":
+        paths[f"{own}{TEXTBOOK}"] = (models[own], _paths(models[own], terms, models[own].textbook))
     names = series_of(models)
     costs = {name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()}
     rows = [_row(name, cases, path, names, costs, base, terms) for name, (cases, path) in paths.items()]
@@ -56,6 +60,8 @@ def series_of(models: Mapping[str, StockCases]) -> list[str]:
 def _paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> StockPaths:
     """Return what happened in the cases whose demand is known."""
     known = cases.known
+    if terms.policy == "two_echelons":
+        return simulate_echelons(upto[known], cases.stacked("store")[known], cases.actual[known], terms)
     reorder = cases.stacked("reorder") if terms.policy == "reorder_point" else upto
     return simulate(upto[known], reorder[known], cases.actual[known], terms)
 
@@ -85,7 +91,7 @@ def _row(
     row |= {f"fill{end}": value for end, value in _complement(lost)}
     if base is not None and base in costs and name != base:
         row |= dict(_ends("saving", one_minus_ratio(costs[name], costs[base])))
-    held, owed = np.maximum(path.net, 0).mean(), np.maximum(-path.net, 0).mean()
+    held, owed = (np.maximum(path.net, 0) + path.depot).mean(), np.maximum(-path.net, 0).mean()
     return row | {"held": held, "short": owed, "orders": path.ordered.mean(), "periods": path.net.size}
 
 

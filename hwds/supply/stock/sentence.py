@@ -5,10 +5,15 @@ from __future__ import annotations
 from hwds.results.formatting import brief, counted, percent, percent_quoted, quoted
 from hwds.results.tables import TRUTH
 from hwds.supply.stock.cases import SOURCES, StockCases
-from hwds.supply.stock.record import TEXTBOOK
+from hwds.supply.stock.record import ALONE, TEXTBOOK
 from hwds.supply.stock.verdict import StockVerdict
 
-RULES = {"newsvendor": "the newsvendor's levels", "base_stock": "base stock", "reorder_point": "reorder points (s, S)"}
+RULES = {
+    "newsvendor": "the newsvendor's levels",
+    "base_stock": "base stock",
+    "reorder_point": "reorder points (s, S)",
+    "two_echelons": "a depot and a store",
+}
 """The rules of replenishment, in words."""
 
 
@@ -29,7 +34,7 @@ def _first(verdict: StockVerdict) -> str:
         f"{RULES[verdict.policy]} from {verdict.model} {tense} {cost}{ends} a period and series,"
         f" {service}{between} of periods ended without a shortage"
     )
-    meant = "" if verdict.policy == "reorder_point" else f" where {percent(verdict.target)} is meant"
+    meant = "" if verdict.policy in ("reorder_point", "two_echelons") else f" where {percent(verdict.target)} is meant"
     filled = f"and {percent(own['fill'])} of demand was served in its period"
     if verdict.rule == "service":
         return f"HOLD: {reached}{meant}: the levels are too low; {filled}."
@@ -52,8 +57,8 @@ def _rivals(verdict: StockVerdict) -> str:
     rows = [row for row in verdict.record.to_dicts() if row["model"] not in (verdict.model, TRUTH)]
     if not rows or verdict.rule == "few_cases":
         return ""
-    textbook = f"{verdict.model}{TEXTBOOK}"
-    names = {row["model"]: "the textbook rule on its means" if row["model"] == textbook else row["model"] for row in rows}
+    said_of = {f"{verdict.model}{TEXTBOOK}": "the textbook rule on its means", f"{verdict.model}{ALONE}": "no depot"}
+    names = {row["model"]: said_of.get(row["model"], row["model"]) for row in rows}
     said = ", ".join(f"{names[row['model']]} {brief(row['cost'])}" for row in rows)
     own = verdict.of(verdict.model)
     saves = ""

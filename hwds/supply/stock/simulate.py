@@ -14,13 +14,15 @@ class StockPaths:
     """What happened to the stock of w series in p periods, each of shape (w, p).
 
     Attributes:
-        net: On hand at the end of a period, less what is still owed.
+        net: On hand at the end of a period, less what is still owed; of two echelons in the store.
+        depot: On hand in the depot, 0 without one.
         demand: In the period.
         unserved: The demand of the period that could not be served in it.
         ordered: Whether an order was made for it.
     """
 
     net: np.ndarray
+    depot: np.ndarray
     demand: np.ndarray
     unserved: np.ndarray
     ordered: np.ndarray
@@ -28,7 +30,8 @@ class StockPaths:
     def cost(self, terms: StockTerms) -> np.ndarray:
         """Return the cost of each period, shape (w, p)."""
         held, owed = np.maximum(self.net, 0.0), np.maximum(-self.net, 0.0)
-        return np.asarray(terms.holding * held + terms.shortage * owed + terms.order * self.ordered)
+        here = terms.holding * held + terms.depot_holding * self.depot
+        return np.asarray(here + terms.shortage * owed + terms.order * self.ordered)
 
 
 def simulate(upto: np.ndarray, reorder: np.ndarray, actual: np.ndarray, terms: StockTerms) -> StockPaths:
@@ -43,7 +46,7 @@ def simulate(upto: np.ndarray, reorder: np.ndarray, actual: np.ndarray, terms: S
         actual: Demand, shape (w, p + lead).
         terms: The rule.
     """
-    periods, lead = upto.shape[1], 0 if terms.policy == "newsvendor" else terms.lead
+    periods, lead = upto.shape[1], terms.reach
     position = np.empty_like(upto, dtype=float)
     ordered = np.zeros(upto.shape, bool)
     position[:, 0] = upto[:, 0]
@@ -55,4 +58,24 @@ def simulate(upto: np.ndarray, reorder: np.ndarray, actual: np.ndarray, terms: S
     total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
     net = position - (total[:, lead + 1 : lead + 1 + periods] - total[:, :periods])
     demand = actual[:, lead : lead + periods]
-    return StockPaths(net, demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
+    return StockPaths(net, np.zeros(net.shape), demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
+
+
+def simulate_echelons(upto: np.ndarray, store: np.ndarray, actual: np.ndarray, terms: StockTerms) -> StockPaths:
+    """Return what happens to the stock of a depot and a store, each of which orders up to its level in each period.
+
+    The depot's order of a period arrives `depot_lead` on; the store then orders what the depot has, which arrives `lead` on.
+
+    Args:
+        upto: Of all stock, by period of the depot's order, shape (w, p).
+        store: Of the store, in the period in which that order arrives, shape (w, p).
+        actual: Demand, shape (w, p + depot_lead + lead).
+        terms: Costs and lead times.
+    """
+    periods, early, late = upto.shape[1], terms.depot_lead, terms.lead + 1
+    total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
+    there = upto - (total[:, early : early + periods] - total[:, :periods])
+    sent = np.minimum(store, there)
+    net = sent - (total[:, early + late : early + late + periods] - total[:, early : early + periods])
+    demand = actual[:, early + late - 1 : early + late - 1 + periods]
+    return StockPaths(net, there - sent, demand, np.minimum(demand, np.maximum(-net, 0.0)), np.ones(net.shape, bool))

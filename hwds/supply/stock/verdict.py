@@ -15,6 +15,7 @@ LEVELS = {
     "cutoff": pl.String,
     "upto": pl.Float64,
     "reorder": pl.Float64,
+    "store": pl.Float64,
     "covered": pl.Float64,
     "safety": pl.Float64,
     "fill": pl.Float64,
@@ -22,8 +23,9 @@ LEVELS = {
     "upto_last": pl.Float64,
     "source": pl.String,
 }
-"""The columns of levels: the first order's level and reorder point, the mean demand that it covers, the stock beyond that, the
-expected share of demand served and cost of a period, the level of the last order, and what couples the months."""
+"""The columns of levels: the first order's level, reorder point and store's level, the mean demand that the first covers, the
+stock beyond that, the expected share of demand served and cost of a period, the level of the last order, and what couples the
+months."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,10 @@ def test_an_order_that_costs_is_made_less_often(world):
     [
         ({"order": 3.0}, "decision.order: must be 0 with policy=base_stock, got 3."),
         ({"policy": "reorder_point"}, "decision.order: must be above 0 with policy=reorder_point, got 0."),
+        (
+            {"policy": "two_echelons", "depot_holding": 1.0},
+            "decision.depot_holding: must be below decision.holding, 1, got 1.",
+        ),
         ({"coupling": "paths"}, "protocol.paths: must be at least 1 for decision 'stock' with coupling=paths, got 0."),
     ],
 )
@@ -91,6 +95,17 @@ def test_mistakes_are_one_line(fields, said):
     with pytest.raises(ConfigError) as refusal:
         Stock(name="stock", **fields).check_protocol(PROTOCOL)
     assert str(refusal.value) == said
+
+
+def test_a_depot_saves_what_the_store_would_hold(world):
+    panel, tables = world
+    verdict = told(tables, panel, PROTOCOL, STOCK, policy="two_echelons", depot_holding=0.3)
+    alone = next(row for row in verdict.record.to_dicts() if row["model"].startswith("own["))
+    assert verdict.of("own")["cost"] < alone["cost"]
+    assert (verdict.levels["store"] < verdict.levels["upto"]).all()
+    assert "no depot" in verdict.sentence
+    with pytest.raises(ConfigError, match=r"^decision\.lead: and decision\.depot_lead together must be below the 6 steps"):
+        replace(STOCK, policy="two_echelons", lead=4).check_data(panel, PROTOCOL)
 
 
 def test_data_that_does_not_fit_is_refused(world):

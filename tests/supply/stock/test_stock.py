@@ -11,10 +11,12 @@ from hwds.statistics.coupling import middles
 from hwds.supply.stock.cases import cases_of
 from hwds.supply.stock.decide import decide_stock
 from hwds.supply.stock.levels import PeriodCosts, Renewals, levels_of, search
-from hwds.supply.stock.simulate import simulate
-from hwds.supply.stock.terms import StockTerms
+from hwds.supply.stock.simulate import simulate, simulate_echelons
+from hwds.supply.stock.terms import StockTerms, without_depot
 
-TERMS = StockTerms(policy="newsvendor", holding=1.0, shortage=9.0, order=0.0, lead=0, whole=False, least=20)
+TERMS = StockTerms(
+    policy="newsvendor", holding=1.0, shortage=9.0, order=0.0, lead=0, depot_lead=0, depot_holding=0.0, whole=False, least=20
+)  # fmt: skip
 BASE = replace(TERMS, policy="base_stock", lead=2)
 PUBLISHED = [(10, 6, 40, 35.022), (15, 10, 49, 42.698), (20, 14, 62, 49.173), (25, 19, 56, 54.262)]
 """Poisson demand, 64 an order, 1 held, 9 short: Zheng and Federgruen (1991), table 1."""
@@ -74,6 +76,28 @@ def test_a_reorder_point_costs_that_in_simulation():
     actual = np.random.default_rng(2).poisson(10, size=(400, 500)).astype(float)
     levels = np.full((400, 500), 40.0)
     assert simulate(levels, levels - 34, actual, terms).cost(terms).mean() == pytest.approx(35.02, rel=0.01)
+
+
+def test_a_depot_and_a_store_have_the_cheapest_levels():
+    """Against a grid of both levels, on demand that the levels were not made of."""
+    terms = replace(TERMS, policy="two_echelons", lead=1, depot_lead=2, depot_holding=0.4)
+    rng = np.random.default_rng(4)
+    levels = levels_of(rng.normal(100, 15, size=(5, 20_000)), terms)
+    assert levels.upto.shape == (2,)
+    assert levels.store[0] == pytest.approx(200 + 15 * np.sqrt(2) * norm.ppf(9.4 / 10), rel=0.005)
+    actual = rng.normal(100, 15, size=(30_000, 4))
+
+    def cost(upto, store):
+        return simulate_echelons(np.full((30_000, 1), upto), np.full((30_000, 1), store), actual, terms).cost(terms).mean()
+
+    own = cost(levels.upto[0], levels.store[0])
+    grid = [cost(upto, store) for upto in np.arange(390, 480, 6) for store in np.arange(190, 270, 6)]
+    assert own <= 1.01 * min(grid)
+    assert levels.cost[0] == pytest.approx(own, rel=0.02)
+    alone = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(actual[:5000].T, "paths")], actual[:1], terms)
+    base = without_depot(terms)
+    paths = simulate(np.full((30_000, 1), alone.alone[0, 0]), np.full((30_000, 1), 0.0), actual, base)
+    assert own < 0.97 * paths.cost(base).mean()
 
 
 def test_what_is_held_and_owed_by_hand():
