@@ -55,7 +55,7 @@ class CNN(InspectionModel):
     symmetry: Symmetry = "all"
     shift: Annotated[int, Ge(0), Le(100)] = 2
     class_weight: Literal["none", "balanced"] = "balanced"
-    epochs: Annotated[Folds, Small(2)] = 30
+    epochs: Annotated[Folds, Small(2)] = 20
     batch: Width = 32
     learning_rate: Positive = 2e-3
     least_steps: Annotated[Draws, Small(5)] = 40
