@@ -39,6 +39,13 @@ class FittedInspection(Protocol):
 class InspectionModel(Recipe):
     """A model of whether a part is good, by its picture, and which defect it has."""
 
+    def check_images(self, images: Images) -> None:
+        """Refuse images that the model cannot read; called before the first cell.
+
+        Raises:
+            ConfigError: A setting does not go with their size.
+        """
+
     def learn(self, images: Images, context: RunContext) -> FittedInspection:
         """Return the model fitted to images whose kinds are known."""
         raise NotImplementedError(f"{type(self).__name__}.learn")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Le
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import PositiveInt, Rows, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.evaluation.context import RunContext
@@ -60,17 +60,26 @@ class EmbeddingKNN(InspectionModel):
     top: PositiveInt = 3
     symmetry: Symmetry = "all"
 
+    def check_images(self, images: Images) -> None:
+        """Refuse images that are smaller than a window.
+
+        Raises:
+            ConfigError: They are.
+        """
+        if self.window > min(images.shape[:2]):
+            raise ConfigError(f"model.window: must be <= {min(images.shape[:2])}, a side of the images, got {self.window}.")
+
     def learn(self, images: Images, context: RunContext) -> GoodWindows:
         """Remember windows of good images.
 
         Raises:
-            DataError: None is good, or the images are smaller than a window.
+            ConfigError: The images are smaller than a window.
+            DataError: None is good.
         """
+        self.check_images(images)
         good = images.take(images.codes == 0)
         if not good.n:
             raise DataError(f"dataset: no image to learn from is '{images.good}'.")
-        if self.window > min(images.shape[:2]):
-            raise DataError(f"model.window: must be <= {min(images.shape[:2])}, a side of the images, got {self.window}.")
         rng = context.stream("memory")
         each = -(-max(2 * self.memory, 1000) // good.n)
         windows = np.concatenate([self._drawn(block, each, rng) for block in good.blocks()])

@@ -20,7 +20,7 @@ from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.family import INSPECTION
 from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures
 from hwds.inspection.metrics.scores import CHANCE, inspection_scores
-from hwds.inspection.models.base import InspectionModel, Inspector, budget_threshold, refuse_one_class
+from hwds.inspection.models.base import GRID, InspectionModel, Inspector, budget_threshold, refuse_one_class
 from hwds.inspection.protocols.rows.judged import judged_rows, with_saliency
 from hwds.results.measure import Measure
 from hwds.splitting.board_folds import APART, BoardFolds, HeldOutBoards, with_kinds_changed
@@ -118,6 +118,20 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
         check_headline(self.headline, inspection_measures(self.terms("")))
+
+    def check_models(self, models: Mapping[str, InspectionModel], frame: Images) -> None:
+        """Refuse images that are too small, or that a model cannot read.
+
+        Raises:
+            ConfigError: A setting of a model does not go with their size.
+            DataError: They have fewer pixels than a map has cells.
+        """
+        height, width, _ = frame.shape
+        if min(height, width) < GRID:
+            raise DataError(f"dataset: images must have {GRID} pixels along each side at least, got {width} x {height}.")
+        for model in models.values():
+            if isinstance(model, InspectionModel):  # the truth reads images of any size
+                model.check_images(frame)
 
     def warnings_before(self, frame: Images, models: Mapping[str, InspectionModel]) -> list[str]:
         """Return how many images other boards have too, and how many have no label."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.boards import Boards
 from hwds.evaluation.canary import canary
@@ -140,7 +140,7 @@ def test_what_cannot_be_learned_is_refused(parts):
     good = learn.take(learn.codes == 0)
     with pytest.raises(DataError, match=r"^dataset: all \d+ images are 'ok'; good ones and defects are needed"):
         TREES.fit(good, calibrate)
-    with pytest.raises(DataError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"):
+    with pytest.raises(ConfigError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"):
         EmbeddingKNN(window=17).learn(learn, RunContext(0))
     with pytest.raises(DataError, match=r"^protocol\.calibrate: none of the boards that calibrate has a good image"):
         Inspector.calibrated(WINDOWS.learn(learn, RunContext(0)), calibrate.take(calibrate.codes > 0), 0.05)

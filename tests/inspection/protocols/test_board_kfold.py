@@ -102,6 +102,10 @@ def test_what_does_not_suffice_is_refused(images):
     blank = Images.of(np.zeros((8, 8, 8), np.uint8), [None] * 8, board=list("aabbccdd"))
     with pytest.raises(DataError, match=r"^dataset: no image has a label\.$"):
         PROTOCOL.split(blank)
+    with pytest.raises(ConfigError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"):
+        PROTOCOL.check_models({"windows": replace(WINDOWS, window=17)}, images)
+    with pytest.raises(DataError, match=r"^dataset: images must have 8 pixels along each side at least, got 4 x 9\.$"):
+        PROTOCOL.check_models({}, Images.of(np.zeros((2, 9, 4), np.uint8), ["ok", "open"]))
     with pytest.raises(ConfigError, match=r"^protocol\.segments: no static column 'sise'; did you mean 'size'\?$"):
         PROTOCOL.labels(images, "sise")
     with pytest.raises(ConfigError, match=r"^protocol\.headline: no metric 'recal'; did you mean 'recall'\?$"):
