@@ -30,7 +30,7 @@ class Engines(WearSettings):
         table = pl.concat([_rows(each) for each in machines])
         sensors = tuple(f"sensor_{i + 1}" for i in range(self.sensors))
         roles = Roles(entity="machine", cycle="cycle", sensor=sensors, setting=("load", "heat"), event="failed", start="start")
-        return Runs.build(table, roles, regimes=self.regimes)
+        return Runs.build(table, roles, regimes=self.regimes, unit=self.unit)
 
     def truth(self, task: str) -> Truth | None:
         """Return the model that knows each machine's wear, and the law by which it goes on."""

@@ -31,10 +31,12 @@ class WearWorld(Dataset):
 
     Attributes:
         mean_life: Cycles that a machine lasts, about.
+        unit: What a cycle is, in words.
         world_seed: Draws the world.
     """
 
     mean_life: Annotated[float, Ge(5), Le(2_000), Small(50)] = 120.0
+    unit: str = "cycles"
     world_seed: Seed = 0
 
     def fleet(self) -> Iterator[Worn]:
