@@ -152,7 +152,7 @@ class Finding:
     @property
     def compares(self) -> bool:
         """True where it compares an arm with the control."""
-        return self.metric in COMPARING
+        return self.metric.removesuffix("_by_day") in COMPARING
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
 from annotated_types import MinLen
@@ -15,6 +15,7 @@ from hwds.ab.metrics.checks import Correction
 from hwds.ab.metrics.sample import SampleRoles
 from hwds.ab.models.base import Comparison
 from hwds.ab.pricing import arm_evidence, arm_offers
+from hwds.ab.protocols.analysis.events import as_units
 from hwds.ab.protocols.analysis.measures import ab_measures
 from hwds.ab.protocols.analysis.model import Analysis, design_at, readable
 from hwds.ab.protocols.analysis.rows import as_scores, as_table
@@ -66,6 +67,10 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
         correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With
             several arms the rate of false winners among all of them is simulated with it, and without.
+        rows: What a row is: a unit (`units`), or one of the `events` of the entity of `dataset.roles.entity`, whose outcomes,
+            amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row.
+        caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
+            tail vary less, and a cap of 1 makes a number of purchases a conversion.
         guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.
         replications: Simulated tests without effect, and as many with the minimum effect.
@@ -91,6 +96,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     looks: Looks = 1
     tuned_for: PositiveInt | None = None
     correction: Correction = "holm"
+    rows: Literal["units", "events"] = "units"
+    caps: dict[str, Positive] = field(default_factory=dict)
     guardrails: dict[str, Amount] = field(default_factory=dict)
     show_despite_mismatch: bool = False
     replications: Annotated[ZeroDraws, Small(400)] = 4000
@@ -104,9 +111,12 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             ConfigError: The control is no arm.
             DataError: A role is missing or a value is wrong.
         """
-        return (
-            Sums.read(frame, self.control) if all(frame.roles.get(role) for role in SUMS) else Units.read(frame, self.control)
-        )
+        if not all(frame.roles.get(role) for role in SUMS):
+            return Units.read(as_units(frame) if self.rows == "events" else frame, self.control, self.caps)
+        if self.caps or self.rows == "events":
+            named = "caps" if self.caps else "rows"
+            raise ConfigError(f"protocol.{named}: needs rows of units or of events, and these are running sums.")
+        return Sums.read(frame, self.control)
 
     def offers(self, frame: Table) -> Offers:
         """Return the arms of the table."""
@@ -145,7 +155,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
                 raise ConfigError(f"protocol.guardrails: no outcome '{label}'{nearest(label, self.labels_of(frame, evidence))}")
         if self.looks > 1 and not evidence.ordered:
             raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
-        return [Fold(0, "all units", len(frame.data))]
+        return [Fold(0, "all units", evidence.n)]
 
     def labels_of(self, frame: Table, evidence: Units | Sums) -> dict[str, str]:
         """Return the label of each outcome by the name that a config may give it."""
@@ -195,6 +205,16 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def rated_looks(self) -> tuple[int, ...]:
         """The numbers of looks whose rates are simulated: those of the test itself among them."""
         return tuple(sorted({*self.simulated_looks, self.looks}))
+
+    def warnings_before(self, frame: Table, models: Mapping[str, Comparison]) -> list[str]:
+        """Return how many units the caps change."""
+        evidence = self.evidence(frame)
+        capped = evidence.capped if isinstance(evidence, Units) else {}
+        names = {label: name for name, label in self.labels_of(frame, evidence).items()}
+        return [
+            f"{names[label]} counts {self.caps[names[label]]:,g} at most: {count:,} of {evidence.n:,} units have more."
+            for label, count in capped.items()
+        ]
 
     def check_names(self) -> None:
         """Refuse a headline that orders no comparison."""

@@ -9,6 +9,7 @@ import polars as pl
 import yaml
 
 from hwds.ab.protocols.analysis.rows import arm_counts
+from hwds.ab.report.by_day import by_day_figure, by_day_grid
 from hwds.ab.report.effects import effects_figure
 from hwds.ab.report.false_winners import peeking_figure
 from hwds.ab.report.sentence import conclusion, page
@@ -25,10 +26,12 @@ from hwds.results.tables import Tables
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """Draw the pictures that have something to show, and write the page.
 
-    `effects.png`: the effect of each arm by each rule, with its interval; `ab_peeking.png`: false winners against looks;
+    `effects.png`: the effect of each arm by each rule, with its interval; `by_day.png`: the lift of all units until each day,
+    with the interval that holds on any of them; `ab_peeking.png`: false winners against looks;
     `ab_test.md`: what they say; `prior.yaml` hands the counts of the first outcome to a bandit.
     """
     save_png(effects_figure(tables, model), folder / "effects.png")
+    save_png(by_day_figure(tables, model), folder / "by_day.png")
     save_png(peeking_figure(tables, model), folder / "ab_peeking.png")
     write_markdown(folder / "ab_test.md", page(tables, model))
     counts = arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
@@ -52,4 +55,9 @@ def prior_yaml(counts: pl.DataFrame) -> str:
     return yaml.safe_dump({"known": known}, sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 
-REPORT = TaskReport(sentence=sentence, grids=grids, draw=draw, ranks=False)
+def page_grids(tables: Tables, model: str) -> Iterator[Grid]:
+    """Yield, for pages, the effects by day."""
+    yield by_day_grid(tables, model)
+
+
+REPORT = TaskReport(sentence=sentence, grids=grids, page_grids=page_grids, draw=draw, ranks=False)

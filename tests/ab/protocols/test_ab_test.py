@@ -322,7 +322,66 @@ def test_a_unit_with_several_rows_is_refused(users, said):
         scores(frame, Welch())
 
 
+def events(frame, seed=4):
+    """The visits of each unit, one to three in a row of their own, with what was spent in each."""
+    luck = np.random.default_rng(seed)
+    rows = frame.with_row_index("user")[np.repeat(np.arange(len(frame)), luck.integers(1, 4, len(frame)))]
+    spent = (luck.random(len(rows)) < 0.3) * luck.exponential(20, len(rows))
+    rows = rows.with_columns(spent=pl.Series(spent), sessions=pl.lit(1), hour=pl.col("day") + pl.Series(luck.random(len(rows))))
+    return rows[luck.permutation(len(rows))]
+
+
+def test_events_of_an_entity_are_one_unit():
+    visits = events(units())
+    summed = (
+        visits.sort("hour")
+        .group_by("user", maintain_order=True)
+        .agg(pl.col("group", "before", "hour").first(), pl.col("spent", "sessions").sum())
+    )
+    roles = {"arm": ("group",), "outcome": ("spent",), "covariate": ("before",), "time": ("hour",)}
+    by_event, by_unit = Table.build(visits, roles | {"entity": ("user",)}), Table.build(summed, roles)
+    for model in (Cuped(name="m"), Ratio(name="m", denominator="sessions")):
+        ours, theirs = scores(by_event, model, rows="events", looks=2, size=1200), scores(by_unit, model, looks=2, size=1200)
+        assert ours == theirs
+        assert only(ours, "effect", "B", "fixed").n == 800
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arm": ["A", "B", "A", "B"]}, r"roles\.arm: 1 of 3 entities have several, 'u1' first; a unit is in one arm"),
+        ({"price": [9.0, 8.0, 9.0, 9.0]}, r"roles\.price: 1 of 3 .* give dataset\.roles\.amount, what each event brought"),
+        ({"user": ["u1", None, "u2", "u3"]}, r"roles\.entity: row 2 has no value in column 'user'"),
+    ],
+)
+def test_events_that_make_no_unit_are_refused(change, said):
+    plain = {"user": ["u1", "u1", "u2", "u3"], "arm": ["A", "A", "A", "B"], "bought": [0, 1, 1, 0], "price": [9.0] * 4}
+    roles = {"entity": ("user",), "arm": ("arm",), "outcome": ("bought",), "price": ("price",)}
+    with pytest.raises(DataError, match=said):
+        scores(Table.build(pl.DataFrame(plain | change), roles), rows="events")
+    with pytest.raises(DataError, match=r"roles\.entity: must be given; protocol\.rows=events"):
+        scores(table(), rows="events")
+
+
+def test_a_cap_narrows_what_has_a_heavy_tail_and_is_said():
+    heavy = units(spent=np.random.default_rng(3).lognormal(2, 1.5, 1200))
+    frame = Table.build(heavy, {"arm": ("group",), "outcome": ("spent",)})
+    plain, capped = (only(scores(frame, caps=caps), "effect", "B", "fixed") for caps in ({}, {"spent": 60.0}))
+    expected = heavy.with_columns(pl.col("spent").clip(upper_bound=60.0)).group_by("group").agg(pl.col("spent").mean())
+    means = dict(expected.iter_rows())
+    assert capped.value == pytest.approx(means["B"] - means["A"], rel=1e-12)
+    assert capped.stderr < 0.6 * plain.stderr
+    protocol = AbTest(name="ab_test", control="A", caps={"spent": 60.0})
+    above = int((heavy["spent"] > 60).sum())
+    assert protocol.warnings_before(frame, {}) == [f"spent counts 60 at most: {above:,} of 1,200 units have more."]
+    with pytest.raises(ConfigError, match=r"protocol\.caps: no outcome 'spend'; did you mean 'spent'\?"):
+        scores(frame, caps={"spend": 60.0})
+
+
 def test_sums_refuse_what_needs_units():
+    for settings in ({"caps": {"mean": 1.0}}, {"rows": "events"}):
+        with pytest.raises(ConfigError, match="needs rows of units or of events, and these are running sums"):
+            scores(running(units()), **settings)
     with pytest.raises(ConfigError, match="needs a row per unit"):
         scores(running(units()), Revenue())
     with pytest.raises(DataError, match="not those of outcomes of 0 and 1"):

@@ -42,6 +42,17 @@ def arm_codes(table: Table, names: tuple[str, ...]) -> np.ndarray:
     return text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
 
 
+def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
+    """Return the days of sorted times, each with the number of times until its end: at most so many, the last among them.
+
+    An instant belongs to its date; a whole number is a day.
+    """
+    days = times.dt.date() if times.dtype == pl.Datetime else times
+    last = (days != days.shift(-1)).fill_null(True).arg_true().to_numpy()
+    shown = last if len(last) <= most else last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(int))]
+    return [(str(days[int(row)]), int(row) + 1) for row in shown]
+
+
 def floats(table: Table, name: str, role: str, least: float | None = None) -> np.ndarray:
     """Return a column of numbers, one in each row.
 

@@ -13,6 +13,8 @@ MEANINGS = {
     "effect": "mean of an arm less that of the control",
     "lift": "mean of an arm over that of the control, less 1",
     "posterior_lift": "posterior mean of an arm's mean over the control's, less 1, with the credible interval of the ratio",
+    "effect_by_day": "mean of an arm less that of the control, of all units until the end of a day",
+    "lift_by_day": "mean of an arm over that of the control, less 1, of all units until the end of a day",
     "posterior_effect": "posterior mean of an arm's mean less the control's, with its credible interval",
     "effect_of_buyers": "part of the effect on revenue that comes from more or fewer buyers",
     "effect_of_order_value": "part of the effect on revenue that comes from what an order is worth",
@@ -26,7 +28,7 @@ MEANINGS = {
 """The meaning of each number of an arm; none of them is good or bad by itself."""
 
 WITHOUT_UNIT = (
-    *("lift", "posterior_lift", "probability_better", "probability_best"),
+    *("lift", "lift_by_day", "posterior_lift", "probability_better", "probability_best"),
     *("units_for_minimum_detectable_effect", "units_for_effect_seen"),
 )
 """The metrics that are not in the unit of the outcome."""

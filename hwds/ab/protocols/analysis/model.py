@@ -32,6 +32,9 @@ UNREGISTERED = "unregistered"
 BEYOND_SIZE = "beyond_size"
 NOT_REACHED = "no_planned_look_reached"
 
+DAYS = 60
+"""The most days whose cumulative effects are shown; of more, so many, the last among them."""
+
 TUNED_FOR = 5000.0
 """Units at which a confidence sequence is narrowest where nothing is registered, as in GrowthBook's gbstats."""
 
@@ -151,6 +154,8 @@ class Analysis:
         if self.protocol.looks > 1:
             for look, stop in stops:
                 yield from self._look(label, look, stop)
+        if "always_valid" in self.model.rules_used():
+            yield from self._by_day(label)
 
     def _sample(self, label: str, stop: int) -> Sample:
         return self.evidence.sample(label, self.needs, stop)
@@ -202,6 +207,17 @@ class Analysis:
             if finding.compares:
                 row = self._row(finding, label, sample)
                 yield replace(row, look=look + 1, time=self.evidence.when(stop))
+
+    def _by_day(self, label: str) -> Iterator[Row]:
+        """Yield the effects of all units until the end of each day, by the rule that holds on any of them."""
+        for place, (day, stop) in enumerate(self.evidence.days(DAYS), 1):
+            if not self.evidence.enough(self.needs, stop):
+                continue
+            sample = self._sample(label, stop)
+            for finding in self.model.compare(sample, self._design(0)):
+                if finding.rule == "always_valid":
+                    row = self._row(replace(finding, metric=f"{finding.metric}_by_day"), label, sample)
+                    yield replace(row, look=place, time=day)
 
     def _row(self, finding: Finding, label: str, sample: Sample | None) -> Row:
         """Return a finding with its number of units and its status."""

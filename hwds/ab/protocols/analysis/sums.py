@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from hwds.ab.metrics.sample import Arm, Moments, Needs, Sample
-from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, floats
+from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, day_ends, floats
 from hwds.core.errors import ConfigError, DataError
 from hwds.frames.table import Table
 
@@ -89,6 +89,10 @@ class Sums:
     def when(self, stop: int) -> str:
         """Return the instant."""
         return str(self.times[stop - 1])
+
+    def days(self, most: int) -> list[tuple[str, int]]:
+        """Return the days of the sums, each with its last instant, counted from 1."""
+        return day_ends(self.times, most)
 
     def sample(self, label: str, needs: Needs, stop: int) -> Sample:
         """Return the sample of the sums at an instant.

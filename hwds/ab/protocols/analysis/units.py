@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from hwds.ab.metrics.sample import NONZERO, Arm, Moments, Needs, Sample
-from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, floats
+from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, day_ends, floats
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.frames.table import Table
 
@@ -26,19 +27,26 @@ class Units:
         arms: Their names, the control first.
         arm: The number of each unit's arm.
         outcomes: The outcomes of each unit by label, the first empty where it is the only column.
+        capped: The number of units above the cap, by the label of each outcome that has one.
     """
 
     table: Table
     arms: tuple[str, ...]
     arm: np.ndarray
     outcomes: dict[str, np.ndarray]
+    capped: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, table: Table, control: str | None) -> Units:
+    def read(cls, table: Table, control: str | None, caps: Mapping[str, float] | None = None) -> Units:
         """Return the rows, checked.
 
+        Args:
+            table: A row for each unit.
+            control: The arm that is the control; None for the one that is called so.
+            caps: The most that an outcome of a unit counts, by its label or, of a single one, its column.
+
         Raises:
-            ConfigError: The control is no arm.
+            ConfigError: The control is no arm, or a cap is of no outcome.
             DataError: A role is missing, a value is not a number, there are not two arms with two rows each, or an entity
                 has several rows.
         """
@@ -49,7 +57,12 @@ class Units:
             if np.sum(arm == number) < 2:
                 raise DataError(f"dataset.roles.arm: arm '{name}' has one row; an arm needs two.")
         _refuse_repeated(ordered, arm, names)
-        return cls(ordered, names, arm, _outcomes(ordered))
+        outcomes = _outcomes(ordered)
+        most = _most(ordered, outcomes, caps or {})
+        above = {label: int(np.sum(outcomes[label] > cap)) for label, cap in most.items()}
+        return cls(
+            ordered, names, arm, outcomes | {label: np.minimum(outcomes[label], cap) for label, cap in most.items()}, above
+        )
 
     @property
     def n(self) -> int:
@@ -82,6 +95,10 @@ class Units:
     def when(self, stop: int) -> str | None:
         """Return the time at which the last of the first `stop` units came."""
         return str(self.table.column("time")[stop - 1]) if self.ordered else None
+
+    def days(self, most: int) -> list[tuple[str, int]]:
+        """Return the days on which units came, each with the number of units until its end; none without a time."""
+        return day_ends(self.table.column("time"), most) if self.ordered else []
 
     def sample(self, label: str, needs: Needs, stop: int) -> Sample:
         """Return the sample of an outcome from the first `stop` units.
@@ -179,8 +196,8 @@ def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> N
     if one != other:
         raise DataError(f"{many} in arms '{names[one]}' and '{names[other]}'; a unit is in one arm.")
     raise DataError(
-        f"{many}; a test counts each unit once: give it one row, with the sum or the mean of its outcomes, or with sums and"
-        " the number of rows for model=ab/ratio; without roles.entity every row is a unit."
+        f"{many}; a test counts each unit once: protocol.rows=events adds its rows up (model=ab/ratio divides their sums);"
+        " without roles.entity every row is a unit."
     )
 
 
@@ -212,6 +229,15 @@ def _outcomes(table: Table) -> dict[str, np.ndarray]:
     elif table.roles.get("amount"):
         found["revenue"] = floats(table, table.column("amount").name, "amount")
     return found
+
+
+def _most(table: Table, outcomes: dict[str, np.ndarray], caps: Mapping[str, float]) -> dict[str, float]:
+    """Return the caps by the labels of the outcomes."""
+    labels = {label or table.roles["outcome"][0]: label for label in outcomes}
+    for name in caps:
+        if name not in labels:
+            raise ConfigError(f"protocol.caps: no outcome '{name}'{nearest(name, labels)}")
+    return {labels[name]: cap for name, cap in caps.items()}
 
 
 def _one_number(values: np.ndarray, absent: float) -> float | None:
