@@ -21,12 +21,12 @@ from .volume_worlds import LEVEL, Demand, autoregressions, panel_of, psi_sums, r
 
 PHI = 0.6
 PROTOCOL = WalkForward(windows=4)
-STOCK = Stock(name="stock", whole=False, lead=1, draws=400)
+STOCK = Stock(name="stock", whole=False, lead=1, draws=250)
 
 
 @pytest.fixture(scope="module")
 def world():
-    panel = panel_of(LEVEL + autoregressions(50, 60, PHI, seed=5))
+    panel = panel_of(LEVEL + autoregressions(40, 60, PHI, seed=5))
     own, naive = (run(panel, each, PROTOCOL, label) for each, label in ((Demand(phi=PHI), "own"), (SeasonalNaive(), "naive")))
     return panel, replace(own, predictions=pl.concat([own.predictions, naive.predictions], how="diagonal"))
 
@@ -57,7 +57,7 @@ def test_levels_of_the_months_to_come_and_the_report(world, tmp_path):
     panel, tables = world
     forecasts = tables.predictions.filter((pl.col("model") == "own") & (pl.col("fold") == 3)).drop("actual", "model", "fold")
     coming = STOCK.foresee(forecasts, tables, panel, "own", PROTOCOL)
-    assert (coming.when, coming.n_series) == ("future", 50)
+    assert (coming.when, coming.n_series) == ("future", 40)
     assert coming.levels.equals(told(tables, panel, PROTOCOL, STOCK).levels)
     store_verdict(RunFolder(tmp_path), Stock, coming)
     assert all((tmp_path / f"stock_{name}.png").is_file() for name in ("record", "levels"))

@@ -85,18 +85,18 @@ def test_a_depot_and_a_store_have_the_cheapest_levels():
     levels = levels_of(rng.normal(100, 15, size=(5, 20_000)), terms)
     assert levels.upto.shape == (2,)
     assert levels.store[0] == pytest.approx(200 + 15 * np.sqrt(2) * norm.ppf(9.4 / 10), rel=0.005)
-    actual = rng.normal(100, 15, size=(30_000, 4))
+    actual = rng.normal(100, 15, size=(20_000, 4))
 
     def cost(upto, store):
-        return simulate_echelons(np.full((30_000, 1), upto), np.full((30_000, 1), store), actual, terms).cost(terms).mean()
+        return simulate_echelons(np.full((20_000, 1), upto), np.full((20_000, 1), store), actual, terms).cost(terms).mean()
 
     own = cost(levels.upto[0], levels.store[0])
-    grid = [cost(upto, store) for upto in np.arange(390, 480, 6) for store in np.arange(190, 270, 6)]
+    grid = [cost(upto, store) for upto in np.arange(396, 480, 12) for store in np.arange(194, 270, 12)]
     assert own <= 1.01 * min(grid)
     assert levels.cost[0] == pytest.approx(own, rel=0.02)
     alone = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(actual[:5000].T, "paths")], actual[:1], terms)
     base = without_depot(terms)
-    paths = simulate(np.full((30_000, 1), alone.alone[0, 0]), np.full((30_000, 1), 0.0), actual, base)
+    paths = simulate(np.full((20_000, 1), alone.alone[0, 0]), np.full((20_000, 1), 0.0), actual, base)
     assert own < 0.97 * paths.cost(base).mean()
 
 
