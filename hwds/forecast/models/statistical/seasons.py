@@ -1,0 +1,103 @@
+"""The season of one series: classical decomposition, its factors shrunk by how sure they are; and models without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """The season of a series.
+
+    Attributes:
+        factors: What each place in the season multiplies (or adds), shape (season,); they average 1 (or 0).
+        additive: Whether they are added.
+    """
+
+    factors: np.ndarray
+    additive: bool
+
+    def out_of(self, values: np.ndarray) -> np.ndarray:
+        """Return a series without its season, shape (n,), which begins at the first place."""
+        factors = self._at(0, len(values))
+        return values - factors if self.additive else values / factors
+
+    def into(self, values: np.ndarray, first: int) -> np.ndarray:
+        """Return rows with the season put back, the first of which stands `first` rows after the beginning."""
+        factors = self._at(first, len(values))
+        return values + factors if self.additive else values * factors
+
+    def _at(self, first: int, rows: int) -> np.ndarray:
+        return self.factors[(first + np.arange(rows)) % len(self.factors)]
+
+
+def season_of(values: np.ndarray, season: int, *, additive: bool = False) -> Season | None:
+    """Return the season of a series without holes, shrunk towards none; None where there are not two whole seasons.
+
+    Classical decomposition: each value against the centred moving average over a season, then means by place. A factor's
+    distance from none is multiplied by 1 - 1/F (James and Stein; Miller and Williams 2003, "Shrinkage estimators of time series
+    seasonal factors and their effect on forecasting accuracy"), F being the variance between places against that within: where
+    nothing speaks for a season there is none, and no test has to decide.
+
+    Args:
+        values: The series, shape (n,).
+        season: Rows in a season.
+        additive: Whether factors are added; they are where a value is not positive.
+    """
+    if season < 2 or len(values) < 2 * season:
+        return None
+    additive = additive or bool((values <= 0).any())
+    trend = _moving_average(values, season)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = values - trend if additive else np.log(values / trend)
+    known = np.isfinite(apart)
+    place = np.arange(len(values)) % season
+    count = np.bincount(place[known], minlength=season)
+    if count.min() < 1 or known.sum() <= season:
+        return None
+    means = np.bincount(place[known], apart[known], season) / count
+    within = float(((apart - means[place])[known] ** 2).sum()) / (known.sum() - season)
+    between = float((count * (means - apart[known].mean()) ** 2).sum()) / (season - 1)
+    kept = max(0.0, 1.0 - within / between) if between > 0 else 0.0
+    if additive:
+        return Season(kept * (means - means.mean()), additive=True)
+    ratios = np.bincount(place[known], np.exp(apart[known]), season) / count
+    factors = 1.0 + kept * (ratios / ratios.mean() - 1.0)
+    return Season(factors, additive=False)
+
+
+def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
+    """Return the centred moving average over a season, NaN at both ends."""
+    kernel = np.ones(season) if season % 2 else np.r_[0.5, np.ones(season - 1), 0.5]
+    half = len(kernel) // 2
+    trend = np.full(len(values), np.nan)
+    trend[half : len(values) - half] = np.convolve(values, kernel / season, mode="valid")
+    return trend
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutSeason:
+    """A model of statsforecast's that is shown a series without its season; the season is put back into what it says.
+
+    Attributes:
+        library: The model, of series without a season.
+        season: Rows in a season.
+        additive: Whether the season is added.
+    """
+
+    library: Any
+    season: int
+    additive: bool
+
+    def forecast(self, *, y: np.ndarray, h: int, **more: Any) -> Mapping[str, np.ndarray]:
+        """Return what the model says of the next `h` rows, by the names of its columns."""
+        found = season_of(y, self.season, additive=self.additive)
+        if found is None:
+            said: Mapping[str, np.ndarray] = self.library.forecast(y=y, h=h, **more)
+            return said
+        plain = self.library.forecast(y=found.out_of(y), h=h, **more)
+        return {name: found.into(column, len(y)) for name, column in plain.items()}
