@@ -47,12 +47,17 @@ def _gain_interval(row: dict[str, Any]) -> str:
     return "" if row.get("ci_low") is None else f" (95 %: {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
 
 
+def _count(row: dict[str, Any]) -> str:
+    """Return a share of counted things as their number: of sixteen, `100 %` would sound surer than it is."""
+    return f"{round(row['value'] * row['n']):,}"
+
+
 def _events(tables: Tables, model: str) -> str:
     recall, fresh, late = (tables.headline(name, model) for name in ("event_recall", "fresh_recall", "delay"))
     precision = tables.headline("event_precision", model)
     if recall.get("value") is None:
         return ""
-    seen = f"An alarm is on in {_percent(recall)} of {recall['n']:,} anomalies, and begins in {_percent(fresh)}"
+    seen = f"An alarm is on in {_count(recall)} of {recall['n']:,} anomalies, and begins in {_count(fresh)}"
     unit = tables.measure("delay").measured_in or "cycles"
     delay = "" if late.get("value") is None else f", {late['value']:.0f} {unit} after the beginning on average"
     met = "" if precision.get("value") is None else f" {_percent(precision)} of episodes of alarms meet an anomaly."
