@@ -13,13 +13,16 @@ from hwds.core.recipe import Once, Steps
 from hwds.core.serialization import Serializable
 from hwds.features.base import RunFeatures
 from hwds.features.signals.regimes import RegimeScaling
+from hwds.features.signals.spectra import SPECTRAL, spectra
 from hwds.features.signals.window_kernel import STATISTICS, fill_ewma, fill_windows
 from hwds.frames.runs import Runs
 
 Statistic = Literal["mean", "sd", "slope", "rms", "minimum", "maximum", "peak_to_peak", "crest", "skewness", "kurtosis"]
+Spectral = Literal["entropy", "envelope"]
 Weight = Annotated[float, Gt(0), Le(1)]
 
 assert get_args(Statistic) == STATISTICS
+assert get_args(Spectral) == SPECTRAL
 
 
 class SignalWindows(RunFeatures):
@@ -34,6 +37,9 @@ class SignalWindows(RunFeatures):
         components: Principal components of the sensors that are windowed beside them.
         statistics: The statistics of each window and sensor. `slope` is that of a straight line, a cycle; `crest` the peak
             over the root mean square; `kurtosis` is 3 for normal noise.
+        bands: Equal bands of frequency, of whose power in each window the shares are there; 0 for none.
+        spectrum: Numbers of each window's spectrum: `entropy`, from 0 of one tone to 1 of noise, and `envelope`, the strongest
+            share in the spectrum of the signal's envelope, the beat of a worn bearing.
         ewma: Weights of the newest cycle, one exponentially weighted mean each.
         last: Whether the last value is there too.
         age: Whether the age of the run is there too.
@@ -46,6 +52,8 @@ class SignalWindows(RunFeatures):
     windows: Annotated[tuple[Steps, ...], MinLen(1), Once] = (10, 30, 60, 100, 400)
     components: Annotated[int, Ge(0), Le(1_000)] = 2
     statistics: Annotated[tuple[Statistic, ...], MinLen(1), Once] = ("mean", "sd", "slope")
+    bands: Annotated[int, Ge(0), Le(64)] = 0
+    spectrum: Annotated[tuple[Spectral, ...], Once] = ()
     ewma: Annotated[tuple[Weight, ...], Once] = (0.1,)
     last: bool = True
     age: bool = True
@@ -80,6 +88,8 @@ class LearnedSignalWindows(Serializable):
     def names(self) -> tuple[str, ...]:
         """The columns of `compute`."""
         asked = [f"{kind}_{window}" for window in self.recipe.windows for kind in self.recipe.statistics]
+        spectral = [*(f"band_{band + 1}" for band in range(self.recipe.bands)), *self.recipe.spectrum]
+        asked += [f"{kind}_{window}" for window in self.recipe.windows for kind in spectral]
         asked += [f"ewma_{weight:g}" for weight in self.recipe.ewma] + (["last"] if self.recipe.last else [])
         signals = (*self.scaling.sensors, *(f"component {i + 1}" for i in range(self.axes.shape[1])))
         named = [f"{signal} {what}" for what in asked for signal in signals]
@@ -90,6 +100,9 @@ class LearnedSignalWindows(Serializable):
         scaled, begins = self.scaling.scaled(runs), begins_of(runs)
         signals = np.ascontiguousarray(np.column_stack([scaled, along(scaled, self.axes)]))
         parts = [self._windows(signals, begins, window) for window in self.recipe.windows]
+        if self.recipe.bands or self.recipe.spectrum:
+            asked = (self.recipe.bands, self.recipe.spectrum)
+            parts += [spectra(signals, begins, window, *asked) for window in self.recipe.windows]
         parts += [smoothed(signals, begins, weight) for weight in self.recipe.ewma]
         parts += [signals] if self.recipe.last else []
         parts += [runs.cycles[:, None]] if self.recipe.age else []

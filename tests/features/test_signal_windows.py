@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
+from hwds.core.seeds import stream
 from hwds.datasets.simulated.engines import Engines
 from hwds.evaluation.canary import run_features_canary
 from hwds.features.base import RunFeatures
 from hwds.features.regime_scaling import RegimeScaling
 from hwds.features.signal_windows import SignalWindows
 from hwds.features.signals.regimes import RegimeScaling as Scales
+from hwds.features.signals.spectra import SPECTRAL, spectra
 from hwds.features.signals.window_kernel import STATISTICS
 
 
@@ -20,7 +22,8 @@ def runs():
 
 @pytest.fixture(scope="module")
 def windows(runs):
-    return SignalWindows(windows=(7, 20), statistics=STATISTICS, ewma=(0.2,)).learn(runs)
+    spectral = {"bands": 3, "spectrum": SPECTRAL}
+    return SignalWindows(windows=(7, 20), statistics=STATISTICS, ewma=(0.2,), **spectral).learn(runs)
 
 
 def test_statistics_are_those_of_the_last_rows(runs, windows):
@@ -47,6 +50,33 @@ def test_statistics_are_those_of_the_last_rows(runs, windows):
     whole = windows.scaling.scaled(runs)[: runs.lengths[0], 1]
     assert found["sensor_2 ewma_0.2"] == pytest.approx((weights * whole).sum() / weights.sum())
     assert found["age"] == runs.ages[0]
+
+
+def test_bands_and_entropy_are_those_of_the_periodogram(runs, windows):
+    found = dict(zip(windows.names, windows.compute(runs)[runs.offsets[1] - 1], strict=True))
+    x = windows.scaling.scaled(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
+    places, power = signal.periodogram(x, window=np.hanning(22)[1:-1], detrend="constant")
+    power[-1] *= 2  # a one-sided density holds half of the last
+    shares = power[1:] / power[1:].sum()
+    band = np.minimum((places[1:] * 6).astype(int), 2)
+    for number in range(3):
+        assert found[f"sensor_2 band_{number + 1}_20"] == pytest.approx(shares[band == number].sum(), abs=1e-9)
+    assert found["sensor_2 entropy_20"] == pytest.approx(stats.entropy(shares) / np.log(10), abs=1e-9)
+
+
+def test_a_tone_has_no_entropy_and_a_beating_one_has_an_envelope():
+    t = np.arange(256)
+    rng = stream("beat", 1)
+    tone, noise = np.sin(2 * np.pi * t / 6), rng.normal(0, 1, 256)
+    beats = (1 + np.sin(2 * np.pi * t / 64)) * np.sin(2 * np.pi * t / 4)
+    signals = np.column_stack([tone, noise, beats])
+    last = spectra(signals, np.zeros(256, int), 256, 4, SPECTRAL)[-1].reshape(-1, 3)
+    shares, entropy, envelope = last[:4], last[4], last[5]
+    assert shares.sum(axis=0) == pytest.approx(1.0)
+    assert shares[1, 0] > 0.99
+    assert entropy[0] < 0.3 < 0.85 < entropy[1]
+    assert envelope[2] > 0.8 > 0.3 > envelope[1]
+    assert (spectra(np.ones((9, 1)), np.zeros(9, int), 5, 2, SPECTRAL) == 0).all()
 
 
 def test_a_stream_gives_the_bits_of_a_batch(runs, windows):
