@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import Protocol
@@ -15,6 +15,7 @@ from hwds.compare.contrasts import Pair, Scale, contrasts
 from hwds.compare.matrix import Matrix
 from hwds.compare.periods import Periods
 from hwds.compare.seeds import seeded_effect
+from hwds.core.errors import ConfigError, nearest
 from hwds.core.seeds import stream
 from hwds.results.formatting import counted
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, student_critical
@@ -217,3 +218,26 @@ def long_table(answers: Sequence[Answer], units: pl.Series, values: Sequence[np.
     rows = labels[np.repeat(np.arange(len(answers)), len(units))]
     names = pl.concat([units.cast(pl.String)] * len(answers))
     return rows.with_columns(names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64))
+
+
+def by_dataset(answers: Sequence[Answer], table: Callable[[list[Answer]], pl.DataFrame]) -> Matrix:
+    """Return the values of units over all datasets, each of whose answers `table` makes rows of, as of `long_table`."""
+    names = dict.fromkeys(answer.dataset for answer in answers)
+    return Matrix.of(pl.concat([table([answer for answer in answers if answer.dataset == name]) for name in names]))
+
+
+def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
+    """Return the short name of a metric that models may be compared by.
+
+    Args:
+        metric: Its name.
+        known: The short names of those that can be.
+        what: What is compared, in the plural.
+
+    Raises:
+        ConfigError: It is none of them, with the nearest one.
+    """
+    short, names = metric.partition("[")[0], list(known)
+    if short not in names:
+        raise ConfigError(f"--metric: {what} cannot be compared by '{metric}'{nearest(short, names)}")
+    return short

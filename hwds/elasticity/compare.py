@@ -8,10 +8,8 @@ import numpy as np
 import polars as pl
 
 from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
 from hwds.compare.hooks import TaskComparison
-from hwds.compare.matrix import Matrix
-from hwds.core.errors import ConfigError, nearest
 from hwds.frames.roles import SERIES, TIME
 
 ERRORS = {
@@ -34,18 +32,16 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     Raises:
         ConfigError: Another metric is asked for.
     """
-    if metric not in ERRORS:
-        raise ConfigError(f"--metric: price moves cannot be compared by '{metric}'{nearest(metric, ERRORS)}")
-    counts, error = ERRORS[metric]
+    counts, error = ERRORS[compared_metric(metric, ERRORS, "price moves")]
     known = [_with_error(answer, counts, error) for answer in answers]
     kept, left_out = shared(known, ["cutoff", SERIES, TIME])
-    tables = []
-    for dataset in dict.fromkeys(answer.dataset for answer in kept):
-        own = [answer for answer in kept if answer.dataset == dataset]
+
+    def table(own: list[Answer]) -> pl.DataFrame:
         periods = own[0].rows.select("cutoff", TIME).unique().sort("cutoff", TIME)
         names = periods.select(pl.format("{} {}", "cutoff", TIME)).to_series()
-        tables.append(long_table(own, names, [_by_period(answer.rows, periods) for answer in own]))
-    return UnitEvidence(Matrix.of(pl.concat(tables)), "held-out periods", resamples), left_out
+        return long_table(own, names, [_by_period(answer.rows, periods) for answer in own])
+
+    return UnitEvidence(by_dataset(kept, table), "held-out periods", resamples), left_out
 
 
 def _with_error(answer: Answer, counts: pl.Expr, error: pl.Expr) -> Answer:

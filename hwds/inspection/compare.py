@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 
 from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
 from hwds.compare.hooks import TaskComparison
-from hwds.compare.matrix import Matrix
 from hwds.config.build import build, sized
-from hwds.core.errors import ConfigError, nearest
+from hwds.core.errors import ConfigError
 from hwds.frames.images import BOARD, IMAGE
 from hwds.inspection.metrics.scores import CHANCE, LEAST, ScoredImages, names_of
 from hwds.inspection.metrics.weighted import recall_at
@@ -36,16 +35,14 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     Raises:
         ConfigError: Another metric is asked for, or a model has none of this one.
     """
-    short = metric.partition("[")[0]
-    if short not in COMPARED:
-        raise ConfigError(f"--metric: inspections cannot be compared by '{metric}'{nearest(short, COMPARED)}")
+    short = compared_metric(metric, COMPARED, "inspections")
     kept, left_out = shared(answers, [IMAGE])
-    tables = []
-    for dataset in dict.fromkeys(answer.dataset for answer in kept):
-        own = [answer for answer in kept if answer.dataset == dataset]
+
+    def table(own: list[Answer]) -> pl.DataFrame:
         boards = own[0].rows[BOARD].unique().sort()
-        tables.append(long_table(own, boards, [_by_board(answer, boards, short) for answer in own]))
-    return UnitEvidence(Matrix.of(pl.concat(tables)), "boards", resamples), left_out
+        return long_table(own, boards, [_by_board(answer, boards, short) for answer in own])
+
+    return UnitEvidence(by_dataset(kept, table), "boards", resamples), left_out
 
 
 def _by_board(answer: Answer, boards: pl.Series, metric: str) -> np.ndarray:

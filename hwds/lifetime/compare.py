@@ -9,10 +9,8 @@ import numpy as np
 import polars as pl
 
 from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
 from hwds.compare.hooks import TaskComparison
-from hwds.compare.matrix import Matrix
-from hwds.core.errors import ConfigError, nearest
 from hwds.frames.run_checks import ENTITY
 from hwds.lifetime.laws.lives import LEVELS
 from hwds.lifetime.metrics.scores import QUANTILES
@@ -32,18 +30,16 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     Raises:
         ConfigError: Another metric is asked for.
     """
-    short = metric.partition("[")[0]
-    if short not in COMPARED:
-        raise ConfigError(f"--metric: remaining lives cannot be compared by '{metric}'{nearest(short, COMPARED)}")
-    known = [_known(answer) for answer in answers]
-    kept, left_out = shared(known, ["part", ENTITY, "cut"])
-    tables = []
-    for dataset in dict.fromkeys(answer.dataset for answer in kept):
-        own = [answer for answer in kept if answer.dataset == dataset]
+    short = compared_metric(metric, COMPARED, "remaining lives")
+    kept, left_out = shared([_known(answer) for answer in answers], ["part", ENTITY, "cut"])
+
+    def table(own: list[Answer]) -> pl.DataFrame:
         machines = own[0].rows[ENTITY].unique().sort()
-        values = [_by_machine(answer.rows, machines, short, _cap(answer.source.metric(short))) for answer in own]
-        tables.append(long_table(own, machines, values))
-    return UnitEvidence(Matrix.of(pl.concat(tables)), "machines", resamples), left_out
+        return long_table(
+            own, machines, [_by_machine(each.rows, machines, short, _cap(each.source.metric(short))) for each in own]
+        )
+
+    return UnitEvidence(by_dataset(kept, table), "machines", resamples), left_out
 
 
 def _known(answer: Answer) -> Answer:

@@ -8,10 +8,8 @@ import numpy as np
 import polars as pl
 
 from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, long_table
+from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
 from hwds.compare.hooks import TaskComparison
-from hwds.compare.matrix import Matrix
-from hwds.core.errors import ConfigError, nearest
 from hwds.frames.run_checks import ENTITY
 from hwds.sensors.metrics.episodes import RunCounts
 from hwds.sensors.metrics.scores import f1_of, run_counts, share
@@ -35,18 +33,17 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     Raises:
         ConfigError: Another metric is asked for.
     """
-    short = metric.partition("[")[0]
-    if short not in COMPARED:
-        raise ConfigError(f"--metric: sensor anomalies cannot be compared by '{metric}'{nearest(short, COMPARED)}")
+    score = COMPARED[compared_metric(metric, COMPARED, "sensor anomalies")]
     kept, left_out = shared(list(answers), [ENTITY, "row"])
-    tables = []
-    for dataset in dict.fromkeys(answer.dataset for answer in kept):
-        own = [answer for answer in kept if answer.dataset == dataset]
+
+    def table(own: list[Answer]) -> pl.DataFrame:
         counts = [_by_run(answer.rows) for answer in own]
-        runs = [name for name in counts[0] if not np.isnan(COMPARED[short](counts[0][name]))]
-        values = [np.array([COMPARED[short](each[name]) for name in runs]) for each in counts]
-        tables.append(long_table(own, pl.Series(runs, dtype=pl.String), values))
-    return UnitEvidence(Matrix.of(pl.concat(tables)), "runs", resamples), left_out
+        runs = [name for name in counts[0] if not np.isnan(score(counts[0][name]))]
+        return long_table(
+            own, pl.Series(runs, dtype=pl.String), [np.array([score(each[name]) for name in runs]) for each in counts]
+        )
+
+    return UnitEvidence(by_dataset(kept, table), "runs", resamples), left_out
 
 
 def _by_run(rows: pl.DataFrame) -> dict[str, RunCounts]:
