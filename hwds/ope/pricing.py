@@ -9,6 +9,7 @@ from hwds.frames.table import Table
 from hwds.ope.metrics.estimates import refutes_propensities
 from hwds.ope.protocols.estimation.log import Log
 from hwds.ope.protocols.estimation.scores import DAYS_ALONE
+from hwds.ope.protocols.estimation.support import any_refuted
 from hwds.pricing.evidence import EVIDENCE, EvidenceTable
 from hwds.pricing.offers import Measured, Offer, Offers, is_binary, value_by_arm
 from hwds.results.tables import Tables
@@ -43,14 +44,17 @@ def value_evidence(tables: Tables, log: Log, model: str, offers: Offers) -> Evid
     blank = {"value": None, "stderr": None}
     weight, overlap = tables.headline("mean_weight", model), tables.headline("overlap", model)
     refuted = bool(weight) and refutes_propensities(weight["value"], weight["stderr"], overlap.get("value"))
+    miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
     rows = [
         (0, offer.arm, shown.get(offer.arm, 0), None, None, value["value"], value["stderr"], offers.measured)
         for offer in offers.all
-        for value in (blank if refuted else values.get(offer.arm, blank),)
+        for value in (blank if refuted or miscalibrated else values.get(offer.arm, blank),)
     ]
     alone = next((value for value in values.values() if DAYS_ALONE in (value["ci_method"] or "")), None)
     note = "The log is of few days: what is said of its arms is of these days alone." if alone else ""
     note = (
         f"No estimate counts: the weights average {weight['value']:.3g} where right propensities give 1." if refuted else note
     )
+    if miscalibrated and not refuted:
+        note = "No estimate counts: a model of the log refutes its propensities."
     return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)

@@ -27,6 +27,7 @@ from hwds.ope.protocols.estimation.inquiry import Inquiry, blocks_of_rows
 from hwds.ope.protocols.estimation.log import Log, Range, Reward, read_log
 from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, WITHOUT, check_estimator, check_size, rows_of
 from hwds.ope.protocols.estimation.scores import errors, measures, scores
+from hwds.ope.protocols.estimation.support import SUPPORT, support_scores, with_support
 from hwds.ope.protocols.estimation.target import Target, TargetPolicy, choices
 from hwds.pricing.evidence import EvidenceTable, PriceEvidence
 from hwds.pricing.offers import Certainty, Offers
@@ -167,7 +168,8 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     def evaluate_cell(self, model: Estimator, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Return a row for each row of the log: its parts of the estimate, its weight, and the support of the target's choices.
 
-        Then the same for each arm shown always, where that is asked, told apart by the column `policy`.
+        Then the same for each arm shown always, where that is asked, told apart by the column `policy`. The first row has what
+        the log tells of itself.
         """
         log = self.log(frame)
         check_estimator(model, log, self.target_policy, self.least_propensity)
@@ -177,7 +179,10 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         arms = [(TargetPolicy(arm=arm), arm) for arm in log.arms] if self.each_arm else []
         made = [rows_of(model, inquiry, policy, label) for policy, label in [(self.target_policy, TARGET), *arms]]
         found = [rows for rows in made if rows.width]
-        return pl.concat(found) if found else pl.DataFrame()
+        if made[0].width and not (model.asks_price or self.target_policy.of_prices):
+            weights = bare.weights if model.weighs and model.needs_propensity else None
+            found[0] = with_support(made[0], log, bare, weights)
+        return pl.concat(found, how="diagonal") if found else pl.DataFrame()
 
     def _inquiry(self, log: Log, context: RunContext) -> Inquiry:
         return Inquiry(log, self.folds, context, self.least_propensity)
@@ -185,7 +190,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the target policy, without what only their standard error is made of."""
         return rows.filter(pl.col("policy") == TARGET).select(
-            pl.exclude("policy", "seed", "day", BY_PROPENSITY, f"^.*{WITHOUT}.*$")
+            pl.exclude("policy", "seed", "day", BY_PROPENSITY, SUPPORT, f"^.*{WITHOUT}.*$")
         )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
@@ -196,12 +201,15 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         return scores(rows, self.intervals, self.confidence, self.resamples, self.reward_range) if len(rows) else []
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-        """Yield the error of each estimate where the truth is known, and the value of each arm where that is wanted."""
+        """Yield the error of each estimate where the truth is known, the value of each arm if wanted, and what a log shows."""
         yield from errors({label: own.filter(pl.col("policy") == TARGET) for label, own in rows.items()})
         for label, own in rows.items():
             for arm in own["policy"].unique(maintain_order=True):
                 if arm != TARGET:
                     yield from ((label, score) for score in self._of_arm(own.filter(pl.col("policy") == arm), arm))
+
+        for label, own in list(rows.items())[:1]:
+            yield from ((label, score) for score in support_scores(own))
 
     def _of_arm(self, rows: pl.DataFrame, arm: str) -> Iterator[Score]:
         """Yield the scores of an arm shown always; without a value where too few rows count."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from hwds.frames.table import Table
 from hwds.ope.report.estimates import estimates_figure
 from hwds.ope.report.sentence import conclusion, estimates_grid
+from hwds.ope.report.support import arms_grid, groups_grid
 from hwds.report.grid import Grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures.style import save_png
@@ -25,10 +26,13 @@ def sentence(table: Table, tables: Tables, model: str) -> str:
 
 
 def grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield the table of all estimators, for the terminal."""
-    grid = estimates_grid(tables, model)
-    if len(grid):
-        yield grid
+    """Yield the table of all estimators and that of the arms."""
+    yield from filter(len, (estimates_grid(tables, model), arms_grid(tables)))
 
 
-REPORT = TaskReport(sentence=sentence, grids=grids, draw=draw)
+def page_grids(tables: Tables, model: str) -> Iterator[Grid]:
+    """Yield the table of groups of the context, for the page."""
+    yield groups_grid(tables)
+
+
+REPORT = TaskReport(sentence=sentence, grids=grids, page_grids=page_grids, draw=draw)

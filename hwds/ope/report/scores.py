@@ -58,6 +58,11 @@ class Estimated:
     mean_weight: tuple[float, float | None] | None = None
 
     @property
+    def weighed(self) -> bool:
+        """True where rows are weighed by propensities."""
+        return self.mean_weight is not None and self.mean_weight[1] is not None
+
+    @property
     def wrong_weights(self) -> bool:
         """True where the mean weight speaks against the log's propensities."""
         return self.mean_weight is not None and refutes_propensities(*self.mean_weight, self.overlap)
@@ -89,10 +94,14 @@ class Reward:
     @property
     def of_policy(self) -> str:
         """The mean reward of the policy, in words."""
-        if not self.policy:
-            return f"the policy's mean {self.name}"
-        policy = "a policy that shows every logged arm as often" if self.policy == UNIFORM else f"the policy {self.policy}"
-        return f"the mean {self.name} of {policy}"
+        return f"the mean {self.name} of {self.policy_name}" if self.policy else f"the policy's mean {self.name}"
+
+    @property
+    def policy_name(self) -> str:
+        """The policy, in words."""
+        if self.policy == UNIFORM:
+            return "a policy that shows every logged arm as often"
+        return f"the policy {self.policy}".rstrip()
 
     @property
     def level(self) -> str:

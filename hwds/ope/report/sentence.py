@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from hwds.ope.protocols.estimation.scores import APART, DAYS_ALONE
 from hwds.ope.report.scores import Estimated, Reward, ValueWithInterval, estimates, reward_of, truth_of
+from hwds.ope.report.support import refuted, thin
 from hwds.report.grid import Grid, grid_of
-from hwds.results.formatting import brief, counted, fixed, interval, places_of
+from hwds.results.formatting import brief, counted, fixed, interval, percent, places_of
 from hwds.results.tables import TRUTH, Tables
+
+UNSEEN = 0.01
+"""The share of the policy's choices from which arms that the log never shows are said."""
 
 FEW = 0.05
 """The share of rows under which an effective sample size is said to be small."""
@@ -26,19 +30,30 @@ def conclusion(tables: Tables, model: str) -> str:
     value, ends = _with_ends(own.policy, reward)
     bias = ", the estimator's bias apart" if own.biased else ""
     value_text = f"{model} puts {reward.of_policy} at {value} per row ({reward.level}: {ends}{bias})"
-    rest = (_doubt(own), _days(own), _resting(own), _against_truth(by_label, own, reward), _range(by_label, reward))
-    return f"{value_text}: {_gain(own, reward)}.{''.join(rest)}"
+    weak = thin(tables) if own.weighed else ""
+    rest = (_unseen(own), weak, _days(own), _resting(own), _against_truth(by_label, own, reward), _range(by_label, reward))
+    return f"{_doubt(own, tables)}{value_text}: {_gain(own, reward)}.{''.join(rest)}"
 
 
-def _doubt(own: Estimated) -> str:
-    """Return what the mean weight says against the logged propensities; empty where it agrees with them."""
-    if own.mean_weight is None or not own.wrong_weights:
+def _doubt(own: Estimated, tables: Tables) -> str:
+    """Return what speaks against the logged propensities, the mean weight or a model of the log; empty where they hold."""
+    if own.mean_weight is None or not own.weighed:
         return ""
+    model = refuted(tables)
+    if not own.wrong_weights:
+        return f"Do not trust what follows: {model}. " if model else ""
     share = "" if own.overlap is None or own.overlap > 0.9995 else f", less what the log never shows ({own.overlap:.3f})"
     return (
-        f" Do not trust it: its weights average {own.mean_weight[0]:.3g}, and right propensities make that 1 on average{share};"
-        " the log's propensities are wrong, or rows or choices are missing from it."
+        f"Do not trust what follows: the weights average {own.mean_weight[0]:.3g}, and right propensities make that 1 on"
+        f" average{share}; {model or 'the propensities of the log are wrong, or rows or choices are missing from it'}. "
     )
+
+
+def _unseen(own: Estimated) -> str:
+    """Return that the log lacks arms that the policy chooses; empty where it chooses them hardly ever."""
+    if own.overlap is None or own.overlap >= 1 - UNSEEN:
+        return ""
+    return f" The log never shows the arms of {percent(1 - own.overlap)} of the policy's choices: of these nothing is known."
 
 
 def _days(own: Estimated) -> str:
@@ -71,7 +86,7 @@ def _caption(ordered: list[Estimated], reward: Reward) -> str:
     )
     log = f"the log itself earns {brief(first.logged.value, None, reward.unit)}"
     star = "; *: the estimator's bias is not in its intervals" if any(estimated.biased for estimated in ordered) else ""
-    return f"What the policy would earn: {reward.title}, from {counted(first.rows, 'rows')}; {overlap}{log}{star}"
+    return f"What {reward.policy_name} would earn: {reward.title}, from {counted(first.rows, 'rows')}; {overlap}{log}{star}"
 
 
 def _cells(estimated: Estimated, places: int) -> list[str]:

@@ -56,6 +56,11 @@ def scored(protocol, model, table):
     return {score.metric: score for score in protocol.score(asked(protocol, model, table))}
 
 
+def of_metric(contrasts, metric):
+    """The contrasts of one metric."""
+    return [(label, score) for label, score in contrasts if score.metric == metric]
+
+
 def edited(table, **columns):
     """The table with other columns."""
     return Table(table.data.with_columns(**columns), table.roles)
@@ -193,7 +198,7 @@ def test_what_is_learned_has_its_days_in_the_interval_and_the_error_pairs_them(t
     assert stormy.ci_method.endswith("widened for shared days")
     rows = asked(protocol, SNIPW(), shocked(table, 10, 30.0))
     true = asked(protocol, PriceLog(rows=3000).truth("ope"), shocked(table, 10, 30.0))
-    ((_, error),) = protocol.contrasts({"ope/snipw": rows, "truth": true})
+    ((_, error),) = of_metric(protocol.contrasts({"ope/snipw": rows, "truth": true}), "error")
     assert error.ci_method == "t, paired by row, widened for shared days"
 
 
@@ -230,11 +235,11 @@ def test_the_truth_of_the_simulator_and_the_error_of_each_estimate(table):
     expected = np.mean(np.sum(dataset.target(table.data) * dataset.revenue(table.data), axis=1))
     truth = {score.metric: score for score in protocol.score(rows["truth"])}["policy_value"]
     assert truth.value == pytest.approx(expected)
-    ((label, error),) = protocol.contrasts(rows)
+    ((label, error),) = of_metric(protocol.contrasts(rows), "error")
     assert (label, error.metric) == ("ope/dr", "error")
     own = {score.metric: score.value for score in protocol.score(rows["ope/dr"])}["policy_value"]
     assert error.value == pytest.approx(own - expected)
-    assert list(protocol.contrasts({"ope/dr": rows["ope/dr"]})) == []
+    assert of_metric(protocol.contrasts({"ope/dr": rows["ope/dr"]}), "error") == []
 
 
 def test_what_each_arm_is_worth(table):
@@ -367,19 +372,25 @@ def test_a_users_own_file(tmp_path, table):
     )
 
 
-@pytest.mark.parametrize(("factor", "doubted"), [(1.0, False), (0.5, True), (2.0, True)])
-def test_propensities_that_the_weights_refute_are_said_and_decide_nothing(command, tmp_path, table, factor, doubted):
-    wrong = table.data.drop("row_id").with_columns((pl.col("propensity") * factor).clip(upper_bound=1.0))
-    wrong.write_csv(tmp_path / "log.csv")
+@pytest.mark.parametrize(
+    ("fault", "doubt"),
+    [("none", ""), ("halved", "the weights average 2"), ("permuted", "a model of the log refutes its propensities (p")],
+)
+def test_propensities_that_are_refuted_are_said_and_decide_nothing(command, tmp_path, table, fault, doubt):
+    right = table.data["propensity"]
+    wrong = {"none": right, "halved": right / 2, "permuted": right.shuffle(0)}[fault]
+    table.data.drop("row_id").with_columns(propensity=wrong).write_csv(tmp_path / "log.csv")
     roles = {"arm": "price", "price": "price", "propensity": "propensity", "outcome": "revenue", "context": "[channel,visits]"}
     words = [f"dataset.roles.{role}={column}" for role, column in roles.items()]
     words += ["protocol=off_policy", "protocol.target_policy.columns=target_", "protocol.each_arm=true", "size=small"]
     words += ["decision=price_choice", "decision.current=119", "compute=serial"]
     done = command(["model=ope/snipw", "dataset=table", f"dataset.path={tmp_path / 'log.csv'}", *words])
     assert done.code == 0, done.err
-    assert "the mean revenue of the policy columns=target_" in " ".join(done.out.split())
-    assert ("Do not trust it: its weights average" in " ".join(done.out.split())) == doubted
-    assert ("No estimate counts: the weights average" in " ".join(done.out.split())) == doubted
+    said = " ".join(done.out.split())
+    assert "the mean revenue of the policy columns=target_" in said
+    assert "What the log shows of each arm" in said
+    assert ("Do not trust what follows: " in said, "No estimate counts: " in said) == (bool(doubt), bool(doubt))
+    assert doubt in said
 
 
 def test_scores_by_segment(table):
@@ -468,7 +479,7 @@ def test_the_error_of_what_is_learned_is_in_the_interval_of_the_difference_from_
     for seed in range(60):
         one = replace(dataset, seed=seed)
         rows = {"dm": asked(protocol, DM(), one.load()), "truth": asked(protocol, one.truth("ope"), one.load())}
-        ((_, error),) = protocol.contrasts(rows)
+        ((_, error),) = of_metric(protocol.contrasts(rows), "error")
         assert error.ci_method == "delete-a-part jackknife"
         covered.append(error.ci_low <= 0 <= error.ci_high)
     assert np.mean(covered) >= 0.85

@@ -14,6 +14,7 @@ from hwds.evaluation.base import Score
 from hwds.ope.metrics.estimates import EstimatorTerms, bca, bernstein, effective_size, influence, jackknife, resampled, stderr
 from hwds.ope.protocols.estimation.log import Range
 from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, PARTS, SHARED_FIELDS, WITHOUT
+from hwds.ope.protocols.estimation.support import MEANINGS
 from hwds.results.measure import Measure
 from hwds.results.tables import TRUTH
 from hwds.statistics.aggregate import Z95
@@ -68,6 +69,7 @@ def measures(subject: str = "", unit: str = "", confidence: float = 0.95, policy
         counted("overlap", "share of the target policy's choices that are of arms which the log shows", beside=False),
         counted("mean_weight", "1 in expectation where the log shows all that the target policy does", beside=False),
         counted("parameter", "the clip, limit, shrinkage, strength or bandwidth that was used", beside=False),
+        *(Measure(name, meaning=meaning, better="none", units="rows") for name, meaning in MEANINGS.items()),
     )
 
 
