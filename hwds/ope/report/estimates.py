@@ -29,7 +29,7 @@ def estimates_figure(tables: Tables, model: str) -> Figure | None:
     _label(axes, shown, model, reward)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
-    title = f"What {reward.policy_name} would earn: {reward.title}, from {shown[0].rows:,} rows of another's log"
+    title = f"What {reward.policy_name} would earn, from {shown[0].rows:,} rows"
     figure.suptitle(drawable(title, 90), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
 
