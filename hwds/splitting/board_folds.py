@@ -18,6 +18,9 @@ from hwds.splitting.rows import hash_of
 APART = -1
 """Where the boards stand that are kept for the trials of a sweep, instead of the number of a fold."""
 
+UNLABELLED = -2
+"""Where the boards stand of which no image has a label: no fold tests them."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOutBoards:
@@ -55,20 +58,24 @@ class BoardFolds(Recipe):
         Raises:
             DataError: The boards do not suffice for them.
         """
-        place = self.fold_of_images(images)[images.codes >= 0]
-        boards = images.boards.filter(pl.Series(self.fold_of_images(images) != APART)).n_unique()
+        place = self.fold_of_images(images)
+        boards = images.boards.filter(pl.Series(place >= 0)).n_unique()
         if boards < self.folds:
-            raise DataError(f"protocol.folds: must be at most {boards}, the boards that are tested, got {self.folds}.")
-        sizes = np.bincount(place[place != APART], minlength=self.folds).tolist()
+            raise DataError(f"protocol.folds: must be at most {boards}, the labelled boards that are tested, got {self.folds}.")
+        sizes = np.bincount(place[(place >= 0) & (images.codes >= 0)], minlength=self.folds).tolist()
         names = [f"fold {number + 1} of {self.folds}" for number in range(self.folds)]
         return [Fold(number, names[number], size, (HeldOutBoards(number),)) for number, size in enumerate(sizes)]
 
     def fold_of_images(self, images: Images) -> np.ndarray:
-        """Return the fold of each image's board, dealt out in the order of a hash of names; `APART` for others; shape (n,)."""
-        boards = images.boards.unique(maintain_order=True)
-        tested = [name for name in boards if hash_of(name, b"apart") >= self.apart * 2**64]
+        """Return the fold of each image's board, shape (n,).
+
+        Boards with a label are dealt out in the order of a hash of their names. `APART` and `UNLABELLED` are of no fold.
+        """
+        labelled = images.boards.filter(pl.Series(images.codes >= 0)).unique(maintain_order=True)
+        tested = [name for name in labelled if hash_of(name, b"apart") >= self.apart * 2**64]
         fold = {name: number % self.folds for number, name in enumerate(_hashed(tested, b"board"))}
-        return _by_board(images, {name: fold.get(name, APART) for name in boards})
+        places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, APART) | fold
+        return _by_board(images, places)
 
     def calibrates(self, images: Images) -> np.ndarray:
         """Return which of the images to learn from are of the boards that are set apart for calibration, shape (n,).
@@ -82,10 +89,6 @@ class BoardFolds(Recipe):
         count = min(max(round(self.calibrate * len(boards)), 1), len(boards) - 1)
         chosen = set(_hashed(boards, b"calibrate")[:count])
         return _by_board(images, {name: int(name in chosen) for name in boards}) == 1
-
-    def is_apart(self, images: Images) -> np.ndarray:
-        """Return which images are of boards that are kept for the trials of a sweep, shape (n,)."""
-        return self.fold_of_images(images) == APART
 
 
 def with_kinds_changed(images: Images, which: np.ndarray, rng: np.random.Generator) -> Images:

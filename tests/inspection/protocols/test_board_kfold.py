@@ -51,6 +51,21 @@ def test_a_board_is_on_one_side_and_calibrates_apart(images):
     assert "would keep some to choose on" in PROTOCOL.why_not_tunable()
 
 
+def test_boards_without_a_label_are_in_no_fold_and_move_no_other(images):
+    board = images.boards.str.tail(3).cast(int).to_numpy()
+    bare = images.labelled(images.data["kind"].scatter(np.flatnonzero(board % 3 > 0), None))
+    protocol = replace(PROTOCOL, calibrate=0.5)
+    folds = protocol.split(bare)
+    tested = [protocol._parts(bare, fold.index)[2] for fold in folds]
+    assert [(part.n, part.boards.n_unique()) for part in tested] == [(fold.units, 4) for fold in folds]
+    for part, fold in zip(tested, folds, strict=True):
+        turned = protocol.corrupt_after(bare, fold.cutoffs[0], np.random.default_rng(0))
+        assert set(bare.boards.filter(pl.Series(turned.codes != bare.codes))) == set(part.boards)
+    assert set(canary(protocol, "m", TREES, bare, CONTEXT)) == {None}
+    with pytest.raises(DataError, match=r"^protocol\.folds: must be at most 8, the labelled boards that are tested, got 9\.$"):
+        replace(protocol, folds=9).split(bare)
+
+
 def test_maps_are_kept_of_the_best_and_the_worst_of_each_kind(images):
     rows = answered(PROTOCOL, WINDOWS, images)
     kept = rows.filter(pl.col("saliency").is_not_null())
@@ -92,7 +107,9 @@ def test_a_model_is_kept_and_judges_images_without_a_label(images, tmp_path):
 
 
 def test_what_does_not_suffice_is_refused(images):
-    with pytest.raises(DataError, match=r"^protocol\.folds: must be at most 24, the boards that are tested, got 25\.$"):
+    with pytest.raises(
+        DataError, match=r"^protocol\.folds: must be at most 24, the labelled boards that are tested, got 25\.$"
+    ):
         replace(PROTOCOL, folds=25).split(images)
     with pytest.raises(DataError, match=r"^protocol\.budget: a threshold of 0\.01 needs 99 good images on the boards that cal"):
         replace(PROTOCOL, budget=0.01).split(images)
