@@ -110,7 +110,8 @@ class Inspector(Serializable):
     Attributes:
         fitted: The model.
         temperature: What its log odds are divided by (Guo et al. 2017).
-        threshold: An image of a higher score is flagged: of good images of other boards at most the budget's share is.
+        threshold: An image of a higher score is flagged: of good images like those that calibrate at most the budget's share
+            is; of those of new boards so few are only where many boards calibrate.
     """
 
     fitted: FittedInspection
@@ -160,3 +161,22 @@ def budget_threshold(good: np.ndarray, budget: float) -> float:
     """
     rank = int(np.ceil((1 - budget) * (len(good) + 1) - 1e-9))
     return float(np.sort(good)[rank - 1]) if rank <= len(good) else np.inf
+
+
+def false_alarms_at_most(budget: float, boards: int) -> float:
+    """Return the most good images of new boards, as a share, that a threshold of `budget_threshold` flags.
+
+    Boards are exchangeable and have equally many good images each; those of one board may be alike as much as they will. The
+    bound is that of conformal prediction with groups (Lee, Barber and Willett 2023, "Distribution-free inference with
+    hierarchical data"), for a quantile of the images instead of one that a new board is counted in.
+
+    Args:
+        budget: The share that the threshold was chosen by.
+        boards: Those that it was chosen on.
+    """
+    return budget + (1 - budget) / (boards + 1)
+
+
+def boards_needed(budget: float) -> int:
+    """Return from how many boards that calibrate on at most twice the budget's share of new boards' good images is flagged."""
+    return int(np.ceil(1 / budget - 1 - 1e-9))

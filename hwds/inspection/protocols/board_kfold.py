@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -20,7 +20,15 @@ from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.family import INSPECTION
 from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures
 from hwds.inspection.metrics.scores import CHANCE, inspection_scores
-from hwds.inspection.models.base import GRID, InspectionModel, Inspector, budget_threshold, refuse_one_class
+from hwds.inspection.models.base import (
+    GRID,
+    InspectionModel,
+    Inspector,
+    boards_needed,
+    budget_threshold,
+    false_alarms_at_most,
+    refuse_one_class,
+)
 from hwds.inspection.protocols.rows.judged import judged_rows, with_saliency
 from hwds.results.measure import Measure
 from hwds.splitting.board_folds import APART, BoardFolds, HeldOutBoards, with_kinds_changed
@@ -134,14 +142,31 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
                 model.check_images(frame)
 
     def warnings_before(self, frame: Images, models: Mapping[str, InspectionModel]) -> list[str]:
-        """Return how many images other boards have too, and how many have no label."""
+        """Return how many images other boards have too, how many have no label, and where few boards calibrate."""
         shared, several = frame.copies()
         unknown = int((frame.codes < 0).sum())
         out = []
         if shared:
             kinds = f", {several} of them under several labels" if several else ""
             out.append(f"{shared} of {frame.n} images have the very pixels of an image of another board{kinds}.")
-        return [*out, *([f"{unknown} of {frame.n} images have no label; nothing is learned from them."] if unknown else [])]
+        if unknown:
+            out.append(f"{unknown} of {frame.n} images have no label; nothing is learned from them.")
+        return [*out, *self._remarks_on_calibration(frame)]
+
+    def _remarks_on_calibration(self, frame: Images) -> Iterator[str]:
+        """Yield what the boards that calibrate are too few for."""
+        parts = [self._parts(frame, number)[1] for number in range(self.folds)]
+        boards, needed = (
+            min(part.boards.filter(pl.Series(part.codes == 0)).n_unique() for part in parts),
+            boards_needed(self.budget),
+        )
+        if boards < needed:
+            yield (
+                f"The threshold of a fold is chosen on the good images of {boards} boards: at most {100 * self.budget:.3g} % of"
+                f" other good images of these boards are flagged, but of those of new boards up to"
+                f" {100 * false_alarms_at_most(self.budget, boards):.2g} % may be, for images of one board are alike. At least"
+                f" {needed} boards, by a larger protocol.calibrate, are better."
+            )
 
     def labels(self, frame: Images, column: str) -> pl.DataFrame:
         """Return a static column by image.

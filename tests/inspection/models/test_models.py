@@ -9,7 +9,7 @@ from hwds.datasets.simulated.boards import Boards
 from hwds.evaluation.canary import canary
 from hwds.evaluation.context import RunContext
 from hwds.frames.images import Images
-from hwds.inspection.models.base import GRID, Inspector, budget_threshold
+from hwds.inspection.models.base import GRID, Inspector, boards_needed, budget_threshold, false_alarms_at_most
 from hwds.inspection.models.calibration.temperature import best_temperature, softmax
 from hwds.inspection.models.cnn import CNN, class_weights
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
@@ -110,6 +110,16 @@ def test_a_budget_holds_for_the_next_good_image():
     over = np.mean([each[0] > budget_threshold(each[1:], 0.05) for each in draws])
     assert 0.035 < over <= 0.06
     assert budget_threshold(np.zeros(18), 0.05) == np.inf
+
+
+@pytest.mark.parametrize(("boards", "most"), [(1, 0.525), (3, 0.2875), (19, 0.0975)])
+def test_a_budget_does_not_hold_for_few_boards_whose_images_are_alike(boards, most):
+    rng = np.random.default_rng(0)
+    draws = rng.normal(size=(2000, boards + 1, 1)) + 0.5 * rng.normal(size=(2000, boards + 1, 20))
+    over = np.mean([each[0, 0] > budget_threshold(each[1:].ravel(), 0.05) for each in draws])
+    assert false_alarms_at_most(0.05, boards) == pytest.approx(most)
+    assert (0.1 if boards < 4 else 0.045) < over < most
+    assert boards_needed(0.05) == 19
 
 
 def test_views_are_undone_and_images_are_moved():
