@@ -54,11 +54,14 @@ def _walk_away(verdict: OemVerdict) -> str:
 
 
 def _volumes(verdict: OemVerdict) -> str:
-    names = (f"P{100 * level:.3g}" for level in verdict.levels)
-    volumes = (verdict.committed, verdict.base, verdict.upside)
-    said = ", ".join(f"{name} {volume:,.0f}" for name, volume in zip(names, volumes, strict=True))
+    said = _at(verdict.levels, (verdict.committed, verdict.base, verdict.upside))
+    capped = f" capped by what can be delivered, {_at(verdict.levels, verdict.deliverable)};" if verdict.deliverable else ""
     kept = f" without a contract the buyer is taken to buy {percent(verdict.kept)} of it."
-    return f"Volume at today's price over {verdict.periods} {verdict.period}s: {said} ({verdict.source});{kept}"
+    return f"Volume at today's price over {verdict.periods} {verdict.period}s: {said} ({verdict.source});{capped}{kept}"
+
+
+def _at(levels: tuple[float, float, float], volumes: tuple[float, float, float]) -> str:
+    return ", ".join(f"P{100 * level:.3g} {volume:,.0f}" for level, volume in zip(levels, volumes, strict=True))
 
 
 def _refused(verdict: OemVerdict) -> str:

@@ -29,6 +29,7 @@ class ContractRisks:
         cost: Of one unit.
         currency: What one unit of the contract's currency is worth, 1 today.
         leak: The share of units that are sold on where reselling pays.
+        supply: The normal score of the volume that can be delivered.
     """
 
     score: np.ndarray
@@ -36,6 +37,7 @@ class ContractRisks:
     cost: np.ndarray
     currency: np.ndarray
     leak: np.ndarray
+    supply: np.ndarray
 
     @classmethod
     def drawn(
@@ -66,6 +68,7 @@ class ContractRisks:
             cost=np.maximum(cost * (1 + cost_spread * normal[1]), 0.0),
             currency=np.maximum(1 + currency_spread * normal[2], 0.01),
             leak=leak * 2 * rng.random(count),
+            supply=rng.standard_normal(count),
         )
 
     def middle(self) -> ContractRisks:
@@ -79,7 +82,7 @@ class ContractWorld:
 
     Attributes:
         schedule, terms: The contract.
-        law: Of the volume at today's price.
+        law: Of the volume at today's price, with what can be delivered.
         price: Today's, of the buyer.
         demand: Of the buyer's cell, the first, and of all that answer to its price, a draw or one for each of the risks.
         periods: Of the demand in the contract.
@@ -132,7 +135,8 @@ def outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> ContractOu
 
     The volume asked for at the tier's price is that at today's times (price / today's price) ** elasticity; at the list price,
     without a contract, the share of it that is kept. Whoever pays more
-    for what is needed than for the tier's quantity takes that, and sells on what is too much.
+    for what is needed than for the tier's quantity takes that, and sells on what is too much. Nobody takes more than can be
+    delivered, and a buyer owes nothing for units that were asked for and are not.
 
     Args:
         world: The contract and its surroundings.
@@ -141,10 +145,12 @@ def outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> ContractOu
     """
     price = world.schedule.prices[tier]
     moved = np.clip(risks.elasticity * np.log(price / world.price), -MOST_LOG, MOST_LOG)
-    needed = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
-    dumping = pays_to_exceed(world.schedule, tier, needed, world.terms)
-    taken = np.where(dumping, world.schedule.quantities[tier], needed)
-    paid = settle(world.schedule, tier, taken, world.terms)
+    asked = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
+    needed = world.law.deliverable(asked, risks.supply)
+    dumping = pays_to_exceed(world.schedule, tier, asked, world.terms)
+    wanted = np.where(dumping, world.schedule.quantities[tier], asked)
+    taken = world.law.deliverable(wanted, risks.supply)
+    paid = settle(world.schedule, tier, taken, world.terms, wanted)
     pocket = paid.pocket * risks.currency
     margin = pocket - risks.cost * taken
     dumped = taken - needed
@@ -173,7 +179,7 @@ def _others(world: ContractWorld, price: float, count: int) -> np.ndarray:
 
 def without_contract(world: ContractWorld, risks: ContractRisks) -> np.ndarray:
     """Return what the buyer's cell earns at today's price without a contract, shape (n,)."""
-    units = world.kept * world.law.at(risks.score)
+    units = world.law.deliverable(world.kept * world.law.at(risks.score), risks.supply)
     return units * (world.price * (1 - world.terms.deductions) * risks.currency - risks.cost)
 
 
@@ -210,7 +216,8 @@ def pocket_margins(
     shares = {}
     for level in levels:
         moved = np.clip(elasticity * np.log(price / world.price), -MOST_LOG, MOST_LOG)
-        units = np.array([world.law.quantile(level) * np.exp(moved)])
-        pocket = float(settle(world.schedule, tier, units, world.terms).pocket[0])
+        asked = np.array([world.law.quantile(level) * np.exp(moved)])
+        units = world.law.deliverable(asked, np.zeros(1))
+        pocket = float(settle(world.schedule, tier, units, world.terms, asked).pocket[0])
         shares[level] = (pocket - cost * float(units[0])) / pocket if pocket > 0 else -np.inf
     return shares

@@ -63,7 +63,9 @@ class Settlement:
         return self.bill + self.clawback + self.fee - self.retro - self.deductions
 
 
-def settle(schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms) -> Settlement:
+def settle(
+    schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms, asked: np.ndarray | None = None
+) -> Settlement:
     """Return what is paid where a buyer commits to a tier and takes some units.
 
     All units are billed at the price of the tier committed to, also those beyond it (each at that of its own tier where tiers
@@ -74,17 +76,19 @@ def settle(schedule: TierSchedule, tier: int, units: np.ndarray, terms: Contract
         tier: That is committed to.
         units: That are taken, shape (n,).
         terms: The other terms.
+        asked: The units that are asked for, by which the commitment is attained; None for those that are taken.
     """
     committed = schedule.quantities[tier]
+    attained = units if asked is None else asked
     earned = schedule.bill(units)
     bill = earned if schedule.kind == "incremental" and tier else schedule.prices[tier] * units
-    short = np.maximum(committed - units, 0.0)
+    short = np.maximum(committed - attained, 0.0)
     return Settlement(
         units=units,
         bill=bill,
         clawback=terms.clawback * np.where(short > 0, np.maximum(earned - bill, 0.0), 0.0),
         fee=terms.shortfall_fee * schedule.prices[tier] * short,
-        retro=np.where(units >= terms.retro_from * committed, terms.retro_rebate * bill, 0.0) if tier else 0.0 * bill,
+        retro=np.where(attained >= terms.retro_from * committed, terms.retro_rebate * bill, 0.0) if tier else 0.0 * bill,
         deductions=terms.deductions * bill,
     )
 

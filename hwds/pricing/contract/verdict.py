@@ -84,6 +84,7 @@ class OemVerdict(Verdict):
         probability_below_floor, probability_shortfall: Of the offered tier.
         committed, base, upside: Volumes at today's price; at what levels, and from where.
         levels, source: Of these.
+        deliverable: The volumes that can be delivered at most, at the same levels; None for any.
         leak: The share of units that is taken to be sold on where that pays, and where that is from.
         leak_source: See `leak`.
         level: Of the intervals.
@@ -121,6 +122,7 @@ class OemVerdict(Verdict):
     upside: float
     levels: tuple[float, float, float]
     source: str
+    deliverable: tuple[float, float, float] | None
     leak: float
     leak_source: str
     level: float

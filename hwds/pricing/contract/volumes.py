@@ -24,6 +24,8 @@ class VolumeLaw:
         committed, base, upside: Its quantiles.
         levels: Of these.
         source: Where they are from, in words.
+        deal: Whose volume that is, as a run names it; empty for none.
+        most: The law of what can be delivered, at the same levels; None for any volume.
     """
 
     committed: float
@@ -31,6 +33,8 @@ class VolumeLaw:
     upside: float
     levels: tuple[float, float, float] = (0.1, 0.5, 0.9)
     source: str = ""
+    deal: str = ""
+    most: VolumeLaw | None = None
 
     def at(self, scores: np.ndarray) -> np.ndarray:
         """Return the volumes at normal scores, never below 0: lines through the quantiles over the score."""
@@ -40,6 +44,15 @@ class VolumeLaw:
     def quantile(self, level: float) -> float:
         """Return the volume at a level."""
         return float(self.at(scores_of(np.array([level])))[0])
+
+    def deliverable(self, volumes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Return volumes capped by what can be delivered, at normal scores of that."""
+        return volumes if self.most is None else np.minimum(volumes, self.most.at(scores))
+
+    @property
+    def attainable(self) -> float:
+        """The base volume, or what can be delivered of it."""
+        return self.base if self.most is None else min(self.base, self.most.base)
 
     @classmethod
     def around(cls, base: float, spread: float, source: str) -> VolumeLaw:
@@ -67,20 +80,23 @@ class VolumeLaw:
 
 
 TOLD = ("volume_bands", "supply_volumes")
-"""The tables of decisions that tell volumes: what is asked for, and what can be delivered of it."""
+"""The tables of decisions that tell volumes: what is asked for, and that with what can be delivered."""
+
+DEMAND, MOST = "demand_", "most_"
+"""Before the names of volumes in the second: what is asked for, and what could be delivered were more asked for."""
 
 
 def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     """Return the volumes of a deal as a run told them last, those to come where it has any.
 
-    The run has `decision=volume_bands`, or `decision=supply_plan`, whose volumes are what can be delivered.
+    The run has `decision=volume_bands`, or `decision=supply_plan`, where what can be delivered caps what is asked for.
 
     Args:
         name: The run, as `hwds show` takes it.
         deal: Which deal; None where there is one alone.
 
     Raises:
-        ConfigError: There is no such run, decision or deal.
+        ConfigError: There is no such run, decision or deal, or the deal is made in several plants.
         HwdsError: The run is damaged.
     """
     folder = RunFolder.find(name)
@@ -96,8 +112,18 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     if deal is not None and deal not in names:
         raise ConfigError(f"decision.deal: run {folder.title} has no deal '{deal}'{nearest(deal, names)}")
     row = deals.row(0 if deal is None else names.index(deal), named=True)
-    if any(row[each] is None for each in VOLUMES) or not row["committed"] < row["base"] < row["upside"]:
+    if names.count(row["deal"]) > 1:
+        raise ConfigError(
+            f"decision.deal: '{row['deal']}' is made in {names.count(row['deal'])} plants of run {folder.title}, which has no"
+            f" law of their sum; run it without decision.plant, or with the plant in decision.deal."
+        )
+    planned = path.name.endswith(f"{TOLD[1]}.parquet")
+    if planned and f"{MOST}base" not in row:
+        raise ConfigError(f"decision.volume_run: run {folder.title} was decided by another version of hwds; run it again.")
+    volumes = [row[f"{DEMAND if planned else ''}{each}"] for each in VOLUMES]
+    if any(each is None for each in volumes) or not volumes[0] < volumes[1] < volumes[2]:
         raise ConfigError(f"decision.deal: run {folder.title} has no volumes that rise for deal '{row['deal']}'.")
     low, middle, high = (float(verdict["levels"][each]) for each in VOLUMES)
-    source = f"run {folder.title}, deal {row['deal']}"
-    return VolumeLaw(row["committed"], row["base"], row["upside"], (low, middle, high), source)
+    source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
+    most = VolumeLaw(row[f"{MOST}committed"], row[f"{MOST}base"], row[f"{MOST}upside"], levels) if planned else None
+    return VolumeLaw(volumes[0], volumes[1], volumes[2], levels, source, row["deal"], most)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -44,9 +44,9 @@ class OemCommitment(DemandDecision):
     `decision_pack=oem` writes a page and a workbook of it.
 
     Attributes:
-        cell: The buyer's cell; null for the one that sells most.
+        cell: The buyer's cell; null for the one that sells most, which a run of volumes does not allow.
         list_price: Without a discount; null for what the buyer pays today.
-        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume.
+        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume, or what can be delivered of that.
         discounts: The discounts of the list price, one a tier.
         kind: The price of a tier holds for `all_units` or for the `incremental` ones alone.
         margin_floor: The least pocket margin at every tier and attainment.
@@ -55,7 +55,8 @@ class OemCommitment(DemandDecision):
         retro_from: The share of the commitment from which that is.
         clawback: The share of a discount that was not earned which is charged again.
         shortfall_fee: What a unit committed and not taken costs the buyer, as a share of its price.
-        volume_run: A run with `decision=volume_bands` or `decision=supply_plan`; null for none.
+        volume_run: A run with `decision=volume_bands` or `decision=supply_plan`, where what can be delivered caps the volume;
+            null for none.
         deal: Which deal of that run; null where there is one alone.
         volumes: `committed`, `base` and `upside` (10, 50 and 90 % quantiles) at today's price; empty for none.
         volume_spread: The deviation of the log of the volume where it is the cell's units.
@@ -124,6 +125,8 @@ class OemCommitment(DemandDecision):
         super().check_protocol(protocol)
         if self.volume_run is not None and self.volumes:
             raise ConfigError("decision.volumes: must be empty where decision.volume_run tells them.")
+        if self.volume_run is not None and self.cell is None:
+            raise ConfigError("decision.cell: must be given with decision.volume_run: the cell that buys the deal.")
         if self.deal is not None and self.volume_run is None:
             raise ConfigError("decision.deal: needs decision.volume_run, whose deal it is.")
         if self.volumes:
@@ -151,7 +154,7 @@ class OemCommitment(DemandDecision):
         if self.cell is not None and len(names) and self.cell not in names:
             raise ConfigError(f"decision.cell: no cell '{self.cell}'{nearest(self.cell, names)}")
         if self.volume_run is not None:
-            law_of_run(self.volume_run, self.deal)
+            self._law_of_run(tuple(names))
         if self.leak_run is not None:
             leak_of_run(self.leak_run)
 
@@ -203,7 +206,7 @@ class OemCommitment(DemandDecision):
     def _law(self, evidence: DemandEstimates, place: int) -> VolumeLaw:
         """Return the law of the volume."""
         if self.volume_run is not None:
-            return law_of_run(self.volume_run, self.deal)
+            return self._law_of_run(evidence.names)
         if self.volumes:
             return VolumeLaw.of_mapping(self.volumes)
         units = float(evidence.cells["units"][place])
@@ -211,13 +214,21 @@ class OemCommitment(DemandDecision):
             raise ConfigError(f"decision.volumes: must be given, for cell '{evidence.names[place]}' sells nothing.")
         return VolumeLaw.around(units * self.periods, self.volume_spread, f"units of {self.periods} {evidence.period}s")
 
+    def _law_of_run(self, cells: Sequence[str]) -> VolumeLaw:
+        """Return the volume that a run says; a deal that is another cell's than the buyer's is refused."""
+        assert self.volume_run is not None
+        law = law_of_run(self.volume_run, self.deal)
+        if self.cell != law.deal and law.deal in cells:
+            raise ConfigError(f"decision.cell: must be '{law.deal}', whose volume decision.volume_run says, got '{self.cell}'.")
+        return law
+
     def _leak(self) -> tuple[float, str]:
         return (self.leak, "as given") if self.leak_run is None else leak_of_run(self.leak_run)
 
     def _world(self, evidence: DemandEstimates, place: int, law: VolumeLaw, demand: DemandDraws) -> ContractWorld:
         cell = evidence.cells.row(place, named=True)
         listed = self.list_price or cell["price"]
-        quantities = self.quantities or tuple(share * law.base for share in (0.5, 0.8, 1.0))
+        quantities = self.quantities or tuple(share * law.attainable for share in (0.5, 0.8, 1.0))
         same = [row for row in evidence.cells.to_dicts() if row["product"] == cell["product"] and row["cell"] != cell["cell"]]
         dearest = max(same, key=lambda row: row["price"], default=cell)
         return ContractWorld(
@@ -276,6 +287,7 @@ class OemCommitment(DemandDecision):
             upside=law.upside,
             levels=law.levels,
             source=law.source,
+            deliverable=None if law.most is None else (law.most.committed, law.most.base, law.most.upside),
             leak=leak[0],
             leak_source=leak[1],
             level=self.level,

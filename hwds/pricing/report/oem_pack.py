@@ -115,10 +115,12 @@ def _attainment(verdict: OemVerdict) -> Grid:
 def _assumptions(verdict: OemVerdict) -> list[tuple[str, str]]:
     levels = " / ".join(f"P{100 * level:.3g}" for level in verdict.levels)
     volumes = " / ".join(f"{each:,.0f}" for each in (verdict.committed, verdict.base, verdict.upside))
+    most = verdict.deliverable
     refused = "; ".join(f"{', '.join(tiers)}: {REFUSALS[rule]}" for rule, tiers in verdict.excluded.items())
     return [
         ("today's price", _money(verdict, verdict.today)),
         (f"volume at today's price, {levels}", f"{volumes} ({verdict.source})"),
+        *([] if most is None else [(f"volume that can be delivered, {levels}", " / ".join(f"{each:,.0f}" for each in most))]),
         ("volume without a contract", f"{percent(verdict.kept)} of it"),
         ("units sold on where it pays", f"{percent(verdict.leak)} ({verdict.leak_source})"),
         ("least pocket margin", percent(verdict.floor)),

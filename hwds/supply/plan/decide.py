@@ -127,7 +127,7 @@ def _volumes(case: SupplyCase, program: SupplyProgram, made: PlanOutcome, terms:
     problem, levels = case.problem, list(terms.levels.values())
     total = problem.demand.sum(axis=1)
     wanted = total.mean(axis=1)
-    asked, given = np.quantile(total, levels, axis=1), np.quantile(made.served, levels, axis=1)
+    asked, given, most = (np.quantile(each, levels, axis=1) for each in (total, made.served, made.deliverable))
     full = replace(problem, running=np.ones_like(problem.running))
     table = {
         "deal": list(case.deals),
@@ -135,6 +135,7 @@ def _volumes(case: SupplyCase, program: SupplyProgram, made: PlanOutcome, terms:
         "cutoff": [case.cutoff] * len(case.deals),
         **dict(zip(terms.levels, given, strict=True)),
         **{f"demand_{band}": values for band, values in zip(terms.levels, asked, strict=True)},
+        **{f"most_{band}": values for band, values in zip(terms.levels, most, strict=True)},
         "delivered": made.served.mean(axis=1),
         "delivered_running": outcome_of(full, solved(full, terms)).served.mean(axis=1),
         "opening": problem.opening,

@@ -17,11 +17,14 @@ class PlanOutcome:
         stock: At the end of each step, shape (p, t, n).
         unserved: The demand of a step that is not served in it, shape (p, t, n).
         served: What is delivered over all steps, shape (p, n).
+        deliverable: What could be, were more of that deal asked for and of others not: with the stock that is left and the
+            capacity that its plant does not use, shape (p, n).
     """
 
     stock: np.ndarray
     unserved: np.ndarray
     served: np.ndarray
+    deliverable: np.ndarray
 
 
 def outcome_of(problem: SupplyProblem, program: SupplyProgram, actual: np.ndarray | None = None) -> PlanOutcome:
@@ -40,12 +43,17 @@ def outcome_of(problem: SupplyProblem, program: SupplyProgram, actual: np.ndarra
     target = program.stock + problem.expected
     net = np.repeat(problem.opening[:, None], demand.shape[2], axis=1)
     stock, unserved = np.empty(demand.shape), np.empty(demand.shape)
+    idle = np.zeros((len(room), demand.shape[2]))
     for step in range(demand.shape[1]):
         wanted = np.maximum(target[:, step, None] - net, 0.0)
-        net = net + wanted * _share(problem.plant, wanted, room[:, :, step])[problem.plant] - demand[:, step]
+        made = wanted * _share(problem.plant, wanted, room[:, :, step])[problem.plant]
+        idle += room[:, :, step]
+        np.subtract.at(idle, problem.plant, made)
+        net = net + made - demand[:, step]
         stock[:, step] = np.maximum(net, 0.0)
         unserved[:, step] = np.minimum(demand[:, step], np.maximum(-net, 0.0))
-    return PlanOutcome(stock, unserved, demand.sum(axis=1) - np.maximum(-net, 0.0))
+    served = demand.sum(axis=1) - np.maximum(-net, 0.0)
+    return PlanOutcome(stock, unserved, served, served + np.maximum(net, 0.0) + np.maximum(idle, 0.0)[problem.plant])
 
 
 def _share(plant: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> np.ndarray:

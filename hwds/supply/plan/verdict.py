@@ -36,14 +36,16 @@ VOLUMES = {
         (
             *("committed", "base", "upside"),
             *("demand_committed", "demand_base", "demand_upside"),
+            *("most_committed", "most_base", "most_upside"),
             *("delivered", "delivered_running", "opening", "planned", "fill", "actual", "served"),
         ),
         pl.Float64,
     ),
 }
-"""The columns of volumes: quantiles of what is delivered and of what is asked for, the mean of the first and what it would be
-if all machines ran, stock at the beginning, planned production, the expected share of demand served in its step, and in the
-back-test what was asked for and could have been delivered."""
+"""The columns of volumes: quantiles of what is delivered, of what is asked for, and of what could be delivered were more of a
+deal alone asked for; the mean of the first and what it would be if all machines ran, stock at the beginning, planned
+production, the expected share of demand served in its step, and in the back-test what was asked for and could have been
+delivered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

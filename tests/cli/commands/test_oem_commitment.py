@@ -11,7 +11,10 @@ WORDS = "+experiment=oem_commitment size=small compute=serial decision.currency=
         (f"{WORDS} decision_pack=oen", "decision_pack: decision 'oem_commitment' has no pack 'oen'; did you mean 'oem'?"),
         ("decision_pack=oem", "decision_pack: decision 'none' has no pack 'oem'; known: none."),
         (f"{WORDS} decision.cell=phone", "decision.cell: no cell 'phone'"),
-        (f"{WORDS} decision.volume_run=none", "no run 'none': there is none below outputs/runs"),
+        (
+            f"{WORDS} decision.cell=phone-5.online decision.volume_run=none",
+            "no run 'none': there is none below outputs/runs",
+        ),
     ],
 )
 def test_mistakes_are_one_line(hwds, words, said):

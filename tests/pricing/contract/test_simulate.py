@@ -8,7 +8,7 @@ import pytest
 
 from hwds.core.seeds import stream
 from hwds.pricing.contract.decide import OfferRules, decide_contract
-from hwds.pricing.contract.simulate import ContractRisks, ContractWorld, outcome, pocket_margins, tornado
+from hwds.pricing.contract.simulate import ContractRisks, ContractWorld, outcome, pocket_margins, tornado, without_contract
 from hwds.pricing.contract.terms import ContractTerms, settle
 from hwds.pricing.contract.tiers import TierSchedule
 from hwds.pricing.contract.volumes import VolumeLaw
@@ -35,7 +35,8 @@ def world(**changes):
 
 def risks(count=1, elasticity=0.0, **changes):
     flat = {"score": np.zeros(count), "elasticity": np.full(count, elasticity), "cost": np.full(count, 60.0)}
-    return ContractRisks(**(flat | {"currency": np.ones(count), "leak": np.zeros(count)} | changes))
+    flat |= {"currency": np.ones(count), "leak": np.zeros(count), "supply": np.zeros(count)}
+    return ContractRisks(**(flat | changes))
 
 
 def test_what_is_taken_is_settled_by_the_terms():
@@ -66,6 +67,20 @@ def test_the_simulation_agrees_with_the_formula_where_all_is_normal():
 def test_demand_answers_to_the_price_of_the_tier():
     made = outcome(world(), 2, risks(elasticity=-2.0))
     assert made.settlement.units[0] == pytest.approx(1000 * 0.9**-2)
+
+
+def test_what_can_be_delivered_caps_what_a_discount_adds_and_the_buyer_owes_nothing_for_it():
+    """By hand: 1,000 at 100 become 1,000 / .9 at 90 with an elasticity of -1, of which 1,050 can be delivered."""
+    capped = replace(world().law, most=VolumeLaw(1040.0, 1050.0, 1060.0))
+    assert outcome(world(), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1000 / 0.9)
+    assert outcome(world(law=capped), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1050.0)
+    assert outcome(world(law=capped), 0, risks()).settlement.units[0] == pytest.approx(1000.0)
+    few = replace(world().law, most=VolumeLaw(690.0, 700.0, 710.0))
+    made = outcome(world(law=few, terms=TERMS), 2, risks())
+    assert (made.settlement.units[0], made.settlement.clawback[0], made.settlement.fee[0]) == (pytest.approx(700.0), 0.0, 0.0)
+    assert without_contract(world(law=few), risks())[0] == pytest.approx(700 * 40.0)
+    late = risks(supply=np.array([-1.2815515655446004]))
+    assert outcome(world(law=few), 2, late).settlement.units[0] == pytest.approx(690.0)
 
 
 def test_who_is_in_the_dumping_zone_takes_the_tier_and_sells_on_the_rest():

@@ -1,6 +1,7 @@
 """`decision=oem_commitment`: what to offer and when to walk away, from a demand model and the volumes of another run."""
 
 import json
+from dataclasses import replace
 from zipfile import ZipFile
 
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
+from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
 from hwds.pricing.contract.leaks import leak_of_run
 from hwds.pricing.contract.verdict import TIERS
 from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
@@ -131,10 +133,27 @@ def test_volumes_are_those_of_a_run(finished):
     assert (law.committed, law.base, law.upside, law.levels) == (80.0, 100.0, 130.0, (0.1, 0.5, 0.95))
     assert law.quantile(0.95) == pytest.approx(130.0)
     verdict = OemCommitment(volume_run="volume_commitment", **FIELDS).of_estimates(EVIDENCE)
+    assert verdict.deliverable is None
     assert verdict.tiers["from_units"].to_list() == [0.0, 50.0, 80.0, 100.0]
     assert "(run volume_commitment/abc, deal b)" in verdict.sentence
     with pytest.raises(ConfigError, match=r"decision\.deal: run volume_commitment/abc has no deal 'a'; known: b\."):
         law_of_run("volume_commitment", "a")
+
+
+def test_a_deal_is_not_sold_to_another_cell_and_is_capped_by_what_can_be_delivered(finished):
+    row = {"deal": ["p2/c0"], "cutoff": [1], "demand_committed": [80.0], "demand_base": [100.0], "demand_upside": [130.0]}
+    most = {"most_committed": [85.0], "most_base": [90.0], "most_upside": [95.0]}
+    write_parquet(finished / "supply_volumes.parquet", pl.DataFrame(row | most))
+    write_json(finished / "decision.json", {"levels": {"committed": 0.1, "base": 0.5, "upside": 0.9}})
+    decision = OemCommitment(volume_run="volume_commitment", **FIELDS)
+    verdict = decision.of_estimates(EVIDENCE)
+    assert "capped by what can be delivered, P10 85, P50 90, P90 95" in verdict.sentence
+    assert verdict.tiers["from_units"].to_list() == [0.0, 45.0, 72.0, 90.0]
+    assert verdict.tiers["units"].max() < 91
+    with pytest.raises(ConfigError, match=r"^decision\.cell: must be 'p2/c0', whose volume decision\.volume_run says, got"):
+        replace(decision, cell="p2/c1").of_estimates(EVIDENCE)
+    with pytest.raises(ConfigError, match=r"^decision\.cell: must be given with decision\.volume_run"):
+        replace(decision, cell=None).check_protocol(ElasticityRecovery())
 
 
 def test_the_share_that_leaks_is_that_of_a_detector(finished):

@@ -128,10 +128,30 @@ def test_outages_are_those_that_a_run_told(finished):
 
 
 def test_a_contract_takes_what_can_be_delivered(finished):
-    verdict = told(case(0.8))
+    verdict = told(case(0.7))
     write_parquet(finished / "supply_volumes.parquet", verdict.volumes)
     write_json(finished / "decision.json", verdict.as_dict())
     law = law_of_run("life", "d07")
     row = verdict.volumes.row(by_predicate=pl.col("deal") == "d07", named=True)
-    assert (law.committed, law.base, law.upside) == (row["committed"], row["base"], row["upside"])
-    assert law.upside < row["demand_upside"]
+    assert (law.committed, law.base, law.upside) == tuple(row[f"demand_{band}"] for band in ("committed", "base", "upside"))
+    assert law.most.base == row["most_base"]
+    assert law.most.committed > row["committed"]
+    assert law.attainable == law.base
+    last = law_of_run("life", verdict.volumes["deal"][-1])  # the deal for which the least capacity is left
+    assert last.attainable == last.most.base < 0.7 * last.base
+    twice = pl.concat([verdict.volumes, verdict.volumes.with_columns(pl.lit("south").alias("plant"))])
+    write_parquet(finished / "supply_volumes.parquet", twice)
+    with pytest.raises(ConfigError, match=r"^decision\.deal: 'd07' is made in 2 plants of run life/abc, which has no law"):
+        law_of_run("life", "d07")
+    write_parquet(finished / "supply_volumes.parquet", verdict.volumes.drop("most_base"))
+    with pytest.raises(ConfigError, match=r"was decided by another version of hwds; run it again\.$"):
+        law_of_run("life", "d07")
+
+
+def test_more_of_a_deal_can_be_delivered_from_what_its_plant_does_not_use():
+    """By hand: two deals of 8 a step for three steps, of a plant of 20: 48 are made of 60 and the first may have 24 + 12."""
+    roomy = problem(np.full((2, 3, 1), 8.0), 20.0)
+    assert outcome_of(roomy, solved(roomy, TERMS)).deliverable == pytest.approx(np.full((2, 1), 36.0))
+    full = problem(np.full((2, 3, 1), 8.0), 12.0)
+    made = outcome_of(full, solved(full, TERMS))
+    assert made.deliverable == pytest.approx(made.served)
