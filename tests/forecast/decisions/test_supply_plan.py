@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.forecast.decisions.supply_plan import SupplyPlan
+from hwds.forecast.decisions.volumes.deals import Deals
+from hwds.forecast.decisions.volumes.terms import VolumeTerms
+from hwds.forecast.decisions.volumes.windows import DealWindows
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.report.verdict import page, store_verdict
 from hwds.results.folder import RunFolder
@@ -81,3 +85,43 @@ def test_mistakes_are_one_line(world, fields, said):
     with pytest.raises(ConfigError) as refusal:
         checked(replace(PLAN, **fields), world[0])
     assert str(refusal.value) == said
+
+
+def shocked(paths, least):
+    """Two series whose shock is one and the same, at 31 cutoffs of three steps, and the joint draws of the last."""
+    rng = np.random.default_rng(0)
+    moments = np.repeat(np.arange(31), 2)
+    shock = np.repeat(10 * rng.normal(size=31), 2)[:, None]
+    actual = 100 + shock + 0.5 * rng.normal(size=(62, 3))
+    rows = {
+        "series_id": ["a", "b"] * 31,
+        "cutoff": moments,
+        "moment": moments,
+        "deal": ["d"] * 62,
+        "first": moments,
+        "last": moments + 3,
+    }
+    laws = np.tile([100 - 12.8, 100, 100 + 12.8], (62, 3, 1))
+    draws = 100 + 10 * rng.normal(size=(62, 1, 1000)) + 0.5 * rng.normal(size=(62, 3, 1000)) if paths else None
+    known = np.repeat(np.where(moments < 30, moments, 10**9)[:, None], 3, axis=1)
+    windows = DealWindows(pl.DataFrame(rows), np.array([0.1, 0.5, 0.9]), laws, draws, actual, actual, moments, known)
+    deals = Deals(windows, windows, VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, 1000, least, 1), 0)
+    return deals, *deals.joint_draws(np.array([60, 61]))
+
+
+@pytest.mark.parametrize("paths", [True, False])
+def test_series_that_share_a_shock_are_drawn_together(paths):
+    """The P10 of the deal is that of volume_bands; that of independent series is 600 - 1.28 * 30 * sqrt(2), which is 546."""
+    deals, draws, source = shocked(paths, 20)
+    assert source == ("paths" if paths else "errors")
+    assert np.corrcoef(draws.sum(axis=1))[0, 1] > 0.95
+    committed = deals.table().filter(pl.col("cutoff") == 30)["committed"][0]
+    assert np.quantile(draws.sum(axis=(0, 1)), 0.1) == pytest.approx(committed, abs=0.5)
+    assert committed == pytest.approx(600 - 1.2816 * 60, abs=12)
+
+
+@pytest.mark.parametrize("paths", [True, False])
+def test_series_of_which_too_little_is_known_are_independent(paths):
+    _, draws, source = shocked(paths, 10**6)
+    assert source == "independent"
+    assert abs(np.corrcoef(draws.sum(axis=1))[0, 1]) < 0.1

@@ -66,46 +66,52 @@ class Deals:
         return pl.DataFrame(made, schema=schema)
 
     def joint_draws(self, members: np.ndarray) -> tuple[np.ndarray, str]:
-        """Return joint draws of several series of one cutoff, shape (members, steps, n), 0 beyond a series' last forecast step.
+        """Return joint draws of several series of one cutoff, and what couples them, `paths`, `errors`, or `independent`.
 
-        Sample paths of different series are independent of each other; rank orders of past errors couple them too.
+        Steps are coupled by sample paths, else by the rank order of past errors. Sample paths of several series are put in the
+        order that past errors of whole windows say, as in the volumes of deals. Nothing is coupled where there are too few.
 
         Args:
             members: The places of the windows.
+
+        Returns:
+            The draws, shape (members, steps, n), 0 beyond a series' last forecast step.
         """
         length = int(self.windows.lengths[members].max())
-        moment = int(self.windows.moments[members[0]])
-        n = self.terms.draws if self.windows.paths is None else self.windows.paths.shape[2]
-        out = np.zeros((len(members), length, n))
-        ranks = None
-        if self.windows.paths is None:
-            ranks, _ = self._ranks(moment, len(members), length, n, whole=False)
-        source = "independent"
+        if self.windows.paths is not None:
+            return self._joint_paths(members, length)
+        moment, n = int(self.windows.moments[members[0]]), self.terms.draws
+        ranks, _ = self._ranks(moment, len(members), length, n, whole=False)
+        source = "independent" if ranks is None else "errors"
+        ranks = self._apart(len(members), length) if ranks is None else ranks
+        scores, out = middles(n), np.zeros((len(members), length, n))
         for place, member in enumerate(members.tolist()):
-            draws, source = self.series_draws(member)
-            if ranks is not None:
-                draws = np.take_along_axis(np.sort(draws, axis=1), ranks[:, place, : len(draws)].T, axis=1)
-            out[place, : len(draws)] = draws
+            steps = int(self.windows.lengths[member])
+            laws = [inverse(self.windows.levels, step, scores) for step in self.windows.quantiles[member, :steps]]
+            out[place, :steps] = np.take_along_axis(self.terms.bounded(np.stack(laws)), ranks[:, place, :steps].T, axis=1)
         return out, source
 
     def series_draws(self, member: int) -> tuple[np.ndarray, str]:
-        """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
-
-        That is `paths`, the rank order of past `errors`, or nothing, `independent`, where there are too few of these.
+        """Return joint draws of the steps of one window, shape (steps, n), and what couples them; see `joint_draws`.
 
         Args:
             member: The place of the window.
         """
-        members, length = np.array([member]), int(self.windows.lengths[member])
-        if self.windows.paths is not None:
-            return self.terms.bounded(self._paths(members)[0, :length]), "paths"
-        scores = middles(self.terms.draws)
-        quantiles = self.windows.quantiles[member, :length]
-        draws = self.terms.bounded(np.stack([inverse(self.windows.levels, step, scores) for step in quantiles]))
-        ranks, _ = self._ranks(int(self.windows.moments[member]), 1, length, self.terms.draws, whole=False)
-        source = "independent" if ranks is None else "errors"
-        ranks = self._apart(1, length) if ranks is None else ranks
-        return np.take_along_axis(draws, ranks[:, 0].T, axis=1), source
+        draws, source = self.joint_draws(np.array([member]))
+        return draws[0], source
+
+    def _joint_paths(self, members: np.ndarray, length: int) -> tuple[np.ndarray, str]:
+        """Return sample paths, of which the k-th smallest sum of a series goes where its k-th smallest past error stood."""
+        mine = np.arange(length) < self.windows.lengths[members][:, None]
+        paths = np.where(mine[..., None], self.terms.bounded(self._paths(members)[:, :length]), 0.0)
+        if len(members) == 1:
+            return paths, "paths"
+        moment = int(self.windows.moments[members[0]])
+        ranks, _ = self._ranks(moment, len(members), length, paths.shape[2], whole=True)
+        if ranks is None:
+            return paths, "independent"
+        order = np.take_along_axis(paths.sum(axis=1).argsort(axis=1, kind="stable"), ranks[..., 0].T, axis=1)
+        return np.take_along_axis(paths, order[:, None], axis=2), "paths"
 
     def _volumes(self, members: np.ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
