@@ -36,8 +36,8 @@ class Stock(Decision):
     a simulation of each held-out window with what was demanded: cost, shortages, and service, for every model of the run, so
     that a better forecast is worth money; where the true law is known, what the error of the forecast costs.
 
-    STOCK where service is not shown to be below what the costs ask for; HOLD with the rule that bound otherwise: `few_cases`
-    or `service`.
+    STOCK where service is not shown to be below what the costs ask for; HOLD with the rule that bound otherwise:
+    `few_cases`, `few_series` (one has no interval of its service), or `service`.
 
     Attributes:
         policy: `newsvendor` (what is left is worth nothing in the next step), `base_stock`, `reorder_point` (s, S), or

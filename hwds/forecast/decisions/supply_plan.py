@@ -30,6 +30,9 @@ from hwds.supply.plan.verdict import SupplyVerdict
 ALL = "all"
 """The name of the plant where there is one alone."""
 
+NO_PLANT = "(none)"
+"""The name of the plant of series that have none."""
+
 
 class SupplyPlan(Decision):
     """What to make of each deal in each step, and what can be committed to: demand's joint law, stock, capacity and outages.
@@ -113,7 +116,7 @@ class SupplyPlan(Decision):
         for path, column in columns:
             if column not in names:
                 raise ConfigError(f"decision.{path}: no static or level column '{column}'{nearest(column, names)}")
-        plants = [ALL] if self.plant is None else sorted(map(str, frame.table[self.plant].unique()))
+        plants = [ALL] if self.plant is None else sorted(frame.table.select(self._plants()).to_series().unique())
         named = [("capacity", each) for each in self.capacity] + ([("ailing", self.ailing)] if self.ailing else [])
         for path, each in named:
             if each not in plants:
@@ -154,9 +157,13 @@ class SupplyPlan(Decision):
         if self.plant is None:
             keys = windows.keys.with_columns(pl.lit(ALL).alias("plant"))
         else:
-            names = frame.table.select(SERIES, pl.col(self.plant).cast(pl.String).alias("plant"))[frame.offsets[:-1]]
+            names = frame.table.select(SERIES, self._plants())[frame.offsets[:-1]]
             keys = windows.keys.join(names, SERIES, "left", maintain_order="left")
         return DealWindows(**{**vars(windows), "keys": keys})
+
+    def _plants(self) -> pl.Expr:
+        assert self.plant is not None
+        return pl.col(self.plant).cast(pl.String).fill_null(NO_PLANT).alias("plant")
 
     def _cases(
         self, windows: DealWindows, past: DealWindows, tables: Tables, protocol: Evaluation[Any, Any]

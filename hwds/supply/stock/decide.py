@@ -61,7 +61,7 @@ def decide_stock(
         target=terms.ratio,
         error_cost=None if model not in rows else rows[model]["cost"] - (rows[TRUTH]["cost"] if TRUTH in rows else 0.0),
         error_of="law" if TRUTH in rows else "foresight",
-        cutoff=str(levels["cutoff"].max()) if len(levels) else "",
+        cutoff=levels["cutoff"][0] if len(levels) else "",
         n_series=len(levels),
         units=float(levels["upto"].sum()),
         when=when,
@@ -75,22 +75,26 @@ def decide_stock(
 def rule_of(row: Mapping[str, Any] | None, terms: StockTerms) -> str:
     """Return the rule that forbids to stock by the levels, `none` where none does.
 
-    There must be enough cases, and the share of periods without a shortage must not be shown, at 95 %, to be below what the
-    costs ask for.
+    There must be enough cases, of more than one series, for the interval of service is over series; and the share of periods
+    without a shortage must not be shown, at 95 %, to be below what the costs ask for.
     """
     if row is None or row["cases"] < terms.least:
         return "few_cases"
-    missed = terms.policy not in UNTARGETED and row["service_high"] is not None and row["service_high"] < terms.ratio
-    return "service" if missed else "none"
+    if terms.policy in UNTARGETED:
+        return "none"
+    if row["service_high"] is None:
+        return "few_series"
+    return "service" if row["service_high"] < terms.ratio else "none"
 
 
 def levels_table(cases: StockCases) -> pl.DataFrame:
-    """Return the levels of the last cutoff of each series; see `LEVELS`."""
-    rows = []
+    """Return the levels of the last cutoff; see `LEVELS`."""
+    rows, last = [], cases.keys["cutoff"].max()
     for place, levels in enumerate(cases.levels):
         series, cutoff = cases.keys.row(place)
+        if cutoff != last:
+            continue
         first = {part: float(getattr(levels, part)[0]) for part in ("upto", "reorder", "store", "covered", "fill", "cost")}
         ends = {"safety": first["upto"] - first["covered"], "upto_last": float(levels.upto[-1]), "source": cases.sources[place]}
         rows.append({"series": str(series), "cutoff": str(cutoff), **first, **ends})
-    table = pl.DataFrame(rows, schema=LEVELS)
-    return table.filter(pl.col("cutoff") == pl.col("cutoff").max()).sort("upto", "series", descending=[True, False])
+    return pl.DataFrame(rows, schema=LEVELS).sort("upto", "series", descending=[True, False])

@@ -35,10 +35,13 @@ def _first(verdict: StockVerdict) -> str:
         f" {service}{between} of periods ended without a shortage"
     )
     meant = "" if verdict.policy in ("reorder_point", "two_echelons") else f" where {percent(verdict.target)} is meant"
-    filled = f"and {percent(own['fill'])} of demand was served in its period"
+    filled = "" if own["fill"] is None else f"and {percent(own['fill'])} of demand was served in its period"
     if verdict.rule == "service":
-        return f"HOLD: {reached}{meant}: the levels are too low; {filled}."
-    return f"STOCK: {reached}{meant}, {filled}."
+        return f"HOLD: {reached}{meant}: the levels are too low{'; ' if filled else ''}{filled}."
+    if verdict.rule == "few_series":
+        why = "no interval over series says whether that is enough, for there is one series"
+        return f"HOLD: {reached}{meant}{', ' if filled else ''}{filled}: {why}."
+    return f"STOCK: {reached}{meant}{', ' if filled else ''}{filled}."
 
 
 def _error(verdict: StockVerdict) -> str:

@@ -65,6 +65,7 @@ def simulate_echelons(upto: np.ndarray, store: np.ndarray, actual: np.ndarray, t
     """Return what happens to the stock of a depot and a store, each of which orders up to its level in each period.
 
     The depot's order of a period arrives `depot_lead` on; the store then orders what the depot has, which arrives `lead` on.
+    What is above a level that has fallen stays until it is asked for.
 
     Args:
         upto: Of all stock, by period of the depot's order, shape (w, p).
@@ -74,8 +75,19 @@ def simulate_echelons(upto: np.ndarray, store: np.ndarray, actual: np.ndarray, t
     """
     periods, early, late = upto.shape[1], terms.depot_lead, terms.lead + 1
     total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
-    there = upto - (total[:, early : early + periods] - total[:, :periods])
-    sent = np.minimum(store, there)
+    all_stock = _carried(upto, actual[:, :periods])
+    there = all_stock - (total[:, early : early + periods] - total[:, :periods])
+    sent = _carried(store, actual[:, early : early + periods], there)
     net = sent - (total[:, early + late : early + late + periods] - total[:, early : early + periods])
     demand = actual[:, early + late - 1 : early + late - 1 + periods]
     return StockPaths(net, there - sent, demand, np.minimum(demand, np.maximum(-net, 0.0)), np.ones(net.shape, bool))
+
+
+def _carried(levels: np.ndarray, demand: np.ndarray, there: np.ndarray | None = None) -> np.ndarray:
+    """Return stock on hand and on order after each order up to a level, as far as there is so much, shape (w, p)."""
+    position = np.empty(levels.shape)
+    for t in range(levels.shape[1]):
+        before = position[:, t - 1] - demand[:, t - 1] if t else levels[:, 0]
+        most = np.inf if there is None else there[:, t]
+        position[:, t] = np.minimum(np.maximum(levels[:, t], before), most)
+    return position

@@ -55,6 +55,14 @@ def test_plants_have_their_own_capacity_and_deals_are_summed(world, tmp_path):
     assert told(tables, panel, PROTOCOL, PLAN, deal=("sku",)).n_deals == 15
 
 
+def test_series_without_a_plant_are_in_one_of_their_own(world):
+    panel, tables = world
+    part = panel.table.with_columns(pl.when(pl.col("plant") == "north").then("plant"))
+    verdict = told(tables, replace(panel, table=part), PROTOCOL, PLAN, plant="plant", capacity={"(none)": 3.0})
+    assert sorted(verdict.plan["plant"].unique()) == ["(none)", "north"]
+    assert verdict.n_deals == 30
+
+
 def test_the_steps_to_come_are_planned_by_the_record_of_the_back_test(world):
     panel, tables = world
     forecasts = tables.predictions.filter(pl.col("fold") == 2).drop("actual", "model", "fold")

@@ -9,7 +9,7 @@ from scipy.stats import norm, poisson
 
 from hwds.statistics.coupling import middles
 from hwds.supply.stock.cases import cases_of
-from hwds.supply.stock.decide import decide_stock
+from hwds.supply.stock.decide import decide_stock, levels_table
 from hwds.supply.stock.levels import PeriodCosts, Renewals, levels_of, search
 from hwds.supply.stock.simulate import simulate, simulate_echelons
 from hwds.supply.stock.terms import StockTerms, without_depot
@@ -136,3 +136,34 @@ def test_levels_that_are_too_low_are_held_and_a_better_law_is_worth_money():
     assert (ok.action, ok.error_cost, ok.error_of) == ("STOCK", 0.0, "law")
     few = decide_stock("stock", {"own": cases(1.0, 4)}, good, "own", BASE, unit="", when="back-test")
     assert (few.action, few.rule) == ("HOLD", "few_cases")
+    one = cases(0.5, 20)
+    one = replace(one, keys=pl.DataFrame({"series": ["a"] * 20, "cutoff": list(range(20))}))
+    alone = decide_stock("stock", {"own": one}, one, "own", BASE, unit="", when="back-test")
+    assert (alone.action, alone.rule) == ("HOLD", "few_series")
+    assert alone.sentence.startswith("HOLD: base stock from own cost")
+    assert "no interval over series says whether that is enough" in alone.sentence
+
+
+def test_the_last_cutoff_is_the_largest_number():
+    keys = pl.DataFrame({"series": ["a", "a"], "cutoff": [95, 101]})
+    two = cases_of(keys, [(np.full((3, 50), 5.0), "paths"), (np.full((3, 50), 70.0), "paths")], np.ones((2, 3)), BASE)
+    assert levels_table(two).select("cutoff", "upto").rows() == [("101", 210.0)]
+
+
+@pytest.mark.parametrize("policy", ["newsvendor", "base_stock", "reorder_point", "two_echelons"])
+def test_what_nobody_asked_for_has_no_share_that_was_served(policy):
+    terms = replace(TERMS, policy=policy, order=5.0 * (policy == "reorder_point"), depot_lead=2 * (policy == "two_echelons"))
+    keys = pl.DataFrame({"series": [f"s{i}" for i in range(30)], "cutoff": [1] * 30})
+    none = cases_of(keys, [(np.zeros((5, 50)), "paths")] * 30, np.zeros((30, 5)), terms)
+    verdict = decide_stock("stock", {"own": none}, none, "own", terms, unit="", when="back-test")
+    assert (verdict.action, verdict.of("own")["fill"]) == ("STOCK", None)
+    assert "was served" not in verdict.sentence
+
+
+def test_stock_above_levels_that_fall_stays_in_both_echelons():
+    """By hand: of 100, one is asked for in each period; the store keeps its 50 and the depot the rest."""
+    terms = replace(TERMS, policy="two_echelons", lead=1, depot_lead=1, depot_holding=0.5)
+    upto, store = np.array([[100.0, 10.0, 10.0]]), np.array([[50.0, 5.0, 5.0]])
+    paths = simulate_echelons(upto, store, np.ones((1, 5)), terms)
+    assert (paths.net + paths.depot).tolist() == [[97.0, 96.0, 95.0]]
+    assert paths.net.tolist() == [[48.0, 47.0, 46.0]]
