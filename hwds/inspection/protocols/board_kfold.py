@@ -29,6 +29,7 @@ from hwds.inspection.models.base import (
     false_alarms_at_most,
     refuse_one_class,
 )
+from hwds.inspection.models.calibration.temperature import FEWEST
 from hwds.inspection.protocols.rows.judged import judged_rows, with_saliency
 from hwds.results.measure import Measure
 from hwds.splitting.board_folds import APART, BoardFolds, HeldOutBoards, with_kinds_changed
@@ -166,6 +167,12 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
                 f" other good images of these boards are flagged, but of those of new boards up to"
                 f" {100 * false_alarms_at_most(self.budget, boards):.2g} % may be, for images of one board are alike. At least"
                 f" {needed} boards, by a larger protocol.calibrate, are better."
+            )
+        defects = min(int((part.codes > 0).sum()) for part in parts)
+        if defects < FEWEST:
+            yield (
+                f"Where fewer than {FEWEST} defects are on the boards that calibrate a fold ({defects} in one) the temperature"
+                " of its probabilities is 1, not fitted; take a larger protocol.calibrate."
             )
 
     def labels(self, frame: Images, column: str) -> pl.DataFrame:

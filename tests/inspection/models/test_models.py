@@ -10,7 +10,7 @@ from hwds.evaluation.canary import canary
 from hwds.evaluation.context import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import GRID, Inspector, boards_needed, budget_threshold, false_alarms_at_most
-from hwds.inspection.models.calibration.temperature import best_temperature, softmax
+from hwds.inspection.models.calibration.temperature import FEWEST, best_temperature, softmax
 from hwds.inspection.models.cnn import CNN, class_weights
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
 from hwds.inspection.models.features_xgboost import FeaturesXGBoost
@@ -101,7 +101,12 @@ def test_a_temperature_undoes_what_log_odds_are_too_large_by():
     odds = rng.normal(size=(20_000, 3)) * 2
     shown = np.array([rng.choice(3, p=each) for each in softmax(odds)])
     assert best_temperature(3.0 * odds, shown) == pytest.approx(3.0, rel=0.05)
-    assert best_temperature(odds, np.full(20_000, -1)) == 1.0
+    good, bad = np.flatnonzero(shown == 0), np.flatnonzero(shown > 0)
+    for defects in (0, FEWEST - 1):
+        few = np.concatenate([good[:200], bad[:defects]])
+        assert best_temperature(odds[few], shown[few]) == 1.0
+    enough = np.concatenate([good[:10], bad[:FEWEST]])
+    assert best_temperature(odds[enough], shown[enough]) != 1.0
 
 
 def test_a_budget_holds_for_the_next_good_image():

@@ -66,12 +66,13 @@ def test_boards_without_a_label_are_in_no_fold_and_move_no_other(images):
         replace(protocol, folds=9).split(bare)
 
 
-def test_few_boards_to_calibrate_by_are_remarked_on(images):
-    (said,) = PROTOCOL.warnings_before(images, {})
+def test_few_boards_and_few_defects_to_calibrate_by_are_remarked_on(images):
+    said, temperature = PROTOCOL.warnings_before(images, {})
     assert "chosen on the good images of 3 boards" in said
     assert "at most 20 % of other good images" in said
     assert "of those of new boards up to 40 % may be" in said
     assert "At least 4 boards" in said
+    assert "fewer than 10 defects are on the boards that calibrate a fold (7 in one)" in temperature
     assert not replace(PROTOCOL, calibrate=0.5).warnings_before(images, {})
 
 

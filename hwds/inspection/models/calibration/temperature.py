@@ -10,6 +10,13 @@ HOTTEST = 20.0
 SOFT = 1e-4
 """The least probability of what happened, so that one certain error does not decide the temperature alone."""
 
+FEWEST = 10
+"""The fewest defects that a temperature is fitted to.
+
+Fitted to fewer, it mostly made the mean log loss of new images larger than a temperature of 1 does, in draws of log odds that
+are right and of ones that are twice too large. Without a defect the least loss is often at a temperature near 0.
+"""
+
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities from log odds up to a constant, shape (n, kinds)."""
@@ -23,15 +30,15 @@ def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
 
     Args:
         logits: Shape (n, kinds).
-        codes: What each shows, -1 where it is not known; shape (n,).
+        codes: What each shows, 0 where it is good, -1 where it is not known; shape (n,).
 
     Returns:
-        1 where nothing is known.
+        1 where fewer than `FEWEST` of them show a defect.
     """
     from scipy.optimize import minimize_scalar
 
     known = codes >= 0
-    if not known.any():
+    if (codes > 0).sum() < FEWEST:
         return 1.0
     rows = np.arange(int(known.sum()))
 
