@@ -16,8 +16,11 @@ CELLS = 100
 ECHELON_LEVELS = 71
 """Quantiles of demand among which the level of all stock is looked for."""
 
-MOST_STEPS = 20_000
-"""Grid points that the search for a reorder point looks at, at most."""
+MOST_STEPS = 10_000
+"""Steps of the grid that an order may have; the grid of a larger one is coarser."""
+
+COARSE_STEPS = 4_000
+"""Steps of an order on the coarser grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +32,9 @@ class StockLevels:
         reorder: At or below which one orders, shape (periods,); equal to `upto` where one always does.
         store: Stock in the store and on the way to it after an order, shape (periods,); equal to `upto` without a depot.
         covered: The mean of the demand that each level covers, shape (periods,).
-        fill: The expected share of that demand which the level serves, shape (periods,).
-        cost: The expected cost of holding and shortage in the period that the level is for, shape (periods,).
+        fill: The expected share of the demand of the last period it covers that is served in that period, shape (periods,).
+        cost: The expected cost of holding, shortage and orders in that period, shape (periods,).
+        point: Where stock stands in the long run, of an (s, S) pair; None of other rules.
     """
 
     upto: np.ndarray
@@ -39,6 +43,7 @@ class StockLevels:
     covered: np.ndarray
     fill: np.ndarray
     cost: np.ndarray
+    point: ReorderPoint | None = None
 
 
 def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
@@ -59,13 +64,10 @@ def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     if terms.policy == "two_echelons":
         return two_echelons(draws, terms)
     if terms.policy == "reorder_point":
-        low, high = reorder_point(draws, sums, terms)
-        upto, reorder = np.full(len(sums), high), np.full(len(sums), low)
-    else:
-        upto = np.quantile(sums, terms.ratio, axis=1, method=_method(terms))
-        reorder = upto
+        return cycling_levels(draws, sums, terms)
+    upto = np.quantile(sums, terms.ratio, axis=1, method=_method(terms))
     held = np.maximum(upto[:, None] - sums, 0.0)
-    return _expected(upto, reorder, upto, sums, upto[:, None] - sums, terms, held * terms.holding)
+    return _expected(upto, upto, draws, sums, upto[:, None] - sums, terms, held * terms.holding)
 
 
 def _method(terms: StockTerms) -> Literal["inverted_cdf", "hazen"]:
@@ -74,17 +76,43 @@ def _method(terms: StockTerms) -> Literal["inverted_cdf", "hazen"]:
 
 def _expected(
     upto: np.ndarray,
-    reorder: np.ndarray,
     store: np.ndarray,
+    draws: np.ndarray,
     sums: np.ndarray,
     net: np.ndarray,
     terms: StockTerms,
     held: np.ndarray,
 ) -> StockLevels:
     """Return levels with what is expected of them: net stock of the store and the cost of what is held, shapes (periods, n)."""
-    short, mean = np.maximum(-net, 0.0), sums.mean(axis=1)
-    served = np.where(mean > 0, 1 - short.mean(axis=1) / np.where(mean > 0, mean, 1.0), 1.0)
-    return StockLevels(upto, reorder, store, mean, served, (held + terms.shortage * short).mean(axis=1))
+    short, last = np.maximum(-net, 0.0), draws[terms.cover - 1 :]
+    served = _served(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
+    return StockLevels(upto, upto, store, sums.mean(axis=1), served, (held + terms.shortage * short).mean(axis=1))
+
+
+def _served(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Return the share of demand that is served, 1 without any; what is owed already is asked for once."""
+    return np.where(asked > 0, 1 - missed / np.where(asked > 0, asked, 1.0), 1.0)
+
+
+def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> StockLevels:
+    """Return an (s, S) pair with what is expected where stock stands as often at each step below S as it does in the long run.
+
+    Args:
+        draws: Of demand by period, shape (periods, n).
+        sums: Of the demand that an order must cover, shape (periods, n).
+        terms: The costs.
+    """
+    point, last = reorder_point(draws, sums, terms), draws[terms.cover - 1 :]
+    cost, missed = np.empty(len(sums)), np.empty(len(sums))
+    for period, total in enumerate(sums):
+        before, after = np.sort(total - last[period]), np.sort(total)
+        cost[period] = PeriodCosts(after, terms.holding, terms.shortage)(point.stands) @ point.shares
+        missed[period] = (
+            PeriodCosts(after, 0.0, 1.0)(point.stands) - PeriodCosts(before, 0.0, 1.0)(point.stands)
+        ) @ point.shares
+    upto, reorder = np.full(len(sums), point.upto), np.full(len(sums), point.reorder)
+    served = _served(missed, last.mean(axis=1))
+    return StockLevels(upto, reorder, upto, sums.mean(axis=1), served, cost + terms.order * point.orders, point)
 
 
 def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
@@ -109,7 +137,7 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
         costs = [echelon_costs(each, store[period], early[period], late[period], terms)[1].mean() for each in tried]
         upto[period] = tried[int(np.argmin(costs))]
     net, held = echelon_costs(upto[:, None], store[:, None], early, late, terms, held_alone=True)
-    return _expected(upto, upto, store, sums, net, terms, held)
+    return _expected(upto, store, draws, sums, net, terms, held)
 
 
 def echelon_costs(
@@ -151,11 +179,36 @@ def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
     return np.ceil(level - 1e-9) if terms.whole else level
 
 
-def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> tuple[float, float]:
+@dataclass(frozen=True, eq=False)
+class ReorderPoint:
+    """An (s, S) pair in the long run.
+
+    Attributes:
+        reorder: At or below which one orders.
+        upto: Up to what.
+        stands: Stock on hand and on order after orders, shape (k,).
+        shares: Of the periods in which it stands at each, shape (k,).
+        orders: The expected orders of a period.
+    """
+
+    reorder: float
+    upto: float
+    stands: np.ndarray
+    shares: np.ndarray
+    orders: float
+
+    def at(self, share: float) -> tuple[float, bool]:
+        """Return where stock stands in all but a share of periods, from the highest on, and whether that is after an order."""
+        place = int(np.searchsorted(np.cumsum(self.shares), share, side="right"))
+        return float(self.stands[min(place, len(self.stands) - 1)]), share < self.orders
+
+
+def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> ReorderPoint:
     """Return the reorder point and the order-up-to level that cost least in the long run, of demand that stays as it is.
 
     The exact search of Zheng and Federgruen (1991, "Finding optimal (s, S) policies is about as simple as evaluating a single
-    policy", Operations Research 39) on a grid of whole units, or of a hundredth of mean demand where that is more.
+    policy", Operations Research 39) on a grid of whole units, or of a hundredth of mean demand where that is more. Where one
+    orders more than `MOST_STEPS` steps, the grid is coarser, and demand is split between its neighbours so that its mean stays.
 
     Args:
         draws: Of demand by period, shape (periods, n); all periods count alike.
@@ -164,13 +217,28 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> tup
     """
     mean = float(draws.mean())
     if mean <= 0:
-        return -1.0, 0.0
+        return ReorderPoint(-1.0, 0.0, np.zeros(1), np.ones(1), 0.0)
     unit = max(np.ceil(mean / CELLS), 1.0) if terms.whole else mean / CELLS * 4
-    demand = np.maximum(np.round(draws.ravel() / unit), 0).astype(int)
-    chances = np.bincount(demand) / len(demand)
-    if chances[0] >= 1:
-        return -1.0, 0.0
-    return tuple(unit * each for each in search(chances, np.sort(np.round(sums.ravel() / unit)), terms, unit))  # type: ignore[return-value]
+    steps = np.sqrt(2 * terms.order * mean) * (terms.holding**-0.5 + terms.shortage**-0.5) / unit  # the widest s to S
+    coarse = steps > MOST_STEPS
+    unit *= np.ceil(steps / COARSE_STEPS) if coarse else 1.0
+    chances = _split(draws.ravel() / unit) if coarse else _rounded(draws.ravel() / unit)
+    low, high = search(chances, np.sort(np.round(sums.ravel() / unit)), terms, unit)
+    times, until = Renewals(chances).of(high - low)
+    return ReorderPoint(unit * low, unit * high, unit * (high - np.arange(high - low)), times / until, 1 / until)
+
+
+def _rounded(demand: np.ndarray) -> np.ndarray:
+    """Return the chances of 0, 1, 2 ... steps."""
+    return np.asarray(np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand))
+
+
+def _split(demand: np.ndarray) -> np.ndarray:
+    """Return the chances of 0, 1, 2 ... steps, a draw between two of them in parts of both."""
+    below = np.floor(np.maximum(demand, 0.0)).astype(int)
+    part = np.maximum(demand, 0.0) - below
+    ends = np.concatenate([below, below + 1])
+    return np.asarray(np.bincount(ends, np.concatenate([1 - part, part])) / len(demand))
 
 
 def search(chances: np.ndarray, sums: np.ndarray, terms: StockTerms, unit: float = 1.0) -> tuple[int, int]:
@@ -191,10 +259,10 @@ def search(chances: np.ndarray, sums: np.ndarray, terms: StockTerms, unit: float
 
     best = int(np.quantile(sums, terms.ratio, method="inverted_cdf"))
     high, low = best, best - 1
-    while cost(low, high) > costs(low) and high - low < MOST_STEPS:
+    while cost(low, high) > costs(low):
         low -= 1
     least, tried = cost(low, high), high + 1
-    while costs(tried) <= least and tried - low < MOST_STEPS:
+    while costs(tried) <= least:
         if cost(low, tried) < least:
             high = tried
             while cost(low, high) <= costs(low + 1):

@@ -15,6 +15,9 @@ from hwds.supply.stock.terms import StockTerms, without_depot
 TEXTBOOK = "[normal, independent months]"
 """Behind a model's name: levels of its means and deviations by the textbook's rule."""
 
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, less their whole parts, fill the unit interval evenly."""
+
 ALONE = "[without a depot]"
 """Behind a model's name: all stock in the store, by the lead time of both echelons together."""
 
@@ -63,7 +66,15 @@ def _paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> StockPaths
     if terms.policy == "two_echelons":
         return simulate_echelons(upto[known], cases.stacked("store")[known], cases.actual[known], terms)
     reorder = cases.stacked("reorder") if terms.policy == "reorder_point" else upto
-    return simulate(upto[known], reorder[known], cases.actual[known], terms)
+    return simulate(upto[known], reorder[known], cases.actual[known], terms, _begins(cases))
+
+
+def _begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return where the stock of each known case stands at first, by its long run, evenly over cases; None without (s, S)."""
+    known = np.flatnonzero(cases.known).tolist()
+    points = [(place, cases.levels[place].point) for place in known]
+    stands = [point.at((place + 0.5) * GOLDEN % 1) for place, point in points if point is not None]
+    return (np.array([at for at, _ in stands]), np.array([after for _, after in stands])) if stands else None
 
 
 def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.ndarray:

@@ -34,8 +34,14 @@ class StockPaths:
         return np.asarray(here + terms.shortage * owed + terms.order * self.ordered)
 
 
-def simulate(upto: np.ndarray, reorder: np.ndarray, actual: np.ndarray, terms: StockTerms) -> StockPaths:
-    """Return what happens to stock that begins at its first level, where what is short is delivered later.
+def simulate(
+    upto: np.ndarray,
+    reorder: np.ndarray,
+    actual: np.ndarray,
+    terms: StockTerms,
+    begins: tuple[np.ndarray, np.ndarray] | None = None,
+) -> StockPaths:
+    """Return what happens to stock where what is short is delivered later.
 
     An order of a period arrives `lead` periods on, and the stock after it meets demand to the end of that one. The first `lead`
     periods, which no level of the forecast reaches, are not counted. A newsvendor begins each period anew, and owes nothing.
@@ -45,11 +51,13 @@ def simulate(upto: np.ndarray, reorder: np.ndarray, actual: np.ndarray, terms: S
         reorder: At or below which one orders, shape (w, p).
         actual: Demand, shape (w, p + lead).
         terms: The rule.
+        begins: Stock on hand and on order in the first period, and whether that is after an order, each of shape (w,); None for
+            the first level without an order.
     """
     periods, lead = upto.shape[1], terms.reach
     position = np.empty_like(upto, dtype=float)
     ordered = np.zeros(upto.shape, bool)
-    position[:, 0] = upto[:, 0]
+    position[:, 0], ordered[:, 0] = (upto[:, 0], False) if begins is None else begins
     for t in range(1, periods):
         before = position[:, t - 1] - actual[:, t - 1]
         before = np.zeros(len(before)) if terms.policy == "newsvendor" else before

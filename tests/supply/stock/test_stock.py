@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import norm, poisson
 
 from hwds.statistics.coupling import middles
-from hwds.supply.stock.cases import cases_of
+from hwds.supply.stock.cases import StockCases, cases_of
 from hwds.supply.stock.decide import decide_stock, levels_table
 from hwds.supply.stock.levels import PeriodCosts, Renewals, levels_of, search
+from hwds.supply.stock.record import record_of
 from hwds.supply.stock.simulate import simulate, simulate_echelons
 from hwds.supply.stock.terms import StockTerms, without_depot
 
@@ -76,6 +77,49 @@ def test_a_reorder_point_costs_that_in_simulation():
     actual = np.random.default_rng(2).poisson(10, size=(400, 500)).astype(float)
     levels = np.full((400, 500), 40.0)
     assert simulate(levels, levels - 34, actual, terms).cost(terms).mean() == pytest.approx(35.02, rel=0.01)
+
+
+def test_what_is_expected_of_a_reorder_point_is_what_happens_in_the_long_run():
+    """Zheng and Federgruen's 35.02; stock that always stood at S would cost 29.98 and serve all demand."""
+    terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True)
+    rng = np.random.default_rng(5)
+    levels = levels_of(rng.poisson(10, (12, 20_000)).astype(float), terms)
+    assert (levels.reorder[0], levels.upto[0]) == (6.0, 40.0)
+    paths = simulate(np.full((200, 500), 40.0), np.full((200, 500), 6.0), rng.poisson(10, (200, 500)).astype(float), terms)
+    assert levels.cost == pytest.approx(np.full(12, 35.02), rel=0.01)
+    assert levels.fill == pytest.approx(np.full(12, 1 - paths.unserved.sum() / paths.demand.sum()), abs=0.004)
+
+
+def test_the_share_served_is_of_the_demand_of_one_period():
+    """Of the demand of a lead time of four periods and one more, what is short is little; of that of a period it is much."""
+    terms, rng = replace(BASE, lead=4, shortage=3.0, whole=True), np.random.default_rng(6)
+    levels = levels_of(rng.poisson(10, (6, 20_000)).astype(float), terms)
+    upto = np.full((200, 496), levels.upto[0])
+    paths = simulate(upto, upto, rng.poisson(10, (200, 500)).astype(float), terms)
+    assert levels.fill[0] == pytest.approx(1 - paths.unserved.sum() / paths.demand.sum(), abs=0.005)
+
+
+def test_a_large_order_is_looked_for_on_a_coarser_grid():
+    """Against the economic order quantity with shortages: sqrt(2 K D h b / (h + b)); the old search ended at 20,000 steps."""
+    terms = replace(TERMS, policy="reorder_point", order=40_000.0, holding=0.01, shortage=1.0, lead=1, whole=True)
+    levels = levels_of(np.random.default_rng(7).poisson(90, (3, 200)).astype(float), terms)
+    assert levels.cost[0] == pytest.approx(np.sqrt(2 * 40_000 * 90 * 0.01 / 1.01), rel=0.005)
+    assert levels.upto[0] > 20_000
+
+
+def test_windows_begin_where_stock_stands_in_the_long_run():
+    """Six months that begin at S without an order cost 31, and in the long run 35.02, of which 18.60 are not for orders."""
+    terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True, least=1)
+    rng = np.random.default_rng(8)
+    law, actual = rng.poisson(10, (6, 5000)).astype(float), rng.poisson(10, (4000, 6)).astype(float)
+    one = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [0]}), [(law, "paths")], actual[:1], terms)
+    keys = pl.DataFrame({"series": [f"s{i:04d}" for i in range(4000)], "cutoff": [0] * 4000})
+    many = StockCases(keys, one.levels * 4000, actual, one.sources * 4000, one.textbook, one.alone)
+    record = record_of({"own": many}, "own", None, terms).row(0, named=True)
+    assert record["cost"] == pytest.approx(35.02, rel=0.015)
+    assert record["orders"] == pytest.approx((35.02 - 18.60) / 64, abs=0.005)
+    at_s = simulate(many.stacked("upto"), many.stacked("reorder"), actual, terms)
+    assert at_s.cost(terms).mean() < 32
 
 
 def test_a_depot_and_a_store_have_the_cheapest_levels():
