@@ -140,8 +140,17 @@ class TrainedCNN(Serializable):
 
 
 def on_grid(maps: np.ndarray) -> np.ndarray:
-    """Return maps on the cells of a saliency map, each from 0 to 1, shape (n, GRID, GRID)."""
-    places = [(np.arange(GRID) + 0.5) * size / GRID for size in maps.shape[1:]]
-    cells = maps[:, places[0].astype(int)[:, None], places[1].astype(int)[None, :]]
+    """Return maps of whole images on the cells of a saliency map, each from 0 to 1, shape (n, GRID, GRID)."""
+    rows, columns = (cells_along(size).astype(int) for size in maps.shape[1:])
+    return scaled(maps[:, rows[:, None], columns[None, :]])
+
+
+def cells_along(size: int) -> np.ndarray:
+    """Return the centres of a saliency map's cells along a side, shape (GRID,)."""
+    return (np.arange(GRID) + 0.5) * size / GRID
+
+
+def scaled(cells: np.ndarray) -> np.ndarray:
+    """Return saliency maps whose high cells are 1 and whose lowest are 0 at least."""
     peak = np.quantile(cells.reshape(len(cells), -1), PEAK, axis=1)[:, None, None]
     return np.asarray(np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0))

@@ -15,7 +15,7 @@ from hwds.core.serialization import Serializable
 from hwds.evaluation.context import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import InspectionModel
-from hwds.inspection.models.cnn import on_grid
+from hwds.inspection.models.cnn import cells_along, scaled
 from hwds.inspection.models.networks.symmetries import Symmetry, seen, views_of
 
 LEARNED = 20_000
@@ -35,7 +35,7 @@ class EmbeddingKNN(InspectionModel):
 
     Attributes:
         window: Pixels along each side of a window.
-        stride: Pixels from one window to the next.
+        stride: Pixels from one window to the next; the last one ends at the edge.
         components: Principal components of a window that are compared.
         memory: Windows of good images that are kept, drawn among all.
         neighbours: Nearest windows whose mean distance counts.
@@ -144,21 +144,33 @@ class GoodWindows(Serializable):
         return np.asarray(far.mean(axis=1, dtype=float)[:, None])
 
     def saliency(self, images: Images) -> np.ndarray:
-        """Return where the windows are farthest from good ones, 0 to 1, shape (n, GRID, GRID)."""
-        return on_grid(np.concatenate([self._distances(block) for block in images.blocks()]))
+        """Return how far the window around each cell is from good ones, 0 to 1, shape (n, GRID, GRID)."""
+        rows, columns = (self._nearest(size) for size in images.shape[:2])
+        maps = np.concatenate([self._distances(block) for block in images.blocks()])
+        return scaled(maps[:, rows[:, None], columns[None, :]])
+
+    def _starts(self, size: int) -> np.ndarray:
+        """Return where windows begin along a side, so that the last one ends at the edge."""
+        last = size - self.window
+        return np.unique(np.append(np.arange(0, last + 1, self.stride), last))
+
+    def _nearest(self, size: int) -> np.ndarray:
+        """Return which window along a side has its centre nearest to each cell's, shape (GRID,)."""
+        centres = self._starts(size) + self.window / 2
+        return np.abs(cells_along(size)[:, None] - centres).argmin(axis=1)
 
     def _distances(self, block: np.ndarray) -> np.ndarray:
         """Return the distance of each window, shape (n, rows, columns)."""
-        sides = [(size - self.window) // self.stride + 1 for size in block.shape[1:3]]
-        out = np.empty((len(block), sides[0] * sides[1]), np.float32)
+        rows, columns = (self._starts(size) for size in block.shape[1:3])
+        out = np.empty((len(block), len(rows) * len(columns)), np.float32)
         lengths = np.square(self.memory).sum(axis=1)
         nearest = min(self.neighbours, len(self.memory))
         for begin in range(0, len(block), TOGETHER):
-            every = sliding(block[begin : begin + TOGETHER], self.window)[:, :: self.stride, :: self.stride]
-            windows = as_rows(every.reshape(len(every) * sides[0] * sides[1], -1))
+            every = sliding(block[begin : begin + TOGETHER], self.window)[:, rows[:, None], columns]
+            windows = as_rows(every.reshape(len(every) * out.shape[1], -1))
             inside = (windows - self.centre) @ self.axes
             squared = lengths - 2 * inside @ self.memory.T
             near = squared.min(axis=1, keepdims=True) if nearest == 1 else np.partition(squared, nearest - 1)[:, :nearest]
             distance = np.sqrt(np.maximum(near + np.square(inside).sum(axis=1, keepdims=True), 0)).mean(axis=1)
             out[begin : begin + TOGETHER] = distance.reshape(len(every), -1)
-        return out.reshape(len(block), *sides)
+        return out.reshape(len(block), len(rows), len(columns))

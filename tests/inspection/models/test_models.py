@@ -87,6 +87,25 @@ def test_windows_are_farthest_where_the_defect_is(parts, fitted):
     assert maps[central].mean() > 1.15 * maps[~central].mean()
 
 
+def test_windows_see_all_edges():
+    pixels = np.random.default_rng(0).integers(100, 110, (24, 20, 24)).astype(np.uint8)
+    pixels[20, -1:], pixels[21, :, -2:], pixels[22, :1], pixels[23, :, :2] = 255, 255, 255, 255
+    images = Images.of(pixels, ["ok"] * 20 + ["stripe"] * 4)
+    score = EmbeddingKNN(window=7, stride=3, components=8, memory=300).learn(images, RunContext(0)).evidence(images)[:, 0]
+    assert score[20:].min() > 3 * score[:20].max()
+
+
+def test_maps_of_windows_lie_where_the_defect_does():
+    pixels = np.random.default_rng(0).integers(100, 110, (42, 32, 32)).astype(np.uint8)
+    pixels[40, 14:17, 23:26], pixels[41, 23:26, 15:18] = 255, 255
+    images = Images.of(pixels, ["ok"] * 40 + ["dot"] * 2)
+    windows = EmbeddingKNN(memory=1000).learn(images, RunContext(0))
+    weight = windows.saliency(images.take(np.arange(42) >= 40)) ** 4
+    centres = (np.arange(GRID) + 0.5) * 4
+    middle = np.array([weight.sum(axis=2) @ centres, weight.sum(axis=1) @ centres]) / weight.sum(axis=(1, 2))
+    assert middle == pytest.approx(np.array([[15.5, 24.5], [24.5, 16.5]]), abs=1.5)
+
+
 def test_the_weight_of_a_class_is_taken_out_again():
     codes = np.repeat([0, 1], [80, 20])
     weight = class_weights(codes, 3)
