@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ class OptionSource(FileConfigSource):
         file = Path(self.path, self._normalize_file_name(config_path))
         group, _, option = config_path.removesuffix(".yaml").partition("/")
         if group in GROUPS and option:
+            node = read_option(group, option, file)
             header = self._get_header_dict(file.read_text(encoding="utf-8"))
-            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", read_option(group, option, file), header)
-        check_yaml_file(file)
+            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", node, header)
+        if file.is_file():  # or else Hydra says so
+            checked_text(file)
         result = super().load_config(config_path)
         if group == "experiment":
             refuse_hydra(config_path, result)
@@ -80,22 +83,20 @@ def register() -> None:
 def read_option(group: str, option: str, file: Path) -> DictConfig:
     """Return the node of an option: its file over the defaults of the recipe that it names, or that has its name.
 
-    A file is parsed once in the state that it is in. The node is shared: merge it, and do not change it.
+    A text is parsed once. The node is shared: merge it, and do not change it.
 
     Raises:
         ConfigError: The file is no mapping of the recipe's fields, or its anchors make it too large.
     """
-    found = file.stat()
-    state = (found.st_mtime_ns, found.st_size, found.st_ino)
-    recipe: Any = resolve_node(group, group, _content(group, option, file, state))
-    return _filled(group, option, file, state, recipe)
+    text = checked_text(file)
+    recipe: Any = resolve_node(group, group, _content(group, option, file, text))
+    return _filled(group, option, file, text, recipe)
 
 
 @lru_cache(maxsize=1024)
-def _content(group: str, option: str, file: Path, state: tuple[int, ...]) -> dict[str, Any]:
-    """Return what an option's file says in some state of it, with its name and its recipe."""
-    check_yaml_file(file)
-    plain = OmegaConf.to_container(OmegaConf.load(file) or OmegaConf.create({}))
+def _content(group: str, option: str, file: Path, text: str) -> dict[str, Any]:
+    """Return what an option's file says, as it stood, with its name and its recipe."""
+    plain = OmegaConf.to_container(OmegaConf.load(StringIO(text)) or OmegaConf.create({}))
     if not isinstance(plain, dict):
         raise ConfigError(f"{group}/{option}.yaml: must be a mapping, got {plain!r}.")
     if "defaults" in plain:
@@ -106,9 +107,9 @@ def _content(group: str, option: str, file: Path, state: tuple[int, ...]) -> dic
 
 
 @lru_cache(maxsize=1024)
-def _filled(group: str, option: str, file: Path, state: tuple[int, ...], recipe: type) -> DictConfig:
+def _filled(group: str, option: str, file: Path, text: str, recipe: type) -> DictConfig:
     """Return the node over the defaults of its recipe."""
-    node, known = _content(group, option, file, state), defaults(recipe)
+    node, known = _content(group, option, file, text), defaults(recipe)
     unknown = next((key for key in node if key not in known and key != "recipe"), None)
     if unknown is not None:
         raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, known)}")
@@ -117,18 +118,18 @@ def _filled(group: str, option: str, file: Path, state: tuple[int, ...], recipe:
     return config
 
 
-def check_yaml_file(file: Path) -> None:
-    """Refuse a file that is no YAML, or too large once its anchors are followed.
+def checked_text(file: Path) -> str:
+    """Return the text of a file, refused where it is no YAML, or too large once its anchors are followed.
 
     Raises:
         ConfigError: It is.
     """
-    if not file.is_file():
-        return  # Hydra says so
     try:
-        check_yaml(file.read_text(encoding="utf-8"), file)
+        text = file.read_text(encoding="utf-8")
+        check_yaml(text, file)
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
+    return text
 
 
 def refuse_hydra(path: str, file: ConfigResult) -> None:

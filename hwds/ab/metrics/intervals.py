@@ -109,8 +109,10 @@ def mover(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) ->
     return low, value + np.sqrt((own_bounds[1] - own) ** 2 + (other - other_bounds[0]) ** 2)
 
 
-def fieller(own: Array, own_error: Array, other: Array, other_error: Array, z: Array | float) -> Bounds:
-    """Return the interval of a ratio of two independent means: those ratios r at which own - r other is within z of its errors.
+def fieller(
+    own: Array, own_error: Array, other: Array, other_error: Array, z: Array | float, shared: Array | float = 0.0
+) -> Bounds:
+    """Return the interval of a ratio of two means: those ratios r at which own - r other is within z of its errors.
 
     Fieller, Some problems in interval estimation (JRSS B 1954). It excludes 1 exactly where the interval of the difference at
     the same z excludes 0, so that it holds at whatever looks z does.
@@ -121,14 +123,15 @@ def fieller(own: Array, own_error: Array, other: Array, other_error: Array, z: A
         other: The mean below.
         other_error: Its squared standard error.
         z: The critical value, in standard errors.
+        shared: The squared standard error of a part that both means have in common, beside their own.
 
     Returns:
         The ends; NaN where the mean below may be 0, for then the ratio has no bounds.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        under = other**2 - z**2 * other_error
-        spread = z * np.sqrt(other_error * own**2 + own_error * other**2 - z**2 * own_error * other_error)
-        low, high = (own * other - spread) / under, (own * other + spread) / under
+        under, across = other**2 - z**2 * (other_error + shared), own * other - z**2 * shared
+        spread = np.sqrt(across**2 - under * (own**2 - z**2 * (own_error + shared)))
+        low, high = (across - spread) / under, (across + spread) / under
     known = under > 0
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 

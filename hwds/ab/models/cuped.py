@@ -34,7 +34,7 @@ class Cuped(Estimator):
             df_share = np.where(free > slopes_used, (free - slopes_used) / free, np.nan)
         df = satterthwaite(error, own.total.n, other, control.total.n) * df_share
         wider = _slope_inflation(own.total, control.total, inverse) / df_share
-        return ArmEstimate.of(mean, error * wider, other_mean, other * wider, df)
+        return ArmEstimate.of(mean, error * wider, other_mean, other * wider, df, _shared(own.total, control.total, slope))
 
     @staticmethod
     def _means(own: Moments, control: Moments, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +56,13 @@ def _slope(own: Moments, control: Moments) -> tuple[np.ndarray, np.ndarray, np.n
     rank = np.linalg.matrix_rank(inputs, hermitian=True) if inputs.shape[-1] else np.zeros(inputs.shape[:-2])
     inverse = np.linalg.pinv(inputs, hermitian=True)
     return np.squeeze(inverse @ within[..., 1:, :1], -1), inverse, np.asarray(rank)
+
+
+def _shared(own: Moments, control: Moments, slope: np.ndarray) -> np.ndarray:
+    """Return the squared standard error of slope x covariates of all units, which both adjusted means have in common."""
+    weight, other = (own.n - 1)[..., None, None], (control.n - 1)[..., None, None]
+    cov = (weight * own.cov + other * control.cov)[..., 1:, 1:] / (weight + other)
+    return np.asarray(np.einsum("...i,...ij,...j->...", slope, cov, slope) / (own.n + control.n))
 
 
 def _slope_inflation(own: Moments, control: Moments, inverse: np.ndarray) -> np.ndarray:

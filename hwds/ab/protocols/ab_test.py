@@ -68,7 +68,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With
             several arms the rate of false winners among all of them is simulated with it, and without.
         rows: What a row is: a unit (`units`), or one of the `events` of the entity of `dataset.roles.entity`, whose outcomes,
-            amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row.
+            amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row. Events
+            are read once, at the end: they have no looks and no effects by day.
         caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
             tail vary less, and a cap of 1 makes a number of purchases a conversion.
         guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
@@ -112,15 +113,26 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             DataError: A role is missing or a value is wrong.
         """
         if not all(frame.roles.get(role) for role in SUMS):
-            return Units.read(as_units(frame) if self.rows == "events" else frame, self.control, self.caps)
+            grown = self.rows == "events"
+            return Units.read(as_units(frame) if grown else frame, self.control, self.caps, grown=grown)
         if self.caps or self.rows == "events":
             named = "caps" if self.caps else "rows"
             raise ConfigError(f"protocol.{named}: needs rows of units or of events, and these are running sums.")
         return Sums.read(frame, self.control)
 
     def offers(self, frame: Table) -> Offers:
-        """Return the arms of the table."""
-        return arm_offers(frame, self.evidence(frame))
+        """Return the arms of the table.
+
+        Raises:
+            ConfigError: The first outcome has a cap and a price: what an arm earns is not what is counted.
+        """
+        evidence = self.evidence(frame)
+        first = frame.roles.get("outcome", ("",))[0]
+        if first in self.caps and frame.roles.get("price"):
+            raise ConfigError(
+                f"protocol.caps: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
+            )
+        return arm_offers(evidence.table if isinstance(evidence, Units) else frame, evidence)
 
     def check_pricing(self, decision: str, certainty: Certainty | None, confidence: float) -> None:
         """Refuse a risk that is not the test's own, where the test decides.
@@ -153,6 +165,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         for label in self.guardrails:
             if label not in self.labels_of(frame, evidence):
                 raise ConfigError(f"protocol.guardrails: no outcome '{label}'{nearest(label, self.labels_of(frame, evidence))}")
+        if self.looks > 1 and self.rows == "events":
+            raise ConfigError("protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came after a look.")
         if self.looks > 1 and not evidence.ordered:
             raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
         return [Fold(0, "all units", evidence.n)]

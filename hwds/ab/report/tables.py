@@ -136,7 +136,7 @@ def lift_ends(lift: tuple[float, float | None, float | None] | None) -> tuple[st
     value, low, high = lift
     if low is None or high is None:
         return f"{100 * value:+.3g} %", ""
-    places = 1 if high - low < 1 else 0
+    places = next(places for places, width in enumerate((1.0, 0.02, 0.002, 0.0002, 0.0)) if high - low >= width)
     size, least, most = (f"{100 * end:+z.{places}f}" for end in (value, low, high))
     return f"{size} %", f"{least} to {most} %"
 

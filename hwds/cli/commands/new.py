@@ -30,6 +30,9 @@ GROUPS = {
 }
 """The group of each kind's YAML; a metric has none."""
 
+RUN_ONLY = ("compute", "sweep", "tracker", "name", "tags", "note")
+"""What belongs to one run, and not to the experiment that it is of."""
+
 METRIC = "python -m hwds dataset=classics model=forecast/theta protocol.metrics=[{package}.{name}:{name}]"
 """The first command of a metric; those of other kinds are the first in their YAML."""
 
@@ -79,6 +82,8 @@ def said(name: str, words: Sequence[str]) -> str:
 
     data = compose(list(words))
     check(data)
+    if left := [word for word in words if word.lstrip("+").partition("=")[0].partition(".")[0] in RUN_ONLY]:
+        print(f"No part of an experiment, to be given when it runs: {' '.join(left)}.")
     return without_secrets(as_experiment(data, f"python -m hwds +experiment={name}"))
 
 

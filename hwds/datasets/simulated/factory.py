@@ -63,6 +63,7 @@ class Factory(WearWorld):
 
     gives = Runs
 
+    unit: str = "hours"
     mean_life: Annotated[float, Ge(5), Le(2_000)] = 300.0
     plants: Annotated[int, Ge(1), Le(1_000)] = 3
     machines: Annotated[int, Ge(2), Le(10_000), Small(6)] = 24
@@ -95,7 +96,7 @@ class Factory(WearWorld):
     def load(self) -> Runs:
         """Return the lives as runs."""
         table = pl.concat([_rows(life) for life in self.fleet()])
-        return Runs.build(table, ROLES, regimes=self.regimes, unit="hours")
+        return Runs.build(table, ROLES, regimes=self.regimes, unit=self.unit)
 
     def history(self) -> pl.DataFrame:
         """Return what happened to each machine: the faults that came, what was mended, failures and replacements.

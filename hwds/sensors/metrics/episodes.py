@@ -60,6 +60,8 @@ def counts_of(label: np.ndarray, alarm: np.ndarray, cycle: np.ndarray, merge: in
         cycle: The age at each row, shape (rows,).
         merge: Rows without an alarm between two that still are one episode.
     """
+    known = ~np.isnan(label)
+    label, alarm, cycle = label[known], alarm[known], cycle[known]
     ill, well = label == 1, label == 0
     events, episodes = stretches(ill), stretches(alarm, merge)
     firsts = [np.flatnonzero(alarm[a:b]) for a, b in events.tolist()]

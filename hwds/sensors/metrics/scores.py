@@ -67,7 +67,8 @@ def _means(counts: list[RunCounts]) -> Iterator[Score]:
 
 def _ratios(counts: list[RunCounts]) -> Iterator[Score]:
     def of(name: str, top: list[float], bottom: list[float]) -> Score:
-        return Score.of(name, "pooled", _counted(pooled(np.array(top, float), np.array(bottom, float)), int(sum(bottom))))
+        estimate = pooled(np.array(top, float), np.array(bottom, float))
+        return Score.of(name, "pooled", _counted(estimate, int(sum(bottom)), len(counts)))
 
     yield of("f1_pooled", [2.0 * c.hits for c in counts], [2.0 * c.hits + c.false + c.missed for c in counts])
     yield of("far_pooled", [c.false for c in counts], [c.false + c.right for c in counts])
@@ -79,12 +80,16 @@ def _ratios(counts: list[RunCounts]) -> Iterator[Score]:
     yield of("episodes", [1000.0 * (c.episodes - c.met) for c in counts], [c.false + c.right for c in counts])
 
 
-def _counted(estimate: Estimate, n: int) -> Estimate:
-    """Return an estimate of so many parts; a share without variation has no interval."""
+def _counted(estimate: Estimate, n: int, runs: int) -> Estimate:
+    """Return an estimate of so many parts, with Student's interval over runs; a share without variation has none."""
+    from scipy.special import stdtrit
+
     undefined = estimate.n_undefined
-    if not estimate.stderr:
+    if not estimate.stderr or estimate.value is None:
         return Estimate(estimate.value, None, None, None, "linearised over runs", n, undefined)
-    return Estimate(estimate.value, estimate.stderr, estimate.low, estimate.high, "linearised over runs", n, undefined)
+    half_width = float(stdtrit(runs - 1, 0.975)) * estimate.stderr
+    low, high = estimate.value - half_width, estimate.value + half_width
+    return Estimate(estimate.value, estimate.stderr, low, high, "t of the linearised over runs", n, undefined)
 
 
 def mean_over_runs(values: np.ndarray) -> Estimate:

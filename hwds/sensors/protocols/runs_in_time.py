@@ -36,6 +36,9 @@ from hwds.splitting.run_kfold import with_rubbish
 
 _LOG = logging.getLogger(__name__)
 
+FEWEST = 10
+"""The fewest rows of a run that a model learns from."""
+
 
 class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTestable, Tunable):
     """Learn what is normal from the first rows of each run, and score each row after them by those up to it alone.
@@ -66,7 +69,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "merge")
 
     headline: str = SENSOR_ANOMALY.headline
-    train_rows: Annotated[int, Ge(10), Le(10_000_000)] = 400
+    train_rows: Annotated[int, Ge(FEWEST), Le(10_000_000)] = 400
     learn: Literal["together", "earlier", "each"] = "together"
     false_alarms: Level = 0.05
     merge: ZeroSteps = 10
@@ -158,6 +161,11 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         Raises:
             DataError: The first parts are too short.
         """
+        if self.train_rows < 2 * FEWEST:
+            least = f"protocol.train_rows: must be >= {2 * FEWEST} for a sweep"
+            raise DataError(
+                f"{least}, which learns from the first half and looks for faults in the second, got {self.train_rows}."
+            )
         inner = replace(self, train_rows=self.train_rows // 2, segments=())
         first = frame.until(np.full(frame.n, self.train_rows)).unmarked
         faults = with_faults(first, inner.train_rows, 0)

@@ -67,6 +67,23 @@ def test_cuped_compares_arms_with_the_covariates_of_all_units():
     assert lift.value == pytest.approx(fit.params[1] / (fit.params[0] + fit.params[2] * x.mean()), rel=1e-3)
 
 
+def test_cuped_covers_large_lifts_where_the_covariate_is_strong():
+    rng, held = stream("cuped", 4), 0
+    for _ in range(500):
+        x = rng.normal(0, 1, 400)
+        y = 1 + (np.arange(400) < 200) + 3 * x + rng.normal(0, 1, 400)
+        lift = found(Cuped(), arm("B", y[:200], x[:200]), arm("A", y[200:], x[200:]), "lift", "fixed")
+        held += lift.low is None or lift.low <= 1.0 <= lift.high
+    assert held / 500 > 0.93
+
+
+def test_a_lift_agrees_with_an_interval_of_its_own_kind():
+    control, own = (arm(name, np.repeat([1.0, 0.0], [k, n - k]), price=1.0) for name, k, n in (("A", 50, 2000), ("B", 11, 200)))
+    effect, lift = (found(Proportions(), own, control, metric, "fixed") for metric in ("effect", "lift"))
+    assert effect.low > 0
+    assert lift.low > 0
+
+
 @pytest.mark.parametrize("model", [Welch(), Proportions()], ids=lambda model: type(model).__name__)
 def test_lifts_of_conversions_cover(model):
     rng, n = stream("cover", 8), 4000

@@ -341,9 +341,30 @@ def test_events_of_an_entity_are_one_unit():
     roles = {"arm": ("group",), "outcome": ("spent",), "covariate": ("before",), "time": ("hour",)}
     by_event, by_unit = Table.build(visits, roles | {"entity": ("user",)}), Table.build(summed, roles)
     for model in (Cuped(name="m"), Ratio(name="m", denominator="sessions")):
-        ours, theirs = scores(by_event, model, rows="events", looks=2, size=1200), scores(by_unit, model, looks=2, size=1200)
-        assert ours == theirs
+        ours, theirs = scores(by_event, model, rows="events"), scores(by_unit, model)
+        assert ours == [each for each in theirs if "_by_day" not in each.metric]
         assert only(ours, "effect", "B", "fixed").n == 800
+    with pytest.raises(ConfigError, match=r"must be 1 with protocol\.rows=events, whose sums hold what came after a look"):
+        scores(by_event, rows="events", looks=2)
+
+
+def test_an_event_without_an_outcome_makes_no_zero():
+    rows = {"user": [1, 2, 2, 3, 4], "arm": list("AAABB"), "bought": [0, 1, None, 1, 0]}
+    frame = Table.build(pl.DataFrame(rows), {"entity": ("user",), "arm": ("arm",), "outcome": ("bought",)})
+    with pytest.raises(DataError, match=r"roles\.outcome: row 2 has no value in column 'bought'"):
+        scores(frame, rows="events")
+
+
+def test_a_price_is_chosen_from_units_and_not_from_events():
+    rows = {"user": [1, 1, 1, 2, 3, 4], "arm": list("BBBBAA"), "bought": [1, 1, 1, 0, 1, 0], "price": [8.0] * 4 + [9.0] * 2}
+    roles = {"entity": ("user",), "arm": ("arm",), "outcome": ("bought",), "price": ("price",)}
+    frame = Table.build(pl.DataFrame(rows), roles)
+    protocol = AbTest(name="ab_test", control="A", rows="events")
+    assert protocol.offers(frame).measured == "quantity"
+    with pytest.raises(
+        ConfigError, match=r"protocol\.caps: 'bought' has a price; once it is capped it is not what an arm earns"
+    ):
+        AbTest(name="ab_test", control="A", rows="events", caps={"bought": 1.0}).offers(frame)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hwds.ab.report.effects import effects_figure
 from hwds.ab.report.false_winners import peeking_figure
 from hwds.ab.report.run import draw, grids, sentence
 from hwds.ab.report.sentence import conclusion, page
+from hwds.ab.report.tables import lift_words
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
@@ -156,6 +157,18 @@ def test_relative_effects_lead_and_stand_for_the_intervals_of_the_others():
     assert said.startswith(
         "B raises bought per unit by 25.0 %, 0.300 from the control's 1.20 (always-valid 90 %: +8.0 to +44.9 %, "
     )
+
+
+@pytest.mark.parametrize(
+    ("lift", "said"),
+    [
+        ((-0.0003, -0.0005, -0.0001), "-0.030 (-0.050 to -0.010)"),
+        ((0.3, -0.4, 1.2), "+30 (-40 to +120)"),
+        ((0.034, 0.01, 0.06), "+3.4 (+1.0 to +6.0)"),
+    ],
+)
+def test_a_lift_has_the_decimals_of_its_interval(lift, said):
+    assert lift_words(lift) == said
 
 
 def test_a_wrong_sample_ratio_comes_first():

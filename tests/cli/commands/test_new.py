@@ -79,6 +79,12 @@ def test_the_words_of_a_run_become_an_experiment(command, tmp_path):
     assert plan.out.partition("\nrun adhoc/")[2] == same.out.partition("\nrun spring/")[2] != ""
 
 
+def test_what_belongs_to_a_run_is_named_and_left_out(command, tmp_path):
+    said = command("new experiment autumn model=forecast/xgboost sweep=random sweep.trials=4 note=hello")
+    assert "No part of an experiment, to be given when it runs: sweep=random sweep.trials=4 note=hello." in said.out
+    assert "sweep" not in (tmp_path / "conf" / "experiment" / "autumn.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -34,6 +34,14 @@ def test_factors_are_drawn_to_none_where_nothing_speaks_for_a_season():
     assert np.median(whole) > 0.5
 
 
+def test_little_is_kept_of_what_is_no_season_in_two_years_and_a_bit():
+    kept = []
+    for number in range(60):
+        found = season_of(100 + stream("white", number).normal(0, 5, 27), SEASON)
+        kept.append(0.0 if found is None else np.std(found.factors))
+    assert np.mean(kept) < 0.012  # a season of means alone would have .03
+
+
 def test_values_that_are_not_positive_have_an_additive_season():
     values = series(0.001) - 150.0
     found = season_of(values, SEASON)

@@ -77,3 +77,18 @@ def test_the_interval_of_few_runs_is_students():
     half = 4.302652729911275 * each.std(ddof=1) / np.sqrt(3)
     assert (f1.ci_low, f1.ci_high) == pytest.approx((each.mean() - half, each.mean() + half))
     assert f1.ci_method == "t over runs"
+
+
+def test_events_go_on_over_rows_whose_label_is_not_known():
+    label = np.array([0, 0, 1, np.nan, 1, 1, 0, np.nan, np.nan, 0.0])
+    alarm = np.array([0, 0, 0, 1, 1, 1, 0, 1, 1, 0], dtype=bool)
+    counts = counts_of(label, alarm, np.arange(10.0), 0)
+    assert (counts.events, counts.seen, counts.fresh, counts.delays) == (1, 1, 1, (2.0,))
+    assert (counts.episodes, counts.met) == (1, 1)
+
+
+def test_pooled_scores_of_few_runs_have_students_interval():
+    rows = pl.concat([rows_of(np.zeros(20), [1] * n + [0] * (20 - n), str(n)) for n in (1, 2, 6)])
+    far = next(score for score in sensor_scores(rows, 0) if score.metric == "far_pooled")
+    half = 4.302652729911275 * far.stderr
+    assert (far.ci_low, far.ci_high) == pytest.approx((far.value - half, far.value + half))

@@ -27,6 +27,7 @@ class ArmEstimate:
         df: The degrees of freedom of these, infinite for the normal.
         control: The control's mean, adjusted as the difference is.
         control_share: Its share of the squared standard error.
+        shared: The squared standard error of what both means have in common, which the difference is free of.
     """
 
     value: np.ndarray
@@ -34,22 +35,29 @@ class ArmEstimate:
     df: np.ndarray
     control: np.ndarray
     control_share: np.ndarray
+    shared: np.ndarray | float = 0.0
 
     @classmethod
     def of(
-        cls, own: np.ndarray, own_error: np.ndarray, control: np.ndarray, control_error: np.ndarray, df: np.ndarray
+        cls,
+        own: np.ndarray,
+        own_error: np.ndarray,
+        control: np.ndarray,
+        control_error: np.ndarray,
+        df: np.ndarray,
+        shared: np.ndarray | float = 0.0,
     ) -> ArmEstimate:
-        """Return the difference of two independent means with these squared standard errors."""
+        """Return the difference of two means with these squared standard errors, beside what they share."""
         both = own_error + control_error
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(both > 0, control_error / both, 0.0)
-        return cls(own - control, np.sqrt(both), df, control, share)
+        return cls(own - control, np.sqrt(both), df, control, share, shared)
 
     def ratio_bounds(self, z: np.ndarray | float) -> Bounds:
         """Return the interval of the arm's mean over the control's, at a critical value in standard errors."""
         variance = self.stderr**2
         own_error, control_error = variance * (1 - self.control_share), variance * self.control_share
-        return fieller(self.control + self.value, own_error, self.control, control_error, z)
+        return fieller(self.control + self.value, own_error, self.control, control_error, z, self.shared)
 
 
 class Estimator(Comparison):
@@ -125,21 +133,22 @@ class Estimator(Comparison):
         return Finding("effect", own.name, value, stderr or None, *ends, float(p), rule)
 
     def _lift(self, rule: Rule, own: Arm, control: Arm, design: Design) -> Finding:
-        """Return the effect as a share of the control's mean; it excludes 0 where the symmetric interval of the effect does."""
+        """Return the effect as a share of the control's mean; its ends, at the effect's critical values, exclude 0 too."""
         estimate = self.estimate(own, control)
         value, stderr, mean = float(estimate.value), float(estimate.stderr), float(estimate.control)
         if not mean > 0:  # a share of nothing, or of a loss, says nothing
             return Finding("lift", own.name, None, rule=rule)
         if not stderr > 0:
             return Finding("lift", own.name, value / mean, rule=rule)
-        symmetric = t_bounds(estimate.value, estimate.stderr, estimate.df, design.level) if rule == "fixed" else None
-        _, upper = symmetric or self._bounds(rule, own, control, [design])
-        low, high = (float(end) - 1 for end in estimate.ratio_bounds((float(np.squeeze(upper)) - value) / stderr))
+        ends = (float(np.squeeze(end)) for end in self._bounds(rule, own, control, [design]))
+        below, above = (abs(end - value) / stderr for end in ends)
+        low, high = float(estimate.ratio_bounds(below)[0]) - 1, float(estimate.ratio_bounds(above)[1]) - 1
         if not np.isfinite(low) or not np.isfinite(high):
             return Finding("lift", own.name, value / mean, rule=rule)
         ratio, share = 1 + value / mean, float(estimate.control_share)
-        error = stderr * np.sqrt(1 - share + ratio**2 * share) / mean  # the delta method's
-        return Finding("lift", own.name, value / mean, error, low, high, rule=rule)
+        relative = stderr**2 * (1 - share + ratio**2 * share) + (1 - ratio) ** 2 * float(np.squeeze(estimate.shared))
+        error = np.sqrt(relative) / mean  # the delta method's
+        return Finding("lift", own.name, value / mean, float(error), low, high, rule=rule)
 
     def _bounds(self, rule: Rule, own: Arm, control: Arm, looks: list[Design]) -> Bounds:
         """Return intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""

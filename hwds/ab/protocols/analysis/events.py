@@ -13,8 +13,8 @@ from hwds.frames.table import ROW_ID, Table
 def as_units(table: Table) -> Table:
     """Return a row for each entity, at the time of its first event.
 
-    Outcomes, amounts and numbers without a role (the sessions under a ratio) are summed; arm, price, covariates and strata are
-    those of the first row.
+    Outcomes, amounts and numbers without a role (the sessions under a ratio) are summed, and are missing where one is missing;
+    arm, price, covariates and strata are those of the first row.
 
     Raises:
         DataError: There is no entity, a row has none, an entity is in two arms, or its price or cost changes.
@@ -30,7 +30,7 @@ def as_units(table: Table) -> Table:
     _refuse_moved(table, data, keys)
     summed = _summed(table, keys)
     first = [pl.col(name).first() for name in data.columns if name not in (*keys, *summed)]
-    sums = [pl.col(name).sum() for name in summed]
+    sums = [pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in summed]
     units = data.group_by(keys, maintain_order=True).agg(*first, *sums).select(data.columns)
     return replace(table, data=units)
 

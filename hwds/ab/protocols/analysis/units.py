@@ -28,6 +28,8 @@ class Units:
         arm: The number of each unit's arm.
         outcomes: The outcomes of each unit by label, the first empty where it is the only column.
         capped: The number of units above the cap, by the label of each outcome that has one.
+        grown: Whether outcomes are sums of events, some of which came after other units did: then no unit's outcome is that of
+            the day on which it came, and its order says nothing of what was known when.
     """
 
     table: Table
@@ -35,15 +37,17 @@ class Units:
     arm: np.ndarray
     outcomes: dict[str, np.ndarray]
     capped: Mapping[str, int] = field(default_factory=dict)
+    grown: bool = False
 
     @classmethod
-    def read(cls, table: Table, control: str | None, caps: Mapping[str, float] | None = None) -> Units:
+    def read(cls, table: Table, control: str | None, caps: Mapping[str, float] | None = None, *, grown: bool = False) -> Units:
         """Return the rows, checked.
 
         Args:
             table: A row for each unit.
             control: The arm that is the control; None for the one that is called so.
             caps: The most that an outcome of a unit counts, by its label or, of a single one, its column.
+            grown: Whether outcomes are sums of events.
 
         Raises:
             ConfigError: The control is no arm, or a cap is of no outcome.
@@ -60,9 +64,8 @@ class Units:
         outcomes = _outcomes(ordered)
         most = _most(ordered, outcomes, caps or {})
         above = {label: int(np.sum(outcomes[label] > cap)) for label, cap in most.items()}
-        return cls(
-            ordered, names, arm, outcomes | {label: np.minimum(outcomes[label], cap) for label, cap in most.items()}, above
-        )
+        capped = {label: np.minimum(outcomes[label], cap) for label, cap in most.items()}
+        return cls(ordered, names, arm, outcomes | capped, above, grown)
 
     @property
     def n(self) -> int:
@@ -71,8 +74,8 @@ class Units:
 
     @property
     def ordered(self) -> bool:
-        """True where the table has the time at which units came."""
-        return bool(self.table.roles.get("time"))
+        """True where the table has the time at which units came, and their outcomes were known then."""
+        return bool(self.table.roles.get("time")) and not self.grown
 
     def counts(self, stop: int) -> list[int]:
         """Return units of each arm among the first `stop`."""

@@ -36,12 +36,13 @@ class Season:
 
 
 def season_of(values: np.ndarray, season: int, *, additive: bool = False) -> Season | None:
-    """Return the season of a series without holes, shrunk towards none; None where there are not two whole seasons.
+    """Return the season of a series without holes, shrunk towards none; None where two whole seasons and a bit are not there.
 
     Classical decomposition: each value against the centred moving average over a season, then means by place. A factor's
-    distance from none is multiplied by 1 - 1/F (James and Stein; Miller and Williams 2003, "Shrinkage estimators of time series
-    seasonal factors and their effect on forecasting accuracy"), F being the variance between places against that within: where
-    nothing speaks for a season there is none, and no test has to decide.
+    distance from none is multiplied by 1 - v / ((v - 2) F), or 0 where that is negative (James and Stein; Miller and Williams
+    2003, "Shrinkage estimators of time series seasonal factors and their effect on forecasting accuracy"), F being the variance
+    between places against that within, of v degrees of freedom: v / ((v - 2) F) is 1 on average where there is no season. No
+    test has to decide, and what is kept of a season that is none is little.
 
     Args:
         values: The series, shape (n,).
@@ -57,12 +58,13 @@ def season_of(values: np.ndarray, season: int, *, additive: bool = False) -> Sea
     known = np.isfinite(apart)
     place = np.arange(len(values)) % season
     count = np.bincount(place[known], minlength=season)
-    if count.min() < 1 or known.sum() <= season:
+    free = int(known.sum()) - season
+    if count.min() < 1 or free <= 2:
         return None
     means = np.bincount(place[known], apart[known], season) / count
-    within = float(((apart - means[place])[known] ** 2).sum()) / (known.sum() - season)
+    within = float(((apart - means[place])[known] ** 2).sum()) / free
     between = float((count * (means - apart[known].mean()) ** 2).sum()) / (season - 1)
-    kept = max(0.0, 1.0 - within / between) if between > 0 else 0.0
+    kept = max(0.0, 1.0 - free / (free - 2) * within / between) if between > 0 else 0.0
     if additive:
         return Season(kept * (means - means.mean()), additive=True)
     ratios = np.bincount(place[known], np.exp(apart[known]), season) / count
