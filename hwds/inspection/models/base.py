@@ -131,6 +131,21 @@ class Inspector(Serializable):
             DataError: None of the images is good.
         """
         temperature = best_temperature(fitted.evidence(images), images.codes) if fitted.knows_kinds else 1.0
+        return cls.at_temperature(fitted, temperature, images, budget)
+
+    @classmethod
+    def at_temperature(cls, fitted: FittedInspection, temperature: float, images: Images, budget: float) -> Inspector:
+        """Return the model at a temperature, with the threshold of a budget of false alarms at that temperature.
+
+        Args:
+            fitted: What was learned from other boards.
+            temperature: What its log odds are divided by.
+            images: To choose the threshold by.
+            budget: The share of good images that may be flagged.
+
+        Raises:
+            DataError: None of the images is good.
+        """
         raw = cls(fitted, temperature, np.inf)
         good = raw.judge(images).score[images.codes == 0]
         if not len(good):

@@ -7,6 +7,8 @@ from scipy.stats import norm
 from hwds.datasets.simulated.board_images.drawing import DEFECTS
 from hwds.datasets.simulated.board_images.truth import KnownPatches
 from hwds.datasets.simulated.boards import Boards
+from hwds.evaluation.context import RunContext
+from hwds.inspection.models.base import budget_threshold
 from hwds.inspection.models.calibration.temperature import softmax
 
 WORLD = Boards(boards=60, patches=20, side=20, noise=40, smallest=2, largest=5, faintest=0.1)
@@ -29,6 +31,14 @@ def test_the_ideal_observer_is_right_as_often_as_theory_says(patches):
     doubtful = (chance > 0.2) & (chance < 0.8)
     assert doubtful.sum() > 100
     assert abs(chance[doubtful].mean() - (images.codes[doubtful] > 0).mean()) < 0.08
+
+
+def test_the_observer_flags_the_budget_of_the_good_images_that_its_threshold_is_chosen_on():
+    images = WORLD.load()
+    observer = WORLD.truth("inspection").inspector(images, images, 0.05, RunContext(0))
+    good = observer.judge(images).score[images.codes == 0]
+    assert observer.temperature == 1.0
+    assert observer.threshold == budget_threshold(good, 0.05)
 
 
 def test_a_defect_is_what_its_name_says(patches):

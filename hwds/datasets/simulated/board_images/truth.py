@@ -33,8 +33,7 @@ class BoardTruth(Truth):
 
     def inspector(self, images: Images, calibrate: Images, budget: float, context: RunContext) -> Inspector:
         """Return the observer with the threshold of a budget of false alarms; nothing else is learned."""
-        known = KnownPatches(self.dataset)
-        return Inspector(known, 1.0, Inspector.calibrated(known, calibrate, budget).threshold)
+        return Inspector.at_temperature(KnownPatches(self.dataset), 1.0, calibrate, budget)
 
 
 @dataclass(frozen=True, eq=False)
