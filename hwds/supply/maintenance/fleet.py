@@ -16,6 +16,9 @@ Planner = Callable[[np.ndarray, int, int | None], np.ndarray]
 """From the inspections of a slot, the replacements that its crew can still do, and the parts left (None: enough), those
 that are done now."""
 
+ROUNDING = 1e-9
+"""The share of a time by which it may miss a slot's beginning and still stand there."""
+
 
 def first_come(index: np.ndarray, limits: np.ndarray) -> Planner:
     """Return the planner of a rule: all inspections at or above their limits, the highest indices first.
@@ -55,6 +58,13 @@ def arrivals(parts: float, terms: MaintenanceTerms, slots: int) -> np.ndarray:
     return np.floor(parts + terms.parts_rate * np.arange(slots))
 
 
+def in_slots(times: np.ndarray, slot: float) -> np.ndarray:
+    """Return times in slots; whole where they differ from it by rounding alone, so that .3 is the third slot of .1."""
+    exact = times / slot
+    whole = np.rint(exact)
+    return np.asarray(np.where(np.abs(exact - whole) <= ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact))
+
+
 def cheapest_slots(costs: np.ndarray, crews: np.ndarray, arrived: np.ndarray | None) -> np.ndarray:
     """Return the slot of each machine: its own cheapest where that fits the capacity, else by `assign`; shape (m,)."""
     best = costs.argmin(axis=1)
@@ -88,11 +98,14 @@ class Fleet:
         self.acted, self.waited = np.zeros(self.laws.m, bool), np.zeros(self.laws.m)
 
     def simulate(self, planner: Planner) -> Outcomes:
-        """Return the outcomes of all machines under a planner."""
+        """Return the outcomes of all machines under a planner, from the slot in which the first machine is new."""
         laws = self.laws
-        at_row = np.floor((laws.start[laws.machine] + laws.age) / laws.slot).astype(int)
-        repair = np.ceil((laws.start + laws.ends) / laws.slot).astype(int)
-        begin, finish = min(at_row.min(initial=0), repair.min()), max(at_row.max(initial=0), repair.max())
+        if not laws.m:
+            return Outcomes(self.end, self.acted, self.acted, self.waited)
+        at_row = np.floor(in_slots(laws.start[laws.machine] + laws.age, laws.slot)).astype(int)
+        repair = np.ceil(in_slots(laws.start + laws.ends, laws.slot)).astype(int)
+        begin = int(np.floor(in_slots(laws.start, laws.slot)).min())
+        finish = max(int(at_row.max(initial=begin)), int(repair.max()))
         parts = self.terms.parts
         stock = None if parts is None else float(parts)
         for now in range(begin, finish + 1):
