@@ -93,18 +93,18 @@ class Maintenance(Decision):
 
     def decide(self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]) -> MaintenanceVerdict | None:
         """Return the verdict; the schedule is of machines that never failed, at their last inspection. None without answers."""
-        laws = self._laws(tables, frame, model)
-        return None if laws is None else self._verdict(laws, censored(laws), tables, frame)
+        laws = self._laws(tables, frame, model, protocol)
+        return None if laws is None else self._verdict(laws, censored(laws), tables, self._laws(tables, frame, TRUTH, protocol))
 
     def foresee(
         self, forecasts: pl.DataFrame, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
     ) -> MaintenanceVerdict | None:
         """Return the verdict with the schedule of the machines that run now; see `Decision.foresee`."""
-        laws = self._laws(tables, frame, model)
+        laws = self._laws(tables, frame, model, protocol)
         if laws is None or forecasts.is_empty():
             return None
         coming = life_laws(forecasts.with_columns(fold=pl.lit(-1)), frame, self.slots, laws.slot)
-        return self._verdict(laws, coming, tables, frame, future=True)
+        return self._verdict(laws, coming, tables, self._laws(tables, frame, TRUTH, protocol), future=True)
 
     def terms(self) -> MaintenanceTerms:
         """Return the costs, downtime included, and the capacity."""
@@ -121,19 +121,22 @@ class Maintenance(Decision):
             resamples=self.resamples,
         )
 
-    def _laws(self, tables: Tables, frame: Runs, model: str) -> LifeLaws | None:
+    def _laws(self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]) -> LifeLaws | None:
+        """Return the laws of the machines that folds hold out; those set apart for a sweep are inspected by none."""
+        assert isinstance(protocol, LastWindow)
         rows = tables.predictions
         mine = rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold")) if rows.width else rows
-        return None if mine.is_empty() else life_laws(mine, frame.learnable, self.slots)
+        runs = frame.learnable
+        return None if mine.is_empty() else life_laws(mine, runs.take(~protocol.is_apart(runs)), self.slots)
 
     def _verdict(
-        self, laws: LifeLaws, running: LifeLaws, tables: Tables, frame: Runs, *, future: bool = False
+        self, laws: LifeLaws, running: LifeLaws, tables: Tables, truth: LifeLaws | None, *, future: bool = False
     ) -> MaintenanceVerdict:
         return decide_maintenance(
             self.name or "maintenance",
             laws,
             running,
-            self._laws(tables, frame, TRUTH),
+            truth,
             self.terms(),
             seed=int(tables.scores["seed"][0]),
             when="future" if future else "back-test",
