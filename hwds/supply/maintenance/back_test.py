@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -11,14 +12,12 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.statistics.bootstrap import drawn
 from hwds.statistics.wilson import wilson
-from hwds.supply.maintenance.fleet import Fleet, by_milp, first_come
+from hwds.supply.maintenance.crowded import CrowdedRule
+from hwds.supply.maintenance.fleet import Fleet, first_come
 from hwds.supply.maintenance.laws import LifeLaws
 from hwds.supply.maintenance.outcomes import Outcomes, foresight, outcomes_of, seen_weights
-from hwds.supply.maintenance.rules import index_of, limits_by_fold, waiting_costs
+from hwds.supply.maintenance.rules import OWN, chosen_limit, index_of, limits_by_fold
 from hwds.supply.maintenance.terms import MaintenanceTerms
-
-OWN = "renewal"
-"""The rule that is decided by."""
 
 BASE = "fixed_interval"
 """The rule that savings are counted from."""
@@ -34,6 +33,9 @@ POLICIES = {
     "saving": pl.Float64,
     "saving_low": pl.Float64,
     "saving_high": pl.Float64,
+    "own_saves": pl.Float64,
+    "own_saves_low": pl.Float64,
+    "own_saves_high": pl.Float64,
     "failures": pl.Float64,
     "failures_low": pl.Float64,
     "failures_high": pl.Float64,
@@ -43,8 +45,9 @@ POLICIES = {
     "run": pl.Float64,
     "known": pl.Int64,
 }
-"""The columns of the back-test: money a unit of running time, savings against `BASE`, the share of machines that fail, the
-share of time that one stands still, the mean time that one runs, and machines whose outcome is known."""
+"""The columns of the back-test: money a unit of running time, savings against `BASE`, what the rule `OWN` saves
+against this one, the share of machines that fail, the share of time that one stands still, the mean time that one runs, and
+machines whose outcome is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,47 +75,53 @@ class BackTest:
         """Return a row for each rule; see `POLICIES`."""
         made = dict(self.outcomes())
         counts = self._resamples()
-        base = _totals(self.laws, made[BASE], self.terms, counts)
-        rows = [self._row(name, each, counts, base) for name, each in made.items()]
+        totals = {name: _totals(self.laws, each, self.terms, counts) for name, each in made.items()}
+        rates = {name: each[:, 0] / each[:, 3] for name, each in totals.items()}
+        rows = [self._row(name, each, totals[name], rates) for name, each in made.items()]
         return pl.DataFrame(rows, schema=POLICIES)
 
     def outcomes(self) -> Iterator[tuple[str, Outcomes]]:
-        """Yield the rules with their outcomes; each limit is chosen on machines of other folds."""
+        """Yield the rules with their outcomes; each limit is chosen on machines of other folds, within the same capacity."""
         laws, terms = self.laws, self.terms
         for rule in (OWN, "threshold", BASE):
-            index = index_of(rule, laws, terms)
-            limits = limits_by_fold(index, laws, terms)[laws.machine]
             if not self.within_capacity:
-                yield rule, outcomes_of(laws, index >= limits)
+                yield rule, alone(rule, laws, terms)
                 continue
-            rate = finite(limits, laws, terms)
-            plan = by_milp(waiting_costs(laws, terms, rate), terms) if rule == OWN else first_come(index, limits)
-            yield rule, Fleet(laws, terms).simulate(plan)
-            if rule == OWN:
-                yield f"{OWN}[no limits]", outcomes_of(laws, index >= limits)
+            yield rule, self._own.outcomes() if rule == OWN else CrowdedRule.of(rule, laws, terms).outcomes()
+            if rule != BASE:
+                yield f"{rule}[no limits]", alone(rule, laws, terms)
         never = np.zeros(len(laws.age), bool)
         index = np.zeros(len(laws.age))
         idle = first_come(index, index + np.inf)
         yield "run_to_failure", Fleet(laws, terms).simulate(idle) if self.within_capacity else outcomes_of(laws, never)
-        yield "foresight", foresight(laws)
+        yield "foresight", foresight(laws, terms)
         if self.truth is not None:
-            index = index_of(OWN, self.truth, terms)
-            limits = limits_by_fold(index, self.truth, terms)[self.truth.machine]
-            yield f"{OWN}[true law]", outcomes_of(self.truth, index >= limits)
+            yield f"{OWN}[true law]", alone(OWN, self.truth, terms)
+
+    def limit(self) -> float:
+        """Return the limit of the own rule that costs least on all machines, infinite where never to act does."""
+        if self.within_capacity:
+            return self._own.limit(np.ones(self.laws.m, bool))
+        return chosen_limit(index_of(OWN, self.laws, self.terms), self.laws, self.terms, np.ones(self.laws.m, bool))
+
+    @cached_property
+    def _own(self) -> CrowdedRule:
+        return CrowdedRule.of(OWN, self.laws, self.terms)
 
     def _resamples(self) -> np.ndarray:
         """Return how often each machine is drawn in each resample, shape (resamples, m)."""
         rng = stream(self.seed, "maintenance", "machines")
         return np.array([drawn(self.laws.m, rng) for _ in range(self.terms.resamples)])
 
-    def _row(self, name: str, made: Outcomes, counts: np.ndarray, base: np.ndarray) -> dict[str, object]:
-        totals = _totals(self.laws, made, self.terms, counts)
-        cost, still, fails, ran = totals.T
+    def _row(self, name: str, made: Outcomes, totals: np.ndarray, costs: dict[str, np.ndarray]) -> dict[str, object]:
+        """Return the row of a rule; savings are of the same resamples of machines for both rules that they compare."""
+        _, still, fails, ran = totals.T
         weight = seen_weights(self.laws, made).sum()
-        rates = {"cost": cost / ran, "failures": fails, "downtime": still / (ran + still)}
-        saving = 1 - rates["cost"] / (base[:, 0] / base[:, 3])
+        rates = {"cost": costs[name], "failures": fails, "downtime": still / (ran + still)}
         if name != BASE:
-            rates["saving"] = saving
+            rates["saving"] = 1 - costs[name] / costs[BASE]
+        if name != OWN:
+            rates["own_saves"] = 1 - costs[OWN] / costs[name]
         row: dict[str, object] = {"policy": name, "run": float(ran[0]) if weight else None, "known": int(made.known.sum())}
         for key, values in rates.items():
             row |= _interval(key, values)
@@ -128,9 +137,10 @@ class BackTest:
         return {"failures_low": low, "failures_high": high}
 
 
-def finite(limits: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
-    """Return limits as worths of a unit of time: never to act is one that no index reaches."""
-    return np.minimum(limits, 4 * terms.failure / laws.slot)
+def alone(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> Outcomes:
+    """Return the outcomes of a rule without limits of capacity, with each machine's limit from those of other folds."""
+    index = index_of(rule, laws, terms)
+    return outcomes_of(laws, index >= limits_by_fold(index, laws, terms)[laws.machine])
 
 
 def _totals(laws: LifeLaws, made: Outcomes, terms: MaintenanceTerms, counts: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from hwds.supply.maintenance.back_test import BLIND, OWN, BackTest, finite
+from hwds.supply.maintenance.back_test import BLIND, BackTest
+from hwds.supply.maintenance.crowded import finite
 from hwds.supply.maintenance.laws import LifeLaws
-from hwds.supply.maintenance.rules import chosen_limit, index_of
 from hwds.supply.maintenance.schedule import scheduled
 from hwds.supply.maintenance.sentence import sentence
 from hwds.supply.maintenance.terms import MaintenanceTerms
@@ -40,7 +40,7 @@ def decide_maintenance(
     """
     tested = BackTest(laws, truth, terms, seed)
     policies = tested.table()
-    limit = chosen_limit(index_of(OWN, laws, terms), laws, terms, laws.fold >= 0)
+    limit = tested.limit()
     table, lost = scheduled(running, terms, float(finite(np.array(limit), laws, terms)))
     failed = int(laws.failed.sum())
     rule = rule_of(policies, failed, terms)
@@ -78,12 +78,10 @@ def decide_maintenance(
 def rule_of(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms) -> str:
     """Return the rule that forbids to schedule, `none` where none does.
 
-    Enough machines must have failed, and the cost must be shown, at 95 %, to be below that of each rule without sensors.
+    Enough machines must have failed, and the cost must be shown, at 95 %, to be below that of each rule without sensors: by
+    resamples of machines in which both rules are counted.
     """
     if failed < terms.least_failures:
         return "few_failures"
-    rows = {row["policy"]: row for row in policies.to_dicts()}
-    own = rows[OWN]
-    shown = own["saving_low"] is not None and own["saving_low"] > 0
-    cheaper = all(rows[each]["cost"] is None or own["cost"] < rows[each]["cost"] for each in BLIND)
-    return "none" if shown and cheaper else "no_gain"
+    lows = policies.filter(pl.col("policy").is_in(BLIND))["own_saves_low"].to_list()
+    return "none" if all(low is not None and low > 0 for low in lows) else "no_gain"

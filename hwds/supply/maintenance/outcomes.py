@@ -52,15 +52,30 @@ def outcomes_of(laws: LifeLaws, acts: np.ndarray) -> Outcomes:
     return Outcomes(np.where(acted, first, laws.ends), acted, acted | laws.failed, np.zeros(laws.m))
 
 
-def foresight(laws: LifeLaws) -> Outcomes:
-    """Return the outcomes where each machine that fails is replaced at its last inspection before; others are not known."""
+def foresight(laws: LifeLaws, terms: MaintenanceTerms) -> Outcomes:
+    """Return the outcomes of machines whose failures are foreseen; those that do not fail are not known.
+
+    Each is replaced at its last inspection before the failure, or fails where the time until then is worth more than a failure
+    costs beyond a replacement. A unit of time is worth the least cost rate of all, which Dinkelbach's steps (1967) reach.
+
+    Args:
+        laws: The evidence.
+        terms: The costs.
+    """
     last = np.zeros(len(laws.age), bool)
     last[laws.last_inspections] = True
-    made = outcomes_of(laws, last)
-    return Outcomes(made.end, made.acted, laws.failed, made.waited)
+    replaced = outcomes_of(laws, last)
+    gained = laws.ends - replaced.end
+    everyone, rate = np.ones(laws.m, bool), np.inf
+    best = made = Outcomes(replaced.end, replaced.acted, laws.failed, replaced.waited)
+    while (least := cost_rate(laws, made, terms, everyone)) < rate:
+        best, rate = made, least
+        acted = replaced.acted & (gained * rate <= terms.failure - terms.planned)
+        made = Outcomes(np.where(acted, replaced.end, laws.ends), acted, laws.failed, replaced.waited)
+    return best
 
 
-def seen_weights(laws: LifeLaws, outcomes: Outcomes) -> np.ndarray:
+def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = None) -> np.ndarray:
     """Return the weight of each machine: one over the chance not to be censored before its outcome, 0 where that is not known.
 
     Inverse probability of censoring (Robins and Rotnitzky 1992), by Kaplan and Meier's curve of the ages at which machines
@@ -69,8 +84,10 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes) -> np.ndarray:
     Args:
         laws: The evidence.
         outcomes: Under one rule.
+        among: A mask of the machines whose censoring is read, shape (m,); None for all.
     """
-    ages, left = kaplan_meier(laws.ends, ~laws.failed, np.ones(laws.m), events_first=False)
+    read = np.ones(laws.m, bool) if among is None else among
+    ages, left = kaplan_meier(laws.ends[read], ~laws.failed[read], np.ones(int(read.sum())), events_first=False)
     seen = np.concatenate([[1.0], left])[np.searchsorted(ages, outcomes.end, side="left")]
     return np.asarray(outcomes.known / np.maximum(seen, LEAST_SEEN))
 
@@ -82,8 +99,8 @@ def cost_rate(laws: LifeLaws, outcomes: Outcomes, terms: MaintenanceTerms, among
         laws: The evidence.
         outcomes: Under one rule.
         terms: The costs.
-        among: A mask of machines, shape (m,).
+        among: A mask of machines, shape (m,); no other is read.
     """
-    weight = seen_weights(laws, outcomes) * among
+    weight = seen_weights(laws, outcomes, among) * among
     ran = float(weight @ outcomes.end)
     return float(weight @ outcomes.cost(terms)) / ran if ran > 0 else np.inf

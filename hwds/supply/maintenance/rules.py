@@ -11,6 +11,9 @@ from hwds.supply.maintenance.terms import MaintenanceTerms
 CANDIDATES = 120
 """Limits among which one is chosen."""
 
+OWN = "renewal"
+"""The rule that is decided by."""
+
 RULES = ("renewal", "threshold", "fixed_interval")
 """The rules that have a limit."""
 
@@ -45,14 +48,23 @@ def chosen_limit(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms, amo
         terms: The costs.
         among: The machines that it is chosen on, shape (m,).
     """
-    own = index[among[laws.machine]]
-    if not len(own):
-        return np.inf
-    values = np.unique(np.quantile(own, np.linspace(0, 1, CANDIDATES)))
-    between = (values[1:] + values[:-1]) / 2  # no inspection stands on the limit
-    limits = [float(np.nextafter(values[0], -np.inf)), *between.tolist(), np.inf]
+    limits = candidates(index[among[laws.machine]], CANDIDATES)
     rates = [cost_rate(laws, outcomes_of(laws, index >= limit), terms, among) for limit in limits]
-    return float(limits[int(np.argmin(rates))])
+    return limits[int(np.argmin(rates))]
+
+
+def candidates(index: np.ndarray, most: int) -> list[float]:
+    """Return limits to choose among, rising: below each index, between its quantiles, and one that nothing reaches.
+
+    Args:
+        index: See `index_of`; shape (n,), of which there may be none.
+        most: The number of quantiles.
+    """
+    if not len(index):
+        return [np.inf]
+    values = np.unique(np.quantile(index, np.linspace(0, 1, most)))
+    between = (values[1:] + values[:-1]) / 2  # no inspection stands on the limit
+    return [float(np.nextafter(values[0], -np.inf)), *between.tolist(), np.inf]
 
 
 def limits_by_fold(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hwds.results.formatting import brief, counted, percent, percent_quoted, quoted
-from hwds.supply.maintenance.back_test import BASE, OWN
+from hwds.supply.maintenance.back_test import BASE
+from hwds.supply.maintenance.rules import OWN
 from hwds.supply.maintenance.verdict import MaintenanceVerdict
 
 RIVALS = {

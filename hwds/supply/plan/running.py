@@ -11,7 +11,7 @@ import polars as pl
 from hwds.core.errors import ConfigError
 from hwds.results.files import read_table
 from hwds.results.folder import RunFolder
-from hwds.supply.maintenance.back_test import OWN
+from hwds.supply.maintenance.rules import OWN
 
 
 @dataclass(frozen=True, slots=True)

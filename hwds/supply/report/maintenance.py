@@ -12,7 +12,7 @@ from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures.style import GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
 from hwds.results.formatting import column, counted
-from hwds.supply.maintenance import back_test
+from hwds.supply.maintenance import back_test, rules
 from hwds.supply.maintenance.verdict import MaintenanceVerdict
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ NAMES = {
     "renewal[no limits]": "renewal rule, any crew",
     "renewal[true law]": "the same by the true law",
     "threshold": "threshold on the median",
+    "threshold[no limits]": "threshold on the median, any crew",
     "fixed_interval": "fixed interval",
     "run_to_failure": "run to failure",
     "foresight": "foresight",
@@ -47,6 +48,8 @@ def policies_grid(verdict: MaintenanceVerdict) -> Grid:
         ("95 %", "95 %"),
         ("saves against the fixed interval, %", "saves\n%"),
         ("95 % of the saving", ""),
+        ("saved against it by the renewal rule, %", "renewal\nsaves %"),
+        ("95 % of that", ""),
         ("machines that fail, %", "fail\n%"),
         ("95 % of these", ""),
         ("time that a machine stands still, %", "still\n%"),
@@ -61,6 +64,8 @@ def policies_grid(verdict: MaintenanceVerdict) -> Grid:
             _ends(row, "cost", 1.0),
             _percent(row["saving"]),
             _ends(row, "saving", 100.0),
+            _percent(row["own_saves"]),
+            _ends(row, "own_saves", 100.0),
             _percent(row["failures"]),
             _ends(row, "failures", 100.0),
             _percent(row["downtime"], 2),
@@ -69,7 +74,7 @@ def policies_grid(verdict: MaintenanceVerdict) -> Grid:
         )
         for row, cost, run in zip(rows, costs, runs, strict=True)
     ]
-    return grid_of(titles, cells, own=NAMES[back_test.OWN], caption="What rules would have cost on held-out machines:")
+    return grid_of(titles, cells, own=NAMES[rules.OWN], caption="What rules would have cost on held-out machines:")
 
 
 def _percent(share: float | None, places: int = 1) -> str:
@@ -135,7 +140,7 @@ def policies_figure(verdict: MaintenanceVerdict) -> Figure:
 
 
 def _colour(policy: str) -> str:
-    return OWN if policy == back_test.OWN else NAIVE_COLOUR if policy in back_test.BLIND else GREY
+    return OWN if policy == rules.OWN else NAIVE_COLOUR if policy in back_test.BLIND else GREY
 
 
 def _bars(axes: Axes, rows: pl.DataFrame, name: str, scale: float, colours: list[str]) -> None:
