@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -152,6 +152,16 @@ class Inspector(Serializable):
             raise DataError("protocol.calibrate: none of the boards that calibrate has a good image; take more of them.")
         return cls(fitted, temperature, budget_threshold(good, budget))
 
+    def over_boards(self, images: Images, budget: float) -> Inspector:
+        """Return the model with a threshold whose budget holds for good images of new boards.
+
+        Args:
+            images: To choose the threshold by.
+            budget: The share of their good images that may be flagged.
+        """
+        good = images.take(images.codes == 0)
+        return replace(self, threshold=threshold_over_boards(self.judge(good).score, good.boards.to_numpy(), budget))
+
     def judge(self, images: Images) -> Judgements:
         """Return what is said of images."""
         evidence = self.fitted.evidence(images)
@@ -176,6 +186,24 @@ def budget_threshold(good: np.ndarray, budget: float) -> float:
     """
     rank = int(np.ceil((1 - budget) * (len(good) + 1) - 1e-9))
     return float(np.sort(good)[rank - 1]) if rank <= len(good) else np.inf
+
+
+def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -> float:
+    """Return the score that a good image of a new board exceeds with at most the budget's probability.
+
+    Each board counts the same, and the new one as if all its images scored higher (Lee, Barber and Willett 2023,
+    "Distribution-free inference with hierarchical data"). Infinite where there are fewer boards than `boards_needed`.
+
+    Args:
+        good: Scores of good images, shape (n,).
+        boards: Of each, exchangeable with the new one; shape (n,).
+        budget: The probability.
+    """
+    _, place, sizes = np.unique(boards, return_inverse=True, return_counts=True)
+    order = np.argsort(good, kind="stable")
+    below = np.cumsum(1 / sizes[place[order]]) / (len(sizes) + 1)
+    rank = int(np.searchsorted(below, 1 - budget - 1e-9))
+    return float(good[order[rank]]) if rank < len(good) else np.inf
 
 
 def false_alarms_at_most(budget: float, boards: int) -> float:

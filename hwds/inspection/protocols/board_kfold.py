@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -45,6 +45,8 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
     Attributes:
         headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`, `cost`).
         budget: The share of good images that may be flagged.
+        holds_for: What the budget of the chosen threshold holds for: `images` like those that calibrate, or good images of new
+            `boards`, of which fewer are flagged.
         missed_cost: What a defect costs that is passed.
         false_alarm_cost: What a good image costs that is rejected.
         explained: Images of each kind in each fold that get a map of where they look suspicious, from the best judged to the
@@ -70,6 +72,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
 
     headline: str = INSPECTION.headline
     budget: Annotated[float, Ge(0.0001), Lt(1)] = 0.05
+    holds_for: Literal["images", "boards"] = "images"
     missed_cost: Positive = 5.0
     false_alarm_cost: Positive = 1.0
     explained: Annotated[int, Ge(0), Le(1_000)] = 3
@@ -97,6 +100,19 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
                 f" {len(good)}; take a larger protocol.calibrate or protocol.budget."
             )
 
+        boards = calibrate.boards.filter(pl.Series(calibrate.codes == 0)).n_unique()
+        needed = boards_needed(self.budget)
+        if self.holds_for == "boards" and boards < needed:
+            raise DataError(
+                f"protocol.holds_for: a threshold of {self.budget:g} over boards needs {needed} that calibrate,"
+                f" got {boards}; take a larger protocol.calibrate or protocol.budget."
+            )
+
+    def _inspector(self, model: InspectionModel, learn: Images, calibrate: Images, context: RunContext) -> Inspector:
+        """Return a model with the threshold of the budget, over images or over boards."""
+        inspector = model.inspector(learn, calibrate, self.budget, context)
+        return inspector.over_boards(calibrate, self.budget) if self.holds_for == "boards" else inspector
+
     def _parts(self, frame: Images, fold: int | None) -> tuple[Images, Images, Images]:
         """Return the images to learn from, to calibrate by and to test where one fold is tested, or none."""
         known = frame.take(frame.codes >= 0)
@@ -108,7 +124,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
     def evaluate_cell(self, model: InspectionModel, frame: Images, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Learn and calibrate on the boards of the other folds; judge the images of this one."""
         learn, calibrate, held = self._parts(frame, cell.fold.index)
-        inspector = model.inspector(learn, calibrate, self.budget, context)
+        inspector = self._inspector(model, learn, calibrate, context)
         return with_saliency(judged_rows(inspector, held), inspector, held, self.explained)
 
     def terms(self, good: str) -> InspectionTerms:
@@ -161,7 +177,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
             min(part.boards.filter(pl.Series(part.codes == 0)).n_unique() for part in parts),
             boards_needed(self.budget),
         )
-        if boards < needed:
+        if self.holds_for == "images" and boards < needed:
             yield (
                 f"The threshold of a fold is chosen on the good images of {boards} boards: at most {100 * self.budget:.3g} % of"
                 f" other good images of these boards are flagged, but of those of new boards up to"
@@ -213,7 +229,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         """Return the model learned from all boards but those that calibrate it."""
         learn, calibrate, _ = self._parts(frame, None)
         self._refuse_few(learn, calibrate, learn)
-        return model.inspector(learn, calibrate, self.budget, context)
+        return self._inspector(model, learn, calibrate, context)
 
     def predict_new(self, fitted: Inspector, frame: Images, context: RunContext) -> pl.DataFrame:
         """Return what is said of the images without a label.

@@ -9,7 +9,14 @@ from hwds.datasets.simulated.boards import Boards
 from hwds.evaluation.canary import canary
 from hwds.evaluation.context import RunContext
 from hwds.frames.images import Images
-from hwds.inspection.models.base import GRID, Inspector, boards_needed, budget_threshold, false_alarms_at_most
+from hwds.inspection.models.base import (
+    GRID,
+    Inspector,
+    boards_needed,
+    budget_threshold,
+    false_alarms_at_most,
+    threshold_over_boards,
+)
 from hwds.inspection.models.calibration.temperature import FEWEST, best_temperature, softmax
 from hwds.inspection.models.cnn import CNN, class_weights
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
@@ -144,6 +151,19 @@ def test_a_budget_does_not_hold_for_few_boards_whose_images_are_alike(boards, mo
     assert false_alarms_at_most(0.05, boards) == pytest.approx(most)
     assert (0.1 if boards < 4 else 0.045) < over < most
     assert boards_needed(0.05) == 19
+
+
+def test_a_budget_over_boards_holds_for_the_next_board_of_any_size():
+    rng = np.random.default_rng(0)
+    boards = np.repeat(np.arange(40), np.tile([4, 28], 20))
+    over = []
+    for _ in range(2000):
+        level = rng.normal(size=41)
+        good = level[boards] + 0.5 * rng.normal(size=len(boards))
+        over.append(level[40] + 0.5 * rng.normal() > threshold_over_boards(good, boards, 0.05))
+    assert 0.02 < np.mean(over) <= 0.05
+    assert threshold_over_boards(np.arange(36.0), np.repeat(np.arange(18), 2), 0.05) == np.inf
+    assert threshold_over_boards(np.arange(19.0), np.arange(19), 0.05) == budget_threshold(np.arange(19.0), 0.05) == 18
 
 
 def test_views_are_undone_and_images_are_moved():

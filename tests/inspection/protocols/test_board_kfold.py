@@ -76,6 +76,19 @@ def test_few_boards_and_few_defects_to_calibrate_by_are_remarked_on(images):
     assert not replace(PROTOCOL, calibrate=0.5).warnings_before(images, {})
 
 
+def test_a_budget_that_holds_for_boards_flags_fewer_and_needs_boards(images):
+    protocol = replace(PROTOCOL, calibrate=0.5)
+    over = replace(protocol, holds_for="boards")
+    by_images, by_boards = (answered(each, TREES, images) for each in (protocol, over))
+    assert (by_boards["threshold"] >= by_images["threshold"]).all()
+    assert by_boards["threshold"].mean() > by_images["threshold"].mean()
+    assert by_boards.drop("threshold", "saliency").equals(by_images.drop("threshold", "saliency"))
+    with pytest.raises(
+        DataError, match=r"^protocol\.holds_for: a threshold of 0\.2 over boards needs 4 that calibrate, got 3; take"
+    ):
+        replace(PROTOCOL, holds_for="boards").split(images)
+
+
 def test_maps_are_kept_of_the_best_and_the_worst_of_each_kind(images):
     rows = answered(PROTOCOL, WINDOWS, images)
     kept = rows.filter(pl.col("saliency").is_not_null())
