@@ -38,7 +38,7 @@ ANSWERS = {
     17: r"Results: .*/outputs/runs/kept/\w{16}",
     18: r"spring/\w+ +forecast/naive(.*\n)+7 of 7 runs",
     19: r"spring/\w+ .* draft .*\n1 of 7 runs",
-    20: r"mase +seed\n.*\nshop/\w+ +(mine/shop_trend|forecast/\w+) ",
+    20: r"mase.*\n─+\n\w+/\w+ +(mine/shop_trend|forecast/\w+) ",
     21: r"(?s)spring/\w+: forecast/naive on file.*name=spring.*forecast/naive does not beat the seasonal naive",
     22: r"tags draft; note sent to sales",
     23: r"model.*forecast/naive.*forecast/drift",
