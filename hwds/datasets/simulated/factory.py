@@ -7,14 +7,13 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, Le, Lt
+from annotated_types import Ge, Le
 
 from hwds.core.recipe import Small
 from hwds.datasets.base import Truth
 from hwds.datasets.simulated.plants.faults import labels_of
 from hwds.datasets.simulated.plants.lives import NOISE, FactoryLife, Plan, lives_of
 from hwds.datasets.simulated.plants.vibration import FEATURES
-from hwds.datasets.simulated.wear.fleet import WearLaw, leaving_chance
 from hwds.datasets.simulated.wear.settings import WearWorld
 from hwds.datasets.simulated.wear.truth import WearTruth
 from hwds.frames.roles import Roles
@@ -49,13 +48,10 @@ class Factory(WearWorld):
         plants: How many, each with a day of its own.
         machines: In all of them.
         lives: The number of lives of each machine, one after the other.
-        regimes: The number of operating conditions.
         rate: Samples of the accelerometer a second; below 640 it does not see bearings.
         samples: The number of samples of a window.
         faults: The share of lives that meet a fault by chance, where they are long enough.
         censored: The share of lives that end by a replacement, about.
-        mean_life: Cycles that a machine lasts, about.
-        world_seed: Draws the world.
 
     Example:
         python -m hwds dataset=factory model=sensors/pca protocol=runs_in_time_factory
@@ -68,16 +64,12 @@ class Factory(WearWorld):
     plants: Annotated[int, Ge(1), Le(1_000)] = 3
     machines: Annotated[int, Ge(2), Le(10_000), Small(6)] = 24
     lives: Annotated[int, Ge(1), Le(100), Small(1)] = 2
-    regimes: Annotated[int, Ge(1), Le(100)] = 3
     rate: Annotated[int, Ge(1), Le(1_000)] = 1000
     samples: Annotated[int, Ge(16), Le(100_000)] = 256
     faults: Annotated[float, Ge(0), Le(1)] = 0.7
-    censored: Annotated[float, Ge(0), Lt(1)] = 0.2
 
     def fleet(self) -> Iterator[FactoryLife]:
         """Yield the lives of all machines."""
-        law = WearLaw(self.mean_life)
-        leaving = leaving_chance(law, self.censored)
         yield from lives_of(
             Plan(
                 plants=self.plants,
@@ -87,8 +79,8 @@ class Factory(WearWorld):
                 rate=self.rate,
                 samples=self.samples,
                 faults=self.faults,
-                leaving=leaving,
-                law=law,
+                leaving=self.leaving,
+                law=self.law,
                 seed=self.world_seed,
             )
         )

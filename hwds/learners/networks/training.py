@@ -26,6 +26,13 @@ class Examples(Protocol):
         """First axis n, NaN where unknown."""
 
 
+class InnerExamples(NamedTuple):
+    """Examples by which the number of epochs is chosen; see `Examples`."""
+
+    inputs: Sequence[np.ndarray]
+    target: np.ndarray
+
+
 class Schedule(NamedTuple):
     """The schedule of training; the fields are those of the recipe."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -12,12 +12,13 @@ from annotated_types import Ge, Le, Lt
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Steps, Width
 from hwds.core.serialization import Serializable
 from hwds.features.signal_windows import along, begins_of, principal_axes
+from hwds.features.signals.moving import windows_of
 from hwds.features.signals.regimes import RegimeScaling
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.laws.lives import LEVELS, Lives
 from hwds.lifetime.models.base import FittedLife, PointModel, inner_fold, known_targets
-from hwds.lifetime.models.networks.two_branches import MaskedTraining, TwoBranches, windows_of
+from hwds.lifetime.models.networks.two_branches import MaskedTraining, TwoBranches
 
 AGE_UNIT = 100.0
 """The age that a network reads as 1."""
@@ -87,7 +88,7 @@ class LSTMCNN(PointModel):
 
     def regress(self, runs: Runs, context: LifetimeContext) -> TrainedBranches:
         """Train until machines set apart are predicted no better."""
-        from hwds.learners.networks.training import Schedule
+        from hwds.learners.networks.training import InnerExamples, Schedule
 
         signals = Signals.learn(runs, self.components)
         values = signals.compute(runs)
@@ -98,18 +99,11 @@ class LSTMCNN(PointModel):
         rows, goal = rows[kept], (target[kept] / context.cap).astype(np.float32)
         apart = inner_fold(runs, STOPPING)[runs.run_of_row[rows]] == 0
         windows = windows_of(values, begins_of(runs), self.window, rows)
-        inner = _Inner([windows[apart], *shape.ones(int(apart.sum()))], goal[apart])
+        inner = InnerExamples([windows[apart], *shape.ones(int(apart.sum()))], goal[apart])
         schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
         training = MaskedTraining([windows[~apart]], shape, schedule, context, rate=self.dropout)
         weights = tuple(tuple(training.stopped(goal[~apart], inner, number)) for number in range(self.networks))
         return TrainedBranches(signals, shape, weights, context.cap, context.cpus)
-
-
-class _Inner(NamedTuple):
-    """The windows of the machines that tell when to stop."""
-
-    inputs: list[np.ndarray]
-    target: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -13,9 +13,10 @@ from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, 
 from hwds.core.serialization import Serializable
 from hwds.evaluation.context import Device
 from hwds.features.base import RunFeatures
+from hwds.features.signals.moving import windows_of
 from hwds.sensors.context import SIGNALS, SensorContext
 from hwds.sensors.models.base import NormalRows, SensorModel
-from hwds.sensors.models.networks.sequence import Layers, SequenceNetwork, restored, windows_of
+from hwds.sensors.models.networks.sequence import Layers, SequenceNetwork, restored
 
 LEAST = 1e-3
 """The usual squared error of a sensor at least, in its usual squared departures."""
@@ -72,7 +73,7 @@ class Autoencoder(SensorModel):
 
     def learn_normal(self, normal: NormalRows, context: SensorContext, part: int) -> Restorer:
         """Train until rows set apart are restored no better."""
-        from hwds.learners.networks.training import Schedule, Training
+        from hwds.learners.networks.training import InnerExamples, Schedule, Training
 
         shape = SequenceNetwork(self.layers, self.window, normal.departures.shape[1], self.units, self.narrow)
         windows = windows_of(normal.departures, normal.begins, self.window, normal.held)
@@ -80,19 +81,12 @@ class Autoencoder(SensorModel):
         inputs = windows_of(normal.departures, normal.begins, self.window, learned[:: self.every])
         schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
         training = Training([inputs], shape, schedule, context)
-        inner = _Inner([windows], windows)
+        inner = InnerExamples([windows], windows)
         numbers = range(part * self.networks, (part + 1) * self.networks)
         weights = tuple(tuple(training.stopped(inputs, inner, number)) for number in numbers)
         restorer = Restorer(shape, weights, np.ones(shape.signals), context.cpus, context.device)
         usual = restorer.errors(normal.departures, normal.begins)[normal.held].mean(axis=0)
         return Restorer(shape, weights, np.maximum(usual, LEAST), context.cpus, context.device)
-
-
-class _Inner(NamedTuple):
-    """Windows that tell when to stop, which are their own target."""
-
-    inputs: list[np.ndarray]
-    target: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

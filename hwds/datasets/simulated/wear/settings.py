@@ -31,13 +31,28 @@ class WearWorld(Dataset):
 
     Attributes:
         mean_life: Cycles that a machine lasts, about.
+        regimes: Operating conditions, each with its own level of every sensor.
+        censored: The share of machines that are last seen before they fail, about: each may leave in any cycle after the first
+            quarter of a mean life, with one chance whatever it will last.
         unit: What a cycle is, in words.
         world_seed: Draws the world.
     """
 
     mean_life: Annotated[float, Ge(5), Le(2_000), Small(50)] = 120.0
+    regimes: Annotated[int, Ge(1), Le(100)] = 3
+    censored: Annotated[float, Ge(0), Lt(1)] = 0.2
     unit: str = "cycles"
     world_seed: Seed = 0
+
+    @property
+    def law(self) -> WearLaw:
+        """The law of the wear."""
+        return WearLaw(self.mean_life)
+
+    @property
+    def leaving(self) -> float:
+        """The chance with which a machine leaves in a cycle."""
+        return leaving_chance(self.law, self.censored)
 
     def fleet(self) -> Iterator[Worn]:
         """Yield the machines."""
@@ -50,36 +65,27 @@ class WearSettings(WearWorld):
     Attributes:
         engines: The number of engines.
         sensors: How many see the wear.
-        regimes: Operating conditions, each with its own level of every sensor.
         noise: The standard deviation of a sensor, against its change from new to failure.
-        censored: The share of machines that are last seen before they fail, about: each may leave in any cycle after the first
-            quarter of a mean life, with one chance whatever it will last.
         period: Lives of a machine over which the fleet is put into service.
-        mean_life: Cycles that a machine lasts, about.
-        world_seed: Draws the world.
     """
 
     gives = Runs
 
     engines: Annotated[int, Ge(2), Le(100_000), Small(30)] = 150
     sensors: Annotated[int, Ge(1), Le(1_000), Small(4)] = 8
-    regimes: Annotated[int, Ge(1), Le(100)] = 3
     noise: Annotated[float, Ge(0), Le(100)] = 0.05
-    censored: Annotated[float, Ge(0), Lt(1)] = 0.2
     period: Annotated[float, Ge(0), Le(1_000)] = 3.0
 
     def fleet(self) -> Iterator[Machine]:
         """Yield the machines."""
-        law = WearLaw(self.mean_life)
-        leaving = leaving_chance(law, self.censored)
         for number in range(self.engines):
             yield machine(
                 self.world_seed,
                 number,
-                law,
+                self.law,
                 sensors=self.sensors,
                 regimes=self.regimes,
                 noise=self.noise,
-                leaving=leaving,
+                leaving=self.leaving,
                 period=self.period * self.mean_life,
             )

@@ -15,9 +15,9 @@ from hwds.detection.models.anomaly.base import Detector
 from hwds.detection.models.classify.base import Contributions
 from hwds.detection.models.inputs.matrix import single
 from hwds.detection.models.inputs.numbers import Columns
-from hwds.detection.models.trees.isolation import Trees, read_trees
 from hwds.frames.base import RowReader
 from hwds.frames.table import Table
+from hwds.learners.isolation_trees import Trees, read_trees
 
 BLOCK = 4096
 """Rows that walk the trees at once."""

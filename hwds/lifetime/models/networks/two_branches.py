@@ -118,16 +118,3 @@ class MaskedTraining(Training):
             masks = [tf.constant(part) for part in shape.masks(len(target), self.rate, rng)]
             state = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), [*held, *masks], goal)
             yield state[1]
-
-
-def windows_of(signals: np.ndarray, begins: np.ndarray, window: int, rows: np.ndarray) -> np.ndarray:
-    """Return the last cycles up to some rows, the first cycle repeated where a run is younger; shape (rows, window, signals).
-
-    Args:
-        signals: Shape (n, k).
-        begins: The first row of each row's run, shape (n,).
-        window: Cycles.
-        rows: Places, shape (m,).
-    """
-    places = np.maximum(rows[:, None] + np.arange(1 - window, 1), begins[rows][:, None])
-    return np.ascontiguousarray(signals[places], np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.evaluation.context import Device
+from hwds.features.signals.moving import windows_of
 
 Layers = Literal["dense", "convolution", "lstm"]
 
@@ -104,12 +105,6 @@ class SequenceNetwork(Serializable):
     def score(self, answer: np.ndarray, target: np.ndarray) -> float:
         """Return the same in numpy."""
         return float(np.log1p((answer.astype(float) - target) ** 2).mean())
-
-
-def windows_of(values: np.ndarray, begins: np.ndarray, window: int, rows: np.ndarray) -> np.ndarray:
-    """Return the last rows up to some, the first row repeated where a run is younger; shape (rows, window, signals)."""
-    places = np.maximum(rows[:, None] + np.arange(1 - window, 1), begins[rows][:, None])
-    return np.ascontiguousarray(values[places], np.float32)
 
 
 def restored(
