@@ -43,7 +43,7 @@ def sentence(
     chance_best = "" if best is None else f"the best of those allowed with a probability of {probability(best)}"
     if judgement.change:
         start = f"CHANGE from {judgement.current.arm} to {arm}" if judgement.current else f"CHANGE to {arm}"
-        text = f"{start}: {', '.join(filter(None, (worth, chance_best)))}"
+        text = ": ".join(filter(None, (start, ", ".join(filter(None, (worth, chance_best))))))
     elif judgement.rule == "not_sure":
         risk = f"its risk is {_risk(judgement.risk)} and may be {_risk(judgement.risk_allowed)}"
         text = (

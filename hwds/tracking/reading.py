@@ -83,8 +83,14 @@ def _of_run(folder: RunFolder, group: str) -> Record:
         tables=_tables(tables),
         data=(config["dataset"]["name"], origin["data"]),
         model=path / "model" if has_fitted(path / "model") else None,
-        conclusion=without_secrets(folder.read_conclusion()),
+        conclusion=without_secrets(_said(folder)),
     )
+
+
+def _said(folder: RunFolder) -> str:
+    """Return the conclusion of a run, and the verdict of its decision behind it."""
+    verdict = folder.read_verdict() or {}
+    return "\n\n".join(filter(None, (folder.read_conclusion(), str(verdict.get("sentence") or ""))))
 
 
 def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:

@@ -9,7 +9,7 @@ from math import hypot
 import numpy as np
 import polars as pl
 
-from hwds.detection.decisions.alerts.bootstrap import Clusters
+from hwds.detection.decisions.alerts.bootstrap import Clusters, without_interval
 from hwds.detection.decisions.alerts.terms import BLOCK, PASS, AlertTerms
 from hwds.detection.decisions.alerts.verdict import Against, CostCalibration, DailyAmount, PolicyRecord
 
@@ -51,7 +51,9 @@ class BackTest:
             self._line(name, against, intervals[place], paired[name], parts[name], gray, weight)
             for place, name in enumerate(costs)
         ]
-        return lines, _meaning(against, intervals[0].value, intervals[-1], self._ends(own, loss, weight))
+        (few_gray,) = self.clusters.too_few((gray * weight)[:, None])  # what came is known by these alone
+        surplus = without_interval(intervals[-1].value) if few_gray else intervals[-1]
+        return lines, _meaning(against, intervals[0].value, surplus, self._ends(own, loss, weight))
 
     def _ends(self, own: str, loss: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
         """Return the range of the expected cost a day between probabilities as low and as high as the labels leave open.

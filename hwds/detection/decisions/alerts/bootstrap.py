@@ -9,7 +9,7 @@ import numpy as np
 from hwds.core.seeds import stream
 from hwds.detection.decisions.alerts.verdict import DailyAmount
 from hwds.statistics.bootstrap import drawn
-from hwds.statistics.two_way import ClusteredPart, block_length, clustered_part, two_way_effect
+from hwds.statistics.two_way import LEAST_EVEN, ClusteredPart, block_length, clustered_part, two_way_effect
 
 LEVEL = 0.95
 
@@ -36,25 +36,29 @@ class Clusters:
         """Return the sum a day of each column with its percentile intervals, and with that of both days and entities.
 
         All columns meet the same draws, so that the interval of a difference is paired. What both ways say together reaches
-        at least as far as each of them; with too few days or entities there is none.
+        at least as far as each of them. A way in which fewer than three days or entities make the sum gives none: what is
+        drawn again would be these two. Nor do both ways together then.
 
         Args:
             values: Shape (rows, columns).
         """
         totals = values.sum(axis=0) / self.days
-        by_day = self._ends(values, self.day, self.days, "day")
-        entities = 0 if self.entity is None else int(self.entity.max()) + 1
-        by_entity = self._ends(values, self.day if self.entity is None else self.entity, entities, "entity")
-        together = [self._together(column, float(total)) for column, total in zip(values.T, totals, strict=True)]
+        by_day = self._ends(values, self.day, "day")
+        by_entity = self._ends(values, self.entity, "entity")
+        few = self.too_few(values)
+        together = [None if few[at] else self._together(values[:, at], float(total)) for at, total in enumerate(totals)]
         return [
             DailyAmount(float(total), *day, *entity, *_widest(both, day, entity))
             for total, day, entity, both in zip(totals, by_day, by_entity, together, strict=True)
         ]
 
+    def too_few(self, values: np.ndarray) -> list[bool]:
+        """Return of each column, shape (rows, columns), whether too few days or entities have anything of its sum."""
+        ways = [way for way in (self.day, self.entity) if way is not None]
+        return [any(_few(column, way) for way in ways) for column in values.T]
+
     def _together(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
         """Return the interval of a sum a day over days and entities; None where either are too few."""
-        if not self.days:
-            return None
         length = block_length(self.days)
         blocks = self.day // length
         days = np.bincount(np.arange(self.days) // length).astype(float)
@@ -71,16 +75,29 @@ class Clusters:
         sums = np.bincount(codes, values)
         return clustered_part(called, (sums - sums.mean()) / self.days, rows)
 
-    def _ends(
-        self, values: np.ndarray, cluster: np.ndarray, count: int, purpose: str
-    ) -> list[tuple[float | None, float | None]]:
-        if count < 2:
+    def _ends(self, values: np.ndarray, cluster: np.ndarray | None, purpose: str) -> list[tuple[float | None, float | None]]:
+        """Return the percentile interval of each column's sum a day over one way; none where too few make the sum."""
+        if cluster is None or not len(cluster):
             return [(None, None)] * values.shape[1]
+        count = self.days if cluster is self.day else int(cluster.max()) + 1
         sums = np.stack([np.bincount(cluster, column, minlength=count) for column in values.T], axis=1)
         rng = stream(self.seed, "alert policy", "bootstrap", purpose)
         totals = np.stack([drawn(count, rng) @ sums for _ in range(self.resamples)])
-        low, high = np.quantile(totals / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+        ends = np.quantile(totals / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
+        return [
+            (None, None) if _few(column, cluster) else (float(low), float(high))
+            for column, (low, high) in zip(values.T, ends, strict=True)
+        ]
+
+
+def _few(values: np.ndarray, cluster: np.ndarray) -> bool:
+    """Return whether fewer clusters have anything of a sum than an interval of it needs."""
+    return len(np.unique(cluster[values != 0])) < LEAST_EVEN
+
+
+def without_interval(value: float) -> DailyAmount:
+    """Return a number of which nothing says how it varies."""
+    return DailyAmount(value, None, None, None, None, None, None)
 
 
 def _widest(both: tuple[float, float] | None, *alone: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
