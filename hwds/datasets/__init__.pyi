@@ -28,5 +28,6 @@ from .simulated.price_log import PriceLog as PriceLog
 from .simulated.price_plan import PricePlan as PricePlan
 from .simulated.price_sales import PriceSales as PriceSales
 from .simulated.price_test import PriceTest as PriceTest
+from .simulated.weekly_sales import WeeklySales as WeeklySales
 from .skab import Skab as Skab
 from .table import Table as Table
