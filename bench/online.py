@@ -123,7 +123,7 @@ def _single(what: str, scorer: Online, wide: Table, fitted: Any, events: list[di
 
 
 def _from_table(fitted: Any, row: Table) -> tuple[float, list[dict[str, object]]]:
-    return float(fitted.score_rows(row).score[0]), main_inputs(fitted.explain(row), row)[0]
+    return float(fitted.score_rows(row).score[0]), main_inputs(fitted.explain(row), row, fitted.usual)[0]
 
 
 def _rate(events: int, seconds: float, cpu: float) -> str:

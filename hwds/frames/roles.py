@@ -94,6 +94,8 @@ _EVENT = (
 )
 _CHANGE = "Is 1 in rows in which the state of a machine changes, 0 in all others."
 _LABEL = "What is to be predicted; of runs 1 in rows with an anomaly and 0 in others; null where it is not known yet."
+_ID = "The name of a row (an order, a payment) in alerts, predictions and answers: one of its own, which no model reads."
+_LINK = "What rows of one hidden owner share (an address, a payment, a contact), of which alerts are one case; no input."
 _LEVEL = "Constant within a series, the hierarchy, coarsest first."
 _IGNORE = "Columns to leave out; where a label is given, what is not known before it."
 
@@ -109,6 +111,8 @@ ROLES: dict[str, Role] = {
     role.name: role
     for role in (
         Role("label", ("table", "runs", "images"), _LABEL, known="never"),
+        Role("id", _TABLE, _ID, null=False, known="never"),
+        Role("link", _TABLE, _LINK, many=True, group="rows"),
         Role("label_time", _TABLE, "When the label became known.", holds="times", known="never"),
         Role("label_propensity", _TABLE, _PROPENSITY, holds="numbers", low=0, high=1, known="never"),
         Role("series", _PANEL, _SERIES, many=True, null=False, known="constant", group="series"),

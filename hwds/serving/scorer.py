@@ -35,6 +35,8 @@ class RowScorer:
                     raise ConfigError(f"features: the model reads '{name}', which no event bears and no feature makes.")
         self._fitted, self._schema = fitted, BatchSchema.of(schema)
         self._texts = known_texts(fitted.scorer)
+        self.reads = tuple(dict.fromkeys(name for each in inputs_of(fitted.scorer) for name in (*each.plain, *each.arrays)))
+        """The inputs of the model, as far as it exposes them."""
         self.unknown: Counter[str] = Counter()
         """By column how many rows had a text that the model has no code for: one that it never saw, or saw too rarely."""
 
@@ -47,7 +49,7 @@ class RowScorer:
             self.unknown[name] += sum(row.get(name) is not None and row[name] not in known for row in rows)
         batch = RowBatch(rows, self._schema)
         scores = self._fitted.score_rows(batch)
-        return scores, main_inputs(self._fitted.explain(batch), batch) if reasons else [[] for _ in rows]
+        return scores, main_inputs(self._fitted.explain(batch), batch, self._fitted.usual) if reasons else [[] for _ in rows]
 
 
 def known_texts(scorer: Any) -> dict[str, frozenset[str]]:

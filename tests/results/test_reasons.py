@@ -35,7 +35,7 @@ def reason(name, value, adds=1.0):
         ("best_pair_spread", "-12", "a unit resold in another market loses 12"),
         ("spread", "55.25", "a unit resold on the street earns 55.2"),
         ("loss_at_stake", "2210.0", "the gap to the street price is 2,210 over its units"),
-        ("network_degree", "4", "shares its address, payment or contact with 4 other customers"),
+        ("network_degree", "4", "shares identifiers with 4 other customers"),
         ("customers_sharing_address", "1", "shares its address with 1 other customer"),
         ("store_risk_30d", "0.31", "of the rows at its store 31 % are expected to be confirmed (by those of 30 days)"),
         (
@@ -44,13 +44,18 @@ def reason(name, value, adds=1.0):
             "50 % of the rows at its terminal that were investigated in 7 days were confirmed",
         ),
         ("customer_id_nb_tx_30day_window", "90", "90 of its own rows came in 30 days"),
-        ("quantity_30d_z", "6.24", "units in 30 days 6.2 deviations above its peers"),
-        ("gap_z", "-2.0", "gap 2.0 deviations below its peers"),
-        ("channel", "online", "channel = online"),
-        ("moon", "0.5", "moon = 0.500"),
-        ("moon", None, "moon = nothing"),
-        ("quantity_30d", None, "quantity_30d = nothing"),
-        ("quantity_30d", "NaN", "quantity_30d = nothing"),
+        ("quantity_30d_z", "6.24", "its units in 30 days: 6.2 deviations above its peers"),
+        ("gap_z", "-2.0", "its gap: 2.0 deviations below its peers"),
+        ("channel", "online", "its channel is online"),
+        ("moon", "0.5", "its moon is 0.500"),
+        ("quantity_ratio_90d", "0.4", "buys less than usual: 0.400 times its usual quantity"),
+        ("quantity_ratio_90d", "3", "buys 3 times its usual quantity"),
+        ("amount_ratio", "1", "spends its usual amount"),
+        ("quantity_ratio_90d", None, "has no earlier line to compare its quantity with"),
+        ("quantity_30d_z", None, "has too few peers to be compared with"),
+        ("moon", None, "its moon is not known"),
+        ("quantity_30d", None, "its units in 30 days is not known"),
+        ("quantity_30d", "NaN", "its units in 30 days is not known"),
     ],
 )
 def test_an_input_in_words(name, value, said):
@@ -64,7 +69,7 @@ def test_peers_are_told_beside_the_input():
         "bought 41 units in 30 days, 6.2 deviations above its peers"
     ]
     far = reason("quantity_7d_z", "4", 0.5)
-    assert in_words([own, far]) == ["bought 41 units in 30 days; units in 7 days 4.0 deviations above its peers"]
+    assert in_words([own, far]) == ["bought 41 units in 30 days; its units in 7 days: 4.0 deviations above its peers"]
 
 
 def test_what_peers_do_is_said_before_how_far_they_are():
@@ -89,6 +94,17 @@ def test_inputs_of_one_topic_make_one_sentence():
     ]
     assert in_words(told, most=1) == ["bought 41 units in 30 days"]
     assert in_words([]) == []
+
+
+def test_a_value_says_whether_it_is_high_or_low():
+    def said(name, value, below, above):
+        return in_words([reason(name, value) | {"below": below, "above": above}])
+
+    assert said("moon", "7", 0.973, 0.01) == ["its moon is 7 (more than in 97 % of rows)"]
+    assert said("moon", "7", 0.02, 0.95) == ["its moon is 7 (less than in 95 % of rows)"]
+    assert said("moon", "7", 0.6, 0.3) == ["its moon is 7"]
+    assert said("promotion", "1", 0.93, 0.0) == ["is bought on promotion (unlike 93 % of rows)"]
+    assert said("quantity_30d", "41", 1.0, 0.0) == ["bought 41 units in 30 days (more than in 99 % of rows)"]
 
 
 def test_a_share_that_is_shrunk_is_told_by_its_rows():

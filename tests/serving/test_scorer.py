@@ -76,7 +76,7 @@ def test_events_are_judged_as_a_table_of_them_to_the_bit(name, size, monkeypatch
     said, why = model.score_rows(table), model.explain(table)
     scale = np.maximum(1, np.abs(why.values).max(axis=1))
     assert np.abs(why.base + why.values.sum(axis=1) - said.score).max() <= 1e-5 * scale.max()
-    wanted = main_inputs(why, table)
+    wanted = main_inputs(why, table, model.usual)
     scorer = RowScorer(model, replace(table, data=table.data.clear()))
     monkeypatch.setattr(RowBatch, "table", property(lambda _: pytest.fail("a table was made of a few rows")))
     for begin in range(0, len(rows), size):

@@ -131,17 +131,30 @@ def _mean(value: float, groups: Groups) -> str:
     return f"{_there(groups)} in {span(groups['days'])} are worth {number(value)} on average"
 
 
+def _ratio(verb: str, usual: str) -> Say:
+    """Return the phrase of a ratio to what is usual, which says whether it is more or less."""
+
+    def say(value: float, _: Groups) -> str:
+        if value == 1:
+            return f"{verb} {usual}"
+        less = "" if value > 1 else "less than usual: "
+        return f"{verb} {less}{number(value)} times {usual}"
+
+    return say
+
+
 def _sharing(value: float, what: str | None) -> str:
-    shared = what.replace("_", " ") if what else "address, payment or contact"
-    return f"shares its {shared} with {counts(value, 'other customer')}"
+    """Return with how many customers something is shared; `what` is None where several kinds of identifiers count."""
+    others = counts(value, "other customer")
+    return f"shares its {what.replace('_', ' ')} with {others}" if what else f"shares identifiers with {others}"
 
 
 PHRASES: tuple[tuple[str, str, Say], ...] = (
     *((f"{what}{WINDOW}", what, _sum(what)) for what in COUNTED),
     ("quantity", "quantity", _counts("buys ", "unit", "units")),
     ("(?:amount|tx_amount)", "amount", _money("is worth ")),
-    (f"quantity_ratio{OVER}", "quantity", lambda value, _: f"buys {number(value)} times its usual quantity"),
-    (f"amount_ratio{OVER}", "amount", lambda value, _: f"spends {number(value)} times what it usually does"),
+    (f"quantity_ratio{OVER}", "quantity", _ratio("buys", "its usual quantity")),
+    (f"amount_ratio{OVER}", "amount", _ratio("spends", "its usual amount")),
     (f"cross_channel{OVER}", "channels", _whether("buys through more than one channel", "buys through one channel alone")),
     (f"promoted_share{OVER}", "promoted", _share("its lines are bought on promotion")),
     ("promotion", "promoted", _whether("is bought on promotion", "is bought without a promotion")),
@@ -176,9 +189,9 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
     (
         "network_confirmed",
         "network",
-        _counts("", "customer", "customers", " that share its address, payment or contact were confirmed"),
+        _counts("", "customer", "customers", " that share identifiers with it were confirmed"),
     ),
-    ("network_confirmed_share", "network", _share("those that share its address, payment or contact were confirmed")),
+    ("network_confirmed_share", "network", _share("those that share identifiers with it were confirmed")),
     (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),
     (f"{PLACE}_risk{WINDOW}", "risk", _expected),
     (f"{PLACE}_confirmed{WINDOW}", "risk", _count_at_place("were confirmed")),
@@ -187,6 +200,26 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
     (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", _mean),
 )
 """A pattern of a whole name, its topic, and its words; the first that fits counts."""
+
+FLAGS = re.compile(f"cross_channel{OVER}|promotion|tx_during_(?:weekend|night)")
+"""Inputs that are 1 or 0: yes or no."""
+
+MISSING: tuple[tuple[str, str], ...] = (
+    (f"quantity_ratio{OVER}", "has no earlier line to compare its quantity with"),
+    (f"amount_ratio{OVER}", "has no earlier line to compare its amount with"),
+    ("order_gap_days", "has not ordered before"),
+    (f"return_rate{OVER}", "has bought nothing that could come back"),
+    ("best_pair_(?:spread|share)", "is of a device that is seen in no other market"),
+    ("spread|spread_share|loss_at_stake", "is of a device without a known street price"),
+    ("network_.*", "names no customer whose ties could be followed"),
+    (".+_z", "has too few peers to be compared with"),
+)
+"""A pattern of a whole name, and what it means that there is no value."""
+
+
+def missing_phrase(name: str) -> str | None:
+    """Return what it means that an input has no value; None where no pattern fits it."""
+    return next((words for pattern, words in MISSING if re.fullmatch(pattern, name)), None)
 
 
 def topic_of(name: str) -> str | None:

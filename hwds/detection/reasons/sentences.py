@@ -1,20 +1,34 @@
-"""Reasons of a score in words: from inputs, their values and what they add to sentences that a lawyer can read.
+"""Reasons of a score in words: from inputs, their values and what they add to sentences that an investigator can read.
 
-Inputs are known by their names. Inputs of one topic make one sentence; one that nothing is known of is `name = value`.
+Inputs are known by their names. Inputs of one topic make one sentence. A number that is unusual says so: in which share of the
+rows that a model learned from it is lower, or higher.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from math import isfinite
+from math import floor, isfinite
 from typing import Any
 
-from hwds.detection.reasons.phrases import COUNTED, counts_of, number, phrase_of, span, topic_of
+from hwds.detection.reasons.phrases import (
+    COUNTED,
+    FLAGS,
+    counts_of,
+    missing_phrase,
+    number,
+    phrase_of,
+    span,
+    topic_of,
+)
 
 MOST = 3
 """Sentences of one row."""
+
+UNUSUAL = 0.9
+"""The share of rows with a lower (or a higher) value from which on a value is said to be high (or low)."""
 
 PEERS = re.compile(r"(?P<base>.+)_(?P<kind>z|peers)")
 """Inputs that compare the input of the base's name with its peers."""
@@ -25,11 +39,35 @@ RISK = re.compile(r"(?P<place>.+)_risk_(?P<window>\d+d)")
 Value = float | str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An input of a row.
+
+    Attributes:
+        name: The input's.
+        value: A number or a text; None where there is none.
+        adds: Its contribution to the score.
+        below, above: The share of the rows that were learned from with a lower and with a higher value; None where not known.
+    """
+
+    name: str
+    value: Value
+    adds: float
+    below: float | None
+    above: float | None
+
+    @classmethod
+    def of(cls, reason: Mapping[str, Any]) -> Fact:
+        """Read one reason: `input`, `value` as a text, `adds`, and where they are known `below` and `above`."""
+        rank = reason.get("below"), reason.get("above")
+        return cls(str(reason["input"]), _read(reason["value"]), float(reason["adds"]), *rank)
+
+
 def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str]:
     """Return sentences for the main inputs of a row's score, the topic that adds most first.
 
     Args:
-        reasons: `input`, `value` (a text, null where there is none) and `adds` of each.
+        reasons: `input`, `value` (a text, null where there is none), `adds`, `below` and `above` of each; see `Fact`.
         most: Sentences at most.
 
     Example:
@@ -37,12 +75,11 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
         >>> in_words([{"input": "quantity_30d", "value": "41.0", "adds": 2.0}, peers])
         ['bought 41 units in 30 days; its peers buy 3']
     """
-    topics: dict[str, list[tuple[float, str, Value]]] = {}
-    for reason in reasons:
-        name = str(reason["input"])
-        topics.setdefault(subject(name), []).append((float(reason["adds"]), name, _read(reason["value"])))
-    ordered = sorted(topics.values(), key=lambda inputs: -sum(adds for adds, _, _ in inputs))
-    return [_sentence(inputs) for inputs in ordered[:most]]
+    topics: dict[str, list[Fact]] = {}
+    for fact in map(Fact.of, reasons):
+        topics.setdefault(subject(fact.name), []).append(fact)
+    ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
+    return [_sentence(facts) for facts in ordered[:most]]
 
 
 @cache
@@ -68,43 +105,64 @@ def subject(name: str) -> str:
     return topic_of(base) or base
 
 
-def _sentence(inputs: list[tuple[float, str, Value]]) -> str:
+def _sentence(facts: list[Fact]) -> str:
     """Return one topic in words: its strongest input and how that compares with peers; else its strongest comparison."""
-    known = {name: value for _, name, value in inputs}
-    ordered = [name for _, name, _ in sorted(inputs, key=lambda each: -each[0])]
+    known = {fact.name: fact for fact in facts}
+    ordered = [fact.name for fact in sorted(facts, key=lambda fact: -fact.adds)]
     if RISK.fullmatch(ordered[0]):
-        counted = [known.get(name) for name in companions(ordered[0])]
-        if isinstance(counted[0], float) and isinstance(counted[1], float):
+        counted = [known[name].value for name in companions(ordered[0]) if name in known]
+        if len(counted) == 2 and isinstance(counted[0], float) and isinstance(counted[1], float):
             return counts_of(ordered[0], counted[0], counted[1])
     plain = [name for name in ordered if not PEERS.fullmatch(name)]
-    compared = [name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name], float)]
+    plain = [name for name in plain if known[name].value is not None] or plain
+    compared = [name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name].value, float)]
     if not plain:
-        return _alone(ordered[0], known[ordered[0]])
+        return _alone(known[(compared or ordered)[0]])
     match = next((name for name in (f"{plain[0]}_peers", f"{plain[0]}_z") if name in compared), None)
-    beside = _beside(match, known[match]) if match else f"; {_alone(compared[0], known[compared[0]])}" if compared else ""
-    return f"{_plain(plain[0], known[plain[0]])}{beside}"
+    if match:
+        return f"{_plain(known[plain[0]], rank=False)}{_beside(known[match])}"
+    beside = f"; {_alone(known[compared[0]])}" if compared else ""
+    return f"{_plain(known[plain[0]])}{beside}"
 
 
-def _plain(name: str, value: Value) -> str:
-    phrase = phrase_of(name, value) if isinstance(value, float) else None
-    return phrase or f"{name} = {'nothing' if value is None else number(value) if isinstance(value, float) else value}"
+def _plain(fact: Fact, *, rank: bool = True) -> str:
+    """Return an input in words, and where asked for how unusual it is."""
+    if fact.value is None:
+        return missing_phrase(fact.name) or f"its {_noun(fact.name)} is not known"
+    if isinstance(fact.value, str):
+        return f"its {_noun(fact.name)} is {fact.value}"
+    words = phrase_of(fact.name, fact.value) or f"its {_noun(fact.name)} is {number(fact.value)}"
+    return f"{words}{_rank(fact)}" if rank else words
 
 
-def _beside(name: str, value: Value) -> str:
+def _rank(fact: Fact) -> str:
+    """Return how unusual a number is, in brackets; empty where it is not, or where that is not known."""
+    if fact.below is None or fact.above is None:
+        return ""
+    share = max(fact.below, fact.above)
+    if share < UNUSUAL:
+        return ""
+    percent = min(floor(100 * share + 1e-9), 99)
+    if FLAGS.fullmatch(fact.name):
+        return f" (unlike {percent} % of rows)"
+    return f" ({'more' if fact.below >= fact.above else 'less'} than in {percent} % of rows)"
+
+
+def _beside(fact: Fact) -> str:
     """Return how the input before it compares with its peers."""
-    assert isinstance(value, float)
-    if name.endswith("_z"):
-        return f", {_far(value)}"
-    return f"; its peers {COUNTED.get(subject(name), ('', 'have', ''))[1]} {number(value)}"
+    assert isinstance(fact.value, float)
+    if fact.name.endswith("_z"):
+        return f", {_far(fact.value)}"
+    return f"; its peers {COUNTED.get(subject(fact.name), ('', 'have', ''))[1]} {number(fact.value)}"
 
 
-def _alone(name: str, value: Value) -> str:
+def _alone(fact: Fact) -> str:
     """Return a comparison in words without its input."""
-    match = PEERS.fullmatch(name)
-    if match is None or not isinstance(value, float):
-        return _plain(name, value)
+    match = PEERS.fullmatch(fact.name)
+    if match is None or not isinstance(fact.value, float):
+        return _plain(fact)
     what = _noun(match["base"])
-    return f"{what} {_far(value)}" if match["kind"] == "z" else f"its peers' {what}: {number(value)}"
+    return f"its {what}: {_far(fact.value)}" if match["kind"] == "z" else f"its peers' {what}: {number(fact.value)}"
 
 
 def _far(z: float) -> str:

@@ -56,8 +56,8 @@ def _draw(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) -> None
     reasons = row["reasons"][:BARS]
     for place, reason in enumerate(reasons):
         axes.barh(place, reason["adds"], height=0.3, color=OWN, zorder=2)
-        words = drawable(in_words([reason], 1)[0], WIDE)
-        axes.text(0, place - 0.22, words, fontsize=9, color=INK, va="bottom", parse_math=False)
+        words = "\n".join(textwrap.wrap(drawable(in_words([reason], 1)[0], 2 * WIDE), WIDE))
+        axes.text(0, place - 0.22, words, fontsize=9, color=INK, va="bottom", parse_math=False, linespacing=1.0)
         axes.text(reason["adds"], place, f"  +{brief(reason['adds'])}", fontsize=8.5, color=GREY, va="center")
     axes.set_ylim(max(len(reasons), 3) - 0.5, -0.75)
     axes.set_xlim(0, 1.18 * longest)
@@ -72,7 +72,7 @@ def _draw(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) -> None
 
 def _headed(row: Mapping[str, Any], unit: str) -> tuple[str, str]:
     """Return the heading of a row (entity, time, amount), and its score with its label."""
-    who = row["entity"] if row["entity"] is not None else f"row {row['row_id'] + 1}"
+    who = " ".join(str(each) for each in (row["id"], row["entity"]) if each is not None) or f"row {row['row_id'] + 1}"
     when = "" if row["time"] is None else f", {row['time']:%d %b %Y}"
     amount = "" if row["amount"] is None else f", {brief(row['amount'], None, unit)} at stake"
     sure = f"score {brief(row['score'])}" if row["probability"] is None else f"probability {row['probability']:.3f}"

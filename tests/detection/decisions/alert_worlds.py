@@ -68,11 +68,18 @@ def run(table: Table, protocol: Prequential = PROTOCOL, seed: int = 3) -> Tables
 
 def _judged(rows: pl.DataFrame, part: str, fold: int, cutoff: datetime) -> pl.DataFrame:
     p = pl.col("p")
-    reason = pl.struct(pl.lit("quantity_30d").alias("input"), pl.lit("41.0").alias("value"), pl.lit(2.0).alias("adds"))
+    reason = pl.struct(
+        pl.lit("quantity_30d").alias("input"),
+        pl.lit("41.0").alias("value"),
+        pl.lit(2.0).alias("adds"),
+        pl.lit(0.97).alias("below"),
+        pl.lit(0.02).alias("above"),
+    )
     return rows.select(
         pl.lit("own").alias("model"),
         pl.lit(fold, pl.Int32).alias("fold"),
         "row_id",
+        pl.format("line {}", "row_id").alias("id"),
         pl.lit(part).alias("part"),
         "time",
         pl.col("customer").alias("entity"),

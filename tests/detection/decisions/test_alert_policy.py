@@ -200,7 +200,7 @@ def test_the_same_bytes_twice(made, verdict, tmp_path):
 
 def test_alerts_are_told_in_words(verdict):
     assert set(verdict.alerts["tier"]) == {"block", "review", "random_review"}
-    assert "bought 41 units in 30 days" in verdict.alerts["reasons"].to_list()
+    assert "bought 41 units in 30 days (more than in 97 % of rows)" in verdict.alerts["reasons"].to_list()
     random = verdict.alerts.filter(pl.col("tier") == "random_review")
     assert set(random["chance"]) == {ANY.random_reviews}
     assert set(verdict.alerts.filter(pl.col("tier") != "random_review")["chance"]) == {1.0}

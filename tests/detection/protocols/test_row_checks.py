@@ -30,6 +30,14 @@ def table(**columns):
     return Table.build(pl.DataFrame(told | columns), ROLES)
 
 
+def test_an_id_is_of_one_row_alone():
+    table = Table.build(
+        pl.DataFrame({"order": ["A-1", "A-2", "A-1"], "fraud": [0, 1, 0]}), {"id": ("order",), "label": ("fraud",)}
+    )
+    with pytest.raises(DataError, match=r"^dataset\.roles\.id: rows 1 and 3 both have 'A-1' in column 'order'; each row "):
+        check_rows(table)
+
+
 def test_a_good_table_passes():
     check_rows(table())
     check_rows(table(fraud=[True, False, None, True, False, None]))

@@ -39,12 +39,13 @@ def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, r
         odds = odds + noise * np.random.default_rng(seed + fold).normal(size=n)
         day = luck.integers(0, 7, n)
         told = [
-            {"input": "quantity_30d", "value": "41.0", "adds": 1.5},
-            {"input": "channel", "value": "education", "adds": 0.4},
+            {"input": "quantity_30d", "value": "41.0", "adds": 1.5, "below": 0.97, "above": 0.02},
+            {"input": "channel", "value": "education", "adds": 0.4, "below": None, "above": None},
         ]
         yield pl.DataFrame(
             {
                 "row_id": np.arange(n) + fold * n,
+                "id": pl.Series([None] * n, dtype=pl.String),
                 "part": ["test"] * n,
                 "time": [BEGIN + timedelta(days=7 * fold + int(each)) for each in day],
                 "entity": [f"customer-{number}" for number in luck.integers(0, 60, n)],
@@ -187,7 +188,7 @@ def test_folds_of_groups_are_no_weeks():
 def test_cases_are_the_highest_scores_in_readable_words(several):
     figure = cases_figure(several, "good", "USD")
     shown = texts(figure)
-    assert "bought 41 units in 30 days" in shown
+    assert "bought 41 units in 30 days (more than in 97 % of rows)" in shown
     assert "channel = education" in shown
     last = several.predictions.filter((pl.col("model") == "good") & (pl.col("fold") == 2)).sort("score", descending=True)
     assert any(text.startswith(f"{last['entity'][0]}, ") and text.endswith("USD at stake") for text in shown)

@@ -17,6 +17,7 @@ PREDICTED = (
     "cutoff",
     "part",
     ROW_ID,
+    "id",
     "time",
     "entity",
     "label",

@@ -38,6 +38,7 @@ def alerts_of(test: pl.DataFrame, action: np.ndarray, chosen: Sequence[Chosen], 
     return ordered.select(
         "cutoff",
         ROW_ID,
+        "id",
         "time",
         "entity",
         pl.col("action").replace_strict(TIERS, return_dtype=pl.String).alias("tier"),

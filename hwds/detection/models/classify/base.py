@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
@@ -16,6 +16,7 @@ from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
 from hwds.detection.models.calibration.calibrators import Calibrator, Kind, calibrator, uncalibrated
 from hwds.detection.models.inputs.labels import known, labels_of, representative
+from hwds.detection.models.inputs.usual import Usual
 from hwds.frames.base import RowReader, check_frame
 from hwds.frames.table import ROW_ID, Table
 
@@ -141,7 +142,8 @@ class Classifier(Recipe):
         """
         check_frame("fit", train, Table, self)
         none = train.filter(np.zeros(train.height, bool))
-        return self.fit_windows(train, stop=stop or none, calibrate=calibrate or none, context=context or RowContext(0))
+        fitted = self.fit_windows(train, stop=stop or none, calibrate=calibrate or none, context=context or RowContext(0))
+        return replace(fitted, usual=Usual.learn(train))
 
     def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
         """Do what `fit` says, for windows that may be empty.
@@ -201,12 +203,14 @@ class FittedClassifier(Serializable):
         calibrator: From scores to probabilities.
         likely: True where there are probabilities.
         normals: Scores of held-out normal rows, rising; empty where none were held out.
+        usual: Quantiles of the inputs among the rows that it learned from, by which reasons say what is high or low.
     """
 
     scorer: Any
     calibrator: Calibrator
     likely: bool
     normals: np.ndarray
+    usual: Usual = field(default_factory=Usual.unknown)
 
     def __repr__(self) -> str:
         return f"FittedClassifier({type(self.scorer).__name__}, calibration={self.calibrator.kind!r})"

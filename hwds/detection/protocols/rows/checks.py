@@ -18,6 +18,17 @@ def check_rows(table: Table) -> None:
         DataError: With the role, the column and the first row.
     """
     check_labels(table)
+    check_facts(table)
+
+
+def check_facts(table: Table) -> None:
+    """Refuse all of that but labels: ids that two rows have, times, amounts and chances that cannot be.
+
+    Raises:
+        DataError: With the role, the column and the first row.
+    """
+    if table.roles.get("id"):
+        _check_ids(table)
     if table.roles.get("time"):
         _check_times(table)
     _check_finite(table)
@@ -32,6 +43,19 @@ def _check_finite(table: Table) -> None:
         if len(bad):
             shown = f"row {bad[0] + 1} has {column[bad[0]]}"
             raise DataError(f"dataset: column '{column.name}' must be finite or missing, {shown}.")
+
+
+def _check_ids(table: Table) -> None:
+    """Refuse a row without an id, and two rows of one."""
+    ids = table.column("id")
+    missing = ids.is_null().arg_true()
+    if len(missing):
+        raise DataError(f"dataset.roles.id: row {missing[0] + 1} has no value in column '{ids.name}'.")
+    again = (~ids.is_first_distinct()).arg_true()
+    if len(again):
+        first = (ids == ids[again[0]]).arg_true()[0]
+        both = f"rows {first + 1} and {again[0] + 1} both have {ids[again[0]]!r}"
+        raise DataError(f"dataset.roles.id: {both} in column '{ids.name}'; each row needs an id of its own.")
 
 
 def check_labels(table: Table) -> None:

@@ -9,20 +9,23 @@ import polars as pl
 
 from hwds.detection.metrics.days import flagged
 from hwds.detection.models.classify.base import Contributions, FittedClassifier
+from hwds.detection.models.inputs.usual import Usual
 from hwds.detection.protocols.rows.codes import entities, numbered
 from hwds.detection.reasons.sentences import companions
 from hwds.frames.base import RowReader
 from hwds.frames.table import ROW_ID, Table
 
-REASONS = pl.List(pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.Float64}))
-"""The contributions of a row's main inputs to its score, the largest first."""
+REASONS = pl.List(
+    pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.Float64, "below": pl.Float64, "above": pl.Float64})
+)
+"""The contributions of a row's main inputs to its score, the largest first; see `reasons.sentences.Fact`."""
 
 MOST_INPUTS = 5
 """Inputs that a row's reasons name."""
 
 
 def prediction_rows(fitted: FittedClassifier, rows: Table, source: Table, part: str, explained: int) -> pl.DataFrame:
-    """Return one row for each row asked: its id, time and entity, its outcome, and its predictions.
+    """Return one row for each row asked: its number, id, time and entity, its outcome, and its predictions.
 
     Args:
         fitted: The model.
@@ -36,6 +39,7 @@ def prediction_rows(fitted: FittedClassifier, rows: Table, source: Table, part: 
     return pl.DataFrame(
         {
             ROW_ID: facts[ROW_ID],
+            "id": _first(source, facts, "id").cast(pl.String),
             "part": pl.Series([part]).new_from_index(0, len(facts)),
             "time": facts[source.name("time")] if source.roles.get("time") else _nulls(len(facts), pl.Datetime("us")),
             "entity": _first(source, facts, "entity").cast(pl.String),
@@ -109,22 +113,33 @@ def _reasons(fitted: FittedClassifier, table: Table, score: np.ndarray, explaine
         mask = np.zeros(len(score), bool)
         mask[top] = True
         rows = table.filter(mask)
-        for place, inputs in zip(top.tolist(), main_inputs(fitted.explain(rows), rows), strict=True):
+        for place, inputs in zip(top.tolist(), main_inputs(fitted.explain(rows), rows, fitted.usual), strict=True):
             reasons[place] = inputs
     return pl.Series("reasons", reasons, dtype=REASONS)
 
 
-def main_inputs(contributions: Contributions, rows: RowReader) -> list[list[dict[str, object]]]:
+def main_inputs(contributions: Contributions, rows: RowReader, usual: Usual) -> list[list[dict[str, object]]]:
     """Return for each row the inputs that add the most to its score, the largest first, with their values as text.
 
     Those that make one of them readable come behind, whatever they add: what peers do, and what they are compared with.
+
+    Args:
+        contributions: Of the inputs of each row.
+        rows: The rows.
+        usual: What is usual of each input.
     """
+    numbers = rows.numbers(usual.names)
+    columns = {name: place for place, name in enumerate(usual.names)}
     order = np.argsort(-contributions.values, axis=1, kind="stable")[:, :MOST_INPUTS]
     places, texts = {name: place for place, name in enumerate(contributions.names)}, cache(rows.texts)
-    reasons = []
+    reasons: list[list[dict[str, object]]] = []
     for row, first in enumerate(order.tolist()):
         main = [contributions.names[place] for place in first if contributions.values[row, place] > 0]
         beside = (other for name in main for other in companions(name) if other in places)
         adds = {name: float(contributions.values[row, places[name]]) for name in (*main, *beside)}
-        reasons.append([{"input": name, "value": texts(name)[row], "adds": share} for name, share in adds.items()])
+        reasons.append([])
+        for name, share in adds.items():
+            below, above = usual.ranks(name, numbers[row, columns[name]]) if name in columns else (None, None)
+            said = {"input": name, "value": texts(name)[row], "adds": share, "below": below, "above": above}
+            reasons[-1].append(said)
     return reasons
