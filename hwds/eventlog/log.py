@@ -267,6 +267,12 @@ class EventLog:
             row = self._db.execute(f"select {COLUMNS} from entries where kind = ? and id = ?", (kind, id)).fetchone()
         return self._checked(row) if row else None
 
+    def count(self, kind: str) -> int:
+        """Return how many entries of a kind have an id."""
+        with self._plain_errors():
+            (number,) = self._db.execute("select count(*) from entries where kind = ? and id is not null", (kind,)).fetchone()
+        return int(number)
+
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Yield all of them that are kept but for the first so many, in the order in which they happened.
 

@@ -91,6 +91,10 @@ class ReplayedState(Generic[State]):
             self._state = None
             raise
 
+    def rekeyed(self, key: str) -> None:
+        """Let the state follow from something else too: it is made anew from all entries, and no snapshot of before is read."""
+        self._key, self._state, self.covered = key, None, 0
+
     def behind(self) -> int:
         """Return how many entries the snapshot does not cover."""
         return self.log.last - self.covered if self.stored else 0

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from hwds.core.hashing import digest
+from hwds.detection.decisions.alerts.live import AlertTiers
 from hwds.detection.models.classify.base import Scored
 from hwds.detection.reasons.sentences import in_words
 from hwds.eventlog.log import Entry, EventLog
 from hwds.features.rows.live import Value
+from hwds.serving.reading import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class Answer:
         p_value: The share of held-out normal rows that are at least as odd; None where none were held out.
         reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`; empty where not asked for.
         features: The features by column; None where one is not known.
+        tier: What the run's alert policy does with it: `block`, `review`, `random_review` or `pass`; None without a policy.
+        expected_gain: What that is expected to save beside letting it pass.
+        lacks: Columns that the model reads of an event and that this one did not bear.
         again: Whether the event had been scored before: it counts once, and this is the answer of then.
     """
 
@@ -36,6 +41,9 @@ class Answer:
     p_value: float | None
     reasons: tuple[Mapping[str, Any], ...]
     features: Mapping[str, Value]
+    tier: str | None = None
+    expected_gain: float | None = None
+    lacks: tuple[str, ...] = ()
     again: bool = False
 
     @property
@@ -46,7 +54,9 @@ class Answer:
     def json(self) -> str:
         """Return one line for a machine: without the features."""
         scores = {"id": self.id, "score": self.score, "probability": self.probability, "p_value": self.p_value}
-        return json.dumps(scores | {"reasons": self.words, "again": self.again}, ensure_ascii=False)
+        policy = {"tier": self.tier, "expected_gain": self.expected_gain} if self.tier is not None else {}
+        lacks = {"lacks": list(self.lacks)} if self.lacks else {}
+        return json.dumps(scores | policy | {"reasons": self.words} | lacks | {"again": self.again}, ensure_ascii=False)
 
 
 class AnswerCodec:
@@ -55,9 +65,14 @@ class AnswerCodec:
     Args:
         columns: The names of the features and their types.
         log: The log, which stores their names once.
+        borne: The columns that the model reads of an event itself.
+        tiers: The rule of an alert policy; None without one.
     """
 
-    def __init__(self, columns: Mapping[str, Any], log: EventLog) -> None:
+    def __init__(
+        self, columns: Mapping[str, Any], log: EventLog, borne: Sequence[str] = (), tiers: AlertTiers | None = None
+    ) -> None:
+        self._borne, self._tiers = tuple(borne), tiers
         self._names = tuple(columns)
         self._shapes = [list(kind.shape) if hasattr(kind, "shape") else None for kind in columns.values()]
         layout = [list(self._names), self._shapes]
@@ -67,17 +82,28 @@ class AnswerCodec:
             log.set_about(self._layout, layout)
 
     def answer(
-        self, id: str, scores: Scored, place: int, reasons: list[dict[str, object]], features: Sequence[Value]
+        self,
+        read: Read,
+        scores: Scored,
+        place: int,
+        reasons: list[dict[str, object]],
+        features: Sequence[Value],
     ) -> Answer:
         """Return the answer to the event at a place among those that were scored."""
         probability = None if scores.probability is None else float(scores.probability[place])
         p_value = None if scores.p_value is None else float(scores.p_value[place])
         named = dict(zip(self._names, features, strict=True))
-        return Answer(id, float(scores.score[place]), probability, p_value, tuple(reasons), named)
+        stake = None if self._tiers is None else read.values.get(self._tiers.amount)
+        tier = None if self._tiers is None else self._tiers.tier(read.id, probability, stake)
+        lacks = tuple(name for name in self._borne if read.values.get(name) is None)
+        score = float(scores.score[place])
+        action, gain = (None, None) if tier is None else tier
+        return Answer(read.id, score, probability, p_value, tuple(reasons), named, action, gain, lacks)
 
     def encode(self, entry: Entry, answer: Answer) -> Entry:
         """Return the entry of an event with its answer."""
-        reply = json.dumps([self._layout, answer.score, answer.probability, answer.p_value, answer.reasons])
+        policy = answer.tier, answer.expected_gain, answer.lacks
+        reply = json.dumps([self._layout, answer.score, answer.probability, answer.p_value, answer.reasons, *policy])
         values = list(answer.features.values())
         if any(self._shapes):
             numbers = np.concatenate([np.ravel(np.asarray(value, float)) for value in values])
@@ -90,7 +116,8 @@ class AnswerCodec:
         assert entry.id is not None
         assert entry.reply is not None
         assert entry.data is not None
-        layout, score, probability, p_value, reasons = json.loads(entry.reply)
+        layout, score, probability, p_value, reasons, *policy = json.loads(entry.reply)
+        tier, gain, lacks = policy or (None, None, ())
         if layout not in self._layouts:
             self._layouts[layout] = self._log.about(layout)
         features: dict[str, Value] = {}
@@ -100,4 +127,4 @@ class AnswerCodec:
             part = flat[at : at + size]
             features[name] = part.reshape(shape).astype(np.float32) if shape else None if np.isnan(part[0]) else float(part[0])
             at += size
-        return Answer(entry.id, score, probability, p_value, tuple(reasons), features, again=True)
+        return Answer(entry.id, score, probability, p_value, tuple(reasons), features, tier, gain, tuple(lacks), again=True)

@@ -22,6 +22,7 @@ from hwds.features.base import RowFeatures
 from hwds.features.none import None_
 from hwds.features.rows.live import Live
 from hwds.frames.table import Table
+from hwds.serving.corrections import CORRECTION, WITHDRAWN, Corrections
 from hwds.serving.history import PastRow, history, past_rows
 from hwds.serving.reading import Read, Reader
 from hwds.serving.schema import keep_schema, with_arrivals
@@ -44,19 +45,21 @@ class EventBehaviour:
     features: RowFeatures | None_
     schema: Table
     reader: Reader
+    corrections: Corrections
 
     def new(self) -> State:
         """Return the state before the first event."""
         return State(live_of(self.features, self.schema))
 
     def apply(self, state: State, entry: Entry) -> None:
-        """Let an event arrive, or its label or return."""
+        """Let an event arrive, or its label or return; of labels of one event the last one alone, from its own moment on."""
         at = _moment(entry)
         if entry.kind == "event":
             read = self.reader.read(entry.body)
             state.arrive(read.time, at, read.values)
-        elif entry.kind == "label":
-            state.label(entry.place, entry.body == "1", at)
+        elif entry.kind in ("label", CORRECTION):
+            if self.corrections.counts(entry):
+                state.label(entry.place, entry.body == "1", at)
         else:
             state.returned(entry.place, at)
 
@@ -89,12 +92,13 @@ class EventStore:
         self._schema, self.live = schema, live_of(features, schema)
         self.reader = Reader(schema, key, self.live.never_negative)
         self.log = EventLog(path, durable)
-        self._behaviour = EventBehaviour(features, schema, self.reader)
+        self._corrections = Corrections(self.log)
+        self._behaviour = EventBehaviour(features, schema, self.reader, self._corrections)
         try:
             keep_schema(self.log, schema, key)
             about = [self.log.about("schema"), canonical(features), code_digest([features], "hwds.serving.event_store")]
-            versions = [platform.python_version(), np.__version__]
-            self.state = ReplayedState(self.log, self._behaviour, digest(about + versions))
+            self._about = [*about, platform.python_version(), np.__version__]
+            self.state = ReplayedState(self.log, self._behaviour, self._key())
             self._snapshot_if_due()
         except BaseException:
             self.log.close()
@@ -106,23 +110,46 @@ class EventStore:
         entry = Entry("event", read.id, state.events, arrival, read.body)
         return entry, state.arrive(read.time, arrival, read.values)
 
-    def report(self, kind: str, id: str, body: str, at: str | date | None) -> bool:
+    def _key(self) -> str:
+        """Return what the state follows from besides the entries: a correction undoes what a snapshot may hold."""
+        return digest([*self._about, self._corrections.count])
+
+    def report(self, kind: str, id: str, body: str, at: str | date | None, *, correct: bool = False) -> bool:
         """Keep a label or a return, from a moment on that is later than all arrivals; return whether it is news.
+
+        Args:
+            kind: `label` or `returned`.
+            id: Of the event.
+            body: The label, `1` or `0`; empty to withdraw it.
+            at: From when on it holds; None for now.
+            correct: Whether a label may take the place of another one.
 
         Raises:
             DataError: There is no such event, another label was reported of it, or events have no label.
         """
         if kind == "label" and not self._schema.roles.get("label"):
             raise DataError(f"event '{id}': events have no label here; set dataset.roles.label.")
-        event, known = self._event(id), self.log.find(kind, str(id))
-        if known is not None:
-            if known.body != body:
-                raise DataError(f"event '{id}': its {kind} was told to be {known.body}, and now {body}.")
+        event = self._event(id)
+        known = self._corrections.last(str(id)) if kind == "label" else self.log.find(kind, str(id))
+        if known is None and body == WITHDRAWN and kind == "label":
+            raise DataError(f"event '{id}': has no label to be withdrawn.")
+        if known is not None and known.body == body:
             return False
         if kind == "returned" and self.reader.read(event.body).values.get(self.live.returned_at) is not None:
             return False
+        if known is not None and known.body != WITHDRAWN and not correct:
+            raise DataError(
+                f"event '{id}': its label was reported as {known.body}, and now as {body};"
+                ' say "correct": true where the first was wrong.'
+            )
+        state = self.state.current()
+        moment = state.arrival + 1 if at is None else max(self.reader.instant(str(id), at), state.arrival + 1)
+        if known is not None:
+            self.log.append([self._corrections.entry(str(id), event.place, moment, body)])
+            self.state.rekeyed(self._key())
+            self.state.current()
+            return True
         with self.state.changing() as state:
-            moment = state.arrival + 1 if at is None else max(self.reader.instant(str(id), at), state.arrival + 1)
             entry = Entry(kind, str(id), event.place, moment, body)
             self.log.append([entry])
             self._behaviour.apply(state, entry)

@@ -13,6 +13,7 @@ from hwds.eventlog.log import EventLog
 from hwds.features.rows.columns import HIDDEN
 from hwds.features.rows.live import microseconds
 from hwds.frames.table import ROW_ID, Table
+from hwds.serving.corrections import CORRECTION, WITHDRAWN
 from hwds.serving.reading import Read, Reader
 from hwds.serving.schema import with_arrivals
 
@@ -37,8 +38,9 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
     for entry in log.entries():
         if entry.kind == "event":
             rows.append(reader.read(entry.body).values | {names["available_at"]: entry.at})
-        elif entry.kind == "label":
-            rows[entry.place] |= {names["label"]: int(entry.body), names["label_time"]: entry.at}
+        elif entry.kind in ("label", CORRECTION):
+            label = None if entry.body == WITHDRAWN else int(entry.body)
+            rows[entry.place] |= {names["label"]: label, names["label_time"]: None if label is None else entry.at}
         else:
             rows[entry.place][returned_at] = entry.at
     made = [_column(name, kind, [row.get(name) for row in rows], name in moments) for name, kind in schema.data.schema.items()]

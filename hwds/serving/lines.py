@@ -50,7 +50,9 @@ def _news(scorer: Online, message: Mapping[str, Any]) -> bool:
     of, at = message["of"], message.get("at")
     if isinstance(of, bool) or not isinstance(of, str | int):
         raise DataError(f"message: must have the event's id under 'of', a text or a whole number, got {of!r}.")
-    return scorer.label(str(of), message["label"], at) if "label" in message else scorer.returned(str(of), at)
+    if "label" not in message:
+        return scorer.returned(str(of), at)
+    return scorer.label(str(of), message["label"], at, correct=message.get("correct") is True)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:

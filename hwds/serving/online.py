@@ -6,22 +6,29 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted
+from hwds.detection.decisions.alert_policy import AlertPolicy
+from hwds.detection.decisions.alerts.live import AlertTiers
 from hwds.detection.models.classify.base import FittedClassifier
 from hwds.eventlog.log import Durable, EventLog
 from hwds.features.base import RowFeatures
 from hwds.features.none import None_
 from hwds.frames.table import Table
 from hwds.serving.answers import Answer, AnswerCodec
+from hwds.serving.corrections import WITHDRAWN
 from hwds.serving.event_store import EventStore
 from hwds.serving.reading import Read, check_same, rows_of, shortened
 from hwds.serving.schema import schema_in, schema_of
 from hwds.serving.scorer import RowScorer
+
+if TYPE_CHECKING:
+    from hwds.experiment.spec import Experiment
+    from hwds.results.folder import RunFolder
 
 KEY = "id"
 """The field of an event's id."""
@@ -53,7 +60,8 @@ class Online:
         features: Its feature set.
         schema: A table like the rows that it was fitted on; its rows are not read.
         store: A file; None keeps everything in memory.
-        key: The field of an event's id; it need not be a column.
+        key: The field of an event's id; it need not be a column. None takes the column with the role `id`, or else `id`.
+        tiers: The rule of an alert policy, which says what is to be done with each event; None for none.
         durable: Whether an answer outlives the `process`, or a loss of `power` too, which waits for the disk each time.
 
     Raises:
@@ -73,27 +81,32 @@ class Online:
         schema: Table,
         store: str | Path | None = None,
         *,
-        key: str = KEY,
+        key: str | None = None,
         durable: Durable = "process",
+        tiers: AlertTiers | None = None,
     ) -> None:
+        key = key or schema.name("id") or KEY
         schema, self._turn = schema_of(schema), threading.RLock()
         self._store = EventStore(features, schema, Path(store) if store is not None else None, key, durable)
         try:
             columns = self._store.live.columns
             self._scorer = RowScorer(fitted, schema.with_inputs(pl.DataFrame(schema=dict(columns))))
-            self._codec = AnswerCodec(columns, self._store.log)
+            borne = [name for name in self._scorer.reads if name not in columns]
+            self._codec = AnswerCodec(columns, self._store.log, borne, tiers)
         except BaseException:
             self._store.state.close()
             raise
 
     @classmethod
-    def open(cls, run: str | Path, store: str | Path | None = None, *, key: str = KEY, durable: Durable = "process") -> Self:
-        """Open the model that a run has saved (`save_model=final`), with the run's features.
+    def open(
+        cls, run: str | Path, store: str | Path | None = None, *, key: str | None = None, durable: Durable = "process"
+    ) -> Self:
+        """Open the model that a run has saved (`save_model=final`), with the run's features and its alert policy.
 
         Args:
             run: Its folder, id, or the name of its experiment.
             store: A file; None keeps everything in memory.
-            key: The field of an event's id.
+            key: The field of an event's id; None takes the column with the role `id`, or else `id`.
             durable: The failure that an answer outlives.
 
         Raises:
@@ -114,7 +127,7 @@ class Online:
             frame = experiment.dataset.frame()
             assert isinstance(frame, Table)
             schema = frame
-        return cls(fitted, features, schema, store, key=key, durable=durable)
+        return cls(fitted, features, schema, store, key=key, durable=durable, tiers=_tiers(experiment, folder, schema))
 
     def score(self, event: Mapping[str, Any] | str | bytes, *, reasons: bool = True) -> Answer:
         """Score an event: a dict or JSON, with values by column and its key.
@@ -161,7 +174,7 @@ class Online:
             arrived = [self._store.arrive(state, each) for each in read]
             scores, why = self._scorer.score([each.values for each in read], reasons)
             answers = [
-                self._codec.answer(each.id, scores, place, why[place], features)
+                self._codec.answer(each, scores, place, why[place], features)
                 for place, (each, (_, features)) in enumerate(zip(read, arrived, strict=True))
             ]
             self._store.log.append(
@@ -169,25 +182,30 @@ class Online:
             )
         return answers
 
-    def label(self, id: str, positive: bool, at: str | date | None = None) -> bool:
+    def label(self, id: str, positive: bool | None, at: str | date | None = None, *, correct: bool = False) -> bool:
         """Report the label of an event that has arrived.
+
+        A corrected label holds from its own moment on; the one before stays in the log, and so do the answers that it had a
+        part in. Features are made anew from all events, which takes as long as to open the store without a snapshot.
 
         Args:
             id: The event's.
-            positive: Whether it is 1.
+            positive: Whether it is 1; None withdraws it.
             at: From when on it is known, for events that arrive at or after that; never before all that have arrived, which
                 is also what None means.
+            correct: Whether it may take the place of another label.
 
         Returns:
             Whether it is news.
 
         Raises:
-            DataError: There is no such event, or its label is another.
+            DataError: There is no such event, or its label is another and this is no correction.
         """
-        if positive not in (0, 1):
+        if positive not in (0, 1, None):
             raise DataError(f"label of '{id}': must be 0 or 1, got {shortened(positive)}.")
+        body = WITHDRAWN if positive is None else str(int(positive))
         with self._turn:
-            return self._store.report("label", id, str(int(positive)), at)
+            return self._store.report("label", id, body, at, correct=correct or positive is None)
 
     def returned(self, id: str, at: str | date | None = None) -> bool:
         """Report that what an event bought was returned; `at` and the answer as of `label`.
@@ -243,6 +261,15 @@ class Online:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _tiers(experiment: Experiment, folder: RunFolder, schema: Table) -> AlertTiers | None:
+    """Return the rule of a run's alert policy; None where it has none, or events say of no amount."""
+    decision, amount = experiment.decision, schema.name("amount")
+    if not isinstance(decision, AlertPolicy) or not amount:
+        return None
+    terms = decision.terms(getattr(experiment.protocol, "wrong_block", None), kinds=False)
+    return AlertTiers.chosen(terms, folder.read_verdict(), experiment.seed, amount)
 
 
 def _schema_in(store: str | Path | None) -> Table | None:

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
+from hwds.detection.decisions.alert_policy import AlertPolicy
+from hwds.detection.decisions.alerts.live import AlertTiers
 from hwds.detection.features.arbitrage import Arbitrage
 from hwds.detection.features.purchases import Purchases
 from hwds.detection.features.recent import Recent
@@ -42,7 +44,7 @@ def test_events_one_by_one_get_what_the_table_of_them_would(name, arrivals):
         assert history.data["returned_at"].null_count() < table.data["returned_at"].null_count() + 100
         assert history.data["available_at"].is_sorted()
         whole = history.with_inputs(FEATURES.compute(history))
-        reasons = main_inputs(model.explain(whole), whole)
+        reasons = main_inputs(model.explain(whole), whole, model.usual)
         for answer, wanted in list(zip(answers, reasons, strict=True))[::3]:
             assert [(r["input"], r["adds"]) for r in answer.reasons] == [(r["input"], r["adds"]) for r in wanted]
             assert [number(r["value"]) for r in answer.reasons] == pytest.approx([number(r["value"]) for r in wanted], rel=1e-9)
@@ -189,7 +191,7 @@ def test_a_label_is_told_once_and_counts_from_then_on(scorer):
     assert not scorer.label("line 3", 1)
     assert scorer.label("line 4", True, made[0]["time"])  # long ago, but nobody knew it
     assert scorer.label("line 5", 0, made[40]["available_at"] + timedelta(days=1))
-    with pytest.raises(DataError, match=r"^event 'line 3': its label was told to be 1, and now 0\.$"):
+    with pytest.raises(DataError, match=r"^event 'line 3': its label was reported as 1, and now as 0; say "):
         scorer.label("line 3", 0)
     with pytest.raises(DataError, match=r"^no event 'line 77' has arrived\.$"):
         scorer.label("line 77", 1)
@@ -202,6 +204,60 @@ def test_a_label_is_told_once_and_counts_from_then_on(scorer):
     assert known[3] == known[4] == history["available_at"][29] + timedelta(microseconds=1)
     assert known[5] == made[40]["available_at"] + timedelta(days=1)
     assert history["confirmed"].drop_nulls().to_list() == [1, 1, 0]
+
+
+def test_a_label_is_corrected_and_withdrawn_and_what_follows_is_of_the_table(model, tmp_path):
+    table = lines(90, 12)
+    made = events(table)
+    with Online(model, FEATURES, table, tmp_path / "orders.db") as scorer:
+        for event in made[:40]:
+            scorer.score(event)
+        for k in range(0, 30, 2):
+            scorer.label(f"line {k}", k % 4 == 0)
+        for event in made[40:50]:
+            scorer.score(event)
+        with pytest.raises(DataError, match=r"^event 'line 3': has no label to be withdrawn\.$"):
+            scorer.label("line 3", None)
+        assert scorer.label("line 4", 0, correct=True)
+        assert scorer.label("line 8", None)
+        assert not scorer.label("line 8", None)
+        assert scorer.label("line 12", 0, correct=True)
+        assert scorer.label("line 12", 1, correct=True)
+        later = [scorer.score(event) for event in made[50:70]]
+    with Online(model, FEATURES, table, tmp_path / "orders.db") as scorer:
+        later += [scorer.score(event) for event in made[70:]]
+        history = scorer.history()
+        assert history.data["confirmed"].to_list()[:14:2] == [1, 0, 0, 0, None, 0, 1]
+        columns = FEATURES.compute(history)[50:]
+        for name in columns.columns:
+            ours = np.array([np.nan if each.features[name] is None else each.features[name] for each in later], float)
+            theirs = columns[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, err_msg=name)
+        kinds = [entry.kind for entry in scorer._store.log.entries()]
+        assert kinds.count("label") == 15
+        assert kinds.count("correction") == 4
+
+
+def test_an_answer_says_what_the_policy_does_and_what_the_event_lacked(model):
+    table = lines(40, 13)
+    made = events(table)
+    policy = AlertPolicy(wrong_block=50.0, review_cost=5.0, random_reviews=0.0)
+    tiers = AlertTiers.chosen(policy.terms(None, kinds=False), None, 0, "unit_price")
+    with Online(model, FEATURES, table, tiers=tiers) as scorer:
+        answers = [scorer.score(event) for event in made]
+        again = scorer.score(made[7])
+        bare = scorer.score({"id": "bare", "time": made[-1]["time"], "customer": "a"})
+    for answer, event in zip(answers, made, strict=True):
+        probability, stake = answer.probability, event["unit_price"]
+        if stake is None:
+            assert answer.tier is None
+            continue
+        gains = {"pass": 0.0, "block": probability * stake - (1 - probability) * 50, "review": 0.9 * probability * stake - 5}
+        assert answer.tier == max(gains, key=gains.get)
+        assert answer.expected_gain == pytest.approx(gains[answer.tier])
+    assert (again.tier, again.lacks) == (answers[7].tier, answers[7].lacks)
+    assert bare.tier is None
+    assert set(json.loads(bare.json())["lacks"]) == {"channel", "quantity", "promotion"}
 
 
 def test_a_return_is_told_once(scorer, model):

@@ -1,7 +1,8 @@
 """Score events as they arrive, JSON lines in and out.
 
 A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`,
-`{"returned": true, "of": "A-17"}`. Each answer is a line.
+`{"returned": true, "of": "A-17"}`. A label that was wrong is reported anew with `"correct": true`, or withdrawn with
+`"label": null`. Each answer is a line.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from hwds.results.formatting import counted
 @command(help=__doc__)
 @ONE_RUN
 @click.option("--store", type=FILE, help="Keep what was seen in this file, so that it outlives `kill -9`.")
-@click.option("--key", default="id", show_default=True, metavar="COLUMN", help="The column that names an event.")
+@click.option("--key", metavar="COLUMN", help="The column that names an event: that with the role id, or else id.")
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")
-def main(run: str, store: str | None, key: str, remember: bool, power: bool) -> int:
+def main(run: str, store: str | None, key: str | None, remember: bool, power: bool) -> int:
     """Answer each line of the standard input, until it ends; what is wrong with a line is its answer."""
     from hwds.serving.lines import answers
     from hwds.serving.online import Online

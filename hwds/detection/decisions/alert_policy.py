@@ -126,10 +126,16 @@ class AlertPolicy(Decision):
         rows = protocol.alert_evidence(tables, frame, model, kind)
         if rows.is_empty():
             return None
-        terms = self._terms(protocol.wrong_block, kinds=bool(kind))
+        terms = self.terms(protocol.wrong_block, kinds=bool(kind))
         return verdict_of(self.name or "alert_policy", rows, terms, seed=int(tables.scores["seed"][0]), unit=frame.unit)
 
-    def _terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
+    def terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
+        """Return the rule's terms.
+
+        Args:
+            usual_cost: What a wrong block costs where the decision does not say so.
+            kinds: Whether the data has kinds of buyers.
+        """
         options = {field.name: getattr(self, field.name) for field in fields(AlertTerms)}
         wrong_block = usual_cost if self.wrong_block is None else self.wrong_block
         return AlertTerms(**options | {"wrong_block": wrong_block, "guarded": self.guarded if kinds else ()})
