@@ -30,6 +30,7 @@ from hwds.report.verdict import page, print_verdict, store_pack, store_verdict
 from hwds.results.files import undamaged
 from hwds.results.folder import RunFolder
 from hwds.results.labels import FILE, Labels
+from hwds.results.learning import settle_learning
 from hwds.results.markdown import write_markdown
 from hwds.results.provenance import provenance
 from hwds.results.runs.progress import ended
@@ -82,6 +83,7 @@ def run_prepared(
         require_no_worse(prepared.folder, tables)
         if found := {**(prepared.job.inputs or {}), **inputs}:
             prepared.folder.write_inputs(found)
+        settle_learning(prepared.folder.path)
         prepared.folder.write_tables(tables)
         ended(prepared.folder.path)
         if prepared.experiment.save_model == "final":

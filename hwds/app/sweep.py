@@ -25,6 +25,7 @@ from hwds.report.sweep.result import SweepResult, as_dict
 from hwds.report.sweep.sentence import conclusion, time_sentence
 from hwds.report.sweep.tables import as_page, print_failures, print_trials
 from hwds.results.folder import RunFolder
+from hwds.results.learning import settle_learning
 from hwds.results.runs.progress import ended
 from hwds.tuning.adaptive_rounds import in_rounds
 from hwds.tuning.drive import run_trials, warm_up_trials
@@ -90,6 +91,7 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     finally:
         line.end()
     ended(folder.path)
+    settle_learning(folder.path)
     write_cells(search)
     estimate = replace(estimate, core=None) if search.sweep.learns else estimate  # it was of the trials before any had a score
     return search, records, time_record(estimate, records, time.monotonic() - began) or earlier

@@ -10,6 +10,7 @@ from typing import Any
 from hwds.core.cache import Cache
 from hwds.core.inputs import note, noted_inputs, read_so_far
 from hwds.core.secrets import without_secrets
+from hwds.core.watching.learning import recorded_learning
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
 from hwds.execution.job import Job, Outcome
@@ -33,7 +34,8 @@ def compute_cell(job: Job, frame: Any, cell: Cell) -> Outcome:
 def _computed(job: Job, frame: Any, cell: Cell) -> Outcome:
     began = time.perf_counter()
     try:
-        rows = job.protocol.evaluate_cell(job.models[cell.model], frame, cell, context_of(job, cell.fold.name))
+        with recorded_learning(job.learning, cell.model, cell.fold.name, cell.start):
+            rows = job.protocol.evaluate_cell(job.models[cell.model], frame, cell, context_of(job, cell.fold.name))
     except Exception as error:
         return Outcome(cell, None, time.perf_counter() - began, message_of(error), traceback.format_exc())
     return Outcome(cell, rows, time.perf_counter() - began)

@@ -32,6 +32,7 @@ class Job:
         cells_folder: Where finished cells lie, those of inner windows too.
         machine: The class of CPU that computes; empty for this one.
         inputs: The data files that a user's code read when it was imported; None where all code is of hwds, and reads none.
+        learning: Where losses are written while models are fitted; None where nobody asks for them.
     """
 
     protocol: Evaluation[Any, Any]
@@ -45,6 +46,7 @@ class Job:
     cells_folder: Path = OUTPUTS / "cache" / "cells"
     machine: str = ""
     inputs: Inputs | None = None
+    learning: Path | None = None
 
     def read_frame(self) -> Any:
         """Return the frame, mapped from its file.

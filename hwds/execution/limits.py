@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from hwds.core.watching.memory import GIB, resident
 from hwds.evaluation.base import Cell
 from hwds.execution.job import Outcome
 
 BEAT = 0.05
 """Seconds between two looks at a process, and so the longest that it can be beyond a limit."""
 
-GIB = 2**30
-PROCESSES = Path("/proc")
 OVER_TIME = "out of time: its windows took more than sweep.seconds_per_trial, and it was ended"
 OVER_MEMORY = "out of memory: it held more than sweep.memory_per_trial, and was ended"
 
@@ -82,26 +79,3 @@ def limits_of(
     """
     left = None if seconds is None else lambda cell: seconds - spent(cell)
     return Limits(left, memory, at_once, apart)
-
-
-def resident(pid: int) -> int:
-    """Return the bytes that a process and all that it has started hold in memory; 0 where it is gone."""
-    return sum(alone(process) for process in [pid, *started_by(pid)])
-
-
-def started_by(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those that they have, as far as they can be read."""
-    try:
-        tasks = list((PROCESSES / str(pid) / "task").iterdir())
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
-    return [process for child in children for process in (child, *started_by(child))]
-
-
-def alone(pid: int) -> int:
-    """Return the bytes that one process holds in memory; 0 where it is gone."""
-    try:
-        return int((PROCESSES / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0

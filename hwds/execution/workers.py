@@ -15,10 +15,11 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 
 from hwds.core.errors import HwdsError
+from hwds.core.watching.memory import started_by
 from hwds.evaluation.base import Cell
 from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome
-from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits, started_by
+from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits
 from hwds.execution.threads import thread_variables
 
 SPAWN = get_context("spawn")  # a forked polars deadlocks

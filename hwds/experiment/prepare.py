@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hwds.execution.job import Job
 from hwds.execution.run import Work, cut
 from hwds.experiment.spec import Experiment
 from hwds.results.folder import RunFolder
+from hwds.results.learning import FOLDER as LEARNING
 from hwds.results.tables import TRUTH
 from hwds.splitting.fold import Fold
 
@@ -75,6 +76,7 @@ def prepare(experiment: Experiment) -> Prepared:
     name = experiment.experiment
     run = with_inputs(run_id(experiment, frame.fingerprint, code), lambda run: RunFolder.of(name, run))
     folder = RunFolder.of(name, run)
+    job = replace(job, learning=folder.path / LEARNING)
     return Prepared(experiment, frame, job, work, folder, cache, code)
 
 

@@ -14,6 +14,7 @@ from hwds.core.cache import Cache
 from hwds.core.hashing import digest
 from hwds.core.recipe import uses_features
 from hwds.core.serialization import Serializable
+from hwds.core.watching.learning import inner_fit
 from hwds.evaluation.base import Cell
 from hwds.evaluation.codecs import FORECASTS, ROWS, TimedRows
 from hwds.evaluation.keys import key_of
@@ -90,7 +91,8 @@ class InnerBacktests:
         def make() -> TimedRows:
             began = time.perf_counter()
             inside = replace(context, fold=fold.name)
-            rows = fit_and_forecast(model, history, cell, inside, horizon=horizon, sliding=context.sliding)
+            with inner_fit(model.name, fold.name):
+                rows = fit_and_forecast(model, history, cell, inside, horizon=horizon, sliding=context.sliding)
             rows = rows if rows.is_empty() else rows.with_columns(pl.col(WINDOW) - back)
             return TimedRows(rows, time.perf_counter() - began)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from hwds.core.errors import HwdsError
+from hwds.core.watching.memory import GIB, resident
 from hwds.results.formatting import counted, duration
+from hwds.results.learning import latest_losses
 from hwds.results.runs.progress import RunProgress
 
 OFTEN = 1.0
@@ -65,6 +69,7 @@ class ProgressLine:
         self.cells = self.done = self.cached = self.failed = 0
         self.began = time.monotonic()
         self.last = ""
+        self.value: float | None = None
         self.visible = sys.stderr.isatty()
         self.folder: Path | None = None
         self.last_state: tuple[object, ...] = ()
@@ -94,6 +99,7 @@ class ProgressLine:
 
     def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """Show the score of a model's complete fold."""
+        self.value = value
         self.last = f"{model} at {fold}: {metric} " + ("undefined" if value is None else f"{value:.3f}")
         self._show()
 
@@ -124,12 +130,18 @@ class ProgressLine:
     def progress(self) -> RunProgress:
         """Return the current progress for the file."""
         seconds = time.monotonic() - self.began
-        return RunProgress(self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.summary)
+        memory = resident(os.getpid()) / GIB or None
+        counts = (self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.summary, self.value)
+        return RunProgress(*counts, None if memory is None else round(memory, 3), self.losses())
 
     @property
     def summary(self) -> str:
         """The text in the file beside the numbers."""
         return self.last
+
+    def losses(self) -> dict[str, Any]:
+        """Return the last losses that a fit of the folder has reported."""
+        return {} if self.folder is None else latest_losses(self.folder)
 
     def _show(self) -> None:
         if self.visible:
@@ -143,7 +155,7 @@ class ProgressLine:
 
         No run fails because of it: a folder that cannot be written is not tried again.
         """
-        state = (self.done, self.cells, self.failed, self.summary)
+        state = (self.done, self.cells, self.failed, self.summary, self.losses())
         if self.folder is None or self.done == self.cells or state == self.last_state:
             return
         try:
@@ -176,6 +188,7 @@ class SweepLine(ProgressLine):
         if status == "finished" and value is not None:
             candidate = (self.sign * value, label, value)
             self.best = candidate if self.best is None or candidate[0] < self.best[0] else self.best
+            self.value = self.best[2]
             self.last = f"best {self.metric} {self.best[2]:.4g} ({self.best[1]})"
         self._show()
 

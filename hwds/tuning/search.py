@@ -22,6 +22,7 @@ from hwds.experiment.prepare import environment_part, job_of, with_inputs
 from hwds.experiment.spec import Experiment
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
+from hwds.results.learning import FOLDER as LEARNING
 from hwds.results.measure import Measure, short
 from hwds.results.sweep_folder import SweepFolder
 from hwds.splitting.fold import Fold
@@ -186,7 +187,9 @@ def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:
     """Return the search with other trials in place of its own, and their cells."""
     checked = [_checked(trial, search.tuning_split) for trial in trials]
-    trial_groups = [_trial_group(search.experiment, part, search.tuning_split, search.cache) for part in _by_features(checked)]
+    groups = (_trial_group(search.experiment, part, search.tuning_split, search.cache) for part in _by_features(checked))
+    learning = search.folder.path / LEARNING
+    trial_groups = [replace(group, job=replace(group.job, learning=learning)) for group in groups]
     return replace(search, trials=checked, trial_groups=trial_groups)
 
 

@@ -74,7 +74,7 @@ def at_home(shared: Packed, job: Job) -> Job:
         return job
     room = Path(here.get_temp_dir(), here.get_session_name(), "hwds")
     os.environ.setdefault("NUMBA_CACHE_DIR", str(room / "numba"))
-    return replace(job, frame_folder=room / "frames" / job.frame_folder.name, cells_folder=room / "cells")
+    return replace(job, frame_folder=room / "frames" / job.frame_folder.name, cells_folder=room / "cells", learning=None)
 
 
 def frame_of(shared: Packed) -> Any:

@@ -11,11 +11,13 @@ from annotated_types import Gt, Le
 
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
+from hwds.core.watching.learning import learning_curve
 from hwds.evaluation.context import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import InspectionModel
 from hwds.inspection.models.shapes.measured import measured
 from hwds.learners.boosting.booster import compute_device, load_booster
+from hwds.learners.boosting.observing import observed
 
 Part = Annotated[float, Gt(0), Le(1)]
 
@@ -67,7 +69,7 @@ class FeaturesXGBoost(InspectionModel):
             "seed": context.seed_for("xgboost"),
             "device": compute_device(context.device),
         }
-        booster = xgboost.train(settings, given, self.trees)
+        booster = xgboost.train(settings, given, self.trees, **observed({}, given, learning_curve("booster", "round")))
         return BoostedShapes(bytes(booster.save_raw("ubj")), context.cpus)
 
 

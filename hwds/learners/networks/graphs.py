@@ -51,7 +51,7 @@ _BUILT = count(1)
 
 @lru_cache(maxsize=GRAPHS)
 def epoch_of(graph: Graph, rate: float) -> Callable[..., Any]:
-    """Return one epoch of Adam with averaged weights: (state, order, inputs, target) to the next state.
+    """Return one epoch of Adam with averaged weights: (state, order, inputs, target) to the next state and the mean loss.
 
     A graph is traced once for inputs of any number of windows, so that the same fit takes the same one whatever was fitted
     before it.
@@ -76,13 +76,15 @@ def epoch_of(graph: Graph, rate: float) -> Callable[..., Any]:
         weights = [w - pace * m / (tf.sqrt(v) + 1e-7) for w, m, v in zip(weights, first, second, strict=True)]
         keep = tf.minimum(AVERAGING, (1 + n) / (10 + n))
         averaged = [keep * a + (1 - keep) * w for a, w in zip(averaged, weights, strict=True)]
-        return weights, averaged, first, second, n
+        return (weights, averaged, first, second, n), value
 
     def epoch(state: Any, order: Any, inputs: Any, target: Any) -> Any:
+        total = tf.constant(0.0)
         for i in tf.range(tf.shape(order)[0]):
             rows = order[i]
-            state = step(state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows))
-        return state
+            state, value = step(state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows))
+            total += value
+        return state, total / tf.cast(tf.shape(order)[0], tf.float32)
 
     weights, inputs = _specs(graph)
     state = (weights, weights, weights, weights, tf.TensorSpec(()))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from hwds.core.seeds import stream
+from hwds.core.watching.learning import learning_curve
 from hwds.evaluation.context import RunContext
 from hwds.learners.networks.graphs import Graph, epoch_of, first_weights, predict
 
@@ -75,9 +76,11 @@ class Training:
 
     def _best(self, target: np.ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
         best, best_weights, least = self.schedule.epochs, None, np.inf
+        curve = learning_curve(f"network {seed + 1}", "epoch")
         with self._placed():
-            for done, weights in enumerate(islice(self._epochs(target, seed), self.schedule.epochs), 1):
+            for done, (weights, own) in enumerate(islice(self._epochs(target, seed), self.schedule.epochs), 1):
                 loss = self.shape.score(predict(self.shape, weights, inner.inputs), inner.target)
+                curve.report(done, train=float(own), validation=loss)
                 if loss < least or best_weights is None:
                     best, best_weights, least = (done if loss < least else best), weights, loss
                 if done - best >= self.schedule.patience:
@@ -86,12 +89,15 @@ class Training:
 
     def train(self, target: np.ndarray, epochs: int, seed: int) -> list[np.ndarray]:
         """Return the averaged weights of a fresh network after so many epochs on targets, first axis n, NaN where unknown."""
+        curve = learning_curve(f"network {seed + 1}, all rows", "epoch")
         with self._placed():
-            weights = next(islice(self._epochs(target, seed), epochs - 1, None))
+            for done, (averaged, loss) in enumerate(islice(self._epochs(target, seed), epochs), 1):
+                curve.report(done, train=float(loss))
+                weights = averaged
             return [part.numpy() for part in weights]
 
     def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
-        """Yield the averaged weights after each epoch, without end; a seed has the same network and order of windows."""
+        """Yield the averaged weights and the mean loss of each epoch, without end; a seed has one network and one order."""
         import tensorflow as tf
 
         # the purposes bear the name of the first network that there was, so that its numbers stay what they were
@@ -102,8 +108,8 @@ class Training:
         state = (weights, weights, zeros, zeros, tf.constant(0.0))
         held, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
         while True:
-            state = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), held, goal)
-            yield state[1]
+            state, loss = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), held, goal)
+            yield state[1], loss
 
     def _placed(self) -> Any:
         from hwds.learners.networks.runtime import placed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hwds.core.checksums.files import read_json, write_json
 from hwds.core.locks import in_use
-from hwds.results.formatting import counted, duration
+from hwds.results.formatting import brief, counted, duration
 from hwds.results.runs.fields import RunFields, Value
 from hwds.results.runs.index import RunIndex
 from hwds.results.score_totals import DAMAGE
@@ -29,6 +30,9 @@ class RunProgress:
         seconds: The elapsed time.
         left: The estimated seconds left; None where there is no estimate.
         score: The last score of a run, the trials that ended and the best score of a sweep, in words.
+        value: The last score of a run, the best so far of a sweep; None where there is none.
+        memory: GiB that the process and those it has started hold; None where that cannot be read.
+        losses: The last losses of the fit that reported last, see `hwds.results.learning.COLUMNS`.
     """
 
     done: int
@@ -38,6 +42,25 @@ class RunProgress:
     seconds: float
     left: float | None = None
     score: str = ""
+    value: float | None = None
+    memory: float | None = None
+    losses: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def learning(self) -> str:
+        """`network 1, epoch 12: loss .312, validation .402`; empty where no fit has reported."""
+        if not self.losses:
+            return ""
+        named = {"loss": self.losses["train"], "validation": self.losses["validation"]}
+        told = ", ".join(f"{name} {brief(value)}" for name, value in named.items() if value is not None)
+        return f"{self.losses['fit']}, {self.losses['axis']} {self.losses['step']:,}: {told}"
+
+    def numbers(self) -> dict[str, Value]:
+        """Return what is known, by name: the losses as `train` and `validation`, their fit in words as `learning`."""
+        known = {name: value for name, value in asdict(self).items() if name != "losses"}
+        losses = {name: self.losses.get(name) for name in ("train", "validation", "step")}
+        every = known | losses | {"learning": self.learning}
+        return {name: value for name, value in every.items() if value not in (None, "")}
 
     def write(self, folder: Path) -> None:
         """Write it into a folder.
@@ -96,5 +119,5 @@ def _standing(folder: Path) -> RunFields:
     progress = RunProgress.read(folder)
     if progress is None:
         return fields
-    numbers = {f"progress.{name}": value for name, value in asdict(progress).items() if value not in (None, "")}
+    numbers = {f"progress.{name}": value for name, value in progress.numbers().items()}
     return fields | numbers | {"progress": progress.sentence(running=running)}

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
 from hwds.core.serialization import Serializable
+from hwds.core.watching.learning import learning_curve
 from hwds.detection.context import RowContext
 from hwds.detection.models.classify.base import Classifier, Contributions
 from hwds.detection.models.inputs.labels import both_kinds, known, labels_of, learnable
@@ -20,6 +21,7 @@ from hwds.detection.models.trees.booster import BoosterTrees
 from hwds.frames.base import RowReader
 from hwds.frames.table import Table
 from hwds.learners.boosting.booster import compute_device, load_booster
+from hwds.learners.boosting.observing import observed
 
 Part = Annotated[float, Gt(0), Le(1)]
 
@@ -91,7 +93,8 @@ class XGBoost(Classifier):
                 "callbacks": [xgboost.callback.EarlyStopping(rounds=self.patience, maximize=True, save_best=True)],
                 "verbose_eval": False,
             }
-        booster = xgboost.train(self._settings(context), given, self.trees, **stopping)
+        options = observed(stopping, given, learning_curve("booster", "round"))
+        booster = xgboost.train(self._settings(context), given, self.trees, **options)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
     def _matrix(self, inputs: Inputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None) -> Any:

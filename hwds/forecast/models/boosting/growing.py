@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from hwds.core.watching.learning import learning_curve
 from hwds.forecast.models.windows.rows import TrainingRows
+from hwds.learners.boosting.observing import observed
 
 STEEPNESS = 2.0
 """The pull of a plain pinball step, in 1 / seasonal change: 1 over the usual density of what the seasonal naive misses."""
@@ -52,7 +54,8 @@ class Growing:
             options = {"evals": [(stop, "stop")], "early_stopping_rounds": self.patience, "verbose_eval": False}
         if self.plain:
             options |= {"obj": plain_pinball(self.plain), "custom_metric": pinball_metric(self.plain)}
-        return xgboost.train(dict(self.settings), train, rounds, **options)
+        curve = learning_curve("booster" if stop is not None else "booster, all rows", "round")
+        return xgboost.train(dict(self.settings), train, rounds, **observed(options, train, curve))
 
     def _matrix(self, rows: TrainingRows, like: Any = None) -> Any:
         import xgboost

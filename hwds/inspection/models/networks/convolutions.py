@@ -121,7 +121,7 @@ class ViewTraining(Training):
     shift: int = 0
 
     def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
-        """Yield the averaged weights after each epoch, without end."""
+        """Yield the averaged weights and the mean loss after each epoch, without end."""
         import tensorflow as tf
 
         rng = stream(self.context.seed, self.context.fold, "inspection order", seed)
@@ -133,8 +133,8 @@ class ViewTraining(Training):
         goal = tf.constant(target)
         while True:
             views = as_inputs(augmented(self.inputs[0], self.symmetry, self.shift, rng))
-            state = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), [tf.constant(views)], goal)
-            yield state[1]
+            state, loss = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), [tf.constant(views)], goal)
+            yield state[1], loss
 
 
 def class_maps(shape: Convolutions, weights: tuple[np.ndarray, ...], inputs: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ class MaskedTraining(Training):
     rate: float = 0.0
 
     def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
-        """Yield the averaged weights after each epoch, without end."""
+        """Yield the averaged weights and the mean loss after each epoch, without end."""
         import tensorflow as tf
 
         rng = stream(self.context.seed, self.context.fold, "life order", seed)
@@ -116,5 +116,5 @@ class MaskedTraining(Training):
         shape: Any = self.shape
         while True:
             masks = [tf.constant(part) for part in shape.masks(len(target), self.rate, rng)]
-            state = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), [*held, *masks], goal)
-            yield state[1]
+            state, loss = epoch(state, tf.constant(shuffled(len(target), self.schedule, rng)), [*held, *masks], goal)
+            yield state[1], loss
