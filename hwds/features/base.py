@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Recipe
 from hwds.features.rows.live import Live
+from hwds.features.signals.live import RowsOfRuns
 from hwds.frames.feature_plan import Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
@@ -94,6 +96,25 @@ class LearnedRunFeatures(Protocol):
 
     def compute(self, runs: Runs) -> np.ndarray:
         """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it, and nothing else."""
+
+
+@runtime_checkable
+class LiveRunFeatures(LearnedRunFeatures, Protocol):
+    """Learned features that follow runs row by row, with the bits of `compute`."""
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The sensors that they read."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that they read."""
+
+    def new_state(self) -> Any:
+        """Return what is kept of a run before its first row."""
+
+    def advance(self, states: Sequence[Any], rows: RowsOfRuns) -> np.ndarray:
+        """Return the numbers of new rows, shape (rows, names), and let the states of their runs go on."""
 
 
 class RunFeatures(FeatureSet):

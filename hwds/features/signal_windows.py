@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -12,6 +13,7 @@ from hwds.core.numba_cache import compiled
 from hwds.core.recipe import Once, Steps
 from hwds.core.serialization import Serializable
 from hwds.features.base import RunFeatures
+from hwds.features.signals.live import RowsOfRuns, SignalState, Stacked
 from hwds.features.signals.regimes import RegimeScaling
 from hwds.features.signals.spectra import SPECTRAL, spectra
 from hwds.features.signals.window_kernel import STATISTICS, fill_ewma, fill_windows
@@ -97,22 +99,67 @@ class LearnedSignalWindows(Serializable):
 
     def compute(self, runs: Runs) -> np.ndarray:
         """Return the numbers of each cycle, shape (rows, names)."""
-        scaled, begins = self.scaling.scaled(runs), begins_of(runs)
-        signals = np.ascontiguousarray(np.column_stack([scaled, along(scaled, self.axes)]))
-        parts = [self._windows(signals, begins, window) for window in self.recipe.windows]
+        signals, rows = self._signals(self.scaling.scaled(runs)), np.arange(len(runs.data))
+        parts = self._of_windows(signals, begins_of(runs), rows)
+        parts += [smoothed(signals, begins_of(runs), weight) for weight in self.recipe.ewma]
+        return np.column_stack([*parts, *self._plain(signals, runs.cycles)])
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The sensors that are windowed."""
+        return self.scaling.sensors
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that tell operating conditions apart."""
+        return self.scaling.settings
+
+    def new_state(self) -> SignalState:
+        """Return the state of a run before its first row."""
+        signals, weights = len(self.scaling.sensors) + self.axes.shape[1], len(self.recipe.ewma)
+        return SignalState(np.zeros((0, signals)), np.zeros((weights, signals)), np.zeros((weights, signals)))
+
+    def advance(self, states: Sequence[SignalState], rows: RowsOfRuns) -> np.ndarray:
+        """Return the numbers of new rows, shape (rows, names), with the bits of `compute`; states go on.
+
+        Args:
+            states: Of each run that has new rows.
+            rows: Those, in the order of the states.
+        """
+        new = self._signals(self.scaling.scaled_numbers(rows.sensors, rows.settings))
+        stack = Stacked.of([state.tail for state in states], new, rows.counts)
+        parts = self._of_windows(stack.values, stack.begins, stack.rows)
+        runs = np.repeat(np.arange(len(states)), rows.counts)
+        for place, weight in enumerate(self.recipe.ewma):
+            top, bottom = (np.stack([getattr(state, name)[place] for state in states]) for name in ("top", "bottom"))
+            parts.append(_ewma(new, runs, weight, top, bottom))
+            for state, above, below in zip(states, top, bottom, strict=True):
+                state.top[place], state.bottom[place] = above, below
+        for state, tail in zip(states, stack.tails(max(self.recipe.windows) - 1), strict=True):
+            state.tail = tail
+        return np.column_stack([*parts, *self._plain(new, rows.cycles)])
+
+    def _signals(self, scaled: np.ndarray) -> np.ndarray:
+        """Return the scaled sensors of each row, and the components of them beside."""
+        return np.ascontiguousarray(np.column_stack([scaled, along(scaled, self.axes)]))
+
+    def _of_windows(self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+        """Return what is computed of the windows up to some rows."""
+        parts = [self._statistics(signals, begins, rows, window) for window in self.recipe.windows]
         if self.recipe.bands or self.recipe.spectrum:
             asked = (self.recipe.bands, self.recipe.spectrum)
-            parts += [spectra(signals, begins, window, *asked) for window in self.recipe.windows]
-        parts += [smoothed(signals, begins, weight) for weight in self.recipe.ewma]
-        parts += [signals] if self.recipe.last else []
-        parts += [runs.cycles[:, None]] if self.recipe.age else []
-        return np.column_stack(parts)
+            parts += [spectra(signals, begins, rows, window, *asked) for window in self.recipe.windows]
+        return parts
 
-    def _windows(self, signals: np.ndarray, begins: np.ndarray, window: int) -> np.ndarray:
+    def _statistics(self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int) -> np.ndarray:
         kinds = np.array([STATISTICS.index(kind) for kind in self.recipe.statistics])
-        out = np.empty((len(signals), len(kinds), signals.shape[1]))
-        compiled(fill_windows)(signals, begins, window, kinds, out)
-        return out.reshape(len(signals), -1)
+        out = np.empty((len(rows), len(kinds), signals.shape[1]))
+        compiled(fill_windows)(signals, begins, rows, window, kinds, out)
+        return out.reshape(len(rows), -1)
+
+    def _plain(self, signals: np.ndarray, cycles: np.ndarray) -> list[np.ndarray]:
+        """Return what is of a row alone."""
+        return [*([signals] if self.recipe.last else []), *([cycles[:, None]] if self.recipe.age else [])]
 
 
 SMOOTHING = 0.2
@@ -126,8 +173,14 @@ def begins_of(runs: Runs) -> np.ndarray:
 
 def smoothed(signals: np.ndarray, begins: np.ndarray, weight: float) -> np.ndarray:
     """Return exponentially weighted means of each run up to each row; the same shape."""
+    runs = np.cumsum(np.arange(len(begins)) == begins) - 1
+    top, bottom = (np.zeros((int(runs[-1]) + 1 if len(runs) else 0, signals.shape[1])) for _ in range(2))
+    return _ewma(np.ascontiguousarray(signals), runs, weight, top, bottom)
+
+
+def _ewma(signals: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     out = np.empty(signals.shape)
-    compiled(fill_ewma)(np.ascontiguousarray(signals), begins, weight, out)
+    compiled(fill_ewma)(signals, runs, weight, top, bottom, out)
     return out
 
 

@@ -30,5 +30,6 @@ def moving_mean(values: np.ndarray, begins: np.ndarray, window: int) -> np.ndarr
         window: Rows at most.
     """
     out = np.empty((len(values), 1, values.shape[1]))
-    compiled(fill_windows)(np.ascontiguousarray(values), begins, window, np.array([STATISTICS.index("mean")]), out)
+    kinds = np.array([STATISTICS.index("mean")])
+    compiled(fill_windows)(np.ascontiguousarray(values), begins, np.arange(len(values)), window, kinds, out)
     return out[:, 0]

@@ -64,17 +64,34 @@ class RegimeScaling(Serializable):
 
     def scaled(self, runs: Runs) -> np.ndarray:
         """Return the sensors of each row less the mean of its condition, in its standard deviations; shape (rows, sensors)."""
-        regime = nearest(runs.numbers(self.settings) / self.spread, self.centres)
+        return self.scaled_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
+
+    def scaled_numbers(self, numbers: np.ndarray, settings: np.ndarray) -> np.ndarray:
+        """Return the same of rows as arrays.
+
+        Args:
+            numbers: Of the sensors, shape (rows, sensors).
+            settings: Shape (rows, settings).
+        """
+        regime = nearest(settings / self.spread, self.centres)
         sd = self.sd[regime]
-        return np.where(sd > 0, (runs.numbers(self.sensors) - self.mean[regime]) / np.where(sd > 0, sd, 1.0), 0.0)
+        return np.where(sd > 0, (numbers - self.mean[regime]) / np.where(sd > 0, sd, 1.0), 0.0)
 
 
 def nearest(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Return the number of the nearest centre of each row, shape (rows,)."""
     if len(centres) == 1:
         return np.zeros(len(values), np.int64)
-    distances = [((values - centre) ** 2).sum(axis=1) for centre in centres]
+    distances = [_squared_distance(values, centre) for centre in centres]
     return np.argmin(np.stack(distances), axis=0)
+
+
+def _squared_distance(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return that of each row, summed setting by setting: a sum by blocks has other bits of one row alone."""
+    total = np.zeros(len(values))
+    for column in range(values.shape[1]):
+        total += (values[:, column] - centre[column]) ** 2
+    return total
 
 
 def _centres(values: np.ndarray, regimes: int) -> np.ndarray:

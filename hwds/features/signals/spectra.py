@@ -14,8 +14,10 @@ AT_ONCE = 1 << 20
 """Values of windows that are transformed together: a bound on memory, which changes no bit."""
 
 
-def spectra(signals: np.ndarray, begins: np.ndarray, window: int, bands: int, kinds: tuple[str, ...]) -> np.ndarray:
-    """Return numbers of the spectrum of each row's window, shape (rows, (bands + kinds) x signals), signals fastest.
+def spectra(
+    signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int, bands: int, kinds: tuple[str, ...]
+) -> np.ndarray:
+    """Return numbers of the spectrum of some rows' windows, shape (m, (bands + kinds) x signals), signals fastest.
 
     A window is less its mean and tapered (Hann). The power of each frequency above 0 is a share of all: `bands` add up those of
     equal stretches up to half a cycle a row; `entropy` is theirs over that of a flat spectrum (0 for one tone, 1 for noise);
@@ -23,23 +25,24 @@ def spectra(signals: np.ndarray, begins: np.ndarray, window: int, bands: int, ki
     (Randall and Antoni 2011, "Rolling element bearing diagnostics").
 
     Args:
-        signals: Shape (rows, signals).
-        begins: The first row of each row's run: a window does not begin before it.
+        signals: Shape (n, signals).
+        begins: The first row of the run of each that is asked, shape (m,): a window does not begin before it.
+        rows: Those that are asked, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
         kinds: Which of `SPECTRAL` follow them.
     """
-    rows, count = signals.shape
-    out = np.zeros((rows, bands + len(kinds), count))
-    lengths = np.minimum(window, np.arange(rows) - begins + 1)
+    count = signals.shape[1]
+    out = np.zeros((len(rows), bands + len(kinds), count))
+    lengths = np.minimum(window, rows - begins + 1)
     for length in np.unique(lengths[lengths >= FEWEST]):
         which = np.flatnonzero(lengths == length)
         step = max(1, AT_ONCE // (int(length) * count))
         for first in range(0, len(which), step):
             part = which[first : first + step]
-            places = part[:, None] + np.arange(1 - int(length), 1)
+            places = rows[part][:, None] + np.arange(1 - int(length), 1)
             out[part] = _numbers(np.moveaxis(signals[places], 1, 2), bands, kinds).transpose(0, 2, 1)
-    return out.reshape(rows, -1)
+    return out.reshape(len(rows), -1)
 
 
 def _numbers(windows: np.ndarray, bands: int, kinds: tuple[str, ...]) -> np.ndarray:

@@ -64,18 +64,22 @@ def statistic(
     return third / m / (variance * np.sqrt(variance)) if kind == 8 else fourth / m / (variance * variance)
 
 
-def fill_windows(values: np.ndarray, begins: np.ndarray, window: int, kinds: np.ndarray, out: np.ndarray) -> None:
-    """Write statistics of the last `window` rows of a run, or of as many as there are, into `out`.
+def fill_windows(
+    values: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int, kinds: np.ndarray, out: np.ndarray
+) -> None:
+    """Write statistics of the last `window` rows of a run up to some, or of as many as there are, into `out`.
 
     Args:
         values: Rows of runs, those of a run side by side, shape (n, k).
-        begins: The first row of each row's run, shape (n,).
+        begins: The first row of the run of each that is asked, shape (m,).
+        rows: Those that are asked, shape (m,).
         window: Rows at most.
         kinds: Places in `STATISTICS`, shape (s,).
-        out: Shape (n, s, k).
+        out: Shape (m, s, k).
     """
-    for row in range(len(values)):
-        first = max(begins[row], row - window + 1)
+    for asked in range(len(rows)):
+        row = rows[asked]
+        first = max(begins[asked], row - window + 1)
         m = row - first + 1
         for j in range(values.shape[1]):
             total = 0.0
@@ -101,25 +105,25 @@ def fill_windows(values: np.ndarray, begins: np.ndarray, window: int, kinds: np.
                 fourth += d * d * d * d
                 cross += (i - first - middle) * d
             for s in range(len(kinds)):
-                out[row, s, j] = statistic(kinds[s], m, mean, second, third, fourth, cross, squares, low, high)
+                out[asked, s, j] = statistic(kinds[s], m, mean, second, third, fourth, cross, squares, low, high)
 
 
-def fill_ewma(values: np.ndarray, begins: np.ndarray, weight: float, out: np.ndarray) -> None:
+def fill_ewma(
+    values: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray, out: np.ndarray
+) -> None:
     """Write the exponentially weighted mean of each run up to each row into `out`; its weights sum to 1 from the first row on.
 
     Args:
         values: Shape (n, k).
-        begins: The first row of each row's run, shape (n,).
+        runs: The run of each row, shape (n,).
         weight: Of the newest row against all before it.
+        top: The weighted sum of each run so far, 0 before its first row, which goes on; shape (runs, k).
+        bottom: The sum of the weights, the same.
         out: Shape (n, k).
     """
-    for j in range(values.shape[1]):
-        top = 0.0
-        bottom = 0.0
-        for row in range(len(values)):
-            if begins[row] == row:
-                top = 0.0
-                bottom = 0.0
-            top = (1.0 - weight) * top + values[row, j]
-            bottom = (1.0 - weight) * bottom + 1.0
-            out[row, j] = top / bottom
+    for row in range(len(values)):
+        run = runs[row]
+        for j in range(values.shape[1]):
+            top[run, j] = (1.0 - weight) * top[run, j] + values[row, j]
+            bottom[run, j] = (1.0 - weight) * bottom[run, j] + 1.0
+            out[row, j] = top[run, j] / bottom[run, j]

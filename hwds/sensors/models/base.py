@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -31,6 +31,15 @@ class Scorer(Protocol):
 
     def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return what each feature adds to the oddity of some rows, none below 0; shape (rows asked, features)."""
+
+
+@runtime_checkable
+class LiveScorer(Scorer, Protocol):
+    """A scorer that gives a row the same bits whatever rows stand beside it, so that it can follow a stream."""
+
+    @property
+    def past(self) -> int:
+        """The rows before a row that its statistics are computed of; more than these make no difference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +197,10 @@ class FittedSensors(Serializable):
             name, length = runs.names[short[0]], int(runs.lengths[short[0]])
             raise DataError(f"dataset: run '{name}' has {length} rows; the first {self.first} are its reference, none is left.")
         values = self.departures.compute(runs, np.full(runs.n, self.first))
-        begins = np.repeat(runs.offsets[:-1], runs.lengths)
+        return self.scored(values, np.repeat(runs.offsets[:-1], runs.lengths))
+
+    def scored(self, values: np.ndarray, begins: np.ndarray) -> SensorScores:
+        """Return how odd rows are by their departures, shape (rows, features), and the first row of each one's run."""
         score = (self.scorer.statistics(values, begins) / self.limits).max(axis=1)
         rows = np.flatnonzero(score > 1.0)
         parts = np.zeros((len(score), len(self.departures.sensors)))

@@ -76,6 +76,11 @@ class LinearForecast(Serializable):
     window: int
     usual: np.ndarray
 
+    @property
+    def past(self) -> int:
+        """The rows before a row that its statistics are computed of."""
+        return self.window - 1 + self.ahead + self.lags - 1
+
     def residuals(self, departures: np.ndarray, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean residual and the mean squared residual of the last rows, shapes (rows, sensors)."""
         past = lagged(departures, begins, self.lags, self.ahead)

@@ -62,6 +62,8 @@ class Forest(Serializable):
 
     trees: Trees
 
+    past: ClassVar[int] = 0
+
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return the score of each row, shape (rows, 1)."""
         values = departures.astype(np.float32).astype(float)  # as scikit-learn's trees compare them

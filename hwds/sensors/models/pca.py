@@ -58,6 +58,8 @@ class Components(Serializable):
     spread: np.ndarray
     count: int
 
+    past: ClassVar[int] = 0
+
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return T2 and Q, shape (rows, 2); Q is 0 where all components are within."""
         within = self._along(departures, slice(0, self.count)) ** 2 / self.spread[: self.count]

@@ -79,13 +79,21 @@ class Departures(Serializable):
             reference: How many first rows of each run are its reference, shape (n,).
         """
         values = self.features.compute(runs)
-        out = np.empty(values.shape)
+        levels = np.empty(values.shape)
         for run, (start, stop) in enumerate(zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)):
-            known = min(int(reference[run]), stop - start)
-            level = values[start + int(WARM_UP * known) : start + known].mean(axis=0)
-            out[start:stop] = (values[start:stop] - level) / self.usual
-        times = np.maximum(rows_since(runs, reference) / self.typical, NEAREST)
-        return np.asarray(out / times[:, None] ** (self.growth / 2))
+            levels[start:stop] = level_of(values[start : start + min(int(reference[run]), stop - start)])
+        return self.from_levels(values, levels, rows_since(runs, reference))
+
+    def from_levels(self, values: np.ndarray, levels: np.ndarray, since: np.ndarray) -> np.ndarray:
+        """Return the departures of rows whose levels are known, shape (rows, features).
+
+        Args:
+            values: Features, shape (rows, features).
+            levels: Of each row's run, the same shape.
+            since: Rows from the middle of the reference to each, shape (rows,).
+        """
+        times = np.maximum(since / self.typical, NEAREST)
+        return np.asarray((values - levels) / self.usual / times[:, None] ** (self.growth / 2))
 
     def by_sensor(self, parts: np.ndarray) -> np.ndarray:
         """Return the sums of what features contribute over those of each sensor, shape (rows, sensors)."""
@@ -93,6 +101,11 @@ class Departures(Serializable):
         for column, signal in enumerate(self.signals):
             out[:, self.sensors.index(signal)] += parts[:, column]
         return out
+
+
+def level_of(reference: np.ndarray) -> np.ndarray:
+    """Return the mean of the features over a reference, but for the rows that windows have to fill; shape (features,)."""
+    return np.asarray(reference[int(WARM_UP * len(reference)) :].mean(axis=0))
 
 
 def place_in_run(runs: Runs) -> np.ndarray:

@@ -1,0 +1,152 @@
+"""LiveSensors: a fitted model that follows machines row by row, with the bits of the batch and a memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwds.core.errors import ConfigError
+from hwds.core.serialization import Serializable
+from hwds.features.base import LiveRunFeatures
+from hwds.features.signals.live import RowsOfRuns, Stacked
+from hwds.sensors.models.base import FittedSensors, LiveScorer
+from hwds.sensors.models.departures.from_start import level_of
+
+
+@dataclass(eq=False)
+class MachineState(Serializable):
+    """What is kept of one machine.
+
+    Attributes:
+        signals: What its features need of its past.
+        rows: How many rows it has had.
+        level: Its features in the reference, shape (features,); None before the reference is whole.
+        reference: The features of its first rows, until then.
+        past: Departures of the last rows, as many as the scorer reads; None before the reference is whole.
+    """
+
+    signals: object
+    rows: int = 0
+    level: np.ndarray | None = None
+    reference: list[np.ndarray] = field(default_factory=list)
+    past: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LiveScores:
+    """How odd new rows are.
+
+    Attributes:
+        score: As of `SensorScores`, NaN for rows of the reference; shape (rows,).
+        reason: The sensor that adds most to each row above the limit, None elsewhere.
+    """
+
+    score: np.ndarray
+    reason: list[str | None]
+
+
+class LiveSensors:
+    """Scores new rows of machines by what was seen of each so far, with the bits of `FittedSensors.predict`.
+
+    The first rows of a machine are its reference and have no score.
+
+    Args:
+        fitted: The model.
+
+    Raises:
+        ConfigError: Its features or its scorer have no live form.
+    """
+
+    def __init__(self, fitted: FittedSensors) -> None:
+        features, scorer = fitted.departures.features, fitted.scorer
+        if not isinstance(features, LiveRunFeatures):
+            raise ConfigError(f"features: '{type(features).__name__}' cannot follow a stream; take features=sensor_windows.")
+        if not isinstance(scorer, LiveScorer):
+            raise ConfigError(
+                f"model: a '{type(scorer).__name__}' cannot follow a stream, for it computes rows in blocks;"
+                " take model=sensors/pca, sensors/forecast_residual or sensors/isolation_forest."
+            )
+        self._fitted, self._features, self._scorer = fitted, features, scorer
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sensors, then the settings, that each row must have."""
+        return (*self._features.sensors, *self._features.settings)
+
+    @property
+    def sensors(self) -> int:
+        """How many of them are sensors."""
+        return len(self._features.sensors)
+
+    def new_state(self) -> MachineState:
+        """Return the state of a machine before its first row."""
+        return MachineState(self._features.new_state())
+
+    def advance(self, states: Sequence[MachineState], rows: RowsOfRuns) -> LiveScores:
+        """Return how odd new rows are, and let the states of their machines go on.
+
+        Args:
+            states: Of each machine that has new rows.
+            rows: Those, in the order of the states.
+        """
+        features = self._features.advance([state.signals for state in states], rows)
+        stops = np.cumsum(rows.counts)
+        judged = [
+            self._judged(state, features[stop - count : stop])
+            for state, stop, count in zip(states, stops, rows.counts, strict=True)
+        ]
+        new = np.concatenate(judged)
+        counts = np.array([len(part) for part in judged])
+        score = np.full(len(features), np.nan)
+        reason: list[str | None] = [None] * len(features)
+        if len(new):
+            asked = [place for place, count in enumerate(counts) if count]
+            self._score([states[place] for place in asked], new, counts[asked], score, reason, stops[asked])
+        return LiveScores(score, reason)
+
+    def _judged(self, state: MachineState, values: np.ndarray) -> np.ndarray:
+        """Return the departures of the rows that have a score; the others become a part of the reference."""
+        before, first = state.rows, self._fitted.first
+        state.rows += len(values)
+        if state.level is None:
+            state.reference.append(values[: first - before].copy())
+            if state.rows < first:
+                return values[:0]
+            self._begin(state)
+            values, before = values[first - before :], first
+        return self._departures(state, values, before)
+
+    def _begin(self, state: MachineState) -> None:
+        """Set the level of a machine whose reference is whole, and what the scorer reads of the reference."""
+        reference = np.concatenate(state.reference)
+        state.level, state.reference = level_of(reference), []
+        departures = self._departures(state, reference, 0)
+        state.past = departures[len(departures) - min(self._scorer.past, len(departures)) :].copy()
+
+    def _departures(self, state: MachineState, values: np.ndarray, before: int) -> np.ndarray:
+        """Return the departures of rows that follow on so many."""
+        assert state.level is not None
+        since = np.abs(np.arange(before, before + len(values)) - self._fitted.first / 2)
+        return self._fitted.departures.from_levels(values, np.broadcast_to(state.level, values.shape), since)
+
+    def _score(
+        self,
+        states: Sequence[MachineState],
+        new: np.ndarray,
+        counts: np.ndarray,
+        score: np.ndarray,
+        reason: list[str | None],
+        stops: np.ndarray,
+    ) -> None:
+        """Write scores and reasons of new rows to their places, the last ones before `stops` of each machine."""
+        stack = Stacked.of([state.past for state in states if state.past is not None], new, counts)
+        said = self._fitted.scored(stack.values, stack.begins_of_all)
+        names = said.reason
+        places = np.repeat(stops - np.cumsum(counts), counts) + np.arange(len(new))
+        score[places] = said.score[stack.rows]
+        for place, row in zip(places.tolist(), stack.rows.tolist(), strict=True):
+            reason[place] = names[row]
+        for state, past in zip(states, stack.tails(self._scorer.past), strict=True):
+            state.past = past

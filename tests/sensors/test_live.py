@@ -1,0 +1,82 @@
+"""A fitted model that follows machines row by row says what the batch says, to the bit."""
+
+import numpy as np
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.core.serialization import dumps, loads
+from hwds.features.regime_scaling import RegimeScaling
+from hwds.features.signal_windows import SignalWindows
+from hwds.features.signals.live import RowsOfRuns
+from hwds.features.signals.spectra import SPECTRAL
+from hwds.sensors.context import WINDOWS, SensorContext
+from hwds.sensors.live import LiveSensors
+from hwds.sensors.models.base import FittedSensors
+from hwds.sensors.models.forecast_residual import ForecastResidual
+from hwds.sensors.models.isolation_forest import IsolationForest
+from hwds.sensors.models.pca import PCA
+from tests.support.sensor_runs import sensor_runs
+
+FIRST = 80
+RICH = SignalWindows(
+    windows=(7, 20),
+    statistics=("mean", "slope", "kurtosis"),
+    bands=3,
+    spectrum=SPECTRAL,
+    components=2,
+    ewma=(0.2, 0.5),
+    age=False,
+)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return sensor_runs()
+
+
+def streamed(fitted, runs, longest, seed=0):
+    """Scores and reasons of rows that come in portions, of some machines at a time; states are stored and read between."""
+    live, rng = LiveSensors(fitted), np.random.default_rng(seed)
+    states, at = [live.new_state() for _ in range(runs.n)], np.zeros(runs.n, int)
+    numbers, score, reason = runs.numbers(runs.sensors), np.full(len(runs.data), np.nan), [None] * len(runs.data)
+    while (at < runs.lengths).any():
+        asked = [i for i in range(runs.n) if at[i] < runs.lengths[i] and rng.random() < 0.7] or [int(np.argmin(at))]
+        counts = np.array([min(rng.integers(1, longest + 1), runs.lengths[i] - at[i]) for i in asked])
+        places = np.concatenate([runs.offsets[i] + at[i] + np.arange(count) for i, count in zip(asked, counts, strict=True)])
+        rows = RowsOfRuns(counts, runs.cycles[places], numbers[places], np.zeros((len(places), 0)))
+        said = live.advance([states[i] for i in asked], rows)
+        score[places] = said.score
+        for place, each in zip(places, said.reason, strict=True):
+            reason[place] = each
+        at[asked] += counts
+        if rng.random() < 0.05:
+            states = loads(dumps(states), "the states")
+    return score, reason
+
+
+@pytest.mark.parametrize("model", [PCA(), IsolationForest(trees=10), ForecastResidual(lags=3, ahead=6, window=5)])
+@pytest.mark.parametrize("features", [WINDOWS, RICH], ids=["plain", "rich"])
+def test_a_stream_has_the_bits_of_a_batch(runs, model, features):
+    fitted = model.fit(runs, context=SensorContext(0, first=FIRST, features=features))
+    batch = fitted.predict(runs)
+    scored = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row] >= FIRST
+    for longest in (2, 150):
+        score, reason = streamed(fitted, runs, longest)
+        assert np.isnan(score[~scored]).all()
+        assert (score[scored] == batch.score[scored]).all()
+        assert [reason[i] for i in np.flatnonzero(scored)] == [batch.reason[i] for i in np.flatnonzero(scored)]
+    assert batch.alarm[scored].any()
+
+
+def test_what_cannot_follow_a_stream_is_refused(runs):
+    fitted = PCA().fit(runs, context=SensorContext(0, first=FIRST))
+    departures = fitted.departures
+    other = type(departures)(RegimeScaling().learn(runs), departures.usual, departures.growth, departures.typical)
+    with pytest.raises(ConfigError, match=r"^features: 'LearnedRegimeScaling' cannot follow a stream; take features="):
+        LiveSensors(FittedSensors(other, fitted.scorer, fitted.limits, FIRST))
+
+    class Blocks:
+        statistics = parts = None
+
+    with pytest.raises(ConfigError, match=r"^model: a 'Blocks' cannot follow a stream, for it computes rows in blocks; take"):
+        LiveSensors(FittedSensors(departures, Blocks(), fitted.limits, FIRST))
