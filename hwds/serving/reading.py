@@ -141,8 +141,12 @@ def rows_of(events: Any) -> Iterable[Mapping[str, Any] | str | bytes]:
     return events
 
 
-def parsed(text: str | bytes) -> Mapping[str, Any]:
+def parsed(text: str | bytes, what: str = "event") -> Mapping[str, Any]:
     """Return the fields of a JSON object.
+
+    Args:
+        text: The JSON.
+        what: Its name in a refusal.
 
     Raises:
         DataError: It is none, or has texts that are no Unicode.
@@ -152,9 +156,9 @@ def parsed(text: str | bytes) -> Mapping[str, Any]:
         if b"\\u" in text if isinstance(text, bytes) else "\\u" in text:
             json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
-        raise DataError(f"event: is no JSON ({error}).") from error
+        raise DataError(f"{what}: is no JSON ({error}).") from error
     if not isinstance(fields, dict):
-        raise DataError(f"event: must be a JSON object, got {type(fields).__name__}.")
+        raise DataError(f"{what}: must be a JSON object, got {type(fields).__name__}.")
     return fields
 
 

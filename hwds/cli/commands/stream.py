@@ -1,0 +1,103 @@
+"""Follow machines by their readings as they come: JSON lines or MQTT in, alerts out.
+
+A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the run's data has. Settings stand
+behind the run, such as `raise_after=5`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from hwds.cli.words import FILE, NUMBER, RUN, command
+from hwds.core.errors import ConfigError
+from hwds.results.formatting import counted
+
+if TYPE_CHECKING:
+    from hwds.serving.stream.shard import Shard
+
+FROM = "A file of JSON lines, - for the standard input, or mqtt://host/topic (mqtts:// for TLS)."
+TO = "Send alerts to https://... or mqtt://host/topic, too; may be given several times."
+
+
+@command(help=__doc__)
+@click.argument("words", nargs=-1, type=RUN, metavar="RUN [SETTING=VALUE]...")
+@click.option("--from", "source", default="-", show_default=True, metavar="SOURCE", help=FROM)
+@click.option("--to", "sinks", multiple=True, metavar="SINK", help=TO)
+@click.option("--store", type=FILE, help="The stream's folder; outputs/streams/RUN unless it is given.")
+@click.option("--follow", is_flag=True, help="Wait for more lines at the end of the file.")
+@click.option("--patience", type=NUMBER, default=60.0, help="Seconds for which an alert is tried before the stream ends.")
+@click.option("--power", is_flag=True, help="Let what was acknowledged outlive a power cut, too.")
+def main(
+    words: tuple[str, ...],
+    source: str,
+    sinks: tuple[str, ...],
+    store: str | None,
+    follow: bool,
+    patience: float,
+    power: bool,
+) -> int:
+    """Take readings until they end or the process is stopped; print each alert, and at the end what all came to."""
+    from hwds.serving.stream.opening import folder_of, sink_of, source_of
+    from hwds.serving.stream.rules import rules_of
+    from hwds.serving.stream.shard import Followed, Shard
+
+    rules, run = rules_of(word for word in words if "=" in word), run_of(words)
+    followed, folder = Followed.of(run), folder_of(run, store)
+    with stopped_by_signals() as stop, ExitStack() as held:
+        made = [sink_of(each, folder) for each in sinks]
+        shard = held.enter_context(
+            Shard(followed, folder, rules, made, durable="power" if power else "process", patience=patience)
+        )
+        lines = source_of(source, folder, follow=follow)
+        held.callback(lines.close)
+        for alert in shard.alerts(lines, stop):
+            print(alert, flush=True)
+        print(summary(shard), file=sys.stderr)
+    return 0
+
+
+def run_of(words: tuple[str, ...]) -> str:
+    """Return the word that names the run.
+
+    Raises:
+        ConfigError: There is none, or several.
+    """
+    runs = [word for word in words if "=" not in word]
+    if len(runs) != 1:
+        raise ConfigError(f"stream: must be followed by one run, got {len(runs)}.")
+    return runs[0]
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """Give an event that an interrupt or a termination sets, so that what is under way is finished first."""
+    stop = threading.Event()
+    asked = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in asked}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def summary(shard: Shard) -> str:
+    """Return what all lines came to, in a sentence."""
+    totals, alerts = shard.state.totals, shard.state.written["alerts"]
+    parts = [
+        f"{counted(totals['lines'], 'lines')}: {counted(totals['readings'], 'readings')} of"
+        f" {counted(len(shard.state.machines), 'machines')}",
+        f"{totals['scored']:,} scored",
+        f"{totals['anomalous']:,} anomalous",
+        f"{totals['duplicates']:,} came again",
+        f"{totals['refused']:,} refused ({totals['late']:,} of them late)",
+        counted(alerts, "messages of alerts"),
+    ]
+    return f"{', '.join(parts)}: {shard.folder}"

@@ -1,0 +1,61 @@
+"""What the words of a command name: the folder of a stream, its source and its sinks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.outputs import OUTPUTS
+from hwds.core.secrets import without_secrets
+from hwds.serving.stream.sinks.base import Sink
+from hwds.serving.stream.sources.base import Source
+
+SOURCES, SINKS = ("mqtt", "mqtts"), ("http", "https", "mqtt", "mqtts")
+
+
+def folder_of(run: str, store: str | None) -> Path:
+    """Return the folder of a stream: the one that is named, or that of its run below `outputs/streams`."""
+    from hwds.results.folder import RunFolder
+
+    return Path(store) if store is not None else OUTPUTS / "streams" / RunFolder.find(run).title
+
+
+def source_of(text: str, folder: Path, *, follow: bool) -> Source:
+    """Return the source of a word.
+
+    Raises:
+        ConfigError: It is no file and no address that can be read from.
+        HwdsError: It cannot be opened.
+    """
+    from hwds.serving.stream.sources.lines import Lines
+    from hwds.serving.stream.sources.mqtt import Mqtt
+
+    scheme, is_address, _ = text.partition("://")
+    if is_address:
+        _refuse_other("--from", scheme, text, SOURCES)
+        if follow:
+            raise ConfigError("stream: --follow goes with a file alone.")
+        return Mqtt(text, str(folder.resolve()))
+    return Lines(None if text == "-" else Path(text), follow=follow)
+
+
+def sink_of(text: str, folder: Path) -> Sink:
+    """Return the sink of a word.
+
+    Raises:
+        ConfigError: It is no address that can be sent to.
+        HwdsError: It cannot be reached.
+    """
+    from hwds.serving.stream.sinks.mqtt import Mqtt
+    from hwds.serving.stream.sinks.webhook import Webhook
+
+    scheme = text.partition("://")[0]
+    _refuse_other("--to", scheme, text, SINKS)
+    return Webhook(text) if scheme.startswith("http") else Mqtt(text, str(folder.resolve()))
+
+
+def _refuse_other(flag: str, scheme: str, text: str, known: tuple[str, ...]) -> None:
+    if scheme not in known or "://" not in text:
+        addresses = [f"{name}://" for name in known]
+        near = nearest(f"{scheme}://", addresses)
+        raise ConfigError(f"stream: {flag}: must begin with {', '.join(addresses)}, got '{without_secrets(text)[:80]}'{near}")

@@ -1,0 +1,229 @@
+"""Shard: one stream of readings in order, which a crash costs nothing: log, state, files, and what was sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from hwds.core.errors import ConfigError, ResumeError
+from hwds.core.hashing import digest
+from hwds.core.serialization import dumps
+from hwds.eventlog.log import Durable, Entry, EventLog
+from hwds.eventlog.replayed import ReplayedState
+from hwds.sensors.live import LiveSensors
+from hwds.sensors.models.base import FittedSensors
+from hwds.serving.stream.now import Now
+from hwds.serving.stream.numbered import NumberedLines
+from hwds.serving.stream.readings import ReadingReader
+from hwds.serving.stream.rules import PATH, StreamRules
+from hwds.serving.stream.sinks.base import Delivery, Sink
+from hwds.serving.stream.sources.base import Batch, Source
+from hwds.serving.stream.state import ALERTS, END, LINES, StreamBehaviour, StreamState
+
+FORMAT = 1
+LOG = "log.db"
+FILES = {name: f"{name}.jsonl" for name in ("alerts", "dead", "scores")}
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a stream follows.
+
+    Attributes:
+        fitted: The model.
+        machine: The fields that name a machine.
+        cycle: The field of the cycle.
+        longest_gap: The readings in a row over which a number is carried on.
+    """
+
+    fitted: FittedSensors
+    machine: tuple[str, ...] = ("entity",)
+    cycle: str = "cycle"
+    longest_gap: int = 0
+
+    @classmethod
+    def of(cls, run: str | Path) -> Self:
+        """Return the kept model of a run (`save_model=final`), and the names of its data.
+
+        Raises:
+            DataError: The run has kept no model.
+            ConfigError: Its model is none of sensors.
+        """
+        from hwds.core.serialization import load_fitted
+        from hwds.experiment.check import check
+        from hwds.results.folder import RunFolder
+
+        folder = RunFolder.find(str(run))
+        experiment = check(folder.read_config(secrets=True))
+        fitted = load_fitted(folder.path / "model")
+        if not isinstance(fitted, FittedSensors):
+            raise ConfigError(f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` takes events.")
+        roles = getattr(experiment.dataset, "roles", None)
+        given = roles.given() if roles is not None else {}
+        cycle = given.get("cycle", ("cycle",))[0]
+        return cls(fitted, given.get("entity", ("entity",)), cycle, getattr(experiment.dataset, "longest_gap", 0))
+
+
+class Shard:
+    """Readings as they come, scored and turned into alerts, each reading and each alert once.
+
+    Lines are in the log before they are acknowledged. The state follows from them alone, and what it says is numbered: after
+    `kill -9` the lines behind the last snapshot are read again, and only what the files lack is written. A snapshot drops the
+    lines that it covers. Alerts are sent in order from the file that has them all; one that is not taken ends the stream.
+
+    Args:
+        followed: The model and the names of its data.
+        folder: Of the stream; one process uses it.
+        rules: The settings.
+        sinks: Where alerts are sent beside the file.
+        durable: Whether what was acknowledged outlives the `process`, or a loss of `power` too.
+        patience: The seconds for which an alert is tried.
+
+    Attributes:
+        folder: Of the stream.
+
+    Raises:
+        ConfigError: The model cannot follow a stream.
+        ResumeError: The folder is damaged, in use, follows another model, or was stopped amid readings under other settings.
+
+    Example:
+        >>> with Shard(Followed.of("skab"), Path("outputs/plant"), StreamRules()) as shard:  # doctest: +SKIP
+        ...     shard.run(Lines(Path("readings.jsonl")))
+    """
+
+    def __init__(
+        self,
+        followed: Followed,
+        folder: Path,
+        rules: StreamRules,
+        sinks: Sequence[Sink] = (),
+        *,
+        durable: Durable = "process",
+        patience: float = 60.0,
+    ) -> None:
+        live = LiveSensors(followed.fitted)
+        reader = ReadingReader(followed.machine, followed.cycle, live.names)
+        self._behaviour = StreamBehaviour(live, reader, rules, followed.longest_gap)
+        self._rules, self.folder = rules, folder
+        self._log = EventLog(folder / LOG, durable)
+        self._files: dict[str, NumberedLines] = {}
+        self._deliveries: list[Delivery] = []
+        try:
+            model = digest([FORMAT, dumps(followed.fitted).hex(), followed.machine, followed.cycle, followed.longest_gap])
+            self._require_same(model)
+            self._files = {name: NumberedLines(folder / file) for name, file in FILES.items()}
+            self._state: ReplayedState[StreamState] = ReplayedState(self._log, self._behaviour, model, drop=True)
+            self._write()
+            for name, file in self._files.items():
+                file.require(self.state.written[name])
+            self._deliveries = [Delivery(sink, folder, self.state.written[ALERTS], patience) for sink in sinks]
+        except BaseException:
+            self._let_go()
+            self._log.close()
+            raise
+        self._now = Now(folder, self.state.totals["lines"])
+
+    @property
+    def state(self) -> StreamState:
+        """The state after all lines that were taken."""
+        return self._state.current()
+
+    def alerts(self, source: Source, stop: threading.Event) -> Iterator[str]:
+        """Take what a source says until it ends or is stopped; yield alerts as JSON when they are in the file and sent.
+
+        Raises:
+            HwdsError: An alert was not taken, or a file cannot be written: nothing after it is acknowledged.
+        """
+        self._send(None, stop)
+        position = self.state.position
+        mine = position["at"] if position and position["source"] == source.name else None
+        for batch in source.batches(mine, self._rules.batch, stop):
+            if batch.lines:
+                at = {"source": source.name, "at": batch.position}
+                yield from self._append(LINES, batch.lines, at, stop, batch)
+            self._now.write(self.state, self._rules)
+        if source.ends and not stop.is_set():
+            yield from self._append(END, [], self.state.position, stop)
+        self._now.write(self.state, self._rules, last=True)
+
+    def run(self, source: Source, stop: threading.Event | None = None) -> list[str]:
+        """Take what a source says until it ends, and return the alerts; errors as of `alerts`."""
+        return list(self.alerts(source, stop or threading.Event()))
+
+    def close(self) -> None:
+        """Keep the state as it is, and let all files go."""
+        try:
+            self._sync()
+            self._state.close()
+        finally:
+            self._let_go()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(
+        self, kind: str, lines: list[str], position: Any, stop: threading.Event, batch: Batch | None = None
+    ) -> list[str]:
+        """Let lines happen, keep them, acknowledge them, write what follows and send it."""
+        entry = Entry(kind, None, -1, None, "\n".join([json.dumps(position), *lines]))
+        with self._state.changing() as state:
+            self._behaviour.apply(state, entry)
+            self._log.append([entry])
+        if batch is not None:
+            batch.acknowledge()
+        alerts = self._write()
+        self._send(alerts, stop)
+        if self._due():
+            self._sync()
+            self._state.snapshot()
+        return [text for _, text in alerts]
+
+    def _write(self) -> list[tuple[int, str]]:
+        """Write what was said and the files lack; return the new alerts with their numbers."""
+        said, self._behaviour.said = self._behaviour.said, []
+        written = {name: [(number, text) for file, number, text in said if file == name] for name in self._files}
+        return {name: file.write(written[name]) for name, file in self._files.items()}[ALERTS]
+
+    def _send(self, alerts: list[tuple[int, str]] | None, stop: threading.Event) -> None:
+        """Send new alerts, or all that a sink has not taken, in order."""
+        for delivery in self._deliveries:
+            for number, alert in self._files[ALERTS].after(delivery.sent) if alerts is None else alerts:
+                delivery.send(number, alert, json.loads(alert)["id"], stop)
+
+    def _due(self) -> bool:
+        """Return whether enough has happened since the last snapshot."""
+        lines = self.state.totals["lines"]
+        if lines - self.state.covered < self._rules.snapshot_after:
+            return False
+        self.state.covered = lines
+        return True
+
+    def _sync(self) -> None:
+        for file in self._files.values():
+            file.sync()
+
+    def _require_same(self, model: str) -> None:
+        """Refuse a folder that follows another model, or that lines wait in which were taken under other settings."""
+        known, lasting = self._log.about("model"), self._rules.lasting
+        if known not in (None, model):
+            raise ResumeError(f"{self.folder}: follows another model; take another folder.")
+        before: Mapping[str, Any] | None = self._log.about("rules")
+        if before is not None and before != lasting and self._log.first <= self._log.last:
+            name = next(name for name in lasting if before.get(name) != lasting[name])
+            told = f"{PATH}.{name}: must be {before.get(name)} once more, for it was stopped amid readings, got {lasting[name]}"
+            raise ResumeError(f"{told}; once it has ended by itself settings may change.")
+        self._log.set_about("model", model)
+        self._log.set_about("rules", lasting)
+
+    def _let_go(self) -> None:
+        for file in self._files.values():
+            file.close()
+        for delivery in self._deliveries:
+            delivery.close()

@@ -1,0 +1,122 @@
+"""Readings and alerts through a real broker: at least once, over restarts, with TLS; and addresses refused in a line."""
+
+import json
+import subprocess
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.serving.stream.opening import sink_of, source_of
+from hwds.serving.stream.shard import Shard
+from tests.serving.stream.test_shard import RULES, messages, scores
+from tests.support.mosquitto import Mosquitto
+
+TOPIC = "plant/press/readings"
+
+
+def published(client, lines, topic=TOPIC):
+    for info in [client.publish(topic, line, qos=1) for line in lines]:
+        info.wait_for_publish(20)
+
+
+def followed_until(shard, source, count):
+    """Take readings until so many have come."""
+    stop = threading.Event()
+    given_up = threading.Timer(60, stop.set)
+    given_up.start()
+    said = []
+    for batch in source.batches(None, 100, stop):
+        said += shard._append("lines", batch.lines, None, stop, batch) if batch.lines else []
+        if shard.state.totals["readings"] >= count:
+            stop.set()
+    given_up.cancel()
+    return said
+
+
+@pytest.mark.mosquitto
+def test_readings_and_alerts_go_through_a_broker_that_restarts(followed, lines, batch, tmp_path):
+    where, store = tmp_path / "broker", tmp_path / "store"
+    where.mkdir()
+    with Mosquitto(where) as broker:
+        address = f"mqtt://127.0.0.1:{broker.port}"
+        listener = broker.client("listener", keep=True)
+        heard = []
+        listener.on_message = lambda _client, _data, message: heard.append(json.loads(message.payload))
+        listener.subscribe("plant/alerts", qos=1)
+        sender = broker.client("sender")
+        first = source_of(f"{address}/plant/+/readings", store, follow=False)
+        first.close()  # from now on the broker keeps what comes
+        published(sender, ["\n".join(lines[:50]), *lines[50:300]])
+        broker.stop()
+        broker.start()
+        sink = sink_of(f"{address}/plant/alerts", store)
+        with Shard(followed, store, replace(RULES, batch=40), [sink]) as shard:
+            source = source_of(f"{address}/plant/+/readings", store, follow=False)
+            followed_until(shard, source, 300)
+            sender.reconnect()
+            published(sender, lines[250:])  # some come again
+            followed_until(shard, source, len(lines))
+            source.close()
+            assert shard.state.totals["duplicates"] == 50
+        deadline = time.monotonic() + 20
+        while len(heard) < len(messages(store)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for client in (sender, listener):
+            client.disconnect()
+            client.loop_stop()
+    assert scores(store) == batch
+    assert [row["id"] for row in heard] == [row["id"] for row in sorted(heard, key=lambda row: row["number"])]
+    assert {row["id"] for row in heard} == {row["id"] for row in messages(store)}
+
+
+@pytest.mark.mosquitto
+def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    openssl(*new, "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    with Mosquitto(tmp_path, (cert, key, cert)) as broker:
+        source = source_of(f"mqtts://127.0.0.1:{broker.port}/readings?ca={cert}", tmp_path / "store", follow=False)
+        sink = sink_of(f"mqtts://127.0.0.1:{broker.port}/readings?ca={cert}", tmp_path / "store")
+        sink.send(lines[0], "an alert that is a reading")
+        with Shard(followed, tmp_path / "store", RULES) as shard:
+            followed_until(shard, source, 1)
+            assert shard.state.totals["readings"] == 1
+        sink.close()
+        source.close()
+        with pytest.raises(HwdsError, match=r"^stream: mqtts://127\.0\.0\.1:\d+/readings: cannot be reached \(.*certificate"):
+            source_of(f"mqtts://127.0.0.1:{broker.port}/readings", tmp_path, follow=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "text", "message"),
+    [
+        (sink_of, "htp://a/b", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'htp://a/b'; did you"),
+        (sink_of, "alerts.txt", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'alerts.txt'"),
+        (sink_of, "http:///x", "stream: --to http:///x: must have a host."),
+        (sink_of, "mqtt://h", "stream: --to mqtt://h: must have a topic after the host, mqtt://h/topic."),
+        (sink_of, "mqtt://h/t?cafile=x", "stream: --to mqtt://h/t?cafile=x: no option 'cafile'; known: ca, cert, client, key."),
+        (sink_of, "mqtt://h:x/t", "stream: --to mqtt://h:x/t: Port could not be cast to integer value as 'x'."),
+        (sink_of, "mqtts://h/t?ca=/no/such", "stream: mqtts://h/t?ca=/no/such: the files of TLS cannot be read ("),
+        (sink_of, "mqtt://u:word@127.0.0.1:1/t", "stream: mqtt://***@127.0.0.1:1/t: cannot be reached ("),
+    ],
+)
+def test_a_wrong_address_is_refused_in_a_line(make, text, message, tmp_path):
+    with pytest.raises((ConfigError, HwdsError)) as refusal:
+        make(text, tmp_path)
+    assert str(refusal.value).startswith(message)
+    assert "word" not in str(refusal.value)
+
+
+def test_a_source_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"^stream: --from: must begin with mqtt://, mqtts://, got 'http://a/b'"):
+        source_of("http://a/b", tmp_path, follow=False)
+    with pytest.raises(ConfigError, match=r"^stream: --follow goes with a file alone\.$"):
+        source_of("mqtt://a/b", tmp_path, follow=True)
+    with pytest.raises(HwdsError, match=r"^stream: --from no\.jsonl: No such file or directory\.$"):
+        source_of("no.jsonl", tmp_path, follow=False)
