@@ -11,6 +11,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"app"},
+    {"production"},
     {"tuning", "serving"},
     {"experiment"},
     {"datasets"},
@@ -29,7 +30,7 @@ EDGES = {("bandit", "ope")}
 HYDRA = {"config/compose.py", "config/source.py", "cli/experiment.py"}
 HEAVY = {
     "keras", "tensorflow", "xgboost", "statsmodels", "pmdarima", "sklearn", "scipy", "numba",
-    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow",
+    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow", "onnx", "onnxruntime", "starlette", "uvicorn", "cryptography",
 }  # fmt: skip
 ONLY_IN = {"ray": {"execution", "tuning"}, "wandb": {"tracking"}, "mlflow": {"tracking"}}
 MODULES = sorted(PACKAGE.rglob("*.py"))

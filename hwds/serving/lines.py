@@ -41,15 +41,21 @@ def answer(scorer: Online, line: str) -> str:
     if '"of"' in line:
         message = parsed(line)
         if "of" in message and ("label" in message or "returned" in message):
-            return json.dumps({"of": message["of"], "news": _news(scorer, message)}, ensure_ascii=False)
+            return json.dumps({"of": message["of"], "news": news(scorer, message)}, ensure_ascii=False)
     return scorer.score(line).json()
 
 
-def _news(scorer: Online, message: Mapping[str, Any]) -> bool:
-    """Return whether a label or a return is news."""
+def news(scorer: Online, message: Mapping[str, Any]) -> bool:
+    """Take a label or a return, and return whether it is news.
+
+    Raises:
+        DataError: The message is neither, or of no event that has arrived.
+    """
     of, at = message["of"], message.get("at")
     if isinstance(of, bool) or not isinstance(of, str | int):
         raise DataError(f"message: must have the event's id under 'of', a text or a whole number, got {of!r}.")
+    if not {"label", "returned"} & message.keys():
+        raise DataError(f"message of '{of}': must have 'label' or 'returned'.")
     if "label" not in message:
         return scorer.returned(str(of), at)
     return scorer.label(str(of), message["label"], at, correct=message.get("correct") is True)

@@ -58,14 +58,16 @@ class Reader:
         schema: A table of the events' columns and roles, without rows.
         key: The field of an event's id; it need not be a column.
         never_negative: Columns of which a number below 0 is refused, as it is of amounts.
+        timed: Whether a row must have a time; what is scored by itself, without events before it, needs none.
 
     Raises:
         ConfigError: The schema has no time, or a column that no event can bear.
     """
 
-    def __init__(self, schema: Table, key: str, never_negative: Iterable[str] = ()) -> None:
-        if not schema.roles.get("time"):
+    def __init__(self, schema: Table, key: str, never_negative: Iterable[str] = (), *, timed: bool = True) -> None:
+        if timed and not schema.roles.get("time"):
             raise ConfigError("events need the role 'time'; set dataset.roles.time.")
+        self._timed = timed
         self.key, self._time, self._arrival = key, schema.name("time"), schema.name("available_at")
         self._never_negative = tuple(dict.fromkeys((*schema.roles.get("amount", ()), *never_negative)))
         self._hidden = {name: role for role in HIDDEN for name in schema.roles.get(role, ())}
@@ -83,11 +85,13 @@ class Reader:
         if isinstance(id, bool) or not isinstance(id, str | int) or len(str(id)) > LONGEST_ID:
             raise DataError(f"event: must have a text or a whole number under '{self.key}', got {shortened(id)}.")
         values = self._values(str(id), fields)
-        if values.get(self._time) is None:
+        if self._timed and values.get(self._time) is None:
             raise DataError(f"event '{id}': must have a time under '{self._time}'.")
         for name in self._never_negative:
             if values.get(name, 0) < 0:
                 raise DataError(f"event '{id}': '{name}' must be >= 0, got {values[name]}.")
+        if not self._timed:
+            return Read(str(id), 0, 0, values, "")
         body = event if isinstance(event, str) else _ENCODER.encode(fields)
         time, arrival = (microseconds(values.get(name, values[self._time])) for name in (self._time, self._arrival))
         return Read(str(id), time, arrival, values, body, self._arrival)

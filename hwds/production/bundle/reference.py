@@ -1,0 +1,115 @@
+"""Reference statistics: how inputs and answers of a run are distributed, window by window, for a monitor to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+GRID = 257
+"""Quantiles of a number that are kept; a distance from them is exact to 1 / 256."""
+
+WINDOW_GRID = 33
+"""Quantiles of a number in a window."""
+
+VALUES = 200
+"""Values of a text that are kept by name; the others are `other`."""
+
+WINDOW_ROWS = 500
+"""Rows of a reference window, in the order of arrival."""
+
+
+def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
+    """Return the statistics of a column: its kind, the share that is missing, and quantiles or shares of values.
+
+    Args:
+        values: The column.
+        grid: Quantiles of a number.
+    """
+    missing = values.null_count() + (int(values.is_nan().sum()) if values.dtype.is_float() else 0)
+    stored: dict[str, Any] = {"n": len(values), "missing": missing / max(len(values), 1)}
+    if values.dtype.is_numeric() or values.dtype == pl.Boolean:
+        known = known_numbers(values)
+        quantiles = np.quantile(known, np.linspace(0, 1, grid)) if len(known) else np.zeros(0)
+        return stored | {"kind": "number", "quantiles": quantiles.tolist()}
+    counts = values.cast(pl.String).drop_nulls().value_counts(sort=True, name="rows")
+    named = counts.head(VALUES)
+    total = max(int(counts["rows"].sum()), 1)
+    shares = dict(zip(named[values.name].to_list(), (named["rows"] / total).to_list(), strict=True))
+    return stored | {"kind": "text", "shares": shares}
+
+
+def known_numbers(values: pl.Series) -> np.ndarray:
+    """Return the numbers of a column that are there, as doubles."""
+    numbers = values.cast(pl.Float64).drop_nulls().to_numpy()
+    return numbers[np.isfinite(numbers)]
+
+
+def reference_of(rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = "") -> dict[str, Any]:
+    """Return the reference statistics of a run.
+
+    Args:
+        rows: Inputs and answers, in the order of arrival.
+        columns: The inputs among them.
+        predictions: The answers among them.
+        time: The column of time; empty where there is none.
+
+    Returns:
+        `columns` and `predictions` by name over all rows, and `windows`: the same of runs of `WINDOW_ROWS` rows, by which the
+        spread between windows of a world that did not change, its seasons among it, is known.
+    """
+    named = [*columns, *predictions]
+    parts = [rows.slice(at, WINDOW_ROWS) for at in range(0, len(rows) - WINDOW_ROWS + 1, WINDOW_ROWS)]
+    return {
+        "rows": len(rows),
+        "columns": {name: column_reference(rows[name]) for name in columns},
+        "predictions": {name: column_reference(rows[name]) for name in predictions},
+        "windows": [
+            {"begin": _instant(part, time), "columns": {name: column_reference(part[name], WINDOW_GRID) for name in named}}
+            for part in parts
+        ],
+    }
+
+
+def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> dict[str, Any]:
+    """Return how labels follow probabilities: by bin of equal counts their means, and the log loss.
+
+    Args:
+        probability: Shape (n,).
+        label: 1.0 or 0.0, shape (n,).
+        bins: Bins of equal counts.
+    """
+    if not len(label):
+        return {"n": 0}
+    order = np.argsort(probability, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    held = np.clip(probability, 1e-7, 1 - 1e-7)
+    loss = -(label * np.log(held) + (1 - label) * np.log(1 - held))
+    return {
+        "n": len(label),
+        "bins": [
+            {"n": len(part), "probability": float(probability[part].mean()), "label": float(label[part].mean())}
+            for part in parts
+        ],
+        "log_loss": float(loss.mean()),
+        "log_loss_sd": float(loss.std(ddof=1)) if len(loss) > 1 else 0.0,
+        "brier": float(np.mean((probability - label) ** 2)),
+    }
+
+
+def shares_below(quantiles: Sequence[float], edges: np.ndarray) -> np.ndarray:
+    """Return the share of a column's numbers at or below each edge, by its kept quantiles."""
+    grid = np.asarray(quantiles, float)
+    return np.searchsorted(grid, edges, side="right") / max(len(grid), 1)
+
+
+def _instant(rows: pl.DataFrame, time: str) -> str | None:
+    return str(rows[time][0]) if time and len(rows) else None
+
+
+def text_shares(stored: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the shares of a text's values."""
+    shares: Mapping[str, float] = stored.get("shares", {})
+    return shares

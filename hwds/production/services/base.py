@@ -1,0 +1,125 @@
+"""Service: what answers questions by a bundle's model, whoever asks (HTTP, files, a Lambda), one answer a question."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+
+Question = Mapping[str, Any]
+Answer = dict[str, Any]
+
+ID = "id"
+"""The field of a question's id, which its answer bears."""
+
+
+class Service(ABC):
+    """A model that answers questions.
+
+    Class attributes: `kind`, the kind of question; `stateful`, whether answers depend on earlier questions, so that one process
+    must own all of them.
+    """
+
+    kind: ClassVar[str] = ""
+    stateful: ClassVar[bool] = False
+
+    @abstractmethod
+    def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
+        """Return an answer to each question, in their order; all or none.
+
+        Args:
+            questions: Objects of `question_schema`.
+            reasons: Whether answers say why, where the model can.
+
+        Raises:
+            DataError: One is no such question, with its id.
+        """
+
+    @abstractmethod
+    def question_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of a question."""
+
+    def close(self) -> None:  # noqa: B027  most hold nothing
+        """Give back what the service holds."""
+
+
+def id_of(question: Question, place: int) -> str:
+    """Return the id of a question; its place in the request where it bears none.
+
+    Raises:
+        DataError: It is neither a text nor a whole number.
+    """
+    if not isinstance(question, Mapping):
+        raise DataError(f"question {place}: must be a JSON object, got {type(question).__name__}.")
+    id = question.get(ID)
+    if id is None:
+        return str(place)
+    if isinstance(id, bool) or not isinstance(id, str | int):
+        raise DataError(f"question {place}: '{ID}' must be a text or a whole number, got {type(id).__name__}.")
+    return str(id)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: no NaN, dates as texts, lists of numbers."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray | pl.Series):
+        return [plain(item) for item in value]
+    return value
+
+
+def column_schema(kind: pl.DataType) -> dict[str, Any]:
+    """Return the JSON Schema of a column's values; any may be null."""
+    if isinstance(kind, pl.Enum):
+        return {"enum": [*kind.categories.to_list(), None]}
+    names = {pl.Boolean: "boolean", pl.String: "string", pl.Categorical: "string"}
+    name = "integer" if kind.is_integer() else "number" if kind.is_float() else names.get(type(kind), "string")
+    formats = {"Date": "date", "Datetime": "date-time"}
+    found = {"format": formats[kind.base_type().__name__]} if kind.base_type().__name__ in formats else {}
+    return {"type": [name, "null"], **found}
+
+
+def object_schema(columns: Mapping[str, Any], required: Sequence[str], title: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object with columns and an id."""
+    properties = {ID: {"type": ["string", "integer"]}} | {name: column_schema(kind) for name, kind in columns.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def parsed_json(text: bytes | str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        DataError: It is none, holds NaN or infinity, which JSON has not, or half of a surrogate pair, which is no text.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"body: is no JSON ({error}).") from error
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON; a missing one is null")

@@ -1,0 +1,141 @@
+"""Opening a bundle: from a verified folder to the service that answers by it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.serialization import load_fitted
+from hwds.detection.models.classify.base import FittedClassifier
+from hwds.eventlog.log import Durable
+from hwds.experiment.check import check
+from hwds.experiment.spec import Experiment
+from hwds.features.base import RowFeatures
+from hwds.features.none import None_
+from hwds.frames.images import Images
+from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs
+from hwds.frames.table import Table
+from hwds.production.bundle.keys import trusted_keys
+from hwds.production.bundle.manifest import CONFIG, DECISION, GRAPH, MODEL, STATE, TABLES, Manifest
+from hwds.production.graphs.session import GraphScorer
+from hwds.production.services.base import Service
+from hwds.production.services.rows import EventService, RowService
+from hwds.production.services.tiers import tiers_of
+from hwds.production.services.units import ImageService, PanelService, RunsService, UnitService
+from hwds.results.files import read_table
+from hwds.results.tables import Tables
+from hwds.serving.online import Online
+
+EVENTS = "events.db"
+UNITS: dict[str, tuple[type, type[UnitService]]] = {
+    "panel": (Panel, PanelService),
+    "runs": (Runs, RunsService),
+    "images": (Images, ImageService),
+}
+"""By kind of question the frame that a bundle keeps, and its service."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose signature and digests were checked.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What is in it.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path | str, trust: str | None = None) -> Bundle:
+        """Check a folder.
+
+        Args:
+            folder: The bundle.
+            trust: Where the public keys are; see `trusted_keys`.
+
+        Raises:
+            DataError: It is no bundle, unsigned, of a signer who is not trusted, or was changed.
+        """
+        path = Path(folder).resolve()
+        return cls(path, Manifest.read(path, trusted_keys(trust)))
+
+    def json(self, name: str) -> Any:
+        """Return a JSON file of the bundle; None where it has none."""
+        path = self.folder / name
+        return json.loads(path.read_bytes()) if path.is_file() else None
+
+    def experiment(self) -> Experiment:
+        """Return the run's experiment."""
+        return check(self.json(CONFIG))
+
+    def fitted(self) -> Any:
+        """Return the model."""
+        return load_fitted(self.folder / MODEL)
+
+    def graph(self, threads: int = 1) -> GraphScorer | None:
+        """Return the model as a graph, where there is one and onnxruntime is installed."""
+        from importlib.util import find_spec
+
+        columns = self.manifest.graph
+        if "numbers" not in columns or find_spec("onnxruntime") is None:
+            return None
+        return GraphScorer(self.folder / GRAPH, columns["numbers"], columns["texts"], threads)
+
+    def service(self, store: Path | None = None, durable: Durable = "process") -> Service:
+        """Return the service that answers by this bundle.
+
+        Args:
+            store: Where events are kept; a copy of the bundle's begins it. None takes a folder beside the bundle.
+            durable: What an answer to an event outlives.
+
+        Raises:
+            ConfigError: A store is named for a bundle that remembers nothing.
+            DataError: The bundle is of another version of hwds.
+        """
+        kind = self.manifest.kind
+        if store is not None and kind != "events":
+            raise ConfigError(f"--store: this bundle answers {kind}, which remember nothing; leave it out.")
+        return service_of(self, store or self.folder.with_name(f"{self.folder.name}.store") / EVENTS, durable)
+
+
+def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:
+    """Return the service of a bundle, with its events in a store."""
+    kind, state = bundle.manifest.kind, bundle.folder / STATE
+    if kind in UNITS:
+        frame, service = UNITS[kind]
+        tables = _tables(bundle.folder / TABLES)
+        return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
+    fitted, schema, tiers = bundle.fitted(), Table.read(state), tiers_of(bundle.json(DECISION))
+    if not isinstance(fitted, FittedClassifier):
+        raise DataError(f"{bundle.folder / MODEL}: holds no classifier.")
+    if kind == "rows":
+        return RowService(fitted, schema, bundle.graph(), tiers)
+    features = bundle.experiment().features
+    assert isinstance(features, RowFeatures | None_)
+    begin_store(state, store)
+    return EventService(Online(fitted, features, schema, store, durable=durable, tiers=tiers), schema)
+
+
+def begin_store(state: Path, store: Path) -> None:
+    """Copy the events of a bundle to a new store; one that is there goes on."""
+    if store.is_file() or not (state / EVENTS).is_file():
+        store.parent.mkdir(parents=True, exist_ok=True)
+        return
+    store.parent.mkdir(parents=True, exist_ok=True)
+    for path in sorted(state.glob(f"{EVENTS}*"), reverse=True):
+        target = store.with_name(store.name + path.name.removeprefix(EVENTS))
+        shutil.copyfile(path, target.with_name(f".{target.name}.part"))
+        target.with_name(f".{target.name}.part").replace(target)
+
+
+def _tables(folder: Path) -> Tables | None:
+    if not folder.is_dir():
+        return None
+    return Tables(**{path.stem: read_table(path) for path in sorted(folder.glob("*.parquet"))})

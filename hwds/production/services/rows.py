@@ -1,0 +1,127 @@
+"""Services of classifiers and detectors: rows that stand alone, and events whose features remember those before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import polars as pl
+
+from hwds.detection.decisions.alerts.live import AlertTiers
+from hwds.detection.models.classify.base import FittedClassifier
+from hwds.detection.reasons.sentences import in_words
+from hwds.features.rows.columns import HIDDEN
+from hwds.frames.table import ROW_ID, Table
+from hwds.production.graphs.session import GraphScorer
+from hwds.production.services.base import ID, Answer, Question, Service, id_of, object_schema
+from hwds.serving.lines import news
+from hwds.serving.online import Online
+from hwds.serving.reading import Reader
+from hwds.serving.scorer import RowScorer
+
+
+class RowService(Service):
+    """Scores rows that stand alone: by the graph where there is one, else by the model itself.
+
+    Args:
+        fitted: The model.
+        schema: A table like the rows that it was fitted on, without rows.
+        graph: The same model as a graph, or None.
+        tiers: What the run's decision says of a row, or None.
+    """
+
+    kind: ClassVar[str] = "rows"
+
+    def __init__(self, fitted: FittedClassifier, schema: Table, graph: GraphScorer | None, tiers: AlertTiers | None) -> None:
+        self._reader = Reader(schema, ID, timed=False)
+        self._fitted, self._schema, self._graph, self._tiers = fitted, schema, graph, tiers
+        self._scorer = RowScorer(fitted, schema)
+
+    def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
+        """See `Service`."""
+        ids = [id_of(question, place) for place, question in enumerate(questions)]
+        read = [self._reader.read({**row, ID: id}).values for id, row in zip(ids, questions, strict=True)]
+        if self._graph is None or reasons:
+            scored, why = self._scorer.score(read, reasons)
+        else:
+            scored, why = self._fitted.from_scores(self._graph.score(read)["score"]), [[] for _ in read]
+        answers = []
+        for place, id in enumerate(ids):
+            chance = None if scored.probability is None else float(scored.probability[place])
+            p_value = None if scored.p_value is None else float(scored.p_value[place])
+            answer: Answer = {ID: id, "score": float(scored.score[place]), "probability": chance, "p_value": p_value}
+            answer |= decided(self._tiers, id, chance, read[place])
+            answers.append(answer | ({"reasons": in_words(why[place])} if reasons else {}))
+        return answers
+
+    def question_schema(self) -> dict[str, Any]:
+        """See `Service`."""
+        return object_schema(bearable(self._schema), (), "A row")
+
+
+class EventService(Service):
+    """Scores events in the order in which they come, and takes what became of them; what it says outlives `kill -9`.
+
+    A question is an event by column, or a message: `{"label": 1, "of": "A-17"}`, `{"returned": true, "of": "A-17"}`.
+
+    Args:
+        online: The scorer with its store, and the rule of the run's decision.
+        schema: A table like the events, without rows.
+    """
+
+    kind: ClassVar[str] = "events"
+    stateful: ClassVar[bool] = True
+
+    def __init__(self, online: Online, schema: Table) -> None:
+        self._online, self._schema = online, schema
+        self._time, self._key = schema.name("time"), schema.name("id") or ID
+
+    def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
+        """See `Service`; events of one request are all there or none, messages are taken one by one, after them."""
+        for place, question in enumerate(questions):
+            id_of(question, place)
+        messages = [place for place, question in enumerate(questions) if "of" in question and "of" not in self._columns]
+        events = [self._event(question) for place, question in enumerate(questions) if place not in messages]
+        scored = iter(self._online.score_many(events, reasons=reasons))
+        answers: list[Answer] = []
+        for place, question in enumerate(questions):
+            if place in messages:
+                answers.append({"of": question["of"], "news": news(self._online, question)})
+                continue
+            said = next(scored)
+            answer: Answer = {ID: said.id, "score": said.score, "probability": said.probability, "p_value": said.p_value}
+            answer |= {"tier": said.tier, "expected_gain": said.expected_gain, "lacks": list(said.lacks), "again": said.again}
+            answers.append(answer | ({"reasons": said.words} if reasons else {}))
+        return answers
+
+    def _event(self, question: Question) -> Question:
+        """Return an event under the name that its id has in the data."""
+        if self._key == ID or ID not in question:
+            return question
+        return {name: value for name, value in question.items() if name != ID} | {self._key: question[ID]}
+
+    @property
+    def _columns(self) -> Sequence[str]:
+        return self._schema.data.columns
+
+    def question_schema(self) -> dict[str, Any]:
+        """See `Service`."""
+        return object_schema(bearable(self._schema), (ID, self._time), "An event")
+
+    def close(self) -> None:
+        """Close the store."""
+        self._online.close()
+
+
+def decided(tiers: AlertTiers | None, id: str, probability: float | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a decision says of a row; nothing where there is none."""
+    if tiers is None:
+        return {}
+    said = tiers.tier(id, probability, row.get(tiers.amount))
+    return {"tier": None, "expected_gain": None} if said is None else said._asdict()
+
+
+def bearable(schema: Table) -> dict[str, Any]:
+    """Return the columns that a question may bear, and their types."""
+    hidden = {ROW_ID, *(name for role in HIDDEN for name in schema.roles.get(role, ()))}
+    return {name: kind for name, kind in schema.data.schema.items() if name not in hidden and not isinstance(kind, pl.Array)}

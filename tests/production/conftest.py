@@ -1,0 +1,75 @@
+"""A run of a classifier of rows that stand alone, and its bundle, made once for all tests of what stands on them."""
+
+import polars as pl
+import pytest
+
+from hwds.app.run import run_experiment
+from hwds.config.compose import compose
+from hwds.experiment.check import check
+from hwds.production.bundle.make import make_bundle
+from hwds.production.bundle.prove import proven
+from tests.support.rows import toy_rows
+
+WORDS = [
+    "dataset=table",
+    "dataset.path=rows.csv",
+    "dataset.roles.label=bad",
+    "dataset.roles.time=time",
+    "dataset.roles.entity=customer",
+    "dataset.roles.amount=spent",
+    "dataset.roles.covariate=[spent,quantity,channel,visits]",
+    "model=classify/logistic",
+    "protocol=prequential",
+    "protocol.train_days=12",
+    "protocol.test_days=6",
+    "protocol.stop_days=0",
+    "protocol.delay_days=1",
+    "protocol.decide_days=6",
+    "protocol.resamples=20",
+    "protocol.explained=5",
+    "protocol.importance_rows=0",
+    "protocol.wrong_block=100",
+    "protocol.calibrate_days=6",
+    "model.calibration=platt",
+    "decision=alert_policy",
+    "decision.resamples=20",
+    "decision.random_reviews=0.0",
+    "save_model=final",
+    "pictures=false",
+    "size=small",
+]
+CARD = {
+    "owner": "Fraud desk",
+    "approver": "A. Person",
+    "intended_use": "Tiers of orders",
+    "out_of_scope": "Credit",
+    "limits": "New shops",
+    "contact": "desk@example.com",
+}
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A folder with `outputs` and the pair of keys, which is the current one while its fixtures are made."""
+    pytest.importorskip("onnxruntime")
+    return tmp_path_factory.mktemp("production")
+
+
+@pytest.fixture(scope="session")
+def run(home):
+    """The folder of a finished run."""
+    rows = toy_rows(900, days=40).data.select("time", "customer", "bad", "spent", "quantity", "channel", "visits")
+    rows.with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%S")).write_csv(home / "rows.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        data = compose([*WORDS, f"dataset.path={home / 'rows.csv'}"])
+        return run_experiment(check(data), data).prepared.folder
+
+
+@pytest.fixture(scope="session")
+def bundle(home, run):
+    """The bundle of the run, proven in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("HWDS_SIGNING_KEY", str(home / "key.pem"))
+        return make_bundle(str(run.path), home / "bundle", key=home / "key.pem", fields=CARD, budget=5000, prove=proven)
