@@ -31,7 +31,8 @@ class ForecastArrays:
         actual, mean, median: Shape (rows,), in the target's unit.
         quantiles: Shape (rows, levels).
         levels: The quantile levels, shape (levels,).
-        scale_abs, scale_sq: The series' in-sample mean absolute and squared seasonal difference, NaN where it has none.
+        scale_abs, scale_sq: The series' in-sample mean absolute and squared seasonal difference; of a series without one, its
+            change from row to row, or else its size (`scale.short_scales`); NaN where it has none of them.
         naive: The seasonal naive forecast.
         season: Rows in a season.
     """
@@ -117,6 +118,7 @@ def _scaled(season: int) -> tuple[Metric, Metric]:
     """Return the errors relative to those of the in-sample seasonal naive."""
     mase = "mean absolute error of the median forecast over that of the in-sample seasonal naive, season m"
     rmsse = "root of the mean squared error of the mean forecast over that of the in-sample seasonal naive, season m"
+    mase, rmsse = (f"{text}; of a series without such, of the change from row to row" for text in (mase, rmsse))
     name = f"[m={season}]"
     return (
         Metric(f"mase{name}", absolute, lambda a: a.scale_abs, meaning=mase, beside="always", by_step=True, skill=True),
@@ -202,6 +204,9 @@ def forecast_arrays(columns: dict[str, Any], levels: Sequence[float], season: in
     )
     median = columns.get("q_0.5", columns["mean"])
     given = {name: columns[name] for name in ("step", "actual", "mean", "scale_abs", "scale_sq")}
+    for name in ("scale_abs", "scale_sq"):
+        if f"short_{name}" in columns:
+            given[name] = np.where(np.isnan(given[name]), columns[f"short_{name}"], given[name])
     return ForecastArrays(
         **given, median=median, quantiles=quantiles, levels=np.asarray(levels), naive=columns["seasonal_naive"], season=season
     )

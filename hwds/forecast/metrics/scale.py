@@ -35,6 +35,33 @@ def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tup
     return scales[0], scales[1]
 
 
+def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what errors of series without a seasonal scale are divided by, so that no young series vanishes from a score.
+
+    It is the mean absolute and the mean squared change from one known row to the next; of a series without such a change the
+    mean absolute and the mean squared value.
+
+    Args:
+        values: The series end to end, NaN where unknown.
+        offsets: Where each series begins, and the end; shape (n + 1,).
+        season: Rows in a season.
+
+    Returns:
+        Two arrays of shape (n,); NaN where a series has a seasonal scale, or is zero as far as it is known.
+    """
+    absolute, squared = seasonal_scales(values, offsets, season)
+    changes = seasonal_scales(values, offsets, 1)
+    series = np.repeat(np.arange(len(absolute)), np.diff(offsets))
+    known = ~np.isnan(values)
+    count = np.bincount(series[known], minlength=len(absolute))
+    scales = []
+    for own, change, amount in zip((absolute, squared), changes, (np.abs(values), values**2), strict=True):
+        size = np.bincount(series[known], amount[known], len(own)) / np.maximum(count, 1)
+        other = np.where(np.isnan(change), np.where(size > 0, size, np.nan), change)
+        scales.append(np.where(np.isnan(own), other, np.nan))
+    return scales[0], scales[1]
+
+
 def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: int) -> np.ndarray:
     """Return the seasonal naive forecast of each series, shape (n, horizon).
 

@@ -38,7 +38,8 @@ def chosen(rows: pl.DataFrame) -> list[Chosen]:
 
 def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the MASE of each series, the mean over its cutoffs, best first, null where it has none."""
-    error = (_error(rows) / pl.col("scale_abs")).fill_nan(None).alias("score")
+    scales = [name for name in ("scale_abs", "short_scale_abs") if name in rows.columns]
+    error = (_error(rows) / pl.coalesce(scales)).fill_nan(None).alias("score")
     return _by_series(rows.group_by(SERIES, "cutoff").agg(error.mean()))
 
 

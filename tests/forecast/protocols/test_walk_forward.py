@@ -150,9 +150,11 @@ def test_series_without_scaled_errors_are_named_and_why():
     folds, rows = asked(protocol, panel)
     (said,) = protocol.warnings_after(folds, pl.concat(rows))
     assert said == (
-        "6 series (s2, s3, s4, s5, s6, ...) have no scaled errors (mase, rmsse) at some cutoff, 6 of them at every one:"
-        " the history there has no two known values a season of 12 rows apart, or all such are equal."
-        " wql and coverage count them."
+        "The scaled errors (mase, rmsse) of 6 series (s2, s3, s4, s5, s6, ...) are in units of the mean change from row to row"
+        " (of the mean value where there is none) at some cutoff: the history there has no two known values a season of 12 rows"
+        " apart, or all such are equal."
     )
+    by_series = {score.n_undefined for score in protocol.score(pl.concat(rows)) if score.metric == "mase[m=12]"}
+    assert by_series == {0}
     folds, rows = asked(protocol, long)
     assert protocol.warnings_after(folds, pl.concat(rows)) == []

@@ -11,7 +11,7 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.evaluation.base import Cell
 from hwds.forecast.context import ForecastContext
-from hwds.forecast.metrics.scale import last_season, seasonal_scales
+from hwds.forecast.metrics.scale import last_season, seasonal_scales, short_scales
 from hwds.forecast.models.base import FittedForecaster, Forecaster, LaunchingForecaster, SamplingForecaster, WalkingForecaster
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
@@ -142,10 +142,12 @@ def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Foreca
     n, horizon = forecasts.mean.shape
     if known.n_series:
         absolute, squared = seasonal_scales(known.target, known.offsets, known.season)
+        short_absolute, short_squared = short_scales(known.target, known.offsets, known.season)
         naive = last_season(known.target, known.offsets, known.season, horizon)
         cut, signs = known.table[TIME].gather(known.offsets[1:] - 1), never_negative(known)
     else:  # launches: nothing is known of them
-        absolute, squared, naive = np.full(n, np.nan), np.full(n, np.nan), np.full((n, horizon), np.nan)
+        absolute, squared, short_absolute, short_squared = np.full((4, n), np.nan)
+        naive = np.full((n, horizon), np.nan)
         cut, signs = known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1), np.zeros(n, bool)
     columns = {
         "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),
@@ -154,6 +156,8 @@ def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Foreca
         "seasonal_naive": naive.ravel(),
         "scale_abs": np.repeat(absolute, horizon),
         "scale_sq": np.repeat(squared, horizon),
+        "short_scale_abs": np.repeat(short_absolute, horizon),
+        "short_scale_sq": np.repeat(short_squared, horizon),
         "season": np.full(n * horizon, known.season, np.int32),
     }
     series = [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
@@ -207,7 +211,7 @@ def forecast_beyond(
     rows = _laid_out(fitted.predict(known, future), known, future, context)
     rows = with_paths(rows, fitted, known, future, context, cutoff.label, paths)
     rows = postprocess(rows.filter(_planned(panel, future)) if panel.roles.known_future else rows)
-    hidden = ("scale_", "season", "fallback", NONNEGATIVE)
+    hidden = ("scale_", "short_", "season", "fallback", NONNEGATIVE, "search")
     return rows.select(name for name in ordered(rows.columns) if name in rows.columns and not name.startswith(hidden))
 
 
