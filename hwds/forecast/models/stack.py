@@ -16,6 +16,7 @@ from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.stacking.backtest import combined
 from hwds.forecast.models.stacking.groups import Weights, group_of, learned
+from hwds.forecast.models.stacking.shrinkage import learned_weights
 from hwds.forecast.models.stacking.weights import (
     MemberWindows,
     best_weights,
@@ -27,9 +28,10 @@ from hwds.forecast.models.stacking.weights import (
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 
-Combine = Literal["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]
+Combine = Literal["learned", "inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]
 
 RULES: dict[str, Callable[[MemberWindows], np.ndarray]] = {
+    "learned": learned_weights,
     "inverse": inverse_weights,
     "simplex": simplex_weights,
     "ridge": ridge_weights,
@@ -44,17 +46,18 @@ PLAIN: tuple[Combine, ...] = ("equal", "median", "best")
 class Stack(Forecaster):
     """Combine forecasters: their quantiles are averaged with weights learned on windows that none of them was fitted on.
 
-    Each member is fitted before each of the last `windows` horizons of the history and forecasts it. Weights in inverse
-    proportion to the squared error there (the default) favour the better members and leave none out; those that would have
-    been best there (`simplex`) follow the luck that the rows of a window share, and equal weights are hard to beat (Bates and
-    Granger 1969; Stock and Watson 2004; Claeskens et al. 2016). Every member is then fitted on all rows. The equal mean, the
-    median and the best member alone are always scored beside it.
+    Each member is fitted before each of the last `windows` horizons of the history and forecasts it. How far weights may go
+    from equal ones is learned there (`learned`, the default): members that are surely worse and no help are left out, and the
+    others are drawn to equal weights as far as left-out windows say. Where members are alike equal weights are hard to beat
+    (Bates and Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what matters they are not.
+    Every member is then fitted on all rows. The equal mean, the median and the best member alone are always scored beside it.
 
     Attributes:
         members: The forecasters that are combined, at least two.
-        combine: `inverse`; `simplex` (of least mean absolute scaled error, at least 0), `shrunk` (half way from these to equal
-            ones: Diebold and Shin 2019, "partially egalitarian"), `ridge` (any sign and sum, drawn to equal weights as far as
-            left-out windows say), `equal`, the `median` of the members, or the `best` member on the windows.
+        combine: `learned`; `inverse` (in inverse proportion to the squared error, none left out); `simplex` (of least mean
+            absolute scaled error, at least 0); `shrunk` (half way from these to equal ones: Diebold and Shin 2019, "partially
+            egalitarian"); `ridge` (any sign and sum, drawn to equal weights as far as left-out windows say); `equal`; the
+            `median` of the members; or the `best` member on the windows.
         windows: Windows that the weights are learned on.
         weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
             (each of their values with enough series).
@@ -64,12 +67,12 @@ class Stack(Forecaster):
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
-        "combine": {"choice": ["inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]},
+        "combine": {"choice": ["learned", "inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]},
         "windows": {"choice": [2, 3, 4]},
     }
 
     members: Annotated[tuple[Forecaster, ...], MinLen(2)]
-    combine: Combine = "inverse"
+    combine: Combine = "learned"
     windows: Annotated[int, Ge(2), Le(100), Small(2)] = 3
     weights_by: Names = ()
 

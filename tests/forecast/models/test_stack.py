@@ -171,7 +171,8 @@ def test_inner_windows_of_a_stack_are_weighed_by_the_others_and_fit_no_member_ag
             return super().learn(history, horizon=horizon, context=context)
 
     COUNTED.clear()
-    stack, asking, history = Stack(members=(Counted(), Drift(), Naive())), inner_context(tmp_path), monthly_panel()
+    stack = Stack(members=(Counted(), Drift(), Naive()), combine="inverse")
+    asking, history = inner_context(tmp_path), monthly_panel()
     fitted = stack.learn(history, horizon=6, context=asking)
     assert len(COUNTED) == 3
     rows = stack.backtest(history, 3, horizon=6, context=asking)

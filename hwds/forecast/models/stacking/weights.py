@@ -42,6 +42,10 @@ class MemberWindows:
         """Return some of the rows."""
         return MemberWindows(self.forecasts[rows], self.target[rows], self.window[rows], self.series[rows], self.step[rows])
 
+    def members(self, chosen: np.ndarray) -> MemberWindows:
+        """Return the same rows of some of the members."""
+        return MemberWindows(self.forecasts[:, chosen], self.target, self.window, self.series, self.step)
+
     @property
     def losses(self) -> np.ndarray:
         """Absolute scaled errors, shape (rows, members)."""
@@ -53,7 +57,8 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
     if any(part.is_empty() for part in rows):
         none = np.zeros(0, np.int64)
         return MemberWindows(np.zeros((0, len(rows))), np.zeros(0), none, np.zeros(0, object), none)
-    first = rows[0].select(*KEYS, "actual", "scale_abs", pl.col(MEDIAN).alias("member_0"))
+    scaled = [name for name in ("scale_abs", "short_scale_abs") if name in rows[0].columns]
+    first = rows[0].select(*KEYS, "actual", pl.coalesce(scaled).alias("scale_abs"), pl.col(MEDIAN).alias("member_0"))
     others = [part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}")) for i, part in enumerate(rows[1:], 1)]
     joined: pl.DataFrame = reduce(lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first)
     number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("window")

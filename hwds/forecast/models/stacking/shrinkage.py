@@ -1,0 +1,99 @@
+"""Weights whose shrinkage is learned: equal ones where members are alike, the best alone where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hwds.forecast.models.stacking.weights import MemberWindows, simplex_weights
+
+POWERS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0)
+"""Tried powers of one over a member's loss: 0 is equal weights, the last the best member but for exact ties."""
+
+SHARES = (0.0, 0.5, 1.0)
+"""Tried shares of the weights of least loss on the windows, beside those by a power."""
+
+SURE = 2.0
+"""Standard errors that a member must be behind the best to be screened out."""
+
+HELPS = 0.1
+"""The least weight beside the best member with which one that is behind still helps."""
+
+PARTS = 3
+"""Parts that series are cut into where there is one window alone."""
+
+
+def learned_weights(seen: MemberWindows) -> np.ndarray:
+    """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say, shape (members,).
+
+    A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
+    their loss, mixed with those of least loss; power and share are the ones of least mean absolute scaled error on windows left
+    out in turn (Diebold and Shin 2019, "Machine learning for regularized survey forecast combination", on shrinkage that is
+    chosen so).
+    """
+    kept = screened(seen)
+    weights = np.zeros(seen.forecasts.shape[1])
+    if len(kept) == 1:
+        weights[kept] = 1.0
+        return weights
+    inside = seen.members(kept)
+    losses = np.zeros((len(POWERS), len(SHARES)))
+    for before, after in _left_out(inside):
+        missed = after.forecasts - after.target[:, None]
+        for place, tried in enumerate(_tried(before)):
+            losses.flat[place] += np.abs(missed @ tried).sum()
+    weights[kept] = list(_tried(inside))[int(np.argmin(losses))]  # of equals the nearest to equal weights
+    return weights
+
+
+def screened(seen: MemberWindows) -> np.ndarray:
+    """Return the members that are not screened out, rising: the best, those not surely behind it, and those that help it."""
+    losses = seen.losses
+    best = int(np.argmin(losses.mean(0)))
+    kept = [m for m in range(losses.shape[1]) if m == best or not _behind(seen, losses, best, m) or _helps(seen, best, m)]
+    return np.array(kept)
+
+
+def paired(losses: np.ndarray, series: np.ndarray) -> tuple[float, float]:
+    """Return the mean over series of differences of losses, and its standard error; infinite of one series.
+
+    Args:
+        losses: The difference of each row, shape (rows,).
+        series: The name of each row's series, shape (rows,).
+    """
+    _, number = np.unique(series.astype(str), return_inverse=True)
+    means = np.bincount(number, losses) / np.bincount(number)
+    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.inf
+    return float(means.mean()), float(error)
+
+
+def _behind(seen: MemberWindows, losses: np.ndarray, best: int, member: int) -> bool:
+    mean, error = paired(losses[:, member] - losses[:, best], seen.series)
+    return mean > SURE * error
+
+
+def _helps(seen: MemberWindows, best: int, member: int) -> bool:
+    return bool(simplex_weights(seen.members(np.array([best, member])))[1] >= HELPS)
+
+
+def _tried(seen: MemberWindows) -> Iterator[np.ndarray]:
+    """Yield the weights of each power and share."""
+    relative = seen.losses.mean(0)
+    relative = np.maximum(relative / max(relative.min(), 1e-12), 1e-12)
+    fitted = simplex_weights(seen)
+    for power in POWERS:
+        inverse = relative**-power
+        for share in SHARES:
+            yield (1 - share) * inverse / inverse.sum() + share * fitted
+
+
+def _left_out(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
+    """Yield what weights are learned on and what they are tried on: each window in turn, or each part of the series."""
+    part = seen.window
+    if len(np.unique(part)) == 1:
+        _, number = np.unique(seen.series.astype(str), return_inverse=True)
+        part = number % PARTS
+    for number in np.unique(part):
+        inside = part == number
+        yield (seen if inside.all() else seen.take(~inside)), seen.take(inside)

@@ -1,0 +1,51 @@
+"""Learned weights: equal where members are alike, the best alone where they are not, a mixture where that is best."""
+
+import numpy as np
+import pytest
+
+from hwds.forecast.models.stacking.shrinkage import learned_weights, paired, screened
+from hwds.forecast.models.stacking.weights import MemberWindows
+
+
+def seen(spreads, bias=0.0, rows=1800, per_series=8, seed=0):
+    """Members that miss the target by their own noise."""
+    rng = np.random.default_rng(seed)
+    place, target = np.arange(rows), rng.normal(size=rows)
+    forecasts = target[:, None] + bias + rng.normal(size=(rows, len(spreads))) * np.array(spreads)
+    window = place // per_series % 3 + 1
+    return MemberWindows(forecasts, target, window, (place // (3 * per_series)).astype(str), place % per_series + 1)
+
+
+def test_members_that_are_alike_have_equal_weights():
+    np.testing.assert_allclose(learned_weights(seen([1.0, 1.0, 1.0])), 1 / 3, atol=0.05)
+
+
+def test_a_member_that_is_far_behind_has_none():
+    data = seen([0.2, 4.0, 4.0])
+    assert screened(data).tolist() == [0]
+    assert learned_weights(data).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("spreads", [[1.0, 1.0], [0.5, 1.0, 2.0], [0.2, 4.0], [1.0, 1.05, 3.0, 3.0]])
+def test_the_mean_is_never_one_percent_worse_than_its_best_member_on_rows_to_come(spreads):
+    after = seen(spreads, rows=20_000, seed=1)
+    weights = learned_weights(seen(spreads))
+    assert np.abs(after.forecasts @ weights - after.target).mean() <= 1.01 * after.losses.mean(0).min()
+
+
+def test_weights_are_a_mean():
+    weights = learned_weights(seen([0.5, 0.7, 3.0]))
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+
+
+def test_one_window_is_cut_by_series():
+    data = seen([1.0, 2.0])
+    one = data.take(data.window == 1)
+    assert learned_weights(one).argmax() == 0
+
+
+def test_a_paired_difference_counts_each_series_once():
+    mean, error = paired(np.array([1.0, 1.0, 3.0]), np.array(["a", "a", "b"], object))
+    assert (mean, error) == (2.0, pytest.approx(1.0))
+    assert paired(np.ones(3), np.array(["a"] * 3, object)) == (1.0, np.inf)
