@@ -130,6 +130,10 @@ class Recipe:
         """Return variants of the recipe that are always scored with it, under labels of their own."""
         return ()
 
+    def why_unrepeatable(self) -> str:
+        """Return why the same config may give other numbers, as `field: must be ..., got ...`; empty where it never does."""
+        return ""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         methods = {name for base in cls.__mro__ for name, value in vars(base).items() if inspect.isroutine(value)}

@@ -9,6 +9,7 @@ from .metrics.ratios import ForecastArrays as ForecastArrays
 from .metrics.ratios import Metric as Metric
 from .models.adida import ADIDA as ADIDA
 from .models.analog import Analog as Analog
+from .models.auto import Auto as Auto
 from .models.base import FittedForecaster as FittedForecaster
 from .models.base import Forecaster as Forecaster
 from .models.ces import CES as CES

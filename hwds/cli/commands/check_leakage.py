@@ -38,6 +38,7 @@ def main(overrides: tuple[str, ...]) -> int:
     with opened_files() as opened:
         prepared = prepare(experiment)
     require_asked(prepared)
+    require_repeatable(prepared)
     hold_threads(prepared.job.cpus)
     watch = Watch(frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml"))))
     with Elsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
@@ -45,6 +46,19 @@ def main(overrides: tuple[str, ...]) -> int:
     clean.append(tell_giveaways(prepared.experiment.dataset, prepared.job.protocol, prepared.frame))
     say_what_was_tried(prepared.job.protocol, prepared.frame)
     return 0 if all(clean) else 1
+
+
+def require_repeatable(prepared: Prepared) -> None:
+    """Refuse a model whose answers depend on the clock: a leak is seen by answers that differ in a bit.
+
+    Raises:
+        ConfigError: With the field and its value.
+    """
+    from hwds.core.errors import ConfigError
+
+    for recipe in prepared.job.models.values():
+        if why := recipe.why_unrepeatable():
+            raise ConfigError(f"model.{why}: the leak test compares answers to the bit.")
 
 
 def checks(prepared: Prepared, watch: Watch, elsewhere: Ask) -> dict[str, Iterator[Leak | None]]:

@@ -24,6 +24,7 @@ from hwds.forecast.metrics.names import Levels, Metrics, check_metrics, named_me
 from hwds.forecast.metrics.ratios import forecast_metrics
 from hwds.forecast.metrics.scores import forecast_measures, score_forecasts
 from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.racing.story import notes
 from hwds.forecast.protocols.intervals.adaptive import adaptive
 from hwds.forecast.protocols.intervals.calibrated import Calibrated, Coherent
 from hwds.forecast.protocols.intervals.conformal import conformal, corrected, learned, uncalibrated, unsettled, without_raw
@@ -179,7 +180,7 @@ class PanelEvaluation(
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
         messages = [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        return [*messages, *without_scale(predictions), *uncalibrated(predictions)]
+        return [*messages, *without_scale(predictions), *uncalibrated(predictions), *notes(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, and on sums: how scores count them, and where they are unknown."""
@@ -290,27 +291,39 @@ class PanelEvaluation(
 
 
 def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
-    """Yield a sentence on the series whose scaled errors (mase, rmsse) are undefined, and why; nothing where there are none.
+    """Yield sentences on series without a seasonal scale: how their scaled errors (mase, rmsse) are made, or that none are.
 
     Args:
         predictions: The answers of a run.
     """
     if "scale_abs" not in predictions.columns:
         return
-    scale = pl.col("scale_abs")
-    lacking = predictions.with_columns(lacks=scale.is_null() | scale.is_nan() | (scale == 0))
-    by_series = lacking.group_by(SERIES).agg(pl.col("lacks").any().alias("some"), pl.col("lacks").all().alias("every"))
-    names = by_series.filter("some")[SERIES].sort().to_list()
-    if not names:
+    seasonal = _absent(pl.col("scale_abs"))
+    short = _absent(pl.col("short_scale_abs")) if "short_scale_abs" in predictions.columns else pl.lit(True)
+    lacking = predictions.filter(seasonal).with_columns(nothing=short)
+    if lacking.is_empty():
         return
-    named = f"{', '.join(map(str, names[:NAMED]))}{', ...' if len(names) > NAMED else ''}"
-    season = int(lacking.filter("lacks")["season"][0])
+    season = int(lacking["season"][0])
     why = "no two known values" if season == 1 else f"no two known values a season of {season} rows apart"
-    yield (
-        f"{counted(len(names), 'series')} ({named}) have no scaled errors (mase, rmsse) at some cutoff,"
-        f" {int(by_series['every'].sum()):,} of them at every one: the history there has {why}, or all such are equal."
-        " wql and coverage count them."
-    )
+    where = f"at some cutoff: the history there has {why}, or all such are equal"
+    scaled, bare = (lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing"))
+    if len(scaled):
+        yield (
+            f"The scaled errors (mase, rmsse) of {_listed(scaled)} are in units of the mean change from row to row (of the mean"
+            f" value where there is none) {where}."
+        )
+    if len(bare):
+        yield f"{_listed(bare)} have no scaled errors (mase, rmsse) {where}, and no value but 0. wql and coverage count them."
+
+
+def _absent(scale: pl.Expr) -> pl.Expr:
+    return scale.is_null() | scale.is_nan() | (scale == 0)
+
+
+def _listed(names: pl.Series) -> str:
+    """Return the number of series and the names of the first few."""
+    named = f"{', '.join(map(str, names.head(NAMED)))}{', ...' if len(names) > NAMED else ''}"
+    return f"{counted(len(names), 'series')} ({named})"
 
 
 def remarks_on_joined(panel: Panel) -> list[str]:

@@ -1,0 +1,143 @@
+"""The best forecast within a budget: candidates raced on windows before the cutoff, combined and calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Le
+
+from hwds.core.recipe import PositiveInt, Small
+from hwds.core.serialization import Serializable
+from hwds.evaluation.codecs import FITTED
+from hwds.evaluation.keys import key_of
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.metrics.scale import seasonal_scales
+from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.racing.answer import Answer, answer_of
+from hwds.forecast.models.racing.budget import Allowance, Budget, in_units
+from hwds.forecast.models.racing.candidates import Look, candidates
+from hwds.forecast.models.racing.race import Race
+from hwds.forecast.models.racing.story import SEARCH, story_of
+from hwds.forecast.models.stacking.backtest import combined
+from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Panel
+from hwds.statistics.conformal import Bands
+
+
+class Auto(Forecaster):
+    """Find the best forecast within a budget: a look at the panel, a race of candidates, the best of them combined.
+
+    What usually wins on panels of this kind is tried first, on windows before the cutoff. Candidates that are surely behind
+    there and no help go, the others are tried on more series and windows (successive halving, Jamieson and Talwalkar 2016), as
+    far as the budget reaches; one is only begun where its own fit and those of the best so far still fit into what is left.
+    Those that help are fitted on all rows and combined by weights whose shrinkage is learned (as `forecast/stack`); their
+    quantiles are calibrated by the windows. From the first second on there is an answer: the seasonal naive. What was tried,
+    what was dropped and why, and what more time would try, is a note of the run.
+
+    A budget in units of work (`300u`; one is about a second of one core) has the same answer on any machine. One in seconds has
+    not, as it ends by the clock: the note says so. It is of one fit (one cutoff), asking included, and calibration by the
+    protocol beside it. What was tried before a run was killed is kept, and not charged to the same command again.
+
+    Attributes:
+        budget: What one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
+        members: What is raced instead of what hwds would choose; the seasonal naive is always there.
+        most: The most candidates that are raced: the first ones of their order.
+        windows: Windows before the cutoff that candidates are raced on in the last round.
+
+    Example:
+        python -m hwds model=forecast/auto model.budget=60s
+    """
+
+    uses_features = True
+    search_space: ClassVar[Mapping[str, Any]] = {"windows": {"choice": [2, 3, 4]}}
+
+    budget: Budget = "300u"
+    members: tuple[Forecaster, ...] = ()
+    most: Annotated[PositiveInt, Le(100), Small(2)] = 100
+    windows: Annotated[int, Ge(1), Le(100), Small(2)] = 3
+
+    def why_unrepeatable(self) -> str:
+        """Return that a budget ends by the clock; nothing of one in units."""
+        return "" if in_units(self.budget) else f"budget: must be in units of work, such as 300u, got {self.budget}"
+
+    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAuto:
+        """Race the candidates, then fit those that answer on all rows."""
+        answer = self._answer(history, horizon, context)
+        fitted = tuple(context.fitted(member, history, horizon=horizon) for member in answer.members)
+        return FittedAuto(fitted, answer, context.levels, context.season)
+
+    def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
+        """Return the members' inner windows, combined by their weights; only those that answer are asked."""
+        seen = history.last(context.sliding) if context.sliding else history
+        answer = self._answer(seen, horizon, context)
+        asked = max(windows, self.windows)
+        parts = [context.inner(member, seen, asked, horizon=horizon, refit=False) for member in answer.members]
+        if any(rows.is_empty() for rows in parts):
+            return pl.DataFrame()
+        rows = combined(parts, lambda _: answer.weights, {}).filter(pl.col("window") >= -windows)
+        return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH))
+
+    def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> Answer:
+        """Return the outcome of the race, which is run once for all who ask."""
+        if context.cache is None:
+            return self._race(history, horizon, context)
+        settings = {"model": self, "features": context.features, "asked": [context.levels, context.season, horizon]}
+        data = [history.fingerprint, context.fold, context.align, repr(context.known_until)]
+        key = key_of("race", data, settings, context.conditions, __name__)
+        answer: Answer = context.cache.get_or_make(key, FITTED, lambda: self._race(history, horizon, context))
+        return answer
+
+    def _race(self, history: Panel, horizon: int, context: ForecastContext) -> Answer:
+        allowance = Allowance.of(self.budget)
+        look = Look.of(history, context.season)
+        race = Race(history, horizon, context, self.windows, allowance)
+        team = race.run(candidates(look, self.members)[: self.most])
+        return answer_of(team, context.levels, horizon, story_of(race, look, self.budget))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedAuto(Serializable):
+    """The members that answer, fitted.
+
+    Attributes:
+        members: In the order of the weights.
+        answer: The outcome of the race.
+        levels: Quantile levels.
+        season: Rows in a season.
+    """
+
+    members: tuple[Any, ...]
+    answer: Answer
+    levels: tuple[float, ...]
+    season: int
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Return the combination of the members' forecasts, its quantiles calibrated; the first series has the story."""
+        forecasts = [member.predict(history, future) for member in self.members]
+        means, quantiles = (np.stack([getattr(each, part) for each in forecasts]) for part in ("mean", "quantiles"))
+        weights = self.answer.weights.values[0, 0]
+        mixed = Forecasts.of(np.einsum("m,mnh->nh", weights, means), np.einsum("m,mnhq->nhq", weights, quantiles))
+        fallback = np.all([each.fallback for each in forecasts], axis=0)
+        story = np.full(len(fallback), None, object)
+        story[:1] = self.answer.story
+        calibrated = self._calibrated(mixed.quantiles, history)
+        return replace(Forecasts.of(mixed.mean, calibrated, fallback), told={SEARCH: story})
+
+    def _calibrated(self, quantiles: np.ndarray, history: Panel) -> np.ndarray:
+        n, steps, count = quantiles.shape
+        scale, _ = seasonal_scales(history.target, history.offsets, history.season)
+        least = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) >= 0
+        rows = quantiles.reshape(-1, count)
+        bands = Bands(
+            np.array(self.levels),
+            rows,
+            rows[:, self.levels.index(0.5)],
+            np.repeat(scale, steps),
+            np.tile(np.arange(1, steps + 1), n),
+            np.repeat(least, steps),
+        )
+        return self.answer.calibration.correct(bands)[0].reshape(quantiles.shape)

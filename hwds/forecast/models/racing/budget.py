@@ -1,0 +1,106 @@
+"""The budget of a search: seconds of the clock, or units of work that are the same on any machine."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+FORM = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|u)")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+AFTER = 0.85
+"""The share of a budget in seconds that a search may use: the rest is for asking the final members, and for scoring."""
+
+DOUBT = 0.5
+"""How far the speed of a model that was timed once moves the price of others."""
+
+KEPT = 0.05
+"""What took less than this share of its price was in the cache, and says nothing of speed."""
+
+
+def _checked(value: str) -> str:
+    found = FORM.fullmatch(value)
+    if found is None or not 1 <= float(found[1]) * SECONDS.get(found[2], 1.0) <= 604_800:
+        raise ValueError(
+            "must be seconds, minutes, hours or units of work, such as 60s, 10m, 2h or 300u, from 1s to 168h or 1u to 604800u"
+        )
+    return value
+
+
+Budget = Annotated[str, AfterValidator(_checked)]
+"""A text such as `60s`, `10m`, `2h` or `300u`."""
+
+
+def in_units(budget: str) -> bool:
+    """Return whether a budget is in units of work."""
+    return budget.endswith("u")
+
+
+def amount(budget: str) -> float:
+    """Return a budget in seconds or in units."""
+    found = FORM.fullmatch(budget)
+    assert found is not None
+    return float(found[1]) * SECONDS.get(found[2], 1.0)
+
+
+@dataclass
+class Allowance:
+    """What is left of a budget.
+
+    Attributes:
+        limit: In seconds of the clock, or units of work.
+        units: Whether in units.
+        began: The clock when it began.
+        spent: Units that were spent.
+        speeds: Seconds for a unit, by model, of what was timed.
+        usual: Seconds for a unit of a model that was not timed yet.
+    """
+
+    limit: float
+    units: bool
+    began: float = field(default_factory=time.perf_counter)
+    spent: float = 0.0
+    speeds: dict[str, float] = field(default_factory=dict)
+    usual: float = 1.0
+
+    @classmethod
+    def of(cls, budget: str) -> Allowance:
+        """Return a whole budget, of which the clock begins now."""
+        if in_units(budget):
+            return cls(amount(budget), True)
+        from hwds.evaluation.speed import seconds_per_unit
+
+        return cls(AFTER * amount(budget), False, usual=seconds_per_unit(idle=False))
+
+    @property
+    def used(self) -> float:
+        """What is spent so far."""
+        return self.spent if self.units else time.perf_counter() - self.began
+
+    @property
+    def left(self) -> float:
+        """What is left."""
+        return self.limit - self.used
+
+    def price(self, name: str, work: float) -> float:
+        """Return what so many units of a model's work will take of the budget."""
+        return work if self.units else work * self.speeds.get(name, self.usual)
+
+    def charge(self, name: str, work: float, seconds: float) -> None:
+        """Take off what a model's work has taken.
+
+        Args:
+            name: The model.
+            work: Its units by the law.
+            seconds: What it took by the clock.
+        """
+        self.spent += work
+        if self.units or work < 0.01 or seconds < KEPT * work * self.usual:
+            return
+        self.speeds[name] = seconds / work
+        if work > 0.2:
+            self.usual += DOUBT * (seconds / work - self.usual)

@@ -1,0 +1,132 @@
+"""What is raced on a panel, and in which order: what won most often on panels of its kind, cheap ones first.
+
+The order was measured with `python -m bench.priors` on simulated panels that stand in no reported table: `weekly_sales` and
+`hardware_demand` with seeds from 900 on (covariates), and series drawn from smooth and from intermittent laws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwds.core.recipe import construct
+from hwds.forecast.models.base import Forecaster
+from hwds.frames.panel import Panel
+
+MANY_ZEROS = 0.35
+"""The share of zeros from which demand counts as intermittent."""
+
+YOUNG = 0.05
+"""The share of series with no season behind them from which a panel has young ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a panel is like.
+
+    Attributes:
+        series: The number of series.
+        length: The median number of their rows.
+        season: Rows in a season.
+        zeros: The share of known values that are 0.
+        young: The share of series with no season behind them.
+        covariates: Columns that are known ahead.
+        negative: Whether some value is below 0.
+    """
+
+    series: int
+    length: int
+    season: int
+    zeros: float
+    young: float
+    covariates: int
+    negative: bool
+
+    @classmethod
+    def of(cls, history: Panel, season: int) -> Look:
+        """Return what a history is like."""
+        known = history.target[~np.isnan(history.target)]
+        return cls(
+            series=history.n_series,
+            length=int(np.median(history.lengths)),
+            season=season,
+            zeros=float((known == 0).mean()) if len(known) else 0.0,
+            young=float((history.lengths <= season).mean()),
+            covariates=len(history.roles.known_future),
+            negative=bool((known < 0).any()),
+        )
+
+    @property
+    def kind(self) -> str:
+        """`intermittent`, `covariates` or `smooth`."""
+        if self.zeros >= MANY_ZEROS and not self.negative:
+            return "intermittent"
+        return "covariates" if self.covariates else "smooth"
+
+    def __str__(self) -> str:
+        parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
+        parts += [f"{self.covariates} columns known ahead"] if self.covariates else []
+        parts += [f"{100 * self.zeros:.0f} % zeros"] if self.zeros >= 0.01 else []
+        parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A forecaster to race.
+
+    Attributes:
+        model: Its recipe.
+        after: The name of a lighter one of its kind, without whose help it is not tried; empty for none.
+    """
+
+    model: Forecaster
+    after: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its option and what it changes."""
+        return self.model.name
+
+
+def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, ...]:
+    """Return what is raced, in order, without the seasonal naive; those of the user's own where there are some."""
+    if own:
+        return tuple(Candidate(model) for model in own)
+    from hwds.forecast.models.adida import ADIDA
+    from hwds.forecast.models.analog import Analog
+    from hwds.forecast.models.ces import CES
+    from hwds.forecast.models.croston import Croston
+    from hwds.forecast.models.ets import ETS
+    from hwds.forecast.models.lstm import LSTM
+    from hwds.forecast.models.mlp import MLP
+    from hwds.forecast.models.sarima import Sarima
+    from hwds.forecast.models.theta import Theta
+    from hwds.forecast.models.tsb import TSB
+    from hwds.forecast.models.xgboost import XGBoost
+    from hwds.forecast.models.zero import Zero
+
+    quick: dict[str, Any] = {"trees": 60, "patience": 0, "learning_rate": 0.1, "max_rows": 20_000}
+    light = "forecast/xgboost(trees=60,patience=0,max_rows=20000)"
+    network = "forecast/lstm(units=24,seeds=1)"
+    analog, trees = _named(Analog, "forecast/analog"), _named(XGBoost, light, **quick)
+    forest = _named(XGBoost, "forecast/xgboost", after=light)
+    theta = _named(Theta, "forecast/theta(origins=0)", origins=0)
+    ets, ces = _named(ETS, "forecast/ets"), _named(CES, "forecast/ces")
+    small, large = _named(LSTM, network, units=24, seeds=1), _named(LSTM, "forecast/lstm", after=network)
+    mlp, sarima = _named(MLP, "forecast/mlp"), _named(Sarima, "forecast/sarima")
+    if look.kind == "intermittent":
+        counts = _named(XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick)
+        simple = (_named(Zero, "forecast/zero"), _named(TSB, "forecast/tsb"), _named(Croston, "forecast/croston"))
+        return (*simple, trees, counts, _named(ADIDA, "forecast/adida"), theta, ets, forest, small)
+    if look.kind == "covariates":
+        return (analog, trees, mlp, theta, small, forest, large, ets, sarima)
+    first = (analog, theta) if look.young >= YOUNG else (theta,)
+    return (*first, trees, mlp, ets, forest, ces, small, sarima, large)
+
+
+def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
+    return Candidate(construct(kind, "model", {"name": name, **settings}), after)

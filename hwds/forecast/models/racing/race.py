@@ -1,0 +1,272 @@
+"""Successive halving of forecasters on inner windows, with paired statistics, within a budget.
+
+Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", halve by rank; here a
+candidate that is surely behind and no help goes at once, and one that is not surely behind may stay beyond the half.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from hwds.core.recipe import construct
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.racing.budget import Allowance
+from hwds.forecast.models.racing.candidates import Candidate
+from hwds.forecast.models.seasonal_naive import SeasonalNaive
+from hwds.forecast.models.stacking.shrinkage import SURE, learned_weights, paired
+from hwds.forecast.models.stacking.weights import MemberWindows, member_windows
+from hwds.forecast.models.windows.rows import thinned
+from hwds.forecast.work import Size, backtest_work, size_of, work_of
+from hwds.frames.panel import Panel
+from hwds.splitting.cutoffs import select
+
+NAIVE = "forecast/seasonal_naive"
+
+LEAST_WEIGHT = 0.05
+"""A member of less weight is not worth its fit."""
+
+UNKNOWN = 30.0
+"""The units that a model without a law is taken to need."""
+
+RUNGS = ((64, 1), (256, 2), (1_000, 3))
+"""Series and windows of each rung; the last has all windows, and all series where there are fewer."""
+
+CLOSE = 0.4
+"""A rung with this share of the last one's series is not worth its fits."""
+
+
+class Rung(NamedTuple):
+    """One round: how many series and windows candidates are tried on."""
+
+    series: int
+    windows: int
+
+
+@dataclass
+class Standing:
+    """What became of a candidate.
+
+    Attributes:
+        candidate: Which.
+        losses: Its mean absolute scaled error on each rung that it ran.
+        dropped: Why it went; empty while it is in the race.
+        price: What it would still have taken of the budget, where that is why it did not run.
+    """
+
+    candidate: Candidate
+    losses: list[float] = field(default_factory=list)
+    dropped: str = ""
+    price: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Team:
+    """The members that answer, by the last rung that told them apart.
+
+    Attributes:
+        members: Their recipes.
+        weights: Of each.
+        backtests: Their rows of inner windows.
+        loss: The mean absolute scaled error of the combination there.
+        rung: The rung.
+    """
+
+    members: tuple[Forecaster, ...]
+    weights: np.ndarray
+    backtests: tuple[pl.DataFrame, ...]
+    loss: float
+    rung: Rung
+
+
+@dataclass
+class Race:
+    """A race within a budget.
+
+    Attributes:
+        history: All that may be known.
+        horizon: Steps.
+        context: Of the run.
+        windows: Inner windows of the last rung.
+        allowance: The budget.
+        standings: Of all candidates, in the order in which they were tried.
+        team: The best so far.
+    """
+
+    history: Panel
+    horizon: int
+    context: ForecastContext
+    windows: int
+    allowance: Allowance
+    standings: dict[str, Standing] = field(default_factory=dict)
+    team: Team = field(init=False)
+
+    def run(self, pool: Sequence[Candidate]) -> Team:
+        """Race candidates and return those that answer."""
+        naive = construct(SeasonalNaive, "model", {"name": NAIVE})
+        self.team = Team((naive,), np.ones(1), (), np.nan, Rung(0, 0))
+        self.standings = {candidate.name: Standing(candidate) for candidate in pool}
+        for rung in rungs(self.history.n_series, self.windows):
+            pool = self._rung(rung, Candidate(naive), pool)
+        self._afford()
+        return self.team
+
+    def _rung(self, rung: Rung, naive: Candidate, pool: Sequence[Candidate]) -> list[Candidate]:
+        """Try what is in the race on one rung, and return what stays."""
+        panel = sampled(self.history, rung.series, self.context)
+        last = rung.windows == self.windows
+        rows: dict[str, pl.DataFrame] = {}
+        tried: list[Candidate] = []
+        for candidate in (naive, *pool):
+            if candidate is not naive and not self._may(candidate, panel, rung, tried):
+                continue
+            backtest = self._backtest(candidate.model, panel, rung.windows)
+            if backtest.is_empty():
+                self._drop(candidate, "it forecast no inner window")
+                continue
+            rows[candidate.name] = backtest
+            tried.append(candidate)
+            if not self.team.backtests or last or candidate is not naive:
+                self._seen(tried, rows, rung)
+        return self._halved(tried[1:], rows, pool, last=last)
+
+    def _may(self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]) -> bool:
+        """Return whether a candidate can be tried, and fitted after it, within what is left; and whether it may help."""
+        standing = self.standings[candidate.name]
+        if candidate.after and not self._worth(candidate, rung):
+            return False
+        own = self._inner_price(candidate.model, panel, rung.windows)
+        final = self._final_price(candidate.model)
+        standing.price = own + final
+        return own + final + self._reserve() <= self.allowance.left
+
+    def _worth(self, candidate: Candidate, rung: Rung) -> bool:
+        """Return whether a heavier candidate may change the answer: on the last rung, where the lighter one helps."""
+        lighter, standing = self.standings.get(candidate.after), self.standings[candidate.name]
+        if rung.windows < self.windows:
+            return False
+        if lighter is None or candidate.after in [model.name for model in self.team.members]:
+            return True
+        if lighter.losses:
+            standing.dropped = f"{candidate.after} is no help"
+        return not standing.dropped and not lighter.price
+
+    def _backtest(self, model: Forecaster, panel: Panel, windows: int) -> pl.DataFrame:
+        began = time.perf_counter()
+        rows = self.context.inner(model, panel, windows, horizon=self.horizon, refit=False)
+        work = backtest_work(model, self._size(panel), windows)
+        self.allowance.charge(model.name, UNKNOWN if work is None else work.total, time.perf_counter() - began)
+        return rows
+
+    def _seen(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], rung: Rung) -> None:
+        """Take note of losses, and make the team anew where the leader so far has been tried on this rung."""
+        backtests = [rows[candidate.name] for candidate in tried]
+        seen = member_windows(backtests)
+        if not len(seen.target):
+            return
+        losses = seen.losses.mean(0)
+        for candidate, loss in zip(tried, losses, strict=True):
+            if candidate.name in self.standings:
+                own = self.standings[candidate.name]
+                own.losses = [*own.losses[: _place(rung, self.history.n_series, self.windows)], float(loss)]
+        leader = self.team.members[int(np.argmax(self.team.weights))].name
+        if leader in rows:
+            self.team = team_of(tried, backtests, seen, rung)
+
+    def _halved(
+        self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate], *, last: bool
+    ) -> list[Candidate]:
+        """Drop what is surely behind and no help, and what is below the half; return the others, the best first."""
+        if not tried:
+            return list(pool)
+        seen = member_windows([rows[candidate.name] for candidate in tried])
+        if not len(seen.target):
+            return list(pool)
+        losses = seen.losses
+        order = np.argsort(losses.mean(0), kind="stable")
+        best, half = int(order[0]), max(3, (len(order) + 1) // 2)
+        helpers = {model.name for model in self.team.members}
+        stay = []
+        for rank, place in enumerate(order.tolist()):
+            mean, error = paired(losses[:, place] - losses[:, best], seen.series)
+            behind, helps = mean > SURE * error, tried[place].name in helpers
+            share = 100 * mean / max(float(losses[:, best].mean()), 1e-12)
+            if place != best and not helps and (behind or rank >= half):
+                self._drop(tried[place], f"behind by {share:.0f} % ± {100 * error / losses[:, best].mean():.0f}")
+            else:
+                stay.append(tried[place])
+        names = {candidate.name for candidate in tried}
+        return stay if last else [*stay, *(c for c in pool if c.name not in names and not self.standings[c.name].dropped)]
+
+    def _drop(self, candidate: Candidate, why: str) -> None:
+        if candidate.name in self.standings:
+            self.standings[candidate.name].dropped = why
+
+    def _afford(self) -> None:
+        """Leave out members whose final fits would go beyond the budget, the least weight for its price first."""
+        while len(self.team.members) > 1 and self._reserve() > self.allowance.left:
+            prices = np.array([self._final_price(member) for member in self.team.members])
+            keep = np.arange(len(prices)) != int(np.argmin(self.team.weights / np.maximum(prices, 1e-9)))
+            self.team = kept(self.team, keep)
+
+    def _reserve(self) -> float:
+        """Return the price of fitting the team on all rows, and of asking it."""
+        return sum(self._final_price(member) for member in self.team.members)
+
+    def _final_price(self, model: Forecaster) -> float:
+        work = work_of(model, self._size(self.history))
+        return self.allowance.price(model.name, UNKNOWN if work is None else work.total)
+
+    def _inner_price(self, model: Forecaster, panel: Panel, windows: int) -> float:
+        work = backtest_work(model, self._size(panel), windows)
+        return self.allowance.price(model.name, UNKNOWN if work is None else work.total)
+
+    def _size(self, panel: Panel) -> Size:
+        return size_of(panel, self.horizon, self.context.season, len(self.context.levels))
+
+
+def rungs(series: int, windows: int) -> Iterator[Rung]:
+    """Yield the rungs of a panel of so many series, the last one with all windows."""
+    most = min(series, RUNGS[-1][0])
+    for count, some in RUNGS[:-1]:
+        if count < CLOSE * most and some < windows:
+            yield Rung(count, some)
+    yield Rung(most, windows)
+
+
+def _place(rung: Rung, series: int, windows: int) -> int:
+    return list(rungs(series, windows)).index(rung)
+
+
+def sampled(history: Panel, most: int, context: ForecastContext) -> Panel:
+    """Return a history with at most so many of its series, evenly drawn; itself where there are no more."""
+    if history.n_series <= most:
+        return history
+    return select(history, thinned(history.n_series, most, context.stream("raced series", most)))
+
+
+def team_of(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung) -> Team:
+    """Return the members that have weight, and their weights learned again without the others."""
+    weights = learned_weights(seen)
+    keep = np.flatnonzero(weights >= min(LEAST_WEIGHT, float(weights.max())))
+    inside = seen.members(keep)
+    weights = learned_weights(inside)
+    loss = float(np.abs(inside.forecasts @ weights - inside.target).mean())
+    members = tuple(tried[place].model for place in keep.tolist())
+    return Team(members, weights, tuple(backtests[place] for place in keep.tolist()), loss, rung)
+
+
+def kept(team: Team, keep: np.ndarray) -> Team:
+    """Return a team of some of its members, their weights learned again."""
+    places = np.flatnonzero(keep).tolist()
+    backtests = tuple(team.backtests[place] for place in places)
+    seen = member_windows(backtests)
+    weights = learned_weights(seen)
+    loss = float(np.abs(seen.forecasts @ weights - seen.target).mean())
+    return Team(tuple(team.members[place] for place in places), weights, backtests, loss, team.rung)

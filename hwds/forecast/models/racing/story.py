@@ -1,0 +1,66 @@
+"""What a search says of itself: what it tried, what it dropped and why, and what more time would try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from hwds.forecast.models.racing.budget import AFTER, in_units
+from hwds.forecast.models.racing.candidates import Look
+from hwds.forecast.models.racing.race import NAIVE, Race
+
+SEARCH = "search"
+"""The column of predictions that holds what a search says of itself, in the first row of each cutoff."""
+
+
+def story_of(race: Race, look: Look, budget: str) -> str:
+    """Return the story of a race that has ended, in a few sentences."""
+    parts = [f"{look} ({look.kind})", _tried(race), *_dropped(race), _answer(race), _more(race, budget)]
+    if not in_units(budget):
+        parts.append(
+            "a budget in seconds ends by the clock: again, or elsewhere, it may answer otherwise; one in units (300u) not"
+        )
+    return "; ".join(part for part in parts if part) + "."
+
+
+def notes(predictions: pl.DataFrame) -> Iterator[str]:
+    """Yield the story of each model and cutoff that has one."""
+    if SEARCH not in predictions.columns:
+        return
+    for row in predictions.filter(pl.col(SEARCH).is_not_null()).unique(["model", "cutoff"], maintain_order=True).to_dicts():
+        yield f"{row['model']} at {row['cutoff']}: {row[SEARCH]}"
+
+
+def _tried(race: Race) -> str:
+    shown = [(s.losses[-1], name) for name, s in race.standings.items() if s.losses]
+    series, windows = race.team.rung
+    if not shown or not series:
+        return "nothing could be tried: no window before the cutoff, or no budget for one"
+    losses = ", ".join(f"{name} {loss:.3f}" for loss, name in sorted(shown))
+    return f"tried on up to {windows} windows of {series:,} series (mean absolute scaled error): {losses}"
+
+
+def _dropped(race: Race) -> Iterator[str]:
+    dropped = [f"{name} ({s.dropped})" for name, s in race.standings.items() if s.dropped]
+    if dropped:
+        yield f"dropped: {', '.join(dropped)}"
+
+
+def _answer(race: Race) -> str:
+    shares = sorted(zip(race.team.weights.tolist(), [m.name for m in race.team.members], strict=True), reverse=True)
+    mixed = ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares)
+    return f"the answer is {mixed}" + ("" if race.team.rung.series else f": {NAIVE} alone")
+
+
+def _more(race: Race, budget: str) -> str:
+    """Return what a larger budget would try."""
+    unit = "u" if in_units(budget) else "s"
+    share = 1.0 if in_units(budget) else AFTER
+    waiting = [(s.price, name) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0]
+    if not waiting:
+        return f"all that may change it was tried with {max(race.allowance.left, 0):.0f}{unit} left: more time would buy little"
+    spent, need = race.allowance.used, sorted(waiting)
+    listed = ", ".join(f"{name} ({price:.0f}{unit} more)" for price, name in need)
+    enough = (spent + sum(price for price, _ in need)) / share
+    return f"not tried for lack of time: {listed}; a budget of some {enough:.0f}{unit} would try all"

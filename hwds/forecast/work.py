@@ -1,0 +1,170 @@
+"""The work of a forecaster before it is done: seconds of one core of the machine that the laws here were measured on.
+
+One unit of work is about one second there. A law follows from rows, series, steps, trees and epochs alone, so that the same
+panel and settings have the same work on any machine; how fast a machine is, is measured apart (`evaluation/speed.py`).
+`python -m bench.costs` prints each law beside what a fit took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from hwds.core.recipe import Recipe
+from hwds.forecast.models.windows.source import ROWS_BACK, SEASONS_BACK
+from hwds.frames.panel import Panel
+
+
+class Size(NamedTuple):
+    """The size of a panel as a forecaster meets it.
+
+    Attributes:
+        series: The number of series.
+        length: The mean number of their rows.
+        season: Rows in a season.
+        horizon: Steps to forecast.
+        columns: Known-future and past-only columns.
+        levels: Quantile levels.
+    """
+
+    series: int
+    length: float
+    season: int
+    horizon: int
+    columns: int = 0
+    levels: int = 3
+
+    def shorter(self, rows: int) -> Size:
+        """Return the size some rows earlier."""
+        return self._replace(length=max(self.length - rows, 1.0))
+
+
+class Work(NamedTuple):
+    """Units of work: of a fit, and of asking it for all series at one cutoff."""
+
+    fit: float
+    ask: float
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.fit + self.ask
+
+
+def size_of(panel: Panel, horizon: int, season: int, levels: int = 3) -> Size:
+    """Return the size of a history."""
+    columns = len(panel.roles.known_future) + len(panel.roles.past_only)
+    series = max(panel.n_series, 1)
+    return Size(series, len(panel.table) / series, season, horizon, columns, levels)
+
+
+def work_of(model: Recipe, size: Size) -> Work | None:
+    """Return the work of one fit and one answer; None of a model without a law."""
+    law = LAWS.get(f"{type(model).__module__.rpartition('.')[2]}")
+    return law(model, size) if law is not None and type(model).__module__.startswith("hwds.") else None
+
+
+def backtest_work(model: Recipe, size: Size, windows: int) -> Work | None:
+    """Return the work of inner windows from one fit, or from one a window where series are fitted alone, and no final fit."""
+    work = work_of(model, size.shorter(windows * size.horizon))
+    if work is None:
+        return None
+    return Work(windows * work.fit if getattr(model, "local", False) else work.fit, windows * work.ask)
+
+
+def _each(per_row: float, power: float = 1.1, seasonal: float = 1.0) -> Callable[[Any, Size], Work]:
+    """Return the law of a model that is fitted to each series when it is asked."""
+
+    def law(model: Any, size: Size) -> Work:
+        rows = min(size.length, getattr(model, "longest", size.length))
+        fits = 1 + (min(model.origins, max(4, 4_000 // max(int(rows), 1))) if getattr(model, "origins", 0) else 0)
+        factor = seasonal if 1 < size.season <= 24 else 1.0
+        return Work(0.0, 0.002 + size.series * (2e-4 + fits * factor * per_row * rows**power))
+
+    return law
+
+
+def _plain(model: Any, size: Size) -> Work:
+    """Return the law of what is read off the last rows."""
+    return Work(0.001, 0.005 + size.series * (size.length + size.horizon) * 2e-8)
+
+
+def _analog(model: Any, size: Size) -> Work:
+    """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
+    rows, width = min(size.series * size.length, model.max_rows), 20 + 4 * size.columns + min(size.season, 60)
+    return Work(0.1 + rows * width * 4.5e-7, 0.005 + size.series * (size.length + size.horizon) * width * 2.0e-8)
+
+
+def _windows(size: Size) -> float:
+    """Return the number of origins that windows are cut at."""
+    back = max(SEASONS_BACK * size.season, ROWS_BACK) + size.horizon
+    return size.series * max(min(size.length - min(size.season, size.length / 3), back), 1.0)
+
+
+def _width(size: Size, length: int) -> float:
+    """Return the number of inputs of a row."""
+    return min(length, 2 * size.season) + 12 + 3 * size.columns
+
+
+def _xgboost(model: Any, size: Size) -> Work:
+    """Return the law of boosted trees: rows are gathered, binned and read once a round and level."""
+    rows, width = min(_windows(size) * size.horizon, model.max_rows), _width(size, model.length)
+    grown = 2.0 if model.patience else 1.0
+    rounds = model.trees * size.levels * (0.7 if model.patience else 1.0)
+    fit = 0.3 + rows * width * 1.2e-6 + grown * rounds * (0.0015 + rows * width * 1.0e-9 * model.depth)
+    asked = size.series * size.horizon
+    return Work(fit, 0.02 + asked * (width * 6e-7 + rounds * 2.0e-7))
+
+
+def _network(per_step: float) -> Callable[[Any, Size], Work]:
+    def law(model: Any, size: Size) -> Work:
+        windows = min(_windows(size), model.max_windows)
+        epochs = 1.6 * model.epochs * model.seeds
+        rows = min(48, 2 * size.season) + size.horizon
+        weight = (getattr(model, "units", getattr(model, "channels", 48)) / 48) ** 0.5
+        fit = 4.0 + epochs * windows * rows * per_step * weight
+        return Work(fit, 1.0 + size.series * rows * model.seeds * per_step)
+
+    return law
+
+
+def _sarima(model: Any, size: Size) -> Work:
+    season = size.season if size.season <= 24 else 1
+    return Work(0.5 + size.series * (0.04 + 0.0008 * size.length * (1 + season / 4)), 0.01 + size.series * size.length * 2e-6)
+
+
+def _members(model: Any, size: Size) -> Work | None:
+    """Return the law of what combines others: each one's fits before every inner window, and its final one."""
+    total = Work(0.05, 0.0)
+    for member in model.members:
+        final = work_of(member, size)
+        if final is None:
+            return None
+        inner = work_of(member, size.shorter(size.horizon * model.windows))
+        assert inner is not None
+        total = Work(total.fit + model.windows * inner.total + final.fit, total.ask + final.ask)
+    return total
+
+
+LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
+    "seasonal_naive": _plain,
+    "naive": _plain,
+    "drift": _plain,
+    "zero": _plain,
+    "theta": _each(3.0e-5),
+    "ets": _each(4.0e-5, seasonal=14.0),
+    "ces": _each(1.5e-4),
+    "mfles": _each(2.0e-4),
+    "croston": _each(8e-6),
+    "tsb": _each(8e-6),
+    "adida": _each(8e-6),
+    "analog": _analog,
+    "xgboost": _xgboost,
+    "lstm": _network(5e-7),
+    "cnn": _network(4e-7),
+    "mlp": _network(2e-7),
+    "sarima": _sarima,
+    "stack": _members,
+    "select": _members,
+}
+"""By the module of the model's class. A model that is not here has no law, and is foreseen once it was timed."""

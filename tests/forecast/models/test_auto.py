@@ -1,0 +1,127 @@
+"""The race within a budget: who answers, what it says, and what a budget in units promises."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.forecast.models.auto import Auto
+from hwds.forecast.models.drift import Drift
+from hwds.forecast.models.naive import Naive
+from hwds.forecast.models.racing.budget import Allowance, amount
+from hwds.forecast.models.racing.candidates import Look, candidates
+from hwds.forecast.models.racing.race import NAIVE, rungs
+from hwds.forecast.models.racing.story import SEARCH, notes
+from hwds.forecast.models.theta import Theta
+from hwds.splitting.cutoffs import FromEnd, future_of
+from tests.support.panels import inner_context, monthly_panel
+
+OWN = (Naive(name="forecast/naive"), Drift(name="forecast/drift"), Theta(name="forecast/theta", origins=0))
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return monthly_panel(n_series=8)
+
+
+@pytest.fixture(scope="module")
+def raced(panel, tmp_path_factory):
+    context = inner_context(tmp_path_factory.mktemp("raced"))
+    context = replace(context, cache=context.backtests.cache)
+    auto = Auto(members=OWN, budget="20u")
+    return auto, auto.learn(panel, horizon=6, context=context), context
+
+
+def asked(fitted, panel):
+    ends = FromEnd(0).ends(panel)
+    return fitted.predict(panel, future_of(panel, np.arange(panel.n_series), ends, 6))
+
+
+def test_the_best_answers_and_the_worst_is_dropped(raced):
+    _, fitted, _ = raced
+    names = [member.name for member in fitted.answer.members]
+    assert names[int(fitted.answer.weights.values[0, 0].argmax())] in (NAIVE, "forecast/theta")
+    assert "forecast/naive" not in names
+    assert "forecast/naive (behind by" in fitted.answer.story
+
+
+def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
+    _, fitted, _ = raced
+    told = asked(fitted, panel).told[SEARCH]
+    assert told[0] == fitted.answer.story
+    assert not any(told[1:])
+    rows = pl.DataFrame({"model": "forecast/auto", "cutoff": 1, SEARCH: [told[0], None]})
+    assert list(notes(rows)) == [f"forecast/auto at 1: {told[0]}"]
+    assert "a budget in seconds" not in told[0]
+    assert "8 series of some 60 rows, season 12, 1 columns known ahead" in told[0]
+
+
+def test_the_same_budget_in_units_has_the_same_answer(raced, panel, tmp_path):
+    auto, fitted, context = raced
+    again = auto.learn(panel, horizon=6, context=replace(context, cache=None))
+    np.testing.assert_array_equal(asked(again, panel).quantiles, asked(fitted, panel).quantiles)
+    save_fitted(fitted, tmp_path)
+    np.testing.assert_array_equal(asked(load_fitted(tmp_path), panel).quantiles, asked(fitted, panel).quantiles)
+
+
+def test_inner_windows_are_those_of_the_members(raced, panel):
+    auto, _, context = raced
+    rows = auto.backtest(panel, 2, horizon=6, context=context)
+    assert sorted(rows["window"].unique()) == [-2, -1]
+    assert rows["mean"].is_not_null().all()
+
+
+def test_nothing_is_begun_that_a_budget_does_not_hold(panel, tmp_path):
+    dear = Auto(members=(Theta(name="forecast/theta", origins=1000),), budget="1u")
+    fitted = dear.learn(panel, horizon=6, context=inner_context(tmp_path))
+    assert [member.name for member in fitted.answer.members] == [NAIVE]
+    assert "not tried for lack of time: forecast/theta (" in fitted.answer.story
+
+
+def test_a_history_without_a_window_is_answered_too(panel, tmp_path):
+    short = panel.last(4)
+    fitted = Auto(members=OWN, budget="5u").learn(short, horizon=6, context=inner_context(tmp_path))
+    assert np.isfinite(asked(fitted, short).mean).all()
+
+
+def test_rungs_grow_to_all_series_and_windows():
+    assert list(rungs(150, 3)) == [(150, 3)]
+    assert list(rungs(100_000, 3)) == [(64, 1), (256, 2), (1_000, 3)]
+
+
+def test_a_panel_is_looked_at(panel):
+    look = Look.of(panel, 12)
+    assert (look.kind, look.series, look.length, look.covariates) == ("covariates", 8, 60, 1)
+    assert candidates(look)[0].name == "forecast/analog"
+    zeros = replace(look, zeros=0.6)
+    assert zeros.kind == "intermittent"
+    assert candidates(zeros)[0].name == "forecast/zero"
+    assert replace(zeros, negative=True).kind == "covariates"
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("300u", 300)])
+def test_a_budget_is_read(budget, seconds):
+    assert amount(Auto(budget=budget).budget) == seconds
+
+
+@pytest.mark.parametrize("budget", ["", "60", "s", "0s", "-5s", "1e9s", "200h", "nans", "60 s"])
+def test_a_wrong_budget_is_refused_in_a_line(budget):
+    with pytest.raises(ConfigError, match=r"Auto\.budget: must be seconds, minutes, hours or units of work"):
+        Auto(budget=budget)
+
+
+def test_what_was_kept_says_nothing_of_speed():
+    allowance = Allowance(60.0, units=False, usual=1.0)
+    allowance.charge("kept", 10.0, 0.01)
+    assert allowance.price("kept", 10.0) == 10.0
+    allowance.charge("slow", 2.0, 8.0)
+    assert allowance.price("slow", 1.0) == 4.0
+    assert allowance.price("new", 1.0) == 2.5
+
+
+def test_a_budget_by_the_clock_is_no_repeatable_one():
+    assert Auto(budget="60s").why_unrepeatable() == "budget: must be in units of work, such as 300u, got 60s"
+    assert Auto(budget="60u").why_unrepeatable() == ""
