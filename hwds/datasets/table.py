@@ -8,6 +8,7 @@ from hwds.core.errors import DataError
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.files import read
+from hwds.datasets.reading.reviewed import with_reviewed
 from hwds.datasets.reading.role_names import RoleNames, column_of
 from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
 from hwds.datasets.reading.text import Decimal, TextFormat
@@ -37,6 +38,8 @@ class Table(Dataset):
             where nothing is given.
         decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.
         unit: The currency of prices, costs and amounts (`EUR`), which results are told in.
+        reviewed: A file of labels that reviewers gave, as `to_review.csv` of `decision=review_cases`: the column with the role
+            `id` (or `row_id`), `label`, and if it is known `reviewed_at`; null for none.
 
     Example:
         python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud dataset.roles.entity=customer \
@@ -52,6 +55,7 @@ class Table(Dataset):
     separator: str | None = None
     decimal: Decimal = "point"
     unit: str = ""
+    reviewed: str | None = None
 
     def load(self) -> TableFrame:
         """Return the table, in the order of the file.
@@ -66,6 +70,8 @@ class Table(Dataset):
         source.must_have([*given.names, *self.trust])
         ignored, roles = given.get("ignore", ()), given.without("ignore")
         data = pl.DataFrame([column_of(source, name, roles) for name in source.table.columns if name not in ignored])
+        if self.reviewed is not None:
+            data, roles = with_reviewed(data, roles, self.reviewed, self.text_format)
         if "label" in roles:
             roles = roles if "covariate" in roles else roles | {"covariate": _inputs(data, roles)}
             inputs = [name for name in roles.get("covariate", ()) if name not in self.trust]

@@ -1,6 +1,7 @@
 from .context import RowContext as RowContext
 from .decisions.alert_policy import AlertPolicy as AlertPolicy
 from .decisions.arbitrage_thresholds import ArbitrageThresholds as ArbitrageThresholds
+from .decisions.review_cases import ReviewCases as ReviewCases
 from .features.arbitrage import Arbitrage as Arbitrage
 from .features.entity_risk import EntityRisk as EntityRisk
 from .features.handbook import Handbook as Handbook
@@ -13,10 +14,12 @@ from .models.anomaly.autoencoder import Autoencoder as Autoencoder
 from .models.anomaly.base import Detector as Detector
 from .models.anomaly.isolation_forest import IsolationForest as IsolationForest
 from .models.anomaly.robust_z import RobustZ as RobustZ
+from .models.anomaly.tails import Tails as Tails
 from .models.classify.base import Classifier as Classifier
 from .models.classify.base import Contributions as Contributions
 from .models.classify.base import FittedClassifier as FittedClassifier
 from .models.classify.base import Scorer as Scorer
+from .models.classify.few_labels import FewLabels as FewLabels
 from .models.classify.logistic import Logistic as Logistic
 from .models.classify.mlp import MLP as MLP
 from .models.classify.positive_unlabelled import PositiveUnlabelled as PositiveUnlabelled
@@ -30,3 +33,4 @@ from .protocols.base import Detection as Detection
 from .protocols.detection_holdout import DetectionHoldout as DetectionHoldout
 from .protocols.grouped_kfold import GroupedKFold as GroupedKFold
 from .protocols.prequential import Prequential as Prequential
+from .protocols.review_queue import ReviewQueue as ReviewQueue

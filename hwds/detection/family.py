@@ -13,10 +13,18 @@ DETECTION = Task(
     comparison="hwds.detection.compare:COMPARISON",
 )
 
+QUEUE = Task(
+    name="review_queue",
+    frame=Table,
+    headline="injected_recall",
+    report="hwds.detection.report.queue:REPORT",
+)
+
 FAMILY = Family(
     name="detection",
-    tasks=(DETECTION,),
+    tasks=(DETECTION, QUEUE),
     tables={
+        "cases": "hwds.detection.report.alerts.case_files:REPORT",
         "alert_costs": "hwds.detection.report.alerts.costs:REPORT",
         "alert_thresholds": "hwds.detection.report.alerts.thresholds:REPORT",
         "arbitrage_thresholds": "hwds.detection.report.arbitrage.thresholds:REPORT",

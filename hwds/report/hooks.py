@@ -100,10 +100,12 @@ class TableReport:
     Attributes:
         grid: From the verdict the table for readers.
         draw: With (verdict, path) draw its picture. The first part of its docstring is the caption.
+        write: With (verdict, folder) write files of its own into a folder of the table's name, which is empty.
     """
 
     grid: Callable[[Any], Grid] | None = None
     draw: Callable[[Any, Path], None] | None = None
+    write: Callable[[Any, Path], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

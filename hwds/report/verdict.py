@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from hwds.core.atomic import write_text
@@ -48,6 +49,11 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
     for name, report in _reports(decision, verdict).items():
         if draw and report.draw:
             report.draw(verdict, folder.path / f"{prefix}{name}.png")
+        if report.write:
+            own = folder.path / f"{prefix}{name}"
+            rmtree(own, ignore_errors=True)
+            own.mkdir()
+            report.write(verdict, own)
 
 
 def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str) -> list[Path]:

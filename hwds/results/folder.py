@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import polars as pl
@@ -153,6 +154,7 @@ class RunFolder:
         for name in (self.read_verdict(prefix) or {}).get("tables", ()):
             for kind in ("csv", "parquet", "png", "svg"):
                 (self.path / f"{prefix}{name}.{kind}").unlink(missing_ok=True)
+            rmtree(self.path / f"{prefix}{name}", ignore_errors=True)
         path = self.path / f"{prefix}decision.json"
         if verdict is None:
             path.unlink(missing_ok=True)

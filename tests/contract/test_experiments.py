@@ -65,7 +65,7 @@ def run(name, command, folder):
     if name not in IN_PROCESSES:
         with gathered() as figures:
             done = command([*words, "compute=serial"])
-        assert {"leaderboard", "effects"} & set(figures), done.err
+        assert {"leaderboard", "effects", "cases"} & set(figures), done.err
         assert all(as_svg(figure) for figure in figures.values())
         return done
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 from hwds.config.compose import compose
-from hwds.core.registry import options
 from hwds.detection.context import RowContext
 from hwds.detection.models.classify.base import Classifier, Contributions
 from hwds.detection.models.classify.logistic import Logistic
@@ -21,9 +20,9 @@ from hwds.evaluation.canary import canary, row_features_canary
 from hwds.experiment.check import check
 from hwds.features.base import RowFeatures
 from hwds.features.none import None_
+from tests.contract.test_classifiers import MODELS
 from tests.support.rows import toy_rows
 
-MODELS = [name for name in options("model") if name.startswith(("classify/", "anomaly/"))]
 LENGTHS = {"train_days": 14, "stop_days": 4, "calibrate_days": 8, "decide_days": 3, "delay_days": 3, "test_days": 4}
 
 

@@ -64,17 +64,17 @@ def test_an_input_in_words(name, value, said):
 
 def test_peers_are_told_beside_the_input():
     own = reason("quantity_30d", "41.0")
-    assert in_words([own, reason("quantity_30d_peers", "3.0", 0.5)]) == ["bought 41 units in 30 days; its peers buy 3"]
+    assert in_words([own, reason("quantity_30d_peers", "3.0", 0.5)]) == ["bought 41 units in 30 days, its peers buy 3"]
     assert in_words([reason("quantity_30d_z", "6.2", 3.0), own]) == [
         "bought 41 units in 30 days, 6.2 deviations above its peers"
     ]
     far = reason("quantity_7d_z", "4", 0.5)
-    assert in_words([own, far]) == ["bought 41 units in 30 days; its units in 7 days: 4.0 deviations above its peers"]
+    assert in_words([own, far]) == ["bought 41 units in 30 days, its units in 7 days: 4.0 deviations above its peers"]
 
 
 def test_what_peers_do_is_said_before_how_far_they_are():
     told = [reason("quantity_30d_z", "6.2", 3.0), reason("quantity_30d", "41", -0.1), reason("quantity_30d_peers", "3", 0.0)]
-    assert in_words(told) == ["bought 41 units in 30 days; its peers buy 3"]
+    assert in_words(told) == ["bought 41 units in 30 days, its peers buy 3"]
     assert companions("quantity_30d_z") == ("quantity_30d", "quantity_30d_peers")
     assert companions("quantity_30d") == ("quantity_30d_peers",)
 

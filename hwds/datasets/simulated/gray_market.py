@@ -21,6 +21,7 @@ ROLES = {
     "time": ("time",),
     "available_at": ("available_at",),
     "entity": ("customer",),
+    "link": ("address", "payment", "contact"),
     "slice": ("channel", "customer_kind"),
     "amount": ("at_stake",),
     "label": ("confirmed",),

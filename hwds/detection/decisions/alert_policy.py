@@ -127,7 +127,7 @@ class AlertPolicy(Decision):
         if rows.is_empty():
             return None
         terms = self.terms(protocol.wrong_block, kinds=bool(kind))
-        return verdict_of(self.name or "alert_policy", rows, terms, seed=int(tables.scores["seed"][0]), unit=frame.unit)
+        return verdict_of(self.name or "alert_policy", rows, terms, seed=int(tables.scores["seed"][0]), frame=frame)
 
     def terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
         """Return the rule's terms.

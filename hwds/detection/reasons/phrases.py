@@ -27,8 +27,9 @@ COUNTED = {
 
 
 def number(value: float) -> str:
-    """Return a number as people write it: a whole one without decimals."""
-    return fixed(value, 0) if value == round(value) or abs(value) >= 1000 else brief(value)
+    """Return a number as people write it: one that is whole to three digits without decimals."""
+    whole = abs(value - round(value)) <= 0.002 * abs(value)
+    return fixed(value, 0) if whole or abs(value) >= 1000 else brief(value)
 
 
 def counts(value: float, one: str, many: str = "") -> str:

@@ -73,7 +73,7 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
     Example:
         >>> peers = {"input": "quantity_30d_peers", "value": "3.0", "adds": 0.1}
         >>> in_words([{"input": "quantity_30d", "value": "41.0", "adds": 2.0}, peers])
-        ['bought 41 units in 30 days; its peers buy 3']
+        ['bought 41 units in 30 days, its peers buy 3']
     """
     topics: dict[str, list[Fact]] = {}
     for fact in map(Fact.of, reasons):
@@ -121,7 +121,7 @@ def _sentence(facts: list[Fact]) -> str:
     match = next((name for name in (f"{plain[0]}_peers", f"{plain[0]}_z") if name in compared), None)
     if match:
         return f"{_plain(known[plain[0]], rank=False)}{_beside(known[match])}"
-    beside = f"; {_alone(known[compared[0]])}" if compared else ""
+    beside = f", {_alone(known[compared[0]])}" if compared else ""
     return f"{_plain(known[plain[0]])}{beside}"
 
 
@@ -153,7 +153,7 @@ def _beside(fact: Fact) -> str:
     assert isinstance(fact.value, float)
     if fact.name.endswith("_z"):
         return f", {_far(fact.value)}"
-    return f"; its peers {COUNTED.get(subject(fact.name), ('', 'have', ''))[1]} {number(fact.value)}"
+    return f", its peers {COUNTED.get(subject(fact.name), ('', 'have', ''))[1]} {number(fact.value)}"
 
 
 def _alone(fact: Fact) -> str:

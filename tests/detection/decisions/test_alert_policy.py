@@ -191,7 +191,11 @@ def test_the_same_bytes_twice(made, verdict, tmp_path):
         (tmp_path / name).mkdir()
         RunFolder(tmp_path / name).write_verdict(each)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    tables = [f"{name}.{kind}" for name in ("alert_costs", "alert_thresholds", "alerts") for kind in ("csv", "parquet")]
+    tables = [
+        f"{name}.{kind}"
+        for name in ("alert_costs", "alert_thresholds", "alerts", "case_rows", "cases")
+        for kind in ("csv", "parquet")
+    ]
     assert files == [*tables, "decision.json"]
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
     said = json.loads((tmp_path / "a" / "decision.json").read_text())

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from hwds.detection.cases.table import cases_of
 from hwds.detection.decisions.alerts.back_test import BackTest
 from hwds.detection.decisions.alerts.bootstrap import Clusters
 from hwds.detection.decisions.alerts.choice import choose
@@ -14,13 +15,14 @@ from hwds.detection.decisions.alerts.evidence import deciding_rows, tested
 from hwds.detection.decisions.alerts.rivals import rivals_of
 from hwds.detection.decisions.alerts.rule import Days, act
 from hwds.detection.decisions.alerts.sentence import sentence
-from hwds.detection.decisions.alerts.tables import alerts_of, thresholds_of
+from hwds.detection.decisions.alerts.tables import alerted, alerts_of, thresholds_of
 from hwds.detection.decisions.alerts.terms import AlertTerms
 from hwds.detection.decisions.alerts.verdict import RIVALS, AlertVerdict, Chosen, PolicyRecord
 from hwds.detection.protocols.rows.codes import entities, numbered
+from hwds.frames.table import Table
 
 
-def verdict_of(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, unit: str) -> AlertVerdict | None:
+def verdict_of(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, frame: Table) -> AlertVerdict | None:
     """Return the verdict; None where no row was tested.
 
     Args:
@@ -28,8 +30,9 @@ def verdict_of(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, u
         rows: The evidence, see `EVIDENCE`.
         terms: The rule and its rivals.
         seed: Of the experiment.
-        unit: Of money.
+        frame: The table of the rows, for what ties them and for the unit of money.
     """
+    unit = frame.unit
     test = tested(rows)
     if test.is_empty():
         return None
@@ -42,6 +45,7 @@ def verdict_of(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, u
     positives = int((test["label"] == 1).sum())
     excluded = _excluded(record, positives, terms)
     rule = next(iter(excluded), "none")
+    cases = cases_of(alerted(test, actions[name]), frame)
     return AlertVerdict(
         decision=name,
         action="HOLD" if excluded else "ADOPT",
@@ -65,6 +69,8 @@ def verdict_of(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, u
         unit=unit,
         alerts=alerts_of(test, actions[name], chosen, terms),
         thresholds=thresholds_of(test, chosen, terms),
+        cases=cases.table,
+        case_rows=cases.rows,
     )
 
 

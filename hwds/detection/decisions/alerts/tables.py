@@ -52,6 +52,13 @@ def alerts_of(test: pl.DataFrame, action: np.ndarray, chosen: Sequence[Chosen], 
     )
 
 
+def alerted(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
+    """Return the rows of the last window that are not passed, with what is at stake and their tier, for cases."""
+    names = pl.Series("action", action).replace_strict(TIERS, default=None, return_dtype=pl.String)
+    rows = test.with_columns(names.alias("tier"), pl.col("loss").alias("at_stake"))
+    return rows.filter((pl.col("fold") == test["fold"].max()) & pl.col("tier").is_not_null())
+
+
 def thresholds_of(test: pl.DataFrame, chosen: Sequence[Chosen], terms: AlertTerms) -> pl.DataFrame:
     """Return for each test window the probabilities from which rows are blocked and reviewed, by what is at stake.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -134,6 +134,7 @@ class AlertVerdict(Verdict):
         unit: Of money.
         alerts: One row for each row of the test windows that is not passed.
         thresholds: From which probability a row is blocked and reviewed, by what is at stake.
+        cases, case_rows: The alerts of the last window as cases, and their rows; see `hwds.detection.cases.table.Cases`.
     """
 
     action: Literal["ADOPT", "HOLD"]
@@ -154,14 +155,19 @@ class AlertVerdict(Verdict):
     unit: str
     alerts: pl.DataFrame
     thresholds: pl.DataFrame
+    cases: pl.DataFrame
+    case_rows: pl.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; alerts and thresholds are tables beside them."""
-        return {name: value for name, value in asdict(self).items() if name not in ("alerts", "thresholds")}
+        none = pl.DataFrame()
+        plain = asdict(replace(self, alerts=none, thresholds=none, cases=none, case_rows=none))
+        return {name: value for name, value in plain.items() if name not in ("alerts", "thresholds", "cases", "case_rows")}
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the alerts, the costs of all policies and the thresholds."""
-        return {"alerts": self.alerts, "alert_costs": self.costs(), "alert_thresholds": self.thresholds}
+        """Return the alerts, the costs of all policies, the thresholds, and the cases of the last window."""
+        alerts = {"alerts": self.alerts, "alert_costs": self.costs(), "alert_thresholds": self.thresholds}
+        return alerts | {"cases": self.cases, "case_rows": self.case_rows}
 
     def costs(self) -> pl.DataFrame:
         """Return the record as a table, an interval's ends in columns of their own."""

@@ -59,10 +59,23 @@ def _check_ids(table: Table) -> None:
 
 
 def check_labels(table: Table) -> None:
-    """Refuse labels that are no 0 and 1.
+    """Refuse labels that are no 0 and 1, or of one kind.
 
     Raises:
         DataError: With the value and its row, or the one class that is there.
+    """
+    check_values(table)
+    kinds = np.unique(table.column("label").cast(pl.Float64).drop_nulls().to_numpy())
+    if len(kinds) < 2:
+        seen = f"only {kinds[0]:g}" if len(kinds) else "no label"
+        raise DataError(f"dataset.roles.label: column '{table.name('label')}' needs rows of 0 and of 1, it has {seen}.")
+
+
+def check_values(table: Table) -> None:
+    """Refuse labels that are neither 0 nor 1 nor missing.
+
+    Raises:
+        DataError: With the value and its row.
     """
     label = table.column("label")
     if not (label.dtype.is_numeric() or label.dtype == pl.Boolean):
@@ -73,10 +86,6 @@ def check_labels(table: Table) -> None:
     bad = (~values.is_in([0.0, 1.0])).fill_null(False).arg_true()
     if len(bad):
         raise DataError(f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}.")
-    kinds = np.unique(values.drop_nulls().to_numpy())
-    if len(kinds) < 2:
-        seen = f"only {kinds[0]:g}" if len(kinds) else "no label"
-        raise DataError(f"dataset.roles.label: column '{label.name}' needs rows of 0 and of 1, it has {seen}.")
 
 
 def _check_times(table: Table) -> None:

@@ -1,0 +1,136 @@
+"""Tables of cases: one row a case, and the rows that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from hwds.detection.cases.grouping import grouped, links_of, usable_links
+from hwds.detection.reasons.sentences import in_words
+from hwds.frames.table import ROW_ID, Table
+from hwds.results.formatting import counted
+
+ScoreOf = Literal["highest", "mean"]
+"""What of its rows' scores is that of an entity; a case has the highest of its entities."""
+
+SAID = 3
+"""Reasons of a case."""
+
+SEVERITY = {"block": 3, "review": 2, "random_review": 1}
+"""The order of tiers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Cases, the first to be looked at first.
+
+    Attributes:
+        table: One row a case: `case` (its name), `kind` (`ring`: several entities; `account`: one entity with several rows;
+            `row`), `entities`, `rows`, `first`, `last`, `at_stake`, `score`, `tier` (the gravest of its rows; null without
+            one), `shares` (what ties its entities), `reasons`.
+        rows: The rows of all cases, with their `case`, their links and their reasons.
+    """
+
+    table: pl.DataFrame
+    rows: pl.DataFrame
+
+
+def cases_of(rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False) -> Cases:
+    """Return the cases of rows.
+
+    Args:
+        rows: `row_id, id, time, entity, score, probability, p_value, at_stake, tier` and `reasons` (as in predictions).
+        frame: The table that they are of.
+        score_of: What of its rows' scores is that of an entity.
+        by_stake: Whether cases are in the order of what is at stake, and not of their scores.
+    """
+    links = links_of(frame)
+    linked = frame.data.select(ROW_ID, *(pl.col(name).cast(pl.String).alias(f"link: {name}") for name in links))
+    wide = rows.with_columns(grouped(rows, frame)).join(linked, on=ROW_ID, how="left", maintain_order="left")
+    of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
+    alone = pl.col("entity").fill_null(pl.format("row {}", pl.col(ROW_ID) + 1)).alias("who")
+    scored = wide.with_columns(alone).with_columns(of.over("case", "who").alias("own"))
+    made = scored.group_by("case", maintain_order=True).agg(
+        pl.col("who").unique(maintain_order=True).alias("entities"),
+        pl.len().cast(pl.Int64).alias("rows"),
+        pl.col("time").min().alias("first"),
+        pl.col("time").max().alias("last"),
+        pl.col("at_stake").sum().alias("at_stake"),
+        pl.col("own").max().alias("score"),
+        pl.col("tier").sort_by(pl.col("tier").replace_strict(SEVERITY, default=0)).last().alias("tier"),
+    )
+    ordered = made.sort("at_stake" if by_stake else "score", "case", descending=[True, False], nulls_last=True)
+    ordered = ordered.with_columns(pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4)).alias("name"))
+    parts = {int(number): part for (number,), part in wide.group_by("case", maintain_order=True)}
+    usable = {name: set(usable_links(frame, name).cast(pl.String).to_list()) for name in links}
+    shares = [_shares(parts[number], usable) for number in ordered["case"].to_list()]
+    reasons = ["; ".join(reasons_of(parts[number])) for number in ordered["case"].to_list()]
+    kind = (
+        pl.when(pl.col("entities").list.len() > 1).then(pl.lit("ring")).when(pl.col("rows") > 1).then(pl.lit("account"))
+    ).otherwise(pl.lit("row"))
+    table = ordered.select(
+        pl.col("name").alias("case"),
+        kind.alias("kind"),
+        pl.col("entities").list.join(", "),
+        pl.col("entities").list.len().cast(pl.Int64).alias("parties"),
+        "rows", "first", "last", "at_stake", "score", "tier",
+        pl.Series("shares", shares, dtype=pl.String),
+        pl.Series("reasons", reasons, dtype=pl.String),
+    )  # fmt: skip
+    return Cases(table, _evidence(wide, ordered))
+
+
+def _evidence(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows under their cases' names, with their reasons in words."""
+    words = pl.Series("reasons", ["; ".join(in_words(each or [])) for each in wide["reasons"].to_list()], dtype=pl.String)
+    place = ordered.select("case", pl.col("name"), pl.int_range(pl.len()).alias("place"))
+    named = wide.drop("reasons").with_columns(words).join(place, on="case", how="left", maintain_order="left")
+    rows = named.sort("place", "time", ROW_ID)
+    links = [name for name in rows.columns if name.startswith("link: ")]
+    kept = [ROW_ID, "id", "time", "entity", *links, "at_stake", "score", "probability", "p_value", "tier", "reasons"]
+    return rows.select(pl.col("name").alias("case"), *kept)
+
+
+def reasons_of(rows: pl.DataFrame, most: int = SAID) -> list[str]:
+    """Return the sentences of a case: of each input the row to which it adds most, the inputs that add most over all rows."""
+    said: dict[str, Mapping[str, Any]] = {}
+    total: dict[str, float] = {}
+    for reason in _each(rows["reasons"].to_list()):
+        name = str(reason["input"])
+        total[name] = total.get(name, 0.0) + float(reason["adds"])
+        if name not in said or reason["adds"] > said[name]["adds"]:
+            said[name] = reason
+    weighed = [{**reason, "adds": total[name]} for name, reason in said.items()]
+    return in_words(weighed, most)
+
+
+def _each(reasons: Sequence[Sequence[Mapping[str, Any]] | None]) -> Iterable[Mapping[str, Any]]:
+    for several in reasons:
+        yield from several or ()
+
+
+def _shares(rows: pl.DataFrame, usable: Mapping[str, set[str]]) -> str:
+    """Return what ties the entities of a case: `3 share address A-17; 2 share contact C-4`."""
+    if rows["entity"].n_unique() < 2:
+        return ""
+    words: list[str] = []
+    for name, values in usable.items():
+        by = rows.group_by(pl.col(f"link: {name}").alias("value"), maintain_order=True).agg(
+            pl.col("entity").n_unique().alias("n")
+        )
+        tied = by.filter((pl.col("n") > 1) & pl.col("value").is_in(list(values))).sort(
+            "n", descending=True, maintain_order=True
+        )
+        words += [f"{count} share {name} {value}" for value, count in tied.head(2).iter_rows()]
+    return "; ".join(words)
+
+
+def heading(case: Mapping[str, Any]) -> str:
+    """Return a case in a line: `C-0001: a ring of 3 accounts, 14 rows`."""
+    rows = counted(int(case["rows"]), "rows")
+    if case["kind"] == "ring":
+        return f"{case['case']}: a ring of {case['parties']} accounts, {rows}"
+    return f"{case['case']}: {case['entities']}, {rows}"

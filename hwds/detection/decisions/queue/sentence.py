@@ -1,0 +1,30 @@
+"""A review queue in words."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from hwds.detection.cases.table import heading
+from hwds.results.formatting import brief, counted
+
+
+def sentence(cases: pl.DataFrame, listed: pl.DataFrame, capacity: int, unit: str) -> str:
+    """Return how many cases are to be reviewed, the first of them and why, and what becomes of the labels.
+
+    Args:
+        cases: All of them.
+        listed: Those that are to be reviewed.
+        capacity: How many there is room for.
+        unit: Of money.
+    """
+    if cases.is_empty():
+        return "NONE: no row is left to be reviewed."
+    first = cases.row(0, named=True)
+    stake = float(cases.filter(pl.col("case").is_in(listed["case"].implode()))["at_stake"].sum())
+    money = f"; {brief(stake, None, unit)} are at stake in them" if stake else ""
+    drawn = int((listed["chosen"] == "drawn").sum())
+    how = f", {drawn} of them drawn to learn from" if drawn else ""
+    return (
+        f"REVIEW: {len(listed)} of {counted(len(cases), 'cases')}{how}{money}. First {heading(first)}: {first['reasons']}."
+        " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed."
+    )

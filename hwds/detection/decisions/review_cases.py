@@ -1,0 +1,116 @@
+"""ReviewCases: which cases to look into, and the file in which their labels come back."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import PositiveInt, UnitInterval
+from hwds.core.seeds import stream
+from hwds.decisions.base import Decision
+from hwds.detection.cases.table import Cases, ScoreOf, cases_of
+from hwds.detection.decisions.queue.sentence import sentence
+from hwds.detection.decisions.queue.verdict import QueueVerdict
+from hwds.evaluation.base import Evaluation
+from hwds.frames.table import Table
+from hwds.results.tables import Tables
+
+CANDIDATES = 0.2
+"""The share of the cases, those of the highest scores, that explored ones are drawn from."""
+
+
+class ReviewCases(Decision):
+    """Which cases to look into, from scores alone: no probabilities and no costs are needed.
+
+    Rows of one entity are one case, and so are entities that share an address, a payment or a contact (role `link`); cases are
+    in the order of their scores, or of what is at stake in them. `to_review.csv` lists those that the capacity has room for: in
+    part the highest, in part (`explore`) cases drawn from the highest fifth, with chances that grow with what is at stake, for
+    labels of the highest alone teach little. Filled in and given back (`dataset.reviewed`) it is what models learn from next.
+
+    Attributes:
+        capacity: The number of cases that can be reviewed.
+        explore: The share of them that is drawn and not the highest.
+        score_of: The score of an entity: the highest of its rows, or their mean; null takes the protocol's, or the highest.
+        order: What cases are in the order of: `score`, or `stake`.
+
+    Example:
+        python -m hwds +experiment=gray_market_review decision=review_cases decision.capacity=50
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("detection", "review_queue")
+
+    capacity: PositiveInt = 25
+    explore: UnitInterval = 0.5
+    score_of: ScoreOf | None = None
+    order: Literal["score", "stake"] = "score"
+
+    def check_data(self, frame: Table, protocol: Evaluation[Any, Any]) -> None:
+        """Refuse an order by stakes that no column tells.
+
+        Raises:
+            ConfigError: No column plays the role `amount`.
+        """
+        if self.order == "stake" and not frame.roles.get("amount"):
+            raise ConfigError(
+                "decision.order: must be score where no column says what is at stake (dataset.roles.amount), got stake."
+            )
+
+    def decide(self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]) -> QueueVerdict | None:
+        """Decide from the test rows of the last window; see `Decision.decide`. None where no row was scored."""
+        rows = tables.predictions
+        rows = rows.filter((pl.col("model") == model) & (pl.col("part") == "test")) if rows.width else rows
+        if rows.is_empty():
+            return None
+        last = rows.filter((pl.col("fold") == rows["fold"].max()) & pl.col("label").is_null())
+        last = last if len(last) else rows.filter(pl.col("fold") == rows["fold"].max())
+        asked = last.with_columns(pl.col("amount").alias("at_stake"), pl.lit(None, pl.String).alias("tier"))
+        score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
+        cases = cases_of(asked, frame, score_of=score_of, by_stake=self.order == "stake")
+        listed = self._listed(cases, frame, int(tables.scores["seed"][0]))
+        return QueueVerdict(
+            decision=self.name,
+            action="REVIEW" if len(listed) else "NONE",
+            rule="none",
+            excluded={},
+            sentence=sentence(cases.table, listed, self.capacity, frame.unit),
+            capacity=self.capacity,
+            unit=frame.unit,
+            cases=cases.table,
+            case_rows=cases.rows,
+            to_review=listed,
+        )
+
+    def _listed(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
+        """Return the form: of each chosen case the row with the highest score, with room for its label."""
+        names, explored = cases.table["case"].to_list(), round(self.explore * self.capacity)
+        first = names[: self.capacity - explored]
+        others = names[len(first) : max(round(CANDIDATES * len(names)), self.capacity)]
+        drawn = self._drawn(others, cases, min(explored, len(others)), seed)
+        why = {**dict.fromkeys(first, "highest"), **dict.fromkeys(drawn, "drawn")}
+        best = cases.rows.sort("score", descending=True, maintain_order=True).unique("case", keep="first", maintain_order=True)
+        chosen = best.filter(pl.col("case").is_in(list(why))).sort("case")
+        key = frame.name("id") or "row_id"
+        return chosen.select(
+            (pl.col("id") if frame.name("id") else pl.col("row_id")).alias(key),
+            pl.lit(None, pl.Int8).alias("label"),
+            "case",
+            pl.col("case").replace_strict(why, return_dtype=pl.String).alias("chosen"),
+            "entity",
+            "time",
+            "at_stake",
+            "score",
+            "reasons",
+        )
+
+    def _drawn(self, names: list[str], cases: Cases, count: int, seed: int) -> list[str]:
+        """Return cases drawn without replacement, by chances that grow with the root of what is at stake."""
+        if not count:
+            return []
+        stake = dict(cases.table.select("case", pl.col("at_stake").fill_null(0.0)).iter_rows())
+        value = np.sqrt(np.array([max(stake[name], 0.0) for name in names]))
+        weight = value + (value.mean() or 1.0)
+        chosen = stream(seed, "review queue").choice(len(names), count, replace=False, p=weight / weight.sum())
+        return [names[place] for place in sorted(chosen.tolist())]

@@ -1,0 +1,105 @@
+"""The sum of tail surprises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwds.core.errors import DataError, nearest
+from hwds.core.recipe import Names, PositiveInt
+from hwds.core.serialization import Serializable
+from hwds.detection.context import RowContext
+from hwds.detection.models.anomaly.base import Detector
+from hwds.detection.models.classify.base import Contributions
+from hwds.detection.models.inputs.numbers import Columns
+from hwds.frames.base import RowReader
+from hwds.frames.table import Table
+
+
+class Tails(Detector):
+    """The sum over inputs of minus the logarithm of the share of normals that lie at least as far out (Li et al. 2022, ECOD).
+
+    Of an input named in `high` only large values are odd, of one in `low` only small ones; where any is named no other input
+    counts, for whoever knows in which direction fraud lies finds more of it than a model of all that is rare. Where none is
+    named, both ends of every input are odd. A value that is not known adds nothing.
+
+    Attributes:
+        high: Inputs whose large values are odd.
+        low: Inputs whose small values are odd.
+        normals: Rows, evenly spaced, that shares are counted in; more are no surer by much.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=anomaly/tails protocol=prequential_handbook
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"normals": {"choice": [1000, 5000, 20000]}}
+
+    high: Names = ()
+    low: Names = ()
+    normals: PositiveInt = 5000
+
+    def learn(self, train: Table, *, stop: Table, context: RowContext) -> TailScorer:
+        """Sort the values of each input.
+
+        Raises:
+            DataError: An input that is named is not there.
+        """
+        columns = Columns.learn(train)
+        for field in ("high", "low"):
+            wrong = next((name for name in getattr(self, field) if name not in columns.names), None)
+            if wrong is not None:
+                raise DataError(f"model.{field}: no input '{wrong}'{nearest(wrong, columns.names)}")
+        step = -(-train.height // self.normals)
+        matrix = columns.matrix(train.filter(np.arange(train.height) % step == 0))
+        chosen = self.high or self.low
+        sides = [(name in self.high or not chosen, name in self.low or not chosen) for name in columns.names]
+        return TailScorer(columns, np.sort(matrix, axis=0), np.isfinite(matrix).sum(axis=0), np.array(sides))
+
+
+@dataclass(frozen=True, eq=False)
+class TailScorer(Serializable):
+    """The values of the normals.
+
+    Attributes:
+        columns: What it reads.
+        ordered: The values of each input, rising, those that are not known last, shape (n, k).
+        known: How many are known, shape (k,).
+        sides: Whether large and whether small values are odd, shape (k, 2).
+    """
+
+    columns: Columns
+    ordered: np.ndarray
+    known: np.ndarray
+    sides: np.ndarray
+
+    def score(self, rows: RowReader) -> np.ndarray:
+        """Return the sum over the inputs."""
+        return self._parts(rows).sum(axis=1)
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return each input's part."""
+        return Contributions(self.columns.names, 0.0, self._parts(rows))
+
+    def _parts(self, rows: RowReader) -> np.ndarray:
+        matrix = self.columns.matrix(rows)
+        parts = np.zeros(matrix.shape)
+        for place, (values, count) in enumerate(zip(matrix.T, self.known.tolist(), strict=True)):
+            if count:
+                parts[:, place] = _surprise(values, self.ordered[:count, place], *self.sides[place])
+        return np.ascontiguousarray(parts)
+
+
+def _surprise(values: np.ndarray, ordered: np.ndarray, high: bool, low: bool) -> np.ndarray:
+    """Return minus the logarithm of the share at least as far out on an odd side, the larger of two; 0 for what is unknown."""
+    count, known = len(ordered), np.isfinite(values)
+    surprise = np.zeros(len(values))
+    if high:
+        above = (count - np.searchsorted(ordered, values[known], "left") + 1) / (count + 1)
+        surprise[known] = -np.log(above)
+    if low:
+        below = (np.searchsorted(ordered, values[known], "right") + 1) / (count + 1)
+        surprise[known] = np.maximum(surprise[known], -np.log(below))
+    return np.maximum(surprise, 0.0)

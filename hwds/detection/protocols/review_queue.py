@@ -1,0 +1,275 @@
+"""ReviewQueue: rank what is there for reviewers, with few labels or none, and say how far the ranking can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError
+from hwds.core.recipe import Folds, NonNegativeInt, PositiveInt, Small, ZeroDays, ZeroDraws
+from hwds.core.seeds import stream, stream_key
+from hwds.detection.cases.table import ScoreOf
+from hwds.detection.context import RowContext
+from hwds.detection.family import QUEUE
+from hwds.detection.models.classify.base import Classifier, FittedClassifier
+from hwds.detection.protocols.base import Detection
+from hwds.detection.protocols.prequential import few_labels
+from hwds.detection.protocols.queue.injection import KINDS, injected
+from hwds.detection.protocols.queue.overlap import first, least_score, overlap, ranked
+from hwds.detection.protocols.rows.checks import check_facts, check_values
+from hwds.detection.protocols.rows.parts import LAST, without_truth
+from hwds.detection.protocols.rows.scored import prediction_rows
+from hwds.evaluation.base import Cell, Score
+from hwds.evaluation.context import RunContext
+from hwds.evaluation.headline import check_headline
+from hwds.frames.roles import ROLES, Roles
+from hwds.frames.table import Table
+from hwds.results.formatting import counted
+from hwds.results.measure import Measure
+from hwds.splitting.fold import Fold
+from hwds.splitting.row_windows import Moment, arrivals, first_day, last_midnight
+from hwds.splitting.rows import HeldOut
+
+COLUMN = "checks"
+"""A column of scored rows: what was measured of the model itself, in the first of them."""
+
+CHECKS = pl.List(pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64}))
+"""A number, of which kind of injected anomalies (null for all), and how many rows or cases it is made of."""
+
+LABEL = "reviewed"
+"""The label of a table that has none."""
+
+
+class ReviewQueue(Detection):
+    """Rank the entities of the last days for reviewers: without labels, with the few that came back, or with many.
+
+    Models learn from all rows, those of the queue too, and all labels that are there; rows that have one are not in the queue
+    any more. Nothing later is left to score by, so that the only measures are the anomalies that are injected (copies of rows
+    with inputs that are wrong in a stated way), how many of the first cases another seed, another half of the rows and another
+    model would put first, and where a simulator knows the truth, how many of them it confirms. Finding what was injected is
+    not finding fraud: a model that does not is blind, one that does may be.
+
+    Attributes:
+        queue_days: The days at the end of the data whose rows are ranked; 0 for all rows, and where rows have no time.
+        budget: The number of cases that can be reviewed.
+        score_of: The score of a case: the highest of its rows, or their mean.
+        most_labels: Labels that are known, drawn by row; null takes all.
+        other_seeds: Fits with other seeds, for the stability of the first cases.
+        injected: The number of anomalies of each kind that are injected.
+
+    Example:
+        python -m hwds dataset=gray_market features=gray_market model=anomaly/isolation_forest protocol=review_queue
+    """
+
+    task: ClassVar[str] = QUEUE.name
+    untunable: ClassVar[str] = "has nothing later to choose settings by"
+
+    headline: str = QUEUE.headline
+    delay_days: ZeroDays = 0
+    queue_days: ZeroDays = 28
+    budget: PositiveInt = 100
+    score_of: ScoreOf = "highest"
+    most_labels: NonNegativeInt | None = None
+    other_seeds: Annotated[Folds, Small(1)] = 2
+    injected: Annotated[ZeroDraws, Small(50)] = 200
+
+    def prepare_frame(self, frame: Table) -> Table:
+        """Return the table with a label that no row has, where it has none, and with all columns without a role as inputs."""
+        roles = frame.roles
+        if not roles.get("covariate"):
+            taken = roles.columns(role for role in ROLES if not ROLES[role].is_input)
+            inputs = [name for name in frame.data.columns if name not in taken and name != "row_id"]
+            plain = [name for name in inputs if not frame.data.schema[name].is_nested()]
+            kept = [name for name in plain if not frame.data.schema[name].is_temporal()]
+            roles = roles | ({"covariate": tuple(kept)} if kept else {})
+        if roles.get("label"):
+            return replace(frame, roles=roles)
+        data = frame.data.with_columns(pl.lit(None, pl.Float64).alias(LABEL))
+        return replace(frame, data=data, roles=roles | {"label": (LABEL,)})
+
+    def split(self, frame: Table) -> Sequence[Fold]:
+        """Return the one fold: the rows of the last days."""
+        return [Fold(0, "queue", max(int(self.in_queue(frame).sum()), 1), (HeldOut(0),))]
+
+    def in_queue(self, frame: Table) -> np.ndarray:
+        """Return a mask of the rows that are ranked: those of the last days without a label."""
+        label = frame.column("label").is_null().to_numpy() if self.most_labels is None else np.ones(frame.height, bool)
+        if not frame.roles.get("time") or not self.queue_days:
+            return label
+        begin = last_midnight(frame) - timedelta(days=self.queue_days)
+        return label & (arrivals(frame) >= begin).to_numpy()
+
+    def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Learn from all rows and rank those of the queue; measure what can be measured of the ranking."""
+        rows = RowContext.of(context)
+        learned, queue = self.parts(frame, rows)
+        fitted = model.fit(learned, context=rows)
+        scored = prediction_rows(fitted, queue, frame, "test", self.explained)
+        checks = [*self._stability(model, fitted, learned, queue, frame, rows), *self._injections(fitted, queue, frame, rows)]
+        borne = [checks, *[None] * (len(scored) - 1)]
+        day = pl.lit(0, pl.Int32).alias("day")
+        return scored.with_columns(pl.Series(COLUMN, borne, dtype=CHECKS), day, pl.lit(cell.fold.name).alias("cutoff"))
+
+    def parts(self, frame: Table, context: RowContext) -> tuple[Table, Table]:
+        """Return all rows with their inputs and labels, and those of the queue."""
+        known = without_truth(frame, self.delay_days)
+        if self.most_labels is not None and frame.roles.get("time"):
+            known = few_labels(known, self.most_labels, first_day(frame), LAST, LAST, context.seed)
+        wide = known.with_inputs(context.columns_of(known))
+        return wide, wide.filter(self.in_queue(frame) & wide.column("label").is_null().to_numpy())
+
+    def _stability(
+        self,
+        model: Classifier,
+        fitted: FittedClassifier,
+        learned: Table,
+        queue: Table,
+        frame: Table,
+        context: RowContext,
+    ) -> Iterator[dict[str, object]]:
+        """Yield how many of the first cases fits under other seeds, and on halves of the rows, put first too."""
+
+        def cases(other: FittedClassifier) -> frozenset[str]:
+            return first(_scored(other, queue, frame), self.budget, self.score_of)
+
+        own = cases(fitted)
+        seeded = (replace(context, seed=stream_key(context.seed, "queue", k) % 2**31) for k in range(self.other_seeds))
+        same = [overlap(own, cases(model.fit(learned, context=each))) for each in seeded]
+        yield {"metric": "seed_overlap", "kind": None, "value": float(np.mean(same)), "n": len(own)}
+        half = np.arange(learned.height) < learned.height // 2
+        halves = [cases(model.fit(learned.filter(part), context=context)) for part in (half, ~half)]
+        yield {"metric": "half_overlap", "kind": None, "value": overlap(*halves), "n": len(own)}
+
+    def _injections(
+        self, fitted: FittedClassifier, queue: Table, frame: Table, context: RowContext
+    ) -> Iterator[dict[str, object]]:
+        """Yield which share of injected anomalies scores as high as the last case that the budget has room for."""
+        if not self.injected or not queue.height:
+            return
+        bar, shares = least_score(_scored(fitted, queue, frame), self.budget, self.score_of), []
+        for kind in KINDS:
+            made = injected(queue, kind, self.injected, stream(context.seed, "injected", kind))
+            shares.append(float(np.mean(fitted.score_rows(made).score >= bar)))
+            yield {"metric": "injected_recall", "kind": kind, "value": shares[-1], "n": self.injected}
+        yield {"metric": "injected_recall", "kind": None, "value": float(np.mean(shares)), "n": len(KINDS) * self.injected}
+
+    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows as they are."""
+        return rows
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return the checks of a model, and where a simulator knows the truth how many of its first cases are gray."""
+        if rows.is_empty():
+            return []
+        scores = [self._score(**each) for each in rows[COLUMN][0].to_list()]
+        order = ranked(rows, self.score_of)
+        if order["truth"].null_count() == len(order):
+            return scores
+        told = order["truth"].head(self.budget)
+        found, every = float(told.sum()), float(order["truth"].sum())
+        scores.append(self._score("true_precision", None, found / max(len(told), 1), len(told)))
+        return scores if not every else [*scores, self._score("true_recall", None, found / every, int(every))]
+
+    def _score(self, metric: str, kind: str | None, value: float, n: int) -> Score:
+        name = f"{metric}@{self.budget}"
+        return Score(name, "mean", value, n=n, segment_by=None if kind is None else "injected", segment=kind)
+
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """Yield how many of the first cases of the experiment's own model each other one puts first too."""
+        scored = {label: part for label, part in rows.items() if part.width and len(part)}
+        if len(scored) < 2:
+            return
+        own, *others = scored
+        mine = first(scored[own], self.budget, self.score_of)
+        for label in others:
+            theirs = first(scored[label], self.budget, self.score_of)
+            yield label, self._score("agreement", None, overlap(mine, theirs), len(mine))
+
+    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return all rows without the checks."""
+        return rows.drop(COLUMN, strict=False)
+
+    def measures(self, frame: Table) -> Sequence[Measure]:
+        """Return the metrics with their meanings."""
+        b = self.budget
+        shared = f"share of the first {b} cases that"
+        high: dict[str, Any] = {"better": "high", "units": "cases"}
+        return [
+            Measure(
+                f"injected_recall@{b}",
+                meaning=f"share of injected anomalies that score as high as case {b}: whether a model is blind, no more",
+                better="high", units="rows", beside="always",
+            ),
+            Measure(f"seed_overlap@{b}", meaning=f"{shared} fits with other seeds have too, mean", beside="always", **high),
+            Measure(f"half_overlap@{b}", meaning=f"{shared} fits on the two halves of the rows share", beside="always", **high),
+            Measure(f"agreement@{b}", meaning=f"{shared} the experiment's own model has too", beside="always", **high),
+            Measure(f"true_precision@{b}", meaning=f"{shared} are of label 1 in truth", beside="always", **high),
+            Measure(f"true_recall@{b}", meaning=f"share of true cases that are among the first {b}", beside="always", **high),
+        ]  # fmt: skip
+
+    def check_names(self) -> None:
+        """Refuse a headline that is none of its metrics."""
+        check_headline(self.headline, self.measures(Table(pl.DataFrame(), Roles())))
+
+    def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
+        """Refuse a model that learns from labels alone where there are too few, and ids, times and amounts that cannot be.
+
+        Raises:
+            ConfigError: With the model.
+        """
+        check_facts(frame)
+        check_values(frame)
+        if not frame.inputs and not any(model.uses_features for model in models.values()):
+            raise ConfigError("dataset.roles.covariate: must name what models read, got none.")
+        if self.most_labels is not None and not frame.roles.get("time"):
+            raise ConfigError("protocol.most_labels: must be null for rows without a time, whose labels have no order.")
+        known = frame.column("label").cast(pl.Float64).drop_nulls()
+        none = self.most_labels == 0 or known.n_unique() < 2
+        lone = next((name for name, model in models.items() if model.supervised), None)
+        if lone is not None and none:
+            raise ConfigError(
+                f"model: '{lone}' learns from labels of both kinds, of which there are none yet;"
+                " take anomaly/... or classify/few_labels until some have come back."
+            )
+
+    def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
+        """Return how many rows and labels there are, and what the numbers can tell."""
+        label = frame.column("label").cast(pl.Float64)
+        known, positive = len(label.drop_nulls()), int((label == 1).sum())
+        queued = int(self.in_queue(frame).sum())
+        limit = "" if self.most_labels is None else f", of which {self.most_labels:,} are shown to models"
+        seen = f"{counted(known, 'labels')} have come back, {positive:,} of them 1{limit}"
+        return [
+            f"{counted(queued, 'rows')} are in the queue; {seen}.",
+            "Injected anomalies are the only measure without labels: who misses them is blind, who finds them may be.",
+        ]
+
+    def corrupt_after(self, frame: Table, cutoff: Any, rng: np.random.Generator) -> Table:
+        """Return the table as it is: all of it is known when it is ranked, and the truth is given to nobody."""
+        truth = frame.roles.get("truth", ())
+        order = rng.permutation(frame.height)
+        return replace(frame, data=frame.data.with_columns(frame.data[name][order] for name in truth))
+
+    def predictions_at(self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table) -> pl.DataFrame:
+        """Return the predictions of the rows without their outcomes."""
+        return self.predictions_only(rows)
+
+    def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
+        """Return the model fitted on all rows."""
+        rows = RowContext.of(context)
+        return model.fit(self.parts(frame, rows)[0], context=rows)
+
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> pl.DataFrame:
+        """Return a saved model's predictions of the rows of the queue."""
+        _, queue = self.parts(frame, RowContext.of(context))
+        return prediction_rows(fitted, queue, frame, "new", self.explained)
+
+
+def _scored(fitted: FittedClassifier, queue: Table, frame: Table) -> pl.DataFrame:
+    """Return `row_id, entity, score` of the rows of a queue."""
+    return prediction_rows(fitted, queue, frame, "test", 0).select("row_id", "entity", "score", "truth")
