@@ -84,3 +84,15 @@ class Compiling(ABC):
     @abstractmethod
     def units_in_cell(self, model: Any, frame: Any) -> int:
         """Return the number of units in a cell of a model."""
+
+
+class Foreseeable(ABC):
+    """A protocol whose cells' work follows from the data and the settings, before any was timed."""
+
+    @abstractmethod
+    def work(self, model: Any, frame: Any, cell: Any) -> float | None:
+        """Return the work of a cell: the seconds of one core of the machine that laws were measured on; None where unknown."""
+
+    def within(self, seconds: float) -> str:
+        """Return the words of a model that keeps to a time; empty where there is none."""
+        return ""

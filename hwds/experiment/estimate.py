@@ -1,8 +1,11 @@
-"""An estimate of the time of missing cells from the time of earlier ones; None where there are none.
+"""An estimate of the time of missing cells: from the time of earlier ones, or else from the work that they are.
 
 A cell takes what it takes to begin and to write its rows, and something for each unit. The two are told apart where cells of
 several sizes were timed: between two sizes the seconds are interpolated, beyond them they go on as from the smallest to the
 largest. From one size alone a larger cell cannot be foreseen but from above, as if nothing were fixed.
+
+What was never timed on the data follows from rows, steps, trees and epochs, by the laws of its protocol, and from the speed of
+this machine.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import polars as pl
 
 from hwds.core.checksums.files import read_parquet
 from hwds.core.outputs import OUTPUTS
+from hwds.evaluation.abilities import Foreseeable
 from hwds.evaluation.base import Cell
 from hwds.experiment.prepare import Prepared
 from hwds.results.score_totals import DAMAGE
@@ -31,10 +35,12 @@ class Time:
     Attributes:
         seconds: On one core.
         at_most: Whether it may be far too high, as only far smaller cells were timed.
+        by_work: Whether some of it follows from the work that cells are, and was never timed on this data.
     """
 
     seconds: float
     at_most: bool = False
+    by_work: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +91,26 @@ def timings_on(dataset: str, folder: Path) -> dict[Path, pl.DataFrame]:
 
 
 def time_for(prepared: Prepared, cells: Sequence[Cell]) -> Time | None:
-    """Return the time of these cells one after the other; None where a model was never timed on this dataset."""
+    """Return the time of these cells one after the other; None where one was never timed on this dataset, and has no law."""
     before = timed_before(prepared.experiment.dataset.name)
-    if any(cell.model not in before for cell in cells):
+    times = [
+        before[cell.model].time(max(cell.stop - cell.start, 1)) if cell.model in before else foreseen(prepared, cell)
+        for cell in cells
+    ]
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
         return None
-    times = [before[cell.model].time(max(cell.stop - cell.start, 1)) for cell in cells]
-    return Time(sum(time.seconds for time in times), any(time.at_most for time in times))
+    total = sum(time.seconds for time in known)
+    return Time(total, any(time.at_most for time in known), any(time.by_work for time in known))
+
+
+def foreseen(prepared: Prepared, cell: Cell) -> Time | None:
+    """Return the time of a cell of a model that was never timed on this data, by its work; None where that is not known."""
+    from hwds.evaluation.speed import seconds_per_unit
+
+    protocol, model = prepared.job.protocol, prepared.job.models[cell.model]
+    if not isinstance(protocol, Foreseeable):
+        return None
+    work = protocol.work(model, prepared.frame, cell)
+    bounded = bool(model.why_unrepeatable())
+    return None if work is None else Time(work * (1.0 if bounded else seconds_per_unit()), bounded, by_work=True)

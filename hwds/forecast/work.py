@@ -14,6 +14,13 @@ from hwds.core.recipe import Recipe
 from hwds.forecast.models.windows.source import ROWS_BACK, SEASONS_BACK
 from hwds.frames.panel import Panel
 
+BEGIN, PER_ROW = 0.04, 6e-7
+"""Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model."""
+
+
+USUAL_ROUNDS = 90
+"""Rounds after which trees that stop early have mostly stopped, those of patience among them."""
+
 
 class Size(NamedTuple):
     """The size of a panel as a forecaster meets it.
@@ -72,14 +79,30 @@ def backtest_work(model: Recipe, size: Size, windows: int) -> Work | None:
     return Work(windows * work.fit if getattr(model, "local", False) else work.fit, windows * work.ask)
 
 
+def cell_work(model: Recipe, size: Size, cutoffs: int, inner: int) -> float | None:
+    """Return the work of a cell: a fit, an answer at each cutoff, and the inner windows that its protocol learns from.
+
+    Args:
+        model: The recipe.
+        size: Of the history at the first cutoff.
+        cutoffs: Those that the fit serves.
+        inner: Windows before the first of them.
+    """
+    work, earlier = work_of(model, size), backtest_work(model, size, inner) if inner else Work(0.0, 0.0)
+    if work is None or earlier is None:
+        return None
+    rows = size.series * (size.length + cutoffs * size.horizon)
+    return BEGIN + rows * PER_ROW + work.fit + cutoffs * work.ask + earlier.total
+
+
 def _each(per_row: float, power: float = 1.1, seasonal: float = 1.0) -> Callable[[Any, Size], Work]:
     """Return the law of a model that is fitted to each series when it is asked."""
 
     def law(model: Any, size: Size) -> Work:
         rows = min(size.length, getattr(model, "longest", size.length))
-        fits = 1 + (min(model.origins, max(4, 4_000 // max(int(rows), 1))) if getattr(model, "origins", 0) else 0)
+        inside = getattr(model, "origins", 0) and min(model.origins, max(4, 4_000 / max(rows, 1)), rows)
         factor = seasonal if 1 < size.season <= 24 else 1.0
-        return Work(0.0, 0.002 + size.series * (2e-4 + fits * factor * per_row * rows**power))
+        return Work(0.0, 0.002 + size.series * (1e-4 + (1 + 0.5 * inside) * factor * per_row * rows**power))
 
     return law
 
@@ -92,7 +115,7 @@ def _plain(model: Any, size: Size) -> Work:
 def _analog(model: Any, size: Size) -> Work:
     """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
     rows, width = min(size.series * size.length, model.max_rows), 20 + 4 * size.columns + min(size.season, 60)
-    return Work(0.1 + rows * width * 4.5e-7, 0.005 + size.series * (size.length + size.horizon) * width * 2.0e-8)
+    return Work(0.15 + rows * width * 6e-7, 0.005 + size.series * (size.length + size.horizon) * width * 2e-8)
 
 
 def _windows(size: Size) -> float:
@@ -108,12 +131,12 @@ def _width(size: Size, length: int) -> float:
 
 def _xgboost(model: Any, size: Size) -> Work:
     """Return the law of boosted trees: rows are gathered, binned and read once a round and level."""
-    rows, width = min(_windows(size) * size.horizon, model.max_rows), _width(size, model.length)
-    grown = 2.0 if model.patience else 1.0
-    rounds = model.trees * size.levels * (0.7 if model.patience else 1.0)
-    fit = 0.3 + rows * width * 1.2e-6 + grown * rounds * (0.0015 + rows * width * 1.0e-9 * model.depth)
-    asked = size.series * size.horizon
-    return Work(fit, 0.02 + asked * (width * 6e-7 + rounds * 2.0e-7))
+    origins, width = _windows(size), _width(size, model.length)
+    rows = min(origins * size.horizon, model.max_rows)
+    gathered = min(origins, rows) * (3 * size.season + 10 * size.horizon) * 1e-7
+    rounds = size.levels * (2 * min(model.trees, USUAL_ROUNDS) if model.patience else model.trees)
+    fit = 0.25 + gathered + rounds * (0.003 + rows * width * 2e-9)
+    return Work(fit, 0.02 + size.series * size.horizon * (width * 4e-8 + rounds * 7e-9))
 
 
 def _network(per_step: float) -> Callable[[Any, Size], Work]:
@@ -129,8 +152,9 @@ def _network(per_step: float) -> Callable[[Any, Size], Work]:
 
 
 def _sarima(model: Any, size: Size) -> Work:
+    """Return the law of an order search in each series, and of one filter pass for all cutoffs."""
     season = size.season if size.season <= 24 else 1
-    return Work(0.5 + size.series * (0.04 + 0.0008 * size.length * (1 + season / 4)), 0.01 + size.series * size.length * 2e-6)
+    return Work(0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 24)), 0.01 + size.series * size.length * 2e-6)
 
 
 def _members(model: Any, size: Size) -> Work | None:
@@ -146,25 +170,33 @@ def _members(model: Any, size: Size) -> Work | None:
     return total
 
 
+def _auto(model: Any, size: Size) -> Work:
+    """Return the whole budget."""
+    from hwds.forecast.models.racing.budget import amount
+
+    return Work(amount(model.budget), 0.0)
+
+
 LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "seasonal_naive": _plain,
     "naive": _plain,
     "drift": _plain,
     "zero": _plain,
     "theta": _each(3.0e-5),
-    "ets": _each(4.0e-5, seasonal=14.0),
-    "ces": _each(1.5e-4),
-    "mfles": _each(2.0e-4),
-    "croston": _each(8e-6),
-    "tsb": _each(8e-6),
-    "adida": _each(8e-6),
+    "ets": _each(4.0e-5, seasonal=11.0),
+    "ces": _each(4.5e-3, 0.6),
+    "mfles": _each(7e-3, 0.2),
+    "croston": _each(2e-6),
+    "tsb": _each(2e-6),
+    "adida": _each(2e-6),
     "analog": _analog,
     "xgboost": _xgboost,
-    "lstm": _network(5e-7),
-    "cnn": _network(4e-7),
+    "lstm": _network(2e-6),
+    "cnn": _network(1.5e-6),
     "mlp": _network(2e-7),
     "sarima": _sarima,
     "stack": _members,
     "select": _members,
+    "auto": _auto,
 }
 """By the module of the model's class. A model that is not here has no law, and is foreseen once it was timed."""

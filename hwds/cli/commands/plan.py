@@ -110,7 +110,10 @@ def print_cells(prepared: Prepared) -> None:
     for remark in remarks_before(prepared):
         print(remark)
     cells = counted(len(prepared.work.cells), "cells")
-    print(f"{cells}, {len(missing)} to compute: {duration(time_for(prepared, missing), missing)}.")
+    time = time_for(prepared, missing)
+    print(f"{cells}, {len(missing)} to compute: {duration(time, missing)}.")
+    if words := quicker(prepared, time):
+        print(f"For an answer within a minute a window: {words}.")
 
 
 def cell_state(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:
@@ -128,6 +131,20 @@ def listed(values: Sequence[str]) -> str:
     return shown if len(values) <= 8 else f"{shown} and {len(values) - 8} more"
 
 
+LONG = 120.0
+"""Seconds of a run from which its plan offers a shorter form."""
+
+
+def quicker(prepared: Prepared, time: Time | None) -> str:
+    """The words of the same experiment within a budget; empty where it is short, or has one already."""
+    from hwds.evaluation.abilities import Foreseeable
+
+    protocol, model = prepared.job.protocol, prepared.experiment.model
+    if time is None or time.seconds < LONG or not isinstance(protocol, Foreseeable) or hasattr(model, "budget"):
+        return ""
+    return protocol.within(60.0)
+
+
 def duration(time: Time | None, missing: Sequence[Any]) -> str:
     """The estimate in words."""
     if not missing:
@@ -136,9 +153,10 @@ def duration(time: Time | None, missing: Sequence[Any]) -> str:
         return "time unknown, for a model here was never timed on this dataset"
     seconds = time.seconds
     text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-    if time.at_most:
-        return f"at most about {text} on one core, by earlier timings of smaller cells"
-    return f"about {text} on one core, by earlier timings"
+    about = f"at most about {text}" if time.at_most else f"about {text}"
+    if time.by_work:
+        return f"{about} on one core, by rows, steps, trees and epochs and this machine's speed: within a factor of two"
+    return f"{about} on one core, by earlier timings{' of smaller cells' if time.at_most else ''}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

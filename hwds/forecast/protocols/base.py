@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, Small, ZeroDraws
-from hwds.evaluation.abilities import LeakTestable, Segmentable
+from hwds.evaluation.abilities import Foreseeable, LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
@@ -39,6 +39,7 @@ from hwds.forecast.protocols.rows.predictions import (
     forecasts_at,
 )
 from hwds.forecast.protocols.rows.segments import panel_labels
+from hwds.forecast.work import Size, cell_work
 from hwds.frames.hierarchy import LEVEL, TOTAL, with_aggregates, without_aggregates
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET
@@ -53,7 +54,7 @@ NAMED = 5
 
 
 class PanelEvaluation(
-    PanelSplitting, Evaluation[Forecaster, Panel], Tunable, Deployable, Segmentable, LeakTestable, VolumeEvidence
+    PanelSplitting, Evaluation[Forecaster, Panel], Tunable, Deployable, Segmentable, LeakTestable, Foreseeable, VolumeEvidence
 ):
     """Ask a forecaster at cutoffs of a panel; a splitting says which.
 
@@ -134,6 +135,22 @@ class PanelEvaluation(
             inner=self.inner_windows(cell.fold),
         )
         return with_groups(rows, frame, grouped=self.grouped) if whole else rows
+
+    def work(self, model: Forecaster, frame: Panel, cell: Cell) -> float | None:
+        """Return the work of a cell from the rows that are known at its first cutoff."""
+        block, cutoffs = frame.block(cell.start, cell.stop), cell.fold.cutoffs
+        ends = cutoffs[0].ends(block)
+        known = ends[ends > 0]
+        if not len(known):
+            return 0.0
+        columns = len(frame.roles.known_future) + len(frame.roles.past_only)
+        rows = np.minimum(known, self.rows_kept() or known.max())
+        size = Size(len(known), float(rows.mean()), frame.season, self.steps(frame), columns, len(self.levels))
+        return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
+
+    def within(self, seconds: float) -> str:
+        """Return the words of the model that keeps to a budget."""
+        return f"model=forecast/auto model.budget={seconds:.0f}s"
 
     def fold_settings(self, fold: Fold) -> int:
         """Return the number of inner windows."""

@@ -42,7 +42,7 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     words = "model=forecast/naive rivals=[forecast/drift] dataset=classics compute=serial protocol.windows=2"
     before = hwds(f"plan {words}").out
     assert "to compute" in before
-    assert "time unknown" in before
+    assert "on one core, by rows, steps, trees and epochs and this machine's speed: within a factor of two." in before
     assert not list(tmp_path.glob("outputs/runs/*")), "a plan leaves no run"
     assert hwds(words).code == 0
     after = hwds(f"plan {words}").out
@@ -50,7 +50,7 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     assert "0 to compute: nothing to do." in after
     assert set(timed_before("classics")) == {"forecast/naive", "forecast/drift"}
     half = hwds(f"plan {words} seed=1 rivals=[forecast/seasonal_naive]").out
-    assert "time unknown" in half
+    assert "this machine's speed" in half
     assert "s on one core, by earlier timings" in hwds(f"plan {words} seed=1").out
     (cell, *_) = tmp_path.glob("outputs/cache/cells/*/*.parquet")
     cell.unlink()
@@ -58,6 +58,14 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     head = next(line for line in lines if line.startswith("fold"))
     assert head.split() == ["fold", "cutoffs", "forecast/naive", "forecast/drift"]
     assert "1 to compute: about" in lines[-1]
+
+
+def test_a_long_run_is_offered_within_a_budget(hwds):
+    words = "plan dataset=weekly_sales model=forecast/lstm protocol.windows=4"
+    offered = "For an answer within a minute a window: model=forecast/auto model.budget=60s."
+    assert hwds(words).out.splitlines()[-1] == offered
+    assert "at most about 4 minutes on one core" in hwds(f"{words} model=forecast/auto model.budget=60s").out
+    assert offered not in hwds(f"{words} model=forecast/naive").out
 
 
 def test_the_segments_of_a_file_of_ones_own(hwds, sales):

@@ -123,9 +123,9 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
         simple = (_named(Zero, "forecast/zero"), _named(TSB, "forecast/tsb"), _named(Croston, "forecast/croston"))
         return (*simple, trees, counts, _named(ADIDA, "forecast/adida"), theta, ets, forest, small)
     if look.kind == "covariates":
-        return (analog, trees, mlp, theta, small, forest, large, ets, sarima)
+        return (analog, trees, sarima, mlp, forest, theta, small, large, ets)
     first = (analog, theta) if look.young >= YOUNG else (theta,)
-    return (*first, trees, mlp, ets, forest, ces, small, sarima, large)
+    return (*first, trees, mlp, sarima, ets, forest, ces, small, large)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
