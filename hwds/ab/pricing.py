@@ -13,7 +13,7 @@ from hwds.ab.metrics.intervals import sequence_bounds, sequence_p, sequence_rate
 from hwds.ab.metrics.sample import Design, Needs
 from hwds.ab.protocols.analysis.sums import Sums
 from hwds.ab.protocols.analysis.units import Units
-from hwds.ab.report.scores import Effect, arms_of, corrected, decisive, final_scores, ratio_row
+from hwds.ab.report.scores import Effect, arms_of, corrected, decisive, final_scores, guardrails_hold, ratio_row
 from hwds.ab.report.tables import RULES
 from hwds.frames.table import Table
 from hwds.pricing.contrasts import Contrast
@@ -78,7 +78,9 @@ def _tested(tables: Tables, model: str, confidence: float) -> dict[tuple[str, st
         if effect.outcome == label and shown:
             assert effect.value is not None
             words = RULES.get(effect.rule or "", "")
-            risk = _corrected(tables, effect)
+            harmless = guardrails_hold(tables, model, effect.arm)
+            words = words if harmless else f"{words}, a guardrail is not sure to hold,"
+            risk = _corrected(tables, effect) if harmless else 1.0
             found[effect.arm, control] = Contrast(effect.value, effect.low, effect.high, risk, words, confidence)
     return found
 
@@ -139,6 +141,8 @@ def _line(offer: Offer, means: Mapping[tuple[str, str], Mapping[str, Any]], meas
     if money is not None and offer.price is None:
         return 0, offer.arm, money["n"], None, None, money["value"], money["stderr"], "money"
     row = means.get(("arm_mean", offer.arm))
+    if row is None and money is not None and offer.cost is None:  # the metrics of the test are of money alone
+        return 0, offer.arm, money["n"], None, None, money["value"], money["stderr"], "money"
     if row is None:
         return None
     if measured == "conversions" and row["successes"] is not None:

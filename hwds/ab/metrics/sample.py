@@ -164,12 +164,14 @@ class Needs:
         strata: Whether it needs the strata.
         binary: Whether it takes outcomes of 0 and 1 only.
         simpler: It lacks what it is made for and answers as something simpler would.
+        plain: Whether it takes means of outcomes alone, and leaves ratios and quantiles to others.
     """
 
     inputs: tuple[str, ...] = ()
     strata: bool = False
     binary: bool = False
     simpler: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Proportions(Estimator):
 
     def needs(self, roles: SampleRoles) -> Needs:
         """Return outcomes of 0 and 1."""
-        return Needs(binary=True)
+        return Needs(binary=True, plain=True)
 
     def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
         """Return the difference of conversions, with unpooled variances p (1 - p) / n."""

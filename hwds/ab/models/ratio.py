@@ -25,7 +25,7 @@ class Ratio(Estimator):
 
     def needs(self, roles: SampleRoles) -> Needs:
         """Return the denominator."""
-        return Needs(inputs=(self.denominator,))
+        return Needs(inputs=(self.denominator,), plain=True)
 
     def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
         """Return the difference of the ratios of means."""

@@ -23,7 +23,7 @@ class Revenue(Estimator):
 
     def needs(self, roles: SampleRoles) -> Needs:
         """Return the indicator of amounts that are not zero."""
-        return Needs(inputs=(NONZERO,))
+        return Needs(inputs=(NONZERO,), plain=True)
 
     def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
         """Return the difference of means, as Welch has it."""

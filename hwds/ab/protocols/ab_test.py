@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import polars as pl
 from annotated_types import MinLen
 from pydantic import AfterValidator
@@ -15,15 +16,18 @@ from hwds.ab.metrics.checks import Correction
 from hwds.ab.metrics.sample import SampleRoles
 from hwds.ab.models.base import Comparison
 from hwds.ab.pricing import arm_evidence, arm_offers
+from hwds.ab.protocols.analysis.ages import age_rows
+from hwds.ab.protocols.analysis.columns import floats
 from hwds.ab.protocols.analysis.events import as_units
 from hwds.ab.protocols.analysis.measures import ab_measures
+from hwds.ab.protocols.analysis.metrics import Metrics
 from hwds.ab.protocols.analysis.model import Analysis, design_at, readable
 from hwds.ab.protocols.analysis.rows import as_scores, as_table
 from hwds.ab.protocols.analysis.sums import SUMS, Sums
-from hwds.ab.protocols.analysis.units import MONEY, Units
+from hwds.ab.protocols.analysis.units import MONEY, Units, label_of
 from hwds.ab.protocols.planning.effects import Change
-from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Amount, Level, Looks, Positive, PositiveInt, Small, ZeroDraws
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Small, ZeroDraws
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.frames.outcomes import outcome_unit
@@ -65,14 +69,20 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             for revenue.
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
-        correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`. With
-            several arms the rate of false winners among all of them is simulated with it, and without.
+        correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`; of metrics
+            the primary ones together, and the secondary ones. With several arms the rate of false winners among all of them
+            is simulated with it, and without.
         rows: What a row is: a unit (`units`), or one of the `events` of the entity of `dataset.roles.entity`, whose outcomes,
             amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row. Events
             are read once, at the end: they have no looks and no effects by day.
         caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
             tail vary less, and a cap of 1 makes a number of purchases a conversion.
-        guardrails: Outcomes that must not fall by more than a margin, or rise by more than it where it is negative.
+        metrics: The metrics by name, each its role or its fields: `{revenue: primary, bought: secondary}`; see `TestMetric`.
+            They alone are analysed, and the verdict (ship, hold or stop) stands on them. Without any, all outcomes are
+            analysed alike and there is no verdict.
+        exposed: The column that is 1 for units that met what is tested, in both arms alike, and 0 for others. Effects are then
+            those on exposed units, and what they are of all units is shown beside them.
+        by: Columns of units, such as the country, whose values are compared apart, corrected for their number.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.
         replications: Simulated tests without effect, and as many with the minimum effect.
         simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising; `looks` is added.
@@ -99,7 +109,9 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     correction: Correction = "holm"
     rows: Literal["units", "events"] = "units"
     caps: dict[str, Positive] = field(default_factory=dict)
-    guardrails: dict[str, Amount] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
+    exposed: str | None = None
+    by: Names = ()
     show_despite_mismatch: bool = False
     replications: Annotated[ZeroDraws, Small(400)] = 4000
     simulated_looks: Annotated[tuple[Looks, ...], MinLen(1), AfterValidator(_rising)] = (1, 5, 20, 100)
@@ -112,13 +124,30 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             ConfigError: The control is no arm.
             DataError: A role is missing or a value is wrong.
         """
+        units = self._all_units(frame)
+        return units.counting(self.metrics) if isinstance(units, Units) else units
+
+    def _all_units(self, frame: Table) -> Units | Sums:
+        """Return the table with all of its outcomes, without the units that were not exposed."""
         if not all(frame.roles.get(role) for role in SUMS):
             grown = self.rows == "events"
-            return Units.read(as_units(frame) if grown else frame, self.control, self.caps, grown=grown)
-        if self.caps or self.rows == "events":
-            named = "caps" if self.caps else "rows"
+            units = Units.read(as_units(frame) if grown else frame, self.control, self.caps, grown=grown)
+            return units if self.exposed is None else self._exposed(units, self.exposed)
+        wants = {"caps": self.caps, "rows": self.rows == "events", "metrics": self.metrics}
+        wants |= {"exposed": self.exposed, "by": self.by}
+        named = next((name for name, wanted in wants.items() if wanted), None)
+        if named:
             raise ConfigError(f"protocol.{named}: needs rows of units or of events, and these are running sums.")
         return Sums.read(frame, self.control)
+
+    def _exposed(self, units: Units, column: str) -> Units:
+        """Return the units that were exposed."""
+        if column not in units.table.data.columns:
+            raise ConfigError(f"protocol.exposed: no column '{column}'{nearest(column, units.table.data.columns)}")
+        met = floats(units.table, column, "covariate") > 0
+        if min(np.bincount(units.arm[met], minlength=len(units.arms))) < 2:
+            raise DataError(f"protocol.exposed: an arm has fewer than two units with 1 in column '{column}'.")
+        return replace(units.part(met), assigned=units.n)
 
     def offers(self, frame: Table) -> Offers:
         """Return the arms of the table.
@@ -162,9 +191,11 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         absent = [arm for arm in evidence.arms if self.allocation and arm not in self.allocation]
         if absent:
             raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
-        for label in self.guardrails:
-            if label not in self.labels_of(frame, evidence):
-                raise ConfigError(f"protocol.guardrails: no outcome '{label}'{nearest(label, self.labels_of(frame, evidence))}")
+        if self.metrics and all(metric.role != "primary" for metric in self.metrics.values()):
+            raise ConfigError("protocol.metrics: must have a primary one, on which the verdict stands.")
+        for column in self.by:
+            if isinstance(evidence, Units) and column not in evidence.table.data.columns:
+                raise ConfigError(f"protocol.by: no column '{column}'{nearest(column, evidence.table.data.columns)}")
         if self.looks > 1 and self.rows == "events":
             raise ConfigError("protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came after a look.")
         if self.looks > 1 and not evidence.ordered:
@@ -172,9 +203,16 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         return [Fold(0, "all units", evidence.n)]
 
     def labels_of(self, frame: Table, evidence: Units | Sums) -> dict[str, str]:
-        """Return the label of each outcome by the name that a config may give it."""
+        """Return the label of each outcome, or metric, by the name that a config may give it."""
         names = frame.roles.get("outcome", ())
         return {label or (names[0] if names else "mean"): label for label in evidence.outcomes}
+
+    def _sources(self, frame: Table) -> dict[str, str]:
+        """Return the outcome that each metric is made of, by label; that of each outcome itself without metrics."""
+        names = self.labels_of(frame, self._all_units(frame))
+        if not self.metrics:
+            return {label: name for name, label in names.items()}
+        return {label_of(name, metric, names): metric.outcome or name for name, metric in self.metrics.items()}
 
     def check_models(self, models: Mapping[str, Comparison], frame: Table) -> None:
         """Refuse data that a model cannot read; called before the first cell.
@@ -187,6 +225,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         units = sum(evidence.counts(evidence.n))
         for model in models.values():
             needs = model.needs(SampleRoles(frame.roles))
+            if not readable(evidence, needs):
+                raise ConfigError(f"model: '{model.name}' compares none of protocol.metrics; take 'ab/welch' or 'ab/cuped'.")
             for label in readable(evidence, needs):
                 evidence.sample(label, needs, evidence.n)
             cut = self.size is not None and self.size < units and not evidence.ordered
@@ -199,9 +239,18 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Return the sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
         evidence = self.evidence(frame)
-        guarded = {self.labels_of(frame, evidence)[name]: margin for name, margin in self.guardrails.items()}
-        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), guarded, context)
-        return as_table(analysis.rows())
+        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), self._by_label(frame), context)
+        ages = age_rows(frame, self.control, self.caps, self._by_label(frame), self.alpha) if self._ages(frame, model) else []
+        return as_table([*analysis.rows(), *ages])
+
+    def _ages(self, frame: Table, model: Comparison) -> bool:
+        """Return whether there are effects by days since first exposure: of events in time, and not of the truth."""
+        return self.rows == "events" and bool(frame.roles.get("time")) and bool(model.rules_used())
+
+    def _by_label(self, frame: Table) -> Metrics:
+        """Return the metrics by label."""
+        names = self.labels_of(frame, self._all_units(frame))
+        return {label_of(name, metric, names): metric for name, metric in self.metrics.items()}
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return one score for each row, and the corrected p-values."""
@@ -209,11 +258,13 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the measures of a test."""
-        names = {label: name for name, label in self.labels_of(frame, self.evidence(frame)).items()}
-        units = {label: frame.unit if label in MONEY else "" for label in names}
-        units[next(iter(names))] = outcome_unit(frame)
-        family = len(self.evidence(frame).arms) > 2
-        return self._measures({label: ("" if label else name, units[label]) for label, name in names.items()}, family)
+        evidence, first = self.evidence(frame), frame.roles.get("outcome", ("mean",))[0]
+        units = {
+            label: frame.unit if source in MONEY else outcome_unit(frame) if source == first else ""
+            for label, source in self._sources(frame).items()
+        }
+        named = {label: ("" if label else first, unit) for label, unit in units.items()}
+        return self._measures(named, len(evidence.arms) > 2, self._by_label(frame))
 
     @property
     def rated_looks(self) -> tuple[int, ...]:
@@ -222,7 +273,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
     def warnings_before(self, frame: Table, models: Mapping[str, Comparison]) -> list[str]:
         """Return how many units the caps change."""
-        evidence = self.evidence(frame)
+        evidence = self._all_units(frame)
         capped = evidence.capped if isinstance(evidence, Units) else {}
         names = {label: name for name, label in self.labels_of(frame, evidence).items()}
         return [
@@ -237,5 +288,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         if self.headline not in ordering:
             raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
 
-    def _measures(self, outcomes: Mapping[str, tuple[str, str]], family: bool = True) -> tuple[Measure, ...]:
-        return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family)
+    def _measures(
+        self, outcomes: Mapping[str, tuple[str, str]], family: bool = True, metrics: Metrics | None = None
+    ) -> tuple[Measure, ...]:
+        good = {label: metric.good for label, metric in (metrics or {}).items()}
+        return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family, good)

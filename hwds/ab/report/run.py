@@ -12,6 +12,7 @@ from hwds.ab.protocols.analysis.rows import arm_counts
 from hwds.ab.report.by_day import by_day_figure, by_day_grid
 from hwds.ab.report.effects import effects_figure
 from hwds.ab.report.false_winners import peeking_figure
+from hwds.ab.report.parts import ages_grid, segments_grid
 from hwds.ab.report.sentence import conclusion, page
 from hwds.ab.report.tables import decisive_grid, rates_grid
 from hwds.core.atomic import write_text
@@ -56,8 +57,8 @@ def prior_yaml(counts: pl.DataFrame) -> str:
 
 
 def page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield, for pages, the effects by day."""
-    yield by_day_grid(tables, model)
+    """Yield, for pages, the effects by day, by segment, and by days since first exposure."""
+    yield from (grid(tables, model) for grid in (by_day_grid, segments_grid, ages_grid))
 
 
 REPORT = TaskReport(sentence=sentence, grids=grids, page_grids=page_grids, draw=draw, ranks=False)

@@ -10,6 +10,7 @@ import polars as pl
 from hwds.ab.metrics.checks import Correction
 from hwds.ab.metrics.sample import EFFECTS
 from hwds.ab.protocols.analysis.measures import FAMILY
+from hwds.ab.protocols.analysis.metrics import ROLES, Role
 from hwds.results.tables import TRUTH, Tables
 
 
@@ -48,11 +49,13 @@ def final_scores(tables: Tables) -> pl.DataFrame:
 
 
 def effects(tables: Tables) -> list[Effect]:
-    """Return the effects of all units, by outcome, model, arm and rule in the order of the table."""
+    """Return the effects of all units, by outcome, model, arm and rule in the order of the table; primary metrics lead."""
     rows = final_scores(tables).filter(pl.col("metric").str.contains("effect|lift") & pl.col("step").is_null())
     by_name = [(*_split(row["metric"]), row) for row in rows.to_dicts()]
     lifts = {_place(outcome, row): row for metric, outcome, row in by_name if metric in ("lift", "posterior_lift")}
-    return [_effect(outcome, row, lifts.get(_place(outcome, row))) for metric, outcome, row in by_name if metric in EFFECTS]
+    shown = [_effect(outcome, row, lifts.get(_place(outcome, row))) for metric, outcome, row in by_name if metric in EFFECTS]
+    roles = roles_of(tables)
+    return sorted(shown, key=lambda effect: ROLES.index(roles[effect.outcome]) if effect.outcome in roles else 0)
 
 
 def _place(outcome: str, row: dict[str, Any]) -> tuple[str, str | None, str | None, str]:
@@ -81,17 +84,33 @@ def correction_of(tables: Tables) -> str:
     return names[0].removeprefix("adjusted_p[").rstrip("]").partition(", ")[0] if len(names) else ""
 
 
-def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float]]:
-    """Return the guardrails of a model by the rule that it decides by: arm, outcome, and distance to the margin."""
+def roles_of(tables: Tables) -> dict[str, Role]:
+    """Return the roles of metrics by label; empty where outcomes are all alike."""
+    rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "metric_role")
+    return {_split(metric)[1]: ROLES[int(place) - 1] for metric, place in rows.select("metric", "value").iter_rows()}
+
+
+def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, float]]:
+    """Return the guardrails of a model by the rule that it decides by: arm, outcome, and the distances of the lift's ends.
+
+    Both are counted from the margin, as shares of the control's mean, that of the end on the side of harm first.
+    """
     rows = final_scores(tables).filter(
         (pl.col("metric").str.split("[").list.first() == "guardrail") & (pl.col("model") == model) & pl.col("step").is_null()
     )
     first = rows["ci_method"].drop_nulls()
     by_rule = rows.filter(pl.col("ci_method") == first[0]) if len(first) else rows
     return [
-        (row["segment"], row["metric"].partition("[")[2].rstrip("]"), row["value"])
+        (row["segment"], _split(row["metric"])[1], row["value"], row["ci_high"])
         for row in by_rule.drop_nulls("value").to_dicts()
     ]
+
+
+def guardrails_hold(tables: Tables, model: str, arm: str) -> bool:
+    """Return whether every guardrail is sure to be within its margin, by the rule that the model decides by."""
+    rails = [label for label, role in roles_of(tables).items() if role == "guardrail"]
+    sure = {outcome for name, outcome, slack, _ in guardrail_rows(tables, model) if name == arm and slack > 0}
+    return sure.issuperset(rails)
 
 
 def rate_rows(tables: Tables, metric: str) -> pl.DataFrame:

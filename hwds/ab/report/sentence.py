@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.ab.metrics.intervals import wilson
+from hwds.ab.report.parts import ages_grid, parts_words, segments_grid
 from hwds.ab.report.scores import (
     Effect,
     arms_of,
@@ -23,10 +24,21 @@ from hwds.ab.report.scores import (
     guardrail_rows,
     rate_rows,
     ratio_row,
+    roles_of,
     unit_of,
 )
-from hwds.ab.report.tables import CORRECTIONS, RULES, control_words, effects_grid, lift_ends, rates_grid, ratio_words
-from hwds.results.formatting import brief, chance, counted, interval, percent_quoted, signed
+from hwds.ab.report.tables import (
+    CORRECTIONS,
+    RULES,
+    control_words,
+    effects_grid,
+    evidence_words,
+    lift_ends,
+    rates_grid,
+    ratio_words,
+)
+from hwds.ab.report.verdict import verdict_sentence, verdicts
+from hwds.results.formatting import brief, chance, counted, interval, percent_quoted
 from hwds.results.tables import Tables
 from hwds.statistics.aggregate import Z95
 
@@ -55,10 +67,12 @@ def conclusion(tables: Tables, model: str) -> str:
         why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {chance(ratio['p_value'])})"
         return f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find out why units are missing."
     of_model = [effect for effect in decisive(tables) if effect.model == model]
-    sentences = [_effect_sentence(tables, effect, corrected(tables, effect)) for effect in of_model] + _broken(tables, model)
+    sentences = [_effect_sentence(tables, effect, corrected(tables, effect)) for effect in of_model if _told(tables, effect)]
     if not sentences:
         return f"{model} shows no effect."
-    return f"{'; '.join(sentences)}.{_compared(tables, of_model)}{_wrong(tables, model)}"
+    first = " ".join(verdict_sentence(tables, verdict) for verdict in verdicts(tables, model))
+    text = f"{'; '.join(sentences)}.{_compared(tables, of_model)}{_wrong(tables, model)}"
+    return f"{first} {text}".strip()
 
 
 def page(tables: Tables, model: str) -> str:
@@ -71,6 +85,12 @@ def page(tables: Tables, model: str) -> str:
         control_words(tables),
         table.markdown() if len(table) else "",
         _guardrails(tables, model),
+        *parts_words(tables, model),
+        *(
+            grid.caption + "\n\n" + grid.markdown()
+            for grid in (segments_grid(tables, model), ages_grid(tables, model))
+            if len(grid)
+        ),
         *_planning(tables, model),
         rates.caption,
         rates.markdown() if len(rates) else "",
@@ -78,9 +98,16 @@ def page(tables: Tables, model: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _told(tables: Tables, effect: Effect) -> bool:
+    """Return whether an effect is told in the sentence: of metrics the primary ones, and what else is sure."""
+    roles = roles_of(tables)
+    return not roles or roles.get(effect.outcome) == "primary" or (effect.sure and (corrected(tables, effect) or 0.0) <= 0.05)
+
+
 def _effect_sentence(tables: Tables, effect: Effect, p_value: float | None) -> str:
     """Return one effect, which is sure by its corrected p-value where there is one, else by its interval."""
     what, unit = called(tables, effect.outcome), unit_of(tables, effect.outcome)
+    of = f"{what} per unit" if not roles_of(tables) else what  # a metric may be a ratio or a quantile
     if effect.value is None or effect.low is None or effect.high is None:
         return f"{effect.arm}: nothing is known of {what} yet"
     level = f"{100 * tables.measure('effect').confidence:g} %"
@@ -88,17 +115,15 @@ def _effect_sentence(tables: Tables, effect: Effect, p_value: float | None) -> s
     size, ends = interval(effect.value, effect.low, effect.high, unit, sign=True)
     relative, relative_ends = lift_ends(effect.lift)
     bounds = f"{f'{rule} ' if rule else ''}{level}: {', '.join(filter(None, (relative_ends, ends)))}"
-    bounds += "" if p_value is None else f", corrected p {chance(p_value)}"
+    bounds += "" if p_value is None else f", {evidence_words(p_value, effect.rule, 'corrected p ')}"
     if not effect.sure or (p_value is not None and p_value > 1 - tables.measure("effect").confidence):
-        return (
-            f"{effect.arm}: no difference in {what} per unit is shown ({', '.join(filter(None, (relative, size)))}; {bounds})"
-        )
+        return f"{effect.arm}: no difference in {of} is shown ({', '.join(filter(None, (relative, size)))}; {bounds})"
     mean = control_means(tables).get(effect.outcome)
     start = "" if mean is None else f" from the control's {brief(mean, None, unit)}"
     verb = "raises" if effect.value > 0 else "lowers"
     provisional = "" if effect.status == "ok" else f"; {effect.status.replace('_', ' ')}"
     by = ", ".join(each.lstrip("+-") for each in (relative, size) if each)
-    return f"{effect.arm} {verb} {what} per unit by {by}{start} ({bounds}{provisional})"
+    return f"{effect.arm} {verb} {of} by {by}{start} ({bounds}{provisional})"
 
 
 def _compared(tables: Tables, of_model: list[Effect]) -> str:
@@ -108,7 +133,12 @@ def _compared(tables: Tables, of_model: list[Effect]) -> str:
         return ""
     if all(corrected(tables, effect) is None for effect in with_interval):
         return f" Nothing is corrected for the number of comparisons, {len(with_interval)}."
-    return f" The p-values are {CORRECTIONS[correction_of(tables)]} for {len(with_interval)} comparisons."
+    correction, roles = CORRECTIONS[correction_of(tables)], roles_of(tables)
+    if not roles:
+        return f" The p-values are {correction} for {len(with_interval)} comparisons."
+    counts = {role: sum(roles.get(each.outcome) == role for each in with_interval) for role in ("primary", "secondary")}
+    families = " and, apart, ".join(f"{count} of {role} metrics" for role, count in counts.items() if count)
+    return f" The p-values are {correction} for comparisons: {families}." if families else ""
 
 
 def _wrong(tables: Tables, model: str) -> str:
@@ -146,19 +176,13 @@ def _of_family(tables: Tables, one: dict[str, Any]) -> str:
     return f" with one arm, and in any of all {arms_of(tables)} arms in {', '.join(rates)}" if rates else ""
 
 
-def _broken(tables: Tables, model: str) -> list[str]:
-    """Return the guardrails that are not sure to hold."""
-    rows = [(arm, called(tables, outcome)) for arm, outcome, slack in guardrail_rows(tables, model) if slack <= 0]
-    return [f"GUARDRAIL: {arm} may do more harm to {outcome} than the margin allows" for arm, outcome in rows]
-
-
 def _guardrails(tables: Tables, model: str) -> str:
     """Return every guardrail, by the rule that the model decides by."""
     lines = []
-    for arm, outcome, slack in guardrail_rows(tables, model):
-        sure = "holds" if slack > 0 else "is not sure"
-        lines.append(f"{called(tables, outcome)} of {arm} {sure} ({signed(slack, unit_of(tables, outcome))})")
-    head = "Guardrails, with the distance of the interval's end on the side of harm from the margin"
+    for arm, outcome, slack, most in guardrail_rows(tables, model):
+        sure = "holds" if slack > 0 else "is not sure" if most >= 0 else "is broken"
+        lines.append(f"{called(tables, outcome)} of {arm} {sure} ({100 * slack:+.2g} %)")
+    head = "Guardrails, with the distance of the lift's end on the side of harm from the margin"
     return f"{head}: {'; '.join(lines)}." if lines else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -33,6 +33,17 @@ RULES = {
 }
 """The names of the rules in reports."""
 
+ROWS_OF_RULES = {
+    "always_valid": "always-valid (any look)",
+    "fixed": "fixed (one look)",
+    "group_sequential": "group-sequential (planned looks)",
+    "bayes": "posterior (Bayesian)",
+}
+"""The names of the rules in tables, with the looks at which each holds."""
+
+SEQUENTIAL = ("always_valid", "group_sequential")
+"""The rules whose p-values stay 1 until there is evidence."""
+
 CORRECTIONS = {"holm": "corrected by Holm", "bh": "corrected by Benjamini and Hochberg", "none": "uncorrected"}
 """The names of the corrections of p-values in reports."""
 
@@ -55,7 +66,9 @@ def effects_grid(tables: Tables, model: str) -> Grid:
     """
     shown = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
     titles = ("model", "arm", "outcome", LIFT, "effect", _level(tables), _p_title(tables), "p, all compared", "rule", "status")
-    rows = [[*_names(tables, e), *cells, e.status] for e, cells in zip(shown, _numbers(tables, shown), strict=True)]
+    rows = [
+        [*_names(tables, e), *cells, e.status] for e, cells in zip(shown, _numbers(tables, shown, ROWS_OF_RULES), strict=True)
+    ]
     return grid_of([(title, title) for title in titles], rows, own=model, names=3)
 
 
@@ -78,7 +91,7 @@ def decisive_grid(tables: Tables, model: str) -> Grid:
     ]
     marks = {status: mark for status, mark in MARKS.items() if status in {effect.status for effect in shown}}
     rows = []
-    for effect, cells in zip(shown, _numbers(tables, shown), strict=True):
+    for effect, cells in zip(shown, _numbers(tables, shown, RULES), strict=True):
         mark = "" if effect.status == "ok" else f" {MARKS.get(effect.status, effect.status.replace('_', ' '))}"
         rows.append([*_names(tables, effect), *cells[:-1], f"{cells[-1]}{mark}"])
     remarks = [
@@ -103,8 +116,8 @@ def _names(tables: Tables, effect: Effect) -> list[str]:
     return [effect.model, effect.arm, ", ".join(filter(None, (called(tables, effect.outcome), unit)))]
 
 
-def _numbers(tables: Tables, shown: list[Effect]) -> Iterator[list[str]]:
-    """Yield the other cells of each effect; those of one outcome have the same decimals."""
+def _numbers(tables: Tables, shown: list[Effect], rules: Mapping[str, str]) -> Iterator[list[str]]:
+    """Yield the other cells of each effect, rules by these names; those of one outcome have the same decimals."""
     corrected, better = adjusted_p(tables), probabilities_better(tables)
     places = {label: _places(shown, label, unit_of(tables, label)) for label in outcomes(shown)}
     for effect in shown:
@@ -115,10 +128,17 @@ def _numbers(tables: Tables, shown: list[Effect]) -> Iterator[list[str]]:
             lift_words(effect.lift),
             fixed(effect.value, places[effect.outcome]),
             f"{low} to {high}" if low and high else "",
-            chance(effect.p_value) if effect.p_value is not None else "" if sure is None else f"P {chance(sure)}",
-            "" if whole is None else chance(whole),
-            RULES.get(effect.rule or "", ""),
+            evidence_words(effect.p_value, effect.rule) or ("" if sure is None else f"P {chance(sure)}"),
+            evidence_words(whole, effect.rule),
+            rules.get(effect.rule or "", ""),
         ]
+
+
+def evidence_words(p_value: float | None, rule: str | None, before: str = "") -> str:
+    """Return a p-value in words: a sequential one is 1 as long as there is no evidence, and never one against a difference."""
+    if p_value is None:
+        return ""
+    return "no evidence yet" if p_value >= 1 and rule in SEQUENTIAL else f"{before}{chance(p_value)}"
 
 
 def lift_words(lift: tuple[float, float | None, float | None] | None) -> str:

@@ -127,8 +127,8 @@ class PriceTestTruth(Truth):
     conversions: tuple[float, ...]
 
     def needs(self, roles: SampleRoles) -> Needs:
-        """Return no needs."""
-        return Needs()
+        """Return that it knows means alone."""
+        return Needs(plain=True)
 
     def rules_used(self) -> tuple[Rule, ...]:
         """Return no rules, for the truth has no interval."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from hwds.ab.protocols.analysis.metrics import ROWS_OF_UNIT
 from hwds.core.errors import DataError
 from hwds.frames.table import ROW_ID, Table
 
@@ -14,7 +15,8 @@ def as_units(table: Table) -> Table:
     """Return a row for each entity, at the time of its first event.
 
     Outcomes, amounts and numbers without a role (the sessions under a ratio) are summed, and are missing where one is missing;
-    arm, price, covariates and strata are those of the first row.
+    arm, price, covariates and strata are those of the first row. The column `rows` has the number of its events, unless there
+    is such a column.
 
     Raises:
         DataError: There is no entity, a row has none, an entity is in two arms, or its price or cost changes.
@@ -31,8 +33,9 @@ def as_units(table: Table) -> Table:
     summed = _summed(table, keys)
     first = [pl.col(name).first() for name in data.columns if name not in (*keys, *summed)]
     sums = [pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in summed]
-    units = data.group_by(keys, maintain_order=True).agg(*first, *sums).select(data.columns)
-    return replace(table, data=units)
+    counted = [] if ROWS_OF_UNIT in data.columns else [pl.len().cast(pl.Int64).alias(ROWS_OF_UNIT)]
+    units = data.group_by(keys, maintain_order=True).agg(*first, *sums, *counted)
+    return replace(table, data=units.select(*data.columns, *(each.meta.output_name() for each in counted)))
 
 
 def _summed(table: Table, keys: list[str]) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from hwds.ab.metrics.checks import Correction
+from hwds.ab.metrics.sample import EFFECTS
 from hwds.ab.protocols.analysis.rows import metric_of
 from hwds.results.measure import Better, Measure
 
@@ -21,7 +23,13 @@ MEANINGS = {
     "probability_better": "posterior probability that an arm's mean is above the control's",
     "probability_best": "posterior probability that an arm's mean is the highest",
     "expected_loss": "what is lost on average by choosing an arm that is not the best",
-    "guardrail": "end of the effect's interval on the side of harm, counted from the margin; above 0 no worse than allowed",
+    "guardrail": "end of the lift's interval on the side of harm, counted from the margin; above 0 no worse than allowed",
+    "metric_role": "1 for a primary metric, 2 for a secondary one, 3 for a guardrail",
+    "segment_effect": "mean of an arm less that of the control in one segment, p-value corrected for arms and segments",
+    "segment_spread": "Cochran's Q of an arm's effects over the segments of a column",
+    "diluted_effect": "effect on exposed units times their share of all units",
+    "effect_by_age": "mean of an arm less that of the control, in the day so long after a unit's first event",
+    "novelty": "effect on the later half of the days since first exposure less that on the first half",
     "units_for_minimum_detectable_effect": "units per arm at which the planned change of conversion is found in this outcome",
     "units_for_effect_seen": "units per arm at which an effect as large as the one seen is found",
 }
@@ -30,6 +38,7 @@ MEANINGS = {
 WITHOUT_UNIT = (
     *("lift", "lift_by_day", "posterior_lift", "probability_better", "probability_best"),
     *("units_for_minimum_detectable_effect", "units_for_effect_seen"),
+    *("guardrail", "metric_role", "segment_spread"),
 )
 """The metrics that are not in the unit of the outcome."""
 
@@ -59,6 +68,7 @@ def ab_measures(
     correction: Correction,
     confidence: float = 0.95,
     family: bool = True,
+    good: Mapping[str, Better] = MappingProxyType({}),
 ) -> tuple[Measure, ...]:
     """Return all measures of a test.
 
@@ -69,6 +79,7 @@ def ab_measures(
         correction: Of p-values.
         confidence: Of the intervals.
         family: Whether there are several arms beside the control.
+        good: The better side of each metric, by label.
     """
     least = "least effect that is found with this power at a fixed size, mean over arms"
     measures = [
@@ -79,7 +90,7 @@ def ab_measures(
         Measure(
             metric_of(name, label),
             meaning=meaning,
-            better="none",
+            better=good.get(label, "none") if name in EFFECTS else "none",
             subject=subject,
             measured_in="" if name in WITHOUT_UNIT else unit,
             confidence=confidence,

@@ -14,6 +14,8 @@ from hwds.ab.metrics.sample import EFFECTS, Design, Finding, Needs, Sample
 from hwds.ab.models.base import Comparison
 from hwds.ab.protocols.analysis.all_arms import family_rates
 from hwds.ab.protocols.analysis.measures import FAMILY, rate_name
+from hwds.ab.protocols.analysis.metrics import ROLES, TestMetric
+from hwds.ab.protocols.analysis.parts import diluted, segment_rows
 from hwds.ab.protocols.analysis.rows import Row, metric_of
 from hwds.ab.protocols.analysis.simulation import Rate, rates
 from hwds.ab.protocols.analysis.sums import Sums
@@ -31,6 +33,9 @@ MISMATCH = "sample_ratio_mismatch"
 UNREGISTERED = "unregistered"
 BEYOND_SIZE = "beyond_size"
 NOT_REACHED = "no_planned_look_reached"
+
+LIFTS = ("lift", "posterior_lift")
+"""The effects as shares of the control's mean."""
 
 DAYS = 60
 """The most days whose cumulative effects are shown; of more, so many, the last among them."""
@@ -86,6 +91,10 @@ class AnalysisSettings(Protocol):
     def correction(self) -> Correction:
         """Of p-values for many arms."""
 
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Columns whose values are compared apart."""
+
 
 def design_at(protocol: AnalysisSettings, look: int) -> Design:
     """Return the design of a test at a planned look, counted from 0."""
@@ -102,7 +111,7 @@ class Analysis:
         model: The comparison.
         evidence: The test's data.
         needs: What the model reads of it.
-        guarded: The margins of guardrails by outcome label.
+        metrics: The metrics by label; empty where all outcomes are alike.
         context: Names the streams of the simulation.
     """
 
@@ -110,7 +119,7 @@ class Analysis:
     model: Comparison
     evidence: Units | Sums
     needs: Needs
-    guarded: Mapping[str, float]
+    metrics: Mapping[str, TestMetric]
     context: RunContext
 
     def rows(self) -> list[Row]:
@@ -139,6 +148,9 @@ class Analysis:
     def _outcome(self, label: str) -> Iterator[Row]:
         """Yield the arms, the effects of all units and of each look, and what the test can find."""
         whole = self._sample(label, self.evidence.n)
+        metric = self.metrics.get(label)
+        if metric is not None:
+            yield Row(metric_of("metric_role", label), value=float(1 + ROLES.index(metric.role)))
         yield from _arms(whole)
         stops = self._stops()
         findings = self._final(label, whole, stops)
@@ -148,14 +160,36 @@ class Analysis:
         plan = PlanTerms(self.protocol.alpha, self.protocol.power, change)
         samples = (sample or whole for _, sample in findings)
         yield from planning_rows(list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler)
-        if label in self.guarded:
-            effects = [row for row in final if row.metric.partition("[")[0] in EFFECTS and row.low is not None]
-            yield from (_guardrail(row, label, self.guarded[label]) for row in effects)
+        if metric is not None and metric.margin is not None:
+            lifts = [row for row in final if row.metric.partition("[")[0] in LIFTS and row.low is not None]
+            yield from (_guardrail(row, label, metric.margin, metric.good) for row in lifts)
+        yield from self._parts(label, final)
         if self.protocol.looks > 1:
             for look, stop in stops:
                 yield from self._look(label, look, stop)
         if "always_valid" in self.model.rules_used():
             yield from self._by_day(label)
+
+    def _parts(self, label: str, final: Sequence[Row]) -> Iterator[Row]:
+        """Yield what effects on exposed units are of all, and effects by segment, of outcomes that are no guardrails."""
+        evidence, metric = self.evidence, self.metrics.get(label)
+        if not isinstance(evidence, Units) or not self.model.rules_used():
+            return
+        if evidence.assigned is not None:
+            effects = [row for row in final if row.metric.partition("[")[0] in EFFECTS]
+            yield from (diluted(row, label, evidence.n, evidence.assigned) for row in effects)
+        if self.protocol.by and (metric is None or metric.role != "guardrail"):
+            columns, correction = self.protocol.by, self.protocol.correction
+            yield from segment_rows(evidence, columns, label, lambda part: self._of_part(label, part), correction)
+
+    def _of_part(self, label: str, part: Units) -> list[tuple[Row, Sample]]:
+        """Return the effects on some of the units, by the rule that the model decides by."""
+        if not part.enough(self.needs, part.n):
+            return []
+        sample, rule = part.sample(label, self.needs, part.n), self.model.rules_used()[0]
+        design = self._design(self.protocol.looks - 1 if rule == "group_sequential" else 0)
+        findings = [each for each in self.model.compare(sample, design) if each.rule == rule]
+        return [(self._row(each, label, sample), sample) for each in findings]
 
     def _sample(self, label: str, stop: int) -> Sample:
         return self.evidence.sample(label, self.needs, stop)
@@ -203,6 +237,8 @@ class Analysis:
 
     def _look(self, label: str, look: int, stop: int) -> Iterator[Row]:
         sample = self._sample(label, stop)
+        if not all(np.isfinite(arm.total.first) for arm in sample.arms):
+            return
         for finding in self.model.compare(sample, self._design(look)):
             if finding.compares:
                 row = self._row(finding, label, sample)
@@ -214,6 +250,8 @@ class Analysis:
             if not self.evidence.enough(self.needs, stop):
                 continue
             sample = self._sample(label, stop)
+            if not all(np.isfinite(arm.total.first) for arm in sample.arms):  # nothing under a ratio yet
+                continue
             for finding in self.model.compare(sample, self._design(0)):
                 if finding.rule == "always_valid":
                     row = self._row(replace(finding, metric=f"{finding.metric}_by_day"), label, sample)
@@ -272,7 +310,8 @@ class Analysis:
 
 def readable(evidence: Units | Sums, needs: Needs) -> list[str]:
     """Return the outcomes that a model is asked about: a comparison of conversions leaves money to others."""
-    return [label for label in evidence.outcomes if not (needs.binary and label in MONEY)]
+    derived = evidence.derived if needs.plain and isinstance(evidence, Units) else ()
+    return [label for label in evidence.outcomes if not (needs.binary and label in MONEY) and label not in derived]
 
 
 def _rate(metric: str, rate: Rate) -> Row:
@@ -297,11 +336,12 @@ def _arms(sample: Sample) -> Iterator[Row]:
         )
 
 
-def _guardrail(row: Row, label: str, margin: float) -> Row:
-    """Return the distance of the interval's end on the side of harm from the margin."""
+def _guardrail(row: Row, label: str, margin: float, good: str) -> Row:
+    """Return the distance of the lift's end on the side of harm from the margin, and of its other end as the upper end."""
     low, high = row.low or 0.0, row.high or 0.0
-    slack = low + margin if margin >= 0 else -margin - high
-    return replace(row, metric=metric_of("guardrail", label), value=slack, stderr=None, low=None, high=None, p_value=None)
+    slack, most = (low + margin, high + margin) if good == "high" else (margin - high, margin - low)
+    row = replace(row, low=slack, high=most)
+    return replace(row, metric=metric_of("guardrail", label), value=slack, stderr=None, p_value=None)
 
 
 def _grouped(finding: Finding) -> bool:

@@ -9,7 +9,11 @@ import polars as pl
 
 from hwds.ab.metrics.checks import Correction, adjusted
 from hwds.ab.metrics.sample import Finding
+from hwds.ab.protocols.analysis.metrics import ROLES
 from hwds.evaluation.base import Score
+
+GUARDRAIL = float(1 + ROLES.index("guardrail"))
+"""The place of guardrails among the roles of metrics."""
 
 ROWS = {
     "metric": pl.String,
@@ -110,17 +114,24 @@ def _score(row: Row) -> Score:
 
 
 def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
-    """Return for each rule the p-values of all final effects, adjusted together."""
+    """Return for each rule the p-values of all final effects, those of metrics of one role adjusted together."""
     corrected = []
+    roles = {_label(row): row.value for row in rows if row.metric.partition("[")[0] == "metric_role"}
     effects = [row for row in rows if row.metric.partition("[")[0] == "effect" and row.look is None and row.p_value is not None]
-    for rule in dict.fromkeys(row.rule for row in effects):
-        family = [row for row in effects if row.rule == rule]
+    for rule, role in dict.fromkeys((row.rule, roles.get(_label(row))) for row in effects):
+        if role == GUARDRAIL:  # all of them must hold, so that none is a chance to ship
+            continue
+        family = [row for row in effects if (row.rule, roles.get(_label(row))) == (rule, role)]
         values = adjusted([row.p_value or 0.0 for row in family], correction)
         for row, value in zip(family, values, strict=True):
-            label = row.metric.partition("[")[2].rstrip("]")
+            label = _label(row)
             name = f"adjusted_p[{correction}{f', {label}' if label else ''}]"
             corrected.append(Row(name, row.arm, row.rule, value=value, n=row.n, status=row.status))
     return corrected if correction != "none" else []
+
+
+def _label(row: Row) -> str:
+    return row.metric.partition("[")[2].rstrip("]")
 
 
 def arm_counts(predictions: pl.DataFrame, model: str) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 
 from hwds.ab.metrics.sample import NONZERO, Arm, Moments, Needs, Sample
 from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, day_ends, floats
+from hwds.ab.protocols.analysis.metrics import TestMetric
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.frames.table import Table
 
@@ -30,6 +31,8 @@ class Units:
         capped: The number of units above the cap, by the label of each outcome that has one.
         grown: Whether outcomes are sums of events, some of which came after other units did: then no unit's outcome is that of
             the day on which it came, and its order says nothing of what was known when.
+        derived: The metrics that are ratios or quantiles, by label; their outcomes are those above, or under the quantile.
+        assigned: Units of all arms before those that were not exposed were left out; None where none were.
     """
 
     table: Table
@@ -38,6 +41,8 @@ class Units:
     outcomes: dict[str, np.ndarray]
     capped: Mapping[str, int] = field(default_factory=dict)
     grown: bool = False
+    derived: Mapping[str, TestMetric] = field(default_factory=dict)
+    assigned: int | None = None
 
     @classmethod
     def read(cls, table: Table, control: str | None, caps: Mapping[str, float] | None = None, *, grown: bool = False) -> Units:
@@ -61,11 +66,46 @@ class Units:
             if np.sum(arm == number) < 2:
                 raise DataError(f"dataset.roles.arm: arm '{name}' has one row; an arm needs two.")
         _refuse_repeated(ordered, arm, names)
-        outcomes = _outcomes(ordered)
+        outcomes = event_outcomes(ordered)
         most = _most(ordered, outcomes, caps or {})
         above = {label: int(np.sum(outcomes[label] > cap)) for label, cap in most.items()}
         capped = {label: np.minimum(outcomes[label], cap) for label, cap in most.items()}
         return cls(ordered, names, arm, outcomes | capped, above, grown)
+
+    def counting(self, metrics: Mapping[str, TestMetric]) -> Units:
+        """Return the units with these metrics as their outcomes, in this order; all outcomes where there are none.
+
+        Raises:
+            ConfigError: A metric is of no outcome, its denominator is no column, or its name is that of another outcome.
+        """
+        if not metrics:
+            return self
+        names = {label or self.table.roles["outcome"][0]: label for label in self.outcomes}
+        labels = {name: label_of(name, metric, names) for name, metric in metrics.items()}
+        values = {labels[name]: self.outcomes[names[metric.outcome or name]] for name, metric in metrics.items()}
+        derived = {labels[name]: metric for name, metric in metrics.items() if metric.derived}
+        for name, metric in metrics.items():
+            if metric.per is not None:
+                self._check_denominator(name, metric.per)
+        return replace(self, outcomes=values, derived=derived)
+
+    def _check_denominator(self, name: str, column: str) -> None:
+        path, columns = f"protocol.metrics.{name}.per", self.table.data.columns
+        if column not in columns:
+            raise ConfigError(f"{path}: no column '{column}'{nearest(column, columns)}")
+        below = floats(self.table, column, "covariate")
+        empty = next((arm for number, arm in enumerate(self.arms) if not below[self.arm == number].sum() > 0), None)
+        if empty is not None or (below < 0).any():
+            raise DataError(f"{path}: column '{column}' must be >= 0 and sum to more than 0 in each arm.")
+
+    def part(self, rows: np.ndarray) -> Units:
+        """Return some of the units, in their order.
+
+        Args:
+            rows: Whether each unit is one of them, shape (n,).
+        """
+        outcomes = {label: values[rows] for label, values in self.outcomes.items()}
+        return replace(self, table=self.table.filter(rows), arm=self.arm[rows], outcomes=outcomes)
 
     @property
     def n(self) -> int:
@@ -110,10 +150,10 @@ class Units:
             ConfigError: A column that is needed does not exist.
             DataError: An outcome is not 0 or 1 where it must be, or a stratum lacks units of an arm.
         """
-        outcome = self.outcomes[label]
         if needs.binary:
             self._must_be_binary(label)
-        values = np.column_stack([outcome, *(self._input(name, outcome) for name in needs.inputs)])[:stop]
+        outcome = self._values(label, stop)
+        values = np.column_stack([outcome, *(self._input(name, outcome)[:stop] for name in needs.inputs)])
         strata = self._strata if needs.strata else None
         names = () if strata is None else tuple(strata.unique().cast(pl.String).sort().to_list())
         codes = None if strata is None else strata.to_physical().to_numpy()[:stop]
@@ -127,11 +167,26 @@ class Units:
     @cached_property
     def prices(self) -> dict[str, tuple[float | None, ...]]:
         """The one number that is not zero, by outcome and arm; None for each arm where any arm has more."""
-        prices = {}
+        prices: dict[str, tuple[float | None, ...]] = {}
         for label, outcome in self.outcomes.items():
+            if label in self.derived:
+                prices[label] = (None,) * len(self.arms)
+                continue
             amounts = [_one_number(outcome[self.arm == number], self._price(number, label)) for number in range(len(self.arms))]
             prices[label] = tuple(None if None in amounts else number for number in amounts)
         return prices
+
+    def _values(self, label: str, stop: int) -> np.ndarray:
+        """Return the first outcomes, shape (stop,); of a ratio or a quantile values that have it as the mean of their arm."""
+        outcome, metric = self.outcomes[label][:stop], self.derived.get(label)
+        if metric is None:
+            return outcome
+        below = None if metric.per is None else floats(self.table, metric.per, "covariate")[:stop]
+        values = np.empty(stop)
+        for number in range(len(self.arms)):
+            own = self.arm[:stop] == number
+            values[own] = metric.values(outcome[own], None if below is None else below[own])
+        return values
 
     def _price(self, arm: int, label: str) -> float:
         """Return the price of an arm without any conversion: the amount that a conversion of its first unit would bring."""
@@ -181,6 +236,28 @@ class Units:
             raise DataError(f"dataset.roles.outcome: row {row + 1} has {outcome[bad[0]]:g} in column '{name}'; must be 0 or 1.")
 
 
+def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
+    """Return the label of a metric: that of its outcome where it is no more than it, else its name.
+
+    Args:
+        name: Of the metric.
+        metric: The metric.
+        outcomes: The labels of the outcomes by name.
+
+    Raises:
+        ConfigError: It is of no outcome, or another outcome has its name.
+    """
+    source = metric.outcome or name
+    if source not in outcomes:
+        field = "" if metric.outcome is None else f".{name}.outcome"
+        raise ConfigError(f"protocol.metrics{field}: no outcome '{source}'{nearest(source, outcomes)}")
+    if name == source and not metric.derived:
+        return outcomes[source]
+    if name in outcomes:
+        raise ConfigError(f"protocol.metrics: '{name}' is an outcome; give what is made of '{source}' another name.")
+    return name
+
+
 def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> None:
     """Refuse an entity with several rows: they are alike, and an interval that took them as independent would be too short."""
     columns = list(table.roles.get("entity", ()))
@@ -214,7 +291,7 @@ def _in_order(table: Table) -> Table:
     return replace(table, data=table.data.sort(column.name, maintain_order=True))
 
 
-def _outcomes(table: Table) -> dict[str, np.ndarray]:
+def event_outcomes(table: Table) -> dict[str, np.ndarray]:
     """Return the outcome columns, then revenue and margin where the roles say what they are."""
     names = table.roles.get("outcome", ())
     if not names:
