@@ -1,7 +1,8 @@
-"""How often the intervals of a test cover, and how often a verdict is wrong: `python -m bench.ab_metrics [worlds] [laws]`.
+"""How often the intervals of a test cover, and how often a verdict is wrong: `python -m bench.ab_metrics [worlds] [parts]`.
 
 Visitors come over 14 days; most buy nothing, and what they spend has a heavy tail. The new arm's amounts are a tenth larger
-where an interval is to cover that, and equal where no effect may be found. 40 minutes of a core for 2,000 worlds.
+where an interval is to cover that, and equal where no effect may be found. Truths are exact. Ten minutes of a core for 2,000
+worlds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,8 +33,11 @@ from hwds.core.seeds import stream
 from hwds.frames.table import Table
 
 WORLDS, DAYS, LIFT = 2_000, 14, 0.1
-SIZES = (2_000, 10_000)
-"""Visitors of each arm."""
+ARM = 4_000
+"""Visitors of each arm where an interval is to cover."""
+
+DAILY = 2_000
+"""Visitors of each arm of tests that are looked at every day."""
 
 ROLES = {"arm": ("arm",), "outcome": ("spent", "bought", "refunds"), "time": ("day",), "covariate": ("before",),
          "stratum": ("site",)}  # fmt: skip
@@ -44,25 +50,30 @@ METRICS = {
     "p90_basket": TestMetric(outcome="spent", quantile=0.9, of_nonzero=True),
 }
 
-Amounts = Callable[[np.random.Generator, int], np.ndarray]
+
+@dataclass(frozen=True)
+class Amounts:
+    """The law of what a buyer spends: its name in words, and the law itself."""
+
+    words: str
+    law: Any
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Return amounts."""
+        return np.asarray(self.law.ppf(rng.random(n)) if self.law.dist.name == "lomax" else self.law.rvs(n, random_state=rng))
 
 
-def lognormal(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Amounts with a log-normal tail of 1.2; three of ten visitors buy."""
-    return np.exp(rng.normal(3.0, 1.2, n))
+def laws() -> dict[str, Amounts]:
+    """Return the laws by name."""
+    from scipy import stats
 
-
-def pareto(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Amounts with a power tail of exponent 3.5: the fourth moment is infinite."""
-    return 20 * (1 + rng.pareto(3.5, n))
-
-
-def gamma(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Amounts with a gamma law of shape 2."""
-    return rng.gamma(2.0, 20.0, n)
-
-
-LAWS: tuple[Amounts, ...] = (lognormal, pareto, gamma)
+    return {
+        "lognormal": Amounts("amounts with a log-normal tail of 1.2", stats.lognorm(1.2, scale=np.exp(3.0))),
+        "pareto": Amounts(
+            "amounts with a power tail of exponent 3.5, without a fourth moment", stats.lomax(3.5, loc=20, scale=20)
+        ),
+        "gamma": Amounts("amounts with a gamma law of shape 2", stats.gamma(2.0, scale=20.0)),
+    }
 
 
 def visitors(law: Amounts, n: int, lift: float, rng: np.random.Generator) -> pl.DataFrame:
@@ -71,7 +82,7 @@ def visitors(law: Amounts, n: int, lift: float, rng: np.random.Generator) -> pl.
     new = rng.permutation(np.arange(total) % 2 == 1)
     keen, sessions = rng.random(total), 1 + rng.poisson(1.2, total)
     bought = rng.random(total) < 0.1 + 0.4 * keen * sessions / (1 + sessions)
-    spent = bought * law(rng, total) * np.where(new, 1 + lift, 1.0)
+    spent = bought * law.draw(rng, total) * np.where(new, 1 + lift, 1.0)
     return pl.DataFrame(
         {
             "arm": np.where(new, "new", "control"),
@@ -87,18 +98,18 @@ def visitors(law: Amounts, n: int, lift: float, rng: np.random.Generator) -> pl.
 
 
 def true_effects(law: Amounts) -> dict[str, float]:
-    """Return the effect of the lift on each metric, of forty million amounts and visitors."""
-    rng = stream(0, "bench", "truth", law.__name__)
-    data = visitors(law, 2_000_000, 0.0, rng)
-    spent, nonzero = data["spent"].to_numpy(), np.concatenate([law(rng, 4_000_000) for _ in range(10)])
-    paid = float(data["bought"].mean()) * float(nonzero.mean())  # type: ignore[arg-type]
-    assert abs(paid / spent.mean() - 1) < 0.05
+    """Return the exact effect of the lift on each metric."""
+    from scipy.stats import poisson
+
+    more = np.arange(60)
+    sessions, weight = 1 + more, poisson.pmf(more, 1.2)
+    paid = float(weight @ (0.1 + 0.2 * sessions / (1 + sessions))) * float(law.law.mean())
     return {
         "spent": LIFT * paid,
         "bought": 0.0,
-        "per_session": LIFT * paid / float(data["sessions"].mean()),  # type: ignore[arg-type]
-        "median_basket": LIFT * float(np.quantile(nonzero, 0.5)),
-        "p90_basket": LIFT * float(np.quantile(nonzero, 0.9)),
+        "per_session": LIFT * paid / 2.2,
+        "median_basket": LIFT * float(law.law.ppf(0.5)),
+        "p90_basket": LIFT * float(law.law.ppf(0.9)),
     }
 
 
@@ -129,42 +140,41 @@ def covered(finding: Finding, truth: float) -> bool:
     return finding.low is not None and finding.high is not None and finding.low <= truth <= finding.high
 
 
-def intervals(law: Amounts, n: int, worlds: int) -> Iterator[tuple[str, Tally, str]]:
+def intervals(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
     """Yield how often each fixed interval covers the effect of the lift, and that on all units of those exposed."""
-    models: dict[str, tuple[Comparison, Needs]] = {
-        "welch": (Welch(rules=("fixed",)), Needs()),
-        "cuped": (Cuped(rules=("fixed",)), Needs(inputs=("before",))),
-        "stratified": (Stratified(rules=("fixed",)), Needs(strata=True)),
-    }
-    truth, tallies = true_effects(law), {}
+    welch = Welch(rules=("fixed",))
+    models: list[tuple[str, str, Comparison, Needs]] = [(label, "welch", welch, Needs()) for label in METRICS]
+    for label in ("per_session", "p90_basket"):
+        models.append((label, "cuped", Cuped(rules=("fixed",)), Needs(inputs=("before",))))
+        models.append((label, "stratified", Stratified(rules=("fixed",)), Needs(strata=True)))
+    truth = true_effects(law)
+    tallies = {(label, name): Tally() for label, name, _, _ in models} | {("spent, exposed units, of all", "welch"): Tally()}
     for world in range(worlds):
-        rng = stream(world, "bench", law.__name__, str(n))
-        units = units_of(visitors(law, n, LIFT, rng))
-        for label in METRICS:
-            for name, (model, needs) in models.items():
-                sample = units.sample(label, needs, units.n)
-                (finding,) = (each for each in model.compare(sample, Design()) if each.metric == "effect")
-                tallies.setdefault((label, name), Tally()).add(covered(finding, truth[label]))
+        rng = stream(world, "bench", law.words)
+        units = units_of(visitors(law, ARM, LIFT, rng))
+        for label, name, model, needs in models:
+            finding = _of(model.compare(units.sample(label, needs, units.n), Design()), "effect", "fixed")
+            tallies[label, name].add(covered(finding, truth[label]))
         met = rng.random(units.n) < 0.3
         part = units.part(met).sample("spent", Needs(), int(met.sum()))
-        (finding,) = (each for each in models["welch"][0].compare(part, Design()) if each.metric == "effect")
+        finding = _of(welch.compare(part, Design()), "effect", "fixed")
         row = diluted(Row.of(finding, "spent", n=0), "spent", int(met.sum()), units.n)
         whole = row.low is not None and row.high is not None and row.low <= 0.3 * truth["spent"] <= row.high
-        tallies.setdefault(("spent, exposed units, of all", "welch"), Tally()).add(whole)
-    yield from ((f"{label}, {name}", tally, "") for (label, name), tally in tallies.items())
+        tallies["spent, exposed units, of all", "welch"].add(whole)
+    yield from ((f"{label}, {name}", tally, "94-96") for (label, name), tally in tallies.items())
 
 
-def verdicts(law: Amounts, n: int, worlds: int) -> Iterator[tuple[str, Tally, str]]:
+def verdicts(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
     """Yield false findings without any effect: always-valid on each of 14 days, and SHIP and STOP at one look and at all.
 
     A verdict is computed as a run has it: one primary metric, and a guardrail that must hold.
     """
-    model, design = Welch(rules=("always_valid", "fixed")), Design(tuned_for=2.0 * n)
+    model, design = Welch(rules=("always_valid", "fixed")), Design(tuned_for=2.0 * DAILY)
     daily = {label: Tally() for label in METRICS}
     shipped = {f"{word}, {rule}, {looks}": Tally() for word in ("SHIP", "STOP") for rule in ("always-valid", "fixed")
                for looks in ("one look", "14 looks")}  # fmt: skip
     for world in range(worlds):
-        units = units_of(visitors(law, n, 0.0, stream(world, "bench", "null", law.__name__, str(n))))
+        units = units_of(visitors(law, DAILY, 0.0, stream(world, "bench", "null", law.words)))
         found = dict.fromkeys(METRICS, False)
         words: dict[tuple[str, str], list[str]] = {}
         for _, stop in units.days(DAYS):
@@ -199,23 +209,23 @@ def _word(by_label: dict[str, list[Finding]], rule: str) -> str:
     return "SHIP" if effect.low > 0 and lift.low > -margin else "HOLD"
 
 
-def at_the_margin(law: Amounts, n: int, worlds: int) -> Iterator[tuple[str, Tally, str]]:
+def at_the_margin(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
     """Yield how often a guardrail is said to hold that is worse by exactly its margin."""
     holds, model = Tally(), Welch(rules=("fixed",))
     for world in range(worlds):
-        data = visitors(law, n, -0.2, stream(world, "bench", "margin", law.__name__, str(n)))
+        data = visitors(law, ARM, -0.2, stream(world, "bench", "margin", law.words))
         sample = units_of(data).sample("spent", Needs(), len(data))
         lift = next(each for each in model.compare(sample, Design()) if each.metric == "lift")
         holds.add(lift.low is not None and lift.low > -0.2)
     yield "a guardrail at its margin is said to hold, fixed", holds, "<= 2.5"
 
 
-def segments(law: Amounts, n: int, worlds: int) -> Iterator[tuple[str, Tally, str]]:
+def segments(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
     """Yield how often any of five segments is said to have an effect where there is none, by Holm, and without correction."""
     model, wrong = Welch(rules=("fixed",)), {"holm": Tally(), "none": Tally()}
     for world in range(worlds):
-        rng = stream(world, "bench", "segments", law.__name__, str(n))
-        data = visitors(law, n, 0.0, rng)
+        rng = stream(world, "bench", "segments", law.words)
+        data = visitors(law, ARM, 0.0, rng)
         units, segment = units_of(data), rng.integers(0, 5, len(data))
         parts = [units.part(segment == place) for place in range(5)]
         p = [_of(model.compare(part.sample("spent", Needs(), part.n), Design()), "effect", "fixed").p_value for part in parts]
@@ -228,13 +238,13 @@ def segments(law: Amounts, n: int, worlds: int) -> Iterator[tuple[str, Tally, st
 
 def novelty(law: Amounts, users: int, worlds: int) -> Iterator[tuple[str, Tally, str]]:
     """Yield how often the change of an effect over days since first exposure covers a true one: it lasts half of the days."""
-    covers, days, level = Tally(), 8, float(np.mean(law(stream(0, "bench", "level", law.__name__), 4_000_000)))
+    covers, days, level = Tally(), 8, float(law.law.mean())
     for world in range(worlds):
-        rng = stream(world, "bench", "novelty", law.__name__)
+        rng = stream(world, "bench", "novelty", law.words)
         user = np.repeat(np.arange(users), days)
         day, new = np.tile(np.arange(days), users), user % 2 == 1
-        keen = rng.gamma(2.0, 0.05, users)[user]
-        spent = (rng.random(len(user)) < np.minimum(keen, 1)) * law(rng, len(user)) * np.where(new & (day < 4), 1.5, 1.0)
+        keen = rng.uniform(0, 0.2, users)[user]
+        spent = (rng.random(len(user)) < keen) * law.draw(rng, len(user)) * np.where(new & (day < 4), 1.5, 1.0)
         data = pl.DataFrame(
             {"user": user, "arm": np.where(new, "new", "control"), "spent": spent,
              "at": np.datetime64(datetime(2025, 1, 1, 12)) + day.astype("timedelta64[D]")}
@@ -255,15 +265,15 @@ def clusters(law: Amounts, count: int, worlds: int, *, switchback: bool) -> Iter
     """
     names = {"clustered": Tally(), "rows as units": Tally()}
     metric = {"spent_per_row": TestMetric(role="primary", outcome="spent", per="rows")}
-    truth = LIFT * 0.3 * float(np.mean(law(stream(0, "bench", "level", law.__name__), 4_000_000)))
+    truth = LIFT * 0.3 * float(law.law.mean())
     model = Welch(rules=("fixed",))
     for world in range(worlds):
-        rng = stream(world, "bench", "switchback" if switchback else "clusters", law.__name__, str(count))
+        rng = stream(world, "bench", "switchback" if switchback else "clusters", law.words)
         level = np.exp(_hours(rng, 2 * count) if switchback else rng.normal(0, 0.3, 2 * count))
-        level /= np.exp(0.3**2 / 2)
+        level = level / np.exp(0.3**2 / 2)
         new = rng.permutation(np.arange(2 * count) % 2 == 1)
         cluster = np.repeat(np.arange(2 * count), rng.integers(30, 91, 2 * count))
-        spent = (rng.random(len(cluster)) < 0.3) * law(rng, len(cluster)) * level[cluster]
+        spent = (rng.random(len(cluster)) < 0.3) * law.draw(rng, len(cluster)) * level[cluster]
         spent *= np.where(new[cluster], 1 + LIFT, 1.0)
         data = pl.DataFrame({"cluster": cluster, "arm": np.where(new[cluster], "new", "control"), "spent": spent})
         roles = {"arm": ("arm",), "outcome": ("spent",)}
@@ -289,21 +299,32 @@ def _hours(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def main(worlds: int, names: list[str]) -> None:
-    """Print every rate, with what it must be, by the laws of amounts with these names; by all of them where there are none."""
-    print(f"python -m bench.ab_metrics {worlds}\n\nPercent of {worlds:,} worlds, with standard errors")
-    for law in (each for each in LAWS if not names or each.__name__ in names):
-        print(f"\n{(law.__doc__ or '').strip()}")
-        for n in SIZES:
-            print(f"  {n:,} visitors an arm; fixed intervals of 95 % that cover the effect of amounts a tenth larger (94-96)")
-            _print(intervals(law, n, worlds))
-        print(f"  {SIZES[0]:,} visitors an arm, no effect")
-        _print(verdicts(law, SIZES[0], worlds))
-        _print(at_the_margin(law, SIZES[0], worlds))
-        _print(segments(law, SIZES[1], worlds))
-        print("  clusters, switchbacks and novelty; intervals of 95 % that cover")
-        _print(clusters(law, 40, worlds, switchback=False))
-        _print(clusters(law, 84, worlds, switchback=True))
-        _print(novelty(law, 4_000, worlds))
+    """Print every rate, with what it must be: of the parts with these names, or of all of them."""
+    by_name = laws()
+    heavy = by_name["lognormal"]
+    parts: dict[str, tuple[str, Callable[[], Iterator[tuple[str, Tally, str]]]]] = {}
+    for name, law in by_name.items():
+        title = f"three of ten buy, {law.words}; {ARM:,} visitors an arm: intervals of 95 % that cover"
+        parts[f"intervals_{name}"] = title, partial(intervals, law, worlds)
+        title = f"three of ten buy, {law.words}; {DAILY:,} visitors an arm, no effect: wrong"
+        parts[f"verdicts_{name}"] = title, partial(verdicts, law, worlds)
+    parts["margin"] = f"a guardrail that is worse by its margin, {heavy.words}", partial(at_the_margin, heavy, worlds)
+    parts["segments"] = f"five segments without an effect, {heavy.words}", partial(segments, heavy, worlds)
+    parts["clusters"] = (
+        f"stores, {heavy.words}: intervals of 95 % that cover",
+        partial(clusters, heavy, 40, worlds, switchback=False),
+    )
+    turns = partial(clusters, heavy, 84, worlds, switchback=True)
+    parts["switchback"] = f"hours that take turns, {heavy.words}: intervals of 95 % that cover", turns
+    parts["novelty"] = (
+        f"an effect that lasts four of eight days, {heavy.words}: intervals",
+        partial(novelty, heavy, 1_500, worlds),
+    )
+    print(f"python -m bench.ab_metrics {worlds}: percent of {worlds:,} worlds, with standard errors, and what it must be")
+    for name, (title, lines) in parts.items():
+        if not names or name in names:
+            print(f"\n{name}: {title}")
+            _print(lines())
 
 
 def _print(lines: Iterator[tuple[str, Tally, str]]) -> None:

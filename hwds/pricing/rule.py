@@ -114,7 +114,7 @@ def guards(arms: Sequence[ArmEvidence], terms: PriceTerms) -> dict[str, tuple[st
         "no_estimate": lambda each: each.posterior is None,
         "too_few": lambda each: each.customers < terms.least_customers,
         "ladder": lambda each: bool(terms.ladder) and not _on(each.offer, terms.ladder),
-        "margin_floor": lambda each: _below(each.offer.margin, terms.margin_floor),
+        "margin_floor": lambda each: below_floor(each.offer.margin, terms.margin_floor),
         "largest_step": lambda each: _beyond(each.offer.price, now, terms.largest_step),
     }
     by_guard = {
@@ -127,7 +127,8 @@ def _on(offer: Offer, ladder: Sequence[float]) -> bool:
     return offer.price is not None and bool(np.isclose(offer.price, ladder, rtol=NEAR, atol=0).any())
 
 
-def _below(margin: float | None, floor: float | None) -> bool:
+def below_floor(margin: float | None, floor: float | None) -> bool:
+    """Return whether a margin is below the floor, where both are known."""
     return floor is not None and margin is not None and margin < floor - NEAR
 
 

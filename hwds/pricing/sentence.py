@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hwds.pricing.rule import Judgement
+from hwds.pricing.evidence import ArmEvidence
+from hwds.pricing.rule import Judgement, below_floor
 from hwds.results.formatting import brief, chance, interval, percent, probability
 from hwds.results.verdict import RuleRecord
 
@@ -54,6 +55,16 @@ def sentence(
     else:
         text = f"HOLD{_at(judgement)}: no arm that is allowed seems to earn more (best: {arm}, {worth})"
     return f"{text}{_excluded(judgement)}."
+
+
+def floor_sentence(current: ArmEvidence | None, floor: float | None) -> str:
+    """Return what comes first where the price in force is itself below the margin floor; empty where it is not."""
+    margin = None if current is None else current.offer.margin
+    if current is None or not below_floor(margin, floor):
+        return ""
+    assert margin is not None
+    assert floor is not None
+    return f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, and may not be below {percent(floor)}."
 
 
 def record_sentence(record: RuleRecord, unit: str) -> str:

@@ -9,7 +9,7 @@ from hwds.pricing.contrasts import Contrast, Contrasts, contrast_of
 from hwds.pricing.evidence import ArmEvidence
 from hwds.pricing.gain_risk import posterior_risk
 from hwds.pricing.rule import Judgement, PriceTerms, apply_rule
-from hwds.pricing.sentence import record_sentence, sentence, value_of_continuing
+from hwds.pricing.sentence import floor_sentence, record_sentence, sentence, value_of_continuing
 from hwds.results.verdict import PriceStanding, PriceVerdict, RuleRecord
 from hwds.statistics.arm_posteriors import Posterior, difference_bounds, expected_loss, probability_best
 
@@ -53,7 +53,9 @@ def verdict_of(
         action="CHANGE" if judgement.change else "HOLD",
         rule=judgement.rule,
         excluded=judgement.excluded,
-        sentence=" ".join(filter(None, [first, *_behind(total, customers, record, unit), note])),
+        sentence=" ".join(
+            filter(None, [floor_sentence(now, terms.margin_floor), first, *_behind(total, customers, record, unit), note])
+        ),
         current=terms.current,
         arm=None if charged is None else charged.arm,
         price=None if charged is None else charged.offer.price,
