@@ -64,7 +64,8 @@ def floor_sentence(current: ArmEvidence | None, floor: float | None) -> str:
         return ""
     assert margin is not None
     assert floor is not None
-    return f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, and may not be below {percent(floor)}."
+    least = f"may not be below {percent(floor)}"
+    return f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, and {least}."
 
 
 def record_sentence(record: RuleRecord, unit: str) -> str:
