@@ -12,6 +12,7 @@ from hwds.decisions.base import Decision
 from hwds.detection.decisions.arbitrage.sentence import sentence
 from hwds.detection.decisions.arbitrage.verdict import ArbitrageVerdict, Reviewed
 from hwds.detection.metrics.arbitrage import thresholds
+from hwds.detection.metrics.price_tables import listed_prices, pair_costs
 from hwds.detection.metrics.reselling import Reselling
 from hwds.evaluation.base import Evaluation
 from hwds.frames.table import Table
@@ -21,13 +22,18 @@ from hwds.results.tables import Tables
 class ArbitrageThresholds(Reselling, Decision):
     """Of each SKU and each pair of channels the difference of prices above which reselling pays, and where it does.
 
-    Prices are medians of the lines of the last `seen_days` in a channel and region; of all routes between two regions the best
-    one counts, and the street is one more place to sell in. WATCH where any pair pays. Whether lines that were bought where
+    Prices are medians of the lines of the last `seen_days` in a channel and region, drawn to what SKU and market say as far as
+    few lines leave them open, or those of a price table; of all routes between two regions the best one counts, and the street
+    is one more place to sell in. WATCH where any pair pays. Whether lines that were bought where
     the street paid more than all costs are gray more often is estimated from labels: those of random reviews (role
     `label_propensity`) where the data has them. The model of the run plays no part.
 
     Attributes:
-        least_lines: Prices of fewer lines are not believed.
+        least_lines: The number of lines below which a price, and each route that it is an end of, is called weak.
+        prices: A price table in the place of the lines' prices: columns `sku`, `channel`, `price` and, if there are any,
+            `region` and `since`, the day from which a price holds; null for none.
+        pair_costs: What reselling between two channels costs where that differs from `freight`, `duty` and `risk`: columns
+            `bought_in`, `sold_in` and any of these three; null for none.
 
     Example:
         python -m hwds +experiment=arbitrage_thresholds decision.freight=15
@@ -36,6 +42,8 @@ class ArbitrageThresholds(Reselling, Decision):
     tasks: ClassVar[tuple[str, ...]] = ("detection",)
 
     least_lines: PositiveInt = 3
+    prices: str | None = None
+    pair_costs: str | None = None
 
     def check_data(self, frame: Table, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a table without the columns.
@@ -44,13 +52,20 @@ class ArbitrageThresholds(Reselling, Decision):
             ConfigError: With the nearest right name.
         """
         self.check_columns(frame, "decision")
+        if self.prices is not None:
+            listed_prices(self.prices, frame.column("time").max())
+        if self.pair_costs is not None:
+            pair_costs(self.pair_costs)
 
     def decide(self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]) -> ArbitrageVerdict:
         """Decide from the table alone; see `Decision.decide`."""
         time = frame.column("time")
         last: Any = time.max()
-        late = frame.data.filter(time > last - timedelta(days=self.seen_days))
-        pairs = thresholds(self.lines(late), self, self.least_lines)
+        lines = self.lines(frame.data.filter(time > last - timedelta(days=self.seen_days)))
+        costs = None if self.pair_costs is None else pair_costs(self.pair_costs)
+        if self.prices is not None:
+            lines = pl.concat([listed_prices(self.prices, last), lines.with_columns(unit_price=pl.lit(None, pl.Float64))])
+        pairs = thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
         offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
         above, below = self._reviewed(frame)
         paying, unit = int(pairs["pays"].sum()), frame.unit

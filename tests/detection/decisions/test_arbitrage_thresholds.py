@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, DataError
 from hwds.detection.decisions.arbitrage_thresholds import ArbitrageThresholds
 from hwds.detection.report.arbitrage.thresholds import MOST, draw, grid
 from hwds.frames.table import Table
@@ -95,11 +95,29 @@ def test_it_is_drawn_the_same_each_time_and_told_in_a_grid(tmp_path):
 
 
 def test_no_pair_draws_nothing(tmp_path):
-    verdict = decided(lines(), least_lines=1000)
+    one = lines().data.filter((pl.col("channel") == "shop") & (pl.col("region") == "east")).drop("row_id")
+    verdict = decided(Table.build(one.with_columns(street_price=pl.lit(None, pl.Float64)), ROLES, "USD"))
     assert verdict.thresholds.is_empty()
     draw(verdict, tmp_path / "one.png")
     assert not list(tmp_path.iterdir())
     assert not len(grid(verdict))
+
+
+def test_few_sales_are_called_weak_and_given_prices_and_costs_are_taken_as_they_are(tmp_path):
+    weak = decided(lines(), least_lines=1000)
+    assert weak.thresholds["weak"].all()
+    assert "by prices of few sales" in weak.sentence
+    prices = {"sku": ["a", "a", "a"], "channel": ["school", "shop", "school"], "price": [80.0, 100.0, 50.0]}
+    since = {"since": ["2024-01-01", "2024-01-01", "2024-02-01"]}
+    pl.DataFrame(prices | since).write_csv(tmp_path / "prices.csv")
+    pl.DataFrame({"bought_in": ["school"], "sold_in": ["shop"], "freight": [20.0]}).write_csv(tmp_path / "pairs.csv")
+    files = {"prices": str(tmp_path / "prices.csv"), "pair_costs": str(tmp_path / "pairs.csv")}
+    given = decided(lines(), **files).thresholds
+    row = given.filter((pl.col("bought_in") == "school") & (pl.col("sold_in") == "shop")).row(0, named=True)
+    assert (row["price_paid"], row["margin"], row["margin_low"]) == (50.0, 100 - 50 - 20 - 2.5, 27.5)
+    (tmp_path / "bad.csv").write_text("sku,channel,price\na,shop,-3\n")
+    with pytest.raises(DataError, match=r"^decision\.prices: 'price' in row 1 of .* must be a number >= 0, got -3\.$"):
+        decided(lines(), prices=str(tmp_path / "bad.csv"))
 
 
 def test_what_it_cannot_decide_from_is_refused():

@@ -8,7 +8,7 @@ import polars as pl
 
 from hwds.detection.decisions.arbitrage.verdict import Reviewed
 from hwds.detection.metrics.arbitrage import STREET
-from hwds.results.formatting import brief, counted, percent
+from hwds.results.formatting import brief, counted, interval, percent
 
 
 def sentence(pairs: pl.DataFrame, above: Reviewed, below: Reviewed, unit: str) -> str:
@@ -19,17 +19,29 @@ def sentence(pairs: pl.DataFrame, above: Reviewed, below: Reviewed, unit: str) -
     else:
         whole = (
             f"WATCH: reselling pays in {len(paying):,} of {counted(len(pairs), 'pairs')} of SKU and channels;"
-            f" {_most(paying.row(0, named=True), unit)}"
+            f" {_most(paying.row(0, named=True), unit)}{_weak(paying)}"
         )
     return f"{whole}. {_evidence(above, below)}".strip()
+
+
+def _weak(paying: pl.DataFrame) -> str:
+    """Return how many of the pairs pay surely, and how many rest on few sales."""
+    sure, weak = int((paying["margin_low"] > 0).sum()), int(paying["weak"].sum())
+    parts = [f"{sure:,} of them surely (95 %)"] if sure < len(paying) else []
+    parts += [f"{weak:,} by prices of few sales"] if weak else []
+    return f"; {', '.join(parts)}" if parts else ""
 
 
 def _most(row: dict[str, Any], unit: str) -> str:
     there = "on the street" if row["sold_in"] == STREET else f"in {route(row['sold_in'], row['to_region'])}"
     price, margin, until = (brief(row[name], None, unit) for name in ("price_paid", "margin", "pays_below"))
+    open_ = row["margin_low"] < row["margin_high"]
+    ends = interval(row["margin"], row["margin_low"], row["margin_high"], unit)[1] if open_ else ""
+    sure = f" (95 %: {ends})" if ends else ""
+    weak = ", though by few sales" if row["weak"] else ""
     return (
         f"most with {row['sku']}, bought in {route(row['bought_in'], row['from_region'])} at {price} and sold {there}:"
-        f" {margin} a unit after all costs, and it would at any price below {until}"
+        f" {margin} a unit after all costs{sure}{weak}, and it would at any price below {until}"
     )
 
 

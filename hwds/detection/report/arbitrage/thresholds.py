@@ -21,8 +21,8 @@ MONEY = ("price_paid", "price_there", "difference", "threshold", "margin", "pays
 def grid(verdict: ArbitrageVerdict) -> Grid:
     """Return the pairs with the largest margins."""
     pairs = verdict.thresholds.head(MOST)
-    ends = (("bought_in", "from_region"), ("sold_in", "to_region"))
-    places = [[route(*pair) for pair in pairs.select(names).iter_rows()] for names in ends]
+    both = (("bought_in", "from_region"), ("sold_in", "to_region"))
+    places = [[route(*pair) for pair in pairs.select(names).iter_rows()] for names in both]
     money = [column(pairs[name].to_list()) for name in MONEY]
     titles = [
         ("SKU", "SKU"),
@@ -33,9 +33,15 @@ def grid(verdict: ArbitrageVerdict) -> Grid:
         ("difference", "differ-\nence"),
         ("threshold", "thre-\nshold"),
         ("margin a unit", "margin"),
+        ("95 %", "95 %"),
         ("pays below", "pays\nbelow"),
+        ("sales", ""),
     ]
-    return grid_of(titles, list(zip(pairs["sku"].to_list(), *places, *money, strict=True)), names=3)
+    low, high = (column(pairs[f"margin_{end}"].to_list()) for end in ("low", "high"))
+    ends = [f"{a} to {b}" for a, b in zip(low, high, strict=True)]
+    sales = ["few" if weak else "" for weak in pairs["weak"]]
+    numbers = [*money[:-1], ends, money[-1], sales]
+    return grid_of(titles, list(zip(pairs["sku"].to_list(), *places, *numbers, strict=True)), names=3)
 
 
 def draw(verdict: ArbitrageVerdict, path: Path) -> None:
