@@ -258,6 +258,30 @@ class Whole(Read):
         return number
 
 
+class Within(Read):
+    """A number between two bounds, both allowed.
+
+    Args:
+        least: The smallest that is allowed.
+        most: The largest.
+    """
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__("number", float)
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number.
+
+        Raises:
+            ConfigError: It is none, or outside the bounds.
+        """
+        number = float(super().convert(value, param, ctx))
+        if not self.least <= number <= self.most:
+            raise ConfigError(f"{flag_of(param)}: must be from {self.least:g} to {self.most:g}, got {number:g}.")
+        return number
+
+
 def run_names() -> list[str]:
     """Return all names of the runs below the current folder."""
     from hwds.results.folder import RunFolder

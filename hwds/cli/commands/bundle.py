@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from hwds.cli.words import FILE, command
+from hwds.cli.words import FILE, Whole, Within, command
 from hwds.core.errors import ConfigError, HwdsError
 
 
@@ -20,8 +20,17 @@ from hwds.core.errors import ConfigError, HwdsError
 @click.option("--out", metavar="FOLDER", help="The folder to write.")
 @click.option("--key", type=FILE, help="The private ed25519 key (PEM); a new pair is written where it is absent.")
 @click.option("--card", type=FILE, help="What people say of the model: a YAML of owner, approver, intended_use ...")
-@click.option("--budget", type=float, metavar="MS", help="Milliseconds within which 99 % of single answers must come.")
-@click.option("--rows", type=int, default=256, show_default=True, help="Real rows that must be answered as in the run.")
+@click.option(
+    "--budget", type=Within(0.001, 1e6), metavar="MS", help="Milliseconds within which 99 % of single answers must come."
+)
+@click.option(
+    "--rows",
+    type=Whole(1, 100_000),
+    metavar="NUMBER",
+    default=256,
+    show_default=True,
+    help="Real rows that must be answered as in the run.",
+)
 @click.option("--check", is_flag=True, help="Prove the bundle RUN again, instead of making one.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
 def main(
@@ -39,8 +48,6 @@ def main(
         return prove_again(run, trust)
     if out is None:
         raise ConfigError("bundle: --out must be given: a folder.")
-    if rows < 1 or (budget is not None and not 0 < budget < 1e6):
-        raise ConfigError(f"bundle: --rows and --budget must be above 0, got {rows} and {budget}.")
     from hwds.production.bundle.card import read_fields
     from hwds.production.bundle.keys import default_key
     from hwds.production.bundle.make import make_bundle

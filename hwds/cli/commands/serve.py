@@ -1,30 +1,50 @@
-"""Score events as they arrive, JSON lines in and out.
+"""Score events as they arrive, JSON lines in and out; or answer by HTTP from a bundle.
 
 A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`,
 `{"returned": true, "of": "A-17"}`. A label that was wrong is reported anew with `"correct": true`, or withdrawn with
 `"label": null`. Each answer is a line.
+
+With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps SageMaker's contract: /ping,
+/invocations, /execution-parameters. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in the folder then. Who
+may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it everybody may.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Any
 
 import click
 
-from hwds.cli.words import FILE, ONE_RUN, command
+from hwds.cli.words import FILE, ONE_RUN, OneOf, Whole, Within, command
 from hwds.results.formatting import counted
 
 
 @command(help=__doc__)
 @ONE_RUN
+@click.option("--http", is_flag=True, help="Answer by HTTP from the bundle in this folder.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=Whole(1, 65_535), metavar="NUMBER", help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
+@click.option("--workers", type=Whole(1, 64), metavar="NUMBER", default=2, show_default=True, help="Processes that answer.")
+@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
+@click.option("--most-mb", type=Within(0.001, 1024), metavar="NUMBER", default=6.0, show_default=True, help="Of a body.")
+@click.option("--seconds", type=Within(0.01, 3600), metavar="NUMBER", default=55.0, show_default=True, help="Of an answer.")
+@click.option("--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`.")
+@click.option("--sample", type=Within(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept.")
+@click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***.")
+@click.option("--log", type=OneOf("all", "errors"), default="errors", show_default=True, help="Requests that are logged.")
+@click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
+@click.option("--tls-key", type=FILE, help="Its key.")
 @click.option("--store", type=FILE, help="Keep what was seen in this file, so that it outlives `kill -9`.")
 @click.option("--key", metavar="COLUMN", help="The column that names an event: that with the role id, or else id.")
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")
-def main(run: str, store: str | None, key: str | None, remember: bool, power: bool) -> int:
+def main(run: str, store: str | None, key: str | None, remember: bool, power: bool, http: bool, **options: Any) -> int:
     """Answer each line of the standard input, until it ends; what is wrong with a line is its answer."""
+    if http:
+        return serve_bundle(run, store, power, options)
     from hwds.serving.lines import answers
     from hwds.serving.online import Online
 
@@ -40,6 +60,28 @@ def main(run: str, store: str | None, key: str | None, remember: bool, power: bo
                 f"{counted(count, 'events')} had a text in '{column}' that the model has not seen, or rarely.", file=sys.stderr
             )
     return 0
+
+
+def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str, Any]) -> int:
+    """Answer by HTTP from a bundle, until a signal ends it."""
+    from hwds.production.server.run import Address, serve
+    from hwds.production.server.settings import ServerSettings
+
+    port = options["port"] or int(os.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)
+    settings = ServerSettings(
+        folder,
+        options["trust"],
+        store,
+        power,
+        options["workers"],
+        options["most_mb"],
+        seconds=options["seconds"],
+        capture=options["capture"],
+        sample=options["sample"],
+        redact=tuple(name for name in options["redact"].split(",") if name),
+        log=options["log"],
+    )
+    return serve(settings, Address(options["host"], port, options["tls_cert"], options["tls_key"]))
 
 
 def past(run: str) -> Any:

@@ -1,0 +1,83 @@
+"""KServe's open inference protocol, version 2, as a thin face over the questions of a bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hwds.core.errors import DataError
+from hwds.production.services.base import ID, Answer, Question, parsed_json
+
+QUESTION, ANSWER = "question", "answer"
+"""The one tensor of a bundle whose questions are histories, in and out: JSON in texts."""
+
+KINDS = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
+
+
+def metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of the model."""
+    known = {"name": name, "versions": [version], "platform": "hwds"}
+    if not is_flat(schema):
+        tensors = [{"name": each, "datatype": "BYTES", "shape": [-1]} for each in (QUESTION, ANSWER)]
+        return known | {"inputs": tensors[:1], "outputs": tensors[1:]}
+    inputs = [{"name": field, "datatype": datatype(kind), "shape": [-1]} for field, kind in schema["properties"].items()]
+    outputs = [{"name": field, "datatype": "FP64", "shape": [-1]} for field in ("score", "probability", "p_value")]
+    return known | {"inputs": inputs, "outputs": [{"name": ID, "datatype": "BYTES", "shape": [-1]}, *outputs]}
+
+
+def datatype(schema: Mapping[str, Any]) -> str:
+    """Return the datatype of a field."""
+    kinds = schema.get("type", ["string"])
+    return next((KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in KINDS), "BYTES")
+
+
+def is_flat(schema: Mapping[str, Any]) -> bool:
+    """Return whether questions hold plain values alone."""
+    return not any(field.get("type") == "array" or "contentEncoding" in field for field in schema["properties"].values())
+
+
+def questions_of(request: Any, schema: Mapping[str, Any]) -> list[Question]:
+    """Return the questions of a request: its tensors are columns.
+
+    Raises:
+        DataError: It has none, or they differ in length.
+    """
+    tensors = request.get("inputs") if isinstance(request, dict) else None
+    if not isinstance(tensors, list) or not tensors:
+        raise DataError("body: must have a list 'inputs' of tensors.")
+    columns = {}
+    for place, tensor in enumerate(tensors):
+        if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str) or not isinstance(tensor.get("data"), list):
+            raise DataError(f"inputs[{place}]: must have a text 'name' and a list 'data'.")
+        columns[tensor["name"]] = tensor["data"]
+    lengths = {name: len(data) for name, data in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"inputs: must have one length, got {lengths}.")
+    if set(columns) == {QUESTION} and QUESTION not in schema["properties"]:
+        return [parsed_json(text) if isinstance(text, str) else text for text in columns[QUESTION]]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def response(name: str, version: str, id: Any, answers: Sequence[Answer], *, flat: bool) -> dict[str, Any]:
+    """Return the response to a request with these answers."""
+    known = {"model_name": name, "model_version": version} | ({"id": id} if isinstance(id, str) else {})
+    if not flat:
+        data = [json.dumps(answer, ensure_ascii=False) for answer in answers]
+        return known | {"outputs": [{"name": ANSWER, "datatype": "BYTES", "shape": [len(data)], "data": data}]}
+    names = list(dict.fromkeys(field for answer in answers for field in answer))
+    return known | {"outputs": [_tensor(field, [answer.get(field) for answer in answers]) for field in names]}
+
+
+def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    if known and all(isinstance(value, bool) for value in known):
+        kind = "BOOL"
+    elif known and all(isinstance(value, float) for value in known):
+        kind = "FP64"
+    else:
+        kind, values = (
+            "BYTES",
+            [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values],
+        )
+    return {"name": name, "datatype": kind, "shape": [len(values)], "data": values}

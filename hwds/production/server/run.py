@@ -1,0 +1,140 @@
+"""Running the server: workers on one socket, watched by a parent that restarts the dead and hands on signals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hwds.core.errors import ConfigError
+from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings
+from hwds.production.services.opening import Bundle
+
+APPLICATION = "hwds.production.server.app:create"
+
+GRACE = 25
+"""Seconds that requests have to end after SIGTERM; SageMaker kills after 30."""
+
+BACKLOG = 2048
+"""Connections that wait for a worker, also while one is restarted."""
+
+CONNECTIONS = 512
+"""Connections of a worker at most; more get 503."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens, and its certificate and key, where it speaks TLS."""
+
+    host: str
+    port: int
+    certificate: str | None = None
+    key: str | None = None
+
+
+def serve(settings: ServerSettings, address: Address) -> int:
+    """Serve until a signal ends it: SIGTERM lets requests end, SIGHUP takes up the bundle that lies in the folder then.
+
+    Raises:
+        ConfigError: The address cannot be taken, or several workers are asked for events, whose store one process owns.
+        DataError: The bundle is refused.
+    """
+    _require_server()
+    import uvicorn
+    from uvicorn.supervisors.multiprocess import Multiprocess
+
+    bundle = Bundle.open(settings.folder, settings.trust)
+    workers = settings.workers
+    if bundle.manifest.kind == "events" and workers > 1:
+        workers = 1
+        logging.getLogger("hwds.server").warning("answers remember events, whose store one process owns: 1 worker.")
+    scrape = tempfile.mkdtemp(prefix="hwds-server-")
+    tokens = tuple(hashlib.sha256(token.encode()).hexdigest() for token in os.environ.pop(TOKENS, "").split())
+    platform = settings.with_platform(os.environ)
+    os.environ[VARIABLE] = replace(platform, workers=workers, scrape=scrape, tokens=tokens).written()
+    config = uvicorn.Config(
+        APPLICATION,
+        factory=True,
+        host=address.host,
+        port=address.port,
+        workers=workers,
+        backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=30,
+        access_log=False,
+        server_header=False,
+        log_config=_logging(),
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
+    )
+
+    class Supervisor(Multiprocess):
+        """The parent: a hang-up goes to the workers, who replace the bundle without closing a connection."""
+
+        def handle_hup(self) -> None:
+            for process in self.processes:
+                if process.pid is not None:
+                    os.kill(process.pid, signal.SIGHUP)
+
+    try:
+        Supervisor(config, sockets=[_socket(config)]).run()
+    finally:
+        shutil.rmtree(scrape, ignore_errors=True)
+    return 0
+
+
+def _socket(config: Any) -> Any:
+    """Return the listening socket.
+
+    Raises:
+        ConfigError: The address is taken, or is none.
+    """
+    try:
+        return config.bind_socket()
+    except (SystemExit, OSError) as error:
+        raise ConfigError(f"--port: {config.host}:{config.port} cannot be listened on.") from error
+
+
+def _require_server() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("starlette", "uvicorn", "cryptography") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"serve: --http needs {', '.join(missing)}: pip install 'hwds[serve]'.")
+
+
+def _logging() -> dict[str, Any]:
+    """Return the logging of parent and workers: a line of JSON each, on the standard error."""
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": "hwds.production.server.run.Lines"}},
+        "handlers": {"lines": handler},
+        "loggers": {
+            "uvicorn": {"handlers": ["lines"], "level": "WARNING", "propagate": False},
+            "uvicorn.error": {"level": "WARNING"},
+            "hwds.server": {"handlers": ["lines"], "level": "INFO", "propagate": False},
+        },
+    }
+
+
+class Lines(logging.Formatter):
+    """Formats a record as one line of JSON; a message that is JSON already stands as it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        message = record.getMessage()
+        said = message if message.startswith("{") else json.dumps(message, ensure_ascii=False)
+        trace = f',"trace":{json.dumps(self.formatException(record.exc_info))}' if record.exc_info else ""
+        at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
+        head = f'"at":"{at}","level":"{record.levelname}","logger":"{record.name}","pid":{record.process}'
+        return f'{{{head},"said":{said}{trace}}}'
