@@ -4,9 +4,9 @@ A line is an event, by column, with its key, or what became of one: `{"label": 1
 `{"returned": true, "of": "A-17"}`. A label that was wrong is reported anew with `"correct": true`, or withdrawn with
 `"label": null`. Each answer is a line.
 
-With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps SageMaker's contract: /ping,
-/invocations, /execution-parameters. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in the folder then. Who
-may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it everybody may.
+With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract of SageMaker. SIGTERM lets
+requests end; SIGHUP takes up the bundle that lies in the folder then. Who may ask bears one of the tokens of the variable
+HWDS_SERVE_TOKENS; without it everybody may.
 """
 
 from __future__ import annotations
