@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwds.supply.maintenance.fleet import Fleet, Planner, by_milp, first_come
+from hwds.supply.maintenance.fleet import Fleet, Planner, at_least_cost, first_come
 from hwds.supply.maintenance.laws import LifeLaws
 from hwds.supply.maintenance.outcomes import Outcomes, cost_rate
 from hwds.supply.maintenance.rules import CANDIDATES, OWN, candidates, index_of, waiting_costs
@@ -61,7 +61,7 @@ class CrowdedRule:
 def planner_of(rule: str, laws: LifeLaws, terms: MaintenanceTerms, limits: np.ndarray) -> Planner:
     """Return the planner of a rule with a limit for each inspection, shape (n,)."""
     if rule == OWN:
-        return by_milp(waiting_costs(laws, terms, finite(limits, laws, terms)), terms)
+        return at_least_cost(waiting_costs(laws, terms, finite(limits, laws, terms)), terms)
     return first_come(index_of(rule, laws, terms), limits)
 
 

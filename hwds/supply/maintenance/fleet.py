@@ -36,7 +36,7 @@ def first_come(index: np.ndarray, limits: np.ndarray) -> Planner:
     return plan
 
 
-def by_milp(costs: np.ndarray, terms: MaintenanceTerms) -> Planner:
+def at_least_cost(costs: np.ndarray, terms: MaintenanceTerms) -> Planner:
     """Return the planner that lays out all slots ahead at least cost, and does what falls into the first.
 
     Args:
