@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from hwds.core.checksums.compiled import with_checksums
 from hwds.core.code_digest import code_digest
+from hwds.core.compiling.helpers import helper_compiler
 from hwds.core.environment import numeric_environment
 from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest
@@ -41,6 +42,11 @@ OPTIONS: dict[str, Any] = {
 Counting references to arrays makes a call cost fifty nanoseconds. Without it compiled code cannot create arrays: its caller
 passes all that it needs. No function is called from C, and compiling it for that takes a tenth of the time.
 """
+
+
+def helper_options() -> dict[str, Any]:
+    """Return numba's options for a function that compiled code alone calls."""
+    return OPTIONS | {"pipeline_class": helper_compiler()}
 
 
 def helper(function: Function) -> Function:
@@ -124,7 +130,7 @@ def _register_helpers() -> None:
 
     for function in _HELPERS - _REGISTERED:
         _REGISTERED.add(function)
-        register_jitable(**OPTIONS)(function)
+        register_jitable(**helper_options())(function)
 
 
 def cache_root() -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwds.core.errors import HwdsError
-from hwds.core.numba_cache import compiled, helper
+from hwds.core.numba_cache import OPTIONS, compiled, helper, helper_options
 
 
 def unmarked(x):
@@ -72,3 +72,37 @@ def test_a_refusal_is_one_line(function, where, why):
 
 def test_a_marked_function_is_compiled():
     assert compiled(calls_marked)(1.0) == 2.0
+
+
+@helper
+def smoothed(total, x):
+    return 0.9 * total + 0.1 * through_twice(x)
+
+
+@helper
+def through_twice(x):
+    return marked(x) * 2.0 if x > 0.0 else -marked(x)
+
+
+def smooths(numbers):
+    total = 0.0
+    for number in numbers:
+        total = smoothed(total, number)
+    return total
+
+
+def test_helpers_of_helpers_compute_what_plain_python_does():
+    numbers = np.random.default_rng(1).normal(size=1000)
+    assert compiled(smooths)(numbers) == smooths(numbers)
+
+
+@pytest.mark.parametrize(("options", "runs"), [(OPTIONS, True), (helper_options(), False)], ids=["called", "helper"])
+def test_a_helper_gets_no_machine_code_of_its_own(options, runs):
+    import numba
+    from numba.core.compiler_lock import global_compiler_lock
+
+    function = numba.njit(**options)(marked)
+    function.compile((numba.float64,))
+    (made,) = function.overloads.values()
+    with global_compiler_lock:
+        assert (made.library.get_pointer_to_function(made.fndesc.llvm_func_name) != 0) == runs

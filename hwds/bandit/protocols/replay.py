@@ -198,13 +198,13 @@ def _agreed(
     state: PolicyState, log: Log, arms: Arms, segments: np.ndarray, rows: list[int]
 ) -> tuple[dict[int, int], list[int]]:
     """Return the policy's choice at each row, and the rows where it was logged: it learns from those, once observed."""
-    waits, active = Waits(log.table), np.ones(arms.count, bool)
+    waits = Waits(log.table)
     chosen: dict[int, int] = {}
     counted: list[int] = []
     for row in rows:
         state.update(waits.seen_by(row))
         segment = int(segments[row])
-        visit = Visit(len(counted), segment, arms.contexts[segment], active)
+        visit = Visit(len(counted), segment, arms.contexts[segment], arms.all_active)
         chosen[row] = state.select(visit)
         if chosen[row] == log.action[row]:
             waits.add(row, Seen(visit, chosen[row], float(log.reward[row] > 0)))

@@ -129,7 +129,7 @@ def choices(name, arms, outcomes):
     law, chosen, waiting = policy_state_of(kernel, 11), [], []
     segments = np.random.default_rng(4).integers(0, len(arms.contexts), len(outcomes))
     for step, segment in enumerate(segments.tolist()):
-        visit = Visit(step, segment, arms.contexts[segment], np.ones(arms.count, bool))
+        visit = Visit(step, segment, arms.contexts[segment], arms.all_active)
         arm = law.select(visit)
         waiting.append(Seen(visit, arm, float(outcomes[step, arm])))
         if isinstance(kernel, Kernel) or step % 20 == 19:

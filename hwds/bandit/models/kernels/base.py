@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwds.core.numba_cache import OPTIONS, helper
+from hwds.core.numba_cache import helper, helper_options
 
 __all__ = ["BatchKernel", "Kernel", "Visit", "helper"]
 
@@ -127,7 +127,7 @@ def _overload() -> None:
     from numba.extending import overload
 
     for stub, name in ((begin, "init"), (choose, "select"), (learn, "update"), (weigh, "propensity")):
-        compiled_by = overload(stub, jit_options=OPTIONS, strict=False)  # type: ignore[arg-type]
+        compiled_by = overload(stub, jit_options=helper_options(), strict=False)  # type: ignore[arg-type]
         compiled_by(_function_of(name))
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwds.bandit.models.kernels.base import Visit, weigh
-from hwds.core.numba_cache import OPTIONS, helper
+from hwds.core.numba_cache import helper, helper_options
 
 METHODS = ("ipw", "aipw", "aipw_weighted")
 
@@ -85,7 +85,7 @@ def register_estimates() -> None:
     from numba.extending import overload
 
     for stub, nothing, something in ((observe, _observe_nothing, _observe), (conclude, _conclude_nothing, _conclude)):
-        overload(stub, jit_options=OPTIONS, strict=False)(_by_arrays(nothing, something))  # type: ignore[arg-type]
+        overload(stub, jit_options=helper_options(), strict=False)(_by_arrays(nothing, something))  # type: ignore[arg-type]
 
 
 def _by_arrays(nothing: Callable[..., None], something: Callable[..., None]) -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""How numba compiles what compiled code calls."""
