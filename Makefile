@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-bui
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 STAMP := .venv/installed
 
-# Where it is set, each of the two hundred Pythons that tests and workers start compiles the package anew.
+# Where it is set, each of the two hundred Pythons that tests and workers start compiles the package anew. `make test` compiles
+# the package and the tests once before, on a core each: else every process of pytest does the latter for itself.
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ run: $(STAMP) ## run the main job: the LSTM against its rivals on simulated hard
 	$(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
 
 test: $(STAMP) ## run the tests in JOBS processes (three fill two cores, for some wait); those on public data need HWDS_DATA
-	$(BIN)/python -m compileall -q -j 2 hwds
+	$(BIN)/python -m compileall -q hwds & $(BIN)/python -m pytest --collect-only -q $(ARGS) > /dev/null; wait
 	$(PYTEST) $(ARGS)
 
 check: lint ## check style and types, and run the half of the tests that is fast: two minutes or so
