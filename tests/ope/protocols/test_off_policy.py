@@ -150,7 +150,7 @@ def test_the_scores_of_a_run(table):
 
 
 def test_the_error_of_what_is_learned_is_in_the_interval(table):
-    kinds, draws = contexts(), 120
+    kinds, draws = contexts(), 60
     dataset, protocol = PriceLog(rows=1000, exploration=0.5), OffPolicy(target_policy=TARGET, resamples=50)
     truth = float(kinds["share"].to_numpy() @ np.sum(dataset.target(kinds) * dataset.revenue(kinds), axis=1))
     found = []
@@ -160,7 +160,7 @@ def test_the_error_of_what_is_learned_is_in_the_interval(table):
         found.append((value.ci_low <= truth <= value.ci_high, value.value, value.stderr))
     covered, values, errors = np.array(found, float).T
     assert covered.mean() >= 0.9
-    assert errors.mean() == pytest.approx(values.std(), rel=0.2)
+    assert errors.mean() == pytest.approx(values.std(), rel=0.25)
     rows = asked(protocol, DM(), table)
     left = rows["base_without_2"].is_null()
     assert np.array_equal(left.to_numpy(), parts_of_rows(read_log(table, "outcome", None), 5, 0) == 2)
@@ -476,7 +476,7 @@ def test_propensities_are_not_needed_by_replay_and_the_direct_method():
 
 def test_the_error_of_what_is_learned_is_in_the_interval_of_the_difference_from_the_truth():
     dataset, protocol, covered = PriceLog(rows=1000, exploration=0.5), OffPolicy(target_policy=TARGET), []
-    for seed in range(60):
+    for seed in range(30):
         one = replace(dataset, seed=seed)
         rows = {"dm": asked(protocol, DM(), one.load()), "truth": asked(protocol, one.truth("ope"), one.load())}
         ((_, error),) = of_metric(protocol.contrasts(rows), "error")
