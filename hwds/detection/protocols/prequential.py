@@ -15,7 +15,7 @@ from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
 from hwds.core.seeds import stream
 from hwds.detection.context import RowContext
 from hwds.detection.decisions.alerts.evidence import AlertEvidence, scored_rows
-from hwds.detection.models.classify.base import Classifier, FittedClassifier
+from hwds.detection.models.classify.base import FEW_TO_STOP_BY, Classifier, FittedClassifier
 from hwds.detection.protocols.base import Detection
 from hwds.detection.protocols.rows.parts import arrived_by, days_since, parts_in_time
 from hwds.detection.protocols.rows.scored import prediction_rows
@@ -27,12 +27,8 @@ from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import counted
 from hwds.results.tables import Tables
 from hwds.splitting.prequential import RowPrequential, name_of
-from hwds.splitting.row_windows import Moment, arrivals, as_known, first_day, last_midnight
+from hwds.splitting.row_windows import Lengths, Moment, arrivals, as_known, first_day, last_midnight
 from hwds.splitting.rows import between
-
-FEW_TO_STOP_BY = 50
-"""Positive rows below which average precision, and so the round with the best of it, is largely chance: of 15, a single row
-that moves from the middle to the top changes it by some .03."""
 
 
 class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
@@ -83,18 +79,35 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Learn from the windows before the cutoff, or before the last one at which the model is fitted anew; score its own."""
         cutoff, rows = cell.fold.cutoffs[0].at, RowContext.of(context)
-        parts = self.parts(frame, cutoff, rows)
+        given = self.lengths_of(model)
+        parts = self.parts(frame, cutoff, rows, given)
         since = self.cutoffs(frame)[cell.fold.index - cell.fold.index % cutoffs_per_fit(model.refit, self.windows)]
-        early = parts if since == cutoff else self.parts(frame, since, rows)
+        early = parts if since == cutoff else self.parts(frame, since, rows, given)
         predictions = self.fit_and_score(model, early, parts, frame, replace(rows, fold=name_of(since)))
         scored = [part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()]
         return pl.concat(scored).with_columns(pl.lit(cell.fold.name).alias("cutoff")) if scored else pl.DataFrame()
 
-    def parts(self, frame: Table, cutoff: datetime, context: RowContext) -> dict[str, Table]:
-        """Return the rows of each window with their inputs; labels as far as they had arrived by the cutoff."""
+    def lengths_of(self, model: Classifier) -> Lengths:
+        """Return the days of a model's windows: one that calibrates nothing learns from the days for that too.
+
+        A detector holds normal rows out there.
+        """
+        if model.needs_calibration() or not model.supervised:
+            return self.lengths
+        return replace(self.lengths, train=self.train_days + self.calibrate_days, calibrate=0)
+
+    def parts(self, frame: Table, cutoff: datetime, context: RowContext, lengths: Lengths | None = None) -> dict[str, Table]:
+        """Return the rows of each window with their inputs; labels as far as they had arrived by the cutoff.
+
+        Args:
+            frame: All rows.
+            cutoff: The beginning of the test window.
+            context: Computes the inputs.
+            lengths: Of the windows; None takes the protocol's.
+        """
         end = cutoff + timedelta(days=self.test_days, microseconds=-1)
         seen = as_known(frame, end, self.delay_days)
-        edges = self.lengths.edges(cutoff)
+        edges = (lengths or self.lengths).edges(cutoff)
         given = self._limited_labels(seen, edges, cutoff, context)
         parts = parts_in_time(given, edges, cutoff, context)
         if self._removes(frame):
@@ -129,25 +142,37 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return those of all detection, test rows that are not scored as their entity was found before, and unsure stops."""
         left_out = self._left_out(frame) if self._removes(frame) else ()
-        return [*super().warnings_before(frame, models), *left_out, *self._unsure_stops(frame, models)]
+        unspent = self._unspent(models)
+        return [*super().warnings_before(frame, models), *left_out, *unspent, *self._unsure_stops(frame, models)]
+
+    def _unspent(self, models: Mapping[str, Classifier]) -> Iterator[str]:
+        """Yield which models learn from the days for calibration too."""
+        names = [name for name, model in models.items() if self.lengths_of(model) != self.lengths]
+        if names:
+            verb = "calibrates nothing and learns" if len(names) == 1 else "calibrate nothing and learn"
+            yield f"{' and '.join(names)} {verb} from the {self.calibrate_days} days of protocol.calibrate_days too."
 
     def _unsure_stops(self, frame: Table, models: Mapping[str, Classifier]) -> Iterator[str]:
         """Yield a remark where a model stops by the ranking of few positive rows."""
         ranked = next((name for name, model in models.items() if model.stops_by_ranking), None)
         if ranked is None:
             return
-        positive = [len(self._stopping(frame, fold.cutoffs[0].at)) for fold in self.split(frame)]
+        lengths = self.lengths_of(models[ranked])
+        positive = [len(self._stopping(frame, fold.cutoffs[0].at, lengths)) for fold in self.split(frame)]
         fewest = min((count for count in positive if count), default=FEW_TO_STOP_BY)
-        if fewest < FEW_TO_STOP_BY:
+        few = f"{counted(fewest, 'positive rows')} (in the window with the fewest)"
+        if fewest < FEW_TO_STOP_BY and bool(getattr(models[ranked], "folds", False)):
+            yield f"{ranked} has {few} to stop by, and chooses its number of trees by folds of all labelled rows (model.folds)."
+        elif fewest < FEW_TO_STOP_BY:
             yield (
-                f"{ranked} stops growing by how it ranks {counted(fewest, 'positive rows')} (in the window with the fewest), so"
-                " that its size is partly chance: model.patience=0 and a number of model.trees fix it, more protocol.stop_days"
-                " make it surer."
+                f"{ranked} stops growing by how it ranks {few}, so"
+                " that its size is partly chance: model.folds=5 chooses it by all labelled rows, model.patience=0 and a number"
+                " of model.trees fix it, more protocol.stop_days make it surer."
             )
 
-    def _stopping(self, frame: Table, cutoff: datetime) -> pl.DataFrame:
+    def _stopping(self, frame: Table, cutoff: datetime, lengths: Lengths) -> pl.DataFrame:
         """Return the positive rows of the window for stopping that are known by a cutoff."""
-        edges = self.lengths.edges(cutoff)["stop"]
+        edges = lengths.edges(cutoff)["stop"]
         rows = between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
         return rows.data.filter(pl.col(rows.name("label")) == 1)
 
@@ -186,7 +211,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on the windows that end with the data."""
         end, rows = last_midnight(frame), RowContext.of(context)
-        edges = replace(self.lengths, test=0).edges(end)
+        edges = replace(self.lengths_of(model), test=0).edges(end)
         seen = self._limited_labels(as_known(frame, end, self.delay_days), edges, end, rows)
         return self.fitted(model, between(seen.with_inputs(rows.columns_of(seen)), edges), rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.positives import Positives, few_positives
@@ -10,6 +11,7 @@ from hwds.detection.report.scored_rows import SIDES, Number, averaged, known_row
 from hwds.results.formatting import brief, counted, percent, quoted
 from hwds.results.measure import short
 from hwds.results.tables import Tables
+from hwds.statistics.log_odds import sigmoid
 
 
 def conclusion(tables: Tables, model: str) -> str:
@@ -98,7 +100,7 @@ def _calibrated(tables: Tables, model: str, side: str) -> str:
     right = slope.holds(1.0) and (level is None or level.holds(1.0))
     if right:
         return f" Its probabilities are calibrated as far as can be seen ({evidence})."
-    return f" Its probabilities are {_wrong(slope, level)} ({evidence})."
+    return f" Its probabilities are {_wrong(slope, level)} ({evidence}){_remedy(scored_rows(tables), model)}."
 
 
 def _wrong(slope: Number, level: Number | None) -> str:
@@ -106,6 +108,20 @@ def _wrong(slope: Number, level: Number | None) -> str:
         return "too extreme" if slope.value < 1 else "too timid"
     assert level is not None
     return "too low" if level.value > 1 else "too high"
+
+
+def _remedy(rows: pl.DataFrame, model: str) -> str:
+    """Return the setting that mends probabilities, by whether they were calibrated; empty where no rows are kept."""
+    own = rows.filter(pl.col("model") == model).drop_nulls("probability") if rows.width else rows
+    if own.is_empty():
+        return ""
+    score, chance = own["score"].to_numpy(), own["probability"].to_numpy()
+    if np.allclose(chance, score, atol=1e-9) or np.allclose(chance, sigmoid(score), atol=1e-6):
+        return ": model.calibration=platt mends that, or bayes where labels are few, by the days of protocol.calibrate_days"
+    return (
+        ": the window that they were calibrated by was another; more protocol.calibrate_days, or model.calibration=bayes where"
+        " its labels are few, makes that rarer"
+    )
 
 
 def _cleared(tables: Tables, model: str, side: str) -> str:

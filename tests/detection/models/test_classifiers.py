@@ -216,3 +216,19 @@ def test_halves_part_no_instant():
     first, second = halves(replace(table, data=late, roles=table.roles | {"available_at": ("arrived",)}))
     assert first.data["arrived"].max() < second.data["arrived"].min()
     assert first.data["time"].min() > second.data["time"].max()
+
+
+def test_rounds_are_chosen_by_folds_and_all_labelled_rows_are_learned_from():
+    train, stop, _, test = windows(toy_rows())
+    few = XGBoost(trees=80, patience=10, folds=4)
+    assert 0 < labels_of(stop).sum() < 50
+    one = few.fit(train, stop=stop, context=context())
+    assert ranked(labels_of(test), one.score_rows(test).score) > 0.85
+    moved, left = train.data.tail(40), train.data.head(train.height - 40)
+    later = few.fit(replace(train, data=left), stop=replace(stop, data=pl.concat([moved, stop.data])), context=context())
+    assert (
+        one.score_rows(test).score.tobytes() == later.score_rows(test).score.tobytes()
+    )  # where the window begins tells nothing
+    assert (
+        one.score_rows(test).score.tobytes() != fitted(XGBoost(trees=80, patience=10, folds=0)).score_rows(test).score.tobytes()
+    )

@@ -48,12 +48,14 @@ def test_fewer_days_leave_out_fewer_rows():
 def test_a_model_that_stops_by_few_positive_rows_is_said_to():
     table = toy_rows()
     protocol = Prequential(**LENGTHS | {"stop_days": 3, "train_days": 11})
-    (line,) = (line for line in protocol.warnings_before(table, {"x": XGBoost(name="x")}) if "stops growing" in line)
+    (line,) = (line for line in protocol.warnings_before(table, {"x": XGBoost(name="x", folds=0)}) if "stops growing" in line)
     cutoff = protocol.split(table)[0].cutoffs[0]
-    end = cutoff.at - timedelta(days=LENGTHS["calibrate_days"] + LENGTHS["delay_days"])
+    end = cutoff.at - timedelta(days=LENGTHS["delay_days"])  # the days for calibration are learned from, before those
     bad = [row for row in table.data.to_dicts() if row["bad"] and end - timedelta(days=3) <= row["time"] < end]
     assert line.startswith(f"x stops growing by how it ranks {len(bad)} positive rows (in the window with the fewest)")
-    for other in (XGBoost(name="x", patience=0), Logistic(name="x")):
+    crossed = protocol.warnings_before(table, {"x": XGBoost(name="x")})
+    assert any(f"x has {len(bad)} positive rows (in the window with the fewest) to stop by, and" in line for line in crossed)
+    for other in (XGBoost(name="x"), XGBoost(name="x", patience=0), Logistic(name="x")):
         assert not any("stops growing" in line for line in protocol.warnings_before(table, {"x": other}))
 
 

@@ -12,6 +12,7 @@ from hwds.config.compose import compose
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.fraud_handbook import FraudHandbook
 from hwds.detection.context import RowContext
+from hwds.detection.models.anomaly.isolation_forest import IsolationForest
 from hwds.detection.models.classify.base import Classifier
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.prequential import Prequential
@@ -209,10 +210,25 @@ def test_a_model_that_is_not_fitted_anew_is_that_of_an_earlier_window(refit, fit
     GIVEN.clear()
     FOLDS.clear()
     found = [asked(protocol, frame, window, Watched(refit=refit)) for window in range(4)]
-    own = [parts_of(protocol, frame, window)[1]["train"].data["bad"].to_list() for window in range(4)]
+    longer = replace(
+        protocol, train_days=protocol.train_days + protocol.calibrate_days, calibrate_days=0
+    )  # it calibrates nothing
+    own = [parts_of(longer, frame, window)[1]["train"].data["bad"].to_list() for window in range(4)]
     assert [own[window] for window in fits] == GIVEN
     assert [names[window] for window in fits] == FOLDS  # its luck, too
     assert [rows["cutoff"].unique().to_list() for rows in found] == [[name] for name in names]
+
+
+def test_days_for_calibration_are_learned_from_where_nothing_is_calibrated():
+    plain, mapped = Logistic(name="plain"), Logistic(name="mapped", calibration="platt")
+    assert PROTOCOL.lengths_of(mapped) == PROTOCOL.lengths == PROTOCOL.lengths_of(IsolationForest())
+    days = PROTOCOL.lengths_of(plain)
+    assert (days.train, days.calibrate) == (PROTOCOL.train_days + PROTOCOL.calibrate_days, 0)
+    assert days.before == PROTOCOL.lengths.before
+    said = PROTOCOL.warnings_before(table(), {"plain": plain, "mapped": mapped})
+    assert (
+        f"plain calibrates nothing and learns from the {PROTOCOL.calibrate_days} days of protocol.calibrate_days too." in said
+    )
 
 
 def test_fewer_labels_are_among_more_and_features_see_no_others():

@@ -189,7 +189,7 @@ def test_cases_are_the_highest_scores_in_readable_words(several):
     figure = cases_figure(several, "good", "USD")
     shown = texts(figure)
     assert "bought 41 units in 30 days (more than in 97 % of rows)" in shown
-    assert "channel = education" in shown
+    assert "its channel is education" in shown
     last = several.predictions.filter((pl.col("model") == "good") & (pl.col("fold") == 2)).sort("score", descending=True)
     assert any(text.startswith(f"{last['entity'][0]}, ") and text.endswith("USD at stake") for text in shown)
     assert sum(text.startswith("probability ") for text in shown) == 6
@@ -265,7 +265,18 @@ def test_a_difference_within_chance_is_said_to_be():
 
 @pytest.mark.parametrize(("temper", "said"), [(2.5, "too extreme"), (0.4, "too timid")])
 def test_probabilities_that_are_not_calibrated(temper, said):
-    assert f"Its probabilities are {said} (" in sentence(FRAME, run(good=judged(temper=temper, n=1500)), "good")
+    told = sentence(FRAME, run(good=judged(temper=temper, n=1500)), "good")
+    assert f"Its probabilities are {said} (" in told
+    assert "more protocol.calibrate_days, or model.calibration=bayes" in told
+
+
+def test_scores_that_were_never_calibrated_are_mended_by_a_setting():
+    raw = [rows.with_columns(score=2.5 * pl.col("score")) for rows in judged(temper=2.5, n=1500)]
+    told = sentence(FRAME, run(good=raw), "good")
+    assert "too extreme (" in told
+    assert (
+        "): model.calibration=platt mends that, or bayes where labels are few, by the days of protocol.calibrate_days." in told
+    )
 
 
 def test_labels_that_flatter_are_named():

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import polars as pl
 from annotated_types import Ge, Gt, Le
 
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.core.watching.learning import learning_curve
 from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, Contributions
+from hwds.detection.models.classify.base import FEW_TO_STOP_BY, Classifier, Contributions
 from hwds.detection.models.inputs.labels import both_kinds, known, labels_of, learnable
 from hwds.detection.models.inputs.matrix import Inputs
 from hwds.detection.models.trees.booster import BoosterTrees
 from hwds.frames.base import RowReader
-from hwds.frames.table import Table
+from hwds.frames.table import ROW_ID, Table
 from hwds.learners.boosting.booster import compute_device, load_booster
 from hwds.learners.boosting.observing import observed
+from hwds.splitting.rows import hash_of
 
 Part = Annotated[float, Gt(0), Le(1)]
 
@@ -37,6 +39,9 @@ class XGBoost(Classifier):
         trees: The most boosting rounds.
         patience: Rounds without a better average precision on the stopping window after which growing stops; 0 always grows
             `trees`, and so it is where that window has not labels of both kinds.
+        folds: Where the stopping window has fewer than 50 positive rows, whose ranking is largely chance, rounds are chosen
+            without it: those after which models of so many folds of all labelled rows, cut by entity, have the least log loss
+            in the fold that they did not see. All labelled rows are learned from then; 0 stops by that window all the same.
         depth: The levels of a tree.
         rate: The share of each tree that is added.
         leaf_weight: The least sum of p(1 - p) in a leaf; of one row it is .25 at even odds and about p where p is small.
@@ -60,6 +65,7 @@ class XGBoost(Classifier):
 
     trees: Annotated[Width, Small(30)] = 400
     patience: NonNegativeInt = 40
+    folds: Annotated[int, Ge(0), Le(100)] = 5
     depth: Depth = 4
     rate: Positive = 0.05
     leaf_weight: NonNegative = 1.0
@@ -83,6 +89,8 @@ class XGBoost(Classifier):
         import xgboost
 
         rows = learnable(train)
+        if self.folds and self.patience and known(stop).height > 0 and _positive(stop) < FEW_TO_STOP_BY:
+            return self._cross_fitted(rows, known(stop), context)
         inputs, label = Inputs.learn(rows), labels_of(rows)
         given = self._matrix(inputs, rows, label, context.cpus)
         stopping: dict[str, Any] = {}
@@ -95,6 +103,23 @@ class XGBoost(Classifier):
             }
         options = observed(stopping, given, learning_curve("booster", "round"))
         booster = xgboost.train(self._settings(context), given, self.trees, **options)
+        return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
+
+    def _cross_fitted(self, train: Table, stop: Table, context: RowContext) -> BoosterScorer:
+        """Grow as many trees as lose least on held-out folds, on all labelled rows."""
+        import xgboost
+
+        rows = replace(train, data=pl.concat([train.data, stop.data]))
+        inputs, label = Inputs.learn(rows), labels_of(rows)
+        data = xgboost.DMatrix(inputs.coded(rows), label, nthread=context.cpus, **_kinds(inputs))
+        cuts = list(_folds(rows, label, self.folds))
+        settings = self._settings(context) | {"eval_metric": "logloss"}
+        rounds = self.trees
+        if cuts:
+            stops = {"early_stopping_rounds": self.patience, "as_pandas": False}
+            losses = xgboost.cv(settings, data, self.trees, folds=cuts, **stops)
+            rounds = int(np.argmin(losses["test-logloss-mean"])) + 1
+        booster = xgboost.train(settings, data, rounds)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
     def _matrix(self, inputs: Inputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None) -> Any:
@@ -150,6 +175,21 @@ class BoosterScorer(Serializable):
     def _trees(self) -> BoosterTrees:
         codes = 1 + max((len(known) for known in self.inputs.values), default=0)
         return BoosterTrees.of(load_booster(self.booster, 1), codes)
+
+
+def _positive(rows: Table) -> int:
+    return int((rows.column("label").cast(pl.Float64) == 1).sum())
+
+
+def _folds(rows: Table, label: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the rows to learn from and those to score of each fold that has labels of both kinds in both."""
+    names = rows.roles.get("entity", ())
+    keys = rows.data[names[0] if len(names) == 1 else ROW_ID].cast(pl.String).fill_null("")
+    fold = np.array([hash_of(key, b"rounds") % count for key in keys.to_list()])
+    for held in range(count):
+        out = fold == held
+        if all(0 < label[part].sum() < part.sum() for part in (out, ~out)):
+            yield np.flatnonzero(~out), np.flatnonzero(out)
 
 
 def _kinds(inputs: Inputs) -> dict[str, Any]:
