@@ -1,9 +1,13 @@
-"""Windows of sensors and PCA: readings a second of one core, beside the same windows in pandas."""
+"""Windows of sensors and PCA: readings a second of one core, in a batch and a stream, beside the same windows of rivals."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -15,7 +19,11 @@ from hwds.features.signal_windows import LearnedSignalWindows
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
 from hwds.sensors.context import WINDOWS, SensorContext
+from hwds.sensors.models.base import FittedSensors
 from hwds.sensors.models.pca import PCA
+from hwds.serving.stream.rules import StreamRules
+from hwds.serving.stream.shard import Followed, Shard
+from hwds.serving.stream.sources.lines import Lines
 
 NAME = "sensor windows (mean and standard deviation of ten rows of eight sensors) and PCA"
 SIZE = 100_000
@@ -27,8 +35,15 @@ TOLERANCE = 1e-6
 REPEATS = 3
 
 
+FEW = 2_000
+"""Rows that tsfresh is given, which is not installed with hwds: `pip install tsfresh`."""
+
+STREAMED = 20_000
+"""Lines of a stream."""
+
+
 def measure(rows: int = SIZE) -> list[Row]:
-    """The windows against pandas' rolling ones, and how many readings a second go through windows and PCA."""
+    """The windows against pandas' rolling ones and tsfresh's, and how many readings a second go through windows and PCA."""
     runs = _runs(rows)
     fitted = PCA().fit(runs, context=SensorContext(0, first=400))
     fitted.predict(runs)  # the first call compiles, or reads what was compiled
@@ -39,8 +54,57 @@ def measure(rows: int = SIZE) -> list[Row]:
     rival = [_seconds(lambda: _pandas(learned, runs)) for _ in range(REPEATS)]
     readings = len(runs.data) * len(SENSORS)
     row = compared(f"{readings:,} readings, windows", mine, "pandas rolling", rival, np.allclose(ours, theirs, atol=TOLERANCE))
-    note = f"windows, PCA, limits and reasons: {readings / both:,.0f} readings/s of one core"
-    return [replace(row, note=note)]
+    lines = STREAMED / _streamed(fitted)
+    note = (
+        f"windows, PCA, limits and reasons: {readings / both:,.0f} readings/s of one core;"
+        f" as a stream of JSON {len(SENSORS) * lines:,.0f} ({lines:,.0f} lines/s)"
+    )
+    return [replace(row, note=note), *(_against_tsfresh() if find_spec("tsfresh") else [])]
+
+
+def _against_tsfresh() -> list[Row]:
+    """The same windows of fewer rows by tsfresh, which takes each window apart."""
+    runs = _runs(FEW)
+    learned = WINDOWS.learn(runs)
+    ours, theirs = learned.compute(runs), _tsfresh(learned, runs)
+    mine = [_seconds(lambda: learned.compute(runs)) for _ in range(REPEATS)]
+    rival = [_seconds(lambda: _tsfresh(learned, runs)) for _ in range(REPEATS)]
+    equal = np.allclose(ours, theirs, atol=TOLERANCE)
+    return [compared(f"{len(runs.data) * len(SENSORS):,} readings, windows", mine, "tsfresh, rolled", rival, equal)]
+
+
+def _tsfresh(learned: LearnedSignalWindows, runs: Runs) -> np.ndarray:
+    import pandas as pd
+    from tsfresh import extract_features
+    from tsfresh.utilities.dataframe_functions import roll_time_series
+
+    table = pd.DataFrame(learned.scaling.scaled(runs), columns=list(SENSORS))
+    table["id"], table["time"] = runs.run_of_row, runs.cycles
+    windows = roll_time_series(table, "id", "time", max_timeshift=9, min_timeshift=0, n_jobs=0, disable_progressbar=True)
+    made = extract_features(
+        windows,
+        column_id="id",
+        column_sort="time",
+        default_fc_parameters={"mean": None, "standard_deviation": None},
+        n_jobs=0,
+        disable_progressbar=True,
+    ).sort_index()
+    return np.column_stack([made[f"{sensor}__{what}"] for what in ("mean", "standard_deviation") for sensor in SENSORS])
+
+
+def _streamed(fitted: FittedSensors) -> float:
+    """Return the seconds in which lines of a file go through a stream, log and files included."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(STREAMED, len(SENSORS))).round(4).tolist()
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "readings.jsonl")
+        with path.open("w") as file:
+            for number, row in enumerate(values):
+                named = {"entity": f"m{number % MACHINES}", "cycle": number // MACHINES, **dict(zip(SENSORS, row, strict=True))}
+                file.write(json.dumps(named) + "\n")
+        with Shard(Followed(fitted), Path(place, "store"), StreamRules()) as shard:
+            source = Lines(path)
+            return _seconds(lambda: shard.run(source))
 
 
 def _seconds(work: Callable[[], Any]) -> float:

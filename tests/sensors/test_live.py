@@ -54,13 +54,21 @@ def streamed(fitted, runs, longest, seed=0):
     return score, reason
 
 
-@pytest.mark.parametrize("model", [PCA(), IsolationForest(trees=10), ForecastResidual(lags=3, ahead=6, window=5)])
-@pytest.mark.parametrize("features", [WINDOWS, RICH], ids=["plain", "rich"])
-def test_a_stream_has_the_bits_of_a_batch(runs, model, features):
+@pytest.mark.parametrize(
+    ("model", "features", "portions"),
+    [
+        (PCA(), WINDOWS, (2, 150)),
+        (PCA(), RICH, (9,)),
+        (IsolationForest(trees=10), WINDOWS, (9,)),
+        (ForecastResidual(lags=3, ahead=6, window=5), WINDOWS, (2, 150)),
+    ],
+    ids=["pca", "pca of spectra", "forest", "residual"],
+)
+def test_a_stream_has_the_bits_of_a_batch(runs, model, features, portions):
     fitted = model.fit(runs, context=SensorContext(0, first=FIRST, features=features))
     batch = fitted.predict(runs)
     scored = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row] >= FIRST
-    for longest in (2, 150):
+    for longest in portions:
         score, reason = streamed(fitted, runs, longest)
         assert np.isnan(score[~scored]).all()
         assert (score[scored] == batch.score[scored]).all()

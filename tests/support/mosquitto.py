@@ -52,8 +52,8 @@ class Mosquitto:
             self._process.wait(10)
             self._process = None
 
-    def client(self, name: str, *, keep: bool = False) -> Any:
-        """Return a connected client; the broker keeps messages for one that is to be kept."""
+    def client(self, name: str, *, keep: bool = False, ahead: int = 1000) -> Any:
+        """Return a client that has so many messages under way at most; the broker keeps those for one that is to be kept."""
         from paho.mqtt.client import Client, MQTTv5
         from paho.mqtt.enums import CallbackAPIVersion
         from paho.mqtt.packettypes import PacketTypes
@@ -61,7 +61,8 @@ class Mosquitto:
 
         made, properties = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv5), Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 1000 if keep else 0
-        made.max_inflight_messages_set(1000)
+        made.max_inflight_messages_set(ahead)
+        made.reconnect_delay_set(1, 1)
         made.connect("127.0.0.1", self.port, clean_start=not keep, properties=properties)
         made.loop_start()
         return made

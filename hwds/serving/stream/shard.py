@@ -138,7 +138,7 @@ class Shard:
         Raises:
             HwdsError: An alert was not taken, or a file cannot be written: nothing after it is acknowledged.
         """
-        self._send(None, stop)
+        self._send([], stop)
         position = self.state.position
         mine = position["at"] if position and position["source"] == source.name else None
         for batch in source.batches(mine, self._rules.batch, stop):
@@ -191,11 +191,14 @@ class Shard:
         written = {name: [(number, text) for file, number, text in said if file == name] for name in self._files}
         return {name: file.write(written[name]) for name, file in self._files.items()}[ALERTS]
 
-    def _send(self, alerts: list[tuple[int, str]] | None, stop: threading.Event) -> None:
-        """Send new alerts, or all that a sink has not taken, in order."""
+    def _send(self, alerts: list[tuple[int, str]], stop: threading.Event) -> None:
+        """Send the alerts that each sink has not taken, in order: new ones, or those in the file where it lacks others too."""
+        count = self.state.written[ALERTS]
         for delivery in self._deliveries:
-            for number, alert in self._files[ALERTS].after(delivery.sent) if alerts is None else alerts:
-                delivery.send(number, alert, json.loads(alert)["id"], stop)
+            if delivery.sent < count:
+                follow_on = alerts and alerts[0][0] == delivery.sent + 1
+                for number, alert in alerts if follow_on else self._files[ALERTS].after(delivery.sent):
+                    delivery.send(number, alert, json.loads(alert)["id"], stop)
 
     def _due(self) -> bool:
         """Return whether enough has happened since the last snapshot."""

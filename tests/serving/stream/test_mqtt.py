@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.streams import Until
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.serving.stream.opening import sink_of, source_of
 from hwds.serving.stream.shard import Shard
@@ -23,17 +24,12 @@ def published(client, lines, topic=TOPIC):
 
 
 def followed_until(shard, source, count):
-    """Take readings until so many have come."""
+    """Take readings until so many have counted, or a minute has gone by."""
     stop = threading.Event()
     given_up = threading.Timer(60, stop.set)
     given_up.start()
-    said = []
-    for batch in source.batches(None, 100, stop):
-        said += shard._append("lines", batch.lines, None, stop, batch) if batch.lines else []
-        if shard.state.totals["readings"] >= count:
-            stop.set()
+    shard.run(Until(source, shard, count), stop)
     given_up.cancel()
-    return said
 
 
 @pytest.mark.mosquitto

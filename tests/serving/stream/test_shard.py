@@ -4,10 +4,10 @@ import json
 import random
 import shutil
 from dataclasses import replace
-from threading import Event
 
 import pytest
 
+from bench.streams import Until
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.serving.stream.rules import StreamRules, rules_of
 from hwds.serving.stream.shard import FILES, Shard
@@ -197,12 +197,7 @@ def test_after_a_crash_it_goes_on_under_the_same_settings_alone(followed, lines,
     """The folder as it stands while a process has it open is what a crash leaves."""
     open_one, left = tmp_path / "open", tmp_path / "left"
     with Shard(followed, open_one, replace(RULES, batch=50)) as shard:
-        source = laid(open_one, lines)
-        for batch_of in source.batches(None, 50, Event()):
-            shard._append("lines", batch_of.lines, {"source": source.name, "at": batch_of.position}, Event())
-            if shard.state.totals["lines"] >= 600:
-                break
-        source.close()
+        shard.run(Until(laid(open_one, lines), shard, 600))
         shutil.copytree(open_one, left)
     with pytest.raises(ResumeError, match=r"^stream\.raise_after: must be 3 once more, for it was stopped amid readings"):
         Shard(followed, left, replace(RULES, raise_after=9))

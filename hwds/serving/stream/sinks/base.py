@@ -65,8 +65,6 @@ class Delivery:
         Raises:
             HwdsError: It is not taken; the stream has to end, for alerts after it must not overtake it.
         """
-        if number <= self.sent:
-            return
         pause, waited = FIRST, 0.0
         while True:
             try:

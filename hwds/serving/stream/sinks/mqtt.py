@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from hwds.core.hashing import digest
@@ -27,22 +28,37 @@ class Mqtt:
         self._where = broker("--to", text)
         self.name = self._where.shown
         self._client = client_of(self._where, f"hwds-to-{digest([store, self._where.path])[:16]}", session=False)
-        self._sent: tuple[str, Any] | None = None
+        self._sent: tuple[str, int] | None = None
+        self._answers: dict[int, str] = {}
+        self._answered = threading.Condition()
+        self._client.on_publish = self._taken
         connect(self._client, self._where, session=False)
 
     def send(self, alert: str, id: str) -> None:
         """Publish it once; where the connection breaks the client itself does so again."""
         if self._sent is None or self._sent[0] != id:
-            if not self._client.is_connected():
-                raise NotSent("there is no connection")
-            self._sent = id, self._client.publish(self._where.path, alert.encode(), qos=1)
-        message = self._sent[1]
-        try:
-            message.wait_for_publish(TIMEOUT)
-        except (RuntimeError, ValueError) as error:
-            raise NotSent(str(error)) from error
-        if not message.is_published():
-            raise NotSent("the broker has not acknowledged it")
+            self._publish(alert, id)
+        assert self._sent is not None
+        number = self._sent[1]
+        with self._answered:
+            if not self._answered.wait_for(lambda: number in self._answers, TIMEOUT):
+                raise NotSent("the broker has not acknowledged it")
+            refused = self._answers[number]
+        if refused:
+            self._sent = None
+            raise NotSent(refused)
+
+    def _publish(self, alert: str, id: str) -> None:
+        if not self._client.is_connected():
+            raise NotSent("there is no connection")
+        with self._answered:
+            self._answers.clear()
+            self._sent = id, self._client.publish(self._where.path, alert.encode(), qos=1).mid
+
+    def _taken(self, _client: Any, _data: Any, number: int, reason: Any, _properties: Any) -> None:
+        with self._answered:
+            self._answers[number] = str(reason) if reason.is_failure else ""
+            self._answered.notify_all()
 
     def close(self) -> None:
         """Take leave."""

@@ -1,0 +1,396 @@
+"""Streams that are killed and streams that are long: `python -m bench.streams kills [30]`, `files [30]`, `memory [1000000]`.
+
+`kills` sends readings in disorder, some twice, some rubbish, through a real MQTT broker, which is restarted now and then, to a
+stream whose process is killed with SIGKILL again and again, and which posts alerts to a server. `files` is the same from a file
+that grows, without a broker. In the end every reading must have been scored once, with the batch's bits, and every alert be
+there once. `memory` says how large a process is while so many readings pass. Exit code 1 where something is not as it must be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.roles import Roles
+from hwds.frames.runs import Runs
+from hwds.sensors.context import SensorContext
+from hwds.sensors.models.pca import PCA
+from hwds.serving.stream.opening import sink_of, source_of
+from hwds.serving.stream.rules import StreamRules
+from hwds.serving.stream.shard import Followed, Shard
+from hwds.serving.stream.sources.base import Batch
+from hwds.serving.stream.sources.lines import Lines
+
+SENSORS = ("heat", "flow", "noise")
+MACHINES, FIRST, LATE = 8, 60, 10
+RUBBISH = "no reading"
+PATIENCE = 120.0
+"""Seconds for which a process may make no progress."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Machines, their readings as they are sent, and what must be said of them.
+
+    Attributes:
+        followed: The model.
+        sent: Lines in the order in which they are sent.
+        readings: How many there are, each counted once.
+        scores: By machine and cycle, those of the batch.
+        alerts: The ids of all messages.
+    """
+
+    followed: Followed
+    sent: list[str]
+    readings: int
+    scores: dict[tuple[str, float], float]
+    alerts: list[str]
+
+
+RULES = StreamRules(late=LATE, scores=True, batch=100, snapshot_after=500, remember=2_000)
+
+
+def world(cycles: int, folder: Path) -> World:
+    """Return machines of which most have faults; readings come in disorder, a tenth twice, a hundredth is rubbish."""
+    rng = np.random.default_rng(7)
+    ill = (np.arange(cycles) // 40 % 3 == 2) & (np.arange(cycles) > 2 * FIRST)
+    parts = []
+    for number in range(MACHINES):
+        values = rng.normal(size=(cycles, 3))
+        values[:, 1] -= 6 * ill * (number % 4 > 0)
+        columns = {name: values[:, place].round(4) for place, name in enumerate(SENSORS)}
+        parts.append(pl.DataFrame({"entity": [f"m{number}"] * cycles, "cycle": np.arange(1.0, cycles + 1), **columns}))
+    table = pl.concat(parts)
+    runs = Runs.build(table, Roles(entity="entity", cycle="cycle", sensor=SENSORS))
+    followed = Followed(PCA().fit(runs.until(np.full(runs.n, 2 * FIRST)), context=SensorContext(0, first=FIRST)))
+    keys = zip(runs.data["entity"], runs.cycles.tolist(), followed.fitted.predict(runs).score.tolist(), strict=True)
+    scores = {(name, cycle): score for name, cycle, score in keys if cycle > FIRST}
+    ordered = [json.dumps(row) for row in table.sort("cycle", maintain_order=True).to_dicts()]
+    with Shard(followed, folder / "plain", RULES) as shard:
+        (folder / "plain.jsonl").write_text("\n".join(ordered))
+        shard.run(Lines(folder / "plain.jsonl"))
+    alerts = [json.loads(line)["id"] for line in (folder / "plain" / "alerts.jsonl").read_text().splitlines()]
+    return World(followed, disordered(ordered), len(ordered), scores, sorted(alerts))
+
+
+def disordered(lines: Sequence[str]) -> list[str]:
+    """Return lines with each moved by less than half of what may be late, some of them twice, and rubbish between them."""
+    rng, most = random.Random(1), LATE * MACHINES / 2
+    placed = [(place + rng.uniform(0, most), line) for place, line in enumerate(lines)]
+    placed += [(place + rng.uniform(0, 20 * most), line) for place, line in enumerate(lines) if rng.random() < 0.1]
+    placed += [(rng.uniform(0, len(lines)), f"{RUBBISH} {number}") for number in range(len(lines) // 100)]
+    return [line for _, line in sorted(placed)]
+
+
+class Until:
+    """A source that ends when so many readings of a stream have counted.
+
+    Args:
+        source: The source.
+        shard: The stream.
+        readings: How many.
+    """
+
+    ends = True
+
+    def __init__(self, source: Any, shard: Shard, readings: int) -> None:
+        self.name, self._source, self._shard, self._readings = source.name, source, shard, readings
+
+    def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
+        """Yield the source's batches."""
+        for batch in self._source.batches(position, most, stop):
+            yield batch
+            if self._shard.state.totals["readings"] >= self._readings:
+                return
+
+    def close(self) -> None:
+        """Let it go."""
+        self._source.close()
+
+
+def work(made: World, store: Path, source: Callable[[], Any], sinks: Callable[[], list[Any]]) -> None:
+    """Follow until every reading has counted."""
+    with Shard(made.followed, store, RULES, sinks(), patience=PATIENCE) as shard:
+        lines = Until(source(), shard, made.readings)
+        shard.run(lines)
+        lines.close()
+
+
+def forked(job: Callable[[], None]) -> int:
+    """Run a job in a process of its own; return its number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        job()
+        os._exit(0)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def killed(kills: int, start: Callable[[], int], progress: Callable[[], int], whole: int, amid: Callable[[int], bool]) -> int:
+    """Kill a process again and again amid its work, and let the last one end; return how many kills struck it at work.
+
+    Args:
+        kills: How many.
+        start: Starts the process.
+        progress: Says how far the work is.
+        whole: The progress at which it ends.
+        amid: Is called with the number of each kill before it; after it returned true the process has to go on first.
+    """
+    rng, struck = random.Random(5), 0
+    for number in range(kills):
+        child = start()
+        _wait(child, progress, (number + 1) * whole // (kills + 2))
+        if amid(number):
+            _wait(child, progress, progress() + 1)
+        time.sleep(rng.uniform(0, 0.05))
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            struck += os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        print(f"kill {number + 1} of {kills} at {progress():,} of {whole:,} bytes", end="\r", file=sys.stderr, flush=True)
+    _, status = os.waitpid(start(), 0)
+    if status:
+        raise SystemExit("the last process failed")
+    return struck
+
+
+def _wait(child: int, progress: Callable[[], int], target: int) -> None:
+    """Wait until the work of a process is so far, or the process has ended."""
+    deadline = time.monotonic() + PATIENCE
+    while progress() < target and not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"no progress for {PATIENCE:.0f} seconds")
+        time.sleep(0.001)
+
+
+def size(path: Path) -> int:
+    """Return how many bytes a file has."""
+    return path.stat().st_size if path.is_file() else 0
+
+
+def verdict(made: World, store: Path) -> list[str]:
+    """Return what is not as it must be."""
+    wrong = []
+    rows = [json.loads(line) for line in (store / "scores.jsonl").read_text().splitlines()]
+    times = Counter((row["machine"], row["cycle"]) for row in rows)
+    if lost := len(made.scores.keys() - times.keys()):
+        wrong.append(f"{lost} readings were lost")
+    if twice := sum(count > 1 for count in times.values()):
+        wrong.append(f"{twice} readings were scored twice")
+    if other := sum(made.scores.get((row["machine"], row["cycle"])) != row["score"] for row in rows):
+        wrong.append(f"{other} scores have other bits than the batch's")
+    alerts = [json.loads(line) for line in (store / "alerts.jsonl").read_text().splitlines()]
+    ids = sorted(row["id"] for row in alerts)
+    if len(set(ids)) < len(ids) or [row["number"] for row in alerts] != list(range(1, len(alerts) + 1)):
+        wrong.append("an alert came twice")
+    if ids != made.alerts:
+        wrong.append(f"{len(set(made.alerts) ^ set(ids))} alerts are others")
+    dead = [json.loads(line)["line"] for line in (store / "dead.jsonl").read_text().splitlines()]
+    rubbish = {line for line in made.sent if line.startswith(RUBBISH)}
+    if set(dead) != rubbish:
+        wrong.append(f"{len(rubbish ^ set(dead))} dead letters are others")
+    return wrong
+
+
+def files(kills: int, cycles: int, folder: Path) -> list[str]:
+    """Kill a stream that follows a file which grows."""
+    made, store, path = world(cycles, folder), folder / "store", folder / "readings.jsonl"
+    path.touch()
+
+    def grow() -> None:
+        with path.open("a") as file:
+            for first in range(0, len(made.sent), 50):
+                file.write("".join(f"{line}\n" for line in made.sent[first : first + 50]))
+                file.flush()
+                time.sleep(0.002)
+
+    writer = forked(grow)
+    struck = killed(
+        kills,
+        lambda: forked(lambda: work(made, store, lambda: Lines(path, follow=True), list)),
+        lambda: size(store / "scores.jsonl"),
+        size(folder / "plain" / "scores.jsonl"),
+        lambda _: False,
+    )
+    os.waitpid(writer, 0)
+    print(f"{len(made.sent):,} lines of {made.readings:,} readings, {struck} kills, {len(made.alerts)} messages of alerts")
+    return verdict(made, store)
+
+
+def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
+    """Kill a stream of MQTT that posts alerts, and restart the broker before every fifth kill."""
+    from tests.support.mosquitto import Mosquitto
+
+    made, store = world(cycles, folder), folder / "store"
+    (folder / "broker").mkdir()
+    taken = folder / "taken.txt"
+    port = receiver_port()
+    receiver = forked(lambda: receive(port, taken))
+    sink = f"http://127.0.0.1:{port}/alerts"
+    broker = Mosquitto(folder / "broker")
+    broker.start()
+    address = f"mqtt://127.0.0.1:{broker.port}/plant/+/readings"
+    os.waitpid(forked(lambda: source_of(address, store, follow=False).close()), 0)  # the broker keeps what comes from now on
+    sender = forked(lambda: send(made.sent, broker))
+    restarts = 0
+
+    def amid(number: int) -> bool:
+        nonlocal restarts
+        if number % 5 != 4:
+            return False
+        broker.stop()
+        broker.start()
+        restarts += 1
+        return True
+
+    struck = killed(
+        kills,
+        lambda: forked(
+            lambda: work(made, store, lambda: source_of(address, store, follow=False), lambda: [sink_of(sink, store)])
+        ),
+        lambda: size(store / "scores.jsonl"),
+        size(folder / "plain" / "scores.jsonl"),
+        amid,
+    )
+    _, status = os.waitpid(sender, 0)
+    broker.stop()
+    os.kill(receiver, signal.SIGKILL)
+    os.waitpid(receiver, 0)
+    got = taken.read_text().split("\n")[:-1]
+    print(
+        f"{len(made.sent):,} messages of {made.readings:,} readings, {struck} kills, {restarts} restarts of the broker,"
+        f" {len(made.alerts)} messages of alerts, of which the server was sent {len(got) - len(set(got))} again under their ids"
+    )
+    wrong = verdict(made, store) + (["the sender failed"] if status else [])
+    other = sorted(set(got) ^ set(made.alerts))
+    return wrong + ([f"the server has {len(other)} other alerts, {other[:3]}"] if other else [])
+
+
+def send(lines: Sequence[str], broker: Any) -> None:
+    """Publish lines, one a message, a little at a time, whatever becomes of the broker."""
+    client = broker.client("sender", keep=True, ahead=20)
+    taken: set[int] = set()
+    client.on_publish = lambda _client, _data, number, _reason, _properties: taken.add(number)
+    numbers = []
+    for place, line in enumerate(lines):
+        numbers.append(client.publish("plant/hall/readings", line, qos=1).mid)
+        if place % 20 == 19:
+            time.sleep(0.01)
+    deadline = time.monotonic() + PATIENCE
+    while not taken.issuperset(numbers):
+        if time.monotonic() > deadline:
+            raise RuntimeError("messages were not taken")
+        time.sleep(0.05)
+    client.disconnect()
+    client.loop_stop()
+
+
+def receiver_port() -> int:
+    """Return a port that is free."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        return server.server_port
+
+
+def receive(port: int, taken: Path) -> None:
+    """Take alerts, and write down the id of each."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Take one."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with taken.open("a") as file:
+                file.write(f"{self.headers['Idempotency-Key']}\n")
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+def memory(lines: int, folder: Path) -> list[str]:
+    """Let readings of ten machines with eight sensors pass, and print how large the process is on the way."""
+    from bench.sensor_windows import SENSORS as EIGHT
+    from bench.sensor_windows import _runs
+
+    fitted = PCA().fit(_runs(10_000), context=SensorContext(0, first=400, false_alarms=0.01))
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        rng = np.random.default_rng(0)
+        with pipe.open("w") as file:
+            for cycle in range(1, lines // 10 + 1):
+                values = rng.normal(size=(10, 8)).round(4).tolist()
+                for machine, row in enumerate(values):
+                    named = {"entity": f"m{machine}", "cycle": cycle, **dict(zip(EIGHT, row, strict=True))}
+                    file.write(json.dumps(named) + "\n")
+
+    writer = forked(write)
+    sizes: dict[int, float] = {}
+    began = time.process_time()
+    with Shard(Followed(fitted), folder / "store", StreamRules(late=2, snapshot_after=50_000)) as shard:
+        source = Lines(pipe)
+        for part in range(1, 11):
+            shard.run(Until(source, shard, part * lines // 10))
+            sizes[shard.state.totals["lines"]] = resident()
+        source.close()
+        seconds, stored = time.process_time() - began, sum(map(size, (folder / "store").glob("log.db*")))
+        readings = shard.state.totals["readings"]
+    os.waitpid(writer, 0)
+    print("  ".join(f"{passed:,}: {mib:.0f} MiB" for passed, mib in sizes.items()))
+    rate = f"{readings / seconds:,.0f} lines, {8 * readings / seconds:,.0f} readings of sensors, a second of one core"
+    print(f"{rate}; the log has {stored:,} bytes")
+    first, last = sizes[min(sizes)], sizes[max(sizes)]
+    lost = [] if readings == lines else [f"{lines - readings} readings were lost"]
+    return lost + ([] if last < 1.1 * first else [f"the process grew from {first:.0f} to {last:.0f} MiB"])
+
+
+def resident() -> float:
+    """Return the memory of this process in MiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+KINDS: dict[str, Callable[[int, Path], list[str]]] = {
+    "kills": lambda number, folder: broker_kills(number, 40 * number + 300, folder),
+    "files": lambda number, folder: files(number, 40 * number + 200, folder),
+    "memory": memory,
+}
+
+
+def main(kind: str, number: int) -> int:
+    """Print what happened, and what is not as it must be."""
+    folder = Path(tempfile.mkdtemp(prefix="streams-"))
+    try:
+        wrong = KINDS[kind](number, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("\n".join(wrong) if wrong else "nothing lost, nothing twice" if kind != "memory" else "the process did not grow")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    words = [*sys.argv[1:], *("kills", "30")[len(sys.argv) - 1 :]]
+    sys.exit(main(words[0], int(words[1])))
