@@ -2,7 +2,7 @@
 
 One unit of work is about one second there. A law follows from rows, series, steps, trees and epochs alone, so that the same
 panel and settings have the same work on any machine; how fast a machine is, is measured apart (`evaluation/speed.py`).
-`python -m bench.costs` prints each law beside what a fit took.
+`python -m bench.candidates` prints each law beside what a fit took.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BEGIN, PER_ROW = 0.04, 6e-7
 """Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model."""
 
 
-USUAL_ROUNDS = 90
+USUAL_ROUNDS = 165
 """Rounds after which trees that stop early have mostly stopped, those of patience among them."""
 
 
@@ -193,7 +193,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "xgboost": _xgboost,
     "lstm": _network(2e-6),
     "cnn": _network(1.5e-6),
-    "mlp": _network(2e-7),
+    "mlp": _network(2.2e-7),
     "sarima": _sarima,
     "stack": _members,
     "select": _members,

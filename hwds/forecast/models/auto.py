@@ -57,7 +57,7 @@ class Auto(Forecaster):
 
     budget: Budget = "300u"
     members: tuple[Forecaster, ...] = ()
-    most: Annotated[PositiveInt, Le(100), Small(2)] = 100
+    most: Annotated[PositiveInt, Le(100), Small(1)] = 100
     windows: Annotated[int, Ge(1), Le(100), Small(2)] = 3
 
     def why_unrepeatable(self) -> str:

@@ -35,6 +35,9 @@ LEAST_WEIGHT = 0.05
 UNKNOWN = 30.0
 """The units that a model without a law is taken to need."""
 
+SAFETY = 1.2
+"""How much of the price of a final fit is kept for it: the search may end early, a final fit may not."""
+
 RUNGS = ((64, 1), (256, 2), (1_000, 3))
 """Series and windows of each rung; the last has all windows, and all series where there are fewer."""
 
@@ -221,7 +224,7 @@ class Race:
 
     def _final_price(self, model: Forecaster) -> float:
         work = work_of(model, self._size(self.history))
-        return self.allowance.price(model.name, UNKNOWN if work is None else work.total)
+        return SAFETY * self.allowance.price(model.name, UNKNOWN if work is None else work.total)
 
     def _inner_price(self, model: Forecaster, panel: Panel, windows: int) -> float:
         work = backtest_work(model, self._size(panel), windows)

@@ -20,6 +20,12 @@ SURE = 2.0
 HELPS = 0.1
 """The least weight beside the best member with which one that is behind still helps."""
 
+GAIN = 1.0
+"""Standard errors that a mixture must be ahead of the best member alone on left-out windows."""
+
+ALONE = len(POWERS) * len(SHARES) - len(SHARES)
+"""The place of the best member alone among the weights that are tried."""
+
 PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
@@ -30,21 +36,33 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
     A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
     their loss, mixed with those of least loss; power and share are the ones of least mean absolute scaled error on windows left
     out in turn (Diebold and Shin 2019, "Machine learning for regularized survey forecast combination", on shrinkage that is
-    chosen so).
+    chosen so). A mixture that is not surely better there than the best member alone gives way to it. Every window counts
+    alike, however hard it was: what made it hard, its series shared.
     """
-    kept = screened(seen)
+    level = levelled(seen)
+    kept = screened(level)
     weights = np.zeros(seen.forecasts.shape[1])
-    if len(kept) == 1:
-        weights[kept] = 1.0
-        return weights
-    inside = seen.members(kept)
-    losses = np.zeros((len(POWERS), len(SHARES)))
-    for before, after in _left_out(inside):
-        missed = after.forecasts - after.target[:, None]
-        for place, tried in enumerate(_tried(before)):
-            losses.flat[place] += np.abs(missed @ tried).sum()
-    weights[kept] = list(_tried(inside))[int(np.argmin(losses))]  # of equals the nearest to equal weights
+    weights[kept] = _shrunk(level.members(kept)) if len(kept) > 1 else 1.0
     return weights
+
+
+def levelled(seen: MemberWindows) -> MemberWindows:
+    """Return the rows in units of the median member's loss in their window."""
+    numbers, place = np.unique(seen.window, return_inverse=True)
+    losses = np.median([np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0)
+    size = np.where(losses > 0, losses, 1.0)[place] if len(numbers) else np.ones(0)
+    return MemberWindows(seen.forecasts / size[:, None], seen.target / size, seen.window, seen.series, seen.step)
+
+
+def _shrunk(seen: MemberWindows) -> np.ndarray:
+    """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
+    parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
+    losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
+    series = np.concatenate([after.series for _, after in parts])
+    chosen = int(np.argmin(losses.mean(0)))  # of equals the nearest to equal weights
+    gain, error = paired(losses[:, ALONE] - losses[:, chosen], series)
+    final: np.ndarray = list(_tried(seen))[chosen if gain > GAIN * error else ALONE]
+    return final
 
 
 def screened(seen: MemberWindows) -> np.ndarray:
