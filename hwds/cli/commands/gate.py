@@ -1,0 +1,44 @@
+"""Judge whether a run may go on: bounds, champion, calibration, slices, seeds, latency, leaks, card, approver.
+
+The rules are those of `conf/gate`; the decision and the digests of its evidence are kept in the run's folder. A run that its
+last gate refused gets no bundle.
+"""
+
+from __future__ import annotations
+
+import click
+
+from hwds.cli.words import FILE, ONE_RUN, RUN, KnownWord, command
+
+
+def gates() -> list[str]:
+    """Return the names of all gates."""
+    from hwds.core.registry import options
+
+    return list(options("gate"))
+
+
+@command(help=__doc__)
+@ONE_RUN
+@click.option("--gate", "name", type=KnownWord("gate", gates), default="validation", show_default=True, help="The rules.")
+@click.option("--champion", type=RUN, help="The run of the model in use.")
+@click.option("--card", type=FILE, help="What people say of the model: a YAML of owner, approver, intended_use ...")
+@click.option("--bundle", type=FILE, help="The folder of the run's bundle, for its latency.")
+@click.option("--monitor", type=FILE, help="The report of `hwds monitor`.")
+@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
+def main(
+    run: str, name: str, champion: str | None, card: str | None, bundle: str | None, monitor: str | None, trust: str | None
+) -> int:
+    """Print every check and the outcome; 1 where the gate refuses."""
+    from hwds.production.gate.decide import Named, decided, gathered
+    from hwds.production.gate.rules import rules_of
+    from hwds.results.folder import RunFolder
+
+    rules, folder = rules_of(name), RunFolder.find(run)
+    folder.require_finished()
+    evidence = gathered(folder, rules, Named(champion, card, bundle, monitor, trust))
+    decision = decided(folder, rules, evidence)
+    for check in decision["checks"]:
+        print(f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['said']}")
+    print(f"Gate {name}: {decision['outcome']} ({folder.path / 'gate.json'})")
+    return 0 if decision["outcome"] == "passed" else 1

@@ -1,0 +1,90 @@
+"""The decision of a gate: every check, the digests of its evidence, and the outcome, kept in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.core.checksums.files import write_json
+from hwds.core.errors import ConfigError
+from hwds.production.bundle.card import read_fields
+from hwds.production.gate.checks import Check, checks_of
+from hwds.production.gate.evidence import Evidence, latency_of, leaks_of, violations_of
+from hwds.production.gate.rules import GateRules
+from hwds.results.files import read_mapping
+from hwds.results.folder import RunFolder
+from hwds.results.markdown import write_markdown
+from hwds.results.provenance import now
+
+FILE = "gate.json"
+"""The file in a run's folder with the last decision of a gate, which `hwds bundle` obeys."""
+
+LEAKS = "leakage.json"
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a user names beside the run: a champion's run, files of a card and of a monitor, a bundle, and trusted keys."""
+
+    champion: str | None = None
+    card: str | None = None
+    bundle: str | None = None
+    monitor: str | None = None
+    trust: str | None = None
+
+
+def gathered(folder: RunFolder, rules: GateRules, named: Named) -> Evidence:
+    """Return the evidence of a run that a gate asks for.
+
+    Raises:
+        ConfigError: A file cannot be read, or the bundle is of another run.
+    """
+    evidence = Evidence.of(folder)
+    if rules.champion and named.champion:
+        evidence = evidence.with_champion(folder, RunFolder.find(named.champion))
+    if named.card:
+        evidence = evidence.with_file(Path(named.card), card=read_fields(Path(named.card)))
+    if named.bundle:
+        path, latency, run = latency_of(named.bundle, named.trust)
+        if run != folder.title:
+            raise ConfigError(f"--bundle: {named.bundle} is of run {run}, not of {folder.title}.")
+        evidence = evidence.with_file(path, latency=latency)
+    if named.monitor:
+        evidence = evidence.with_file(Path(named.monitor), violations=violations_of(Path(named.monitor)))
+    if rules.leakage:
+        path = folder.path / LEAKS
+        write_json(path, {"code": folder.read_provenance()["code"], "leaks": list(leaks_of(folder)), "when": now()})
+        evidence = evidence.with_file(path, leaks=tuple(read_mapping(path)["leaks"]))
+    return evidence
+
+
+def decided(folder: RunFolder, rules: GateRules, evidence: Evidence) -> dict[str, Any]:
+    """Write and return the decision of a gate on a run."""
+    checks = checks_of(rules, evidence)
+    passed = all(check.passed for check in checks)
+    decision = {
+        "gate": rules.name,
+        "stage": rules.stage,
+        "run": evidence.title,
+        "outcome": "passed" if passed else "refused",
+        "approval_status": "Approved" if passed and rules.approver else "PendingManualApproval" if passed else "Rejected",
+        "approver": evidence.card.get("approver", ""),
+        "when": now(),
+        "checks": [asdict(check) for check in checks],
+        "evidence": dict(evidence.files),
+    }
+    write_json(folder.path / FILE, decision)
+    write_markdown(folder.path / "gate.md", _page(rules, evidence, checks, passed=passed))
+    return decision
+
+
+def _page(rules: GateRules, evidence: Evidence, checks: Sequence[Check], *, passed: bool) -> str:
+    outcome = "passed" if passed else "refused"
+    lines = [f"# Gate {rules.name}: {outcome}", "", f"Run {evidence.title}, stage {rules.stage}.", ""]
+    lines += ["| check | | |", "|---|---|---|"]
+    lines += [f"| {check.name} | {'passed' if check.passed else '**refused**'} | {check.said} |" for check in checks]
+    lines += ["", "## Evidence", "", "| file | SHA-256 |", "|---|---|"]
+    lines += [f"| {name} | `{digest}` |" for name, digest in evidence.files.items()]
+    return "\n".join(lines)

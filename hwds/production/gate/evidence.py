@@ -1,0 +1,175 @@
+"""Evidence of a gate: what is known of a run, each fact from a file whose digest is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.compare.models import compare
+from hwds.compare.source import Source
+from hwds.core.errors import HwdsError
+from hwds.core.inputs import noted_inputs
+from hwds.evaluation.abilities import LeakTestable
+from hwds.evaluation.canary import canary
+from hwds.execution.compute_cell import context_of
+from hwds.execution.threads import hold_threads
+from hwds.experiment.check import check
+from hwds.experiment.prepare import prepare
+from hwds.experiment.spec import Experiment
+from hwds.production.services.opening import Bundle
+from hwds.results.files import read_mapping
+from hwds.results.folder import RunFolder
+from hwds.results.tables import Tables
+
+RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Against:
+    """How the run's model compares with the champion: a share, below 0 where it is worse, and its interval."""
+
+    champion: str
+    effect: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of a run; None or nothing where it is not.
+
+    Attributes:
+        title: The run's.
+        label: Its model's.
+        headline: Its headline metric.
+        tables: Its tables.
+        better: `low` or `high`: which way the headline is good.
+        champion: The comparison with it.
+        seeds: The headline by seed, its own among them.
+        leaks: What the canary found; empty where it found nothing.
+        card: The fields that people filled in.
+        latency: `p99_ms` of the bundle.
+        violations: Of the monitor's report.
+        files: SHA-256 of the files of all this.
+    """
+
+    title: str
+    label: str
+    headline: str
+    tables: Tables
+    better: str
+    champion: Against | None = None
+    seeds: Mapping[int, float] = field(default_factory=dict)
+    leaks: tuple[str, ...] | None = None
+    card: Mapping[str, str] = field(default_factory=dict)
+    latency: Mapping[str, Any] | None = None
+    violations: Sequence[Mapping[str, Any]] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Evidence:
+        """Return what the run's own folder and its sisters of other seeds say."""
+        experiment, tables = check(folder.read_config(secrets=True)), folder.read_tables()
+        label, headline = experiment.model.name, experiment.protocol.headline
+        names = ("scores.parquet", "predictions.parquet", "timings.parquet", ".config.json", "provenance.json")
+        files = {name: sha256(folder.path / name) for name in names if (folder.path / name).is_file()}
+        own = cls(folder.title, label, headline, tables, tables.measure(headline).better, files=files)
+        return replace(own, seeds=seeds_of(folder, experiment, headline, label))
+
+    def with_file(self, path: Path, **facts: Any) -> Evidence:
+        """Return the same with facts from a file."""
+        return replace(self, files={**self.files, str(path): sha256(path)}, **facts)
+
+    def with_champion(self, own: RunFolder, champion: RunFolder) -> Evidence:
+        """Return the same with the comparison on the rows that both runs answered."""
+        sources = Source.read([own, champion])
+        rival = str(champion.read_config()["model"]["name"])
+        comparison = compare(sources, metric=self.headline, resamples=RESAMPLES)
+        found = pair_of(comparison.pairs, self.label, rival)
+        files = {f"champion/{name}": sha256(champion.path / name) for name in ("scores.parquet", "predictions.parquet")}
+        against = None if found is None else Against(f"{champion.title} {rival}", *found)
+        return replace(self, champion=against, files={**self.files, **files})
+
+
+def pair_of(pairs: pl.DataFrame, own: str, rival: str) -> tuple[float, float | None, float | None] | None:
+    """Return effect and interval of the run's model against the champion's, whichever of them is the subject of a pair."""
+    for row in pairs.to_dicts():
+        first, second = str(row["model"]), str(row["rival"])
+        if first.startswith(own) and second.startswith(rival):
+            return row["effect"], row["low"], row["high"]
+        if first.startswith(rival) and second.startswith(own):
+            ends = [None if end is None else -end for end in (row["high"], row["low"])]
+            return -row["effect"], ends[0], ends[1]
+    return None
+
+
+def seeds_of(folder: RunFolder, experiment: Experiment, headline: str, label: str) -> dict[int, float]:
+    """Return the headline of the run and of finished runs of the same experiment that differ in the seed alone."""
+    own = {name: value for name, value in folder.read_config().items() if name != "seed"}
+    found = {}
+    for path in sorted(folder.path.parent.glob("*/.config.json")):
+        other = RunFolder(path.parent)
+        config = other.read_config()
+        if {name: value for name, value in config.items() if name != "seed"} != own:
+            continue
+        try:
+            row = other.read_tables().headline(headline, label)
+        except HwdsError:  # not finished
+            continue
+        if row and row["value"] is not None:
+            found[int(config["seed"])] = float(row["value"])
+    return found
+
+
+def leaks_of(folder: RunFolder) -> tuple[str, ...]:
+    """Return what the canary finds in the run's own model, at its small size, in this process."""
+    experiment = check({**folder.read_config(secrets=True), "size": "small"})
+    if not isinstance(experiment.protocol, LeakTestable):
+        return ()
+    prepared = prepare(experiment)
+    hold_threads(prepared.job.cpus)
+    context = replace(context_of(prepared.job, ""), cache=None)
+    with noted_inputs():
+        found = list(canary(prepared.job.protocol, experiment.model.name, experiment.model, prepared.frame, context))
+    return tuple(str(leak) for leak in found if leak is not None)
+
+
+def latency_of(folder: str, trust: str | None) -> tuple[Path, Mapping[str, Any], str]:
+    """Return the latency of a bundle with its file, and the run that the bundle is of."""
+    bundle = Bundle.open(folder, trust)
+    return bundle.folder / "latency.json", bundle.json("latency.json"), bundle.manifest.run
+
+
+def violations_of(path: Path) -> list[Mapping[str, Any]]:
+    """Return the violations of a monitor's report."""
+    return list(read_mapping(path)["violations"])
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        HwdsError: It is absent.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise HwdsError(f"{path}: cannot be read: {error.strerror or error}.") from error
+
+
+def known_chances(evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return probabilities and labels of the test rows of the run's model; None where it has none."""
+    rows = evidence.tables.predictions
+    if not {"probability", "label", "model"} <= set(rows.columns):
+        return None
+    own = rows.filter(pl.col("model") == evidence.label)
+    own = own.filter(pl.col("part") == "test") if "part" in own.columns else own
+    known = own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
+    return (known["probability"].to_numpy(), known["label"].cast(pl.Float64).to_numpy()) if len(known) else None

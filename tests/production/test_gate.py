@@ -1,0 +1,197 @@
+"""A gate refuses each planted fault, passes what is clean, and keeps the digests of its evidence."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.production.bundle.make import refuse_gated
+from hwds.production.gate.checks import calibration_gap, checks_of
+from hwds.production.gate.decide import FILE, Named, decided, gathered
+from hwds.production.gate.evidence import Against, Evidence
+from hwds.production.gate.rules import rules_of
+from hwds.results.files import read_mapping
+from tests.production.conftest import CARD
+
+RULES = {
+    "bounds": [{"metric": "auroc", "at_least": 0.6}],
+    "champion": True,
+    "champion_margin": 0.05,
+    "calibration_gap": 0.05,
+    "slice_gap": 0.5,
+    "slice_rows": 100,
+    "seeds": 3,
+    "seed_range": 0.2,
+    "latency_ms": 50.0,
+    "leakage": True,
+    "card": True,
+    "approver": True,
+    "drift": True,
+}
+
+
+@pytest.fixture(scope="module")
+def rules():
+    return rules_of("approval", RULES)
+
+
+def score(metric, value, low, high, segment=None):
+    return {
+        "model": "classify/logistic",
+        "metric": metric,
+        "aggregate": "pooled",
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "n": 500,
+        "segment_by": "channel" if segment else None,
+        "segment": segment,
+    }
+
+
+@pytest.fixture
+def clean(run):
+    """Evidence of a run that is as good as one can be; each test spoils one thing."""
+    evidence = Evidence.of(run)
+    rng = np.random.default_rng(0)
+    probability = rng.random(4000) ** 2
+    label = (rng.random(4000) < probability).astype(float)
+    rows = pl.DataFrame({"probability": probability, "label": label}).with_columns(
+        pl.lit("classify/logistic").alias("model"), pl.lit("test").alias("part")
+    )
+    scores = [score("auroc", 0.9, 0.85, 0.93), score("aucpr", 0.6, 0.5, 0.7)]
+    scores += [score("aucpr", value, value - 0.1, value + 0.1, name) for name, value in (("online", 0.62), ("retail", 0.5))]
+    table = evidence.tables.scores.clear()
+    made = pl.DataFrame(scores, schema_overrides=table.schema, schema={name: table.schema[name] for name in scores[0]})
+    tables = replace(
+        evidence.tables, predictions=rows, scores=pl.concat([table, made], how="diagonal_relaxed").select(table.columns)
+    )
+    return replace(
+        evidence,
+        tables=tables,
+        headline="aucpr",
+        better="high",
+        champion=Against("old", 0.02, -0.01, 0.05),
+        seeds={0: 0.60, 1: 0.62, 2: 0.58},
+        leaks=(),
+        card=CARD,
+        latency={"p99_ms": 4.0},
+        violations=(),
+    )
+
+
+def test_what_is_clean_passes(rules, clean):
+    checks = checks_of(rules, clean)
+    assert [check for check in checks if not check.passed] == []
+    assert {check.name for check in checks} == {
+        "failures",
+        "bound auroc",
+        "champion",
+        "calibration",
+        "slices",
+        "seeds",
+        "latency",
+        "leakage",
+        "card",
+        "approver",
+        "drift",
+    }
+
+
+def with_scores(evidence, change):
+    return replace(evidence, tables=replace(evidence.tables, scores=change(evidence.tables.scores)))
+
+
+def with_predictions(evidence, change):
+    return replace(evidence, tables=replace(evidence.tables, predictions=change(evidence.tables.predictions)))
+
+
+def low_interval(scores):
+    return scores.with_columns(pl.when(pl.col("metric") == "auroc").then(0.4).otherwise(pl.col("ci_low")).alias("ci_low"))
+
+
+def bad_slice(scores):
+    retail = pl.col("segment").eq_missing("retail")
+    return scores.with_columns(
+        pl.when(retail).then(0.1).otherwise(pl.col("value")).alias("value"),
+        pl.when(retail).then(0.15).otherwise(pl.col("ci_high")).alias("ci_high"),
+    )
+
+
+def failed_cells(evidence):
+    timings = evidence.tables.timings.with_columns(pl.lit("error: no memory").alias("status"))
+    return replace(evidence, tables=replace(evidence.tables, timings=timings))
+
+
+FAULTS = {
+    "a leak": (lambda e: replace(e, leaks=("future: 3 answers changed",)), "leakage"),
+    "a canary that was not asked": (lambda e: replace(e, leaks=None), "leakage"),
+    "a slice that fails": (lambda e: with_scores(e, bad_slice), "slices"),
+    "slices that were not scored": (lambda e: with_scores(e, lambda s: s.filter(pl.col("segment").is_null())), "slices"),
+    "miscalibration": (
+        lambda e: with_predictions(e, lambda p: p.with_columns((pl.col("probability") * 0.5).alias("probability"))),
+        "calibration",
+    ),
+    "too few labels": (lambda e: with_predictions(e, lambda p: p.head(20)), "calibration"),
+    "unstable seeds": (lambda e: replace(e, seeds={0: 0.6, 1: 0.4, 2: 0.7}), "seeds"),
+    "one seed": (lambda e: replace(e, seeds={0: 0.6}), "seeds"),
+    "a slow model": (lambda e: replace(e, latency={"p99_ms": 80.0}), "latency"),
+    "a missing field of the card": (lambda e: replace(e, card=CARD | {"limits": "TODO"}), "card"),
+    "no approver": (lambda e: replace(e, card=CARD | {"approver": ""}), "approver"),
+    "an owner who approves": (lambda e: replace(e, card=CARD | {"approver": CARD["owner"]}), "approver"),
+    "worse than the champion": (lambda e: replace(e, champion=Against("old", -0.1, -0.2, 0.0)), "champion"),
+    "no champion": (lambda e: replace(e, champion=None), "champion"),
+    "an interval below the bound": (lambda e: with_scores(e, low_interval), "bound auroc"),
+    "drift": (lambda e: replace(e, violations=({"description": "psi of spent"},)), "drift"),
+    "cells that failed": (failed_cells, "failures"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_refused(rules, clean, name):
+    spoil, wanted = FAULTS[name]
+    refused = {check.name for check in checks_of(rules, spoil(clean)) if not check.passed}
+    assert wanted in refused
+    assert refused <= {wanted, "card"}
+
+
+def test_the_decision_is_kept_with_digests_and_stops_a_bundle(run, rules, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home)
+    card = tmp_path / "card.yaml"
+    card.write_text("owner: Desk\n")
+    changed = rules_of("development", {"card": True, "leakage": False})
+    evidence = gathered(run, changed, Named(card=str(card)))
+    decision = decided(run, changed, evidence)
+    try:
+        assert decision["outcome"] == "refused"
+        assert decision["evidence"][str(card)] == hashlib.sha256(card.read_bytes()).hexdigest()
+        assert "scores.parquet" in decision["evidence"]
+        assert read_mapping(run.path / FILE) == decision
+        with pytest.raises(HwdsError, match=r"gate 'development' refused run .*: card; mend that"):
+            refuse_gated(run)
+        passing = rules_of("development", {"leakage": False})
+        assert decided(run, passing, gathered(run, passing, Named()))["outcome"] == "passed"
+        refuse_gated(run)
+    finally:
+        for name in (FILE, "gate.md"):
+            (run.path / name).unlink()
+
+
+def test_rules_are_checked(rules):
+    with pytest.raises(ConfigError, match="no option 'aproval'; did you mean 'approval'"):
+        rules_of("aproval")
+    with pytest.raises(ConfigError, match="seed_rnge"):
+        rules_of("approval", {"seed_rnge": 1})
+    with pytest.raises(ConfigError, match="must have at_least or at_most"):
+        rules_of("approval", {"bounds": [{"metric": "auroc"}]})
+    assert [rules_of(name).stage for name in ("development", "validation", "approval", "production", "ongoing")]
+
+
+def test_a_calibrated_model_has_the_gap_of_chance():
+    rng = np.random.default_rng(1)
+    probability = rng.random(5000)
+    gap, chance = calibration_gap(probability, (rng.random(5000) < probability).astype(float))
+    assert gap == pytest.approx(chance, abs=0.008)
