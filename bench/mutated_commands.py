@@ -66,11 +66,11 @@ def flags() -> dict[str, list[tuple[str, bool]]]:
     """Return the flags of every command, and whether each takes a word."""
     import click
 
-    from hwds.cli.main import commands
+    from hwds.cli.main import commands, module_of
 
     found = {}
     for name in commands():
-        main = import_module(f"hwds.cli.commands.{name}").main
+        main = import_module(module_of(name)).main
         options = [param for param in main.params if isinstance(param, click.Option)]
         found[name.replace("_", "-")] = [(max(param.opts, key=len), not param.is_flag) for param in options]
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hwds.cli.experiment import as_override
-from hwds.cli.main import commands
+from hwds.cli.main import commands, files
 from hwds.config.compose import compose
 from hwds.core.recipe import Recipe
 from hwds.core.registry import GROUPS, module_file, module_name, option_folders, options
@@ -191,7 +191,7 @@ def test_models_and_protocols_have_a_runnable_example(group):
 
 def test_commands_have_a_sentence_and_a_main():
     for name in commands():
-        tree = ast.parse((ROOT / "hwds" / "cli" / "commands" / f"{name}.py").read_text())
+        tree = ast.parse(files()[name].read_text())
         assert (ast.get_docstring(tree) or "").split("\n")[0].endswith("."), name
         assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body), name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class Program(click.Group):
             return "", experiment, args
         name = word.replace("_", "-")
         if name in self.list_commands(ctx):
-            command: click.Command = import_module(f"hwds.cli.commands.{name.replace('-', '_')}").main
+            command: click.Command = import_module(module_of(name)).main
             return name, command, args[1:]
         if ctx.resilient_parsing:
             return None, None, []
@@ -108,7 +109,20 @@ PROGRAM = Program(
 
 def commands() -> list[str]:
     """Return the names of the commands' modules."""
-    return sorted(path.stem for path in COMMANDS.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(files())
+
+
+@cache
+def files() -> dict[str, Path]:
+    """Return the module of each command, by its name with underscores; those of one job lie in a folder."""
+    paths = (*COMMANDS.glob("*.py"), *COMMANDS.glob("[!_]*/*.py"))
+    return {path.stem: path for path in paths if not path.stem.startswith("_")}
+
+
+def module_of(command: str) -> str:
+    """Return the name of a command's module."""
+    path = files()[command.replace("-", "_")].relative_to(COMMANDS).with_suffix("")
+    return ".".join(("hwds.cli.commands", *path.parts))
 
 
 def no_command(word: str) -> ConfigError:
@@ -120,7 +134,7 @@ def no_command(word: str) -> ConfigError:
 
 def sentence(command: str) -> str:
     """Return the first line of a command's module, read without importing it."""
-    tree = ast.parse((COMMANDS / f"{command.replace('-', '_')}.py").read_text())
+    tree = ast.parse(files()[command.replace("-", "_")].read_text())
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 

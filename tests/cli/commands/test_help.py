@@ -8,13 +8,13 @@ from importlib import import_module
 import click
 import pytest
 
-from hwds.cli.main import COMMANDS, commands, dispatch
+from hwds.cli.main import commands, dispatch, files, module_of
 
 
 def every_command():
     """The words that name each command, those of a group too, and the command."""
     for name in commands():
-        main = import_module(f"hwds.cli.commands.{name}").main
+        main = import_module(module_of(name)).main
         yield [name.replace("_", "-")], main
         yield from (([name, part], command) for part, command in getattr(main, "commands", {}).items())
 
@@ -28,7 +28,7 @@ def test_help_says_every_flag_in_a_sentence(words, command, capsys):
         assert {"--config-dir"} <= {option.opts[0] for option in options}
         assert all(option.opts[0] in said and (option.help or "").endswith(".") for option in options)
     if len(words) == 1:
-        text = ast.get_docstring(ast.parse((COMMANDS / f"{words[0].replace('-', '_')}.py").read_text()))
+        text = ast.get_docstring(ast.parse(files()[words[0].replace("-", "_")].read_text()))
         assert " ".join(text.split()) in said
 
 
