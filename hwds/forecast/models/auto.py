@@ -17,7 +17,7 @@ from hwds.evaluation.keys import key_of
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.metrics.scale import seasonal_scales
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.answer import Answer, answer_of
+from hwds.forecast.models.racing.answer import Answer, ages, answer_of
 from hwds.forecast.models.racing.budget import Allowance, Budget, in_units
 from hwds.forecast.models.racing.candidates import Look, candidates
 from hwds.forecast.models.racing.race import Race
@@ -119,17 +119,17 @@ class FittedAuto(Serializable):
         """Return the combination of the members' forecasts, its quantiles calibrated; the first series has the story."""
         forecasts = [member.predict(history, future) for member in self.members]
         means, quantiles = (np.stack([getattr(each, part) for each in forecasts]) for part in ("mean", "quantiles"))
-        weights = self.answer.weights.values[0, 0]
-        mixed = Forecasts.of(np.einsum("m,mnh->nh", weights, means), np.einsum("m,mnhq->nhq", weights, quantiles))
+        scale, _ = seasonal_scales(history.target, history.offsets, history.season)
+        weights = self.answer.weights.of(ages(scale), np.ones(len(scale), np.int64))
+        mixed = Forecasts.of(np.einsum("nm,mnh->nh", weights, means), np.einsum("nm,mnhq->nhq", weights, quantiles))
         fallback = np.all([each.fallback for each in forecasts], axis=0)
         story = np.full(len(fallback), None, object)
         story[:1] = self.answer.story
-        calibrated = self._calibrated(mixed.quantiles, history)
+        calibrated = self._calibrated(mixed.quantiles, history, scale)
         return replace(Forecasts.of(mixed.mean, calibrated, fallback), told={SEARCH: story})
 
-    def _calibrated(self, quantiles: np.ndarray, history: Panel) -> np.ndarray:
+    def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
         n, steps, count = quantiles.shape
-        scale, _ = seasonal_scales(history.target, history.offsets, history.season)
         least = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) >= 0
         rows = quantiles.reshape(-1, count)
         bands = Bands(

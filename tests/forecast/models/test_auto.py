@@ -12,9 +12,10 @@ from hwds.forecast.models.auto import Auto
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.racing.budget import Allowance, amount
-from hwds.forecast.models.racing.candidates import Look, candidates
-from hwds.forecast.models.racing.race import NAIVE, rungs
+from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
+from hwds.forecast.models.racing.race import NAIVE, Rung, of_young, rungs, team_of
 from hwds.forecast.models.racing.story import SEARCH, notes
+from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
 from hwds.splitting.cutoffs import FromEnd, future_of
 from tests.support.panels import inner_context, monthly_panel
@@ -125,3 +126,21 @@ def test_what_was_kept_says_nothing_of_speed():
 def test_a_budget_by_the_clock_is_no_repeatable_one():
     assert Auto(budget="60s").why_unrepeatable() == "budget: must be in units of work, such as 300u, got 60s"
     assert Auto(budget="60u").why_unrepeatable() == ""
+
+
+def test_young_series_have_weights_of_their_own():
+    rng = np.random.default_rng(0)
+    names = np.repeat([f"s{i:02d}" for i in range(40)], 8)
+    young = np.repeat(np.arange(40) >= 20, 8)
+    frame = {"series_id": names, "cutoff": np.tile(np.repeat([0, 1], 4), 40), "step": np.tile([1, 2, 3, 4], 80)}
+    actual = rng.normal(size=320)
+    scales = {"scale_abs": np.where(young, np.nan, 1.0), "short_scale_abs": np.where(young, 1.0, np.nan)}
+    rows = [
+        pl.DataFrame(frame | {"actual": actual, "q_0.5": actual + rng.normal(size=320) * spread} | scales).fill_nan(None)
+        for spread in (np.where(young, 3.0, 0.2), np.where(young, 0.2, 3.0))
+    ]
+    tried = [Candidate(model) for model in OWN[:2]]
+    team = team_of(tried, rows, member_windows(rows), Rung(40, 2))
+    assert team.weights.argmax() == 0
+    assert team.young[1] > team.weights[1] + 0.4
+    assert of_young([part.filter(pl.col("series_id") < "s25") for part in rows]) is None

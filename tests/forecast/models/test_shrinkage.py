@@ -49,3 +49,13 @@ def test_a_paired_difference_counts_each_series_once():
     mean, error = paired(np.array([1.0, 1.0, 3.0]), np.array(["a", "a", "b"], object))
     assert (mean, error) == (2.0, pytest.approx(1.0))
     assert paired(np.ones(3), np.array(["a"] * 3, object)) == (1.0, np.inf)
+
+
+def test_a_window_that_was_hard_for_all_has_no_more_say():
+    data = seen([0.5, 1.0])
+    hard = data.window == 1
+    swapped = np.where(hard[:, None], data.forecasts[:, ::-1], data.forecasts)  # the worse one is better there
+    scale = np.where(hard, 20.0, 1.0)
+    shocked = MemberWindows(swapped * scale[:, None], data.target * scale, data.window, data.series, data.step)
+    assert shocked.losses.mean(0).argmin() == 1
+    assert learned_weights(shocked).argmax() == 0

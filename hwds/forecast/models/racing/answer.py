@@ -16,6 +16,9 @@ from hwds.forecast.models.stacking.shrinkage import learned_weights
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.statistics.conformal import Bands, Calibration
 
+YOUNG = "young"
+"""The group of the series with no season behind them."""
+
 LEAST_ROWS = 400
 """Rows of inner windows below which quantiles are left as they are."""
 
@@ -26,7 +29,7 @@ class Answer(Serializable):
 
     Attributes:
         members: The recipes that answer.
-        weights: Of each, the same for all series and steps.
+        weights: Of each, for series of every age and, where they differ, for `young` ones.
         calibration: Of the quantiles of their combination, learned on windows left out in turn.
         story: What was tried, dropped and why, and what more time would try.
     """
@@ -39,7 +42,20 @@ class Answer(Serializable):
 
 def answer_of(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> Answer:
     """Return the answer of a team."""
-    return Answer(team.members, Weights.same(team.weights), _calibration(team, levels, horizon), story)
+    return Answer(team.members, _weights(team.weights, team.young), _calibration(team, levels, horizon), story)
+
+
+def _weights(every: np.ndarray, young: np.ndarray | None) -> Weights:
+    return Weights.same(every) if young is None else Weights(np.stack([every, young])[:, None], (YOUNG,))
+
+
+def ages(scale: np.ndarray) -> np.ndarray:
+    """Return the group of each series: `young` where it has no seasonal scale.
+
+    Args:
+        scale: The seasonal scale of each, NaN where it has none.
+    """
+    return np.where(np.isnan(scale), YOUNG, "").astype(object)
 
 
 def _calibration(team: Team, levels: tuple[float, ...], horizon: int) -> Calibration:

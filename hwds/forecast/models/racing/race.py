@@ -32,6 +32,9 @@ NAIVE = "forecast/seasonal_naive"
 LEAST_WEIGHT = 0.05
 """A member of less weight is not worth its fit."""
 
+LEAST_YOUNG = 20
+"""Series and windows from which young ones have weights of their own."""
+
 UNKNOWN = 30.0
 """The units that a model without a law is taken to need."""
 
@@ -79,6 +82,7 @@ class Team:
         backtests: Their rows of inner windows.
         loss: The mean absolute scaled error of the combination there.
         rung: The rung.
+        young: The weights for series with no season behind them; None where they are those of all.
     """
 
     members: tuple[Forecaster, ...]
@@ -86,6 +90,7 @@ class Team:
     backtests: tuple[pl.DataFrame, ...]
     loss: float
     rung: Rung
+    young: np.ndarray | None = None
 
 
 @dataclass
@@ -255,21 +260,34 @@ def sampled(history: Panel, most: int, context: ForecastContext) -> Panel:
 
 
 def team_of(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung) -> Team:
-    """Return the members that have weight, and their weights learned again without the others."""
+    """Return the members that have weight for all series or for young ones, and their weights learned without the others."""
+    young = of_young(backtests)
     weights = learned_weights(seen)
-    keep = np.flatnonzero(weights >= min(LEAST_WEIGHT, float(weights.max())))
-    inside = seen.members(keep)
-    weights = learned_weights(inside)
-    loss = float(np.abs(inside.forecasts @ weights - inside.target).mean())
-    members = tuple(tried[place].model for place in keep.tolist())
-    return Team(members, weights, tuple(backtests[place] for place in keep.tolist()), loss, rung)
+    most = weights if young is None else np.maximum(weights, learned_weights(young) / 2)
+    keep = np.flatnonzero(most >= min(LEAST_WEIGHT, float(most.max())))
+    chosen = tuple(backtests[place] for place in keep.tolist())
+    return _weighed(tuple(tried[place].model for place in keep.tolist()), chosen, rung)
 
 
 def kept(team: Team, keep: np.ndarray) -> Team:
     """Return a team of some of its members, their weights learned again."""
     places = np.flatnonzero(keep).tolist()
-    backtests = tuple(team.backtests[place] for place in places)
-    seen = member_windows(backtests)
+    members = tuple(team.members[place] for place in places)
+    return _weighed(members, tuple(team.backtests[place] for place in places), team.rung)
+
+
+def of_young(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
+    """Return the rows of series with no season behind them at their cutoff; None where they are few."""
+    bare = pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan()
+    seen = member_windows([rows.filter(bare) for rows in backtests])
+    cells = set(zip(seen.series.tolist(), seen.window.tolist(), strict=True))
+    return seen if len(cells) >= LEAST_YOUNG else None
+
+
+def _weighed(members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung) -> Team:
+    """Return a team with its weights: those of young series half way from those of all to their own."""
+    seen, young = member_windows(backtests), of_young(backtests)
     weights = learned_weights(seen)
     loss = float(np.abs(seen.forecasts @ weights - seen.target).mean())
-    return Team(tuple(team.members[place] for place in places), weights, backtests, loss, team.rung)
+    own = None if young is None else (learned_weights(young) + weights) / 2
+    return Team(members, weights, backtests, loss, rung, own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 
 from hwds.forecast.models.racing.budget import AFTER, in_units
@@ -48,9 +49,14 @@ def _dropped(race: Race) -> Iterator[str]:
 
 
 def _answer(race: Race) -> str:
-    shares = sorted(zip(race.team.weights.tolist(), [m.name for m in race.team.members], strict=True), reverse=True)
-    mixed = ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares)
-    return f"the answer is {mixed}" + ("" if race.team.rung.series else f": {NAIVE} alone")
+    young = race.team.young
+    own = "" if young is None else f" (for series with no season behind them {_mixed(race, young)})"
+    return f"the answer is {_mixed(race, race.team.weights)}{own}" + ("" if race.team.rung.series else f": {NAIVE} alone")
+
+
+def _mixed(race: Race, weights: np.ndarray) -> str:
+    shares = sorted(zip(weights.tolist(), [member.name for member in race.team.members], strict=True), reverse=True)
+    return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
 
 
 def _more(race: Race, budget: str) -> str:

@@ -20,7 +20,7 @@ SURE = 2.0
 HELPS = 0.1
 """The least weight beside the best member with which one that is behind still helps."""
 
-GAIN = 1.0
+GAIN = 2.0
 """Standard errors that a mixture must be ahead of the best member alone on left-out windows."""
 
 ALONE = len(POWERS) * len(SHARES) - len(SHARES)
