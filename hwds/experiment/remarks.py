@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hwds.core.recipe import uses_features
+from hwds.datasets.reading.column_remarks import column_remarks
 from hwds.experiment.prepare import Prepared
 from hwds.features.base import RowFeatures
+from hwds.frames.table import Table
 
 
 def remarks_before(prepared: Prepared) -> list[str]:
-    """Return remarks on features that no model reads or that the data cannot fill, and those of the protocol."""
-    return [*_on_features(prepared), *prepared.job.protocol.warnings_before(prepared.frame, prepared.job.models)]
+    """Return remarks on features that no model reads or that the data cannot fill, on inputs, and those of the protocol."""
+    frame = prepared.frame
+    columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
+    return [*_on_features(prepared), *columns, *prepared.job.protocol.warnings_before(frame, prepared.job.models)]
 
 
 def _on_features(prepared: Prepared) -> Iterator[str]:

@@ -17,6 +17,15 @@ MOST = 0.95
 MOST_IN_ORDER = 0.95
 """The share of pairs of unlike labels at one instant that may stand in the order of their labels."""
 
+SUSPECT = 0.6
+"""The same share from which on a column is remarked: it may be filled in once the label is known, or be a copy of it."""
+
+UNIQUE = 0.95
+"""The share of different values from which on a text, or a whole number, names rows."""
+
+FEWEST = 50
+"""Rows below which all values may well be different."""
+
 LEAST = 8
 """Rows of each label below which a column may part them by chance."""
 
@@ -77,7 +86,7 @@ def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
     )
 
 
-def leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> Iterator[tuple[str, str]]:
+def leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str], most: float = MOST) -> Iterator[tuple[str, str]]:
     """Yield each input that alone gives the label away, and how.
 
     Its average precision, of its values rising or falling or of the mean label that other rows of the same value have, lies
@@ -87,6 +96,7 @@ def leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> It
         data: The table.
         label: The column of labels; what is no 0 or 1 is left to others to refuse.
         columns: The inputs to look at.
+        most: The share of the way from chance to a perfect order that one may go.
     """
     kind = data.schema[label]
     known = data.filter(pl.col(label).is_not_null())
@@ -97,12 +107,23 @@ def leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> It
         return
     half = stream(0, "giveaways").permutation(len(truth)) % 2
     for name in columns:
-        leak = _leak(known[name], truth, half, label)
+        leak = _leak(known[name], truth, half, label, most)
         if leak:
             yield name, leak
 
 
-def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str) -> str:
+def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Yield each input that names rows, and its share of different values: texts and whole numbers alone can."""
+    for name in columns:
+        known = data[name].drop_nulls()
+        kind = known.dtype
+        if len(known) >= FEWEST and (kind.is_integer() or kind in (pl.String, pl.Categorical)):
+            share = known.n_unique() / len(known)
+            if share >= UNIQUE:
+                yield name, share
+
+
+def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, most: float) -> str:
     """Return what of a column gives the label away, empty where nothing does."""
     missing = values.is_null().to_numpy()
     for side in (0, 1):
@@ -114,7 +135,7 @@ def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str) ->
         scores |= {"of its values": _filled(numbers), "of its falling values": _filled(-numbers)}
     for what, score in scores.items():
         precision = average_precision(truth, score)
-        if precision - truth.mean() > MOST * (1 - truth.mean()):
+        if precision - truth.mean() > most * (1 - truth.mean()):
             return f"average precision {precision:.3f} {what}"
     return ""
 

@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from hwds.core.errors import DataError, nearest
-from hwds.datasets.reading.files import read
 
 PRICES = ("sku", "channel", "price")
 PAIRS = ("bought_in", "sold_in")
@@ -65,8 +64,16 @@ def pair_costs(path: str) -> pl.DataFrame:
     return table
 
 
+def _file(field: str, path: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path) if path.endswith(".parquet") else pl.read_csv(path, infer_schema_length=None)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"decision.{field}: cannot read '{path}' (CSV or Parquet): {why}.") from error
+
+
 def _read(field: str, path: str, names: tuple[str, ...], numbers: tuple[str, ...]) -> pl.DataFrame:
-    table = read(path).table
+    table = _file(field, path)
     for name in names:
         if name not in table.columns:
             raise DataError(f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}")

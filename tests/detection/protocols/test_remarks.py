@@ -1,5 +1,7 @@
+import numpy as np
 import polars as pl
 
+from hwds.datasets.reading.column_remarks import column_remarks
 from hwds.detection.protocols.base import remarks
 from hwds.frames.table import Table
 
@@ -19,3 +21,25 @@ def test_labels_and_the_truth_are_told():
 
 def test_of_a_table_with_every_label_there_is_nothing_to_tell():
     assert list(remarks(Table.build(ROWS, {"label": ("sure",)}))) == []
+
+
+def test_columns_that_name_rows_or_are_almost_the_label_are_remarked():
+    luck = np.random.default_rng(0)
+    bad = luck.random(2000) < 0.05
+    data = pl.DataFrame(
+        {
+            "bad": bad.astype(float),
+            "order": [f"A-{k}" for k in range(2000)],
+            "refund": np.where(bad & (luck.random(2000) < 0.8), luck.gamma(2, 30, 2000), 0.0),
+            "copy": bad + luck.normal(0, 0.3, 2000),
+            "worth": luck.gamma(2, 50, 2000) * (1 + bad),
+            "channel": luck.choice(["web", "shop"], 2000),
+            "units": luck.integers(1, 9, 2000),
+        }
+    )
+    table = Table.build(data, {"label": "bad", "covariate": ("order", "refund", "copy", "worth", "channel", "units")})
+    told = list(column_remarks(table))
+    assert [line.split("'")[1] for line in told] == ["order", "refund", "copy"]
+    assert told[0].startswith("Input 'order' names rows (100 % of its values are different), so that it is learned by heart")
+    assert "alone is almost the label (average precision 0.8" in told[1]
+    assert told[1].endswith("of its values): if it is filled in once the label is known, ignore it (dataset.roles.ignore).")
