@@ -8,7 +8,6 @@ from hwds.datasets.reading.target_leakage import SUSPECT, leaking_inputs, naming
 from hwds.frames.table import Table
 from hwds.results.formatting import percent
 
-
 MOST = 50_000
 """Rows, evenly spaced, that are looked at: a remark needs no more."""
 
