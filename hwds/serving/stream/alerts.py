@@ -109,7 +109,7 @@ class AlertState(Serializable):
         return said
 
     def _begin(self, machine: str, cycle: float, score: float, sensor: str | None, severity: str) -> dict[str, Any]:
-        self.key, self.severity, self.opened, self.sensor = f"{machine}@{cycle:g}", severity, cycle, sensor or ""
+        self.key, self.severity, self.opened, self.sensor = f"{machine}@{plain(cycle)}", severity, cycle, sensor or ""
         self.messages, self.acknowledged, self.overdue = 0, False, False
         return self._say("opened", machine, cycle, score, "score")
 
@@ -136,3 +136,8 @@ class AlertState(Serializable):
             "sensor": self.sensor,
             "opened": self.opened,
         }
+
+
+def plain(cycle: float) -> str:
+    """Return a cycle in as many digits as tell it from all others, so that no two alerts of a machine have one name."""
+    return repr(float(cycle)).removesuffix(".0")

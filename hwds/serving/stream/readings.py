@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from math import isfinite, isnan, nan
+from math import isnan, nan
 from typing import Any, NamedTuple, NoReturn
 from zlib import crc32
 
@@ -80,7 +80,7 @@ class ReadingReader:
             return self._control(fields)
         machine = self._name(fields)
         cycle = fields.get(self._cycle)
-        if isinstance(cycle, bool) or not isinstance(cycle, float | int) or not isfinite(cycle):
+        if isinstance(cycle, bool) or not isinstance(cycle, float | int) or not -LARGEST <= cycle <= LARGEST:
             raise DataError(f"reading of '{machine}': must have a number under '{self._cycle}', got {shortened(cycle)}.")
         numbers = tuple([self._number(machine, name, fields.get(name)) for name in self.names])
         if any(map(isnan, numbers)):
@@ -132,7 +132,7 @@ class ReadingReader:
         on, at = fields[what], fields.get("at")
         if not isinstance(on, bool) or not (on or what == "maintenance"):
             self._refuse(f"'{what}' must be true{' or false' if what == 'maintenance' else ''}, got {shortened(on)}")
-        if at is not None and (type(at) not in (int, float) or not isfinite(at) or what != "maintenance"):
+        if at is not None and (type(at) not in (int, float) or not -LARGEST <= at <= LARGEST or what != "maintenance"):
             self._refuse(f"'at' must be a cycle, and goes with maintenance alone, got {shortened(at)}")
         return Control(str(machine), what, on, None if at is None else float(at))
 

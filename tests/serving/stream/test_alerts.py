@@ -68,3 +68,12 @@ def test_a_machine_that_is_gone_has_no_open_alert():
     alert.advance("m", 0.0, 5.0, "flow", StreamRules(raise_after=1))
     assert [(row["what"], row["why"], row["score"]) for row in alert.end("m", 7.0)] == [("closed", "ended", None)]
     assert not alert.key
+
+
+def test_alerts_have_names_of_their_own_however_large_cycles_are():
+    alert, ids = AlertState(), []
+    for second, score in enumerate([2, 0, 2, 0, 2]):
+        row = alert.advance("m", 1_764_386_031.25 + second, score, "flow", StreamRules(raise_after=1, clear_after=1))
+        ids += [each["id"] for each in row]
+    assert ids[::2] == ["m@1764386031.25#1", "m@1764386033.25#1", "m@1764386035.25#1"]
+    assert len(set(ids)) == len(ids) == 5

@@ -69,6 +69,28 @@ def test_readings_and_alerts_go_through_a_broker_that_restarts(followed, lines, 
 
 
 @pytest.mark.mosquitto
+def test_messages_that_want_no_acknowledgement_have_none(tmp_path):
+    with Mosquitto(tmp_path) as broker:
+        source = source_of(f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False)
+        sender, stop, heard = broker.client("sender"), threading.Event(), []
+        given_up = threading.Timer(10, stop.set)
+        given_up.start()
+        sender.publish("readings", "0", qos=0)
+        for batch in source.batches(None, 1, stop):
+            heard += batch.lines
+            if batch.lines and len(heard) < 3:
+                batch.acknowledge()
+                sender.publish("readings", str(len(heard)), qos=0)
+            elif batch.lines:
+                stop.set()
+        given_up.cancel()
+        connections = source._connection
+        for ended in (source.close, sender.disconnect, sender.loop_stop):
+            ended()
+    assert (heard, connections) == (["0", "1", "2"], 1)
+
+
+@pytest.mark.mosquitto
 def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
@@ -95,6 +117,11 @@ def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
         (sink_of, "htp://a/b", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'htp://a/b'; did you"),
         (sink_of, "alerts.txt", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'alerts.txt'"),
         (sink_of, "http:///x", "stream: --to http:///x: must have a host."),
+        (
+            sink_of,
+            "http://u:word@h/x",
+            "stream: --to http://***@h/x: must have no user; a token is sent where HWDS_WEBHOOK_TOKEN",
+        ),
         (sink_of, "mqtt://h", "stream: --to mqtt://h: must have a topic after the host, mqtt://h/topic."),
         (sink_of, "mqtt://h/t?cafile=x", "stream: --to mqtt://h/t?cafile=x: no option 'cafile'; known: ca, cert, client, key."),
         (sink_of, "mqtt://h:x/t", "stream: --to mqtt://h:x/t: Port could not be cast to integer value as 'x'."),

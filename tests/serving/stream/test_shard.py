@@ -16,6 +16,8 @@ from hwds.serving.stream.sources.lines import Lines
 from tests.serving.hostile_lines import HOSTILE
 
 RULES = StreamRules(scores=True)
+FAR = "1" + "0" * 76 + "..."
+"""A whole number that no float holds, as a refusal shows it."""
 
 
 def laid(folder, lines):
@@ -116,6 +118,15 @@ def test_what_is_late_or_contradicts_is_kept_apart(followed, lines, batch, tmp_p
         ('{"machine": "m9", "second": 1, "heat": 5, "flow": 1}', "reading of 'm9' in cycle 1: 'noise' has no number yet."),
         ('{"of": "m7", "maintenance": true}', "message: no machine 'm7' has been heard of."),
         ('{"of": "m0", "maintenance": 1}', "message: 'maintenance' must be true or false, got 1."),
+        (
+            '{"machine": "m0", "second": 1' + "0" * 90 + "e99}",
+            "reading of 'm0': must have a number under 'second', got 1e+189.",
+        ),
+        ('{"machine": "m0", "second": 1' + "0" * 400 + "}", f"reading of 'm0': must have a number under 'second', got {FAR}."),
+        (
+            '{"of": "m0", "maintenance": true, "at": 1' + "0" * 400 + "}",
+            f"message: 'at' must be a cycle, and goes with maintenance alone, got {FAR}.",
+        ),
         ('{"of": "m0", "ended": true, "at": 5}', "message: 'at' must be a cycle, and goes with maintenance alone, got 5."),
     ],
 )

@@ -54,3 +54,9 @@ def test_an_answer_that_is_no_yes_ends_the_stream_after_patience(followed, lines
         streamed(tmp_path, followed, lines, sinks=[sink_of(address, tmp_path)])
     streamed(tmp_path, followed, lines, sinks=[sink_of(address, tmp_path)])
     assert [body["number"] for body, _, _ in got] == [1, 2, *range(2, len(messages(tmp_path)) + 1)]
+
+
+def test_the_id_of_a_machine_with_an_odd_name_is_a_lawful_header(receiver, tmp_path):
+    address, got, _ = receiver
+    sink_of(address, tmp_path).send("{}", "m\nX-Other: ä@5#1")
+    assert [key for _, key, _ in got] == [r"m\nX-Other: \xe4@5#1"]

@@ -34,18 +34,20 @@ class Webhook:
         text: `https://host/path`.
 
     Raises:
-        ConfigError: It has no host.
+        ConfigError: It has no host, or names a user.
     """
 
     def __init__(self, text: str) -> None:
         self.name, self._address = without_secrets(text), text
         if not urlsplit(text).hostname:
             raise ConfigError(f"stream: --to {self.name}: must have a host.")
+        if urlsplit(text).username is not None:
+            raise ConfigError(f"stream: --to {self.name}: must have no user; a token is sent where {TOKEN} holds one.")
         self._opener = build_opener(_NoRedirect)
 
     def send(self, alert: str, id: str) -> None:
         """Post it."""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": id.encode("ascii", "backslashreplace").decode()}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": id.encode("unicode_escape").decode()}
         if token := os.environ.get(TOKEN):
             headers["Authorization"] = f"Bearer {token}"
         try:

@@ -20,7 +20,7 @@ class Message(NamedTuple):
 
     Attributes:
         connection: The number of the connection that it came by.
-        number: Its number there.
+        number: Its number there; 0 of one that wants no acknowledgement (QoS 0).
         lines: What it says.
     """
 
@@ -64,7 +64,7 @@ class Mqtt:
 
             def acknowledge(messages: list[Message] = messages) -> None:
                 for message in messages:
-                    if message.connection == self._connection:
+                    if message.number and message.connection == self._connection:
                         self._client.ack(message.number, 1)
 
             yield Batch(lines, None, acknowledge)
@@ -93,4 +93,5 @@ class Mqtt:
             client.subscribe(self._where.path, qos=1)
 
     def _came(self, _client: Any, _data: Any, message: Any) -> None:
-        self._messages.put(Message(self._connection, message.mid, plain_lines(message.payload)))
+        number = message.mid if message.qos else 0
+        self._messages.put(Message(self._connection, number, plain_lines(message.payload)))
