@@ -11,7 +11,7 @@ import numpy as np
 REFERENCE = 0.0168
 """Seconds of one core that `_probe` took on the machine whose seconds are the units of work."""
 
-TRIES = 3
+TRIES = 4
 
 
 @cache
@@ -21,7 +21,8 @@ def seconds_per_unit(*, idle: bool = True) -> float:
     Args:
         idle: Seconds of a core of one's own; else of the clock, which others on the machine hold up.
     """
-    return min(_probe(time.process_time if idle else time.perf_counter) for _ in range(TRIES)) / REFERENCE
+    taken = [_probe(time.process_time if idle else time.perf_counter) for _ in range(TRIES)]
+    return (min(taken) if idle else sum(taken) / TRIES) / REFERENCE
 
 
 def _probe(clock: Callable[[], float]) -> float:

@@ -10,13 +10,17 @@ from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.forecast.models.auto import Auto
 from hwds.forecast.models.drift import Drift
+from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.naive import Naive
+from hwds.forecast.models.racing.answer import answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
-from hwds.forecast.models.racing.race import NAIVE, Rung, of_young, rungs, team_of
+from hwds.forecast.models.racing.race import NAIVE, Race, Rung, of_young, rungs, team_of
 from hwds.forecast.models.racing.story import SEARCH, notes
+from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
+from hwds.forecast.work import backtest_work, size_of, work_of
 from hwds.splitting.cutoffs import FromEnd, future_of
 from tests.support.panels import inner_context, monthly_panel
 
@@ -76,10 +80,22 @@ def test_inner_windows_are_those_of_the_members(raced, panel):
 
 
 def test_nothing_is_begun_that_a_budget_does_not_hold(panel, tmp_path):
-    dear = Auto(members=(Theta(name="forecast/theta", origins=1000),), budget="1u")
-    fitted = dear.learn(panel, horizon=6, context=inner_context(tmp_path))
+    dear = LSTM(name="forecast/lstm")
+    fitted = Auto(members=(dear,), budget="1u").learn(panel, horizon=6, context=inner_context(tmp_path))
     assert [member.name for member in fitted.answer.members] == [NAIVE]
-    assert "not tried for lack of time: forecast/theta (" in fitted.answer.story
+    assert "not tried for lack of time: forecast/lstm (" in fitted.answer.story
+
+
+def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):
+    dear, next_best = LSTM(name="forecast/lstm"), Theta(name="forecast/theta(origins=2)", origins=2)
+    size = size_of(panel, 6, 12, 3)
+    naive = backtest_work(SeasonalNaive(), size, 3).total
+    scarce = naive + 1.3 * work_of(next_best, size).total
+    assert scarce < work_of(next_best, size).total + backtest_work(next_best, size, 3).total
+    race = Race(panel, 6, inner_context(tmp_path), 3, Allowance(scarce, units=True))
+    team = race.run([Candidate(dear), Candidate(next_best)])
+    assert [member.name for member in team.members] == ["forecast/theta(origins=2)"]
+    assert not answer_of(team, (0.1, 0.5, 0.9), 6, "").calibration.steps.size
 
 
 def test_a_history_without_a_window_is_answered_too(panel, tmp_path):

@@ -120,10 +120,20 @@ class Race:
         naive = construct(SeasonalNaive, "model", {"name": NAIVE})
         self.team = Team((naive,), np.ones(1), (), np.nan, Rung(0, 0))
         self.standings = {candidate.name: Standing(candidate) for candidate in pool}
+        left = pool
         for rung in rungs(self.history.n_series, self.windows):
-            pool = self._rung(rung, Candidate(naive), pool)
+            left = self._rung(rung, Candidate(naive), left)
+        if not any(standing.losses for standing in self.standings.values()):
+            self._untried(pool)
         self._afford()
         return self.team
+
+    def _untried(self, pool: Sequence[Candidate]) -> None:
+        """Take what usually wins, where nothing could be tried: the first candidate whose final fit there is time for."""
+        fitting = (each for each in pool if self._final_price(each.model) <= self.allowance.left)
+        first = next(fitting, None)
+        if first is not None:
+            self.team = Team((first.model,), np.ones(1), (), np.nan, Rung(0, 0))
 
     def _rung(self, rung: Rung, naive: Candidate, pool: Sequence[Candidate]) -> list[Candidate]:
         """Try what is in the race on one rung, and return what stays."""

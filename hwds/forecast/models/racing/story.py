@@ -9,7 +9,7 @@ import polars as pl
 
 from hwds.forecast.models.racing.budget import AFTER, in_units
 from hwds.forecast.models.racing.candidates import Look
-from hwds.forecast.models.racing.race import NAIVE, Race
+from hwds.forecast.models.racing.race import Race
 
 SEARCH = "search"
 """The column of predictions that holds what a search says of itself, in the first row of each cutoff."""
@@ -50,8 +50,9 @@ def _dropped(race: Race) -> Iterator[str]:
 
 def _answer(race: Race) -> str:
     young = race.team.young
-    own = "" if young is None else f" (for series with no season behind them {_mixed(race, young)})"
-    return f"the answer is {_mixed(race, race.team.weights)}{own}" + ("" if race.team.rung.series else f": {NAIVE} alone")
+    own = "" if young is None or len(young) == 1 else f" (for series with no season behind them {_mixed(race, young)})"
+    untried = "" if race.team.rung.series else ", what usually answers well on such panels, untried"
+    return f"the answer is {_mixed(race, race.team.weights)}{own}{untried}"
 
 
 def _mixed(race: Race, weights: np.ndarray) -> str:
