@@ -1,3 +1,4 @@
+from .ai4i import Ai4i as Ai4i
 from .apple_units import AppleUnits as AppleUnits
 from .asos import Asos as Asos
 from .aus_retail import AusRetail as AusRetail

@@ -1,0 +1,71 @@
+"""AI4I 2020: simulated milling machines and whether they failed (Matzka 2020)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+import polars as pl
+
+from hwds.core.recipe import PositiveInt, Small
+from hwds.datasets.base import Dataset
+from hwds.datasets.reading.public import PublicFile
+from hwds.frames.table import Table
+
+MEASURED = {
+    "Type": "quality",
+    "Air temperature [K]": "air_temperature_k",
+    "Process temperature [K]": "process_temperature_k",
+    "Rotational speed [rpm]": "speed_rpm",
+    "Torque [Nm]": "torque_nm",
+    "Tool wear [min]": "tool_wear_min",
+}
+"""The columns of what is measured, by their names in the file."""
+
+Failure = Literal["any", "tool_wear", "heat", "power", "overstrain", "random"]
+FAILURES = dict(zip(get_args(Failure), ("Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"), strict=True))
+PUBLIC = PublicFile(
+    file="ai4i/ai4i2020.parquet",
+    origin="AI4I 2020 Predictive Maintenance Dataset, archive.ics.uci.edu/dataset/601",
+    licence="CC BY 4.0",
+    columns=("Product ID", *MEASURED, *FAILURES.values()),
+    rows=10_000,
+    sha256="d3a906d2c5d03b4bf1abcebd0468d9776574e0fd27fe5f9c808f0bb52cacfbdd",
+)
+
+
+class Ai4i(Dataset):
+    """Ten thousand pieces that simulated machines have milled, with what was measured and whether the machine failed (3.4 %).
+
+    Rows stand alone: there is no history of a machine, and so no remaining life. Failures follow from rules of the simulator:
+    a worn tool, too little heat taken away, too little or too much power, torque on a worn tool; the random ones from nothing.
+    `any` is what the file calls a machine's failure: that of a piece with another failure than a random one, and nine more.
+
+    Attributes:
+        failure: The failure that is the label; the others are no inputs.
+        pieces: At most so many, the first ones.
+
+    Example:
+        python -m hwds dataset=ai4i model=classify/xgboost protocol=grouped_kfold
+    """
+
+    gives = Table
+    failure: Failure = "any"
+    pieces: Annotated[PositiveInt, Small(2_000)] = 10_000
+
+    def load(self) -> Table:
+        """Return the pieces in the order of the file.
+
+        Raises:
+            DataError: The data does not lie below $HWDS_DATA.
+        """
+        label = pl.col(FAILURES[self.failure]).alias("failure")
+        rows = (
+            PUBLIC.read()
+            .head(self.pieces)
+            .select(pl.col("Product ID").alias("piece"), label, *(pl.col(a).alias(b) for a, b in MEASURED.items()))
+        )
+        return Table.build(rows, {"entity": ("piece",), "label": ("failure",), "covariate": tuple(MEASURED.values())})
+
+    def source(self) -> str:
+        """Return where it is to be had."""
+        return PUBLIC.source()
