@@ -41,6 +41,9 @@ from hwds.serving.stream.sources.lines import Lines
 SENSORS = ("heat", "flow", "noise")
 MACHINES, FIRST, LATE = 8, 60, 10
 RUBBISH = "no reading"
+AHEAD = 20
+"""Messages that the sender has under way at once: when they are sent again they are that far out of order."""
+
 PATIENCE = 120.0
 """Seconds for which a process may make no progress."""
 
@@ -133,10 +136,15 @@ def work(made: World, store: Path, source: Callable[[], Any], sinks: Callable[[]
         lines.close()
 
 
+CHILDREN: list[int] = []
+"""The processes that were started, of which none outlives this one."""
+
+
 def forked(job: Callable[[], None]) -> int:
     """Run a job in a process of its own; return its number."""
     child = os.fork()
     if child:
+        CHILDREN.append(child)
         return child
     try:
         job()
@@ -245,7 +253,7 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     (folder / "broker").mkdir()
     taken = folder / "taken.txt"
     port = receiver_port()
-    receiver = forked(lambda: receive(port, taken))
+    forked(lambda: receive(port, taken))
     sink = f"http://127.0.0.1:{port}/alerts"
     broker = Mosquitto(folder / "broker")
     broker.start()
@@ -274,8 +282,6 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     )
     _, status = os.waitpid(sender, 0)
     broker.stop()
-    os.kill(receiver, signal.SIGKILL)
-    os.waitpid(receiver, 0)
     got = taken.read_text().split("\n")[:-1]
     print(
         f"{len(made.sent):,} messages of {made.readings:,} readings, {struck} kills, {restarts} restarts of the broker,"
@@ -287,20 +293,19 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
 
 
 def send(lines: Sequence[str], broker: Any) -> None:
-    """Publish lines, one a message, a little at a time, whatever becomes of the broker."""
-    client = broker.client("sender", keep=True, ahead=20)
-    taken: set[int] = set()
-    client.on_publish = lambda _client, _data, number, _reason, _properties: taken.add(number)
-    numbers = []
-    for place, line in enumerate(lines):
-        numbers.append(client.publish("plant/hall/readings", line, qos=1).mid)
-        if place % 20 == 19:
-            time.sleep(0.01)
-    deadline = time.monotonic() + PATIENCE
-    while not taken.issuperset(numbers):
-        if time.monotonic() > deadline:
-            raise RuntimeError("messages were not taken")
-        time.sleep(0.05)
+    """Publish lines in order, one a message, a few under way at once, whatever becomes of the broker."""
+    taken: dict[int, bool] = {}
+    client = broker.client("sender", keep=True, ahead=AHEAD)
+    client.on_publish = lambda _client, _data, number, _reason, _properties: taken.__setitem__(number, True)
+    for first in range(0, len(lines), AHEAD):
+        numbers = [client.publish("plant/hall/readings", line, qos=1).mid for line in lines[first : first + AHEAD]]
+        deadline = time.monotonic() + PATIENCE
+        while not all(number in taken for number in numbers):
+            if time.monotonic() > deadline:
+                raise RuntimeError("messages were not taken")
+            time.sleep(0.002)
+        taken.clear()
+        time.sleep(0.01)
     client.disconnect()
     client.loop_stop()
 
@@ -386,6 +391,11 @@ def main(kind: str, number: int) -> int:
     try:
         wrong = KINDS[kind](number, folder)
     finally:
+        for child in CHILDREN:
+            with suppress(ProcessLookupError, ChildProcessError):
+                if not os.waitpid(child, os.WNOHANG)[0]:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
         shutil.rmtree(folder, ignore_errors=True)
     print("\n".join(wrong) if wrong else "nothing lost, nothing twice" if kind != "memory" else "the process did not grow")
     return 1 if wrong else 0
