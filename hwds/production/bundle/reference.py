@@ -99,7 +99,7 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
     }
 
 
-def shares_below(quantiles: Sequence[float], edges: np.ndarray) -> np.ndarray:
+def shares_below(quantiles: Sequence[float] | np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the share of a column's numbers at or below each edge, by its kept quantiles."""
     grid = np.asarray(quantiles, float)
     return np.searchsorted(grid, edges, side="right") / max(len(grid), 1)

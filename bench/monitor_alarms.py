@@ -1,0 +1,105 @@
+"""False alarms of the monitor a month in worlds that do not change, and its delay where they do.
+
+`python -m bench.monitor_alarms 100`. Beside it rules that dashboards have: an alarm where the PSI of any column is above .2,
+or where the p-value of a Kolmogorov-Smirnov test of any column is below .05.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import ks_2samp
+
+from hwds.production.bundle.reference import WINDOW_GRID, WINDOW_ROWS, column_reference, reference_of
+from hwds.production.monitor.distances import distances
+from hwds.production.monitor.evidence import Baseline, Detector
+
+WORLDS, PER_MONTH = 100, 0.1
+COLUMNS, REFERENCE, MONTH = 5, 56, 60
+"""Columns of numbers, windows of the reference (four weeks, two a day), and windows of a month."""
+
+TEXTS = np.array(["online", "retail", "education", "carrier"])
+
+
+def world(kind: str, rng: np.random.Generator, windows: int, shift: float = 0.0, begin: int = 0) -> list[pl.DataFrame]:
+    """Return windows of rows of a world; `shift` moves the first column by so many standard deviations."""
+    parts, state = [], rng.normal(size=COLUMNS) * 0.1
+    for place in range(begin, begin + windows):
+        shape = WINDOW_ROWS, COLUMNS
+        numbers = rng.standard_t(3, shape) if kind == "heavy tails" else rng.normal(size=shape)
+        weights = np.array([0.4, 0.3, 0.2, 0.1])
+        if kind == "weekly season":
+            day = (place // 2) % 7
+            numbers += 0.3 * np.sin(2 * np.pi * day / 7 + np.arange(COLUMNS))
+            weights = weights + 0.05 * np.array([1, -1, 1, -1]) * np.sin(2 * np.pi * day / 7)
+        if kind == "day and night":
+            numbers += 0.4 * (place % 2)
+        if kind == "slow waves":
+            state = 0.6 * state + rng.normal(size=COLUMNS) * 0.08
+            numbers += state
+        numbers[:, 0] += shift
+        columns = {f"x{i}": numbers[:, i] for i in range(COLUMNS)}
+        parts.append(pl.DataFrame({**columns, "channel": TEXTS[rng.choice(4, WINDOW_ROWS, p=weights / weights.sum())]}))
+    return parts
+
+
+def alarms(reference: list[pl.DataFrame], live: list[pl.DataFrame]) -> dict[str, list[int]]:
+    """Return by rule the windows that raised an alarm."""
+    whole = pl.concat(reference)
+    stored: dict[str, Any] = reference_of(whole, whole.columns, [])
+    baseline, detector = Baseline(stored), Detector(PER_MONTH, MONTH)
+    raised: dict[str, list[int]] = {"hwds": [], "PSI > .2": [], "KS p < .05": []}
+    for place, part in enumerate(live):
+        window = {name: column_reference(part[name], WINDOW_GRID) for name in part.columns}
+        if detector.take([each.p_value for each in baseline.findings(window)]):
+            raised["hwds"].append(place)
+        if any(distances(stored["columns"][name], window[name])["psi"] > 0.2 for name in part.columns):
+            raised["PSI > .2"].append(place)
+        if any(ks_2samp(part[f"x{i}"], whole[f"x{i}"][:: len(reference)]).pvalue < 0.05 for i in range(COLUMNS)):
+            raised["KS p < .05"].append(place)
+    return raised
+
+
+def null_rates(kind: str, worlds: int) -> dict[str, float]:
+    """Return alarms a month by rule in worlds that do not change."""
+    found = []
+    for rng in map(np.random.default_rng, range(worlds)):
+        both = world(kind, rng, REFERENCE + MONTH)
+        found.append(alarms(both[:REFERENCE], both[REFERENCE:]))
+    return {rule: float(np.mean([len(each[rule]) for each in found])) for rule in found[0]}
+
+
+def delays(shift: float, worlds: int) -> dict[str, float]:
+    """Return by rule the median windows until the first alarm after a shift, infinite where there is none within a month."""
+    first: dict[str, list[float]] = {}
+    for rng in map(np.random.default_rng, range(worlds)):
+        raised = alarms(world("nothing", rng, REFERENCE), world("nothing", rng, MONTH, shift, REFERENCE))
+        for rule, places in raised.items():
+            first.setdefault(rule, []).append(places[0] + 1 if places else np.inf)
+    return {rule: float(np.median(each)) for rule, each in first.items()}
+
+
+def main(words: list[str]) -> int:
+    """Print both tables; return 1 where a world that does not change has more alarms than are stated, chance considered."""
+    worlds, wrong = int(words[0]) if words else WORLDS, False
+    write: Callable[[str], Any] = sys.stdout.write
+    write(f"alarms a month, {worlds} worlds; {PER_MONTH} are stated\n")
+    for kind in ("nothing", "heavy tails", "weekly season", "day and night", "slow waves"):
+        rates = null_rates(kind, worlds)
+        wrong |= rates["hwds"] > PER_MONTH + 3 * np.sqrt(PER_MONTH / worlds)
+        write(f"  {kind:<16}{'  '.join(f'{rule}: {rate:.2f}' for rule, rate in rates.items())}\n")
+        sys.stdout.flush()
+    write("windows until the first alarm after a shift of one column of six (median)\n")
+    for shift in (0.15, 0.25, 0.5, 1.0):
+        found = delays(shift, max(worlds // 5, 5))
+        write(f"  {shift:<16}{'  '.join(f'{rule}: {delay:.0f}' for rule, delay in found.items())}\n")
+        sys.stdout.flush()
+    return int(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""Batches: a file of questions to a file of answers, part by part, in constant memory; what was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.core.atomic import write_atomically, write_text
+from hwds.core.errors import ConfigError, DataError
+from hwds.production.services.base import Answer, Service
+
+PART = 5_000
+"""Rows that are answered and written at once."""
+
+READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv}
+STATE = "batch.json"
+
+
+def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int = PART) -> int:
+    """Write the answers to the rows of a file as Parquet files of so many rows each; return how many rows there are.
+
+    A part that is there is not computed again, where bundle, source and the size of parts are the same.
+
+    Args:
+        service: Answers rows, each by itself.
+        bundle: The digest of its bundle.
+        source: A Parquet or CSV file.
+        out: A folder.
+        rows: Rows of a part.
+
+    Raises:
+        ConfigError: The source is neither, or the bundle answers no single rows; the folder is of another batch.
+        DataError: A row is no question, with the part that it is in.
+    """
+    if service.kind != "rows":
+        raise ConfigError(f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone.")
+    if source.suffix.lower() not in READERS or not source.is_file():
+        raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
+    _begin(out, {"bundle": bundle, "source": _identity(source), "rows": rows})
+    total = 0
+    for number, part in enumerate(_parts(source, rows)):
+        path = out / f"part-{number:06d}.parquet"
+        total += part.height
+        if not path.is_file():
+            answers = _answered(service, part, number, rows)
+            write_atomically(path, lambda place, table=answers: table.write_parquet(place))  # type: ignore[misc]
+    write_text(out / "_SUCCESS", f"{total}\n")
+    return total
+
+
+def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file, so many at a time, without holding more."""
+    scan, at = READERS[source.suffix.lower()](source), 0
+    while (part := scan.slice(at, rows).collect(engine="streaming")).height:
+        yield part
+        at += part.height
+
+
+def _answered(service: Service, part: pl.DataFrame, number: int, rows: int) -> pl.DataFrame:
+    known = service.question_schema()["properties"]
+    asked = [_question(row, known) for row in part.iter_rows(named=True)]
+    for place, question in enumerate(asked):
+        question.setdefault("id", number * rows + place)
+    try:
+        answers = service.answer(asked)
+    except DataError as error:
+        raise DataError(f"part {number} (rows {number * rows + 1} to {number * rows + len(asked)}): {error}") from error
+    return _table(answers)
+
+
+def _question(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a question may bear of a row; a file has other columns too."""
+    return {name: value for name, value in row.items() if name in known and value is not None}
+
+
+def _table(answers: Sequence[Answer]) -> pl.DataFrame:
+    names = dict.fromkeys(name for answer in answers for name in answer)
+    kinds = {"id": pl.String, "tier": pl.String}
+    return pl.DataFrame(
+        [pl.Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64)) for name in names]
+    )
+
+
+def _begin(out: Path, terms: Mapping[str, Any]) -> None:
+    """Write what a batch is of, or check that a folder is of the same one.
+
+    Raises:
+        ConfigError: It is of another one.
+    """
+    path = out / STATE
+    if path.is_file():
+        if json.loads(path.read_text()) != dict(terms):
+            raise ConfigError(f"batch: {out} holds another batch (another bundle, file or size of parts).")
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"batch: {out} is a folder with other files; take another.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(dict(terms)))
+
+
+def _identity(source: Path) -> str:
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,179 @@
+"""Evidence of change: p-values of a window against those of the reference, and a sequential test of stated false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwds.production.monitor.distances import distances, new_share
+
+LEAST_SPREAD = 0.1
+"""The standard deviation of the logarithm of a distance is taken to be at least that."""
+
+FLOOR = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One statistic of one column in one window.
+
+    Attributes:
+        column: Its name.
+        check: `psi`, `ks`, `wasserstein`, `missing`, `new_values`, `calibration` or `error`.
+        value: The statistic.
+        usual: What it usually is in the reference.
+        p_value: Of so large a one in a world that does not change.
+    """
+
+    column: str
+    check: str
+    value: float
+    usual: float
+    p_value: float
+
+
+class Baseline:
+    """The distances of the reference's own windows, by which those of a new one are judged.
+
+    The logarithm of a distance is taken to be normal over windows; with w of them its prediction for the next one is Student's
+    t of w - 1 degrees of freedom. Seasons that the windows span are in their spread, so that they are no alarm.
+
+    Args:
+        reference: A bundle's `reference.json`.
+    """
+
+    def __init__(self, reference: Mapping[str, Any]) -> None:
+        self._overall: dict[str, Any] = {**reference["columns"], **reference.get("predictions", {})}
+        self.windows = len(reference["windows"])
+        self._logs: dict[tuple[str, str], np.ndarray] = {}
+        self._missing: dict[str, np.ndarray] = {}
+        for name, overall in self._overall.items():
+            parts = [window["columns"][name] for window in reference["windows"] if name in window["columns"]]
+            self._missing[name] = np.array([part["missing"] for part in parts])
+            found = [each for part in parts if (each := distances(overall, part))]
+            for check in found[0] if found else ():
+                self._logs[name, check] = np.log(np.maximum([each[check] for each in found], FLOOR))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns and predictions that are watched."""
+        return tuple(self._overall)
+
+    def findings(self, window: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+        """Return every statistic of a window: by column what `column_reference` makes of it."""
+        found = []
+        for name, part in window.items():
+            overall = self._overall[name]
+            found.append(self._of_missing(name, part))
+            if overall["kind"] == "text" and part["kind"] == "text":
+                share = new_share(overall, part)
+                known = int(part["n"] * (1 - part["missing"]))
+                rate = 1 / (overall["n"] + 2)
+                found.append(Finding(name, "new_values", share, rate, binomial_tail(round(share * known), known, rate)))
+            for check, value in distances(overall, part).items():
+                if (name, check) in self._logs:
+                    found.append(self._of_distance(name, check, value))
+        return found
+
+    def _of_distance(self, name: str, check: str, value: float) -> Finding:
+        from scipy.stats import t
+
+        logs = self._logs[name, check]
+        if len(logs) < 3:
+            return Finding(name, check, value, float(np.exp(logs.mean())), 1.0)
+        spread = max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs))
+        far = (np.log(max(value, FLOOR)) - logs.mean()) / spread
+        return Finding(name, check, value, float(np.exp(logs.mean())), float(t.sf(far, len(logs) - 1)))
+
+    def _of_missing(self, name: str, part: Mapping[str, Any]) -> Finding:
+        """Judge what is missing by the binomial law, and by its spread over windows where that is wider; either way counts."""
+        from scipy.stats import t
+
+        shares, overall, n = self._missing[name], self._overall[name], part["n"]
+        rate = (overall["missing"] * overall["n"] + 1) / (overall["n"] + 2)
+        count = round(part["missing"] * n)
+        chance = min(1.0, 2 * min(binomial_tail(count, n, rate), 1 - binomial_tail(count + 1, n, rate)))
+        if len(shares) >= 3 and shares.std(ddof=1) > 0:
+            far = abs(part["missing"] - shares.mean()) / (shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares)))
+            chance = max(chance, float(2 * t.sf(far, len(shares) - 1)))
+        return Finding(name, "missing", part["missing"], rate, chance)
+
+
+def binomial_tail(count: int, n: int, rate: float) -> float:
+    """Return the chance of at least so many among n at a rate."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, n, rate)) if count > 0 else 1.0
+
+
+def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapping[str, Any]) -> list[Finding]:
+    """Return how labels that have arrived follow probabilities, against how they did on the run's test rows.
+
+    Args:
+        probability: Shape (n,).
+        label: 1.0 or 0.0, shape (n,).
+        calibration: A reference's, as `calibration_of` makes it.
+    """
+    from scipy.stats import norm
+
+    if not len(label) or not calibration.get("n"):
+        return []
+    bins = calibration["bins"]
+    means, shares = (np.array([each[name] for each in bins], float) for name in ("probability", "label"))
+    expected = np.interp(probability, means, shares)
+    expected = np.clip(expected, 1e-6, 1 - 1e-6)
+    reference = sum(each["n"] for each in bins)
+    variance = (expected * (1 - expected)).sum() * (1 + len(label) / reference)
+    far = abs(label.sum() - expected.sum()) / np.sqrt(variance)
+    held = np.clip(probability, 1e-7, 1 - 1e-7)
+    loss = float(-(label * np.log(held) + (1 - label) * np.log(1 - held)).mean())
+    spread = max(calibration["log_loss_sd"], 1e-9) * np.sqrt(1 / len(label) + 1 / reference)
+    worse = (loss - calibration["log_loss"]) / spread
+    return [
+        Finding("probability", "calibration", float(label.mean()), float(expected.mean()), float(2 * norm.sf(far))),
+        Finding("probability", "error", loss, calibration["log_loss"], float(norm.sf(worse))),
+    ]
+
+
+class Detector:
+    """A sequential test of stated false alarms: the Shiryaev-Roberts sum of e-values.
+
+    Shin, Ramdas and Rinaldo (2023), "E-detectors: a nonparametric framework for sequential change detection": with e-values e_t
+    of mean at most 1 while nothing changes, M_t = (M_(t-1) + 1) e_t reaches a threshold A after A windows on the average at the
+    earliest, however the columns hang together. A window's e-value is the mean over its statistics of 1 / (2 sqrt(p)), each of
+    mean 1 for a uniform p (Vovk and Wang 2021).
+
+    Args:
+        per_month: False alarms a month at most.
+        windows: Windows a month.
+    """
+
+    def __init__(self, per_month: float, windows: float) -> None:
+        self.threshold = max(windows / per_month, 1.0)
+        self.value = 0.0
+
+    def take(self, p_values: Sequence[float]) -> bool:
+        """Take up a window; return whether it raises an alarm, after which the sum begins anew."""
+        if not p_values:
+            return False
+        held = np.maximum(np.asarray(p_values, float), 1e-16)
+        self.value = (self.value + 1) * float(np.mean(0.5 / np.sqrt(held)))
+        alarm = self.value >= self.threshold
+        if alarm:
+            self.value = 0.0
+        return alarm
+
+
+def discoveries(findings: Sequence[Finding], level: float) -> list[Finding]:
+    """Return the findings whose false discovery rate is at most a level, whatever their dependence (Benjamini, Yekutieli 2001).
+
+    Where none is, the least likely one: an alarm is always about something.
+    """
+    ordered = sorted(findings, key=lambda finding: finding.p_value)
+    m = len(ordered)
+    penalty = m * float(np.sum(1 / np.arange(1, m + 1)))
+    kept = max((k for k, finding in enumerate(ordered, 1) if finding.p_value <= level * k / penalty), default=1)
+    return ordered[:kept]

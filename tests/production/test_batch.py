@@ -1,0 +1,93 @@
+"""Batches go on where they were killed, and a Lambda answers what its triggers send."""
+
+import base64
+import json
+
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.production.aws_lambda import gateway, handler, records
+from hwds.production.aws_lambda import service as opened
+from hwds.production.batch import run_batch
+
+ROW = {"id": "A", "spent": 80.5, "quantity": 3, "channel": "online", "visits": 0.2}
+
+
+@pytest.fixture
+def service(bundle):
+    return bundle.service()
+
+
+def test_a_batch_goes_on_where_it_was(service, tmp_path, monkeypatch):
+    rows = pl.DataFrame([ROW | {"id": str(place), "spent": 10.0 + place, "other": 1} for place in range(25)])
+    rows.write_parquet(tmp_path / "in.parquet")
+    rows.write_csv(tmp_path / "in.csv")
+    assert run_batch(service, "b", tmp_path / "in.parquet", tmp_path / "out", rows=10) == 25
+    parts = sorted((tmp_path / "out").glob("part-*.parquet"))
+    whole = pl.concat(map(pl.read_parquet, parts))
+    assert whole["id"].to_list() == rows["id"].to_list()
+    assert whole["score"].to_list() == [service.answer([row])[0]["score"] for row in rows.drop("other").to_dicts()]
+    before = parts[0].read_bytes()
+    parts[2].unlink()
+    (tmp_path / "out" / "_SUCCESS").unlink()
+    asked = []
+    answer = service.answer
+    monkeypatch.setattr(service, "answer", lambda questions, **more: asked.append(len(questions)) or answer(questions, **more))
+    assert run_batch(service, "b", tmp_path / "in.parquet", tmp_path / "out", rows=10) == 25
+    assert asked == [5]
+    assert parts[0].read_bytes() == before
+    assert run_batch(service, "b", tmp_path / "in.csv", tmp_path / "csv", rows=100) == 25
+    assert pl.read_parquet(tmp_path / "csv" / "part-000000.parquet")["score"].to_list() == whole["score"].to_list()
+
+
+def test_a_batch_refuses_in_words(service, tmp_path):
+    pl.DataFrame({"spent": ["x"]}).write_csv(tmp_path / "bad.csv")
+    with pytest.raises(DataError, match=r"part 0 \(rows 1 to 1\): .*'spent' must be a finite number"):
+        run_batch(service, "b", tmp_path / "bad.csv", tmp_path / "out")
+    with pytest.raises(ConfigError, match="holds another batch"):
+        run_batch(service, "c", tmp_path / "bad.csv", tmp_path / "out")
+    with pytest.raises(ConfigError, match="must be a file"):
+        run_batch(service, "b", tmp_path / "none.csv", tmp_path / "out2")
+    with pytest.raises(ConfigError, match="a folder with other files"):
+        run_batch(service, "b", tmp_path / "bad.csv", tmp_path)
+
+
+def kinesis(content, number):
+    return {"kinesis": {"data": base64.b64encode(content).decode(), "sequenceNumber": number}}
+
+
+def test_lambda_answers_its_triggers(bundle, home, monkeypatch, service, tmp_path):
+    monkeypatch.setenv("HWDS_BUNDLE", str(bundle.folder))
+    monkeypatch.setenv("HWDS_TRUSTED_KEYS", str(home / "key.pem.pub"))
+    monkeypatch.setenv("HWDS_DEAD_LETTERS", str(tmp_path / "dead.jsonl"))
+    opened.cache_clear()
+    wanted = service.answer([ROW])[0]
+    assert handler(ROW) == wanted
+    assert handler([ROW]) == [wanted]
+    body = json.dumps(ROW)
+    assert json.loads(handler({"requestContext": {}, "body": body})["body"]) == wanted
+    coded = {"httpMethod": "POST", "body": base64.b64encode(body.encode()).decode(), "isBase64Encoded": True}
+    assert json.loads(handler(coded)["body"]) == wanted
+    assert gateway(service, {"body": '{"spent": "x"}'})["statusCode"] == 400
+    assert gateway(service, {"body": None})["statusCode"] == 400
+    sent = []
+    stream = [kinesis(body.encode(), "1"), kinesis(b"{", "2"), kinesis(b"\xff", "3"), {"body": body, "messageId": "m"}]
+    assert records(service, stream, sent.append) == {"batchItemFailures": []}
+    assert sent == [wanted, wanted]
+    assert [json.loads(line)["why"][:4] for line in (tmp_path / "dead.jsonl").read_text().splitlines()] == ["body", "reco"]
+    opened.cache_clear()
+
+
+def test_kinesis_begins_again_at_the_first_failure(service, monkeypatch):
+    sent, answer = [], service.answer
+
+    def fails(questions, **more):
+        if questions[0]["id"] == "2":
+            raise HwdsError("the disk is full")
+        return answer(questions, **more)
+
+    monkeypatch.setattr(service, "answer", fails)
+    stream = [kinesis(json.dumps(ROW | {"id": str(number)}).encode(), f"s{number}") for number in (1, 2, 3)]
+    assert records(service, stream, sent.append) == {"batchItemFailures": [{"itemIdentifier": "s2"}]}
+    assert [each["id"] for each in sent] == ["1"]

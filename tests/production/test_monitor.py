@@ -1,0 +1,153 @@
+"""The monitor is silent while nothing changes, names what does, and takes labels as they arrive."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import DataError
+from hwds.production.bundle.reference import calibration_of, column_reference, reference_of
+from hwds.production.monitor.captured import Captured, read_captured, read_labels
+from hwds.production.monitor.distances import distances, new_share
+from hwds.production.monitor.evidence import Detector, Finding, binomial_tail, discoveries, label_findings
+from hwds.production.monitor.page import page
+from hwds.production.monitor.watch import watched, write_report
+from hwds.production.server.capture import Capture
+from hwds.results.files import read_mapping
+
+ROWS = 500
+NAMES = ("spent", "shop", "visits")
+
+
+def world(windows, seed, *, shift=0.0, new=0.0, missing=0.0):
+    rng = np.random.default_rng(seed)
+    n = windows * ROWS
+    spent = rng.normal(size=n) + shift + 0.2 * (np.arange(n) // ROWS % 2)
+    shop = np.where(rng.random(n) < new, "new", rng.choice(["a", "b", "c"], n))
+    visits = np.where(rng.random(n) < 0.05 + missing, np.nan, rng.normal(size=n))
+    chance = 1 / (1 + np.exp(-spent))
+    return pl.DataFrame({"spent": spent, "shop": shop, "visits": pl.Series(visits, nan_to_null=True), "probability": chance})
+
+
+@pytest.fixture(scope="module")
+def reference():
+    rows = world(30, 0)
+    label = (np.random.default_rng(1).random(len(rows)) < rows["probability"].to_numpy()).astype(float)
+    stored = reference_of(rows, ["spent", "shop", "visits"], ["probability"])
+    return json.loads(json.dumps(stored | {"calibration": calibration_of(rows["probability"].to_numpy(), label)}))
+
+
+def captured(rows):
+    times = [f"2026-01-{1 + place * 28 // len(rows):02d}T00:00:00Z" for place in range(len(rows))]
+    return [
+        Captured(
+            at, {name: row[name] for name in ("spent", "shop", "visits")}, {"id": str(place), "probability": row["probability"]}
+        )
+        for place, (at, row) in enumerate(zip(times, rows.to_dicts(), strict=True))
+    ]
+
+
+def test_what_does_not_change_raises_no_alarm(reference):
+    report = watched(reference, captured(world(20, 5)), bundle="b", per_month=0.1, days=30.4)
+    assert [window.alarm for window in report.windows] == [()] * 20
+    assert report.violations == []
+    assert "No alarm in 20 windows" in page(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "check"),
+    [
+        ({"shift": 0.5}, "spent", "baseline_drift_check"),
+        ({"new": 0.05}, "shop", "categorical_values_check"),
+        ({"missing": 0.1}, "visits", "completeness_check"),
+    ],
+)
+def test_what_changes_is_named(reference, tmp_path, change, column, check):
+    rows = pl.concat([world(4, 6), world(8, 7, **change)])
+    report = watched(reference, captured(rows), bundle="b", per_month=0.1, days=30.4)
+    first = next(place for place, window in enumerate(report.windows) if window.alarm)
+    assert 4 <= first <= 7
+    assert (column, check) in {(each["feature_name"], each["constraint_check_type"]) for each in report.violations}
+    write_report(tmp_path, report)
+    shape = read_mapping(tmp_path / "constraint_violations.json")["violations"][0]
+    assert set(shape) == {"feature_name", "constraint_check_type", "description"}
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert read_mapping(tmp_path / "report.json")["violations"]
+
+
+def test_labels_that_arrive_show_errors(reference):
+    rows = world(8, 8)
+    rng = np.random.default_rng(9)
+    true = rng.random(len(rows)) < rows["probability"].to_numpy()
+    asked = captured(rows)
+    fine = {str(place): float(label) for place, label in enumerate(true)}
+    assert not any(
+        window.alarm for window in watched(reference, asked, bundle="b", per_month=0.1, labels=fine, days=30.4).windows
+    )
+    wrong = {name: label if int(name) % 3 else 0.0 for name, label in fine.items()}
+    late = {name: label for name, label in wrong.items() if int(name) < 5 * ROWS}
+    report = watched(reference, asked, bundle="b", per_month=0.1, labels=late, days=30.4)
+    assert report.labelled == 5 * ROWS
+    assert any("labels" in window.alarm for window in report.windows)
+    assert {each["feature_name"] for each in report.violations} == {"probability"}
+
+
+def test_distances_are_what_they_are_called():
+    first = column_reference(pl.Series("x", np.arange(1000.0)))
+    assert distances(first, first) == {"psi": 0.0, "ks": 0.0, "wasserstein": 0.0}
+    moved = distances(first, column_reference(pl.Series("x", np.arange(1000.0) + 100)))
+    assert moved["ks"] == pytest.approx(0.1, abs=0.01)
+    assert moved["wasserstein"] == pytest.approx(100 / 499.5, rel=0.01)
+    texts = [column_reference(pl.Series("x", values)) for values in (["a"] * 3 + ["b"], ["a", "b", "b", "c"])]
+    assert distances(*texts)["ks"] == pytest.approx(0.5)
+    assert new_share(*texts) == 0.25
+
+
+def test_the_sequential_test_keeps_its_promise():
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(300):
+        detector = Detector(0.5, 30)
+        alarms += sum(detector.take([p]) for p in rng.random(30))
+    assert alarms / 300 <= 0.5
+    detector = Detector(0.1, 30)
+    assert detector.threshold == pytest.approx(300)
+    assert [detector.take([1e-8]) for _ in range(2)] == [True, True]
+    assert not Detector(0.1, 30).take([])
+
+
+def test_discoveries_and_chances():
+    findings = [Finding(str(place), "psi", 1.0, 0.1, p) for place, p in enumerate((0.5, 1e-6, 0.9, 1e-5))]
+    assert [finding.column for finding in discoveries(findings, 0.1)] == ["1", "3"]
+    assert [finding.column for finding in discoveries(findings[::2], 0.1)] == ["0"]
+    assert binomial_tail(0, 10, 0.1) == 1.0
+    assert binomial_tail(10, 10, 0.5) == pytest.approx(0.5**10)
+    assert label_findings(np.zeros(0), np.zeros(0), {"n": 0}) == []
+
+
+def test_what_a_server_captured_is_read(tmp_path):
+    capture = Capture(tmp_path, 1.0, (), "b")
+    assert capture.keep(
+        [{"id": "1", "spent": 2.0}, {"of": "1", "label": 1}], [{"id": "1", "score": 0.5}, {"of": "1", "news": True}]
+    )
+    capture.close()
+    (found,) = read_captured(tmp_path)
+    assert list(found.rows()) == [{"id": "1", "spent": 2.0, "score": 0.5}]
+    history = Captured("t", {"rows": [{"target": 1.0}, {"target": 2.0}]}, {"rows": [{"mean": 3.0}]})
+    assert list(history.rows()) == [{"target": 1.0}, {"target": 2.0, "mean": 3.0}]
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match="line 1 is no captured request"):
+        read_captured(tmp_path)
+    with pytest.raises(DataError, match="nothing was captured"):
+        read_captured(tmp_path / "none")
+
+
+def test_labels_are_read(tmp_path):
+    (tmp_path / "l.csv").write_text("id,label\na,1\nb,0\n")
+    (tmp_path / "l.jsonl").write_text('{"of": "a", "label": 1}\n')
+    (tmp_path / "bad.csv").write_text("id,label\na,2\n")
+    assert read_labels(tmp_path / "l.csv") == {"a": 1.0, "b": 0.0}
+    assert read_labels(tmp_path / "l.jsonl") == {"a": 1.0}
+    with pytest.raises(DataError, match="must be 0 or 1, got 2"):
+        read_labels(tmp_path / "bad.csv")
