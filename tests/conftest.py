@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from hwds.execution.threads import ONCE, VARIABLES
-from tests.support import browser, mosquitto
+from tests.support import browser, mosquitto, tansu
 
 pytest_plugins = ["tests.support.command_line"]
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +35,7 @@ def pytest_collection_modifyitems(items):
     """Mark what is slow and what is skipped; slow files go first, so that no worker is left alone with one at the end."""
     lacking = {"data": "HWDS_DATA is not set"} if not os.environ.get("HWDS_DATA") else {}
     lacking |= {"chromium": "there is no Chromium"} if browser.PATH is None else {}
+    lacking |= {"kafka": "there is no Tansu"} if tansu.PATH is None else {}
     lacking |= {"mosquitto": "there is no Mosquitto"} if mosquitto.PATH is None else {}
     for item in items:
         if item.location[0] in SLOW:

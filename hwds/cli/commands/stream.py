@@ -1,4 +1,4 @@
-"""Follow machines by their readings as they come: JSON lines or MQTT in, alerts out.
+"""Follow machines by their readings as they come: JSON lines, MQTT or Kafka in, alerts out.
 
 A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the run's data has. Settings stand
 behind the run, such as `raise_after=5`.
@@ -22,7 +22,7 @@ from hwds.results.formatting import counted
 if TYPE_CHECKING:
     from hwds.serving.stream.shard import Shard
 
-FROM = "A file of JSON lines, - for the standard input, or mqtt://host/topic (mqtts:// for TLS)."
+FROM = "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS)."
 TO = "Send alerts to https://... or mqtt://host/topic, too; may be given several times."
 
 

@@ -10,7 +10,7 @@ from hwds.core.secrets import without_secrets
 from hwds.serving.stream.sinks.base import Sink
 from hwds.serving.stream.sources.base import Source
 
-SOURCES, SINKS = ("mqtt", "mqtts"), ("http", "https", "mqtt", "mqtts")
+SOURCES, SINKS = ("kafka", "kafkas", "mqtt", "mqtts"), ("http", "https", "mqtt", "mqtts")
 
 
 def folder_of(run: str, store: str | None) -> Path:
@@ -27,6 +27,7 @@ def source_of(text: str, folder: Path, *, follow: bool) -> Source:
         ConfigError: It is no file and no address that can be read from.
         HwdsError: It cannot be opened.
     """
+    from hwds.serving.stream.sources.kafka import Kafka
     from hwds.serving.stream.sources.lines import Lines
     from hwds.serving.stream.sources.mqtt import Mqtt
 
@@ -35,7 +36,7 @@ def source_of(text: str, folder: Path, *, follow: bool) -> Source:
         _refuse_other("--from", scheme, text, SOURCES)
         if follow:
             raise ConfigError("stream: --follow goes with a file alone.")
-        return Mqtt(text, str(folder.resolve()))
+        return Kafka(text) if scheme.startswith("kafka") else Mqtt(text, str(folder.resolve()))
     return Lines(None if text == "-" else Path(text), follow=follow)
 
 

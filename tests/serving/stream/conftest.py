@@ -9,6 +9,7 @@ from hwds.sensors.context import SensorContext
 from hwds.sensors.models.pca import PCA
 from hwds.serving.stream.shard import Followed
 from tests.support.sensor_runs import ROLES, sensor_runs
+from tests.support.streams import streamed
 
 FIRST = 80
 
@@ -37,3 +38,11 @@ def batch(runs, followed):
     rows = zip(runs.data["entity"], runs.cycles.tolist(), score.tolist(), strict=True)
     place = np.arange(len(score)) - runs.offsets[:-1][runs.run_of_row]
     return {(name, cycle): each for (name, cycle, each), at in zip(rows, place, strict=True) if at >= FIRST}
+
+
+@pytest.fixture(scope="session")
+def plain(followed, lines, tmp_path_factory):
+    """The folder of a stream in which nothing went wrong."""
+    folder = tmp_path_factory.mktemp("plain")
+    assert streamed(folder, followed, lines)["readings"] == len(lines)
+    return folder

@@ -12,8 +12,8 @@ from bench.streams import Until
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.serving.stream.opening import sink_of, source_of
 from hwds.serving.stream.shard import Shard
-from tests.serving.stream.test_shard import RULES, messages, scores
 from tests.support.mosquitto import Mosquitto
+from tests.support.streams import RULES, messages, scores
 
 TOPIC = "plant/press/readings"
 
@@ -137,7 +137,9 @@ def test_a_wrong_address_is_refused_in_a_line(make, text, message, tmp_path):
 
 
 def test_a_source_that_is_none_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"^stream: --from: must begin with mqtt://, mqtts://, got 'http://a/b'"):
+    with pytest.raises(
+        ConfigError, match=r"^stream: --from: must begin with kafka://, kafkas://, mqtt://, mqtts://, got 'http://a/b'"
+    ):
         source_of("http://a/b", tmp_path, follow=False)
     with pytest.raises(ConfigError, match=r"^stream: --follow goes with a file alone\.$"):
         source_of("mqtt://a/b", tmp_path, follow=True)

@@ -14,46 +14,10 @@ from hwds.serving.stream.shard import FILES, Shard
 from hwds.serving.stream.sinks.base import NotSent
 from hwds.serving.stream.sources.lines import Lines
 from tests.serving.hostile_lines import HOSTILE
+from tests.support.streams import RULES, laid, messages, scores, streamed, told
 
-RULES = StreamRules(scores=True)
 FAR = "1" + "0" * 76 + "..."
 """A whole number that no float holds, as a refusal shows it."""
-
-
-def laid(folder, lines):
-    """A source of lines."""
-    folder.mkdir(exist_ok=True)
-    (folder / "readings.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    return Lines(folder / "readings.jsonl")
-
-
-def told(folder, name):
-    path = folder / FILES[name]
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-
-
-def scores(folder):
-    return {(row["machine"], row["cycle"]): row["score"] for row in told(folder, "scores")}
-
-
-def streamed(folder, followed, lines, rules=RULES, sinks=()):
-    with Shard(followed, folder, rules, sinks, patience=0.0) as shard:
-        shard.run(laid(folder, lines))
-        return dict(shard.state.totals)
-
-
-def messages(folder):
-    """What was said of each machine, which does not depend on what was scored together."""
-    plain = [{key: value for key, value in row.items() if key != "number"} for row in told(folder, "alerts")]
-    return sorted(plain, key=lambda row: (row["machine"], row["cycle"]))
-
-
-@pytest.fixture(scope="module")
-def plain(followed, lines, tmp_path_factory):
-    """The folder of a stream in which nothing went wrong."""
-    folder = tmp_path_factory.mktemp("plain")
-    assert streamed(folder, followed, lines)["readings"] == len(lines)
-    return folder
 
 
 def test_the_scores_are_those_of_the_batch_to_the_bit(plain, batch):

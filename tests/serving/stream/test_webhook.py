@@ -8,7 +8,7 @@ import pytest
 
 from hwds.core.errors import HwdsError
 from hwds.serving.stream.opening import sink_of
-from tests.serving.stream.test_shard import messages, streamed
+from tests.support.streams import messages, streamed
 
 
 @pytest.fixture

@@ -1,0 +1,62 @@
+"""Readings through a real broker of Kafka's protocol: from where each partition was read, and refusals in a line."""
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+
+from bench.streams import Until
+from hwds.core.errors import ConfigError, HwdsError, ResumeError
+from hwds.serving.stream.opening import source_of
+from hwds.serving.stream.shard import Shard
+from hwds.serving.stream.sources import kafka
+from tests.support.streams import RULES, messages, scores
+from tests.support.tansu import Tansu
+
+
+@pytest.mark.kafka
+def test_a_stream_goes_on_in_each_partition_where_it_was(followed, lines, batch, plain, tmp_path):
+    from kafka import KafkaProducer
+    from kafka.admin import KafkaAdminClient, NewTopic
+
+    with Tansu(tmp_path) as broker:
+        where, store = f"127.0.0.1:{broker.port}", tmp_path / "store"
+        KafkaAdminClient(bootstrap_servers=where).create_topics([NewTopic("readings", 2, 1)])
+        sender = KafkaProducer(bootstrap_servers=where)
+
+        def sent(some):
+            for line in some:
+                sender.send("readings", line.encode(), key=json.loads(line)["machine"].encode())
+            sender.flush(20)
+
+        for first, last in ((0, 301), (301, len(lines))):
+            sent(lines[first:last])
+            with Shard(followed, store, replace(RULES, batch=70)) as shard:
+                source = source_of(f"kafka://{where}/readings", store, follow=False)
+                given_up = threading.Timer(60, (stop := threading.Event()).set)
+                given_up.start()
+                shard.run(Until(source, shard, last), stop)
+                given_up.cancel()
+                assert shard.state.totals["duplicates"] == 0
+                assert sum(shard.state.position["at"].values()) == last
+                source.close()
+        with pytest.raises(ConfigError, match=r"^stream: --from kafka://127\.0\.0\.1:\d+/no: no topic 'no'\.$"):
+            source_of(f"kafka://{where}/no", store, follow=False)
+        gone = source_of(f"kafka://{where}/readings", store, follow=False)
+        with pytest.raises(ResumeError, match=r"offsets -3 to -1 of partition 1 are gone\.$"):
+            next(gone.batches({"1": -3}, 10, threading.Event()))
+        gone.close()
+        sender.close()
+    assert scores(store) == batch
+    assert messages(store) == messages(plain)
+
+
+def test_a_cluster_that_is_not_there_is_refused_in_a_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(kafka, "PATIENCE_MS", 100)
+    with pytest.raises(HwdsError) as refusal:
+        source_of("kafka://me:secret-word@127.0.0.1:1/readings", tmp_path, follow=False)
+    assert str(refusal.value).startswith("stream: kafka://***@127.0.0.1:1/readings: cannot be reached (")
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(ConfigError, match=r"^stream: --from kafka://a: must have a topic after the host, kafka://a/topic\.$"):
+        source_of("kafka://a", tmp_path, follow=False)
