@@ -18,7 +18,7 @@ BEGIN, PER_ROW = 0.04, 6e-7
 """Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model."""
 
 
-USUAL_ROUNDS = 165
+USUAL_ROUNDS = 115
 """Rounds after which trees that stop early have mostly stopped, those of patience among them."""
 
 
@@ -130,11 +130,13 @@ def _width(size: Size, length: int) -> float:
 
 
 def _xgboost(model: Any, size: Size) -> Work:
-    """Return the law of boosted trees: rows are gathered, binned and read once a round and level."""
+    """Return the law of boosted trees: rows are gathered, binned and read once a round."""
     origins, width = _windows(size), _width(size, model.length)
-    rows = min(origins * size.horizon, model.max_rows)
+    quantile = model.objective == "quantile"
+    rows = min(origins * (min(size.horizon, model.looks) if quantile else size.horizon), model.max_rows)
     gathered = min(origins, rows) * (3 * size.season + 10 * size.horizon) * 1e-7
-    rounds = size.levels * (2 * min(model.trees, USUAL_ROUNDS) if model.patience else model.trees)
+    grown = min(model.trees, USUAL_ROUNDS) if model.patience else model.trees
+    rounds = (1.4 if model.patience else 1.0) * grown + 20 if quantile else 2 * (2 if model.patience else 1) * grown
     fit = 0.25 + gathered + rounds * (0.003 + rows * width * 2e-9)
     return Work(fit, 0.02 + size.series * size.horizon * (width * 4e-8 + rounds * 7e-9))
 
@@ -182,7 +184,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "naive": _plain,
     "drift": _plain,
     "zero": _plain,
-    "theta": _each(3.0e-5),
+    "theta": _each(8e-7),
     "ets": _each(4.0e-5, seasonal=11.0),
     "ces": _each(4.5e-3, 0.6),
     "mfles": _each(7e-3, 0.2),

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from hwds.core.recipe import ZeroFolds
-from hwds.forecast.models.statistical.bands import Banded, library_forecast
+from hwds.forecast.models.statistical.bands import Banded, backtested
 from hwds.forecast.models.statistical.base import Statistical
-from hwds.forecast.models.statistical.seasons import WithoutSeason
+from hwds.forecast.models.statistical.normal import normal_bands
+from hwds.forecast.models.statistical.seasons import Season, is_significant, season_of
+from hwds.forecast.models.statistical.theta_lines import ahead, fit_theta
 
-FORMS = {"auto": None, "standard": "STM", "optimised": "OTM", "dynamic": "DSTM", "dynamic_optimised": "DOTM"}
-"""Our names and those of statsforecast."""
+FORMS: Mapping[str, tuple[bool, float]] = {
+    "standard": (False, 0.5),
+    "optimised": (False, math.nan),
+    "dynamic": (True, 0.5),
+    "dynamic_optimised": (True, math.nan),
+}
+"""Whether the line is that of the rows so far, and its weight, NaN where it is estimated."""
 
 
 class Theta(Statistical):
     """The theta method, the best simple method of the M3 competition, each series alone.
 
-    statsforecast's AutoTheta; Assimakopoulos and Nikolopoulos (2000), "The theta model"; Fiorucci et al. (2016), "Models for
-    optimising the theta method". The season is taken out by classical decomposition, its factors shrunk by how sure they are
-    (`statistical.seasons`); the library takes it out whole where its autocorrelation is significant, and overlooks a smooth
-    one. Quantiles are normal, as wide as its errors from origins inside the history; the library's own (`origins=0`) are of 200
-    simulated paths with a fixed stream, and narrower. Seasonal naive as a counted fallback.
+    Assimakopoulos and Nikolopoulos (2000), "The theta model"; Fiorucci et al. (2016), "Models for optimising the theta
+    method". The season is taken out by classical decomposition, its factors shrunk by how sure they are
+    (`statistical.seasons`); a test, as in statsforecast's AutoTheta, takes it out whole where its autocorrelation is
+    significant, and overlooks a smooth one. Quantiles are normal, as wide as its errors from origins inside the history; the
+    model's own (`origins=0`) are narrower. Seasonal naive as a counted fallback.
 
     Attributes:
         form: Which theta model; `auto` takes the one with the least in-sample squared error, which the default forecasts
             better than.
-        seasons: Which seasons are taken out: `shrunken` ones, or those of the library's own test (`tested`); of a series that
-            falls to 0 and not below, always the latter.
+        seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole (`tested`); of a series
+            that falls to 0 and not below, always the latter.
         decomposition: How the season is taken out; `additive` also where a series is not positive.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
 
@@ -49,11 +57,28 @@ class Theta(Statistical):
 
     def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
         """Take out the season, fit, forecast, put the season back."""
-        from statsforecast.models import AutoTheta
+        tested = self.seasons == "tested" or values.min() == 0  # months without demand: a season of these is mostly chance
 
-        if self.seasons == "tested" or values.min() == 0:  # months without demand: a season of these is mostly chance
-            library = AutoTheta(season_length=season, decomposition_type=self.decomposition, model=FORMS[self.form])
-            return library_forecast(library, values, steps, levels, origins=self.origins, least=self.least)
-        plain = AutoTheta(season_length=1, model=FORMS[self.form])
-        shown = WithoutSeason(plain, season, additive=self.decomposition == "additive")
-        return library_forecast(shown, values, steps, levels, origins=self.origins, least=self.least)
+        def point(past: np.ndarray, ahead: int) -> np.ndarray:
+            mean, _, apart = self._apart(past, season, ahead, tested)
+            return mean if apart is None else apart.into(mean, len(past))
+
+        if self.origins:
+            return backtested(point, values, steps, levels, self.origins, self.least)
+        mean, variance, apart = self._apart(values, season, steps, tested)
+        both = np.column_stack([mean, normal_bands(mean[None], np.sqrt(variance)[None], levels).quantiles[0]])
+        both = both if apart is None else np.column_stack([apart.into(column, len(values)) for column in both.T])
+        return both[:, 0], both[:, 1:]
+
+    def _apart(self, values: np.ndarray, season: int, steps: int, tested: bool) -> tuple[np.ndarray, np.ndarray, Season | None]:
+        """Return the forecast without its season, the variances of its errors, both (steps,), and the season."""
+        additive = self.decomposition == "additive"
+        if tested:
+            apart = season_of(values, season, additive=additive, whole=True) if is_significant(values, season) else None
+        else:
+            apart = season_of(values, season, additive=additive)
+        plain = values if apart is None else apart.out_of(values)
+        forms = FORMS.values() if self.form == "auto" else (FORMS[self.form],)
+        fits = [(fit_theta(plain, dynamic=dynamic, weight=weight), dynamic) for dynamic, weight in forms]
+        fit, dynamic = min(fits, key=lambda each: each[0].loss)
+        return *ahead(fit, len(plain), steps, dynamic=dynamic), apart

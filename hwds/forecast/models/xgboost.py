@@ -1,4 +1,4 @@
-"""One gradient-boosted forest for all series, steps and quantile levels."""
+"""Gradient-boosted forests for all series and steps."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hwds.forecast.models.boosting.counts import fit_counts
 from hwds.forecast.models.boosting.direct import FittedXGBoost
 from hwds.forecast.models.boosting.growing import Growing
 from hwds.forecast.models.boosting.recursive import FittedRecursive, bands_of, tried
+from hwds.forecast.models.boosting.spread import Boosters, fit_boosters
 from hwds.forecast.models.windows.cut import Windowing
 from hwds.forecast.models.windows.quantile_grid import mean_weights, quantile_grid
 from hwds.forecast.models.windows.rows import names, stopping_rows, training_rows
@@ -27,15 +28,19 @@ from hwds.learners.boosting.booster import compute_device
 
 __all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
 
-XGBOOST_NAMES = {"quantile": "reg:quantileerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
+PACE = 3
+"""How many times as fast the booster learns that chooses the rounds of quantiles."""
+
+XGBOOST_NAMES = {"quantile": "reg:absoluteerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
 
 
 class XGBoost(Forecaster):
-    """Gradient-boosted trees over the windows of all series: one booster for every step and quantile, with covariates.
+    """Gradient-boosted trees over the windows of all series: one booster for every step, one for the spread, with covariates.
 
     Direct forecasts with the step as an input; each window is centred and scaled, the target is what the seasonal naive
     missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting groups of time series", on global
-    models). All levels are learned by the pinball loss in one booster, and sorted.
+    models). One booster learns the median by the absolute loss, another the expected distance from it; all levels lie where
+    errors of the history's last horizon lay, in such distances.
 
     Intermittent demand asks for another objective: its median is often 0 where its mean is not. With `tweedie` or `poisson`
     one booster learns the mean as a multiple of the series' own mean demand, another the chance of any demand, and quantiles
@@ -49,7 +54,7 @@ class XGBoost(Forecaster):
         monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1), the rest being equal: with
             the column itself, its change over a season, and the feature set's changes of it. Quantiles of counts are held
             to it by their mean and chance alone.
-        trees: The most rounds; each grows one tree a quantile level.
+        trees: The most rounds, of one tree each.
         patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
             growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
         depth: The levels of a tree.
@@ -59,6 +64,8 @@ class XGBoost(Forecaster):
         leaf_rows: The least rows in a leaf.
         bins: Values of an input that are told apart.
         max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
+        looks: Training rows for each origin at most, the same value being seen from as many origins: one that is seen from
+            many tells little more, and the rest are thinned evenly.
         length: The values of the past that are inputs, two seasons at most.
         season: Rows in a season; 0 takes the dataset's.
 
@@ -79,15 +86,16 @@ class XGBoost(Forecaster):
     power: Annotated[float, Gt(1), Lt(2)] = 1.5
     strategy: Literal["direct", "recursive"] = "direct"
     monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
-    trees: Annotated[Width, Small(10)] = 250
+    trees: Annotated[Width, Small(10)] = 150
     patience: NonNegativeInt = 30
     depth: Depth = 6
     learning_rate: Positive = 0.06
     row_share: UnitInterval = 0.7
     column_share: UnitInterval = 0.6
     leaf_rows: Positive = 50.0
-    bins: Annotated[int, Ge(2), Le(65_536)] = 256
+    bins: Annotated[int, Ge(2), Le(65_536)] = 64
     max_rows: Annotated[Rows, Small(20_000)] = 100_000
+    looks: Steps = 6
     length: Steps = 48
     season: ZeroSteps = 0
 
@@ -103,16 +111,19 @@ class XGBoost(Forecaster):
             return self._recursive(history, horizon, context)
         windowing = self._windowing(history, horizon, context)
         source = WindowSource.of(windowing, history, context.features)
-        rows = training_rows(source, self.max_rows, context.stream("training rows"))
+        rows = training_rows(source, self._most(source), context.stream("training rows"))
         last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
-        growing = self._growing(source, grid, context)
+        growing = self._growing(source, context)
         if self.objective != "quantile":
             known = history.target[~np.isnan(history.target)]
             whole = bool((known == np.rint(known)).all())
             return fit_counts(growing, rows, last, windowing, context.features, context.levels, whole)
-        booster = growing.grow(rows, last)[0] if len(rows.target) else b""
-        return FittedXGBoost(windowing, context.features, booster, grid, context.levels, context.cpus)
+        grown = Boosters(b"", b"", np.zeros(len(grid)))
+        if len(rows.target):
+            grown = fit_boosters(growing, rows, last, grid, self._signs(source) != 0)
+        made = (grown.median, grown.spread, grown.shape)
+        return FittedXGBoost(windowing, context.features, *made, grid, context.levels, context.cpus)
 
     def _recursive(self, history: Panel, horizon: int, context: ForecastContext) -> FittedRecursive:
         """Return a booster of the next row, its rounds and bands told by the last rows of the history."""
@@ -120,9 +131,9 @@ class XGBoost(Forecaster):
         def learned(panel: Panel) -> tuple[Windowing, bytes]:
             windowing = self._windowing(panel, 1, context)
             source = WindowSource.of(windowing, panel, context.features)
-            rows = training_rows(source, self.max_rows, context.stream("training rows"))
+            rows = training_rows(source, self._most(source), context.stream("training rows"))
             last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
-            growing = self._growing(source, (0.5,), context)
+            growing = self._growing(source, context)
             return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
 
         grid = quantile_grid(context.levels)
@@ -130,11 +141,14 @@ class XGBoost(Forecaster):
         windowing, booster = learned(history)
         return FittedRecursive(windowing, context.features, booster, bands_of(errors, grid), grid, context.levels, context.cpus)
 
+    def _most(self, source: WindowSource) -> int:
+        return min(self.max_rows, self.looks * len(source.origins())) if self.objective == "quantile" else self.max_rows
+
     def _windowing(self, history: Panel, horizon: int, context: ForecastContext) -> Windowing:
         season, counts = self.season or context.season, self.objective != "quantile"
         return Windowing.learn(history, season=season, horizon=horizon, length=self.length, of_demand=counts)
 
-    def _growing(self, source: WindowSource, grid: tuple[float, ...], context: ForecastContext) -> Growing:
+    def _growing(self, source: WindowSource, context: ForecastContext) -> Growing:
         settings: dict[str, Any] = {
             "objective": XGBOOST_NAMES[self.objective],
             "tree_method": "hist",
@@ -149,18 +163,17 @@ class XGBoost(Forecaster):
             "device": compute_device(context.device),
         }
         if self.monotone:
-            settings |= {"monotone_constraints": self._constraints(source)}
+            settings |= {"monotone_constraints": tuple(self._signs(source).tolist())}
         if self.objective == "tweedie":
             settings |= {"tweedie_variance_power": self.power}
         if self.objective != "quantile":
             return Growing(settings, self.trees, self.patience)
-        if not self.monotone:
-            return Growing(settings | {"quantile_alpha": np.array(grid)}, self.trees, self.patience)
-        settings |= {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
-        return Growing(settings, self.trees, self.patience, plain=grid)
+        if self.monotone:
+            settings |= {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
+        return Growing(settings, self.trees, self.patience, robust=bool(self.monotone), pace=PACE)
 
-    def _constraints(self, source: WindowSource) -> tuple[int, ...]:
-        """Return the sign of each input: of a column itself, and of its changes.
+    def _signs(self, source: WindowSource) -> np.ndarray:
+        """Return the sign of each input, shape (columns,): of a column itself, and of its changes.
 
         Raises:
             ConfigError: No such known-future column.
@@ -169,7 +182,7 @@ class XGBoost(Forecaster):
             if name not in source.known:
                 raise ConfigError(f"model.monotone: no known-future column '{name}'{nearest(name, list(source.known))}")
         signs = {f"{name}{change}": sign for name, sign in self.monotone.items() for change in CHANGES}
-        return tuple(signs.get(name, 0) for name in names(source))
+        return np.array([signs.get(name, 0) for name in names(source)])
 
 
 CHANGES = ("", " change", "_change", "_change_season")

@@ -16,6 +16,7 @@ from hwds.forecast.context import ForecastContext
 from hwds.forecast.features.calendar import Calendar
 from hwds.forecast.models.boosting.counts import demand_quantiles, size_table
 from hwds.forecast.models.boosting.recursive import bands_of, path
+from hwds.forecast.models.boosting.spread import shape_of
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.windows.cut import Windowing
 from hwds.forecast.models.windows.rows import names, training_rows
@@ -245,6 +246,39 @@ def test_the_inputs_have_names():
     source = WindowSource.of(Windowing.learn(panel, season=12, horizon=STEPS, of_demand=True), panel)
     rows = training_rows(source, 50, np.random.default_rng(0))
     assert rows.inputs.shape[1] == len(names(source)) == len(set(names(source)))
+
+
+def test_the_shape_is_that_of_the_errors_and_normal_without_any():
+    rng = np.random.default_rng(0)
+    errors = rng.exponential(1.0, 20_000)
+    shape = shape_of(errors, (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(shape, np.log([0.5 / 0.9, 1.0, 5.0]), atol=0.05)
+    few = shape_of(np.zeros(1), (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(few * 51 / 50, [-1.606, 0.0, 1.606], atol=1e-3)
+
+
+def test_the_spread_follows_the_series_and_covers_what_comes():
+    rng = np.random.default_rng(3)
+    level = 100 + 10 * np.sin(np.arange(84) * np.pi / 6)
+    noise = {f"s{i:02}": level * np.exp((0.02 if i % 2 else 0.2) * rng.normal(size=84)) for i in range(40)}
+    panel = panel_of(noise, 0)
+    history, future = parts(panel)
+    actual = panel.target.reshape(40, -1)[:, -STEPS:]
+    told = answer(XGBoost(trees=40, leaf_rows=20.0), history, future).quantiles
+    width = (told[..., 2] - told[..., 0]).mean(1)
+    assert width[::2].min() > 3 * width[1::2].max()
+    assert 0.7 < ((actual > told[..., 0]) & (actual < told[..., 2])).mean() < 0.9
+
+
+def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():
+    history, _ = parts(monthly_panel(n_series=6, months=72))
+    seen = []
+    for looks in (1, STEPS):
+        model = XGBoost(looks=looks)
+        source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
+        seen.append(len(training_rows(source, model._most(source), np.random.default_rng(0)).target))
+    assert 0.98 * len(source.origins()) < seen[0] <= len(source.origins())
+    assert seen[1] > 4 * seen[0]
 
 
 def test_zero_is_zero():

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.context import Features
-from hwds.forecast.models.boosting.growing import Growing
+from hwds.forecast.models.boosting.growing import Early, Growing
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.windows.cut import Windowing, Windows
 from hwds.forecast.models.windows.rows import TrainingRows, matrix
@@ -124,11 +124,11 @@ def _events(rows: TrainingRows) -> TrainingRows:
     return replace(rows, target=(rows.target > 0).astype(np.float32))
 
 
-def _asked(early: Any, booster: bytes, rows: TrainingRows, cpus: int) -> np.ndarray:
+def _asked(early: Early | None, booster: bytes, rows: TrainingRows, cpus: int) -> np.ndarray:
     """Return the predictions of the booster that has not seen the rows; of the final one where there is none."""
     if early is None:
         return np.asarray(load_booster(booster, cpus).inplace_predict(rows.inputs))
-    return np.asarray(early.inplace_predict(rows.inputs, iteration_range=(0, int(early.best_iteration) + 1)))
+    return early.predict(rows.inputs)
 
 
 BINS, LEAST_ROWS, STEPS = 20, 50, 200

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,27 @@ from hwds.core.watching.learning import learning_curve
 from hwds.forecast.models.windows.rows import TrainingRows
 from hwds.learners.boosting.observing import observed
 
-STEEPNESS = 2.0
-"""The pull of a plain pinball step, in 1 / seasonal change: 1 over the usual density of what the seasonal naive misses."""
+ROBUST = 1.0
+"""Errors beyond this, in seasonal changes, pull as much as this."""
+
+FLAT = 0.01
+"""The share of the least loss on the last rows within which a later round counts as good: one window tells no closer."""
+
+
+class Early(NamedTuple):
+    """The booster of the rows before the last horizon.
+
+    Attributes:
+        booster: XGBoost's.
+        rounds: The rounds of it that forecast the last horizon well.
+    """
+
+    booster: Any
+    rounds: int
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Return what it says after those rounds, shape (rows,)."""
+        return np.asarray(self.booster.inplace_predict(inputs, iteration_range=(0, self.rounds)))
 
 
 @dataclass(frozen=True)
@@ -24,72 +43,81 @@ class Growing:
         settings: XGBoost's parameters.
         trees: The most rounds.
         patience: Rounds without a better loss on the last rows after which growing stops; 0 always grows `trees` rounds.
-        plain: Levels to learn by plain steps down the pinball loss; empty where XGBoost's own objective is used.
+        robust: Whether Huber's loss is learned, instead of XGBoost's own objective.
+        pace: How many times as fast the booster learns that chooses the rounds; those of the booster of all rows are then as
+            many times as many, the latest of those that are as good as the best.
     """
 
     settings: Mapping[str, Any]
     trees: int
     patience: int
-    plain: tuple[float, ...] = ()
+    robust: bool = False
+    pace: int = 1
 
-    def grow(self, rows: TrainingRows, last: TrainingRows) -> tuple[bytes, Any]:
+    def grow(self, rows: TrainingRows, last: TrainingRows) -> tuple[bytes, Early | None]:
         """Return the booster of all rows, and that of the rows before the last horizon, which chose the rounds, if any."""
-        early = self._early(rows, last)
-        rounds = int(early.best_iteration) + 1 if early is not None else self.trees
-        return bytes(self._train(self._matrix(rows), rounds).save_raw("ubj")), early
+        early = self.early(rows, last)
+        return bytes(self.train(self.matrix(rows), self.rounds(early)).save_raw("ubj")), early
 
-    def _early(self, rows: TrainingRows, last: TrainingRows) -> Any:
+    def rounds(self, early: Early | None) -> int:
+        """Return the rounds of the booster of all rows."""
+        return early.rounds * self.pace if early is not None else self.trees
+
+    def early(self, rows: TrainingRows, last: TrainingRows) -> Early | None:
         """Return the booster of the rows before the last horizon, grown until its forecasts of that horizon got no better."""
         before = rows.take(~rows.late)
         if not (self.patience and len(before.target) and len(last.target)):
             return None
-        train = self._matrix(before)
-        return self._train(train, self.trees, self._matrix(last, train))
+        train, losses = self.matrix(before), dict[str, Any]()
+        booster = self._hasty().train(train, max(self.trees // self.pace, 1), self.matrix(last, train), losses)
+        if self.pace == 1:
+            return Early(booster, int(booster.best_iteration) + 1)
+        loss = np.array(next(iter(losses["stop"].values())))
+        return Early(booster, int(np.flatnonzero(loss <= loss.min() * (1 + FLAT))[-1]) + 1)
 
-    def _train(self, train: Any, rounds: int, stop: Any = None) -> Any:
+    def _hasty(self) -> Growing:
+        if self.pace == 1:
+            return self
+        settings = dict(self.settings) | {"eta": min(self.settings["eta"] * self.pace, 1.0)}
+        return replace(self, settings=settings, patience=max(self.patience // self.pace, 1))
+
+    def train(self, train: Any, rounds: int, stop: Any = None, losses: dict[str, Any] | None = None) -> Any:
+        """Grow a booster.
+
+        Args:
+            train: The matrix of its rows.
+            rounds: The most rounds.
+            stop: The matrix of the rows by which growing stops; None grows all rounds.
+            losses: Is given the losses of those rows.
+        """
         import xgboost
 
         options: dict[str, Any] = {}
         if stop is not None:
             options = {"evals": [(stop, "stop")], "early_stopping_rounds": self.patience, "verbose_eval": False}
-        if self.plain:
-            options |= {"obj": plain_pinball(self.plain), "custom_metric": pinball_metric(self.plain)}
+            options["evals_result"] = losses
+        if self.robust:
+            options |= {"obj": bounded_pull, "custom_metric": absolute_loss}
         curve = learning_curve("booster" if stop is not None else "booster, all rows", "round")
         return xgboost.train(dict(self.settings), train, rounds, **observed(options, train, curve))
 
-    def _matrix(self, rows: TrainingRows, like: Any = None) -> Any:
+    def matrix(self, rows: TrainingRows, like: Any = None) -> Any:
+        """Return rows as XGBoost reads them, in the bins of another matrix where one is given."""
         import xgboost
 
-        target = np.repeat(rows.target[:, None], len(self.plain), 1) if self.plain else rows.target
         options = {"max_bin": self.settings["max_bin"], "nthread": self.settings["nthread"]}
-        return (
-            xgboost.QuantileDMatrix(rows.inputs, target, **options)
-            if like is None
-            else xgboost.QuantileDMatrix(rows.inputs, target, ref=like, **options)
-        )
+        return xgboost.QuantileDMatrix(rows.inputs, rows.target, ref=like, **options)
 
 
-def plain_pinball(levels: tuple[float, ...]) -> Callable[[np.ndarray, Any], tuple[np.ndarray, np.ndarray]]:
-    """Return the gradient of the pinball loss with a constant curvature.
+def bounded_pull(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradient of Huber's loss (1964, "Robust estimation of a location parameter") with a constant curvature.
 
-    XGBoost's own quantile objective sets leaves to quantiles once the tree is grown, which breaks monotone constraints; so do
-    LightGBM's and CatBoost's (microsoft/LightGBM#3371, catboost/catboost#1896).
+    XGBoost's own objective sets leaves to medians once the tree is grown, which breaks monotone constraints; so do LightGBM's
+    and CatBoost's (microsoft/LightGBM#3371, catboost/catboost#1896).
     """
-
-    def objective(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
-        target = data.get_label().reshape(len(forecast), -1)
-        gradient = STEEPNESS * ((forecast.reshape(target.shape) > target) - np.array(levels))
-        return gradient.astype(np.float32), np.ones_like(target)
-
-    return objective
+    return np.clip(forecast - data.get_label(), -ROBUST, ROBUST), np.ones_like(forecast)
 
 
-def pinball_metric(levels: tuple[float, ...]) -> Callable[[np.ndarray, Any], tuple[str, float]]:
-    """Return the mean pinball loss over the levels, for growing to be stopped by."""
-
-    def metric(forecast: np.ndarray, data: Any) -> tuple[str, float]:
-        target = data.get_label().reshape(len(forecast), -1)
-        error = target - forecast.reshape(target.shape)
-        return "pinball", float(np.maximum(np.array(levels) * error, (np.array(levels) - 1) * error).mean())
-
-    return metric
+def absolute_loss(forecast: np.ndarray, data: Any) -> tuple[str, float]:
+    """Return the mean absolute loss, for growing to be stopped by."""
+    return "mae", float(np.abs(data.get_label() - forecast).mean())

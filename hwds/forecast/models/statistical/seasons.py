@@ -1,12 +1,14 @@
-"""The season of one series: classical decomposition, its factors shrunk by how sure they are; and models without it."""
+"""The season of one series: classical decomposition, its factors shrunk by how sure they are; and whether one is there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from statistics import NormalDist
 
 import numpy as np
+
+LEAST_RATIO = 0.01
+"""A factor below this would make a series of what it divides: factors are added then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Season:
         return self.factors[(first + np.arange(rows)) % len(self.factors)]
 
 
-def season_of(values: np.ndarray, season: int, *, additive: bool = False) -> Season | None:
+def season_of(values: np.ndarray, season: int, *, additive: bool = False, whole: bool = False) -> Season | None:
     """Return the season of a series without holes, shrunk towards none; None where two whole seasons and a bit are not there.
 
     Classical decomposition: each value against the centred moving average over a season, then means by place. A factor's
@@ -47,7 +49,8 @@ def season_of(values: np.ndarray, season: int, *, additive: bool = False) -> Sea
     Args:
         values: The series, shape (n,).
         season: Rows in a season.
-        additive: Whether factors are added; they are where a value is not positive.
+        additive: Whether factors are added; they are where a value is not positive, or a whole factor would be below .01.
+        whole: Whether factors are kept as they are.
     """
     if season < 2 or len(values) < 2 * season:
         return None
@@ -65,10 +68,13 @@ def season_of(values: np.ndarray, season: int, *, additive: bool = False) -> Sea
     within = float(((apart - means[place])[known] ** 2).sum()) / free
     between = float((count * (means - apart[known].mean()) ** 2).sum()) / (season - 1)
     kept = max(0.0, 1.0 - free / (free - 2) * within / between) if between > 0 else 0.0
+    kept = 1.0 if whole else kept
     if additive:
         return Season(kept * (means - means.mean()), additive=True)
     ratios = np.bincount(place[known], np.exp(apart[known]), season) / count
     factors = 1.0 + kept * (ratios / ratios.mean() - 1.0)
+    if whole and factors.min() < LEAST_RATIO:
+        return season_of(values, season, additive=True, whole=whole)
     return Season(factors, additive=False)
 
 
@@ -81,25 +87,19 @@ def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
     return trend
 
 
-@dataclass(frozen=True, slots=True)
-class WithoutSeason:
-    """A model of statsforecast's that is shown a series without its season; the season is put back into what it says.
+def is_significant(values: np.ndarray, season: int) -> bool:
+    """Return whether the autocorrelation a season apart is, at 90 %, beyond what those of fewer rows make likely.
 
-    Attributes:
-        library: The model, of series without a season.
+    The test of the M4 competition's benchmarks, which statsforecast's AutoTheta applies; False for seasons under four rows, and
+    where two whole ones are not there.
+
+    Args:
+        values: The series, shape (n,).
         season: Rows in a season.
-        additive: Whether the season is added.
     """
-
-    library: Any
-    season: int
-    additive: bool
-
-    def forecast(self, *, y: np.ndarray, h: int, **more: Any) -> Mapping[str, np.ndarray]:
-        """Return what the model says of the next `h` rows, by the names of its columns."""
-        found = season_of(y, self.season, additive=self.additive)
-        if found is None:
-            said: Mapping[str, np.ndarray] = self.library.forecast(y=y, h=h, **more)
-            return said
-        plain = self.library.forecast(y=found.out_of(y), h=h, **more)
-        return {name: found.into(column, len(y)) for name, column in plain.items()}
+    if season < 4 or len(values) < 2 * season:
+        return False
+    apart = values - values.mean()
+    correlations = np.array([apart[lag:] @ apart[: len(apart) - lag] for lag in range(1, season + 1)]) / (apart @ apart)
+    limit = NormalDist().inv_cdf(0.95) * np.sqrt((1 + 2 * (correlations[:-1] ** 2).sum()) / len(values))
+    return bool(abs(correlations[-1]) > limit)
