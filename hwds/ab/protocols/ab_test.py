@@ -22,7 +22,7 @@ from hwds.ab.protocols.analysis.events import as_units
 from hwds.ab.protocols.analysis.measures import ab_measures
 from hwds.ab.protocols.analysis.metrics import Metrics
 from hwds.ab.protocols.analysis.model import Analysis, design_at, readable
-from hwds.ab.protocols.analysis.rows import as_scores, as_table
+from hwds.ab.protocols.analysis.rows import Row, as_scores, as_table
 from hwds.ab.protocols.analysis.sums import SUMS, Sums
 from hwds.ab.protocols.analysis.units import MONEY, Units, label_of
 from hwds.ab.protocols.planning.effects import Change
@@ -131,7 +131,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """Return the table with all of its outcomes, without the units that were not exposed."""
         if not all(frame.roles.get(role) for role in SUMS):
             grown = self.rows == "events"
-            units = Units.read(as_units(frame) if grown else frame, self.control, self.caps, grown=grown)
+            units = Units.read(as_units(frame, self.by) if grown else frame, self.control, self.caps, grown=grown)
             return units if self.exposed is None else self._exposed(units, self.exposed)
         wants = {"caps": self.caps, "rows": self.rows == "events", "metrics": self.metrics}
         wants |= {"exposed": self.exposed, "by": self.by}
@@ -240,12 +240,17 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """Return the sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
         evidence = self.evidence(frame)
         analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), self._by_label(frame), context)
-        ages = age_rows(frame, self.control, self.caps, self._by_label(frame), self.alpha) if self._ages(frame, model) else []
-        return as_table([*analysis.rows(), *ages])
+        return as_table(analysis.rows(self._ages(frame, evidence) if model.rules_used() else []))
 
-    def _ages(self, frame: Table, model: Comparison) -> bool:
-        """Return whether there are effects by days since first exposure: of events in time, and not of the truth."""
-        return self.rows == "events" and bool(frame.roles.get("time")) and bool(model.rules_used())
+    def _ages(self, frame: Table, evidence: Units | Sums) -> list[Row]:
+        """Return the effects by days since first exposure, of the units that are compared; none but of events in time."""
+        if self.rows != "events" or not frame.roles.get("time") or not isinstance(evidence, Units):
+            return []
+        keys = list(frame.roles["entity"])
+        numbered = frame.data.select(keys).with_row_index("__place")
+        there = numbered.join(evidence.table.data.select(keys), on=keys, how="semi")["__place"].to_numpy()
+        met = np.bincount(there, minlength=frame.height) > 0
+        return age_rows(frame.filter(met), self.control, self.caps, self._by_label(frame), self.alpha)
 
     def _by_label(self, frame: Table) -> Metrics:
         """Return the metrics by label."""

@@ -100,8 +100,8 @@ def page(tables: Tables, model: str) -> str:
 
 def _told(tables: Tables, effect: Effect) -> bool:
     """Return whether an effect is told in the sentence: of metrics the primary ones, and what else is sure."""
-    roles = roles_of(tables)
-    return not roles or roles.get(effect.outcome) == "primary" or (effect.sure and (corrected(tables, effect) or 0.0) <= 0.05)
+    roles, alpha = roles_of(tables), 1 - tables.measure("effect").confidence
+    return not roles or roles.get(effect.outcome) == "primary" or (effect.sure and (corrected(tables, effect) or 0.0) <= alpha)
 
 
 def _effect_sentence(tables: Tables, effect: Effect, p_value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The verdict of a test whose metrics have roles: ship, hold or stop an arm, in money and with its risk."""
+"""The verdict of a test whose metrics have roles: ship, hold or stop an arm, in money."""
 
 from __future__ import annotations
 
@@ -91,17 +91,17 @@ def _not_shown(tables: Tables, primary: Sequence[Effect]) -> str:
 def _guardrails(
     tables: Tables, model: str, arm: str, own: Sequence[Effect], roles: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
-    """Return the guardrails that are shown to be broken, and those that are not sure to hold."""
+    """Return the guardrails that are shown to be broken, and those that are not sure to hold; a posterior shows neither."""
     known = {outcome: (slack, most) for name, outcome, slack, most in guardrail_rows(tables, model) if name == arm}
     rails = [label for label, role in roles.items() if role == "guardrail"]
-    early = {effect.outcome for effect in own if effect.status != "ok"}
+    early = {effect.outcome for effect in own if effect.status != "ok" or effect.rule == "bayes"}
     broken = [label for label in rails if label in known and known[label][1] < 0 and label not in early]
     unsure = [label for label in rails if label not in known or known[label][0] <= 0 or label in early]
     return broken, unsure
 
 
 def verdict_sentence(tables: Tables, verdict: ArmVerdict) -> str:
-    """Return the verdict in words: what to do, why, and the money of a thousand units with its interval and risk."""
+    """Return the verdict in words: what to do, why, and the money of a thousand units with its interval and p-value."""
     return f"{verdict.word} {verdict.arm}: {verdict.reason}{_money(tables, verdict.effect)}."
 
 
@@ -109,12 +109,14 @@ def _money(tables: Tables, effect: Effect) -> str:
     if effect.value is None or effect.low is None or effect.high is None:
         return ""
     unit, level = unit_of(tables, effect.outcome), f"{100 * tables.measure('effect').confidence:g} %"
-    units = PER if unit else 1
+    plain = effect.outcome in (*MONEY, "")  # another metric may be a ratio or a quantile, which does not add up
+    units = PER if unit and plain else 1
     size, ends = interval(units * effect.value, units * effect.low, units * effect.high, unit, sign=True)
-    of = f" per {PER:,} units" if unit else " per unit"
+    of = "" if not plain else f" per {PER:,} units" if unit else " per unit"
     p_value = corrected(tables, effect)
-    risk = evidence_words(effect.p_value if p_value is None else p_value, effect.rule, "risk of no difference ")
-    bounds = ", ".join(filter(None, (f"{RULES.get(effect.rule or '', '')} {level}: {ends}", risk)))
+    shown, name = (effect.p_value, "p ") if p_value is None else (p_value, "corrected p ")
+    sure = evidence_words(shown, effect.rule, name)
+    bounds = ", ".join(filter(None, (f"{RULES.get(effect.rule or '', '')} {level}: {ends}", sure)))
     return f"; {called(tables, effect.outcome)} changes by {size}{of} ({bounds})"
 
 

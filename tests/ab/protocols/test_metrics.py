@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
 from hwds.ab.protocols.analysis.metrics import TestMetric, quantile_values
-from hwds.ab.report.verdict import verdicts
+from hwds.ab.report.verdict import verdict_sentence, verdicts
 from hwds.core.errors import ConfigError, DataError
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
@@ -195,6 +196,45 @@ def test_novelty_is_the_change_of_the_effect_over_days_since_first_exposure():
     assert [round(value) for value in by_day] == [3, 3, 3, 0, 0]
     change = effect_of(found, "spent", "novelty")
     assert change.ci_low < 0 - 3 * 3 / 4 < change.ci_high  # eight days: 3, 3, 3, 0 less four days without an effect
+
+
+def events(arm_of, **columns):
+    """Five days of 400 users, with an effect of 2 on spending."""
+    user = np.repeat(np.arange(400), 5)
+    at = [datetime(2025, 1, 1, 12) + timedelta(days=int(day)) for day in np.tile(np.arange(5), 400)]
+    new, spent = arm_of(user), np.random.default_rng(5).normal(5, 1, len(user))
+    data = {"user": user, "group": np.where(new, "B", "A"), "spent": spent + 2 * new, "bought": 0, "at": at} | columns
+    return table(pl.DataFrame(data), entity=("user",), time=("at",))
+
+
+def test_no_effect_by_day_is_shown_where_units_are_missing():
+    found = scores(events(lambda user: user % 4 == 1), FIXED, metrics={"spent": "primary"}, rows="events")
+    made = [score for score in found if score.metric.startswith(("effect[", "effect_by_age", "novelty"))]
+    assert {(score.value, score.status) for score in made} == {(None, "sample_ratio_mismatch")}
+    assert any(score.metric.startswith("novelty") for score in made)
+
+
+def test_effects_by_day_are_those_on_exposed_units_and_segments_are_names_and_not_sums():
+    user = np.repeat(np.arange(400), 5)
+    frame = events(lambda user: user % 2 == 1, saw=user % 4 < 2, region=1 + user // 200)
+    found = scores(frame, FIXED, metrics={"spent": "primary"}, rows="events", exposed="saw", by=("region",))
+    assert {effect_of(found, "spent").n, only(found, "effect_by_age[spent]", "B", "fixed", 1).n} == {200}
+    parts = [score.metric for score in found if score.metric.startswith("segment_effect")]
+    assert parts == ["segment_effect[spent|region=1]", "segment_effect[spent|region=2]"]
+
+
+def test_a_posterior_neither_ships_nor_stops_and_the_money_of_a_ratio_is_no_sum():
+    rng, new = np.random.default_rng(2), np.arange(4000) % 2 == 1
+    bought = (rng.random(4000) < np.where(new, 0.2, 0.5)).astype(int)
+    spent = rng.normal(10, 5, 4000) * np.where(new, 1.3, 1)
+    data = pl.DataFrame({"group": np.where(new, "B", "A"), "spent": spent, "bought": bought, "sessions": 2})
+    metrics = {"spent": "primary", "bought": {"role": "guardrail", "margin": 0.1}}
+    (verdict,) = verdicts(ran(data, Bayes(name="ab/bayes"), metrics=metrics), "ab/bayes")
+    assert (verdict.word, verdict.reason.partition(";")[0]) == ("HOLD", "a posterior has no stated rate of false verdicts")
+    found = ran(data, metrics={"per_session": {"role": "primary", "outcome": "spent", "per": "sessions"}})
+    (verdict,) = verdicts(found, "ab/welch")
+    assert "per_session changes by +1." in verdict_sentence(found, verdict)
+    assert "unit" not in verdict_sentence(found, verdict)
 
 
 def effect_of_day(found, step):

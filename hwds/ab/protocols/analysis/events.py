@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -11,12 +12,16 @@ from hwds.core.errors import DataError
 from hwds.frames.table import ROW_ID, Table
 
 
-def as_units(table: Table) -> Table:
+def as_units(table: Table, kept: Sequence[str] = ()) -> Table:
     """Return a row for each entity, at the time of its first event.
 
     Outcomes, amounts and numbers without a role (the sessions under a ratio) are summed, and are missing where one is missing;
     arm, price, covariates and strata are those of the first row. The column `rows` has the number of its events, unless there
     is such a column.
+
+    Args:
+        table: A row for each event.
+        kept: Numbers without a role that are names of something, such as that of a region: those of the first row.
 
     Raises:
         DataError: There is no entity, a row has none, an entity is in two arms, or its price or cost changes.
@@ -30,7 +35,7 @@ def as_units(table: Table) -> Table:
             raise DataError(f"dataset.roles.entity: row {row + 1} has no value in column '{key}'.")
     data = table.data.sort(table.column("time").name, maintain_order=True) if table.roles.get("time") else table.data
     _refuse_moved(table, data, keys)
-    summed = _summed(table, keys)
+    summed = _summed(table, [*keys, *kept])
     first = [pl.col(name).first() for name in data.columns if name not in (*keys, *summed)]
     sums = [pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in summed]
     counted = [] if ROWS_OF_UNIT in data.columns else [pl.len().cast(pl.Int64).alias(ROWS_OF_UNIT)]
@@ -38,11 +43,11 @@ def as_units(table: Table) -> Table:
     return replace(table, data=units.select(*data.columns, *(each.meta.output_name() for each in counted)))
 
 
-def _summed(table: Table, keys: list[str]) -> list[str]:
+def _summed(table: Table, kept: list[str]) -> list[str]:
     """Return the columns that are added up."""
     roles = table.roles
     added = {name for role in ("outcome", "amount") for name in roles.get(role, ())}
-    taken = {name for role, names in roles.items() if role not in ("outcome", "amount") for name in names} | {ROW_ID, *keys}
+    taken = {name for role, names in roles.items() if role not in ("outcome", "amount") for name in names} | {ROW_ID, *kept}
     numbers = {name for name, kind in table.data.schema.items() if kind.is_numeric() or kind == pl.Boolean}
     return [name for name in table.data.columns if name in added or (name in numbers and name not in taken)]
 

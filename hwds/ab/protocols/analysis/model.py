@@ -122,12 +122,13 @@ class Analysis:
     metrics: Mapping[str, TestMetric]
     context: RunContext
 
-    def rows(self) -> list[Row]:
-        """Return all rows of the analysis."""
+    def rows(self, beside: Sequence[Row] = ()) -> list[Row]:
+        """Return all rows of the analysis, and those that are made beside it: none is shown where units are missing."""
         ratio = self._ratio()
         rows = [ratio]
         for label in readable(self.evidence, self.needs):
             rows += self._outcome(label)
+        rows += beside
         if ratio.status == MISMATCH:
             shown = self.protocol.show_despite_mismatch
             rows = [_doubtful(row, shown) for row in rows]
