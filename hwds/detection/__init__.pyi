@@ -24,6 +24,7 @@ from .models.classify.logistic import Logistic as Logistic
 from .models.classify.mlp import MLP as MLP
 from .models.classify.positive_unlabelled import PositiveUnlabelled as PositiveUnlabelled
 from .models.classify.random_forest import RandomForest as RandomForest
+from .models.classify.rules import Rules as Rules
 from .models.classify.sequence import Sequence as Sequence
 from .models.classify.stack import Stack as Stack
 from .models.classify.xgboost import XGBoost as XGBoost

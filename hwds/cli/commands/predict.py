@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hwds.experiment.spec import Experiment
     from hwds.results.folder import RunFolder
 
-NESTED = ("paths", "reasons")
+NESTED = ("paths", "reasons", "rules")
 """Columns that no CSV can hold."""
 
 

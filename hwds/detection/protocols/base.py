@@ -13,6 +13,7 @@ from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, Unit
 from hwds.detection.context import RowContext
 from hwds.detection.family import DETECTION
 from hwds.detection.metrics.measures import detection_measures
+from hwds.detection.metrics.rule_scores import rule_measures, rule_scores
 from hwds.detection.metrics.scores import behind, scores_of
 from hwds.detection.models.classify.base import Classifier, FittedClassifier
 from hwds.detection.protocols.rows.checks import check_rows
@@ -85,7 +86,8 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics of the test rows, against the labels and, where a simulator knows it, against the truth."""
-        return scores_of(rows.filter(pl.col("part") == "test"), self)
+        test = rows.filter(pl.col("part") == "test")
+        return [*scores_of(test, self), *rule_scores(test)]
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how far each model is behind the best, on the same rows and resamples, and its importances."""
@@ -121,7 +123,7 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the metrics with their meanings."""
-        return detection_measures(self, frame.unit)
+        return [*detection_measures(self, frame.unit), *rule_measures(frame.unit)]
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""

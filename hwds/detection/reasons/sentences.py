@@ -127,6 +127,8 @@ def _sentence(facts: list[Fact]) -> str:
 
 def _plain(fact: Fact, *, rank: bool = True) -> str:
     """Return an input in words, and where asked for how unusual it is."""
+    if fact.name.startswith("rule "):
+        return f"meets the {fact.name}"
     if fact.value is None:
         return missing_phrase(fact.name) or f"its {_noun(fact.name)} is not known"
     if isinstance(fact.value, str):

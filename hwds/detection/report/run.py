@@ -10,6 +10,7 @@ from hwds.detection.report.importances import importance_grid
 from hwds.detection.report.importances_plot import importances_figure
 from hwds.detection.report.precision_recall import precision_recall_figure
 from hwds.detection.report.reliability import reliability_figure
+from hwds.detection.report.rules import rules_grid
 from hwds.detection.report.sentence import conclusion
 from hwds.frames.table import Table
 from hwds.report.grid import Grid
@@ -33,8 +34,8 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
 
 
 def page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the grid of importances of each model."""
-    return [importance_grid(tables, model)]
+    """Return the grid of importances of each model, and that of rules."""
+    return [importance_grid(tables, model), rules_grid(tables, model)]
 
 
 def sentence(table: Table, tables: Tables, model: str) -> str:

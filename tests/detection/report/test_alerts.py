@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hwds.detection.decisions.alert_policy import AlertPolicy
+from hwds.detection.report.alerts.case_files import grid as cases
 from hwds.detection.report.alerts.costs import draw, grid
 from hwds.detection.report.alerts.thresholds import grid as thresholds
 from hwds.report.verdict import captions, page, store_verdict, stored_grids
@@ -73,7 +74,10 @@ def test_costs_are_drawn(verdict, tmp_path, truth):
 
 def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), AlertPolicy, verdict)
-    assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict)]
+    assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict), cases(verdict)]
+    first = tmp_path / "cases" / "C-0001.html"
+    assert verdict.cases["entities"][0] in first.read_text()
+    assert len(list((tmp_path / "cases").glob("C-*.csv"))) == min(len(verdict.cases), 50)
     told = captions({"decision": {"name": "alert_policy"}}, RunFolder(tmp_path).read_verdict())
     assert told == {"alert_costs.png": "The cost of each policy with its parts and intervals"}
     store_verdict(RunFolder(tmp_path), AlertPolicy, None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.days import flagged
+from hwds.detection.metrics.rule_scores import COLUMN as RULES
 from hwds.detection.models.classify.base import Contributions, FittedClassifier
 from hwds.detection.models.inputs.usual import Usual
 from hwds.detection.protocols.rows.codes import entities, numbered
@@ -53,8 +55,18 @@ def prediction_rows(fitted: FittedClassifier, rows: Table, source: Table, part: 
             "probability_high": _numbers(scored.interval[1] if scored.interval is not None else None, len(facts)),
             "p_value": _numbers(scored.p_value, len(facts)),
             "reasons": _reasons(fitted, rows, scored.score, explained),
+            RULES: _rules(fitted.scorer, rows),
         }
     )
+
+
+def _rules(scorer: Any, rows: Table) -> pl.Series:
+    """Return the rules that each row meets, of a scorer or of the members of a stack; null where there are none."""
+    ruled = [each for each in (scorer, *(member.scorer for member in getattr(scorer, "members", ()))) if hasattr(each, "hits")]
+    if not ruled:
+        return _nulls(rows.height, pl.List(pl.String))
+    parts = [each.hits(rows) for each in ruled]
+    return pl.Series([[name for part in row for name in part] for row in zip(*parts, strict=True)], dtype=pl.List(pl.String))
 
 
 def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:

@@ -1,0 +1,121 @@
+"""Rules beside models: conditions on inputs, each with the share of label 1 that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import AfterValidator
+
+from hwds.core.errors import DataError
+from hwds.core.recipe import Positive
+from hwds.core.serialization import Serializable
+from hwds.detection.context import RowContext
+from hwds.detection.models.classify.base import Classifier, Contributions
+from hwds.detection.models.inputs.labels import labels_of, learnable
+from hwds.detection.models.inputs.matrix import Inputs
+from hwds.detection.models.rules.conditions import Rule, check_inputs, parsed
+from hwds.detection.models.rules.proposed import proposed
+from hwds.frames.base import RowReader
+from hwds.frames.table import Table
+from hwds.statistics.log_odds import log_odds
+
+
+def _read(rules: tuple[str, ...]) -> tuple[str, ...]:
+    names = [parsed(rule).name for rule in rules]
+    again = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if again is not None:
+        raise ValueError(f"has '{again}' more than once")
+    return rules
+
+
+class Rules(Classifier):
+    """What an analyst's rules say: a row is as suspicious as the rule that it meets whose rows were of label 1 most often.
+
+    A rule is conditions on inputs that must all hold, with or without a name: `night: tx_amount > 200 and tx_during_night = 1`.
+    Its share of label 1 is that of the training window, drawn to the share of all rows as if it had named `shrink` rows more.
+    Rules may be read off a shallow tree, too. As a member of `classify/stack` they stand beside other models in one score and
+    one policy; which rules a row meets is kept (`rules` in the predictions), and each is back-tested on the rows to come: rows,
+    share of label 1 and money.
+
+    Attributes:
+        rules: The rules, as texts.
+        propose: The number of rules that are read off a tree of the training window.
+        shrink: The number of rows, of which the share of label 1 is that of all, that each rule's share is drawn to.
+
+    Example:
+        python -m hwds dataset=fraud_handbook model=classify/rules 'model.rules=["large: tx_amount > 200"]' \
+            protocol=prequential_handbook
+    """
+
+    search_space: ClassVar[Mapping[str, Any]] = {"propose": {"choice": [0, 3, 5]}}
+
+    rules: Annotated[tuple[str, ...], AfterValidator(_read)] = ()
+    propose: Annotated[int, Ge(0), Le(100)] = 5
+    shrink: Positive = 20.0
+
+    def learn(self, train: Table, *, stop: Table, context: RowContext) -> RuleScorer:
+        """Return the rules with their shares of label 1.
+
+        Raises:
+            DataError: There is no rule, or labels are of one kind.
+            ConfigError: A rule is about an input that is not there.
+        """
+        rows = learnable(train)
+        inputs, label = Inputs.learn(rows), labels_of(rows)
+        rules = tuple(parsed(rule) for rule in self.rules)
+        check_inputs(rules, inputs.plain)
+        if self.propose:
+            seed = context.seed_for("rules")
+            rules += proposed(inputs.numbers, inputs.matrix(rows), label, self.propose, seed)
+        if not rules:
+            raise DataError("model.rules: there is no rule; name some, or let model.propose read some off a tree.")
+        hits = np.column_stack([rule.holds(rows) for rule in rules])
+        base = float(label.mean())
+        share = (hits.T @ label + self.shrink * base) / (hits.sum(axis=0) + self.shrink)
+        return RuleScorer(inputs, rules, log_odds(share), float(log_odds(np.array([base]))[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class RuleScorer(Serializable):
+    """Rules and what they are worth.
+
+    Attributes:
+        inputs: The inputs of the table that they were learned from.
+        rules: In the order in which they were given.
+        odds: The log odds of label 1 among the rows of each, shape (rules,).
+        base: Those of all rows.
+    """
+
+    inputs: Inputs
+    rules: tuple[Rule, ...]
+    odds: np.ndarray
+    base: float
+
+    def hits(self, rows: RowReader) -> list[list[str]]:
+        """Return the rules that each row meets, with their conditions."""
+        met = self._met(rows)
+        return [[rule.title for rule, holds in zip(self.rules, row, strict=True) if holds] for row in met.tolist()]
+
+    def score(self, rows: RowReader) -> np.ndarray:
+        """Return the log odds of the rule of the most that a row meets; those of all rows where it meets none."""
+        return self.base + self._parts(rows).sum(axis=1)
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return what the rule that decides adds."""
+        return Contributions(tuple(f"rule {rule.title}" for rule in self.rules), self.base, self._parts(rows))
+
+    def _met(self, rows: RowReader) -> np.ndarray:
+        return np.column_stack([rule.holds(rows) for rule in self.rules])
+
+    def _parts(self, rows: RowReader) -> np.ndarray:
+        met = self._met(rows)
+        odds = np.where(met, self.odds, -np.inf)
+        best = odds.argmax(axis=1)
+        parts = np.zeros(met.shape)
+        some = met.any(axis=1)
+        parts[some, best[some]] = self.odds[best[some]] - self.base
+        return parts

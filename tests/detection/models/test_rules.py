@@ -1,0 +1,79 @@
+"""Rules that an analyst writes, and those that a tree proposes: what they name, what they are worth, and their back-test."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hwds.core.errors import ConfigError
+from hwds.detection.context import RowContext
+from hwds.detection.metrics.rule_scores import rule_scores
+from hwds.detection.models.classify.rules import Rules
+from hwds.detection.models.rules.conditions import parsed
+from hwds.detection.protocols.rows.scored import prediction_rows
+from hwds.detection.reasons.sentences import in_words
+from hwds.frames.table import Table
+
+LATE = "late: worth > 200 and night = 1"
+
+
+def payments(count=2000, seed=0):
+    luck = np.random.default_rng(seed)
+    worth, night = luck.gamma(2, 50, count), luck.integers(0, 2, count)
+    bad = ((worth > 200) & (night == 1) & (luck.random(count) < 0.8)) | (luck.random(count) < 0.01)
+    data = {"worth": worth, "night": night, "channel": luck.choice(["web", "shop"], count), "bad": bad.astype(float)}
+    card = [f"card {k}" for k in luck.integers(0, 300, count)]
+    roles = {"label": "bad", "entity": "card", "amount": "worth", "covariate": ("worth", "night", "channel")}
+    return Table.build(pl.DataFrame(data | {"card": card}), roles, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("worth > 200 and night = 1", "worth > 200 and night = 1"),
+        ("late night: worth>=200  and  channel = web", "late night: worth >= 200 and channel = web"),
+        ("channel != 'shop'", "channel != shop"),
+    ],
+)
+def test_a_rule_is_read(text, title):
+    assert parsed(text).title == title
+
+
+@pytest.mark.parametrize("text", ["worth 200", "worth > large", "worth >", "", "worth > 1 or night = 1"])
+def test_what_is_no_rule_is_refused(text):
+    with pytest.raises(ValueError, match=r"is no condition such as|compares with no number"):
+        parsed(text)
+
+
+def test_rules_order_rows_by_the_share_that_theirs_had():
+    table = payments()
+    model = Rules(rules=(LATE, "web: channel = web"), propose=0)
+    fitted = model.fit(table, context=RowContext(0))
+    late = table.filter((table.data["worth"] > 200) & (table.data["night"] == 1))
+    n, base = late.height, table.data["bad"].mean()
+    share = (late.data["bad"].sum() + 20 * base) / (n + 20)
+    chance = fitted.score_rows(table).probability
+    assert chance.max() == pytest.approx(share)
+    told = fitted.explain(table)
+    assert np.allclose(told.base + told.values.sum(axis=1), fitted.score_rows(table).score)
+    rows = prediction_rows(fitted, table, table, "test", 50)
+    best = rows.sort("score", descending=True).row(0, named=True)
+    assert in_words(best["reasons"]) == ["meets the rule late: worth > 200 and night = 1"]
+    scores = {(each.metric, each.segment): each for each in rule_scores(rows)}
+    assert scores["rule_rows", LATE].value == n
+    rate = scores["rule_hit_rate", LATE]
+    assert rate.value == pytest.approx(late.data["bad"].mean())
+    assert rate.ci_low < rate.value < rate.ci_high
+    assert scores["rule_money", LATE].value == pytest.approx((late.data["worth"] * late.data["bad"]).sum())
+
+
+def test_a_tree_proposes_the_rule_that_is_there():
+    table = payments()
+    scorer = Rules().learn(table, stop=table.filter(np.zeros(table.height, bool)), context=RowContext(0))
+    first, fresh = scorer.rules[int(scorer.odds.argmax())], payments(seed=1)
+    assert {each.input for each in first.conditions} == {"worth", "night"}
+    assert fresh.filter(first.holds(fresh)).data["bad"].mean() > 0.6
+
+
+def test_a_rule_about_what_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match=r"^model\.rules: no input 'wroth' for 'wroth > 3'; did you mean 'worth'\?$"):
+        Rules(rules=("wroth > 3",)).fit(payments(), context=RowContext(0))
