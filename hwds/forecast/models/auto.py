@@ -22,7 +22,6 @@ from hwds.forecast.models.racing.budget import Allowance, Budget, in_units
 from hwds.forecast.models.racing.candidates import Look, candidates
 from hwds.forecast.models.racing.race import Race
 from hwds.forecast.models.racing.story import SEARCH, story_of
-from hwds.forecast.models.stacking.backtest import combined
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.statistics.conformal import Bands
@@ -71,14 +70,14 @@ class Auto(Forecaster):
         return FittedAuto(fitted, answer, context.levels, context.season)
 
     def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
-        """Return the members' inner windows, combined by their weights; only those that answer are asked."""
+        """Return the members' inner windows, each combined and calibrated as an answer is, by weights learned on the others."""
         seen = history.last(context.sliding) if context.sliding else history
         answer = self._answer(seen, horizon, context)
         asked = max(windows, self.windows)
         parts = [context.inner(member, seen, asked, horizon=horizon, refit=False) for member in answer.members]
         if any(rows.is_empty() for rows in parts):
             return pl.DataFrame()
-        rows = combined(parts, lambda _: answer.weights, {}).filter(pl.col("window") >= -windows)
+        rows = answer.inside(parts, context.levels).filter(pl.col("window") >= -windows)
         return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH))
 
     def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> Answer:

@@ -9,6 +9,7 @@ import pytest
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.forecast.models.auto import Auto
+from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.naive import Naive
@@ -21,8 +22,9 @@ from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.work import backtest_work, size_of, work_of
+from hwds.frames.forecasts import Forecasts
 from hwds.splitting.cutoffs import FromEnd, future_of
-from tests.support.panels import inner_context, monthly_panel
+from tests.support.panels import inner_context, monthly_panel, panel_of
 
 OWN = (Naive(name="forecast/naive"), Drift(name="forecast/drift"), Theta(name="forecast/theta", origins=0))
 
@@ -77,6 +79,33 @@ def test_inner_windows_are_those_of_the_members(raced, panel):
     rows = auto.backtest(panel, 2, horizon=6, context=context)
     assert sorted(rows["window"].unique()) == [-2, -1]
     assert rows["mean"].is_not_null().all()
+
+
+class Timid:
+    """The mean of a series, with quantiles far too close to it."""
+
+    def predict(self, history, future):
+        means = np.add.reduceat(history.target, history.offsets[:-1]) / history.lengths
+        mean = np.repeat(means[:, None], len(future.table) // len(means), 1)
+        return Forecasts.of(mean, mean[..., None] + np.array([-0.3, 0.0, 0.3]))
+
+
+class Narrow(Forecaster):
+    def learn(self, history, *, horizon, context):
+        return Timid()
+
+
+def test_intervals_that_are_calibrated_already_are_not_widened_again_by_those_who_calibrate_on_inner_windows(tmp_path):
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{place:02d}": rng.normal(100, 1, 48) for place in range(40)}, 6)
+    panel = panel.until(panel.lengths - 6)
+    context = inner_context(tmp_path)
+    context, auto = replace(context, cache=context.backtests.cache), Auto(members=(Narrow(name="narrow"),), budget="400u")
+    rows = auto.backtest(panel, 3, horizon=6, context=context)
+    inside = rows.select(pl.col("actual").is_between("q_0.1", "q_0.9").mean()).item()
+    assert 0.75 < inside < 0.85
+    raw = context.inner(auto.members[0], panel, 3, horizon=6, refit=False)
+    assert raw.select(pl.col("actual").is_between("q_0.1", "q_0.9").mean()).item() < 0.35
 
 
 def test_nothing_is_begun_that_a_budget_does_not_hold(panel, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from hwds.statistics.conformal import Bands, Calibration
 YOUNG = "young"
 """The group of the series with no season behind them."""
 
+UNSCALED = pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan()
+"""Rows of series that have no seasonal scale at their cutoff."""
+
 LEAST_ROWS = 400
 """Rows of inner windows below which quantiles are left as they are."""
 
@@ -30,19 +34,35 @@ class Answer(Serializable):
     Attributes:
         members: The recipes that answer.
         weights: Of each, for series of every age and, where they differ, for `young` ones.
+        outside: Of each inner window, the last one first, the weights that the others give: by these a window is answered as
+            if it had not been seen.
         calibration: Of the quantiles of their combination, learned on windows left out in turn.
         story: What was tried, dropped and why, and what more time would try.
     """
 
     members: tuple[Forecaster, ...]
     weights: Weights
+    outside: tuple[Weights, ...]
     calibration: Calibration
     story: str
+
+    def inside(self, backtests: Sequence[pl.DataFrame], levels: tuple[float, ...]) -> pl.DataFrame:
+        """Return what it would have answered in inner windows, quantiles calibrated as in an answer.
+
+        Args:
+            backtests: The rows of its members there.
+            levels: Quantile levels.
+        """
+        rows = _mixed(backtests, self.weights, self.outside)
+        quantiles, _ = self.calibration.correct(_bands(rows, levels))
+        columns = zip((f"q_{level:g}" for level in levels), quantiles.T, strict=True)
+        return rows.with_columns(pl.Series(name, column, nan_to_null=True) for name, column in columns)
 
 
 def answer_of(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> Answer:
     """Return the answer of a team."""
-    return Answer(team.members, _weights(team.weights, team.young), _calibration(team, levels, horizon), story)
+    weights, outside = _weights(team.weights, team.young), _outside(team)
+    return Answer(team.members, weights, outside, _calibration(team, weights, outside, levels, horizon), story)
 
 
 def _weights(every: np.ndarray, young: np.ndarray | None) -> Weights:
@@ -58,26 +78,57 @@ def ages(scale: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(scale), YOUNG, "").astype(object)
 
 
-def _calibration(team: Team, levels: tuple[float, ...], horizon: int) -> Calibration:
-    """Return the calibration that each window gives when weights are learned on the others; none of few rows."""
+def _outside(team: Team) -> tuple[Weights, ...]:
+    """Return the weights for each window, the last one first, that are learned on the others; of one alone those of all."""
     if not team.backtests or any(rows.is_empty() for rows in team.backtests):
+        return ()
+    seen, bare = member_windows(team.backtests), _bare(team.backtests[0])
+    young = np.array([cell in bare for cell in zip(seen.series.tolist(), seen.window.tolist(), strict=True)], bool)
+    made = []
+    for number in range(1, int(seen.window.max(initial=0)) + 1):
+        others = seen.window != number
+        every = learned_weights(seen.take(others)) if others.any() else team.weights
+        own = None if team.young is None else team.young
+        if own is not None and (others & young).any():
+            own = (learned_weights(seen.take(others & young)) + every) / 2
+        made.append(_weights(every, own))
+    return tuple(made)
+
+
+def _bare(rows: pl.DataFrame) -> set[tuple[str, int]]:
+    """Return the series without a seasonal scale and their windows, counted from the end."""
+    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("number")
+    return set(rows.with_columns(number).filter(UNSCALED).select("series_id", "number").unique().iter_rows())
+
+
+def _mixed(backtests: Sequence[pl.DataFrame], weights: Weights, outside: tuple[Weights, ...]) -> pl.DataFrame:
+    """Return the members' rows, combined in each window by weights that were learned on the others."""
+
+    def of(window: int) -> Weights:
+        return outside[window - 1] if window <= len(outside) else weights
+
+    every = combined(backtests, of, {})
+    if not every.select(UNSCALED.any()).item():
+        return every
+    young = combined(backtests, of, dict.fromkeys(every["series_id"].unique().to_list(), YOUNG))
+    names = [name for name in every.columns if name == "mean" or name.startswith("q_")]
+    return every.with_columns(pl.when(UNSCALED).then(young[name]).otherwise(pl.col(name)).alias(name) for name in names)
+
+
+def _calibration(
+    team: Team, weights: Weights, outside: tuple[Weights, ...], levels: tuple[float, ...], horizon: int
+) -> Calibration:
+    """Return the calibration that each window gives when weights are learned on the others; none of few rows."""
+    if not outside:
         return Calibration.nothing(levels)
-    seen = member_windows(team.backtests)
-
-    def weights(window: int) -> Weights:
-        others = seen.take(seen.window != window)
-        return Weights.same(learned_weights(others) if len(others.target) else team.weights)
-
-    rows = combined(team.backtests, weights, {}).filter(pl.col("actual").is_not_null())
+    rows = _mixed(team.backtests, weights, outside).filter(pl.col("actual").is_not_null())
     if len(rows) < LEAST_ROWS:
         return Calibration.nothing(levels)
+    return Calibration.learn(_bands(rows, levels), rows["actual"].cast(pl.Float64).to_numpy(), np.arange(1, horizon + 1))
+
+
+def _bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
     quantiles = rows.select(f"q_{level:g}" for level in levels).cast(pl.Float64).to_numpy()
-    bands = Bands(
-        np.array(levels),
-        quantiles,
-        quantiles[:, levels.index(0.5)],
-        rows["scale_abs"].cast(pl.Float64).to_numpy(),
-        rows["step"].to_numpy(),
-        rows["nonnegative"].to_numpy(),
-    )
-    return Calibration.learn(bands, rows["actual"].cast(pl.Float64).to_numpy(), np.arange(1, horizon + 1))
+    scale = rows["scale_abs"].cast(pl.Float64).to_numpy()
+    nonnegative = rows["nonnegative"].to_numpy()
+    return Bands(np.array(levels), quantiles, quantiles[:, levels.index(0.5)], scale, rows["step"].to_numpy(), nonnegative)
