@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from hwds.results.formatting import counted
+
 if TYPE_CHECKING:
     from hwds.production.monitor.watch import Report
 
@@ -19,7 +21,7 @@ WIDTH, HEIGHT = 860, 180
 def page(report: Report) -> str:
     """Return the page of a report."""
     alarms = [window for window in report.windows if window.alarm]
-    said = f"{len(alarms)} alarms in {len(report.windows)} windows" if alarms else f"No alarm in {len(report.windows)} windows"
+    said = f"{counted(len(alarms), 'alarms') if alarms else 'No alarm'} in {counted(len(report.windows), 'windows')}"
     promise = f"at most {report.per_month:g} false alarms a month are promised ({report.windows_a_month:.0f} windows a month)"
     parts = [f"<h1>{said}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of {report.labelled:,} rows.</p>"]
     parts += [f"<p>{html.escape(remark)}</p>" for remark in report.remarks]
