@@ -12,11 +12,13 @@ import polars as pl
 
 from hwds.app.run import RunResult, exit_code, label, mirroring, print_compiled, run_experiment, run_prepared
 from hwds.app.tuned import tuned_effect
+from hwds.core.atomic import write_text
 from hwds.core.errors import CellError
 from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
+from hwds.report.pages.sweep import sweep_page
 from hwds.report.progress import SweepLine
 from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep.importance import importance_of, importance_page
@@ -27,6 +29,7 @@ from hwds.report.sweep.tables import as_page, print_failures, print_trials
 from hwds.results.folder import RunFolder
 from hwds.results.learning import settle_learning
 from hwds.results.runs.progress import ended
+from hwds.results.sweep_folder import PAGE
 from hwds.tuning.adaptive_rounds import in_rounds
 from hwds.tuning.drive import run_trials, warm_up_trials
 from hwds.tuning.estimate import estimate_of, time_record
@@ -138,6 +141,7 @@ def write_result(
     )
     ends = {**as_dict(result), "importance": importance.as_dict(), "time": time_of, **titles}
     folder.write_json(sweep_json(search, records, **ends))
+    write_text(folder.path / PAGE, sweep_page(folder).html())
     search.experiment.compute.done(folder.path)
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import shlex
@@ -29,6 +30,7 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
     return {
         "command": command_line(),
         "when": now(),
+        "user": user_name(),
         "git": git_state(),
         "data": data,
         "code": code,
@@ -65,6 +67,14 @@ def cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
+
+
+def user_name() -> str:
+    """Return the name of who runs it: the system's; empty where there is none."""
+    try:
+        return without_secrets(getpass.getuser())
+    except (KeyError, OSError):  # a process of a user without a name
+        return ""
 
 
 def git_state() -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from hwds.results.files import lies_in, read_mapping, read_table
 from hwds.results.folder import RunFolder, newest, starting_with
 from hwds.results.markdown import write_markdown
 
-SWEEP = "sweep.json"
+SWEEP, PAGE = "sweep.json", "sweep.html"
 
 PREFIX = "sweeps/"
 """The prefix that marks a name as a sweep's, where a run may have it, too."""
@@ -34,7 +34,7 @@ class SweepFolder:
 
     It holds `sweep.json` (the search, its settings and its result), `trials.parquet` and `.csv`, `scores.parquet` (all
     scores of every trial), `predictions.parquet` (of the best one on the inner windows), `timings.parquet` (of every cell),
-    `sweep.md` with its pictures `sweep.png`, `parallel.png` and `importance.png`, `best.yaml` to read, and
+    `sweep.html`, and `sweep.md` with its pictures `sweep.png`, `parallel.png` and `importance.png`, `best.yaml` to read, and
     `conf/experiment/best.yaml` to run.
     """
 
@@ -166,6 +166,12 @@ class SweepFolder:
         """
         copy = self.path / ".best.json"
         return str(read_mapping(copy)["text"]) if copy.is_file() else (self.path / "best.yaml").read_text(encoding="utf-8")
+
+    def conclusion(self) -> str:
+        """Return the conclusion of the sweep, which stands below the title of its page; empty before that is written."""
+        page = self.path / "sweep.md"
+        paragraphs = page.read_text(encoding="utf-8").split("\n\n") if page.is_file() else []
+        return paragraphs[1] if len(paragraphs) > 1 else ""
 
     def write_page(self, text: str) -> None:
         """Write `sweep.md`."""

@@ -1,7 +1,8 @@
 """A process that mirrors one folder for `subprocess_mirror`, and reports its progress on its standard output.
 
-It reads two lines of JSON, the tracker and then the folder, and writes lines of JSON: `alive`, `step`, then `done` or `failed`.
-What libraries print goes to a log, not to the run's terminal.
+It reads lines of JSON: the tracker, the folder, and when the run has ended whether it has results. While the run computes it
+shows what is new once a second. It writes lines of JSON: `alive`, `step`, then `done` or `failed`. What libraries print goes to
+a log, not to the run's terminal.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from resource import RUSAGE_SELF, getrusage
 from threading import Lock, Thread, Timer
 from typing import IO, Any
@@ -23,6 +25,9 @@ BEAT = 0.25
 
 WORK = 0.05
 """The share of a beat that an active process spends computing."""
+
+OFTEN = 1.0
+"""Seconds between two looks at a run that computes."""
 
 LONGEST = 3600
 """Seconds that one process may live after the run that started it."""
@@ -66,24 +71,57 @@ def main() -> int:
 def _mirrored(channel: Channel) -> str:
     """Mirror the folder and return its location; empty where the run ended without tables."""
     from hwds.config.build import build
+    from hwds.tracking.following import Follower
     from hwds.tracking.mirroring import mirror
     from hwds.tracking.trackers.base import Tracker
 
-    line = sys.stdin.readline()
-    if not line:
-        return ""
-    tracker = build("tracker", "tracker", json.loads(line))
+    lines = Lines(sys.stdin)
+    tracker = build("tracker", "tracker", lines.take() or {})
     assert isinstance(tracker, Tracker)
+    folder = Path(str(lines.take()))
     channel.write(step="loading")
     tracker.begin()
     channel.write(step="ready")
-    folder = sys.stdin.readline()
-    if not folder:
+    follower = Follower(tracker, folder)
+    while (whole := lines.take(OFTEN)) is WAITING:
+        follower.look()
+    if not whole:
+        follower.abandon()
         return ""
     end = Timer(LONGEST, os._exit, (1,))
     end.daemon = True
     end.start()
-    return mirror(tracker, Path(json.loads(folder)), send=tracker.sends(), step=lambda word: channel.write(step=word))
+    step, following = (lambda word: channel.write(step=word)), follower.following
+    return mirror(tracker, folder, send=tracker.sends(), step=step, following=following) + follower.remark
+
+
+WAITING = object()
+"""Stands for a line that has not come yet."""
+
+
+class Lines:
+    """The lines of a stream as they come.
+
+    Args:
+        stream: Whose lines are JSON.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def take(self, seconds: float | None = None) -> Any:
+        """Return the value of the next line, None at the end; `WAITING` where none has come within so many seconds."""
+        try:
+            line = self._lines.get(timeout=seconds)
+        except Empty:
+            return WAITING
+        return json.loads(line) if line else None
 
 
 def _beat(channel: Channel) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from hwds.results.measure import Measure
+from hwds.results.measure import Measure, short
 from hwds.results.tables import Tables
 
 WINDOW, STEP = "window", "step"
+
+MOST = 5
+"""Metrics of the model that are mirrored where not all are asked for; of rivals the headline alone is."""
 
 BOUNDS = ("stderr", "ci_low", "ci_high")
 """The columns that stand beside a value."""
@@ -22,7 +25,7 @@ class Curve:
     """Values in the order of their steps.
 
     Attributes:
-        axis: The meaning of a step: `window` or `step`.
+        axis: The meaning of a step: `window`, `step`, `epoch`, `round` or `seconds`.
         points: Each step with its values by name, each step once.
     """
 
@@ -52,6 +55,23 @@ def curves(tables: Tables, own: str) -> list[Curve]:
     steps = scores.filter(pl.col("fold").is_null() & pl.col("step").is_not_null() & pl.col("first"))
     both = [_curve(windows, "fold", WINDOW), _curve(steps, "step", STEP)]
     return [curve for curve in both if curve.points]
+
+
+def chosen(tables: Tables, own: str, headline: str) -> Tables:
+    """Return the tables with the means of a few metrics: the headline, of the model `own` also those of every list.
+
+    Args:
+        tables: The tables of one run.
+        own: The label of the experiment's model.
+        headline: The short name of the metric that orders the leaderboard.
+    """
+    names = tables.scores["metric"].drop_nulls().unique(maintain_order=True).to_list()
+    first = [name for name in names if headline in (name, short(name))]
+    always = [name for name in names if name not in first and tables.measure(name).beside == "always"]
+    ours = [*first, *always][:MOST] or names[:MOST]
+    few = pl.col("metric").is_in(first) | ((pl.col("model") == own) & pl.col("metric").is_in(ours))
+    means = (pl.col("aggregate") == "mean").any().over("metric")
+    return replace(tables, scores=tables.scores.filter(few, ~means | (pl.col("aggregate") == "mean")))
 
 
 def summary(tables: Tables, own: str) -> dict[str, float]:

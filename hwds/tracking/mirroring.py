@@ -10,7 +10,7 @@ from hwds.core.errors import HwdsError
 from hwds.core.recipe import canonical
 from hwds.tracking.ledger import Entry, Ledger
 from hwds.tracking.reading import content_of, finished, records_of
-from hwds.tracking.trackers.base import Tracker
+from hwds.tracking.trackers.base import Following, Tracker
 
 SENDING = "sending"
 """The step that talks to a server."""
@@ -41,7 +41,14 @@ def request(tracker: Tracker, folder: Path) -> None:
         ledger.write(tracker.name, Entry("asked", canonical(tracker)))
 
 
-def mirror(tracker: Tracker, folder: Path, *, send: bool, step: Callable[[str], None] = lambda _: None) -> str:
+def mirror(
+    tracker: Tracker,
+    folder: Path,
+    *,
+    send: bool,
+    step: Callable[[str], None] = lambda _: None,
+    following: Following | None = None,
+) -> str:
     """Write and send whatever is missing; return the location of the mirror, in a line.
 
     Args:
@@ -49,6 +56,7 @@ def mirror(tracker: Tracker, folder: Path, *, send: bool, step: Callable[[str], 
         folder: The folder of a finished run or sweep.
         send: Whether to send the mirror, too.
         step: Called with the name of the next step.
+        following: What has shown the run so far, and completes it; None where nothing has.
 
     Raises:
         HwdsError: The run is not finished, or another process mirrors it.
@@ -61,7 +69,9 @@ def mirror(tracker: Tracker, folder: Path, *, send: bool, step: Callable[[str], 
             entry = Entry("asked", canonical(tracker), content_of(folder))
             ledger.write(tracker.name, entry)
             step(SENDING if tracker.remote() else "writing")
-            entry = replace(entry, state="written", places=tracker.write(records_of(folder, tracker.group)))
+            records = records_of(folder, tracker.group, every=tracker.metrics == "all")
+            places = tracker.write(records) if following is None else following.finish(records)
+            entry = replace(entry, state="written", places=places)
             ledger.write(tracker.name, entry)
         unsent = tracker.unsent(entry.places) if entry.state == "written" else []
         if send and unsent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -15,12 +16,15 @@ from hwds.core.hashing import digest_bytes
 from hwds.core.outputs import OUTPUTS
 from hwds.core.secrets import data_without_secrets, secrets, without_secrets
 from hwds.core.serialization import FILE, has_fitted
-from hwds.results.files import read_table
+from hwds.results.files import read_table, undamaged
 from hwds.results.folder import RunFolder
+from hwds.results.labels import FILE as LABELS
+from hwds.results.labels import Labels
 from hwds.results.measure import Measure
-from hwds.results.sweep_folder import SweepFolder
+from hwds.results.sweep_folder import PAGE, SweepFolder
 from hwds.results.tables import Tables
-from hwds.tracking.curves import WINDOW, Curve, curves, definitions, plain, summary
+from hwds.tracking.curves import WINDOW, Curve, chosen, curves, definitions, plain, summary
+from hwds.tracking.learning import learning_curves
 from hwds.tracking.record import Record
 
 DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decision.json", "best.yaml", f"model/{FILE}")
@@ -29,7 +33,7 @@ DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decis
 SHOWN = 10_000
 """Rows of a table that a tracker shows; the whole table is among the files."""
 
-APART = ("predictions.parquet", "tracking.json", "report.md", "cells.txt")
+APART = ("predictions.parquet", "tracking.json", "progress.json", "report.md", "report.html", "cells.txt", PAGE)
 """Files that are not sent among the others."""
 
 MARKS = {"experiment", "dataset", "task", "seed"}
@@ -55,8 +59,13 @@ def content_of(folder: Path) -> str:
     return digest_bytes(part for path in present for part in (path.name.encode(), b"\0", path.read_bytes(), b"\0"))
 
 
-def records_of(folder: Path, group: str = "") -> list[Record]:
+def records_of(folder: Path, group: str = "", *, every: bool = False) -> list[Record]:
     """Return the one record of a run; for a sweep its own, those of its trials, and that of the run of its best settings.
+
+    Args:
+        folder: Of the run or the sweep.
+        group: The group of its records; empty for the title of a sweep.
+        every: Whether all metrics and losses are mirrored, not a chosen few.
 
     Raises:
         HwdsError: It is not finished.
@@ -64,22 +73,52 @@ def records_of(folder: Path, group: str = "") -> list[Record]:
     if not finished(folder):
         what = "sweep" if is_sweep(folder) else "run"
         raise HwdsError(f"{what} {folder.parent.name}/{folder.name} is not finished; the same command goes on with it.")
-    return _of_sweep(SweepFolder(folder), group) if is_sweep(folder) else [_of_run(RunFolder(folder), group)]
+    if is_sweep(folder):
+        return _of_sweep(SweepFolder(folder), group, every=every)
+    return [_of_run(RunFolder(folder), group, every=every)]
 
 
-def _of_run(folder: RunFolder, group: str) -> Record:
+def begun_record(folder: Path, group: str = "", *, every: bool = False) -> Record | None:
+    """Return the record of a run or a sweep that is being computed: what is known, and its losses so far; None before that."""
+    mark = folder / ("sweep.json" if folder.parent.parent.name == "sweeps" else "provenance.json")
+    if not mark.is_file():
+        return None
+    if is_sweep(folder):
+        content = SweepFolder(folder).read_json()
+        config = data_without_secrets(content["config"])
+        named, labels, own = _named(folder, "sweep", "sweep"), _sweep_labels(folder, content), ""
+        config, group = config | {"sweep": content["sweep"]}, group or SweepFolder(folder).title
+    else:
+        run = RunFolder(folder)
+        config = data_without_secrets(run.read_config())
+        own = config["model"]["name"]
+        named, labels = _named(folder, "run", own), {"run": run.title} | _origin(run.read_provenance())
+    return Record(
+        **named,
+        **_tagged(folder),
+        group=group,
+        started=int(1000 * time.time()),
+        config=config,
+        labels=_groups(config) | labels,
+        curves=learning_curves(folder, own, every=every) if own else [],
+    )
+
+
+def _of_run(folder: RunFolder, group: str, *, every: bool) -> Record:
     config, tables, origin = folder.read_config(), folder.read_tables(), folder.read_provenance()
     path, own = folder.path, config["model"]["name"]
+    few = tables if every else chosen(tables, own, str(config["protocol"].get("headline", "")))
     return Record(
         **_named(path, "run", own),
+        **_tagged(path),
         **_when(path / "scores.parquet", tables.timings),
         **_kept_files(path),
         group=group,
         config=data_without_secrets(config),
         labels=_labels(config, tables.scores) | {"run": folder.title} | _steps(tables) | _origin(origin),
-        curves=curves(tables, own),
-        summary=summary(tables, own) | _counts(tables),
-        measures=definitions(tables, own),
+        curves=[*learning_curves(path, own, every=every), *curves(few, own)],
+        summary=summary(few, own) | _counts(tables),
+        measures=definitions(few, own),
         tables=_tables(tables),
         data=(config["dataset"]["name"], origin["data"]),
         model=path / "model" if has_fitted(path / "model") else None,
@@ -93,36 +132,72 @@ def _said(folder: RunFolder) -> str:
     return "\n\n".join(filter(None, (folder.read_conclusion(), str(verdict.get("sentence") or ""))))
 
 
-def _of_sweep(folder: SweepFolder, group: str) -> list[Record]:
+def _of_sweep(folder: SweepFolder, group: str, *, every: bool) -> list[Record]:
     content, title = folder.read_json(), group or folder.title
     trials, scores = (read_table(folder.path / f"{name}.parquet") for name in ("trials", "scores"))
-    final = _of_run(RunFolder((OUTPUTS / "runs" / content["run"]).resolve()), title)
+    final = _of_run(RunFolder((OUTPUTS / "runs" / content["run"]).resolve()), title, every=every)
     whole = _whole(folder, content, trials, scores, group=title, data=final.data)
+    if not every:
+        scores = scores.filter(pl.col("metric") == content["metric"])
     return [whole, *(_of_trial(whole, row, scores, content) for row in trials.iter_rows(named=True)), final]
 
 
 def _whole(folder: SweepFolder, content: Mapping[str, Any], trials: pl.DataFrame, scores: pl.DataFrame, **its: Any) -> Record:
     """Return a sweep's own record."""
     path, config = folder.path, data_without_secrets(content["config"])
-    facts = {"sweep": folder.title, "metric": content["metric"], "command": without_secrets(content["command"])}
+    settings = _settings(content, trials)
+    facts = _sweep_labels(path, content) | {f"best.{name}": str(value) for name, value in settings.items()}
     return Record(
         **_named(path, "sweep", "sweep"),
+        **_tagged(path),
         **_when(path / "trials.parquet", trials),
         **_kept_files(path),
         **its,
-        config=config | {"sweep": content["sweep"]},
+        config=config | {"sweep": content["sweep"], "best": settings},
         labels=_labels(config, scores) | facts,
-        summary={"trials": float(content["trials"]), "finished": float(content.get("finished", 0))},
+        summary=_best(content),
+        measures={f"best/{BOTH[0]}/{plain(content['metric'])}": Measure(content["metric"], better=content["better"])},
         tables={"trials": trials.head(SHOWN)},
-        conclusion=_conclusion(path),
+        page=path / PAGE if (path / PAGE).is_file() else None,
+        conclusion=without_secrets(folder.conclusion()),
     )
+
+
+BOTH = ("inner", "final")
+"""The windows that trials are compared on, and those that no trial has seen: a score's name says which."""
+
+
+def _best(content: Mapping[str, Any]) -> dict[str, float]:
+    """Return the scores of the best trial and of the experiment as it stood, on both kinds of windows, and the counts."""
+    key = plain(content["metric"])
+    scores = {f"{of}/{windows}/{key}": content.get(of, {}).get(windows) for of in ("best", "untuned") for windows in BOTH}
+    numbers = {"trials": content["trials"], "finished": content.get("finished", 0), "best/trial": content["best"]["trial"]}
+    return {name: float(value) for name, value in (scores | numbers).items() if value is not None}
+
+
+def _settings(content: Mapping[str, Any], trials: pl.DataFrame) -> dict[str, Any]:
+    """Return the best trial's values of what was searched."""
+    (row,) = trials.filter(pl.col("trial") == content["best"]["trial"]).to_dicts()
+    return {name: value for name, value in row.items() if name.partition(".")[0] in content["config"] and value is not None}
+
+
+def _sweep_labels(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
+    named = {"sweep": f"{path.parent.name}/{path.name}", "metric": content["metric"]}
+    return named | {"command": without_secrets(content["command"])}
+
+
+def _tagged(path: Path) -> dict[str, Any]:
+    """Return the tags and the note of the user."""
+    with undamaged(path / LABELS):
+        labels = Labels.read(path)
+    return {"tags": labels.tags, "note": without_secrets(labels.note)}
 
 
 def _named(path: Path, kind: str, what: str) -> dict[str, Any]:
     """Return the names of the record of a folder."""
     return {
         "id": f"{path.parent.name}-{path.name}",
-        "name": f"{what} {path.name[:8]}",
+        "name": f"{what} {path.name[:8]}" if path.parent.name == "adhoc" else f"{path.parent.name}: {what} {path.name[:8]}",
         "kind": kind,
         "experiment": path.parent.name,
     }
@@ -144,8 +219,9 @@ def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, data:
     own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
     measure = Measure(data["metric"], better=data["better"])
     key = plain(measure.name)
+    inner = {f"inner/{name}": value for name, value in summary(own, label).items()}
     rungs = {int(rung): value for rung, value in data.get("rungs_of_trials", {}).get(label, {}).items()}
-    points = tuple((rung, {f"by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
+    points = tuple((rung, {f"inner_by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
     paths = {name: row[name] for name in row if name.partition(".")[0] in sweep.config and row[name] is not None}
     took = int(1000 * (row["seconds"] or 0))
     return Record(
@@ -156,13 +232,17 @@ def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, data:
         group=sweep.group,
         started=sweep.ended - took,
         ended=sweep.ended,
-        config=_with(sweep.config, paths),
-        labels={**sweep.labels, "status": row["status"]} | ({"error": row["error"]} if row["error"] else {}),
+        config=_with(_without_best(sweep.config), paths),
+        labels={**_without_best(sweep.labels), "status": row["status"]} | ({"error": row["error"]} if row["error"] else {}),
         curves=[Curve(WINDOW, points)] if points else [],
-        summary=summary(own, label) | {"windows": float(row["windows"]), "seconds": float(row["seconds"] or 0)},
-        measures={key: measure},
+        summary=inner | {"windows": float(row["windows"]), "seconds": float(row["seconds"] or 0)},
+        measures={f"inner/{key}": measure},
         data=sweep.data,
     )
+
+
+def _without_best(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name.partition(".")[0] != "best"}
 
 
 def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,15 +258,19 @@ def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 
 
 def _labels(config: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, str]:
+    return {"task": next(iter(scores["task"].drop_nulls()), "")} | _groups(config)
+
+
+def _groups(config: Mapping[str, Any]) -> dict[str, str]:
     groups = ("dataset", "features", "model", "protocol")
-    task = next(iter(scores["task"].drop_nulls()), "")
-    return {"task": task, "seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
+    return {"seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
 
 
 def _origin(origin: Mapping[str, Any]) -> dict[str, str]:
     git = origin.get("git") or {}
     labels = {"data": origin["data"], "code": origin["code"], "command": without_secrets(origin["command"])}
     labels |= {"commit": git["commit"]} if git else {}
+    labels |= {name: str(origin[name]) for name in ("user", "when") if origin.get(name)}
     return labels | {f"version.{name}": version for name, version in origin["versions"].items() if version}
 
 
@@ -217,17 +301,10 @@ def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
 
 def _files(folder: Path) -> list[Path]:
     """Return all files of results, but for those that are mirrored otherwise, reports, and files with a secret."""
-    kinds = (".parquet", ".csv", ".json", ".yaml", ".md", ".txt")
+    kinds = (".parquet", ".csv", ".json", ".yaml", ".md", ".txt", ".html")
     named = [path for path in sorted(folder.iterdir()) if path.suffix in kinds and not path.name.startswith((".", "future"))]
     hidden = [value.encode() for value in secrets()]
     return [path for path in named if path.name not in APART and not any(value in path.read_bytes() for value in hidden)]
-
-
-def _conclusion(folder: Path) -> str:
-    """Return the conclusion of a sweep, which stands below the title of its page."""
-    page = folder / "sweep.md"
-    paragraphs = page.read_text(encoding="utf-8").split("\n\n") if page.is_file() else []
-    return without_secrets(paragraphs[1]) if len(paragraphs) > 1 else ""
 
 
 def _predictions(folder: Path) -> tuple[Path, str] | None:

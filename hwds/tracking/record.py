@@ -38,6 +38,9 @@ class Record:
         data: The dataset's name and fingerprint.
         model: The folder of the saved model.
         conclusion: The conclusion, in a sentence.
+        tags: The user's tags.
+        note: The user's note.
+        page: A page to look at, as HTML.
     """
 
     id: str
@@ -59,8 +62,17 @@ class Record:
     data: tuple[str, str] = ("", "")
     model: Path | None = None
     conclusion: str = ""
+    tags: Sequence[str] = ()
+    note: str = ""
+    page: Path | None = None
+
+    @property
+    def notes(self) -> str:
+        """The user's note, and the conclusion below it."""
+        return "\n\n".join(filter(None, (self.note, self.conclusion)))
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The config's values by path, without those on which no number depends."""
-        return dict(flatten({key: value for key, value in self.config.items() if key not in OUTSIDE_NUMBERS}, items=True))
+        """The config's values by path, without those on which no number depends, and without the results of a sweep."""
+        known = {key: value for key, value in self.config.items() if key not in (*OUTSIDE_NUMBERS, "best")}
+        return dict(flatten(known, items=True))

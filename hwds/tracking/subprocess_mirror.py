@@ -1,8 +1,8 @@
 """The trackers of a run in processes of their own, so that none of them can block or break the run.
 
-A process loads its library while the run computes, and mirrors the folder when the run has written it. The run waits as long
-as the process is active; after `SILENCE` seconds without activity, or with a server, it stops waiting, and
-`hwds sync` completes the mirror later.
+A process loads its library while the run computes, shows what is new of it, and mirrors the folder when the run has written
+it. The run waits as long as the process is active; after `SILENCE` seconds without activity, or with a server, it stops
+waiting, and `hwds sync` completes the mirror later.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from hwds.tracking.trackers.base import Tracker
 
 SILENCE = 1.5
 """Seconds without a sign of life after which a run stops waiting."""
+
+MOMENT = 0.5
+"""Seconds in which a process may mark a run that has failed."""
 
 
 @dataclass(eq=False)
@@ -60,6 +63,7 @@ class Mirroring:
         started = cls(tracker, log, process)
         Thread(target=started._listen, daemon=True).start()
         started.send(canonical(tracker) | {"name": tracker.name})
+        started.send(str(folder))
         return started
 
     def send(self, data: Any) -> None:
@@ -84,7 +88,7 @@ class Mirroring:
         It waits while the process is active, for a server no longer than `SILENCE`.
 
         Args:
-            since: The time when the folder was sent to it.
+            since: The time when it was told that the run has ended.
         """
         step, begun = "starting", since
         while True:
@@ -133,7 +137,7 @@ def mirrored(tracker: Tracker, folder: Path, say: Say, warn: Say) -> Iterator[No
         _give_up([process for process in started if process])
         raise
     running = [process or _started(part, folder, warn) for part, process in zip(parts, started, strict=True)]
-    _finish([process for process in running if process], folder, say, warn)
+    _finish([process for process in running if process], say, warn)
 
 
 def _started(tracker: Tracker, folder: Path, warn: Say) -> Mirroring | None:
@@ -148,10 +152,10 @@ def _started(tracker: Tracker, folder: Path, warn: Say) -> Mirroring | None:
         return None
 
 
-def _finish(running: Sequence[Mirroring], folder: Path, say: Say, warn: Say) -> None:
-    """Send the folder to all processes, then wait for the outcome of each."""
+def _finish(running: Sequence[Mirroring], say: Say, warn: Say) -> None:
+    """Tell all processes that the folder has results, then wait for the outcome of each."""
     for process in running:
-        process.send(str(folder))
+        process.send(True)
     since = time.monotonic()
     for process in running:
         whole, message = process.outcome(since)
@@ -160,7 +164,12 @@ def _finish(running: Sequence[Mirroring], folder: Path, say: Say, warn: Say) -> 
 
 
 def _give_up(running: Sequence[Mirroring]) -> None:
+    """End the processes; each has a moment to say that the run has no results."""
     for process in running:
+        process.send(False)
+    for process in running:
+        with suppress(subprocess.TimeoutExpired):
+            process.process.wait(MOMENT)
         process.process.kill()
         process.process.wait()
         process.tidy(whole=True)

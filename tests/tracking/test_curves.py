@@ -2,7 +2,7 @@ import polars as pl
 
 from hwds.results.measure import Measure
 from hwds.results.tables import SCORES, Tables, metrics_table
-from hwds.tracking.curves import curves, definitions, plain, summary
+from hwds.tracking.curves import chosen, curves, definitions, plain, summary
 
 
 def scored(*rows):
@@ -44,6 +44,17 @@ def test_the_mean_bears_the_metrics_name_and_other_aggregates_beside_it_their_ow
     assert summary(tables, "a") == {
         "regret": 1.0, "regret_stderr": 0.1, "regret_cvar95": 4.0, "aucpr": 0.8, "rivals/b/regret": 2.0,
     }  # fmt: skip
+
+
+def test_few_metrics_are_the_headline_and_those_of_every_list_and_of_rivals_the_headline():
+    every = scored(
+        *((model, None, None, metric, aggregate, 1.0)
+          for model in ("a", "b") for metric in ("mase[m=12]", "wql[3]", "rmse") for aggregate in ("mean", "median"))
+    )  # fmt: skip
+    measures = [Measure("mase[m=12]"), Measure("wql[3]", beside="always"), Measure("rmse", beside="page")]
+    tables = Tables(every.scores, every.predictions, every.timings, metrics_table(measures))
+    assert set(summary(chosen(tables, "a", "mase"), "a")) == {"mase_m_12", "wql_3", "rivals/b/mase_m_12"}
+    assert {"rmse", "rmse_median", "rivals/b/rmse"} < set(summary(tables, "a"))
 
 
 def test_names_are_of_letters_digits_and_underscores():

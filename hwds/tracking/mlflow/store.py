@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hwds.tracking.curves import Curve
 from hwds.tracking.record import Record
 from hwds.tracking.trackers.base import refusals
 
@@ -83,6 +84,18 @@ class Store:
             self.client.set_terminated(run, "FINISHED" if "error" not in record.labels else "FAILED", record.ended)
         return run
 
+    def write_all(self, records: Sequence[Record]) -> list[str]:
+        """Write records, those of a sweep's trials nested in the sweep's; return the address of each."""
+        parent = next((record for record in records if record.kind == "sweep"), None)
+        return [f"{self.address}#{self.write(record, None if record is parent else parent)}" for record in records]
+
+    def begin(self, record: Record) -> str:
+        """Begin a run, or take up the one with its id; return MLflow's id of it."""
+        run = self._run(record, None)
+        self.client.update_run(run, status="RUNNING")
+        self._parameters(run, record)
+        return run
+
     def experiment(self, name: str) -> str:
         """Return the id of an experiment, which is created where it does not exist."""
         found = self.client.get_experiment_by_name(name)
@@ -110,28 +123,34 @@ class Store:
         tags |= {ID: record.id, "hwds.kind": record.kind, "mlflow.source.name": "hwds", "mlflow.source.type": "LOCAL"}
         if record.group:
             tags["hwds.group"] = record.group
-        if record.conclusion:
-            tags["mlflow.note.content"] = record.conclusion
+        if record.notes:
+            tags["mlflow.note.content"] = record.notes
+        tags |= {f"hwds.tag.{tag}": "true" for tag in record.tags}
+        known = {"mlflow.user": "user", "mlflow.source.git.commit": "commit"}
+        tags |= {name: record.labels[label] for name, label in known.items() if record.labels.get(label)}
         if record.measures:
             tags["hwds.metrics"] = json.dumps({key: measure.name for key, measure in record.measures.items()})[:LONGEST]
         return tags | ({"mlflow.parentRunId": self._runs[parent.id]} if parent else {})
 
     def _numbers(self, run: str, record: Record) -> None:
-        """Log parameters and metrics. MLflow identifies a point by step and time: with the run's own time it exists once.
+        """Log parameters and metrics."""
+        self._parameters(run, record)
+        self.log_points(run, [Curve("", ((0, record.summary),)), *record.curves])
 
-        A parameter cannot be written again with another value, such as an option's name in a run of the same settings.
-        """
+    def _parameters(self, run: str, record: Record) -> None:
+        """Log parameters. One cannot be written again with another value, such as an option's name."""
+        logged = self.client.get_run(run).data.params
+        values = _parameters(record.parameters)
+        self._log(run, params={key: value for key, value in values.items() if key not in logged})
+
+    def log_points(self, run: str, curves: Sequence[Curve]) -> None:
+        """Log points. MLflow identifies one by step and time: with the run's own time it exists once."""
         from mlflow.entities import Metric
 
-        logged = self.client.get_run(run)
-        time = logged.info.start_time
-        points = [Metric(_name(key), float(value), time, 0) for key, value in record.summary.items()]
-        for curve in record.curves:
-            points += [Metric(_name(key), float(v), time, step) for step, values in curve.points for key, v in values.items()]
-        parameters = _parameters(record.parameters)
-        self._log(
-            run, metrics=points, params={key: value for key, value in parameters.items() if key not in logged.data.params}
-        )
+        points = [(key, float(v), step) for curve in curves for step, values in curve.points for key, v in values.items()]
+        if points:
+            time = self.client.get_run(run).info.start_time
+            self._log(run, metrics=[Metric(_name(key), value, time, step) for key, value, step in points])
 
     def _log(
         self,
@@ -162,7 +181,8 @@ class Store:
     def _files(self, run: str, record: Record) -> None:
         for path in record.pictures:
             self.client.log_artifact(run, str(path), "pictures")
-        for path in (*record.files, *([record.predictions[0]] if record.predictions else [])):
+        further = [record.page, record.predictions and record.predictions[0]]
+        for path in filter(None, (*record.files, *further)):
             self.client.log_artifact(run, str(path))
         if record.predictions:
             self._log(run, tags={"hwds.predictions.sha256": record.predictions[1]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from hwds.core.errors import HwdsError
 from hwds.core.recipe import Recipe
@@ -24,11 +24,14 @@ class Tracker(Recipe):
 
     Attributes:
         group: The group of its runs; where empty a sweep's own title, or the study's name.
+        metrics: What is mirrored: `few` are the headline and those beside it on every leaderboard, the headline of rivals, and
+            the losses of the first network or booster of each window; `all` is every metric, aggregate, rival and fit.
     """
 
     library: ClassVar[str] = ""
     service: ClassVar[bool] = False
     group: str = ""
+    metrics: Literal["few", "all"] = "few"
 
     def parts(self) -> tuple[Tracker, ...]:
         """Return the trackers it consists of, each of which may fail alone."""
@@ -52,6 +55,14 @@ class Tracker(Recipe):
             TrackingError: The store does not accept them.
         """
         raise NotImplementedError(f"{type(self).__name__}.write")
+
+    def following(self) -> Following | None:
+        """Return what shows a run while it is computed; None where the tracker shows finished ones alone.
+
+        Raises:
+            TrackingError: The store does not accept it.
+        """
+        return None
 
     def remote(self) -> bool:
         """Return whether writing talks to a server."""
@@ -79,6 +90,23 @@ class Tracker(Recipe):
     def location(self, places: Sequence[str]) -> str:
         """Return the location of the mirrors, in a line for the user."""
         raise NotImplementedError(f"{type(self).__name__}.location")
+
+
+class Following(Protocol):
+    """A mirror of a run or a sweep that is being computed."""
+
+    def show(self, record: Record) -> None:
+        """Show what is new since the last call.
+
+        Args:
+            record: What is known so far; its curves only grow.
+        """
+
+    def finish(self, records: Sequence[Record]) -> list[str]:
+        """Complete the mirror by the records of the finished run, as `Tracker.write` does."""
+
+    def abandon(self) -> None:
+        """Say that the run has ended without results."""
 
 
 @contextmanager

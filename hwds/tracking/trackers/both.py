@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hwds.tracking.trackers.base import Tracker
 from hwds.tracking.trackers.mlflow import Mlflow
@@ -23,5 +24,9 @@ class Both(Tracker):
     def parts(self) -> tuple[Tracker, ...]:
         """Return each tracker, with the group of both where it has none of its own."""
         named = {"wandb": self.wandb, "mlflow": self.mlflow}
-        changes = {name: {"name": name, "group": part.group or self.group} for name, part in named.items()}
-        return tuple(replace(part, **changes[name]) for name, part in named.items())
+        every = self.metrics == "all"
+        changes: dict[str, dict[str, Any]] = {
+            name: {"name": name, "group": part.group or self.group} for name, part in named.items()
+        }
+        parts = (replace(part, **changes[name]) for name, part in named.items())
+        return tuple(replace(part, metrics="all") if every else part for part in parts)

@@ -14,7 +14,7 @@ from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Positive
 from hwds.tracking.preflight import require_answer, require_installed, require_room
 from hwds.tracking.record import Record
-from hwds.tracking.trackers.base import Tracker
+from hwds.tracking.trackers.base import Following, Tracker
 
 
 def _open(value: str) -> str:
@@ -60,9 +60,13 @@ class Mlflow(Tracker):
         """Write a run of MLflow for each record; those of a sweep's trials are nested in the sweep's."""
         from hwds.tracking.mlflow.store import Store
 
-        store = Store(self.address, (root() / "artifacts").as_uri())
-        parent = next((record for record in records if record.kind == "sweep"), None)
-        return [f"{self.address}#{store.write(record, None if record is parent else parent)}" for record in records]
+        return Store(self.address, (root() / "artifacts").as_uri()).write_all(records)
+
+    def following(self) -> Following:
+        """Return the run of MLflow that grows while the run computes."""
+        from hwds.tracking.mlflow.following import MlflowFollowing
+
+        return MlflowFollowing(self.address, (root() / "artifacts").as_uri())
 
     def remote(self) -> bool:
         """Return whether the store is a server."""

@@ -11,7 +11,7 @@ from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import Positive
 from hwds.tracking.preflight import check_early, require_answer, require_installed, require_room
 from hwds.tracking.record import Record
-from hwds.tracking.trackers.base import Tracker, TrackingError, refusals
+from hwds.tracking.trackers.base import Following, Tracker, TrackingError, refusals
 
 
 class Wandb(Tracker):
@@ -55,6 +55,12 @@ class Wandb(Tracker):
 
         with refusals():
             return [str(folder) for folder in write_offline(records, root(), self.project, self.entity)]
+
+    def following(self) -> Following:
+        """Return the offline folder that grows while the run computes."""
+        from hwds.tracking.wandb.following import WandbFollowing
+
+        return WandbFollowing(root(), self.project, self.entity)
 
     def there(self, places: Sequence[str]) -> bool:
         """Return whether each folder exists."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from hwds.tracking.curves import Curve
 from hwds.tracking.record import Record
 from hwds.tracking.trackers.base import TrackingError
 
@@ -22,15 +23,69 @@ WRITTEN = 1.0
 """Seconds that wandb's service has to write the end of a log; on a full disk it never does."""
 
 
-def write_offline(records: Sequence[Record], root: Path, project: str, entity: str) -> list[Path]:
-    """Write a new folder for each record; an earlier one of the same id, half-written or sent, is deleted.
+class Opened:
+    """An offline folder that is being written.
+
+    Args:
+        record: What is known of the run.
+        root: The folder of the offline folders; an earlier one of the same id, half-written or sent, is deleted.
+        project: The project of W&B.
+        entity: Whose project.
+    """
+
+    def __init__(self, record: Record, root: Path, project: str, entity: str) -> None:
+        for before in folders_of(record.id, root):
+            shutil.rmtree(before)
+        self.run = _begun(record, root, project, entity)
+        self.logged: dict[tuple[str, str], int] = {}
+
+    def log(self, curves: Sequence[Curve]) -> None:
+        """Log the points of curves that are not logged yet."""
+        for curve in curves:
+            key = (curve.axis, next(iter(curve.names), ""))
+            if key not in self.logged:
+                self.run.define_metric(curve.axis, hidden=True, summary="none")
+                for name in curve.names:
+                    self.run.define_metric(name, step_metric=curve.axis, summary="none")
+            for step, values in curve.points[self.logged.get(key, 0) :]:
+                self.run.log({curve.axis: step, **values})
+            self.logged[key] = len(curve.points)
+
+    def finish(self, record: Record) -> Path:
+        """Write all of a record that is not written yet, and end the folder."""
+        try:
+            self.run.name, self.run.notes, self.run.tags = record.name, record.notes or None, tags_of(record)
+            self.run.config.update({**record.config, "hwds": dict(record.labels)}, allow_val_change=True)
+            self.log(record.curves)
+            _fill(self.run, record)
+        finally:
+            self.run.finish()
+        return self.folder
+
+    @property
+    def folder(self) -> Path:
+        """The offline folder."""
+        return Path(self.run.settings.sync_dir)
+
+
+def write_offline(records: Sequence[Record], root: Path, project: str, entity: str, opened: Opened | None = None) -> list[Path]:
+    """Write a folder for each record.
+
+    Args:
+        records: Of a run, or of a sweep and its trials.
+        root: The folder of the offline folders.
+        project: The project of W&B.
+        entity: Whose project.
+        opened: The folder of the first record, where it is begun already.
 
     Raises:
         TrackingError: A folder is not complete when it is read back.
     """
     import wandb
 
-    folders = [_written(record, root, project, entity, wandb) for record in records]
+    first, *others = records
+    folders = [(opened or Opened(first, root, project, entity)).finish(first)]
+    folders += [Opened(record, root, project, entity).finish(record) for record in others]
     for folder in folders:
         _await_end(folder)
     wandb.teardown()
@@ -56,27 +111,23 @@ def warmed(root: Path) -> None:
     wandb.Table(columns=["value"], data=[["any"]])
 
 
-def _written(record: Record, root: Path, project: str, entity: str, wandb: Any) -> Path:
-    for before in folders_of(record.id, root):
-        shutil.rmtree(before)
-    run = wandb.init(
+def _begun(record: Record, root: Path, project: str, entity: str) -> Any:
+    """Return a new run of wandb; the user and the commit that are recorded are those of the run."""
+    import wandb
+
+    return wandb.init(
         project=project,
         entity=entity or None,
         id=safe(record.id),
         name=record.name,
         group=record.group or None,
         job_type=record.kind,
-        notes=record.conclusion or None,
+        notes=record.notes or None,
         tags=tags_of(record),
         config={**record.config, "hwds": dict(record.labels)},
         settings=quiet(root),
         reinit="create_new",
     )
-    try:
-        _fill(run, record, wandb)
-    finally:
-        run.finish()
-    return Path(run.settings.sync_dir)
 
 
 def folders_of(name: str, root: Path) -> list[Path]:
@@ -91,9 +142,9 @@ def safe(name: str) -> str:
 
 
 def tags_of(record: Record) -> list[str]:
-    """Return the labels that are searched for, as tags."""
+    """Return the user's tags, and the labels that are searched for."""
     groups = [record.labels.get(key, "") for key in ("task", "dataset", "model", "protocol")]
-    return [tag[:64] for tag in dict.fromkeys(groups) if tag]
+    return [tag[:64] for tag in dict.fromkeys([*record.tags, *groups]) if tag]
 
 
 def quiet(root: Path) -> Any:
@@ -117,15 +168,13 @@ def quiet(root: Path) -> Any:
     )
 
 
-def _fill(run: Any, record: Record, wandb: Any) -> None:
-    for curve in record.curves:
-        run.define_metric(curve.axis, hidden=True, summary="none")
-        for name in curve.names:
-            run.define_metric(name, step_metric=curve.axis, summary="none")
-        for step, values in curve.points:
-            run.log({curve.axis: step, **values})
+def _fill(run: Any, record: Record) -> None:
+    """Log tables, pictures, the page, the summary and the files."""
+    import wandb
+
     shown = {f"tables/{name}": _table(table, wandb) for name, table in record.tables.items() if len(table)}
     shown |= {f"pictures/{path.stem}": wandb.Image(str(path)) for path in record.pictures}
+    shown |= {"page": wandb.Html(str(record.page))} if record.page else {}
     if shown:
         run.log(shown)
     run.summary.update(dict(record.summary))

@@ -9,6 +9,15 @@ import sys
 import polars as pl
 import pytest
 
+from hwds.core.checksums.files import write_parquet
+from hwds.results.learning import read_learning
+from hwds.results.runs.progress import RunProgress
+from hwds.tracking.curves import plain
+from hwds.tracking.following import Follower
+from hwds.tracking.mirroring import mirror
+from hwds.tracking.trackers.mlflow import Mlflow
+from hwds.tracking.trackers.wandb import Wandb
+
 from .conftest import SALES, run_id
 
 PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
@@ -145,14 +154,68 @@ def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hw
     by_name = {found.info.run_name: found for found in nested}
     for row in trials.to_dicts():
         own = by_name.pop(f"trial {row['trial']}")
-        assert own.data.metrics["mase_m_12"] == pytest.approx(row["score"])
+        assert own.data.metrics["inner/mase_m_12"] == pytest.approx(row["score"])
+        assert "mase_m_12" not in own.data.metrics, "a score of inner windows has another name than one of the final windows"
         assert own.data.params["model.season"] == str(row["model.season"])
     (final,) = by_name.values()
     assert final.data.tags["hwds.kind"] == "run"
+    best = trials.sort("score").row(0, named=True)
+    assert parent.data.tags["hwds.best.model.season"] == str(best["model.season"])
+    assert parent.data.metrics["best/inner/mase_m_12"] == pytest.approx(best["score"])
+    assert parent.data.metrics["best/final/mase_m_12"] == final.data.metrics["mase_m_12"]
+    assert parent.data.metrics["best/trial"] == best["trial"]
+    assert "sweep.html" in {entry.path for entry in store.list_artifacts(parent.info.run_id)}
     told = [json.loads(inspected(place, "--summary")) for place in offline(tmp_path)[:2]]
     assert {entry["state"] for entry in told} == {"finished"}
     assert len(offline(tmp_path)) == len(trials) + 2
     assert f"adhoc/{sweep.name}" in inspected(offline(tmp_path)[1])
+    whole = json.loads(inspected(next(place for place in offline(tmp_path) if place.name.endswith(sweep.name)), "--summary"))
+    assert whole["config"]["best"] == {"model.season": best["model.season"]}
+    assert whole["summary"]["best/inner/mase_m_12"] == pytest.approx(best["score"])
+    assert whole["summary"]["page"]["_type"] == "html-file"
+
+
+def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ended(hwds, sales, own_home, tmp_path, store):
+    boosted = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=6 rivals=[forecast/seasonal_naive]")
+    assert hwds(f"{boosted} name=spring tags=[draft] note='before the launch'").code == 0
+    folder = tmp_path / "outputs/runs/spring" / run_id(tmp_path)
+    own_home.setenv("WANDB_MODE", "offline")
+    scores = (folder / "scores.parquet").read_bytes()
+    losses = read_learning(folder)
+    fits = losses.partition_by("fit", as_dict=True)
+    half = losses.group_by("fit", maintain_order=True).head(2).select(losses.columns)
+    write_parquet(folder / "learning.parquet", half)
+    (folder / "scores.parquet").unlink()  # as while it computes
+    RunProgress(1, 4, 0, 0.0, 3.0, value=0.7, memory=0.5).write(folder)
+    trackers = [Wandb(name="wandb", group="launch"), Mlflow(name="mlflow", group="launch")]
+    followers = [Follower(tracker, folder) for tracker in trackers]
+    for _ in range(2):  # what is shown is not shown again
+        assert [follower.look() or follower.remark for follower in followers] == ["", ""]
+    names = {f"learning/{losses['fold'][0]}/{plain(fit)}/train": rows for (fit,), rows in fits.items()}
+    (found,) = runs_of(store, "spring")
+    assert found.info.status == "RUNNING"
+    assert found.data.metrics["progress/score"] == 0.7
+    assert all(len(store.get_metric_history(found.info.run_id, name)) == 2 for name in names)
+
+    write_parquet(folder / "learning.parquet", losses)
+    (folder / "scores.parquet").write_bytes(scores)
+    for tracker, follower in zip(trackers, followers, strict=True):
+        mirror(tracker, folder, send=False, following=follower.following)
+    (found,) = runs_of(store, "spring")
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["mlflow.note.content"].startswith("before the launch\n\n")
+    assert (found.data.tags["hwds.tag.draft"], found.data.tags["hwds.group"]) == ("true", "launch")
+    (place,) = offline(tmp_path)
+    told, records = json.loads(inspected(place, "--summary")), inspected(place)
+    history = [json.loads(line)["history"]["item"] for line in records.splitlines() if '"type":"history"' in line]
+    assert (told["name"], told["tags"][0]) == (f"spring: forecast/xgboost {folder.name[:8]}", "draft")
+    assert told["notes"].startswith("before the launch\n\n")
+    assert '"run_group":"launch"' in records
+    for name, rows in names.items():
+        curve = [(point["round"], point[name]) for point in history if name in point]
+        assert curve == list(rows.select("step", "train").iter_rows())
+        assert [(point.step, point.value) for point in store.get_metric_history(found.info.run_id, name)] == curve
+    assert ("rmse" in told["summary"], "rmse" in found.data.metrics) == (False, False)
 
 
 def test_what_cannot_be_tracked_is_refused(hwds, sales, own_home, tmp_path):
