@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["hwds", "hwds.*"]), "hwds.conf"],
     package_dir={"hwds.conf": "conf"},
     package_data={
-        "hwds": ["**/*.yaml", "**/*.j2", "**/*.css", "**/*.js", "**/*.pyi", "**/*.typed"],
+        "hwds": ["**/*.yaml", "**/*.j2", "**/*.css", "**/*.js", "**/*.pyi", "**/*.typed", "**/*.md", "**/*.txt"],
         "hwds.conf": ["**/*.yaml"],
     },
 )

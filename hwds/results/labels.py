@@ -1,4 +1,4 @@
-"""Labels: tags and a note that a user gives a run, in a file beside its tables."""
+"""Labels: tags, a note and a name that a user gives a run, in a file beside its tables."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ class Labels:
     Attributes:
         tags: Single words, sorted.
         note: Free text on one line.
+        name: What it is called in lists in place of its folder; empty for that.
     """
 
     tags: tuple[str, ...] = ()
     note: str = ""
+    name: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -37,7 +39,7 @@ class Labels:
         """
         path = folder / FILE
         data: dict[str, Any] = read_json(path) if path.is_file() else {}
-        return cls(tuple(map(str, data.get("tags", ()))), str(data.get("note", "")))
+        return cls(tuple(map(str, data.get("tags", ()))), str(data.get("note", "")), str(data.get("name", "")))
 
     def write(self, folder: Path) -> None:
         """Write them into a folder.
@@ -59,6 +61,10 @@ class Labels:
         added = {word for word in words if not word.startswith("-")}
         removed = {word[1:] for word in words if word.startswith("-")}
         return replace(self, tags=tuple(sorted((set(self.tags) | added) - removed)))
+
+    def named(self, text: str) -> Self:
+        """Return the labels with another name; an empty one removes it."""
+        return replace(self, name=" ".join(text.split()))
 
     def noted(self, text: str) -> Self:
         """Return the labels with another note; an empty one removes it."""

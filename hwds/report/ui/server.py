@@ -1,12 +1,17 @@
-"""The server of the local page: on the loopback address alone, reading alone, for this machine's own names alone."""
+"""The server of the local page: on the loopback address, for this machine's own names; what changes needs the page's token."""
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from secrets import token_urlsafe
 from threading import Lock
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from markupsafe import Markup
@@ -17,8 +22,11 @@ from hwds.report.pages.colours import palettes
 from hwds.report.pages.rendering import render
 from hwds.report.pages.run import kept_frame, run_page
 from hwds.report.pages.sweep import sweep_page
-from hwds.report.ui.data import curves_data, folder_of, kept_reports, runs_data
-from hwds.results.runs.index import RunIndex
+from hwds.report.ui.actions import compare, set_labels
+from hwds.report.ui.curves import curves_data, losses_data
+from hwds.report.ui.details import run_data, sweep_data
+from hwds.report.ui.opened import folder_of, kept_reports, picture
+from hwds.report.ui.rows import Watched, table_data
 from hwds.results.sweep_folder import SweepFolder
 
 ALONE = (
@@ -27,8 +35,11 @@ ALONE = (
 )
 """The content security policy of every answer: a browser loads nothing, sends nothing, and shows it in no other page."""
 
-POLICY = f"{ALONE}; connect-src 'self'"
-"""That of the page of runs, which asks this server for its data."""
+POLICY = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""That of the page of runs, whose scripts, pictures and data are of this server."""
 
 LIGHT = ("#1f6fb4", "#b4530a", "#23764a", "#7a3be0", "#b3263a", "#0b7480", "#7a5c00", "#444f5c")
 DARK = ("#6db3ef", "#f0a35e", "#6cc796", "#c3a0ff", "#f58a94", "#5cc9d3", "#d9b84a", "#c3cad3")
@@ -38,57 +49,102 @@ ADDRESS = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
 """The host names that requests may have; a page elsewhere whose name resolves to this machine (DNS rebinding) has another."""
 
+FILES = {
+    "vendor": ("tabulator.js", "tabulator.css", "vega.js", "vega-lite.js", "vega-interpreter.js"),
+    "static": ("ui.js", "state.js", "grid.js", "charts.js", "panels.js", "sweeps.js"),
+}
+"""The files of the page by folder."""
+
+KINDS = {"js": "text/javascript", "css": "text/css"}
+
+LONGEST = 100_000
+"""Bytes of a request's body."""
+
 Query = dict[str, list[str]]
+Answer = tuple[str, str | bytes]
 
 _DRAWING = Lock()
 """Reports are drawn one after the other: matplotlib's settings are the process's."""
 
 
-def server(port: int) -> ThreadingHTTPServer:
-    """The server, not yet running; port 0 takes a free one.
+class Server(ThreadingHTTPServer):
+    """The server, with the index of runs and the token that its own page has.
+
+    Args:
+        port: The port; 0 takes a free one.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__((ADDRESS, port), Handler)
+        self.watched, self.token = Watched(), token_urlsafe(32)
+
+
+def server(port: int) -> Server:
+    """Return the server, not yet running; port 0 takes a free one.
 
     Raises:
         HwdsError: The port is taken.
     """
     try:
-        return ThreadingHTTPServer((ADDRESS, port), Handler)
+        return Server(port)
     except OSError as error:
         raise HwdsError(f"--port: {port} cannot be had: {error.strerror or error}; --port 0 takes a free one.") from error
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one request; it knows the addresses of `ANSWERS`, and writes nothing but the index of runs."""
+    """Answers one request; it knows the addresses of `ANSWERS` and `ACTIONS`."""
 
     server_version, sys_version = "hwds", ""
+    server: Server
 
     def do_GET(self) -> None:
         """Answer, or say in words why not."""
+        address = urlsplit(self.path)
+        answer = ANSWERS.get(address.path)
+        self._answered(answer and partial(answer, self.server, parse_qs(address.query)))
+
+    def do_POST(self) -> None:
+        """Do what a click asks for; only the page that this server has given knows the token."""
+        action = ACTIONS.get(urlsplit(self.path).path)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(min(length, LONGEST))
+        if not hmac.compare_digest(self.headers.get("X-Token", "").encode(), self.server.token.encode()):
+            self._send(403, "text/plain", "Only for the page of this server.")
+            return
+        self._answered(action and partial(_done, self.server, action, body))
+
+    def _answered(self, answer: Callable[[], Answer] | None) -> None:
         if self.headers.get("Host", "").partition(":")[0] not in NAMES:
             self._send(403, "text/plain", "Only for this machine.")
             return
-        address = urlsplit(self.path)
-        answer = ANSWERS.get(address.path)
         if answer is None:
             self._send(404, "text/plain", "Not here.")
             return
         try:
-            kind, text = answer(parse_qs(address.query))
-            self._send(200, kind, text)
+            kind, content = answer()
+            self._send(200, kind, content)
         except HwdsError as error:
             self._send(404, "text/plain", str(error))
         except Exception as error:  # told in the terminal, too
             self._send(500, "text/plain", f"hwds ui: {type(error).__name__}: {error}")
             raise
 
-    def _send(self, status: int, kind: str, text: str) -> None:
+    def _send(self, status: int, kind: str, content: str | bytes) -> None:
         """Answer; a browser that is gone meanwhile is none the worse for it."""
+        if isinstance(content, str):
+            content = (without_secrets(content) if kind == "text/plain" else content).encode()
         with suppress(ConnectionError):
-            self._answer(status, kind, (without_secrets(text) if kind == "text/plain" else text).encode())
+            self._write(status, kind, content)
 
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
+    def _write(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
-        headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
-        headers |= {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+        charset = "" if kind.startswith("image/") else "; charset=utf-8"
+        kept = kind in KINDS.values() and "/vendor/" in self.path
+        headers = {"Content-Type": f"{kind}{charset}", "Content-Length": str(len(body))}
+        headers |= {"Cache-Control": "max-age=3600" if kept else "no-store", "X-Content-Type-Options": "nosniff"}
+        headers |= {"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Security-Policy", POLICY if self.path.split("?")[0] == "/" else ALONE)
@@ -99,20 +155,55 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is not flooded."""
 
 
-def _page(query: Query) -> tuple[str, str]:
-    return "text/html", ui_page(kept_reports(RunIndex.of().root))
+def _done(serving: Server, action: Callable[[Any, Mapping[str, Any]], dict[str, Any]], body: bytes) -> Answer:
+    try:
+        asked = json.loads(body)
+    except ValueError as error:
+        raise HwdsError("the request is no JSON.") from error
+    if not isinstance(asked, dict):
+        raise HwdsError("the request is no JSON object.")
+    said = action(serving.watched.index(), asked)
+    serving.watched.index(fresh=True)
+    return "application/json", json.dumps(said)
 
 
-def _runs(query: Query) -> tuple[str, str]:
-    return "application/json", json.dumps(runs_data(query.get("q", [""])[0], query.get("sort", [""])[0]))
+def _page(serving: Server, query: Query) -> Answer:
+    index = serving.watched.index(fresh=True)
+    return "text/html", ui_page(kept_reports(index.root), serving.token)
 
 
-def _curves(query: Query) -> tuple[str, str]:
-    return "application/json", json.dumps(curves_data(query.get("run", [])))
+def _runs(serving: Server, query: Query) -> Answer:
+    kind = "sweep" if query.get("kind") == ["sweep"] else "run"
+    index = serving.watched.index()
+    return _json(table_data(index, kind, query.get("q", [""])[0], query.get("column", []), query.get("run", [])))
 
 
-def _report(query: Query) -> tuple[str, str]:
-    path, index = query.get("run", [""])[0], RunIndex.of()
+def _json(content: Mapping[str, Any]) -> Answer:
+    return "application/json", json.dumps(content, default=str)
+
+
+def _curves(serving: Server, query: Query) -> Answer:
+    return _json(curves_data(serving.watched.index(), query.get("run", [])))
+
+
+def _losses(serving: Server, query: Query) -> Answer:
+    return _json(losses_data(serving.watched.index(), query.get("run", [])))
+
+
+def _run(serving: Server, query: Query) -> Answer:
+    return _json(run_data(serving.watched.index(), query.get("run", [""])[0]))
+
+
+def _sweep(serving: Server, query: Query) -> Answer:
+    return _json(sweep_data(serving.watched.index(), query.get("run", [""])[0]))
+
+
+def _picture(serving: Server, query: Query) -> Answer:
+    return "image/png", picture(serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0])
+
+
+def _report(serving: Server, query: Query) -> Answer:
+    path, index = query.get("run", [""])[0], serving.watched.index()
     with _DRAWING:
         if path.startswith("sweeps/"):
             return "text/html", sweep_page(SweepFolder(folder_of(index, path, "sweeps").path)).html()
@@ -120,31 +211,47 @@ def _report(query: Query) -> tuple[str, str]:
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
-def _kept(query: Query) -> tuple[str, str]:
-    root, path = RunIndex.of().root, query.get("report", [""])[0]
+def _kept(serving: Server, query: Query) -> Answer:
+    root, path = serving.watched.index().root, query.get("report", [""])[0]
     if path not in kept_reports(root):
         raise HwdsError(f"no report '{path}'.")
     return "text/html", (root / path).read_text(encoding="utf-8")
 
 
-ANSWERS: dict[str, Callable[[Query], tuple[str, str]]] = {
+def _file(folder: str, name: str) -> Callable[[Server, Query], Answer]:
+    def answer(serving: Server, query: Query) -> Answer:
+        return KINDS[name.rpartition(".")[2]], files("hwds.report.ui").joinpath(folder, name).read_bytes()
+
+    return answer
+
+
+ANSWERS: dict[str, Callable[[Server, Query], Answer]] = {
     "/": _page,
     "/runs.json": _runs,
     "/curves.json": _curves,
+    "/losses.json": _losses,
+    "/run.json": _run,
+    "/sweep.json": _sweep,
+    "/picture": _picture,
     "/report": _report,
     "/kept": _kept,
+    **{f"/{folder}/{name}": _file(folder, name) for folder, names in FILES.items() for name in names},
 }
-"""The kind and the text of each address."""
+"""What each address answers: the kind and the content."""
+
+ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {"/labels": set_labels, "/compare": compare}
+"""What a click may change."""
 
 
-def ui_page(reports: Mapping[str, str]) -> Markup:
+def ui_page(reports: Mapping[str, str], token: str) -> Markup:
     """Return the page.
 
     Args:
         reports: Titles of the reports of comparisons and studies, by their paths below the outputs folder.
+        token: What the page sends with each change.
     """
     light, dark = (
         page | {f"s{place}": colour for place, colour in enumerate(curves)}
         for page, curves in zip(palettes(""), (LIGHT, DARK), strict=True)
     )
-    return render("ui.html.j2", title="hwds runs", reports=reports, light=light, dark=dark)
+    return render("ui.html.j2", title="hwds runs", reports=reports, light=light, dark=dark, token=token)

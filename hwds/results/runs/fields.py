@@ -38,7 +38,7 @@ def fields_of(kind: str, folder: Path, totals: Totals | None = None) -> tuple[Ru
     try:
         fields |= _run(folder, totals, better) if kind == "run" else _sweep(folder, better)
         labels = Labels.read(folder)
-        fields |= {"tags": " ".join(labels.tags), "note": labels.note}
+        fields |= {"tags": " ".join(labels.tags), "note": labels.note} | ({"name": labels.name} if labels.name else {})
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         fields |= {"status": "broken", "reason": reason if len(reason) < 120 else f"{reason[:117]}..."}

@@ -1,0 +1,73 @@
+"""One run or one sweep in detail: what it shows, its pictures, labels, trials, space and importance of settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from hwds.core.errors import HwdsError
+from hwds.core.secrets import data_without_secrets
+from hwds.core.settings import flatten
+from hwds.report.sweep.result import OWN
+from hwds.report.ui.opened import folder_of, pictures_of
+from hwds.results.runs.index import RunIndex
+from hwds.results.runs.progress import as_it_stands
+from hwds.results.sweep_folder import SweepFolder
+
+FACTS = ("run", "name", "tags", "note", "status", "reason", "metric", "score", "stderr", "when", "model", "dataset", "progress")
+
+
+def run_data(index: RunIndex, path: str) -> dict[str, Any]:
+    """Return what a run shows: its sentence, its verdict, its pictures and its labels.
+
+    Raises:
+        HwdsError: There is no such run.
+    """
+    folder = folder_of(index, path, path.partition("/")[0])
+    fields = as_it_stands(index, [path])[path]
+    if path.startswith("sweeps/"):
+        said = [SweepFolder(folder.path).conclusion()]
+    else:
+        said = [folder.read_conclusion(), str((folder.read_verdict() or {}).get("sentence") or "")]
+    facts = {name: fields.get(name) for name in FACTS}
+    return {"path": path, **facts, "said": [text for text in said if text], "pictures": pictures_of(folder.path)}
+
+
+def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
+    """Return a sweep's trials, the best of them, what was searched, and what mattered; without trials where it is not finished.
+
+    Raises:
+        HwdsError: There is no such sweep.
+    """
+    folder = SweepFolder(folder_of(index, path, "sweeps").path)
+    data = data_without_secrets(folder.read_json())
+    space = [
+        {"setting": setting.rpartition(".")[0], "drawn": setting.rpartition(".")[2], "from": _values(values)}
+        for setting, values in flatten(data["space"])
+        if isinstance(values, list)
+    ]
+    content = {
+        "path": path,
+        "metric": data["metric"],
+        "better": data["better"],
+        "space": space,
+        "windows": len(data["windows"]),
+    }
+    try:
+        trials = folder.read_trials()
+    except HwdsError:  # not finished
+        return content | {"trials": [], "settings": [], "best": None, "importance": {}}
+    return content | {
+        "trials": trials.with_columns(pl.col(pl.Float64).fill_nan(None)).to_dicts(),
+        "settings": [name for name in trials.columns if name not in OWN],
+        "best": data["best"]["trial"],
+        "inner": data["best"]["inner"],
+        "final": data["best"]["final"],
+        "importance": data.get("importance", {}),
+        "final_run": f"runs/{data['run']}" if f"runs/{data.get('run')}" in index.paths else "",
+    }
+
+
+def _values(values: list[Any]) -> str:
+    return ", ".join(next(iter(value)) if isinstance(value, dict) else str(value) for value in values)
