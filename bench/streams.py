@@ -379,7 +379,7 @@ def resident() -> float:
 
 
 KINDS: dict[str, Callable[[int, Path], list[str]]] = {
-    "kills": lambda number, folder: broker_kills(number, 40 * number + 300, folder),
+    "kills": lambda number, folder: broker_kills(number, 40 * number + 200, folder),
     "files": lambda number, folder: files(number, 40 * number + 200, folder),
     "memory": memory,
 }

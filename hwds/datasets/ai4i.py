@@ -50,7 +50,7 @@ class Ai4i(Dataset):
 
     gives = Table
     failure: Failure = "any"
-    pieces: Annotated[PositiveInt, Small(2_000)] = 10_000
+    pieces: Annotated[PositiveInt, Small(1_000)] = 10_000
 
     def load(self) -> Table:
         """Return the pieces in the order of the file.

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FROM = "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS)."
 TO = "Send alerts to https://... or mqtt://host/topic, too; may be given several times."
 
+MOST_PATIENCE = 1_000_000
+"""Seconds: eleven days."""
+
 
 @command(help=__doc__)
 @click.argument("words", nargs=-1, type=RUN, metavar="RUN [SETTING=VALUE]...")
@@ -48,6 +51,8 @@ def main(
     from hwds.serving.stream.rules import rules_of
     from hwds.serving.stream.shard import Followed, Shard
 
+    if not 0 <= patience <= MOST_PATIENCE:
+        raise ConfigError(f"stream: --patience: must be from 0 to {MOST_PATIENCE:,} seconds, got {patience:g}.")
     rules, run = rules_of(word for word in words if "=" in word), run_of(words)
     followed, folder = Followed.of(run), folder_of(run, store)
     with stopped_by_signals() as stop, ExitStack() as held:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf, isnan, nextafter
+from sys import float_info
 from typing import Any
 
 from hwds.core.serialization import Serializable
 from hwds.serving.stream.rules import StreamRules
 
 WARNING, CRITICAL = "warning", "critical"
+LARGEST = float_info.max
+"""Stands for a score that is infinite, which JSON cannot hold."""
+
 MOST_STRETCHES = 100
 """Stretches of maintenance of a machine that are remembered."""
 
@@ -132,7 +136,7 @@ class AlertState(Serializable):
             "machine": machine,
             "cycle": cycle,
             "severity": self.severity,
-            "score": None if isnan(score) else score,
+            "score": None if isnan(score) else min(score, LARGEST),
             "sensor": self.sensor,
             "opened": self.opened,
         }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.checksums.files import write_json
+from hwds.serving.stream.alerts import LARGEST
 from hwds.serving.stream.rules import StreamRules
 from hwds.serving.stream.state import StreamState
 
@@ -59,7 +60,7 @@ class Now:
                 {
                     "machine": name,
                     "cycle": machine.last if machine.last > -float("inf") else None,
-                    "score": None if isnan(machine.score) else machine.score,
+                    "score": None if isnan(machine.score) else min(machine.score, LARGEST),
                     "sensor": machine.reason,
                     "alert": machine.alert.key,
                     "severity": machine.alert.severity,

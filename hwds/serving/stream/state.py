@@ -15,7 +15,7 @@ from hwds.core.serialization import Serializable
 from hwds.eventlog.log import Entry
 from hwds.features.signals.live import RowsOfRuns
 from hwds.sensors.live import LiveSensors
-from hwds.serving.stream.alerts import AlertState
+from hwds.serving.stream.alerts import LARGEST, AlertState
 from hwds.serving.stream.machines import ACCEPTED, DUPLICATE, LATE, Machine, Row
 from hwds.serving.stream.readings import Control, Reading, ReadingReader
 from hwds.serving.stream.rules import StreamRules
@@ -193,7 +193,7 @@ class StreamBehaviour:
         self._say(state, ALERTS, said)
         if self._rules.scores:
             columns = zip(rows, score.tolist(), reason, strict=True)
-            scored = ((cycle, each, sensor) for (cycle, _), each, sensor in columns if not isnan(each))
+            scored = ((cycle, min(each, LARGEST), sensor) for (cycle, _), each, sensor in columns if not isnan(each))
             names = ("machine", "cycle", "score", "reason")
             self._say(state, SCORES, [dict(zip(names, (name, *each), strict=True)) for each in scored])
 

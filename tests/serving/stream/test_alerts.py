@@ -1,5 +1,9 @@
 """The alert of one machine, row by row: hysteresis, severity, escalation, quiet, maintenance."""
 
+import json
+from math import inf
+from sys import float_info
+
 import pytest
 
 from hwds.serving.stream.alerts import AlertState
@@ -60,6 +64,12 @@ def test_maintenance_closes_an_alert_and_holds_back_the_next():
         (4, "closed", "warning", "maintenance"),
         (9, "opened", "warning", "score"),
     ]
+
+
+def test_an_infinite_score_is_a_number_that_json_holds():
+    (said_of,) = AlertState().advance("m", 0.0, inf, "flow", StreamRules(raise_after=1))
+    assert said_of["score"] == float_info.max
+    assert json.loads(json.dumps(said_of, allow_nan=False)) == said_of
 
 
 def test_a_machine_that_is_gone_has_no_open_alert():

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import mosquitto
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("kind", ["files", pytest.param("kills", marks=pytest.mark.mosquitto)])
+ELSEWHERE = pytest.mark.skipif(mosquitto.PATH is not None, reason="the same goes through a broker, which is there")
+
+
+@pytest.mark.parametrize("kind", [pytest.param("files", marks=ELSEWHERE), pytest.param("kills", marks=pytest.mark.mosquitto)])
 def test_three_kills_cost_nothing(kind):
     words = [sys.executable, "-m", "bench.streams", kind, "3"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)

@@ -12,6 +12,7 @@ from bench.streams import Until
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.serving.stream.opening import sink_of, source_of
 from hwds.serving.stream.shard import Shard
+from hwds.serving.stream.sources.base import Batch
 from tests.support.mosquitto import Mosquitto
 from tests.support.streams import RULES, messages, scores
 
@@ -109,6 +110,26 @@ def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
         source.close()
         with pytest.raises(HwdsError, match=r"^stream: mqtts://127\.0\.0\.1:\d+/readings: cannot be reached \(.*certificate"):
             source_of(f"mqtts://127.0.0.1:{broker.port}/readings", tmp_path, follow=False)
+
+
+@pytest.mark.mosquitto
+def test_a_broker_sends_no_more_ahead_than_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("hwds.serving.stream.mqtt.UNACKNOWLEDGED", 7)
+    with Mosquitto(tmp_path) as broker:
+        source = source_of(f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False)
+        sender = broker.client("sender")
+        published(sender, ["a line"] * 30, "readings")
+        batches = source.batches(None, 1000, threading.Event())
+        got: list[Batch] = []
+        while sum(len(batch.lines) for batch in got) < 7:
+            got.append(next(batches))
+        assert next(batches).lines == []  # a fifth of a second without another
+        for batch in got:
+            batch.acknowledge()
+        assert len(next(batches).lines) > 0
+        source.close()
+        sender.disconnect()
+        sender.loop_stop()
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,14 @@ def test_an_alert_that_is_not_taken_ends_the_stream_and_nothing_is_lost(followed
     assert messages(tmp_path) == messages(plain)
 
 
+def test_a_log_that_outlives_a_loss_of_power_says_the_same(followed, lines, plain, batch, tmp_path):
+    for part in (300, len(lines)):
+        with Shard(followed, tmp_path, replace(RULES, batch=60), durable="power") as shard:
+            shard.run(laid(tmp_path, lines[:part]))
+    assert scores(tmp_path) == batch
+    assert messages(tmp_path) == messages(plain)
+
+
 def test_a_stream_goes_on_where_it_was_and_the_log_stays_short(followed, lines, plain, batch, tmp_path):
     for part in (200, 430, len(lines)):
         with Shard(followed, tmp_path, replace(RULES, snapshot_after=100, batch=30)) as shard:
