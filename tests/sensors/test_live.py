@@ -1,6 +1,9 @@
 """A fitted model that follows machines row by row says what the batch says, to the bit."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
@@ -73,6 +76,17 @@ def test_a_stream_has_the_bits_of_a_batch(runs, model, features, longest):
     assert (score[scored] == batch.score[scored]).all()
     assert [reason[i] for i in np.flatnonzero(scored)] == [batch.reason[i] for i in np.flatnonzero(scored)]
     assert batch.alarm[scored].any()
+
+
+def test_readings_that_are_too_large_to_be_squared_are_odd_and_not_passed_over(runs):
+    features = SignalWindows(windows=(7,), statistics=("mean", "kurtosis"), components=0, ewma=(), last=False, age=False)
+    fitted = PCA().fit(runs, context=SensorContext(0, first=FIRST, features=features))
+    flow = pl.when(pl.col("cycle") == 140).then(1e100).otherwise("flow")
+    huge = replace(runs, data=runs.data.with_columns(flow.alias("flow")))
+    batch, (score, _) = fitted.predict(huge), streamed(fitted, huge, 20)
+    struck = huge.cycles >= 140
+    assert (batch.score[struck & (huge.cycles < 147)] == np.inf).all()
+    assert (score[struck] == batch.score[struck]).all()
 
 
 def test_what_cannot_follow_a_stream_is_refused(runs):

@@ -200,8 +200,12 @@ class FittedSensors(Serializable):
         return self.scored(values, np.repeat(runs.offsets[:-1], runs.lengths))
 
     def scored(self, values: np.ndarray, begins: np.ndarray) -> SensorScores:
-        """Return how odd rows are by their departures, shape (rows, features), and the first row of each one's run."""
+        """Return how odd rows are by their departures, shape (rows, features), and the first row of each one's run.
+
+        A row whose statistics are no numbers, for its readings are too large to be squared, is infinitely odd.
+        """
         score = (self.scorer.statistics(values, begins) / self.limits).max(axis=1)
+        score[np.isnan(score)] = np.inf
         rows = np.flatnonzero(score > 1.0)
         parts = np.zeros((len(score), len(self.departures.sensors)))
         if len(rows):
