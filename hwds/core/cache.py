@@ -110,6 +110,17 @@ class Cache:
         return value
 
 
+@dataclass(frozen=True)
+class Unkept(Cache):
+    """A cache that keeps nothing: every value is computed when it is asked for."""
+
+    folder: Path = Path()
+
+    def get_or_make(self, key: str, codec: Codec[Value], make: Callable[[], Value]) -> Value:
+        """Return the value, computed now."""
+        return make()
+
+
 def _made(make: Callable[[], Any]) -> tuple[Any, Mapping[str, str]]:
     """Return a value, and what was read for it and before it where that is noted."""
     if not noting():

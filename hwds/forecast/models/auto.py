@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 
+from hwds.core.cache import Unkept
 from hwds.core.recipe import PositiveInt, Small
 from hwds.core.serialization import Serializable
 from hwds.evaluation.codecs import FITTED
 from hwds.evaluation.keys import key_of
 from hwds.forecast.context import ForecastContext
+from hwds.forecast.inner_backtest import InnerBacktests
 from hwds.forecast.metrics.scale import seasonal_scales
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.racing.answer import Answer, ages, answer_of
@@ -91,6 +93,8 @@ class Auto(Forecaster):
         return answer
 
     def _race(self, history: Panel, horizon: int, context: ForecastContext) -> Answer:
+        if context.backtests is None:  # in Python, without a run
+            context = replace(context, backtests=InnerBacktests(Unkept()))
         allowance = Allowance.of(self.budget)
         look = Look.of(history, context.season)
         race = Race(history, horizon, context, self.windows, allowance)

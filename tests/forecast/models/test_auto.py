@@ -23,6 +23,7 @@ from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.work import backtest_work, size_of, work_of
 from hwds.frames.forecasts import Forecasts
+from hwds.frames.roles import Roles
 from hwds.splitting.cutoffs import FromEnd, future_of
 from tests.support.panels import inner_context, monthly_panel, panel_of
 
@@ -153,7 +154,7 @@ def test_a_budget_is_read(budget, seconds):
     assert amount(Auto(budget=budget).budget) == seconds
 
 
-@pytest.mark.parametrize("budget", ["", "60", "s", "0s", "-5s", "1e9s", "200h", "nans", "60 s"])
+@pytest.mark.parametrize("budget", ["", "60", "s", "0s", "-5s", "1e9s", "200h", "nans", "60 s", 60])
 def test_a_wrong_budget_is_refused_in_a_line(budget):
     with pytest.raises(ConfigError, match=r"Auto\.budget: must be seconds, minutes, hours or units of work"):
         Auto(budget=budget)
@@ -189,3 +190,10 @@ def test_young_series_have_weights_of_their_own():
     assert team.weights.argmax() == 0
     assert team.young[1] > team.weights[1] + 0.4
     assert of_young([part.filter(pl.col("series_id") < "s25") for part in rows]) is None
+
+
+def test_python_needs_no_run(panel):
+    bare = replace(panel, table=panel.table.drop("promotion", "visits"), roles=Roles())
+    rows = Auto(members=OWN[:2], budget="5u").fit(bare, horizon=6).predict()
+    assert rows.height == 8 * 6
+    assert rows["q_0.5"].is_not_null().all()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 FORM = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|u)")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -31,7 +31,11 @@ def _checked(value: str) -> str:
     return value
 
 
-Budget = Annotated[str, AfterValidator(_checked)]
+def _as_text(value: Any) -> Any:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Budget = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked)]
 """A text such as `60s`, `10m`, `2h` or `300u`."""
 
 
