@@ -121,11 +121,11 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
     if look.kind == "intermittent":
         counts = _named(XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick)
         simple = (_named(Zero, "forecast/zero"), _named(TSB, "forecast/tsb"), _named(Croston, "forecast/croston"))
-        return (*simple, trees, counts, _named(ADIDA, "forecast/adida"), theta, ets, forest, small)
+        return (*simple, _named(ADIDA, "forecast/adida"), theta, trees, counts, ets, forest, small)
     if look.kind == "covariates":
-        return (analog, trees, sarima, mlp, forest, theta, small, large, ets)
+        return (analog, theta, trees, sarima, forest, mlp, small, large, ets)
     first = (analog, theta) if look.young >= YOUNG else (theta,)
-    return (*first, trees, mlp, sarima, ets, forest, ces, small, large)
+    return (*first, trees, mlp, forest, sarima, ets, ces, small, large)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
