@@ -154,6 +154,36 @@ def test_overload_and_slow_answers_get_503(serve, monkeypatch):
     assert "takes longer than 0.01 s" in ask(slow, [ROW] * 65).json()["error"]
 
 
+def test_what_has_waited_too_long_is_not_begun(serve, monkeypatch):
+    client, begun = serve(seconds=0.01), []
+    core = next(route.endpoint.__self__._core for route in client.app.routes if route.path == "/invocations")
+    monkeypatch.setattr(core.loaded.service, "answer", lambda questions, *, reasons=False: begun.append(1) or time.sleep(0.3))
+    assert {ask(client, [ROW] * 65).status_code for _ in range(4)} == {503}
+    core._threads.submit(int).result(5)
+    assert len(begun) == 1
+
+
+def arrow(rows, **settings):
+    buffer = io.BytesIO()
+    rows.write_ipc_stream(buffer, **settings)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "status", "said"),
+    [
+        (pl.DataFrame({"spent": pl.Series([None]).new_from_index(0, 10_000_000)}), {}, 413, "rows in one request"),
+        (pl.DataFrame({"spent": pl.zeros(9000, eager=True)}), {"compression": "zstd"}, 415, "compressed Arrow"),
+        (pl.DataFrame({"channel": pl.Series(["x" * 10_000]).new_from_index(0, 5000)}), {}, 413, "texts that rows share"),
+    ],
+)
+def test_few_bytes_of_arrow_do_not_become_many(client, rows, settings, status, said):
+    body = arrow(rows, **settings)
+    assert len(body) < 100_000
+    answer = ask(client, body, "application/vnd.apache.arrow.stream")
+    assert (answer.status_code, said in answer.json()["error"]) == (status, True)
+
+
 def test_tokens(serve):
     client = serve(tokens=(hashlib.sha256(b"secret").hexdigest(),))
     assert client.get("/ping").status_code == 200
@@ -187,6 +217,15 @@ def test_capture_is_sampled_and_redacted(serve, tmp_path):
     assert asked["channel"] == "***"
     assert asked["spent"] == 80.5
     assert "score" in json.loads(lines[0]["captureData"]["endpointOutput"]["data"])
+
+
+def test_capture_draws_questions_without_ids_by_what_they_say_and_hides_what_reasons_would_tell(serve, tmp_path):
+    client = serve(capture=str(tmp_path / "cap"), redact=("channel",), sample=0.3)
+    for place in range(30):
+        client.post("/invocations?reasons=1", json={"spent": 10.0 + place, "channel": "online"})
+    written = "".join(path.read_text() for path in (tmp_path / "cap").glob("*.jsonl"))
+    assert 3 <= written.count("captureData") <= 20
+    assert written.count(r"reasons\": \"***\"") == written.count("captureData")
 
 
 def test_a_new_bundle_is_taken_up_and_a_wrong_one_is_not(bundle, home, tmp_path, serve):

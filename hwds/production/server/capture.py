@@ -21,8 +21,9 @@ class Capture:
 
     Args:
         folder: Where to.
-        sample: The share of requests that are kept; which ones follows from the id of their first question.
-        redact: Fields whose values are not written.
+        sample: The share of requests that are kept; which ones follows from the id of their first question, or else from what
+            it says.
+        redact: Fields whose values are not written; nor are reasons then, which may say them in words.
         model: The bundle's digest.
     """
 
@@ -34,14 +35,14 @@ class Capture:
 
     def keep(self, questions: Sequence[Question], answers: Sequence[Answer]) -> bool:
         """Write a request where it is in the sample; return whether it is."""
-        if not questions or not self._drawn(answers[0].get(ID, answers[0].get("of"))):
+        if not questions or not self._drawn(questions[0]):
             return False
         now = datetime.now(UTC)
         shown = [self._redacted(question) for question in questions]
         line = {
             "captureData": {
                 "endpointInput": _part("INPUT", shown),
-                "endpointOutput": _part("OUTPUT", [self._redacted(answer) for answer in answers]),
+                "endpointOutput": _part("OUTPUT", [self._silent(answer) for answer in answers]),
             },
             "eventMetadata": {
                 "eventId": str(uuid4()),
@@ -68,9 +69,15 @@ class Capture:
             self._file = (self._folder / f"{hour}-{os.getpid()}.jsonl").open("a", encoding="utf-8")
         return self._file
 
-    def _drawn(self, id: Any) -> bool:
-        number = int.from_bytes(hashlib.sha256(str(id).encode("utf-8", "replace")).digest()[:8], "big")
+    def _drawn(self, question: Question) -> bool:
+        id = question.get(ID, question.get("of"))
+        told = json.dumps(question, sort_keys=True, default=str) if id is None else str(id)
+        number = int.from_bytes(hashlib.sha256(told.encode("utf-8", "replace")).digest()[:8], "big")
         return number < self._sample * 2**64
+
+    def _silent(self, answer: Answer) -> Any:
+        """Return an answer without what a reason may say of a field that is not written."""
+        return self._redacted(answer | {"reasons": HIDDEN} if self._redact and "reasons" in answer else answer)
 
     def _redacted(self, node: Any) -> Any:
         if isinstance(node, dict):

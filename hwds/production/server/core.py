@@ -72,7 +72,7 @@ class Core:
         """
         form, parameters = format_of(content_type)
         wanted = accepted(accept, form)
-        asked = questions_of(body, form, parameters, self.loaded.schema["properties"])
+        asked = questions_of(body, form, parameters, self.loaded.schema["properties"], self.settings.most_rows)
         self._refuse_many(asked.questions)
 
         def reply(answers: list[Answer]) -> Reply:
@@ -118,7 +118,7 @@ class Core:
         try:
             loop = asyncio.get_running_loop()
             work = loop.run_in_executor(self._threads, self._answered, questions, reasons)
-            return await asyncio.wait_for(asyncio.shield(work), self.settings.seconds)
+            return await asyncio.wait_for(work, self.settings.seconds)  # what has not begun by then never does
         except TimeoutError as error:
             raise Refused(503, f"the answer takes longer than {self.settings.seconds:g} s.") from error
         finally:
@@ -133,7 +133,7 @@ class Core:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, self._replace)
-        except HwdsError as error:
+        except (HwdsError, OSError) as error:
             self.metrics.add("reload_failures")
             LOG.error(json.dumps({"event": "reload refused", "why": str(error)}))
 
@@ -146,7 +146,7 @@ class Core:
             old.service.close()
         try:
             self.loaded = self._load()
-        except HwdsError:
+        except Exception:
             if old.service.stateful:
                 self.loaded = old._replace(service=self._service(old.bundle))
             raise

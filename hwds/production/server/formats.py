@@ -8,9 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import polars as pl
-
 from hwds.core.errors import DataError
+from hwds.production.server.arrow import rows_of
 from hwds.production.server.refusals import Refused
 from hwds.production.services.base import Answer, Question, parsed_json
 
@@ -86,7 +85,7 @@ def accepted(header: str, asked: str) -> str:
     raise Refused(406, f"nothing of '{header[:80]}' is written here; accept {JSON}, {LINES} or {CSV}.")
 
 
-def questions_of(body: bytes, kind: str, parameters: Mapping[str, str], columns: Mapping[str, Any]) -> Asked:
+def questions_of(body: bytes, kind: str, parameters: Mapping[str, str], columns: Mapping[str, Any], most: int) -> Asked:
     """Return the questions of a body.
 
     Args:
@@ -94,12 +93,14 @@ def questions_of(body: bytes, kind: str, parameters: Mapping[str, str], columns:
         kind: The format.
         parameters: Those of the content type.
         columns: The JSON Schema of each field of a question.
+        most: Questions at most, of a format in which few bytes may stand for many.
 
     Raises:
+        Refused: 413, they are more there.
         DataError: They are not of this format.
     """
     if kind == ARROW:
-        return Asked(_of_arrow(body), "list")
+        return Asked(list(rows_of(body, most)), "list")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -200,13 +201,6 @@ def _cell(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
     if "boolean" in kinds and text.lower() in ("true", "false"):
         return text.lower() == "true"
     return text
-
-
-def _of_arrow(body: bytes) -> list[Question]:
-    try:
-        return list(pl.read_ipc_stream(io.BytesIO(body)).iter_rows(named=True))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise DataError(f"body: is no Arrow stream ({' '.join(str(error).split())[:120]}).") from error
 
 
 def written(answers: list[Answer], shape: str, form: str) -> bytes:
