@@ -28,6 +28,10 @@ def reason(name, value, adds=1.0):
             "the concentration of its units on single devices is 0.910 (1: a single one), over 90 days",
         ),
         ("customer_confirmed_90d", "3", "3 of its own rows were confirmed in 90 days"),
+        ("customer_confirmed_90d", "1", "1 of its own rows was confirmed in 90 days"),
+        ("network_confirmed", "1", "1 customer that shares identifiers with it was confirmed"),
+        ("network_confirmed", "3", "3 customers that share identifiers with it were confirmed"),
+        ("quantity_30d_peers", "53.8", "is of a kind of buyers that buy 53.8 units in 30 days"),
         ("tenure_days", "0", "is new"),
         ("tenure_days", "42.1", "has been known for 42 days"),
         ("order_gap_days", "0.00344", "orders again after 5 minutes"),
@@ -105,6 +109,12 @@ def test_a_value_says_whether_it_is_high_or_low():
     assert said("moon", "7", 0.6, 0.3) == ["its moon is 7"]
     assert said("promotion", "1", 0.93, 0.0) == ["is bought on promotion (unlike 93 % of rows)"]
     assert said("quantity_30d", "41", 1.0, 0.0) == ["bought 41 units in 30 days (more than in 99 % of rows)"]
+
+
+def test_that_nobody_looked_is_no_ground_beside_others():
+    none = [reason("customer_labels_90d", "0", 3.0), reason("spread", "55", 1.0)]
+    assert in_words(none) == ["a unit resold on the street earns 55"]
+    assert in_words(none[:1]) == ["none of its own rows were investigated in 90 days"]
 
 
 def test_a_share_that_is_shrunk_is_told_by_its_rows():

@@ -125,11 +125,24 @@ def counts_of(base: str, confirmed: float, labels: float) -> str:
 
 
 def _count_at_place(what: str) -> Say:
-    return lambda value, groups: f"{number(value) if value else 'none'} of {_there(groups)} {what} in {span(groups['days'])}"
+    one = what.replace("were ", "was ")
+
+    def say(value: float, groups: Groups) -> str:
+        return (
+            f"{number(value) if value else 'none'} of {_there(groups)} {one if value == 1 else what} in {span(groups['days'])}"
+        )
+
+    return say
 
 
 def _mean(value: float, groups: Groups) -> str:
     return f"{_there(groups)} in {span(groups['days'])} are worth {number(value)} on average"
+
+
+def _confirmed(value: float, _: Groups) -> str:
+    if value == 1:
+        return "1 customer that shares identifiers with it was confirmed"
+    return f"{number(value) if value else 'none of the'} customers that share identifiers with it were confirmed"
 
 
 def _ratio(verb: str, usual: str) -> Say:
@@ -190,7 +203,7 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
     (
         "network_confirmed",
         "network",
-        _counts("", "customer", "customers", " that share identifiers with it were confirmed"),
+        _confirmed,
     ),
     ("network_confirmed_share", "network", _share("those that share identifiers with it were confirmed")),
     (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),

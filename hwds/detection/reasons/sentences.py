@@ -30,6 +30,9 @@ MOST = 3
 UNUSUAL = 0.9
 """The share of rows with a lower (or a higher) value from which on a value is said to be high (or low)."""
 
+NOTHING = "none of "
+"""The begin of a sentence that says that something did not happen."""
+
 PEERS = re.compile(r"(?P<base>.+)_(?P<kind>z|peers)")
 """Inputs that compare the input of the base's name with its peers."""
 
@@ -79,7 +82,9 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
     for fact in map(Fact.of, reasons):
         topics.setdefault(subject(fact.name), []).append(fact)
     ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
-    return [_sentence(facts) for facts in ordered[:most]]
+    sentences = [_sentence(facts) for facts in ordered]
+    told = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
+    return (told or sentences)[:most]  # that nobody looked is no ground by itself
 
 
 @cache
@@ -113,6 +118,8 @@ def _sentence(facts: list[Fact]) -> str:
         counted = [known[name].value for name in companions(ordered[0]) if name in known]
         if len(counted) == 2 and isinstance(counted[0], float) and isinstance(counted[1], float):
             return counts_of(ordered[0], counted[0], counted[1])
+    if ordered[0].endswith("_peers") and known[ordered[0]].adds > 0 and isinstance(known[ordered[0]].value, float):
+        return _kind(known[ordered[0]])
     plain = [name for name in ordered if not PEERS.fullmatch(name)]
     plain = [name for name in plain if known[name].value is not None] or plain
     compared = [name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name].value, float)]
@@ -121,8 +128,21 @@ def _sentence(facts: list[Fact]) -> str:
     match = next((name for name in (f"{plain[0]}_peers", f"{plain[0]}_z") if name in compared), None)
     if match:
         return f"{_plain(known[plain[0]], rank=False)}{_beside(known[match])}"
-    beside = f", {_alone(known[compared[0]])}" if compared else ""
+    far = [name for name in compared if name.endswith("_z")]  # what peers do over other days compares with nothing
+    beside = f", {_alone(known[far[0]])}" if far else ""
     return f"{_plain(known[plain[0]])}{beside}"
+
+
+def _kind(fact: Fact) -> str:
+    """Return what the peers of a row do, where that itself is unusual."""
+    assert isinstance(fact.value, float)
+    base = fact.name.removesuffix("_peers")
+    match = re.fullmatch(r"(?P<what>\w+?)_(?P<days>\d+)d", base)
+    if match is None or match["what"] not in COUNTED:
+        return f"its peers' {_noun(base)}: {number(fact.value)}{_rank(fact)}"
+    _, verb, noun = COUNTED[match["what"]]
+    counted = f"{number(fact.value)} {noun}".rstrip()
+    return f"is of a kind of buyers that {verb} {counted} in {span(match['days'])}{_rank(fact)}"
 
 
 def _plain(fact: Fact, *, rank: bool = True) -> str:

@@ -83,14 +83,16 @@ def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
         rows: Its own rows.
         unit: Of money.
     """
-    when = f"from {_day(case['first'])} to {_day(case['last'])}" if case["first"] is not None else ""
+    when = _when(case["first"], case["last"])
     stake = f"{brief(case['at_stake'], None, unit)} at stake"
     lead = f"{heading(case)} {when}, {stake}.".replace(" ,", ",")
     why = Section("Why", (Listing(tuple(case["reasons"].split("; "))) if case["reasons"] else Text("No reason was computed."),))
     ties = Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),)) if case["shares"] else None
     cells = rows.head(LINES)
     table = Section("Rows", (GridTable(_rows_grid(cells, len(rows))),))
-    below = f"Score {brief(case['score'])}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: {case['case']}.csv."
+    likely = rows["probability"].max()
+    sure = f"Score {brief(case['score'])}" if likely is None else f"Highest probability {likely:.2f}"
+    below = f"{sure}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: {case['case']}.csv."
     return Page(f"Case {case['case']}", lead, below, tuple(part for part in (why, ties, table) if part is not None))
 
 
@@ -108,6 +110,12 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return brief(value) if isinstance(value, float) else f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "hour") else str(value)
+
+
+def _when(first: Any, last: Any) -> str:
+    if first is None:
+        return ""
+    return f"on {_day(first)}" if _day(first) == _day(last) else f"from {_day(first)} to {_day(last)}"
 
 
 def _day(moment: Any) -> str:
