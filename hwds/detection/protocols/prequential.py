@@ -79,35 +79,28 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Learn from the windows before the cutoff, or before the last one at which the model is fitted anew; score its own."""
         cutoff, rows = cell.fold.cutoffs[0].at, RowContext.of(context)
-        given = self.lengths_of(model)
-        parts = self.parts(frame, cutoff, rows, given)
+        own = self.for_model(model)
+        parts = own.parts(frame, cutoff, rows)
         since = self.cutoffs(frame)[cell.fold.index - cell.fold.index % cutoffs_per_fit(model.refit, self.windows)]
-        early = parts if since == cutoff else self.parts(frame, since, rows, given)
+        early = parts if since == cutoff else own.parts(frame, since, rows)
         predictions = self.fit_and_score(model, early, parts, frame, replace(rows, fold=name_of(since)))
         scored = [part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()]
         return pl.concat(scored).with_columns(pl.lit(cell.fold.name).alias("cutoff")) if scored else pl.DataFrame()
 
-    def lengths_of(self, model: Classifier) -> Lengths:
-        """Return the days of a model's windows: one that calibrates nothing learns from the days for that too.
+    def for_model(self, model: Classifier) -> Prequential:
+        """Return the same windows for a model: one that calibrates nothing learns from the days for that too.
 
         A detector holds normal rows out there.
         """
-        if model.needs_calibration() or not model.supervised:
-            return self.lengths
-        return replace(self.lengths, train=self.train_days + self.calibrate_days, calibrate=0)
+        if model.needs_calibration() or not model.supervised or not self.calibrate_days:
+            return self
+        return replace(self, train_days=self.train_days + self.calibrate_days, calibrate_days=0)
 
-    def parts(self, frame: Table, cutoff: datetime, context: RowContext, lengths: Lengths | None = None) -> dict[str, Table]:
-        """Return the rows of each window with their inputs; labels as far as they had arrived by the cutoff.
-
-        Args:
-            frame: All rows.
-            cutoff: The beginning of the test window.
-            context: Computes the inputs.
-            lengths: Of the windows; None takes the protocol's.
-        """
+    def parts(self, frame: Table, cutoff: datetime, context: RowContext) -> dict[str, Table]:
+        """Return the rows of each window with their inputs; labels as far as they had arrived by the cutoff."""
         end = cutoff + timedelta(days=self.test_days, microseconds=-1)
         seen = as_known(frame, end, self.delay_days)
-        edges = (lengths or self.lengths).edges(cutoff)
+        edges = self.lengths.edges(cutoff)
         given = self._limited_labels(seen, edges, cutoff, context)
         parts = parts_in_time(given, edges, cutoff, context)
         if self._removes(frame):
@@ -147,7 +140,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
 
     def _unspent(self, models: Mapping[str, Classifier]) -> Iterator[str]:
         """Yield which models learn from the days for calibration too."""
-        names = [name for name, model in models.items() if self.lengths_of(model) != self.lengths]
+        names = [name for name, model in models.items() if self.for_model(model) is not self]
         if names:
             verb = "calibrates nothing and learns" if len(names) == 1 else "calibrate nothing and learn"
             yield f"{' and '.join(names)} {verb} from the {self.calibrate_days} days of protocol.calibrate_days too."
@@ -157,7 +150,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         ranked = next((name for name, model in models.items() if model.stops_by_ranking), None)
         if ranked is None:
             return
-        lengths = self.lengths_of(models[ranked])
+        lengths = self.for_model(models[ranked]).lengths
         positive = [len(self._stopping(frame, fold.cutoffs[0].at, lengths)) for fold in self.split(frame)]
         fewest = min((count for count in positive if count), default=FEW_TO_STOP_BY)
         few = f"{counted(fewest, 'positive rows')} (in the window with the fewest)"
@@ -211,7 +204,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on the windows that end with the data."""
         end, rows = last_midnight(frame), RowContext.of(context)
-        edges = replace(self.lengths_of(model), test=0).edges(end)
+        edges = replace(self.for_model(model).lengths, test=0).edges(end)
         seen = self._limited_labels(as_known(frame, end, self.delay_days), edges, end, rows)
         return self.fitted(model, between(seen.with_inputs(rows.columns_of(seen)), edges), rows)
 

@@ -221,8 +221,8 @@ def test_a_model_that_is_not_fitted_anew_is_that_of_an_earlier_window(refit, fit
 
 def test_days_for_calibration_are_learned_from_where_nothing_is_calibrated():
     plain, mapped = Logistic(name="plain"), Logistic(name="mapped", calibration="platt")
-    assert PROTOCOL.lengths_of(mapped) == PROTOCOL.lengths == PROTOCOL.lengths_of(IsolationForest())
-    days = PROTOCOL.lengths_of(plain)
+    assert PROTOCOL.for_model(mapped) is PROTOCOL is PROTOCOL.for_model(IsolationForest())
+    days = PROTOCOL.for_model(plain).lengths
     assert (days.train, days.calibrate) == (PROTOCOL.train_days + PROTOCOL.calibrate_days, 0)
     assert days.before == PROTOCOL.lengths.before
     said = PROTOCOL.warnings_before(table(), {"plain": plain, "mapped": mapped})

@@ -90,8 +90,8 @@ def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
     ties = Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),)) if case["shares"] else None
     cells = rows.head(LINES)
     table = Section("Rows", (GridTable(_rows_grid(cells, len(rows))),))
-    likely = rows["probability"].max()
-    sure = f"Score {brief(case['score'])}" if likely is None else f"Highest probability {likely:.2f}"
+    likely = rows["probability"].cast(pl.Float64).drop_nulls().to_numpy()
+    sure = f"Highest probability {likely.max():.2f}" if len(likely) else f"Score {brief(case['score'])}"
     below = f"{sure}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: {case['case']}.csv."
     return Page(f"Case {case['case']}", lead, below, tuple(part for part in (why, ties, table) if part is not None))
 
