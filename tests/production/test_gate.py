@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.compare.source import Source
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.forecast.metrics.ratios import forecast_metrics
 from hwds.production.bundle.make import refuse_gated
 from hwds.production.gate.checks import calibration_gap, checks_of
 from hwds.production.gate.decide import FILE, Named, decided, gathered
-from hwds.production.gate.evidence import Against, Evidence
+from hwds.production.gate.evidence import Against, Evidence, against_of
 from hwds.production.gate.rules import rules_of
 from hwds.results.files import read_mapping
 from tests.production.conftest import CARD
@@ -178,6 +180,30 @@ def test_the_decision_is_kept_with_digests_and_stops_a_bundle(run, rules, home, 
     finally:
         for name in (FILE, "gate.md"):
             (run.path / name).unlink()
+
+
+def test_a_champion_of_the_same_name_is_told_apart_and_no_rival_stands_for_it(run):
+    good = Source.read([run])[0]
+    rows = good.tables.predictions
+    poor = rows.with_columns(pl.col("score").shuffle(seed=1), pl.col("probability").shuffle(seed=1))
+    model = {**good.config["model"], "calibration": "beta"}
+    spoilt = replace(
+        good, title="other/run", config={**good.config, "model": model}, tables=replace(good.tables, predictions=poor)
+    )
+    worse, better = against_of(spoilt, good, "aucpr"), against_of(good, spoilt, "aucpr")
+    assert worse.effect < 0 < better.effect
+    assert 1 + worse.effect == pytest.approx(1 / (1 + better.effect))
+
+
+def test_coverage_is_judged_by_its_name(rules, clean):
+    metric = next(name for name in forecast_metrics(12, (0.1, 0.5, 0.9)) if name.startswith("coverage"))
+    covered = score(metric, 0.62, 0.6, 0.64)
+    made = clean.tables.scores.clear()
+    row = pl.DataFrame([covered], schema={name: made.schema[name] for name in covered})
+    spoilt = with_scores(clean, lambda scores: pl.concat([scores, row], how="diagonal_relaxed").select(scores.columns))
+    for gap, passed in ((0.1, False), (0.2, True)):
+        checks = checks_of(replace(rules, coverage_gap=gap), spoilt)
+        assert [check.passed for check in checks if check.name == "coverage"] == [passed]
 
 
 def test_rules_are_checked(rules):

@@ -123,11 +123,11 @@ def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, 
 def _coverage(rules: GateRules, evidence: Evidence) -> Iterator[Check]:
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
     rows = evidence.tables.scores.filter(
-        (pl.col("model") == evidence.label) & whole & pl.col("metric").str.contains(r"^coverage\[[\d.]+\]$")
+        (pl.col("model") == evidence.label) & whole & pl.col("metric").str.contains(r"^coverage\[[\d.]+%\]$")
     )
     assert rules.coverage_gap is not None
     for row in rows.to_dicts():
-        wanted = float(row["metric"].partition("[")[2].rstrip("]"))
+        wanted = float(row["metric"].partition("[")[2].rstrip("%]")) / 100
         gap = abs(row["value"] - wanted)
         said = f"{row['metric']} is {row['value']:.3f}, may differ by {rules.coverage_gap:g}."
         yield Check("coverage", gap <= rules.coverage_gap, said)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.compare.labels import model_labels
 from hwds.compare.models import compare
 from hwds.compare.source import Source
 from hwds.core.errors import HwdsError
@@ -88,25 +89,24 @@ class Evidence:
 
     def with_champion(self, own: RunFolder, champion: RunFolder) -> Evidence:
         """Return the same with the comparison on the rows that both runs answered."""
-        sources = Source.read([own, champion])
-        rival = str(champion.read_config()["model"]["name"])
-        comparison = compare(sources, metric=self.headline, resamples=RESAMPLES)
-        found = pair_of(comparison.pairs, self.label, rival)
+        against = against_of(*Source.read([own, champion]), self.headline)
         files = {f"champion/{name}": sha256(champion.path / name) for name in ("scores.parquet", "predictions.parquet")}
-        against = None if found is None else Against(f"{champion.title} {rival}", *found)
         return replace(self, champion=against, files={**self.files, **files})
 
 
-def pair_of(pairs: pl.DataFrame, own: str, rival: str) -> tuple[float, float | None, float | None] | None:
-    """Return effect and interval of the run's model against the champion's, whichever of them is the subject of a pair."""
-    for row in pairs.to_dicts():
-        first, second = str(row["model"]), str(row["rival"])
-        if first.startswith(own) and second.startswith(rival):
-            return row["effect"], row["low"], row["high"]
-        if first.startswith(rival) and second.startswith(own):
-            ends = [None if end is None else -end for end in (row["high"], row["low"])]
-            return -row["effect"], ends[0], ends[1]
-    return None
+def against_of(own: Source, champion: Source, metric: str) -> Against | None:
+    """Return how the own model of a run compares with that of another; None where they are one, or share no row.
+
+    Args:
+        own: The run.
+        champion: The other one, whose model may have the same name.
+        metric: By which they are compared.
+    """
+    sources = (own, champion)
+    mine, theirs = (names.get(source.model, source.model) for names, source in zip(model_labels(sources), sources, strict=True))
+    pairs = compare(sources, metric=metric, model=mine, resamples=RESAMPLES).pairs
+    row = next((row for row in pairs.to_dicts() if row["rival"] == theirs), None)
+    return None if row is None else Against(f"{champion.title} {theirs}", row["effect"], row["low"], row["high"])
 
 
 def seeds_of(folder: RunFolder, experiment: Experiment, headline: str, label: str) -> dict[int, float]:
