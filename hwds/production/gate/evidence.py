@@ -89,7 +89,8 @@ class Evidence:
 
     def with_champion(self, own: RunFolder, champion: RunFolder) -> Evidence:
         """Return the same with the comparison on the rows that both runs answered."""
-        against = against_of(*Source.read([own, champion]), self.headline)
+        mine, theirs = Source.read([own, champion])
+        against = against_of(mine, theirs, self.headline)
         files = {f"champion/{name}": sha256(champion.path / name) for name in ("scores.parquet", "predictions.parquet")}
         return replace(self, champion=against, files={**self.files, **files})
 
