@@ -137,7 +137,7 @@ def _xgboost(model: Any, size: Size) -> Work:
     gathered = min(origins, rows) * (3 * size.season + 10 * size.horizon) * 1e-7
     grown = min(model.trees, USUAL_ROUNDS) if model.patience else model.trees
     rounds = (1.4 if model.patience else 1.0) * grown + 20 if quantile else 2 * (2 if model.patience else 1) * grown
-    fit = 0.25 + gathered + rounds * (0.003 + rows * width * 2e-9)
+    fit = 0.1 + gathered + rounds * (0.002 + rows * width * 2e-9)
     return Work(fit, 0.02 + size.series * size.horizon * (width * 4e-8 + rounds * 7e-9))
 
 
@@ -156,7 +156,7 @@ def _network(per_step: float) -> Callable[[Any, Size], Work]:
 def _sarima(model: Any, size: Size) -> Work:
     """Return the law of an order search in each series, and of one filter pass for all cutoffs."""
     season = size.season if size.season <= 24 else 1
-    return Work(0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 24)), 0.01 + size.series * size.length * 2e-6)
+    return Work(0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 10)), 0.01 + size.series * size.length * 2e-6)
 
 
 def _members(model: Any, size: Size) -> Work | None:
@@ -188,9 +188,9 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "ets": _each(4.0e-5, seasonal=11.0),
     "ces": _each(4.5e-3, 0.6),
     "mfles": _each(7e-3, 0.2),
-    "croston": _each(2e-6),
-    "tsb": _each(2e-6),
-    "adida": _each(2e-6),
+    "croston": _each(5e-7),
+    "tsb": _each(5e-7),
+    "adida": _each(5e-7),
     "analog": _analog,
     "xgboost": _xgboost,
     "lstm": _network(2e-6),

@@ -11,20 +11,14 @@ from hwds.forecast.models.stacking.weights import MemberWindows, simplex_weights
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0)
 """Tried powers of one over a member's loss: 0 is equal weights, the last the best member but for exact ties."""
 
-SHARES = (0.0, 0.5, 1.0)
-"""Tried shares of the weights of least loss on the windows, beside those by a power."""
-
 SURE = 2.0
 """Standard errors that a member must be behind the best to be screened out."""
 
 HELPS = 0.1
 """The least weight beside the best member with which one that is behind still helps."""
 
-GAIN = 2.0
+GAIN = 1.0
 """Standard errors that a mixture must be ahead of the best member alone on left-out windows."""
-
-ALONE = len(POWERS) * len(SHARES) - len(SHARES)
-"""The place of the best member alone among the weights that are tried."""
 
 PARTS = 3
 """Parts that series are cut into where there is one window alone."""
@@ -34,10 +28,10 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
     """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say, shape (members,).
 
     A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
-    their loss, mixed with those of least loss; power and share are the ones of least mean absolute scaled error on windows left
-    out in turn (Diebold and Shin 2019, "Machine learning for regularized survey forecast combination", on shrinkage that is
-    chosen so). A mixture that is not surely better there than the best member alone gives way to it. Every window counts
-    alike, however hard it was: what made it hard, its series shared.
+    their loss: the one of least mean absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine
+    learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not a standard
+    error ahead of the best member alone there gives way to it. Every window counts alike, however hard it was: what made it
+    hard, its series shared. Weights of least loss on the windows themselves were no better on worlds apart.
     """
     level = levelled(seen)
     kept = screened(level)
@@ -60,8 +54,8 @@ def _shrunk(seen: MemberWindows) -> np.ndarray:
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
     series = np.concatenate([after.series for _, after in parts])
     chosen = int(np.argmin(losses.mean(0)))  # of equals the nearest to equal weights
-    gain, error = paired(losses[:, ALONE] - losses[:, chosen], series)
-    final: np.ndarray = list(_tried(seen))[chosen if gain > GAIN * error else ALONE]
+    gain, error = paired(losses[:, -1] - losses[:, chosen], series)
+    final: np.ndarray = list(_tried(seen))[chosen if gain > GAIN * error else -1]
     return final
 
 
@@ -96,14 +90,12 @@ def _helps(seen: MemberWindows, best: int, member: int) -> bool:
 
 
 def _tried(seen: MemberWindows) -> Iterator[np.ndarray]:
-    """Yield the weights of each power and share."""
+    """Yield the weights of each power."""
     relative = seen.losses.mean(0)
     relative = np.maximum(relative / max(relative.min(), 1e-12), 1e-12)
-    fitted = simplex_weights(seen)
     for power in POWERS:
         inverse = relative**-power
-        for share in SHARES:
-            yield (1 - share) * inverse / inverse.sum() + share * fitted
+        yield inverse / inverse.sum()
 
 
 def _left_out(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
