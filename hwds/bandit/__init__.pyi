@@ -3,6 +3,7 @@ from .models.ab_then_commit import ABThenCommit as ABThenCommit
 from .models.base import Policy as Policy
 from .models.bayes_ucb import BayesUCB as BayesUCB
 from .models.change_point import ChangePoint as ChangePoint
+from .models.delayed_thompson import DelayedThompson as DelayedThompson
 from .models.discounted_thompson import DiscountedThompson as DiscountedThompson
 from .models.epsilon_greedy import EpsilonGreedy as EpsilonGreedy
 from .models.exp3 import Exp3 as Exp3

@@ -18,6 +18,8 @@ class Arms:
         contexts: What is seen of a customer of each segment, shape (S, D).
         horizon: The steps that will be played; 0 where nobody knows.
         range: The least and the most that one step can earn; None where it was not declared.
+        delay: The mean time from an offer to its conversion; 0 where all is seen at once, or nobody knows.
+        window: The time after which an offer without a conversion counts as refused; 0 where nobody knows.
     """
 
     names: tuple[str, ...]
@@ -25,6 +27,8 @@ class Arms:
     contexts: np.ndarray
     horizon: int = 0
     range: tuple[float, float] | None = None
+    delay: float = 0.0
+    window: float = 0.0
 
     @property
     def count(self) -> int:

@@ -77,7 +77,9 @@ class LiveBehaviour:
             if self.learns_now(state):  # in a log from before learning was an event
                 self._learn(state)
             context = content.get("context")
-            exposures.open(Exposure(content["arm"], content["segment"], event.at, context and tuple(context)))
+            exposure = Exposure(content["arm"], content["segment"], event.at, context and tuple(context))
+            state.policy.offered(exposure.visit(exposures.decisions, self.arms), exposure.arm)
+            exposures.open(exposure)
         elif event.kind == "expiry":
             assert event.at is not None
             exposures.expire(event.at)

@@ -28,7 +28,7 @@ class Exposure(Serializable):
     def visit(self, decision: int, arms: Arms) -> Visit:
         """Return the customer with all arms on offer: which of them were is not stored, as nothing learns from it."""
         context = np.array(self.context) if self.context else arms.contexts[self.segment]
-        return Visit(decision, self.segment, context, arms.all_active)
+        return Visit(decision, self.segment, context, arms.all_active, self.at)
 
 
 @dataclass(slots=True)

@@ -34,7 +34,8 @@ def live_policy(
 def fingerprint(policy: Recipe, arms: Arms) -> str:
     """Return the digest of the policy's settings and of all that it knows of the arms."""
     arrays = digest_bytes([arms.values.tobytes(), repr(arms.contexts.shape).encode(), arms.contexts.tobytes()])
-    return digest([canonical(policy), list(arms.names), arms.horizon, arms.range, arrays])
+    late = [arms.delay, arms.window] if arms.delay or arms.window else []
+    return digest([canonical(policy), list(arms.names), arms.horizon, arms.range, arrays, *late])
 
 
 def checked_arms(arms: Arms) -> Arms:

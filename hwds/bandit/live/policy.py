@@ -85,7 +85,7 @@ class LivePolicy:
             self._close_before(at)
             if self._behaviour.learns_now(self._state):
                 self._happen(Event("learning", -1, None, {}))
-            number, visit = self.decisions, self._visit(customer, allowed)
+            number, visit = self.decisions, self._visit(customer, allowed, at)
             arm = self._state.policy.select(visit)
             content: dict[str, Any] = {"arm": arm, "segment": customer.segment}
             if customer.own_context:
@@ -140,7 +140,9 @@ class LivePolicy:
         """Return the probability of each arm to be chosen; of Thompson sampling, the probability that it is the best."""
         customer, allowed = customer_of(self.arms, context, segment), active_of(self.arms, active)
         with self._turn:
-            chances = self._state.policy.chances(self._visit(customer, allowed), self.terms.draws).values
+            chances = self._state.policy.chances(
+                self._visit(customer, allowed, self._state.exposures.clock), self.terms.draws
+            ).values
             return dict(zip(self.arms.names, chances.tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
@@ -184,8 +186,8 @@ class LivePolicy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _visit(self, customer: Customer, allowed: np.ndarray) -> Visit:
-        return Visit(self.decisions, customer.segment, customer.context, allowed)
+    def _visit(self, customer: Customer, allowed: np.ndarray, at: float) -> Visit:
+        return Visit(self.decisions, customer.segment, customer.context, allowed, at)
 
     def _close_before(self, at: float) -> None:
         if self.terms.window is not None and self._state.exposures.older(at - self.terms.window):

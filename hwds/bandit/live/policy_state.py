@@ -41,6 +41,10 @@ class PolicyState(Protocol):
         """Learn from outcomes, in this order."""
         ...
 
+    def offered(self, visit: Visit, arm: int) -> None:
+        """Learn that an arm was shown."""
+        ...
+
     def chances(self, visit: Visit, draws: int) -> Chances:
         """Return the chance of each arm."""
         ...
@@ -72,6 +76,7 @@ class _Compiled:
         self.scratch = np.zeros(kernel.size)  # selecting writes on a copy, so that the state is what was learned and no more
         self._select = compiled(select_one, *kernel.functions)
         self._update = compiled(kernel.update, *kernel.functions)
+        self._offered = None if kernel.offered is None else compiled(kernel.offered, *kernel.functions)
         compiled(kernel.init, *kernel.functions)(kernel.settings, self.state)
 
     def select(self, visit: Visit) -> int:
@@ -84,6 +89,11 @@ class _Compiled:
         """See `PolicyState`."""
         for visit, arm, outcome in seen:
             self._update(self.kernel.settings, self.state, visit, arm, outcome)
+
+    def offered(self, visit: Visit, arm: int) -> None:
+        """See `PolicyState`."""
+        if self._offered is not None:
+            self._offered(self.kernel.settings, self.state, visit, arm)
 
     def chances(self, visit: Visit, draws: int) -> Chances:
         """See `PolicyState`."""
@@ -112,9 +122,12 @@ class _Batched:
         if not seen:
             return
         visits, arms, outcomes = zip(*seen, strict=True)
-        steps, segments, contexts, _ = zip(*visits, strict=True)
+        steps, segments, contexts, *_ = zip(*visits, strict=True)
         columns = np.array(steps), np.array(segments), np.stack(contexts), np.array(arms), np.array(outcomes)
         self.state = self.kernel.update(self.state, *columns)
+
+    def offered(self, visit: Visit, arm: int) -> None:
+        """See `PolicyState`; a policy by batches learns nothing of it."""
 
     def chances(self, visit: Visit, draws: int) -> Chances:
         """See `PolicyState`."""

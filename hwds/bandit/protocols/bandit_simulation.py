@@ -77,7 +77,8 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         horizon: Steps of a replication, one customer each; null takes the world's own.
         replications: How often the game is played.
         batch: Customers between two updates of the policy; null takes the world's own.
-        checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3); the last step always is.
+        checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3); the last step always is. Where
+            a market changes a few times at most, each change is, too, and so many moments a decade after it.
         estimates: Corrections of what each arm seems to earn after it was chosen for what it seemed to earn: `none`; `ipw`,
             chances are kept at every step and `arm_value[ipw]` stands beside `arm_value[raw]`; `aipw`, the augmented ones stand
             there, too. A tenth of a microsecond a step more for two Thompson arms of one value, some five to thirty an arm for
@@ -104,7 +105,7 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
     def game(self, world: World) -> Game:
         """Return the game that is played in this world."""
         horizon = self.horizon or world.horizon
-        steps = log_spaced(horizon, self.checkpoints)
+        steps = tuple(sorted({*log_spaced(horizon, self.checkpoints), *around_shifts(world, horizon, self.checkpoints)}))
         return Game(horizon, self.batch or world.batch, steps, self.estimates != "none")
 
     def offers(self, frame: World) -> Offers:
@@ -235,7 +236,7 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
 
 def arms_of(world: World, game: Game) -> Arms:
     """Return the facts of a world that a policy may know."""
-    return Arms(world.arms, world.values, world.contexts, game.horizon, world.range)
+    return Arms(world.arms, world.values, world.contexts, game.horizon, world.range, world.delay, float(world.window))
 
 
 def world_key(context: RunContext) -> int:
@@ -248,6 +249,22 @@ def log_spaced(horizon: int, per_decade: int) -> tuple[int, ...]:
     places = np.arange(int(np.ceil(per_decade * np.log10(horizon))) + 1)
     steps = np.unique(np.round(10 ** (places / per_decade)).astype(int))
     return (*(int(step) for step in steps if step < horizon), horizon)
+
+
+MOST_SHIFTS = 4
+"""The changes of a market that have checkpoints of their own; one that changes more often drifts."""
+
+SOONEST = 10
+"""The first step after a change that is written down."""
+
+
+def around_shifts(world: World, horizon: int, per_decade: int) -> tuple[int, ...]:
+    """Return the steps at which a market changes, and steps after each change, so many in each decade."""
+    shifts = [int(start) for start in world.starts[1:] if start < horizon]
+    if world.cycle or len(shifts) > MOST_SHIFTS:
+        return ()
+    after = [start + step for start in shifts for step in log_spaced(horizon - start, per_decade) if step >= SOONEST]
+    return (*shifts, *after)
 
 
 WORTH_SAYING = 0.9

@@ -24,12 +24,14 @@ class Visit(NamedTuple):
         segment: The customer's, from 0.
         context: Shape (D,).
         active: Whether each arm may be offered, shape (K,).
+        at: When: the step in a simulation, in production the time of the decision.
     """
 
     step: int
     segment: int
     context: np.ndarray
     active: np.ndarray
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +52,8 @@ class Kernel:
             to be learned from.
         propensity: `propensity(settings, state, visit, chances)` fills the probability of each arm; None where it is counted
             from draws of `select`.
+        offered: `offered(settings, state, visit, arm)`: an arm was shown, whose outcome is not known yet; None where that is
+            nothing to be learned from.
     """
 
     settings: Any
@@ -58,13 +62,14 @@ class Kernel:
     select: Function
     update: Function
     propensity: Function | None = None
+    offered: Function | None = None
 
     compiled = True
 
     @property
     def functions(self) -> tuple[Function, ...]:
         """The functions that the kernel has."""
-        return tuple(f for f in (self.init, self.select, self.update, self.propensity) if f is not None)
+        return tuple(f for f in (self.init, self.select, self.update, self.propensity, self.offered) if f is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +117,15 @@ def choose(settings: Any, state: np.ndarray, visit: Visit, stream: np.ndarray) -
     raise NotImplementedError("choose is for compiled code")
 
 
+def show(settings: Any, state: np.ndarray, visit: Visit, arm: int) -> None:
+    """Call `offered` of the kernel of these settings where it has one, in compiled code."""
+    raise NotImplementedError("show is for compiled code")
+
+
+def nothing(settings: Any, state: np.ndarray, visit: Visit, arm: int) -> None:
+    """Learn nothing from an offer."""
+
+
 def learn(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Call `update` of the kernel of these settings, in compiled code."""
     raise NotImplementedError("learn is for compiled code")
@@ -126,11 +140,11 @@ def weigh(settings: Any, state: np.ndarray, visit: Visit, chances: np.ndarray) -
 def _overload() -> None:
     from numba.extending import overload
 
-    for stub, name in ((begin, "init"), (choose, "select"), (learn, "update"), (weigh, "propensity")):
+    for stub, name in ((begin, "init"), (choose, "select"), (learn, "update"), (weigh, "propensity"), (show, "offered")):
         compiled_by = overload(stub, jit_options=helper_options(), strict=False)  # type: ignore[arg-type]
         compiled_by(_function_of(name))
 
 
 def _function_of(name: str) -> Function:
     """Return the function that numba compiles for the types of its arguments: the settings' class names the kernel."""
-    return lambda settings, *arguments: getattr(_KERNELS[settings.instance_class], name)
+    return lambda settings, *arguments: getattr(_KERNELS[settings.instance_class], name) or nothing

@@ -71,12 +71,12 @@ def count_choices(
 
 def choice(kernel: BatchKernel, state: Any, visit: Visit, generator: np.random.Generator) -> int:
     """Return the arm of a batch of one customer."""
-    step, segment, context, active = visit
+    step, segment, context, active, _ = visit
     return int(kernel.select(state, step, np.array([segment]), context[None], active, generator)[0])
 
 
 def _of_batch(kernel: BatchKernel, state: Any, visit: Visit, draws: int, key: int) -> Chances:
-    step, segment, context, active = visit
+    step, segment, context, active, _ = visit
     if kernel.propensity is not None and not draws:
         own = kernel.propensity(state, step, np.array([segment]), context[None], active)
         return Chances(np.asarray(own, np.float64)[0])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwds.bandit.models.kernels.base import Visit, begin, choose, learn
+from hwds.bandit.models.kernels.base import Visit, begin, choose, learn, show
 from hwds.bandit.models.kernels.draws import as_uniform, keyed, seed_stream
 from hwds.bandit.protocols.simulation.arm_estimates import conclude, observe
 from hwds.bandit.protocols.simulation.arrays import Market, Scratch, Tally
@@ -72,11 +72,12 @@ def _replication(
         if cumulative.size:
             segment = _segment(cumulative, as_uniform(keyed(name, SEGMENT)))
             context = market.contexts[segment]
-        visit = Visit(step, segment, context, active)
+        visit = Visit(step, segment, context, active, float(step))
         arm = choose(settings, state, visit, stream)
         if arm < 0 or arm >= arms or not active[arm]:
             tally.wrong[row] = step
             return
+        show(settings, state, visit, arm)
         converts = as_uniform(keyed(name, arm)) < conversions[moment, segment, arm]
         observe(arrays, settings, state, visit, arm, converts)
         earned = conversions[moment, segment, arm] * values[arm]
@@ -197,7 +198,7 @@ def _deliver(
     while offer >= 0:
         code = pending[3, offer]
         segment, arm = code // 2 // arms, code // 2 % arms
-        visit = Visit(pending[4, offer], segment, market.contexts[segment], now.active)
+        visit = Visit(pending[4, offer], segment, market.contexts[segment], now.active, float(pending[4, offer]))
         learn(settings, state, visit, arm, 1.0 if code % 2 else 0.0)
         if visit.step < closing:
             tally.closed[row, arm] += 1
