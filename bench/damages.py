@@ -30,7 +30,8 @@ from hwds.core.errors import HwdsError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.core.source import SYNTAXES
 from hwds.evaluation.codecs import COLUMNS, FITTED, FORECASTS, ROWS, TimedRows
-from hwds.eventlog.log import Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import EventLog
 from hwds.execution.job import lay_frame
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.frequency import Frequency

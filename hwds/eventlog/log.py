@@ -10,16 +10,17 @@ entries lies in the first file.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-from zlib import crc32
+from typing import Any, Literal
 
 from hwds.core.errors import DataError, HwdsError, ResumeError
 from hwds.core.hashing import digest_file
 from hwds.eventlog.damage import checked_value, lost, missing, with_checksum
+from hwds.eventlog.entry import COLUMNS, INSERT, Entry, checksum_of, row_of
 from hwds.eventlog.mark import Mark
 from hwds.eventlog.tail import Tail
 
@@ -50,28 +51,6 @@ create table if not exists snapshot (part integer primary key, data blob not nul
 """
 
 
-class Entry(NamedTuple):
-    """One thing that happened.
-
-    Attributes:
-        kind: What it is, such as `event`, `label` or `decision`.
-        id: Tells it from all others of its kind; None where each is another one.
-        place: The number of what it is or is about, from 0; -1 of none.
-        at: When it happened, or holds from, in the unit of the log; None where that does not matter.
-        body: Its content.
-        reply: What was answered; None where nothing was asked.
-        data: Numbers that belong to the reply.
-    """
-
-    kind: str
-    id: str | None
-    place: int
-    at: float | None
-    body: str
-    reply: str | None = None
-    data: bytes | None = None
-
-
 class EventLog:
     """The files of one state, held against a second process until it is closed; the system frees what a dead one held.
 
@@ -94,6 +73,8 @@ class EventLog:
         self._mark = Mark(path.with_name(f"{path.name}-last")) if path is not None else None
         self._by_lines = self._tail is not None and durable == "power"
         self._waiting: list[Entry] = []
+        self._synced = 0
+        self._syncing = threading.Lock()
         with self._plain_errors():
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,8 +168,10 @@ class EventLog:
         except ValueError as error:
             raise ResumeError(f"{self.path}: what holds of the whole log ('{name}') is damaged.") from error
 
-    def append(self, entries: Iterable[Entry]) -> int:
+    def append(self, entries: Iterable[Entry], *, wait: bool = True) -> int:
         """Keep entries: when this returns all of them have happened, and when it raises none has.
+
+        Without `wait` a single one without an id outlives the process, and waits for the disk until `sync`.
 
         An entry of the kind, id and content of an earlier one is that one, and counts once.
 
@@ -202,11 +185,12 @@ class EventLog:
         given = list(entries)
         try:
             if self._by_lines and len(given) == 1 and given[0].id is None and given[0].data is None:
-                self._append_line(given[0])
-                self._note()
+                self._append_line(given[0], wait)
+                if wait:
+                    self._note()
                 return 1
             self._move()
-            rows = [_row(number, entry) for number, entry in enumerate(given, self.last + 1)]
+            rows = [row_of(number, entry) for number, entry in enumerate(given, self.last + 1)]
             if len(rows) == 1:  # a transaction by itself
                 self._insert.execute(INSERT, rows[0])
             else:
@@ -227,11 +211,31 @@ class EventLog:
         if self._mark is not None:
             self._mark.set(self.last)
 
-    def _append_line(self, entry: Entry) -> None:
+    def sync(self, number: int) -> None:
+        """Wait until the disk has all entries up to a number; those who wait at once share the wait of one of them.
+
+        Raises:
+            HwdsError: The disk has them perhaps not: what follows from them must not be relied on.
+        """
+        if self._synced >= number:
+            return
+        with self._syncing:
+            if self._synced >= number or self._tail is None:
+                return
+            last = self.last
+            try:
+                self._tail.sync()
+            except OSError as error:
+                raise self._plain_error(error) from error
+            self._synced = max(self._synced, last)
+            if self._mark is not None:
+                self._mark.set(last)
+
+    def _append_line(self, entry: Entry, wait: bool = True) -> None:
         assert self._tail is not None
         if len(self._waiting) >= WAITING:
             self._move()
-        self._tail.append([self.last + 1, *entry])
+        self._tail.append([self.last + 1, *entry], wait=wait)
         self._waiting.append(entry)
         self.last += 1
 
@@ -240,8 +244,9 @@ class EventLog:
         if self._waiting and self._tail is not None:
             with self._transaction():
                 first = self.last - len(self._waiting) + 1
-                self._insert.executemany(INSERT, starmap(_row, enumerate(self._waiting, first)))
+                self._insert.executemany(INSERT, starmap(row_of, enumerate(self._waiting, first)))
             self._waiting = []
+            self._synced = max(self._synced, self.last)  # a transaction waits for the disk
             self._tail.clear()
 
     def _fresh(self, entries: list[Entry]) -> list[Entry]:
@@ -328,7 +333,8 @@ class EventLog:
 
     def _release(self) -> None:
         if self._tail is not None:
-            self._tail.close(remove=not self._waiting)
+            with self._syncing:
+                self._tail.close(remove=not self._waiting)
         self._insert.close()  # its statement would hold the file
         self._db.close()
         if self._mark is not None and self.path is not None:
@@ -336,7 +342,7 @@ class EventLog:
 
     def _checked(self, row: tuple[Any, ...]) -> Entry:
         entry = Entry(*row[1:-1])
-        if not isinstance(entry.data, bytes | None) or row[-1] != _checksum(row[0], entry):
+        if not isinstance(entry.data, bytes | None) or row[-1] != checksum_of(row[0], entry):
             raise ResumeError(f"{self.path}: entry {row[0]} is damaged.")
         return entry
 
@@ -366,16 +372,3 @@ class EventLog:
         if isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError):
             return HwdsError(f"{self.path}: cannot be used: {error}.")
         return ResumeError(f"{self.path}: is damaged, or no log of events ({error}).")
-
-
-COLUMNS = "number, kind, id, place, at, body, reply, data, checksum"
-INSERT = "insert into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-
-def _row(number: int, entry: Entry) -> tuple[Any, ...]:
-    return (number, *entry, _checksum(number, entry))
-
-
-def _checksum(number: int, entry: Entry) -> int:
-    data = entry.data or b""
-    return crc32(data, crc32(repr((number, *entry[:6], len(data))).encode("utf-8", "surrogatepass")))

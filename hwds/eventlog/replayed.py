@@ -12,7 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from hwds.core.errors import DataError, HwdsError, ResumeError
 from hwds.core.serialization import Unserializable, dumps, loads
-from hwds.eventlog.log import Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import EventLog
 
 State = TypeVar("State")
 

@@ -49,8 +49,8 @@ class Tail:
                 raise ResumeError(f"{self._path}: line {number} is damaged.")
         return rows
 
-    def append(self, row: Row) -> None:
-        """Write a row and wait for the disk.
+    def append(self, row: Row, *, wait: bool = True) -> None:
+        """Write a row and wait for the disk, unless `sync` will.
 
         Raises:
             OSError: It cannot be written; it is not there.
@@ -62,11 +62,21 @@ class Tail:
         try:
             if os.pwrite(self._file, line, self._size) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fdatasync(self._file)
+            if wait:
+                os.fdatasync(self._file)
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
         self._size += len(line)
+
+    def sync(self) -> None:
+        """Wait until the disk has all rows that were written before the call.
+
+        Raises:
+            OSError: It has them perhaps not.
+        """
+        if self._file is not None:
+            os.fdatasync(self._file)
 
     def clear(self) -> None:
         """Empty the file, once its rows are elsewhere."""

@@ -13,7 +13,8 @@ from hwds.core.hashing import digest
 from hwds.detection.decisions.alerts.live import AlertTiers
 from hwds.detection.models.classify.base import Scored
 from hwds.detection.reasons.sentences import in_words
-from hwds.eventlog.log import Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import EventLog
 from hwds.features.rows.live import Value
 from hwds.serving.reading import Read
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hwds.eventlog.log import Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import EventLog
 
 CORRECTION = "correction"
 """The kind of an entry that takes the place of an event's label; its id is `2:A-17` for the second one of event A-17."""

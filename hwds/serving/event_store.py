@@ -16,7 +16,8 @@ from hwds.core.code_digest import code_digest
 from hwds.core.errors import DataError
 from hwds.core.hashing import digest
 from hwds.core.recipe import canonical
-from hwds.eventlog.log import Durable, Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import Durable, EventLog
 from hwds.eventlog.replayed import ReplayedState
 from hwds.features.base import RowFeatures
 from hwds.features.none import None_

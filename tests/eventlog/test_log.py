@@ -10,7 +10,8 @@ import time
 import pytest
 
 from hwds.core.errors import DataError, HwdsError, ResumeError
-from hwds.eventlog.log import Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import EventLog
 
 
 def entry(k, kind="event", **changes):

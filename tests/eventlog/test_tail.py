@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from hwds.core.errors import HwdsError, ResumeError
-from hwds.eventlog.log import Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import EventLog
 
 
 def entry(k, **changes):

@@ -11,9 +11,9 @@ from hwds.bandit.live.exposures import Exposure, Exposures
 from hwds.bandit.live.policy_state import PolicyState, policy_state_of
 from hwds.bandit.live.settings import LiveTerms
 from hwds.bandit.models.kernels.base import BatchKernel, Kernel
-from hwds.eventlog.log import Entry
+from hwds.eventlog.entry import Entry
 
-Kind = Literal["decision", "outcome", "expiry", "learning"]
+Kind = Literal["decision", "outcome", "expiry", "learning", "control"]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -23,7 +23,7 @@ class Event(NamedTuple):
 
     Attributes:
         kind: A decision, an outcome that was reported, the closing of all exposures before a time, or the learning of what was
-            closed, before a batch begins.
+            closed, before a batch begins; or a turn of a switch: `stopped`, or an arm that is `retired` or not any more.
         decision: The number of the decision; -1 of none.
         at: Its time; None of an outcome that came without one.
         content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision; `status` and `converted` of an
@@ -85,6 +85,8 @@ class LiveBehaviour:
             exposures.expire(event.at)
         elif event.kind == "learning":
             self._learn(state)
+        elif event.kind == "control":
+            exposures.turn(content["name"], on=content["on"])
         else:
             exposures.close(content["status"], event.decision, content["converted"])
         if self.terms.batch == 1:

@@ -57,9 +57,22 @@ class Exposures(Serializable):
         """Add a decision."""
         self.waiting[self.decisions] = exposure
         self.decisions += 1
+        self._count(f"shown {exposure.arm}")
         self.clock = max(self.clock, exposure.at)
         if self.decisions > 8 * len(self.answered):
             self.answered.extend(bytes(len(self.answered)))
+
+    def shown(self, arms: int) -> np.ndarray:
+        """Return how many customers each arm was offered to, shape (arms,)."""
+        return np.array([self.tally.get(f"shown {arm}", 0) for arm in range(arms)], float)
+
+    def turn(self, switch: str, *, on: bool) -> None:
+        """Turn a switch: `stopped`, or `retired` and an arm's number."""
+        self.tally[switch] = int(on)
+
+    def is_on(self, switch: str) -> bool:
+        """Return whether a switch is on."""
+        return bool(self.tally.get(switch, 0))
 
     def status(self, decision: int) -> Status:
         """Return what an outcome of a decision would be now."""

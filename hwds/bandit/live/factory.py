@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from hwds.bandit.arms import Arms
+from hwds.bandit.live.events import LiveBehaviour
+from hwds.bandit.live.guardrails import Guardrails
 from hwds.bandit.live.policy import LivePolicy
 from hwds.bandit.live.settings import LiveTerms
 from hwds.bandit.models.kernels.base import BatchKernel, Kernel
@@ -18,17 +20,29 @@ from hwds.core.errors import ConfigError
 from hwds.core.hashing import digest, digest_bytes
 from hwds.core.recipe import Recipe, canonical
 
+MOST_LOST = 60_000
+"""Milliseconds of events that a loss of power may take at most."""
+
 
 def live_policy(
-    policy: Recipe, kernel: Callable[[Arms], Kernel | BatchKernel], arms: Arms, folder: Path | None, terms: LiveTerms
+    policy: Recipe,
+    kernel: Callable[[Arms], Kernel | BatchKernel],
+    arms: Arms,
+    folder: Path | None,
+    terms: LiveTerms,
+    guardrails: Guardrails,
 ) -> LivePolicy:
     """Return a policy in production: see `Policy.live`."""
     _check_terms(terms)
-    arms = checked_arms(arms)
-    law = kernel(arms)
-    rehearse(policy.name or type(policy).__name__, law, arms)
     code = code_digest([policy], __name__) if folder is not None and terms.propensities else ""
-    return LivePolicy(law, arms, folder, replace(terms, fingerprint=fingerprint(policy, arms), code=code))
+
+    def behaviour(known: Arms) -> LiveBehaviour:
+        checked = checked_arms(known)
+        law = kernel(checked)
+        rehearse(policy.name or type(policy).__name__, law, checked)
+        return LiveBehaviour(law, checked, replace(terms, fingerprint=fingerprint(policy, checked), code=code))
+
+    return LivePolicy(behaviour, arms, folder, guardrails)
 
 
 def fingerprint(policy: Recipe, arms: Arms) -> str:
@@ -65,5 +79,7 @@ def _check_terms(terms: LiveTerms) -> None:
     for name in ("batch", "snapshot"):
         if getattr(terms, name) < 1:
             raise ConfigError(f"live.{name}: must be >= 1, got {getattr(terms, name)}.")
+    if not 0 <= terms.lose <= MOST_LOST:
+        raise ConfigError(f"live.lose: must be 0 to {MOST_LOST:,} milliseconds, got {terms.lose:g}.")
     if terms.window is not None and not 0 < terms.window < float("inf"):
         raise ConfigError(f"live.window: must be > 0, got {terms.window}.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,18 +13,22 @@ import numpy as np
 import polars as pl
 
 from hwds.bandit.arms import Arms
+from hwds.bandit.live.commit import Commit
 from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
 from hwds.bandit.live.exposures import Status
+from hwds.bandit.live.guardrails import Guardrails
 from hwds.bandit.live.log import log_of
-from hwds.bandit.live.settings import Decision, LiveTerms
+from hwds.bandit.live.settings import Decision
 from hwds.bandit.live.validation import INTEGER, Customer, active_of, checked_outcome, checked_time, customer_of
-from hwds.bandit.models.kernels.base import BatchKernel, Kernel, Visit
-from hwds.core.errors import HwdsError, ResumeError
+from hwds.bandit.models.kernels.base import Visit
+from hwds.core.errors import DataError, HwdsError, ResumeError, nearest
 from hwds.core.hashing import digest
+from hwds.core.seeds import stream
 from hwds.eventlog.log import EventLog
 from hwds.eventlog.replayed import ReplayedState
 
 FILE = "events.db"
+STOPPED = "stopped"
 OLD_FILES = ("journal.jsonl", "state.json")
 
 
@@ -46,17 +52,29 @@ class LivePolicy:
         'learned'
     """
 
-    def __init__(self, kernel: Kernel | BatchKernel, arms: Arms, folder: Path | None, terms: LiveTerms) -> None:
+    def __init__(
+        self, behaviour: Callable[[Arms], LiveBehaviour], arms: Arms, folder: Path | None, guardrails: Guardrails
+    ) -> None:
         """Begin, or continue from the state in the folder.
+
+        Args:
+            behaviour: Gives the law of the policy for these arms, and for more of them.
+            arms: What is known of the arms.
+            folder: Where the state lives; None keeps it in memory.
+            guardrails: Limits of what is offered.
 
         Raises:
             ResumeError: The folder is damaged, in use, or holds another policy.
+            ConfigError: The guardrails do not fit the arms.
         """
-        self.arms, self.terms = arms, terms
-        self._behaviour = LiveBehaviour(kernel, arms, terms)
+        self._law, self._behaviour = behaviour, behaviour(arms)
+        self.arms, self.terms = self._behaviour.arms, self._behaviour.terms
+        guardrails.check(self.arms)
+        self.guardrails = guardrails
         self._turn = threading.RLock()
         self._closed = False
         self._store = _store(folder, self._behaviour) if folder is not None else None
+        self._commit = Commit(self._store.log, self.terms.lose) if self._store is not None else None
         self._state: LiveState = self._store.current() if self._store is not None else self._behaviour.new()
 
     def decide(
@@ -80,20 +98,144 @@ class LivePolicy:
         """
         customer = customer_of(self.arms, context, segment)
         allowed = active_of(self.arms, active)
-        with self._turn:
-            at = checked_time(at, self._state.exposures.clock)
-            self._close_before(at)
-            if self._behaviour.learns_now(self._state):
-                self._happen(Event("learning", -1, None, {}))
-            number, visit = self.decisions, self._visit(customer, allowed, at)
-            arm = self._state.policy.select(visit)
-            content: dict[str, Any] = {"arm": arm, "segment": customer.segment}
-            if customer.own_context:
-                content["context"] = customer.context.tolist()
-            if self.terms.propensities:
-                content["propensity"] = float(self._state.policy.chances(visit, self.terms.draws).values[arm])
-            self._happen(Event("decision", number, at, content))
-            return Decision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
+        with self._settled():
+            return self._decided(customer, allowed, at)
+
+    def decide_batch(
+        self, segments: Sequence[int], contexts: Sequence[Sequence[float]] | np.ndarray | None = None, at: float | None = None
+    ) -> list[Decision]:
+        """Choose an arm for each of several customers who come at once: they share one wait for the disk.
+
+        Args:
+            segments: The segment of each customer.
+            contexts: What is seen of each; None takes those of their segments.
+            at: The time of all.
+
+        Raises:
+            DataError: An argument is wrong; nothing was decided.
+            HwdsError: The log cannot be written; only the first of them were decided, or none.
+        """
+        seen = [None] * len(segments) if contexts is None else list(contexts)
+        if len(seen) != len(segments):
+            raise DataError(f"contexts: must be one for each of the {len(segments)} customers, got {len(seen)}.")
+        customers = [customer_of(self.arms, context, segment) for context, segment in zip(seen, segments, strict=True)]
+        with self._settled():
+            return [self._decided(customer, self.arms.all_active, at) for customer in customers]
+
+    def _decided(self, customer: Customer, active: np.ndarray, at: float | None) -> Decision:
+        """Return the decision on one customer, written but not waited for."""
+        exposures = self._state.exposures
+        at = checked_time(at, exposures.clock)
+        allowed = self._allowed(active)
+        self._close_before(at)
+        if self._behaviour.learns_now(self._state):
+            self._happen(Event("learning", -1, None, {}))
+        number, visit = self.decisions, self._visit(customer, allowed, at)
+        held, current = self._held_out(number), self.guardrails.current_of(self.arms)
+        arm = current if held and current is not None else self._state.policy.select(visit)
+        content: dict[str, Any] = {"arm": arm, "segment": customer.segment}
+        if customer.own_context:
+            content["context"] = customer.context.tolist()
+        if self.terms.propensities:
+            content["propensity"] = self._propensity(visit, arm)
+        self._happen(Event("decision", number, at, content))
+        return Decision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
+
+    def _allowed(self, active: np.ndarray) -> np.ndarray:
+        """Return the arms that may be offered by the caller, the guardrails, and the switches."""
+        exposures = self._state.exposures
+        retired = np.array([exposures.is_on(f"retired {arm}") for arm in range(self.arms.count)])
+        if self.guardrails.plain and not retired.any():
+            return active
+        allowed = self.guardrails.allowed(self.arms, active & ~retired, exposures.shown(self.arms.count))
+        if not allowed.any():
+            raise DataError("active: no arm may be offered: those that are left are retired.")
+        allowed.flags.writeable = False
+        return allowed
+
+    def _held_out(self, decision: int) -> bool:
+        """Return whether a customer is offered the current arm whatever was learned."""
+        if self.stopped:
+            return True
+        share = self.guardrails.holdout
+        return bool(share) and stream(self.terms.seed, "holdout", decision).random() < share
+
+    def _propensity(self, visit: Visit, arm: int) -> float:
+        """Return the chance of an arm, the lot of the holdout counted in."""
+        current = float(arm == self.guardrails.current_of(self.arms))
+        if self.stopped:
+            return current
+        share = self.guardrails.holdout
+        return share * current + (1 - share) * float(self._state.policy.chances(visit, self.terms.draws).values[arm])
+
+    @property
+    def stopped(self) -> bool:
+        """True while all customers are offered the current arm."""
+        return self._state.exposures.is_on(STOPPED)
+
+    def stop(self) -> None:
+        """Offer the current arm to everyone from now on: the kill switch. Outcomes are learned all the same.
+
+        Raises:
+            HwdsError: `Guardrails.current` names no arm.
+        """
+        if self.guardrails.current is None:
+            raise HwdsError("stop: Guardrails(current=...) must name the arm that everyone is offered.")
+        self._switch(STOPPED, on=True)
+
+    def resume(self) -> None:
+        """Let the policy choose again."""
+        self._switch(STOPPED, on=False)
+
+    def retire(self, arm: str) -> None:
+        """Offer an arm no more; outcomes that are still to come are learned.
+
+        Raises:
+            DataError: There is no such arm.
+            HwdsError: It is the current arm of the guardrails.
+        """
+        if arm == self.guardrails.current:
+            raise HwdsError(f"retire: '{arm}' is the current arm of the guardrails.")
+        self._switch(f"retired {self._number(arm)}", on=True)
+
+    def bring_back(self, arm: str) -> None:
+        """Offer an arm again that was retired.
+
+        Raises:
+            DataError: There is no such arm.
+        """
+        self._switch(f"retired {self._number(arm)}", on=False)
+
+    def add_arms(self, values: Mapping[str, float]) -> None:
+        """Offer further arms from now on; what was learned of the others is learned again from the log.
+
+        After a restart `Policy.live` must be given all of them, in this order.
+
+        Args:
+            values: What a conversion of each earns, by name.
+
+        Raises:
+            ConfigError: A name is taken.
+            HwdsError: Not all events are kept: that needs a folder, and propensities.
+        """
+        names, numbers = (*self.arms.names, *values), np.concatenate([self.arms.values, list(values.values())])
+        with self._settled():
+            if self._store is None or not self.terms.propensities:
+                raise HwdsError("add_arms: needs all events, which are kept with a folder and propensities=True.")
+            behaviour = self._law(replace(self.arms, names=names, values=numbers))
+            self._store.log.set_about("policy", behaviour.terms.label)
+            self._store = _replayed(self._store.log, behaviour)
+            self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
+            self._state = self._store.current()
+
+    def _number(self, arm: str) -> int:
+        if arm not in self.arms.names:
+            raise DataError(f"arm: unknown arm {arm!r}{nearest(str(arm), self.arms.names)}")
+        return self.arms.names.index(arm)
+
+    def _switch(self, name: str, *, on: bool) -> None:
+        with self._settled():
+            self._happen(Event("control", -1, None, {"name": name, "on": on}))
 
     def outcome(self, id: int, converted: bool, at: float | None = None) -> Status:
         """Record the outcome of a decision.
@@ -111,8 +253,9 @@ class LivePolicy:
             DataError: An argument is wrong.
             HwdsError: The log cannot be written; the outcome is not counted, and can be reported again.
         """
-        checked, exposures = checked_outcome(converted), self._state.exposures
-        with self._turn:
+        checked = checked_outcome(converted)
+        with self._settled():
+            exposures = self._state.exposures
             if at is not None:
                 self._close_before(max(checked_time(at, None), exposures.clock))
             known = isinstance(id, INTEGER) and not isinstance(id, bool)
@@ -124,7 +267,7 @@ class LivePolicy:
 
     def expire(self, before: float) -> int:
         """Close every exposure decided before a time, as a refusal, and return their number."""
-        with self._turn:
+        with self._settled():
             before = checked_time(before, None)
             closing = self._state.exposures.older(before)
             if closing:
@@ -176,6 +319,8 @@ class LivePolicy:
     def close(self) -> None:
         """Write a snapshot and let the folder go."""
         with self._turn:
+            if self._commit is not None and not self._closed:
+                self._commit.close()
             self._closed = True
             if self._store is not None:
                 self._store.close()
@@ -193,14 +338,25 @@ class LivePolicy:
         if self.terms.window is not None and self._state.exposures.older(at - self.terms.window):
             self._happen(Event("expiry", -1, at - self.terms.window, {}))
 
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Let something happen in its turn, and wait for the disk after it, so that others may happen meanwhile."""
+        with self._turn:
+            if self._commit is not None:
+                self._commit.check()
+            yield
+            last = 0 if self._store is None else self._store.log.last
+        if self._commit is not None:
+            self._commit.settle(last)
+
     def _happen(self, event: Event) -> None:
-        """Write an event to the disk, then apply it to the state: in this order, for the disk is read again after a crash."""
+        """Write an event, then apply it to the state: in this order, for what was written is read again after a crash."""
         if self._closed:
             raise HwdsError("the policy was closed; begin it again with Policy.live.")
         if self._store is not None:
             if self._store.behind() >= self.terms.snapshot:
                 self._store.snapshot()
-            self._store.log.append([event.entry()])
+            self._store.log.append([event.entry()], wait=False)
         self._behaviour.happen(self._state, event)
 
 
@@ -224,7 +380,13 @@ def _store(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:
         log.close()
         raise
     try:
-        made_by = {"code": terms.code} if terms.code else {}
-        return ReplayedState(log, behaviour, digest(terms.label | made_by), drop=not terms.propensities)
+        return _replayed(log, behaviour)
     except ValueError as error:
         raise ResumeError(f"{folder}: its snapshot is of another version ({error}); take another folder.") from error
+
+
+def _replayed(log: EventLog, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:
+    """Return the state of a log, from its snapshot or from its entries."""
+    terms = behaviour.terms
+    made_by = {"code": terms.code} if terms.code else {}
+    return ReplayedState(log, behaviour, digest(terms.label | made_by), drop=not terms.propensities)

@@ -38,6 +38,7 @@ class LiveTerms:
         propensities: Whether each decision tells and keeps its arm's chance; then all events are kept, for `log`.
         draws: Choices from which a chance is counted where the policy has no formula.
         snapshot: Events between two snapshots.
+        lose: Milliseconds of acknowledged events that a loss of power may take; 0 loses none.
         fingerprint: Of the policy and its arms.
         code: Digest of the policy's code, where all events are kept; a snapshot made by other code is not read then.
     """
@@ -48,6 +49,7 @@ class LiveTerms:
     propensities: bool = False
     draws: int = DRAWS
     snapshot: int = 10_000
+    lose: float = 0.0
     fingerprint: str = ""
     code: str = ""
 

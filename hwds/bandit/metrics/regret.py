@@ -76,6 +76,11 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
         Measure("best_share", meaning="share of steps with the best single arm", better="high", beside="page", **each),
         Measure("best_probability", meaning="chance that the policy gave the best arm at that step", better="high", **each),
         Measure("difference", meaning="pseudo_regret less that of the rival, under the same customers", **earned),
+        Measure(
+            "delay_regret",
+            meaning="pseudo_regret less that of the same policy where outcomes are seen at once, under the same customers",
+            **earned,
+        ),
         Measure("allocation", meaning="share of steps in which an arm was chosen", better="none", **each),
         Measure("propensity", meaning=CHANCE, better="none", **each),
         Measure(

@@ -10,6 +10,7 @@ from hwds.bandit.models.kernels.base import BatchKernel, Kernel
 from hwds.core.recipe import NonNegative, Recipe
 
 if TYPE_CHECKING:
+    from hwds.bandit.live.guardrails import Guardrails
     from hwds.bandit.live.policy import LivePolicy
 
 Exploration = NonNegative
@@ -41,6 +42,8 @@ class Policy(Recipe):
         batch: int = 1,
         propensities: bool = False,
         snapshot: int = 10_000,
+        lose: float = 0.0,
+        guardrails: Guardrails | None = None,
     ) -> LivePolicy:
         """Return the same law for production: one decision at a time, going on from what the folder holds.
 
@@ -53,6 +56,9 @@ class Policy(Recipe):
             propensities: Whether each decision tells and keeps the chance of its arm; then the folder keeps all events, and
                 `LivePolicy.log` gives them for estimates and off-policy evaluation.
             snapshot: Events between two snapshots; those since the last are read again after a restart.
+            lose: Milliseconds of what was acknowledged that a loss of power may take. 0 loses nothing: a call waits for the
+                disk, and calls of several threads, or of one batch, share the wait. `kill -9` loses nothing either way.
+            guardrails: Limits of what is offered, whatever was learned; none unless given.
 
         The folder belongs to the policy's settings and arms, not to its code. After a change of the code, of the policy or of
         hwds, the state is made anew from all events where `propensities` keeps them. Where they are not kept, the snapshot is
@@ -63,10 +69,12 @@ class Policy(Recipe):
             ResumeError: The folder is damaged, in use, or holds another policy.
         """
         from hwds.bandit.live.factory import live_policy
+        from hwds.bandit.live.guardrails import Guardrails
         from hwds.bandit.live.settings import LiveTerms
 
-        terms = LiveTerms(seed, window, batch, propensities, snapshot=snapshot)
-        return live_policy(self, self.kernel, arms, None if folder is None else Path(folder), terms)
+        terms = LiveTerms(seed, window, batch, propensities, snapshot=snapshot, lose=lose)
+        limits = guardrails or Guardrails()
+        return live_policy(self, self.kernel, arms, None if folder is None else Path(folder), terms, limits)
 
     def needs_range(self, arms: Arms) -> tuple[float, float]:
         """Return the declared range of a step's reward.

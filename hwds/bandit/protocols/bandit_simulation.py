@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -14,9 +14,10 @@ from hwds.bandit.arms import Arms
 from hwds.bandit.family import SIMULATION
 from hwds.bandit.metrics.regret import bandit_measures
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import BatchKernel
+from hwds.bandit.models.kernels.base import BatchKernel, Kernel
 from hwds.bandit.models.kernels.rehearsal import rehearse
 from hwds.bandit.pricing import replication_evidence, world_offers
+from hwds.bandit.protocols.simulation.arrays import Tally
 from hwds.bandit.protocols.simulation.batches import play_batches
 from hwds.bandit.protocols.simulation.leaks import equal_worlds, luck, poisoned_world, unknown_world
 from hwds.bandit.protocols.simulation.play import Game, play
@@ -71,7 +72,8 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
     depends on its own number alone, so asking for more computes only the new ones. At every checkpoint `propensity` is the
     share of replications that chose an arm at that very step: of any policy an unbiased estimate of the mean chance that it
     gives the arm (Thompson sampling: of its posterior probability to be the best), without a formula, which would cost more
-    than the game; `best_probability` is the same of the arm that is the best for the customer then.
+    than the game; `best_probability` is the same of the arm that is the best for the customer then. Where outcomes come late
+    each game is played again with the same customers and without the delay: `delay_regret` is what the delay costs.
 
     Attributes:
         horizon: Steps of a replication, one customer each; null takes the world's own.
@@ -145,11 +147,12 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         game = self.game(frame)
         kernel = model.kernel(arms_of(frame, game))
         key = world_key(context)
-        if isinstance(kernel, BatchKernel):
-            tally = play_batches(kernel, frame, game, key, cell.start, cell.stop)
-        else:
-            tally = play(kernel, frame, game, key, cell.start, cell.stop, context.cpus)
-        return with_estimates(rows_of(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates)
+        tally = _tally(kernel, frame, game, key, cell, context.cpus)
+        rows = with_estimates(rows_of(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates)
+        if not frame.delay:
+            return rows
+        at_once = _tally(kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus)
+        return rows.with_columns(pl.Series("at_once", at_once.pseudo[:, -1]))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return regrets at every checkpoint and by the end, allocation, arms and segments."""
@@ -206,7 +209,13 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
 
     def warnings_before(self, frame: World, models: Mapping[str, Policy]) -> list[str]:
         """Return remarks on outcomes that come too late or never, on worlds that never change, and on arms that are alike."""
-        return list(world_remarks(frame, self.game(frame)))
+        game = self.game(frame)
+        remarks = list(world_remarks(frame, game))
+        blind = [label for label, model in models.items() if not waits_count(model.kernel(arms_of(frame, game)))]
+        if frame.delay and blind:
+            late = "learns what has come, conversions first; model=bandit/delayed_thompson counts offers that wait"
+            remarks.append(f"{', '.join(blind)}: {late}.")
+        return remarks
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
         """Return a remark on each policy that earned far more than its arms are expected to earn."""
@@ -234,6 +243,13 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
             )
 
 
+def _tally(kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int) -> Tally:
+    """Return the tally of the replications of a cell."""
+    if isinstance(kernel, BatchKernel):
+        return play_batches(kernel, world, game, key, cell.start, cell.stop)
+    return play(kernel, world, game, key, cell.start, cell.stop, cpus)
+
+
 def arms_of(world: World, game: Game) -> Arms:
     """Return the facts of a world that a policy may know."""
     return Arms(world.arms, world.values, world.contexts, game.horizon, world.range, world.delay, float(world.window))
@@ -249,6 +265,11 @@ def log_spaced(horizon: int, per_decade: int) -> tuple[int, ...]:
     places = np.arange(int(np.ceil(per_decade * np.log10(horizon))) + 1)
     steps = np.unique(np.round(10 ** (places / per_decade)).astype(int))
     return (*(int(step) for step in steps if step < horizon), horizon)
+
+
+def waits_count(kernel: Kernel | BatchKernel) -> bool:
+    """Return whether a policy learns that an arm was shown, before its outcome is known."""
+    return isinstance(kernel, Kernel) and kernel.offered is not None
 
 
 MOST_SHIFTS = 4

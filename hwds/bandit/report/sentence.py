@@ -52,7 +52,7 @@ def conclusion(tables: Tables, model: str, unit: str, against: str) -> str:
     of = _value(tables, TRUTH, "oracle_reward")
     share = f", {percent(loss.share, None)} of {brief(of, None, unit)}" if of and loss.share is not None else ""
     loses, ends = quoted(loss.mean, loss.low, loss.high, unit)
-    text = f"{model} loses {loses}{ends} to {against}{share}; {_against_uniform(loss)}"
+    text = f"{model} loses {loses}{ends} to {against}{share}{_late(tables, model, unit)}; {_against_uniform(loss)}"
     rest = _rivals(tables, loss, list(losses.values()), unit) + _traps(losses, model) + _lotteries(tables, losses, unit)
     return f"{text}{_tail(loss, _replications(tables, model), unit)}.{rest}"
 
@@ -66,6 +66,15 @@ def _against_uniform(loss: Loss) -> str:
     turned = (value, low, high) if value > 0 or low is None or high is None else (-value, -high, -low)
     size, ends = percent_quoted(*turned)
     return f"this is {size}{ends} {'less' if value > 0 else 'more'} than uniform play is expected to lose"
+
+
+def _late(tables: Tables, model: str, unit: str) -> str:
+    """Return what of the loss is that of outcomes that come late, by the same customers without a delay."""
+    row = _row(tables, model, "delay_regret", "mean")
+    if row is None or row["value"] is None:
+        return ""
+    size, ends = quoted(row["value"], row["ci_low"], row["ci_high"], unit)
+    return f", of which {size}{ends} is the delay's"
 
 
 def _tail(loss: Loss, many: int, unit: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Self
 from hwds.core.errors import ConfigError, ResumeError
 from hwds.core.hashing import digest
 from hwds.core.serialization import dumps
-from hwds.eventlog.log import Durable, Entry, EventLog
+from hwds.eventlog.entry import Entry
+from hwds.eventlog.log import Durable, EventLog
 from hwds.eventlog.replayed import ReplayedState
 from hwds.sensors.live import LiveSensors
 from hwds.sensors.models.base import FittedSensors

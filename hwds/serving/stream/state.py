@@ -12,7 +12,7 @@ import numpy as np
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
-from hwds.eventlog.log import Entry
+from hwds.eventlog.entry import Entry
 from hwds.features.signals.live import RowsOfRuns
 from hwds.sensors.live import LiveSensors
 from hwds.serving.stream.alerts import LARGEST, AlertState

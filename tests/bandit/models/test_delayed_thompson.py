@@ -12,6 +12,8 @@ from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.datasets.simulated.price_arms import PriceArms
+from hwds.evaluation.base import Cell
+from hwds.evaluation.context import RunContext
 
 ARMS = Arms(("10", "20"), np.array([10.0, 20.0]), np.zeros((1, 0)), 1000, (0.0, 20.0), 50.0, 200.0)
 
@@ -82,3 +84,21 @@ def test_checkpoints_stand_around_a_shift():
     steps = BanditSimulation(horizon=2000, checkpoints=3).game(world).checkpoints
     assert {1000, 1010, 1022, 1046, 1100}.issubset(steps)
     assert BanditSimulation(horizon=900, checkpoints=3).game(world).checkpoints == (1, 2, 5, 10, 22, 46, 100, 215, 464, 900)
+
+
+def test_a_run_says_what_of_its_loss_is_the_delays_and_who_counts_no_offer_that_waits():
+    world = PriceArms(delay=100, window=500, horizon=1000).load()
+    protocol = BanditSimulation(horizon=1000, replications=20)
+    fold = protocol.split(world)[0]
+    rows = {
+        label: protocol.evaluate_cell(policy, world, Cell(label, fold, 0, 20), RunContext(0, fold.name))
+        for label, policy in (("plain", PriceThompson()), ("delayed", DelayedThompson()))
+    }
+    found = {label: {s.metric: s for s in protocol.score(part)} for label, part in rows.items()}
+    at_once = protocol.evaluate_cell(
+        PriceThompson(), replace(world, delay=0.0, window=0), Cell("plain", fold, 0, 20), RunContext(0, fold.name)
+    )
+    assert rows["plain"]["at_once"].to_list() == at_once["pseudo_regret"].arr.last().to_list()
+    assert found["plain"]["delay_regret"].value > found["delayed"]["delay_regret"].value > 0
+    said = protocol.warnings_before(world, {"plain": PriceThompson(), "delayed": DelayedThompson()})
+    assert said[-1].startswith("plain: learns what has come, conversions first")

@@ -6,13 +6,12 @@ import pytest
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.bandit.models.thompson import Thompson
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, seen_share
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of, seen_share
+from hwds.bandit.protocols.simulation.batches import play_batches
 from hwds.config.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
 from hwds.experiment.check import check
 
 
@@ -75,7 +74,6 @@ def test_the_share_that_is_seen_is_that_of_the_game():
             return BatchKernel(lambda seed: None, lambda state, step, segments, *_: np.zeros(len(segments), int), update)
 
     protocol = BanditSimulation(replications=5, batch=10)
-    fold = protocol.split(world)[0]
-    protocol.evaluate_cell(Counts(), world, Cell("m", fold, 0, 5), RunContext(0, fold.name))
+    play_batches(Counts().kernel(arms_of(world, protocol.game(world))), world, protocol.game(world), 1, 0, 5)
     told = 5 * (4000 - 20)  # but for a few of the last, which were still waited for
     assert wins[0] / told == pytest.approx(seen_share(world), abs=0.02)

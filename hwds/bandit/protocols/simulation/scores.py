@@ -29,6 +29,8 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
         Score.of("regret_share", "mean", pooled(lost, ideal)),
         Score.of("skill_pseudo_regret", "mean", skill),
     ]
+    if "at_once" in rows.columns:
+        scores.append(Score.of("delay_regret", "mean", mean(lost - rows["at_once"].to_numpy())))
     return [*scores, *_chances(rows, steps), *_arms(rows, steps), *_segments(rows)]
 
 

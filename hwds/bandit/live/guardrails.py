@@ -1,0 +1,74 @@
+"""Guardrails of a policy in production: which arms a customer may be offered whatever the policy has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwds.bandit.arms import Arms
+from hwds.core.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """The limits of a policy; they may be other ones after a restart, for the log has what was offered and with what chance.
+
+    Attributes:
+        current: The arm in force: the one of customers held out, of all while the policy is stopped, and where no other is
+            left.
+        holdout: The share of customers who are offered the current arm, drawn by lot.
+        floor: Arms that earn less per conversion are not offered.
+        caps: The largest share of all customers that an arm is offered to, by arm.
+    """
+
+    current: str | None = None
+    holdout: float = 0.0
+    floor: float | None = None
+    caps: Mapping[str, float] = field(default_factory=dict)
+
+    def check(self, arms: Arms) -> None:
+        """Refuse guardrails that do not fit the arms.
+
+        Raises:
+            ConfigError: An arm is unknown, a share is none, or nothing is left to offer.
+        """
+        for name in filter(None, (self.current, *self.caps)):
+            if name not in arms.names:
+                raise ConfigError(f"guardrails: no arm '{name}'{nearest(name, arms.names)}")
+        for name, share in {"holdout": self.holdout, **{f"caps.{arm}": cap for arm, cap in self.caps.items()}}.items():
+            if not 0 <= share <= 1:
+                raise ConfigError(f"guardrails.{name}: must be 0 to 1, got {share:g}.")
+        if self.current is None and (self.holdout or self.caps or self.floor is not None):
+            raise ConfigError("guardrails.current: must be given with other guardrails.")
+        if self.floor is not None and self.current is not None and arms.values[arms.names.index(self.current)] < self.floor:
+            raise ConfigError(f"guardrails.current: '{self.current}' is itself below the floor of {self.floor:g}.")
+
+    @property
+    def plain(self) -> bool:
+        """True where every arm may be offered."""
+        return self.floor is None and not self.caps
+
+    def current_of(self, arms: Arms) -> int | None:
+        """Return the number of the arm in force."""
+        return None if self.current is None else arms.names.index(self.current)
+
+    def allowed(self, arms: Arms, offered: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """Return the arms that a customer may be offered, shape (K,); the current one where no other is left.
+
+        Args:
+            arms: The arms.
+            offered: Those that may be offered by the caller and that are not retired, shape (K,).
+            shown: How many customers each was offered to so far, shape (K,).
+        """
+        left = offered.copy()
+        if self.floor is not None:
+            left &= arms.values >= self.floor
+        for name, cap in self.caps.items():
+            arm = arms.names.index(name)
+            left[arm] &= shown[arm] + 1 <= cap * (shown.sum() + 1)
+        current = self.current_of(arms)
+        if not left.any() and current is not None:
+            left[current] = True
+        return left
