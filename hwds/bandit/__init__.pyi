@@ -1,6 +1,7 @@
 from .arms import Arms as Arms
 from .models.ab_then_commit import ABThenCommit as ABThenCommit
 from .models.base import Policy as Policy
+from .models.basket_thompson import BasketThompson as BasketThompson
 from .models.bayes_ucb import BayesUCB as BayesUCB
 from .models.change_point import ChangePoint as ChangePoint
 from .models.delayed_thompson import DelayedThompson as DelayedThompson

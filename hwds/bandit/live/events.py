@@ -27,7 +27,7 @@ class Event(NamedTuple):
         decision: The number of the decision; -1 of none.
         at: Its time; None of an outcome that came without one.
         content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision; `status` and `converted` of an
-            outcome.
+            outcome, and `amount` where a conversion's was told.
     """
 
     kind: Kind
@@ -61,6 +61,11 @@ class LiveBehaviour:
     arms: Arms
     terms: LiveTerms
 
+    @property
+    def learns_amounts(self) -> bool:
+        """True where the policy learns from what a conversion brought."""
+        return isinstance(self.kernel, Kernel) and self.kernel.amounts and bool((self.arms.values > 0).all())
+
     def new(self) -> LiveState:
         """Return the state before the first decision."""
         return LiveState(policy_state_of(self.kernel, self.terms.seed, self.terms.batch), Exposures())
@@ -88,9 +93,14 @@ class LiveBehaviour:
         elif event.kind == "control":
             exposures.turn(content["name"], on=content["on"])
         else:
-            exposures.close(content["status"], event.decision, content["converted"])
+            exposures.close(content["status"], event.decision, content["converted"], self._worth(state, event))
         if self.terms.batch == 1:
             self._learn(state)
+
+    def _worth(self, state: LiveState, event: Event) -> float:
+        """Return what a conversion brought over its arm's value, 1 where that was not told."""
+        amount, exposure = event.content.get("amount"), state.exposures.waiting.get(event.decision)
+        return 1.0 if amount is None or exposure is None else float(amount / self.arms.values[exposure.arm])
 
     def learns_now(self, state: LiveState) -> bool:
         """Return whether the next decision begins a batch, and something was closed that is not learned yet."""

@@ -82,12 +82,19 @@ class Exposures(Serializable):
             return "learned"
         return "repeated" if self.answered[decision // 8] >> (decision % 8) & 1 else "late"
 
-    def close(self, status: Status, decision: int, converted: bool) -> None:
-        """Count an outcome, and keep it to be learned where it closes an exposure."""
+    def close(self, status: Status, decision: int, converted: bool, worth: float = 1.0) -> None:
+        """Count an outcome, and keep it to be learned where it closes an exposure.
+
+        Args:
+            status: What the outcome is.
+            decision: The number of the decision.
+            converted: Whether the customer bought.
+            worth: What a conversion brought over the arm's value.
+        """
         if status != "learned":
             self._count(status)
             return
-        self.closed.append((decision, self.waiting.pop(decision), 1.0 if converted else 0.0))
+        self.closed.append((decision, self.waiting.pop(decision), worth if converted else 0.0))
         self.answered[decision // 8] |= 1 << decision % 8
         self._count("conversions" if converted else "refusals")
         if decision < self.last:

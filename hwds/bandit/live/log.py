@@ -27,8 +27,9 @@ def log_of(events: Iterable[Event], arms: Arms) -> pl.DataFrame:
     """Return a row for each decision of the events.
 
     Columns: `id`; `arm`; `value`, what a conversion earns; `segment`; `context_1` and on; `propensity`, null where none was
-    asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the outcome times the value;
-    `exposed_at`; `observed_at`, when the outcome was reported, null where that was not said or the window closed.
+    asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the amount that was told, else the
+    outcome times the value; `exposed_at`; `observed_at`, when the outcome was reported, null where that was not said or the
+    window closed.
     """
     rows: dict[int, dict[str, Any]] = {}
     waiting: dict[int, float] = {}
@@ -42,7 +43,7 @@ def log_of(events: Iterable[Event], arms: Arms) -> pl.DataFrame:
                 _close(rows[number], 0, None)
                 del waiting[number]
         elif event.kind == "outcome" and event.content["status"] == "learned":
-            _close(rows[event.decision], int(event.content["converted"]), event.at)
+            _close(rows[event.decision], int(event.content["converted"]), event.at, event.content.get("amount"))
             del waiting[event.decision]
     contexts = dict.fromkeys((f"context_{i + 1}" for i in range(arms.contexts.shape[1])), pl.Float64)
     return pl.DataFrame(list(rows.values()), schema={**KINDS, **contexts})
@@ -65,5 +66,5 @@ def _row(event: Event, arms: Arms) -> dict[str, Any]:
     return row | {f"context_{i + 1}": number for i, number in enumerate(context)}
 
 
-def _close(row: dict[str, Any], outcome: int, at: float | None) -> None:
-    row |= {"outcome": outcome, "reward": outcome * row["value"], "observed_at": at}
+def _close(row: dict[str, Any], outcome: int, at: float | None, amount: float | None = None) -> None:
+    row |= {"outcome": outcome, "reward": outcome * row["value"] if amount is None else amount, "observed_at": at}

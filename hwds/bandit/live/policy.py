@@ -19,7 +19,7 @@ from hwds.bandit.live.exposures import Status
 from hwds.bandit.live.guardrails import Guardrails
 from hwds.bandit.live.log import log_of
 from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.validation import INTEGER, Customer, active_of, checked_outcome, checked_time, customer_of
+from hwds.bandit.live.validation import INTEGER, Customer, active_of, checked_amount, checked_outcome, checked_time, customer_of
 from hwds.bandit.models.kernels.base import Visit
 from hwds.core.errors import DataError, HwdsError, ResumeError, nearest
 from hwds.core.hashing import digest
@@ -237,13 +237,14 @@ class LivePolicy:
         with self._settled():
             self._happen(Event("control", -1, None, {"name": name, "on": on}))
 
-    def outcome(self, id: int, converted: bool, at: float | None = None) -> Status:
+    def outcome(self, id: int, converted: bool, at: float | None = None, amount: float | None = None) -> Status:
         """Record the outcome of a decision.
 
         Args:
             id: The decision's.
             converted: Whether the customer bought.
             at: When it was told; None where only decisions and `expire` move the clock.
+            amount: What the conversion brought, such as the value of a basket; None takes the arm's value.
 
         Returns:
             `learned`; or why it was not, which `counts` counts: `repeated` (it was told before), `late` (its window had closed,
@@ -254,13 +255,16 @@ class LivePolicy:
             HwdsError: The log cannot be written; the outcome is not counted, and can be reported again.
         """
         checked = checked_outcome(converted)
+        brought = checked_amount(amount, checked, learned=self._behaviour.learns_amounts)
         with self._settled():
             exposures = self._state.exposures
             if at is not None:
                 self._close_before(max(checked_time(at, None), exposures.clock))
             known = isinstance(id, INTEGER) and not isinstance(id, bool)
             status: Status = exposures.status(int(id)) if known else "unknown"
-            content = {"status": status, "converted": checked}
+            content: dict[str, Any] = {"status": status, "converted": checked}
+            if brought is not None:
+                content["amount"] = brought
             decision = int(id) if status != "unknown" else -1
             self._happen(Event("outcome", decision, float(at) if at is not None else None, content))
             return status

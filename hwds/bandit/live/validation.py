@@ -96,6 +96,21 @@ def checked_outcome(converted: Any) -> bool:
     raise DataError(f"converted: must be true or false, got {converted!r}.")
 
 
+def checked_amount(amount: Any, converted: bool, *, learned: bool) -> float | None:
+    """Return what a conversion brought; None where it was not told.
+
+    Raises:
+        DataError: It is no amount above 0, of no conversion, or of a policy that learns from conversions alone.
+    """
+    if amount is None:
+        return None
+    if not learned:
+        raise DataError("amount: this policy learns from conversions alone; bandit/basket_thompson learns from amounts.")
+    if isinstance(amount, bool) or not isinstance(amount, NUMBER) or not math.isfinite(amount) or amount <= 0 or not converted:
+        raise DataError(f"amount: must be a number above 0, of a conversion, got {amount!r}.")
+    return float(amount)
+
+
 def checked_time(at: Any, clock: float | None) -> float:
     """Return a time; that of the clock where none is given, never before the last.
 

@@ -54,6 +54,7 @@ class Kernel:
             from draws of `select`.
         offered: `offered(settings, state, visit, arm)`: an arm was shown, whose outcome is not known yet; None where that is
             nothing to be learned from.
+        amounts: Whether `update` learns from amounts: then an outcome is what a conversion brought over the arm's value.
     """
 
     settings: Any
@@ -63,6 +64,7 @@ class Kernel:
     update: Function
     propensity: Function | None = None
     offered: Function | None = None
+    amounts: bool = False
 
     compiled = True
 
