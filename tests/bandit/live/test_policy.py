@@ -180,7 +180,7 @@ def test_a_batched_kernel_goes_on_whether_its_state_is_json_or_learned_again(odd
 
 def test_a_state_is_what_was_told_after_three_kills(tmp_path):
     script = Path(__file__).with_name("killed.py")
-    subprocess.run([sys.executable, script, tmp_path, "3"], check=True, cwd=ROOT, env=environment(), timeout=60)
+    subprocess.run([sys.executable, script, tmp_path, "3"], check=True, cwd=ROOT, env=environment(), timeout=240)
     spec = importlib.util.spec_from_file_location("killed", script)
     killed = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(killed)
