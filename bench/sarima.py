@@ -51,7 +51,7 @@ class Played:
 
 def measure(size: int = SIZE) -> list[Row]:
     """Each series alone on one thread, each by its library's defaults; 18 rows are cut off the training part and scored."""
-    series = _series(size)
+    series = sample(size)
     played = _played(series)
     scores = {name: _errors(series, [answer.mean for answer in one.answers]) for name, one in played.items()}
     return [_row(name, series, played, scores) for name in played if name != NAME]
@@ -110,7 +110,7 @@ def _aicc(values: np.ndarray, orders: Orders) -> float:
     return search.fit(series, form_of(series, p, q, big_p, big_q, int(constant and series.may_drift))).criterion
 
 
-def _series(count: int) -> list[np.ndarray]:
+def sample(count: int) -> list[np.ndarray]:
     """An even sample of the training parts that are long enough."""
     table = pl.read_parquet(Path(os.environ["HWDS_DATA"]).expanduser() / DATA)
     train = table.filter(pl.col("split") == "train").sort("series_id", "date")
@@ -120,7 +120,7 @@ def _series(count: int) -> list[np.ndarray]:
 
 
 def _ours(known: list[np.ndarray]) -> list[Answer]:
-    history, future = _panel(known, 0), _panel([np.full(STEPS, np.nan)] * len(known), [len(values) for values in known])
+    history, future = panel_of(known, 0), panel_of([np.full(STEPS, np.nan)] * len(known), [len(values) for values in known])
     context = ForecastContext(0, levels=(0.1, 0.5, 0.9), season=SEASON)
     fitted = Sarima().learn(history, horizon=STEPS, context=context)
     return list(map(Answer, fitted.predict(history, future).mean, _orders_of(fitted.forms)))
@@ -131,7 +131,8 @@ def _orders_of(forms: np.ndarray) -> Iterator[Orders]:
         yield (p, d, q), (big_p, big_d, big_q), bool(constant)
 
 
-def _panel(series: list[np.ndarray], starts: Any) -> Panel:
+def panel_of(series: list[np.ndarray], starts: Any) -> Panel:
+    """Return series as a panel, the first row of each at its start."""
     lengths = [len(values) for values in series]
     ids = np.repeat([f"{i:05}" for i in range(len(series))], lengths)
     begins = np.broadcast_to(starts, len(series))

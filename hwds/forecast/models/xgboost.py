@@ -31,6 +31,9 @@ __all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
 PACE = 3
 """How many times as fast the booster learns that chooses the rounds of quantiles."""
 
+ROWS_A_BIN, LEAST_BINS = 200, 32
+"""Rows that a bin of a booster of quantiles holds at least, and the bins that there are however few the rows."""
+
 XGBOOST_NAMES = {"quantile": "reg:absoluteerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
 
 
@@ -62,7 +65,7 @@ class XGBoost(Forecaster):
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.
         leaf_rows: The least rows in a leaf.
-        bins: Values of an input that are told apart.
+        bins: Values of an input that are told apart; of quantiles fewer where one would hold under 200 rows.
         max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
         looks: Training rows for each origin at most, the same value being seen from as many origins: one that is seen from
             many tells little more, and the rest are thinned evenly.
@@ -93,7 +96,7 @@ class XGBoost(Forecaster):
     row_share: UnitInterval = 0.7
     column_share: UnitInterval = 0.6
     leaf_rows: Positive = 50.0
-    bins: Annotated[int, Ge(2), Le(65_536)] = 64
+    bins: Annotated[int, Ge(2), Le(65_536)] = 256
     max_rows: Annotated[Rows, Small(20_000)] = 100_000
     looks: Steps = 6
     length: Steps = 48
@@ -114,7 +117,7 @@ class XGBoost(Forecaster):
         rows = training_rows(source, self._most(source), context.stream("training rows"))
         last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
-        growing = self._growing(source, context)
+        growing = self._growing(source, len(rows.target), context)
         if self.objective != "quantile":
             known = history.target[~np.isnan(history.target)]
             whole = bool((known == np.rint(known)).all())
@@ -133,7 +136,7 @@ class XGBoost(Forecaster):
             source = WindowSource.of(windowing, panel, context.features)
             rows = training_rows(source, self._most(source), context.stream("training rows"))
             last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
-            growing = self._growing(source, context)
+            growing = self._growing(source, len(rows.target), context)
             return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
 
         grid = quantile_grid(context.levels)
@@ -148,7 +151,7 @@ class XGBoost(Forecaster):
         season, counts = self.season or context.season, self.objective != "quantile"
         return Windowing.learn(history, season=season, horizon=horizon, length=self.length, of_demand=counts)
 
-    def _growing(self, source: WindowSource, context: ForecastContext) -> Growing:
+    def _growing(self, source: WindowSource, rows: int, context: ForecastContext) -> Growing:
         settings: dict[str, Any] = {
             "objective": XGBOOST_NAMES[self.objective],
             "tree_method": "hist",
@@ -168,6 +171,7 @@ class XGBoost(Forecaster):
             settings |= {"tweedie_variance_power": self.power}
         if self.objective != "quantile":
             return Growing(settings, self.trees, self.patience)
+        settings |= {"max_bin": min(self.bins, max(rows // ROWS_A_BIN, LEAST_BINS))}
         if self.monotone:
             settings |= {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
         return Growing(settings, self.trees, self.patience, robust=bool(self.monotone), pace=PACE)
