@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Letters of a line."""
 
-ROLES = "roles"
+ROLES, EXPERIMENT = "roles", "experiment"
+OF_ALL = "What every experiment has beside its options."
 
 
 def described(named: Sequence[str], as_json: bool) -> str:
@@ -36,6 +37,8 @@ def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
     group, _, name = word.partition("/")
     if group == ROLES:
         yield from _roles(name)
+    elif word == EXPERIMENT:
+        yield word, {"about": OF_ALL, "settings": [asdict(each) for each in settings_of_experiment()]}
     elif not name:
         yield from _everywhere(word)
     else:
@@ -75,20 +78,36 @@ def _option(group: str, name: str) -> dict[str, Any]:
 
 
 def _everywhere(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the settings of a name, each once for all options of one class.
+    """Yield the settings of a name, each once for all options of one class; `protocol.horizon` is of one group.
 
     Raises:
         ConfigError: No option has such a setting, with the nearest one.
     """
     known: set[str] = set()
     seen: set[Setting] = set()
-    for group, option, each in every_setting():
+    for title, path, each in _with_paths():
         known.add(each.name)
-        if each.name.endswith(name) and f".{each.name}".endswith(f".{name}") and each not in seen:
+        if f".{path}".endswith(f".{name}") and each not in seen:
             seen.add(each)
-            yield f"{group}/{option}", {"about": "", "settings": [asdict(each)]}
+            yield title, {"about": "", "settings": [asdict(each)]}
     if not seen:
         raise ConfigError(f"describe: no option and no setting '{name}'{nearest(name, sorted(known))}")
+
+
+def _with_paths() -> Iterator[tuple[str, str, Setting]]:
+    """Yield every setting with the title of what it belongs to and its path on the command line."""
+    for each in settings_of_experiment():
+        yield EXPERIMENT, each.name, each
+    for group, option, each in every_setting():
+        yield f"{group}/{option}", f"{group}.{each.name}", each
+
+
+def settings_of_experiment() -> Iterator[Setting]:
+    """Return the settings that every experiment has beside its options."""
+    from hwds.config.describe import root_settings
+    from hwds.experiment.spec import Experiment
+
+    return root_settings(Experiment)
 
 
 def every_setting() -> Iterator[tuple[str, str, Setting]]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
-from hwds.cli.described import ARTICLES
+from hwds.cli.described import ARTICLES, OF_ALL, settings_of_experiment
 from hwds.config.describe import Setting, about, settings_of
 from hwds.core.registry import GROUPS, options
 from hwds.frames.roles import FrameKind, roles_of
@@ -30,7 +30,7 @@ def write_pages(folder: Path) -> list[Path]:
 def pages() -> dict[str, str]:
     """Return the text of each page by the name of its file."""
     texts = {f"{title.replace('/', '_')}.md": _page(title, group, names) for title, group, names in _groups()}
-    texts |= {"roles.md": _roles()}
+    texts |= {"experiment.md": _experiment(), "roles.md": _roles()}
     return {"README.md": _index(texts), **texts}
 
 
@@ -48,6 +48,11 @@ def _groups() -> Iterator[tuple[str, str, list[str]]]:
             continue
         for family, names in groupby(sorted(options(group)), lambda name: name.partition("/")[0]):
             yield f"model/{family}", group, list(names)
+
+
+def _experiment() -> str:
+    parts = ["# experiment", f"{OF_ALL} `hwds describe experiment` prints the same.", _table(settings_of_experiment())]
+    return "\n\n".join(parts) + "\n"
 
 
 def _page(title: str, group: str, names: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from hwds.config.compose import option
 from hwds.core.messages import shown
 from hwds.core.recipe import Recipe
-from hwds.core.registry import resolve_node
+from hwds.core.registry import conf_dirs, resolve_node
+from hwds.core.yaml_text import read_yaml
 
 SECTION = re.compile(r"^(\w+):$", re.MULTILINE)
 """The title of a section of a docstring: `Attributes:`."""
@@ -49,6 +50,20 @@ def about(group: str, name: str) -> str:
 def settings_of(group: str, name: str) -> Iterator[Setting]:
     """Yield the settings of an option in the order of its class, each followed by those below it (`roles.time`)."""
     yield from _settings(_class_of(group, name), option(group, group, name), "")
+
+
+def root_settings(experiment: type[Recipe]) -> Iterator[Setting]:
+    """Yield the settings of a composed config beside its options, in the order of conf/config.yaml.
+
+    Args:
+        experiment: The class of the typed config.
+    """
+    hints, meanings = get_type_hints(experiment, include_extras=True), _meanings(experiment)
+    file = conf_dirs()[0] / "config.yaml"
+    for key, value in read_yaml(file.read_text(encoding="utf-8"), file).items():
+        if key not in ("defaults", "hydra"):
+            name = "experiment" if key == "name" else key  # the class has the name of the run under the experiment's
+            yield Setting(key, _plain(value), allowed(hints[name]), meanings[name])
 
 
 def _settings(cls: Any, values: Mapping[str, Any], path: str) -> Iterator[Setting]:

@@ -49,7 +49,8 @@ class Experiment(Recipe):
     """A composed config.
 
     Attributes:
-        experiment: What the run is called: its `name`, or the experiment option, or `adhoc`.
+        experiment: What the run is called, as is its folder below outputs/runs; where nothing is given, the experiment's name,
+            or `adhoc`.
         dataset: What is loaded.
         features: What is computed from it.
         model: What is evaluated.
@@ -58,13 +59,13 @@ class Experiment(Recipe):
         decision: What follows from the results.
         sweep: Which other settings are tried.
         tracker: Where results are mirrored to.
-        rivals: Other models on the same cells.
-        seed: Names every random stream.
-        size: `small` caps the fields that are marked `Small`.
+        rivals: Other models that are scored on the same cells: `[forecast/naive, {forecast/xgboost: {trees: 500}}]`.
+        seed: Names every random stream; the same seed has the same draws.
+        size: `small` caps what makes a run long, for a quick try; what is typed wins.
         uncapped: The paths of fields that it leaves as they are, for they were typed.
-        save_model: `final` keeps a model fitted on all rows.
+        save_model: `final` fits the model on all rows at the end and keeps it in the run's folder.
         tags: Single words for finding the run again.
-        note: A line that is shown with it.
+        note: A line that is shown with the run.
         decision_pack: The page and workbook of the decision that are written beside the results, by the name of the pack.
         pictures: Whether pictures are drawn; without them a small run ends a second or more earlier.
     """

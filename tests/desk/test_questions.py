@@ -81,8 +81,9 @@ def test_every_question_is_answered_by_its_command(command, monkeypatch):
     assert wrong == []
 
 
-def test_a_sweep_whose_windows_are_too_short_for_the_metric_says_so(command):
+def test_a_sweep_whose_windows_have_no_value_of_the_metric_says_so(command):
     write_sales()
+    pl.read_csv("sales.csv").with_columns(units=pl.lit(0.0)).write_csv("sales.csv")  # nothing is sold: no scale of errors
     roles = "dataset.roles.series=sku dataset.roles.time=month dataset.roles.target=units"
     search = "sweep=random sweep.trials=1 sweep.space.model.season.choice=[4,6] compute=serial pictures=false"
     said = command(f"dataset=file dataset.path=sales.csv {roles} model=forecast/seasonal_naive {search}").err

@@ -1,7 +1,8 @@
 """Show what an option is and what each of its settings means, may be and is; or what the roles of columns are for.
 
 `hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of it, `largest_step` the
-settings of this name wherever they are, `roles` the roles of columns, and `roles/panel` those of one kind of frame.
+settings of this name wherever they are, `protocol.horizon` those of one group, `experiment` what every experiment has beside
+its options, `roles` the roles of columns, and `roles/panel` those of one kind of frame.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from hwds.core.registry import GROUPS, options
 
 def words() -> list[str]:
     """Return every word that can be described, but for the names of settings."""
-    from hwds.cli.described import ROLES
+    from hwds.cli.described import EXPERIMENT, ROLES
     from hwds.frames.roles import FrameKind
 
     frames = [f"{ROLES}/{frame}" for frame in get_args(FrameKind)]
-    return [ROLES, *frames, *(f"{group}/{name}" for group in GROUPS for name in options(group))]
+    return [ROLES, EXPERIMENT, *frames, *(f"{group}/{name}" for group in GROUPS for name in options(group))]
 
 
 @command(help=__doc__)

@@ -50,6 +50,22 @@ def test_a_setting_is_found_wherever_it_is(command):
     assert setting["meaning"] == "The most that a price may change, as a share of today's."
 
 
+def test_what_every_experiment_has_is_described(command):
+    said = json.loads(command("describe experiment pictures --json").out)
+    assert list(said) == ["experiment"]
+    (pictures,) = said["experiment"]["settings"]
+    assert (pictures["value"], pictures["allowed"]) == ("true", "true or false")
+    names = [each["name"] for each in json.loads(command("describe experiment --json").out)["experiment"]["settings"]]
+    assert {"name", "tags", "seed", "size", "rivals"} <= set(names)
+
+
+def test_a_setting_is_found_by_its_path_on_the_command_line(command):
+    said = json.loads(command("describe protocol.horizon --json").out)
+    assert "protocol/holdout" in said
+    assert all(title.startswith("protocol/") for title in said)
+    assert "protocol.horizont" in command("describe protocol.horizont").line
+
+
 def test_roles_are_described_by_kind_of_frame(command):
     said = command("describe roles/panel").out
     assert "\n  dataset.roles.target  (one column of numbers, required)\n    The number to forecast." in said
