@@ -15,6 +15,9 @@ LEAST_SPREAD = 0.1
 
 FLOOR = 1e-12
 
+BEYOND = 10
+"""A p-value is at least a tenth of the one by rank: so far is the law of logarithms trusted beyond the reference."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -39,7 +42,8 @@ class Baseline:
     """The distances of the reference's own windows, by which those of a new one are judged.
 
     The logarithm of a distance is taken to be normal over windows; with w of them its prediction for the next one is Student's
-    t of w - 1 degrees of freedom. Seasons that the windows span are in their spread, so that they are no alarm.
+    t of w - 1 degrees of freedom, trusted no further than `BEYOND` says. Seasons that the windows span are in their spread, so
+    that they are no alarm.
 
     Args:
         reference: A bundle's `reference.json`.
@@ -85,8 +89,10 @@ class Baseline:
         if len(logs) < 3:
             return Finding(name, check, value, float(np.exp(logs.mean())), 1.0)
         spread = max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs))
-        far = (np.log(max(value, FLOOR)) - logs.mean()) / spread
-        return Finding(name, check, value, float(np.exp(logs.mean())), float(t.sf(far, len(logs) - 1)))
+        new = np.log(max(value, FLOOR))
+        likely = float(t.sf((new - logs.mean()) / spread, len(logs) - 1))
+        rank = (1 + int((logs >= new).sum())) / (1 + len(logs))
+        return Finding(name, check, value, float(np.exp(logs.mean())), max(likely, rank / BEYOND))
 
     def _of_missing(self, name: str, part: Mapping[str, Any]) -> Finding:
         """Judge what is missing by the binomial law, and by its spread over windows where that is wider; either way counts."""
