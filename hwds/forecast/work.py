@@ -115,7 +115,7 @@ def _plain(model: Any, size: Size) -> Work:
 def _analog(model: Any, size: Size) -> Work:
     """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
     rows, width = min(size.series * size.length, model.max_rows), 20 + 4 * size.columns + min(size.season, 60)
-    return Work(0.28 + rows * width * 6e-7, 0.005 + size.series * (size.length + size.horizon) * width * 2e-8)
+    return Work(0.22 + rows * width * 5.5e-7, 0.005 + size.series * (size.length + size.horizon) * width * 2e-8)
 
 
 def _windows(size: Size) -> float:

@@ -61,9 +61,9 @@ class WeeklySales(PanelDataset):
     """
 
     seed: Seed = 0
-    series: Annotated[PositiveInt, Le(1_000_000), Small(40)] = 150
-    weeks: Annotated[int, Ge(104), Le(2_000), Small(130)] = 150
-    young: Annotated[int, Ge(0), Le(1_000_000), Small(6)] = 20
+    series: Annotated[PositiveInt, Le(1_000_000), Small(16)] = 150
+    weeks: Annotated[int, Ge(104), Le(2_000), Small(110)] = 150
+    young: Annotated[int, Ge(0), Le(1_000_000), Small(3)] = 20
     gaps: UnitInterval = 0.02
     horizon: Steps = 8
     units: Positive = 40.0
