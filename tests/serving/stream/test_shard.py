@@ -148,6 +148,17 @@ def test_an_alert_that_is_not_taken_ends_the_stream_and_nothing_is_lost(followed
     assert messages(tmp_path) == messages(plain)
 
 
+def test_a_damaged_note_of_what_was_sent_is_refused(followed, lines, tmp_path):
+    streamed(tmp_path, followed, lines, sinks=[Taking()])
+    (note,) = tmp_path.glob("sent-*")
+    for wrong in (b"9" + note.read_bytes()[1:], note.read_bytes()[:7], b"x" * 30):
+        note.write_bytes(wrong)
+        with pytest.raises(
+            ResumeError, match=r"sent-\w+: is damaged; where it is deleted taking is sent what comes from now on"
+        ):
+            Shard(followed, tmp_path, RULES, [Taking()])
+
+
 def test_a_log_that_outlives_a_loss_of_power_says_the_same(followed, lines, plain, batch, tmp_path):
     for part in (300, len(lines)):
         with Shard(followed, tmp_path, replace(RULES, batch=60), durable="power") as shard:

@@ -6,12 +6,16 @@ import os
 import threading
 from pathlib import Path
 from typing import Protocol
+from zlib import crc32
 
-from hwds.core.errors import HwdsError
+from hwds.core.errors import HwdsError, ResumeError
 from hwds.core.hashing import digest
 
 FIRST, LONGEST = 0.2, 10.0
 """Seconds before the second attempt, and at most before a later one."""
+
+SIZE = 30
+"""Bytes of a note of how many alerts were taken."""
 
 
 class NotSent(Exception):
@@ -50,13 +54,20 @@ class Delivery:
         folder: Of the stream.
         written: The alerts that there are; a new sink begins after them.
         patience: The seconds for which an alert is tried.
+
+    Raises:
+        ResumeError: The note of how many it has taken is damaged.
     """
 
     def __init__(self, sink: Sink, folder: Path, written: int, patience: float) -> None:
         self._sink, self._patience = sink, patience
-        self._file = os.open(folder / f"sent-{digest([sink.name])[:16]}", os.O_RDWR | os.O_CREAT, 0o644)
-        known = os.read(self._file, 20)
-        self.sent = int(known) if len(known) == 20 else written
+        path = folder / f"sent-{digest([sink.name])[:16]}"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        known = os.read(self._file, SIZE)
+        self.sent = written if not known else int(known[:20]) if known[:20].isdigit() else -1
+        if known and known != _noted(self.sent):
+            os.close(self._file)
+            raise ResumeError(f"{path}: is damaged; where it is deleted {sink.name} is sent what comes from now on.")
         self._note()
 
     def send(self, number: int, alert: str, id: str, stop: threading.Event) -> None:
@@ -85,4 +96,10 @@ class Delivery:
         os.close(self._file)
 
     def _note(self) -> None:
-        os.pwrite(self._file, b"%020d" % self.sent, 0)
+        os.pwrite(self._file, _noted(self.sent), 0)
+
+
+def _noted(number: int) -> bytes:
+    """Return a number with its checksum."""
+    text = b"%020d" % number
+    return b"%b %08x\n" % (text, crc32(text))
