@@ -79,6 +79,15 @@ def test_a_margin_floor_binds():
     assert kept.gain == pytest.approx(15 * 3501 / 10002 - 25 * 1501 / 10002)
 
 
+def test_a_price_in_force_that_breaks_its_own_floor_comes_first():
+    found = PriceChoice(current=20, prices=PRICES, cost=15, margin_floor=0.6).of_counts(COUNTS)
+    assert found.sentence.startswith("Today's price 20 breaks its own floor: its margin is 25 %, and may not be below 60 %. ")
+    assert (
+        "breaks its own floor"
+        not in PriceChoice(current=40, prices=PRICES, cost=15, margin_floor=0.6).of_counts(COUNTS).sentence
+    )
+
+
 def test_a_ladder_without_an_arm_holds_by_its_name():
     found = choose(ladder=(11, 12))
     assert (found.action, found.rule, found.arm, found.price) == ("HOLD", "ladder", "10", 10.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from hwds.ab.report.scores import called, final_scores, unit_of
+from hwds.ab.report.scores import called, final_scores, roles_of, unit_of
 from hwds.ab.report.tables import LIFT, lift_words
 from hwds.report.grid import Grid, grid_of
 from hwds.report.pictures.style import GREY, INK, OWN, RIVAL_COLOURS, drawable, new_figure, tidy
@@ -87,12 +87,11 @@ def by_day_figure(tables: Tables, model: str) -> Figure | None:
         return None
     figure = new_figure(10, 0.9 + 2.9 * len(panels))
     grid = figure.subplots(len(panels), squeeze=False, sharex=True).ravel()
+    per = "" if roles_of(tables) else " per unit"
     every = sorted({day.day for part in panels.values() for day in part})
     for axes, (outcome, part) in zip(grid, panels.items(), strict=True):
         _draw(axes, part, every)
-        axes.set_title(
-            drawable(f"{called(tables, outcome)} per unit, % of the control's mean", 90), loc="left", fontsize=11, color=INK
-        )
+        axes.set_title(drawable(f"{called(tables, outcome)}{per}, % of the control's", 90), loc="left", fontsize=11, color=INK)
     shown = np.unique(np.linspace(0, len(every) - 1, min(TICKS, len(every))).round().astype(int))
     grid[-1].set_xticks(shown, [drawable(every[place], 12) for place in shown], parse_math=False)
     if len({day.arm for day in days}) > 1:

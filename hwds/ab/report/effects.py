@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwds.ab.report.scores import Effect, called, control_means, effects, outcomes, true_effects, unit_of
+from hwds.ab.report.scores import Effect, called, control_means, effects, outcomes, roles_of, true_effects, unit_of
 from hwds.ab.report.tables import RULES
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, tidy
 from hwds.results.formatting import brief
@@ -51,8 +51,10 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
 def _titled(tables: Tables, outcome: str) -> str:
     """Return the title of an outcome: `revenue, USD per unit; control 6.71 USD`."""
     unit, mean = unit_of(tables, outcome), control_means(tables).get(outcome)
-    beside = "" if mean is None else f"; the control's mean is {brief(mean, None, unit)}"
-    return drawable(f"{called(tables, outcome)}{f', {unit}' if unit else ''} per unit{beside}", 90)
+    plain = not roles_of(tables)  # a metric may be a ratio or a quantile
+    has = "the control's mean is" if plain else "the control has"
+    beside = "" if mean is None else f"; {has} {brief(mean, None, unit)}"
+    return drawable(f"{called(tables, outcome)}{f', {unit}' if unit else ''}{' per unit' if plain else ''}{beside}", 90)
 
 
 def _draw(axes: Axes, lines: list[Effect], truth: dict[tuple[str, str], float]) -> None:

@@ -19,6 +19,7 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
 from hwds.frames.table import Table
+from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 from tests.ab.protocols.test_ab_test import only, scores
 
 FIXED = Welch(name="ab/welch", rules=("fixed",))
@@ -114,29 +115,34 @@ def test_p_values_are_corrected_by_role():
 
 def ran(data, model=FIXED, **settings):
     """The tables of a test, as a report reads them."""
-    from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
-
     protocol = AbTest(name="ab_test", control="A", replications=0, size=len(data), **settings)
     frame = table(data)
     fold = protocol.split(frame)[0]
     rows = protocol.evaluate_cell(model, frame, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name))
-    names = (
-        "metric",
-        "value",
-        "stderr",
-        "ci_low",
-        "ci_high",
-        "ci_method",
-        "p_value",
-        "n",
-        "segment_by",
-        "segment",
-        "step",
-        "status",
-    )
-    scored = [{"model": model.name} | {name: getattr(score, name) for name in names} for score in protocol.score(rows)]
+    return tables_of(protocol, model, frame, rows)
+
+
+def tables_of(protocol, model, frame, rows):
+    """The scores and the rows of a test."""
+    scored = [{name: getattr(score, name) for name in SHOWN} | {"model": model.name} for score in protocol.score(rows)]
     timings, measures = pl.DataFrame(schema=TIMINGS), metrics_table(protocol.measures(frame))
-    return Tables(pl.DataFrame(scored, schema=SCORES), pl.DataFrame(), timings, measures)
+    return Tables(pl.DataFrame(scored, schema=SCORES), rows.with_columns(model=pl.lit(model.name)), timings, measures)
+
+
+SHOWN = (
+    "metric",
+    "value",
+    "stderr",
+    "ci_low",
+    "ci_high",
+    "ci_method",
+    "p_value",
+    "n",
+    "segment_by",
+    "segment",
+    "step",
+    "status",
+)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +164,27 @@ def test_the_verdict_stands_on_the_roles(raised, harmed, word, reason):
     found = ran(data, metrics={"spent": "primary", "bought": {"role": "guardrail", "margin": 0.1}})
     (verdict,) = verdicts(found, "ab/welch")
     assert (verdict.arm, verdict.word, verdict.reason) == ("B", word, reason)
+
+
+def test_a_price_is_not_changed_to_an_arm_whose_guardrail_is_not_sure():
+    from hwds.pricing.decisions.price_choice import PriceChoice
+
+    rng, n = np.random.default_rng(2), 8000
+    new = np.arange(n) % 2 == 1
+    data = pl.DataFrame(
+        {"group": np.where(new, "B", "A"), "bought": (rng.random(n) < np.where(new, 0.45, 0.5)).astype(int)}
+    ).with_columns(revenue_=pl.Series(rng.normal(10, 5, n) * np.where(new, 1.3, 1.0)), price=0.0)
+    frame = Table.build(data, {"arm": ("group",), "outcome": ("bought",), "amount": ("revenue_",)}, "EUR")
+    verdicts_by_margin = {}
+    for margin in (0.05, 0.5):
+        metrics = {"revenue": "primary", "bought": {"role": "guardrail", "margin": margin}}
+        protocol = AbTest(name="ab_test", control="A", replications=0, size=n, metrics=metrics)
+        fold = protocol.split(frame)[0]
+        rows = protocol.evaluate_cell(FIXED, frame, Cell(FIXED.name, fold, 0, n), RunContext(0, fold.name))
+        found = tables_of(protocol, FIXED, frame, rows)
+        verdicts_by_margin[margin] = PriceChoice(current="A").decide(found, frame, FIXED.name, protocol)
+    assert [each.action for each in verdicts_by_margin.values()] == ["HOLD", "CHANGE"]
+    assert "a guardrail is not sure to hold" in verdicts_by_margin[0.05].sentence
 
 
 def test_segments_are_compared_apart_and_corrected():
