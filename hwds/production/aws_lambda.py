@@ -2,7 +2,7 @@
 
 It takes events of API Gateway (version 1 and 2), SQS, Kinesis and plain questions. A record that is no question is answered in
 the log and passed over; one that the service could not answer now ends a batch at the first failure, so that Kinesis begins
-there again and no record is answered out of order.
+there again, SQS keeps it and all after it, and no record is answered out of order.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def records(answers: Service, events: list[Mapping[str, Any]], deliver: Deliver)
         events: Records.
         deliver: Takes each answer.
     """
-    for record in events:
+    for place, record in enumerate(events):
         try:
             for answer in _listed(_answers(answers, parsed_json(_payload(record)))):
                 deliver(answer)
         except (DataError, ValueError, KeyError, TypeError) as error:  # tried again it would be the same: a dead letter
             _dead(record, str(error))
         except HwdsError:
-            return {"batchItemFailures": [{"itemIdentifier": _name(record)}]}
+            return {"batchItemFailures": [{"itemIdentifier": _name(left)} for left in events[place:]]}
     return {"batchItemFailures": []}
 
 

@@ -12,12 +12,16 @@ import polars as pl
 
 from hwds.core.atomic import write_atomically, write_text
 from hwds.core.errors import ConfigError, DataError
+from hwds.production.server.formats import cell_of
 from hwds.production.services.base import Answer, Service
 
 PART = 5_000
 """Rows that are answered and written at once."""
 
-READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv}
+READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    ".parquet": pl.scan_parquet,
+    ".csv": lambda path: pl.scan_csv(path, infer_schema=False),  # the bundle says what is a number: 007 may be an id
+}
 STATE = "batch.json"
 
 
@@ -47,7 +51,7 @@ def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int 
         path = out / f"part-{number:06d}.parquet"
         total += part.height
         if not path.is_file():
-            answers = _answered(service, part, number, rows)
+            answers = _answered(service, part, number, rows, texts=source.suffix.lower() == ".csv")
             write_atomically(path, lambda place, table=answers: table.write_parquet(place))  # type: ignore[misc]
     write_text(out / "_SUCCESS", f"{total}\n")
     return total
@@ -61,16 +65,22 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
         at += part.height
 
 
-def _answered(service: Service, part: pl.DataFrame, number: int, rows: int) -> pl.DataFrame:
-    known = service.question_schema()["properties"]
+def _answered(service: Service, part: pl.DataFrame, number: int, rows: int, *, texts: bool) -> pl.DataFrame:
+    known, first = service.question_schema()["properties"], number * rows
     asked = [_question(row, known) for row in part.iter_rows(named=True)]
-    for place, question in enumerate(asked):
-        question.setdefault("id", number * rows + place)
     try:
+        if texts:
+            asked = [_typed(row, known, first + place) for place, row in enumerate(asked)]
+        for place, question in enumerate(asked):
+            question.setdefault("id", first + place)
         answers = service.answer(asked)
     except DataError as error:
-        raise DataError(f"part {number} (rows {number * rows + 1} to {number * rows + len(asked)}): {error}") from error
+        raise DataError(f"part {number} (rows {first + 1} to {first + len(asked)}): {error}") from error
     return _table(answers)
+
+
+def _typed(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {name: cell_of(name, text, known[name], place) for name, text in row.items()}
 
 
 def _question(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_a_batch_goes_on_where_it_was(service, tmp_path, monkeypatch):
 
 def test_a_batch_refuses_in_words(service, tmp_path):
     pl.DataFrame({"spent": ["x"]}).write_csv(tmp_path / "bad.csv")
-    with pytest.raises(DataError, match=r"part 0 \(rows 1 to 1\): .*'spent' must be a finite number"):
+    with pytest.raises(DataError, match=r"part 0 \(rows 1 to 1\): .*'spent' must be a number, got 'x'"):
         run_batch(service, "b", tmp_path / "bad.csv", tmp_path / "out")
     with pytest.raises(ConfigError, match="holds another batch"):
         run_batch(service, "c", tmp_path / "bad.csv", tmp_path / "out")
@@ -51,6 +51,15 @@ def test_a_batch_refuses_in_words(service, tmp_path):
         run_batch(service, "b", tmp_path / "none.csv", tmp_path / "out2")
     with pytest.raises(ConfigError, match="a folder with other files"):
         run_batch(service, "b", tmp_path / "bad.csv", tmp_path)
+
+
+def test_ids_of_a_csv_are_texts_and_numbers_are_read_as_the_bundle_says(service, tmp_path):
+    rows = [ROW | {"id": f"{place:03d}", "spent": 10} for place in range(150)] + [ROW | {"id": "150", "spent": 10.5}]
+    pl.DataFrame([{name: str(value) for name, value in row.items()} for row in rows]).write_csv(tmp_path / "in.csv")
+    assert run_batch(service, "b", tmp_path / "in.csv", tmp_path / "out") == 151
+    answers = pl.read_parquet(tmp_path / "out" / "part-000000.parquet")
+    assert answers["id"].to_list() == [row["id"] for row in rows]
+    assert answers["score"][-1] == service.answer([rows[-1]])[0]["score"]
 
 
 def kinesis(content, number):
@@ -89,5 +98,14 @@ def test_kinesis_begins_again_at_the_first_failure(service, monkeypatch):
 
     monkeypatch.setattr(service, "answer", fails)
     stream = [kinesis(json.dumps(ROW | {"id": str(number)}).encode(), f"s{number}") for number in (1, 2, 3)]
-    assert records(service, stream, sent.append) == {"batchItemFailures": [{"itemIdentifier": "s2"}]}
+    assert records(service, stream, sent.append) == {"batchItemFailures": [{"itemIdentifier": name} for name in ("s2", "s3")]}
     assert [each["id"] for each in sent] == ["1"]
+
+
+def test_sqs_keeps_what_comes_after_a_failure(service, monkeypatch):
+    def fails(questions, **more):
+        raise HwdsError("the disk is full")
+
+    monkeypatch.setattr(service, "answer", fails)
+    queue = [{"body": json.dumps(ROW), "messageId": name} for name in "ab"]
+    assert records(service, queue, print)["batchItemFailures"] == [{"itemIdentifier": name} for name in "ab"]

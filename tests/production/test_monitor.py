@@ -151,3 +151,28 @@ def test_labels_are_read(tmp_path):
     assert read_labels(tmp_path / "l.jsonl") == {"a": 1.0}
     with pytest.raises(DataError, match="must be 0 or 1, got 2"):
         read_labels(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize("shops", [400, 1_000_000])
+def test_a_column_of_many_texts_is_no_alarm_by_itself(shops):
+    rng = np.random.default_rng(3)
+
+    def rows(windows):
+        return pl.DataFrame({"shop": [f"s{number}" for number in rng.integers(0, shops, windows * ROWS)]})
+
+    reference = reference_of(rows(20), ["shop"], [])
+    asked = [Captured("2026-01-01T00:00:00Z", row, {"id": "1"}) for row in rows(6).to_dicts()]
+    report = watched(reference, asked, bundle="b", per_month=0.1, days=30.4)
+    found = [each for window in report.windows for each in window.findings if each.check == "new_values"]
+    assert min(each.p_value for each in found) > 0.001
+    assert report.violations == []
+
+
+def test_texts_of_any_kind_and_a_torn_last_line_are_read(tmp_path):
+    capture = Capture(tmp_path, 1.0, (), "digest")
+    capture.keep([{"shop": "a\u2028b"}], [{"id": "1", "score": 1.0}])
+    capture.close()
+    (path,) = tmp_path.glob("*.jsonl")
+    with path.open("a") as file:
+        file.write('{"captureData": {"endpo')
+    assert [each.question for each in read_captured(tmp_path)] == [{"shop": "a\u2028b"}]

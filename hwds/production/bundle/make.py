@@ -191,10 +191,13 @@ def _proven(part: Path) -> dict[str, Any]:
         HwdsError: It failed, with the reason.
     """
     words = [sys.executable, "-m", "hwds.production.bundle.prove", str(part.resolve())]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=PROOF_SECONDS, check=False)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PROOF_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise HwdsError(f"bundle: no bundle is made, for a fresh process takes longer than {PROOF_SECONDS} s.") from error
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise HwdsError(f"bundle: no bundle is made, for a fresh process does not answer as the run did: {lines[-1]}")
+        why = (done.stderr.strip().splitlines() or [f"it was ended ({done.returncode})."])[-1]
+        raise HwdsError(f"bundle: no bundle is made, for a fresh process does not answer as the run did: {why}")
     proof: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return proof
 

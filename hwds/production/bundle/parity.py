@@ -40,7 +40,7 @@ def write_cases(folder: Path, cases: list[Case], tolerance: float) -> None:
 
 def read_cases(folder: Path) -> tuple[list[Case], float]:
     """Return the cases of a bundle and how far an answer may be off."""
-    first, *lines = (folder / CASES).read_text(encoding="utf-8").splitlines()
+    first, *lines = (folder / CASES).read_text(encoding="utf-8").rstrip("\n").split("\n")
     return [Case(**json.loads(line)) for line in lines], float(json.loads(first)["tolerance"])
 
 

@@ -15,7 +15,7 @@ WINDOW_GRID = 33
 """Quantiles of a number in a window."""
 
 VALUES = 200
-"""Values of a text that are kept by name; the others are `other`."""
+"""Values of a text that are kept by name, the most frequent ones."""
 
 WINDOW_ROWS = 500
 """Rows of a reference window, in the order of arrival."""
@@ -23,6 +23,9 @@ WINDOW_ROWS = 500
 
 def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
     """Return the statistics of a column: its kind, the share that is missing, and quantiles or shares of values.
+
+    Of a text `once` is the share of rows whose value stands nowhere else: as many of the rows to come are of a value that was
+    never seen (Good 1953, "The population frequencies of species").
 
     Args:
         values: The column.
@@ -38,7 +41,7 @@ def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
     named = counts.head(VALUES)
     total = max(int(counts["rows"].sum()), 1)
     shares = dict(zip(named[values.name].to_list(), (named["rows"] / total).to_list(), strict=True))
-    return stored | {"kind": "text", "shares": shares}
+    return stored | {"kind": "text", "shares": shares, "once": int((counts["rows"] == 1).sum()) / total}
 
 
 def known_numbers(values: pl.Series) -> np.ndarray:

@@ -45,7 +45,8 @@ def read_captured(folder: Path) -> list[Captured]:
     """
     found = []
     for path in sorted(folder.rglob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        *lines, _torn = path.read_text(encoding="utf-8").split("\n")  # who was killed may have left half a line
+        for number, line in enumerate(lines, 1):
             try:
                 found += _of_line(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
@@ -57,7 +58,7 @@ def read_captured(folder: Path) -> list[Captured]:
 
 def _of_line(line: Mapping[str, Any]) -> list[Captured]:
     data, at = line["captureData"], str(line["eventMetadata"]["inferenceTime"])
-    sides = (data[side]["data"].splitlines() for side in ("endpointInput", "endpointOutput"))
+    sides = (data[side]["data"].split("\n") for side in ("endpointInput", "endpointOutput"))
     pairs = zip(*([json.loads(text) for text in side] for side in sides), strict=True)
     return [Captured(at, question, answer) for question, answer in pairs if "of" not in question]
 
@@ -70,7 +71,7 @@ def read_labels(path: Path) -> dict[str, float]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip()]
         rows = [json.loads(line) for line in lines] if text.lstrip().startswith("{") else list(csv.DictReader(lines))
         labels = {str(row.get(ID) or row["of"]): float(row["label"]) for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -75,7 +75,7 @@ class Baseline:
             if overall["kind"] == "text" and part["kind"] == "text":
                 share = new_share(overall, part)
                 known = int(part["n"] * (1 - part["missing"]))
-                rate = 1 / (overall["n"] + 2)
+                rate = usual_new_share(overall)
                 found.append(Finding(name, "new_values", share, rate, binomial_tail(round(share * known), known, rate)))
             for check, value in distances(overall, part).items():
                 if (name, check) in self._logs:
@@ -106,6 +106,12 @@ class Baseline:
             far = abs(part["missing"] - shares.mean()) / (shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares)))
             chance = max(chance, float(2 * t.sf(far, len(shares) - 1)))
         return Finding(name, "missing", part["missing"], rate, chance)
+
+
+def usual_new_share(overall: Mapping[str, Any]) -> float:
+    """Return the share of texts to come that a reference does not name: those that it has beside, and those never seen."""
+    unnamed = max(1 - sum(overall["shares"].values()), 0.0)
+    return float(min(unnamed + overall.get("once", 0.0) + 1 / (overall["n"] + 2), 1.0))
 
 
 def binomial_tail(count: int, n: int, rate: float) -> float:

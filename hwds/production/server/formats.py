@@ -185,11 +185,22 @@ def _of_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Question
         if len(row) != len(names):
             raise DataError(f"row {place + 1}: must have {len(names)} values ({', '.join(names[:6])} ...), got {len(row)}.")
         cells = zip(names, row, strict=True)
-        questions.append({name: _cell(name, text, columns.get(name, {}), place) for name, text in cells if text != ""})
+        questions.append({name: cell_of(name, text, columns.get(name, {}), place) for name, text in cells if text != ""})
     return questions
 
 
-def _cell(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
+def cell_of(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
+    """Return the value of a cell of a CSV, by the JSON Schema of its field.
+
+    Args:
+        name: The field.
+        text: The cell.
+        schema: That of the field.
+        place: The number of the row, from 0, for a refusal.
+
+    Raises:
+        DataError: It is no number where it must be.
+    """
     kinds = schema.get("type", ["string"])
     try:
         if "integer" in kinds and "string" not in kinds:
