@@ -77,9 +77,11 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             are read once, at the end: they have no looks and no effects by day.
         caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
             tail vary less, and a cap of 1 makes a number of purchases a conversion.
-        metrics: The metrics by name, each its role or its fields: `{revenue: primary, bought: secondary}`; see `TestMetric`.
-            They alone are analysed, and the verdict (ship, hold or stop) stands on them. Without any, all outcomes are
-            analysed alike and there is no verdict.
+        metrics: The metrics by name, on which the verdict (ship, hold or stop) stands; without any, all outcomes are analysed
+            alike and there is none. Each is its role (`{revenue: primary, bought: secondary}`) or its fields: `role`
+            (`primary`, `secondary` or `guardrail`), `outcome` (null is the metric's name), `per` (the column under a ratio),
+            `quantile` with `of_nonzero`, `good` (`high` or `low`), and `margin`, the most that a guardrail may be worse as a
+            share of the control's.
         exposed: The column that is 1 for units that met what is tested, in both arms alike, and 0 for others. Effects are then
             those on exposed units, and what they are of all units is shown beside them.
         by: Columns of units, such as the country, whose values are compared apart, corrected for their number.

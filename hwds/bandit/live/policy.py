@@ -36,10 +36,11 @@ class LivePolicy:
     """A policy that decides for one customer after the other and learns from outcomes as they come.
 
     A decision opens an exposure; its outcome closes it, once. An exposure is no refusal until its window closes, or until it is
-    told. With a folder, what was decided and told is on the disk before the call returns (a write and a sync each), so that
-    after `kill -9` at any moment the same call to `Policy.live` goes on, and what was acknowledged counts once. A call that was
-    killed before it returned has happened or not: an outcome may be told again, it counts once; a decision that nobody was
-    offered ends as a refusal when its window closes. One process uses a folder; its threads may share the object.
+    told. With a folder, what was decided and told is on the disk before the call returns (a write each, and a sync that calls
+    of several threads share; `terms.lose` leaves it for so many milliseconds), so that after `kill -9` at any moment the same
+    call to `Policy.live` goes on, and what was acknowledged counts once. A call that was killed before it returned has happened
+    or not: an outcome may be told again, it counts once; a decision that nobody was offered ends as a refusal when its window
+    closes. One process uses a folder; its threads may share the object.
 
     Attributes:
         arms: What the policy knows of the arms.
