@@ -20,6 +20,13 @@ def test_members_that_are_alike_have_equal_weights():
     np.testing.assert_allclose(learned_weights(seen([1.0, 1.0, 1.0])), 1 / 3, atol=0.05)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_members_that_are_alike_on_the_one_series_that_there_is_have_equal_weights_too(seed):
+    data = seen([1.0, 1.0, 1.0], rows=36, per_series=12, seed=seed)
+    assert len(set(data.series)) == 1
+    assert learned_weights(data).max() < 0.6
+
+
 def test_a_member_that_is_far_behind_has_none():
     data = seen([0.2, 4.0, 4.0])
     assert screened(data).tolist() == [0]

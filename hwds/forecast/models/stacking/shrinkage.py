@@ -52,7 +52,8 @@ def _shrunk(seen: MemberWindows) -> np.ndarray:
     """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
-    series = np.concatenate([after.series for _, after in parts])
+    lone = len(np.unique(seen.series.astype(str))) == 1  # of one series windows are all that can differ
+    series = np.concatenate([after.window if lone else after.series for _, after in parts])
     chosen = int(np.argmin(losses.mean(0)))  # of equals the nearest to equal weights
     gain, error = paired(losses[:, -1] - losses[:, chosen], series)
     final: np.ndarray = list(_tried(seen))[chosen if gain > GAIN * error else -1]
