@@ -18,7 +18,7 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.price_log import PriceLog, contexts
 from hwds.frames.table import Table
-from hwds.ope.metrics.estimates import refutes_propensities
+from hwds.ope.metrics.estimates import chance_of_low_mean, refutes_propensities
 from hwds.ope.protocols.estimation.log import Log, read_log
 from hwds.ope.protocols.estimation.support import groups_of, model_of_log
 
@@ -159,7 +159,9 @@ def mean_refuted(log: Log, target: np.ndarray) -> bool:
     weights = target / log.propensity
     errors = weights - weights.mean()
     draws = errors if log.group is None else np.bincount(log.group, errors)
-    return refutes_propensities(float(weights.mean()), float(np.sqrt(np.sum(draws**2))) / log.n, 1.0)
+    sums = weights if log.group is None else np.bincount(log.group, weights) * len(draws) / log.n
+    chance = chance_of_low_mean(sums, 1.0)
+    return refutes_propensities(float(weights.mean()), float(np.sqrt(np.sum(draws**2))) / log.n, 1.0, chance)
 
 
 def main(logs: int) -> None:

@@ -43,7 +43,9 @@ def value_evidence(tables: Tables, log: Log, model: str, offers: Offers) -> Evid
     shown = dict(zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True))
     blank = {"value": None, "stderr": None}
     weight, overlap = tables.headline("mean_weight", model), tables.headline("overlap", model)
-    refuted = bool(weight) and refutes_propensities(weight["value"], weight["stderr"], overlap.get("value"))
+    refuted = bool(weight) and refutes_propensities(
+        weight["value"], weight["stderr"], overlap.get("value"), weight.get("p_value")
+    )
     miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
     rows = [
         (0, offer.arm, shown.get(offer.arm, 0), None, None, value["value"], value["stderr"], offers.measured)

@@ -139,6 +139,7 @@ def notes(board: Standings) -> Iterator[str]:
         counts = [f"{counted(line.n_undefined, board.units)} without a value"] if line.n_undefined else []
         counts += [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
         counts += [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
+        counts += [line.error] if line.error and not line.n_failed else []
         models.setdefault(", ".join(counts), []).append(board.called(line))
     for said_of, names in models.items():
         if said_of:

@@ -180,9 +180,10 @@ def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) 
     row = tables.headline(headline, label)
     failures = of_model.scores.filter(pl.col("status").str.starts_with("failed"))
     timings = tables.timings.filter(pl.col("model") == label)["seconds"]
+    refuted = str(row.get("status") or "").startswith("refuted")
     return Standing(
         label,
-        _number(row),
+        Number() if refuted else _number(row),
         _number(_row(of_model, headline, "median")),
         _number(_row(of_model, headline, "pooled")),
         {name: _number(_row(of_model, name)) for name in beside},
@@ -192,7 +193,7 @@ def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) 
         n_failed=row["n_failed"] if row else int(failures["n_failed"].sum()),
         n_fallback=row.get("n_fallback") or 0,
         seconds=float(timings.sum()) if len(timings) else None,
-        error=failures["status"][0].removeprefix("failed: ") if len(failures) else "",
+        error=str(row["status"]) if refuted else failures["status"][0].removeprefix("failed: ") if len(failures) else "",
     )
 
 

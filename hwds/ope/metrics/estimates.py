@@ -236,7 +236,7 @@ def _of_ratio(parts: EstimatorTerms, within: tuple[float, float], span: float, r
     return bounds[0], bounds[1]
 
 
-def refutes_propensities(mean_weight: float, error: float | None, overlap: float | None) -> bool:
+def refutes_propensities(mean_weight: float, error: float | None, overlap: float | None, chance: float | None = None) -> bool:
     """Return whether right propensities would give such a mean weight in fewer than one log of 10,000.
 
     A weight is the target policy's probability over the log's, so that its expectation is 1, less the choices that the log
@@ -246,7 +246,29 @@ def refutes_propensities(mean_weight: float, error: float | None, overlap: float
         mean_weight: Over the rows of the log.
         error: Its standard error; None where the weights are no such ratios.
         overlap: The share of the target's choices that are of arms which the log shows; None where it is unknown.
+        chance: Of so low a mean, see `chance_of_low_mean`; None takes it for normal.
     """
     if not error:
         return False
-    return mean_weight - 1.0 > DOUBTFUL * error or (overlap is not None and overlap - mean_weight > DOUBTFUL * error)
+    low = overlap is not None and overlap - mean_weight > DOUBTFUL * error
+    return mean_weight - 1.0 > DOUBTFUL * error or (low and (chance is None or chance < NormalDist().cdf(-DOUBTFUL)))
+
+
+def chance_of_low_mean(draws: np.ndarray, expected: float) -> float:
+    """Return the chance that a mean of draws of a skewed law is as far below what is expected; 1 where it is not.
+
+    A log of few heavy weights usually has a mean and a standard error that are both too low, for the heaviest are not in it:
+    the t-statistic is turned into a normal number by Hall's cubic (1992, "On the removal of skewness by transformation").
+
+    Args:
+        draws: What is independent of each other, whose mean is tested, shape (n,).
+        expected: The expectation of the mean.
+    """
+    n, centred = len(draws), draws - draws.mean()
+    spread = float(np.sqrt(np.mean(centred**2)))
+    below = float(draws.mean()) - expected
+    if n < 2 or spread == 0 or below >= 0:
+        return 1.0
+    skew, t = float(np.mean(centred**3)) / spread**3, below / spread
+    turned = np.sqrt(n) * (t + skew * t**2 / 3 + skew**2 * t**3 / 27) + skew / (6 * np.sqrt(n))
+    return NormalDist().cdf(float(max(turned, np.sqrt(n) * t)))

@@ -44,6 +44,7 @@ class Estimated:
         biased: Its interval leaves its bias out.
         method: How its interval was made.
         mean_weight: The mean of the weights and its standard error, which is None where they are no ratios of propensities.
+        low_weight: The chance of so low a mean weight; None where it is not known.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Estimated:
     biased: bool
     method: str = ""
     mean_weight: tuple[float, float | None] | None = None
+    low_weight: float | None = None
 
     @property
     def weighed(self) -> bool:
@@ -65,7 +67,7 @@ class Estimated:
     @property
     def wrong_weights(self) -> bool:
         """True where the mean weight speaks against the log's propensities."""
-        return self.mean_weight is not None and refutes_propensities(*self.mean_weight, self.overlap)
+        return self.mean_weight is not None and refutes_propensities(*self.mean_weight, self.overlap, self.low_weight)
 
 
 def estimates(tables: Tables) -> dict[str, Estimated]:
@@ -138,7 +140,17 @@ def _of(tables: Tables, label: str) -> Estimated | None:
     overlap = rows["overlap"].get("value")
     mean_weight = (rows["mean_weight"]["value"], rows["mean_weight"]["stderr"]) if rows["mean_weight"] else None
     return Estimated(
-        label, policy, gain, logged, size, overlap, own["n"], APART in own["ci_method"], own["ci_method"], mean_weight
+        label,
+        policy,
+        gain,
+        logged,
+        size,
+        overlap,
+        own["n"],
+        APART in own["ci_method"],
+        own["ci_method"],
+        mean_weight,
+        rows["mean_weight"].get("p_value"),
     )
 
 

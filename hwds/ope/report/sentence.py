@@ -86,6 +86,7 @@ def _caption(ordered: list[Estimated], reward: Reward) -> str:
     )
     log = f"the log itself earns {brief(first.logged.value, None, reward.unit)}"
     star = "; *: the estimator's bias is not in its intervals" if any(estimated.biased for estimated in ordered) else ""
+    star += "; refuted: the mean weight is not what right propensities give" if any(e.wrong_weights for e in ordered) else ""
     return f"What {reward.policy_name} would earn: {reward.title}, from {counted(first.rows, 'rows')}; {overlap}{log}{star}"
 
 
@@ -94,6 +95,8 @@ def _cells(estimated: Estimated, places: int) -> list[str]:
     gain, least, most = (f"{end:+z,.{places}f}" for end in (estimated.gain.value, estimated.gain.low, estimated.gain.high))
     star = "*" if estimated.biased else ""
     size = "" if estimated.size is None else f"{estimated.size:,.0f}"
+    if estimated.wrong_weights:
+        return [estimated.model, "refuted", "", "", "", size]
     return [estimated.model, f"{value}{star}", f"{low} to {high}", gain, f"{least} to {most}", size]
 
 

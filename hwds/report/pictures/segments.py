@@ -38,12 +38,12 @@ SPREAD = 0.62
 
 
 def segments_figure(tables: Tables, board: Standings) -> Figure | None:
-    """Draw the headline by segment; None where no segment has a score."""
+    """Draw the headline by segment; None where no segment, or no model, has a score."""
     scored = {column: rows.filter(pl.col("value").is_not_null()) for column, rows in by_column(tables, board.headline).items()}
     panels = {column: rows for column, rows in scored.items() if len(rows)}
-    if not panels:
-        return None
     paints = model_colours(board)
+    if not panels or not paints:
+        return None
     segments = {column: list(largest(rows, MOST)) for column, rows in panels.items()}
     heights = [0.7 + (0.22 + 0.1 * len(paints)) * len(names) for names in segments.values()]
     figure = new_figure(10, 1.0 + sum(heights))

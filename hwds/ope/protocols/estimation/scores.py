@@ -11,7 +11,18 @@ import polars as pl
 
 from hwds.core.seeds import stream
 from hwds.evaluation.base import Score
-from hwds.ope.metrics.estimates import EstimatorTerms, bca, bernstein, effective_size, influence, jackknife, resampled, stderr
+from hwds.ope.metrics.estimates import (
+    EstimatorTerms,
+    bca,
+    bernstein,
+    chance_of_low_mean,
+    effective_size,
+    influence,
+    jackknife,
+    refutes_propensities,
+    resampled,
+    stderr,
+)
 from hwds.ope.protocols.estimation.log import Range
 from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, PARTS, SHARED_FIELDS, WITHOUT
 from hwds.ope.protocols.estimation.support import MEANINGS
@@ -35,6 +46,9 @@ SHARED = ", widened for shared days"
 
 DAYS_ALONE = "of these days alone"
 """In the name of an interval that says nothing of other days, followed by the reason."""
+
+REFUTED = "refuted: the mean weight says that the log's propensities are wrong"
+"""The status of an estimate that the log itself speaks against."""
 
 Intervals = Literal["bootstrap", "bernstein"]
 Interval = tuple[float, float]
@@ -111,7 +125,14 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
     for name, (of, value) in estimates.items():
         error, low, high, ci_method = uncertainty[name]
         results.append(Score(name, "mean", value, error, low, high, ci_method + (APART if of.biased else ""), n=of.n))
-    return [*results, *_diagnostics(rows, groups)]
+    diagnostics = _diagnostics(rows, groups)
+    told = {score.metric: score for score in diagnostics}
+    weight, overlap = told.get("mean_weight"), told["overlap"].value if "overlap" in told else None
+    if weight is None or weight.value is None:
+        return [*results, *diagnostics]
+    if refutes_propensities(weight.value, weight.stderr, overlap, weight.p_value):
+        results = [replace(score, status=REFUTED) if score.metric != "logged_value" else score for score in results]
+    return [*results, *diagnostics]
 
 
 def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None) -> Effect:
@@ -250,11 +271,16 @@ def _diagnostics(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Score]:
         "mean_weight": None if weights is None else float(np.mean(weights)),
         "parameter": rows["parameter"][0],
     }
-    errors = {}
+    errors, chances = {}, {}
     if weights is not None and rows[BY_PROPENSITY].all():
         errors["mean_weight"] = _error_of_mean(weights, groups)
+        draws = weights if groups is None else np.bincount(groups, weights) / len(weights) * len(np.bincount(groups))
+        shown = rows["supported"].mean()
+        chances["mean_weight"] = chance_of_low_mean(draws, shown) if isinstance(shown, float) else None
     return [
-        Score(name, "mean", float(value), errors.get(name), n=n) for name, value in found.items() if isinstance(value, float)
+        Score(name, "mean", float(value), errors.get(name), p_value=chances.get(name), n=n)
+        for name, value in found.items()
+        if isinstance(value, float)
     ]
 
 
