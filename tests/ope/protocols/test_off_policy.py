@@ -392,7 +392,7 @@ def test_propensities_that_are_refuted_are_said_and_decide_nothing(command, tmp_
     assert ("Do not trust what follows: " in said, "No estimate counts: " in said) == (bool(doubt), bool(doubt))
     assert doubt in said
     if fault == "halved":  # the number stands nowhere
-        assert "snipw: refuted: the mean weight says that the log's propensities are wrong" in said
+        assert "every model: refuted: the mean weight says that the log's propensities are wrong" in said
         assert "ope/snipw refuted" in said
 
 
