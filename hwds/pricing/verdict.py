@@ -48,14 +48,13 @@ def verdict_of(
     top = None if then is None else best.get(then.arm)
     rule = "" if contrast is None else contrast.rule
     first = sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)
+    parts = [floor_sentence(now, terms.margin_floor), first, *_behind(total, customers, record, unit), note]
     return PriceVerdict(
         decision=name,
         action="CHANGE" if judgement.change else "HOLD",
         rule=judgement.rule,
         excluded=judgement.excluded,
-        sentence=" ".join(
-            filter(None, [floor_sentence(now, terms.margin_floor), first, *_behind(total, customers, record, unit), note])
-        ),
+        sentence=" ".join(filter(None, parts)),
         current=terms.current,
         arm=None if charged is None else charged.arm,
         price=None if charged is None else charged.offer.price,
