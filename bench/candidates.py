@@ -2,7 +2,8 @@
 
 Beside the CPU seconds of one fit and one answer stand those that the law of `hwds/forecast/work.py` foresees, and the error of
 the median relative to that of the seasonal naive. `bench/candidates.txt` has the table, from which the order of candidates in
-`hwds/forecast/models/racing/candidates.py` and the laws were taken. Words choose: `python -m bench.candidates theta ets`.
+`hwds/forecast/models/racing/candidates.py` and the laws were taken. Words choose: `python -m bench.candidates theta ets`;
+the table leaves out those that take minutes.
 """
 
 from __future__ import annotations
