@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from bench.rows import Row, compared, interleaved
+from hwds.report.ui.rows import table_data
 from hwds.results.folder import RunFolder
 from hwds.results.provenance import provenance
 from hwds.results.runs import index as run_index
@@ -32,8 +34,15 @@ def measure(size: int = SIZE) -> list[Row]:
         wanted = asked(root, known=False)
         equal = asked(root) == wanted and len(wanted[0]) > 0
         seconds = interleaved(found, repeats=1) if size > 500 else interleaved(found, repeats=3)
-    what = f"find and sort, {size:,} folders"
-    return [compared(what, seconds["hwds"], "every folder read again", seconds["no index"], equal)]
+        kept = RunIndex.of(root)
+        filtered(root, kept)
+        page = interleaved({"kept": lambda: filtered(root, kept), "read": lambda: filtered(root)}, repeats=3)
+        same = filtered(root, kept) == filtered(root)
+    what, filter_of = f"find and sort, {size:,} folders", f"a filter of the ui, {size:,} runs"
+    return [
+        compared(what, seconds["hwds"], "every folder read again", seconds["no index"], equal),
+        compared(filter_of, page["kept"], "the index read for each", page["read"], same),
+    ]
 
 
 @contextmanager
@@ -54,6 +63,11 @@ def asked(root: Path, *, known: bool = True) -> tuple[list[str], list[object]]:
     index = RunIndex.of(root)
     found = ordered(index, matching(index, ["sales3", "mase<0.9", "model.units>=32"]), "mase")
     return found, [index.column("mase")[path] for path in found]
+
+
+def filtered(root: Path, kept: RunIndex | None = None) -> dict[str, Any]:
+    """What the ui answers to a filter, from the index that its server keeps or from one that is read now."""
+    return table_data(kept or RunIndex.of(root), "run", "model.setting_3=2 mase<0.9")
 
 
 def lay(path: Path, number: int) -> None:

@@ -53,7 +53,10 @@ SHOWN = 10
 FRESH = 1.0
 """Seconds for which an index is taken as it is; an older one is renewed beside the answer."""
 
-PATIENCE = 20.0
+SHARE = 5
+"""An index is renewed when it is so many times as old as reading it took."""
+
+PATIENCE = 60.0
 """Seconds after which an answer waits for a new index."""
 
 
@@ -61,7 +64,7 @@ class Watched:
     """The index of all runs, renewed beside the answers, so that none waits for thousands of folders."""
 
     def __init__(self) -> None:
-        self._lock, self._read = Lock(), 0.0
+        self._lock, self._read, self._took = Lock(), 0.0, 0.0
         self._index: RunIndex | None = None
         self._renewing: Thread | None = None
 
@@ -74,7 +77,7 @@ class Watched:
         age = time.monotonic() - self._read
         if fresh or self._index is None or age > PATIENCE:
             return self._renew()
-        if age > FRESH and (self._renewing is None or not self._renewing.is_alive()):
+        if age > max(FRESH, SHARE * self._took) and (self._renewing is None or not self._renewing.is_alive()):
             self._renewing = Thread(target=self._renew, daemon=True)
             self._renewing.start()
         return self._index
@@ -82,8 +85,11 @@ class Watched:
     def _renew(self) -> RunIndex:
         with self._lock:
             began = time.monotonic()
-            self._index = RunIndex.of()
-            self._read = began
+            new = RunIndex.of()
+            if self._index is None or new.signatures != self._index.signatures:  # else the one whose columns are cut already
+                new.column("run")
+                self._index = new
+            self._read, self._took = time.monotonic(), time.monotonic() - began
             return self._index
 
 
@@ -161,14 +167,7 @@ def _differing(index: RunIndex, paths: Sequence[str], *, whole: bool) -> dict[st
 
 def _columns(index: RunIndex, paths: Sequence[str], names: Sequence[str]) -> dict[str, list[Value]]:
     """Return some fields of runs, None where one has none."""
-    place = {path: at for at, path in enumerate(paths)}
-    columns: dict[str, list[Value]] = {name: [None] * len(paths) for name in names}
-    table = index.table.filter(pl.col("name").is_in(list(names)))
-    for path, name, number, text in table.select("path", "name", "number", "text").iter_rows():
-        at = place.get(path)
-        if at is not None:
-            columns[name][at] = text if number is None else number
-    return columns
+    return {name: [known.get(path) for path in paths] for name in names for known in [index.column(name)]}
 
 
 def _standing(index: RunIndex, paths: Sequence[str], status: Sequence[Value]) -> Mapping[str, list[Value]]:

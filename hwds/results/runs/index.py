@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,30 +66,50 @@ class RunIndex:
             _save(file, pl.concat([unchanged, new.filter(pl.col("path").is_in(lasting))]))
         return cls(pl.concat([unchanged, new]), root, len(missing))
 
-    @property
+    @cached_property
+    def signatures(self) -> dict[str, str]:
+        """The signature of each folder when it was read."""
+        return dict(self.table.filter(pl.col("name") == "").select("path", "text").iter_rows())
+
+    @cached_property
     def paths(self) -> list[str]:
         """The folders, relative to the root: `runs/<experiment>/<id>`."""
-        return self.table.filter(pl.col("name") == "")["path"].sort().to_list()
+        return sorted(self.signatures)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of all fields."""
         return self.table["name"].unique().sort().to_list()[1:] if len(self.table) else []
 
     def column(self, name: str) -> dict[str, Value]:
         """Return one field of each folder that has it."""
-        rows = self.table.filter(pl.col("name") == name).select("path", "number", "text")
-        return {path: text if number is None else number for path, number, text in rows.iter_rows()}
+        if name not in self._columns:
+            rows = self._by_name.get((name,), self.table.clear()).select("path", "number", "text")
+            self._columns[name] = {path: text if number is None else number for path, number, text in rows.iter_rows()}
+        return self._columns[name]
+
+    @cached_property
+    def _columns(self) -> dict[str, dict[str, Value]]:
+        """The fields that were asked for."""
+        return {}
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[object, ...], pl.DataFrame]:
+        """The rows of each field: cut once, where many fields are asked for."""
+        return self.table.partition_by("name", as_dict=True)
 
     def signature(self, path: str) -> str:
         """Return the signature of a folder when it was read; empty where the index does not know it."""
-        matches = self.table.filter((pl.col("path") == path) & (pl.col("name") == ""))["text"]
-        return str(matches[0]) if len(matches) else ""
+        return self.signatures.get(path, "")
 
     def better(self, name: str) -> str:
         """Return which way is good (`low`, `high`, `none`); empty where a field is not a metric."""
-        matches = self.table.filter((pl.col("name") == name) & pl.col("better").is_not_null())["better"]
-        return str(matches[0]) if len(matches) else ""
+        return self._better.get(name, "")
+
+    @cached_property
+    def _better(self) -> dict[str, str]:
+        metrics = self.table.filter(pl.col("better").is_not_null())
+        return dict(metrics.group_by("name").agg(pl.col("better").first()).iter_rows())
 
     def fields(self, paths: Iterable[str]) -> dict[str, RunFields]:
         """Return all fields of some folders, in their order."""

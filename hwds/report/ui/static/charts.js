@@ -25,7 +25,7 @@ function tooltip(handler, event, item, value) {
   tip.style.top = `${event.pageY + 14}px`;
 }
 
-const drawn = new Map();
+const drawn = new Map(), MANY = 800;
 export async function draw(place, spec, onClick) {
   drawn.get(place)?.finalize();
   place.replaceChildren();
@@ -35,13 +35,13 @@ export async function draw(place, spec, onClick) {
   if (place.clientWidth <= 700 && sized.encoding?.color?.legend !== null)
     sized.config = {legend: {orient: 'bottom', columns: 1}};
   const inside = place.appendChild(make('div', null));
-  const compiled = vegaLite.compile({$schema: 'https://vega.github.io/schema/vega-lite/v6.json', ...sized}, {config: config()}).spec;
+  const compiled = vegaLite.compile({$schema: 'https://vega.github.io/schema/vega-lite/v6.json', ...sized, many: undefined}, {config: config()}).spec;
   const view = new vega.View(vega.parse(compiled, null, {ast: true}),
-    {renderer: 'svg', container: inside, hover: true, expr: vega.expressionInterpreter});
+    {renderer: spec.many > MANY ? 'canvas' : 'svg', container: inside, hover: true, expr: vega.expressionInterpreter});
   view.tooltip(tooltip);
   drawn.set(place, view);
   await view.runAsync();
-  const svg = inside.querySelector('svg');
+  const svg = inside.querySelector('svg, canvas');
   for (const name of ['role', 'aria-roledescription', 'aria-label']) inside.removeAttribute(name);
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', spec.description);
@@ -82,7 +82,7 @@ export function scatter(rows, x, y, color) {
   const fields = [...new Set([x, y, color].filter(Boolean))], there = rows.filter(row => [x, y].every(field => (row[field] ?? '') !== ''));
   const axis = field => ({field: plain(field), type: kind(there, field), title: field, scale: kind(there, field) === 'quantitative' ? {zero: false} : {}});
   return there.length && {
-    description: `${y} against ${x} of ${there.length} runs`, data: {values: flat(there, fields)},
+    description: `${y} against ${x} of ${there.length} runs`, many: there.length, data: {values: flat(there, fields)},
     params: [x, y].every(field => kind(there, field) === 'quantitative') ? [{name: 'zoom', select: {type: 'interval'}, bind: 'scales'}] : [],
     mark: {type: 'point', filled: true, size: 60, opacity: 0.75, tooltip: true, cursor: 'pointer'},
     encoding: {

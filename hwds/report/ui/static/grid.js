@@ -58,7 +58,7 @@ function column(entry, numeric) {
   };
 }
 
-export function fill(data) {
+export async function fill(data) {
   const names = Object.keys(data.rows);
   rows = data.rows.path.map((_, at) => Object.fromEntries(names.map(key => [key, data.rows[key][at]])));
   const numeric = new Set(names.filter(key => data.rows[key].some(value => typeof value === 'number')));
@@ -76,7 +76,12 @@ export function fill(data) {
   if (!table) return begin(columns, safeRows, shape);
   busy = true;
   const kept = sorters();
-  if (shape !== built) { table.setColumns(columns); built = shape; table.setSort(kept); }
+  if (shape !== built) {
+    await table.clearData();
+    table.setColumns(columns);
+    built = shape;
+    table.setSort(kept);
+  }
   return table.replaceData(safeRows).then(() => { busy = false; regroup(); });
 }
 

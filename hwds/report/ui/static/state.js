@@ -23,12 +23,13 @@ export function remember() {
   history.replaceState(null, '', '?' + new URLSearchParams(kept));
 }
 
-export async function ask(address, words = []) {
+export async function text(address, words = []) {
   try {
-    const response = await fetch(address + '?' + new URLSearchParams(words));
-    return response.ok ? await response.json() : {error: await response.text()};
-  } catch { return {error: 'No answer: hwds ui is not running any more.'}; }
+    const response = await fetch(address + '?' + new URLSearchParams(words)), said = await response.text();
+    return response.ok ? said : JSON.stringify({error: said});
+  } catch { return JSON.stringify({error: 'No answer: hwds ui is not running any more.'}); }
 }
+export const ask = async (address, words) => JSON.parse(await text(address, words));
 
 export async function change(address, content) {
   const token = document.querySelector('meta[name=hwds-token]').content;

@@ -1,5 +1,5 @@
 /* The local page: finds runs, lists them, opens and compares them, and looks again while something is running. */
-import {$, ask, change, make, options, remember, show, state, tabs} from './state.js';
+import {$, change, make, options, remember, show, state, tabs, text} from './state.js';
 import {fill, found, on, redraw, regroup} from './grid.js';
 import {asking, described, opened, pictures} from './panels.js';
 import {onChange, open} from './sweeps.js';
@@ -10,15 +10,15 @@ let turn = 0, looking, before = '', waiting;
 async function find({again = false} = {}) {
   const now = ++turn, words = [['kind', state.view], ['q', state.q], ...state.columns.map(name => ['column', name])];
   clearTimeout(looking);
-  const data = await ask('/runs.json', words);
+  const said = await text('/runs.json', words);
   if (now !== turn) return;
+  const data = JSON.parse(said);
   looking = setTimeout(look, data.running ? SOON : LATER);
   show('error', data.error || '');
   if (data.error || !data.rows) return;
-  const text = JSON.stringify(data);
   const live = data.running && state.tab === 'losses';
-  if (again && text === before) return void (live && pictures());
-  before = text;
+  if (again && said === before) return void (live && pictures());
+  before = said;
   const what = state.view === 'run' ? 'runs' : 'sweeps';
   show('count', !data.all ? `No ${what} here yet.` + (state.view === 'run' ? ' python -m hwds +experiment=lstm_forecast makes one.' : '')
     : `${data.found.toLocaleString('en')} of ${data.all.toLocaleString('en')} ${what}.`);
