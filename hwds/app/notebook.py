@@ -22,6 +22,7 @@ from hwds.report.comparison.sentence import sentence
 from hwds.report.hooks import stored_report
 from hwds.report.pages.base import fragment
 from hwds.report.pictures.critical_difference import critical_difference_figure
+from hwds.report.pictures.forest import comparison_figure
 from hwds.report.pictures.leaderboard import leaderboard_figure
 from hwds.report.sentence import conclusion
 from hwds.report.sweep.result import SweepResult, from_dict
@@ -232,8 +233,8 @@ class Compared:
         return sentence(self.result)
 
     def figure(self) -> Figure | None:
-        """Return the critical-difference diagram; None with fewer than three models."""
-        return critical_difference_figure(self.result)
+        """Return the critical-difference diagram; where too few models or blocks have one, the effects with their intervals."""
+        return critical_difference_figure(self.result) or comparison_figure(self.result)
 
     def __repr__(self) -> str:
         return f"Compared({self.sentence})"

@@ -1,4 +1,6 @@
-"""The words, tables and picture of a comparison."""
+"""The words, tables and pictures of a comparison."""
+
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,6 +10,7 @@ from hwds.compare.models import compare_table
 from hwds.report.comparison.sentence import amount, rank_sentence, sentence, title
 from hwds.report.comparison.tables import along_grid, board_grid, page, pairs_grid
 from hwds.report.pictures.critical_difference import cliques, critical_difference_figure
+from hwds.report.pictures.forest import comparison_figure
 from hwds.results.comparison import PAIRS, Comparison
 from hwds.results.measure import Measure
 
@@ -129,6 +132,19 @@ def test_the_diagram_names_every_model_and_the_difference(real):
     assert all(any(model in text for text in texts) for model in real.leaderboard["model"])
     assert any(text.strip() == f"critical difference {real.ranks.critical_difference:.2f}" for text in texts)
     assert critical_difference_figure(comparison(("a", "unsure"))) is None
+
+
+def test_the_forest_has_an_effect_a_rival_and_never_zooms_two_equal_models():
+    result = comparison(("naive", "better"), ("theta", "alike", 0.00001), ("drift", "worse"), margin=0.01)
+    (axes,) = comparison_figure(result).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == result.pairs["rival"].to_list()
+    drawn = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 1]
+    assert np.ravel(drawn) == pytest.approx(100 * result.pairs["effect"].to_numpy())
+    tiny = comparison(("theta", "alike", 0.00001))
+    equal = replace(tiny, pairs=tiny.pairs.with_columns(low=pl.lit(0.0), high=pl.lit(0.00002)))
+    low, high = comparison_figure(equal).axes[0].get_xlim()
+    assert low <= -1 < 1 <= high, "a hundredth of a percent is not as wide as the picture"
+    assert comparison_figure(replace(tiny, pairs=tiny.pairs.clear())) is None
 
 
 def test_a_comparison_is_plain_data(real, tmp_path):

@@ -100,7 +100,7 @@ def test_tables_have_headers_for_rows_and_columns():
 
 def test_pictures_have_words_and_the_colours_of_the_page(page, tmp_path):
     reader = Reader(page.html())
-    assert [each["role"] for each in reader.all("svg")] == ["img"]
+    assert [each["role"] for each in reader.all("svg")] == ["img", "img"]  # the effects, and the ranks
     assert reader.all("svg")[0]["aria-label"]
     (tmp_path / "a.png").write_bytes(b"x")
     shown = Picture.of_png(tmp_path / "a.png", 'a "b" <c>')

@@ -194,6 +194,7 @@ def keep(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
     from hwds.report.comparison.sentence import sentence
     from hwds.report.comparison.tables import page
     from hwds.report.pictures.critical_difference import critical_difference_figure
+    from hwds.report.pictures.forest import comparison_figure
     from hwds.report.pictures.style import save_png
     from hwds.results.markdown import write_markdown
     from hwds.results.provenance import command_line
@@ -201,6 +202,7 @@ def keep(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
     folder = (OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])).resolve()
     command = command_line().replace(" --json", "")
     comparison.write(folder, sentence(comparison), command)
+    save_png(comparison_figure(comparison), folder / "forest.png")
     save_png(critical_difference_figure(comparison), folder / "critical_difference.png")
     write_markdown(folder / "comparison.md", page(comparison, command))
     return folder

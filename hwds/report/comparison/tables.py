@@ -111,6 +111,7 @@ def page(result: Comparison, command: str) -> str:
     sections = [f"# {title(result)}", sentence(result), *(f"_{note}_" for note in result.notes)]
     for place, grid in enumerate(grids(result)):
         sections += [f"## {grid.caption.rstrip(':')}" if place else "## Leaderboard", grid.markdown()]
+        sections += ["![Effects against each rival](forest.png)"] if place == 1 else []
     picture = "![Mean ranks and the critical difference](critical_difference.png)"
     sections += ["## Ranks", rank_sentence(result), picture] if result.ranks else []
     sections += ["## What the columns mean", "\n".join(f"- {line}" for line in legend(result))]

@@ -13,8 +13,10 @@ from hwds.report.pages.base import Code, Folded, GridTable, Listing, Page, Part,
 from hwds.report.pages.picture import Picture
 from hwds.report.pages.run import bare, origin_lines
 from hwds.report.pictures.critical_difference import critical_difference_figure
+from hwds.report.pictures.forest import comparison_figure
 from hwds.results.comparison import Comparison
 
+EFFECTS = "By how much the model is better than each rival, with the interval; right of the line it is better"
 ALT = "Mean ranks of the models on a line; bars join those that cannot be told apart"
 
 
@@ -30,7 +32,7 @@ def comparison_page(result: Comparison, command: str, origins: Mapping[str, dict
     first: tuple[Part, ...] = (*(Text(note, note=True) for note in result.notes), GridTable(bare(replace(board, caption=""))))
     sections = [
         Section("Leaderboard", first),
-        Section("Effects", (GridTable(pairs), *map(GridTable, along))),
+        Section("Effects", (*_forest(result), GridTable(pairs), *map(GridTable, along))),
         Section("Ranks", _ranks(result)),
         Section("What the columns mean", (Listing(tuple(legend(result))),)),
         Section("How to have it again", tuple(_again(result, command, origins))),
@@ -47,6 +49,11 @@ def _again(result: Comparison, command: str, origins: Mapping[str, dict[str, Any
         origin = origins.get(source)
         lines = (f"`{origin['command']}`", *origin_lines(origin)) if origin else ("its folder is not at hand any more",)
         yield Folded(f"Run {source}", (Listing(lines),))
+
+
+def _forest(result: Comparison) -> tuple[Part, ...]:
+    figure = comparison_figure(result)
+    return () if figure is None else (Picture.of_figure(figure, EFFECTS, "forest.png"),)
 
 
 def _ranks(result: Comparison) -> tuple[Part, ...]:
