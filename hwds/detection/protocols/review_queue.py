@@ -111,7 +111,7 @@ class ReviewQueue(Detection):
         fitted = model.fit(learned, context=rows)
         scored = prediction_rows(fitted, queue, frame, "test", self.explained)
         checks = [*self._stability(model, fitted, learned, queue, frame, rows), *self._injections(fitted, queue, frame, rows)]
-        borne = [checks, *[None] * (len(scored) - 1)]
+        borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
         day = pl.lit(0, pl.Int32).alias("day")
         return scored.with_columns(pl.Series(COLUMN, borne, dtype=CHECKS), day, pl.lit(cell.fold.name).alias("cutoff"))
 
@@ -217,10 +217,10 @@ class ReviewQueue(Detection):
         check_headline(self.headline, self.measures(Table(pl.DataFrame(), Roles())))
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
-        """Refuse a model that learns from labels alone where there are too few, and ids, times and amounts that cannot be.
+        """Refuse a model that learns from labels alone where there are too few, an empty queue, and facts that cannot be.
 
         Raises:
-            ConfigError: With the model.
+            ConfigError: With the model or the option.
         """
         check_facts(frame)
         check_values(frame)
@@ -228,6 +228,9 @@ class ReviewQueue(Detection):
             raise ConfigError("dataset.roles.covariate: must name what models read, got none.")
         if self.most_labels is not None and not frame.roles.get("time"):
             raise ConfigError("protocol.most_labels: must be null for rows without a time, whose labels have no order.")
+        if not self.in_queue(frame).any():
+            last = f"of the last {self.queue_days} days " if self.queue_days and frame.roles.get("time") else ""
+            raise ConfigError(f"protocol: no row {last}is without a label, so that none is left to be reviewed.")
         known = frame.column("label").cast(pl.Float64).drop_nulls()
         none = self.most_labels == 0 or known.n_unique() < 2
         lone = next((name for name, model in models.items() if model.supervised), None)

@@ -9,7 +9,7 @@ from hwds.detection.report.scored_rows import number
 from hwds.frames.table import Table
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures.style import save_png
-from hwds.results.formatting import percent
+from hwds.results.formatting import counted, percent
 from hwds.results.tables import Tables
 
 STEADY = 0.7
@@ -21,6 +21,10 @@ def sentence(table: Table, tables: Tables, model: str) -> str:
     names = {str(name).partition("@")[0]: str(name) for name in tables.metrics["metric"]}
     seeds, halves = (number(tables, names.get(f"{name}_overlap", ""), model) for name in ("seed", "half"))
     injected = number(tables, names.get("injected_recall", ""), model)
+    budget = names.get("seed_overlap", "").partition("@")[2]
+    if seeds is not None and budget and (seeds.n or 0) < int(budget):
+        cases = counted(seeds.n or 0, "cases")
+        return f"All {cases} fit into the budget of {budget}: no order, steady or not, leaves one out of them."
     parts = []
     for each, under in ((seeds, "under other seeds"), (halves, "on the two halves of the rows")):
         if each is not None:

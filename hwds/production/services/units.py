@@ -29,6 +29,9 @@ from hwds.serving.reading import Reader
 MOST_ROWS = 100_000
 """Rows of one question at most."""
 
+FORMATS = ("PNG", "JPEG")
+"""Formats of images, those of a dataset: Pillow would hand PostScript of strangers to another program."""
+
 
 class UnitService(Service):
     """Answers a question about one unit with the rows of `hwds predict` about it.
@@ -197,7 +200,7 @@ class RunsService(UnitService):
 
 
 class ImageService(UnitService):
-    """Judges images: a question has the bytes of one file (PNG, JPEG ...), in base64."""
+    """Judges images: a question has the bytes of one file (PNG or JPEG), in base64."""
 
     unit: ClassVar[str] = IMAGE
     kept: Images
@@ -218,7 +221,7 @@ class ImageService(UnitService):
         from PIL import Image
 
         try:
-            with Image.open(io.BytesIO(base64.b64decode(content, validate=True))) as image:
+            with Image.open(io.BytesIO(base64.b64decode(content, validate=True)), formats=FORMATS) as image:
                 if image.width * image.height > 4 * self.kept.shape[0] * self.kept.shape[1]:
                     raise DataError(f"question '{id}': the image is {image.width} x {image.height}, which is too large.")
                 pixels = np.asarray(image.convert("L" if self.kept.shape[2] == 1 else "RGB"))

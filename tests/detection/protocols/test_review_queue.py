@@ -1,5 +1,6 @@
 """A table without labels is ranked for reviewers, and their labels come back and are learned from."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -19,11 +20,12 @@ from hwds.detection.models.classify.few_labels import FewLabels
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.review_queue import ReviewQueue
 from hwds.detection.protocols.rows.scored import REASONS
+from hwds.detection.report.queue import sentence
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
 from hwds.features.none import None_
 from hwds.frames.table import Table
-from hwds.results.tables import Tables
+from hwds.results.tables import SCORES, Tables
 
 BEGIN = datetime(2024, 1, 1)
 
@@ -90,6 +92,31 @@ def test_a_model_that_needs_labels_is_refused_while_there_are_none(protocol, fra
     with pytest.raises(ConfigError, match=r"^model: 'own' learns from labels of both kinds, of which there are none yet"):
         protocol.check_models({"own": Logistic()}, frame)
     protocol.check_models({"own": IsolationForest()}, frame)
+
+
+def test_where_all_is_labelled_nothing_is_left_to_review(protocol):
+    table = protocol.prepare_frame(Table.build(orders(200), {**ROLES, "label": "gray", "covariate": ("units", "gap")}))
+    model = IsolationForest(name="anomaly/isolation_forest", trees=10)
+    with pytest.raises(ConfigError, match=r"^protocol: no row of the last 30 days is without a label"):
+        protocol.check_models({"m": model}, table)
+    many = replace(protocol, most_labels=1000)
+    many.check_models({"m": model}, table)
+    rows = asked(many, model, table)
+    assert rows.is_empty()
+    assert many.score(rows) == []
+
+
+def test_where_the_budget_has_room_for_all_nothing_is_called_steady(protocol, frame):
+    wide = replace(protocol, budget=1000)
+    found = wide.score(asked(wide, Tails(high=("units",)), frame))
+    rows = [{name: getattr(score, name) for name in ("metric", "value", "n", "segment")} | {"model": "own"} for score in found]
+    scores = pl.DataFrame(rows, schema={name: kind for name, kind in SCORES.items() if name in rows[0]})
+    scores = scores.select(
+        *(pl.col(name) if name in rows[0] else pl.lit(None, kind).alias(name) for name, kind in SCORES.items())
+    )
+    none = pl.DataFrame()
+    said = sentence(frame, Tables(scores, none, none, scores.select("metric").unique()), "own")
+    assert said == "All 59 cases fit into the budget of 1000: no order, steady or not, leaves one out of them."
 
 
 def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame, tmp_path):
