@@ -116,7 +116,8 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     if not isinstance(fitted, FittedClassifier):
         raise DataError(f"{bundle.folder / MODEL}: holds no classifier.")
     if kind == "rows":
-        return RowService(fitted, schema, bundle.graph(), tiers)
+        graph = None if len(fitted.normals) else bundle.graph()  # a rank among held-out rows jumps at the last bit of a score
+        return RowService(fitted, schema, graph, tiers)
     features = bundle.experiment().features
     assert isinstance(features, RowFeatures | None_)
     begin_store(state, store)
