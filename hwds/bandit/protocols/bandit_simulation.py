@@ -179,9 +179,10 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         return poisoned_world(frame, cutoff.step, rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: Step, frame: World) -> pl.DataFrame:
-        """Return the arms chosen up to the cutoff: the pulls at its checkpoints."""
-        steps = self.game(frame).checkpoints
-        early_places = [place for place, step in enumerate(steps) if step <= cutoff.step]
+        """Return the arms chosen up to the cutoff: the pulls at the checkpoints that every market has."""
+        steps = rows["steps"][0].to_list()
+        shared = log_spaced(steps[-1], self.checkpoints)
+        early_places = [place for place, step in enumerate(steps) if step <= cutoff.step and step in shared]
         pulls = rows["pulls"].struct
         early = [
             pulls.field(arm).arr.get(place).alias(f"{arm}@{steps[place]}") for arm in pulls.fields for place in early_places
