@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError
 from hwds.evaluation.base import Deployable
 from hwds.experiment.final_model import context_of
 from hwds.experiment.spec import Experiment
-from hwds.frames.images import IMAGE, KIND, Images
+from hwds.frames.images import BOARD, IMAGE, KIND, Images
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.frames.run_checks import CYCLE, ENTITY
@@ -188,10 +188,11 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     some = images.take(np.arange(images.n) < max(LEAST, 1))
     blank = some.labelled(pl.Series(KIND, [None] * some.n, pl.String))
     questions = []
-    for name, pixels in zip(blank.names, blank.pixels(), strict=True):
+    for name, board, pixels in zip(blank.names, blank.boards, blank.pixels(), strict=True):
         buffer = io.BytesIO()
         Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-        questions.append((name, {ID: name, IMAGE: name, "content": base64.b64encode(buffer.getvalue()).decode()}))
+        content = base64.b64encode(buffer.getvalue()).decode()
+        questions.append((name, {ID: name, IMAGE: name, BOARD: board, "content": content}))
     yield blank, questions
 
 

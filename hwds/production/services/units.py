@@ -206,13 +206,16 @@ class ImageService(UnitService):
     kept: Images
 
     def _frame(self, id: str, question: Question) -> Images:
-        self._refuse_unknown(id, question, (ID, IMAGE, "content"))
+        self._refuse_unknown(id, question, (ID, IMAGE, BOARD, "content"))
         pixels = self._pixels(id, question.get("content"))
         if pixels.shape != self.kept.shape:
             wanted, got = (" x ".join(map(str, shape)) for shape in (self.kept.shape, pixels.shape))
             raise DataError(f"question '{id}': the image must be {wanted} (height, width, channels), got {got}.")
         name = self._name(id, question, id)
-        row = pl.DataFrame({IMAGE: [name], BOARD: [name], KIND: pl.Series([None], dtype=pl.String)})
+        board = question.get(BOARD, name)
+        if not isinstance(board, str):
+            raise DataError(f"question '{id}': '{BOARD}' must be a text.")
+        row = pl.DataFrame({IMAGE: [name], BOARD: [board], KIND: pl.Series([None], dtype=pl.String)})
         extra = [column for column in self.kept.static if column not in (KIND,)]
         row = row.with_columns(pl.lit(None, self.kept.data.schema[column]).alias(column) for column in extra)
         return Images(row.select(self.kept.data.columns), pixels[None], np.arange(1), self.kept.kinds)
@@ -233,7 +236,8 @@ class ImageService(UnitService):
 
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
-        return _unit_schema("An image", IMAGE, {"content": {"type": "string", "contentEncoding": "base64"}}, ("content",))
+        parts = {BOARD: {"type": "string"}, "content": {"type": "string", "contentEncoding": "base64"}}
+        return _unit_schema("An image", IMAGE, parts, ("content",))
 
 
 def row_reader(empty: pl.DataFrame) -> tuple[Reader, pl.DataFrame]:
