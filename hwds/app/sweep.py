@@ -18,7 +18,7 @@ from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
-from hwds.report.pages.sweep import sweep_page
+from hwds.report.pages.sweep import AS_IT_STOOD, space_grid, sweep_page
 from hwds.report.progress import SweepLine
 from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep.importance import importance_of, importance_page
@@ -135,9 +135,11 @@ def write_result(
     print("\n".join(line for line in (conclusion(result), remark, timed) if line))
     logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
     drawn = search.experiment.pictures
+    first = f"{AS_IT_STOOD}\n\n" if search.sweep.baseline else ""
+    space = f"{first}## What was searched\n\n{space_grid(sweep_json(search)['space']).markdown()}"
     pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path) if drawn else []
     folder.write_page(
-        as_page(result, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(importance)))
+        as_page(result, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(importance), space))
     )
     ends = {**as_dict(result), "importance": importance.as_dict(), "time": time_of, **titles}
     folder.write_json(sweep_json(search, records, **ends))

@@ -1,4 +1,4 @@
-"""Open a local page on the runs: find them, lay curves over each other, open reports."""
+"""Open a local page on the runs: find, sort, group, draw, compare and label them, and follow those that are on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hwds.cli.words import Whole, command
 @command(help=__doc__)
 @click.option("--port", type=Whole(most=65535), default=8473, show_default=True, help="The port; 0 takes a free one.")
 def main(port: int) -> int:
-    """Serve the page on this machine's loopback address until Ctrl-C; nothing outside it is asked, no run is changed."""
+    """Serve the page on this machine's loopback address until Ctrl-C; nothing outside is asked, no number is changed."""
     from hwds.report.ui.server import ADDRESS, server
 
     with server(port) as serving:

@@ -31,6 +31,8 @@ CAPTIONS = {
     "importance.png": "How much of the spread of scores each setting makes, with its interval",
 }
 
+AS_IT_STOOD = "Trial 0 is the experiment as it stood, which no search stops."
+
 MEANINGS = (
     "windows: how many inner windows a trial was scored on; they end before the experiment's own windows begin.",
     "finished: scored on all of them; stopped: ended on the way by the scheduler, so that it competes with none of these.",
@@ -50,9 +52,7 @@ def sweep_page(folder: SweepFolder) -> Page:
     result = from_dict(folder.read_trials(), data, Measure(data["metric"], better=data["better"]))
     best = folder.read_best()
     sections = (
-        Section(
-            "Trials", (GridTable(trials_grid(result)), Text(f"The best settings are those of trial {result.best}:"), Code(best))
-        ),
+        Section("Trials", (*_trials(result, data), Text(f"The best settings are those of trial {result.best}:"), Code(best))),
         Section("Pictures", tuple(_pictures(folder, data))),
         Section("The best settings on the final windows", tuple(_final(_run_of(data)))),
         Section("What was searched", (GridTable(space_grid(data["space"])), *_how(data))),
@@ -64,6 +64,13 @@ def sweep_page(folder: SweepFolder) -> Page:
     return Page(
         f"{data['experiment']}: sweep for {result.model}", conclusion(result), f"Sweep {folder.title}: {trials}.", sections
     )
+
+
+def _trials(result: SweepResult, data: dict[str, Any]) -> Iterator[Part]:
+    """Yield the table of trials, and which of them is the baseline."""
+    yield GridTable(trials_grid(result))
+    if data["sweep"].get("baseline"):
+        yield Text(AS_IT_STOOD)
 
 
 def space_grid(space: dict[str, Any]) -> Grid:
