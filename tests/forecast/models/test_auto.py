@@ -165,8 +165,10 @@ def test_what_was_kept_says_nothing_of_speed():
     allowance.charge("kept", 10.0, 0.01)
     assert allowance.price("kept", 10.0) == 10.0
     allowance.charge("slow", 2.0, 8.0)
-    assert allowance.price("slow", 1.0) == 4.0
-    assert allowance.price("new", 1.0) == 2.5
+    assert allowance.price("slow", 1.0) == 2.5
+    assert allowance.price("new", 1.0) == 1.75
+    allowance.charge("compiled", 0.03, 9.0)
+    assert allowance.price("compiled", 1.0) < 10
 
 
 def test_a_budget_by_the_clock_is_no_repeatable_one():

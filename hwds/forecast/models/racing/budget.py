@@ -18,6 +18,9 @@ AFTER = 0.85
 DOUBT = 0.5
 """How far the speed of a model that was timed once moves the price of others."""
 
+FIRST = 2.0
+"""Units at the usual speed that a timing is drawn to: what imports and compiles at first says little of the rest."""
+
 KEPT = 0.05
 """What took less than this share of its price was in the cache, and says nothing of speed."""
 
@@ -105,6 +108,7 @@ class Allowance:
         self.spent += work
         if self.units or work < 0.01 or seconds < KEPT * work * self.usual:
             return
-        self.speeds[name] = seconds / work
+        own = (FIRST * self.usual + seconds) / (FIRST + work)
+        self.speeds[name] = own
         if work > 0.2:
-            self.usual += DOUBT * (seconds / work - self.usual)
+            self.usual += DOUBT * (own - self.usual)
