@@ -11,8 +11,8 @@ from hwds.production.bundle.reference import calibration_of, column_reference, r
 from hwds.production.monitor.captured import Captured, read_captured, read_labels
 from hwds.production.monitor.distances import distances, new_share
 from hwds.production.monitor.evidence import Detector, Finding, binomial_tail, discoveries, label_findings
-from hwds.production.monitor.page import page
-from hwds.production.monitor.watch import watched, write_report
+from hwds.production.monitor.page import page, write_report
+from hwds.production.monitor.watch import watched
 from hwds.production.server.capture import Capture
 from hwds.results.files import read_mapping
 

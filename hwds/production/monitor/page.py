@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from pathlib import Path
 
+from hwds.core.atomic import write_text
+from hwds.core.checksums.files import write_json
+from hwds.production.monitor.watch import Report
 from hwds.results.formatting import counted
-
-if TYPE_CHECKING:
-    from hwds.production.monitor.watch import Report
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2430}"
@@ -70,3 +71,10 @@ def _last(report: Report) -> str:
     )
     head = "<tr><th>column</th><th>statistic</th><th>value</th><th>usually</th><th>p</th></tr>"
     return f"<h2>The last window, from {html.escape(report.windows[-1].begin)}</h2><table>{head}{rows}</table>"
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write `report.json`, SageMaker's `constraint_violations.json`, and the page."""
+    write_json(folder / "report.json", {**asdict(report), "violations": report.violations})
+    write_json(folder / "constraint_violations.json", {"violations": report.violations})
+    write_text(folder / "report.html", page(report))

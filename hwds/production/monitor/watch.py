@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from hwds.core.atomic import write_text
-from hwds.core.checksums.files import write_json
 from hwds.production.bundle.reference import WINDOW_GRID, WINDOW_ROWS, column_reference
 from hwds.production.monitor.captured import Captured
 from hwds.production.monitor.evidence import Baseline, Detector, Finding, discoveries, label_findings
@@ -178,12 +175,3 @@ def _labelled(part: Sequence[Captured], labels: Mapping[str, float]) -> tuple[np
 def _days(captured: Sequence[Captured]) -> float:
     first, last = (datetime.fromisoformat(captured[place].at.replace("Z", "+00:00")) for place in (0, -1))
     return max((last - first).total_seconds() / 86_400, 1 / 24)
-
-
-def write_report(folder: Path, report: Report) -> None:
-    """Write `report.json`, SageMaker's `constraint_violations.json`, and the page."""
-    from hwds.production.monitor.page import page
-
-    write_json(folder / "report.json", {**asdict(report), "violations": report.violations})
-    write_json(folder / "constraint_violations.json", {"violations": report.violations})
-    write_text(folder / "report.html", page(report))

@@ -24,7 +24,8 @@ from hwds.cli.words import FILE, Whole, Within, command
 def main(folder: str, captured: str, labels: str | None, alarms: float, rows: int, out: str, trust: str | None) -> int:
     """Write the report and print what was named; 1 where there was an alarm."""
     from hwds.production.monitor.captured import read_captured, read_labels
-    from hwds.production.monitor.watch import watched, write_report
+    from hwds.production.monitor.page import write_report
+    from hwds.production.monitor.watch import watched
     from hwds.production.services.opening import Bundle
 
     bundle = Bundle.open(folder, trust)
