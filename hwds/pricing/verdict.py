@@ -44,7 +44,7 @@ def verdict_of(
     best = _best(judgement)
     information = _information(judgement, charged)
     total = None if information is None or customers is None else information * customers
-    gain, lead = _gain(judgement, terms, contrast), floor_sentence(now, terms.margin_floor)
+    gain = _gain(judgement, terms, contrast)
     top = None if then is None else best.get(then.arm)
     rule = "" if contrast is None else contrast.rule
     first = sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)
@@ -54,7 +54,7 @@ def verdict_of(
         action="CHANGE" if judgement.change else "HOLD",
         rule=judgement.rule,
         excluded=judgement.excluded,
-        sentence=" ".join(filter(None, [lead, first, *_behind(total, customers, record, unit), note])),
+        sentence=" ".join(filter(None, parts)),
         current=terms.current,
         arm=None if charged is None else charged.arm,
         price=None if charged is None else charged.offer.price,
