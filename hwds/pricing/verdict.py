@@ -44,9 +44,8 @@ def verdict_of(
     best = _best(judgement)
     information = _information(judgement, charged)
     total = None if information is None or customers is None else information * customers
-    gain = _gain(judgement, terms, contrast)
+    gain, rule = _gain(judgement, terms, contrast), "" if contrast is None else contrast.rule
     top = None if then is None else best.get(then.arm)
-    rule = "" if contrast is None else contrast.rule
     first = sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)
     parts = [floor_sentence(now, terms.margin_floor), first, *_behind(total, customers, record, unit), note]
     return PriceVerdict(
