@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from hwds.compare.source import Source
+from hwds.core.checksums.files import write_json
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.forecast.metrics.ratios import forecast_metrics
 from hwds.production.bundle.make import refuse_gated
@@ -204,6 +205,20 @@ def test_coverage_is_judged_by_its_name(rules, clean):
     for gap, passed in ((0.1, False), (0.2, True)):
         checks = checks_of(replace(rules, coverage_gap=gap), spoilt)
         assert [check.passed for check in checks if check.name == "coverage"] == [passed]
+
+
+def test_the_report_of_a_monitor_is_of_the_bundle(run, bundle, home, tmp_path):
+    report, keys = tmp_path / "report.json", str(home / "key.pem.pub")
+    named = Named(bundle=str(bundle.folder), monitor=str(report), trust=keys)
+    plain = rules_of("development", {"leakage": False})
+    write_json(report, {"bundle": bundle.manifest.digest, "violations": []})
+    assert gathered(run, plain, named).violations == []
+    write_json(report, {"bundle": "another", "violations": []})
+    with pytest.raises(ConfigError, match=r"^--monitor: .* is of bundle another, not of [0-9a-f]{16}"):
+        gathered(run, plain, named)
+    write_json(report, {"violations": []})
+    with pytest.raises(ConfigError, match=r"^--monitor: .* is no report\.json"):
+        gathered(run, plain, named)
 
 
 def test_rules_are_checked(rules):

@@ -10,9 +10,11 @@ from typing import Any
 from hwds.core.checksums.files import write_json
 from hwds.core.errors import ConfigError
 from hwds.production.bundle.card import read_fields
+from hwds.production.bundle.manifest import LATENCY
 from hwds.production.gate.checks import Check, checks_of
-from hwds.production.gate.evidence import Evidence, latency_of, leaks_of, violations_of
+from hwds.production.gate.evidence import Evidence, leaks_of, violations_of
 from hwds.production.gate.rules import GateRules
+from hwds.production.services.opening import Bundle
 from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.markdown import write_markdown
@@ -39,20 +41,24 @@ def gathered(folder: RunFolder, rules: GateRules, named: Named) -> Evidence:
     """Return the evidence of a run that a gate asks for.
 
     Raises:
-        ConfigError: A file cannot be read, or the bundle is of another run.
+        ConfigError: A file cannot be read, the bundle is of another run, or the monitor's report of another bundle.
     """
-    evidence = Evidence.of(folder)
+    evidence, watched = Evidence.of(folder), ""
     if rules.champion and named.champion:
         evidence = evidence.with_champion(folder, RunFolder.find(named.champion))
     if named.card:
         evidence = evidence.with_file(Path(named.card), card=read_fields(Path(named.card)))
     if named.bundle:
-        path, latency, run = latency_of(named.bundle, named.trust)
-        if run != folder.title:
-            raise ConfigError(f"--bundle: {named.bundle} is of run {run}, not of {folder.title}.")
-        evidence = evidence.with_file(path, latency=latency)
+        bundle = Bundle.open(named.bundle, named.trust)
+        if bundle.manifest.run != folder.title:
+            raise ConfigError(f"--bundle: {named.bundle} is of run {bundle.manifest.run}, not of {folder.title}.")
+        evidence = evidence.with_file(bundle.folder / LATENCY, latency=bundle.json(LATENCY))
+        watched = bundle.manifest.digest
     if named.monitor:
-        evidence = evidence.with_file(Path(named.monitor), violations=violations_of(Path(named.monitor)))
+        seen, violations = violations_of(Path(named.monitor))
+        if watched and seen != watched:
+            raise ConfigError(f"--monitor: {named.monitor} is of bundle {seen}, not of {watched} (--bundle).")
+        evidence = evidence.with_file(Path(named.monitor), violations=violations)
     if rules.leakage:
         path = folder.path / LEAKS
         write_json(path, {"code": folder.read_provenance()["code"], "leaks": list(leaks_of(folder)), "when": now()})

@@ -14,7 +14,7 @@ import polars as pl
 from hwds.compare.labels import model_labels
 from hwds.compare.models import compare
 from hwds.compare.source import Source
-from hwds.core.errors import HwdsError
+from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.inputs import noted_inputs
 from hwds.evaluation.abilities import LeakTestable
 from hwds.evaluation.canary import canary
@@ -23,7 +23,6 @@ from hwds.execution.threads import hold_threads
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
-from hwds.production.services.opening import Bundle
 from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
@@ -141,15 +140,16 @@ def leaks_of(folder: RunFolder) -> tuple[str, ...]:
     return tuple(str(leak) for leak in found if leak is not None)
 
 
-def latency_of(folder: str, trust: str | None) -> tuple[Path, Mapping[str, Any], str]:
-    """Return the latency of a bundle with its file, and the run that the bundle is of."""
-    bundle = Bundle.open(folder, trust)
-    return bundle.folder / "latency.json", bundle.json("latency.json"), bundle.manifest.run
+def violations_of(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
+    """Return the digest of the bundle that a monitor's report is of, and the violations.
 
-
-def violations_of(path: Path) -> list[Mapping[str, Any]]:
-    """Return the violations of a monitor's report."""
-    return list(read_mapping(path)["violations"])
+    Raises:
+        ConfigError: It is no report of a monitor.
+    """
+    report = read_mapping(path)
+    if "violations" not in report or "bundle" not in report:
+        raise ConfigError(f"--monitor: {path} is no report.json of `hwds monitor`.")
+    return str(report["bundle"]), list(report["violations"])
 
 
 def sha256(path: Path) -> str:
