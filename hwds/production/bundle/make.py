@@ -51,6 +51,7 @@ from hwds.production.bundle.unit_content import UnitContent
 from hwds.production.services.opening import Bundle, service_of
 from hwds.production.services.tiers import stored_tiers
 from hwds.results.folder import RunFolder
+from hwds.results.markdown import write_markdown
 
 BUDGET: dict[str, float] = {"rows": 25.0, "events": 50.0}
 """Milliseconds within which 99 % of single answers must come, where none are named; of units, which are histories, 2,000."""
@@ -222,7 +223,7 @@ def _finished(folder: RunFolder, part: Path, manifest: Manifest, proof: dict[str
     experiment = check(folder.read_config(secrets=True))
     card = card_of(folder, experiment, folder.read_tables(), fields)
     _write(part / CARD_JSON, card)
-    (part / CARD).write_text(markdown(card, proof, latency), encoding="utf-8")
+    write_markdown(part / CARD, markdown(card, proof, latency))
     _write(part / SCHEMA, _schema(part, manifest))
     return replace(manifest, parity=proof, files=files_of(part))
 
