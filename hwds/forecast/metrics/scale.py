@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST_CHANGE = 0.1
+"""The least scale of a young series, as a share of its mean value: two rows that happen to be alike measure no error."""
+
 
 def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean absolute and the mean squared seasonal difference of each series.
@@ -38,8 +41,8 @@ def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tup
 def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what errors of series without a seasonal scale are divided by, so that no young series vanishes from a score.
 
-    It is the mean absolute and the mean squared change from one known row to the next; of a series without such a change the
-    mean absolute and the mean squared value.
+    It is the mean absolute and the mean squared change from one known row to the next, and at least a tenth of the mean
+    absolute value (a hundredth of the mean squared one); of a series without such a change the mean value itself.
 
     Args:
         values: The series end to end, NaN where unknown.
@@ -55,9 +58,10 @@ def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[
     known = ~np.isnan(values)
     count = np.bincount(series[known], minlength=len(absolute))
     scales = []
-    for own, change, amount in zip((absolute, squared), changes, (np.abs(values), values**2), strict=True):
-        size = np.bincount(series[known], amount[known], len(own)) / np.maximum(count, 1)
-        other = np.where(np.isnan(change), np.where(size > 0, size, np.nan), change)
+    for power, own, change in zip((1, 2), (absolute, squared), changes, strict=True):
+        size = np.bincount(series[known], np.abs(values[known]) ** power, len(own)) / np.maximum(count, 1)
+        least = LEAST_CHANGE**power * size
+        other = np.where(np.isnan(change), np.where(size > 0, size, np.nan), np.fmax(change, least))
         scales.append(np.where(np.isnan(own), other, np.nan))
     return scales[0], scales[1]
 

@@ -326,8 +326,8 @@ def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
     scaled, bare = (lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing"))
     if len(scaled):
         yield (
-            f"The scaled errors (mase, rmsse) of {_listed(scaled)} are in units of the mean change from row to row (of the mean"
-            f" value where there is none) {where}."
+            f"The scaled errors (mase, rmsse) of {_listed(scaled)} are in units of the mean change from row to row (of a"
+            f" tenth of the mean value where that is more, of all of it where nothing changes) {where}."
         )
     if len(bare):
         yield f"{_listed(bare)} have no scaled errors (mase, rmsse) {where}, and no value but 0. wql and coverage count them."

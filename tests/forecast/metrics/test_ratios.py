@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.metrics.scale import last_season, seasonal_scales
+from hwds.forecast.metrics.scale import last_season, seasonal_scales, short_scales
 from hwds.forecast.metrics.scores import score_forecasts
 from hwds.statistics.aggregate import mean, median, one_minus_ratio, pooled
 
@@ -103,6 +103,14 @@ def test_scales_are_those_of_each_series_alone():
     assert absolute[0] == pytest.approx(2)
     assert squared[0] == pytest.approx((1 + 4 + 9) / 3)
     assert np.isnan(absolute[1:]).all()
+
+
+def test_a_young_series_whose_rows_are_alike_has_no_tiny_scale():
+    rows = [[100.0, 130, 90], [100.0, 100.001], [100.0, 100], [100.0, np.nan], [0.0, 0]]
+    offsets = np.cumsum([0, *map(len, rows)])
+    absolute, squared = short_scales(np.concatenate(rows), offsets, 12)
+    assert absolute == pytest.approx([35, 10, 100, 100, np.nan], rel=1e-4, nan_ok=True)
+    assert squared == pytest.approx([(30**2 + 40**2) / 2, 100, 100**2, 100**2, np.nan], rel=1e-4, nan_ok=True)
 
 
 def test_the_seasonal_naive_repeats_the_season_and_mends_holes():
