@@ -31,8 +31,8 @@ class ForecastArrays:
         actual, mean, median: Shape (rows,), in the target's unit.
         quantiles: Shape (rows, levels).
         levels: The quantile levels, shape (levels,).
-        scale_abs, scale_sq: The series' in-sample mean absolute and squared seasonal difference; of a series without one, its
-            change from row to row, or else its size (`scale.short_scales`); NaN where it has none of them.
+        scale_abs, scale_sq: The series' in-sample mean absolute and squared seasonal difference; of a series without one, the
+            mean of the others (`rows.young_scales`) or else of its own (`scale.short_scales`); NaN where it has none.
         naive: The seasonal naive forecast.
         season: Rows in a season.
     """
@@ -118,7 +118,7 @@ def _scaled(season: int) -> tuple[Metric, Metric]:
     """Return the errors relative to those of the in-sample seasonal naive."""
     mase = "mean absolute error of the median forecast over that of the in-sample seasonal naive, season m"
     rmsse = "root of the mean squared error of the mean forecast over that of the in-sample seasonal naive, season m"
-    mase, rmsse = (f"{text}; of a series without such, of the change from row to row" for text in (mase, rmsse))
+    mase, rmsse = (f"{text}; of a series without such, of the others' mean" for text in (mase, rmsse))
     name = f"[m={season}]"
     return (
         Metric(f"mase{name}", absolute, lambda a: a.scale_abs, meaning=mase, beside="always", by_step=True, skill=True),

@@ -39,6 +39,7 @@ from hwds.forecast.protocols.rows.predictions import (
     forecasts_at,
 )
 from hwds.forecast.protocols.rows.segments import panel_labels
+from hwds.forecast.protocols.rows.young_scales import with_scales_of_others
 from hwds.forecast.work import Size, cell_work
 from hwds.frames.hierarchy import LEVEL, TOTAL, with_aggregates, without_aggregates
 from hwds.frames.panel import Panel
@@ -171,6 +172,9 @@ class PanelEvaluation(
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Calibrate quantiles as `intervals` says, marked by `calibrated`; then make all forecasts add up."""
+        return with_scales_of_others(self._settled(rows))
+
+    def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
         if not self.reconciles:
             return self._calibrated(rows)
         summed = with_summed_actuals(rows)
@@ -326,8 +330,8 @@ def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
     scaled, bare = (lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing"))
     if len(scaled):
         yield (
-            f"The scaled errors (mase, rmsse) of {_listed(scaled)} are in units of the mean change from row to row (of a"
-            f" tenth of the mean value where that is more, of all of it where nothing changes) {where}."
+            f"The scaled errors (mase, rmsse) of {_listed(scaled)} are in units of what those of other series are divided by on"
+            f" average (of their own change from row to row where no series has a scale) {where}."
         )
     if len(bare):
         yield f"{_listed(bare)} have no scaled errors (mase, rmsse) {where}, and no value but 0. wql and coverage count them."
