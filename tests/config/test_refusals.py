@@ -112,7 +112,7 @@ REFUSED = [
     ("model.recipe=3", "model.recipe: must be the name of a recipe, got 3."),
     ("~model.recipe", "model.recipe: must be the name of a recipe"),
     ("plam", "no command 'plam'; did you mean 'plan'?"),
-    ("frobnicate", "no command 'frobnicate'; known: ", "plan"),
+    ("frobnicate", "no command 'frobnicate'; known: ", "compare"),
     ("model.season", "'model.season': must be given a value"),
     ("--mutirun seed=1", "no flag '--mutirun'; did you mean '--multirun'?"),
     ("--cfg jobb", "--cfg: must be one of job, hydra, all, got 'jobb'; did you mean 'job'?"),

@@ -32,6 +32,7 @@ REFUSED = {
     **dict.fromkeys(
         ("board_inspection", "pcb_inspection"), r"tests every board, of which protocol\.apart=0\.3 would keep some"
     ),
+    "ai4i": r"tests every group, of which protocol\.apart=0\.3 would keep some",
     "device_lifetimes": "has no windows before its own to choose settings on",
     "gray_market_review": "has nothing later to choose settings by",
     "ope_open_bandit": "estimates a value that nobody knows",

@@ -39,7 +39,7 @@ def test_an_input_may_be_a_slice_too(path):
 @pytest.mark.parametrize(
     ("roles", "said"),
     [
-        ({}, "dataset.roles: one must be given; roles: label, label_time"),
+        ({}, "dataset.roles: one must be given; roles: label, id, link, label_time"),
         (
             {"label": "gift", "covariate": ["spend", "gift"]},
             "dataset.roles.covariate: column 'gift' has the role label already",

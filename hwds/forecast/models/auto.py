@@ -22,8 +22,9 @@ from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.racing.answer import Answer, ages, answer_of
 from hwds.forecast.models.racing.budget import Allowance, Budget, in_units
 from hwds.forecast.models.racing.candidates import Look, candidates
+from hwds.forecast.models.racing.notes import SEARCH
 from hwds.forecast.models.racing.race import Race
-from hwds.forecast.models.racing.story import SEARCH, story_of
+from hwds.forecast.models.racing.story import story_of
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.statistics.conformal import Bands

@@ -24,7 +24,7 @@ from hwds.forecast.metrics.names import Levels, Metrics, check_metrics, named_me
 from hwds.forecast.metrics.ratios import forecast_metrics
 from hwds.forecast.metrics.scores import forecast_measures, score_forecasts
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.story import notes
+from hwds.forecast.models.racing.notes import notes
 from hwds.forecast.protocols.intervals.adaptive import adaptive
 from hwds.forecast.protocols.intervals.calibrated import Calibrated, Coherent
 from hwds.forecast.protocols.intervals.conformal import conformal, corrected, learned, uncalibrated, unsettled, without_raw

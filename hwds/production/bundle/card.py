@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.yaml_text import read_yaml
 from hwds.experiment.spec import Experiment
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
@@ -36,8 +36,8 @@ def read_fields(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        fields = read_yaml(path.read_text(encoding="utf-8"), path)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"--card: {path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"--card: {path} must be a mapping of {', '.join(FIELDS)}.")

@@ -22,7 +22,7 @@ def test_alerts_costs_and_thresholds_lie_beside_the_run(hwds, tmp_path):
     assert said.code == 0, said.err
     found = json.loads(only(tmp_path, "decision.json").read_text())
     assert found["sentence"] in said.out.splitlines()
-    assert found["tables"] == ["alerts", "alert_costs", "alert_thresholds"]
+    assert found["tables"] == ["alerts", "alert_costs", "alert_thresholds", "cases", "case_rows"]
     assert {line["against"] for line in found["record"]} == {"labels", "truth"}
     assert found["wrong_block"] == 500
     alerts = pl.read_parquet(only(tmp_path, "alerts.parquet"))

@@ -38,7 +38,7 @@ def told(rows, metric="importance_share", of="input", cutoff=None):
 def test_they_are_the_means_of_all_inputs_contributions():
     frame, rows = toy_rows(), rows_of(Logistic())
     fold = PROTOCOL.split(frame)[1]
-    parts = PROTOCOL.parts(frame, fold.cutoffs[0].at, CONTEXT)
+    parts = PROTOCOL.for_model(Logistic()).parts(frame, fold.cutoffs[0].at, CONTEXT)
     fitted = PROTOCOL.fitted(Logistic(), parts, replace(CONTEXT, fold=fold.name))
     shown = drawn(parts["test"], 60, CONTEXT.seed)
     found = fitted.explain(shown)

@@ -16,8 +16,8 @@ from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.racing.answer import answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
+from hwds.forecast.models.racing.notes import SEARCH, notes
 from hwds.forecast.models.racing.race import NAIVE, Race, Rung, of_young, rungs, team_of
-from hwds.forecast.models.racing.story import SEARCH, notes
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta

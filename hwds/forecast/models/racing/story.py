@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 
 from hwds.forecast.models.racing.budget import AFTER, in_units
 from hwds.forecast.models.racing.candidates import Look
 from hwds.forecast.models.racing.race import Race
-
-SEARCH = "search"
-"""The column of predictions that holds what a search says of itself, in the first row of each cutoff."""
 
 
 def story_of(race: Race, look: Look, budget: str) -> str:
@@ -23,14 +19,6 @@ def story_of(race: Race, look: Look, budget: str) -> str:
             "a budget in seconds ends by the clock: again, or elsewhere, it may answer otherwise; one in units (300u) not"
         )
     return "; ".join(part for part in parts if part) + "."
-
-
-def notes(predictions: pl.DataFrame) -> Iterator[str]:
-    """Yield the story of each model and cutoff that has one."""
-    if SEARCH not in predictions.columns:
-        return
-    for row in predictions.filter(pl.col(SEARCH).is_not_null()).unique(["model", "cutoff"], maintain_order=True).to_dicts():
-        yield f"{row['model']} at {row['cutoff']}: {row[SEARCH]}"
 
 
 def _tried(race: Race) -> str:
