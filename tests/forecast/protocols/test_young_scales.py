@@ -1,4 +1,4 @@
-"""Young series are scored in units of the others' mean scale, fold by fold."""
+"""Young series are scored in units of the others' mean scale, cutoff by cutoff."""
 
 import polars as pl
 import pytest
@@ -12,7 +12,7 @@ def rows(*lines):
     return made.with_columns(scale_sq=pl.col("scale_abs") ** 2, short_scale_sq=pl.col("short_scale_abs") ** 2)
 
 
-def test_a_young_series_has_the_mean_scale_of_the_others_of_its_fold():
+def test_a_young_series_has_the_mean_scale_of_the_others_at_its_cutoff():
     made = with_scales_of_others(
         rows(
             (0, "old", 9, 1, 2.0, None),
@@ -20,9 +20,10 @@ def test_a_young_series_has_the_mean_scale_of_the_others_of_its_fold():
             (0, "older", 9, 1, 4.0, None),
             (0, "young", 9, 1, None, 0.001),
             (0, "zero", 9, 1, None, None),
+            (0, "old", 10, 1, 8.0, None),  # a later cutoff is none of its business
             (1, "young", 10, 1, None, 0.001),
         )
     )
-    assert made["short_scale_abs"].to_list() == [None, None, None, 3.0, None, 0.001]
-    assert made["short_scale_sq"].to_list() == [None, None, None, pytest.approx(10.0), None, pytest.approx(1e-6)]
-    assert made["scale_abs"].to_list() == [2.0, 2.0, 4.0, None, None, None]
+    assert made["short_scale_abs"].to_list() == [None, None, None, 3.0, None, None, 0.001]
+    assert made["short_scale_sq"].to_list() == [None, None, None, pytest.approx(10.0), None, None, pytest.approx(1e-6)]
+    assert made["scale_abs"].to_list() == [2.0, 2.0, 4.0, None, None, 8.0, None]

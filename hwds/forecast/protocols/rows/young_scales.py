@@ -11,19 +11,20 @@ SCALES = {"scale_abs": "short_scale_abs", "scale_sq": "short_scale_sq"}
 
 
 def with_scales_of_others(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows in which a series without a seasonal scale has the mean one of the other series of its fold.
+    """Return rows in which a series without a seasonal scale has the mean one of the other series at its cutoff.
 
     Divided by its own few changes, a young series that grows fast would outweigh all others in a mean over series. Where no
-    series of the fold has a seasonal scale, each keeps its own.
+    series has a seasonal scale at that cutoff, each keeps its own; so do series whose cutoffs are counted from their own ends.
 
     Args:
         rows: Of one model at the cutoffs that are scored, with `fold`, the series, the cutoff and the columns of `SCALES`.
     """
     if not set(SCALES.values()) <= set(rows.columns):
         return rows
-    others = rows.unique(["fold", SERIES, "cutoff"], maintain_order=True).group_by("fold", maintain_order=True)
+    place = ["fold", "cutoff"]
+    others = rows.unique([*place, SERIES], maintain_order=True).group_by(place, maintain_order=True)
     means = others.agg(pl.col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES)
-    joined = rows.join(means, on="fold", how="left", maintain_order="left")
+    joined = rows.join(means, on=place, how="left", maintain_order="left")
     young = [
         pl.when(~_is_scale(scale) & _is_scale(own)).then(pl.coalesce(f"_{scale}", own)).otherwise(pl.col(own)).alias(own)
         for scale, own in SCALES.items()
