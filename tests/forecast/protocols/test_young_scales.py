@@ -21,7 +21,7 @@ def test_a_young_series_has_the_mean_scale_of_the_others_at_its_cutoff():
             (0, "young", 9, 1, None, 0.001),
             (0, "zero", 9, 1, None, None),
             (0, "old", 10, 1, 8.0, None),  # a later cutoff is none of its business
-            (1, "young", 10, 1, None, 0.001),
+            (1, "young", 11, 1, None, 0.001),
         )
     )
     assert made["short_scale_abs"].to_list() == [None, None, None, 3.0, None, None, 0.001]

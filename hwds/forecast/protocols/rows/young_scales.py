@@ -17,14 +17,13 @@ def with_scales_of_others(rows: pl.DataFrame) -> pl.DataFrame:
     series has a seasonal scale at that cutoff, each keeps its own; so do series whose cutoffs are counted from their own ends.
 
     Args:
-        rows: Of one model at the cutoffs that are scored, with `fold`, the series, the cutoff and the columns of `SCALES`.
+        rows: Of one model at the cutoffs that are scored, with the series, the cutoff and the columns of `SCALES`.
     """
     if not set(SCALES.values()) <= set(rows.columns):
         return rows
-    place = ["fold", "cutoff"]
-    others = rows.unique([*place, SERIES], maintain_order=True).group_by(place, maintain_order=True)
+    others = rows.unique(["cutoff", SERIES], maintain_order=True).group_by("cutoff", maintain_order=True)
     means = others.agg(pl.col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES)
-    joined = rows.join(means, on=place, how="left", maintain_order="left")
+    joined = rows.join(means, on="cutoff", how="left", maintain_order="left")
     young = [
         pl.when(~_is_scale(scale) & _is_scale(own)).then(pl.coalesce(f"_{scale}", own)).otherwise(pl.col(own)).alias(own)
         for scale, own in SCALES.items()
