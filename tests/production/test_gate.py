@@ -11,12 +11,11 @@ from hwds.compare.source import Source
 from hwds.core.checksums.files import write_json
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.forecast.metrics.ratios import forecast_metrics
-from hwds.production.bundle.make import refuse_gated
 from hwds.production.gate.checks import calibration_gap, checks_of
-from hwds.production.gate.decide import FILE, Named, decided, gathered
+from hwds.production.gate.decide import Named, decided, gathered
 from hwds.production.gate.evidence import Against, Evidence, against_of
 from hwds.production.gate.rules import rules_of
-from hwds.results.files import read_mapping
+from hwds.production.gate.verdicts import FILE, PAGE, read_verdicts, refuse_gated
 from tests.production.conftest import CARD
 
 RULES = {
@@ -172,15 +171,34 @@ def test_the_decision_is_kept_with_digests_and_stops_a_bundle(run, rules, home, 
         assert decision["outcome"] == "refused"
         assert decision["evidence"][str(card)] == hashlib.sha256(card.read_bytes()).hexdigest()
         assert "scores.parquet" in decision["evidence"]
-        assert read_mapping(run.path / FILE) == decision
+        assert read_verdicts(run) == {"development": decision}
         with pytest.raises(HwdsError, match=r"gate 'development' refused run .*: card; mend that"):
             refuse_gated(run)
         passing = rules_of("development", {"leakage": False})
         assert decided(run, passing, gathered(run, passing, Named()))["outcome"] == "passed"
         refuse_gated(run)
     finally:
-        for name in (FILE, "gate.md"):
-            (run.path / name).unlink()
+        forget(run)
+
+
+def forget(run):
+    for name in (FILE, PAGE):
+        (run.path / name).unlink()
+
+
+def test_a_stage_that_refused_stops_a_bundle_after_another_has_passed(run, clean):
+    try:
+        production, development = rules_of("production"), rules_of("development")
+        assert decided(run, production, replace(clean, card={}))["outcome"] == "refused"
+        assert decided(run, development, clean)["outcome"] == "passed"
+        assert list(read_verdicts(run)) == ["production", "development"]
+        assert "## production: refused" in (run.path / PAGE).read_text()
+        with pytest.raises(HwdsError, match=r"gate 'production' refused run .*: card, approver; mend that"):
+            refuse_gated(run)
+        assert decided(run, production, replace(clean, latency=None))["outcome"] == "refused"
+        refuse_gated(run)  # what has no bundle yet has no latency
+    finally:
+        forget(run)
 
 
 def test_a_champion_of_the_same_name_is_told_apart_and_no_rival_stands_for_it(run):

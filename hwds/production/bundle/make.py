@@ -48,6 +48,7 @@ from hwds.production.bundle.parity import LEAST
 from hwds.production.bundle.reference import calibration_of
 from hwds.production.bundle.row_content import RowContent
 from hwds.production.bundle.unit_content import UnitContent
+from hwds.production.gate.verdicts import refuse_gated
 from hwds.production.services.opening import Bundle, service_of
 from hwds.production.services.tiers import stored_tiers
 from hwds.results.folder import RunFolder
@@ -82,7 +83,7 @@ def make_bundle(
 
     Raises:
         ConfigError: The run has no model to ask, or the folder is there.
-        HwdsError: The gate refused the run, or the proof failed.
+        HwdsError: A gate refused the run, or the proof failed.
     """
     folder = RunFolder.find(run)
     folder.require_finished()
@@ -107,25 +108,6 @@ def make_bundle(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Bundle(out.resolve(), finished)
-
-
-def refuse_gated(folder: RunFolder) -> None:
-    """Refuse a run that its last gate refused.
-
-    Raises:
-        HwdsError: It was, with the checks that failed.
-    """
-    path = folder.path / "gate.json"
-    if not path.is_file():
-        return
-    from hwds.results.files import read_mapping
-
-    gate = read_mapping(path)
-    if gate["outcome"] != "passed":
-        failed = ", ".join(check["name"] for check in gate["checks"] if not check["passed"])
-        raise HwdsError(
-            f"bundle: gate '{gate['gate']}' refused run {folder.title}: {failed}; mend that and ask the gate again."
-        )
 
 
 def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:

@@ -24,7 +24,7 @@ class Check:
 
     name: str
     passed: bool
-    said: str
+    sentence: str
 
 
 def checks_of(rules: GateRules, evidence: Evidence) -> list[Check]:

@@ -1,8 +1,7 @@
-"""The decision of a gate: every check, the digests of its evidence, and the outcome, kept in the run's folder."""
+"""The verdict of a gate: every check, the digests of its evidence, and the outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +10,21 @@ from hwds.core.checksums.files import write_json
 from hwds.core.errors import ConfigError
 from hwds.production.bundle.card import read_fields
 from hwds.production.bundle.manifest import LATENCY
-from hwds.production.gate.checks import Check, checks_of
+from hwds.production.gate.checks import checks_of
 from hwds.production.gate.evidence import Evidence, leaks_of, violations_of
 from hwds.production.gate.rules import GateRules
+from hwds.production.gate.verdicts import keep_verdict
 from hwds.production.services.opening import Bundle
 from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
-from hwds.results.markdown import write_markdown
 from hwds.results.provenance import now
-
-FILE = "gate.json"
-"""The file in a run's folder with the last decision of a gate, which `hwds bundle` obeys."""
 
 LEAKS = "leakage.json"
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a user names beside the run: a champion's run, files of a card and of a monitor, a bundle, and trusted keys."""
+    """The words of a user beside the run: a champion's run, files of a card and of a monitor, a bundle, and trusted keys."""
 
     champion: str | None = None
     card: str | None = None
@@ -67,10 +63,10 @@ def gathered(folder: RunFolder, rules: GateRules, named: Named) -> Evidence:
 
 
 def decided(folder: RunFolder, rules: GateRules, evidence: Evidence) -> dict[str, Any]:
-    """Write and return the decision of a gate on a run."""
+    """Keep and return the verdict of a gate on a run."""
     checks = checks_of(rules, evidence)
     passed = all(check.passed for check in checks)
-    decision = {
+    verdict = {
         "gate": rules.name,
         "stage": rules.stage,
         "run": evidence.title,
@@ -81,16 +77,5 @@ def decided(folder: RunFolder, rules: GateRules, evidence: Evidence) -> dict[str
         "checks": [asdict(check) for check in checks],
         "evidence": dict(evidence.files),
     }
-    write_json(folder.path / FILE, decision)
-    write_markdown(folder.path / "gate.md", _page(rules, evidence, checks, passed=passed))
-    return decision
-
-
-def _page(rules: GateRules, evidence: Evidence, checks: Sequence[Check], *, passed: bool) -> str:
-    outcome = "passed" if passed else "refused"
-    lines = [f"# Gate {rules.name}: {outcome}", "", f"Run {evidence.title}, stage {rules.stage}.", ""]
-    lines += ["| check | | |", "|---|---|---|"]
-    lines += [f"| {check.name} | {'passed' if check.passed else '**refused**'} | {check.said} |" for check in checks]
-    lines += ["", "## Evidence", "", "| file | SHA-256 |", "|---|---|"]
-    lines += [f"| {name} | `{digest}` |" for name, digest in evidence.files.items()]
-    return "\n".join(lines)
+    keep_verdict(folder, verdict)
+    return verdict

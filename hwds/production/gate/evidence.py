@@ -32,7 +32,7 @@ RESAMPLES = 500
 
 @dataclass(frozen=True)
 class Against:
-    """How the run's model compares with the champion: a share, below 0 where it is worse, and its interval."""
+    """The comparison of the run's model with the champion: a share, below 0 where it is worse, and its interval."""
 
     champion: str
     effect: float
@@ -42,7 +42,7 @@ class Against:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known of a run; None or nothing where it is not.
+    """Facts of a run by which a gate judges; None or nothing where there is none.
 
     Attributes:
         title: The run's.

@@ -33,7 +33,7 @@ class Bound(Recipe):
 
 
 class GateRules(Recipe):
-    """What a run must show at a stage of its life; null asks for nothing.
+    """Demands on a run at a stage of its life; null asks for nothing.
 
     Attributes:
         stage: The stage that the gate stands before.

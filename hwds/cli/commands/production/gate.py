@@ -1,7 +1,7 @@
 """Judge whether a run may go on: bounds, champion, calibration, slices, seeds, latency, leaks, card, approver.
 
-The rules are those of `conf/gate`; the decision and the digests of its evidence are kept in the run's folder. A run that its
-last gate refused gets no bundle.
+The rules are those of `conf/gate`; the last verdict of each stage and the digests of its evidence are kept in the run's
+folder. A run that one of them refused gets no bundle.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ def main(
     """Print every check and the outcome; 1 where the gate refuses."""
     from hwds.production.gate.decide import Named, decided, gathered
     from hwds.production.gate.rules import rules_of
+    from hwds.production.gate.verdicts import FILE as KEPT
     from hwds.results.folder import RunFolder
 
     rules, folder = rules_of(name), RunFolder.find(run)
     folder.require_finished()
     evidence = gathered(folder, rules, Named(champion, card, bundle, monitor, trust))
-    decision = decided(folder, rules, evidence)
-    for check in decision["checks"]:
-        print(f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['said']}")
-    print(f"Gate {name}: {decision['outcome']} ({folder.path / 'gate.json'})")
-    return 0 if decision["outcome"] == "passed" else 1
+    verdict = decided(folder, rules, evidence)
+    for check in verdict["checks"]:
+        print(f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}")
+    print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
+    return 0 if verdict["outcome"] == "passed" else 1

@@ -1,0 +1,57 @@
+"""Verdicts of gates on a run: the last one of each stage, kept in the run's folder, which `hwds bundle` obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hwds.core.checksums.files import write_json
+from hwds.core.errors import HwdsError
+from hwds.results.files import read_mapping
+from hwds.results.folder import RunFolder
+from hwds.results.markdown import write_markdown
+
+FILE, PAGE = "gates.json", "gates.md"
+"""The files in a run's folder with the last verdict of each stage, for programs and for people."""
+
+OF_BUNDLE = ("latency", "drift")
+"""Checks of a bundle that is there: what they refuse is mended by another bundle, so that they do not stand before one."""
+
+
+def read_verdicts(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return the last verdict of each stage that has judged a run."""
+    path = folder.path / FILE
+    return read_mapping(path) if path.is_file() else {}
+
+
+def keep_verdict(folder: RunFolder, verdict: Mapping[str, Any]) -> None:
+    """Write a verdict in place of the last one of its stage, and the page of all."""
+    verdicts = {**read_verdicts(folder), verdict["stage"]: dict(verdict)}
+    write_json(folder.path / FILE, verdicts)
+    write_markdown(folder.path / PAGE, "\n".join(_page(folder.title, verdicts)))
+
+
+def refuse_gated(folder: RunFolder) -> None:
+    """Refuse a run that the last verdict of any stage refused.
+
+    Raises:
+        HwdsError: One did, with the checks of the run that failed.
+    """
+    for verdict in read_verdicts(folder).values():
+        failed = [check["name"] for check in verdict["checks"] if not check["passed"] and check["name"] not in OF_BUNDLE]
+        if failed:
+            raise HwdsError(
+                f"bundle: gate '{verdict['gate']}' refused run {folder.title}: {', '.join(failed)};"
+                " mend that and ask the gate again."
+            )
+
+
+def _page(title: str, verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield f"# Gates of run {title}"
+    for stage, verdict in verdicts.items():
+        yield from ("", f"## {stage}: {verdict['outcome']}", "", f"Gate {verdict['gate']}, {verdict['when']}.", "")
+        yield from ("| check | | |", "|---|---|---|")
+        for check in verdict["checks"]:
+            yield f"| {check['name']} | {'passed' if check['passed'] else '**refused**'} | {check['sentence']} |"
+        yield from ("", "| evidence | SHA-256 |", "|---|---|")
+        yield from (f"| {name} | `{digest}` |" for name, digest in verdict["evidence"].items())
