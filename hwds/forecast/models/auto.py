@@ -25,6 +25,7 @@ from hwds.forecast.models.racing.candidates import Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH
 from hwds.forecast.models.racing.race import Race
 from hwds.forecast.models.racing.story import story_of
+from hwds.forecast.models.stacking.mixing import asked, mixture
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.statistics.conformal import Bands
@@ -45,8 +46,8 @@ class Auto(Forecaster):
     protocol beside it. What was tried before a run was killed is kept, and not charged to the same command again.
 
     Attributes:
-        budget: What one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
-        members: What is raced instead of what hwds would choose; the seasonal naive is always there.
+        budget: The most that one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
+        members: The models that are raced instead of those that hwds would choose; the seasonal naive is always there.
         most: The most candidates that are raced: the first ones of their order.
         windows: Windows before the cutoff that candidates are raced on in the last round.
 
@@ -70,7 +71,7 @@ class Auto(Forecaster):
         """Race the candidates, then fit those that answer on all rows."""
         answer = self._answer(history, horizon, context)
         fitted = tuple(context.fitted(member, history, horizon=horizon) for member in answer.members)
-        return FittedAuto(fitted, answer, context.levels, context.season)
+        return FittedAuto(fitted, answer, context.levels)
 
     def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
         """Return the members' inner windows, each combined and calibrated as an answer is, by weights learned on the others."""
@@ -111,26 +112,22 @@ class FittedAuto(Serializable):
         members: In the order of the weights.
         answer: The outcome of the race.
         levels: Quantile levels.
-        season: Rows in a season.
     """
 
     members: tuple[Any, ...]
     answer: Answer
     levels: tuple[float, ...]
-    season: int
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the combination of the members' forecasts, its quantiles calibrated; the first series has the story."""
-        forecasts = [member.predict(history, future) for member in self.members]
-        means, quantiles = (np.stack([getattr(each, part) for each in forecasts]) for part in ("mean", "quantiles"))
+        means, quantiles, fallbacks = asked(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
-        weights = self.answer.weights.of(ages(scale), np.ones(len(scale), np.int64))
-        mixed = Forecasts.of(np.einsum("nm,mnh->nh", weights, means), np.einsum("nm,mnhq->nhq", weights, quantiles))
-        fallback = np.all([each.fallback for each in forecasts], axis=0)
-        story = np.full(len(fallback), None, object)
+        weights = self.answer.weights.of(ages(scale), np.ones(len(scale), np.int64))[:, None].repeat(means.shape[2], axis=1)
+        mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
+        story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
         calibrated = self._calibrated(mixed.quantiles, history, scale)
-        return replace(Forecasts.of(mixed.mean, calibrated, fallback), told={SEARCH: story})
+        return replace(Forecasts.of(mixed.mean, calibrated, mixed.fallback), told={SEARCH: story})
 
     def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
         n, steps, count = quantiles.shape

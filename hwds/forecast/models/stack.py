@@ -16,6 +16,7 @@ from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.stacking.backtest import combined
 from hwds.forecast.models.stacking.groups import Weights, group_of, learned
+from hwds.forecast.models.stacking.mixing import asked, mixture
 from hwds.forecast.models.stacking.shrinkage import learned_weights
 from hwds.forecast.models.stacking.weights import (
     MemberWindows,
@@ -148,12 +149,11 @@ class FittedStack(Serializable):
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the combination of what the members say; a series that any of them answered by a fallback counts as one."""
-        forecasts = [member.predict(history, future) for member in self.members]
-        means, quantiles = (np.stack([getattr(a, part) for a in forecasts]) for part in ("mean", "quantiles"))
-        fallback = np.any([a.fallback for a in forecasts], axis=0)
+        means, quantiles, fallbacks = asked(self.members, history, future)
+        fallback = np.any(fallbacks, axis=0)
         if self.median:
             return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
         n, steps = means.shape[1:]
         group, step = group_of(history, self.columns).repeat(steps), np.tile(np.arange(1, steps + 1), n)
         weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
-        return Forecasts.of(np.einsum("nhm,mnh->nh", weights, means), np.einsum("nhm,mnhq->nhq", weights, quantiles), fallback)
+        return mixture(weights, means, quantiles, fallback)
