@@ -17,7 +17,6 @@ from hwds.frames.panel import Panel
 BEGIN, PER_ROW = 0.04, 6e-7
 """Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model."""
 
-
 USUAL_ROUNDS = 115
 """Rounds after which trees that stop early have mostly stopped, those of patience among them."""
 
@@ -67,8 +66,9 @@ def size_of(panel: Panel, horizon: int, season: int, levels: int = 3) -> Size:
 
 def work_of(model: Recipe, size: Size) -> Work | None:
     """Return the work of one fit and one answer; None of a model without a law."""
-    law = LAWS.get(f"{type(model).__module__.rpartition('.')[2]}")
-    return law(model, size) if law is not None and type(model).__module__.startswith("hwds.") else None
+    module = type(model).__module__
+    law = LAWS.get(module.rpartition(".")[2]) if module.startswith("hwds.") else None
+    return None if law is None else law(model, size)
 
 
 def backtest_work(model: Recipe, size: Size, windows: int) -> Work | None:
@@ -85,8 +85,8 @@ def cell_work(model: Recipe, size: Size, cutoffs: int, inner: int) -> float | No
     Args:
         model: The recipe.
         size: Of the history at the first cutoff.
-        cutoffs: Those that the fit serves.
-        inner: Windows before the first of them.
+        cutoffs: The number of cutoffs that the fit serves.
+        inner: Inner windows before the first of them.
     """
     work, earlier = work_of(model, size), backtest_work(model, size, inner) if inner else Work(0.0, 0.0)
     if work is None or earlier is None:

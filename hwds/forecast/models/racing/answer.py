@@ -1,4 +1,4 @@
-"""The outcome of a race: who answers, with which weights, how quantiles are calibrated, and what was tried."""
+"""The outcome of a race: the members that answer, their weights, the calibration of quantiles, and the story."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.race import Team
+from hwds.forecast.models.racing.race import UNSCALED, Team
 from hwds.forecast.models.stacking.backtest import combined
 from hwds.forecast.models.stacking.groups import Weights
 from hwds.forecast.models.stacking.shrinkage import learned_weights
@@ -19,9 +19,6 @@ from hwds.statistics.conformal import Bands, Calibration
 
 YOUNG = "young"
 """The group of the series with no season behind them."""
-
-UNSCALED = pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan()
-"""Rows of series that have no seasonal scale at their cutoff."""
 
 LEAST_ROWS = 400
 """Rows of inner windows below which quantiles are left as they are."""
@@ -37,7 +34,7 @@ class Answer(Serializable):
         outside: Of each inner window, the last one first, the weights that the others give: by these a window is answered as
             if it had not been seen.
         calibration: Of the quantiles of their combination, learned on windows left out in turn.
-        story: What was tried, dropped and why, and what more time would try.
+        story: The candidates that were tried, those that were dropped and why, and those that more time would try.
     """
 
     members: tuple[Forecaster, ...]
@@ -88,7 +85,7 @@ def _outside(team: Team) -> tuple[Weights, ...]:
     for number in range(1, int(seen.window.max(initial=0)) + 1):
         others = seen.window != number
         every = learned_weights(seen.take(others)) if others.any() else team.weights
-        own = None if team.young is None else team.young
+        own = team.young
         if own is not None and (others & young).any():
             own = (learned_weights(seen.take(others & young)) + every) / 2
         made.append(_weights(every, own))

@@ -9,25 +9,24 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-FORM = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|u)")
+FORM = re.compile(r"\d+(\.\d+)?[smhu]")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 AFTER = 0.85
 """The share of a budget in seconds that a search may use: the rest is for asking the final members, and for scoring."""
 
 DOUBT = 0.5
-"""How far the speed of a model that was timed once moves the price of others."""
+"""The share by which the speed of a model that was timed once moves the price of others."""
 
 FIRST = 2.0
-"""Units at the usual speed that a timing is drawn to: what imports and compiles at first says little of the rest."""
+"""Units at the usual speed that a timing is drawn to: the first one imports and compiles, too."""
 
 KEPT = 0.05
-"""What took less than this share of its price was in the cache, and says nothing of speed."""
+"""The share of its price below which work was in the cache, and says nothing of speed."""
 
 
 def _checked(value: str) -> str:
-    found = FORM.fullmatch(value)
-    if found is None or not 1 <= float(found[1]) * SECONDS.get(found[2], 1.0) <= 604_800:
+    if FORM.fullmatch(value) is None or not 1 <= amount(value) <= 604_800:
         raise ValueError(
             "must be seconds, minutes, hours or units of work, such as 60s, 10m, 2h or 300u, from 1s to 168h or 1u to 604800u"
         )
@@ -49,18 +48,16 @@ def in_units(budget: str) -> bool:
 
 def amount(budget: str) -> float:
     """Return a budget in seconds or in units."""
-    found = FORM.fullmatch(budget)
-    assert found is not None
-    return float(found[1]) * SECONDS.get(found[2], 1.0)
+    return float(budget[:-1]) * SECONDS.get(budget[-1], 1.0)
 
 
 @dataclass
 class Allowance:
-    """What is left of a budget.
+    """A budget, and the part of it that is spent.
 
     Attributes:
         limit: In seconds of the clock, or units of work.
-        units: Whether in units.
+        units: Whether the limit is in units.
         began: The clock when it began.
         spent: Units that were spent.
         speeds: Seconds for a unit, by model, of what was timed.
@@ -85,25 +82,25 @@ class Allowance:
 
     @property
     def used(self) -> float:
-        """What is spent so far."""
+        """The part that is spent so far."""
         return self.spent if self.units else time.perf_counter() - self.began
 
     @property
     def left(self) -> float:
-        """What is left."""
+        """The part that is left."""
         return self.limit - self.used
 
     def price(self, name: str, work: float) -> float:
-        """Return what so many units of a model's work will take of the budget."""
+        """Return the part of the budget that so many units of a model's work will take."""
         return work if self.units else work * self.speeds.get(name, self.usual)
 
     def charge(self, name: str, work: float, seconds: float) -> None:
-        """Take off what a model's work has taken.
+        """Take off the work of a model.
 
         Args:
             name: The model.
             work: Its units by the law.
-            seconds: What it took by the clock.
+            seconds: Its seconds by the clock.
         """
         self.spent += work
         if self.units or work < 0.01 or seconds < KEPT * work * self.usual:

@@ -1,4 +1,4 @@
-"""What is raced on a panel, and in which order: what won most often on panels of its kind, cheap ones first.
+"""The candidates on a panel, in order: those that won most often on panels of its kind, cheap ones first.
 
 The order was measured by `python -m bench.candidates` on simulated panels that stand in no reported table: `weekly_sales` and
 `hardware_demand` with seed 900, and series drawn from smooth, hourly and intermittent laws (`bench/candidates.txt`).
@@ -25,7 +25,7 @@ YOUNG = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a panel is like.
+    """The traits of a panel.
 
     Attributes:
         series: The number of series.
@@ -47,7 +47,7 @@ class Look:
 
     @classmethod
     def of(cls, history: Panel, season: int) -> Look:
-        """Return what a history is like."""
+        """Return the traits of a history."""
         known = history.target[~np.isnan(history.target)]
         return cls(
             series=history.n_series,
@@ -93,7 +93,7 @@ class Candidate:
 
 
 def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, ...]:
-    """Return what is raced, in order, without the seasonal naive; those of the user's own where there are some."""
+    """Return the candidates in order, without the seasonal naive; those of the user's own where there are some."""
     if own:
         return tuple(Candidate(model) for model in own)
     from hwds.forecast.models.adida import ADIDA

@@ -1,4 +1,4 @@
-"""What a search said of itself, read from predictions; no model is imported, so that no other forecast depends on one."""
+"""The stories of searches, read from predictions; no model is imported, so that no other forecast depends on one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 SEARCH = "search"
-"""The column of predictions that holds what a search says of itself, in the first row of each cutoff."""
+"""The column of predictions that holds the story of a search, in the first row of each cutoff."""
 
 
 def notes(predictions: pl.DataFrame) -> Iterator[str]:

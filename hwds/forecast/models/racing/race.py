@@ -29,6 +29,9 @@ from hwds.splitting.cutoffs import select
 
 NAIVE = "forecast/seasonal_naive"
 
+UNSCALED = pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan()
+"""The rows of series that have no seasonal scale at their cutoff."""
+
 LEAST_WEIGHT = 0.05
 """A member of less weight is not worth its fit."""
 
@@ -41,8 +44,11 @@ UNKNOWN = 30.0
 SAFETY = 1.2
 """How much of the price of a final fit is kept for it: the search may end early, a final fit may not."""
 
-RUNGS = ((64, 1), (256, 2), (1_000, 3))
-"""Series and windows of each rung; the last has all windows, and all series where there are fewer."""
+EARLIER = ((64, 1), (256, 2))
+"""Series and windows of each rung before the last one."""
+
+MOST = 1_000
+"""The most series of the last rung, which has all windows."""
 
 CLOSE = 0.4
 """A rung with this share of the last one's series is not worth its fits."""
@@ -57,13 +63,13 @@ class Rung(NamedTuple):
 
 @dataclass
 class Standing:
-    """What became of a candidate.
+    """The standing of a candidate.
 
     Attributes:
         candidate: Which.
         losses: Its mean absolute scaled error on each rung that it ran.
         dropped: Why it went; empty while it is in the race.
-        price: What it would still have taken of the budget, where that is why it did not run.
+        price: The part of the budget that it would still have taken, where that is why it did not run.
     """
 
     candidate: Candidate
@@ -74,7 +80,7 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Team:
-    """The members that answer, by the last rung that told them apart.
+    """The members that answer, chosen on the last rung that ranked them.
 
     Attributes:
         members: Their recipes.
@@ -251,8 +257,8 @@ class Race:
 
 def rungs(series: int, windows: int) -> Iterator[Rung]:
     """Yield the rungs of a panel of so many series, the last one with all windows."""
-    most = min(series, RUNGS[-1][0])
-    for count, some in RUNGS[:-1]:
+    most = min(series, MOST)
+    for count, some in EARLIER:
         if count < CLOSE * most and some < windows:
             yield Rung(count, some)
     yield Rung(most, windows)
@@ -288,8 +294,7 @@ def kept(team: Team, keep: np.ndarray) -> Team:
 
 def of_young(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
     """Return the rows of series with no season behind them at their cutoff; None where they are few."""
-    bare = pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan()
-    seen = member_windows([rows.filter(bare) for rows in backtests])
+    seen = member_windows([rows.filter(UNSCALED) for rows in backtests])
     cells = set(zip(seen.series.tolist(), seen.window.tolist(), strict=True))
     return seen if len(cells) >= LEAST_YOUNG else None
 

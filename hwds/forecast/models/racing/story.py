@@ -1,4 +1,4 @@
-"""What a search says of itself: what it tried, what it dropped and why, and what more time would try."""
+"""The story of a search: the candidates that it tried, those that it dropped and why, and those that more time would try."""
 
 from __future__ import annotations
 
