@@ -65,10 +65,10 @@ class XGBoost(Forecaster):
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.
         leaf_rows: The least rows in a leaf.
-        bins: Values of an input that are told apart; of quantiles fewer where one would hold under 200 rows.
+        bins: Values of an input that are distinguished; of quantiles fewer where one would hold under 200 rows.
         max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
         looks: Training rows for each origin at most, the same value being seen from as many origins: one that is seen from
-            many tells little more, and the rest are thinned evenly.
+            many adds little, and the rest are thinned evenly.
         length: The values of the past that are inputs, two seasons at most.
         season: Rows in a season; 0 takes the dataset's.
 

@@ -16,7 +16,7 @@ ROBUST = 1.0
 """Errors beyond this, in seasonal changes, pull as much as this."""
 
 FLAT = 0.01
-"""The share of the least loss on the last rows within which a later round counts as good: one window tells no closer."""
+"""The share of the least loss on the last rows within which a later round counts as good: one window is no finer measure."""
 
 
 class Early(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the errors of young series are divided by: the scale that the other series have on average."""
+"""The scale of the errors of young series: the one that the other series have on average."""
 
 from __future__ import annotations
 
