@@ -26,7 +26,7 @@ class AlertState(Serializable):
         above: Anomalous rows in a row.
         critical: Rows in a row above the critical score.
         below: Rows in a row that count towards closing.
-        key: The alert that is open, `machine@cycle`; empty where none is.
+        key: The alert that is open, `machine@cycle`, or `machine@cycle~ended_before`; empty where none is.
         severity: Of that one.
         opened: The cycle in which it was opened.
         messages: How many there were of it.
@@ -36,6 +36,8 @@ class AlertState(Serializable):
         closed: The cycle in which the last one was closed.
         held: Anomalous rows that became no alert, because of maintenance or quiet.
         maintenance: Stretches of cycles, from the first one on and before the second.
+        ended_before: The machines of the stream that had ended when this one began, which sets its alerts apart from those of
+            an earlier machine of its name.
     """
 
     above: int = 0
@@ -51,6 +53,7 @@ class AlertState(Serializable):
     closed: float = -inf
     held: int = 0
     maintenance: list[list[float]] = field(default_factory=list)
+    ended_before: int = 0
 
     @property
     def idle(self) -> bool:
@@ -113,7 +116,9 @@ class AlertState(Serializable):
         return said
 
     def _begin(self, machine: str, cycle: float, score: float, sensor: str | None, severity: str) -> dict[str, Any]:
-        self.key, self.severity, self.opened, self.sensor = f"{machine}@{plain(cycle)}", severity, cycle, sensor or ""
+        again = f"~{self.ended_before}" if self.ended_before else ""
+        self.key = f"{machine}@{plain(cycle)}{again}"
+        self.severity, self.opened, self.sensor = severity, cycle, sensor or ""
         self.messages, self.acknowledged, self.overdue = 0, False, False
         return self._say("opened", machine, cycle, score, "score")
 

@@ -64,6 +64,8 @@ class Machine(Serializable):
             return DUPLICATE if checksum == reading.checksum else "has come before with other numbers"
         if cycle <= self._passed(rules):
             return f"{LATE}: cycle {self._passed(rules):g} has passed"
+        if 0 < rules.most_ahead < cycle - self.newest < inf:
+            return f"is more than most_ahead={rules.most_ahead:g} ahead of cycle {self.newest:g}"
         self.waiting[cycle] = reading.checksum, reading.numbers
         insort(self.order, cycle)
         self.newest = max(self.newest, cycle)

@@ -27,6 +27,8 @@ class StreamRules(Recipe):
     Attributes:
         late: How far behind the newest cycle of its machine a reading may come, in cycles: each waits until the newest is as
             far ahead. With 0 a reading counts at once, and one that comes after a newer one is late.
+        most_ahead: How far ahead of the newest cycle of its machine a reading may be, in cycles; one that is further ahead is
+            refused, for all that come after it would be late. 0 for any.
         waiting: The most readings of a machine that wait; when there are more, the oldest counts.
         remember: The last readings of a machine that are known again when they come twice; an older one counts as late.
         machines: The most machines that are followed; readings of others are refused.
@@ -42,6 +44,7 @@ class StreamRules(Recipe):
     """
 
     late: NonNegative = 0.0
+    most_ahead: NonNegative = 0.0
     waiting: Steps = 1_000
     remember: Annotated[int, Ge(0), Le(100_000)] = 1_000
     machines: Annotated[int, Ge(1), Le(1_000_000)] = 10_000

@@ -41,6 +41,7 @@ class StreamState(Serializable):
         totals: Counts of lines and of what became of them, by `TOTALS`; of machines that are gone too.
         written: How many lines each file has.
         covered: Of the lines that have come, those before the last snapshot.
+        ended: The machines that are gone.
     """
 
     machines: dict[str, Machine] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class StreamState(Serializable):
     totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOTALS, 0))
     written: dict[str, int] = field(default_factory=lambda: dict.fromkeys((ALERTS, DEAD, SCORES), 0))
     covered: int = 0
+    ended: int = 0
 
 
 class StreamBehaviour:
@@ -91,7 +93,7 @@ class StreamBehaviour:
         state.machines, state.position = dumped.machines, dumped.position
         state.totals |= dumped.totals
         state.written |= dumped.written
-        state.covered = dumped.covered
+        state.covered, state.ended = dumped.covered, dumped.ended
 
     def _line(self, state: StreamState, line: str, due: dict[str, None]) -> None:
         """Let a line come; the machines that have readings which may count are added to those that are due."""
@@ -113,7 +115,7 @@ class StreamBehaviour:
         if machine is None:
             if len(state.machines) >= self._rules.machines:
                 raise DataError(f"reading of '{read.machine}': {self._rules.machines:,} other machines are followed already.")
-            machine = state.machines[read.machine] = Machine(self._live.new_state(), AlertState())
+            machine = state.machines[read.machine] = Machine(self._live.new_state(), AlertState(ended_before=state.ended))
         became = machine.admit(read, self._rules)
         if became == ACCEPTED:
             state.totals["readings"] += 1
@@ -136,6 +138,7 @@ class StreamBehaviour:
             self._score(state, [control.machine], all_of_them=True)
             self._say(state, ALERTS, machine.alert.end(control.machine, machine.last))
             del state.machines[control.machine]
+            state.ended += 1
 
     def _refuse(self, state: StreamState, why: str, line: str) -> None:
         state.totals["refused"] += 1

@@ -159,6 +159,27 @@ def test_a_damaged_note_of_what_was_sent_is_refused(followed, lines, tmp_path):
             Shard(followed, tmp_path, RULES, [Taking()])
 
 
+def test_a_reading_of_a_clock_that_is_wrong_makes_no_other_late(followed, lines, tmp_path):
+    wrong = json.dumps(json.loads(lines[10]) | {"second": 2e9})
+    mixed = [*lines[:10], wrong, *lines[10:20]]
+    totals = streamed(tmp_path, followed, mixed, replace(RULES, most_ahead=50))
+    assert [row["why"] for row in told(tmp_path, "dead")] == [
+        "reading of 'm0' in cycle 2e+09: is more than most_ahead=50 ahead of cycle 2."
+    ]
+    assert (totals["readings"], totals["late"]) == (20, 0)
+
+
+def test_a_machine_that_begins_again_repeats_no_id(followed, lines, plain, tmp_path):
+    ill = messages(plain)[0]["machine"]
+    own = [line for line in lines if json.loads(line)["machine"] == ill]
+    streamed(tmp_path, followed, [*own, json.dumps({"of": ill, "ended": True}), *own])
+    rows = told(tmp_path, "alerts")
+    assert len(rows) % 2 == 0
+    first, again = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    assert [row["alert"] + "~1" for row in first] == [row["alert"] for row in again]
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
 def test_a_log_that_outlives_a_loss_of_power_says_the_same(followed, lines, plain, batch, tmp_path):
     for part in (300, len(lines)):
         with Shard(followed, tmp_path, replace(RULES, batch=60), durable="power") as shard:
