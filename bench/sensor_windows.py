@@ -23,7 +23,7 @@ from hwds.sensors.models.base import FittedSensors
 from hwds.sensors.models.pca import PCA
 from hwds.serving.stream.rules import StreamRules
 from hwds.serving.stream.shard import Followed, Shard
-from hwds.serving.stream.sources.lines import Lines
+from hwds.serving.stream.sources.lines import JsonLines
 
 NAME = "sensor windows (mean and standard deviation of ten rows of eight sensors) and PCA"
 SIZE = 100_000
@@ -103,7 +103,7 @@ def _streamed(fitted: FittedSensors) -> float:
                 named = {"entity": f"m{number % MACHINES}", "cycle": number // MACHINES, **dict(zip(SENSORS, row, strict=True))}
                 file.write(json.dumps(named) + "\n")
         with Shard(Followed(fitted), Path(place, "store"), StreamRules()) as shard:
-            source = Lines(path)
+            source = JsonLines(path)
             return _seconds(lambda: shard.run(source))
 
 

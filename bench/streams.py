@@ -36,7 +36,7 @@ from hwds.serving.stream.opening import sink_of, source_of
 from hwds.serving.stream.rules import StreamRules
 from hwds.serving.stream.shard import Followed, Shard
 from hwds.serving.stream.sources.base import Batch
-from hwds.serving.stream.sources.lines import Lines
+from hwds.serving.stream.sources.lines import JsonLines
 
 SENSORS = ("heat", "flow", "noise")
 MACHINES, FIRST, LATE = 8, 60, 10
@@ -88,7 +88,7 @@ def world(cycles: int, folder: Path) -> World:
     ordered = [json.dumps(row) for row in table.sort("cycle", maintain_order=True).to_dicts()]
     with Shard(followed, folder / "plain", RULES) as shard:
         (folder / "plain.jsonl").write_text("\n".join(ordered))
-        shard.run(Lines(folder / "plain.jsonl"))
+        shard.run(JsonLines(folder / "plain.jsonl"))
     alerts = [json.loads(line)["id"] for line in (folder / "plain" / "alerts.jsonl").read_text().splitlines()]
     return World(followed, disordered(ordered), len(ordered), scores, sorted(alerts))
 
@@ -235,7 +235,7 @@ def files(kills: int, cycles: int, folder: Path) -> list[str]:
     writer = forked(grow)
     struck = killed(
         kills,
-        lambda: forked(lambda: work(made, store, lambda: Lines(path, follow=True), list)),
+        lambda: forked(lambda: work(made, store, lambda: JsonLines(path, follow=True), list)),
         lambda: size(store / "scores.jsonl"),
         size(folder / "plain" / "scores.jsonl"),
         lambda _: False,
@@ -357,7 +357,7 @@ def memory(lines: int, folder: Path) -> list[str]:
     sizes: dict[int, float] = {}
     began = time.process_time()
     with Shard(Followed(fitted), folder / "store", StreamRules(late=2, snapshot_after=50_000)) as shard:
-        source = Lines(pipe)
+        source = JsonLines(pipe)
         for part in range(1, 11):
             shard.run(Until(source, shard, part * lines // 10))
             sizes[shard.state.totals["lines"]] = resident()

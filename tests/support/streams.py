@@ -4,7 +4,7 @@ import json
 
 from hwds.serving.stream.rules import StreamRules
 from hwds.serving.stream.shard import FILES, Shard
-from hwds.serving.stream.sources.lines import Lines
+from hwds.serving.stream.sources.lines import JsonLines
 
 RULES = StreamRules(scores=True)
 
@@ -13,7 +13,7 @@ def laid(folder, lines):
     """A source of lines."""
     folder.mkdir(exist_ok=True)
     (folder / "readings.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    return Lines(folder / "readings.jsonl")
+    return JsonLines(folder / "readings.jsonl")
 
 
 def told(folder, name):

@@ -20,7 +20,7 @@ class Address:
         path: Without the first stroke: a topic.
         user: A name, empty for none.
         password: Empty for none.
-        options: What stands after `?`.
+        options: The options after `?`.
         shown: The whole of it without secrets.
     """
 

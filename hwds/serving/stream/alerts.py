@@ -20,16 +20,16 @@ MOST_STRETCHES = 100
 
 @dataclass(eq=False)
 class AlertState(Serializable):
-    """What has become of the rows of a machine.
+    """The alert of a machine, and counts of its last rows.
 
     Attributes:
         above: Anomalous rows in a row.
         critical: Rows in a row above the critical score.
         below: Rows in a row that count towards closing.
         key: The alert that is open, `machine@cycle`, or `machine@cycle~ended_before`; empty where none is.
-        severity: Of that one.
+        severity: The severity of that one.
         opened: The cycle in which it was opened.
-        messages: How many there were of it.
+        messages: The number of messages of it.
         acknowledged: Whether somebody has seen it.
         overdue: Whether it was escalated because nobody has.
         sensor: The sensor that added most when it was opened.
@@ -57,7 +57,7 @@ class AlertState(Serializable):
 
     @property
     def idle(self) -> bool:
-        """Whether normal rows change nothing."""
+        """True where normal rows change nothing."""
         return not (self.key or self.above)
 
     def maintain(self, on: bool, at: float | None, newest: float) -> None:

@@ -15,7 +15,7 @@ from hwds.serving.stream.readings import Reading
 from hwds.serving.stream.rules import StreamRules
 
 ACCEPTED, DUPLICATE, LATE = "", "duplicate", "is late"
-"""What becomes of a reading; anything else says why it is refused."""
+"""Outcomes of a reading; any other text says why it is refused."""
 
 Row = tuple[float, tuple[float, ...]]
 """The cycle and the numbers of a reading."""
@@ -26,18 +26,18 @@ class Machine(Serializable):
     """One machine.
 
     Attributes:
-        live: What the model keeps of it.
-        alert: Its alert.
+        live: The state of the model.
+        alert: The state of its alert.
         newest: The newest cycle that a reading was of.
         passed: The cycle up to which readings count although not all of `late` has passed, because too many waited.
         last: The cycle of the last reading that counted.
         waiting: Readings that wait, by cycle: their checksum and their numbers.
         order: Their cycles, rising.
-        cycles: Those of the last readings that counted, rising; as many as are remembered.
+        cycles: The cycles of the last readings that counted, rising; as many as are remembered.
         sums: Their checksums.
         carried: The last number of each sensor and setting, NaN before the first.
         gaps: The readings since then without a number.
-        score: Of the last reading that counted; NaN in the reference.
+        score: The score of the last reading that counted; NaN in the reference.
         reason: The sensor that adds most to it, where it is anomalous.
     """
 

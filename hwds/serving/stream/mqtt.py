@@ -15,7 +15,7 @@ PASSWORD = "HWDS_MQTT_PASSWORD"
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 OPTIONS = ("client", "ca", "cert", "key")
-"""What may stand after `?`: the name of the client, a file of authorities, the client's own certificate and its key."""
+"""Options after `?`: the name of the client, a file of authorities, the client's own certificate and its key."""
 
 PATIENCE = 30.0
 """Seconds until a first connection has to stand."""

@@ -1,4 +1,4 @@
-"""What the words of a command name: the folder of a stream, its source and its sinks."""
+"""Opens the folder of a stream, its source and its sinks by the words of a command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def source_of(text: str, folder: Path, *, follow: bool) -> Source:
         HwdsError: It cannot be opened.
     """
     from hwds.serving.stream.sources.kafka import Kafka
-    from hwds.serving.stream.sources.lines import Lines
+    from hwds.serving.stream.sources.lines import JsonLines
     from hwds.serving.stream.sources.mqtt import Mqtt
 
     scheme, is_address, _ = text.partition("://")
@@ -37,7 +37,7 @@ def source_of(text: str, folder: Path, *, follow: bool) -> Source:
         if follow:
             raise ConfigError("stream: --follow goes with a file alone.")
         return Kafka(text) if scheme.startswith("kafka") else Mqtt(text, str(folder.resolve()))
-    return Lines(None if text == "-" else Path(text), follow=follow)
+    return JsonLines(None if text == "-" else Path(text), follow=follow)
 
 
 def sink_of(text: str, folder: Path) -> Sink:

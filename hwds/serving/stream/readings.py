@@ -19,7 +19,7 @@ LONGEST_NAME = 200
 """Characters of a machine's name at most."""
 
 CONTROLS = ("maintenance", "acknowledged", "ended")
-"""What people say of a machine: it is being repaired, its alert was seen, it is gone."""
+"""Fields of messages that people send of a machine: it is being repaired, its alert was seen, it is gone."""
 
 
 class Reading(NamedTuple):
@@ -27,9 +27,9 @@ class Reading(NamedTuple):
 
     Attributes:
         machine: Its name.
-        cycle: When, in the run's cycles.
-        numbers: Of sensors, then of settings; NaN where there is none.
-        checksum: By which the same reading is known when it comes again.
+        cycle: Its time, in the run's cycles.
+        numbers: The values of sensors, then of settings; NaN where there is none.
+        checksum: Of the numbers; the same reading is known by it when it comes again.
     """
 
     machine: str
@@ -39,7 +39,7 @@ class Reading(NamedTuple):
 
 
 class Control(NamedTuple):
-    """What somebody says of a machine.
+    """A message that somebody sends of a machine.
 
     Attributes:
         machine: Its name.

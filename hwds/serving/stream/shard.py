@@ -17,8 +17,8 @@ from hwds.eventlog.log import Durable, EventLog
 from hwds.eventlog.replayed import ReplayedState
 from hwds.sensors.live import LiveSensors
 from hwds.sensors.models.base import FittedSensors
-from hwds.serving.stream.now import Now
 from hwds.serving.stream.numbered import NumberedLines
+from hwds.serving.stream.progress import Progress
 from hwds.serving.stream.readings import ReadingReader
 from hwds.serving.stream.rules import PATH, StreamRules
 from hwds.serving.stream.sinks.base import Delivery, Sink
@@ -32,7 +32,7 @@ FILES = {name: f"{name}.jsonl" for name in ("alerts", "dead", "scores")}
 
 @dataclass(frozen=True)
 class Followed:
-    """What a stream follows.
+    """A model, and the names of the data that it reads.
 
     Attributes:
         fitted: The model.
@@ -93,7 +93,7 @@ class Shard:
 
     Example:
         >>> with Shard(Followed.of("skab"), Path("outputs/plant"), StreamRules()) as shard:  # doctest: +SKIP
-        ...     shard.run(Lines(Path("readings.jsonl")))
+        ...     shard.run(JsonLines(Path("readings.jsonl")))
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Shard:
             self._let_go()
             self._log.close()
             raise
-        self._now = Now(folder, self.state.totals["lines"])
+        self._progress = Progress(folder, self.state.totals["lines"])
 
     @property
     def state(self) -> StreamState:
@@ -146,10 +146,10 @@ class Shard:
             if batch.lines:
                 at = {"source": source.name, "at": batch.position}
                 yield from self._append(LINES, batch.lines, at, stop, batch)
-            self._now.write(self.state, self._rules)
+            self._progress.write(self.state, self._rules)
         if source.ends and not stop.is_set():
             yield from self._append(END, [], self.state.position, stop)
-        self._now.write(self.state, self._rules, last=True)
+        self._progress.write(self.state, self._rules, last=True)
 
     def run(self, source: Source, stop: threading.Event | None = None) -> list[str]:
         """Take what a source says until it ends, and return the alerts; errors as of `alerts`."""
@@ -197,8 +197,8 @@ class Shard:
         count = self.state.written[ALERTS]
         for delivery in self._deliveries:
             if delivery.sent < count:
-                follow_on = alerts and alerts[0][0] == delivery.sent + 1
-                for number, alert in alerts if follow_on else self._files[ALERTS].after(delivery.sent):
+                in_turn = alerts and alerts[0][0] == delivery.sent + 1
+                for number, alert in alerts if in_turn else self._files[ALERTS].after(delivery.sent):
                     delivery.send(number, alert, json.loads(alert)["id"], stop)
 
     def _due(self) -> bool:
@@ -221,8 +221,8 @@ class Shard:
         before: Mapping[str, Any] | None = self._log.about("rules")
         if before is not None and before != lasting and self._log.first <= self._log.last:
             name = next(name for name in lasting if before.get(name) != lasting[name])
-            told = f"{PATH}.{name}: must be {before.get(name)} once more, for it was stopped amid readings, got {lasting[name]}"
-            raise ResumeError(f"{told}; once it has ended by itself settings may change.")
+            wanted = f"{PATH}.{name}: must be {before.get(name)} once more, for it was stopped amid readings"
+            raise ResumeError(f"{wanted}, got {lasting[name]}; once it has ended by itself settings may change.")
         self._log.set_about("model", model)
         self._log.set_about("rules", lasting)
 

@@ -53,7 +53,7 @@ class StreamState(Serializable):
 
 
 class StreamBehaviour:
-    """What lines do (`eventlog.replayed.Behaviour`); the same now and when they are replayed.
+    """The effect of lines on the state (`eventlog.replayed.Behaviour`); the same now and when they are replayed.
 
     Args:
         live: The model.

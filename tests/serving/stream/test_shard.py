@@ -12,7 +12,7 @@ from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.serving.stream.rules import StreamRules, rules_of
 from hwds.serving.stream.shard import FILES, Shard
 from hwds.serving.stream.sinks.base import NotSent
-from hwds.serving.stream.sources.lines import Lines
+from hwds.serving.stream.sources.lines import JsonLines
 from tests.serving.hostile_lines import HOSTILE
 from tests.support.streams import RULES, laid, messages, scores, streamed, told
 
@@ -102,7 +102,7 @@ def test_a_bad_line_is_kept_with_the_reason(followed, lines, tmp_path, line, why
 def test_hostile_lines_are_each_refused_and_the_others_count(followed, lines, tmp_path):
     (tmp_path / "readings.jsonl").write_bytes(b"\n".join([lines[0].encode(), *HOSTILE, lines[1].encode()]))
     with Shard(followed, tmp_path, RULES) as shard:
-        shard.run(Lines(tmp_path / "readings.jsonl"))
+        shard.run(JsonLines(tmp_path / "readings.jsonl"))
         totals = shard.state.totals
     assert totals["readings"] == 2
     assert totals["refused"] == totals["lines"] - 2 >= len([line for line in HOSTILE if line.strip()])
@@ -218,7 +218,7 @@ def test_after_a_crash_it_goes_on_under_the_same_settings_alone(followed, lines,
         Shard(followed, left, replace(RULES, raise_after=9))
     with Shard(followed, left, RULES) as shard:
         assert shard.state.totals["lines"] == 600
-        shard.run(Lines(open_one / "readings.jsonl"))
+        shard.run(JsonLines(open_one / "readings.jsonl"))
     assert scores(left) == batch
     assert messages(left) == messages(plain)
 

@@ -26,7 +26,7 @@ class Sink(Protocol):
     """A place where alerts are sent.
 
     Attributes:
-        name: What it is, without secrets.
+        name: Its address, without secrets.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Delivery:
                 self._sink.send(alert, id)
             except NotSent as why:
                 if waited >= self._patience or stop.wait(pause):
-                    told = f"stream: --to {self._sink.name}: alert {number} was not taken ({why})"
-                    raise HwdsError(f"{told}; nothing is lost, and the same command sends it again.") from why
+                    refused = f"stream: --to {self._sink.name}: alert {number} was not taken ({why})"
+                    raise HwdsError(f"{refused}; nothing is lost, and the same command sends it again.") from why
                 waited, pause = waited + pause, min(2 * pause, LONGEST)
             else:
                 self.sent = number

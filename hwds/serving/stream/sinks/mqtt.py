@@ -64,3 +64,4 @@ class Mqtt:
         """Take leave."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.loop_stop()

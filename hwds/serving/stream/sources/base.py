@@ -31,7 +31,7 @@ class Source(Protocol):
     """Lines in their order, from where they were read to.
 
     Attributes:
-        name: What it is, without secrets; positions are those of one source.
+        name: Its address or path, without secrets; positions are those of one source.
         ends: Whether no more lines will come once `batches` ends by itself.
     """
 

@@ -16,7 +16,7 @@ PASSWORD = "HWDS_KAFKA_PASSWORD"
 
 PORTS = {"kafka": 9092, "kafkas": 9093}
 OPTIONS = ("ca", "cert", "key")
-"""What may stand after `?`: a file of authorities, the client's own certificate and its key."""
+"""Options after `?`, named as kafka-python's `ssl_...file`: authorities, the client's own certificate and its key."""
 
 PAUSE_MS = 200
 """Milliseconds after which a stop is noticed."""
@@ -104,11 +104,7 @@ def _consumer(where: Address) -> Any:
     settings: dict[str, Any] = {"group_id": None, "enable_auto_commit": False, "auto_offset_reset": "none"}
     settings["bootstrap_timeout_ms"] = PATIENCE_MS
     protocol = "SSL" if where.scheme == "kafkas" else "PLAINTEXT"
-    files = {
-        f"ssl_{kind}file": where.options[name]
-        for name, kind in zip(OPTIONS, ("ca", "cert", "key"), strict=True)
-        if name in where.options
-    }
+    files = {f"ssl_{name}file": file for name, file in where.options.items()}
     if where.user:
         password = where.password or os.environ.get(PASSWORD, "")
         settings |= {"sasl_mechanism": "PLAIN", "sasl_plain_username": where.user, "sasl_plain_password": password}
@@ -116,5 +112,5 @@ def _consumer(where: Address) -> Any:
     try:
         return KafkaConsumer(bootstrap_servers=f"{where.host}:{where.port}", security_protocol=protocol, **files, **settings)
     except (KafkaError, OSError, ValueError, AssertionError) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise HwdsError(f"stream: {where.shown}: cannot be reached ({told}).") from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise HwdsError(f"stream: {where.shown}: cannot be reached ({why}).") from error

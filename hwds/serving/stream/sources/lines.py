@@ -23,7 +23,7 @@ WITNESS = 64
 """Bytes before a position by which a file is known again."""
 
 
-class Lines:
+class JsonLines:
     """Lines of a file or of the standard input.
 
     A position is a number of bytes. What a pipe has said cannot be read again.

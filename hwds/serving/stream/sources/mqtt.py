@@ -80,7 +80,7 @@ class Mqtt:
         count = 0
         try:
             while count < most:
-                message = self._messages.get(timeout=0 if messages else PAUSE) if not messages else self._messages.get_nowait()
+                message = self._messages.get(block=not messages, timeout=PAUSE)
                 messages.append(message)
                 count += len(message.lines)
         except queue.Empty:

@@ -1,4 +1,4 @@
-"""Now: how a stream stands, in a small file that pages show while it runs; not part of what it keeps."""
+"""Progress of a stream in a small file, which pages show while it runs; nothing is read back from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 100
 """The most machines in the file: those with an open alert first, then those with the highest scores."""
 
 
-class Now:
+class Progress:
     """The file of one stream, written once a second at most, whole each time.
 
     Args:
