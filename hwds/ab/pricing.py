@@ -138,10 +138,9 @@ def _difference(
 def _line(offer: Offer, means: Mapping[tuple[str, str], Mapping[str, Any]], measured: Measured) -> tuple[Any, ...] | None:
     names = [f"arm_mean[{label}]" for label in MONEY]
     money = next((means[name, offer.arm] for name in names if (name, offer.arm) in means), None)
-    if money is not None and offer.price is None:
-        return 0, offer.arm, money["n"], None, None, money["value"], money["stderr"], "money"
     row = means.get(("arm_mean", offer.arm))
-    if row is None and money is not None and offer.cost is None:  # the metrics of the test are of money alone
+    alone = row is None and offer.cost is None  # the metrics of the test are of money alone
+    if money is not None and (offer.price is None or alone):
         return 0, offer.arm, money["n"], None, None, money["value"], money["stderr"], "money"
     if row is None:
         return None

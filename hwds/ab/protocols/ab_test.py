@@ -20,11 +20,11 @@ from hwds.ab.protocols.analysis.ages import age_rows
 from hwds.ab.protocols.analysis.columns import floats
 from hwds.ab.protocols.analysis.events import as_units
 from hwds.ab.protocols.analysis.measures import ab_measures
-from hwds.ab.protocols.analysis.metrics import Metrics
+from hwds.ab.protocols.analysis.metrics import Metrics, TestMetric
 from hwds.ab.protocols.analysis.model import Analysis, design_at, readable
 from hwds.ab.protocols.analysis.rows import Row, as_scores, as_table
 from hwds.ab.protocols.analysis.sums import SUMS, Sums
-from hwds.ab.protocols.analysis.units import MONEY, Units, label_of
+from hwds.ab.protocols.analysis.units import MONEY, Units
 from hwds.ab.protocols.planning.effects import Change
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Small, ZeroDraws
@@ -204,18 +204,6 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
         return [Fold(0, "all units", evidence.n)]
 
-    def labels_of(self, frame: Table, evidence: Units | Sums) -> dict[str, str]:
-        """Return the label of each outcome, or metric, by the name that a config may give it."""
-        names = frame.roles.get("outcome", ())
-        return {label or (names[0] if names else "mean"): label for label in evidence.outcomes}
-
-    def _sources(self, frame: Table) -> dict[str, str]:
-        """Return the outcome that each metric is made of, by label; that of each outcome itself without metrics."""
-        names = self.labels_of(frame, self._all_units(frame))
-        if not self.metrics:
-            return {label: name for name, label in names.items()}
-        return {label_of(name, metric, names): metric.outcome or name for name, metric in self.metrics.items()}
-
     def check_models(self, models: Mapping[str, Comparison], frame: Table) -> None:
         """Refuse data that a model cannot read; called before the first cell.
 
@@ -241,7 +229,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Return the sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
         evidence = self.evidence(frame)
-        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), self._by_label(frame), context)
+        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), _metrics(evidence), context)
         return as_table(analysis.rows(self._ages(frame, evidence) if model.rules_used() else []))
 
     def _ages(self, frame: Table, evidence: Units | Sums) -> list[Row]:
@@ -249,15 +237,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         if self.rows != "events" or not frame.roles.get("time") or not isinstance(evidence, Units):
             return []
         keys = list(frame.roles["entity"])
-        numbered = frame.data.select(keys).with_row_index("__place")
-        there = numbered.join(evidence.table.data.select(keys), on=keys, how="semi")["__place"].to_numpy()
-        met = np.bincount(there, minlength=frame.height) > 0
-        return age_rows(frame.filter(met), self.control, self.caps, self._by_label(frame), self.alpha)
-
-    def _by_label(self, frame: Table) -> Metrics:
-        """Return the metrics by label."""
-        names = self.labels_of(frame, self._all_units(frame))
-        return {label_of(name, metric, names): metric for name, metric in self.metrics.items()}
+        met = frame.data.join(evidence.table.data.select(keys), on=keys, how="semi", maintain_order="left")
+        return age_rows(replace(frame, data=met), self.control, self.caps, evidence.metrics, self.alpha)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return one score for each row, and the corrected p-values."""
@@ -266,12 +247,13 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the measures of a test."""
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("mean",))[0]
-        units = {
-            label: frame.unit if source in MONEY else outcome_unit(frame) if source == first else ""
-            for label, source in self._sources(frame).items()
-        }
-        named = {label: ("" if label else first, unit) for label, unit in units.items()}
-        return self._measures(named, len(evidence.arms) > 2, self._by_label(frame))
+        metrics = _metrics(evidence)
+        of_outcome = {first: outcome_unit(frame)} | dict.fromkeys(MONEY, frame.unit)
+        named = {}
+        for label in evidence.outcomes:
+            source = (label in metrics and metrics[label].outcome) or label or first
+            named[label] = ("" if label else first, of_outcome.get(source, ""))
+        return self._measures(named, len(evidence.arms) > 2, metrics)
 
     @property
     def rated_looks(self) -> tuple[int, ...]:
@@ -280,12 +262,11 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
     def warnings_before(self, frame: Table, models: Mapping[str, Comparison]) -> list[str]:
         """Return how many units the caps change."""
-        evidence = self._all_units(frame)
+        evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
         capped = evidence.capped if isinstance(evidence, Units) else {}
-        names = {label: name for name, label in self.labels_of(frame, evidence).items()}
         return [
-            f"{names[label]} counts {self.caps[names[label]]:,g} at most: {count:,} of {evidence.n:,} units have more."
-            for label, count in capped.items()
+            f"{name} counts {self.caps[name]:,g} at most: {count:,} of {evidence.n:,} units have more."
+            for name, count in ((label or first, count) for label, count in capped.items())
         ]
 
     def check_names(self) -> None:
@@ -296,7 +277,12 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
 
     def _measures(
-        self, outcomes: Mapping[str, tuple[str, str]], family: bool = True, metrics: Metrics | None = None
+        self, outcomes: Mapping[str, tuple[str, str]], family: bool = True, metrics: Mapping[str, TestMetric] | None = None
     ) -> tuple[Measure, ...]:
         good = {label: metric.good for label, metric in (metrics or {}).items()}
         return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family, good)
+
+
+def _metrics(evidence: Units | Sums) -> Mapping[str, TestMetric]:
+    """Return the metrics by label; running sums have none."""
+    return evidence.metrics if isinstance(evidence, Units) else {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from hwds.ab.protocols.analysis.rows import parted
 from hwds.ab.report.scores import called, final_scores, roles_of, unit_of
 from hwds.ab.report.tables import LIFT, lift_words
 from hwds.report.grid import Grid, grid_of
@@ -43,8 +44,8 @@ def days_of(tables: Tables, model: str) -> list[Day]:
     by_day = (pl.col("model") == model) & pl.col("metric").str.contains("_by_day") & pl.col("step").is_not_null()
     numbers: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {}
     for row in final_scores(tables).filter(by_day).to_dicts():
-        metric, _, outcome = row["metric"].partition("[")
-        numbers.setdefault((outcome.rstrip("]"), row["segment"], row["step"]), {})[metric] = row
+        metric, outcome = parted(row["metric"])
+        numbers.setdefault((outcome, row["segment"], row["step"]), {})[metric] = row
     return [
         Day(outcome, arm, each["effect_by_day"]["cutoff"], each["effect_by_day"]["n"], _ends(each.get("lift_by_day")), ends)
         for (outcome, arm, _), each in sorted(numbers.items())

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from hwds.ab.protocols.analysis.rows import parted
 from hwds.ab.report.scores import called, final_scores, unit_of
 from hwds.ab.report.tables import evidence_words
 from hwds.report.grid import Grid, grid_of
@@ -73,7 +74,7 @@ def _rows(tables: Tables, model: str, metric: str) -> list[dict[str, Any]]:
 
 def _parted(metric: str) -> tuple[str, str]:
     """Return the outcome and the part of a metric's name: empty and `country=DE` of `segment_effect[|country=DE]`."""
-    label, _, part = metric.partition("[")[2].removesuffix("]").partition("|")
+    label, _, part = parted(metric)[1].partition("|")
     return label, part
 
 

@@ -11,6 +11,7 @@ from hwds.ab.metrics.checks import Correction
 from hwds.ab.metrics.sample import EFFECTS
 from hwds.ab.protocols.analysis.measures import FAMILY
 from hwds.ab.protocols.analysis.metrics import ROLES, Role
+from hwds.ab.protocols.analysis.rows import parted
 from hwds.results.tables import TRUTH, Tables
 
 
@@ -51,7 +52,7 @@ def final_scores(tables: Tables) -> pl.DataFrame:
 def effects(tables: Tables) -> list[Effect]:
     """Return the effects of all units, by outcome, model, arm and rule in the order of the table; primary metrics lead."""
     rows = final_scores(tables).filter(pl.col("metric").str.contains("effect|lift") & pl.col("step").is_null())
-    by_name = [(*_split(row["metric"]), row) for row in rows.to_dicts()]
+    by_name = [(*parted(row["metric"]), row) for row in rows.to_dicts()]
     lifts = {_place(outcome, row): row for metric, outcome, row in by_name if metric in ("lift", "posterior_lift")}
     shown = [_effect(outcome, row, lifts.get(_place(outcome, row))) for metric, outcome, row in by_name if metric in EFFECTS]
     roles = roles_of(tables)
@@ -67,7 +68,7 @@ def adjusted_p(tables: Tables) -> dict[tuple[str, str, str | None, str], float]:
     rows = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p[") & pl.col("value").is_not_null())
     p_values = {}
     for row in rows.to_dicts():
-        outcome = row["metric"].partition("[")[2].rstrip("]").partition(", ")[2]
+        outcome = parted(row["metric"])[1].partition(", ")[2]
         p_values[row["model"], row["segment"], row["ci_method"], outcome] = row["value"]
     return p_values
 
@@ -87,7 +88,7 @@ def correction_of(tables: Tables) -> str:
 def roles_of(tables: Tables) -> dict[str, Role]:
     """Return the roles of metrics by label; empty where outcomes are all alike."""
     rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "metric_role")
-    return {_split(metric)[1]: ROLES[int(place) - 1] for metric, place in rows.select("metric", "value").iter_rows()}
+    return {parted(metric)[1]: ROLES[int(place) - 1] for metric, place in rows.select("metric", "value").iter_rows()}
 
 
 def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, float]]:
@@ -101,7 +102,7 @@ def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, fl
     first = rows["ci_method"].drop_nulls()
     by_rule = rows.filter(pl.col("ci_method") == first[0]) if len(first) else rows
     return [
-        (row["segment"], _split(row["metric"])[1], row["value"], row["ci_high"])
+        (row["segment"], parted(row["metric"])[1], row["value"], row["ci_high"])
         for row in by_rule.drop_nulls("value").to_dicts()
     ]
 
@@ -168,7 +169,7 @@ def control_means(tables: Tables) -> dict[str, float]:
     rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null() & (pl.col("model") != TRUTH))
     means: dict[str, float] = {}
     for row in rows.to_dicts():
-        means.setdefault(_split(row["metric"])[1], row["value"])
+        means.setdefault(parted(row["metric"])[1], row["value"])
     return means
 
 
@@ -176,18 +177,12 @@ def probabilities_better(tables: Tables) -> dict[tuple[str, str, str], float]:
     """Return the posterior probability that an arm beats the control, by model, arm and outcome."""
     rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "probability_better")
     rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null())
-    return {(row["model"], row["segment"], _split(row["metric"])[1]): row["value"] for row in rows.to_dicts()}
+    return {(row["model"], row["segment"], parted(row["metric"])[1]): row["value"] for row in rows.to_dicts()}
 
 
 def true_effects(effect_list: list[Effect]) -> dict[tuple[str, str], float]:
     """Return the simulator's own effects by outcome and arm."""
     return {(e.outcome, e.arm): e.value for e in effect_list if e.model == TRUTH and e.value is not None}
-
-
-def _split(metric: str) -> tuple[str, str]:
-    """Return the metric and the outcome of a name: `effect` and `revenue` of `effect[revenue]`."""
-    name, _, outcome = metric.partition("[")
-    return name, outcome.rstrip("]")
 
 
 def _effect(outcome: str, row: dict[str, Any], lift: dict[str, Any] | None) -> Effect:

@@ -67,7 +67,7 @@ def conclusion(tables: Tables, model: str) -> str:
         why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {chance(ratio['p_value'])})"
         return f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find out why units are missing."
     of_model = [effect for effect in decisive(tables) if effect.model == model]
-    sentences = [_effect_sentence(tables, effect, corrected(tables, effect)) for effect in of_model if _told(tables, effect)]
+    sentences = [_effect_sentence(tables, effect, corrected(tables, effect)) for effect in of_model if _leads(tables, effect)]
     if not sentences:
         return f"{model} shows no effect."
     first = " ".join(verdict_sentence(tables, verdict) for verdict in verdicts(tables, model))
@@ -98,8 +98,8 @@ def page(tables: Tables, model: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _told(tables: Tables, effect: Effect) -> bool:
-    """Return whether an effect is told in the sentence: of metrics the primary ones, and what else is sure."""
+def _leads(tables: Tables, effect: Effect) -> bool:
+    """Return whether an effect is in the sentence: of metrics the primary ones, and what else is sure."""
     roles, alpha = roles_of(tables), 1 - tables.measure("effect").confidence
     return not roles or roles.get(effect.outcome) == "primary" or (effect.sure and (corrected(tables, effect) or 0.0) <= alpha)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -65,8 +65,8 @@ def age_rows(
     names = arm_names(table, control)
     ages, outcomes = ages_of(table, names), event_outcomes(table)
     days = _days(ages, len(names))
-    source = {label: label or table.roles["outcome"][0] for label in outcomes}
-    shown = [label for label in outcomes if source[label] not in caps and _plain(label, metrics)]
+    first = table.roles["outcome"][0]
+    shown = [label for label in outcomes if (label or first) not in caps and _plain(label, metrics)]
     rows: list[Row] = []
     for label in shown if days > 1 else []:
         sums = ages.sums(outcomes[label], days)
@@ -83,11 +83,11 @@ def ages_of(table: Table, names: tuple[str, ...]) -> Ages:
     """Return the units of a table of events, whose roles `entity`, `arm` and `time` are given."""
     keys, column = list(table.roles["entity"]), table.column("time")
     time = column.cast(pl.Datetime("us")).to_physical() if column.dtype.is_temporal() else column.cast(pl.Int64) * DAY_US
-    width = DAY_US if column.dtype == pl.Datetime else 0  # a date or a number is a whole day, which its rows are over
+    ended = 0 if column.dtype == pl.Datetime else DAY_US  # the last date or number is a whole day, which is over
     data = table.data.select(*keys).with_columns(__time=time, __arm=pl.Series(arm_codes(table, names)))
     units = data.group_by(keys, maintain_order=True).agg(first=pl.col("__time").min(), arm=pl.col("__arm").first())
     placed = data.join(units.with_row_index("__unit"), on=keys, how="left", maintain_order="left")
-    known = (int(time.max()) - units["first"].to_numpy() + (DAY_US if not width else 0)) // DAY_US  # type: ignore[arg-type]
+    known = (time.to_numpy().max() - units["first"].to_numpy() + ended) // DAY_US
     age = (placed["__time"] - placed["first"]).to_numpy() // DAY_US
     return Ages(units["arm"].to_numpy(), known, placed["__unit"].to_numpy().astype(np.int64), age)
 
@@ -103,23 +103,23 @@ def _days(ages: Ages, arms: int) -> int:
 def _effects(ages: Ages, sums: np.ndarray, arm: int, name: str, label: str, alpha: float) -> Iterator[Row]:
     days = sums.shape[1]
     for day in range(days):
-        known = ages.known > day
-        yield _compared(sums[known & (ages.arm == arm), day], sums[known & (ages.arm == 0), day], "effect_by_age", name, label,
-                        alpha, day + 1)  # fmt: skip
+        known, of_day = ages.known > day, sums[:, day]
+        row = Row(metric_of("effect_by_age", label), name, "fixed", day + 1)
+        yield _compared(row, of_day[known & (ages.arm == arm)], of_day[known & (ages.arm == 0)], alpha)
     whole, half = ages.known >= days, days // 2
     change = sums[:, days - half :].mean(axis=1) - sums[:, :half].mean(axis=1)
-    yield _compared(change[whole & (ages.arm == arm)], change[whole & (ages.arm == 0)], "novelty", name, label, alpha, None)
+    row = Row(metric_of("novelty", label), name, "fixed")
+    yield _compared(row, change[whole & (ages.arm == arm)], change[whole & (ages.arm == 0)], alpha)
 
 
-def _compared(own: np.ndarray, control: np.ndarray, metric: str, arm: str, label: str, alpha: float, look: int | None) -> Row:
-    """Return Welch's comparison of two samples as a row."""
+def _compared(row: Row, own: np.ndarray, control: np.ndarray, alpha: float) -> Row:
+    """Return the row with Welch's comparison of two samples."""
     mine, theirs = Moments.of(own[:, None]), Moments.of(control[:, None])
     stderr = np.sqrt(mine.error + theirs.error)
     df = satterthwaite(mine.error, mine.n, theirs.error, theirs.n)
-    value, n = mine.first - theirs.first, len(own) + len(control)
-    row = Row(metric_of(metric, label), arm, "fixed", look, value=float(value), n=n)
+    value = mine.first - theirs.first
+    row = replace(row, value=float(value), n=len(own) + len(control))
     if not stderr > 0:
         return row
     low, high = (float(end) for end in t_bounds(value, stderr, df, alpha))
-    p_value = float(t_p(value, stderr, df))
-    return Row(row.metric, arm, "fixed", look, None, row.value, float(stderr), low, high, p_value, n)
+    return replace(row, stderr=float(stderr), low=low, high=high, p_value=float(t_p(value, stderr, df)))

@@ -16,7 +16,7 @@ from hwds.ab.protocols.analysis.all_arms import family_rates
 from hwds.ab.protocols.analysis.measures import FAMILY, rate_name
 from hwds.ab.protocols.analysis.metrics import ROLES, TestMetric
 from hwds.ab.protocols.analysis.parts import diluted, segment_rows
-from hwds.ab.protocols.analysis.rows import Row, metric_of
+from hwds.ab.protocols.analysis.rows import Row, metric_of, parted
 from hwds.ab.protocols.analysis.simulation import Rate, rates
 from hwds.ab.protocols.analysis.sums import Sums
 from hwds.ab.protocols.analysis.units import MONEY, Units
@@ -162,7 +162,7 @@ class Analysis:
         samples = (sample or whole for _, sample in findings)
         yield from planning_rows(list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler)
         if metric is not None and metric.margin is not None:
-            lifts = [row for row in final if row.metric.partition("[")[0] in LIFTS and row.low is not None]
+            lifts = [row for row in final if parted(row.metric)[0] in LIFTS and row.low is not None]
             yield from (_guardrail(row, label, metric.margin, metric.good) for row in lifts)
         yield from self._parts(label, final)
         if self.protocol.looks > 1:
@@ -177,20 +177,19 @@ class Analysis:
         if not isinstance(evidence, Units) or not self.model.rules_used():
             return
         if evidence.assigned is not None:
-            effects = [row for row in final if row.metric.partition("[")[0] in EFFECTS]
+            effects = [row for row in final if parted(row.metric)[0] in EFFECTS]
             yield from (diluted(row, label, evidence.n, evidence.assigned) for row in effects)
         if self.protocol.by and (metric is None or metric.role != "guardrail"):
             columns, correction = self.protocol.by, self.protocol.correction
             yield from segment_rows(evidence, columns, label, lambda part: self._of_part(label, part), correction)
 
-    def _of_part(self, label: str, part: Units) -> list[tuple[Row, Sample]]:
+    def _of_part(self, label: str, part: Units) -> list[Row]:
         """Return the effects on some of the units, by the rule that the model decides by."""
         if not part.enough(self.needs, part.n):
             return []
         sample, rule = part.sample(label, self.needs, part.n), self.model.rules_used()[0]
         design = self._design(self.protocol.looks - 1 if rule == "group_sequential" else 0)
-        findings = [each for each in self.model.compare(sample, design) if each.rule == rule]
-        return [(self._row(each, label, sample), sample) for each in findings]
+        return [self._row(each, label, sample) for each in self.model.compare(sample, design) if each.rule == rule]
 
     def _sample(self, label: str, stop: int) -> Sample:
         return self.evidence.sample(label, self.needs, stop)

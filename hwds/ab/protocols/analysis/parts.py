@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from hwds.ab.metrics.checks import Correction, adjusted
-from hwds.ab.metrics.sample import EFFECTS, Sample
-from hwds.ab.protocols.analysis.rows import Row, metric_of
+from hwds.ab.metrics.sample import EFFECTS
+from hwds.ab.protocols.analysis.rows import Row, metric_of, parted
 from hwds.ab.protocols.analysis.units import Units
 
 LEAST_UNITS = 30
@@ -19,7 +19,7 @@ LEAST_UNITS = 30
 MOST_SEGMENTS = 20
 """The values of a column that are compared apart, those with the most units."""
 
-Compare = Callable[[Units], Sequence[tuple[Row, Sample]]]
+Compare = Callable[[Units], Sequence[Row]]
 """Gives the effects on some units, by the rule that a model decides by."""
 
 
@@ -38,9 +38,9 @@ def segment_rows(
     effects: list[tuple[str, Row]] = []
     for column in columns:
         for name, rows in _segments(evidence, column):
-            found = [row for row, _ in compare(evidence.part(rows))]
             metric = metric_of("segment_effect", f"{label}|{column}={name}")
-            effects += [(column, replace(row, metric=metric)) for row in found if row.metric.partition("[")[0] in EFFECTS]
+            own = [row for row in compare(evidence.part(rows)) if parted(row.metric)[0] in EFFECTS]
+            effects += [(column, replace(row, metric=metric)) for row in own]
     tested = [row.p_value for _, row in effects if row.p_value is not None]
     corrected = iter(adjusted(tested, correction) if tested and correction != "none" else tested)
     yield from (row if row.p_value is None else replace(row, p_value=next(corrected)) for _, row in effects)
@@ -82,13 +82,12 @@ def diluted(row: Row, label: str, exposed: int, assigned: int) -> Row:
         assigned: Units of all arms.
     """
     share = exposed / assigned
-    named = replace(row, metric=metric_of("diluted_effect", label), n=assigned, p_value=row.p_value)
+    named = replace(row, metric=metric_of("diluted_effect", label), n=assigned)
     if row.value is None:
         return named
     value, variance = share * row.value, row.value**2 * share * (1 - share) / assigned
-    if row.stderr is None or row.low is None or row.high is None:
+    if not row.stderr or row.low is None or row.high is None:
         return replace(named, value=value, stderr=None, low=None, high=None)
-    below, above = ((abs(end - row.value) / row.stderr) ** 2 for end in (row.low, row.high))
     stderr = float(np.sqrt(share**2 * row.stderr**2 + variance))
-    low, high = value - float(np.sqrt(below)) * stderr, value + float(np.sqrt(above)) * stderr
+    low, high = (value + (end - row.value) / row.stderr * stderr for end in (row.low, row.high))
     return replace(named, value=value, stderr=stderr, low=low, high=high)

@@ -82,6 +82,12 @@ def metric_of(metric: str, label: str) -> str:
     return f"{metric}[{label}]" if label else metric
 
 
+def parted(metric: str) -> tuple[str, str]:
+    """Return the name and the outcome of a metric: `effect` and `revenue` of `effect[revenue]`."""
+    name, _, label = metric.partition("[")
+    return name, label.removesuffix("]")
+
+
 def as_table(rows: Sequence[Row]) -> pl.DataFrame:
     """Return the rows as a table."""
     return pl.DataFrame([asdict(row) for row in rows], schema=ROWS)
@@ -116,22 +122,18 @@ def _score(row: Row) -> Score:
 def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
     """Return for each rule the p-values of all final effects, those of metrics of one role adjusted together."""
     corrected = []
-    roles = {_label(row): row.value for row in rows if row.metric.partition("[")[0] == "metric_role"}
-    effects = [row for row in rows if row.metric.partition("[")[0] == "effect" and row.look is None and row.p_value is not None]
-    for rule, role in dict.fromkeys((row.rule, roles.get(_label(row))) for row in effects):
+    roles = {parted(row.metric)[1]: row.value for row in rows if parted(row.metric)[0] == "metric_role"}
+    effects = [row for row in rows if parted(row.metric)[0] == "effect" and row.look is None and row.p_value is not None]
+    for rule, role in dict.fromkeys((row.rule, roles.get(parted(row.metric)[1])) for row in effects):
         if role == GUARDRAIL:  # all of them must hold, so that none is a chance to ship
             continue
-        family = [row for row in effects if (row.rule, roles.get(_label(row))) == (rule, role)]
+        family = [row for row in effects if (row.rule, roles.get(parted(row.metric)[1])) == (rule, role)]
         values = adjusted([row.p_value or 0.0 for row in family], correction)
         for row, value in zip(family, values, strict=True):
-            label = _label(row)
+            label = parted(row.metric)[1]
             name = f"adjusted_p[{correction}{f', {label}' if label else ''}]"
             corrected.append(Row(name, row.arm, row.rule, value=value, n=row.n, status=row.status))
     return corrected if correction != "none" else []
-
-
-def _label(row: Row) -> str:
-    return row.metric.partition("[")[2].rstrip("]")
 
 
 def arm_counts(predictions: pl.DataFrame, model: str) -> pl.DataFrame:

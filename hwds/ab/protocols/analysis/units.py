@@ -31,7 +31,7 @@ class Units:
         capped: The number of units above the cap, by the label of each outcome that has one.
         grown: Whether outcomes are sums of events, some of which came after other units did: then no unit's outcome is that of
             the day on which it came, and its order says nothing of what was known when.
-        derived: The metrics that are ratios or quantiles, by label; their outcomes are those above, or under the quantile.
+        metrics: The metrics by label, where outcomes are theirs: of a ratio what is above, of a quantile what is under it.
         assigned: Units of all arms before those that were not exposed were left out; None where none were.
     """
 
@@ -41,7 +41,7 @@ class Units:
     outcomes: dict[str, np.ndarray]
     capped: Mapping[str, int] = field(default_factory=dict)
     grown: bool = False
-    derived: Mapping[str, TestMetric] = field(default_factory=dict)
+    metrics: Mapping[str, TestMetric] = field(default_factory=dict)
     assigned: int | None = None
 
     @classmethod
@@ -83,11 +83,10 @@ class Units:
         names = {label or self.table.roles["outcome"][0]: label for label in self.outcomes}
         labels = {name: label_of(name, metric, names) for name, metric in metrics.items()}
         values = {labels[name]: self.outcomes[names[metric.outcome or name]] for name, metric in metrics.items()}
-        derived = {labels[name]: metric for name, metric in metrics.items() if metric.derived}
         for name, metric in metrics.items():
             if metric.per is not None:
                 self._check_denominator(name, metric.per)
-        return replace(self, outcomes=values, derived=derived)
+        return replace(self, outcomes=values, metrics={labels[name]: metric for name, metric in metrics.items()})
 
     def _check_denominator(self, name: str, column: str) -> None:
         path, columns = f"protocol.metrics.{name}.per", self.table.data.columns
@@ -116,6 +115,11 @@ class Units:
     def ordered(self) -> bool:
         """True where the table has the time at which units came, and their outcomes were known then."""
         return bool(self.table.roles.get("time")) and not self.grown
+
+    @property
+    def derived(self) -> dict[str, TestMetric]:
+        """The metrics that are ratios or quantiles, by label."""
+        return {label: metric for label, metric in self.metrics.items() if metric.derived}
 
     def counts(self, stop: int) -> list[int]:
         """Return units of each arm among the first `stop`."""
