@@ -18,7 +18,7 @@ class Guardrails:
     Attributes:
         current: The arm in force: the one of customers held out, of all while the policy is stopped, and where no other is
             left.
-        holdout: The share of customers who are offered the current arm, drawn by lot.
+        holdout: The share of customers who are offered the current arm, drawn by lot among those who may be offered it.
         floor: Arms that earn less per conversion are not offered.
         caps: The largest share of all customers that an arm is offered to, by arm.
     """

@@ -19,17 +19,13 @@ from hwds.bandit.live.exposures import Status
 from hwds.bandit.live.guardrails import Guardrails
 from hwds.bandit.live.log import log_of
 from hwds.bandit.live.settings import Decision
+from hwds.bandit.live.store import opened, replayed
 from hwds.bandit.live.validation import INTEGER, Customer, active_of, checked_amount, checked_outcome, checked_time, customer_of
 from hwds.bandit.models.kernels.base import Visit
-from hwds.core.errors import DataError, HwdsError, ResumeError, nearest
-from hwds.core.hashing import digest
+from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.seeds import stream
-from hwds.eventlog.log import EventLog
-from hwds.eventlog.replayed import ReplayedState
 
-FILE = "events.db"
 STOPPED = "stopped"
-OLD_FILES = ("journal.jsonl", "state.json")
 
 
 class LivePolicy:
@@ -66,7 +62,7 @@ class LivePolicy:
 
         Raises:
             ResumeError: The folder is damaged, in use, or holds another policy.
-            ConfigError: The guardrails do not fit the arms.
+            ConfigError: The guardrails do not fit the arms, or the switches that the folder holds.
         """
         self._law, self._behaviour = behaviour, behaviour(arms)
         self.arms, self.terms = self._behaviour.arms, self._behaviour.terms
@@ -74,9 +70,22 @@ class LivePolicy:
         self.guardrails = guardrails
         self._turn = threading.RLock()
         self._closed = False
-        self._store = _store(folder, self._behaviour) if folder is not None else None
+        self._store = opened(folder, self._behaviour) if folder is not None else None
         self._commit = Commit(self._store.log, self.terms.lose) if self._store is not None else None
         self._state: LiveState = self._store.current() if self._store is not None else self._behaviour.new()
+        try:
+            self._check_switches()
+        except ConfigError:
+            self.close()
+            raise
+
+    def _check_switches(self) -> None:
+        """Refuse guardrails under which a switch that was turned before could not be kept."""
+        current = self.guardrails.current_of(self.arms)
+        if current is None and self.stopped:
+            raise ConfigError("guardrails.current: must be given: the policy is stopped, and everyone is offered that arm.")
+        if current is not None and self._state.exposures.is_on(f"retired {current}"):
+            raise ConfigError(f"guardrails.current: '{self.guardrails.current}' is retired.")
 
     def decide(
         self,
@@ -132,13 +141,13 @@ class LivePolicy:
         if self._behaviour.learns_now(self._state):
             self._happen(Event("learning", -1, None, {}))
         number, visit = self.decisions, self._visit(customer, allowed, at)
-        held, current = self._held_out(number), self.guardrails.current_of(self.arms)
+        held, current = self._held_out(visit), self.guardrails.current_of(self.arms)
         arm = current if held and current is not None else self._state.policy.select(visit)
         content: dict[str, Any] = {"arm": arm, "segment": customer.segment}
         if customer.own_context:
             content["context"] = customer.context.tolist()
         if self.terms.propensities:
-            content["propensity"] = self._propensity(visit, arm)
+            content["propensity"] = float(self._chances(visit)[arm])
         self._happen(Event("decision", number, at, content))
         return Decision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
 
@@ -154,20 +163,27 @@ class LivePolicy:
         allowed.flags.writeable = False
         return allowed
 
-    def _held_out(self, decision: int) -> bool:
-        """Return whether a customer is offered the current arm whatever was learned."""
-        if self.stopped:
-            return True
-        share = self.guardrails.holdout
-        return bool(share) and stream(self.terms.seed, "holdout", decision).random() < share
+    def _held_share(self, visit: Visit) -> float:
+        """Return the chance that a customer is offered the current arm whatever was learned: 1 while the policy is stopped."""
+        current = self.guardrails.current_of(self.arms)
+        if current is None or self.stopped:
+            return float(self.stopped)
+        return self.guardrails.holdout if visit.active[current] else 0.0
 
-    def _propensity(self, visit: Visit, arm: int) -> float:
-        """Return the chance of an arm, the lot of the holdout counted in."""
-        current = float(arm == self.guardrails.current_of(self.arms))
-        if self.stopped:
-            return current
-        share = self.guardrails.holdout
-        return share * current + (1 - share) * float(self._state.policy.chances(visit, self.terms.draws).values[arm])
+    def _held_out(self, visit: Visit) -> bool:
+        """Return whether a customer is offered the current arm whatever was learned."""
+        share = self._held_share(visit)
+        return share > 0 and stream(self.terms.seed, "holdout", visit.step).random() < share
+
+    def _chances(self, visit: Visit) -> np.ndarray:
+        """Return the chance of each arm to be offered, the lot of the holdout counted in, shape (K,)."""
+        share, current = self._held_share(visit), self.guardrails.current_of(self.arms)
+        if share == 1:
+            return np.eye(self.arms.count)[current]
+        chances = (1 - share) * self._state.policy.chances(visit, self.terms.draws).values
+        if current is not None:
+            chances[current] += share
+        return chances
 
     @property
     def stopped(self) -> bool:
@@ -225,7 +241,7 @@ class LivePolicy:
                 raise HwdsError("add_arms: needs all events, which are kept with a folder and propensities=True.")
             behaviour = self._law(replace(self.arms, names=names, values=numbers))
             self._store.log.set_about("policy", behaviour.terms.label)
-            self._store = _replayed(self._store.log, behaviour)
+            self._store = replayed(self._store.log, behaviour)
             self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
             self._state = self._store.current()
 
@@ -285,13 +301,14 @@ class LivePolicy:
         segment: int | None = None,
         active: Sequence[str] | np.ndarray | None = None,
     ) -> dict[str, float]:
-        """Return the probability of each arm to be chosen; of Thompson sampling, the probability that it is the best."""
-        customer, allowed = customer_of(self.arms, context, segment), active_of(self.arms, active)
+        """Return the probability of each arm to be offered, guardrails and switches counted in.
+
+        Without these it is, of Thompson sampling, the probability that an arm is the best.
+        """
+        customer, asked = customer_of(self.arms, context, segment), active_of(self.arms, active)
         with self._turn:
-            chances = self._state.policy.chances(
-                self._visit(customer, allowed, self._state.exposures.clock), self.terms.draws
-            ).values
-            return dict(zip(self.arms.names, chances.tolist(), strict=True))
+            visit = self._visit(customer, self._allowed(asked), self._state.exposures.clock)
+            return dict(zip(self.arms.names, self._chances(visit).tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
         """Return every decision and its outcome, for estimates and off-policy evaluation; see `live_log`.
@@ -363,35 +380,3 @@ class LivePolicy:
                 self._store.snapshot()
             self._store.log.append([event.entry()], wait=False)
         self._behaviour.happen(self._state, event)
-
-
-def _store(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:
-    """Return the state that a folder holds, or a new one.
-
-    Raises:
-        ResumeError: The folder is damaged, in use, of an older version, or holds another policy.
-    """
-    terms, old = behaviour.terms, [name for name in OLD_FILES if (folder / name).is_file()]
-    if old:
-        raise ResumeError(f"{folder}: holds the {old[0]} of an older version of hwds; take another folder.")
-    log = EventLog(folder / FILE, "power")
-    try:
-        saved = log.about("policy")
-        if saved is None:
-            log.set_about("policy", terms.label)
-        else:
-            terms.check(saved, folder)
-    except BaseException:
-        log.close()
-        raise
-    try:
-        return _replayed(log, behaviour)
-    except ValueError as error:
-        raise ResumeError(f"{folder}: its snapshot is of another version ({error}); take another folder.") from error
-
-
-def _replayed(log: EventLog, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:
-    """Return the state of a log, from its snapshot or from its entries."""
-    terms = behaviour.terms
-    made_by = {"code": terms.code} if terms.code else {}
-    return ReplayedState(log, behaviour, digest(terms.label | made_by), drop=not terms.propensities)

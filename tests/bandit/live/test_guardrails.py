@@ -70,6 +70,27 @@ def test_a_stopped_policy_offers_the_current_arm_and_still_learns(tmp_path):
         PriceThompson().live(ARMS, seed=1).stop()
 
 
+def test_a_restart_keeps_the_switches_or_is_refused(tmp_path):
+    terms = {"seed": 1, "propensities": True}
+    with PriceThompson().live(ARMS, tmp_path, **terms, guardrails=Guardrails(current="20")) as live:
+        live.stop()
+        live.retire("10")
+    with pytest.raises(ConfigError, match=r"guardrails\.current: must be given: the policy is stopped"):
+        PriceThompson().live(ARMS, tmp_path, **terms)
+    with pytest.raises(ConfigError, match=r"guardrails\.current: '10' is retired"):
+        PriceThompson().live(ARMS, tmp_path, **terms, guardrails=Guardrails(current="10"))
+    with PriceThompson().live(ARMS, tmp_path, **terms, guardrails=Guardrails(current="30")) as live:
+        assert (live.decide().arm, live.chances()) == ("30", {"10": 0.0, "20": 0.0, "30": 1.0})
+
+
+def test_a_customer_who_may_not_be_offered_the_current_arm_is_not_held_out():
+    live = PriceThompson().live(ARMS, seed=1, propensities=True, guardrails=Guardrails(current="30", holdout=0.5))
+    decisions = [live.decide(active=["10", "20"]) for _ in range(30)]
+    assert "30" not in {each.arm for each in decisions}
+    assert sum(live.chances(active=["10", "20"]).values()) == pytest.approx(1.0)
+    assert live.chances()["30"] >= 0.5
+
+
 def test_arms_are_added_in_flight_and_what_was_learned_stays(tmp_path):
     live = PriceThompson().live(ARMS, tmp_path, seed=1, propensities=True)
     for number in range(60):
