@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.streams import Until
+from bench.streamed import Until
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.serving.stream.opening import source_of
 from hwds.serving.stream.shard import Shard

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.streams import Until
+from bench.streamed import Until
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.serving.stream.opening import sink_of, source_of
 from hwds.serving.stream.shard import Shard
