@@ -1,4 +1,4 @@
-"""How often the intervals of a test cover, and how often a verdict is wrong: `python -m bench.ab_metrics [worlds] [parts]`.
+"""Coverage of the intervals of a test, and shares of wrong verdicts: `python -m bench.ab_metrics [worlds] [parts]`.
 
 Visitors come over 14 days; most buy nothing, and what they spend has a heavy tail. The new arm's amounts are a tenth larger
 where an interval is to cover that, and equal where no effect may be found. Truths are exact. Ten minutes of a core for 2,000
@@ -115,7 +115,7 @@ def true_effects(law: Amounts) -> dict[str, float]:
 
 @dataclass
 class Tally:
-    """How often something was so."""
+    """A count of cases, and of those that were so."""
 
     times: int = 0
     of: int = 0

@@ -1,4 +1,4 @@
-"""What `forecast/auto` starts from: error and work of its candidates on panels in no table: `python -m bench.candidates`.
+"""Error and work of the candidates that `forecast/auto` starts from, on panels in no table: `python -m bench.candidates`.
 
 Beside the CPU seconds of one fit and one answer stand those that the law of `hwds/forecast/work.py` foresees, and the error of
 the median relative to that of the seasonal naive. `bench/candidates.txt` has the table, from which the order of candidates in

@@ -43,7 +43,7 @@ LOCAL = {
 
 
 class Played(NamedTuple):
-    """What a contestant took and how far off it was.
+    """The time and the error of a contestant.
 
     Attributes:
         cold: CPU seconds of the first two series.
@@ -140,8 +140,8 @@ def _mlforecast(known: list[np.ndarray]) -> np.ndarray:
         num_threads=1,
     )
     forecaster.fit(_long(known), static_features=[])
-    told = forecaster.predict(STEPS).sort("unique_id", "ds")
-    return np.asarray(told["mid"].to_numpy().reshape(len(known), STEPS))
+    answers = forecaster.predict(STEPS).sort("unique_id", "ds")
+    return np.asarray(answers["mid"].to_numpy().reshape(len(known), STEPS))
 
 
 def _neuralforecast(known: list[np.ndarray]) -> np.ndarray:
@@ -152,6 +152,6 @@ def _neuralforecast(known: list[np.ndarray]) -> np.ndarray:
     model = LSTM(h=STEPS, input_size=2 * SEASON, loss=MQLoss(quantiles=list(LEVELS)), scaler_type="robust", random_seed=0)
     forecaster = NeuralForecast(models=[model], freq=1)
     forecaster.fit(_long(known).to_pandas())
-    told = forecaster.predict().sort_values(["unique_id", "ds"])
-    median = next(column for column in told.columns if "median" in column or "0.5" in column)
-    return np.asarray(told[median].to_numpy().reshape(len(known), STEPS))
+    answers = forecaster.predict().sort_values(["unique_id", "ds"])
+    median = next(column for column in answers.columns if "median" in column or "0.5" in column)
+    return np.asarray(answers[median].to_numpy().reshape(len(known), STEPS))

@@ -1,4 +1,4 @@
-"""What late outcomes cost, with and without offers that wait in the posterior: `python -m bench.late_outcomes [games]`.
+"""The cost of late outcomes, with and without offers that wait in the posterior: `python -m bench.late_outcomes [games]`.
 
 Five prices, of which 20 x .4 is the best, 4,000 customers a game; conversions come 200 customers late on average by six laws,
 and offers count as refused after 1,000. `price_thompson` learns what has come, `delayed_thompson` counts what waits by an

@@ -1,6 +1,6 @@
-"""What it costs to lose nothing, and whether nothing is lost: `python -m bench.live [kills]`, two minutes of a core for 50.
+"""The cost of losing nothing, and proof that nothing is lost: `python -m bench.live [kills]`, two minutes of a core for 50.
 
-A policy decides and is told outcomes by threads, without a folder and with one, where calls share their waits for the disk.
+A policy decides and takes outcomes by threads, without a folder and with one, where calls share their waits for the disk.
 Then a process does so until it is killed with SIGKILL, again and again; what it wrote down as acknowledged must be there.
 """
 
@@ -32,7 +32,7 @@ def begin(folder: Path | None, lose: float = 0.0) -> LivePolicy:
 
 
 def cost(folder: Path | None, threads: int, lose: float) -> tuple[float, float, int]:
-    """Return wall and CPU milliseconds a decision, its outcome told, and how often the disk was waited for."""
+    """Return wall and CPU milliseconds a decision, with its outcome, and how often the disk was waited for."""
     live = begin(folder, lose)
     live.outcome(live.decide().id, converted=True)  # compiled
     waits = [0]
@@ -62,7 +62,7 @@ def cost(folder: Path | None, threads: int, lose: float) -> tuple[float, float, 
 
 
 def loop(folder: Path, lose: float) -> None:
-    """Decide and tell outcomes by threads, each written down once it is acknowledged, until the process is killed."""
+    """Decide and report outcomes by threads, each written down once it is acknowledged, until the process is killed."""
     live = begin(folder, lose)
     file = os.open(folder / "acknowledged.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -71,7 +71,7 @@ def loop(folder: Path, lose: float) -> None:
             decision = live.decide()
             os.write(file, f"decided {decision.id} {decision.arm}\n".encode())
             live.outcome(decision.id, converted=decision.id % 3 == 0)
-            os.write(file, f"told {decision.id} {decision.arm}\n".encode())
+            os.write(file, f"outcome {decision.id} {decision.arm}\n".encode())
 
     for _ in range(7):
         threading.Thread(target=work, daemon=True).start()
@@ -101,7 +101,7 @@ def killed(folder: Path, kills: int, lose: float) -> tuple[int, int]:
     lost = 0
     for kind, number, arm in calls:
         row = known.get(int(number))
-        lost += row is None or row["arm"] != arm or (kind == "told" and row["outcome"] != (int(number) % 3 == 0))
+        lost += row is None or row["arm"] != arm or (kind == "outcome" and row["outcome"] != (int(number) % 3 == 0))
     state = dumps(live._behaviour.dump(live._state))
     anew = live._behaviour.new()
     assert live._store is not None

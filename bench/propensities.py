@@ -1,4 +1,4 @@
-"""How often right and wrong propensities of logs are called wrong: `python -m bench.propensities [logs]`, 15 minutes of a core.
+"""Shares of right and of wrong propensities that are called wrong: `python -m bench.propensities [logs]`, 15 minutes of a core.
 
 Six laws of logs, each with 2,000 and 20,000 rows, and what may be wrong with their propensities. A log is called wrong where
 the model of the log refutes them (`LogModel`) or the mean weight of the policy that shows all arms on offer as often, as a

@@ -1,4 +1,4 @@
-"""What is found without labels, and what a hundred reviewed ones are worth: `python -m bench.review_queue [5]`.
+"""Resellers found without labels, and the worth of a hundred reviewed ones: `python -m bench.review_queue [5]`.
 
 Simulated gray markets of eight months, each seed a market of its own: who buys on the last 28 days is ranked, and the true
 resellers among the first 100 and 200 cases are counted. The supervised model has all labels that investigations had found by

@@ -66,7 +66,7 @@ def asked(root: Path, *, known: bool = True) -> tuple[list[str], list[object]]:
 
 
 def filtered(root: Path, kept: RunIndex | None = None) -> dict[str, Any]:
-    """What the ui answers to a filter, from the index that its server keeps or from one that is read now."""
+    """Return the ui's answer to a filter, from the index that its server keeps or from one that is read now."""
     return table_data(kept or RunIndex.of(root), "run", "model.setting_3=2 mase<0.9")
 
 

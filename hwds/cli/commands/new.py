@@ -31,7 +31,7 @@ GROUPS = {
 """The group of each kind's YAML; a metric has none."""
 
 RUN_ONLY = ("compute", "sweep", "tracker", "name", "tags", "note")
-"""What belongs to one run, and not to the experiment that it is of."""
+"""Words that belong to one run, and not to the experiment that it is of."""
 
 METRIC = "python -m hwds dataset=classics model=forecast/theta protocol.metrics=[{package}.{name}:{name}]"
 """The first command of a metric; those of other kinds are the first in their YAML."""

@@ -22,7 +22,7 @@ FIELDS = {
     "limits": "Where it is known to be weak.",
     "contact": "Whom to write to.",
 }
-"""What only people know of a model, a line each in the YAML of `--card`."""
+"""Fields that only people can fill in, a line each in the YAML of `--card`."""
 
 FORGOTTEN = ("", "todo", "tbd", "n/a", "?")
 

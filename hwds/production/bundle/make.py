@@ -45,7 +45,7 @@ from hwds.production.bundle.manifest import (
     files_of,
 )
 from hwds.production.bundle.parity import LEAST
-from hwds.production.bundle.reference import calibration_of
+from hwds.production.bundle.reference import calibration_of, tested_chances
 from hwds.production.bundle.row_content import RowContent
 from hwds.production.bundle.unit_content import UnitContent
 from hwds.production.gate.verdicts import refuse_gated
@@ -149,11 +149,9 @@ def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:
 def _reference(content: RowContent | UnitContent, folder: RunFolder) -> dict[str, Any]:
     """Return the reference statistics, with the calibration on the run's test rows, which no model had learned from."""
     reference = content.reference()
-    rows = folder.read_tables().predictions
-    if isinstance(content, RowContent) and {"probability", "label", "part"} <= set(rows.columns):
-        test = rows.filter((rows["part"] == "test") & (rows["model"] == content.experiment.model.name))
-        known = test.filter(test["label"].is_not_null() & test["probability"].is_not_null())
-        reference["calibration"] = calibration_of(known["probability"].to_numpy(), known["label"].cast(float).to_numpy())
+    if isinstance(content, RowContent):
+        chances = tested_chances(folder.read_tables().predictions, content.experiment.model.name)
+        reference |= {} if chances is None else {"calibration": calibration_of(*chances)}
     return reference
 
 

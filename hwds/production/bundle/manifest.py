@@ -29,7 +29,7 @@ class Manifest:
     """The content of `bundle.json`.
 
     Attributes:
-        kind: The kind of its questions: `rows`, `events`, `units`.
+        kind: The kind of its questions: `rows`, `events`, `panel`, `runs`, `images`.
         family: The task of the run's protocol.
         run: The run's title.
         model: The label of its model.

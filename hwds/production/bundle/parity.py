@@ -14,6 +14,10 @@ from hwds.core.errors import DataError
 
 CASES = "cases.jsonl"
 
+NATIVE, SINGLE = 1e-9, 1e-4
+"""Largest differences of an answer from that of the run, as shares of 1 + its size: of models in double precision, and of
+networks and trees in single precision, whose last bits depend on what stands beside a row."""
+
 LEAST = 256
 """Real rows that are compared, where the data has so many."""
 

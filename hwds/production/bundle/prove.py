@@ -110,7 +110,7 @@ def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str
         raise HwdsError("no question has an answer.")
     last = next(case.question for case in reversed(cases) if "of" not in case.question)
     needed = {name: last[name] for name in service.question_schema()["required"] if name in last}
-    told = {"no question": "no answer"}
+    outcomes = {"no question": "no answer"}
     holes: dict[str, dict[str, Any]] = {
         "nothing known": {**needed, ID: "nothing known"},
         "no rows": {**last, "rows": [], ID: "no rows"} if "rows" in last else {**needed, ID: "again"},
@@ -120,18 +120,18 @@ def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str
         try:
             answer = service.answer([question])[0]
             _refuse_odd_numbers(answer)
-            told[name] = "answered"
+            outcomes[name] = "answered"
         except DataError as error:
-            told[name] = f"refused: {error}"
+            outcomes[name] = f"refused: {error}"
     wrong: dict[str, Any] = {"a list": [1], "an unknown field": {**last, ID: "u", "no such field": 1}}
     for name, question in wrong.items():
         try:
             service.answer([question])
         except DataError as error:
-            told[name] = f"refused: {error}"
+            outcomes[name] = f"refused: {error}"
         else:
             raise HwdsError(f"{name} was answered.")
-    return told
+    return outcomes
 
 
 def _refuse_odd_numbers(node: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -88,8 +88,7 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
         return {"n": 0}
     order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    held = np.clip(probability, 1e-7, 1 - 1e-7)
-    loss = -(label * np.log(held) + (1 - label) * np.log(1 - held))
+    loss = log_losses(probability, label)
     return {
         "n": len(label),
         "bins": [
@@ -102,6 +101,34 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
     }
 
 
+def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the log loss of each row, shape (n,); probabilities of 0 and 1 are taken to be 1e-7 inside.
+
+    Args:
+        probability: Shape (n,).
+        label: 1.0 or 0.0, shape (n,).
+    """
+    held = np.clip(probability, 1e-7, 1 - 1e-7)
+    losses: np.ndarray = -(label * np.log(held) + (1 - label) * np.log(1 - held))
+    return losses
+
+
+def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return probabilities and known labels of a model's test rows, from which it did not learn; None without probabilities.
+
+    Args:
+        predictions: The predictions of a run.
+        model: The label of the model.
+    """
+    if not {"probability", "label", "model"} <= set(predictions.columns):
+        return None
+    own = predictions.filter(pl.col("model") == model, *([pl.col("part") == "test"] if "part" in predictions.columns else []))
+    if own["probability"].null_count() == len(own):
+        return None
+    known = own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
+    return known["probability"].to_numpy(), known["label"].cast(pl.Float64).to_numpy()
+
+
 def shares_below(quantiles: Sequence[float] | np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the share of a column's numbers at or below each edge, by its kept quantiles."""
     grid = np.asarray(quantiles, float)
@@ -110,9 +137,3 @@ def shares_below(quantiles: Sequence[float] | np.ndarray, edges: np.ndarray) -> 
 
 def _instant(rows: pl.DataFrame, time: str) -> str | None:
     return str(rows[time][0]) if time and len(rows) else None
-
-
-def text_shares(stored: Mapping[str, Any]) -> Mapping[str, float]:
-    """Return the shares of a text's values."""
-    shares: Mapping[str, float] = stored.get("shares", {})
-    return shares

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
@@ -22,7 +21,7 @@ from hwds.features.none import None_
 from hwds.features.rows.columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
 from hwds.production.bundle.manifest import GRAPH, PARITY, STATE
-from hwds.production.bundle.parity import Case, write_cases
+from hwds.production.bundle.parity import NATIVE, Case, write_cases
 from hwds.production.bundle.reference import reference_of
 from hwds.production.graphs.classifiers import graph_of
 from hwds.production.graphs.writer import NoGraph
@@ -32,16 +31,13 @@ from hwds.serving.online import Online
 from hwds.serving.schema import schema_of
 from hwds.splitting.row_windows import arrivals, as_known
 
-NATIVE = 1e-9
-"""How far an answer of the model itself may be from that of the run, as a share of 1 + its size."""
-
 INPUTS = "inputs.parquet"
 """The table of rows with their features and scores by which the graph is checked."""
 
 
 @dataclass(frozen=True, eq=False)
 class RowContent:
-    """What a bundle of a classifier is made of.
+    """The parts of a classifier's bundle.
 
     Attributes:
         experiment: The run's.
@@ -107,15 +103,6 @@ class RowContent:
         ]
         answers = self._answers()
         return reference_of(self.table.data.with_columns(answers), columns, [each.name for each in answers], time)
-
-    def labelled(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return probabilities and labels of the rows whose label is known, None without probabilities.
-
-        The model has learned from most of them: for drift they are a reference, for its quality they are not.
-        """
-        label = self.table.data[self.table.name("label")].cast(pl.Float64).to_numpy()
-        known = np.isfinite(label)
-        return None if self.scored.probability is None else (self.scored.probability[known], label[known])
 
     def _answers(self) -> list[pl.Series]:
         named = {"score": self.scored.score, "probability": self.scored.probability, "p_value": self.scored.p_value}

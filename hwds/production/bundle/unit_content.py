@@ -22,14 +22,10 @@ from hwds.frames.roles import SERIES, TIME
 from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.frames.runs import KEPT, Runs
 from hwds.production.bundle.manifest import PARITY, STATE, TABLES
-from hwds.production.bundle.parity import LEAST, Case, write_cases
+from hwds.production.bundle.parity import LEAST, NATIVE, SINGLE, Case, write_cases
 from hwds.production.bundle.reference import column_reference, reference_of
 from hwds.production.services.base import ID, plain
 from hwds.results.folder import RunFolder
-
-NATIVE, SINGLE = 1e-9, 1e-4
-"""How far an answer may be from that of the run, as a share of 1 + its size: of models in double precision, and of networks and
-trees in single precision, whose last bits depend on what stands beside a row."""
 
 CUTS = 12
 """Cuts of the data at which units are asked, at most."""
@@ -42,7 +38,7 @@ KEYS = ("series_id", "entity", "image")
 
 @dataclass(frozen=True, eq=False)
 class UnitContent:
-    """What a bundle of predictions by unit is made of.
+    """The parts of a bundle of predictions by unit.
 
     Attributes:
         experiment: The run's.

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from hwds.production.bundle.card import missing_fields
-from hwds.production.bundle.reference import calibration_of
-from hwds.production.gate.evidence import Evidence, known_chances
+from hwds.production.bundle.reference import calibration_of, tested_chances
+from hwds.production.gate.evidence import Evidence
 from hwds.production.gate.rules import Bound, GateRules
 
 LEAST_LABELS = 50
@@ -92,7 +92,7 @@ def _champion(rules: GateRules, evidence: Evidence) -> Iterator[Check]:
 
 def _calibration(rules: GateRules, evidence: Evidence) -> Iterator[Check]:
     """The expected calibration error (Naeini, Cooper and Hauskrecht 2015) less what chance alone brings about."""
-    chances = known_chances(evidence)
+    chances = tested_chances(evidence.tables.predictions, evidence.label)
     if chances is None:
         return  # a task without probabilities, which coverage speaks for
     probability, label = chances

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from hwds.compare.labels import model_labels
 from hwds.compare.models import compare
 from hwds.compare.source import Source
@@ -163,14 +160,3 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise HwdsError(f"{path}: cannot be read: {error.strerror or error}.") from error
-
-
-def known_chances(evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return probabilities and labels of the test rows of the run's model; None where it has none."""
-    rows = evidence.tables.predictions
-    if not {"probability", "label", "model"} <= set(rows.columns):
-        return None
-    own = rows.filter(pl.col("model") == evidence.label)
-    own = own.filter(pl.col("part") == "test") if "part" in own.columns else own
-    known = own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
-    return (known["probability"].to_numpy(), known["label"].cast(pl.Float64).to_numpy()) if len(known) else None

@@ -98,8 +98,8 @@ class Graph:
         inputs = [helper.make_tensor_value_info(NUMBERS, TensorProto.DOUBLE, ["n", numbers])]
         if texts:
             inputs.append(helper.make_tensor_value_info(TEXTS, TensorProto.STRING, ["n", texts]))
-        told = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in outputs]
-        graph = helper.make_graph(self._nodes, "hwds", inputs, told, self._constants)
+        results = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in outputs]
+        graph = helper.make_graph(self._nodes, "hwds", inputs, results, self._constants)
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
         model = helper.make_model(graph, opset_imports=versions, ir_version=IR, producer_name="hwds")
         checker.check_model(model, full_check=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hwds.production.bundle.reference import log_losses
 from hwds.production.monitor.distances import distances, new_share
 
 LEAST_SPREAD = 0.1
@@ -140,8 +141,7 @@ def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapp
     reference = sum(each["n"] for each in bins)
     variance = (expected * (1 - expected)).sum() * (1 + len(label) / reference)
     far = abs(label.sum() - expected.sum()) / np.sqrt(variance)
-    held = np.clip(probability, 1e-7, 1 - 1e-7)
-    loss = float(-(label * np.log(held) + (1 - label) * np.log(1 - held)).mean())
+    loss = float(log_losses(probability, label).mean())
     spread = max(calibration["log_loss_sd"], 1e-9) * np.sqrt(1 / len(label) + 1 / reference)
     worse = (loss - calibration["log_loss"]) / spread
     return [

@@ -53,7 +53,7 @@ class WindowReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a monitor has seen.
+    """The windows that a monitor has judged, and its violations.
 
     Attributes:
         bundle: The digest of the bundle.
@@ -121,16 +121,21 @@ def watched(
     for part in parts:
         findings = baseline.findings(_window(baseline, [row for _, row in part]))
         known = _labelled([each for each, _ in part], labels or {})
-        told = label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
+        of_labels = label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
         labelled += len(known[1])
-        rang = {"inputs": inputs.take([each.p_value for each in findings]), "labels": outcomes.take([f.p_value for f in told])}
-        alarm = tuple(name for name, raised in rang.items() if raised)
+        raised_by = {
+            "inputs": inputs.take([each.p_value for each in findings]),
+            "labels": outcomes.take([f.p_value for f in of_labels]),
+        }
+        alarm = tuple(name for name, raised in raised_by.items() if raised)
         named = [
-            *(discoveries(findings, LEVEL) if rang["inputs"] else ()),
-            *(discoveries(told, LEVEL) if rang["labels"] else ()),
+            *(discoveries(findings, LEVEL) if raised_by["inputs"] else ()),
+            *(discoveries(of_labels, LEVEL) if raised_by["labels"] else ()),
         ]
         sums = max(inputs.value / inputs.threshold, outcomes.value / outcomes.threshold)
-        reports.append(WindowReport(part[0][0].at, len(part), 1.0 if alarm else sums, alarm, (*findings, *told), tuple(named)))
+        reports.append(
+            WindowReport(part[0][0].at, len(part), 1.0 if alarm else sums, alarm, (*findings, *of_labels), tuple(named))
+        )
     return Report(bundle, per_month, a_month, tuple(reports), labelled, tuple(_remarks(baseline, table, rows)))
 
 

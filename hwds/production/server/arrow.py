@@ -19,7 +19,7 @@ MOST_TEXTS = 1_000_000
 """Numbered texts at most."""
 
 TIMES = 8
-"""How many times as large as the body the texts of all rows may be: rows may share one."""
+"""Times the size of the body that the texts of all rows may have: rows may share one."""
 
 
 def rows_of(body: bytes, most: int) -> list[dict[str, Any]]:

@@ -71,8 +71,8 @@ class Capture:
 
     def _drawn(self, question: Question) -> bool:
         id = question.get(ID, question.get("of"))
-        told = json.dumps(question, sort_keys=True, default=str) if id is None else str(id)
-        number = int.from_bytes(hashlib.sha256(told.encode("utf-8", "replace")).digest()[:8], "big")
+        named = json.dumps(question, sort_keys=True, default=str) if id is None else str(id)
+        number = int.from_bytes(hashlib.sha256(named.encode("utf-8", "replace")).digest()[:8], "big")
         return number < self._sample * 2**64
 
     def _silent(self, answer: Answer) -> Any:

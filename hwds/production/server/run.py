@@ -30,7 +30,7 @@ CONNECTIONS = 512
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens, and its certificate and key, where it speaks TLS."""
+    """The address on which a server listens, and its certificate and key, where it speaks TLS."""
 
     host: str
     port: int

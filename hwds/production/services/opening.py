@@ -126,10 +126,9 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
 
 def begin_store(state: Path, store: Path) -> None:
     """Copy the events of a bundle to a new store; one that is there goes on."""
-    if store.is_file() or not (state / EVENTS).is_file():
-        store.parent.mkdir(parents=True, exist_ok=True)
-        return
     store.parent.mkdir(parents=True, exist_ok=True)
+    if store.is_file():
+        return
     for path in sorted(state.glob(f"{EVENTS}*"), reverse=True):
         target = store.with_name(store.name + path.name.removeprefix(EVENTS))
         shutil.copyfile(path, target.with_name(f".{target.name}.part"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -52,7 +52,7 @@ class UnitService(Service):
         self._context = RunContext(experiment.seed, "final", compute.cpus_per_cell, compute.found_device(), experiment.features)
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
-        """See `Service`; units that are asked once each are computed together."""
+        """See `Service`; all questions are read before the first is answered, each by itself."""
         ids = [id_of(question, place) for place, question in enumerate(questions)]
         frames = [self._frame(id, question) for id, question in zip(ids, questions, strict=True)]
         return [self._answered(id, frame) for id, frame in zip(ids, frames, strict=True)]
@@ -267,13 +267,3 @@ def _unit_schema(title: str, unit: str, parts: dict[str, Any], required: Sequenc
         "required": list(required),
         "additionalProperties": False,
     }
-
-
-def parts_of(frame: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the units of a frame, each as a frame of its own."""
-    if isinstance(frame, Panel):
-        for place, name in enumerate(frame.series_ids):
-            yield str(name), frame.block(place, place + 1)
-    elif isinstance(frame, Runs):
-        for place, name in enumerate(frame.names):
-            yield name, frame.take(np.arange(frame.n) == place)
