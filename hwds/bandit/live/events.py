@@ -23,11 +23,12 @@ class Event(NamedTuple):
 
     Attributes:
         kind: A decision, an outcome that was reported, the closing of all exposures before a time, or the learning of what was
-            closed, before a batch begins; or a turn of a switch: `stopped`, or an arm that is `retired` or not any more.
+            closed, before a batch begins; or a switch that is turned on or off: `stopped`, or `retired` and the number of
+            an arm.
         decision: The number of the decision; -1 of none.
         at: Its time; None of an outcome that came without one.
         content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision; `status` and `converted` of an
-            outcome, and `amount` where a conversion's was told.
+            outcome, and `amount` where a conversion's was reported.
     """
 
     kind: Kind
@@ -98,7 +99,7 @@ class LiveBehaviour:
             self._learn(state)
 
     def _worth(self, state: LiveState, event: Event) -> float:
-        """Return what a conversion brought over its arm's value, 1 where that was not told."""
+        """Return what a conversion brought over its arm's value, 1 where that was not reported."""
         amount, exposure = event.content.get("amount"), state.exposures.waiting.get(event.decision)
         return 1.0 if amount is None or exposure is None else float(amount / self.arms.values[exposure.arm])
 

@@ -27,8 +27,8 @@ def log_of(events: Iterable[Event], arms: Arms) -> pl.DataFrame:
     """Return a row for each decision of the events.
 
     Columns: `id`; `arm`; `value`, what a conversion earns; `segment`; `context_1` and on; `propensity`, null where none was
-    asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the amount that was told, else the
-    outcome times the value; `exposed_at`; `observed_at`, when the outcome was reported, null where that was not said or the
+    asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the amount reported, else the outcome
+    times the value; `exposed_at`; `observed_at`, when the outcome was reported, null where that was not said or the
     window closed.
     """
     rows: dict[int, dict[str, Any]] = {}

@@ -32,11 +32,11 @@ class LivePolicy:
     """A policy that decides for one customer after the other and learns from outcomes as they come.
 
     A decision opens an exposure; its outcome closes it, once. An exposure is no refusal until its window closes, or until it is
-    told. With a folder, what was decided and told is on the disk before the call returns (a write each, and a sync that calls
-    of several threads share; `terms.lose` leaves it for so many milliseconds), so that after `kill -9` at any moment the same
-    call to `Policy.live` goes on, and what was acknowledged counts once. A call that was killed before it returned has happened
-    or not: an outcome may be told again, it counts once; a decision that nobody was offered ends as a refusal when its window
-    closes. One process uses a folder; its threads may share the object.
+    reported. With a folder, what was decided and reported is on the disk before the call returns (a write each, and a sync that
+    calls of several threads share; `terms.lose` leaves it for so many milliseconds), so that after `kill -9` at any moment the
+    same call to `Policy.live` goes on, and what was acknowledged counts once. A call that was killed before it returned has
+    happened or not: an outcome may be reported again, it counts once; a decision that nobody was offered ends as a refusal when
+    its window closes. One process uses a folder; its threads may share the object.
 
     Attributes:
         arms: What the policy knows of the arms.
@@ -260,12 +260,12 @@ class LivePolicy:
         Args:
             id: The decision's.
             converted: Whether the customer bought.
-            at: When it was told; None where only decisions and `expire` move the clock.
+            at: When it was reported; None where only decisions and `expire` move the clock.
             amount: What the conversion brought, such as the value of a basket; None takes the arm's value.
 
         Returns:
-            `learned`; or why it was not, which `counts` counts: `repeated` (it was told before), `late` (its window had closed,
-            so that it counts as refused), `unknown` (no such decision).
+            `learned`; or why it was not, which `counts` counts: `repeated` (it was reported before), `late` (its window had
+            closed, so that it counts as refused), `unknown` (no such decision).
 
         Raises:
             DataError: An argument is wrong.

@@ -15,7 +15,7 @@ class Decision:
     """The arm to offer a customer.
 
     Attributes:
-        id: Names the decision when its outcome is told: decisions are numbered from 0.
+        id: Names the decision when its outcome is reported: decisions are numbered from 0.
         arm: The arm's name.
         value: What a conversion of it earns, in currency.
         propensity: The chance that this arm had; None where it was not asked for.
@@ -35,7 +35,7 @@ class LiveTerms:
         seed: Names the random numbers of the decisions.
         window: Time after which an exposure without a conversion counts as refused; None where `expire` says it.
         batch: Decisions between two updates.
-        propensities: Whether each decision tells and keeps its arm's chance; then all events are kept, for `log`.
+        propensities: Whether each decision has and keeps its arm's chance; then all events are kept, for `log`.
         draws: Choices from which a chance is counted where the policy has no formula.
         snapshot: Events between two snapshots.
         lose: Milliseconds of acknowledged events that a loss of power may take; 0 loses none.

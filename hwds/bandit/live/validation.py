@@ -29,7 +29,7 @@ def customer_of(arms: Arms, context: Sequence[float] | np.ndarray | None, segmen
     """Return the customer of a context and a segment.
 
     Raises:
-        DataError: No such segment, a context of another length or with NaN, or a segment that cannot be told.
+        DataError: No such segment, a context of another length or with NaN, or a segment that cannot be inferred.
     """
     count = len(arms.contexts)
     if segment is not None and (not isinstance(segment, INTEGER) or not 0 <= segment < count):
@@ -97,7 +97,7 @@ def checked_outcome(converted: Any) -> bool:
 
 
 def checked_amount(amount: Any, converted: bool, *, learned: bool) -> float | None:
-    """Return what a conversion brought; None where it was not told.
+    """Return what a conversion brought; None where it was not reported.
 
     Raises:
         DataError: It is no amount above 0, of no conversion, or of a policy that learns from conversions alone.

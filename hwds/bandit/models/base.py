@@ -53,7 +53,7 @@ class Policy(Recipe):
             seed: Names the random numbers of the decisions.
             window: Time after which an exposure without a conversion counts as refused; None where `expire` says it.
             batch: Decisions between two updates; 1 learns each outcome at once.
-            propensities: Whether each decision tells and keeps the chance of its arm; then the folder keeps all events, and
+            propensities: Whether each decision has and keeps the chance of its arm; then the folder keeps all events, and
                 `LivePolicy.log` gives them for estimates and off-policy evaluation.
             snapshot: Events between two snapshots; those since the last are read again after a restart.
             lose: Milliseconds of what was acknowledged that a loss of power may take. 0 loses nothing: a call waits for the

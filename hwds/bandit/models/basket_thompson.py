@@ -11,6 +11,7 @@ from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, normal
+from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
 from hwds.core.recipe import Positive
 
@@ -29,8 +30,8 @@ class BasketThompson(Policy):
     """Thompson sampling of conversion times the mean amount of a purchase, both learned: for baskets, not for one price.
 
     The conversion has a Beta posterior; the mean amount a normal one, with the spread of the amounts seen, around the arm's
-    value before any is. An arm's value is what a purchase is expected to bring (`Arms.values`); in production `outcome` is told
-    the amount. Without amounts every purchase brings the arm's value.
+    value before any is. An arm's value is what a purchase is expected to bring (`Arms.values`); in production `outcome`
+    takes the amount. Without amounts every purchase brings the arm's value.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
@@ -48,11 +49,11 @@ class BasketThompson(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the draws in compiled code."""
         settings = BasketArms(arms.values, self.prior[0], self.prior[1], self.orders, self.spread)
-        return Kernel(settings, 4 * arms.count, init, select, update, amounts=True)
+        return Kernel(settings, 5 * arms.count, init, select, update, amounts=True)
 
 
 def init(settings: BasketArms, state: np.ndarray) -> None:
-    """Begin with conversions, refusals, and the sums of amounts and of their squares, as multiples of the arm's value."""
+    """Begin with conversions, refusals, the sums of amounts and of their squares as multiples of the arm's value, scratch."""
     count, orders = settings.values.size, settings.orders
     for arm in range(count):
         state[arm], state[count + arm] = settings.wins, settings.losses
@@ -75,14 +76,11 @@ def select(settings: BasketArms, state: np.ndarray, visit: Visit, stream: np.nda
     """Return the arm of the highest draw."""
     values, active = settings.values, visit.active
     count = values.size
-    best, winner = -math.inf, 0
     for arm in range(count):
         if active[arm]:
             n = state[arm] - settings.wins + settings.orders
             mean = state[2 * count + arm] / n
             variance = max(state[3 * count + arm] / n - mean * mean, 0.0)
             amount = mean + math.sqrt(variance / n) * normal(stream)
-            drawn = values[arm] * amount * beta(stream, state[arm], state[count + arm])
-            if drawn > best:
-                best, winner = drawn, arm
-    return winner
+            state[4 * count + arm] = values[arm] * amount * beta(stream, state[arm], state[count + arm])
+    return highest(state, 4 * count, active, stream)

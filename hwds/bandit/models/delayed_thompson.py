@@ -12,6 +12,7 @@ from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
+from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import KnownCounts, Prior, counts_of
 from hwds.core.numba_cache import helper
 from hwds.core.recipe import Positive
@@ -125,11 +126,8 @@ def select(settings: DelayedArms, state: np.ndarray, visit: Visit, stream: np.nd
     """Return the arm of the highest draw."""
     values, active = settings.values, visit.active
     count = values.size
-    best, winner = -math.inf, 0
     for arm in range(count):
         if active[arm]:
             refusals = state[count + arm] + waiting_refusals(settings, state, arm, visit.at)
-            drawn = values[arm] * beta(stream, state[arm], refusals)
-            if drawn > best:
-                best, winner = drawn, arm
-    return winner
+            state[4 * count + arm] = values[arm] * beta(stream, state[arm], refusals)
+    return highest(state, 4 * count, active, stream)

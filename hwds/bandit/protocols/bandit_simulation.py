@@ -290,7 +290,7 @@ def around_shifts(world: World, horizon: int, per_decade: int) -> tuple[int, ...
 
 
 WORTH_SAYING = 0.9
-"""Share of conversions below which it is told how many are ever seen."""
+"""Share of conversions below which a remark says how many are ever seen."""
 
 
 def check_batch(world: World, game: Game, own: bool) -> None:

@@ -79,15 +79,15 @@ class VolumeLaw:
         return cls(low, middle, high, source="volumes as given")
 
 
-TOLD = ("volume_bands", "supply_volumes")
-"""The tables of decisions that tell volumes: what is asked for, and that with what can be delivered."""
+VOLUME_TABLES = ("volume_bands", "supply_volumes")
+"""The tables of decisions on volumes: what is asked for, and that with what can be delivered."""
 
 DEMAND, MOST = "demand_", "most_"
 """Before the names of volumes in the second: what is asked for, and what could be delivered were more asked for."""
 
 
 def law_of_run(name: str, deal: str | None) -> VolumeLaw:
-    """Return the volumes of a deal as a run told them last, those to come where it has any.
+    """Return the volumes of a deal as a run decided them last, those to come where it has any.
 
     The run has `decision=volume_bands`, or `decision=supply_plan`, where what can be delivered caps what is asked for.
 
@@ -100,7 +100,7 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         HwdsError: The run is damaged.
     """
     folder = RunFolder.find(name)
-    files = [(prefix, folder.path / f"{prefix}{table}.parquet") for prefix in ("future_", "") for table in TOLD]
+    files = [(prefix, folder.path / f"{prefix}{table}.parquet") for prefix in ("future_", "") for table in VOLUME_TABLES]
     prefix, path = next(((prefix, path) for prefix, path in files if path.is_file()), ("", None))
     verdict = None if path is None else folder.read_verdict(prefix)
     if path is None or verdict is None:
@@ -117,7 +117,7 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
             f"decision.deal: '{row['deal']}' is made in {names.count(row['deal'])} plants of run {folder.title}, which has no"
             f" law of their sum; run it without decision.plant, or with the plant in decision.deal."
         )
-    planned = path.name.endswith(f"{TOLD[1]}.parquet")
+    planned = path.name.endswith(f"{VOLUME_TABLES[1]}.parquet")
     if planned and f"{MOST}base" not in row:
         raise ConfigError(f"decision.volume_run: run {folder.title} was decided by another version of hwds; run it again.")
     volumes = [row[f"{DEMAND if planned else ''}{each}"] for each in VOLUMES]

@@ -124,7 +124,7 @@ class OemCommitment(DemandDecision):
         """
         super().check_protocol(protocol)
         if self.volume_run is not None and self.volumes:
-            raise ConfigError("decision.volumes: must be empty where decision.volume_run tells them.")
+            raise ConfigError("decision.volumes: must be empty where decision.volume_run has them.")
         if self.volume_run is not None and self.cell is None:
             raise ConfigError("decision.cell: must be given with decision.volume_run: the cell that buys the deal.")
         if self.deal is not None and self.volume_run is None:

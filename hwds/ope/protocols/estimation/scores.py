@@ -126,8 +126,8 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
         error, low, high, ci_method = uncertainty[name]
         results.append(Score(name, "mean", value, error, low, high, ci_method + (APART if of.biased else ""), n=of.n))
     diagnostics = _diagnostics(rows, groups)
-    told = {score.metric: score for score in diagnostics}
-    weight, overlap = told.get("mean_weight"), told["overlap"].value if "overlap" in told else None
+    by_metric = {score.metric: score for score in diagnostics}
+    weight, overlap = by_metric.get("mean_weight"), by_metric["overlap"].value if "overlap" in by_metric else None
     if weight is None or weight.value is None:
         return [*results, *diagnostics]
     if refutes_propensities(weight.value, weight.stderr, overlap, weight.p_value):
