@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,20 @@ class Curve:
     def names(self) -> list[str]:
         """The names of all values."""
         return list(dict.fromkeys(name for _, values in self.points for name in values))
+
+
+class Shown:
+    """The points of growing curves that were shown already; a curve is known by its axis and its first name."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def new(self, curve: Curve) -> Curve:
+        """Return the points of a curve that no earlier call had."""
+        key = (curve.axis, next(iter(curve.names), ""))
+        points = curve.points[self._counts[key] :]
+        self._counts[key] = len(curve.points)
+        return replace(curve, points=points)
 
 
 def plain(name: str) -> str:

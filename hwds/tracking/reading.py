@@ -36,6 +36,9 @@ SHOWN = 10_000
 APART = ("predictions.parquet", "tracking.json", "progress.json", "report.md", "report.html", "cells.txt", PAGE)
 """Files that are not sent among the others."""
 
+INNER, FINAL = "inner", "final"
+"""The windows that trials are compared on, and those that no trial has seen: a score's name says which."""
+
 MARKS = {"experiment", "dataset", "task", "seed"}
 """Columns of the scores that are constant in a run."""
 
@@ -156,21 +159,19 @@ def _whole(folder: SweepFolder, content: Mapping[str, Any], trials: pl.DataFrame
         config=config | {"sweep": content["sweep"], "best": settings},
         labels=_labels(config, scores) | facts,
         summary=_best(content),
-        measures={f"best/{BOTH[0]}/{plain(content['metric'])}": Measure(content["metric"], better=content["better"])},
+        measures={f"best/{INNER}/{plain(content['metric'])}": Measure(content["metric"], better=content["better"])},
         tables={"trials": trials.head(SHOWN)},
         page=path / PAGE if (path / PAGE).is_file() else None,
         conclusion=without_secrets(folder.conclusion()),
     )
 
 
-BOTH = ("inner", "final")
-"""The windows that trials are compared on, and those that no trial has seen: a score's name says which."""
-
-
 def _best(content: Mapping[str, Any]) -> dict[str, float]:
     """Return the scores of the best trial and of the experiment as it stood, on both kinds of windows, and the counts."""
     key = plain(content["metric"])
-    scores = {f"{of}/{windows}/{key}": content.get(of, {}).get(windows) for of in ("best", "untuned") for windows in BOTH}
+    scores = {
+        f"{of}/{windows}/{key}": content.get(of, {}).get(windows) for of in ("best", "untuned") for windows in (INNER, FINAL)
+    }
     numbers = {"trials": content["trials"], "finished": content.get("finished", 0), "best/trial": content["best"]["trial"]}
     return {name: float(value) for name, value in (scores | numbers).items() if value is not None}
 
@@ -219,9 +220,9 @@ def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, data:
     own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
     measure = Measure(data["metric"], better=data["better"])
     key = plain(measure.name)
-    inner = {f"inner/{name}": value for name, value in summary(own, label).items()}
+    inner = {f"{INNER}/{name}": value for name, value in summary(own, label).items()}
     rungs = {int(rung): value for rung, value in data.get("rungs_of_trials", {}).get(label, {}).items()}
-    points = tuple((rung, {f"inner_by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
+    points = tuple((rung, {f"{INNER}_by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
     paths = {name: row[name] for name in row if name.partition(".")[0] in sweep.config and row[name] is not None}
     took = int(1000 * (row["seconds"] or 0))
     return Record(
@@ -236,7 +237,7 @@ def _of_trial(sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, data:
         labels={**_without_best(sweep.labels), "status": row["status"]} | ({"error": row["error"]} if row["error"] else {}),
         curves=[Curve(WINDOW, points)] if points else [],
         summary=inner | {"windows": float(row["windows"]), "seconds": float(row["seconds"] or 0)},
-        measures={f"inner/{key}": measure},
+        measures={f"{INNER}/{key}": measure},
         data=sweep.data,
     )
 

@@ -2,7 +2,7 @@ import polars as pl
 
 from hwds.results.measure import Measure
 from hwds.results.tables import SCORES, Tables, metrics_table
-from hwds.tracking.curves import chosen, curves, definitions, plain, summary
+from hwds.tracking.curves import Curve, Shown, chosen, curves, definitions, plain, summary
 
 
 def scored(*rows):
@@ -62,3 +62,12 @@ def test_names_are_of_letters_digits_and_underscores():
     assert [plain(name) for name in names] == [
         "mase_m_12", "card_precision_at_100", "recall_at_precision_0_9", "coverage_80", "pseudo_regret_fixed",
     ]  # fmt: skip
+
+
+def test_points_of_a_growing_curve_are_shown_once_and_curves_do_not_hide_each_other():
+    shown, first, other = Shown(), (1, {"loss": 0.5}), (1, {"other": 0.7})
+    assert shown.new(Curve("epoch", ())).points == ()
+    assert shown.new(Curve("epoch", (first,))).points == (first,)
+    assert shown.new(Curve("epoch", (other,))).points == (other,)
+    assert shown.new(Curve("epoch", (first, (2, {"loss": 0.4})))).points == ((2, {"loss": 0.4}),)
+    assert shown.new(Curve("epoch", (first, (2, {"loss": 0.4})))).points == ()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from hwds.tracking.curves import Curve
+from hwds.tracking.curves import Shown
 from hwds.tracking.mlflow.store import Store
 from hwds.tracking.record import Record
 from hwds.tracking.trackers.base import refusals
@@ -23,7 +22,7 @@ class MlflowFollowing:
         self.address, self.artifacts = address, artifacts
         self.store: Store | None = None
         self.run = ""
-        self.logged: Counter[tuple[str, str]] = Counter()
+        self.logged = Shown()
 
     def show(self, record: Record) -> None:
         """Log what is new."""
@@ -31,14 +30,7 @@ class MlflowFollowing:
             if self.store is None:
                 self.store = Store(self.address, self.artifacts)
                 self.run = self.store.begin(record)
-            self.store.log_points(self.run, [self._new(curve) for curve in record.curves])
-
-    def _new(self, curve: Curve) -> Curve:
-        """Return the points of a curve that are not logged yet."""
-        key = (curve.axis, next(iter(curve.names), ""))
-        points = curve.points[self.logged[key] :]
-        self.logged[key] = len(curve.points)
-        return Curve(curve.axis, points)
+            self.store.log_points(self.run, [self.logged.new(curve) for curve in record.curves])
 
     def finish(self, records: Sequence[Record]) -> list[str]:
         """Complete the run, and write those of a sweep's trials."""

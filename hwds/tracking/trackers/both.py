@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +23,11 @@ class Both(Tracker):
     mlflow: Mlflow = Mlflow()
 
     def parts(self) -> tuple[Tracker, ...]:
-        """Return each tracker, with the group of both where it has none of its own."""
+        """Return each tracker, with the group of both where it has none of its own, and all metrics where both have them."""
         named = {"wandb": self.wandb, "mlflow": self.mlflow}
-        every = self.metrics == "all"
-        changes: dict[str, dict[str, Any]] = {
-            name: {"name": name, "group": part.group or self.group} for name, part in named.items()
-        }
-        parts = (replace(part, **changes[name]) for name, part in named.items())
-        return tuple(replace(part, metrics="all") if every else part for part in parts)
+        return tuple(self._part(part, {"name": name}) for name, part in named.items())
+
+    def _part(self, part: Tracker, named: Mapping[str, Any]) -> Tracker:
+        """Return a tracker with its name, and with the group and the metrics of both."""
+        metrics = "all" if self.metrics == "all" else part.metrics
+        return replace(part, **named, group=part.group or self.group, metrics=metrics)

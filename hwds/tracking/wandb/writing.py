@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.tracking.curves import Curve
+from hwds.tracking.curves import Curve, Shown
 from hwds.tracking.record import Record
 from hwds.tracking.trackers.base import TrackingError
 
@@ -37,19 +37,23 @@ class Opened:
         for before in folders_of(record.id, root):
             shutil.rmtree(before)
         self.run = _begun(record, root, project, entity)
-        self.logged: dict[tuple[str, str], int] = {}
+        self.logged, self.defined = Shown(), set[str]()
 
     def log(self, curves: Sequence[Curve]) -> None:
         """Log the points of curves that are not logged yet."""
-        for curve in curves:
-            key = (curve.axis, next(iter(curve.names), ""))
-            if key not in self.logged:
-                self.run.define_metric(curve.axis, hidden=True, summary="none")
-                for name in curve.names:
-                    self.run.define_metric(name, step_metric=curve.axis, summary="none")
-            for step, values in curve.points[self.logged.get(key, 0) :]:
+        for curve in map(self.logged.new, curves):
+            self._define(curve)
+            for step, values in curve.points:
                 self.run.log({curve.axis: step, **values})
-            self.logged[key] = len(curve.points)
+
+    def _define(self, curve: Curve) -> None:
+        """Draw names that are new by the axis of their curve."""
+        new = [name for name in curve.names if name not in self.defined]
+        if new and curve.axis not in self.defined:
+            self.run.define_metric(curve.axis, hidden=True, summary="none")
+        for name in new:
+            self.run.define_metric(name, step_metric=curve.axis, summary="none")
+        self.defined |= {curve.axis, *new}
 
     def finish(self, record: Record) -> Path:
         """Write all of a record that is not written yet, and end the folder."""
