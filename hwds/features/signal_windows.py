@@ -124,7 +124,7 @@ class LearnedSignalWindows(Serializable):
 
         Args:
             states: Of each run that has new rows.
-            rows: Those, in the order of the states.
+            rows: The new rows, in the order of the states.
         """
         new = self._signals(self.scaling.scaled_numbers(rows.sensors, rows.settings))
         stack = Stacked.of([state.tail for state in states], new, rows.counts)

@@ -17,10 +17,10 @@ from hwds.sensors.models.departures.from_start import level_of
 
 @dataclass(eq=False)
 class MachineState(Serializable):
-    """What is kept of one machine.
+    """The state of one machine.
 
     Attributes:
-        signals: What its features need of its past.
+        signals: The state of its features.
         rows: How many rows it has had.
         level: Its features in the reference, shape (features,); None before the reference is whole.
         reference: The features of its first rows, until then.
@@ -89,7 +89,7 @@ class LiveSensors:
 
         Args:
             states: Of each machine that has new rows.
-            rows: Those, in the order of the states.
+            rows: The new rows, in the order of the states.
         """
         features = self._features.advance([state.signals for state in states], rows)
         stops = np.cumsum(rows.counts)
@@ -142,10 +142,10 @@ class LiveSensors:
     ) -> None:
         """Write scores and reasons of new rows to their places, the last ones before `stops` of each machine."""
         stack = Stacked.of([state.past for state in states if state.past is not None], new, counts)
-        said = self._fitted.scored(stack.values, stack.begins_of_all)
-        names = said.reason
+        scores = self._fitted.scored(stack.values, stack.begins_of_all)
+        names = scores.reason
         places = np.repeat(stops - np.cumsum(counts), counts) + np.arange(len(new))
-        score[places] = said.score[stack.rows]
+        score[places] = scores.score[stack.rows]
         for place, row in zip(places.tolist(), stack.rows.tolist(), strict=True):
             reason[place] = names[row]
         for state, past in zip(states, stack.tails(self._scorer.past), strict=True):

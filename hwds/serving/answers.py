@@ -30,8 +30,8 @@ class Answer:
         p_value: The share of held-out normal rows that are at least as odd; None where none were held out.
         reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`; empty where not asked for.
         features: The features by column; None where one is not known.
-        tier: What the run's alert policy does with it: `block`, `review`, `random_review` or `pass`; None without a policy.
-        expected_gain: What that is expected to save beside letting it pass.
+        tier: The action of the run's alert policy: `block`, `review`, `random_review` or `pass`; None without a policy.
+        expected_gain: The money that the action is expected to save beside letting it pass.
         lacks: Columns that the model reads of an event and that this one did not bear.
         again: Whether the event had been scored before: it counts once, and this is the answer of then.
     """

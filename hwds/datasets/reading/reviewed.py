@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from hwds.core.errors import DataError, nearest
+from hwds.datasets.reading.columns import times
 from hwds.datasets.reading.files import read
 from hwds.datasets.reading.text import TextFormat
 from hwds.frames.roles import Roles
@@ -30,12 +31,15 @@ def with_reviewed(data: pl.DataFrame, roles: Roles, path: str, form: TextFormat)
     Raises:
         DataError: With the column, or the row that is not in the table, twice in the file, or labelled otherwise.
     """
-    file = read(path, sha256=None, form=form).table
+    source = read(path, sha256=None, form=form)
+    file = source.table
     key = roles["id"][0] if "id" in roles else ROW_ID
     for name in (key, LABEL):
         if name not in file.columns:
             raise DataError(f"dataset.reviewed: '{path}' has no column '{name}'{nearest(name, file.columns)}")
     rows = data if key != ROW_ID else data.with_row_index(ROW_ID)
+    if WHEN in file.columns:
+        file = file.with_columns(times(source, WHEN, "label_time").alias(WHEN))
     given = _given(file, key, rows[key], path)
     label = roles["label"][0] if "label" in roles else LABEL
     when = roles["label_time"][0] if "label_time" in roles else ""
@@ -49,9 +53,17 @@ def with_reviewed(data: pl.DataFrame, roles: Roles, path: str, form: TextFormat)
         )
     made = data.with_columns(old.fill_null(both[LABEL]).alias(label))
     if when and WHEN in file.columns:
-        moments = both[WHEN].cast(data.schema[when])
-        made = made.with_columns(pl.col(when).fill_null(moments).alias(when))
+        made = made.with_columns(_moments(data[when], both[WHEN], path))
     return made, roles | {"label": (label,)}
+
+
+def _moments(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
+    """Return the moments of a table, and where it has none those of a file; dates and instants together are instants."""
+    null = pl.Null in (known.dtype, given.dtype)
+    if not null and known.dtype.is_temporal() != given.dtype.is_temporal():
+        both = f"'{WHEN}' of '{path}' and column '{known.name}'"
+        raise DataError(f"dataset.reviewed: {both} must both hold dates, or both numbers.")
+    return pl.select(pl.coalesce(known, given).alias(known.name)).to_series()
 
 
 def _given(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import counted
 
 ScoreOf = Literal["highest", "mean"]
-"""What of its rows' scores is that of an entity; a case has the highest of its entities."""
+"""The score of an entity: the highest of its rows, or their mean; a case has the highest of its entities."""
 
 SAID = 3
 """Reasons of a case."""
@@ -44,7 +44,7 @@ def cases_of(rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "highest",
     Args:
         rows: `row_id, id, time, entity, score, probability, p_value, at_stake, tier` and `reasons` (as in predictions).
         frame: The table that they are of.
-        score_of: What of its rows' scores is that of an entity.
+        score_of: The score of an entity: the highest of its rows, or their mean.
         by_stake: Whether cases are in the order of what is at stake, and not of their scores.
     """
     links = links_of(frame)

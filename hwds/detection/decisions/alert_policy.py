@@ -133,7 +133,7 @@ class AlertPolicy(Decision):
         """Return the rule's terms.
 
         Args:
-            usual_cost: What a wrong block costs where the decision does not say so.
+            usual_cost: The cost of a wrong block where the decision does not say so.
             kinds: Whether the data has kinds of buyers.
         """
         options = {field.name: getattr(self, field.name) for field in fields(AlertTerms)}

@@ -59,7 +59,7 @@ def thresholds(
         lines: As `Reselling.lines` gives them.
         costs: Of reselling.
         least_lines: Lines below which a price is weak.
-        pairs: What reselling between two channels costs, where that differs: `bought_in, sold_in, freight, duty, risk`.
+        pairs: The costs of reselling between two channels, where they differ: `bought_in, sold_in, freight, duty, risk`.
         shrink: Whether prices are drawn; those of a price table are known and are taken as they are.
 
     Returns:
@@ -112,11 +112,11 @@ def _priced(cells: pl.DataFrame, least_lines: int, shrink: bool) -> pl.DataFrame
     spare = (pl.col("lines") - 1).sum().over(street).cast(pl.Float64)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
     wide = cells.with_columns(pl.when(spare > 0).then(pooled).otherwise(0.0).alias("spread"))
-    found = _shrunk(wide) if shrink else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
-    weak = (pl.col("lines") < least_lines) | pl.Series(found.own < OWN)
+    shrunk = _shrunk(wide) if shrink else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
+    weak = (pl.col("lines") < least_lines) | pl.Series(shrunk.own < OWN)
     return wide.select(
         *CELL, "lines", "units", "seen",
-        pl.Series("price", found.mean), pl.Series("deviation", found.deviation), weak.alias("weak"),
+        pl.Series("price", shrunk.mean), pl.Series("deviation", shrunk.deviation), weak.alias("weak"),
     )  # fmt: skip
 
 

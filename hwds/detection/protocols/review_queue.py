@@ -110,7 +110,7 @@ class ReviewQueue(Detection):
         learned, queue = self.parts(frame, rows)
         fitted = model.fit(learned, context=rows)
         scored = prediction_rows(fitted, queue, frame, "test", self.explained)
-        checks = [*self._stability(model, fitted, learned, queue, frame, rows), *self._injections(fitted, queue, frame, rows)]
+        checks = [*self._stability(model, scored, learned, queue, frame, rows), *self._injections(fitted, scored, queue, rows)]
         borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
         day = pl.lit(0, pl.Int32).alias("day")
         return scored.with_columns(pl.Series(COLUMN, borne, dtype=CHECKS), day, pl.lit(cell.fold.name).alias("cutoff"))
@@ -126,7 +126,7 @@ class ReviewQueue(Detection):
     def _stability(
         self,
         model: Classifier,
-        fitted: FittedClassifier,
+        scored: pl.DataFrame,
         learned: Table,
         queue: Table,
         frame: Table,
@@ -135,9 +135,9 @@ class ReviewQueue(Detection):
         """Yield how many of the first cases fits under other seeds, and on halves of the rows, put first too."""
 
         def cases(other: FittedClassifier) -> frozenset[str]:
-            return first(_scored(other, queue, frame), self.budget, self.score_of)
+            return first(prediction_rows(other, queue, frame, "test", 0), self.budget, self.score_of)
 
-        own = cases(fitted)
+        own = first(scored, self.budget, self.score_of)
         seeded = (replace(context, seed=stream_key(context.seed, "queue", k) % 2**31) for k in range(self.other_seeds))
         same = [overlap(own, cases(model.fit(learned, context=each))) for each in seeded]
         yield {"metric": "seed_overlap", "kind": None, "value": float(np.mean(same)), "n": len(own)}
@@ -146,12 +146,12 @@ class ReviewQueue(Detection):
         yield {"metric": "half_overlap", "kind": None, "value": overlap(*halves), "n": len(own)}
 
     def _injections(
-        self, fitted: FittedClassifier, queue: Table, frame: Table, context: RowContext
+        self, fitted: FittedClassifier, scored: pl.DataFrame, queue: Table, context: RowContext
     ) -> Iterator[dict[str, object]]:
         """Yield which share of injected anomalies scores as high as the last case that the budget has room for."""
         if not self.injected or not queue.height:
             return
-        bar, shares = least_score(_scored(fitted, queue, frame), self.budget, self.score_of), []
+        bar, shares = least_score(scored, self.budget, self.score_of), []
         for kind in KINDS:
             made = injected(queue, kind, self.injected, stream(context.seed, "injected", kind))
             shares.append(float(np.mean(fitted.score_rows(made).score >= bar)))
@@ -170,10 +170,10 @@ class ReviewQueue(Detection):
         order = ranked(rows, self.score_of)
         if order["truth"].null_count() == len(order):
             return scores
-        told = order["truth"].head(self.budget)
-        found, every = float(told.sum()), float(order["truth"].sum())
-        scores.append(self._score("true_precision", None, found / max(len(told), 1), len(told)))
-        return scores if not every else [*scores, self._score("true_recall", None, found / every, int(every))]
+        reviewed = order["truth"].head(self.budget)
+        gray, every = float(reviewed.sum()), float(order["truth"].sum())
+        scores.append(self._score("true_precision", None, gray / max(len(reviewed), 1), len(reviewed)))
+        return scores if not every else [*scores, self._score("true_recall", None, gray / every, int(every))]
 
     def _score(self, metric: str, kind: str | None, value: float, n: int) -> Score:
         name = f"{metric}@{self.budget}"
@@ -271,8 +271,3 @@ class ReviewQueue(Detection):
         """Return a saved model's predictions of the rows of the queue."""
         _, queue = self.parts(frame, RowContext.of(context))
         return prediction_rows(fitted, queue, frame, "new", self.explained)
-
-
-def _scored(fitted: FittedClassifier, queue: Table, frame: Table) -> pl.DataFrame:
-    """Return `row_id, entity, score` of the rows of a queue."""
-    return prediction_rows(fitted, queue, frame, "test", 0).select("row_id", "entity", "score", "truth")

@@ -83,8 +83,8 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
         topics.setdefault(subject(fact.name), []).append(fact)
     ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
     sentences = [_sentence(facts) for facts in ordered]
-    told = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
-    return (told or sentences)[:most]  # that nobody looked is no ground by itself
+    grounds = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
+    return (grounds or sentences)[:most]  # that nobody looked is no ground by itself
 
 
 @cache

@@ -30,7 +30,7 @@ class RowsOfRuns:
 
 @dataclass(eq=False)
 class SignalState(Serializable):
-    """What the windows of a run need of its past.
+    """The past of a run that its windows need.
 
     Attributes:
         tail: The signals of its last rows, shape (at most the longest window less one, signals).

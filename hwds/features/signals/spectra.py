@@ -27,7 +27,7 @@ def spectra(
     Args:
         signals: Shape (n, signals).
         begins: The first row of the run of each that is asked, shape (m,): a window does not begin before it.
-        rows: Those that are asked, shape (m,).
+        rows: The places of the rows that are asked, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
         kinds: Which of `SPECTRAL` follow them.

@@ -72,7 +72,7 @@ def fill_windows(
     Args:
         values: Rows of runs, those of a run side by side, shape (n, k).
         begins: The first row of the run of each that is asked, shape (m,).
-        rows: Those that are asked, shape (m,).
+        rows: The places of the rows that are asked, shape (m,).
         window: Rows at most.
         kinds: Places in `STATISTICS`, shape (s,).
         out: Shape (m, s, k).

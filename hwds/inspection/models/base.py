@@ -138,8 +138,8 @@ class Inspector(Serializable):
         """Return the model at a temperature, with the threshold of a budget of false alarms at that temperature.
 
         Args:
-            fitted: What was learned from other boards.
-            temperature: What its log odds are divided by.
+            fitted: The model, learned from other boards.
+            temperature: The divisor of its log odds.
             images: To choose the threshold by.
             budget: The share of good images that may be flagged.
 
@@ -215,7 +215,7 @@ def false_alarms_at_most(budget: float, boards: int) -> float:
 
     Args:
         budget: The share that the threshold was chosen by.
-        boards: Those that it was chosen on.
+        boards: The number of boards that it was chosen on.
     """
     return budget + (1 - budget) / (boards + 1)
 

@@ -45,8 +45,8 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
     Attributes:
         headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`, `cost`).
         budget: The share of good images that may be flagged.
-        holds_for: What the budget of the chosen threshold holds for: `images` like those that calibrate, or good images of new
-            `boards`, of which fewer are flagged.
+        holds_for: The good images that the budget of the chosen threshold holds for: `images` like those that calibrate, or
+            those of new `boards`, of which fewer are flagged.
         missed_cost: What a defect costs that is passed.
         false_alarm_cost: What a good image costs that is rejected.
         explained: Images of each kind in each fold that get a map of where they look suspicious, from the best judged to the

@@ -34,7 +34,6 @@ class AlertState(Serializable):
         overdue: Whether it was escalated because nobody has.
         sensor: The sensor that added most when it was opened.
         closed: The cycle in which the last one was closed.
-        held: Anomalous rows that became no alert, because of maintenance or quiet.
         maintenance: Stretches of cycles, from the first one on and before the second.
         ended_before: The machines of the stream that had ended when this one began, which sets its alerts apart from those of
             an earlier machine of its name.
@@ -51,7 +50,6 @@ class AlertState(Serializable):
     overdue: bool = False
     sensor: str = ""
     closed: float = -inf
-    held: int = 0
     maintenance: list[list[float]] = field(default_factory=list)
     ended_before: int = 0
 
@@ -85,7 +83,6 @@ class AlertState(Serializable):
             rules: The settings.
         """
         if self.in_maintenance(cycle):
-            self.held += score > 1.0
             self.above = self.critical = self.below = 0
             return [self._close(machine, cycle, score, "maintenance")] if self.key else []
         self.above = self.above + 1 if score > 1.0 else 0
@@ -97,7 +94,6 @@ class AlertState(Serializable):
             return []
         severity = CRITICAL if self.critical >= rules.raise_after else WARNING
         if cycle < self.closed + rules.quiet and severity == WARNING:
-            self.held += 1
             return []
         return [self._begin(machine, cycle, score, sensor, severity)]
 

@@ -27,7 +27,7 @@ class CrowdedRule:
         rule: One of `rules.RULES`.
         laws: The evidence; all machines have a start.
         terms: Costs and capacity.
-        limits: That are tried.
+        limits: The limits that are tried.
         made: The outcomes under each.
     """
 

@@ -17,8 +17,8 @@ class PlanOutcome:
         stock: At the end of each step, shape (p, t, n).
         unserved: The demand of a step that is not served in it, shape (p, t, n).
         served: What is delivered over all steps, shape (p, n).
-        deliverable: What could be, were more of that deal asked for and of others not: with the stock that is left and the
-            capacity that its plant does not use, shape (p, n).
+        deliverable: The most that could be delivered, were more of that deal asked for and of others not: with the stock that
+            is left and the capacity that its plant does not use, shape (p, n).
     """
 
     stock: np.ndarray

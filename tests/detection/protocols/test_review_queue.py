@@ -147,6 +147,25 @@ def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame,
         TableFile(path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "bad.csv")).load()
 
 
+def test_the_file_of_reviewers_may_say_when_a_label_was_given(tmp_path):
+    (tmp_path / "orders.csv").write_text(
+        "order,units,label,known_at\nA,1,1,2024-02-01\nB,2,,\nC,3,,\n" + "".join(f"D{k},{k},0,2024-02-02\n" for k in range(9))
+    )
+    roles = TableRoles(id="order", label="label", label_time="known_at")
+
+    def read(lines):
+        (tmp_path / "back.csv").write_text(f"order,label,reviewed_at\n{lines}")
+        table = TableFile(path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "back.csv")).load()
+        return [str(each) for each in table.data["known_at"].head(3).to_list()]
+
+    assert read("B,1,2024-03-05\nC,0,\n") == ["2024-02-01", "2024-03-05", "None"]
+    assert read("B,1,2024-03-05T12:30:00\n") == ["2024-02-01 00:00:00", "2024-03-05 12:30:00", "None"]
+    with pytest.raises(DataError, match="has 'soon' in column 'reviewed_at', not a time"):
+        read("B,1,soon\n")
+    with pytest.raises(DataError, match=r"^dataset\.reviewed: 'reviewed_at' of .* must both hold dates, or both numbers\.$"):
+        read("B,1,17\n")
+
+
 def test_what_many_share_ties_nobody():
     data = pl.DataFrame(
         {"who": [f"c{k}" for k in range(60)], "contact": ["front desk"] * 30 + [f"p{k // 2}" for k in range(30)]}

@@ -16,7 +16,7 @@ UNIFORMS = 2**32
 
 
 class TierOf(NamedTuple):
-    """What is to be done with an event, and what that is expected to save beside letting it pass."""
+    """The tier of an event, and the money that it is expected to save beside letting the event pass."""
 
     tier: str
     expected_gain: float

@@ -13,7 +13,7 @@ def sentence(cases: pl.DataFrame, listed: pl.DataFrame, capacity: int, unit: str
 
     Args:
         cases: All of them.
-        listed: Those that are to be reviewed.
+        listed: The cases that are to be reviewed.
         capacity: How many there is room for.
         unit: Of money.
     """

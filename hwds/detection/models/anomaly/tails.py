@@ -64,7 +64,7 @@ class TailScorer(Serializable):
     """The values of the normals.
 
     Attributes:
-        columns: What it reads.
+        columns: The inputs.
         ordered: The values of each input, rising, those that are not known last, shape (n, k).
         known: How many are known, shape (k,).
         sides: Whether large and whether small values are odd, shape (k, 2).

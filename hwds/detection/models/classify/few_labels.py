@@ -98,7 +98,7 @@ class FewLabelsScorer(Serializable):
 
     Attributes:
         detector: Its scorer.
-        inputs: What the trees read besides.
+        inputs: The other inputs of the trees.
         booster: In XGBoost's own format (UBJSON).
     """
 

@@ -33,7 +33,7 @@ def _read(rules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Rules(Classifier):
-    """What an analyst's rules say: a row is as suspicious as the rule that it meets whose rows were of label 1 most often.
+    """Scores by an analyst's rules: a row is as suspicious as the rule that it meets whose rows were of label 1 most often.
 
     A rule is conditions on inputs that must all hold, with or without a name: `night: tx_amount > 200 and tx_during_night = 1`.
     Its share of label 1 is that of the training window, drawn to the share of all rows as if it had named `shrink` rows more.
@@ -87,7 +87,7 @@ class RuleScorer(Serializable):
         inputs: The inputs of the table that they were learned from.
         rules: In the order in which they were given.
         odds: The log odds of label 1 among the rows of each, shape (rules,).
-        base: Those of all rows.
+        base: The log odds among all rows.
     """
 
     inputs: Inputs

@@ -14,7 +14,7 @@ def ranked(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
 
     Args:
         rows: `row_id, entity, score` and `truth`.
-        score_of: What of its rows' scores is that of an entity.
+        score_of: The score of an entity: the highest of its rows, or their mean.
     """
     of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
     known = rows.with_columns(entities(rows).alias("entity"))

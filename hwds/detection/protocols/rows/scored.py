@@ -138,7 +138,7 @@ def main_inputs(contributions: Contributions, rows: RowReader, usual: Usual) -> 
     Args:
         contributions: Of the inputs of each row.
         rows: The rows.
-        usual: What is usual of each input.
+        usual: Quantiles of the inputs among the rows that were learned from.
     """
     numbers = rows.numbers(usual.names)
     columns = {name: place for place, name in enumerate(usual.names)}

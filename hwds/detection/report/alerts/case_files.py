@@ -84,8 +84,7 @@ def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
         unit: Of money.
     """
     when = _when(case["first"], case["last"])
-    stake = f"{brief(case['at_stake'], None, unit)} at stake"
-    lead = f"{heading(case)} {when}, {stake}.".replace(" ,", ",")
+    lead = f"{heading(case)}{when}, {brief(case['at_stake'], None, unit)} at stake."
     why = Section("Why", (Listing(tuple(case["reasons"].split("; "))) if case["reasons"] else Text("No reason was computed."),))
     ties = Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),)) if case["shares"] else None
     cells = rows.head(LINES)
@@ -115,7 +114,7 @@ def _cell(value: Any) -> str:
 def _when(first: Any, last: Any) -> str:
     if first is None:
         return ""
-    return f"on {_day(first)}" if _day(first) == _day(last) else f"from {_day(first)} to {_day(last)}"
+    return f" on {_day(first)}" if _day(first) == _day(last) else f" from {_day(first)} to {_day(last)}"
 
 
 def _day(moment: Any) -> str:

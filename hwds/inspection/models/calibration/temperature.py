@@ -30,7 +30,7 @@ def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
 
     Args:
         logits: Shape (n, kinds).
-        codes: What each shows, 0 where it is good, -1 where it is not known; shape (n,).
+        codes: The kind that each shows, 0 where it is good, -1 where it is not known; shape (n,).
 
     Returns:
         1 where fewer than `FEWEST` of them show a defect.
