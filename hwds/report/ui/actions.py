@@ -1,4 +1,4 @@
-"""What a click in the local page changes: labels of a run, and a comparison that is kept. Each is what a command does, too."""
+"""The changes that a click in the local page makes: labels of a run, and a comparison that is kept. Commands make them, too."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def set_labels(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
     path, name, tags, note = (asked.get(key, "") for key in ("path", "name", "tags", "note"))
     if not all(isinstance(value, str) for value in (path, name, tags, note)):
         raise ConfigError("labels: path, name, tags and note must be texts.")
-    folder = folder_of(index, path, path.partition("/")[0]).path
+    folder = folder_of(index, path).path
     labels = Labels().tagged(tuple(tags.split())).noted(note).named(name)
     labels.write(folder)
     return {"name": labels.name, "tags": " ".join(labels.tags), "note": labels.note}
@@ -47,7 +47,7 @@ def compare(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
     paths = asked.get("runs")
     if not isinstance(paths, list) or not 2 <= len(paths) <= MOST:
         raise ConfigError(f"compare: must be given from 2 to {MOST} runs.")
-    folders = [str(folder_of(index, str(path)).path) for path in paths]
+    folders = [str(folder_of(index, str(path), "runs").path) for path in paths]
     said = _command("compare", *folders)
     folder = re.search(r"^Comparison: (.+)$", said, flags=re.MULTILINE)
     if folder is None:

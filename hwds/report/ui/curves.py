@@ -26,7 +26,7 @@ def curves_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
     lacking: dict[str, str] = {}
     for path in paths:
         try:
-            folder = folder_of(index, path)
+            folder = folder_of(index, path, "runs")
             scores, model = folder.read_scores(), str(folder.read_config()["model"]["name"])
         except HwdsError as error:
             lacking[path] = str(error)
@@ -59,7 +59,7 @@ def losses_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     left = 0
     for path in paths:
-        folder = folder_of(index, path, path.partition("/")[0])
+        folder = folder_of(index, path)
         fits = read_learning(folder.path).partition_by("model", "fold", "start", "fit", as_dict=True, maintain_order=True)
         left += max(len(fits) - MOST, 0)
         for part in list(fits.values())[-MOST:]:

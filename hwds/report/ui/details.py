@@ -1,4 +1,4 @@
-"""One run or one sweep in detail: what it shows, its pictures, labels, trials, space and importance of settings."""
+"""One run or one sweep in detail: its conclusion, pictures and labels; trials, space and importance of settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.errors import HwdsError
+from hwds.core.errors import ResumeError
 from hwds.core.secrets import data_without_secrets
 from hwds.core.settings import flatten
 from hwds.report.sweep.result import OWN
@@ -19,12 +19,12 @@ FACTS = ("run", "name", "tags", "note", "status", "reason", "metric", "score", "
 
 
 def run_data(index: RunIndex, path: str) -> dict[str, Any]:
-    """Return what a run shows: its sentence, its verdict, its pictures and its labels.
+    """Return a run's or a sweep's conclusion and verdict, its facts with its labels, and its pictures.
 
     Raises:
         HwdsError: There is no such run.
     """
-    folder = folder_of(index, path, path.partition("/")[0])
+    folder = folder_of(index, path)
     fields = as_it_stands(index, [path])[path]
     if path.startswith("sweeps/"):
         said = [SweepFolder(folder.path).conclusion()]
@@ -38,7 +38,7 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
     """Return a sweep's trials, the best of them, what was searched, and what mattered; without trials where it is not finished.
 
     Raises:
-        HwdsError: There is no such sweep.
+        HwdsError: There is no such sweep, or it is damaged.
     """
     folder = SweepFolder(folder_of(index, path, "sweeps").path)
     data = data_without_secrets(folder.read_json())
@@ -47,16 +47,10 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
         for setting, values in flatten(data["space"])
         if isinstance(values, list)
     ]
-    content = {
-        "path": path,
-        "metric": data["metric"],
-        "better": data["better"],
-        "space": space,
-        "windows": len(data["windows"]),
-    }
+    content = {"metric": data["metric"], "better": data["better"], "space": space}
     try:
         trials = folder.read_trials()
-    except HwdsError:  # not finished
+    except ResumeError:  # not finished
         return content | {"trials": [], "settings": [], "best": None, "importance": {}}
     return content | {
         "trials": trials.with_columns(pl.col(pl.Float64).fill_nan(None)).to_dicts(),
@@ -65,7 +59,6 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
         "inner": data["best"]["inner"],
         "final": data["best"]["final"],
         "importance": data.get("importance", {}),
-        "final_run": f"runs/{data['run']}" if f"runs/{data.get('run')}" in index.paths else "",
     }
 
 

@@ -1,4 +1,4 @@
-"""What the local page may open: folders that the index knows, pictures in them, and the reports that are kept."""
+"""The files that the local page may open: folders that the index knows, pictures in them, and kept reports."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ LAST = ("leaderboard.png", "segments.png")
 """Pictures that every task has: those of its own come first."""
 
 
-def folder_of(index: RunIndex, path: str, below: str = "runs") -> RunFolder:
-    """Return the folder of a run, or of what lies below another folder, that the index knows: no other path is opened.
+def folder_of(index: RunIndex, path: str, kind: str = "") -> RunFolder:
+    """Return the folder of a run or a sweep that the index knows: no other path is opened.
+
+    Args:
+        index: Of all runs.
+        path: Relative to its root.
+        kind: `runs` or `sweeps`; empty for both.
 
     Raises:
         HwdsError: It is none.
     """
-    if path not in index.paths or not path.startswith(f"{below}/"):
+    if path not in index.paths or not path.startswith(kind):
         raise HwdsError(f"no run '{path}'.")
     return RunFolder(index.root / path)
 
@@ -40,7 +45,7 @@ def picture(index: RunIndex, path: str, name: str) -> bytes:
     Raises:
         HwdsError: There is none of that name.
     """
-    folder = folder_of(index, path, path.partition("/")[0]).path
+    folder = folder_of(index, path).path
     if name not in pictures_of(folder):
         raise HwdsError(f"no picture '{name}'.")
     return (folder / name).read_bytes()

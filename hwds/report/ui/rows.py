@@ -1,17 +1,16 @@
-"""Runs and sweeps of a query as columns: what every run has, and the settings and metrics that differ among those found."""
+"""Runs and sweeps of a query as columns: facts of every run, and the settings and metrics that differ among these."""
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock, Thread
 from typing import Any
 
 import polars as pl
 
 from hwds.core.errors import HwdsError
-from hwds.results.measure import short
 from hwds.results.runs.fields import Value
 from hwds.results.runs.index import RunIndex
 from hwds.results.runs.progress import as_it_stands
@@ -183,9 +182,3 @@ def _standing(index: RunIndex, paths: Sequence[str], status: Sequence[Value]) ->
 
 def _column(index: RunIndex, name: str, *, fact: bool) -> dict[str, Any]:
     return {"name": name, "better": index.better(name), "fact": fact}
-
-
-def headlines(index: RunIndex, paths: Iterable[str]) -> list[str]:
-    """Return the short names of the headlines of runs."""
-    metrics = index.column("metric")
-    return sorted({short(str(metrics[path])) for path in paths if path in metrics})

@@ -39,7 +39,7 @@ POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""That of the page of runs, whose scripts, pictures and data are of this server."""
+"""The policy of the page of runs, whose scripts, pictures and data are of this server."""
 
 LIGHT = ("#1f6fb4", "#b4530a", "#23764a", "#7a3be0", "#b3263a", "#0b7480", "#7a5c00", "#444f5c")
 DARK = ("#6db3ef", "#f0a35e", "#6cc796", "#c3a0ff", "#f58a94", "#5cc9d3", "#d9b84a", "#c3cad3")
@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, kind, content)
         except HwdsError as error:
             self._send(404, "text/plain", str(error))
-        except Exception as error:  # told in the terminal, too
+        except Exception as error:  # its traceback is in the terminal
             self._send(500, "text/plain", f"hwds ui: {type(error).__name__}: {error}")
             raise
 
@@ -162,9 +162,9 @@ def _done(serving: Server, action: Callable[[Any, Mapping[str, Any]], dict[str, 
         raise HwdsError("the request is no JSON.") from error
     if not isinstance(asked, dict):
         raise HwdsError("the request is no JSON object.")
-    said = action(serving.watched.index(), asked)
+    answer = action(serving.watched.index(), asked)
     serving.watched.index(fresh=True)
-    return "application/json", json.dumps(said)
+    return _json(answer)
 
 
 def _page(serving: Server, query: Query) -> Answer:
@@ -207,7 +207,7 @@ def _report(serving: Server, query: Query) -> Answer:
     with _DRAWING:
         if path.startswith("sweeps/"):
             return "text/html", sweep_page(SweepFolder(folder_of(index, path, "sweeps").path)).html()
-        folder = folder_of(index, path)
+        folder = folder_of(index, path, "runs")
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
@@ -237,10 +237,10 @@ ANSWERS: dict[str, Callable[[Server, Query], Answer]] = {
     "/kept": _kept,
     **{f"/{folder}/{name}": _file(folder, name) for folder, names in FILES.items() for name in names},
 }
-"""What each address answers: the kind and the content."""
+"""The answer of each address: its kind and its content."""
 
 ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {"/labels": set_labels, "/compare": compare}
-"""What a click may change."""
+"""The changes that a click may make."""
 
 
 def ui_page(reports: Mapping[str, str], token: str) -> Markup:
@@ -248,7 +248,7 @@ def ui_page(reports: Mapping[str, str], token: str) -> Markup:
 
     Args:
         reports: Titles of the reports of comparisons and studies, by their paths below the outputs folder.
-        token: What the page sends with each change.
+        token: The secret that the page sends with each change.
     """
     light, dark = (
         page | {f"s{place}": colour for place, colour in enumerate(curves)}
