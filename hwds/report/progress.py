@@ -155,11 +155,14 @@ class ProgressLine:
 
         No run fails because of it: a folder that cannot be written is not tried again.
         """
-        state = (self.done, self.cells, self.failed, self.summary, self.losses())
-        if self.folder is None or self.done == self.cells or state == self.last_state:
+        if self.folder is None or self.done == self.cells:
+            return
+        now = self.progress()
+        state = (now.done, now.total, now.failed, now.score, now.losses)
+        if state == self.last_state:
             return
         try:
-            self.progress().write(self.folder)
+            now.write(self.folder)
         except HwdsError:
             self.folder = None
         self.last_state = state
@@ -182,7 +185,7 @@ class SweepLine(ProgressLine):
         self.best: tuple[float, str, float] | None = None
 
     def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
-        """A trial was scored after so many windows; `spared` cells of it need not be computed."""
+        """A trial was scored after so many windows; `cells_saved` cells of it need not be computed."""
         self.cells -= cells_saved
         self.ended += status != "unfinished"
         if status == "finished" and value is not None:

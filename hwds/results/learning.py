@@ -52,9 +52,17 @@ def settle_learning(folder: Path) -> None:
 
 def latest_losses(folder: Path) -> dict[str, Any]:
     """Return the last point that was reported, with its cell, see `COLUMNS`; empty where no fit reports."""
-    files = sorted((folder / FOLDER).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-    rows = list(_of_file(files[-1])) if files else []
+    latest = max((folder / FOLDER).glob("*.jsonl"), key=_written, default=None)
+    rows = [] if latest is None else list(_of_file(latest))
     return dict(zip(COLUMNS, rows[-1], strict=True)) if rows else {}
+
+
+def _written(path: Path) -> int:
+    """Return when a file was written last, in nanoseconds; 0 where its cell has begun anew meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _reported(folder: Path) -> Iterator[tuple[Any, ...]]:
@@ -66,7 +74,7 @@ def _of_file(path: Path) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a file; a last line that is being written, or was not written to its end, is left out."""
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError:  # settled meanwhile
+    except OSError:  # settled, or begun anew, meanwhile
         return
     lines = text[: text.rfind("\n") + 1].splitlines()
     if not lines:
