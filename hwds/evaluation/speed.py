@@ -1,4 +1,4 @@
-"""How fast this machine is, beside the one that work was measured on."""
+"""The speed of this machine, beside the one that work was measured on."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Labels:
     Attributes:
         tags: Single words, sorted.
         note: Free text on one line.
-        name: What it is called in lists in place of its folder; empty for that.
+        name: Its name in lists in place of its folder; empty for that.
     """
 
     tags: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ def mirror(
         folder: The folder of a finished run or sweep.
         send: Whether to send the mirror, too.
         step: Called with the name of the next step.
-        following: What has shown the run so far, and completes it; None where nothing has.
+        following: The mirror that has shown the run so far, and completes it; None where there is none.
 
     Raises:
         HwdsError: The run is not finished, or another process mirrors it.

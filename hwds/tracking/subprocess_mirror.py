@@ -88,7 +88,7 @@ class Mirroring:
         It waits while the process is active, for a server no longer than `SILENCE`.
 
         Args:
-            since: The time when it was told that the run has ended.
+            since: The time when it heard that the run has ended.
         """
         step, begun = "starting", since
         while True:

@@ -1,1 +1,1 @@
-"""How numba compiles what compiled code calls."""
+"""The compiling of functions that compiled code calls."""

@@ -45,7 +45,7 @@ def _lowering() -> type[Any]:
 
     @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[no-untyped-call]
     class HelperLowering(base):  # type: ignore[misc]
-        """numba's lowering without machine code. Private methods of numba's, of which a test of every release tells."""
+        """numba's lowering without machine code. It uses private methods, which a test tries on each release of numba."""
 
         _name = "helper_lowering"
 

@@ -22,7 +22,7 @@ OFTEN = 1.0
 """Seconds between two writes of a file."""
 
 Axis = Literal["epoch", "round"]
-"""What is counted: epochs of a network, rounds of boosting."""
+"""The unit of steps: epochs of a network, rounds of boosting."""
 
 
 @dataclass(eq=False)
@@ -81,7 +81,7 @@ class LearningCurve:
 
     Attributes:
         name: The name of the fit, which no other of the cell has.
-        axis: What is counted.
+        axis: The unit of its steps.
         file: Where points are written; None where nobody asks for them.
     """
 
@@ -91,14 +91,14 @@ class LearningCurve:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody asks for its points: whoever reports none may spare to compute them."""
+        """True where somebody asks for its points; else they need not be computed."""
         return self.file is not None
 
     def report(self, step: int, train: float | None = None, validation: float | None = None) -> None:
         """Report the losses after so many epochs or rounds.
 
         Args:
-            step: How many there were, from 1.
+            step: Their number, from 1.
             train: The mean loss on the rows that are learned from.
             validation: The mean loss on rows that are not.
         """

@@ -1,4 +1,4 @@
-"""The memory of processes, and which processes one has started, as Linux tells it."""
+"""The memory of processes, and the processes that one has started, by Linux's /proc."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Effect:
     """One effect.
 
     Attributes:
-        label: What is compared.
+        label: The name of the rival or the contrast.
         effect: The effect, above 0 where the subject is better.
         low: The lower end of its interval; None where there is none.
         high: The upper end.
@@ -90,7 +90,7 @@ def _lines(label: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _told_apart(labels: Sequence[str]) -> list[str]:
+def _distinct(labels: Sequence[str]) -> list[str]:
     """Return labels such as `forecast/xgboost(trees=20,depth=6)` without the settings that all of the same model share."""
     parts = [label.removesuffix(")").partition("(") for label in labels]
     settings = [tuple(rest.split(",")) if rest else () for _, _, rest in parts]
@@ -107,7 +107,7 @@ def comparison_figure(result: Comparison) -> Figure | None:
     rows = [row for row in result.pairs.head(MOST).to_dicts() if row["effect"] is not None]
     effects = [Effect(row["rival"], *(row[name] for name in ("effect", "low", "high", "verdict"))) for row in rows]
     labels = [result.subject, *(each.label for each in effects)]
-    called = dict(zip(labels, _told_apart(labels), strict=True))
+    called = dict(zip(labels, _distinct(labels), strict=True))
     title = f"{drawable(called[result.subject], 60)} against each rival by {result.measure.name}"
     effects = [replace(each, label=called[each.label]) for each in effects]
     unit, margin = result.measure.measured_in, result.margin or 0.0

@@ -52,8 +52,8 @@ class RunProgress:
         if not self.losses:
             return ""
         named = {"loss": self.losses["train"], "validation": self.losses["validation"]}
-        told = ", ".join(f"{name} {brief(value)}" for name, value in named.items() if value is not None)
-        return f"{self.losses['fit']}, {self.losses['axis']} {self.losses['step']:,}: {told}"
+        shown = ", ".join(f"{name} {brief(value)}" for name, value in named.items() if value is not None)
+        return f"{self.losses['fit']}, {self.losses['axis']} {self.losses['step']:,}: {shown}"
 
     def numbers(self) -> dict[str, Value]:
         """Return what is known, by name: the losses as `train` and `validation`, their fit in words as `learning`."""

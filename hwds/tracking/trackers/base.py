@@ -24,8 +24,9 @@ class Tracker(Recipe):
 
     Attributes:
         group: The group of its runs; where empty a sweep's own title, or the study's name.
-        metrics: What is mirrored: `few` are the headline and those beside it on every leaderboard, the headline of rivals, and
-            the losses of the first network or booster of each window; `all` is every metric, aggregate, rival and fit.
+        metrics: The metrics that are mirrored: `few` are the headline and those beside it on every leaderboard, the headline of
+            rivals, and the losses of the first network or booster of each window; `all` is every metric, aggregate, rival and
+            fit.
     """
 
     library: ClassVar[str] = ""
@@ -99,7 +100,7 @@ class Following(Protocol):
         """Show what is new since the last call.
 
         Args:
-            record: What is known so far; its curves only grow.
+            record: The run as far as it is known; its curves only grow.
         """
 
     def finish(self, records: Sequence[Record]) -> list[str]:

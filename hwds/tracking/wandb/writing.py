@@ -27,7 +27,7 @@ class Opened:
     """An offline folder that is being written.
 
     Args:
-        record: What is known of the run.
+        record: The run as far as it is known.
         root: The folder of the offline folders; an earlier one of the same id, half-written or sent, is deleted.
         project: The project of W&B.
         entity: Whose project.
