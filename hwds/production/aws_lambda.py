@@ -8,7 +8,6 @@ there again, SQS keeps it and all after it, and no record is answered out of ord
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -20,8 +19,8 @@ from hwds.core.errors import DataError, HwdsError
 from hwds.production.services.base import Answer, Service, parsed_json
 from hwds.production.services.opening import Bundle
 
-BUNDLE, TRUST, DEAD = "HWDS_BUNDLE", "HWDS_TRUSTED_KEYS", "HWDS_DEAD_LETTERS"
-"""Variables: the folder of the bundle, the trusted public keys, and a file for records that are no questions."""
+BUNDLE, DEAD = "HWDS_BUNDLE", "HWDS_DEAD_LETTERS"
+"""Variables: the folder of the bundle, and a file for records that are no questions."""
 
 Deliver = Callable[[Answer], None]
 
@@ -29,7 +28,7 @@ Deliver = Callable[[Answer], None]
 @cache
 def service() -> Service:
     """Return the service of the bundle, opened once for each instance of the function."""
-    bundle = Bundle.open(os.environ[BUNDLE], os.environ.get(TRUST))
+    bundle = Bundle.open(os.environ[BUNDLE])
     return bundle.service(
         Path(os.environ.get("HWDS_STORE", "/tmp/hwds/events.db")) if bundle.manifest.kind == "events" else None
     )
@@ -53,10 +52,9 @@ def gateway(answers: Service, event: Mapping[str, Any]) -> dict[str, Any]:
     """Return the response to a request of API Gateway, of version 1 or 2: 400 with the reason where it is no question."""
     body = event.get("body") or ""
     try:
-        text = base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else body
-        said = _answers(answers, parsed_json(text))
-        return _response(200, said)
-    except (DataError, ValueError) as error:
+        text = _decoded(body, "body") if event.get("isBase64Encoded") else body
+        return _response(200, _answers(answers, parsed_json(text)))
+    except DataError as error:
         return _response(400, {"error": str(error)})
     except HwdsError as error:
         return _response(503, {"error": str(error)})
@@ -74,7 +72,7 @@ def records(answers: Service, events: list[Mapping[str, Any]], deliver: Deliver)
         try:
             for answer in _listed(_answers(answers, parsed_json(_payload(record)))):
                 deliver(answer)
-        except (DataError, ValueError, KeyError, TypeError) as error:  # tried again it would be the same: a dead letter
+        except DataError as error:  # tried again it would be the same: a dead letter
             _dead(record, str(error))
         except HwdsError:
             return {"batchItemFailures": [{"itemIdentifier": _name(left)} for left in events[place:]]}
@@ -95,11 +93,17 @@ def _listed(said: Any) -> list[Answer]:
 
 def _payload(record: Mapping[str, Any]) -> str:
     if "kinesis" in record:
-        try:
-            return base64.b64decode(record["kinesis"]["data"], validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise DataError(f"record: is no text in base64 ({error}).") from error
+        return _decoded(record["kinesis"]["data"], "record")
+    if "body" not in record:
+        raise DataError("record: has neither 'kinesis' nor 'body'.")
     return str(record["body"])
+
+
+def _decoded(text: str, what: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError as error:
+        raise DataError(f"{what}: is no text in base64 ({error}).") from error
 
 
 def _name(record: Mapping[str, Any]) -> str:
