@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import polars as pl
 
 from hwds.core.atomic import write_atomically, write_text
 from hwds.core.errors import ConfigError, DataError
+from hwds.production.bundle.manifest import sha256
 from hwds.production.server.formats import cell_of
 from hwds.production.services.base import Answer, Service
 
@@ -45,7 +45,7 @@ def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int 
         raise ConfigError(f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone.")
     if source.suffix.lower() not in READERS or not source.is_file():
         raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
-    _begin(out, {"bundle": bundle, "source": _identity(source), "rows": rows})
+    _begin(out, {"bundle": bundle, "source": sha256(source), "rows": rows})
     total = 0
     for number, part in enumerate(_parts(source, rows)):
         path = out / f"part-{number:06d}.parquet"
@@ -111,8 +111,3 @@ def _begin(out: Path, terms: Mapping[str, Any]) -> None:
         raise ConfigError(f"batch: {out} is a folder with other files; take another.")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(dict(terms)))
-
-
-def _identity(source: Path) -> str:
-    with source.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -137,6 +137,10 @@ FAULTS = {
         lambda e: with_predictions(e, lambda p: p.with_columns((pl.col("probability") * 0.5).alias("probability"))),
         "calibration",
     ),
+    "labels that never came": (
+        lambda e: with_predictions(e, lambda p: p.with_columns(pl.lit(None, pl.Float64).alias("label"))),
+        "calibration",
+    ),
     "too few labels": (lambda e: with_predictions(e, lambda p: p.head(20)), "calibration"),
     "unstable seeds": (lambda e: replace(e, seeds={0: 0.6, 1: 0.4, 2: 0.7}), "seeds"),
     "one seed": (lambda e: replace(e, seeds={0: 0.6}), "seeds"),

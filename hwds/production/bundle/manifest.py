@@ -102,10 +102,21 @@ def files_of(folder: Path) -> dict[str, dict[str, Any]]:
             raise DataError(f"{path}: is a link, which no bundle may hold.")
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in (MANIFEST, SIGNATURE):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            found[name] = {"sha256": digest, "bytes": path.stat().st_size}
+            found[name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
     return found
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 
 
 def _content(folder: Path) -> bytes:

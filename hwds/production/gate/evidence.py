@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from hwds.execution.threads import hold_threads
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
+from hwds.production.bundle.manifest import sha256
 from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
@@ -147,16 +147,3 @@ def violations_of(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
     if "violations" not in report or "bundle" not in report:
         raise ConfigError(f"--monitor: {path} is no report.json of `hwds monitor`.")
     return str(report["bundle"]), list(report["violations"])
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises:
-        HwdsError: It is absent.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise HwdsError(f"{path}: cannot be read: {error.strerror or error}.") from error

@@ -10,6 +10,7 @@ import signal
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 Ask = Callable[[bytes], tuple[list[Question], Callable[[list[Answer]], Reply]]]
-
-OPEN = ("/ping", "/v2/health/live", "/v2/health/ready")
-"""Paths that need no token: who looks whether a server lives has none."""
 
 
 def create() -> Starlette:
@@ -172,7 +170,7 @@ class Faces:
         Raises:
             Refused: 401, he does not.
         """
-        if not self._settings.tokens or request.url.path in OPEN:
+        if not self._settings.tokens:
             return
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         given = hashlib.sha256(token.strip().encode()).hexdigest()
@@ -188,18 +186,18 @@ class Faces:
     def _name(self) -> str:
         return self._core.loaded.bundle.manifest.model.replace("/", "-")
 
-    async def _shown(self, request: Request, content: Callable[[], Any]) -> Response:
-        """Return plain values as JSON, to whoever may ask."""
-        from starlette.responses import JSONResponse
+    async def _shown(self, request: Request, content: Callable[[], Any], form: str = JSON) -> Response:
+        """Return plain values as JSON, or a text of another form, to whoever may ask."""
+        from starlette.responses import JSONResponse, Response
 
         try:
             self._refuse_stranger(request)
-            return JSONResponse(content())
+            return JSONResponse(content()) if form == JSON else Response(content(), media_type=form)
         except Refused as error:
             return refusal(error.status, error.reason)
 
     async def ping(self, request: Request) -> Response:
-        """Say that the server can answer: an empty 200."""
+        """Say that the server can answer: an empty 200, without a token, which who looks whether a server lives has not."""
         from starlette.responses import Response
 
         return Response(b"", 200)
@@ -213,15 +211,9 @@ class Faces:
 
     async def metrics(self, request: Request) -> Response:
         """Return the counts of all workers for Prometheus."""
-        from starlette.responses import PlainTextResponse
-
-        try:
-            self._refuse_stranger(request)
-        except Refused as error:
-            return refusal(error.status, error.reason)
         manifest = self._core.loaded.bundle.manifest
-        text = self._core.metrics.text(manifest.digest, manifest.model)
-        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+        text = partial(self._core.metrics.text, manifest.digest, manifest.model)
+        return await self._shown(request, text, "text/plain; version=0.0.4")
 
     async def openapi(self, request: Request) -> Response:
         """Return the OpenAPI description."""
@@ -229,13 +221,7 @@ class Faces:
 
     async def docs(self, request: Request) -> Response:
         """Return the description as a page."""
-        from starlette.responses import HTMLResponse
-
-        try:
-            self._refuse_stranger(request)
-        except Refused as error:
-            return refusal(error.status, error.reason)
-        return HTMLResponse(page(self._description()))
+        return await self._shown(request, lambda: page(self._description()), "text/html")
 
     def _description(self) -> dict[str, Any]:
         loaded = self._core.loaded

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.server import kserve
 from hwds.production.server.capture import Capture
-from hwds.production.server.formats import JSON, accepted, format_of, questions_of, written
+from hwds.production.server.formats import JSON, accepted, format_of, questions_of, text_of, written
 from hwds.production.server.metrics import Metrics
 from hwds.production.server.refusals import Refused
 from hwds.production.server.settings import ServerSettings
@@ -55,7 +55,7 @@ class Core:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.loaded = self._load()
+        self.loaded = self._load(self._bundle())
         self.metrics = Metrics(Path(settings.scrape))
         self._capture = self._captured()
         self._threads = ThreadPoolExecutor(1, "answers")  # a model answers one after the other: threads would share one core
@@ -83,7 +83,7 @@ class Core:
 
     def infer(self, body: bytes, name: str) -> tuple[list[Question], Callable[..., Reply]]:
         """Return the same of a request of KServe's protocol."""
-        request, loaded = parsed_json(_text(body)), self.loaded
+        request, loaded = parsed_json(text_of(body)), self.loaded
         questions = kserve.questions_of(request, loaded.schema)
         self._refuse_many(questions)
         flat, version = kserve.is_flat(loaded.schema), loaded.bundle.manifest.digest
@@ -136,23 +136,25 @@ class Core:
         except (HwdsError, OSError) as error:
             self.metrics.add("reload_failures")
             LOG.error(json.dumps({"event": "reload refused", "why": str(error)}))
+            return
+        self._close_capture()
+        self._capture = self._captured()
 
     def _replace(self) -> None:
         old = self.loaded
-        bundle = Bundle.open(self.settings.folder, self.settings.trust)
+        bundle = self._bundle()
         if bundle.manifest.kind != old.bundle.manifest.kind:
             raise ConfigError(f"{bundle.folder}: answers {bundle.manifest.kind}, the server {old.bundle.manifest.kind}.")
         if old.service.stateful:  # one process owns the store, one service at a time
             old.service.close()
         try:
-            self.loaded = self._load()
+            self.loaded = self._load(bundle)
         except Exception:
             if old.service.stateful:
                 self.loaded = old._replace(service=self._service(old.bundle))
             raise
         if not old.service.stateful:
             old.service.close()
-        self._capture = self._captured()
         self.metrics.add("reloads")
         LOG.warning(json.dumps({"event": "reloaded", "bundle": bundle.manifest.digest, "before": old.bundle.manifest.digest}))
 
@@ -160,11 +162,12 @@ class Core:
         """End what runs, and close the store."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.loaded.service.close()
-        if self._capture is not None:
-            self._capture.close()
+        self._close_capture()
 
-    def _load(self) -> Loaded:
-        bundle = Bundle.open(self.settings.folder, self.settings.trust)
+    def _bundle(self) -> Bundle:
+        return Bundle.open(self.settings.folder, self.settings.trust)
+
+    def _load(self, bundle: Bundle) -> Loaded:
         service = self._service(bundle)
         return Loaded(bundle, service, service.question_schema())
 
@@ -179,18 +182,15 @@ class Core:
             return None
         return Capture(Path(settings.capture), settings.sample, settings.redact, self.loaded.bundle.manifest.digest)
 
+    def _close_capture(self) -> None:
+        if self._capture is not None:
+            self._capture.close()
+
     def _refuse_many(self, questions: Sequence[Any]) -> None:
         if not questions:
             raise DataError("body: must have at least one question.")
         if len(questions) > self.settings.most_rows:
             raise Refused(413, f"{len(questions):,} questions in one request; {self.settings.most_rows:,} are allowed.")
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"body: is no UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
 def log_request(route: str, status: int, seconds: float, rows: int, why: str, *, every: bool) -> None:

@@ -101,13 +101,22 @@ def questions_of(body: bytes, kind: str, parameters: Mapping[str, str], columns:
     """
     if kind == ARROW:
         return Asked(list(rows_of(body, most)), "list")
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"body: is no UTF-8 ({error.reason} at byte {error.start}).") from error
+    text = text_of(body)
     if kind == CSV:
         return Asked(_of_csv(text, parameters.get("header", ""), columns), "csv")
     return Asked(_of_lines(text), "lines") if kind == LINES else _of_json(text)
+
+
+def text_of(body: bytes) -> str:
+    """Return the text of a body, without a mark of its byte order.
+
+    Raises:
+        DataError: It is no UTF-8.
+    """
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"body: is no UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
 def _of_json(text: str) -> Asked:

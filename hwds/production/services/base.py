@@ -93,14 +93,17 @@ def column_schema(kind: pl.DataType) -> dict[str, Any]:
     return {"type": [name, "null"], **found}
 
 
-def object_schema(columns: Mapping[str, Any], required: Sequence[str], title: str) -> dict[str, Any]:
-    """Return the JSON Schema of an object with columns and an id."""
-    properties = {ID: {"type": ["string", "integer"]}} | {name: column_schema(kind) for name, kind in columns.items()}
+NAME_SCHEMA = {"type": ["string", "integer"]}
+"""The JSON Schema of an id, and of the name of a unit."""
+
+
+def object_schema(properties: Mapping[str, Any], required: Sequence[str], title: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object with properties and an id."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "type": "object",
-        "properties": properties,
+        "properties": {ID: NAME_SCHEMA, **properties},
         "required": list(required),
         "additionalProperties": False,
     }

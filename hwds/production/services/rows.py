@@ -13,7 +13,7 @@ from hwds.detection.reasons.sentences import in_words
 from hwds.features.rows.columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
 from hwds.production.graphs.session import GraphScorer
-from hwds.production.services.base import ID, Answer, Question, Service, id_of, object_schema
+from hwds.production.services.base import ID, Answer, Question, Service, column_schema, id_of, object_schema
 from hwds.serving.lines import news
 from hwds.serving.online import Online
 from hwds.serving.reading import Reader
@@ -122,6 +122,7 @@ def decided(tiers: AlertTiers | None, id: str, probability: float | None, row: M
 
 
 def bearable(schema: Table) -> dict[str, Any]:
-    """Return the columns that a question may bear, and their types."""
+    """Return the columns that a question may bear, each with its JSON Schema."""
     hidden = {ROW_ID, *(name for role in HIDDEN for name in schema.roles.get(role, ()))}
-    return {name: kind for name, kind in schema.data.schema.items() if name not in hidden and not isinstance(kind, pl.Array)}
+    kinds = schema.data.schema.items()
+    return {name: column_schema(kind) for name, kind in kinds if name not in hidden and not isinstance(kind, pl.Array)}

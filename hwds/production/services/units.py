@@ -22,7 +22,7 @@ from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.frames.runs import KEPT, Runs
 from hwds.frames.table import Table
-from hwds.production.services.base import ID, Answer, Question, Service, column_schema, id_of, plain
+from hwds.production.services.base import ID, NAME_SCHEMA, Answer, Question, Service, column_schema, id_of, object_schema, plain
 from hwds.results.tables import Tables
 from hwds.serving.reading import Reader
 
@@ -156,7 +156,7 @@ class PanelService(UnitService):
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
         parts = {"rows": _list_of(self._history[1], (TIME, TARGET)), "plan": _list_of(self._plan[1], (TIME,))}
-        return _unit_schema("A series", SERIES, parts, (SERIES,))
+        return object_schema({SERIES: NAME_SCHEMA, **parts}, (SERIES,), "A series")
 
 
 class RunsService(UnitService):
@@ -196,7 +196,8 @@ class RunsService(UnitService):
 
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
-        return _unit_schema("A machine", ENTITY, {"rows": _list_of(self._history[1], self._history[1].columns)}, ())
+        rows = _list_of(self._history[1], self._history[1].columns)
+        return object_schema({ENTITY: NAME_SCHEMA, "rows": rows}, (), "A machine")
 
 
 class ImageService(UnitService):
@@ -237,7 +238,7 @@ class ImageService(UnitService):
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
         parts = {BOARD: {"type": "string"}, "content": {"type": "string", "contentEncoding": "base64"}}
-        return _unit_schema("An image", IMAGE, parts, ("content",))
+        return object_schema({IMAGE: NAME_SCHEMA, **parts}, ("content",), "An image")
 
 
 def row_reader(empty: pl.DataFrame) -> tuple[Reader, pl.DataFrame]:
@@ -255,15 +256,3 @@ def _list_of(empty: pl.DataFrame, required: Sequence[str]) -> dict[str, Any]:
     properties = {name: column_schema(kind) for name, kind in empty.schema.items()}
     item = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
     return {"type": "array", "items": item, "minItems": 1, "maxItems": MOST_ROWS}
-
-
-def _unit_schema(title: str, unit: str, parts: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    names = {"type": ["string", "integer"]}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": title,
-        "type": "object",
-        "properties": {ID: names, unit: names, **parts},
-        "required": list(required),
-        "additionalProperties": False,
-    }
