@@ -6,9 +6,8 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.table import Table
-from hwds.ope.metrics.estimates import refutes_propensities
 from hwds.ope.protocols.estimation.log import Log
-from hwds.ope.protocols.estimation.scores import DAYS_ALONE
+from hwds.ope.protocols.estimation.scores import DAYS_ALONE, REFUTED
 from hwds.ope.protocols.estimation.support import any_refuted
 from hwds.pricing.evidence import EVIDENCE, EvidenceTable
 from hwds.pricing.offers import Measured, Offer, Offers, is_binary, value_by_arm
@@ -42,10 +41,7 @@ def value_evidence(tables: Tables, log: Log, model: str, offers: Offers) -> Evid
     values = {row["segment"]: row for row in tables.scores.filter(whole & (pl.col("model") == model)).to_dicts()}
     shown = dict(zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True))
     blank = {"value": None, "stderr": None}
-    weight, overlap = tables.headline("mean_weight", model), tables.headline("overlap", model)
-    refuted = bool(weight) and refutes_propensities(
-        weight["value"], weight["stderr"], overlap.get("value"), weight.get("p_value")
-    )
+    weight, refuted = tables.headline("mean_weight", model), tables.headline("policy_value", model).get("status") == REFUTED
     miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
     rows = [
         (0, offer.arm, shown.get(offer.arm, 0), None, None, value["value"], value["stderr"], offers.measured)

@@ -7,12 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from hwds.ope.metrics.estimates import refutes_propensities
+from hwds.ope.protocols.estimation.scores import APART, REFUTED
 from hwds.ope.protocols.estimation.target import UNIFORM
 from hwds.results.tables import TRUTH, Tables
-
-APART = "bias apart"
-"""The mark in `ci_method` of an estimator whose bias its interval leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Estimated:
         biased: Its interval leaves its bias out.
         method: How its interval was made.
         mean_weight: The mean of the weights and its standard error, which is None where they are no ratios of propensities.
-        low_weight: The chance of so low a mean weight; None where it is not known.
+        wrong_weights: Whether the mean weight speaks against the log's propensities.
     """
 
     model: str
@@ -57,17 +54,12 @@ class Estimated:
     biased: bool
     method: str = ""
     mean_weight: tuple[float, float | None] | None = None
-    low_weight: float | None = None
+    wrong_weights: bool = False
 
     @property
     def weighed(self) -> bool:
         """True where rows are weighed by propensities."""
         return self.mean_weight is not None and self.mean_weight[1] is not None
-
-    @property
-    def wrong_weights(self) -> bool:
-        """True where the mean weight speaks against the log's propensities."""
-        return self.mean_weight is not None and refutes_propensities(*self.mean_weight, self.overlap, self.low_weight)
 
 
 def estimates(tables: Tables) -> dict[str, Estimated]:
@@ -150,7 +142,7 @@ def _of(tables: Tables, label: str) -> Estimated | None:
         APART in own["ci_method"],
         own["ci_method"],
         mean_weight,
-        rows["mean_weight"].get("p_value"),
+        own["status"] == REFUTED,
     )
 
 
