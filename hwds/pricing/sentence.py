@@ -60,10 +60,8 @@ def sentence(
 def floor_sentence(current: ArmEvidence | None, floor: float | None) -> str:
     """Return what comes first where the price in force is itself below the margin floor; empty where it is not."""
     margin = None if current is None else current.offer.margin
-    if current is None or not below_floor(margin, floor):
+    if current is None or margin is None or floor is None or not below_floor(margin, floor):
         return ""
-    assert margin is not None
-    assert floor is not None
     least = f"may not be below {percent(floor)}"
     return f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, and {least}."
 
