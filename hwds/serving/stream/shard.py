@@ -181,9 +181,7 @@ class Shard:
             batch.acknowledge()
         alerts = self._write()
         self._send(alerts, stop)
-        if self._due():
-            self._sync()
-            self._state.snapshot()
+        self._snapshot_if_due()
         return [text for _, text in alerts]
 
     def _write(self) -> list[tuple[int, str]]:
@@ -201,13 +199,13 @@ class Shard:
                 for number, alert in alerts if in_turn else self._files[ALERTS].after(delivery.sent):
                     delivery.send(number, alert, json.loads(alert)["id"], stop)
 
-    def _due(self) -> bool:
-        """Return whether enough has happened since the last snapshot."""
+    def _snapshot_if_due(self) -> None:
+        """Keep the state as it is where enough lines have come since the last snapshot."""
         lines = self.state.totals["lines"]
-        if lines - self.state.covered < self._rules.snapshot_after:
-            return False
-        self.state.covered = lines
-        return True
+        if lines - self.state.covered >= self._rules.snapshot_after:
+            self.state.covered = lines
+            self._sync()
+            self._state.snapshot()
 
     def _sync(self) -> None:
         for file in self._files.values():
