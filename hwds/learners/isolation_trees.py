@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hwds.core.serialization import Serializable
+
+BLOCK = 4096
+"""Rows that walk the trees at once: a bound on memory, which changes no bit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,9 @@ class Trees(Serializable):
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Return minus the mean path length of rows; scikit-learn's `score_samples` is minus 2 to its power."""
+        return np.concatenate([np.zeros(0), *(self._scored(block) for block in _blocks(matrix))])
+
+    def _scored(self, matrix: np.ndarray) -> np.ndarray:
         nodes = np.broadcast_to(self.roots, (len(matrix), len(self.roots)))
         for _ in range(self.depth):
             nodes = self._step(matrix, nodes)
@@ -50,6 +56,10 @@ class Trees(Serializable):
 
         A cut changes the path length that is expected of a row (Saabas 2014, "Interpreting random forests").
         """
+        none = np.zeros((0, matrix.shape[1]))
+        return np.concatenate([none, *(self._changes(block) for block in _blocks(matrix))])
+
+    def _changes(self, matrix: np.ndarray) -> np.ndarray:
         n, k = matrix.shape
         nodes, changes = np.broadcast_to(self.roots, (n, len(self.roots))), np.zeros(n * k)
         for _ in range(self.depth):
@@ -62,6 +72,10 @@ class Trees(Serializable):
     def _step(self, matrix: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         values = np.take_along_axis(matrix, self.column[nodes], axis=1)
         return np.where(values <= self.threshold[nodes], self.left[nodes], self.right[nodes])
+
+
+def _blocks(matrix: np.ndarray) -> Iterator[np.ndarray]:
+    return (matrix[first : first + BLOCK] for first in range(0, len(matrix), BLOCK))
 
 
 def read_trees(estimators: Sequence[Any], sample: int) -> Trees:

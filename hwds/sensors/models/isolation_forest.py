@@ -14,9 +14,6 @@ from hwds.learners.isolation_trees import Trees, read_trees
 from hwds.sensors.context import SensorContext
 from hwds.sensors.models.base import NormalRows, SensorModel
 
-BLOCK = 4096
-"""Rows that walk the trees at once."""
-
 
 class IsolationForest(SensorModel):
     """The number of random cuts that set a row apart from normal ones (Liu, Ting and Zhou 2008): fewer are more anomalous.
@@ -67,8 +64,7 @@ class Forest(Serializable):
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return the score of each row, shape (rows, 1)."""
         values = departures.astype(np.float32).astype(float)  # as scikit-learn's trees compare them
-        parts = [self.trees.score(values[first : first + BLOCK]) for first in range(0, len(values), BLOCK)]
-        return np.asarray(2.0 ** np.concatenate([np.zeros(0), *parts]))[:, None]
+        return np.asarray(2.0 ** self.trees.score(values))[:, None]
 
     def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return by how much the score falls where a feature alone is as it was when the run began."""

@@ -19,9 +19,6 @@ from hwds.frames.base import RowReader
 from hwds.frames.table import Table
 from hwds.learners.isolation_trees import Trees, read_trees
 
-BLOCK = 4096
-"""Rows that walk the trees at once."""
-
 
 class IsolationForest(Detector):
     """The number of random cuts that set a row apart from the normals (Liu, Ting and Zhou 2008): fewer are more anomalous.
@@ -72,16 +69,12 @@ class IsolationScorer(Serializable):
 
     def score(self, rows: RowReader) -> np.ndarray:
         """Return minus the mean path length, in units of a random tree's."""
-        matrix = filled(self.columns.matrix(rows), self.middle)
-        parts = [self.trees.score(matrix[i : i + BLOCK]) for i in range(0, len(matrix), BLOCK)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self.trees.score(filled(self.columns.matrix(rows), self.middle))
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return by how much each input's cuts changed the expected path length."""
-        matrix = filled(self.columns.matrix(rows), self.middle)
-        parts = [self.trees.parts(matrix[i : i + BLOCK]) for i in range(0, len(matrix), BLOCK)]
-        values = np.concatenate(parts) if parts else np.zeros((0, matrix.shape[1]))
-        return Contributions(self.columns.names, self.trees.base, values)
+        parts = self.trees.parts(filled(self.columns.matrix(rows), self.middle))
+        return Contributions(self.columns.names, self.trees.base, parts)
 
 
 def filled(matrix: np.ndarray, middle: np.ndarray) -> np.ndarray:
