@@ -100,7 +100,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
                 f" {len(good)}; take a larger protocol.calibrate or protocol.budget."
             )
 
-        boards = calibrate.boards.filter(pl.Series(calibrate.codes == 0)).n_unique()
+        boards = _good_boards(calibrate)
         needed = boards_needed(self.budget)
         if self.holds_for == "boards" and boards < needed:
             raise DataError(
@@ -173,10 +173,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
     def _remarks_on_calibration(self, frame: Images) -> Iterator[str]:
         """Yield what the boards that calibrate are too few for."""
         parts = [self._parts(frame, number)[1] for number in range(self.folds)]
-        boards, needed = (
-            min(part.boards.filter(pl.Series(part.codes == 0)).n_unique() for part in parts),
-            boards_needed(self.budget),
-        )
+        boards, needed = min(map(_good_boards, parts)), boards_needed(self.budget)
         if self.holds_for == "images" and boards < needed:
             yield (
                 f"The threshold of a fold is chosen on the good images of {boards} boards: at most {100 * self.budget:.3g} % of"
@@ -242,3 +239,8 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
             raise DataError("dataset: all images have a label, so that there is none to judge.")
         rows = judged_rows(fitted, new).drop("actual")
         return rows.with_columns((pl.col("score") > pl.col("threshold")).alias("flagged"))
+
+
+def _good_boards(images: Images) -> int:
+    """Return how many boards have a good image."""
+    return images.boards.filter(pl.Series(images.codes == 0)).n_unique()

@@ -40,11 +40,9 @@ def _percent(row: dict[str, Any]) -> str:
 
 
 def _interval(row: dict[str, Any]) -> str:
-    return (
-        ""
-        if row.get("ci_low") is None
-        else f" (95 %: {100 * max(row['ci_low'], 0.0):.1f} to {100 * min(row['ci_high'], 1.0):.1f} %)"
-    )
+    if row.get("ci_low") is None:
+        return ""
+    return f" (95 %: {100 * max(row['ci_low'], 0.0):.1f} to {100 * min(row['ci_high'], 1.0):.1f} %)"
 
 
 def _gain_interval(row: dict[str, Any]) -> str:

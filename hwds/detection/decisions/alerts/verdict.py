@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -159,10 +159,10 @@ class AlertVerdict(Verdict):
     case_rows: pl.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; alerts and thresholds are tables beside them."""
-        none = pl.DataFrame()
-        plain = asdict(replace(self, alerts=none, thresholds=none, cases=none, case_rows=none))
-        return {name: value for name, value in plain.items() if name not in ("alerts", "thresholds", "cases", "case_rows")}
+        """Plain values; the tables are beside them."""
+        tables = {each.name: None for each in fields(self) if isinstance(getattr(self, each.name), pl.DataFrame)}
+        plain = asdict(replace(self, **tables))  # type: ignore[arg-type]  # asdict would copy them
+        return {name: value for name, value in plain.items() if name not in tables}
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the alerts, the costs of all policies, the thresholds, and the cases of the last window."""
