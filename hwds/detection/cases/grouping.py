@@ -49,12 +49,11 @@ def _tied(rows: pl.DataFrame, codes: np.ndarray, frame: Table, name: str) -> lis
 
 def usable_links(frame: Table, name: str) -> pl.Series:
     """Return the values of a link that two entities of the table share, and no more than `MOST_SHARING`."""
-    entity = frame.roles.get("entity", ())
-    if not entity:
-        return frame.data[name].drop_nulls().unique()
-    counts = frame.data.group_by(name).agg(pl.col(entity[0]).n_unique().alias("entities"))
-    few = counts.filter(pl.col("entities").is_between(2, MOST_SHARING) & pl.col(name).is_not_null())
-    return few[name]
+    entity = pl.col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
+    rows = frame.data.select(ROW_ID, pl.col(name).alias("value"), entity.cast(pl.String).alias("entity"))
+    owned = rows.select("value", entities(rows).alias("owner"))
+    counts = owned.drop_nulls("value").group_by("value").agg(pl.col("owner").n_unique().alias("owners"))
+    return counts.filter(pl.col("owners").is_between(2, MOST_SHARING))["value"]
 
 
 def _join(owner: np.ndarray, tied: Sequence[int]) -> None:

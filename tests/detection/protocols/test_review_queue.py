@@ -173,6 +173,9 @@ def test_what_many_share_ties_nobody():
     table = Table.build(data, {"entity": "who", "link": "contact"})
     rows = table.data.select("row_id", pl.col("who").alias("entity"))
     assert grouped(rows, table).n_unique() == 30 + 15
+    alone = Table.build(data.drop("who"), {"link": "contact"})
+    rows = alone.data.select("row_id", pl.lit(None, pl.String).alias("entity"))
+    assert grouped(rows, alone).n_unique() == 30 + 15
 
 
 def test_few_labels_turn_a_detector_and_reasons_add_up(frame):
