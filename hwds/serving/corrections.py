@@ -29,17 +29,12 @@ class Corrections:
 
     def last(self, id: str) -> Entry | None:
         """Return the last label of an event, or the correction in its place; None where it never had one."""
-        known, number = self._log.find("label", id), 1
-        while (later := self._log.find(CORRECTION, f"{number}:{id}")) is not None:
-            known, number = later, number + 1
-        return known
+        made = self._made(id)
+        return self._log.find(CORRECTION, f"{made}:{id}") if made else self._log.find("label", id)
 
     def entry(self, id: str, place: int, at: int, body: str) -> Entry:
         """Return the next correction of an event's label, which is not in the log yet."""
-        number = 1
-        while self._log.find(CORRECTION, f"{number}:{id}") is not None:
-            number += 1
-        return Entry(CORRECTION, f"{number}:{id}", place, at, body)
+        return Entry(CORRECTION, f"{self._made(id) + 1}:{id}", place, at, body)
 
     def counts(self, entry: Entry) -> bool:
         """Return whether a label or a correction is the last of its event and says something."""
@@ -49,3 +44,10 @@ class Corrections:
             last = self._log.find(CORRECTION, f"{int(number) + 1}:{id}") is None
             return last and entry.body != WITHDRAWN
         return self._log.find(CORRECTION, f"1:{entry.id}") is None
+
+    def _made(self, id: str) -> int:
+        """Return how many corrections of an event's label there are."""
+        number = 0
+        while self._log.find(CORRECTION, f"{number + 1}:{id}") is not None:
+            number += 1
+        return number
