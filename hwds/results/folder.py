@@ -124,6 +124,11 @@ class RunFolder:
         """Return the text that `write_conclusion` wrote; empty where a run of an earlier version has none."""
         return "\n".join(self._read_said("conclusion")).strip()
 
+    def read_findings(self) -> list[str]:
+        """Return the conclusion of the run and the sentence of its decision's verdict, those of them that there are."""
+        verdict = self.read_verdict() or {}
+        return [text for text in (self.read_conclusion(), str(verdict.get("sentence") or "")) if text]
+
     def write_remarks(self, remarks: Sequence[str]) -> None:
         """Write the warnings for readers of the numbers: units that were left out, features that no model used."""
         self._write_said("remarks", [" ".join(remark.split()) for remark in remarks])

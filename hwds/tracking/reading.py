@@ -82,28 +82,42 @@ def records_of(folder: Path, group: str = "", *, every: bool = False) -> list[Re
 
 
 def begun_record(folder: Path, group: str = "", *, every: bool = False) -> Record | None:
-    """Return the record of a run or a sweep that is being computed: what is known, and its losses so far; None before that."""
-    mark = folder / ("sweep.json" if folder.parent.parent.name == "sweeps" else "provenance.json")
-    if not mark.is_file():
-        return None
+    """Return the record of a run or a sweep that is being computed, with its losses so far; None before it has begun.
+
+    Args:
+        folder: Of the run or the sweep.
+        group: As in `records_of`.
+        every: As in `records_of`.
+    """
     if is_sweep(folder):
-        content = SweepFolder(folder).read_json()
-        config = data_without_secrets(content["config"])
-        named, labels, own = _named(folder, "sweep", "sweep"), _sweep_labels(folder, content), ""
-        config, group = config | {"sweep": content["sweep"]}, group or SweepFolder(folder).title
-    else:
-        run = RunFolder(folder)
-        config = data_without_secrets(run.read_config())
-        own = config["model"]["name"]
-        named, labels = _named(folder, "run", own), {"run": run.title} | _origin(run.read_provenance())
+        return _begun_sweep(SweepFolder(folder), group)
+    return _begun_run(RunFolder(folder), group, every=every) if (folder / "provenance.json").is_file() else None
+
+
+def _begun_run(folder: RunFolder, group: str, *, every: bool) -> Record:
+    config = data_without_secrets(folder.read_config())
+    own = config["model"]["name"]
     return Record(
-        **named,
-        **_tagged(folder),
+        **_named(folder.path, "run", own),
+        **_tagged(folder.path),
         group=group,
         started=int(1000 * time.time()),
         config=config,
-        labels=_groups(config) | labels,
-        curves=learning_curves(folder, own, every=every) if own else [],
+        labels=_groups(config) | {"run": folder.title} | _origin(folder.read_provenance()),
+        curves=learning_curves(folder.path, own, every=every),
+    )
+
+
+def _begun_sweep(folder: SweepFolder, group: str) -> Record:
+    content = folder.read_json()
+    config = data_without_secrets(content["config"])
+    return Record(
+        **_named(folder.path, "sweep", "sweep"),
+        **_tagged(folder.path),
+        group=group or folder.title,
+        started=int(1000 * time.time()),
+        config=config | {"sweep": content["sweep"]},
+        labels=_groups(config) | _sweep_labels(folder.path, content),
     )
 
 
@@ -125,14 +139,8 @@ def _of_run(folder: RunFolder, group: str, *, every: bool) -> Record:
         tables=_tables(tables),
         data=(config["dataset"]["name"], origin["data"]),
         model=path / "model" if has_fitted(path / "model") else None,
-        conclusion=without_secrets(_said(folder)),
+        conclusion=without_secrets("\n\n".join(folder.read_findings())),
     )
-
-
-def _said(folder: RunFolder) -> str:
-    """Return the conclusion of a run, and the verdict of its decision behind it."""
-    verdict = folder.read_verdict() or {}
-    return "\n\n".join(filter(None, (folder.read_conclusion(), str(verdict.get("sentence") or ""))))
 
 
 def _of_sweep(folder: SweepFolder, group: str, *, every: bool) -> list[Record]:

@@ -27,11 +27,11 @@ def run_data(index: RunIndex, path: str) -> dict[str, Any]:
     folder = folder_of(index, path)
     fields = as_it_stands(index, [path])[path]
     if path.startswith("sweeps/"):
-        said = [SweepFolder(folder.path).conclusion()]
+        findings = list(filter(None, [SweepFolder(folder.path).conclusion()]))
     else:
-        said = [folder.read_conclusion(), str((folder.read_verdict() or {}).get("sentence") or "")]
+        findings = folder.read_findings()
     facts = {name: fields.get(name) for name in FACTS}
-    return {"path": path, **facts, "said": [text for text in said if text], "pictures": pictures_of(folder.path)}
+    return {"path": path, **facts, "said": findings, "pictures": pictures_of(folder.path)}
 
 
 def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
