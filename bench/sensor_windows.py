@@ -44,7 +44,7 @@ STREAMED = 20_000
 
 def measure(rows: int = SIZE) -> list[Row]:
     """The windows against pandas' rolling ones and tsfresh's, and how many readings a second go through windows and PCA."""
-    runs = _runs(rows)
+    runs = machines_of(rows)
     fitted = PCA().fit(runs, context=SensorContext(0, first=400))
     fitted.predict(runs)  # the first call compiles, or reads what was compiled
     both = min(_seconds(lambda: fitted.predict(runs)) for _ in range(REPEATS))
@@ -64,7 +64,7 @@ def measure(rows: int = SIZE) -> list[Row]:
 
 def _against_tsfresh() -> list[Row]:
     """The same windows of fewer rows by tsfresh, which takes each window apart."""
-    runs = _runs(FEW)
+    runs = machines_of(FEW)
     learned = WINDOWS.learn(runs)
     ours, theirs = learned.compute(runs), _tsfresh(learned, runs)
     mine = [_seconds(lambda: learned.compute(runs)) for _ in range(REPEATS)]
@@ -113,7 +113,7 @@ def _seconds(work: Callable[[], Any]) -> float:
     return process_time() - start
 
 
-def _runs(rows: int) -> Runs:
+def machines_of(rows: int) -> Runs:
     """Return machines whose sensors are noise around levels of their own."""
     rng = np.random.default_rng(0)
     each = rows // MACHINES

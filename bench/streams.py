@@ -225,9 +225,9 @@ def receive(port: int, taken: Path) -> None:
 def memory(lines: int, folder: Path) -> list[str]:
     """Let readings of ten machines with eight sensors pass, and print how large the process is on the way."""
     from bench.sensor_windows import SENSORS as EIGHT
-    from bench.sensor_windows import _runs
+    from bench.sensor_windows import machines_of
 
-    fitted = PCA().fit(_runs(10_000), context=SensorContext(0, first=400, false_alarms=0.01))
+    fitted = PCA().fit(machines_of(10_000), context=SensorContext(0, first=400, false_alarms=0.01))
     pipe = folder / "pipe"
     os.mkfifo(pipe)
 

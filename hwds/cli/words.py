@@ -278,7 +278,7 @@ class Within(Read):
         """
         number = float(super().convert(value, param, ctx))
         if not self.least <= number <= self.most:
-            raise ConfigError(f"{flag_of(param)}: must be from {self.least:g} to {self.most:g}, got {number:g}.")
+            raise ConfigError(f"{flag_of(param)}: must be from {self.least:,.10g} to {self.most:,.10g}, got {number:g}.")
         return number
 
 

@@ -29,8 +29,17 @@ from hwds.results.formatting import counted
 @click.option("--port", type=Whole(1, 65_535), metavar="NUMBER", help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
 @click.option("--workers", type=Whole(1, 64), metavar="NUMBER", default=2, show_default=True, help="Processes that answer.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
-@click.option("--most-mb", type=Within(0.001, 1024), metavar="NUMBER", default=6.0, show_default=True, help="Of a body.")
-@click.option("--seconds", type=Within(0.01, 3600), metavar="NUMBER", default=55.0, show_default=True, help="Of an answer.")
+@click.option(
+    "--most-mb", type=Within(0.001, 1024), metavar="NUMBER", default=6.0, show_default=True, help="Megabytes of a body at most."
+)
+@click.option(
+    "--seconds",
+    type=Within(0.01, 3600),
+    metavar="NUMBER",
+    default=55.0,
+    show_default=True,
+    help="Seconds of an answer at most.",
+)
 @click.option("--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`.")
 @click.option("--sample", type=Within(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept.")
 @click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***.")
@@ -65,9 +74,9 @@ def main(run: str, store: str | None, key: str | None, remember: bool, power: bo
 def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str, Any]) -> int:
     """Answer by HTTP from a bundle, until a signal ends it."""
     from hwds.production.server.run import Address, serve
-    from hwds.production.server.settings import ServerSettings
+    from hwds.production.server.settings import ServerSettings, port_of
 
-    port = options["port"] or int(os.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)
+    port = options["port"] or port_of(os.environ)
     settings = ServerSettings(
         folder,
         options["trust"],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import FILE, NUMBER, RUN, command
+from hwds.cli.words import FILE, RUN, Within, command
 from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from hwds.serving.stream.shard import Shard
 
 FROM = "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS)."
+PATIENCE = Within(0, 1_000_000)
 TO = "Send alerts to https://... or mqtt://host/topic, too; may be given several times."
-
-MOST_PATIENCE = 1_000_000
-"""Seconds: eleven days."""
 
 
 @command(help=__doc__)
@@ -35,7 +33,7 @@ MOST_PATIENCE = 1_000_000
 @click.option("--to", "sinks", multiple=True, metavar="SINK", help=TO)
 @click.option("--store", type=FILE, help="The stream's folder; outputs/streams/RUN unless it is given.")
 @click.option("--follow", is_flag=True, help="Wait for more lines at the end of the file.")
-@click.option("--patience", type=NUMBER, default=60.0, help="Seconds for which an alert is tried before the stream ends.")
+@click.option("--patience", type=PATIENCE, default=60.0, help="Seconds for which an alert is tried before the stream ends.")
 @click.option("--power", is_flag=True, help="Let what was acknowledged outlive a power cut, too.")
 def main(
     words: tuple[str, ...],
@@ -51,8 +49,6 @@ def main(
     from hwds.serving.stream.rules import rules_of
     from hwds.serving.stream.shard import Followed, Shard
 
-    if not 0 <= patience <= MOST_PATIENCE:
-        raise ConfigError(f"stream: --patience: must be from 0 to {MOST_PATIENCE:,} seconds, got {patience:g}.")
     rules, run = rules_of(word for word in words if "=" in word), run_of(words)
     followed, folder = Followed.of(run), folder_of(run, store)
     with stopped_by_signals() as stop, ExitStack() as held:

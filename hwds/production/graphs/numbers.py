@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def deviation(graph: Graph, scorer: DeviationScorer, rows: RowInputs) -> str:
     away = scaled(graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, FARTHEST)
     away = graph.filled(away, graph.constant(0.0))
     top = min(scorer.top, len(scorer.columns.names))
-    largest = _largest(graph, graph.node("Mul", away, away), top)
+    largest = graph.largest(graph.node("Mul", away, away), top)
     return graph.node("Sqrt", graph.node("Div", graph.row_sum(largest), graph.constant(float(top))))
 
 
@@ -45,10 +46,8 @@ def network(graph: Graph, scorer: NetworkScorer, rows: RowInputs) -> str:
     Raises:
         NoGraph: They are no chain of dense layers.
     """
-    silu = scorer.model.silu()
+    silu = _curved(scorer.model)
     refuse_arrays(scorer.reader.inputs)
-    if not silu:
-        raise NoGraph(f"the layers of '{scorer.model.name}' are no chain of dense ones, which is all that is written here")
     reader = scorer.reader
     matrix = rows.matrix
     on_scale = graph.filled(scaled(graph, matrix, reader.scaling, CLIP), graph.constant(0.0))
@@ -73,9 +72,7 @@ def restoring(graph: Graph, scorer: RestoringScorer, rows: RowInputs) -> str:
     Raises:
         NoGraph: They are no chain of dense layers.
     """
-    silu = scorer.model.silu()
-    if not silu:
-        raise NoGraph(f"the layers of '{scorer.model.name}' are no chain of dense ones, which is all that is written here")
+    silu = _curved(scorer.model)
     on_scale = scaled(graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, scorer.model.clip)
     rounded = graph.doubles(graph.singles(on_scale))
     given = graph.filled(rounded, graph.constant(0.0))
@@ -92,6 +89,18 @@ def columns_matrix(graph: Graph, columns: Columns, rows: RowInputs) -> str:
     """Return `Columns.matrix`: numbers, and how rare each text is."""
     rare = [_column(graph, rows.by_code(place, by_code[:, None])) for place, by_code in enumerate(columns.rarity)]
     return graph.beside(*([rows.matrix] if columns.inputs.numbers or not rare else []), *rare)
+
+
+def _curved(model: Any) -> Sequence[bool]:
+    """Return which dense layers of a network are followed by SiLU.
+
+    Raises:
+        NoGraph: It is no chain of dense layers.
+    """
+    silu: Sequence[bool] = model.silu()
+    if not silu:
+        raise NoGraph(f"the layers of '{model.name}' are no chain of dense ones, which is all that is written here")
+    return silu
 
 
 def dense(graph: Graph, value: str, weights: Sequence[np.ndarray], silu: Sequence[bool]) -> str:
@@ -111,13 +120,3 @@ def _mean(graph: Graph, values: Sequence[str]) -> str:
 
 def _column(graph: Graph, value: str) -> str:
     return graph.node("Reshape", value, graph.constant([-1, 1], np.int64))
-
-
-def _largest(graph: Graph, matrix: str, top: int) -> str:
-    """Return the largest numbers of each row, shape (n, top)."""
-    from onnx import helper
-
-    values, places = graph._name("largest"), graph._name("places")
-    size = graph.constant([top], np.int64)
-    graph._nodes.append(helper.make_node("TopK", [matrix, size], [values, places], name=values, axis=1))
-    return values

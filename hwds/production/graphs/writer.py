@@ -79,6 +79,15 @@ class Graph:
         """Return the sum of each row, shape (n,)."""
         return self.node("ReduceSum", value, self.constant([1], np.int64), keepdims=0)
 
+    def largest(self, value: str, top: int) -> str:
+        """Return the largest numbers of each row, shape (n, top)."""
+        from onnx import helper
+
+        values, places = self._name("largest"), self._name("places")
+        inputs = [value, self.constant([top], np.int64)]
+        self._nodes.append(helper.make_node("TopK", inputs, [values, places], name=values, axis=1))
+        return values
+
     def flat(self, value: str) -> str:
         """Return a matrix of one column as a vector."""
         return self.node("Reshape", value, self.constant([-1], np.int64))

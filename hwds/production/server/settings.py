@@ -99,6 +99,16 @@ class ServerSettings:
         return cls(**given)
 
 
+def port_of(variables: Mapping[str, str]) -> int:
+    """Return the port that SageMaker's variable names, 8080 where it names none.
+
+    Raises:
+        ConfigError: It is no port.
+    """
+    name = "SAGEMAKER_BIND_TO_PORT"
+    return int(_number(name, variables.get(name) or "8080", 65_535))
+
+
 def _number(name: str, text: str, most: float) -> float:
     try:
         value = float(text)

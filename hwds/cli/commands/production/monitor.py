@@ -17,7 +17,9 @@ from hwds.cli.words import FILE, Whole, Within, command
 @click.argument("folder", metavar="FOLDER")
 @click.argument("captured", metavar="CAPTURED")
 @click.option("--labels", type=FILE, help="The labels that have arrived: CSV or JSON lines with id and label.")
-@click.option("--alarms", type=Within(0.001, 100), metavar="NUMBER", default=0.1, show_default=True, help="False ones a month.")
+@click.option(
+    "--alarms", type=Within(0.001, 100), metavar="NUMBER", default=0.1, show_default=True, help="False alarms a month."
+)
 @click.option("--rows", type=Whole(50, 100_000), metavar="NUMBER", default=500, show_default=True, help="Rows of a window.")
 @click.option("--out", default="monitor", show_default=True, metavar="PATH", help="Where the report is written.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
