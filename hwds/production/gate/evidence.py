@@ -10,7 +10,7 @@ from typing import Any
 from hwds.compare.labels import model_labels
 from hwds.compare.models import compare
 from hwds.compare.source import Source
-from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.errors import ConfigError
 from hwds.core.inputs import noted_inputs
 from hwds.evaluation.abilities import LeakTestable
 from hwds.evaluation.canary import canary
@@ -18,7 +18,6 @@ from hwds.execution.compute_cell import context_of
 from hwds.execution.threads import hold_threads
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
-from hwds.experiment.spec import Experiment
 from hwds.production.bundle.manifest import sha256
 from hwds.results.files import read_mapping
 from hwds.results.folder import RunFolder
@@ -77,7 +76,10 @@ class Evidence:
         names = ("scores.parquet", "predictions.parquet", "timings.parquet", ".config.json", "provenance.json")
         files = {name: sha256(folder.path / name) for name in names if (folder.path / name).is_file()}
         own = cls(folder.title, label, headline, tables, tables.measure(headline).better, files=files)
-        return replace(own, seeds=seeds_of(folder, experiment, headline, label))
+        sisters = sisters_of(folder)
+        digests = {f"{other.title}/scores.parquet": sha256(other.path / "scores.parquet") for other in sisters}
+        seeds = seeds_of([folder, *sisters], headline, label)
+        return replace(own, seeds=seeds, files={**files, **digests})
 
     def with_file(self, path: Path, **facts: Any) -> Evidence:
         """Return the same with facts from a file."""
@@ -106,22 +108,21 @@ def against_of(own: Source, champion: Source, metric: str) -> Against | None:
     return None if row is None else Against(f"{champion.title} {theirs}", row["effect"], row["low"], row["high"])
 
 
-def seeds_of(folder: RunFolder, experiment: Experiment, headline: str, label: str) -> dict[int, float]:
-    """Return the headline of the run and of finished runs of the same experiment that differ in the seed alone."""
-    own = {name: value for name, value in folder.read_config().items() if name != "seed"}
-    found = {}
-    for path in sorted(folder.path.parent.glob("*/.config.json")):
-        other = RunFolder(path.parent)
-        config = other.read_config()
-        if {name: value for name, value in config.items() if name != "seed"} != own:
-            continue
-        try:
-            row = other.read_tables().headline(headline, label)
-        except HwdsError:  # not finished
-            continue
-        if row and row["value"] is not None:
-            found[int(config["seed"])] = float(row["value"])
-    return found
+def sisters_of(folder: RunFolder) -> list[RunFolder]:
+    """Return the finished runs of the same experiment that differ from a run in the seed alone."""
+    own = _but_seed(folder)
+    others = (RunFolder(path.parent) for path in sorted(folder.path.parent.glob("*/scores.parquet")))
+    return [other for other in others if other.path != folder.path and _but_seed(other) == own]
+
+
+def _but_seed(folder: RunFolder) -> dict[str, Any]:
+    return {name: value for name, value in folder.read_config().items() if name != "seed"}
+
+
+def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[int, float]:
+    """Return the headline of runs by seed, of those that have one."""
+    rows = ((folder, folder.read_tables().headline(headline, label)) for folder in folders)
+    return {int(folder.read_config()["seed"]): float(row["value"]) for folder, row in rows if row and row["value"] is not None}
 
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
