@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hwds.ab.protocols.analysis.rows import parted
-from hwds.ab.report.scores import called, final_scores, roles_of, unit_of
+from hwds.ab.report.scores import called, final_scores, level_of, roles_of, unit_of
 from hwds.ab.report.tables import LIFT, lift_words
 from hwds.report.grid import Grid, grid_of
 from hwds.report.pictures.style import GREY, INK, OWN, RIVAL_COLOURS, drawable, new_figure, tidy
@@ -60,7 +60,7 @@ def _ends(row: dict[str, Any] | None) -> tuple[float, float | None, float | None
 def by_day_grid(tables: Tables, model: str) -> Grid:
     """Return the effects by day, for the page; empty where there are none."""
     days = days_of(tables, model)
-    titles = ("outcome", "arm", "day", "units", LIFT, "effect", f"{_level(tables)} interval")
+    titles = ("outcome", "arm", "day", "units", LIFT, "effect", f"{level_of(tables)} interval")
     rows = [[*_names(tables, day), lift_words(day.lift), *_bounded(tables, day)] for day in days]
     return grid_of([(title, title) for title in titles], rows, names=3)
 
@@ -98,7 +98,7 @@ def by_day_figure(tables: Tables, model: str) -> Figure | None:
     if len({day.arm for day in days}) > 1:
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=MOST_ARMS, frameon=False, fontsize=9.5)
-    title = f"Lift until each day, by {model}; its {_level(tables)} interval holds on whichever day one looks"
+    title = f"Lift until each day, by {model}; its {level_of(tables)} interval holds on whichever day one looks"
     figure.suptitle(drawable(title, 100), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure
 
@@ -120,7 +120,3 @@ def _draw(axes: Axes, part: list[Day], every: list[str]) -> None:
     axes.set_ylim(min(0.0, *ends) * 1.15 - 1, max(0.0, *ends) * 1.15 + 1)
     axes.margins(x=0.02)
     tidy(axes)
-
-
-def _level(tables: Tables) -> str:
-    return f"{100 * tables.measure('effect').confidence:g} %"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwds.ab.report.scores import Effect, called, control_means, effects, outcomes, roles_of, true_effects, unit_of
+from hwds.ab.report.scores import Effect, called, control_means, effects, level_of, outcomes, roles_of, true_effects, unit_of
 from hwds.ab.report.tables import RULES
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, tidy
 from hwds.results.formatting import brief
@@ -42,7 +42,7 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
     handles = {label: handle for axes in grid.ravel() for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9.5)
     who = f"Effect of {arms[0]}" if len(arms) == 1 else "Effects"
-    level = f"{100 * tables.measure('effect').confidence:g} %"
+    level = level_of(tables)
     title = drawable(f"{who} against the control, with {level} intervals", 90)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
     return figure

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from hwds.ab.protocols.analysis.rows import parted
-from hwds.ab.report.scores import called, final_scores, unit_of
+from hwds.ab.report.scores import called, final_scores, level_of, unit_of
 from hwds.ab.report.tables import evidence_words
 from hwds.report.grid import Grid, grid_of
 from hwds.results.formatting import chance, fixed, places_of
@@ -17,7 +17,7 @@ from hwds.results.tables import Tables
 def segments_grid(tables: Tables, model: str) -> Grid:
     """Return the effect of each arm in each segment; empty where none are compared."""
     rows = _rows(tables, model, "segment_effect")
-    titles = ("outcome", "arm", "segment", "units", "effect", f"{_level(tables)} interval", "p, corrected")
+    titles = ("outcome", "arm", "segment", "units", "effect", f"{level_of(tables)} interval", "p, corrected")
     lines = [[*_names(tables, row), f"{row['n']:,}", *_numbers(tables, row)] for row in rows]
     caption = "Effects by segment; p-values are corrected for all arms and segments of an outcome."
     return grid_of([(title, title) for title in titles], lines, names=3, caption=caption if lines else "")
@@ -26,7 +26,7 @@ def segments_grid(tables: Tables, model: str) -> Grid:
 def ages_grid(tables: Tables, model: str) -> Grid:
     """Return the effect of each arm in each day since a unit's first event; empty where rows are no events."""
     rows = [row for row in _rows(tables, model, "effect_by_age") if row["ci_low"] is not None]
-    titles = ("outcome", "arm", "day", "units", "effect", f"{_level(tables)} interval", "p")
+    titles = ("outcome", "arm", "day", "units", "effect", f"{level_of(tables)} interval", "p")
     lines = [[*_names(tables, row)[:2], str(row["step"]), f"{row['n']:,}", *_numbers(tables, row)] for row in rows]
     caption = "Effects by days since a unit's first event; each interval holds for its day alone."
     return grid_of([(title, title) for title in titles], lines, names=3, caption=caption if lines else "")
@@ -90,7 +90,3 @@ def _numbers(tables: Tables, row: dict[str, Any]) -> tuple[str, str, str]:
     places = places_of(max((abs(end) for end in ends), default=0.0), None, unit_of(tables, label))
     value, low, high = (fixed(row[name], places) for name in ("value", "ci_low", "ci_high"))
     return value, f"{low} to {high}" if low and high else "", evidence_words(row["p_value"], row["ci_method"])
-
-
-def _level(tables: Tables) -> str:
-    return f"{100 * tables.measure('effect').confidence:g} %"

@@ -79,6 +79,17 @@ def corrected(tables: Tables, effect: Effect) -> float | None:
     return family.get((effect.model, effect.arm, effect.rule, effect.outcome)) if len(family) > 1 else None
 
 
+def is_shown(tables: Tables, effect: Effect) -> bool:
+    """Return whether an effect is sure, by its corrected p-value, too, where it has one."""
+    p_value = corrected(tables, effect)
+    return effect.sure and (p_value is None or p_value <= 1 - tables.measure("effect").confidence)
+
+
+def level_of(tables: Tables) -> str:
+    """Return the level of the intervals: `95 %`."""
+    return f"{100 * tables.measure('effect').confidence:g} %"
+
+
 def correction_of(tables: Tables) -> str:
     """Return the correction of the p-values: `holm`, `bh`, or empty."""
     names = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p["))["metric"]

@@ -22,6 +22,8 @@ from hwds.ab.report.scores import (
     family_rows,
     final_scores,
     guardrail_rows,
+    is_shown,
+    level_of,
     rate_rows,
     ratio_row,
     roles_of,
@@ -67,7 +69,7 @@ def conclusion(tables: Tables, model: str) -> str:
         why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {chance(ratio['p_value'])})"
         return f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find out why units are missing."
     of_model = [effect for effect in decisive(tables) if effect.model == model]
-    sentences = [_effect_sentence(tables, effect, corrected(tables, effect)) for effect in of_model if _leads(tables, effect)]
+    sentences = [_effect_sentence(tables, effect) for effect in of_model if _leads(tables, effect)]
     if not sentences:
         return f"{model} shows no effect."
     first = " ".join(verdict_sentence(tables, verdict) for verdict in verdicts(tables, model))
@@ -100,23 +102,24 @@ def page(tables: Tables, model: str) -> str:
 
 def _leads(tables: Tables, effect: Effect) -> bool:
     """Return whether an effect is in the sentence: of metrics the primary ones, and what else is sure."""
-    roles, alpha = roles_of(tables), 1 - tables.measure("effect").confidence
-    return not roles or roles.get(effect.outcome) == "primary" or (effect.sure and (corrected(tables, effect) or 0.0) <= alpha)
+    roles = roles_of(tables)
+    return not roles or roles.get(effect.outcome) == "primary" or is_shown(tables, effect)
 
 
-def _effect_sentence(tables: Tables, effect: Effect, p_value: float | None) -> str:
+def _effect_sentence(tables: Tables, effect: Effect) -> str:
     """Return one effect, which is sure by its corrected p-value where there is one, else by its interval."""
     what, unit = called(tables, effect.outcome), unit_of(tables, effect.outcome)
     of = f"{what} per unit" if not roles_of(tables) else what  # a metric may be a ratio or a quantile
     if effect.value is None or effect.low is None or effect.high is None:
         return f"{effect.arm}: nothing is known of {what} yet"
-    level = f"{100 * tables.measure('effect').confidence:g} %"
+    level = level_of(tables)
     rule = RULES.get(effect.rule or "", "")
     size, ends = interval(effect.value, effect.low, effect.high, unit, sign=True)
     relative, relative_ends = lift_ends(effect.lift)
     bounds = f"{f'{rule} ' if rule else ''}{level}: {', '.join(filter(None, (relative_ends, ends)))}"
+    p_value = corrected(tables, effect)
     bounds += "" if p_value is None else f", {evidence_words(p_value, effect.rule, 'corrected p ')}"
-    if not effect.sure or (p_value is not None and p_value > 1 - tables.measure("effect").confidence):
+    if not is_shown(tables, effect):
         return f"{effect.arm}: no difference in {of} is shown ({', '.join(filter(None, (relative, size)))}; {bounds})"
     mean = control_means(tables).get(effect.outcome)
     start = "" if mean is None else f" from the control's {brief(mean, None, unit)}"

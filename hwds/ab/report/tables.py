@@ -15,6 +15,7 @@ from hwds.ab.report.scores import (
     decisive,
     effects,
     family_rows,
+    level_of,
     outcomes,
     probabilities_better,
     rate_rows,
@@ -79,7 +80,7 @@ def decisive_grid(tables: Tables, model: str) -> Grid:
     """
     shown = decisive(tables)[:MOST]
     arms = list(dict.fromkeys(effect.arm for effect in shown))
-    level = f"{LIFT}\n({100 * tables.measure('effect').confidence:g} %)"
+    level = f"{LIFT}\n({level_of(tables)})"
     titles = [(name, "" if name == "arm" and len(arms) == 1 else name) for name in ("model", "arm", "outcome")]
     titles += [(LIFT, level if any(effect.lift for effect in shown) else ""), ("effect", "effect")]
     bounded = all(effect.lift is not None and effect.lift[1] is not None for effect in shown if effect.low is not None)
@@ -104,7 +105,7 @@ def decisive_grid(tables: Tables, model: str) -> Grid:
 
 
 def _level(tables: Tables) -> str:
-    return f"{100 * tables.measure('effect').confidence:g} % interval"
+    return f"{level_of(tables)} interval"
 
 
 def _p_title(tables: Tables) -> str:

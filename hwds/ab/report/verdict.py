@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hwds.ab.report.scores import Effect, called, corrected, decisive, guardrail_rows, roles_of, unit_of
+from hwds.ab.report.scores import Effect, called, corrected, decisive, guardrail_rows, is_shown, level_of, roles_of, unit_of
 from hwds.ab.report.tables import RULES, evidence_words
 from hwds.results.formatting import interval
 from hwds.results.tables import Tables
@@ -71,9 +71,7 @@ def _verdict(tables: Tables, model: str, arm: str, own: Sequence[Effect], roles:
 
 def _shown(tables: Tables, effect: Effect) -> int:
     """Return 1 where a metric is shown to be better, -1 where worse, 0 where neither is; a posterior has no rate to show by."""
-    p_value = corrected(tables, effect)
-    unsure = p_value is not None and p_value > 1 - tables.measure("effect").confidence
-    if not effect.sure or unsure or effect.status != "ok" or effect.rule == "bayes" or not effect.value:
+    if not is_shown(tables, effect) or effect.status != "ok" or effect.rule == "bayes" or not effect.value:
         return 0
     good = tables.measure(f"effect[{effect.outcome}]" if effect.outcome else "effect").better
     return 1 if (effect.value > 0) == (good != "low") else -1
@@ -108,7 +106,7 @@ def verdict_sentence(tables: Tables, verdict: ArmVerdict) -> str:
 def _money(tables: Tables, effect: Effect) -> str:
     if effect.value is None or effect.low is None or effect.high is None:
         return ""
-    unit, level = unit_of(tables, effect.outcome), f"{100 * tables.measure('effect').confidence:g} %"
+    unit, level = unit_of(tables, effect.outcome), level_of(tables)
     plain = effect.outcome in (*MONEY, "")  # another metric may be a ratio or a quantile, which does not add up
     units = PER if unit and plain else 1
     size, ends = interval(units * effect.value, units * effect.low, units * effect.high, unit, sign=True)
