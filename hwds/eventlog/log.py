@@ -25,7 +25,7 @@ from hwds.eventlog.mark import Mark
 from hwds.eventlog.tail import Tail
 
 Durable = Literal["process", "power"]
-"""What an acknowledged entry outlives: the end of the process, or a loss of power too."""
+"""The failure that an acknowledged entry outlives: the end of the process, or a loss of power too."""
 
 FORMAT = 2
 CHECKPOINT: dict[Durable, int] = {"process": 16_384, "power": 256}

@@ -1,4 +1,4 @@
-"""What a mean over units owes to the periods that they share: a promotion, a holiday, a shortage hits all series at once."""
+"""Variance of a mean over units from periods that they share: a promotion, a holiday, a shortage hits all series at once."""
 
 from __future__ import annotations
 

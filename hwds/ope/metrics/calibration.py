@@ -1,4 +1,4 @@
-"""Whether logged propensities are those by which a log chose: tested by a model of the log, arm by arm and group by group."""
+"""Tests of logged propensities against a model of the log, arm by arm and group by group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLERANCE = 0.01
 """How far from 1 a ratio may truly be: propensities that are written with two digits are no fault."""
 
 MOST_WEIGHT = 10.0
-"""What no weight exceeds: larger ones become this in the test of too much, which no right propensity then brings about."""
+"""The largest weight: larger ones become this in the test of too much, which no right propensity then brings about."""
 
 HELD = (1.0, MOST_WEIGHT)
 """What shares are held below in further tests, as so many times an arm's least propensity: then no weight is larger."""
@@ -67,7 +67,7 @@ class Calibration:
 
     @property
     def refuted(self) -> bool:
-        """Whether propensities are wrong by this test."""
+        """True where propensities are wrong by this test."""
         return self.p_value < LEVEL
 
 

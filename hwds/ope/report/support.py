@@ -1,4 +1,4 @@
-"""What a log shows of each arm and of each group of customers, and what is too little or wrong in it: tables and sentences."""
+"""Tables and sentences of what a log shows of each arm and of each group of customers, and of what is too little or wrong."""
 
 from __future__ import annotations
 

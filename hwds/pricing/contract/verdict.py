@@ -66,7 +66,7 @@ WATERFALL = {"step": pl.String, "amount": pl.Float64, "total": pl.Float64}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OemVerdict(Verdict):
-    """Which tier of a volume contract to offer, and when to walk away; money and units of the whole contract.
+    """The tier of a volume contract to offer, and when to walk away; money and units of the whole contract.
 
     Attributes:
         action: `OFFER` or `HOLD`.

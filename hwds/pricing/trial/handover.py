@@ -1,4 +1,4 @@
-"""What a price test hands on: the arms of `ab_plan`, and what a bandit believes before its first customer."""
+"""The handover of a price test: the arms of `ab_plan`, and what a bandit believes before its first customer."""
 
 from __future__ import annotations
 

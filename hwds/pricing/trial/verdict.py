@@ -53,7 +53,7 @@ ARMS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialVerdict(Verdict):
-    """Which prices to test, how and how long; money over the test and the periods that follow.
+    """The prices to test, how and how long; money over the test and the periods that follow.
 
     Attributes:
         action: `TEST` where any test is worth more than it costs, else `HOLD`.

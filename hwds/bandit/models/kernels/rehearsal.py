@@ -17,7 +17,7 @@ CHOICES = 12
 """Steps at which an arm is chosen; every arm is learned from."""
 
 UNLIKE = (ArithmeticError, ValueError, NotImplementedError)
-"""What plain Python refuses and compiled code may not: a division by zero, the log of 0, a function that is compiled alone."""
+"""Errors of plain Python that compiled code may not raise: division by zero, the log of 0, a function compiled alone."""
 
 NEAR = 1e-6
 """How far from 1 the sum of the chances may be."""

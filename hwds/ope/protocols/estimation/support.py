@@ -1,4 +1,4 @@
-"""What a log tells before any estimate: whether its propensities hold, and how far it shows what the target policy does."""
+"""Checks of a log before any estimate: whether its propensities hold, and how far it shows what the target policy does."""
 
 from __future__ import annotations
 
