@@ -122,7 +122,7 @@ def checked_text(file: Path) -> str:
     """Return the text of a file, refused where it is no YAML, or too large once its anchors are followed.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: It is refused.
     """
     try:
         text = file.read_text(encoding="utf-8")

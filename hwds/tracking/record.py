@@ -28,7 +28,7 @@ class Record:
         ended: The end, in milliseconds since 1970.
         config: The resolved config.
         labels: Short facts: task, dataset, fingerprints, versions.
-        curves: Values by window and by step.
+        curves: Values by window and by step, and losses by epoch and by round.
         summary: Numbers over all windows.
         measures: The measure of each of those.
         tables: Tables to look at.

@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answered(answer and partial(answer, self.server, parse_qs(address.query)))
 
     def do_POST(self) -> None:
-        """Do what a click asks for; only the page that this server has given knows the token."""
+        """Make the change that a click asks for; only the page that this server has given knows the token."""
         action = ACTIONS.get(urlsplit(self.path).path)
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(min(length, LONGEST))
