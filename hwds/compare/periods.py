@@ -20,7 +20,7 @@ from hwds.statistics.standard_errors import LEVEL
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far the windows of a dataset reach.
+    """The reach of a dataset's windows.
 
     Attributes:
         span: Periods that one error reaches over.

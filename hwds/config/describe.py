@@ -1,4 +1,4 @@
-"""What an option is, and what each of its settings means, may be and is: read from its class and its YAML."""
+"""Descriptions of options and of their settings (meaning, bounds, value), read from class and YAML."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class File(PanelDataset):
 
     @property
     def text_format(self) -> TextFormat:
-        """How its CSV or TSV is written."""
+        """The format of its CSV or TSV."""
         return TextFormat(self.encoding, self.separator, self.decimal)
 
     def source(self) -> str:

@@ -82,7 +82,7 @@ class Table(Dataset):
 
     @property
     def text_format(self) -> TextFormat:
-        """How its CSV or TSV is written."""
+        """The format of its CSV or TSV."""
         return TextFormat(self.encoding, self.separator, self.decimal)
 
     def source(self) -> str:

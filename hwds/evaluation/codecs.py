@@ -1,4 +1,4 @@
-"""How each kind of value lies in the cache: tables, cells, columns, forecasts, and what was fitted."""
+"""Codecs of the cache: tables, cells, columns, forecasts, and fitted models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader of the numbers should know before the first cell is computed."""
+"""Remarks that a reader of the numbers should know before the first cell is computed."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class RunFeatures(FeatureSet):
 
     @property
     def has_age(self) -> bool:
-        """Whether the age of a run is among its numbers."""
+        """True where the age of a run is among its numbers."""
         return False
 
     def learn(self, runs: Runs) -> LearnedRunFeatures:

@@ -30,7 +30,7 @@ class RegimeScaling(RunFeatures):
 
     @property
     def has_age(self) -> bool:
-        """Whether the age of a run is among its numbers."""
+        """True where the age of a run is among its numbers."""
         return True
 
     def learn(self, runs: Runs) -> LearnedRegimeScaling:

@@ -63,7 +63,7 @@ class SignalWindows(RunFeatures):
 
     @property
     def has_age(self) -> bool:
-        """Whether the age of a run is among its numbers."""
+        """True where the age of a run is among its numbers."""
         return self.age
 
     def learn(self, runs: Runs) -> LearnedSignalWindows:

@@ -179,12 +179,12 @@ class Runs:
 
     @property
     def events(self) -> np.ndarray:
-        """Which runs failed at their last row, shape (n,)."""
+        """A flag for each run that failed at its last row, shape (n,)."""
         return self.ends["event"].to_numpy()
 
     @property
     def remaining(self) -> np.ndarray:
-        """How long each run lasts beyond its last row, NaN where that is not known; shape (n,)."""
+        """The time that each run lasts beyond its last row, NaN where that is not known; shape (n,)."""
         return self.ends["remaining"].to_numpy()
 
     def remaining_of_rows(self) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ class MachineState(Serializable):
 
 @dataclass(frozen=True, eq=False)
 class LiveScores:
-    """How odd new rows are.
+    """The scores of new rows.
 
     Attributes:
         score: As of `SensorScores`, NaN for rows of the reference; shape (rows,).
@@ -77,7 +77,7 @@ class LiveSensors:
 
     @property
     def sensors(self) -> int:
-        """How many of them are sensors."""
+        """The number of sensors among them."""
         return len(self._features.sensors)
 
     def new_state(self) -> MachineState:

@@ -24,7 +24,7 @@ class Corrections:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of them."""
         return self._log.count(CORRECTION)
 
     def last(self, id: str) -> Entry | None:

@@ -30,7 +30,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """How a CSV or TSV is written.
+    """The format of a CSV or TSV.
 
     Attributes:
         encoding: Of its characters.

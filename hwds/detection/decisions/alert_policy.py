@@ -23,7 +23,7 @@ Floor = Annotated[float, Ge(-1), Le(MOST)]
 
 
 class AlertPolicy(Decision):
-    """Which rows to block, to review and to pass, by what is at stake, what a wrong block costs and who can look.
+    """The choice of rows to block, to review and to pass, by the money at stake, the cost of a wrong block and who can look.
 
     With p the probability that a row is gray and its loss what is at stake (role `amount`): a row is to be blocked where p x
     loss is at least (1 - p) x `wrong_block` x multiplier, and else to be passed. At the end of a day those rows are reviewed

@@ -23,7 +23,7 @@ CANDIDATES = 0.2
 
 
 class ReviewCases(Decision):
-    """Which cases to look into, from scores alone: no probabilities and no costs are needed.
+    """The choice of cases to look into, from scores alone: no probabilities and no costs are needed.
 
     Rows of one entity are one case, and so are entities that share an address, a payment or a contact (role `link`); cases are
     in the order of their scores, or of what is at stake in them. `to_review.csv` lists those that the capacity has room for: in

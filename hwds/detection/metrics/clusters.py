@@ -1,4 +1,4 @@
-"""What scored rows share: an entity, a day, and both; drawn anew they say how much a metric may vary."""
+"""Clusters of scored rows by entity, by day, and by both; drawn anew they say how much a metric may vary."""
 
 from __future__ import annotations
 

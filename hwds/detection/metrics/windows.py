@@ -42,7 +42,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class WindowWeighting:
-    """How often each row and each day of a window counts, in several weightings.
+    """The weights of each row and each day of a window, in several weightings.
 
     Attributes:
         times: Shape (weightings, rows).

@@ -28,7 +28,7 @@ MEASURED = ("price", "list_price", "cost", "promotion", "stock_out", "competitor
 
 @dataclass(frozen=True, slots=True)
 class Terms(Serializable):
-    """Which columns a model takes beside the own price, and where the cells' names stand.
+    """The columns that a model takes beside the own price, and where the cells' names stand.
 
     Attributes:
         sku, channel, family: The static columns that name a cell's product, its channel and the product's family.

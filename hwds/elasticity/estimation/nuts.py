@@ -13,7 +13,7 @@ from hwds.elasticity.estimation.layout import LikelihoodExpansion
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """How long to sample.
+    """The length of the sampling.
 
     Attributes:
         chains: One after the other.

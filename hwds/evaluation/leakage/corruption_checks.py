@@ -1,4 +1,4 @@
-"""What a protocol's own corruption leaves as it was: such a canary proves nothing."""
+"""Checks of a protocol's own corruption: a canary that leaves everything as it was proves nothing."""
 
 from __future__ import annotations
 

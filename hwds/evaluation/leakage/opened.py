@@ -1,4 +1,4 @@
-"""What may not be opened while a model is imported, fitted and asked: files that are not declared, connections, processes."""
+"""Files that are not declared, connections and processes that a model opens while it is imported, fitted and asked."""
 
 from __future__ import annotations
 

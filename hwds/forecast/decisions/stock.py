@@ -27,7 +27,7 @@ from hwds.supply.stock.verdict import StockVerdict
 
 
 class Stock(Decision):
-    """How much to stock of each series: the levels that cost least by the joint law of the steps of its forecast.
+    """The stock of each series: the levels that cost least by the joint law of the steps of its forecast.
 
     `newsvendor` has a level for each step, `base_stock` one for each order by the sum of the steps that it must cover, and
     `reorder_point` an (s, S) pair by the exact search for demand that stays as it is; `two_echelons` has a level of all stock,

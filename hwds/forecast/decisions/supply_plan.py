@@ -35,7 +35,7 @@ NO_PLANT = "(none)"
 
 
 class SupplyPlan(Decision):
-    """What to make of each deal in each step, and what can be committed to: demand's joint law, stock, capacity and outages.
+    """The units to make of each deal in each step, and those to commit to: demand's joint law, stock, capacity and outages.
 
     A linear program plans production for expected demand above safety stocks, within the capacity that is expected to run. In
     draws of demand and of machines that fail each step makes what brings stock to its plan. That says the fill rate, the steps

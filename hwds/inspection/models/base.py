@@ -24,7 +24,7 @@ class FittedInspection(Protocol):
 
     @property
     def knows_kinds(self) -> bool:
-        """Whether it tells kinds of defects apart."""
+        """True where it tells kinds of defects apart."""
 
     def evidence(self, images: Images) -> np.ndarray:
         """Return the log odds of each kind up to a constant, shape (n, kinds).
@@ -92,7 +92,7 @@ def refuse_one_class(images: Images, where: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Judgements:
-    """What an inspector says of images.
+    """The answers of an inspector to images.
 
     Attributes:
         score: How suspicious each is: the probability of a defect, or the distance from good ones; shape (n,).

@@ -1,4 +1,4 @@
-"""How far the local patterns of an image are from those of good ones; no defect is learned from."""
+"""Distance of an image's local patterns from those of good ones; no defect is learned from."""
 
 from __future__ import annotations
 

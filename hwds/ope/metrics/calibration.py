@@ -47,7 +47,7 @@ LEVEL = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How often arms were shown, over how often their propensities say that they would be.
+    """The frequency of arms in a log, over that which their propensities state.
 
     Attributes:
         arm: The number of the arm; None for all arms together.

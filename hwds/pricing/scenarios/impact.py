@@ -45,7 +45,7 @@ counts the cells whose price would lie further outside the observed ones than th
 
 @dataclass(frozen=True, slots=True)
 class ImpactTerms:
-    """Which changes are asked for.
+    """The changes that are asked for.
 
     Attributes:
         changes: Of prices, as shares.
@@ -98,7 +98,7 @@ def scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class _ScopeAnswer:
-    """How the units of some cells, and of all that answer to their prices, move with these prices.
+    """The units of some cells, and of all that answer to their prices, as these prices move.
 
     Attributes:
         own: d log units of the scope's cells / d log of its prices, shape (D, n).

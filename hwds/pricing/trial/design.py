@@ -19,7 +19,7 @@ Randomised = Literal["switchback", "cluster"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialTerms:
-    """How a price is tested.
+    """The terms of a price test.
 
     Attributes:
         design: `switchback`: all customers of a cell have one price for a block of periods, drawn anew for each block.

@@ -24,7 +24,7 @@ def stretches(flags: np.ndarray, merge: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RunCounts:
-    """What became of the rows and the anomalies of one run.
+    """Counts of the rows and the anomalies of one run.
 
     Attributes:
         hits: Anomalous rows that were called so.

@@ -19,7 +19,7 @@ from hwds.sensors.models.departures.from_start import Departures, place_in_run, 
 
 
 class Scorer(Protocol):
-    """What a model has learned of normal departures."""
+    """A model of normal departures."""
 
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return how odd each row is by each of some statistics, shape (rows, statistics); of rows of its run up to it alone.
@@ -215,7 +215,7 @@ class FittedSensors(Serializable):
 
 @dataclass(frozen=True, eq=False)
 class SensorScores:
-    """How odd rows are.
+    """The scores of rows.
 
     Attributes:
         score: Above 1 where a statistic is above its limit, shape (rows,).
@@ -229,7 +229,7 @@ class SensorScores:
 
     @property
     def alarm(self) -> np.ndarray:
-        """Which rows are called anomalous."""
+        """A flag for each row that is called anomalous."""
         return self.score > 1.0
 
     @property

@@ -1,4 +1,4 @@
-"""What sensors say less what their own past forecasts."""
+"""Residuals of sensors beside a forecast by their own past."""
 
 from __future__ import annotations
 

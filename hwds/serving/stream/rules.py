@@ -19,7 +19,7 @@ FREE = ("batch", "snapshot_after", "machines")
 
 
 class StreamRules(Recipe):
-    """How readings are put in order, and when scores become alerts.
+    """The rules by which readings are put in order and scores become alerts.
 
     A score is above 1 where a row is anomalous by the run's model. An alert of a machine is opened, may be escalated once by
     its score and once for want of an acknowledgement, and is closed; while it is open no other one of the machine is.

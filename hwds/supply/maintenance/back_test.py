@@ -68,7 +68,7 @@ class BackTest:
 
     @property
     def within_capacity(self) -> bool:
-        """Whether crew and parts are limited and the machines share a clock on which that counts."""
+        """True where crew and parts are limited and the machines share a clock on which that counts."""
         return self.terms.limited and self.laws.has_clock
 
     def table(self) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class LifeLaws:
-    """What was said of m machines at n inspections, and how long they lasted.
+    """The laws of m machines at n inspections, and how long the machines lasted.
 
     Attributes:
         names: Of the machines, in order.
@@ -44,12 +44,12 @@ class LifeLaws:
 
     @property
     def slots(self) -> int:
-        """How many slots ahead the laws reach."""
+        """The number of slots ahead that the laws reach."""
         return self.survival.shape[1]
 
     @property
     def has_clock(self) -> bool:
-        """Whether all machines share a clock."""
+        """True where all machines share a clock."""
         return bool(np.isfinite(self.start).all())
 
     @property

@@ -16,7 +16,7 @@ LEAST_SEEN = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """How each of m machines ended.
+    """The end of each of m machines.
 
     Attributes:
         end: The age at which it was replaced, failed or was last seen, shape (m,).

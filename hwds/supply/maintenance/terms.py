@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaintenanceTerms:
-    """What replacements cost, and how many there can be.
+    """The cost of replacements, and how many there can be.
 
     Attributes:
         planned: The cost of a replacement before a failure, downtime included.
@@ -34,7 +34,7 @@ class MaintenanceTerms:
 
     @property
     def limited(self) -> bool:
-        """Whether crew or parts are limited."""
+        """True where crew or parts are limited."""
         return self.crew is not None or self.parts is not None
 
     def crew_of(self, machines: int) -> int:

@@ -11,7 +11,7 @@ from hwds.supply.plan.program import SupplyProblem, SupplyProgram
 
 @dataclass(frozen=True, eq=False)
 class PlanOutcome:
-    """What a plan does in n draws.
+    """The outcome of a plan in n draws.
 
     Attributes:
         stock: At the end of each step, shape (p, t, n).

@@ -12,7 +12,7 @@ from hwds.supply.plan.terms import PlanTerms
 
 @dataclass(frozen=True, eq=False)
 class SupplyProblem:
-    """What a plan must meet: p deals over t steps, in n draws.
+    """The demand that a plan must meet: p deals over t steps, in n draws.
 
     Attributes:
         demand: Shape (p, t, n).

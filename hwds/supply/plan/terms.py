@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTerms:
-    """What supply costs, and the levels of what is committed to.
+    """The cost of supply, and the levels of commitments.
 
     Attributes:
         holding: The cost of a unit in stock at the end of a step.

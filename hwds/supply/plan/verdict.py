@@ -50,7 +50,7 @@ delivered."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyVerdict(Verdict):
-    """What to make and what can be committed to.
+    """The units to make and those to commit to.
 
     Attributes:
         action: `COMMIT` or `HOLD`.

@@ -44,7 +44,7 @@ class StockCases:
 
     @property
     def known(self) -> np.ndarray:
-        """Which cases have a demand for each of their periods, shape (w,)."""
+        """A flag for each case that has a demand for each of its periods, shape (w,)."""
         return ~np.isnan(self.actual).any(axis=1)
 
     def stacked(self, name: str) -> np.ndarray:

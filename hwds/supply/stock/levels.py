@@ -295,7 +295,7 @@ class PeriodCosts:
 
 
 class Renewals:
-    """How often stock is expected to stand at each step below the order-up-to level, in one cycle.
+    """The expected visits of stock to each step below the order-up-to level, in one cycle.
 
     Args:
         chances: Of a period's demand of 0, 1, 2 ... steps; the first below 1.

@@ -11,7 +11,7 @@ from hwds.supply.stock.terms import StockTerms
 
 @dataclass(frozen=True, eq=False)
 class StockPaths:
-    """What happened to the stock of w series in p periods, each of shape (w, p).
+    """The stock of w series over p periods, each of shape (w, p).
 
     Attributes:
         net: On hand at the end of a period, less what is still owed; of two echelons in the store.

@@ -10,7 +10,7 @@ StockPolicy = Literal["newsvendor", "base_stock", "reorder_point", "two_echelons
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockTerms:
-    """What stock costs.
+    """The cost of stock.
 
     Attributes:
         policy: `newsvendor`: what is left at the end of a period is worth nothing in the next; `base_stock`: each period one

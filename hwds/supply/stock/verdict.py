@@ -30,7 +30,7 @@ months."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockVerdict(Verdict):
-    """How much to stock of each series, and whether the record allows it.
+    """The stock of each series, and whether the record allows it.
 
     Attributes:
         action: `STOCK` or `HOLD`.

@@ -46,7 +46,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class PatchLaw:
-    """How patches are drawn.
+    """The law by which patches are drawn.
 
     Attributes:
         side: Pixels along each side.

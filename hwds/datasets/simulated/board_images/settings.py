@@ -46,7 +46,7 @@ class BoardSettings(Dataset):
 
     @property
     def law(self) -> PatchLaw:
-        """How patches are drawn."""
+        """The law by which patches are drawn."""
         largest = max(self.largest, self.smallest)
         return PatchLaw(self.side, self.defective, self.smallest, largest, self.faintest, self.noise)
 

@@ -65,7 +65,7 @@ class FactoryLife:
 
 @dataclass(frozen=True)
 class Plan:
-    """What lives of a factory are drawn by; the fields are those of the dataset."""
+    """The law by which lives of a factory are drawn; the fields are those of the dataset."""
 
     plants: int
     machines: int

@@ -117,7 +117,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertVerdict(Verdict):
-    """Which rows to block and to review, and whether to go by it.
+    """The rows to block and to review, and whether to go by it.
 
     Attributes:
         action: `ADOPT` or `HOLD`.

@@ -12,7 +12,7 @@ from hwds.results.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueVerdict(Verdict):
-    """Which cases to look into.
+    """The cases to look into.
 
     Attributes:
         action: `REVIEW`, or `NONE` where there is no case.

@@ -53,7 +53,7 @@ class DemandExamples(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scaling(Serializable):
-    """How prices are standardised, and the constants of all rows.
+    """The constants by which prices are standardised, and those of all rows.
 
     Attributes:
         steps: Periods of history.

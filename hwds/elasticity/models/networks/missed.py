@@ -1,4 +1,4 @@
-"""How far a network's elasticities are from the true ones, judged on rows that it has not seen."""
+"""The error of a network's elasticities, judged on rows that it has not seen."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Ensemble(Serializable):
 
 
 class TrainingPlan(NamedTuple):
-    """How an ensemble is trained.
+    """The settings by which an ensemble is trained.
 
     Attributes:
         shape: Of each network.

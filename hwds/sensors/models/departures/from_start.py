@@ -1,4 +1,4 @@
-"""How far the features of each row are from what they were in the first rows of the same run."""
+"""Departures of each row's features from the first rows of the same run."""
 
 from __future__ import annotations
 
