@@ -18,13 +18,14 @@ from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
-from hwds.report.pages.sweep import AS_IT_STOOD, space_grid, sweep_page
+from hwds.report.pages.sweep import AS_IT_STOOD, sweep_page
 from hwds.report.progress import SweepLine
 from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep.importance import importance_of, importance_page
 from hwds.report.sweep.plot import draw_sweep
 from hwds.report.sweep.result import SweepResult, as_dict
 from hwds.report.sweep.sentence import conclusion, time_sentence
+from hwds.report.sweep.space import space_grid
 from hwds.report.sweep.tables import as_page, print_failures, print_trials
 from hwds.results.folder import RunFolder
 from hwds.results.learning import settle_learning
@@ -33,9 +34,11 @@ from hwds.results.sweep_folder import PAGE
 from hwds.tuning.adaptive_rounds import in_rounds
 from hwds.tuning.drive import run_trials, warm_up_trials
 from hwds.tuning.estimate import estimate_of, time_record
-from hwds.tuning.rungs import BASELINE, WAITING, TrialRecord, best_of
+from hwds.tuning.evidence import evidence_sentence
+from hwds.tuning.rungs import WAITING, TrialRecord, best_of
 from hwds.tuning.search import Search, prepare_search
 from hwds.tuning.tables import sweep_json, write_results
+from hwds.tuning.trials import BASELINE
 
 
 def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
@@ -82,10 +85,13 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     """
     folder, estimate = search.folder, estimate_of(search)
     earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
+    folder.write_evidence([{"settings": trial.settings, "source": trial.source} for trial in search.trials if trial.source])
     folder.write_json(sweep_json(search, time=earlier))
     write_cells(search)
     label(folder.path, search.experiment)
     print_compiled(warm_up_trials(search))
+    if reused := evidence_sentence(search.sources):
+        print(reused)
     line = SweepLine(search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds))
     line.within(folder.path)
     began = time.monotonic()

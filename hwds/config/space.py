@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwds.config.draws import KINDS, LISTS, RANGES
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
 from hwds.core.registry import resolve_node
@@ -14,10 +15,6 @@ from hwds.core.registry import resolve_node
 GROUPS = ("model", "features")
 """The groups that a sweep may change; trials are compared on the same data and windows, so there are no others."""
 
-LISTS = ("choice", "grid")
-BOUNDS = "[lower, upper]"
-RANGES = {"uniform": BOUNDS, "loguniform": BOUNDS, "randint": BOUNDS, "quniform": "[lower, upper, step]"}
-KINDS = (*LISTS, *RANGES)
 START = "sweep.space"
 LABELS = ("name", "recipe")
 
@@ -44,12 +41,6 @@ class Leaf:
         return self.kind in LISTS
 
 
-def space_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the space of the config, or else that of the model's class."""
-    given: Mapping[str, Any] = data["sweep"]["space"]
-    return given or {"model": own} if (own := own_space("model", data["model"])) else given
-
-
 def own_space(group: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the default space of a node's class."""
     found: Mapping[str, Any] = resolve_node(group, group, dict(node)).search_space
@@ -73,7 +64,7 @@ def leaves_of(space: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Leaf, 
 
 def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
     """Yield the leaves of a group: a choice of whole options, each with its own space, or fields of the chosen option."""
-    if not _is_leaf(tree, node):
+    if not is_leaf(tree, node):
         yield from _tree((group,), tree, node, when)
         return
     from hwds.config.compose import option
@@ -82,13 +73,27 @@ def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) 
     ((kind, items),) = tree.items()
     if kind not in LISTS:
         raise ConfigError(f"{where}: must be a choice of options, got {shown(tree)}.")
-    names = [_conditional(item) for item in _list(items, f"{where}.{kind}")]
+    names = option_choices(group, kind, _list(items, f"{where}.{kind}"))
     yield Leaf(group, kind, tuple(name for name, _ in names), when)
-    for place, (name, brought) in enumerate(names):
-        chosen = option(group, f"{where}.{kind}[{place}]", name)
-        below = own_space(group, chosen) if brought is None else brought
+    for place, (name, below) in enumerate(names):
         if below:
+            chosen = option(group, f"{where}.{kind}[{place}]", name)
             yield from _tree((group,), below, chosen, (*when, (group, place)))
+
+
+def option_choices(group: str, kind: str, items: Sequence[Any]) -> list[tuple[Any, Mapping[str, Any]]]:
+    """Return the options of a choice, each with the space that it brings, or else that of its class.
+
+    Raises:
+        ConfigError: There is no such option.
+    """
+    from hwds.config.compose import option
+
+    choices: list[tuple[Any, Mapping[str, Any]]] = []
+    for place, (name, brought) in enumerate(map(conditional, items)):
+        chosen = option(group, f"{START}.{group}.{kind}[{place}]", name)
+        choices.append((name, own_space(group, chosen) if brought is None else brought))
+    return choices
 
 
 def _tree(path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
@@ -99,7 +104,7 @@ def _tree(path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, in
     for key, part in tree.items():
         if key in LABELS or key not in node:
             raise ConfigError(f"{where}: no key '{key}'{nearest(str(key), [name for name in node if name not in LABELS])}")
-        if _is_leaf(part, node[key]):
+        if is_leaf(part, node[key]):
             yield from _leaf(path, key, part, node, when)
         else:
             yield from _tree((*path, key), part, node[key], when)
@@ -112,22 +117,22 @@ def _leaf(path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tup
     if kind in RANGES:
         yield Leaf(name, kind, _range(items, kind, f"{START}.{name}.{kind}"), when)
         return
-    values = [_conditional(item) for item in _list(items, f"{START}.{name}.{kind}")]
+    values = [conditional(item) for item in _list(items, f"{START}.{name}.{kind}")]
     yield Leaf(name, kind, tuple(value for value, _ in values), when)
     for place, (_, brought) in enumerate(values):
         if brought:
             yield from _tree(path, brought, node, (*when, (name, place)))
 
 
-def _is_leaf(tree: Any, node: Any) -> bool:
-    """Return whether a tree is a leaf; a field with the name of a kind is a field."""
+def is_leaf(tree: Any, node: Any) -> bool:
+    """Return whether a tree is a leaf for a setting or a group of this value; a field with the name of a kind is a field."""
     if not isinstance(tree, Mapping) or len(tree) != 1:
         return False
     key = next(iter(tree))
     return key in KINDS and not (isinstance(node, Mapping) and key in node)
 
 
-def _conditional(item: Any) -> tuple[Any, Mapping[str, Any] | None]:
+def conditional(item: Any) -> tuple[Any, Mapping[str, Any] | None]:
     """Return a value of a list and its dependent space; a mapping of plain values is itself a value."""
     if isinstance(item, Mapping) and len(item) == 1:
         ((value, below),) = item.items()

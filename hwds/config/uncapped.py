@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hwds.config.draws import KINDS
 from hwds.core.settings import flatten
 
 SPACE = "sweep.space"
@@ -53,6 +54,7 @@ def _below(path: str, value: Any) -> Iterator[str]:
 
 def _searched(data: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
     typed = [key for key in keys if key == SPACE or key.startswith(f"{SPACE}.")]
-    for leaf, _ in flatten(_value(data, SPACE) or {}, SPACE) if typed else ():
-        if any(f"{leaf}.".startswith(f"{key}.") or key.startswith(f"{leaf}.") for key in typed):
-            yield leaf.removeprefix(f"{SPACE}.").rpartition(".")[0]
+    for leaf, values in flatten(_value(data, SPACE) or {}, SPACE) if typed else ():
+        if values and any(f"{leaf}.".startswith(f"{key}.") or key.startswith(f"{leaf}.") for key in typed):
+            path, _, kind = leaf.removeprefix(f"{SPACE}.").rpartition(".")
+            yield path if kind in KINDS else f"{path}.{kind}"

@@ -26,7 +26,8 @@ class Sweep(Recipe):
             A value may bring others that make sense with it alone:
             `objective: {choice: [quantile, {tweedie: {power: {uniform: [1.1, 1.9]}}}]}`. So may a whole option:
             `model: {choice: [forecast/theta, {forecast/xgboost: {depth: {randint: [2, 9]}}}]}`; one without a space takes
-            that of its class. Empty takes that of the model's class.
+            that of its class. What the model's class says to tune is searched too: `learning_rate: [0.001, 0.3]` changes the
+            bounds or values of one of its settings, and `depth: null` leaves one out.
     """
 
     space: Mapping[str, Any] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from hwds.results.files import lies_in, read_mapping, read_table
 from hwds.results.folder import RunFolder, newest, starting_with
 from hwds.results.markdown import write_markdown
 
-SWEEP, PAGE = "sweep.json", "sweep.html"
+SWEEP, PAGE, EVIDENCE = "sweep.json", "sweep.html", "evidence.json"
 
 PREFIX = "sweeps/"
 """The prefix that marks a name as a sweep's, where a run may have it, too."""
@@ -35,7 +35,7 @@ class SweepFolder:
     It holds `sweep.json` (the search, its settings and its result), `trials.parquet` and `.csv`, `scores.parquet` (all
     scores of every trial), `predictions.parquet` (of the best one on the inner windows), `timings.parquet` (of every cell),
     `sweep.html`, and `sweep.md` with its pictures `sweep.png`, `parallel.png` and `importance.png`, `best.yaml` to read, and
-    `conf/experiment/best.yaml` to run.
+    `conf/experiment/best.yaml` to run. `evidence.json` has the trials of earlier sweeps that count in it.
     """
 
     path: Path
@@ -76,6 +76,11 @@ class SweepFolder:
     def starting_with(name: str) -> list[Path]:
         """Return the folders of the sweeps whose id begins so; with a slash, `<experiment>/<id>`."""
         return starting_with(OUTPUTS / "sweeps", SWEEP, name)
+
+    @classmethod
+    def finished(cls) -> list[SweepFolder]:
+        """Return all sweeps below the current folder that have a table of trials, by name."""
+        return [cls(path.parent.resolve()) for path in sorted((OUTPUTS / "sweeps").glob("*/*/trials.parquet"))]
 
     @staticmethod
     def names() -> list[str]:
@@ -123,9 +128,22 @@ class SweepFolder:
         return read_mapping(self.path / SWEEP)
 
     def tried(self) -> int:
-        """Return the number of trials of its table; 0 where it is not finished."""
-        path = self.path / "trials.parquet"
-        return len(read_table(path)) if path.is_file() else 0
+        """Return the number of its own trials in its table; 0 where it is not finished."""
+        return int((self._trials()["source"] == "").sum()) if (self.path / "trials.parquet").is_file() else 0
+
+    def read_evidence(self) -> list[dict[str, Any]] | None:
+        """Return the trials of earlier sweeps that count in this one, as they were when it began; None before that.
+
+        Raises:
+            HwdsError: They are damaged.
+        """
+        path = self.path / EVIDENCE
+        return list(read_mapping(path)["trials"]) if path.is_file() else None
+
+    def write_evidence(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Write the trials of earlier sweeps that count in this one, unless they are there."""
+        if not (self.path / EVIDENCE).is_file():
+            write_json(self.path / EVIDENCE, {"trials": [dict(trial) for trial in trials]}, ensure_ascii=False)
 
     def read_trials(self) -> pl.DataFrame:
         """Return the trials table.
@@ -138,7 +156,12 @@ class SweepFolder:
             raise ResumeError(
                 f"sweep {self.title} is not finished; the command that began it goes on: {self.read_json()['command']}"
             )
-        return read_table(self.path / "trials.parquet")
+        return self._trials()
+
+    def _trials(self) -> pl.DataFrame:
+        table = read_table(self.path / "trials.parquet")
+        own = () if "source" in table.columns else (pl.lit("").alias("source"),)  # of a sweep that knew no earlier ones
+        return table.with_columns(*own)
 
     def write_table(self, name: str, table: pl.DataFrame, *, csv: bool = False) -> None:
         """Write a table as Parquet, and on request as CSV."""

@@ -20,6 +20,7 @@ def in_rounds(search: Search, run: Run) -> tuple[Search, list[TrialRecord]]:
     """Run all trials, in one round unless the search learns; return the search with the proposed trials, and the records."""
     began, limit = time.monotonic(), search.sweep.seconds
     records = run(search)
+    search, records = without_undefined(search, records)
     while more := proposed(search, records):
         left = None if limit is None else max(limit - (time.monotonic() - began), 1e-9)
         part = search_of(search, more)
@@ -29,10 +30,19 @@ def in_rounds(search: Search, run: Run) -> tuple[Search, list[TrialRecord]]:
     return search, records
 
 
+def without_undefined(search: Search, records: list[TrialRecord]) -> tuple[Search, list[TrialRecord]]:
+    """Return the search and its records without the trials of earlier sweeps that came to nothing by this one's metric."""
+    lost = {record.trial.number for record in records if record.trial.source and record.undefined}
+    if not lost:
+        return search, records
+    trials = [trial for trial in search.trials if trial.number not in lost]
+    return replace(search, trials=trials), [record for record in records if record.trial.number not in lost]
+
+
 def proposed(search: Search, records: Sequence[TrialRecord]) -> list[Trial]:
     """Return the next trials; none where there are enough, the space is exhausted, or a trial ran out of time."""
     sweep = search.sweep
-    count = sweep.trials - len(records)
+    count = search.most_trials - len(records)
     if not sweep.learns or count <= 0 or any(record.status == WAITING for record in records):
         return []
     scored = [_trial_scores(search, record) for record in records]

@@ -72,7 +72,9 @@ def estimate_of(search: Search) -> SweepEstimate:
     if costs is None:
         return SweepEstimate(len(keys), len(missing), share, None, at_once)
     every = sum(costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds for cell in missing)
-    seconds = every * share_left(len(keys), len(missing), share)
+    reused = {trial.label for trial in search.trials if trial.source}
+    own = sum(cell.model not in reused for cell, _ in keys)
+    seconds = every * share_left(own, len(missing), share)
     count = max(len({cell.model for cell in missing}), 1)
     reach = max((spread(deviation, count) for _, deviation in costs.values()), default=0.0)
     return SweepEstimate(len(keys), len(missing), share, Span(seconds, seconds * exp(-reach), seconds * exp(reach)), at_once)
@@ -165,8 +167,9 @@ def cells_at_once(compute: Compute, sweep: Searching) -> int | None:
 
 
 def share_of_windows(search: Search) -> float:
-    """Return the share of all windows of all trials that is computed, whichever trials turn out the best."""
-    folds, active = len(search.tuning_split.folds), {trial.number for trial in search.trials if trial.experiment}
+    """Return the share of all windows of the sweep's own trials that is computed, whichever of them turn out the best."""
+    own = {trial.number for trial in search.trials if trial.experiment and not trial.source}
+    folds, active = len(search.tuning_split.folds), own
     computed, previous, every = 0, 0, len(active) * folds
     for rung in search.rungs:
         computed += len(active) * (rung - previous)

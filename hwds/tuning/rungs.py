@@ -19,8 +19,6 @@ from hwds.tuning.trial_scores import as_minimised, scores_so_far, value_of
 from hwds.tuning.trials import Trial
 
 FINISHED, STOPPED, FAILED, REFUSED, WAITING = "finished", "stopped", "failed", "refused", "unfinished"
-BASELINE = 0
-"""The number of the trial that is never stopped, where the sweep has it."""
 
 
 class SweepListener(Protocol):
@@ -212,7 +210,7 @@ def _stop(search: Search, records: Mapping[str, TrialRecord], rung: int, watch: 
     here = {record.trial.number: record for record in records.values() if record.active and record.folds == rung}
     scores = {number: _minimised(search, record) for number, record in here.items()}
     cached = search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
-    cached |= {BASELINE} if search.sweep.baseline else set()
+    cached |= search.unstoppable
     for number, record in here.items():
         if number not in cached:
             record.end(STOPPED)

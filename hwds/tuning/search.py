@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hwds.config.space import Leaf, leaves_of, space_of
+from hwds.config.own_space import space_of
+from hwds.config.space import Leaf, leaves_of
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.hashing import digest
 from hwds.core.outputs import OUTPUTS
@@ -26,8 +27,9 @@ from hwds.results.learning import FOLDER as LEARNING
 from hwds.results.measure import Measure, short
 from hwds.results.sweep_folder import SweepFolder
 from hwds.splitting.fold import Fold
+from hwds.tuning.evidence import Evidence, candidates
 from hwds.tuning.search_settings import Searching
-from hwds.tuning.trials import Trial, trials_of
+from hwds.tuning.trials import BASELINE, Trial, reused_trials, trials_of
 
 TERMS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrent")
 """The settings of a trial's resources."""
@@ -100,14 +102,26 @@ class Search:
     @property
     def most_trials(self) -> int:
         """The final number of trials: those of a search that learns are proposed on the way."""
-        return self.sweep.trials if self.sweep.learns else len(self.trials)
+        return self.sweep.trials + len(self.sources) if self.sweep.learns else len(self.trials)
+
+    @property
+    def sources(self) -> list[str]:
+        """The sweep of each trial that an earlier one has finished."""
+        return [trial.source for trial in self.trials if trial.source]
+
+    @property
+    def unstoppable(self) -> set[int]:
+        """The numbers of the trials that are never stopped: the experiment as it stands, and those that have all windows."""
+        reused = {trial.number for trial in self.trials if trial.source}
+        return reused | ({BASELINE} if self.sweep.baseline else set())
 
     @property
     def used_up(self) -> str:
         """The remark that the space has fewer different settings than trials; empty where there are enough."""
-        if self.sweep.every or len(self.trials) >= self.sweep.trials:
+        own = len(self.trials) - len(self.sources)
+        if self.sweep.every or own >= self.sweep.trials:
             return ""
-        return f"{len(self.trials)} trials, not {self.sweep.trials}: the space has no more different settings."
+        return f"{counted(own, 'trials')}, not {self.sweep.trials}: the space has no more different settings."
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -146,7 +160,23 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     leaves = leaves_of(space_of(data), data)
     cache = experiment.compute.cells((OUTPUTS / "cache" / "cells").resolve())
     empty = Search(experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache)
-    return search_of(empty, trials_of(data, sweep, leaves))
+    return search_of(empty, trials_of(data, sweep, leaves, evidence_of(empty) if sweep.reuse else ()))
+
+
+def evidence_of(search: Search) -> list[Evidence]:
+    """Return the trials of earlier sweeps that count: those noted when the sweep began, or those there are now."""
+    noted = search.folder.read_evidence()
+    if noted is not None:
+        return [Evidence(each["settings"], each["source"]) for each in noted]
+    found = list(candidates(search.folder, search.data, search.leaves))
+    trials = reused_trials(search.data, search.sweep, found)
+    part = search_of(search, [trial for trial in trials if trial.source and trial.experiment])
+    return [Evidence(trial.settings, trial.source) for trial in part.trials if _is_cached(part, trial)]
+
+
+def _is_cached(search: Search, trial: Trial) -> bool:
+    """Return whether all cells of a trial are in the cache."""
+    return trial.experiment is not None and all(map(search.cache.has, search.group_of(trial).cells_of(trial).values()))
 
 
 def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
@@ -224,7 +254,7 @@ def _checked(trial: Trial, tuning_split: TuningSplit) -> Trial:
         if uses_features(trial.experiment.model):
             protocol.check_features(trial.experiment.features, tuning_split.frame)
     except ConfigError as error:
-        return Trial(trial.number, trial.settings, trial.data, refused=str(error))
+        return replace(trial, experiment=None, refused=str(error))
     return trial
 
 

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from hwds.config.build import build
-from hwds.config.space import START, Leaf, leaves_of, space_of
+from hwds.config.own_space import space_of
+from hwds.config.space import START, Leaf, leaves_of
 from hwds.config.trial import applied, conditions
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, NonNegative, Positive, Seed, Small, Trials, Workers
@@ -39,6 +40,7 @@ class Searching(Sweep):
     of those before; `needs`, a package that is not installed with hwds.
 
     Attributes:
+        only: Whether nothing but `space` is searched, and not what the model's class says to tune besides.
         metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
             the truth that of labels, for nobody knows the truth who chooses).
         mode: Which side of it is good; `auto` takes what the metric says of itself.
@@ -55,6 +57,9 @@ class Searching(Sweep):
             `compute.cpus_per_cell`.
         gpus_per_trial: GPUs of each, or a part of one; null takes `compute.gpus_per_cell`. Ray alone gives them out.
         concurrent: The most trials at once; null for as many as there are CPUs for.
+        reuse: Whether the finished trials of earlier sweeps count that lie in the space: same data, windows and model but for
+            what is searched. They come besides `trials`, are those that were there when the sweep began, and a search that
+            learns proposes by their scores too.
         baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on the final windows too.
         seed: Names the random draws of the search.
     """
@@ -64,6 +69,7 @@ class Searching(Sweep):
     learns: ClassVar[bool] = False
     needs: ClassVar[str] = ""
 
+    only: bool = False
     metric: str = ""
     mode: Literal["auto", "min", "max"] = "auto"
     trials: Annotated[Trials, Small(3)] = 20
@@ -74,6 +80,7 @@ class Searching(Sweep):
     cpus_per_trial: Workers | None = None
     gpus_per_trial: NonNegative | None = None
     concurrent: Workers | None = None
+    reuse: bool = True
     baseline: bool = True
     seed: Seed = 0
 
@@ -104,9 +111,8 @@ class Searching(Sweep):
             yield drawn(leaves, self.seed, number)
             number += 1
 
-    @property
-    def at_first(self) -> int:
-        """The number of trials before any has a score."""
+    def at_first(self, known: int) -> int:
+        """Return the number of trials before any is proposed, where so many trials of earlier sweeps have scores."""
         return self.trials
 
     @property
@@ -160,6 +166,8 @@ def check_space(data: Mapping[str, Any], protocol: Evaluation[Any, Any]) -> None
         ConfigError: With the path and the value.
     """
     space = space_of(data)
+    if not space and data["sweep"].get("only"):
+        raise ConfigError(f"sweep.only: searches {START} alone, which is empty.")
     if not space:
         raise ConfigError(f"sweep: '{data['model']['name']}' has nothing that its class says to tune; give it a {START}.")
     leaves = leaves_of(space, data)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.config.space import space_of
+from hwds.config.own_space import space_of
 from hwds.config.written import as_experiment
 from hwds.core.recipe import canonical
 from hwds.core.secrets import redact_env
@@ -26,6 +26,7 @@ FIXED = {
     "score": pl.Float64,
     "stderr": pl.Float64,
     "error": pl.String,
+    "source": pl.String,
 }
 TIMINGS = {"trial": pl.Int64, "model": pl.String, "units": pl.Int64, "seconds": pl.Float64}
 APART = {"seconds": pl.Float64, "cached": pl.Int64, "host": pl.String}
@@ -44,7 +45,7 @@ def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame
 
 def _row(record: TrialRecord) -> tuple[Any, ...]:
     number = (record.score.value, record.score.stderr) if record.score else (None, None)
-    return record.trial.number, record.status, record.folds, *number, record.error
+    return record.trial.number, record.status, record.folds, *number, record.error, record.trial.source
 
 
 def _value(search: Search, record: TrialRecord, path: str) -> Any:

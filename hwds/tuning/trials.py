@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwds.config.space import Leaf
@@ -13,7 +13,11 @@ from hwds.core.hashing import digest
 from hwds.core.recipe import canonical
 from hwds.experiment.check import check
 from hwds.experiment.spec import Experiment
+from hwds.tuning.evidence import Evidence
 from hwds.tuning.search_settings import Searching
+
+BASELINE = 0
+"""The number of the experiment as it stands, where the sweep has that."""
 
 ATTEMPTS = 50
 """The most draws for a trial until one differs from all before; a small space is exhausted sooner."""
@@ -29,6 +33,7 @@ class Trial:
         data: The composed config without the sweep.
         experiment: The same, typed; None where it was refused.
         refused: The refusal; empty where it was not refused.
+        source: The sweep that has finished it before; empty for a trial of this sweep's own.
     """
 
     number: int
@@ -36,6 +41,7 @@ class Trial:
     data: Mapping[str, Any] = field(repr=False)
     experiment: Experiment | None = None
     refused: str = ""
+    source: str = ""
 
     @property
     def label(self) -> str:
@@ -43,17 +49,31 @@ class Trial:
         return f"trial {self.number}"
 
 
-def trials_of(data: Mapping[str, Any], sweep: Searching, leaves: Sequence[Leaf]) -> list[Trial]:
+def trials_of(
+    data: Mapping[str, Any], sweep: Searching, leaves: Sequence[Leaf], evidence: Sequence[Evidence] = ()
+) -> list[Trial]:
     """Return the trials, as many as the sweep or the space has; the first ones do not depend on the number.
 
-    For a search that learns these are the trials before any has a score.
+    The experiment as it stands is the first, then come those that earlier sweeps have finished, then the sweep's own. For a
+    search that learns these are the trials before any is proposed.
 
     Args:
         data: The composed config.
         sweep: The recipe of the search.
         leaves: The leaves of its space.
+        evidence: The finished trials of earlier sweeps.
     """
-    return more_trials(data, sweep, (), _settings(sweep, leaves), sweep.at_first)
+    trials = reused_trials(data, sweep, evidence)
+    own = sweep.at_first(len(trials) - sweep.baseline) - sweep.baseline
+    return [*trials, *more_trials(data, sweep, trials, sweep.settings(leaves), own)]
+
+
+def reused_trials(data: Mapping[str, Any], sweep: Searching, evidence: Sequence[Evidence]) -> list[Trial]:
+    """Return the experiment as it stands, where the sweep has that, and the trials of earlier sweeps, each only once."""
+    trials = more_trials(data, sweep, (), [{}], 1) if sweep.baseline else []
+    sources = {digest(settings): source for settings, source in reversed(evidence)}
+    found = more_trials(data, sweep, trials, [each.settings for each in evidence], len(evidence))
+    return [*trials, *(replace(trial, source=sources[digest(trial.settings)]) for trial in found)]
 
 
 def more_trials(
@@ -70,12 +90,6 @@ def more_trials(
             trial = _trial(len(trials) + (not sweep.baseline), settings, data)
             trials.setdefault(_identity(trial), trial)
     return list(trials.values())[len(before) :]
-
-
-def _settings(sweep: Searching, leaves: Sequence[Leaf]) -> Iterator[dict[str, Any]]:
-    if sweep.baseline:
-        yield {}
-    yield from sweep.settings(leaves)
 
 
 def _trial(number: int, settings: Mapping[str, Any], data: Mapping[str, Any]) -> Trial:

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from hwds.config.compose import compose
-from hwds.config.space import Leaf, leaves_of, space_of
+from hwds.config.own_space import _changed, space_of
+from hwds.config.space import Leaf, leaves_of
 from hwds.config.trial import applied
 from hwds.core.errors import ConfigError
 from hwds.experiment.check import check
@@ -25,8 +26,43 @@ def test_the_space_of_a_class_is_what_is_searched_where_none_is_given():
     data = data_of("sweep=random")
     assert space_of(data) == {"model": XGBoost.search_space}
     assert [leaf.path for leaf in leaves_of(space_of(data), data)] == [f"model.{name}" for name in XGBoost.search_space]
-    given = data_of("sweep=random", "sweep.space.model.trees={choice:[1,2]}")
-    assert leaves_of(space_of(given), given) == (Leaf("model.trees", "choice", (1, 2)),)
+
+
+def space(*words):
+    """The space of gradient boosting's class under overrides of `sweep.space.model`."""
+    data = data_of("sweep=random", *(f"sweep.space.model.{word}" for word in words))
+    return space_of(data)["model"]
+
+
+def test_a_line_changes_one_setting_of_the_own_space_and_leaves_the_others():
+    own = XGBoost.search_space
+    assert space("learning_rate=[0.001,0.5]") == own | {"learning_rate": {"loguniform": [0.001, 0.5]}}
+    assert space("depth=[2,12]") == own | {"depth": {"randint": [2, 13]}}, "a list names the greatest value, randint one beyond"
+    assert space("depth.randint=[2,12]") == own | {"depth": {"randint": [2, 12]}}
+    assert space("depth=null") == {name: leaf for name, leaf in own.items() if name != "depth"}
+    assert space("trees={choice:[1,2]}") == own | {"trees": {"choice": [1, 2]}}
+    features = data_of("sweep=random", "sweep.space.features.choice=[lags,none]")
+    assert set(space_of(features)) == {"model", "features"}
+
+
+def test_a_list_alone_keeps_the_kind_of_a_choice_and_the_step_of_a_range():
+    data = compose(["model=forecast/lstm", "sweep=random", "sweep.space.model.units=[8,16]"])
+    assert space_of(data)["model"]["units"] == {"choice": [8, 16]}
+    stepped = {"share": {"quniform": [0.5, 1.0, 0.25]}}
+    assert _changed(stepped, {"share": [0.25, 1.0]}, {"share": 0.5}, "model", keep=True) == {
+        "share": {"quniform": [0.25, 1.0, 0.25]}
+    }
+
+
+def test_the_own_space_is_replaced_where_that_is_said():
+    only = ("sweep=random", "sweep.only=true")
+    assert space_of(data_of(*only, "sweep.space.model.trees.choice=[1,2]")) == {"model": {"trees": {"choice": [1, 2]}}}
+    assert space_of(data_of(*only, "sweep.space.model.depth=[3,4]")) == {"model": {"depth": {"randint": [3, 5]}}}
+
+
+def test_an_option_of_a_choice_has_its_space_beside_it():
+    data = data_of("sweep=random", "sweep.space.model.choice=[forecast/xgboost,{forecast/naive:{}}]")
+    assert space_of(data) == {"model": {"choice": [{"forecast/xgboost": XGBoost.search_space}, {"forecast/naive": {}}]}}
 
 
 def test_a_value_may_bring_others():
@@ -89,7 +125,13 @@ REFUSED = [
     (f"{SPACE}.depth={{choice:[]}}", "sweep.space.model.depth.choice: must have at least 1 item(s), got []."),
     (f"{SPACE}.depth={{choice:3}}", "sweep.space.model.depth.choice: must be a list of values, got 3."),
     (f"{SPACE}.depth={{choice:[3,3]}}", "sweep.space.model.depth.choice: must not repeat 3, got [3, 3]."),
-    (f"{SPACE}.depth=[3,4]", "sweep.space.model.depth: must be one of choice, "),
+    (f"{SPACE}.trees=[3,4]", "sweep.space.model.trees: must be one of choice, "),
+    (f"{SPACE}.depth=[3,4,5]", "sweep.space.model.depth: must be [least, greatest], or {choice: [...]}, got [3, 4, 5]."),
+    (f"{SPACE}.depth=[9,2]", "sweep.space.model.depth.randint: lower must be < upper, got [9, 3]."),
+    (f"{SPACE}.learning_rate=[0,1]", "sweep.space.model.learning_rate.loguniform: lower must be > 0, got [0, 1]."),
+    (f"{SPACE}.trees=null", "sweep.space.model.trees: is not searched, so that null has nothing to leave out."),
+    ("sweep.only=true", "sweep.only: searches sweep.space alone, which is empty."),
+    ("sweep=none sweep.only=true", "sweep.only: needs a search, such as sweep=random; sweep=none tries nothing."),
     (f"{SPACE}.depth={{choice:[3],grid:[4]}}", "sweep.space.model.depth: must be one of choice, "),
     (f"{SPACE}.depth={{randint:[3,3]}}", "sweep.space.model.depth.randint: lower must be < upper, got [3, 3]."),
     (f"{SPACE}.depth={{randint:[3,4.5]}}", "sweep.space.model.depth.randint: must be whole numbers, got [3, 4.5]."),

@@ -1,5 +1,7 @@
 """The line of a sweep, its sentences and its table."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -20,6 +22,7 @@ TRIALS = pl.DataFrame(
         "score": [1.0, 0.2, 0.8, None, 2.0],
         "stderr": [0.1, 0.1, 0.1, None, 0.1],
         "error": ["", "", "", "window a: ValueError: no", ""],
+        "source": [""] * 5,
         "model.depth": [6, 3, 4, 5, 2],
         "seconds": [1.0] * 5,
         "cached": [0] * 5,
@@ -53,6 +56,15 @@ def test_the_conclusion_says_what_is_left_of_the_choice():
     assert "25.0 % worse there" in conclusion(found(better="high"))
     assert conclusion(found(best=0)).endswith("It is the experiment as it stood: tuning found nothing better.")
     assert "as it stood" not in conclusion(found(own_final=Number()))
+
+
+def test_trials_of_earlier_sweeps_are_counted_apart_and_have_a_column():
+    reused = replace(found(), trials=TRIALS.with_columns(source=pl.Series(["", "", "shop/1a2b", "", ""])))
+    assert (
+        "is the best of 2 trials on 6 inner windows (1 of them of earlier sweeps; 2 trials stopped on the way)"
+        in conclusion(reused)
+    )
+    assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 | shop/1a2b |" in trials_grid(reused).markdown()
 
 
 def test_the_conclusion_says_how_sure_the_choice_is():

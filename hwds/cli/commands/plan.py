@@ -49,9 +49,13 @@ def main(overrides: tuple[str, ...]) -> int:
 
 def print_search(search: Search) -> None:
     """The sweep, what is kept of each window, and how long the rest may take."""
+    from hwds.config.own_space import space_of
+    from hwds.report.sweep.space import TITLES, space_rows
     from hwds.tuning.estimate import estimate_of
+    from hwds.tuning.evidence import evidence_sentence
 
     print(f"\nsweep {search.folder.title}")
+    print(aligned([TITLES, *space_rows(space_of(search.data))]))
     cells = [(cell, search.cache.has(key)) for group in search.trial_groups for cell, key in group.cells.items()]
     rows = [("inner window", "cells kept")]
     for fold in sorted(search.tuning_split.folds, key=search.place):
@@ -67,6 +71,8 @@ def print_search(search: Search) -> None:
     compared = f"{search.measure.name}, the {search.better}er the better"
     after = listed([str(rung) for rung in search.rungs])
     print(f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows.")
+    if reused := evidence_sentence(search.sources):
+        print(reused)
     if len(search.trials) < search.most_trials:
         print(f"{search.most_trials - len(search.trials)} more trials are proposed by the scores of these.")
     elif search.used_up:

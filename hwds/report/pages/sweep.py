@@ -10,8 +10,7 @@ import yaml
 
 from hwds.core.errors import HwdsError
 from hwds.core.outputs import OUTPUTS
-from hwds.core.settings import flatten
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import grid_of
 from hwds.report.leaderboard import grid
 from hwds.report.pages.base import Code, Folded, GridTable, Listing, Page, Part, Section, Text
 from hwds.report.pages.picture import Picture
@@ -20,6 +19,7 @@ from hwds.report.standings import standings
 from hwds.report.sweep.importance import importance_sentence
 from hwds.report.sweep.result import SweepResult, from_dict
 from hwds.report.sweep.sentence import conclusion, time_sentence
+from hwds.report.sweep.space import space_grid
 from hwds.report.sweep.tables import trials_grid
 from hwds.results.folder import RunFolder
 from hwds.results.measure import Measure
@@ -71,17 +71,6 @@ def _trials(result: SweepResult, data: dict[str, Any]) -> Iterator[Part]:
     yield GridTable(trials_grid(result))
     if data["sweep"].get("baseline"):
         yield Text(AS_IT_STOOD)
-
-
-def space_grid(space: dict[str, Any]) -> Grid:
-    """Return the search space: each setting with its values or its range."""
-    leaves = ((path.rpartition("."), values) for path, values in flatten(space) if isinstance(values, list))
-    rows = [[path, kind, _values(values)] for (path, _, kind), values in leaves]
-    return grid_of([(title, title) for title in ("setting", "drawn", "from")], rows, names=3)
-
-
-def _values(values: Any) -> str:
-    return ", ".join(next(iter(value)) if isinstance(value, dict) else str(value) for value in values)
 
 
 def _how(data: dict[str, Any]) -> Iterator[Part]:

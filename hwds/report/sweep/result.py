@@ -18,7 +18,7 @@ UNKNOWN = Number()
 ENDS = {"value": "", "stderr": "_stderr", "low": "_low", "high": "_high"}
 """The stored parts of a number, each with its suffix behind the number's name."""
 
-OWN = ("trial", "status", "windows", "score", "stderr", "error", "seconds", "cached", "host")
+OWN = ("trial", "status", "windows", "score", "stderr", "error", "source", "seconds", "cached", "host")
 """The columns of the trials table that are not settings."""
 
 Runs = Mapping[str, Mapping[int, float]]

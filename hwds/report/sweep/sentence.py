@@ -14,7 +14,10 @@ def conclusion(result: SweepResult) -> str:
     """Return the conclusion of a sweep, in a few sentences."""
     done = int((result.trials["status"] == "finished").sum())
     stopped = int((result.trials["status"] == "stopped").sum())
-    also = f" ({counted(stopped, 'trials')} stopped on the way)" if stopped else ""
+    reused = int((result.trials["source"] != "").sum())
+    beside = [f"{reused:,} of them of earlier sweeps"] * bool(reused)
+    beside += [f"{counted(stopped, 'trials')} stopped on the way"] * bool(stopped)
+    also = f" ({'; '.join(beside)})" if beside else ""
     name = result.measure.short
     sentences = [
         f"Trial {result.best} is the best of {counted(done, 'trials')} on {counted(result.windows, 'inner windows')}{also}"

@@ -23,6 +23,7 @@ def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
     """Return the trials as a table; their settings in columns of their own."""
     table = ordered(result).head(most) if most else ordered(result)
     settings = [name for name in table.columns if name not in OWN]
+    reused = bool((table["source"] != "").any())
     scores, errors = column(table["score"].to_list()), column(table["stderr"].to_list())
     rows = [
         [
@@ -31,6 +32,7 @@ def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
             f"{row['windows']}/{result.windows}",
             f"{score} ± {error}" if error else score,
             *("" if row[name] is None else _text(row[name]) for name in settings),
+            *([row["source"]] if reused else []),
             duration(row["seconds"]),
         ]
         for row, score, error in zip(table.to_dicts(), scores, errors, strict=True)
@@ -38,6 +40,7 @@ def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
     score = f"{result.measure.name} ± s.e.", f"{result.measure.short}\n± s.e."
     titles = [("trial", "#"), ("status", "status"), ("windows", "of"), score]
     titles += [(name, name.rpartition(".")[2].replace("_", "\n")) for name in settings]
+    titles += [("from", "from")] if reused else []
     titles.append(("time", "time"))
     return grid_of(titles, rows, own=str(result.best), names=2)
 

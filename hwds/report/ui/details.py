@@ -8,8 +8,8 @@ import polars as pl
 
 from hwds.core.errors import ResumeError
 from hwds.core.secrets import data_without_secrets
-from hwds.core.settings import flatten
 from hwds.report.sweep.result import OWN
+from hwds.report.sweep.space import TITLES, space_rows
 from hwds.report.ui.opened import folder_of, pictures_of
 from hwds.results.runs.index import RunIndex
 from hwds.results.runs.progress import as_it_stands
@@ -42,11 +42,7 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
     """
     folder = SweepFolder(folder_of(index, path, "sweeps").path)
     data = data_without_secrets(folder.read_json())
-    space = [
-        {"setting": setting.rpartition(".")[0], "drawn": setting.rpartition(".")[2], "from": _values(values)}
-        for setting, values in flatten(data["space"])
-        if isinstance(values, list)
-    ]
+    space = [dict(zip(TITLES, row, strict=True)) for row in space_rows(data["space"])]
     content = {"metric": data["metric"], "better": data["better"], "space": space}
     try:
         trials = folder.read_trials()
@@ -60,7 +56,3 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
         "final": data["best"]["final"],
         "importance": data.get("importance", {}),
     }
-
-
-def _values(values: list[Any]) -> str:
-    return ", ".join(next(iter(value)) if isinstance(value, dict) else str(value) for value in values)

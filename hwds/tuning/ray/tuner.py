@@ -15,10 +15,10 @@ from hwds.execution.ray.executor import join
 from hwds.execution.ray.resources import require
 from hwds.execution.ray.store import store_here
 from hwds.tuning.ray.trial import TrialInput, run_trial
-from hwds.tuning.rungs import BASELINE, FAILED, FINISHED, STOPPED, WAITING, SweepListener, TrialRecord, records_of, score_record
+from hwds.tuning.rungs import FAILED, FINISHED, STOPPED, WAITING, SweepListener, TrialRecord, records_of, score_record
 from hwds.tuning.search import Search
 from hwds.tuning.search_settings import Searching
-from hwds.tuning.trial_scores import as_minimised
+from hwds.tuning.trial_scores import as_minimised, value_of
 
 if TYPE_CHECKING:
     from hwds.execution.ray.executor import OnRay
@@ -40,6 +40,10 @@ def tuned(compute: OnRay, search: Search, watch: SweepListener) -> list[TrialRec
     cached_keys = {key for group in search.trial_groups for key in group.cells.values() if search.cache.has(key)}
     watch.begin(sum(len(group.cells) for group in search.trial_groups), len(cached_keys))
     pending = [number for number, record in records.items() if record.active and not _is_done(search, record, cached_keys)]
+    for record in records.values():
+        if record.active and record.trial.number not in pending:
+            _complete(search, record, None, cached_keys)
+            watch.trial(record.trial.label, record.status, record.folds, value_of(record.score), 0)
     reached: dict[int, Mapping[str, Any]] = {}
     if pending:
         join(compute)
@@ -53,7 +57,8 @@ def tuned(compute: OnRay, search: Search, watch: SweepListener) -> list[TrialRec
 def _is_done(search: Search, record: TrialRecord, cached_keys: set[str]) -> bool:
     """Return whether a trial that nothing can stop has all its cells."""
     own = search.group_of(record.trial).cells_of(record.trial)
-    return not search.sweep.stops and cached_keys.issuperset(own.values())
+    stopped = search.sweep.stops and not record.trial.source
+    return not stopped and cached_keys.issuperset(own.values())
 
 
 def _tune(compute: OnRay, search: Search, pending: list[int], watch: SweepListener) -> dict[int, Mapping[str, Any]]:
@@ -124,7 +129,7 @@ def _trial_input(search: Search) -> TrialInput:
     shared = packed(first)
     trial_groups = tuple((group.job, dict(group.cells)) for group in search.trial_groups)
     places = {fold.index: search.place(fold) for fold in search.tuning_split.folds}
-    unstoppable = (BASELINE,) if search.sweep.baseline else ()
+    unstoppable = tuple(search.unstoppable)
     store, sweep = store_here(search.cache), search.sweep
     limits = (
         sweep.seconds_per_trial,

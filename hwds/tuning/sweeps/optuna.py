@@ -21,7 +21,8 @@ class Optuna(Searching):
     kept, for the cell cache has all it follows from. A trial that came to nothing counts as the worst.
 
     Attributes:
-        startup: Trials before the first proposal, the experiment as it stands among them; the others are drawn at random.
+        startup: Trials before the first proposal, the experiment as it stands and those of earlier sweeps among them; the
+            others are drawn at random.
         batch: Settings proposed at once. Of 1 each learns from all before, but no two are at work together.
     """
 
@@ -31,10 +32,9 @@ class Optuna(Searching):
     startup: Trials = 10
     batch: Trials = 4
 
-    @property
-    def at_first(self) -> int:
-        """The number of trials before the first proposal."""
-        return min(self.startup, self.trials)
+    def at_first(self, known: int) -> int:
+        """Return the number of trials before the first proposal: those of earlier sweeps are some of `startup`."""
+        return min(max(self.startup - known, int(self.baseline)), self.trials)
 
     @property
     def at_once(self) -> int:

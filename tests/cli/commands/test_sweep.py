@@ -238,6 +238,51 @@ def test_a_changed_space_is_another_sweep_that_finds_finished_windows(lab, tmp_p
     assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 2
 
 
+def test_a_widened_sweep_goes_on_from_every_lawful_trial_whatever_search_made_it(lab, tmp_path):
+    space, sweep = "sweep.space.model.shift", f"{RUN} sweep=random sweep.windows=2"
+    lab(f"{sweep} sweep.trials=5 {space}=[-10,10]")
+    first, narrow = trials_of(tmp_path), folder_of(tmp_path)
+    said = f"4 finished trials of earlier sweeps (4 of adhoc/{narrow.name}) lie in this space and count."
+    assert said in lab(f"plan {sweep} sweep.trials=3").out
+    asked()
+    widened = lab(f"{sweep} sweep.trials=3")
+    assert said in widened.out
+    assert "(4 of them of earlier sweeps)" in " ".join(widened.out.split())
+    table = trials_of(tmp_path)
+    assert table["source"].to_list() == ["", *[f"adhoc/{narrow.name}"] * 4, "", ""]
+    assert table["model.shift"].to_list()[:5] == first["model.shift"].to_list()
+    assert table["score"].to_list()[:5] == first["score"].to_list()
+    assert len(json.loads((folder_of(tmp_path) / "sweep.json").read_text())["rungs_of_trials"]) == 7
+    new = set(table["model.shift"][5:])
+    assert {shift for shift, fold in asked() if fold != "end"} <= new | {table.sort("score")["model.shift"][0]}
+    lab(f"{sweep} sweep.trials=3")
+    assert asked() == []
+    assert trials_of(tmp_path).drop(APART).equals(table.drop(APART))
+    lab(f"{sweep} sweep.trials=2 {space}=[0,40]")
+    lawful = {shift for shift in table["model.shift"] if shift >= 0} - {30.0}
+    assert set(trials_of(tmp_path).filter(pl.col("source") != "")["model.shift"]) == lawful
+    alone = lab(f"{sweep} sweep.trials=3 sweep.reuse=false")
+    assert "earlier sweeps" not in alone.out
+    other = lab(f"{sweep} sweep.trials=3 dataset.gaps=zero")
+    assert "earlier sweeps" not in other.out, "other data, other cells"
+
+
+def test_searches_that_learn_or_stop_use_the_trials_of_others(lab, tmp_path):
+    lab(f"{RUN} sweep=random sweep.trials=8 sweep.windows=2")
+    random = trials_of(tmp_path)
+    words = "sweep=optuna sweep.windows=2 sweep.startup=6 sweep.batch=2 sweep.trials=5"
+    lab(f"{RUN} {words}")
+    table = trials_of(tmp_path)
+    own = table.filter((pl.col("source") == "") & (pl.col("trial") > 0))
+    assert (len(table), len(own)) == (12, 4)  # no draw at random: seven scores are known, six are enough
+    assert own["model.shift"].abs().mean() < random["model.shift"][1:].abs().mean()
+    lab(f"{RUN} sweep=asha sweep.windows=2 sweep.trials=4")
+    stopping = trials_of(tmp_path)
+    assert set(stopping.filter(pl.col("source") != "")["status"]) == {"finished"}
+    assert len(stopping) == 11 + 4
+    assert "stopped" in set(stopping["status"])
+
+
 def test_successive_halving_asks_less_and_lists_how_far_the_others_came(lab, tmp_path):
     said = lab(f"{RUN} sweep=asha sweep.trials=9")
     assert said.code == 0
@@ -263,7 +308,7 @@ def test_processes_find_the_same(lab, tmp_path):
 def test_trials_that_fail_are_told_and_the_others_compared(lab, tmp_path):
     model = "sweep.space.model"
     words = f"{model}.broken={{choice:[false,true]}} {model}.undefined={{choice:[false,true]}}"
-    said = lab(f"{RUN} sweep=grid {words}")
+    said = lab(f"{RUN} sweep=grid sweep.only=true {words}")
     assert said.code == 3
     assert said.err == "hwds: 3 of 4 trials failed; the others were compared.\n"
     table = trials_of(tmp_path)
@@ -281,7 +326,7 @@ def test_a_trial_whose_parts_do_not_go_together_is_refused_alone(hwds, sales, tm
     run = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=3")
     model = "sweep.space.model"
     both = f"{model}.objective={{choice:[quantile,tweedie]}} {model}.strategy={{choice:[direct,recursive]}}"
-    said = hwds(f"{run} sweep=grid sweep.windows=1 {both}")
+    said = hwds(f"{run} sweep=grid sweep.only=true sweep.windows=1 {both}")
     assert said.code == 3
     table = trials_of(tmp_path)
     assert table["status"].to_list() == ["finished", "finished", "finished", "refused"]
@@ -322,7 +367,7 @@ def test_a_space_that_is_used_up_ends_the_search_and_says_so(lab, tmp_path):
     assert told in lab(words).out
     assert sorted(trials_of(tmp_path)["model.shift"].to_list()) == [1.0, 2.0, 30.0]
     assert "no more different" not in lab(words.replace("random", "grid")).out  # a grid is as large as it is
-    assert told in lab(words.replace("random", "optuna")).out
+    assert told in lab(words.replace("random", "optuna") + " sweep.reuse=false").out
 
 
 def test_without_a_baseline_trials_begin_with_1(lab, tmp_path):
@@ -370,16 +415,16 @@ def test_a_search_that_learns_proposes_the_same_after_a_stop_and_in_processes(la
 @pytest.mark.parametrize("compute", ["compute=serial", "compute=processes compute.workers=2"])
 def test_the_threads_of_a_trial_reach_every_library(lab, tmp_path, compute):
     words = "sweep.space.model.trouble={choice:[none,tells]} sweep.windows=2 sweep.cpus_per_trial=2"
-    assert lab(f"{RUN} sweep=grid {words}".replace("compute=serial", compute)).code == 3
+    assert lab(f"{RUN} sweep=grid sweep.only=true {words}".replace("compute=serial", compute)).code == 3
     assert trials_of(tmp_path)["error"].to_list() == ["", "window end-6: ValueError: [2, 2, 2, 2] 2 2"]
-    said = lab(f"{RUN} sweep=grid {words.replace('trial=2', 'trial=999')}")
+    said = lab(f"{RUN} sweep=grid sweep.only=true {words.replace('trial=2', 'trial=999')}")
     assert "sweep.cpus_per_trial: must be <= " in said.line
 
 
 def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
     words = "sweep.space.model.trouble={choice:[none,broken,undefined,hangs,eats]} sweep.windows=2 sweep.memory_per_trial=0.6"
     for compute in ("compute=serial", "compute=processes compute.workers=2"):
-        said = lab(f"{RUN} sweep=grid {words} sweep.seconds_per_trial=12".replace("compute=serial", compute))
+        said = lab(f"{RUN} sweep=grid sweep.only=true {words} sweep.seconds_per_trial=12".replace("compute=serial", compute))
         assert said.code == 3
         assert said.err == "hwds: 4 of 5 trials failed; the others were compared.\n"
         error = dict(zip(trials_of(tmp_path)["model.trouble"], trials_of(tmp_path)["error"], strict=True))
@@ -397,7 +442,7 @@ def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
 def test_what_others_have_left_in_a_process_is_not_the_trials_own(lab, tmp_path):
     model = "sweep.space.model"
     words = f"{model}.trouble={{choice:[hoards]}} {model}.shift={{choice:[1,2,3,4,5,6]}} sweep.baseline=false sweep.windows=2"
-    assert lab(f"{RUN} sweep=grid {words} sweep.memory_per_trial=0.8").code == 0  # 1.5 GiB together, 0.25 each
+    assert lab(f"{RUN} sweep=grid sweep.only=true {words} sweep.memory_per_trial=0.8").code == 0  # 1.5 GiB together, 0.25 each
     assert trials_of(tmp_path)["status"].to_list() == ["finished"] * 6
 
 
@@ -414,7 +459,7 @@ def test_the_plan_says_what_lies_ahead(lab, tmp_path):
     assert "9 trials, compared by mase[m=12], the lower the better, after 1, 3, 6 windows." in out
     assert "54 cells, 54 to compute, some 33 % of them as trials are stopped early: time unknown" in out
     lab(f"{RUN} sweep=random sweep.trials=9")
-    assert "54 cells, 0 to compute: nothing to do" in lab(f"plan {RUN} sweep=asha sweep.trials=9").out
+    assert "54 cells, 0 to compute: nothing to do" in lab(f"plan {RUN} sweep=asha sweep.trials=9 sweep.reuse=false").out
     assert "60 cells, 6 to compute" in lab(f"plan {RUN} sweep=random sweep.trials=10").out
 
 
