@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any
 
 PATH = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/sbin")
+SECURITY = next(Path("/usr").glob("lib*/**/mosquitto_dynamic_security.so"), None)
+"""The broker's own module of access rights; packages of a few systems leave it out."""
 
 
 class Mosquitto:
@@ -20,9 +22,10 @@ class Mosquitto:
     Args:
         folder: Its files.
         tls: A certificate, its key and the authority's certificate; None for plain connections.
+        closed: Whether it takes no subscription.
     """
 
-    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None) -> None:
+    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None, *, closed: bool = False) -> None:
         self._folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -31,6 +34,9 @@ class Mosquitto:
         lines += [f"persistence_location {folder}/", "autosave_interval 1", "user root", "log_type error"]
         if tls:
             lines += [f"certfile {tls[0]}", f"keyfile {tls[1]}"]
+        if closed:
+            (folder / "security.json").write_text('{"defaultACLAccess": {"subscribe": false}}')
+            lines += [f"plugin {SECURITY}", f"plugin_opt_config_file {folder / 'security.json'}"]
         (folder / "mosquitto.conf").write_text("\n".join([*lines, ""]))
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
+from hwds.core.errors import HwdsError
 from hwds.core.hashing import digest
-from hwds.serving.stream.mqtt import broker, client_of, connect
+from hwds.serving.stream.mqtt import PATIENCE, broker, client_of, connect
 from hwds.serving.stream.sources.base import Batch, plain_lines
 
 PAUSE = 0.2
@@ -41,7 +42,7 @@ class Mqtt:
 
     Raises:
         ConfigError: The address is wrong, or paho-mqtt is not installed.
-        HwdsError: There is no broker.
+        HwdsError: There is no broker, or it lets this client not listen to the topic.
     """
 
     ends: ClassVar[bool] = False
@@ -54,11 +55,19 @@ class Mqtt:
         self._client = client_of(self._where, f"hwds-{digest([store, self._where.path])[:16]}", session=True)
         self._client.on_message = self._came
         self._client.on_connect = self._connected
+        self._client.on_subscribe = self._subscribed
+        self._listening, self._refusal = threading.Event(), "does not answer a subscription"
         connect(self._client, self._where, session=True)
+        self._listening.wait(PATIENCE)  # a message that comes before is nobody's
+        if self._refusal:
+            self.close()
+            raise self._refused()
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield what has come; messages that came by an earlier connection are not acknowledged: they come again."""
         while not stop.is_set():
+            if self._refusal:
+                raise self._refused()
             messages = self._waiting(most)
             lines = [line for message in messages for line in message.lines]
 
@@ -91,6 +100,13 @@ class Mqtt:
         if not reason.is_failure:
             self._connection += 1
             client.subscribe(self._where.path, qos=1)
+
+    def _subscribed(self, _client: Any, _data: Any, _number: int, reasons: Any, _properties: Any) -> None:
+        self._refusal = "".join(f"refuses the topic ({reason})" for reason in reasons if reason.is_failure)
+        self._listening.set()
+
+    def _refused(self) -> HwdsError:
+        return HwdsError(f"stream: {self._where.shown}: {self._refusal}.")
 
     def _came(self, _client: Any, _data: Any, message: Any) -> None:
         number = message.mid if message.qos else 0
