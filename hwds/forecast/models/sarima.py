@@ -22,6 +22,9 @@ from hwds.frames.panel import Panel
 LONGEST = 24
 """A longer season is told by Fourier terms: the state would be as long as the season."""
 
+SEASONS = 2
+"""A series of fewer long seasons gets no Fourier terms: part of a wave is a trend, and it turns where none of it was seen."""
+
 LEAST = 3
 """A series with fewer known values gets the seasonal naive."""
 
@@ -51,7 +54,7 @@ class Sarima(Forecaster):
         finalists: How many of the best candidates of `css_stepwise` are fitted exactly, and compared again.
         covariates: Known-future columns of numbers are regressors of each series whose AICc they lower: the pulse of a
             promotion, the level from a launch on.
-        harmonics: Pairs of Fourier terms for a season over 24 rows.
+        harmonics: Pairs of Fourier terms for a season over 24 rows, of series that have seen two of them.
         season: Rows in a season; 0 takes the dataset's.
         longest: The most rows of a series that it is fitted to, from its end.
 
@@ -85,10 +88,10 @@ class Sarima(Forecaster):
         season = self.season or context.season
         regressors = Regressors.of(history, season if season > LONGEST else 0, self.harmonics, self.covariates)
         columns = regressors.values(history)
-        inner, optional = season if season <= LONGEST else 1, len(regressors.names)
+        inner = season if season <= LONGEST else 1
         search = self._search(inner, min(int(history.lengths.max()), self.longest), columns.shape[1])
         fits = [
-            self._fit(search, history.series(i), columns[history.offsets[i] : history.offsets[i + 1]], optional, inner)
+            self._fit(search, history.series(i), columns[history.offsets[i] : history.offsets[i + 1]], regressors, inner)
             for i in range(history.n_series)
         ]
         return FittedSarima.of(history, fits, regressors, season, context.levels)
@@ -101,7 +104,7 @@ class Sarima(Forecaster):
         limits = Limits(ordinary, seasonal, self.most_total, self.finalists)
         return Search(limits, season, rows, covariates, thorough=self.search == "exact_stepwise")
 
-    def _fit(self, search: Search, values: np.ndarray, columns: np.ndarray, optional: int, season: int) -> Fit | None:
+    def _fit(self, search: Search, values: np.ndarray, columns: np.ndarray, regressors: Regressors, season: int) -> Fit | None:
         values, columns = values[-self.longest :], columns[-self.longest :]
         known = np.flatnonzero(~np.isnan(values))
         if len(known) < LEAST:
@@ -113,7 +116,9 @@ class Sarima(Forecaster):
         given = None if searched else self._given(values, season, search.limits)
         if given is None and not searched:
             return None
-        series = Series.of(values, columns / spread, season, (given[0][1], given[1][1]) if given else None)
+        optional = len(regressors.names)
+        used = (columns / spread)[:, : optional if len(values) < SEASONS * regressors.period else None]
+        series = Series.of(values, used, season, (given[0][1], given[1][1]) if given else None)
         chosen = useful(search, series, optional)
         series = series.regressed_on(chosen)
         trial = search.fit(series, _form(series, given)) if given else search.best(series)

@@ -296,3 +296,21 @@ def test_other_searches_are_fitted_the_same_way(search):
     made = recipe.learn(panel, horizon=6, context=CONTEXT).predict(panel, after(panel, 6))
     assert np.isfinite(made.quantiles).all()
     assert not made.fallback.any()
+
+
+def test_part_of_a_long_season_is_no_wave_of_which_the_rest_would_follow():
+    rng, season = np.random.default_rng(3), 52
+    panel = panel_of([100 * np.minimum(np.arange(1, n + 1) / 8, 1) + rng.normal(0, 5, n) for n in (12, 20, 30, 45, 80, 103)])
+    fitted = Sarima(season=season).learn(panel, horizon=8, context=CONTEXT)
+    assert not fitted.weights[:, 1:].any()
+    assert np.abs(fitted.predict(panel, after(panel, 8)).mean - 100).max() < 25
+    two = panel_of([100 + 20 * np.sin(2 * np.pi * np.arange(2 * season) / season) + rng.normal(0, 5, 2 * season)])
+    assert Sarima(season=season).learn(two, horizon=8, context=CONTEXT).weights[:, 1:].any()
+
+
+def test_a_few_values_are_forecast_by_their_mean_not_by_nothing():
+    panel = panel_of([[140.0, 189.0, 209.0], [113.0, 79.0, 52.0, 103.0], [88.0, 62.0, 45.0, 70.0, 60.0]])
+    made = Sarima().learn(panel, horizon=6, context=CONTEXT).predict(panel, after(panel, 6))
+    means = [np.mean(panel.series(i)) for i in range(3)]
+    np.testing.assert_allclose(made.mean, np.repeat(means, 6).reshape(3, 6), rtol=1e-6)
+    assert not made.fallback.any()

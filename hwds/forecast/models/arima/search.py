@@ -112,7 +112,7 @@ class Search:
         orders = [(2, 2, seasonal, seasonal), (0, 0, 0, 0), (1, 0, seasonal, 0), (0, 1, 0, seasonal)]
         forms = [form_of(series, *order, constant) for order in orders]
         yield from (form for form in forms if self._allowed(series, form) or form is forms[1])
-        if constant:
+        if constant and not series.keeps_mean:
             yield form_of(series, 0, 0, 0, 0, 0)
 
     def _allowed(self, series: Series, form: Form) -> bool:
@@ -221,7 +221,7 @@ def _neighbours(form: Form, series: Series) -> Iterator[Form]:
     if series.season > 1:
         yield from (form._replace(seasonal_p=big_p + i, seasonal_q=big_q + j) for i, j in steps)
     yield from (form._replace(p=p + i, q=q + j) for i, j in steps)
-    if series.may_drift:
+    if series.may_drift and not series.keeps_mean:
         constant = form.regressors - series.covariates.shape[1]
         yield form._replace(regressors=form.regressors + 1 - 2 * constant)
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from hwds.forecast.models.arima.differences import differences, seasonal_differences
 
+FEW = 10
+"""Fewer rows than this have too few errors left for AICc to judge whether there is a mean."""
+
 
 @dataclass
 class Series:
@@ -67,6 +70,11 @@ class Series:
     def may_drift(self) -> bool:
         """A constant after two differences would be a parabola."""
         return self.d + self.seasonal_d < 2
+
+    @property
+    def keeps_mean(self) -> bool:
+        """An undifferenced series of few rows is not tried without its mean, whose price by AICc is then beyond any gain."""
+        return self.d + self.seasonal_d == 0 and len(self.values) < FEW
 
 
 def drift(rows: int, d: int, seasonal_d: int, season: int) -> np.ndarray:
