@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -103,12 +104,19 @@ def given_by_environment(text: str) -> bool:
     return any(value in text for value in _given())
 
 
-def secrets() -> list[str]:
+def secrets() -> tuple[str, ...]:
     """Return the values that are secrets, and their forms in JSON, HTML and addresses, the longest first.
 
     Existing paths are not secrets.
     """
-    return sorted({form for value in _named() for form in _forms(value)}, key=lambda form: (-len(form), form))
+    return _secrets_of(tuple(os.environ.items()))
+
+
+@lru_cache(maxsize=4)
+def _secrets_of(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Return the secrets of an environment: a page asks for every text of its own."""
+    forms = {form for value in _named_in(environment) for form in _forms(value)}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
 @contextmanager
@@ -136,7 +144,7 @@ class _Filtered:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._of: tuple[str | None, list[str]] = ("none yet", [])
+        self._of: tuple[str | None, tuple[str, ...]] = ("none yet", ())
 
     def write(self, text: str) -> int:
         """Write a text without its secrets."""
@@ -163,7 +171,13 @@ def _forms(value: str) -> set[str]:
 
 def _named() -> dict[str, str]:
     """Return each secret with the name of its variable."""
-    named = {value: name for name, value in sorted(os.environ.items()) if NAMES.search(name) and len(value) >= SHORTEST}
+    return _named_in(tuple(os.environ.items()))
+
+
+@lru_cache(maxsize=4)
+def _named_in(environment: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the secrets of this very environment; it is what the answer is remembered by."""
+    named = {value: name for name, value in sorted(environment) if NAMES.search(name) and len(value) >= SHORTEST}
     named |= _given()
     return {value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)}
 
