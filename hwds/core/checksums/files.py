@@ -77,7 +77,7 @@ def table_without_secrets(table: pl.DataFrame) -> pl.DataFrame:
     hidden = secrets()
     if not hidden or pl.String not in table.schema.dtypes():
         return table
-    return table.with_columns(pl.col(pl.String).str.replace_many(hidden, ["***"] * len(hidden)))
+    return table.with_columns(pl.col(pl.String).str.replace_many(list(hidden), ["***"] * len(hidden)))
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:

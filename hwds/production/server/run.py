@@ -117,7 +117,7 @@ def _logging() -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": "hwds.production.server.run.Lines"}},
+        "formatters": {"lines": {"()": "hwds.production.server.run.JsonLines"}},
         "handlers": {"lines": handler},
         "loggers": {
             "uvicorn": {"handlers": ["lines"], "level": "WARNING", "propagate": False},
@@ -127,7 +127,7 @@ def _logging() -> dict[str, Any]:
     }
 
 
-class Lines(logging.Formatter):
+class JsonLines(logging.Formatter):
     """Formats a record as one line of JSON; a message that is JSON already stands as it is."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -108,12 +108,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Make the change that a click asks for; only the page that this server has given knows the token."""
         action = ACTIONS.get(urlsplit(self.path).path)
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(length, LONGEST))
+        length = self.headers.get("Content-Length", "")
         if not hmac.compare_digest(self.headers.get("X-Token", "").encode(), self.server.token.encode()):
             self._send(403, "text/plain", "Only for the page of this server.")
-            return
-        self._answered(action and partial(_done, self.server, action, body))
+        elif not (length.isascii() and length.isdigit()):
+            self._send(400, "text/plain", "The request must say how long it is.")
+        elif int(length) > LONGEST:
+            self._send(413, "text/plain", f"The request is longer than {LONGEST:,} bytes.")
+        else:
+            self._answered(action and partial(_done, self.server, action, self.rfile.read(int(length))))
 
     def _answered(self, answer: Callable[[], Answer] | None) -> None:
         if self.headers.get("Host", "").partition(":")[0] not in NAMES:

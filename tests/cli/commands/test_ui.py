@@ -174,6 +174,8 @@ def test_labels_and_comparisons_need_the_token_of_the_page(made, tmp_path):
             assert refused(f"{address}/labels", wrong, **{"X-Token": token}) == 404
         assert refused(f"{address}/compare", json.dumps({"runs": made[:1]}).encode(), **{"X-Token": token}) == 404
         assert refused(f"{address}/nothing", b"{}", **{"X-Token": token}) == 404
+        for length, code in (("-1", 400), ("two", 400), ("100001", 413)):
+            assert refused(f"{address}/labels", b"{}", **{"X-Token": token, "Content-Length": length}) == code
 
 
 def test_what_is_wrong_is_refused_in_one_line(hwds):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.random_forest import RandomForest
 from hwds.detection.models.classify.xgboost import XGBoost
@@ -216,6 +216,11 @@ def test_halves_part_no_instant():
     first, second = halves(replace(table, data=late, roles=table.roles | {"available_at": ("arrived",)}))
     assert first.data["arrived"].max() < second.data["arrived"].min()
     assert first.data["time"].min() > second.data["time"].max()
+
+
+def test_one_fold_is_none():
+    with pytest.raises(ConfigError, match=r"folds: must be 0 or >= 2, got 1"):
+        XGBoost(folds=1)
 
 
 def test_rounds_are_chosen_by_folds_and_all_labelled_rows_are_learned_from():

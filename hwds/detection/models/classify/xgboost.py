@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator
 
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
 from hwds.core.serialization import Serializable
@@ -26,6 +27,12 @@ from hwds.learners.boosting.observing import observed
 from hwds.splitting.rows import hash_of
 
 Part = Annotated[float, Gt(0), Le(1)]
+
+
+def _not_one(folds: int) -> int:
+    if folds == 1:
+        raise ValueError("must be 0 or >= 2")
+    return folds
 
 
 class XGBoost(Classifier):
@@ -65,7 +72,7 @@ class XGBoost(Classifier):
 
     trees: Annotated[Width, Small(30)] = 400
     patience: NonNegativeInt = 40
-    folds: Annotated[int, Ge(0), Le(100)] = 5
+    folds: Annotated[int, Ge(0), Le(100), AfterValidator(_not_one)] = 5
     depth: Depth = 4
     rate: Positive = 0.05
     leaf_weight: NonNegative = 1.0
