@@ -35,23 +35,36 @@ FUZZ, SECONDS = 2000, 10
 @contextmanager
 def served(folder: str, *words: str) -> Iterator[tuple[int, int]]:
     """Serve a bundle on a free port; yield the port and the process id of the parent."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as beside:
         kind = json.loads((Path(folder) / "bundle.json").read_text())["kind"]
         store = ["--store", f"{beside}/events.db"] if kind == "events" else []
         command = [sys.executable, "-m", "hwds", "serve", folder, "--http", "--port", str(port), *store, *words]
-        process = subprocess.Popen(command)
-        try:
-            wait_for(port, process)
-            yield port, process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+        with started(command, port) as process:
+            yield port, process
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def started(command: list[str], port: int, path: str = "/ping", variables: dict[str, str] | None = None) -> Iterator[int]:
+    """Start a server and end it again; yield its process id once it answers."""
+    process = subprocess.Popen(command, env=os.environ | (variables or {}))
+    try:
+        wait_for(port, process, path)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], path: str) -> None:
     """Wait until the server answers.
 
     Raises:
@@ -60,7 +73,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     while process.poll() is None:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/ping")
+            connection.request("GET", path)
             if connection.getresponse().status == 200:
                 return
         except OSError:
@@ -94,33 +107,27 @@ def fuzzed(folder: str, port: int, count: int, seed: int = 1) -> Counter[int]:
 
 
 def cpu_of(parent: int) -> float:
-    """Return the CPU seconds of a process and its children."""
-    found = 0.0
+    """Return the CPU seconds of a process and all that descend from it."""
+    used, parents = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(") ")[2].split()
         except OSError:
             continue
-        if int(fields[1]) == parent or path.parent.name == str(parent):
-            found += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return found
+        pid = int(path.parent.name)
+        parents[pid], used[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = {parent}
+    while more := {pid for pid, above in parents.items() if above in own} - own:
+        own |= more
+    return sum(used[pid] for pid in own if pid in used)
 
 
-def loaded(folder: str, port: int, parent: int, clients: int, seconds: int) -> dict[str, Any]:
+def loaded(url: str, question: dict[str, Any], parent: int, clients: int, seconds: int) -> dict[str, Any]:
     """Return what wrk measures with so many clients, and the CPU milliseconds of a request."""
     with tempfile.NamedTemporaryFile() as body:
-        Path(body.name).write_text(json.dumps(good_questions(folder)[0]))
+        Path(body.name).write_text(json.dumps(question))
         before = cpu_of(parent)
-        words = [
-            "wrk",
-            "-t1",
-            f"-c{clients}",
-            f"-d{seconds}s",
-            "--latency",
-            "-s",
-            str(SCRIPT),
-            f"http://127.0.0.1:{port}/invocations",
-        ]
+        words = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
         done = subprocess.run(words, env=os.environ | {"HWDS_LOAD_BODY": body.name}, capture_output=True, text=True, check=True)
         used = cpu_of(parent) - before
     text = done.stdout
@@ -149,7 +156,8 @@ def main(words: list[str]) -> int:
             sys.stdout.write(f"{count:,} bodies: {dict(sorted(statuses.items()))}\n")
         if seconds and shutil.which("wrk"):
             for clients in (1, 16):
-                sys.stdout.write(f"{loaded(folder, port, parent, clients, seconds)}\n")
+                question = good_questions(folder)[0]
+                sys.stdout.write(f"{loaded(f'http://127.0.0.1:{port}/invocations', question, parent, clients, seconds)}\n")
     return 1 if wrong else 0
 
 

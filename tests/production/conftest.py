@@ -8,6 +8,9 @@ from hwds.config.compose import compose
 from hwds.experiment.check import check
 from hwds.production.bundle.make import make_bundle
 from hwds.production.bundle.prove import proven
+from hwds.production.server.app import application
+from hwds.production.server.core import Core
+from hwds.production.server.settings import ServerSettings
 from tests.support.rows import toy_rows
 
 WORDS = [
@@ -73,3 +76,23 @@ def bundle(home, run):
         patch.chdir(home)
         patch.setenv("HWDS_SIGNING_KEY", str(home / "key.pem"))
         return make_bundle(str(run.path), home / "bundle", key=home / "key.pem", fields=CARD, budget=5000, prove=proven)
+
+
+@pytest.fixture
+def serve(bundle, home, tmp_path):
+    """Begin a server with changed settings, in this process."""
+    testclient = pytest.importorskip("starlette.testclient")
+    clients = []
+
+    def begin(**changes):
+        known = {"folder": str(bundle.folder), "trust": str(home / "key.pem.pub"), "scrape": str(tmp_path / "counts")}
+        core = Core(ServerSettings(**known | changes))
+        client = testclient.TestClient(application(core), raise_server_exceptions=False)
+        client.core = core
+        clients.append(client)
+        client.__enter__()
+        return client
+
+    yield begin
+    for client in clients:
+        client.__exit__(None, None, None)

@@ -14,30 +14,11 @@ import pytest
 from hwds.core.errors import ConfigError
 from hwds.production.bundle.keys import signing_key
 from hwds.production.bundle.manifest import Manifest, files_of
-from hwds.production.server.app import application
-from hwds.production.server.core import Core
 from hwds.production.server.settings import ServerSettings
 from tests.support.fuzzed_bodies import bodies
 
 testclient = pytest.importorskip("starlette.testclient")
 ROW = {"id": "A-17", "spent": 80.5, "quantity": 3, "channel": "online", "visits": 0.2}
-
-
-@pytest.fixture
-def serve(bundle, home, tmp_path):
-    """Begin a server with changed settings, in this process."""
-    clients = []
-
-    def begin(**changes):
-        known = {"folder": str(bundle.folder), "trust": str(home / "key.pem.pub"), "scrape": str(tmp_path / "counts")}
-        client = testclient.TestClient(application(Core(ServerSettings(**known | changes))), raise_server_exceptions=False)
-        clients.append(client)
-        client.__enter__()
-        return client
-
-    yield begin
-    for client in clients:
-        client.__exit__(None, None, None)
 
 
 @pytest.fixture
@@ -144,7 +125,7 @@ def test_overload_and_slow_answers_get_503(serve, monkeypatch):
     busy = ask(client, [ROW] * 65)
     assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
     slow = serve(seconds=0.01)
-    core = next(route.endpoint.__self__._core for route in slow.app.routes if route.path == "/invocations")
+    core = slow.core
 
     def answer(questions, *, reasons=False):
         time.sleep(0.2)
@@ -156,7 +137,7 @@ def test_overload_and_slow_answers_get_503(serve, monkeypatch):
 
 def test_what_has_waited_too_long_is_not_begun(serve, monkeypatch):
     client, begun = serve(seconds=0.01), []
-    core = next(route.endpoint.__self__._core for route in client.app.routes if route.path == "/invocations")
+    core = client.core
     monkeypatch.setattr(core.loaded.service, "answer", lambda questions, *, reasons=False: begun.append(1) or time.sleep(0.3))
     assert {ask(client, [ROW] * 65).status_code for _ in range(4)} == {503}
     core._threads.submit(int).result(5)
@@ -232,7 +213,7 @@ def test_a_new_bundle_is_taken_up_and_a_wrong_one_is_not(bundle, home, tmp_path,
     folder = tmp_path / "live"
     shutil.copytree(bundle.folder, folder)
     client = serve(folder=str(folder))
-    core = next(route.endpoint.__self__._core for route in client.app.routes if route.path == "/invocations")
+    core = client.core
     before = client.get("/version").json()["bundle"]
     (folder / "card.md").write_text("changed")
     asyncio.run(core.reload())

@@ -40,6 +40,16 @@ from hwds.results.formatting import counted
     show_default=True,
     help="Seconds of an answer at most.",
 )
+@click.option(
+    "--batch-ms",
+    type=Within(0, 1000),
+    metavar="NUMBER",
+    default=0.0,
+    show_default=True,
+    help="Milliseconds that a row waits for those of other requests, while requests come together.",
+)
+@click.option("--canary", metavar="FOLDER=PERCENT%", help="Let this bundle answer a share of the units, such as new=5%.")
+@click.option("--shadow", type=FILE, help="Let this bundle answer all questions for the record alone.")
 @click.option("--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`.")
 @click.option("--sample", type=Within(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept.")
 @click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***.")
@@ -74,8 +84,9 @@ def main(run: str, store: str | None, key: str | None, remember: bool, power: bo
 def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str, Any]) -> int:
     """Answer by HTTP from a bundle, until a signal ends it."""
     from hwds.production.server.run import Address, serve
-    from hwds.production.server.settings import ServerSettings, port_of
+    from hwds.production.server.settings import ServerSettings, canary_of, port_of
 
+    canary, share = canary_of(options["canary"]) if options["canary"] else (None, 0.0)
     port = options["port"] or port_of(os.environ)
     settings = ServerSettings(
         folder,
@@ -84,7 +95,11 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
         power,
         options["workers"],
         options["most_mb"],
+        batch_ms=options["batch_ms"],
         seconds=options["seconds"],
+        canary=canary,
+        canary_share=share,
+        shadow=options["shadow"],
         capture=options["capture"],
         sample=options["sample"],
         redact=tuple(name for name in options["redact"].split(",") if name),

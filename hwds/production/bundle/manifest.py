@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,7 +51,7 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The name of this bundle and no other: 16 digits of the SHA-256 of the manifest."""
         return hashlib.sha256(self.content()).hexdigest()[:16]

@@ -21,11 +21,13 @@ class Captured:
         at: When it was answered, as text of UTC that is in order.
         question: As it came.
         answer: As it went.
+        request: The id of the request, which the arms of a server share; empty where it has one arm.
     """
 
     at: str
     question: Mapping[str, Any]
     answer: Mapping[str, Any]
+    request: str = ""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield its rows by column: of a history each row, of which the last has the answer's first."""
@@ -37,8 +39,12 @@ class Captured:
         yield {**own[-1], **(answered[0] if answered else {})}
 
 
-def read_captured(folder: Path) -> list[Captured]:
-    """Return all that was captured in a folder, in the order of time.
+def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
+    """Return the questions that were captured in a folder and answered by an arm of the server, in the order of time.
+
+    Args:
+        folder: Of `hwds serve --capture`.
+        arm: `main`, `canary` or `shadow`.
 
     Raises:
         DataError: There is nothing, or a line is damaged.
@@ -48,19 +54,26 @@ def read_captured(folder: Path) -> list[Captured]:
         *lines, _torn = path.read_text(encoding="utf-8").split("\n")  # who was killed may have left half a line
         for number, line in enumerate(lines, 1):
             try:
-                found += _of_line(json.loads(line))
+                found += _of_line(json.loads(line), arm)
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{path}: line {number} is no captured request ({type(error).__name__}).") from error
     if not found:
-        raise DataError(f"{folder}: nothing was captured; `hwds serve FOLDER --http --capture {folder}` writes there.")
+        of_arm = "" if arm == "main" else f" of the {arm}"
+        raise DataError(f"{folder}: nothing{of_arm} was captured; `hwds serve FOLDER --http --capture {folder}` writes there.")
     return sorted(found, key=lambda each: each.at)
 
 
-def _of_line(line: Mapping[str, Any]) -> list[Captured]:
-    data, at = line["captureData"], str(line["eventMetadata"]["inferenceTime"])
+def _of_line(line: Mapping[str, Any], arm: str) -> list[Captured]:
+    data, facts = line["captureData"], line["eventMetadata"]
+    if facts.get("arm", "main") != arm:
+        return []
     sides = (data[side]["data"].split("\n") for side in ("endpointInput", "endpointOutput"))
     pairs = zip(*([json.loads(text) for text in side] for side in sides), strict=True)
-    return [Captured(at, question, answer) for question, answer in pairs if "of" not in question]
+    return [
+        Captured(str(facts["inferenceTime"]), question, answer, str(facts.get("inferenceId", "")))
+        for question, answer in pairs
+        if "of" not in question
+    ]
 
 
 def read_labels(path: Path) -> dict[str, float]:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
+import gc
 import signal
-import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from hwds.core.errors import DataError, HwdsError
 from hwds.production.server import kserve
-from hwds.production.server.core import LOG, Core, Reply, log_request
+from hwds.production.server.answering import EXTRA, Answering, Receive, Scope, Send, refusal_body, refuse_stranger
+from hwds.production.server.core import Core, Reply
+from hwds.production.server.draws import MAIN
 from hwds.production.server.formats import JSON
+from hwds.production.server.loaded import LOG
 from hwds.production.server.openapi import description, page
 from hwds.production.server.refusals import Refused
 from hwds.production.server.settings import ServerSettings
+from hwds.production.server.traces import Headers
 from hwds.production.services.base import Answer, Question
 
 if TYPE_CHECKING:
@@ -30,20 +27,24 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-Ask = Callable[[bytes], tuple[list[Question], Callable[[list[Answer]], Reply]]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def create() -> Starlette:
+def create() -> Application:
     """Return the application of a worker, by the settings in its environment."""
-    return application(Core(ServerSettings.of_environment()))
+    core = Core(ServerSettings.of_environment())
+    gc.collect()
+    gc.freeze()  # what is there now stays: no request waits while Python looks all of it through
+    return application(core)
 
 
-def application(core: Core) -> Starlette:
+def application(core: Core) -> Application:
     """Return the application of a core."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
     faces = Faces(core)
+    invocations = Answering(core, "/invocations", faces.ask)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -54,7 +55,7 @@ def application(core: Core) -> Starlette:
             core.close()
 
     routes = [
-        Route("/invocations", faces.invocations, methods=["POST"]),
+        Route("/invocations", invocations, methods=["POST"]),
         Route("/ping", faces.ping, methods=["GET"]),
         Route("/execution-parameters", faces.execution_parameters, methods=["GET"]),
         Route("/metrics", faces.metrics, methods=["GET"]),
@@ -67,9 +68,16 @@ def application(core: Core) -> Starlette:
         Route("/v2/health/ready", faces.ping, methods=["GET"]),
         Route("/v2/models/{name}", faces.model, methods=["GET"]),
         Route("/v2/models/{name}/ready", faces.ready, methods=["GET"]),
-        Route("/v2/models/{name}/infer", faces.infer, methods=["POST"]),
+        Route("/v2/models/{name}/infer", Answering(core, "/v2/infer", faces.ask_kserve), methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    others = Starlette(routes=routes, lifespan=lifespan)
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand what is asked most to where it is answered, past the search for its route."""
+        straight = scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST"
+        await (invocations if straight else others)(scope, receive, send)
+
+    return front
 
 
 def with_reload(core: Core) -> None:
@@ -97,86 +105,16 @@ class Faces:
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
 
-    async def invocations(self, request: Request) -> Response:
-        """Answer questions."""
-        reasons = request.query_params.get("reasons", "").lower() in ("1", "true")
-        headers = request.headers
-        content_type, accept = headers.get("content-type", JSON), headers.get("accept", "")
+    def ask(self, scope: Scope, headers: Headers, body: bytes) -> tuple[list[Question], Callable[[list[Answer]], Reply]]:
+        """Return the questions of a body, and what makes a reply of their answers."""
+        content_type, accept = (headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
+        return self._core.invoke(body, content_type or JSON, accept)
 
-        def ask(body: bytes) -> tuple[list[Question], Callable[[list[Answer]], Reply]]:
-            return self._core.invoke(body, content_type, accept)
-
-        return await self._answered(request, "/invocations", ask, reasons)
-
-    async def infer(self, request: Request) -> Response:
-        """Answer questions in KServe's protocol."""
-
-        def ask(body: bytes) -> tuple[list[Question], Callable[[list[Answer]], Reply]]:
-            self._refuse_name(request.path_params["name"])
-            return self._core.infer(body, request.path_params["name"])
-
-        return await self._answered(request, "/v2/infer", ask, reasons=False)
-
-    async def _answered(self, request: Request, route: str, ask: Ask, reasons: bool) -> Response:
-        from starlette.responses import Response
-
-        begin, rows, why = perf_counter(), 0, ""
-        try:
-            self._refuse_stranger(request)
-            questions, reply = ask(await self._body(request))
-            answers = await self._core.answer(questions, reasons=reasons)
-            body, form, rows = reply(answers)
-            digest = self._core.loaded.bundle.manifest.digest
-            response = Response(body, 200, {"x-hwds-bundle": digest}, media_type=form)
-        except Refused as error:
-            why = error.reason
-            response = refusal(error.status, why)
-        except DataError as error:
-            why = str(error)
-            response = refusal(400, why)
-        except HwdsError as error:
-            why = str(error)
-            response = refusal(503, why)
-        except (Exception, pl.exceptions.PanicException) as error:
-            why = f"{type(error).__name__}: {error}"
-            LOG.error(json.dumps({"event": "failure", "why": why, "where": traceback.format_exc()}))
-            response = refusal(500, "the server failed; the log of its operator says why.")
-        seconds = perf_counter() - begin
-        self._core.metrics.request(response.status_code, seconds, rows)
-        log_request(route, response.status_code, seconds, rows, why, every=self._settings.log == "all")
-        return response
-
-    async def _body(self, request: Request) -> bytes:
-        """Return the body of a request.
-
-        Raises:
-            Refused: 413, it is too large; 408, it does not arrive; 415, it is compressed.
-        """
-        most = self._settings.most_bytes
-        encoding = request.headers.get("content-encoding", "identity").lower()
-        if encoding != "identity":
-            raise Refused(415, f"content encoding '{encoding[:40]}' is not read here.")
-        length = request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > most:
-            raise Refused(413, f"the body has {int(length):,} bytes; {most:,} are allowed.")
-        try:
-            return await asyncio.wait_for(_received(request, most), self._settings.read_seconds)
-        except TimeoutError as error:
-            raise Refused(408, f"the body did not arrive within {self._settings.read_seconds:g} s.") from error
-
-    def _refuse_stranger(self, request: Request) -> None:
-        """Refuse who bears no token, where there are some.
-
-        Raises:
-            Refused: 401, he does not.
-        """
-        if not self._settings.tokens:
-            return
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = hashlib.sha256(token.strip().encode()).hexdigest()
-        known = [hmac.compare_digest(given, one) for one in self._settings.tokens]
-        if scheme.lower() != "bearer" or not any(known):
-            raise Refused(401, "a token must be given: `Authorization: Bearer TOKEN`.")
+    def ask_kserve(self, scope: Scope, headers: Headers, body: bytes) -> tuple[list[Question], Callable[[list[Answer]], Reply]]:
+        """Return the same of a request in KServe's protocol."""
+        name = scope["path_params"]["name"]
+        self._refuse_name(name)
+        return self._core.infer(body, name)
 
     def _refuse_name(self, name: str) -> None:
         if name != self._name:
@@ -191,7 +129,7 @@ class Faces:
         from starlette.responses import JSONResponse, Response
 
         try:
-            self._refuse_stranger(request)
+            refuse_stranger(request.headers.get("authorization", ""), self._settings.tokens)
             return JSONResponse(content()) if form == JSON else Response(content(), media_type=form)
         except Refused as error:
             return refusal(error.status, error.reason)
@@ -211,8 +149,9 @@ class Faces:
 
     async def metrics(self, request: Request) -> Response:
         """Return the counts of all workers for Prometheus."""
-        manifest = self._core.loaded.bundle.manifest
-        text = partial(self._core.metrics.text, manifest.digest, manifest.model)
+        arms = {MAIN: self._core.loaded, **self._core.beside}
+        named = {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
+        text = partial(self._core.metrics.text, named)
         return await self._shown(request, text, "text/plain; version=0.0.4")
 
     async def openapi(self, request: Request) -> Response:
@@ -256,21 +195,9 @@ class Faces:
         return await self._shown(request, content)
 
 
-async def _received(request: Request, most: int) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise Refused(413, f"the body is larger than {most:,} bytes.")
-        parts.append(part)
-    return b"".join(parts)
-
-
 def refusal(status: int, reason: str) -> Response:
-    """Return an answer that says why there is none; what cannot be written as text is escaped."""
+    """Return an answer that says why there is none."""
     from starlette.responses import Response
 
-    shown = reason.encode("utf-8", "backslashreplace").decode()[:2000]
-    body = json.dumps({"error": shown}, ensure_ascii=False).encode()
-    headers = {503: {"retry-after": "1"}, 401: {"www-authenticate": "Bearer"}}.get(status, {})
-    return Response(body, status, headers, media_type=JSON)
+    headers = {name.decode(): value.decode() for name, value in EXTRA.get(status, [])}
+    return Response(refusal_body(reason), status, headers, media_type=JSON)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from threading import Lock
+from typing import IO, Any, NamedTuple
 from uuid import uuid4
 
-from hwds.production.services.base import ID, Answer, Question
+from hwds.production.server.draws import share_of
+from hwds.production.server.traces import TRACEPARENT
+from hwds.production.services.base import Answer, Question
 
 HIDDEN = "***"
+
+
+class Arm(NamedTuple):
+    """An arm that has answered: its name, the digest of its bundle, and the id of the request."""
+
+    name: str
+    bundle: str
+    request: str
 
 
 class Capture:
@@ -24,18 +34,24 @@ class Capture:
         sample: The share of requests that are kept; which ones follows from the id of their first question, or else from what
             it says.
         redact: Fields whose values are not written; nor are reasons then, which may say them in words.
-        model: The bundle's digest.
     """
 
-    def __init__(self, folder: Path, sample: float, redact: Sequence[str], model: str) -> None:
+    def __init__(self, folder: Path, sample: float, redact: Sequence[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._sample, self._redact, self._model = folder, sample, frozenset(redact), model
+        self._folder, self._sample, self._redact = folder, sample, frozenset(redact)
+        self._lock = Lock()  # a shadow answers in a thread of its own
         self._file: IO[str] | None = None
         self._hour = ""
 
-    def keep(self, questions: Sequence[Question], answers: Sequence[Answer]) -> bool:
-        """Write a request where it is in the sample; return whether it is."""
-        if not questions or not self._drawn(questions[0]):
+    def keep(self, questions: Sequence[Question], answers: Sequence[Answer], arm: Arm) -> bool:
+        """Write the questions of a request that an arm has answered where it is in the sample; return whether it is.
+
+        Args:
+            questions: Of the arm.
+            answers: To them.
+            arm: Its name, its bundle, and the id that the arms of one request share.
+        """
+        if not questions or share_of(questions[0]) >= self._sample:
             return False
         now = datetime.now(UTC)
         shown = [self._redacted(question) for question in questions]
@@ -46,14 +62,18 @@ class Capture:
             },
             "eventMetadata": {
                 "eventId": str(uuid4()),
+                "inferenceId": arm.request,
                 "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "bundle": self._model,
+                "arm": arm.name,
+                "bundle": arm.bundle,
+                "traceparent": TRACEPARENT.get(),
             },
             "eventVersion": "0",
         }
-        file = self._open(now.strftime("%Y-%m-%d-%H"))
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
+        with self._lock:
+            file = self._open(now.strftime("%Y-%m-%d-%H"))
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
         return True
 
     def close(self) -> None:
@@ -68,12 +88,6 @@ class Capture:
             self._hour = hour
             self._file = (self._folder / f"{hour}-{os.getpid()}.jsonl").open("a", encoding="utf-8")
         return self._file
-
-    def _drawn(self, question: Question) -> bool:
-        id = question.get(ID, question.get("of"))
-        named = json.dumps(question, sort_keys=True, default=str) if id is None else str(id)
-        number = int.from_bytes(hashlib.sha256(named.encode("utf-8", "replace")).digest()[:8], "big")
-        return number < self._sample * 2**64
 
     def _silent(self, answer: Answer) -> Any:
         """Return an answer without what a reason may say of a field that is not written."""

@@ -5,37 +5,36 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.server import kserve
-from hwds.production.server.capture import Capture
+from hwds.production.server.arms import Part, Shadow, check_arm, parts_of
+from hwds.production.server.batches import Batches
+from hwds.production.server.capture import Arm, Capture
+from hwds.production.server.draws import CANARY, MAIN, SHADOW
 from hwds.production.server.formats import JSON, accepted, format_of, questions_of, text_of, written
+from hwds.production.server.loaded import LOG, Loaded
 from hwds.production.server.metrics import Metrics
 from hwds.production.server.refusals import Refused
 from hwds.production.server.settings import ServerSettings
-from hwds.production.services.base import Answer, Question, Service, parsed_json
+from hwds.production.server.traces import TRACEPARENT, Traces
+from hwds.production.services.base import Answer, Question, parsed_json
 from hwds.production.services.opening import Bundle
-
-LOG = logging.getLogger("hwds.server")
+from hwds.production.services.rows import RowService
 
 AT_ONCE = 64
-"""Rows that stand alone are answered in the loop up to so many: they take less than to hand them to a thread."""
+"""Rows that stand alone are answered in the loop, up to so many of a request: to hand them to a thread takes longer."""
 
 SLOW = 1.0
 """Seconds from which a request is logged."""
-
-
-class Loaded(NamedTuple):
-    """A bundle, its service, and what is known of it."""
-
-    bundle: Bundle
-    service: Service
-    schema: dict[str, Any]
 
 
 class Reply(NamedTuple):
@@ -55,10 +54,13 @@ class Core:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.loaded = self._load(self._bundle())
+        self.loaded, self.beside = self._loaded()
         self.metrics = Metrics(Path(settings.scrape))
-        self._capture = self._captured()
+        self.traces = Traces.of_environment(os.environ)
+        self._capture = None if settings.capture is None else Capture(Path(settings.capture), settings.sample, settings.redact)
         self._threads = ThreadPoolExecutor(1, "answers")  # a model answers one after the other: threads would share one core
+        self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
+        self._shadow = Shadow(self.metrics.add, partial(self._keep, SHADOW)) if SHADOW in self.beside else None
         self._waiting = 0
         if self.loaded.service.kind == "rows":  # so that nobody waits for the import of what explains
             self._threads.submit(self.loaded.service.answer, [{}], reasons=True)
@@ -86,7 +88,7 @@ class Core:
         request, loaded = parsed_json(text_of(body)), self.loaded
         questions = kserve.questions_of(request, loaded.schema)
         self._refuse_many(questions)
-        flat, version = kserve.is_flat(loaded.schema), loaded.bundle.manifest.digest
+        flat, version = kserve.is_flat(loaded.schema), loaded.digest
 
         def reply(answers: list[Answer]) -> Reply:
             said = kserve.response(name, version, request.get("id"), answers, flat=flat)
@@ -101,23 +103,65 @@ class Core:
             Refused: 503, too many wait, or it takes too long.
             DataError: A question is none.
         """
-        service = self.loaded.service
-        if service.kind == "rows" and len(questions) <= AT_ONCE and not reasons:
-            answers = service.answer(questions)
-        else:
-            answers = await self._in_thread(questions, reasons)
-        if self._capture is not None and self._capture.keep(questions, answers):
-            self.metrics.add("captured")
+        if self.beside:
+            return await self._by_arms(questions, reasons)
+        answers = await self._by(MAIN, questions, reasons)
+        self._keep(MAIN, self.loaded, questions, answers, "")
         return answers
 
-    async def _in_thread(self, questions: list[Question], reasons: bool) -> list[Answer]:
+    async def _by_arms(self, questions: list[Question], reasons: bool) -> list[Answer]:
+        """Return the answers of main and canary, each with the name of its arm where there is a canary."""
+        request, named = uuid4().hex, CANARY in self.beside
+        answers: list[Answer] = [{}] * len(questions)
+        asked = list(questions)
+        share = self.settings.canary_share if named else 0.0
+        for part in parts_of(questions, share, getattr(self.loaded.service, "unit", "")):
+            arm, said = await self._of_part(part, reasons)
+            for place, question, answer in zip(part.places, part.questions, said, strict=True):
+                answers[place] = answer | {"arm": arm} if named else answer
+                asked[place] = question
+            self._keep(arm, self._arm(arm), part.questions, said, request)
+        if self._shadow is not None:
+            self._shadow.offer(self.beside[SHADOW], asked, request)
+        return answers
+
+    async def _of_part(self, part: Part, reasons: bool) -> tuple[str, list[Answer]]:
+        """Return the answers of an arm, or of main where the canary fails and main does not."""
+        if part.arm == MAIN:
+            return MAIN, await self._by(MAIN, part.questions, reasons)
+        try:
+            return CANARY, await self._by(CANARY, part.questions, reasons)
+        except Refused:
+            raise
+        except Exception as error:
+            answers = await self._by(MAIN, part.questions, reasons)
+            self.metrics.add("canary_failures")
+            LOG.warning(json.dumps({"event": "canary failed", "why": f"{type(error).__name__}: {error}"}))
+            return MAIN, answers
+
+    async def _by(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
+        service = self._arm(arm).service
+        if isinstance(service, RowService) and len(questions) <= AT_ONCE and not reasons:
+            return await self._batches.answer(service, service.read(questions))
+        return await self._in_thread(arm, questions, reasons)
+
+    def _arm(self, arm: str) -> Loaded:
+        return self.loaded if arm == MAIN else self.beside[arm]
+
+    def _keep(self, arm: str, loaded: Loaded, questions: Sequence[Question], answers: list[Answer], request: str) -> None:
+        """Count the answers of an arm, and capture them."""
+        self.metrics.add(f"rows_{arm}", len(answers))
+        if self._capture is not None and self._capture.keep(questions, answers, Arm(arm, loaded.digest, request)):
+            self.metrics.add("captured")
+
+    async def _in_thread(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
         if self._waiting >= self.settings.waiting:
             raise Refused(503, f"{self._waiting} requests wait already; ask again in a second.")
         self._waiting += 1
         self.metrics.add("waiting")
         try:
             loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._threads, self._answered, questions, reasons)
+            work = loop.run_in_executor(self._threads, self._answered, arm, questions, reasons)
             return await asyncio.wait_for(work, self.settings.seconds)  # what has not begun by then never does
         except TimeoutError as error:
             raise Refused(503, f"the answer takes longer than {self.settings.seconds:g} s.") from error
@@ -125,8 +169,8 @@ class Core:
             self._waiting -= 1
             self.metrics.add("waiting", -1)
 
-    def _answered(self, questions: list[Question], reasons: bool) -> list[Answer]:
-        return self.loaded.service.answer(questions, reasons=reasons)
+    def _answered(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
+        return self._arm(arm).service.answer(questions, reasons=reasons)
 
     async def reload(self) -> None:
         """Take up the bundle that lies in the folder now, between two answers; where it is refused the old one stays."""
@@ -136,55 +180,54 @@ class Core:
         except (HwdsError, OSError) as error:
             self.metrics.add("reload_failures")
             LOG.error(json.dumps({"event": "reload refused", "why": str(error)}))
-            return
-        self._close_capture()
-        self._capture = self._captured()
 
     def _replace(self) -> None:
         old = self.loaded
-        bundle = self._bundle()
-        if bundle.manifest.kind != old.bundle.manifest.kind:
-            raise ConfigError(f"{bundle.folder}: answers {bundle.manifest.kind}, the server {old.bundle.manifest.kind}.")
-        if old.service.stateful:  # one process owns the store, one service at a time
-            old.service.close()
-        try:
-            self.loaded = self._load(bundle)
-        except Exception:
-            if old.service.stateful:
-                self.loaded = old._replace(service=self._service(old.bundle))
-            raise
-        if not old.service.stateful:
+        if old.service.stateful:
+            self._replace_stateful()
+        else:
+            self.loaded, self.beside = self._loaded(old.bundle.manifest.kind)
             old.service.close()
         self.metrics.add("reloads")
-        LOG.warning(json.dumps({"event": "reloaded", "bundle": bundle.manifest.digest, "before": old.bundle.manifest.digest}))
+        LOG.warning(json.dumps({"event": "reloaded", "bundle": self.loaded.digest, "before": old.digest}))
+
+    def _replace_stateful(self) -> None:
+        """Replace a bundle whose store one service owns at a time: the old one gives it back first, and gets it again."""
+        old, bundle = self.loaded, self._bundle(self.settings.folder, self.loaded.bundle.manifest.kind)
+        old.service.close()
+        try:
+            self.loaded = Loaded.of(bundle, self.settings)
+        except Exception:
+            self.loaded = Loaded.of(old.bundle, self.settings)
+            raise
 
     def close(self) -> None:
         """End what runs, and close the store."""
         self._threads.shutdown(wait=True, cancel_futures=True)
-        self.loaded.service.close()
-        self._close_capture()
-
-    def _bundle(self) -> Bundle:
-        return Bundle.open(self.settings.folder, self.settings.trust)
-
-    def _load(self, bundle: Bundle) -> Loaded:
-        service = self._service(bundle)
-        return Loaded(bundle, service, service.question_schema())
-
-    def _service(self, bundle: Bundle) -> Service:
-        settings = self.settings
-        store = Path(settings.store) if settings.store else None
-        return bundle.service(store, "power" if settings.power else "process")
-
-    def _captured(self) -> Capture | None:
-        settings = self.settings
-        if settings.capture is None:
-            return None
-        return Capture(Path(settings.capture), settings.sample, settings.redact, self.loaded.bundle.manifest.digest)
-
-    def _close_capture(self) -> None:
+        if self._shadow is not None:
+            self._shadow.close()
+        for loaded in (self.loaded, *self.beside.values()):
+            loaded.service.close()
         if self._capture is not None:
             self._capture.close()
+        if self.traces is not None:
+            self.traces.close()
+
+    def _bundle(self, folder: str, kind: str = "") -> Bundle:
+        bundle = Bundle.open(folder, self.settings.trust)
+        if kind and bundle.manifest.kind != kind:
+            raise ConfigError(f"{bundle.folder}: answers {bundle.manifest.kind}, the server {kind}.")
+        return bundle
+
+    def _loaded(self, kind: str = "") -> tuple[Loaded, dict[str, Loaded]]:
+        """Return the bundle that answers, and those beside it by arm; all or none."""
+        main = Loaded.of(self._bundle(self.settings.folder, kind), self.settings)
+        beside = {}
+        for arm, folder in ((CANARY, self.settings.canary), (SHADOW, self.settings.shadow)):
+            if folder is not None:
+                beside[arm] = Loaded.of(self._bundle(folder), self.settings)
+                check_arm(main, beside[arm], arm)
+        return main, beside
 
     def _refuse_many(self, questions: Sequence[Any]) -> None:
         if not questions:
@@ -200,5 +243,7 @@ def log_request(route: str, status: int, seconds: float, rows: int, why: str, *,
     said = {"event": "request", "route": route, "status": status, "ms": round(1000 * seconds, 3), "rows": rows}
     if why:
         said["why"] = why
+    if parent := TRACEPARENT.get():
+        said["traceparent"] = parent
     line = json.dumps({"time": round(time.time(), 3), **said}, ensure_ascii=False)
     LOG.log(logging.ERROR if status >= 500 else logging.INFO, line)

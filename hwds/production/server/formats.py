@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hwds.core.errors import DataError
@@ -34,6 +35,9 @@ BESIDE = "params"
 """A field of MLflow's that may stand beside them, and is not read."""
 
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` makes an encoder each time
+
+
 class Asked(NamedTuple):
     """The questions of a body.
 
@@ -53,6 +57,7 @@ def media_type(header: str) -> tuple[str, dict[str, str]]:
     return name.strip().lower(), {key.strip().lower(): value.strip().strip('"').lower() for key, _, value in pairs}
 
 
+@lru_cache(256)
 def format_of(header: str) -> tuple[str, dict[str, str]]:
     """Return the format of a content type; JSON where none is named.
 
@@ -67,6 +72,7 @@ def format_of(header: str) -> tuple[str, dict[str, str]]:
     return NAMES[name], parameters
 
 
+@lru_cache(256)
 def accepted(header: str, asked: str) -> str:
     """Return the format of an answer: what is accepted, or that of the question.
 
@@ -237,9 +243,9 @@ def written(answers: list[Answer], shape: str, form: str) -> bytes:
     if form == CSV:
         return _csv(answers)
     if form == LINES or (shape in ("lines", "csv") and form != JSON) or shape == "lines":
-        return "".join(f"{json.dumps(answer, ensure_ascii=False)}\n" for answer in answers).encode()
+        return "".join(f"{_encoded(answer)}\n" for answer in answers).encode()
     value: Any = answers[0] if shape == "one" else {"predictions": answers} if shape == "predictions" else answers
-    return json.dumps(value, ensure_ascii=False).encode()
+    return _encoded(value).encode()
 
 
 def _csv(answers: list[Answer]) -> bytes:

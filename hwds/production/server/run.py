@@ -14,6 +14,7 @@ from typing import Any
 
 from hwds.core.errors import ConfigError
 from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings
+from hwds.production.server.traces import Traces
 from hwds.production.services.opening import Bundle
 
 APPLICATION = "hwds.production.server.app:create"
@@ -50,6 +51,11 @@ def serve(settings: ServerSettings, address: Address) -> int:
     from uvicorn.supervisors.multiprocess import Multiprocess
 
     bundle = Bundle.open(settings.folder, settings.trust)
+    for folder in (settings.canary, settings.shadow):
+        if folder is not None:
+            Bundle.open(folder, settings.trust)
+    if traces := Traces.of_environment(os.environ):
+        traces.close()
     workers = settings.workers
     if bundle.manifest.kind == "events" and workers > 1:
         workers = 1

@@ -32,8 +32,12 @@ class ServerSettings:
         most_megabytes: The size of a body at most.
         most_rows: Questions of a request at most.
         waiting: Requests that may wait for an answer in a worker; more are refused with 503.
+        batch_ms: Milliseconds that a row may wait for those of other requests, while requests come together.
         seconds: Seconds that an answer may take; then 503.
         read_seconds: Seconds that a body may take to arrive; then 408.
+        canary: The folder of a bundle that answers a share of the units; None for none.
+        canary_share: That share.
+        shadow: The folder of a bundle that answers every question for the record alone; None for none.
         capture: The folder of captured requests; None captures nothing.
         sample: The share of requests that are captured, by their ids.
         redact: Fields whose values are captured as `***`.
@@ -53,8 +57,12 @@ class ServerSettings:
     most_megabytes: float = 6.0
     most_rows: int = 10_000
     waiting: int = 64
+    batch_ms: float = 0.0
     seconds: float = 55.0
     read_seconds: float = 30.0
+    canary: str | None = None
+    canary_share: float = 0.0
+    shadow: str | None = None
     capture: str | None = None
     sample: float = 1.0
     redact: tuple[str, ...] = ()
@@ -97,6 +105,22 @@ class ServerSettings:
         stored = json.loads(os.environ[VARIABLE])
         given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
         return cls(**given)
+
+
+def canary_of(text: str) -> tuple[str, float]:
+    """Return the folder and the share of `FOLDER=PERCENT%`.
+
+    Raises:
+        ConfigError: It is not so written, or the share is not above 0 % and up to 100 %.
+    """
+    folder, _, share = text.rpartition("=")
+    try:
+        percent = float(share.removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not folder or not share.endswith("%") or not 0 < percent <= 100:
+        raise ConfigError(f"--canary: must be a folder and a share, such as new=5%, got {text!r}.")
+    return folder, percent / 100
 
 
 def port_of(variables: Mapping[str, str]) -> int:

@@ -109,15 +109,15 @@ def object_schema(properties: Mapping[str, Any], required: Sequence[str], title:
     }
 
 
-def parsed_json(text: bytes | str) -> Any:
+def parsed_json(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
         DataError: It is none, holds NaN or infinity, which JSON has not, or half of a surrogate pair, which is no text.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+        value = _DECODER.decode(text)
+        if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise DataError(f"body: is no JSON ({error}).") from error
@@ -126,3 +126,6 @@ def parsed_json(text: bytes | str) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON; a missing one is null")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -10,6 +10,7 @@ from typing import Any
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted
+from hwds.detection.decisions.alerts.live import AlertTiers
 from hwds.detection.models.classify.base import FittedClassifier
 from hwds.eventlog.log import Durable
 from hwds.experiment.check import check
@@ -25,7 +26,6 @@ from hwds.production.bundle.manifest import CONFIG, DECISION, GRAPH, MODEL, STAT
 from hwds.production.graphs.session import GraphScorer
 from hwds.production.services.base import Service
 from hwds.production.services.rows import EventService, RowService
-from hwds.production.services.tiers import tiers_of
 from hwds.production.services.units import ImageService, PanelService, RunsService, UnitService
 from hwds.results.files import read_table
 from hwds.results.tables import Tables
@@ -112,7 +112,7 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)
         return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema, tiers = bundle.fitted(), Table.read(state), tiers_of(bundle.json(DECISION))
+    fitted, schema, tiers = bundle.fitted(), Table.read(state), AlertTiers.stored(bundle.json(DECISION))
     if not isinstance(fitted, FittedClassifier):
         raise DataError(f"{bundle.folder / MODEL}: holds no classifier.")
     if kind == "rows":

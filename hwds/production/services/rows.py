@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from hwds.detection.decisions.alerts.live import AlertTiers
@@ -18,6 +19,13 @@ from hwds.serving.lines import news
 from hwds.serving.online import Online
 from hwds.serving.reading import Reader
 from hwds.serving.scorer import RowScorer
+
+
+class ReadRow(NamedTuple):
+    """A row as it was read, by column, and its id."""
+
+    id: str
+    values: Mapping[str, Any]
 
 
 class RowService(Service):
@@ -39,19 +47,37 @@ class RowService(Service):
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
         """See `Service`."""
+        return self.scored(self.read(questions), reasons=reasons)
+
+    def read(self, questions: Sequence[Question]) -> list[ReadRow]:
+        """Return the rows of the questions of one request, each with its id.
+
+        Raises:
+            DataError: One is no such question, with its id.
+        """
         ids = [id_of(question, place) for place, question in enumerate(questions)]
-        read = [self._reader.read({**row, ID: id}).values for id, row in zip(ids, questions, strict=True)]
+        return [ReadRow(id, self._reader.read({**row, ID: id}).values) for id, row in zip(ids, questions, strict=True)]
+
+    def scored(self, rows: Sequence[ReadRow], *, reasons: bool = False) -> list[Answer]:
+        """Return the answers to rows, which may be of several requests."""
+        read = [row.values for row in rows]
         if self._graph is None or reasons:
             scored, why = self._scorer.score(read, reasons)
         else:
-            scored, why = self._fitted.from_scores(self._graph.score(read)["score"]), [[] for _ in read]
-        answers = []
-        for place, id in enumerate(ids):
-            chance = None if scored.probability is None else float(scored.probability[place])
-            p_value = None if scored.p_value is None else float(scored.p_value[place])
-            answer: Answer = {ID: id, "score": float(scored.score[place]), "probability": chance, "p_value": p_value}
-            answer |= decided(self._tiers, id, chance, read[place])
-            answers.append(answer | ({"reasons": in_words(why[place])} if reasons else {}))
+            scored, why = self._fitted.from_scores(self._graph.score(read)["score"]), []
+        ids = [row.id for row in rows]
+        columns = (_listed(each, len(rows)) for each in (scored.score, scored.probability, scored.p_value))
+        answers: list[Answer] = [
+            {ID: id, "score": score, "probability": chance, "p_value": p_value}
+            for id, score, chance, p_value in zip(ids, *columns, strict=True)
+        ]
+        if self._tiers is not None:
+            stakes = [row.get(self._tiers.amount) for row in read]
+            for answer, said in zip(answers, self._tiers.tiers(ids, scored.probability, stakes), strict=True):
+                answer.update({"tier": None, "expected_gain": None} if said is None else said._asdict())
+        if reasons:
+            for answer, reason in zip(answers, why, strict=True):
+                answer["reasons"] = in_words(reason)
         return answers
 
     def question_schema(self) -> dict[str, Any]:
@@ -113,12 +139,8 @@ class EventService(Service):
         self._online.close()
 
 
-def decided(tiers: AlertTiers | None, id: str, probability: float | None, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a decision says of a row; nothing where there is none."""
-    if tiers is None:
-        return {}
-    said = tiers.tier(id, probability, row.get(tiers.amount))
-    return {"tier": None, "expected_gain": None} if said is None else said._asdict()
+def _listed(column: np.ndarray | None, rows: int) -> list[float | None]:
+    return [None] * rows if column is None else column.tolist()
 
 
 def bearable(schema: Table) -> dict[str, Any]:

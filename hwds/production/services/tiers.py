@@ -8,7 +8,6 @@ from typing import Any
 from hwds.core.errors import ConfigError
 from hwds.detection.decisions.alert_policy import AlertPolicy
 from hwds.detection.decisions.alerts.live import AlertTiers
-from hwds.detection.decisions.alerts.terms import AlertTerms
 from hwds.experiment.spec import Experiment
 
 
@@ -32,12 +31,3 @@ def stored_tiers(experiment: Experiment, verdict: dict[str, Any] | None, amount:
     tiers = AlertTiers.chosen(terms, verdict, experiment.seed, amount)
     said = {"decision": decision.name, "action": verdict["action"], "sentence": verdict["sentence"]}
     return {"kind": "alerts", **said, "tiers": asdict(tiers)}
-
-
-def tiers_of(stored: dict[str, Any] | None) -> AlertTiers | None:
-    """Return the rule of a bundle's `decision.json`; None where there is none."""
-    if not stored or stored.get("kind") != "alerts":
-        return None
-    rule = dict(stored["tiers"])
-    terms: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in rule["terms"].items()}
-    return AlertTiers(**rule | {"terms": AlertTerms(**terms)})

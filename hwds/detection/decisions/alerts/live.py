@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,20 +50,53 @@ class AlertTiers:
         choices = (verdict or {}).get("chosen") or [{"multiplier": 1.0, "floor": 0.0}]
         return cls(terms, float(choices[-1]["multiplier"]), float(choices[-1]["floor"]), seed, amount)
 
+    @classmethod
+    def stored(cls, stored: Mapping[str, Any] | None) -> AlertTiers | None:
+        """Return the rule of a bundle's `decision.json`; None where it has none."""
+        if not stored or stored.get("kind") != "alerts":
+            return None
+        rule = dict(stored["tiers"])
+        terms: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in rule["terms"].items()
+        }
+        return cls(**rule | {"terms": AlertTerms(**terms)})
+
     def tier(self, id: str, probability: float | None, stake: float | None) -> TierOf | None:
         """Return the tier of an event; None where its probability or its stake is not known."""
-        if probability is None or stake is None:
-            return None
-        chance, loss = np.array([probability]), np.array([float(stake)])
+        return self.tiers([id], None if probability is None else np.array([probability]), [stake])[0]
+
+    def tiers(self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]) -> list[TierOf | None]:
+        """Return the tiers of several events, each as if it stood alone.
+
+        Args:
+            ids: Of the events.
+            probability: Of being gray, shape (n,); None where it is not known.
+            stakes: At stake, None where it is not known.
+        """
+        said: list[TierOf | None] = [None] * len(ids)
+        known = [place for place, stake in enumerate(stakes) if stake is not None and probability is not None]
+        if not known or probability is None:
+            return said
+        chance, loss = probability[known], np.array([stakes[place] for place in known], float)
+        action = self._actions([ids[place] for place in known], chance, loss)
+        sides = np.concatenate([np.full(len(known), PASS), action])
+        passed, done = self.terms.cost(sides, np.tile(chance, 2), np.tile(loss, 2)).reshape(2, -1)
+        for place, each, gain in zip(known, action.tolist(), (passed - done).tolist(), strict=True):
+            said[place] = TierOf(TIERS.get(each, "pass"), gain)
+        return said
+
+    def _actions(self, ids: Sequence[str], chance: np.ndarray, loss: np.ndarray) -> np.ndarray:
+        """Return the codes of the actions, shape (n,)."""
         blocked = self.terms.blocks(chance, loss, self.multiplier) & ("block" in self.terms.tiers)
-        gain = self.terms.gain(chance, loss, blocked, self.multiplier)[0]
-        action = BLOCK if blocked[0] else PASS
-        if "review" in self.terms.tiers and gain >= self.floor:
-            action = REVIEW
-        elif action == PASS and "random_review" in self.terms.tiers and self._uniform(id) < self.terms.random_reviews:
-            action = RANDOM
-        passed, done = (self.terms.cost(np.array([each], np.int8), chance, loss)[0] for each in (PASS, action))
-        return TierOf(TIERS.get(action, "pass"), float(passed - done))
+        action = np.where(blocked, BLOCK, PASS)
+        if "review" in self.terms.tiers:
+            gain = self.terms.gain(chance, loss, blocked, self.multiplier)
+            action = np.where(gain >= self.floor, REVIEW, action)
+        if "random_review" in self.terms.tiers:
+            for place in np.flatnonzero(action == PASS).tolist():
+                if self._uniform(ids[place]) < self.terms.random_reviews:
+                    action[place] = RANDOM
+        return action
 
     def _uniform(self, id: str) -> float:
         return stream_key(self.seed, "alert policy", "live", id) % UNIFORMS / UNIFORMS

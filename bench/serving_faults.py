@@ -1,0 +1,150 @@
+"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [examples=200]`.
+
+Four parts, each with a line of figures: examples of Schemathesis over the OpenAPI description; three reloads under eight
+clients, of which no request may be lost; SIGKILL of one of two workers under eight clients, which may lose what is in flight on
+its connections alone; and so many seconds under sixteen clients, in which memory must stay flat. 1 where one of them fails.
+`soak=1800` is the half hour that `docs/production.md` speaks of. Bodies gone wrong are the job of `bench.http_server`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.http_server import SCRIPT, good_questions, served
+
+CLIENTS, FLAT = 8, 1.05
+"""Clients at once, and the growth of memory over the second half of a soak that still counts as flat."""
+
+
+class Load:
+    """Clients that ask without a pause and count what they get; 0 is no answer.
+
+    Args:
+        port: Of the server.
+        body: Of each request.
+    """
+
+    def __init__(self, port: int, body: bytes) -> None:
+        self.statuses: Counter[int] = Counter()
+        self._port, self._body, self._ended = port, body, threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        while not self._ended.is_set():
+            try:
+                connection.request("POST", "/invocations", self._body, {"content-type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                self.statuses[answer.status] += 1
+            except (OSError, http.client.HTTPException):
+                self.statuses[0] += 1
+                connection.close()
+
+    def end(self) -> Counter[int]:
+        """Return how many requests got which status."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        return self.statuses
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the process ids of a server's workers: those of its children that hold the counts of a worker."""
+    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=True).stdout.split()
+    return [int(pid) for pid in found if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def under_load(port: int, body: bytes, act: Callable[[], None], times: int) -> Counter[int]:
+    """Return the statuses of requests while something is done so many times."""
+    load = Load(port, body)
+    for _ in range(times):
+        time.sleep(2)
+        act()
+    time.sleep(3)
+    return load.end()
+
+
+def described(port: int, examples: int) -> str:
+    """Return the failures that Schemathesis finds by the OpenAPI description; empty where it finds none."""
+    words = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json"]
+    words += ["--max-examples", str(examples), "--no-color", "--checks", "all", "--seed", "1", "--workers", "1"]
+    words += ["--exclude-checks", "positive_data_acceptance"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    sys.stdout.write("\n".join(done.stdout.splitlines()[-12:]) + "\n")
+    return "" if done.returncode == 0 else done.stdout
+
+
+def memory_of(parent: int) -> float:
+    """Return the mebibytes that a server's workers hold of their own (resident, less what they share)."""
+    total = 0
+    for pid in workers_of(parent):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+    return total / 1024
+
+
+def soaked(url: str, body: bytes, parent: int, seconds: int) -> list[float]:
+    """Return the mebibytes of the workers, twenty times while wrk asks without a pause."""
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(body)
+        words = ["wrk", "-t1", "-c16", f"-d{seconds}s", "-s", str(SCRIPT), url]
+        load = subprocess.Popen(words, env=os.environ | {"HWDS_LOAD_BODY": file.name}, stdout=subprocess.PIPE, text=True)
+        held = []
+        while load.poll() is None:
+            held.append(memory_of(parent))
+            time.sleep(seconds / 20)
+        sys.stdout.write(" ".join((load.stdout.read() if load.stdout else "").split()[-8:]) + "\n")
+    return held
+
+
+def main(words: list[str]) -> int:
+    """Print what came of each part; 1 where one failed."""
+    folder, sizes = words[0], dict(word.split("=") for word in words[1:])
+    body = json.dumps(good_questions(folder)[0]).encode()
+    failed: list[str] = []
+    with served(folder, "--workers", "2") as (port, parent):
+        if examples := int(sizes.get("examples", 200)):
+            failed += ["schemathesis"] if described(port, examples) else []
+        reloads = under_load(port, body, lambda: os.kill(parent, signal.SIGHUP), 3)
+        failed += _said("three reloads", reloads, set(reloads) == {200})
+        kills = under_load(port, body, lambda: os.kill(workers_of(parent)[0], signal.SIGKILL), 1)
+        failed += _said("SIGKILL of one of two workers", kills, set(kills) <= {0, 200, 503} and kills[0] <= CLIENTS)
+        if (seconds := int(sizes.get("soak", 60))) and shutil.which("wrk"):
+            held = soaked(f"http://127.0.0.1:{port}/invocations", body, parent, seconds)
+            growth = float(np.mean(held[-3:]) / np.mean(held[len(held) // 2 : len(held) // 2 + 3]))
+            shown = f"{held[0]:.0f} MiB at first, {held[len(held) // 2]:.0f} half way, {held[-1]:.0f} at last"
+            failed += _said(f"soak of {seconds} s", shown, growth <= FLAT)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            counts = [line for line in answer.read().decode().splitlines() if line.startswith("hwds_requests_total")]
+        sys.stdout.write("\n".join(line for line in counts if not line.endswith(" 0")) + "\n")
+    return int(bool(failed))
+
+
+def _said(what: str, found: Any, passed: bool) -> list[str]:
+    shown = dict(sorted(found.items())) if isinstance(found, Counter) else found
+    sys.stdout.write(f"{what}: {shown}: {'passed' if passed else 'FAILED'}\n")
+    sys.stdout.flush()
+    return [] if passed else [what]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,97 @@
+"""Arms: bundles beside the one that answers; a canary answers a share of the units, a shadow answers nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from hwds.core.errors import ConfigError
+from hwds.production.server.draws import CANARY, MAIN, share_of
+from hwds.production.server.loaded import LOG, Loaded
+from hwds.production.services.base import ID, Answer, Question, id_of
+
+MOST_WAITING = 256
+"""Requests that may wait for the shadow; it leaves out those that come while it is so far behind."""
+
+
+class Part(NamedTuple):
+    """The questions of a request that one arm answers, and their places in it."""
+
+    arm: str
+    places: list[int]
+    questions: list[Question]
+
+
+def parts_of(questions: Sequence[Question], share: float, unit: str) -> list[Part]:
+    """Return the parts of a request by arm; a unit is always in the same one.
+
+    Args:
+        questions: Of the request; those without an id get their place in it.
+        share: Of the units that the canary answers, from 0 to 1.
+        unit: The field that names a unit; empty where questions have none.
+
+    Raises:
+        DataError: A question is none.
+    """
+    ids = [id_of(question, place) for place, question in enumerate(questions)]
+    parts = [Part(MAIN, [], []), Part(CANARY, [], [])]
+    for place, (id, question) in enumerate(zip(ids, questions, strict=True)):
+        part = parts[share_of(question, unit, "canary ") < share]
+        part.places.append(place)
+        part.questions.append({**question, ID: id})
+    return [part for part in parts if part.places]
+
+
+def check_arm(main: Loaded, other: Loaded, name: str) -> None:
+    """Refuse a bundle that cannot answer beside another.
+
+    Raises:
+        ConfigError: It answers other questions, or questions whose answers depend on earlier ones.
+    """
+    kinds = [each.bundle.manifest.kind for each in (main, other)]
+    if kinds[0] != kinds[1]:
+        raise ConfigError(f"--{name}: answers {kinds[1]}, the server {kinds[0]}.")
+    if main.service.stateful:
+        raise ConfigError(f"--{name}: these answers remember earlier questions, whose store one bundle owns.")
+    lacks = sorted(set(main.schema["properties"]) - set(other.schema["properties"]))
+    if lacks:
+        raise ConfigError(f"--{name}: its questions have no '{lacks[0]}', which those of the server have.")
+
+
+class Shadow:
+    """Answers what was answered already, in a thread of its own, and hands its answers on.
+
+    Args:
+        add: Counts by name.
+        deliver: Takes the bundle, the questions, its answers, and the id of the request.
+    """
+
+    def __init__(
+        self, add: Callable[[str], None], deliver: Callable[[Loaded, Sequence[Question], list[Answer], str], None]
+    ) -> None:
+        self._add, self._deliver = add, deliver
+        self._threads = ThreadPoolExecutor(1, "shadow")
+        self._waiting = 0
+
+    def offer(self, loaded: Loaded, questions: Sequence[Question], request: str) -> None:
+        """Take up a request, or leave it out where too many wait."""
+        if self._waiting >= MOST_WAITING:
+            self._add("shadow_left_out")
+            return
+        self._waiting += 1
+        self._threads.submit(self._answer, loaded, questions, request)
+
+    def _answer(self, loaded: Loaded, questions: Sequence[Question], request: str) -> None:
+        try:
+            self._deliver(loaded, questions, loaded.service.answer(questions), request)
+        except Exception as error:  # a shadow fails for nobody
+            self._add("shadow_failures")
+            LOG.warning(json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"}))
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Leave out what waits, and end."""
+        self._threads.shutdown(wait=True, cancel_futures=True)

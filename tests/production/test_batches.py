@@ -1,0 +1,65 @@
+"""Rows of requests that come together are answered by one call of the model, each as if it stood alone."""
+
+import asyncio
+
+import pytest
+
+from hwds.production.server.batches import MOST, Batches
+from hwds.production.services.rows import RowService
+from tests.production.test_server import ROW
+
+
+@pytest.fixture
+def service(bundle):
+    return bundle.service()
+
+
+def together(service, requests, seconds=0.0):
+    calls = []
+
+    async def run():
+        batches = Batches(seconds, calls.append)
+        asked = (batches.answer(service, service.read(questions)) for questions in requests)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    return asyncio.run(run()), len(calls)
+
+
+def test_answers_are_those_of_each_request_alone(service):
+    assert isinstance(service, RowService)
+    requests = [[ROW | {"spent": float(place)}, {"spent": 3.0}] for place in range(9)]
+    answers, calls = together(service, requests)
+    assert calls == 1
+    for said, questions in zip(answers, requests, strict=True):
+        for got, want in zip(said, service.answer(questions), strict=True):
+            assert got == pytest.approx(want)
+
+
+def test_a_batch_is_not_larger_than_allowed(service):
+    answers, calls = together(service, [[ROW] * 60] * 10)
+    assert [len(said) for said in answers] == [60] * 10
+    assert calls == -(-600 // (MOST // 60 * 60))
+
+
+def test_a_failure_is_that_of_each(service, monkeypatch):
+    monkeypatch.setattr(service, "scored", lambda rows: 1 / 0)
+    answers, _ = together(service, [[ROW], [ROW]])
+    assert [type(error) for error in answers] == [ZeroDivisionError] * 2
+
+
+def test_requests_wait_for_others_only_while_they_come_together(service):
+    async def run():
+        calls = []
+        batches, loop = Batches(0.05, calls.append), asyncio.get_running_loop()
+        begin = loop.time()
+        await batches.answer(service, service.read([ROW]))
+        alone = loop.time() - begin
+        await asyncio.gather(*(batches.answer(service, service.read([ROW])) for _ in range(3)))
+        begin = loop.time()
+        await batches.answer(service, service.read([ROW]))
+        return alone, loop.time() - begin, len(calls)
+
+    alone, after, calls = asyncio.run(run())
+    assert calls == 3
+    assert after >= 0.05 > 0
+    assert alone < after
