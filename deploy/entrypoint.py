@@ -1,12 +1,18 @@
-"""The entry of a container: `serve` answers from /opt/ml/model on SAGEMAKER_BIND_TO_PORT or 8080, as process 1."""
+"""The entry of a container, which becomes its process 1.
+
+`serve` answers from /opt/ml/model on SAGEMAKER_BIND_TO_PORT or 8080; `train` fills that folder.
+"""
 
 import os
 import sys
 
 MODEL = os.environ.get("HWDS_BUNDLE", "/opt/ml/model")
-
-if sys.argv[1:] != ["serve"]:
-    sys.exit(f"entrypoint: must be followed by serve, got {' '.join(sys.argv[1:]) or 'nothing'}")
 WORKERS = os.environ.get("HWDS_WORKERS", "2")
-COMMAND = [sys.executable, "-m", "hwds", "serve", MODEL, "--http", "--host", "0.0.0.0", "--workers", WORKERS]
-os.execvp(COMMAND[0], COMMAND)
+COMMANDS = {
+    "serve": ["hwds", "serve", MODEL, "--http", "--host", "0.0.0.0", "--workers", WORKERS],
+    "train": ["hwds.app.train"],
+}
+
+if sys.argv[1:] not in ([name] for name in COMMANDS):
+    sys.exit(f"entrypoint: must be followed by {' or '.join(COMMANDS)}, got {' '.join(sys.argv[1:]) or 'nothing'}")
+os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[sys.argv[1]]])

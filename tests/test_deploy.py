@@ -60,6 +60,6 @@ def test_images_copy_what_is_there_and_start_in_exec_form(name):
 
 
 def test_a_container_refuses_another_word():
-    done = subprocess.run([sys.executable, DEPLOY / "entrypoint.py", "train"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, DEPLOY / "entrypoint.py", "run"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip() == "entrypoint: must be followed by serve, got train"
+    assert done.stderr.strip() == "entrypoint: must be followed by serve or train, got run"

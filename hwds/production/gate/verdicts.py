@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hwds.core.checksums.files import write_json
@@ -31,19 +31,40 @@ def keep_verdict(folder: RunFolder, verdict: Mapping[str, Any]) -> None:
     write_markdown(folder.path / PAGE, "\n".join(_page(folder.title, verdicts)))
 
 
-def refuse_gated(folder: RunFolder) -> None:
+def refuse_gated(folder: RunFolder, what: str = "bundle", ignored: Sequence[str] = OF_BUNDLE) -> None:
     """Refuse a run that the last verdict of any stage refused.
+
+    Args:
+        folder: Of the run.
+        what: The command that stops, for the message.
+        ignored: Checks that do not stop it.
 
     Raises:
         HwdsError: One did, with the checks of the run that failed.
     """
     for verdict in read_verdicts(folder).values():
-        failed = [check["name"] for check in verdict["checks"] if not check["passed"] and check["name"] not in OF_BUNDLE]
+        failed = [check["name"] for check in verdict["checks"] if not check["passed"] and check["name"] not in ignored]
         if failed:
             raise HwdsError(
-                f"bundle: gate '{verdict['gate']}' refused run {folder.title}: {', '.join(failed)};"
+                f"{what}: gate '{verdict['gate']}' refused run {folder.title}: {', '.join(failed)};"
                 " mend that and ask the gate again."
             )
+
+
+def refuse_gated_bundle(run: str, what: str) -> bool:
+    """Refuse the bundle of a run that any gate refused, be it for the bundle alone; return whether the run is here to tell.
+
+    Args:
+        run: Its title.
+        what: The command that stops.
+
+    Raises:
+        HwdsError: A gate did.
+    """
+    here = RunFolder.starting_with(run)
+    for path in here:
+        refuse_gated(RunFolder(path), what, ())
+    return bool(here)
 
 
 def _page(title: str, verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -1,0 +1,80 @@
+"""Put a bundle behind an endpoint of SageMaker: a canary of the new version first, and back where an alarm is raised.
+
+Nothing but boto3 is needed, which finds its credentials and region by itself. `--dry-run` prints the calls that would be made,
+and makes none. The same deployment again makes nothing new; that of an older bundle brings it back.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwds.cli.words import FILE, Whole, Within, command
+
+
+@command(help=__doc__)
+@click.argument("folder", metavar="FOLDER")
+@click.option("--name", required=True, metavar="NAME", help="The endpoint.")
+@click.option("--image", required=True, metavar="URI", help="The image that serves (deploy/Dockerfile).")
+@click.option("--role", required=True, metavar="ARN", help="The role that SageMaker runs it as.")
+@click.option("--bucket", required=True, metavar="s3://BUCKET/PREFIX", help="Where the bundle is laid.")
+@click.option("--instance", default="ml.m5.large", show_default=True, metavar="TYPE", help="The type of the machines.")
+@click.option("--count", type=Whole(1, 1000), default=2, show_default=True, metavar="NUMBER", help="How many.")
+@click.option(
+    "--canary",
+    type=Whole(1, 50),
+    default=10,
+    show_default=True,
+    metavar="PERCENT",
+    help="Of the capacity, which a new version gets first.",
+)
+@click.option(
+    "--bake", type=Whole(0, 3600), default=600, show_default=True, metavar="SECONDS", help="For which the canary is watched."
+)
+@click.option(
+    "--errors",
+    type=Whole(1, 1_000_000),
+    default=5,
+    show_default=True,
+    metavar="NUMBER",
+    help="Answers of 500 and above in a minute that bring the old version back.",
+)
+@click.option(
+    "--latency-ms",
+    type=Within(0.1, 60_000),
+    default=1000.0,
+    show_default=True,
+    metavar="NUMBER",
+    help="Milliseconds of the median answer that do so.",
+)
+@click.option(
+    "--capture", type=Whole(0, 100), default=0, show_default=True, metavar="PERCENT", help="Of requests that SageMaker keeps."
+)
+@click.option("--region", metavar="REGION", help="Of AWS; else boto3's own.")
+@click.option("--dry-run", is_flag=True, help="Print the calls, and make none.")
+@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
+def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **options: Any) -> int:
+    """Deploy a bundle that is signed and that no gate refused."""
+    from hwds.production.deploy.endpoint import carry_out, clients_of, write_archive
+    from hwds.production.deploy.plan import ARCHIVE, Deployment, plan_of
+    from hwds.production.gate.verdicts import refuse_gated_bundle
+    from hwds.production.services.opening import Bundle
+
+    settings = Deployment(**options)
+    bundle = Bundle.open(folder, trust)
+    if not refuse_gated_bundle(bundle.manifest.run, "deploy"):
+        print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.")
+    with tempfile.TemporaryDirectory() as beside:
+        archive = Path(beside) / ARCHIVE
+        plan = plan_of(settings, bundle.manifest.digest, str(archive))
+        if dry_run:
+            print(json.dumps([call._asdict() for call in plan], indent=1))
+            return 0
+        write_archive(bundle.folder, archive)
+        carry_out(plan, clients_of(region), print)
+    print(f"Endpoint {settings.name} answers by bundle {bundle.manifest.digest}.")
+    return 0

@@ -1,0 +1,160 @@
+"""Carrying out the plan of a deployment by boto3, and saying what became of the endpoint."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.production.deploy.plan import Call
+
+DESCRIBED = {
+    "create_model": ("describe_model", "ModelName"),
+    "create_endpoint_config": ("describe_endpoint_config", "EndpointConfigName"),
+}
+"""By call the one that shows whether its work is done already, and the name that it asks by."""
+
+MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+"""The states of an endpoint that will be others by themselves."""
+
+SECONDS, EVERY = 5400.0, 15.0
+"""Seconds that an endpoint may move at most, and between two looks at it."""
+
+
+def write_archive(folder: Path, target: Path) -> None:
+    """Write the files of a bundle as `model.tar.gz`, the same bytes for the same files."""
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            facts = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            facts.size, facts.mode = path.stat().st_size, 0o644
+            with path.open("rb") as file:
+                archive.addfile(facts, file)
+
+
+def clients_of(region: str | None = None) -> Callable[[str], Any]:
+    """Return what makes the clients of boto3, by its own variables and files.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    if find_spec("boto3") is None:
+        raise ConfigError("deploy: needs boto3: pip install 'hwds[aws]'.")
+    import boto3
+
+    return boto3.session.Session(region_name=region).client
+
+
+def carry_out(
+    plan: Sequence[Call],
+    client: Callable[[str], Any],
+    say: Callable[[str], None],
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Make the calls of a plan, and wait until the endpoint answers by the new version.
+
+    Args:
+        plan: Of `plan_of`.
+        client: Returns the client of a service.
+        say: Takes a line for each call.
+        wait: Waits so many seconds.
+
+    Raises:
+        HwdsError: A call was refused, or the endpoint failed or went back to its old version.
+    """
+    name, version = plan[-1].parameters["EndpointName"], plan[-1].parameters["EndpointConfigName"]
+    with _refusals():
+        sagemaker = client("sagemaker")
+        before = _endpoint(sagemaker, name)
+        if before and before["EndpointStatus"] in MOVING:
+            raise HwdsError(f"deploy: endpoint '{name}' is {before['EndpointStatus']}; wait for it.")
+        same = before is not None and before.get("EndpointConfigName") == version
+        for call in plan:
+            if call.when == ("absent" if before else "present") or (call.when == "present" and same):
+                continue
+            service = sagemaker if call.service == "sagemaker" else client(call.service)
+            done = _is_done(service, call)
+            say(f"{call.service}.{call.operation}: {'is there already' if done else 'made'}")
+            if not done:
+                getattr(service, call.operation)(**call.parameters)
+        after = _at_rest(sagemaker, name, wait)
+    if after["EndpointStatus"] != "InService":
+        raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {after.get('FailureReason', 'no reason')}.")
+    if after.get("EndpointConfigName") != version:
+        raise HwdsError(f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: an alarm was raised.")
+
+
+def _is_done(service: Any, call: Call) -> bool:
+    from botocore.exceptions import ClientError
+
+    if call.operation == "upload_file":
+        place = {name: call.parameters[name] for name in ("Bucket", "Key")}
+        try:
+            stored: int = service.head_object(**place)["ContentLength"]
+        except ClientError:
+            return False
+        return stored == Path(call.parameters["Filename"]).stat().st_size
+    if call.operation not in DESCRIBED:
+        return False
+    describe, key = DESCRIBED[call.operation]
+    try:
+        getattr(service, describe)(**{key: call.parameters[key]})
+    except ClientError:
+        return False
+    return True
+
+
+def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    """Return the description of an endpoint, None where there is none.
+
+    Raises:
+        ClientError: It cannot be asked for.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ValidationException", "ValidationError"):
+            return None
+        raise
+    return described
+
+
+def _at_rest(sagemaker: Any, name: str, wait: Callable[[float], None]) -> dict[str, Any]:
+    """Return the description of an endpoint that moves no longer.
+
+    Raises:
+        HwdsError: It still moves after a long time, or is gone.
+    """
+    waited = 0.0
+    while waited < SECONDS:
+        described = _endpoint(sagemaker, name)
+        if described is None:
+            raise HwdsError(f"deploy: endpoint '{name}' is gone.")
+        if described["EndpointStatus"] not in MOVING:
+            return described
+        wait(EVERY)
+        waited += EVERY
+    raise HwdsError(f"deploy: endpoint '{name}' is not ready after {SECONDS:g} s.")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in a line what AWS refuses, or why it cannot be reached."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError, Boto3Error) as error:
+        raise HwdsError(f"deploy: {' '.join(str(error).split())}") from error
