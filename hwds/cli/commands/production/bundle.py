@@ -32,6 +32,7 @@ from hwds.core.errors import ConfigError, HwdsError
     help="Real rows that must be answered as in the run.",
 )
 @click.option("--check", is_flag=True, help="Prove the bundle RUN again, instead of making one.")
+@click.option("--registry", metavar="URI", help="Mirror the bundle and the verdicts on its run in MLflow's registry.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
 def main(
     run: str,
@@ -41,6 +42,7 @@ def main(
     budget: float | None,
     rows: int,
     check: bool,
+    registry: str | None,
     trust: str | None,
 ) -> int:
     """Make the bundle of a run, or prove one again."""
@@ -62,6 +64,11 @@ def main(
     print(f"model.onnx: off by {worst:.2g} at most." if graph else f"No model.onnx: {made.manifest.graph['why']}.")
     print(f"One answer takes {latency['p50_ms']:g} ms, 99 % up to {latency['p99_ms']:g} ms.")
     print(f"Bundle {made.manifest.digest}: {made.folder}")
+    if registry is not None:
+        from hwds.production.registry import mirrored
+        from hwds.results.folder import RunFolder
+
+        print(f"MLflow: {mirrored(made, RunFolder.find(run), registry)}")
     return 0
 
 

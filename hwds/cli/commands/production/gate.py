@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from hwds.cli.words import FILE, ONE_RUN, RUN, KnownWord, command
+from hwds.core.errors import ConfigError
 
 
 def gates() -> list[str]:
@@ -25,21 +26,26 @@ def gates() -> list[str]:
 @click.option("--card", type=FILE, help="What people say of the model: a YAML of owner, approver, intended_use ...")
 @click.option("--bundle", type=FILE, help="The folder of the run's bundle, for its latency.")
 @click.option("--monitor", type=FILE, help="The report of `hwds monitor`.")
+@click.option("--registry", metavar="URI", help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
-def main(
-    run: str, name: str, champion: str | None, card: str | None, bundle: str | None, monitor: str | None, trust: str | None
-) -> int:
+def main(run: str, name: str, registry: str | None, bundle: str | None, trust: str | None, **named: str | None) -> int:
     """Print every check and the outcome; 1 where the gate refuses."""
     from hwds.production.gate.decide import Named, decided, gathered
     from hwds.production.gate.rules import rules_of
     from hwds.production.gate.verdicts import FILE as KEPT
+    from hwds.production.registry import mirrored
+    from hwds.production.services.opening import Bundle
     from hwds.results.folder import RunFolder
 
+    if registry is not None and bundle is None:
+        raise ConfigError("--registry: needs --bundle.")
     rules, folder = rules_of(name), RunFolder.find(run)
     folder.require_finished()
-    evidence = gathered(folder, rules, Named(champion, card, bundle, monitor, trust))
+    evidence = gathered(folder, rules, Named(bundle=bundle, trust=trust, **named))
     verdict = decided(folder, rules, evidence)
     for check in verdict["checks"]:
         print(f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}")
     print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
+    if registry is not None and bundle is not None:
+        print(f"MLflow: {mirrored(Bundle.open(bundle, trust), folder, registry)}")
     return 0 if verdict["outcome"] == "passed" else 1
