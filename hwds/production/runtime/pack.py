@@ -1,0 +1,81 @@
+"""Packing the runtime: `python -m hwds.production.runtime.pack FILE` writes the modules that it needs as one file."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import zipapp
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hwds.core.errors import HwdsError
+
+ENTRY = "hwds.production.runtime.alone"
+PACKAGE = Path(__file__).resolve().parents[2]
+ALLOWED = {"numpy", "onnxruntime"}
+"""Packages that the runtime may import beside Python's own."""
+
+EARLY = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in the archive, so that the same modules give the same bytes."""
+
+
+def pack(target: Path) -> list[str]:
+    """Write the runtime; return the names of its modules.
+
+    Args:
+        target: The file, which Python runs.
+
+    Raises:
+        HwdsError: A module imports more than it may.
+    """
+    modules = modules_of(ENTRY)
+    content = {f"{name.replace('.', '/')}.py": file_of(name).read_bytes() for name in modules}
+    packages = {"/".join(name.split(".")[:depth]) for name in modules for depth in range(1, name.count(".") + 1)}
+    content |= {f"{package}/__init__.py": b"" for package in packages}
+    start = f"import sys\nfrom {ENTRY} import main\n\nsys.exit(main(sys.argv[1:]))\n"
+    content["__main__.py"] = start.encode()
+    part = target.with_name(f".{target.name}.zip")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(content):
+            archive.writestr(zipfile.ZipInfo(name, EARLY), content[name], zipfile.ZIP_DEFLATED)
+    zipapp.create_archive(part, target, "/usr/bin/env python3")
+    part.unlink()
+    return modules
+
+
+def modules_of(entry: str) -> list[str]:
+    """Return a module and all of hwds that it imports when it is imported, in alphabetical order.
+
+    Raises:
+        HwdsError: One of them imports another package than `ALLOWED`.
+    """
+    pending, found = [entry], {entry}
+    while pending:
+        name = pending.pop()
+        for imported in _imports(name):
+            top = imported.partition(".")[0]
+            if top == "hwds":
+                if imported not in found:
+                    found.add(imported)
+                    pending.append(imported)
+            elif top not in ALLOWED and top not in sys.stdlib_module_names:
+                raise HwdsError(f"{name}: imports {top}, which the runtime has not.")
+    return sorted(found)
+
+
+def _imports(name: str) -> Iterator[str]:
+    for node in ast.parse(file_of(name).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def file_of(name: str) -> Path:
+    """Return the file of a module of hwds."""
+    return PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+
+
+if __name__ == "__main__":
+    sys.stdout.write("".join(f"{name}\n" for name in pack(Path(sys.argv[1]))))
