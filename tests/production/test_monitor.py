@@ -6,14 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.core.errors import DataError
-from hwds.production.bundle.reference import calibration_of, column_reference, reference_of
+from hwds.core.errors import ConfigError, DataError
+from hwds.production.bundle.reconstruction import NAME, components_of, distances_of
+from hwds.production.bundle.reference import calibration_of, column_reference, reference_of, segments_of
 from hwds.production.monitor.captured import Captured, read_captured, read_labels
 from hwds.production.monitor.distances import distances, new_share
 from hwds.production.monitor.evidence import Detector, Finding, binomial_tail, discoveries, label_findings
 from hwds.production.monitor.page import page, write_report
+from hwds.production.monitor.segments import watched_segments
 from hwds.production.monitor.watch import watched
-from hwds.production.server.capture import Capture
+from hwds.production.server.capture import Arm, Capture
 from hwds.results.files import read_mapping
 
 ROWS = 500
@@ -127,9 +129,11 @@ def test_discoveries_and_chances():
 
 
 def test_what_a_server_captured_is_read(tmp_path):
-    capture = Capture(tmp_path, 1.0, (), "b")
+    capture = Capture(tmp_path, 1.0, ())
     assert capture.keep(
-        [{"id": "1", "spent": 2.0}, {"of": "1", "label": 1}], [{"id": "1", "score": 0.5}, {"of": "1", "news": True}]
+        [{"id": "1", "spent": 2.0}, {"of": "1", "label": 1}],
+        [{"id": "1", "score": 0.5}, {"of": "1", "news": True}],
+        Arm("main", "b", ""),
     )
     capture.close()
     (found,) = read_captured(tmp_path)
@@ -169,10 +173,64 @@ def test_a_column_of_many_texts_is_no_alarm_by_itself(shops):
 
 
 def test_texts_of_any_kind_and_a_torn_last_line_are_read(tmp_path):
-    capture = Capture(tmp_path, 1.0, (), "digest")
-    capture.keep([{"shop": "a\u2028b"}], [{"id": "1", "score": 1.0}])
+    capture = Capture(tmp_path, 1.0, ())
+    capture.keep([{"shop": "a\u2028b"}], [{"id": "1", "score": 1.0}], Arm("main", "digest", ""))
     capture.close()
     (path,) = tmp_path.glob("*.jsonl")
     with path.open("a") as file:
         file.write('{"captureData": {"endpo')
     assert [each.question for each in read_captured(tmp_path)] == [{"shop": "a\u2028b"}]
+
+
+def correlated(n, rho, seed):
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=n)
+    second = rho * first + np.sqrt(1 - rho**2) * rng.normal(size=n)
+    return pl.DataFrame({"a": first, "b": second, "c": rng.normal(size=n)})
+
+
+def test_columns_that_cease_to_hang_together_are_named_though_each_stays_as_it_was():
+    reference = json.loads(json.dumps(reference_of(correlated(15_000, 0.95, 0), ["a", "b", "c"], [])))
+    asked = [
+        Captured("2026-01-01T00:00:00Z", row, {"id": "x"})
+        for row in pl.concat([correlated(2000, 0.95, 1), correlated(2000, 0.0, 2)]).to_dicts()
+    ]
+    report = watched(reference, asked, bundle="b", per_month=0.1, days=30.4)
+    assert [bool(window.alarm) for window in report.windows[:4]] == [False] * 4
+    assert any(window.alarm for window in report.windows[4:])
+    first = next(window for window in report.windows if window.alarm)
+    assert NAME in {finding.column for finding in first.named}
+    assert min(first.findings, key=lambda finding: finding.p_value).column == NAME
+
+
+def test_distances_are_those_of_principal_components():
+    rows = correlated(400, 0.9, 3)
+    known = components_of(rows, ["a", "b", "c"])
+    values = rows.to_numpy()
+    scaled = (values - values.mean(0)) / values.std(0)
+    axes = np.linalg.eigh(scaled.T @ scaled)[1][:, ::-1][:, :2]
+    expected = ((scaled - scaled @ axes @ axes.T) ** 2).mean(1)
+    np.testing.assert_allclose(distances_of(known, rows.to_dicts()), expected, atol=1e-10)
+    assert np.isfinite(distances_of(known, [{}, {"a": None, "b": "x"}])).all()
+    assert components_of(rows, ["a"]) is None
+
+
+def test_a_change_in_one_segment_is_seen_there():
+    rng = np.random.default_rng(0)
+    shop = rng.choice(["big", "small"], 20_000, p=[0.85, 0.15])
+    rows = pl.DataFrame({"shop": shop, "probability": rng.beta(2, 5, 20_000)})
+    tested = rows.with_columns(pl.Series("label", (rng.random(20_000) < rows["probability"].to_numpy()).astype(float)))
+    segments = segments_of(rows, ["shop"], ["probability"], tested)
+    assert set(segments["shop"]) == {"big", "small"}
+    assert segments["shop"]["small"]["calibration"]["n"] == (shop == "small").sum()
+    reference = {"segments": json.loads(json.dumps(segments))}
+    moved = np.where(shop == "small", rows["probability"].to_numpy() ** 2, rows["probability"].to_numpy())
+    asked = [
+        Captured(f"2026-01-{1 + place * 28 // 20_000:02d}T00:00:00Z", {"shop": name}, {"probability": float(value)})
+        for place, (name, value) in enumerate(zip(shop, moved, strict=True))
+    ]
+    found = watched_segments(reference, asked, "shop", bundle="b", per_month=0.1, labels=None, rows=ROWS)
+    assert not any(window.alarm for window in found["big"].windows)
+    assert any(window.alarm for window in found["small"].windows)
+    with pytest.raises(ConfigError, match="--by: the bundle has no segments by 'shp'; did you mean 'shop'"):
+        watched_segments(reference, asked, "shp", bundle="b", per_month=0.1, labels=None, rows=ROWS)

@@ -45,7 +45,7 @@ from hwds.production.bundle.manifest import (
     files_of,
 )
 from hwds.production.bundle.parity import LEAST
-from hwds.production.bundle.reference import calibration_of, tested_chances
+from hwds.production.bundle.reference import tested_rows
 from hwds.production.bundle.row_content import RowContent
 from hwds.production.bundle.unit_content import UnitContent
 from hwds.production.gate.verdicts import refuse_gated
@@ -147,12 +147,11 @@ def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:
 
 
 def _reference(content: RowContent | UnitContent, folder: RunFolder) -> dict[str, Any]:
-    """Return the reference statistics, with the calibration on the run's test rows, which no model had learned from."""
-    reference = content.reference()
-    if isinstance(content, RowContent):
-        chances = tested_chances(folder.read_tables().predictions, content.experiment.model.name)
-        reference |= {} if chances is None else {"calibration": calibration_of(*chances)}
-    return reference
+    """Return the reference statistics, of rows with the calibration on the run's test rows, which no model had learned from."""
+    if not isinstance(content, RowContent):
+        return content.reference()
+    tested = tested_rows(folder.read_tables().predictions, content.experiment.model.name)
+    return content.reference(tested)
 
 
 def conformal_of(fitted: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.production.bundle.reconstruction import NAME, components_of, distances_of
+
 GRID = 257
 """Quantiles of a number that are kept; a distance from them is exact to 1 / 256."""
 
@@ -19,6 +21,10 @@ VALUES = 200
 
 WINDOW_ROWS = 500
 """Rows of a reference window, in the order of arrival."""
+
+
+SEGMENTS = 12
+"""Texts of a column at most by which its rows are watched apart."""
 
 
 def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
@@ -61,12 +67,18 @@ def reference_of(rows: pl.DataFrame, columns: Sequence[str], predictions: Sequen
 
     Returns:
         `columns` and `predictions` by name over all rows, and `windows`: the same of runs of `WINDOW_ROWS` rows, by which the
-        spread between windows of a world that did not change, its seasons among it, is known.
+        spread between windows of a world that did not change, its seasons among it, is known. Of two numbers and more also
+        their principal `components`, and the distance of rows from them as a column.
     """
+    components = components_of(rows, columns)
+    if components is not None:
+        rows = rows.with_columns(pl.Series(NAME, distances_of(components, rows.select(components["columns"]).to_dicts())))
+        columns = [*columns, NAME]
     named = [*columns, *predictions]
     parts = [rows.slice(at, WINDOW_ROWS) for at in range(0, len(rows) - WINDOW_ROWS + 1, WINDOW_ROWS)]
     return {
         "rows": len(rows),
+        "components": components,
         "columns": {name: column_reference(rows[name]) for name in columns},
         "predictions": {name: column_reference(rows[name]) for name in predictions},
         "windows": [
@@ -74,6 +86,34 @@ def reference_of(rows: pl.DataFrame, columns: Sequence[str], predictions: Sequen
             for part in parts
         ],
     }
+
+
+def segments_of(
+    rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], tested: pl.DataFrame, time: str = ""
+) -> dict[str, dict[str, Any]]:
+    """Return by column of few texts, and by each of these, the reference statistics of the answers to its rows.
+
+    Args:
+        rows: Inputs and answers, in the order of arrival.
+        columns: The inputs among them.
+        predictions: The answers among them.
+        tested: Test rows with these columns, `probability` and `label`, by which they are calibrated; it may be empty.
+        time: The column of time; empty where there is none.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in columns:
+        texts = rows[name].dtype in (pl.String, pl.Categorical, pl.Enum)
+        values = rows[name].drop_nulls().cast(pl.String).unique().sort().to_list() if texts else []
+        if not 2 <= len(values) <= SEGMENTS:
+            continue
+        found[name] = {}
+        for value in values:
+            own, checked = (table.filter(pl.col(name).cast(pl.String) == value) for table in (rows, tested))
+            found[name][value] = {
+                **reference_of(own, (), predictions, time),
+                "calibration": calibration_of(*chances_of(checked)),
+            }
+    return found
 
 
 def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> dict[str, Any]:
@@ -113,8 +153,8 @@ def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
     return losses
 
 
-def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return probabilities and known labels of a model's test rows, from which it did not learn; None without probabilities.
+def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
+    """Return a model's test rows with probability and label, from which it did not learn; None without probabilities.
 
     Args:
         predictions: The predictions of a run.
@@ -125,8 +165,18 @@ def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[np.ndarray, n
     own = predictions.filter(pl.col("model") == model, *([pl.col("part") == "test"] if "part" in predictions.columns else []))
     if own["probability"].null_count() == len(own):
         return None
-    known = own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
-    return known["probability"].to_numpy(), known["label"].cast(pl.Float64).to_numpy()
+    return own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
+
+
+def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return probabilities and known labels of `tested_rows`; None without probabilities."""
+    known = tested_rows(predictions, model)
+    return None if known is None else chances_of(known)
+
+
+def chances_of(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns `probability` and `label` of rows as doubles."""
+    return rows["probability"].to_numpy(), rows["label"].cast(pl.Float64).to_numpy()
 
 
 def shares_below(quantiles: Sequence[float] | np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from hwds.features.rows.columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
 from hwds.production.bundle.manifest import GRAPH, PARITY, STATE
 from hwds.production.bundle.parity import NATIVE, Case, write_cases
-from hwds.production.bundle.reference import reference_of
+from hwds.production.bundle.reference import calibration_of, chances_of, reference_of, segments_of
 from hwds.production.graphs.classifiers import graph_of
 from hwds.production.graphs.writer import NoGraph
 from hwds.production.services.base import ID, plain
@@ -91,8 +91,12 @@ class RowContent:
             self._write_events(folder)
         return self._write_graph(folder)
 
-    def reference(self) -> dict[str, Any]:
-        """Return the statistics of what a question bears, and of the answers."""
+    def reference(self, tested: pl.DataFrame | None) -> dict[str, Any]:
+        """Return the statistics of what a question bears, and of the answers, of all rows and by segment.
+
+        Args:
+            tested: Test rows of the run with probability and label; None without.
+        """
         hidden = {name for role in HIDDEN for name in self.table.roles.get(role, ())}
         time = self.table.name("time")
         taken = (*self.table.roles.get("entity", ()), time, self.table.name("available_at"), ROW_ID)
@@ -102,7 +106,13 @@ class RowContent:
             if name not in hidden and name not in taken and not kind.is_nested() and not kind.is_temporal()
         ]
         answers = self._answers()
-        return reference_of(self.table.data.with_columns(answers), columns, [each.name for each in answers], time)
+        rows, said = self.table.data.with_columns(answers), [each.name for each in answers]
+        found = reference_of(rows, columns, said, time)
+        if tested is None:
+            return found
+        checked = tested.select(ROW_ID, "probability", "label").join(self.table.data.select(ROW_ID, *columns), on=ROW_ID)
+        segments = segments_of(rows, columns, said, checked, time)
+        return found | {"calibration": calibration_of(*chances_of(tested)), "segments": segments}
 
     def _answers(self) -> list[pl.Series]:
         named = {"score": self.scored.score, "probability": self.scored.probability, "p_value": self.scored.p_value}

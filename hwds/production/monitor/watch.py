@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.production.bundle.reconstruction import NAME, Components, distances_of
 from hwds.production.bundle.reference import WINDOW_GRID, WINDOW_ROWS, column_reference
 from hwds.production.monitor.captured import Captured
 from hwds.production.monitor.evidence import Baseline, Detector, Finding, discoveries, label_findings
@@ -114,12 +115,12 @@ def watched(
     baseline = Baseline(reference)
     table = [(each, row) for each in captured for row in each.rows()]
     parts = [table[at : at + rows] for at in range(0, len(table) - rows + 1, rows)]
-    span = _days(captured) if days is None else days
+    span = days_of(captured) if days is None else days
     a_month = max(len(parts) / max(span, 1e-9) * MONTH_DAYS, 1.0)
     inputs, outcomes = Detector(per_month, a_month), Detector(per_month, a_month)
     reports, labelled = [], 0
     for part in parts:
-        findings = baseline.findings(_window(baseline, [row for _, row in part]))
+        findings = baseline.findings(_window(baseline, [row for _, row in part], reference.get("components")))
         known = _labelled([each for each, _ in part], labels or {})
         of_labels = label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
         labelled += len(known[1])
@@ -148,10 +149,14 @@ def _remarks(baseline: Baseline, table: Sequence[Any], rows: int) -> list[str]:
     return said
 
 
-def _window(baseline: Baseline, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _window(baseline: Baseline, rows: Sequence[Mapping[str, Any]], components: Components | None) -> dict[str, Any]:
     """Return the statistics of a window, of the columns that the reference has."""
     found = {}
+    if components is not None:
+        found[NAME] = column_reference(pl.Series(NAME, distances_of(components, rows)), WINDOW_GRID)
     for name in baseline.names:
+        if name == NAME:
+            continue
         values = [row.get(name) for row in rows]
         kind = pl.String if any(isinstance(value, str) for value in values) else pl.Float64
         series = pl.Series(name, [_cast(value, kind) for value in values], kind)
@@ -177,6 +182,7 @@ def _labelled(part: Sequence[Captured], labels: Mapping[str, float]) -> tuple[np
     return pairs[:, 0], pairs[:, 1]
 
 
-def _days(captured: Sequence[Captured]) -> float:
+def days_of(captured: Sequence[Captured]) -> float:
+    """Return the days that captured rows span, an hour at least."""
     first, last = (datetime.fromisoformat(captured[place].at.replace("Z", "+00:00")) for place in (0, -1))
     return max((last - first).total_seconds() / 86_400, 1 / 24)

@@ -6,11 +6,17 @@ alarm is raised at most so often a month while nothing changes; the columns that
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import click
 
-from hwds.cli.words import FILE, Whole, Within, command
+from hwds.cli.words import FILE, OneOf, Whole, Within, command
+from hwds.core.errors import ConfigError
+
+ARMS = ("main", "canary", "shadow")
 
 
 @command(help=__doc__)
@@ -22,26 +28,66 @@ from hwds.cli.words import FILE, Whole, Within, command
 )
 @click.option("--rows", type=Whole(50, 100_000), metavar="NUMBER", default=500, show_default=True, help="Rows of a window.")
 @click.option("--out", default="monitor", show_default=True, metavar="PATH", help="Where the report is written.")
+@click.option("--arm", type=OneOf(*ARMS), default="main", show_default=True, help="Whose answers are watched.")
+@click.option("--by", metavar="COLUMN", help="Watch each text of this column apart, too.")
+@click.option("--challenger", type=OneOf(*ARMS[1:]), help="Compare the answers of this arm with those of main, by labels.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
-def main(folder: str, captured: str, labels: str | None, alarms: float, rows: int, out: str, trust: str | None) -> int:
+def main(folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any) -> int:
     """Write the report and print what was named; 1 where there was an alarm."""
-    from hwds.production.monitor.captured import read_captured, read_labels
+    from hwds.production.monitor.captured import read_labels
+
+    known = read_labels(Path(labels)) if labels else None
+    if challenger is not None:
+        return compared(Path(captured), known, challenger, Path(out))
+    return watch(folder, Path(captured), known, Path(out), **options)
+
+
+def watch(
+    folder: str,
+    captured: Path,
+    labels: dict[str, float] | None,
+    out: Path,
+    alarms: float,
+    rows: int,
+    arm: str,
+    by: str | None,
+    trust: str | None,
+) -> int:
+    """Watch what an arm has answered; 1 where there was an alarm."""
+    from hwds.production.monitor.captured import read_captured
     from hwds.production.monitor.page import write_report
+    from hwds.production.monitor.segments import watched_segments
     from hwds.production.monitor.watch import watched
     from hwds.production.services.opening import Bundle
 
     bundle = Bundle.open(folder, trust)
-    known = read_labels(Path(labels)) if labels else None
-    asked = read_captured(Path(captured))
-    digest = bundle.manifest.digest
-    report = watched(bundle.json("reference.json"), asked, bundle=digest, per_month=alarms, labels=known, rows=rows)
-    write_report(Path(out), report)
-    for remark in report.remarks:
-        print(remark)
-    for violation in report.violations:
-        print(violation["description"])
-    raised = sum(bool(window.alarm) for window in report.windows)
-    print(
-        f"{len(report.windows)} windows, {raised} alarms (at most {alarms:g} false ones a month): {Path(out) / 'report.html'}"
-    )
+    asked, reference = read_captured(captured, arm), bundle.json("reference.json")
+    terms: dict[str, Any] = {"bundle": bundle.manifest.digest, "labels": labels, "rows": rows}
+    share = alarms / 2 if by else alarms
+    reports = {out: watched(reference, asked, per_month=share, **terms)}
+    if by:
+        found = watched_segments(reference, asked, by, per_month=share, **terms)
+        reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in found.items()}
+    raised = 0
+    for place, report in reports.items():
+        write_report(place, report)
+        count = sum(bool(window.alarm) for window in report.windows)
+        for line in (*report.remarks, *(violation["description"] for violation in report.violations)):
+            print(line)
+        print(f"{len(report.windows)} windows, {count} alarms (at most {alarms:g} false ones a month): {place / 'report.html'}")
+        raised += count
     return 1 if raised else 0
+
+
+def compared(captured: Path, labels: dict[str, float] | None, arm: str, out: Path) -> int:
+    """Compare an arm with main by the labels that have arrived."""
+    from hwds.core.checksums.files import write_json
+    from hwds.production.monitor.captured import read_captured
+    from hwds.production.monitor.challenger import judged
+
+    if labels is None:
+        raise ConfigError("--challenger: needs --labels.")
+    judgement = judged(read_captured(captured), read_captured(captured, arm), labels)
+    write_json(out / "challenger.json", {**asdict(judgement), "sentence": judgement.sentence})
+    print(judgement.sentence)
+    return 0
