@@ -112,7 +112,8 @@ class Decoder:
 
     def _object(self, number: int, trees: dict[str, Any]) -> Any:
         cls: Any = self._classes[number]
-        values = {name: self.decode(tree) for name, tree in trees.items()}
+        renamed = getattr(cls, "renamed", {})
+        values = {renamed.get(name, name): self.decode(tree) for name, tree in trees.items()}
         if issubclass(cls, tuple) or is_dataclass(cls):
             if set(values) != set(names_of(cls, None)):
                 raise TypeError(f"'{class_path(cls)}' has other fields")

@@ -138,9 +138,9 @@ class _Check:
     def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
         if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
-            return replace(leak, check=STATE, told=AGAIN)
+            return replace(leak, check=STATE, shows=AGAIN)
         if self.elsewhere is not self.here and not self.ask(self.here, rubbish, fold).equals(raw[fold.index]):
-            return replace(leak, check=STATE, told=ELSEWHERE)
+            return replace(leak, check=STATE, shows=ELSEWHERE)
         return leak
 
     def read_by(self, fold: Fold) -> list[Fold]:
@@ -161,18 +161,18 @@ class _Check:
         for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
             one = self.clean[fold.index] if twin.one is self.frame else self.ask(self.elsewhere, twin.one, fold, part=twin.part)
             other = self.ask(self.elsewhere, twin.other, fold, part=twin.part)
-            leak = compared(self.label, twin.label, twin.answers(one), twin.answers(other), twin.check, twin.told)
+            leak = compared(self.label, twin.label, twin.answers(one), twin.answers(other), twin.check, twin.shows)
             yield from [leak] if leak else []
 
     def of_luck(self, fold: Fold) -> Iterator[Leak]:
         """Yield what the answers of a fold show that no choice made before can."""
         for told in self.protocol.too_lucky(self.clean[fold.index]):
-            yield Leak(self.label, fold.name, check=LUCK, told=told)
+            yield Leak(self.label, fold.name, check=LUCK, shows=told)
 
     def of_files(self) -> Iterator[Leak]:
         """Yield what was opened, once each."""
         for what, where in self.opened.items():
-            yield Leak(self.label, where, check=FILES, told=what)
+            yield Leak(self.label, where, check=FILES, shows=what)
 
 
 def watched(label: str, recipe: Any, leaks: Iterator[Leak | None], watch: Watch) -> Iterator[Leak | None]:
@@ -180,7 +180,7 @@ def watched(label: str, recipe: Any, leaks: Iterator[Leak | None], watch: Watch)
     with watch.watching(recipe) as opened:
         found = list(leaks)
     yield from found
-    yield from (Leak(label, "any row", check=FILES, told=what) for what in opened)
+    yield from (Leak(label, "any row", check=FILES, shows=what) for what in opened)
 
 
 def features_canary(label: str, features: Any, panel: Panel, horizon: int) -> Iterator[Leak | None]:

@@ -16,13 +16,13 @@ class Forecasts:
         mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
         quantiles: Shape (n, h, levels), not decreasing along the last axis.
         fallback: Shape (n,), true where something simpler than the model itself has answered.
-        told: What else a model says of each series (who answered for it): columns of the predictions, each of shape (n,).
+        diagnostics: Further columns of the predictions, such as the member that answered for a series, each of shape (n,).
     """
 
     mean: np.ndarray
     quantiles: np.ndarray
     fallback: np.ndarray
-    told: Mapping[str, np.ndarray] = field(default_factory=dict)
+    diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None) -> Forecasts:

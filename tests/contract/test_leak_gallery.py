@@ -71,7 +71,7 @@ def found(trick, watch, other) -> list[Leak]:
     model, protocol, features = (getattr(trick, name, None) for name in ("Model", "Protocol", "Features"))
     frame = getattr(trick, "FRAME", None)
     if not (model or protocol or features):
-        return [Leak("dataset", "", check=GIVEAWAY, told=told) for told in giveaways(frame)]
+        return [Leak("dataset", "", check=GIVEAWAY, shows=told) for told in giveaways(frame)]
     leaks = features_leaks(features(), frame, trick, watch) if features else []
     if model or protocol:
         protocol, model, frame = asked(protocol, model, frame, trick)

@@ -79,5 +79,5 @@ def _tables(protocol: Any, frame: Any, rubbish: Any, cutoff: Any, rng: np.random
     return None, None, None, []
 
 
-def _told(where: str, cutoff: Any, told: str) -> Leak:
-    return Leak(where, cutoff.label, check=PROTOCOL, told=told)
+def _told(where: str, cutoff: Any, shows: str) -> Leak:
+    return Leak(where, cutoff.label, check=PROTOCOL, shows=shows)

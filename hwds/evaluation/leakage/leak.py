@@ -49,7 +49,7 @@ class Leak:
         changed: How many answers changed.
         asked: Of how many.
         check: The check that found it, a key of `TRIED`.
-        told: What it found, in words; empty for answers that changed with the data after the cutoff.
+        shows: What was found, in words; empty for answers that changed with the data after the cutoff.
     """
 
     where: str
@@ -57,25 +57,25 @@ class Leak:
     changed: int = 0
     asked: int = 0
     check: str = FUTURE
-    told: str = ""
+    shows: str = ""
 
     def __str__(self) -> str:
         """Return one line."""
-        told = self.told or "changed with the data after the cutoff"
+        shows = self.shows or "changed with the data after the cutoff"
         counted = f"{self.changed} of {self.asked} answers " if self.asked else ""
-        return f"{self.where} at {self.fold}: {counted}{told}."
+        return f"{self.where} at {self.fold}: {counted}{shows}."
 
 
 def compared(
-    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str = FUTURE, told: str = ""
+    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str = FUTURE, shows: str = ""
 ) -> Leak | None:
     """Return None where two tables hold the same bits, else the leak."""
     if wanted.height != got.height:
-        return Leak(where, fold, abs(wanted.height - got.height), max(wanted.height, got.height), check, told)
+        return Leak(where, fold, abs(wanted.height - got.height), max(wanted.height, got.height), check, shows)
     same = np.ones(wanted.height, bool)
     for name in wanted.columns:
         same &= _bits(wanted[name]) == _bits(got[name])
-    return None if same.all() else Leak(where, fold, int((~same).sum()), len(same), check, told)
+    return None if same.all() else Leak(where, fold, int((~same).sum()), len(same), check, shows)
 
 
 def _bits(column: pl.Series) -> np.ndarray:

@@ -16,7 +16,7 @@ class Twin:
     Attributes:
         check: The check that it is, a key of `leak.TRIED`.
         label: What is asked at, in words.
-        told: What an answer that differs shows, in words that follow `3 of 9 answers`.
+        shows: What an answer that differs shows, in words that follow `3 of 9 answers`.
         one: A frame.
         other: The other one.
         answers: From raw rows to those that must agree.
@@ -25,7 +25,7 @@ class Twin:
 
     check: str
     label: str
-    told: str
+    shows: str
     one: Any
     other: Any
     answers: Callable[[pl.DataFrame], pl.DataFrame]

@@ -127,7 +127,7 @@ class FittedAuto(Serializable):
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
         calibrated = self._calibrated(mixed.quantiles, history, scale)
-        return replace(Forecasts.of(mixed.mean, calibrated, mixed.fallback), told={SEARCH: story})
+        return replace(Forecasts.of(mixed.mean, calibrated, mixed.fallback), diagnostics={SEARCH: story})
 
     def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
         n, steps, count = quantiles.shape

@@ -78,4 +78,4 @@ class FittedSelect(Serializable):
             mean[here], quantiles[here], fallback[here] = forecast.mean[here], forecast.quantiles[here], forecast.fallback[here]
         cost = self.choice.cost
         columns = {"member": np.array(self.labels)[chosen], COST: np.full(len(chosen), np.nan if cost is None else cost)}
-        return replace(Forecasts.of(mean, quantiles, fallback), told=columns)
+        return replace(Forecasts.of(mean, quantiles, fallback), diagnostics=columns)

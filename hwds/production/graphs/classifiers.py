@@ -85,14 +85,14 @@ def _stack(graph: Graph, stack: StackScorer, numbers: tuple[str, ...], texts: tu
 
 def _odds(graph: Graph, score: str, scale: Calibrator) -> str:
     """Return `Calibrator.odds` of scores."""
-    if scale.found == 1.0 and scale.kind in ("none", "platt"):
+    if scale.sensitivity == 1.0 and scale.kind in ("none", "platt"):
         return _line(graph, _own_odds(graph, score, scale), scale)
     return _log_odds(graph, probability(graph, score, scale))
 
 
 def probability(graph: Graph, score: str, scale: Calibrator) -> str:
     """Return `Calibrator.probability` of scores."""
-    labelled = graph.node("Div", _labelled(graph, score, scale), graph.constant(scale.found))
+    labelled = graph.node("Div", _labelled(graph, score, scale), graph.constant(scale.sensitivity))
     return graph.node("Min", labelled, graph.constant(1.0))
 
 
@@ -103,21 +103,22 @@ def _labelled(graph: Graph, score: str, scale: Calibrator) -> str:
     if scale.kind == "beta":
         held = _clip(graph, graph.node("Sigmoid", odds), EDGE, 1 - EDGE)
         above = graph.node("Neg", graph.node("Log", graph.node("Sub", graph.constant(1.0), held)))
-        below = graph.node("Mul", graph.node("Log", held), graph.constant(scale.told[0]))
-        line = graph.node("Add", below, graph.node("Mul", above, graph.constant(scale.told[1])))
-        return graph.node("Sigmoid", graph.node("Add", line, graph.constant(scale.told[2])))
+        below = graph.node("Mul", graph.node("Log", held), graph.constant(scale.coefficients[0]))
+        line = graph.node("Add", below, graph.node("Mul", above, graph.constant(scale.coefficients[1])))
+        return graph.node("Sigmoid", graph.node("Add", line, graph.constant(scale.coefficients[2])))
     if scale.kind == "bayes":
         column = graph.node("Reshape", odds, graph.constant([-1, 1], np.int64))
-        lines = graph.node("Mul", column, graph.constant(scale.told[:, 0][None]))
-        chances = graph.node("Sigmoid", graph.node("Add", lines, graph.constant(scale.told[:, 1][None])))
-        return graph.node("Div", graph.row_sum(chances), graph.constant(float(len(scale.told))))
+        lines = graph.node("Mul", column, graph.constant(scale.coefficients[:, 0][None]))
+        chances = graph.node("Sigmoid", graph.node("Add", lines, graph.constant(scale.coefficients[:, 1][None])))
+        return graph.node("Div", graph.row_sum(chances), graph.constant(float(len(scale.coefficients))))
     return graph.node("Sigmoid", _line(graph, odds, scale))
 
 
 def _line(graph: Graph, odds: str, scale: Calibrator) -> str:
     if scale.kind != "platt":
         return odds
-    return graph.node("Add", graph.node("Mul", odds, graph.constant(scale.told[0])), graph.constant(scale.told[1]))
+    slope, intercept = (graph.constant(number) for number in scale.coefficients)
+    return graph.node("Add", graph.node("Mul", odds, slope), intercept)
 
 
 def _own_odds(graph: Graph, score: str, scale: Calibrator) -> str:

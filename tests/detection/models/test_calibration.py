@@ -1,13 +1,14 @@
 """Calibration: the reference implementations' numbers, maps that rise, refusals."""
 
 from dataclasses import replace
+from hashlib import blake2b
 
 import numpy as np
 import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.core.serialization import load_fitted, save_fitted
+from hwds.core.serialization import MARK, dumps, load_fitted, loads, save_fitted
 from hwds.detection.models.calibration.calibrators import EDGE, calibrator, uncalibrated
 from hwds.detection.models.calibration.logit import logit_fit
 from hwds.detection.models.classify.base import Classifier
@@ -70,8 +71,8 @@ def test_beta_is_the_optimum_that_scipy_finds(n):
     inputs = np.column_stack([np.log(held), -np.log1p(-held)])
     best = minimize(loss, np.zeros(3), (inputs, label), method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
     found = calibrator("beta", score, label)
-    assert loss(found.told, inputs, label) <= best.fun + 1e-5
-    assert found.told[:2].min() >= 0
+    assert loss(found.coefficients, inputs, label) <= best.fun + 1e-5
+    assert found.coefficients[:2].min() >= 0
 
 
 def test_beta_leaves_out_what_would_be_negative_and_fits_the_rest_anew():
@@ -80,9 +81,9 @@ def test_beta_leaves_out_what_would_be_negative_and_fits_the_rest_anew():
     truth = sigmoid(-0.5 * np.log(chance) - 2.0 * np.log1p(-chance) - 2.0)  # falls with log p
     label = (luck.random(5000) < truth).astype(float)
     found = calibrator("beta", log_odds(chance, EDGE), label)
-    assert found.told[0] == 0.0
+    assert found.coefficients[0] == 0.0
     alone = logit_fit(-np.log1p(-chance)[:, None], label)
-    np.testing.assert_allclose(found.told[1:], alone, rtol=1e-6)
+    np.testing.assert_allclose(found.coefficients[1:], alone, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,9 +124,9 @@ def test_where_labels_miss_some_a_map_is_the_likeliest_to_what_is_there():
 
     found = calibrator("beta", score, label, sensitivity=0.7)
     best = minimize(unlikely, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
-    assert unlikely(found.told) <= best.fun + 1e-4
-    np.testing.assert_allclose(calibrator("platt", score, label, sensitivity=0.7).told, [0.6, -3.0], atol=0.06)
-    assert calibrator("platt", score, label).told[0] < 0.55  # a line to labels that level off is too flat
+    assert unlikely(found.coefficients) <= best.fun + 1e-4
+    np.testing.assert_allclose(calibrator("platt", score, label, sensitivity=0.7).coefficients, [0.6, -3.0], atol=0.06)
+    assert calibrator("platt", score, label).coefficients[0] < 0.55  # a line to labels that level off is too flat
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,7 +170,7 @@ def test_bayes_is_platt_where_labels_are_many_and_less_sure_where_they_are_few()
 def test_scores_that_part_the_labels_without_a_miss_give_finite_numbers(kind):
     score = np.array([-3.0, -2.0, -1.0, 1.0, 2.0])
     found = calibrator(kind, score, (score > 0).astype(float))
-    assert np.isfinite(found.told).all()
+    assert np.isfinite(found.coefficients).all()
     assert np.isfinite(found.probability(score)).all()
 
 
@@ -206,6 +207,16 @@ def test_it_is_the_same_from_disk(kind, tmp_path):
     again = load_fitted(tmp_path)
     asked = np.linspace(-9, 9, 100)
     assert again.probability(asked).tobytes() == found.probability(asked).tobytes()
+    data = dumps(found)
+    names = {b'"coefficients"': b'"told"', b'"sensitivity"': b'"found"'}  # as older versions called them
+    size = int.from_bytes(data[len(MARK) + 16 : len(MARK) + 24], "little")
+    text, arrays = data[len(MARK) + 24 :][:size], data[len(MARK) + 24 + size :]
+    for name, old in names.items():
+        assert name in text
+        text = text.replace(name, old)
+    body = len(text).to_bytes(8, "little") + text + arrays
+    older = loads(MARK + blake2b(body, digest_size=16).digest() + body, "an older run")
+    assert older.probability(asked).tobytes() == found.probability(asked).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["beta", "isotonic"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hwds.detection.decisions.alert_policy import AlertPolicy
+from hwds.detection.report.alerts.case_files import caption_of
 from hwds.detection.report.alerts.case_files import grid as cases
 from hwds.detection.report.alerts.costs import draw, grid
 from hwds.detection.report.alerts.thresholds import grid as thresholds
@@ -83,3 +84,11 @@ def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), AlertPolicy, None)
     assert stored_grids(tmp_path) == []
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_of_cases_says_how_many_there_are():
+    said = {count: caption_of(count) for count in (1, 7, 37, 120)}
+    assert said[1] == "The one case; it is in cases.csv, and cases/index.html shows it:"
+    assert said[7].startswith("All 7 cases; they are in cases.csv")
+    assert said[37] == "The first 10 of 37 cases; all are in cases.csv, and cases/index.html shows each:"
+    assert said[120].endswith("cases/index.html shows the first 50:")

@@ -58,7 +58,7 @@ def test_the_best_answers_and_the_worst_is_dropped(raced):
 
 def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     _, fitted, _ = raced
-    told = asked(fitted, panel).told[SEARCH]
+    told = asked(fitted, panel).diagnostics[SEARCH]
     assert told[0] == fitted.answer.story
     assert not any(told[1:])
     rows = pl.DataFrame({"model": "forecast/auto", "cutoff": 1, SEARCH: [told[0], None]})

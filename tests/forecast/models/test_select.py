@@ -70,8 +70,8 @@ def test_a_selection_answers_as_the_chosen_member_and_is_saved(tmp_path):
         own = members[fitted.choice.members[name]]
         alone = own.learn(panel, horizon=6, context=inner_context(tmp_path / "cells")).predict(panel, future)
         assert said.mean[place] == pytest.approx(alone.mean[place])
-        assert said.told["member"][place] == own.name
-    assert said.told["choosing_cost"] == pytest.approx(fitted.choice.outside - fitted.choice.inside)
+        assert said.diagnostics["member"][place] == own.name
+    assert said.diagnostics["choosing_cost"] == pytest.approx(fitted.choice.outside - fitted.choice.inside)
     save_fitted(fitted, tmp_path / "model")
     again = load_fitted(tmp_path / "model").predict(panel, future)
     assert np.array_equal(said.mean, again.mean)

@@ -21,10 +21,14 @@ def sentence(cases: pl.DataFrame, listed: pl.DataFrame, capacity: int, unit: str
         return "NONE: no row is left to be reviewed."
     first = cases.row(0, named=True)
     stake = float(cases.filter(pl.col("case").is_in(listed["case"].implode()))["at_stake"].sum())
-    money = f"; {brief(stake, None, unit)} are at stake in them" if stake else ""
+    money = f"; {brief(stake, None, unit)} are at stake in {'it' if len(listed) == 1 else 'them'}" if stake else ""
     drawn = int((listed["chosen"] == "drawn").sum())
     how = f", {drawn} of them drawn to learn from" if drawn else ""
+    if len(cases) == 1:
+        which, begin = "the one case", ""
+    else:
+        which, begin = f"{len(listed)} of {counted(len(cases), 'cases')}", "First "
     return (
-        f"REVIEW: {len(listed)} of {counted(len(cases), 'cases')}{how}{money}. First {heading(first)}: {first['reasons']}."
+        f"REVIEW: {which}{how}{money}. {begin}{heading(first)}: {first['reasons']}."
         " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed."
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -25,31 +26,33 @@ class Calibrator(Serializable):
 
     Attributes:
         kind: Which.
-        told: Its numbers: of `platt` slope and intercept; of `bayes` those of many lines, shape (lines, 2); of `beta` slopes of
+        coefficients: Of `platt` slope and intercept; of `bayes` those of many lines, shape (lines, 2); of `beta` slopes of
             log p and -log(1 - p), and the intercept; of others none.
         knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape (2, knots).
         chance: Whether the scores are probabilities, not log odds.
-        found: What the map says is divided by it: the chance that a positive row bears its label, where the map is one to that
-            label; 1 where it is one to being positive.
+        sensitivity: The chance that a positive row bears its label, by which a map to the label is divided; 1 where the map is
+            one to being positive.
     """
 
     kind: Kind
-    told: np.ndarray
+    coefficients: np.ndarray
     knots: np.ndarray
     chance: bool = False
-    found: float = 1.0
+    sensitivity: float = 1.0
+
+    renamed: ClassVar[Mapping[str, str]] = {"told": "coefficients", "found": "sensitivity"}
 
     def probability(self, score: np.ndarray) -> np.ndarray:
         """Return the probability of a row being positive, shape (n,)."""
-        return np.minimum(self._labelled(score) / self.found, 1.0)
+        return np.minimum(self._labelled(score) / self.sensitivity, 1.0)
 
     def interval(self, score: np.ndarray) -> np.ndarray | None:
         """Return the 95 % interval of probability over the lines of `bayes`, shape (2, n); None for the other maps."""
-        return interval_of(self.told, self._own_odds(score)) if self.kind == "bayes" else None
+        return interval_of(self.coefficients, self._own_odds(score)) if self.kind == "bayes" else None
 
     def odds(self, score: np.ndarray) -> np.ndarray:
         """Return the log odds of a row being positive, shape (n,); those of a line are not cut at the edges."""
-        if self.found == 1.0 and self.kind in ("none", "platt"):
+        if self.sensitivity == 1.0 and self.kind in ("none", "platt"):
             return self._line(self._own_odds(score))
         return log_odds(self.probability(score))
 
@@ -57,7 +60,7 @@ class Calibrator(Serializable):
         return log_odds(score) if self.chance else score
 
     def _line(self, odds: np.ndarray) -> np.ndarray:
-        return self.told[0] * odds + self.told[1] if self.kind == "platt" else odds
+        return self.coefficients[0] * odds + self.coefficients[1] if self.kind == "platt" else odds
 
     def _labelled(self, score: np.ndarray) -> np.ndarray:
         """Return the probability of the label being 1."""
@@ -66,8 +69,8 @@ class Calibrator(Serializable):
         odds = self._own_odds(score)
         if self.kind == "beta":
             below, above = _beta_inputs(odds).T  # no matrix product, whose last bits depend on the number of rows
-            return sigmoid(self.told[0] * below + self.told[1] * above + self.told[2])
-        return mean_probability(self.told, odds) if self.kind == "bayes" else sigmoid(self._line(odds))
+            return sigmoid(self.coefficients[0] * below + self.coefficients[1] * above + self.coefficients[2])
+        return mean_probability(self.coefficients, odds) if self.kind == "bayes" else sigmoid(self._line(odds))
 
 
 def uncalibrated(chance: bool, sensitivity: float = 1.0) -> Calibrator:

@@ -53,8 +53,17 @@ def grid(verdict: Any) -> Grid:
         )
         for case in cases.iter_rows(named=True)
     ]
-    caption = f"The first of {counted(len(verdict.cases), 'cases')}; all are in cases.csv, and cases/index.html shows each:"
-    return grid_of(TITLES, rows, names=3, words=1, caption=caption)
+    return grid_of(TITLES, rows, names=3, words=1, caption=caption_of(len(verdict.cases)))
+
+
+def caption_of(count: int) -> str:
+    """Return the words above the table of the first of so many cases."""
+    if count == 1:
+        return "The one case; it is in cases.csv, and cases/index.html shows it:"
+    pages = "each" if count <= PAGES else f"the first {PAGES}"
+    if count <= SHOWN:
+        return f"All {counted(count, 'cases')}; they are in cases.csv, and cases/index.html shows {pages}:"
+    return f"The first {SHOWN} of {counted(count, 'cases')}; all are in cases.csv, and cases/index.html shows {pages}:"
 
 
 def write(verdict: Any, folder: Path) -> None:
@@ -71,8 +80,12 @@ def _index(first: Sequence[Mapping[str, Any]], verdict: Any) -> Page:
     lines = tuple(
         f"{heading(case)}; {brief(case['at_stake'], None, verdict.unit)} at stake; {case['reasons']}" for case in first
     )
-    shown = f"{counted(len(verdict.cases), 'cases')}, the first to be looked at first; {len(first)} have a page of their own."
-    return Page("Cases", verdict.sentence, shown, (Section("The first cases", (Listing(lines),)),))
+    every = counted(len(verdict.cases), "cases")
+    whole = len(first) == len(verdict.cases)
+    pages = "one with a page of its own" if len(first) == 1 else "each with a page of its own"
+    shown = f"{every}, {pages}." if whole else f"{every}; the first {len(first)} have a page of their own."
+    title = "The cases, the most urgent first" if whole else "The first cases"
+    return Page("Cases", verdict.sentence, shown, (Section(title, (Listing(lines),)),))
 
 
 def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:

@@ -164,7 +164,7 @@ def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Foreca
     series.append(pl.Series("fallback", np.repeat(forecasts.fallback, horizon)))
     series.append(pl.Series(NONNEGATIVE, np.repeat(signs, horizon)))
     series.append(cut.gather(np.repeat(np.arange(n), horizon)).alias("cutoff"))
-    series += [pl.Series(name, np.repeat(values, horizon), nan_to_null=True) for name, values in forecasts.told.items()]
+    series += [pl.Series(name, np.repeat(values, horizon), nan_to_null=True) for name, values in forecasts.diagnostics.items()]
     return future.table.select(SERIES, TIME).hstack(series)
 
 
