@@ -10,7 +10,6 @@ entries lies in the first file.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import starmap
@@ -22,6 +21,7 @@ from hwds.core.hashing import digest_file
 from hwds.eventlog.damage import checked_value, lost, missing, with_checksum
 from hwds.eventlog.entry import COLUMNS, INSERT, Entry, checksum_of, row_of
 from hwds.eventlog.mark import Mark
+from hwds.eventlog.syncs import SharedSyncs
 from hwds.eventlog.tail import Tail
 
 Durable = Literal["process", "power"]
@@ -73,8 +73,7 @@ class EventLog:
         self._mark = Mark(path.with_name(f"{path.name}-last")) if path is not None else None
         self._by_lines = self._tail is not None and durable == "power"
         self._waiting: list[Entry] = []
-        self._synced = 0
-        self._syncing = threading.Lock()
+        self._syncs = SharedSyncs()
         with self._plain_errors():
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +186,7 @@ class EventLog:
             if self._by_lines and len(given) == 1 and given[0].id is None and given[0].data is None:
                 self._append_line(given[0], wait)
                 if wait:
-                    self._note()
+                    self._note(self.last)
                 return 1
             self._move()
             rows = [row_of(number, entry) for number, entry in enumerate(given, self.last + 1)]
@@ -204,12 +203,12 @@ class EventLog:
         except (sqlite3.DatabaseError, OSError) as error:
             raise self._plain_error(error) from error
         self.last += len(rows)
-        self._note()
+        self._note(self.last)
         return len(rows)
 
-    def _note(self) -> None:
+    def _note(self, last: int) -> None:
         if self._mark is not None:
-            self._mark.set(self.last)
+            self._mark.set(last)
 
     def sync(self, number: int) -> None:
         """Wait until the disk has all entries up to a number; those who wait at once share the wait of one of them.
@@ -217,19 +216,16 @@ class EventLog:
         Raises:
             HwdsError: The disk has them perhaps not: what follows from them must not be relied on.
         """
-        if self._synced >= number:
-            return
-        with self._syncing:
-            if self._synced >= number or self._tail is None:
-                return
-            last = self.last
-            try:
-                self._tail.sync()
-            except OSError as error:
-                raise self._plain_error(error) from error
-            self._synced = max(self._synced, last)
-            if self._mark is not None:
-                self._mark.set(last)
+        try:
+            self._syncs.wait(number, lambda: self.last, self._bring_to_disk)
+        except OSError as error:
+            raise self._plain_error(error) from error
+
+    def _bring_to_disk(self) -> None:
+        last = self.last
+        if self._tail is not None:
+            self._tail.sync()
+        self._note(last)
 
     def _append_line(self, entry: Entry, wait: bool = True) -> None:
         assert self._tail is not None
@@ -246,7 +242,7 @@ class EventLog:
                 first = self.last - len(self._waiting) + 1
                 self._insert.executemany(INSERT, starmap(row_of, enumerate(self._waiting, first)))
             self._waiting = []
-            self._synced = max(self._synced, self.last)  # a transaction waits for the disk
+            self._syncs.reached(self.last)  # a transaction waits for the disk
             self._tail.clear()
 
     def _fresh(self, entries: list[Entry]) -> list[Entry]:
@@ -333,7 +329,7 @@ class EventLog:
 
     def _release(self) -> None:
         if self._tail is not None:
-            with self._syncing:
+            with self._syncs.none():
                 self._tail.close(remove=not self._waiting)
         self._insert.close()  # its statement would hold the file
         self._db.close()

@@ -154,10 +154,12 @@ class LivePolicy:
     def _allowed(self, active: np.ndarray) -> np.ndarray:
         """Return the arms that may be offered by the caller, the guardrails, and the switches."""
         exposures = self._state.exposures
-        retired = np.array([exposures.is_on(f"retired {arm}") for arm in range(self.arms.count)])
-        if self.guardrails.plain and not retired.any():
+        retired = [arm for arm in range(self.arms.count) if exposures.is_on(f"retired {arm}")]
+        if self.guardrails.plain and not retired:
             return active
-        allowed = self.guardrails.allowed(self.arms, active & ~retired, exposures.shown(self.arms.count))
+        offered = active.copy()
+        offered[retired] = False
+        allowed = self.guardrails.allowed(self.arms, offered, exposures.shown(self.arms.count))
         if not allowed.any():
             raise DataError("active: no arm may be offered: those that are left are retired.")
         allowed.flags.writeable = False

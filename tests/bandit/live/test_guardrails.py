@@ -136,7 +136,7 @@ def test_threads_share_a_wait_and_nothing_is_lost(lose, tmp_path):
     for thread in threads:
         thread.join()
     assert live.counts["conversions"] == 120
-    assert lose or live._store.log._synced == live._store.log.last
+    assert lose or live._store.log._syncs._done == live._store.log.last
     live._store.log._release()
     again = PriceThompson().live(ARMS, tmp_path, seed=1, propensities=True)
     assert state(again) == state(live)

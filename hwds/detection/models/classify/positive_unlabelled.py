@@ -75,7 +75,7 @@ class PositiveUnlabelled(Classifier):
                 f" the window has none in {len(second.data)} rows."
             )
         chance = float(plain.probability(scorer.score(positives)).mean())
-        return FittedClassifier(scorer, replace(plain, found=max(chance, LEAST)), True, np.zeros(0))
+        return FittedClassifier(scorer, replace(plain, sensitivity=max(chance, LEAST)), True, np.zeros(0))
 
 
 def _filled(rows: Table) -> Table:
