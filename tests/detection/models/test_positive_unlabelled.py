@@ -41,7 +41,7 @@ LEVELS_OFF = [(XGBoost(trees=60, patience=0, depth=2), "none"), (Logistic(), "is
 def test_the_chance_of_being_found_and_the_truth_are_found(chance, member, calibration):
     parts = windows(found_by_chance(chance))
     found = fitted(PositiveUnlabelled(member=member, calibration=calibration), parts)
-    assert found.calibrator.found == pytest.approx(chance, rel=0.1)
+    assert found.calibrator.sensitivity == pytest.approx(chance, rel=0.1)
     test = parts[3]
     said, truth = found.score_rows(test), test.data["truth"].to_numpy()
     assert said.probability.mean() == pytest.approx(truth.mean(), rel=0.1)
