@@ -1,9 +1,10 @@
-"""Streams that are killed and streams that are long: `python -m bench.streams kills [30]`, `files [30]`, `memory [1000000]`.
+"""Streams that are killed or long: `python -m bench.streams kills [30]`, `files [30]`, `kinesis [30]`, `memory [1000000]`.
 
 `kills` sends readings in disorder, some twice, some rubbish, through a real MQTT broker, which is restarted now and then, to a
 stream whose process is killed with SIGKILL again and again, and which posts alerts to a server. `files` is the same from a file
-that grows, without a broker. In the end every reading must have been scored once, with the batch's bits, and every alert be
-there once. `memory` says how large a process is while so many readings pass. Exit code 1 where something is not as it must be.
+that grows, without a broker; `kinesis` from four shards of a server of moto, with alerts to SNS. In the end every reading must
+have been scored once, with the batch's bits, and every alert be there once. `memory` says how large a process is while so many
+readings pass. Exit code 1 where something is not as it must be.
 """
 
 from __future__ import annotations
@@ -197,6 +198,84 @@ def send(lines: Sequence[str], broker: Any) -> None:
     client.loop_stop()
 
 
+def kinesis_kills(kills: int, cycles: int, folder: Path) -> list[str]:
+    """Kill a stream of Kinesis that publishes alerts by SNS, whose subscriber is a queue of SQS."""
+    from tests.support.aws import KEYS, moto_server
+
+    made, store = world(cycles, folder), folder / "store"
+    port = receiver_port()
+
+    def serve() -> None:
+        with moto_server(port):
+            time.sleep(3600)
+
+    forked(serve)
+    os.environ.update(KEYS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
+    source, sink, queue = amazon()
+    sender = forked(lambda: put(made.sent, source))
+    struck = killed(
+        kills,
+        lambda: forked(
+            lambda: work(made, store, lambda: source_of(source, store, follow=False), lambda: [sink_of(sink, store)])
+        ),
+        lambda: size(store / "scores.jsonl"),
+        size(folder / "plain" / "scores.jsonl"),
+        lambda _: False,
+    )
+    _, status = os.waitpid(sender, 0)
+    got = received(queue)
+    print(
+        f"{len(made.sent):,} records of {made.readings:,} readings, {struck} kills, {len(made.alerts)} messages of alerts,"
+        f" of which the queue was sent {len(got) - len(set(got))} again under their ids"
+    )
+    other = sorted(set(got) ^ set(made.alerts))
+    wrong = verdict(made, store) + (["the sender failed"] if status else [])
+    return wrong + ([f"the queue has {len(other)} other alerts, {other[:3]}"] if other else [])
+
+
+def amazon() -> tuple[str, str, str]:
+    """Make a stream and a topic, to which a queue listens; return their addresses, when the server answers."""
+    import boto3
+    from botocore.config import Config
+
+    kinesis, sns, sqs = (
+        boto3.client(service, config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
+        for service in ("kinesis", "sns", "sqs")
+    )
+    kinesis.create_stream(StreamName="readings", ShardCount=4)
+    stream = kinesis.describe_stream_summary(StreamName="readings")["StreamDescriptionSummary"]["StreamARN"]
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    queue = sqs.create_queue(QueueName="alerts")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    return f"kinesis://{stream}", f"sns://{topic}", queue
+
+
+def put(lines: Sequence[str], stream: str) -> None:
+    """Write lines to a stream, some together; those of a machine have its number as their key, rubbish has its own."""
+    import boto3
+
+    kinesis = boto3.client("kinesis")
+    for first in range(0, len(lines), AHEAD):
+        some = [(line, line.partition('"m')[2][:1] or line) for line in lines[first : first + AHEAD]]
+        records = [{"Data": line.encode(), "PartitionKey": key} for line, key in some]
+        if kinesis.put_records(StreamARN=stream.partition("://")[2], Records=records)["FailedRecordCount"]:
+            raise RuntimeError("records were not taken")
+        time.sleep(0.01)
+
+
+def received(queue: str) -> list[str]:
+    """Return the ids of the alerts in a queue."""
+    import boto3
+
+    sqs, got = boto3.client("sqs"), []
+    while some := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        got += [json.loads(each["Body"])["id"] for each in some]
+        entries = [{"Id": str(place), "ReceiptHandle": each["ReceiptHandle"]} for place, each in enumerate(some)]
+        sqs.delete_message_batch(QueueUrl=queue, Entries=entries)
+    return got
+
+
 def receiver_port() -> int:
     """Return a port that is free."""
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
@@ -268,6 +347,7 @@ def resident() -> float:
 KINDS: dict[str, Callable[[int, Path], list[str]]] = {
     "kills": lambda number, folder: broker_kills(number, 40 * number + 200, folder),
     "files": lambda number, folder: files(number, 40 * number + 200, folder),
+    "kinesis": lambda number, folder: kinesis_kills(number, 40 * number + 200, folder),
     "memory": memory,
 }
 

@@ -30,7 +30,7 @@ EDGES = {("bandit", "ope")}
 HYDRA = {"config/compose.py", "config/source.py", "cli/experiment.py"}
 HEAVY = {
     "keras", "tensorflow", "xgboost", "statsmodels", "pmdarima", "sklearn", "scipy", "numba",
-    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow", "onnx", "onnxruntime", "starlette", "uvicorn", "cryptography",
+    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow", "onnx", "onnxruntime", "starlette", "uvicorn", "cryptography", "boto3",
 }  # fmt: skip
 ONLY_IN = {"ray": {"execution", "tuning"}, "wandb": {"tracking"}, "mlflow": {"tracking"}}
 MODULES = sorted(PACKAGE.rglob("*.py"))

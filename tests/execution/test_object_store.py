@@ -12,6 +12,7 @@ from hwds.execution.cell_cache import CellCache, cell_key
 from hwds.execution.job import Outcome
 from hwds.execution.object_store import MirroredCache, files_below, upload
 from hwds.splitting.fold import Fold
+from tests.support.aws import moto_server
 
 CELL = Cell("forecast/theta", Fold(0, "2024-01-01", 10), 0, 4)
 KEY = cell_key("abcdef", 0, 4)
@@ -19,19 +20,13 @@ ROWS = pl.DataFrame({"series_id": ["a", "b"], "mean": [1.0, 2.5]})
 
 
 @pytest.fixture
-def s3(monkeypatch):
-    """A real S3 server, where moto is installed (pip install moto flask flask-cors)."""
-    moto = pytest.importorskip("moto.server")
-    boto3 = pytest.importorskip("boto3")
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in keys.items():
-        monkeypatch.setenv(name, value)
-    server = moto.ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="hwds")
-    yield f"s3://hwds/lab?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
-    server.stop()
+def s3():
+    """A real S3 server."""
+    import boto3
+
+    with moto_server() as address:
+        boto3.client("s3").create_bucket(Bucket="hwds")
+        yield f"s3://hwds/lab?endpoint_override={address}&scheme=http&region=us-east-1"
 
 
 @pytest.fixture

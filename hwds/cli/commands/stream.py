@@ -1,4 +1,4 @@
-"""Follow machines by their readings as they come: JSON lines, MQTT or Kafka in, alerts out.
+"""Follow machines by their readings as they come: JSON lines, MQTT, Kafka or Kinesis in, alerts out.
 
 A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the run's data has. Settings stand
 behind the run, such as `raise_after=5`.
@@ -22,9 +22,12 @@ from hwds.results.formatting import counted
 if TYPE_CHECKING:
     from hwds.serving.stream.shard import Shard
 
-FROM = "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS)."
+FROM = (
+    "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS), or"
+    " kinesis:// and the ARN of a stream."
+)
 PATIENCE = Within(0, 1_000_000)
-TO = "Send alerts to https://... or mqtt://host/topic, too; may be given several times."
+TO = "Send alerts to https://..., mqtt://host/topic or sns:// and the ARN of a topic, too; may be given several times."
 
 
 @command(help=__doc__)

@@ -10,7 +10,7 @@ from hwds.core.secrets import without_secrets
 from hwds.serving.stream.sinks.base import Sink
 from hwds.serving.stream.sources.base import Source
 
-SOURCES, SINKS = ("kafka", "kafkas", "mqtt", "mqtts"), ("http", "https", "mqtt", "mqtts")
+SOURCES, SINKS = ("kafka", "kafkas", "kinesis", "mqtt", "mqtts"), ("http", "https", "mqtt", "mqtts", "sns")
 
 
 def folder_of(run: str, store: str | None) -> Path:
@@ -28,6 +28,7 @@ def source_of(text: str, folder: Path, *, follow: bool) -> Source:
         HwdsError: It cannot be opened.
     """
     from hwds.serving.stream.sources.kafka import Kafka
+    from hwds.serving.stream.sources.kinesis import Kinesis
     from hwds.serving.stream.sources.lines import JsonLines
     from hwds.serving.stream.sources.mqtt import Mqtt
 
@@ -36,7 +37,9 @@ def source_of(text: str, folder: Path, *, follow: bool) -> Source:
         _refuse_other("--from", scheme, text, SOURCES)
         if follow:
             raise ConfigError("stream: --follow goes with a file alone.")
-        return Kafka(text) if scheme.startswith("kafka") else Mqtt(text, str(folder.resolve()))
+        if scheme.startswith("kafka"):
+            return Kafka(text)
+        return Kinesis(text) if scheme == "kinesis" else Mqtt(text, str(folder.resolve()))
     return JsonLines(None if text == "-" else Path(text), follow=follow)
 
 
@@ -48,11 +51,14 @@ def sink_of(text: str, folder: Path) -> Sink:
         HwdsError: It cannot be reached.
     """
     from hwds.serving.stream.sinks.mqtt import Mqtt
+    from hwds.serving.stream.sinks.sns import Sns
     from hwds.serving.stream.sinks.webhook import Webhook
 
     scheme = text.partition("://")[0]
     _refuse_other("--to", scheme, text, SINKS)
-    return Webhook(text) if scheme.startswith("http") else Mqtt(text, str(folder.resolve()))
+    if scheme.startswith("http"):
+        return Webhook(text)
+    return (Sns if scheme == "sns" else Mqtt)(text, str(folder.resolve()))
 
 
 def _refuse_other(flag: str, scheme: str, text: str, known: tuple[str, ...]) -> None:

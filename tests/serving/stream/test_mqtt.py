@@ -145,8 +145,8 @@ def test_a_broker_sends_no_more_ahead_than_was_asked_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "text", "message"),
     [
-        (sink_of, "htp://a/b", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'htp://a/b'; did you"),
-        (sink_of, "alerts.txt", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'alerts.txt'"),
+        (sink_of, "htp://a/b", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got 'htp://a/b'"),
+        (sink_of, "alerts.txt", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got 'alerts.txt'"),
         (sink_of, "http:///x", "stream: --to http:///x: must have a host."),
         (
             sink_of,
@@ -169,7 +169,8 @@ def test_a_wrong_address_is_refused_in_a_line(make, text, message, tmp_path):
 
 def test_a_source_that_is_none_is_refused(tmp_path):
     with pytest.raises(
-        ConfigError, match=r"^stream: --from: must begin with kafka://, kafkas://, mqtt://, mqtts://, got 'http://a/b'"
+        ConfigError,
+        match=r"^stream: --from: must begin with kafka://, kafkas://, kinesis://, mqtt://, mqtts://, got 'http://a/b'",
     ):
         source_of("http://a/b", tmp_path, follow=False)
     with pytest.raises(ConfigError, match=r"^stream: --follow goes with a file alone\.$"):

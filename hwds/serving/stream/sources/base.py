@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -58,3 +58,8 @@ def plain_lines(payload: bytes) -> list[str]:
     """Return the lines of a message that are not empty, as text whatever the bytes are."""
     text = payload.decode("utf-8", "backslashreplace").replace("\r", "\n").replace("\x00", "\\x00")
     return [line for line in text.split("\n") if line.strip()]
+
+
+def lines_of(payloads: Iterable[bytes]) -> list[str]:
+    """Return the lines of several messages, in their order."""
+    return [line for payload in payloads for line in plain_lines(payload)]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.serving.stream.addresses import Address, address
-from hwds.serving.stream.sources.base import Batch, plain_lines
+from hwds.serving.stream.sources.base import Batch, lines_of
 
 PASSWORD = "HWDS_KAFKA_PASSWORD"
 """The variable with the password, which need not stand in an address."""
@@ -63,7 +63,7 @@ class Kafka:
             while not stop.is_set():
                 lines: list[str] = []
                 for partition, messages in self._consumer.poll(PAUSE_MS, max_records=most).items():
-                    lines += [line for message in messages for line in plain_lines(message.value or b"")]
+                    lines += lines_of(message.value or b"" for message in messages)
                     offsets = {**offsets, str(partition.partition): messages[-1].offset + 1}
                 yield Batch(lines, offsets)
         except KafkaError as error:
