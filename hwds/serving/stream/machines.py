@@ -29,6 +29,7 @@ class Machine(Serializable):
         live: The state of the model.
         alert: The state of its alert.
         newest: The newest cycle that a reading was of.
+        leapt: The cycle of a reading that was refused for being too far ahead, while no other has counted since; NaN for none.
         passed: The cycle up to which readings count although not all of `late` has passed, because too many waited.
         last: The cycle of the last reading that counted.
         waiting: Readings that wait, by cycle: their checksum and their numbers.
@@ -44,6 +45,7 @@ class Machine(Serializable):
     live: MachineState
     alert: AlertState
     newest: float = -inf
+    leapt: float = nan
     passed: float = -inf
     last: float = -inf
     waiting: dict[float, tuple[int, tuple[float, ...]]] = field(default_factory=dict)
@@ -64,8 +66,10 @@ class Machine(Serializable):
             return DUPLICATE if checksum == reading.checksum else "has come before with other numbers"
         if cycle <= self._passed(rules):
             return f"{LATE}: cycle {self._passed(rules):g} has passed"
-        if 0 < rules.most_ahead < cycle - self.newest < inf:
+        if 0 < rules.most_ahead < cycle - self.newest < inf and not 0 < abs(cycle - self.leapt) <= rules.most_ahead:
+            self.leapt = cycle
             return f"is more than most_ahead={rules.most_ahead:g} ahead of cycle {self.newest:g}"
+        self.leapt = nan
         self.waiting[cycle] = reading.checksum, reading.numbers
         insort(self.order, cycle)
         self.newest = max(self.newest, cycle)

@@ -27,8 +27,9 @@ class StreamRules(Recipe):
     Attributes:
         late: How far behind the newest cycle of its machine a reading may come, in cycles: each waits until the newest is as
             far ahead. With 0 a reading counts at once, and one that comes after a newer one is late.
-        most_ahead: How far ahead of the newest cycle of its machine a reading may be, in cycles; one that is further ahead is
-            refused, for all that come after it would be late. 0 for any.
+        most_ahead: How far ahead of the newest cycle of its machine a reading may be, in cycles. One that is further ahead is
+            refused, for all that come after it would be late, unless the one before it was refused so, too, and is of another
+            cycle no further away: then the machine has gone on there. 0 for any.
         waiting: The most readings of a machine that wait; when there are more, the oldest counts.
         remember: The last readings of a machine that are known again when they come twice; an older one counts as late.
         machines: The most machines that are followed; readings of others are refused.

@@ -169,6 +169,19 @@ def test_a_reading_of_a_clock_that_is_wrong_makes_no_other_late(followed, lines,
     assert (totals["readings"], totals["late"]) == (20, 0)
 
 
+def test_a_machine_that_has_gone_on_far_ahead_is_believed_the_second_time(followed, lines, tmp_path):
+    own = [json.loads(line) for line in lines if '"m0"' in line][:8]
+    ahead = [row | {"second": row["second"] + 1000} for row in own]
+    once, again = own[:3] + ahead[3:4] * 2 + own[3:5], [*ahead[5:6], *own[5:6], ahead[6], ahead[7], own[6]]
+    streamed(tmp_path, followed, map(json.dumps, once + again), replace(RULES, most_ahead=50))
+    assert [row["why"].removeprefix("reading of 'm0' in cycle ") for row in told(tmp_path, "dead")] == [
+        *["1004: is more than most_ahead=50 ahead of cycle 3."] * 2,
+        "1006: is more than most_ahead=50 ahead of cycle 5.",
+        "1007: is more than most_ahead=50 ahead of cycle 6.",
+        "7: is late: cycle 1008 has passed.",
+    ]
+
+
 def test_a_machine_that_begins_again_repeats_no_id(followed, lines, plain, tmp_path):
     ill = messages(plain)[0]["machine"]
     own = [line for line in lines if json.loads(line)["machine"] == ill]
