@@ -2,11 +2,16 @@
 
 import json
 
+from hwds.sensors.context import SensorContext
+from hwds.sensors.models.pca import PCA
 from hwds.serving.stream.rules import StreamRules
-from hwds.serving.stream.shard import FILES, Shard
+from hwds.serving.stream.shard import FILES, Followed, Shard
 from hwds.serving.stream.sources.lines import JsonLines
+from tests.support.sensor_runs import ROLES, sensor_runs
 
 RULES = StreamRules(scores=True)
+FIRST = 80
+"""The reference of each machine."""
 
 
 def laid(folder, lines):
@@ -14,6 +19,29 @@ def laid(folder, lines):
     folder.mkdir(exist_ok=True)
     (folder / "readings.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return JsonLines(folder / "readings.jsonl")
+
+
+class Slowly:
+    """A source that calls something after each of its first batches before it goes on."""
+
+    ends = True
+
+    def __init__(self, source, between):
+        self.name, self._source, self._between = source.name, source, between
+
+    def batches(self, position, most, stop):
+        between = iter(self._between)
+        for batch in self._source.batches(position, most, stop):
+            yield batch
+            next(between, lambda: None)()
+
+
+def followed_machines():
+    """A model of sensors that five machines were learned from, and their readings as lines, second after second."""
+    runs = sensor_runs(rows=150)
+    followed = Followed(PCA().fit(runs, context=SensorContext(0, first=FIRST)), ("machine",), "second", 2)
+    rows = runs.data.sort("cycle", maintain_order=True).rename({"entity": "machine", "cycle": "second"})
+    return runs, followed, [json.dumps(row) for row in rows.select("machine", "second", *ROLES["sensor"]).to_dicts()]
 
 
 def told(folder, name):

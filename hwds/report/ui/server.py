@@ -27,6 +27,7 @@ from hwds.report.ui.curves import curves_data, losses_data
 from hwds.report.ui.details import run_data, sweep_data
 from hwds.report.ui.opened import folder_of, kept_reports, picture
 from hwds.report.ui.rows import Watched, table_data
+from hwds.report.ui.streams import streams_data
 from hwds.results.sweep_folder import SweepFolder
 
 ALONE = (
@@ -51,7 +52,7 @@ NAMES = ("127.0.0.1", "localhost")
 
 FILES = {
     "vendor": ("tabulator.js", "tabulator.css", "vega.js", "vega-lite.js", "vega-interpreter.js"),
-    "static": ("ui.js", "state.js", "grid.js", "charts.js", "panels.js", "sweeps.js"),
+    "static": ("ui.js", "state.js", "grid.js", "charts.js", "panels.js", "sweeps.js", "streams.js"),
 }
 """The files of the page by folder."""
 
@@ -201,6 +202,10 @@ def _sweep(serving: Server, query: Query) -> Answer:
     return _json(sweep_data(serving.watched.index(), query.get("run", [""])[0]))
 
 
+def _streams(serving: Server, query: Query) -> Answer:
+    return _json(streams_data(serving.watched.index().root, query.get("stream", [""])[0]))
+
+
 def _picture(serving: Server, query: Query) -> Answer:
     return "image/png", picture(serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0])
 
@@ -235,6 +240,7 @@ ANSWERS: dict[str, Callable[[Server, Query], Answer]] = {
     "/losses.json": _losses,
     "/run.json": _run,
     "/sweep.json": _sweep,
+    "/streams.json": _streams,
     "/picture": _picture,
     "/report": _report,
     "/kept": _kept,

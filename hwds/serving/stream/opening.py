@@ -16,8 +16,9 @@ SOURCES, SINKS = ("kafka", "kafkas", "kinesis", "mqtt", "mqtts"), ("http", "http
 def folder_of(run: str, store: str | None) -> Path:
     """Return the folder of a stream: the one that is named, or that of its run below `outputs/streams`."""
     from hwds.results.folder import RunFolder
+    from hwds.results.streams import FOLDER
 
-    return Path(store) if store is not None else OUTPUTS / "streams" / RunFolder.find(run).title
+    return Path(store) if store is not None else OUTPUTS / FOLDER / RunFolder.find(run).title
 
 
 def source_of(text: str, folder: Path, *, follow: bool) -> Source:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
-from math import isnan
+from collections import deque
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
 from hwds.core.checksums.files import write_json
+from hwds.results.streams import PROGRESS
 from hwds.serving.stream.alerts import LARGEST
+from hwds.serving.stream.machines import Machine
 from hwds.serving.stream.rules import StreamRules
 from hwds.serving.stream.state import StreamState
 
-FILE = "progress.json"
 PAUSE = 1.0
 """Seconds between two writes at least."""
 
 SHOWN = 100
 """The most machines in the file: those with an open alert first, then those with the highest scores."""
+
+TRACED, POINTS = 8, 90
+"""The first of them that bear a trace, and the points of a trace: the rows that were the last ones at the last writes."""
 
 
 class Progress:
@@ -26,11 +31,13 @@ class Progress:
     Args:
         folder: Of the stream.
         lines: Those that had come before.
+        names: Of the numbers of a reading: sensors, then settings.
     """
 
-    def __init__(self, folder: Path, lines: int) -> None:
-        self._folder, self._lines = folder, lines
+    def __init__(self, folder: Path, lines: int, names: tuple[str, ...]) -> None:
+        self._folder, self._lines, self._names = folder, lines, names
         self._began = self._written = time.time()
+        self._traces: dict[str, deque[list[float | None]]] = {}
 
     def write(self, state: StreamState, rules: StreamRules, *, last: bool = False) -> None:
         """Write it, where the last time is a second ago, or for the last time.
@@ -42,11 +49,12 @@ class Progress:
         if not last and moment - self._written < PAUSE:
             return
         self._written = moment
-        write_json(self._folder / FILE, self._content(state, rules, moment, running=not last))
+        write_json(self._folder / PROGRESS, self._content(state, rules, moment, running=not last))
 
     def _content(self, state: StreamState, rules: StreamRules, moment: float, *, running: bool) -> dict[str, Any]:
         seconds = moment - self._began
-        order = sorted(state.machines.items(), key=lambda each: (not each[1].alert.key, -_number(each[1].score)))
+        order = sorted(state.machines.items(), key=lambda each: (not each[1].alert.key, -_number(each[1].score)))[:SHOWN]
+        self._trace(order)
         return {
             "running": running,
             "began": self._began,
@@ -55,21 +63,33 @@ class Progress:
             **state.totals,
             "alerts": state.written["alerts"],
             "machines": len(state.machines),
+            "open": sum(bool(machine.alert.key) for machine in state.machines.values()),
             "waiting": sum(len(machine.order) for machine in state.machines.values()),
-            "shown": [
-                {
-                    "machine": name,
-                    "cycle": machine.last if machine.last > -float("inf") else None,
-                    "score": None if isnan(machine.score) else min(machine.score, LARGEST),
-                    "sensor": machine.reason,
-                    "alert": machine.alert.key,
-                    "severity": machine.alert.severity,
-                    "opened": machine.alert.opened if machine.alert.key else None,
-                    "maintenance": machine.alert.in_maintenance(machine.last),
-                }
-                for name, machine in order[:SHOWN]
-            ],
+            "sensors": list(self._names),
+            "shown": [self._shown(name, machine) for name, machine in order],
             "critical": rules.critical,
+        }
+
+    def _trace(self, order: list[tuple[str, Machine]]) -> None:
+        """Let the traces of the first machines go on by their last rows; those of others end."""
+        traces = {name: self._traces.get(name, deque(maxlen=POINTS)) for name, _ in order[:TRACED]}
+        for name, machine in order[:TRACED]:
+            row = [machine.last, machine.score, *machine.carried]
+            if isfinite(machine.last) and not (traces[name] and traces[name][-1][0] == machine.last):
+                traces[name].append([min(value, LARGEST) if not isnan(value) else None for value in row])
+        self._traces = traces
+
+    def _shown(self, name: str, machine: Machine) -> dict[str, Any]:
+        return {
+            "machine": name,
+            "cycle": machine.last if isfinite(machine.last) else None,
+            "score": None if isnan(machine.score) else min(machine.score, LARGEST),
+            "sensor": machine.reason,
+            "alert": machine.alert.key,
+            "severity": machine.alert.severity,
+            "opened": machine.alert.opened if machine.alert.key else None,
+            "maintenance": machine.alert.in_maintenance(machine.last),
+            "trace": list(self._traces.get(name, ())),
         }
 
 

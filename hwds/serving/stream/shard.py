@@ -126,7 +126,7 @@ class Shard:
             self._let_go()
             self._log.close()
             raise
-        self._progress = Progress(folder, self.state.totals["lines"])
+        self._progress = Progress(folder, self.state.totals["lines"], reader.names)
 
     @property
     def state(self) -> StreamState:

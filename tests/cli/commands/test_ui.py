@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import polars as pl
@@ -20,9 +21,12 @@ from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
 from hwds.results.learning import FOLDER, settle_learning
 from hwds.results.runs.progress import RunProgress
+from hwds.results.streams import FOLDER as STREAMS
+from hwds.serving.stream.shard import Shard
 from tests.support.accessibility import complaints
 from tests.support.axe import violations
 from tests.support.browser import DESK, PHONE
+from tests.support.streams import RULES, Slowly, followed_machines, laid, told
 
 from .conftest import SALES
 
@@ -328,3 +332,34 @@ def test_a_run_is_watched_as_it_learns_and_when_it_is_killed(address, made, brow
         stack.close()
         tab.until(f"{rows}.includes('stopped at 12 of 36 cells')")
         assert complaints(tab) == []
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (DESK, True)])
+def test_a_stream_is_watched_while_it_runs(browser, tmp_path, monkeypatch, size, dark):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hwds.serving.stream.progress.PAUSE", 0.0)
+    _, followed, lines = followed_machines()
+    said = "document.getElementById('stream-said').textContent"
+    with serving() as (address, _), browser.page(f"{address}/?view=stream", size, dark=dark) as tab:
+        tab.until(f"{said}.startsWith('No stream here yet.')")
+
+        def look():
+            tab.ask("document.getElementById('view-stream').click()")
+            tab.until(f"{said}.startsWith('On: ') && {said}.includes('500 readings of 5 machines')")
+            tab.until("document.querySelectorAll('#scores svg, #sensors svg').length === 2")
+            clicked(tab, "#machines tr:last-child button")
+            last = "document.querySelector('#machines tr:last-child button')"
+            tab.until(f"{last}.getAttribute('aria-pressed') === 'true' && document.activeElement === {last}")
+            tab.until(f"document.getElementById('sensors-title').textContent === {last}.textContent")
+
+        folder = tmp_path / "outputs" / STREAMS / "press"
+        folder.parent.mkdir(parents=True)
+        with Shard(followed, folder, replace(RULES, batch=250)) as shard:
+            shard.run(Slowly(laid(folder, lines), [lambda: None, look]))
+        tab.ask("document.getElementById('view-stream').click()")
+        tab.until(f"{said}.startsWith('Ended: ')")
+        first = told(folder, "alerts")[-1]
+        tab.until(f"document.querySelector('#messages tbody th').textContent === {first['alert']!r}")
+        assert tab.ask("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert [complaints(tab), tab.complaints] == [[], []]

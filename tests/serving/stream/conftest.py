@@ -1,34 +1,30 @@
 """A model, the readings of its machines as lines, and what the batch says of them."""
 
-import json
-
 import numpy as np
 import pytest
 
-from hwds.sensors.context import SensorContext
-from hwds.sensors.models.pca import PCA
-from hwds.serving.stream.shard import Followed
-from tests.support.sensor_runs import ROLES, sensor_runs
-from tests.support.streams import streamed
-
-FIRST = 80
+from tests.support.streams import FIRST, followed_machines, streamed
 
 
 @pytest.fixture(scope="session")
-def runs():
-    return sensor_runs(rows=150)
+def made():
+    return followed_machines()
 
 
 @pytest.fixture(scope="session")
-def followed(runs):
-    return Followed(PCA().fit(runs, context=SensorContext(0, first=FIRST)), ("machine",), "second", 2)
+def runs(made):
+    return made[0]
 
 
 @pytest.fixture(scope="session")
-def lines(runs):
+def followed(made):
+    return made[1]
+
+
+@pytest.fixture(scope="session")
+def lines(made):
     """One a reading, second after second."""
-    rows = runs.data.sort("cycle", maintain_order=True).rename({"entity": "machine", "cycle": "second"})
-    return [json.dumps(row) for row in rows.select("machine", "second", *ROLES["sensor"]).to_dicts()]
+    return made[2]
 
 
 @pytest.fixture(scope="session")

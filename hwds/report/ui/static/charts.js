@@ -1,7 +1,7 @@
 /* Pictures by Vega-Lite; its expressions are interpreted, for the page allows no script made of text. */
 import {digits, make} from './state.js';
 
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
+export const colour = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
 export const MOST_LINES = 400;
 let tip;
 

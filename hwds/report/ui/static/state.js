@@ -12,11 +12,12 @@ const one = (name, otherwise) => begun.get(name) ?? otherwise;
 export const state = {
   view: one('view', 'run'), q: one('q', ''), group: one('group', ''), sort: one('sort', ''), tab: one('tab', 'curves'),
   kind: one('kind', ''), x: one('x', ''), y: one('y', ''), color: one('color', ''), fits: one('fits', 'first'), open: one('open', ''),
+  stream: one('stream', ''), machine: one('machine', ''),
   columns: begun.getAll('column'), ticked: new Set(begun.getAll('run')),
 };
 
 export function remember() {
-  const words = ['view', 'q', 'group', 'sort', 'tab', 'kind', 'x', 'y', 'color', 'fits', 'open'].map(name => [name, state[name]]);
+  const words = ['view', 'q', 'group', 'sort', 'tab', 'kind', 'x', 'y', 'color', 'fits', 'open', 'stream', 'machine'].map(name => [name, state[name]]);
   const lists = [...state.columns.map(name => ['column', name]), ...[...state.ticked].map(path => ['run', path])];
   const usual = {view: 'run', tab: 'curves', fits: 'first'};
   const kept = [...words.filter(([name, value]) => value && usual[name] !== value), ...lists];

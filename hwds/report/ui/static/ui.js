@@ -3,6 +3,7 @@ import {$, change, make, options, remember, show, state, tabs, text} from './sta
 import {fill, found, on, redraw, regroup} from './grid.js';
 import {asking, described, opened, pictures} from './panels.js';
 import {onChange, open} from './sweeps.js';
+import {follow} from './streams.js';
 
 const SOON = 2000, LATER = 15000;
 let turn = 0, looking, before = '', waiting;
@@ -10,6 +11,15 @@ let turn = 0, looking, before = '', waiting;
 async function find({again = false} = {}) {
   const now = ++turn, words = [['kind', state.view], ['q', state.q], ...state.columns.map(name => ['column', name])];
   clearTimeout(looking);
+  const streams = state.view === 'stream';
+  for (const id of ['listing', 'charts']) $(id).hidden = streams;
+  $('streams').hidden = !streams;
+  if (streams) {
+    $('detail').hidden = true;
+    const running = await follow();
+    if (now === turn) looking = setTimeout(look, running ? SOON : LATER);
+    return;
+  }
   const said = await text('/runs.json', words);
   if (now !== turn) return;
   const data = JSON.parse(said);
@@ -86,4 +96,4 @@ addEventListener('resize', () => {
   clearTimeout(sizing); sizing = setTimeout(() => { redraw(); pictures(); }, 200);
 });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => pictures());
-find().then(() => state.open && open(state.open, {quiet: true}));
+find().then(() => state.open && state.view !== 'stream' && open(state.open, {quiet: true}));
