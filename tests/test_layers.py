@@ -30,7 +30,8 @@ EDGES = {("bandit", "ope")}
 HYDRA = {"config/compose.py", "config/source.py", "cli/experiment.py"}
 HEAVY = {
     "keras", "tensorflow", "xgboost", "statsmodels", "pmdarima", "sklearn", "scipy", "numba",
-    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow", "onnx", "onnxruntime", "starlette", "uvicorn", "cryptography", "boto3",
+    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow", "onnx", "onnxruntime", "starlette", "uvicorn", "cryptography",
+    "boto3",
 }  # fmt: skip
 ONLY_IN = {"ray": {"execution", "tuning"}, "wandb": {"tracking"}, "mlflow": {"tracking"}}
 MODULES = sorted(PACKAGE.rglob("*.py"))
