@@ -8,6 +8,7 @@ from .fitted import ForecastModel as ForecastModel
 from .metrics.ratios import ForecastArrays as ForecastArrays
 from .metrics.ratios import Metric as Metric
 from .models.adida import ADIDA as ADIDA
+from .models.adjusted import Adjusted as Adjusted
 from .models.analog import Analog as Analog
 from .models.auto import Auto as Auto
 from .models.base import FittedForecaster as FittedForecaster

@@ -172,6 +172,15 @@ def _members(model: Any, size: Size) -> Work | None:
     return total
 
 
+def _adjusted(model: Any, size: Size) -> Work | None:
+    """Return the law of effects, which are learned by one regression a series and tried memory, and of the member."""
+    member = work_of(model.member, size._replace(columns=0))
+    if member is None:
+        return None
+    effects = 0.05 + size.series * (4e-4 + size.length * (1 + size.columns) * 3e-7)
+    return Work(effects + member.fit, member.ask + size.series * (size.length + size.horizon) * size.columns * 1e-7)
+
+
 def _auto(model: Any, size: Size) -> Work:
     """Return the whole budget."""
     from hwds.forecast.models.racing.budget import amount
@@ -197,6 +206,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "cnn": _network(1.5e-6),
     "mlp": _network(2.2e-7),
     "sarima": _sarima,
+    "adjusted": _adjusted,
     "stack": _members,
     "select": _members,
     "auto": _auto,

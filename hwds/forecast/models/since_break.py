@@ -23,7 +23,8 @@ from hwds.frames.roles import TARGET
 Earlier = Literal["moved", "dropped"]
 
 
-def _alone(member: Forecaster) -> Forecaster:
+def alone(member: Forecaster) -> Forecaster:
+    """Return a member that fits each series alone; another is refused."""
     if not member.local:
         raise ValueError("must be a forecaster that fits each series alone")
     return member
@@ -52,7 +53,7 @@ class SinceBreak(Forecaster):
         "alarms": {"loguniform": [0.005, 0.2]},
     }
 
-    member: Annotated[Forecaster, AfterValidator(_alone)]
+    member: Annotated[Forecaster, AfterValidator(alone)]
     earlier: Earlier = "moved"
     alarms: Level = 0.05
     longest: Steps = 500

@@ -97,6 +97,7 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
     if own:
         return tuple(Candidate(model) for model in own)
     from hwds.forecast.models.adida import ADIDA
+    from hwds.forecast.models.adjusted import Adjusted
     from hwds.forecast.models.analog import Analog
     from hwds.forecast.models.ces import CES
     from hwds.forecast.models.croston import Croston
@@ -123,7 +124,11 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
         simple = (_named(Zero, "forecast/zero"), _named(TSB, "forecast/tsb"), _named(Croston, "forecast/croston"))
         return (*simple, _named(ADIDA, "forecast/adida"), theta, trees, counts, ets, forest, small)
     if look.kind == "covariates":
-        return (analog, theta, trees, sarima, forest, mlp, small, large, ets)
+        smooth = _named(Adjusted, "forecast/adjusted(member=theta)", member=theta.model)
+        searched = _named(
+            Adjusted, "forecast/adjusted(member=sarima)", member=construct(Sarima, "model", {"covariates": False})
+        )
+        return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta) if look.young >= YOUNG else (theta,)
     return (*first, trees, mlp, forest, sarima, ets, ces, small, large)
 
