@@ -61,7 +61,7 @@ class FittedAdjusted(Serializable):
         effect, size = self.effects.of(whole, history.lengths)[last], sizes(history)[:, None]
         mean = self.effects.into(said.mean, effect, size)
         quantiles = self.effects.into(said.quantiles, effect[..., None], size[..., None])
-        return replace(Forecasts.of(mean, quantiles, said.fallback), told=said.told)
+        return replace(Forecasts.of(mean, quantiles, said.fallback), diagnostics=said.diagnostics)
 
 
 def shown(effects: Effects, history: Panel) -> Panel:
