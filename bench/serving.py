@@ -18,8 +18,9 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def made(folder: Path) -> Any:
     """Write the bundle of a run on simulated rows, and the booster alone beside it; return the booster."""
     rows = toy_rows(8000, days=100).data.select("time", "bad", *(pl.col(name).cast(pl.Float64) for name in COLUMNS))
     rows.with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%S")).write_csv(folder / "rows.csv")
-    with chdir(folder):
+    with chdir(folder), redirect_stdout(StringIO()):
         data = compose([*WORDS, f"dataset.path={folder / 'rows.csv'}"])
         run = run_experiment(check(data), data).prepared.folder
         key = folder / "key.pem"
@@ -123,6 +124,7 @@ def of_hwds(folder: Path, row: dict[str, float]) -> Iterator[Contestant]:
 @contextmanager
 def of_mlflow(folder: Path, booster: Any, row: dict[str, float]) -> Iterator[Contestant]:
     """Serve the booster by MLflow's model server."""
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     import mlflow.xgboost
 
     mlflow.xgboost.save_model(booster, folder / "mlflow", input_example=np.zeros((1, len(row))))

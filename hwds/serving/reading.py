@@ -108,10 +108,12 @@ class Reader:
         """Return the values of an event, as the columns hold them."""
         values: dict[str, Any] = {}
         for name, value in fields.items():
-            if value is None or (name == self.key and name not in self._convert):
-                continue
             if name not in self._convert:
+                if name == self.key or (value is None and name in self._hidden):
+                    continue
                 self._refuse(id, name)
+            if value is None:
+                continue
             try:
                 values[name] = self._convert[name](value)
             except (TypeError, ValueError, OverflowError) as error:

@@ -96,3 +96,9 @@ def serve(bundle, home, tmp_path):
     yield begin
     for client in clients:
         client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serve):
+    """A client of a server with the usual settings."""
+    return serve()

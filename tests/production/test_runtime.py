@@ -43,6 +43,7 @@ def test_it_answers_as_the_server(bundle, alone):
         ({"spnt": 1}, "no column 'spnt'; did you mean 'spent'?"),
         ({"spent": "x"}, "'spent' must be a finite number, got 'x'"),
         ({"spent": float("nan")}, "'spent' must be a finite number"),
+        ({"spent": -1}, "'spent' must be >= 0, got -1"),
         ({"quantity": 1.5}, "'quantity' must be a whole number"),
         ({"channel": 5}, "'channel' must be a text"),
         ({"id": {}}, "'id' must be a text or a whole number"),

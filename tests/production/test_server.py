@@ -21,11 +21,6 @@ testclient = pytest.importorskip("starlette.testclient")
 ROW = {"id": "A-17", "spent": 80.5, "quantity": 3, "channel": "online", "visits": 0.2}
 
 
-@pytest.fixture
-def client(serve):
-    return serve()
-
-
 def ask(client, body, form="application/json", accept=""):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return client.post("/invocations", content=content, headers={"content-type": form, "accept": accept})
@@ -91,6 +86,7 @@ REFUSALS = [
     ({"spent": "x"}, "application/json", "", 400, "'spent' must be a finite number, got 'x'"),
     ({"spnt": 1}, "application/json", "", 400, "no column 'spnt'; did you mean 'spent'?"),
     ({"bad": 1}, "application/json", "", 400, "no column 'bad'"),
+    ({"spnt": None}, "application/json", "", 400, "no column 'spnt'; did you mean 'spent'?"),
     ([ROW, 5], "application/json", "", 400, "question 1: must be a JSON object, got int"),
     (b'{"spent": NaN}', "application/json", "", 400, "NaN is no number of JSON"),
     (ROW, "application/xml", "", 415, "'application/xml' is not read here"),
@@ -108,6 +104,13 @@ def test_what_a_client_did_is_refused_in_words(client, body, form, accept, statu
     answer = ask(client, body, form, accept)
     assert answer.status_code == status
     assert said in answer.json()["error"]
+
+
+@pytest.mark.parametrize(("said", "status"), [("true", 200), ("0", 200), ("null", 400), ("", 400), ("1&reasons=1", 400)])
+def test_reasons_are_asked_for_by_yes_or_no(client, said, status):
+    answer = client.post(f"/invocations?reasons={said}", json=ROW)
+    assert answer.status_code == status
+    assert ("reasons" in answer.json()) == (said == "true")
 
 
 def test_limits(serve):

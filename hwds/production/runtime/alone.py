@@ -80,11 +80,10 @@ class GraphModel:
     def _row(self, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
         row = {}
         for name, value in question.items():
-            if name == ID or value is None:
-                continue
             if name not in self._fields:
                 raise DataError(f"event '{id}': no column '{name}'{nearest(name, self._fields)}")
-            row[name] = _checked(id, name, value, self._fields[name])
+            if name != ID and value is not None:
+                row[name] = _checked(id, name, value, self._fields[name])
         return row
 
 
@@ -106,6 +105,8 @@ def _checked(id: str, name: str, value: Any, schema: Mapping[str, Any]) -> Any:
     if not fits.get(kind, number and value == int(value)):
         wanted = {"boolean": "true or false", "string": "a text", "number": "a finite number"}.get(kind, "a whole number")
         raise DataError(f"event '{id}': '{name}' must be {wanted}, got {value!r:.80}.")
+    if value < schema.get("minimum", value):
+        raise DataError(f"event '{id}': '{name}' must be >= {schema['minimum']}, got {value}.")
     return float(value) if kind == "number" else value
 
 

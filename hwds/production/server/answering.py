@@ -30,6 +30,8 @@ Ask = Callable[[Scope, Headers, bytes], tuple[list[Question], Callable[[list[Ans
 EXTRA: dict[int, list[tuple[bytes, bytes]]] = {503: [(b"retry-after", b"1")], 401: [(b"www-authenticate", b"Bearer")]}
 """Headers of refusals."""
 
+YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
+
 
 class Answering:
     """The application of one route: a body in, a body out, and a reason for what gets none.
@@ -123,10 +125,17 @@ async def _respond(send: Send, status: int, reply: Reply, extra: list[tuple[byte
 
 
 def wants_reasons(query: bytes) -> bool:
-    """Return whether a query asks for reasons."""
+    """Return whether a query asks for reasons.
+
+    Raises:
+        Refused: 400, it says neither yes nor no.
+    """
     if not query:
         return False
-    return parse_qs(query.decode("latin-1")).get("reasons", [""])[-1].lower() in ("1", "true")
+    said = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("reasons", ["false"])
+    if len(said) > 1 or said[0].lower() not in YES_OR_NO:
+        raise Refused(400, f"reasons: must be true or false, got {', '.join(said)[:80]!r}.")
+    return YES_OR_NO[said[0].lower()]
 
 
 def refuse_stranger(authorization: str, tokens: tuple[str, ...]) -> None:

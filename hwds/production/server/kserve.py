@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from hwds.production.services.base import ID, Answer, Question, parsed_json
 
 QUESTION, ANSWER = "question", "answer"
 """The one tensor of a bundle whose questions are histories, in and out: JSON in texts."""
+
+DATATYPES = (
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
+)  # fmt: skip
+"""The types of tensors in the protocol; values are read by the columns of the bundle, whatever type is named."""
 
 KINDS = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
 
@@ -41,15 +47,18 @@ def questions_of(request: Any, schema: Mapping[str, Any]) -> list[Question]:
     """Return the questions of a request: its tensors are columns.
 
     Raises:
-        DataError: It has none, or they differ in length.
+        DataError: It has none, they differ in length, or one says what it is not.
     """
     tensors = request.get("inputs") if isinstance(request, dict) else None
     if not isinstance(tensors, list) or not tensors:
         raise DataError("body: must have a list 'inputs' of tensors.")
+    if not isinstance(request.get("id"), str | None):
+        raise DataError("body: 'id' must be a text.")
     columns = {}
     for place, tensor in enumerate(tensors):
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str) or not isinstance(tensor.get("data"), list):
             raise DataError(f"inputs[{place}]: must have a text 'name' and a list 'data'.")
+        _check_tensor(tensor, place)
         columns[tensor["name"]] = tensor["data"]
     lengths = {name: len(data) for name, data in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -57,6 +66,20 @@ def questions_of(request: Any, schema: Mapping[str, Any]) -> list[Question]:
     if set(columns) == {QUESTION} and QUESTION not in schema["properties"]:
         return [parsed_json(text) if isinstance(text, str) else text for text in columns[QUESTION]]
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _check_tensor(tensor: Mapping[str, Any], place: int) -> None:
+    """Refuse a tensor whose type is none, or whose shape is not that of its values; either may be left out.
+
+    Raises:
+        DataError: It is wrong.
+    """
+    if tensor.get("datatype", "FP64") not in DATATYPES:
+        raise DataError(f"inputs[{place}]: 'datatype' must be one of {', '.join(DATATYPES)}.")
+    shape = tensor.get("shape", [len(tensor["data"])])
+    whole = isinstance(shape, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in shape)
+    if not whole or math.prod(shape) != len(tensor["data"]):
+        raise DataError(f"inputs[{place}]: 'shape' must be whole numbers whose product is {len(tensor['data'])}.")
 
 
 def response(name: str, version: str, id: Any, answers: Sequence[Answer], *, flat: bool) -> dict[str, Any]:

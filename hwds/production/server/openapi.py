@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hwds.production.server import kserve
+
 REFUSALS = {
     "400": "The body is not what it says, or a question is none; the reason is under `error`.",
     "401": "No token, or a wrong one.",
@@ -43,7 +45,10 @@ def description(schema: Mapping[str, Any], model: str, digest: str, name: str) -
     }
     tensors: dict[str, Any] = {
         "type": "object",
-        "properties": {"id": {"type": "string"}, "inputs": {"type": "array"}},
+        "properties": {
+            "id": {"type": ["string", "null"]},
+            "inputs": {"type": "array", "items": _tensor(schema), "minItems": 1},
+        },
         "required": ["inputs"],
     }
     infer = {
@@ -102,6 +107,19 @@ def page(described: Mapping[str, Any]) -> str:
 def _refusal(meaning: str) -> dict[str, Any]:
     schema = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     return {"description": meaning, "content": {"application/json": {"schema": schema}}}
+
+
+def _tensor(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a tensor of KServe's protocol: a column of one question or more."""
+    flat = kserve.is_flat(schema)
+    names = [*schema["properties"]] if flat else [kserve.QUESTION]
+    facts = {
+        "name": {"enum": names},
+        "datatype": {"enum": [*kserve.DATATYPES]},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "data": {"type": "array", "minItems": 1},
+    }
+    return {"type": "object", "properties": facts, "required": ["name", "data"]}
 
 
 def _json(meaning: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def object_schema(properties: Mapping[str, Any], required: Sequence[str], title:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "type": "object",
-        "properties": {ID: NAME_SCHEMA, **properties},
+        "properties": {ID: NAME_SCHEMA if ID in required else {"type": [*NAME_SCHEMA["type"], "null"]}, **properties},
         "required": list(required),
         "additionalProperties": False,
     }

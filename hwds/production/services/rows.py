@@ -147,4 +147,6 @@ def bearable(schema: Table) -> dict[str, Any]:
     """Return the columns that a question may bear, each with its JSON Schema."""
     hidden = {ROW_ID, *(name for role in HIDDEN for name in schema.roles.get(role, ()))}
     kinds = schema.data.schema.items()
-    return {name: column_schema(kind) for name, kind in kinds if name not in hidden and not isinstance(kind, pl.Array)}
+    known = {name: column_schema(kind) for name, kind in kinds if name not in hidden and not isinstance(kind, pl.Array)}
+    amounts = [name for name in schema.roles.get("amount", ()) if name in known]
+    return known | {name: known[name] | {"minimum": 0} for name in amounts}  # as `Reader` has it
