@@ -88,7 +88,8 @@ def described(port: int, examples: int) -> str:
     words = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json"]
     words += ["--max-examples", str(examples), "--no-color", "--checks", "all", "--seed", "1", "--workers", "1"]
     words += ["--exclude-checks", "positive_data_acceptance"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as beside:  # where it keeps what failed
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=beside)
     lines = done.stdout.splitlines()
     sys.stdout.write("\n".join(lines if done.returncode else lines[-8:]) + "\n")
     return "" if done.returncode == 0 else done.stdout
