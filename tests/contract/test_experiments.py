@@ -24,8 +24,14 @@ FILES = {"scores.parquet", "predictions.parquet", "timings.parquet", "config.yam
 IN_PROCESSES = ("ab_price_test", "arbitrage_thresholds", "lstm_forecast", "optimal_price")
 """One of each kind runs as a user starts it: in a process of its own, whose workers are two more.
 
-The others run here, and their pictures are drawn once and not written.
+The others run here, and their pictures are made; each kind of picture of a protocol is drawn once.
 """
+
+ALONE = ("lstm_forecast",)
+"""Those of them without workers: each would load TensorFlow for five seconds, as those of other tests do."""
+
+SEEN = set()
+"""The pictures that were drawn: the first word of the protocol, and their names."""
 
 DRAWN = ("ab_price_test", "lstm_forecast")
 """Those of them that write their pictures."""
@@ -66,10 +72,14 @@ def run(name, command, folder):
         with gathered() as figures:
             done = command([*words, "compute=serial"])
         assert {"leaderboard", "effects", "cases"} & set(figures), done.err
-        assert all(as_svg(figure) for figure in figures.values())
+        kind = parts(name)[0]["protocol"].partition("_")[0]
+        new = {key: figure for each, figure in figures.items() if (key := (kind, each)) not in SEEN}
+        SEEN.update(new)
+        assert all(as_svg(figure) for figure in new.values())
         return done
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    line = [sys.executable, "-m", "hwds", *words, *([] if name in DRAWN else ["pictures=false"])]
+    words += [*(["compute=serial"] if name in ALONE else []), *([] if name in DRAWN else ["pictures=false"])]
+    line = [sys.executable, "-m", "hwds", *words]
     done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
 
