@@ -20,7 +20,7 @@ from hwds.evaluation.codecs import FORECASTS, ROWS, TimedRows
 from hwds.evaluation.keys import key_of
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import FittedForecaster, Forecaster
-from hwds.forecast.protocols.rows.predictions import WINDOW, fit_and_forecast
+from hwds.forecast.protocols.rows.predictions import KNOWN, WINDOW, fit_and_forecast
 from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
@@ -93,7 +93,7 @@ class InnerBacktests:
             inside = replace(context, fold=fold.name)
             with inner_fit(model.name, fold.name):
                 rows = fit_and_forecast(model, history, cell, inside, horizon=horizon, sliding=context.sliding)
-            rows = rows if rows.is_empty() else rows.with_columns(pl.col(WINDOW) - back)
+            rows = rows if rows.is_empty() else _with_shares(rows, history, fold).with_columns(pl.col(WINDOW) - back)
             return TimedRows(rows, time.perf_counter() - began)
 
         return self.cache.get_or_make(self._key(model, history, horizon, fold, context), ROWS, make).rows
@@ -127,6 +127,14 @@ def _usable(history: Panel, cutoff: Cutoff) -> np.ndarray:
     ends = cutoff.ends(history)
     alive = cutoff.alive(history, ends)
     return alive & (2 * ends >= history.lengths) if isinstance(cutoff, FromEnd) else alive
+
+
+def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame:
+    """Return rows with the share of the history's rows that were known before their window, counted from 0."""
+    if rows[WINDOW].null_count():  # a true law is no member
+        return rows
+    known = [cutoff.ends(history).clip(0).sum() / max(history.lengths.sum(), 1) for cutoff in fold.cutoffs]
+    return rows.with_columns(pl.Series(KNOWN, np.array(known)[rows[WINDOW].to_numpy()]))
 
 
 def _usable_rows(rows: pl.DataFrame, history: Panel, usable: dict[int, np.ndarray]) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Learned weights: equal where members are alike, the best alone where they are not, a mixture where that is best."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,16 @@ def test_a_window_that_was_hard_for_all_has_no_more_say():
     shocked = MemberWindows(swapped * scale[:, None], data.target * scale, data.window, data.series, data.step)
     assert shocked.losses.mean(0).argmin() == 1
     assert learned_weights(shocked).argmax() == 0
+
+
+def test_what_was_behind_for_want_of_rows_is_judged_by_the_windows_that_are_like_now():
+    data = seen([0.5, 0.5])
+    slow = np.select([data.window == 1, data.window == 2], [0.6, 1.2], 1.6)  # a learner that gains with every row
+    errors = data.forecasts - data.target[:, None]
+    errors[:, 1] = errors[:, 0] * slow
+    grown = replace(data, forecasts=data.target[:, None] + errors)
+    assert grown.losses.mean(0).argmin() == 0
+    known = np.select([data.window == 1, data.window == 2], [0.8, 0.4], 0.2)
+    assert learned_weights(replace(grown, known=known)).argmax() == 1
+    long = replace(grown, known=1 - 0.01 * data.window)  # of a long history all windows tell alike
+    assert learned_weights(long).argmax() == 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from hwds.forecast.models.stacking.weights import MemberWindows, simplex_weights
+from hwds.forecast.models.stacking.weights import MemberWindows
 
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0)
 """Tried powers of one over a member's loss: 0 is equal weights, the last the best member but for exact ties."""
@@ -15,10 +16,13 @@ SURE = 2.0
 """Standard errors that a member must be behind the best to be screened out."""
 
 HELPS = 0.1
-"""The least weight beside the best member with which one that is behind still helps."""
+"""The weight beside the best member with which one that is behind must lower the loss to stay."""
 
 GAIN = 1.0
 """Standard errors that a mixture must be ahead of the best member alone on left-out windows."""
+
+NEARNESS = 2.0
+"""The power of the share of the history that was known before a window, by which its rows count."""
 
 PARTS = 3
 """Parts that series are cut into where there is one window alone."""
@@ -30,8 +34,10 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
     A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
     their loss: the one of least mean absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine
     learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not a standard
-    error ahead of the best member alone there gives way to it. Every window counts alike, however hard it was: what made it
-    hard, its series shared. Weights of least loss on the windows themselves were no better on worlds apart.
+    error ahead there of the member that is best by all windows gives way to it. Every window counts alike, however hard it was:
+    what made it hard, its series shared. But the less of the history was known before it, the less it counts: what learns from
+    all series is behind there for want of rows that it has by now. Weights of least loss on the windows themselves were no
+    better on worlds apart.
     """
     level = levelled(seen)
     kept = screened(level)
@@ -45,26 +51,46 @@ def levelled(seen: MemberWindows) -> MemberWindows:
     numbers, place = np.unique(seen.window, return_inverse=True)
     losses = np.median([np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0)
     size = np.where(losses > 0, losses, 1.0)[place] if len(numbers) else np.ones(0)
-    return MemberWindows(seen.forecasts / size[:, None], seen.target / size, seen.window, seen.series, seen.step)
+    return replace(seen, forecasts=seen.forecasts / size[:, None], target=seen.target / size)
+
+
+def _counted(seen: MemberWindows) -> np.ndarray:
+    """Return the weight of each row, of mean 1: the fewer the rows known before its window, the less."""
+    if seen.known is None:
+        return np.ones(len(seen.target))
+    weights = seen.known**NEARNESS
+    counted: np.ndarray = weights / weights.mean()
+    return counted
+
+
+def _mean_losses(seen: MemberWindows) -> np.ndarray:
+    means: np.ndarray = (seen.losses * _counted(seen)[:, None]).mean(0)
+    return means
 
 
 def _shrunk(seen: MemberWindows) -> np.ndarray:
     """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
+    alone = np.concatenate([after.losses[:, int(np.argmin(_mean_losses(seen)))] for _, after in parts])
     lone = len(np.unique(seen.series.astype(str))) == 1  # of one series windows are all that can differ
     series = np.concatenate([after.window if lone else after.series for _, after in parts])
-    chosen = int(np.argmin(losses.mean(0)))  # of equals the nearest to equal weights
-    gain, error = paired(losses[:, -1] - losses[:, chosen], series)
+    counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
+    chosen = int(np.argmin((losses * counted[:, None]).mean(0)))  # of equals the nearest to equal weights
+    gain, error = paired((alone - losses[:, chosen]) * counted, series)
     final: np.ndarray = list(_tried(seen))[chosen if gain > GAIN * error else -1]
     return final
 
 
 def screened(seen: MemberWindows) -> np.ndarray:
     """Return the members that are not screened out, rising: the best, those not surely behind it, and those that help it."""
-    losses = seen.losses
-    best = int(np.argmin(losses.mean(0)))
-    kept = [m for m in range(losses.shape[1]) if m == best or not _behind(seen, losses, best, m) or _helps(seen, best, m)]
+    losses, counted = seen.losses, _counted(seen)
+    best = int(np.argmin(_mean_losses(seen)))
+    kept = []
+    for member in range(losses.shape[1]):
+        mean, error = paired((losses[:, member] - losses[:, best]) * counted, seen.series)
+        if member == best or not mean > SURE * error or _helps(seen, counted, best, member):
+            kept.append(member)
     return np.array(kept)
 
 
@@ -81,18 +107,16 @@ def paired(losses: np.ndarray, series: np.ndarray) -> tuple[float, float]:
     return float(means.mean()), float(error)
 
 
-def _behind(seen: MemberWindows, losses: np.ndarray, best: int, member: int) -> bool:
-    mean, error = paired(losses[:, member] - losses[:, best], seen.series)
-    return mean > SURE * error
-
-
-def _helps(seen: MemberWindows, best: int, member: int) -> bool:
-    return bool(simplex_weights(seen.members(np.array([best, member])))[1] >= HELPS)
+def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> bool:
+    """Return whether a little of a member beside the best lowers the loss; it is convex, so that more would not else."""
+    errors = seen.forecasts - seen.target[:, None]
+    mixed = (1 - HELPS) * errors[:, best] + HELPS * errors[:, member]
+    return bool((np.abs(mixed) * counted).mean() < (np.abs(errors[:, best]) * counted).mean())
 
 
 def _tried(seen: MemberWindows) -> Iterator[np.ndarray]:
     """Yield the weights of each power."""
-    relative = seen.losses.mean(0)
+    relative = _mean_losses(seen)
     relative = np.maximum(relative / max(relative.min(), 1e-12), 1e-12)
     for power in POWERS:
         inverse = relative**-power
@@ -101,10 +125,15 @@ def _tried(seen: MemberWindows) -> Iterator[np.ndarray]:
 
 def _left_out(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
     """Yield what weights are learned on and what they are tried on: each window in turn, or each part of the series."""
+    for inside in _places(seen):
+        yield (seen if inside.all() else seen.take(~inside)), seen.take(inside)
+
+
+def _places(seen: MemberWindows) -> Iterator[np.ndarray]:
+    """Yield the rows of each window, or of each part of the series where there is one window alone."""
     part = seen.window
     if len(np.unique(part)) == 1:
         _, number = np.unique(seen.series.astype(str), return_inverse=True)
         part = number % PARTS
     for number in np.unique(part):
-        inside = part == number
-        yield (seen if inside.all() else seen.take(~inside)), seen.take(inside)
+        yield part == number

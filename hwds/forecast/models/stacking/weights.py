@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 import polars as pl
+
+from hwds.forecast.protocols.rows.predictions import KNOWN
 
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, np.inf)
 """Tried pulls of a ridge to equal weights, in units of the members' mean squared error; infinite is equal weights."""
@@ -30,6 +32,7 @@ class MemberWindows:
         window: The number of the window, counted from the end of each series, shape (rows,).
         series: The name of the series, shape (rows,).
         step: Counted from 1, shape (rows,).
+        known: The share of the history's rows that were known before the window, shape (rows,); None counts all alike.
     """
 
     forecasts: np.ndarray
@@ -37,14 +40,17 @@ class MemberWindows:
     window: np.ndarray
     series: np.ndarray
     step: np.ndarray
+    known: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> MemberWindows:
         """Return some of the rows."""
-        return MemberWindows(self.forecasts[rows], self.target[rows], self.window[rows], self.series[rows], self.step[rows])
+        window, series, step = self.window[rows], self.series[rows], self.step[rows]
+        known = None if self.known is None else self.known[rows]
+        return MemberWindows(self.forecasts[rows], self.target[rows], window, series, step, known)
 
     def members(self, chosen: np.ndarray) -> MemberWindows:
         """Return the same rows of some of the members."""
-        return MemberWindows(self.forecasts[:, chosen], self.target, self.window, self.series, self.step)
+        return replace(self, forecasts=self.forecasts[:, chosen])
 
     @property
     def losses(self) -> np.ndarray:
@@ -58,17 +64,22 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
         none = np.zeros(0, np.int64)
         return MemberWindows(np.zeros((0, len(rows))), np.zeros(0), none, np.zeros(0, object), none)
     scaled = [name for name in ("scale_abs", "short_scale_abs") if name in rows[0].columns]
-    first = rows[0].select(*KEYS, "actual", pl.coalesce(scaled).alias("scale_abs"), pl.col(MEDIAN).alias("member_0"))
+    known = pl.col(KNOWN) if KNOWN in rows[0].columns else pl.lit(1.0)
+    first = rows[0].select(
+        *KEYS, "actual", known.alias(KNOWN), pl.coalesce(scaled).alias("scale_abs"), pl.col(MEDIAN).alias("member_0")
+    )
     others = [part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}")) for i, part in enumerate(rows[1:], 1)]
     joined: pl.DataFrame = reduce(lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first)
     number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("window")
-    known = joined.with_columns(number).filter((pl.col("scale_abs") > 0) & pl.col("actual").is_not_null())
-    scale = known["scale_abs"].to_numpy()
-    forecasts = known.select(f"member_{i}" for i in range(len(rows))).to_numpy() / scale[:, None]
-    target = known["actual"].to_numpy() / scale
+    scored = joined.with_columns(number).filter((pl.col("scale_abs") > 0) & pl.col("actual").is_not_null())
+    scale = scored["scale_abs"].to_numpy()
+    forecasts = scored.select(f"member_{i}" for i in range(len(rows))).to_numpy() / scale[:, None]
+    target = scored["actual"].to_numpy() / scale
     defined = np.isfinite(forecasts).all(axis=1) & np.isfinite(target)
-    window, step = (known[name].to_numpy().astype(np.int64) for name in ("window", "step"))
-    return MemberWindows(forecasts, target, window, known["series_id"].to_numpy(), step).take(defined)
+    window, step = (scored[name].to_numpy().astype(np.int64) for name in ("window", "step"))
+    return MemberWindows(forecasts, target, window, scored["series_id"].to_numpy(), step, scored[KNOWN].to_numpy()).take(
+        defined
+    )
 
 
 def simplex_weights(seen: MemberWindows) -> np.ndarray:

@@ -29,6 +29,9 @@ RAW = (WINDOW, NONNEGATIVE, AVAILABLE, EXISTS)
 series was never below zero, when the actual was out, where the panel says it, and whether the data has such a row, where
 rows beyond the end of a series are kept."""
 
+KNOWN = "known_share"
+"""The column of inner windows with the share of the history's rows that were known before them."""
+
 
 def quantile_name(level: float) -> str:
     """Return the column of a quantile level: `q_0.1`."""
@@ -77,7 +80,7 @@ def fit_and_forecast(
         window = pl.lit(None if model.true_law else number, pl.Int32).alias(WINDOW)
         parts += [] if rows.is_empty() else [rows.with_columns(window)]
     if inner and not model.true_law:
-        earlier = model.backtest(known_at(block, first), inner, horizon=horizon, context=inside)
+        earlier = model.backtest(known_at(block, first), inner, horizon=horizon, context=inside).drop(KNOWN, strict=False)
         there = [pl.lit(True).alias(EXISTS)] if whole else []
         parts += [] if earlier.is_empty() else [without_draws(earlier.with_columns(there), paths)]
     return pl.concat([rows.select(ordered(rows.columns)) for rows in parts]) if parts else pl.DataFrame()
