@@ -41,25 +41,29 @@ def test_a_batch_is_not_larger_than_allowed(service):
     assert calls == -(-600 // (MOST // 60 * 60))
 
 
-def test_a_failure_is_that_of_each(service, monkeypatch):
-    monkeypatch.setattr(service, "scored", lambda rows: 1 / 0)
-    answers, _ = together(service, [[ROW], [ROW]])
-    assert [type(error) for error in answers] == [ZeroDivisionError] * 2
+def test_a_failure_is_that_of_the_request_whose_rows_fail(service, monkeypatch):
+    scored = service.scored
 
+    def fails(rows):
+        return 1 / 0 if any(row.id == "bad" for row in rows) else scored(rows)
 
-def test_requests_wait_for_others_only_while_they_come_together(service):
-    async def run():
-        calls = []
-        batches, loop = Batches(0.05, calls.append), asyncio.get_running_loop()
-        begin = loop.time()
-        await batches.answer(service, service.read([ROW]))
-        alone = loop.time() - begin
-        await asyncio.gather(*(batches.answer(service, service.read([ROW])) for _ in range(3)))
-        begin = loop.time()
-        await batches.answer(service, service.read([ROW]))
-        return alone, loop.time() - begin, len(calls)
-
-    alone, after, calls = asyncio.run(run())
+    monkeypatch.setattr(service, "scored", fails)
+    (good, bad), calls = together(service, [[ROW], [ROW | {"id": "bad"}]])
+    assert isinstance(bad, ZeroDivisionError)
+    assert good == scored(service.read([ROW]))
     assert calls == 3
-    assert after >= 0.05 > 0
-    assert alone < after
+
+
+def test_requests_wait_for_others_only_while_they_come_together(service, monkeypatch):
+    async def run():
+        waits = []
+        batches, loop = Batches(0.05, lambda _: None), asyncio.get_running_loop()
+        later = loop.call_later
+        monkeypatch.setattr(loop, "call_later", lambda seconds, *rest: waits.append(seconds) or later(seconds, *rest))
+        for together in (1, 3, 1, 1):
+            await asyncio.gather(*(batches.answer(service, service.read([ROW])) for _ in range(together)))
+            seen.append(len(waits))
+
+    seen: list[int] = []
+    asyncio.run(run())
+    assert seen == [0, 0, 1, 1]

@@ -55,16 +55,21 @@ class Batches:
     def _flush(self) -> None:
         """Answer all that wait."""
         waiting, self._waiting, self._rows = self._waiting, [], 0
-        if not waiting or self._service is None:
-            return
-        self._together = len(waiting)
+        if waiting and self._service is not None:
+            self._together = len(waiting)
+            self._settle(self._service, waiting)
+
+    def _settle(self, service: RowService, waiting: list[Waiting]) -> None:
+        """Answer requests by one call; where it fails, each by its own, so that the rows of one refuse no other."""
         self._count(1)
         try:
-            answers = self._service.scored([row for each in waiting for row in each.rows])
-        except Exception as error:  # the server says so to each
-            for each in waiting:
-                if not each.future.done():
-                    each.future.set_exception(error)
+            answers = service.scored([row for each in waiting for row in each.rows])
+        except Exception as error:  # the server says so to whose rows they are
+            if len(waiting) > 1:
+                for each in waiting:
+                    self._settle(service, [each])
+            elif not waiting[0].future.done():
+                waiting[0].future.set_exception(error)
             return
         at = 0
         for each in waiting:
