@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from scipy.stats import ks_2samp
 
-from hwds.production.bundle.reference import WINDOW_GRID, WINDOW_ROWS, column_reference, reference_of
+from hwds.production.bundle.reference import WINDOW_ROWS, reference_of
 from hwds.production.monitor.distances import distances
 from hwds.production.monitor.evidence import Baseline, Detector
+from hwds.production.monitor.watch import window_statistics
 
 WORLDS, PER_MONTH = 100, 0.1
 COLUMNS, REFERENCE, MONTH = 5, 56, 60
@@ -54,7 +55,7 @@ def alarms(reference: list[pl.DataFrame], live: list[pl.DataFrame]) -> dict[str,
     baseline, detector = Baseline(stored), Detector(PER_MONTH, MONTH)
     raised: dict[str, list[int]] = {"hwds": [], "PSI > .2": [], "KS p < .05": []}
     for place, part in enumerate(live):
-        window = {name: column_reference(part[name], WINDOW_GRID) for name in part.columns}
+        window = window_statistics(baseline, part.to_dicts(), stored["components"])
         if detector.take([each.p_value for each in baseline.findings(window)]):
             raised["hwds"].append(place)
         if any(distances(stored["columns"][name], window[name])["psi"] > 0.2 for name in part.columns):

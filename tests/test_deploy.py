@@ -1,5 +1,6 @@
 """The files by which a bundle is deployed: as far as a machine without the platforms can tell, they are what each takes."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -63,3 +64,30 @@ def test_a_container_refuses_another_word():
     done = subprocess.run([sys.executable, DEPLOY / "entrypoint.py", "run"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == "entrypoint: must be followed by serve or train, got run"
+
+
+def test_kserve_finds_a_runtime_that_speaks_its_protocol_and_the_bundle_where_it_is_unpacked():
+    service, runtime = yaml.safe_load_all((DEPLOY / "kserve.yaml").read_text())
+    model, spec = service["spec"]["predictor"]["model"], runtime["spec"]
+    assert [each["apiVersion"] for each in (service, runtime)] == ["serving.kserve.io/v1beta1", "serving.kserve.io/v1alpha1"]
+    assert model["runtime"] == runtime["metadata"]["name"]
+    assert model["protocolVersion"] in spec["protocolVersions"]
+    assert model["modelFormat"]["name"] in {each["name"] for each in spec["supportedModelFormats"]}
+    (container,) = spec["containers"]
+    assert container["name"] == "kserve-container"
+    assert container["args"] == ["serve"]
+    assert {"name": "HWDS_BUNDLE", "value": "/mnt/models"} in container["env"]
+    assert container["readinessProbe"]["httpGet"] == {
+        "path": "/v2/health/ready",
+        "port": container["ports"][0]["containerPort"],
+    }
+
+
+def test_ray_serve_is_told_a_module_that_is_there():
+    (application,) = yaml.safe_load((DEPLOY / "ray_serve.yaml").read_text())["applications"]
+    module, _, name = application["import_path"].partition(":")
+    tree = ast.parse((DEPLOY.parent / f"{module.replace('.', '/')}.py").read_text())
+    assert name in {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    assert {each["name"] for each in application["deployments"]} <= {
+        node.name for node in tree.body if isinstance(node, ast.ClassDef)
+    }

@@ -120,7 +120,7 @@ def watched(
     inputs, outcomes = Detector(per_month, a_month), Detector(per_month, a_month)
     reports, labelled = [], 0
     for part in parts:
-        findings = baseline.findings(_window(baseline, [row for _, row in part], reference.get("components")))
+        findings = baseline.findings(window_statistics(baseline, [row for _, row in part], reference.get("components")))
         known = _labelled([each for each, _ in part], labels or {})
         of_labels = label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
         labelled += len(known[1])
@@ -149,8 +149,14 @@ def _remarks(baseline: Baseline, table: Sequence[Any], rows: int) -> list[str]:
     return said
 
 
-def _window(baseline: Baseline, rows: Sequence[Mapping[str, Any]], components: Components | None) -> dict[str, Any]:
-    """Return the statistics of a window, of the columns that the reference has."""
+def window_statistics(baseline: Baseline, rows: Sequence[Mapping[str, Any]], components: Components | None) -> dict[str, Any]:
+    """Return the statistics of a window, of the columns that the reference has.
+
+    Args:
+        baseline: Of the reference.
+        rows: Of the window, by column.
+        components: The principal components of the reference; None where it has none.
+    """
     found = {}
     if components is not None:
         found[NAME] = column_reference(pl.Series(NAME, distances_of(components, rows)), WINDOW_GRID)
