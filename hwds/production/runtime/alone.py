@@ -22,6 +22,10 @@ from hwds.production.graphs.session import GraphScorer
 ID = "id"
 
 
+class NoGraphAlone(DataError):
+    """A bundle that a graph alone does not answer."""
+
+
 class GraphModel:
     """The model of a bundle of rows that stand alone, by its graph.
 
@@ -30,7 +34,8 @@ class GraphModel:
         trust: A file or a folder of trusted public keys; None for the default place.
 
     Raises:
-        DataError: The bundle was changed, is of a signer who is not trusted, or has no graph that answers all.
+        DataError: The bundle was changed, or is of a signer who is not trusted.
+        NoGraphAlone: It has no graph that answers all.
     """
 
     def __init__(self, folder: Path | str, trust: str | None = None) -> None:
@@ -39,9 +44,9 @@ class GraphModel:
         columns = self.manifest.graph
         if self.manifest.kind != "rows" or "numbers" not in columns:
             why = columns.get("why", f"it answers {self.manifest.kind}")
-            raise DataError(f"{path}: has no graph for rows that stand alone ({why}); `hwds serve` answers by it.")
+            raise NoGraphAlone(f"{path}: has no graph for rows that stand alone ({why}); `hwds serve` answers by it.")
         if json.loads((path / CONFORMAL).read_bytes())["normals"]:
-            raise DataError(f"{path}: ranks rows among held-out ones, which no graph does; `hwds serve` answers by it.")
+            raise NoGraphAlone(f"{path}: ranks rows among held-out ones, which no graph does; `hwds serve` answers by it.")
         self._fields: dict[str, Any] = json.loads((path / SCHEMA).read_bytes())["properties"]
         self._graph = GraphScorer(path / GRAPH, columns["numbers"], columns["texts"])
         decision = path / DECISION

@@ -6,12 +6,15 @@ import ast
 import sys
 import zipapp
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hwds.core.errors import HwdsError
 
 ENTRY = "hwds.production.runtime.alone"
+ENTRIES = (ENTRY, "hwds.production.aws_lambda")
+"""The modules that are asked for: the command line, and the handler of a Lambda function."""
+
 PACKAGE = Path(__file__).resolve().parents[2]
 ALLOWED = {"numpy", "onnxruntime"}
 """Packages that the runtime may import beside Python's own."""
@@ -29,7 +32,7 @@ def pack(target: Path) -> list[str]:
     Raises:
         HwdsError: A module imports more than it may.
     """
-    modules = modules_of(ENTRY)
+    modules = modules_of(ENTRIES)
     content = {f"{name.replace('.', '/')}.py": file_of(name).read_bytes() for name in modules}
     packages = {"/".join(name.split(".")[:depth]) for name in modules for depth in range(1, name.count(".") + 1)}
     content |= {f"{package}/__init__.py": b"" for package in packages}
@@ -44,13 +47,13 @@ def pack(target: Path) -> list[str]:
     return modules
 
 
-def modules_of(entry: str) -> list[str]:
-    """Return a module and all of hwds that it imports when it is imported, in alphabetical order.
+def modules_of(entries: Sequence[str]) -> list[str]:
+    """Return modules and all of hwds that they import when they are imported, in alphabetical order.
 
     Raises:
         HwdsError: One of them imports another package than `ALLOWED`.
     """
-    pending, found = [entry], {entry}
+    pending, found = [*entries], {*entries}
     while pending:
         name = pending.pop()
         for imported in _imports(name):

@@ -26,7 +26,8 @@ from hwds.production.server.metrics import Metrics
 from hwds.production.server.refusals import Refused
 from hwds.production.server.settings import ServerSettings
 from hwds.production.server.traces import TRACEPARENT, Traces
-from hwds.production.services.base import Answer, Question, parsed_json
+from hwds.production.services.base import Answer, Question
+from hwds.production.services.json_text import parsed_json
 from hwds.production.services.opening import Bundle
 from hwds.production.services.rows import RowService
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from hwds.core.errors import DataError
 from hwds.production.server.arrow import rows_of
 from hwds.production.server.refusals import Refused
-from hwds.production.services.base import Answer, Question, parsed_json
+from hwds.production.services.base import Answer, Question
+from hwds.production.services.json_text import parsed_json
 
 JSON, LINES, CSV, ARROW = "application/json", "application/jsonlines", "text/csv", "application/vnd.apache.arrow.stream"
 NAMES = {
