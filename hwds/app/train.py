@@ -22,7 +22,6 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.bundle.card import FIELDS
 from hwds.production.bundle.keys import PUBLIC, default_key
 from hwds.production.bundle.make import make_bundle
-from hwds.results.folder import RunFolder
 
 ROOT = Path("/opt/ml")
 
@@ -59,7 +58,9 @@ def train(root: Path) -> None:
     os.chdir(work)
     data = compose(words)
     code, folder = run(data)
-    if code or folder is None:
+    if folder is None:
+        raise ConfigError("sweep: must be none in a container, whose model is that of one run.")
+    if code:
         raise HwdsError(f"train: the run ended with {code}; its log says why.")
     deliver(folder, root, card)
 
@@ -126,7 +127,7 @@ def deliver(folder: Path, root: Path, card: Mapping[str, str]) -> None:
     key, part = default_key(), root / "output" / "data" / "bundle.part"
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
-    bundle = make_bundle(str(RunFolder(folder).path), part, key=key, fields=card)
+    bundle = make_bundle(str(folder), part, key=key, fields=card)
     shutil.copytree(bundle.folder, root / "model", dirs_exist_ok=True)
     shutil.rmtree(part)
     shutil.copyfile(key.with_name(key.name + PUBLIC), root / "output" / "data" / "trusted.pub")

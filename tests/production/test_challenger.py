@@ -51,6 +51,14 @@ def test_a_better_shadow_is_better_and_its_interval_that_of_paired_losses():
     assert (found.high - found.low) < 2.2 * np.diff(plain.interval(0.95))[0]
 
 
+def test_a_shadow_is_compared_on_what_main_has_answered_too():
+    labels, champion, challenger = world(3, 0.2)
+    found = judged(champion[: N // 2], challenger, labels)
+    assert found.paired
+    assert found.rows == (N // 2, N // 2)
+    assert found.effect == pytest.approx(judged(champion[: N // 2], challenger[: N // 2], labels).effect)
+
+
 def test_alike_arms_cannot_be_told_apart():
     hits = 0
     for seed in range(20):

@@ -251,3 +251,22 @@ def test_no_fuzzed_body_is_a_failure_of_the_server(client):
     statuses = [ask(client, *body).status_code for body in bodies(300, 7, [ROW])]
     assert set(statuses) <= {200, 400, 406, 413, 415}
     assert statuses.count(400) > 100
+
+
+def test_a_body_that_is_cut_short_is_no_body(client):
+    sent, parts = (
+        [],
+        iter([{"type": "http.request", "body": b'{"spent": 1}\n', "more_body": True}, {"type": "http.disconnect"}]),
+    )
+
+    async def receive():
+        return next(parts)
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/jsonlines"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers, "query_string": b""}
+    asyncio.run(client.app(scope, receive, send))
+    assert sent[0]["status"] == 408
+    assert b"closed before the body had arrived" in sent[1]["body"]

@@ -64,10 +64,10 @@ def judged(champion: Sequence[Captured], challenger: Sequence[Captured], labels:
     Raises:
         DataError: No answer with a probability has a label.
     """
-    requests = {each.request for each in champion} & {each.request for each in challenger} - {""}
     keys = [{_key(each) for each in side} for side in (champion, challenger)]
-    paired = bool(requests) and keys[1] <= keys[0]
-    shared = keys[0] & keys[1] if paired else keys[0] | keys[1]
+    shared = {key for key in keys[0] & keys[1] if key[0]}
+    paired = bool(shared)
+    shared = shared or keys[0] | keys[1]
     sides = [_labelled([each for each in side if _key(each) in shared], labels) for side in (champion, challenger)]
     for name, side in zip(("champion", "challenger"), sides, strict=True):
         if not side:

@@ -103,17 +103,15 @@ class Answering:
 
 
 async def _received(receive: Receive, most: int) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if len(body) <= most and not message.get("more_body", False):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body", False) and size <= most:
+    parts, size, more = [], 0, True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(408, "the connection was closed before the body had arrived.")
         parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if size > most:
-        raise Refused(413, f"the body is larger than {most:,} bytes.")
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+        if size > most:
+            raise Refused(413, f"the body is larger than {most:,} bytes.")
     return b"".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from hwds.core.errors import ConfigError
@@ -73,14 +74,13 @@ class Shadow:
     ) -> None:
         self._add, self._deliver = add, deliver
         self._threads = ThreadPoolExecutor(1, "shadow")
-        self._waiting = 0
+        self._places = BoundedSemaphore(MOST_WAITING)
 
     def offer(self, loaded: Loaded, questions: Sequence[Question], request: str) -> None:
         """Take up a request, or leave it out where too many wait."""
-        if self._waiting >= MOST_WAITING:
+        if not self._places.acquire(blocking=False):
             self._add("shadow_left_out")
             return
-        self._waiting += 1
         self._threads.submit(self._answer, loaded, questions, request)
 
     def _answer(self, loaded: Loaded, questions: Sequence[Question], request: str) -> None:
@@ -90,7 +90,7 @@ class Shadow:
             self._add("shadow_failures")
             LOG.warning(json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"}))
         finally:
-            self._waiting -= 1
+            self._places.release()
 
     def close(self) -> None:
         """Leave out what waits, and end."""

@@ -74,7 +74,8 @@ def watch(
         count = sum(bool(window.alarm) for window in report.windows)
         for line in (*report.remarks, *(violation["description"] for violation in report.violations)):
             print(line)
-        print(f"{len(report.windows)} windows, {count} alarms (at most {alarms:g} false ones a month): {place / 'report.html'}")
+        promise = f"at most {report.per_month:.2g} false ones a month"
+        print(f"{len(report.windows)} windows, {count} alarms ({promise}): {place / 'report.html'}")
         raised += count
     return 1 if raised else 0
 
