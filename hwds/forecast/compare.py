@@ -14,6 +14,7 @@ from hwds.compare.hooks import TaskComparison
 from hwds.compare.matrix import Matrix
 from hwds.compare.periods import Periods, Reach
 from hwds.core.errors import ConfigError, nearest
+from hwds.forecast.metrics.names import named_metrics
 from hwds.forecast.metrics.ratios import Metric, forecast_metrics
 from hwds.forecast.metrics.scores import CodedRows, coded, per_origin, per_series, reach
 from hwds.frames.roles import SERIES
@@ -69,7 +70,7 @@ def _values(answers: Sequence[Answer], metric: str) -> tuple[pl.DataFrame, pl.Da
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     rows: CodedRows | None = None
     for answer in answers:
-        measure = _metric(answer.rows, metric)
+        measure = _metric(answer, metric)
         rows = coded(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
@@ -119,11 +120,14 @@ def _levels(rows: pl.DataFrame) -> tuple[float, ...]:
     return tuple(sorted(float(name[2:]) for name in rows.columns if name.startswith("q_")))
 
 
-def _metric(rows: pl.DataFrame, name: str) -> Metric:
-    known = forecast_metrics(int(rows["season"][0]), _levels(rows))
-    metric = next((metric for metric in known.values() if name in (metric.name, metric.short)), None)
+def _metric(answer: Answer, name: str) -> Metric:
+    """Return a metric by its name: built in, or one of the run's own, `protocol.metrics`."""
+    own = answer.source.config["protocol"].get("metrics") or ()
+    built_in = forecast_metrics(int(answer.rows["season"][0]), _levels(answer.rows)).values()
+    known = [*built_in, *named_metrics(tuple(own))]
+    metric = next((metric for metric in known if name in (metric.name, metric.short)), None)
     if metric is None or metric.better == "none":
-        good = [metric.short for metric in known.values() if metric.better != "none"]
+        good = [metric.short for metric in known if metric.better != "none"]
         raise ConfigError(f"--metric: forecasts cannot be compared by '{name}'{nearest(name, good)}")
     return metric
 

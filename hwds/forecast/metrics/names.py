@@ -56,22 +56,27 @@ def check_metrics(names: Metrics, levels: Sequence[float]) -> tuple[Metric, ...]
     for i, metric in enumerate(metrics):
         if metric.short in taken or metric.name in {other.name for other in metrics[:i]}:
             raise ConfigError(f"{_place(i)}: there is a metric '{metric.short}' already; rename it.")
+        if metric.quantile is not None and not 0 < metric.quantile < 1:
+            raise ConfigError(f"{_place(i)}: the quantile of '{metric.name}' must be > 0 and < 1, got {metric.quantile}.")
         for part in ("numerator", "denominator"):
             _check_part(f"{_place(i)}: the {part} of '{metric.name}'", getattr(metric, part), rows)
     return metrics
 
 
 def _check_part(what: str, part: Part, rows: ForecastArrays) -> None:
+    shape = rows.actual.shape
+    wanted = f"must return an array of one number a row, shape {shape}"
+    given = f"; given were {len(rows.actual)} made-up rows, actual {np.array2string(rows.actual, separator=', ')}"
     try:
         with np.errstate(all="ignore"):
             values = part(rows)
     except Exception as error:  # a user's own function may fail in any way
-        raise ConfigError(f"{what} fails: {type(error).__name__}: {' '.join(str(error).split())} (-v shows where).") from error
-    shape = rows.actual.shape
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(f"{what} fails: {said}; it {wanted}{given} (-v shows where).") from error
     if not isinstance(values, np.ndarray):
-        raise ConfigError(f"{what} must return an array of one number a row, got {with_article(type(values).__name__)}.")
+        raise ConfigError(f"{what} {wanted}, got {with_article(type(values).__name__)}{given}.")
     if values.shape != shape or values.dtype.kind not in "biuf":
-        raise ConfigError(f"{what} must return one number a row, shape {shape}, got {values.dtype} of shape {values.shape}.")
+        raise ConfigError(f"{what} {wanted}, got {values.dtype} of shape {values.shape}{given}.")
 
 
 def _made_up(levels: Sequence[float]) -> ForecastArrays:

@@ -66,6 +66,8 @@ Part = Callable[[ForecastArrays], np.ndarray]
 class Metric(Measure):
     """sum(numerator) / sum(denominator) over the rows of a series at one cutoff, or over all; a row with NaN is undefined.
 
+    With `quantile` it is that quantile of the rows' own numerator / denominator instead: 0.5 for their median.
+
     `meaning`, `better` and `beside` are those of `Measure`; a metric of yours needs no other entry anywhere. `beside` is `no`
     where it is not given: the metric is in `scores.parquet`, and not on the leaderboard unless it is the headline.
 
@@ -73,6 +75,7 @@ class Metric(Measure):
         numerator: From `ForecastArrays` to the amount of each row, shape (rows,).
         denominator: From `ForecastArrays` to what each amount is divided by, shape (rows,); 1 a row where it is not given.
         root: The square root of the ratio.
+        quantile: The level of the quantile of rows, above 0 and below 1; None for the ratio of sums.
         by_step: Is also shown for each step of the horizon.
         skill: Is also shown as a skill, 1 - the metric over that of the seasonal naive.
     """
@@ -80,6 +83,7 @@ class Metric(Measure):
     numerator: Part
     denominator: Part = lambda forecasts: forecasts.ones
     root: bool = False
+    quantile: float | None = field(default=None, kw_only=True)
     by_step: bool = field(default=False, kw_only=True)
     skill: bool = field(default=False, kw_only=True)
     units: str = field(default="series", kw_only=True)

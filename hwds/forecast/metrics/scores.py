@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.evaluation.base import Score
+from hwds.forecast.metrics.quantiles import group_quantiles, pooled_quantile
 from hwds.forecast.metrics.ratios import ForecastArrays, Metric, forecast_arrays, forecast_metrics
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.measure import Measure
@@ -122,11 +123,19 @@ def per_series(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None
 
 def per_origin(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None) -> np.ndarray:
     """Return the metric of each series at each of its cutoffs, in the order of both, shape (groups,), NaN where it has none."""
-    top, bottom, _ = _parts(metric, forecasts or rows.forecasts)
+    top, bottom, undefined = _parts(metric, forecasts or rows.forecasts)
     n = len(rows.cells.unit)
-    above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
-    value = np.where(below != 0, above / np.where(below == 0, 1, below), np.nan)
+    if metric.quantile is not None:
+        value = group_quantiles(_ratios(top, bottom, undefined), rows.group, n, metric.quantile)
+    else:
+        above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
+        value = np.where(below != 0, above / np.where(below == 0, 1, below), np.nan)
     return np.sqrt(value) if metric.root else value
+
+
+def _ratios(top: np.ndarray, bottom: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+    """Return the ratio of each row, NaN where it has none."""
+    return np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
 
 
 def _parts(metric: Metric, forecasts: ForecastArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -148,6 +157,8 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
 def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
     top, bottom, undefined = _parts(metric, rows.forecasts)
     n = len(rows.cells.unit)
+    if metric.quantile is not None:
+        return pooled_quantile(_ratios(top, bottom, undefined), rows.group, rows.cells, metric.quantile, root=metric.root)
     above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
     known = np.bincount(rows.group, ~undefined, n) > 0
     estimate = ratio_estimate(above[known], below[known], rows.cells.where(known), metric.root)
@@ -157,11 +168,15 @@ def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
 def _by_step(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     """Yield the mean over series at each step: of the row's own ratio, averaged over cutoffs."""
     top, bottom, undefined = _parts(metric, rows.forecasts)
-    ratio = np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
+    ratio = _ratios(top, bottom, undefined)
     for step in np.unique(rows.step):
         here = rows.step == step
         series = len(np.unique(rows.series[here]))
         known = np.flatnonzero(here & ~np.isnan(ratio))
+        if metric.quantile is not None:
+            estimate = pooled_quantile(ratio[known], rows.group[known], rows.cells, metric.quantile, root=metric.root)
+            yield replace(Score.of(metric.name, "pooled", estimate), step=int(step))
+            continue
         cells = rows.cells.at(rows.group[known])
         yield replace(Score.of(metric.name, "mean", mean_estimate(ratio[known], cells, series - cells.units)), step=int(step))
 

@@ -1,9 +1,11 @@
 import json
+import sys
 
 import polars as pl
 import pytest
 
 from hwds.core.checksums.files import read_json
+from hwds.core.code_digest import modules_in
 
 from .conftest import SALES, run_ids
 
@@ -58,6 +60,24 @@ def test_json_is_all_of_it(hwds, two):
     assert data["pairs"][0]["rival"] == "forecast/seasonal_naive"
     assert data["sentence"].startswith("forecast/naive ")
     assert len(data["leaderboard"]) == 2
+
+
+METRIC = """
+import numpy as np
+from hwds.forecast import Metric
+
+typical = Metric("typical_error", lambda a: np.abs(a.actual - a.median), quantile=0.5, meaning="median absolute error")
+"""
+
+
+def test_models_are_compared_by_a_metric_of_ones_own_whose_code_is_in_the_runs_id(hwds, sales, tmp_path, monkeypatch):
+    (tmp_path / "own_errors.py").write_text(METRIC)
+    monkeypatch.delitem(sys.modules, "own_errors", raising=False)
+    words = f"{PAIR} protocol.metrics=[own_errors:typical] protocol.headline=typical_error"
+    assert hwds(words).code == 0
+    for line in ("compare adhoc", "compare adhoc --metric typical_error"):
+        assert "2 models on file by typical_error (lower is better), 4 series" in hwds(line).out
+    assert "own_errors" in set(modules_in({"metrics": ["own_errors:typical"]})), "its code is in the run's id"
 
 
 REFUSALS = [

@@ -2,6 +2,7 @@ import sys
 from types import ModuleType
 
 import numpy as np
+import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
@@ -50,12 +51,13 @@ def test_a_metric_may_be_given_itself():
         (Metric("mae", absolute), "there is a metric 'mae' already; rename it."),
         (Metric("mase", absolute), "there is a metric 'mase' already; rename it."),
         (Metric("wql[99]", absolute), "there is a metric 'wql' already; rename it."),
-        (Metric("sum", lambda a: absolute(a).sum()), "the numerator of 'sum' must return an array of one number a row, got"),
+        (Metric("sum", lambda a: absolute(a).sum()), "'sum' must return an array of one number a row, shape (6,), got"),
         (Metric("one", absolute, lambda a: 1), "the denominator of 'one' must return an array of one number a row,"),
-        (Metric("wide", lambda a: a.pinball()), r"must return one number a row, shape (6,), got float64 of shape (6, 3)."),
-        (Metric("text", lambda a: a.actual.astype(str)), "must return one number a row, shape (6,), got <U32 of shape (6,)."),
+        (Metric("wide", lambda a: a.pinball()), "got float64 of shape (6, 3); given were 6 made-up rows, actual [10., 12.,"),
+        (Metric("text", lambda a: a.actual.astype(str)), "a row, shape (6,), got <U32 of shape (6,)"),
+        (Metric("far", absolute, quantile=1.5), "the quantile of 'far' must be > 0 and < 1, got 1.5."),
         (Metric("typo", lambda a: a.actuals), "the numerator of 'typo' fails: AttributeError: 'ForecastArrays' object has no"),
-        (Metric("never", 3), "the numerator of 'never' fails: TypeError: 'int' object is not callable (-v shows where)."),
+        (Metric("never", 3), "fails: TypeError: 'int' object is not callable; it must return an array of"),
     ],
     ids=lambda each: each.name if isinstance(each, Metric) else "",
 )  # fmt: skip
@@ -85,3 +87,14 @@ def test_a_metric_of_the_last_step_reads_the_step():
     last = Metric("last", lambda a: np.where(a.step == 2, absolute(a), 0), lambda a: (a.step == 2).astype(float))
     scores = score_forecasts(table(), (0.1, 0.5, 0.9), (last,))
     assert value(scores, "last", "pooled").value == (0 + 2) / 2
+
+
+def test_a_metric_may_be_a_quantile_of_rows():
+    median = Metric("median_error", absolute, quantile=0.5)
+    scores = score_forecasts(table(), (0.1, 0.5, 0.9), (median,))
+    rows = table()
+    errors = (rows["actual"] - rows["q_0.5"]).abs()
+    assert value(scores, "median_error", "pooled").value == pytest.approx(float(np.median(errors)))
+    of_groups = rows.with_columns(e=errors).group_by("series_id", "cutoff").agg(pl.col("e").median())
+    of_series = of_groups.group_by("series_id").agg(pl.col("e").mean())["e"]
+    assert value(scores, "median_error", "mean").value == pytest.approx(float(of_series.mean()))
