@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -79,6 +79,8 @@ class File(PanelDataset):
         python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month dataset.roles.target=units
     """
 
+    comparable: ClassVar[tuple[str, ...]] = ("roles",)
+
     path: str
     sha256: str | None = None
     roles: FileRoles = FileRoles()
@@ -111,7 +113,9 @@ class File(PanelDataset):
         table = without_gaps(table, roles, frequency, self.gaps)
         season = self.season or frequency.season
         horizon = self.horizon or _test_rows(table, roles.split) or season
-        panel = Panel.build(table, frequency, roles=roles, season=season, horizon=horizon, unit=self.unit)
+        panel = Panel.build(
+            table, frequency, roles=roles, season=season, horizon=horizon, unit=self.unit, quantity=given["target"][0]
+        )
         panel = self._long_enough(panel)
         refuse_leaking_columns(panel, self.trust)
         return panel

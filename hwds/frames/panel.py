@@ -33,6 +33,7 @@ class Panel:
         horizon: The number of steps that the dataset is usually forecast for, unless the protocol says otherwise.
         plan: Rows after the end of the series (`series_id`, `time` and the known-future columns), if any are known.
         unit: What the target is counted in, for axes and sentences.
+        quantity: The target's name in the data of the user, for axes; no number depends on it.
         vintages: Forecasts that known-future columns are made of, where there are any; made by the last row of their series.
     """
 
@@ -43,6 +44,7 @@ class Panel:
     horizon: int = 1
     plan: pl.DataFrame | None = None
     unit: str = ""
+    quantity: str = ""
     vintages: Vintages | None = None
     offsets: np.ndarray = field(init=False, repr=False)
 
@@ -62,6 +64,7 @@ class Panel:
         horizon: int = 1,
         plan: pl.DataFrame | None = None,
         unit: str = "",
+        quantity: str = "",
     ) -> Panel:
         """Return a checked panel from rows in any order.
 
@@ -73,7 +76,7 @@ class Panel:
 
         roles = roles or Roles()
         season = season or frequency.season
-        return cls(checked(table, roles, frequency), roles, frequency, season, horizon, plan, unit)
+        return cls(checked(table, roles, frequency), roles, frequency, season, horizon, plan, unit, quantity)
 
     @classmethod
     def of(
@@ -120,12 +123,18 @@ class Panel:
         ahead = Roles(known_future=columns.known_future)
         rest = None if plan is None else panel_columns(as_polars(plan), series, time, None, ahead)
         season = season or step.season
-        return cls.build(table, step, roles=columns, season=season, horizon=horizon or season, plan=rest, unit=unit)
+        named = {"unit": unit, "quantity": target}
+        return cls.build(table, step, roles=columns, season=season, horizon=horizon or season, plan=rest, **named)
 
     def __repr__(self) -> str:
         times = self.table[TIME]
         span = f", {times.min()!s} to {times.max()!s} by {self.frequency.every}" if len(times) else ""
         return f"Panel({self.n_series} series, {len(times)} rows{span}{'; ' if self.roles else ''}{self.roles.summary})"
+
+    @property
+    def axis(self) -> str:
+        """The target in words for an axis: its name and its unit, as far as they are known and differ."""
+        return ", ".join(dict.fromkeys(filter(None, (self.quantity, self.unit)))) or "value"
 
     @property
     def planned(self) -> tuple[str, ...]:
@@ -220,7 +229,8 @@ class Panel:
         """The digest of all that the panel holds; equal content gives the same."""
         parts = (self.table, self.plan, self.vintages.table if self.vintages else None)
         buffers = [_ipc(part) for part in parts if part is not None]
-        return digest_bytes([*buffers, json.dumps(self._meta()).encode()])
+        meta = {name: value for name, value in self._meta().items() if name != "quantity"}
+        return digest_bytes([*buffers, json.dumps(meta).encode()])
 
     def write(self, folder: Path) -> None:
         """Write the panel as uncompressed Arrow, to be mapped into the memory of workers."""
@@ -247,6 +257,7 @@ class Panel:
             "season": self.season,
             "horizon": self.horizon,
             "unit": self.unit,
+            "quantity": self.quantity,
         }
 
 

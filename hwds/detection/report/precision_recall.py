@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 RECALLS = np.linspace(0.0, 1.0, 401)[1:]
 
 
-def precision_recall_figure(tables: Tables, model: str) -> Figure | None:
-    """Draw the curves of all models; None where no window has rows of both labels."""
+def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") -> Figure | None:
+    """Draw the curves of all models, positive rows being `label`; None where no window has rows of both labels."""
     rows = scored_rows(tables)
     shown = list(sides(rows)) if rows.width else []
     if not shown:
@@ -28,15 +28,15 @@ def precision_recall_figure(tables: Tables, model: str) -> Figure | None:
     figure = new_figure(0.6 + 6.4 * len(shown), 5.6)
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for axes, side in zip(panels, shown, strict=True):
-        _draw(axes, tables, rows, side, model)
+        _draw(axes, tables, rows, side, model, label)
         if len(shown) > 1:
             axes.set_title(SIDES[side][1], fontsize=10, loc="left", color=INK)
-    panels[0].set_ylabel("precision: share of flagged rows with label 1", fontsize=9.5, color=INK)
+    panels[0].set_ylabel(drawable(f"precision: share of flagged rows with {label}"), fontsize=9.5, color=INK)
     figure.suptitle(f"Precision against recall{averaged(rows)}", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
 
-def _draw(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str) -> None:
+def _draw(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str, positive: str) -> None:
     column = SIDES[side][0]
     known = known_rows(rows, side)
     curves = {label: _curve(part, column, side) for (label,), part in known.partition_by("model", as_dict=True).items()}
@@ -50,12 +50,12 @@ def _draw(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str)
         )
     prevalence = number(tables, f"{side}prevalence", next(iter(paints)))
     if prevalence is not None:
-        chance = f"{prevalence.value:.3f}  chance: the share of label 1"
+        chance = f"{prevalence.value:.3f}  chance: the share of {drawable(positive)}"
         axes.axhline(prevalence.value, color=GREY, linewidth=1.3, linestyle="--", zorder=1, label=chance)
     tidy(axes)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("recall: share of label 1 that is flagged", fontsize=9.5, color=INK)
+    axes.set_xlabel(drawable(f"recall: share of {positive} that is flagged"), fontsize=9.5, color=INK)
     legend = axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, fontsize=9, title="average precision", alignment="left"
     )

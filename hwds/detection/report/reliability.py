@@ -29,8 +29,8 @@ LEAST = 1e-4
 """Rows of lower probabilities are counted with those above it on the log axis."""
 
 
-def reliability_figure(tables: Tables, model: str) -> Figure | None:
-    """Draw the experiment's own model; None where it has no probabilities."""
+def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Figure | None:
+    """Draw the experiment's own model, whose positive rows are `label`; None where it has no probabilities."""
     rows = scored_rows(tables)
     rows = rows.filter((pl.col("model") == model) & pl.col("probability").is_not_null()) if rows.width else rows
     shown = list(sides(rows)) if len(rows) else []
@@ -43,7 +43,7 @@ def reliability_figure(tables: Tables, model: str) -> Figure | None:
         least = min(_curve(axes, rows, side, edges, len(shown) > 1) for side in shown)
         _frame(axes, below, edges, least if column else None)
         _histogram(below, rows["probability"].to_numpy(), edges)
-    panels[0, 0].set_ylabel("share with label 1, 95 % by entity", fontsize=9.5, color=INK)
+    panels[0, 0].set_ylabel(drawable(f"share with {label}, 95 % by entity"), fontsize=9.5, color=INK)
     panels[1, 0].set_ylabel("rows", fontsize=9.5, color=INK)
     handles, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9.5)

@@ -26,8 +26,9 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     experiment's own model come true; `by_week.png`: average precision in each test window; `cases.png`: the highest scores and
     their reasons; `importances.png`: what its scores are made of.
     """
-    save_png(precision_recall_figure(tables, model), folder / "precision_recall.png")
-    save_png(reliability_figure(tables, model), folder / "reliability.png")
+    label = f"{table.name('label')} = 1"
+    save_png(precision_recall_figure(tables, model, label), folder / "precision_recall.png")
+    save_png(reliability_figure(tables, model, label), folder / "reliability.png")
     save_png(by_week_figure(tables, model), folder / "by_week.png")
     save_png(cases_figure(tables, model, table.unit), folder / "cases.png")
     save_png(importances_figure(tables, model), folder / "importances.png")

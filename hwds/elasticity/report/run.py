@@ -25,7 +25,7 @@ def draw(panel: Panel, tables: Tables, model: str, folder: Path) -> None:
 
 def draw_changes(panel: Panel, tables: Tables, model: str, folder: Path) -> None:
     """Draw `price_changes.png`: predicted against realised changes of demand at held-out price moves."""
-    save_png(scatter_figure(tables, model), folder / "price_changes.png")
+    save_png(scatter_figure(tables, model, panel.quantity or panel.unit or "units"), folder / "price_changes.png")
 
 
 def sentence(panel: Panel, tables: Tables, model: str) -> str:

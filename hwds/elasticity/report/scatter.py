@@ -21,8 +21,8 @@ GROUPS = 12
 """Groups of moves of equal number, whose means are drawn."""
 
 
-def scatter_figure(tables: Tables, model: str) -> Figure | None:
-    """Draw the moves of a model whose change is known; None where there are fewer than three."""
+def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figure | None:
+    """Draw the moves of a model whose change is known, of the `quantity`; None where there are fewer than three."""
     rows = tables.predictions
     if "move" not in rows.columns:
         return None
@@ -39,8 +39,8 @@ def scatter_figure(tables: Tables, model: str) -> Figure | None:
     tidy(axes)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
-    axes.set_xlabel("predicted change of log units", fontsize=10, color=INK)
-    axes.set_ylabel("realised change of log units", fontsize=10, color=INK)
+    axes.set_xlabel(drawable(f"predicted change of log {quantity}"), fontsize=10, color=INK)
+    axes.set_ylabel(drawable(f"realised change of log {quantity}"), fontsize=10, color=INK)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     rmse, r = tables.headline("change_rmse", model).get("value"), tables.headline("change_r", model).get("value")
     if rmse is not None and r is not None:

@@ -71,7 +71,7 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     figure = new_figure(10, 0.9 + 2.7 * len(picks))
     for axes, pick in zip(figure.subplots(len(picks), squeeze=False).ravel(), picks, strict=True):
         view = view_of(panel, of_model, pick.series)
-        draw_view(axes, view, panel.unit)
+        draw_view(axes, view, panel.axis)
         axes.set_title(drawable(f"{pick.why}: {pick.series}"), loc="left", fontsize=11, color=INK, parse_math=False)
         score = "no scale" if pick.score is None else f"{pick.metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
@@ -116,7 +116,7 @@ def view_of(panel: Panel, of_model: pl.DataFrame, series: str) -> View:
     return View(rows[start:].filter(pl.col(TIME) <= last), forecasts)
 
 
-def draw_view(axes: Axes, view: View, unit: str) -> None:
+def draw_view(axes: Axes, view: View, up: str) -> None:
     """Draw history, actual, the forecasts of every cutoff with their bands, and the cutoffs."""
     first = view.cutoffs[0]
     for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
@@ -132,7 +132,7 @@ def draw_view(axes: Axes, view: View, unit: str) -> None:
     tidy(axes)
     axes.set_ylim(*limits(view))
     _ticks(axes, view.rows.schema[TIME].is_temporal())
-    axes.set_ylabel(drawable(unit or "value"), fontsize=9.5, color=INK, parse_math=False)
+    axes.set_ylabel(drawable(up), fontsize=9.5, color=INK, parse_math=False)
 
 
 def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) -> None:

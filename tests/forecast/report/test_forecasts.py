@@ -177,3 +177,12 @@ def test_nominal_dates_that_begin_in_the_year_1_are_drawn(tmp_path):
     rows = rows.select(pl.lit("m").alias("model"), pl.lit(0, pl.Int32).alias("fold"), pl.all())
     assert save_png(forecasts_figure(panel, rows, "m"), tmp_path / "f.png")
     assert (tmp_path / "f.png").stat().st_size > 10_000
+
+
+def test_the_axis_names_the_users_column_and_its_unit_and_no_key_depends_on_it(real, panel):
+    named = replace(panel, quantity="sold")
+    figure = forecasts_figure(named, real.predictions, "last")
+    assert {axes.get_ylabel() for axes in figure.axes} == {"sold, units"}
+    assert replace(panel, quantity="units").axis == "units"
+    assert replace(panel, quantity="", unit="").axis == "value"
+    assert named.fingerprint == panel.fingerprint
