@@ -15,6 +15,8 @@ from hwds.core.errors import CellError, HwdsError
 from hwds.core.inputs import collected_inputs
 from hwds.execution.job import lay_frame
 from hwds.execution.run import evaluate
+from hwds.experiment.estimate import missing_cells
+from hwds.experiment.own_code import check_own_code
 from hwds.experiment.prepare import Prepared, prepare, require_asked
 from hwds.experiment.remarks import remarks_before
 from hwds.experiment.spec import Experiment
@@ -79,6 +81,7 @@ def run_prepared(
         prepared.folder.write_cells(prepared.work.cells.values())
         label(prepared.folder.path, prepared.experiment)
         with collected_inputs() as inputs:
+            try_own_code(prepared)
             tables = compute_tables(prepared, progress)
         require_no_worse(prepared.folder, tables)
         if found := {**(prepared.job.inputs or {}), **inputs}:
@@ -142,6 +145,17 @@ def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> 
         return evaluate(prepared.job, prepared.frame, prepared.work, prepared.experiment.compute, prepared.cache, progress)
     finally:
         progress.end()
+
+
+def try_own_code(prepared: Prepared) -> None:
+    """Try the code of a user's own that has cells to compute on toys.
+
+    Raises:
+        ConfigError: It fails, or returns what it must not.
+    """
+    labels = {cell.model for cell in missing_cells(prepared)}
+    if labels:
+        check_own_code(prepared.job, prepared.frame, prepared.work.folds[0], labels)
 
 
 def print_compiled(seconds: Mapping[str, float]) -> None:

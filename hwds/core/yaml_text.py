@@ -43,7 +43,7 @@ def check_yaml(text: str, where: str | Path) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+    return " ".join(str(error).split()).replace(' in "<unicode string>",', " at").rstrip(".")
 
 
 def _size(node: Any, known: dict[int, float]) -> float:

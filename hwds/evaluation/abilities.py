@@ -86,6 +86,29 @@ class Compiling(ABC):
         """Return the number of units in a cell of a model."""
 
 
+class WrongAnswerError(Exception):
+    """What code of a user's own returned is not what it must return, in words of what was asked and what came."""
+
+
+class Trying(ABC):
+    """A protocol that can try code of a user's own on toys: what raises there would raise in every cell."""
+
+    @abstractmethod
+    def try_model(self, model: Any, frame: Any, fold: Any, context: Any) -> None:
+        """Fit a model on a few units of the data and ask it; raise what is wrong with it or with its answers.
+
+        Args:
+            model: The recipe.
+            frame: The data.
+            fold: The first one.
+            context: Of the toys: with a seed and features, without a cache.
+        """
+
+    @abstractmethod
+    def try_features(self, features: Any, frame: Any) -> None:
+        """Compute a feature set of a few units; raise what is wrong with it or with what it returns."""
+
+
 class Foreseeable(ABC):
     """A protocol whose cells' work follows from the data and the settings, before any was timed."""
 

@@ -34,6 +34,8 @@ class Slow(LastValue):
     hang: bool = False
 
     def learn(self, history, *, horizon, context):
+        if context.fold == "toy":
+            return Scaled(context.levels, self.scale)
         time.sleep(self.seconds)
         if self.fail and context.fold.startswith("2020"):
             raise ValueError("no luck")

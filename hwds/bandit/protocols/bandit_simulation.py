@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -23,10 +23,11 @@ from hwds.bandit.protocols.simulation.leaks import equal_worlds, luck, poisoned_
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.bandit.protocols.simulation.rows import rows_of, stored_rows, with_estimates
 from hwds.bandit.protocols.simulation.scores import paired, score_replications, world_scores
+from hwds.bandit.protocols.simulation.toys import try_policy
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, PositiveInt, Rows, Small
 from hwds.core.seeds import stream
-from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable
+from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable, Trying
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.leakage.leak import STATE, TWINS
@@ -65,7 +66,9 @@ class Step:
         return f"step {self.step}"
 
 
-class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contrasting, KnowsTruth, Compiling, PriceEvidence):
+class BanditSimulation(
+    Evaluation[Policy, World], Tunable, LeakTestable, Contrasting, KnowsTruth, Compiling, Trying, PriceEvidence
+):
     """Play policies against a simulated market, many times, all of them with the same customers.
 
     Regret is against the best arm of each moment and segment, in currency. Cells are blocks of replications; a replication
@@ -141,6 +144,13 @@ class BanditSimulation(Evaluation[Policy, World], Tunable, LeakTestable, Contras
         kernel = model.kernel(arms_of(frame, game))
         if not isinstance(kernel, BatchKernel):
             play(kernel, frame, game, 0, 0, 0)
+
+    def try_model(self, model: Policy, frame: World, fold: Fold, context: RunContext) -> None:
+        """Play two toy games without compiling."""
+        try_policy(model, arms_of(frame, self.game(frame)))
+
+    def try_features(self, features: Any, frame: Any) -> None:
+        """Do nothing: policies read no features."""
 
     def evaluate_cell(self, model: Policy, frame: World, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Play the replications of a cell."""

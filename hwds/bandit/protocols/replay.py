@@ -17,9 +17,10 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Visit
 from hwds.bandit.models.kernels.rehearsal import rehearse
 from hwds.bandit.protocols.replaying.log import Waits, arms_of, order_of
+from hwds.bandit.protocols.simulation.toys import try_policy
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
-from hwds.evaluation.abilities import LeakTestable
+from hwds.evaluation.abilities import LeakTestable, Trying
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.tuning_split import other_replications
@@ -43,7 +44,7 @@ class Row:
         return f"row {self.row}"
 
 
-class Replay(Evaluation[Policy, Table], Tunable, LeakTestable):
+class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
     """Play a learning policy on the rows of a log where it would have done the same: about 1 / K of them.
 
     Unbiased for a log whose propensities are known (Li, Chu, Langford and Wang 2011; rejection to a uniform log as in Dudik,
@@ -116,6 +117,13 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable):
         if log.propensity is None:
             raise DataError("dataset.roles.propensity: must be given: without it no policy can be replayed.")
         return log
+
+    def try_model(self, model: Policy, frame: Table, fold: Fold, context: RunContext) -> None:
+        """Play two toy games without compiling."""
+        try_policy(model, arms_of(self.log(frame))[0])
+
+    def try_features(self, features: Any, frame: Any) -> None:
+        """Do nothing: policies read no features."""
 
     def evaluate_cell(self, model: Policy, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Play the replications of a cell: one row each."""

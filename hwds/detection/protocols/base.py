@@ -20,8 +20,10 @@ from hwds.detection.protocols.rows.checks import check_rows
 from hwds.detection.protocols.rows.importances import COLUMN, importance_scores, importances, with_importances
 from hwds.detection.protocols.rows.own_label import last_tested, with_label_turned
 from hwds.detection.protocols.rows.scored import prediction_rows, truth_of, with_flags
-from hwds.evaluation.abilities import Contrasting, LeakTestable, Segmentable
+from hwds.detection.protocols.rows.toys import try_classifier, try_row_features
+from hwds.evaluation.abilities import Contrasting, LeakTestable, Segmentable, Trying
 from hwds.evaluation.base import Deployable, Evaluation, Score
+from hwds.evaluation.context import RunContext
 from hwds.evaluation.headline import check_headline
 from hwds.evaluation.leakage.leak import OWN_LABEL
 from hwds.evaluation.leakage.twins import Twin
@@ -35,7 +37,7 @@ from hwds.splitting.rows import RowSplitting
 Unlabelled = Literal["exclude", "negative"]
 
 
-class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segmentable, LeakTestable, Contrasting):
+class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segmentable, LeakTestable, Contrasting, Trying):
     """Score how suspicious rows are.
 
     Attributes:
@@ -60,6 +62,7 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
     task: ClassVar[str] = DETECTION.name
     keys: ClassVar[tuple[str, ...]] = ("part", ROW_ID)
     unit: ClassVar[str] = ROW_ID
+    comparable: ClassVar[tuple[str, ...]] = ("unlabelled",)
     fields_not_in_key: ClassVar[tuple[str, ...]] = (
         *Evaluation.fields_not_in_key,
         "card_k",
@@ -146,6 +149,14 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         for model in models.values():
             if model.needs_calibration() and not getattr(self, field):
                 raise ConfigError(f"protocol.{field}: must be > 0 for '{model.name}' (calibration={model.calibration}), got 0.")
+
+    def try_model(self, model: Classifier, frame: Table, fold: Fold, context: RunContext) -> None:
+        """Learn from some rows of each label, and check the scores."""
+        try_classifier(model, frame, RowContext.of(context))
+
+    def try_features(self, features: Any, frame: Table) -> None:
+        """Compute row features of some rows of each label."""
+        try_row_features(features, frame)
 
     def labels(self, frame: Table, column: str) -> pl.DataFrame:
         """Return a column of the table by row."""

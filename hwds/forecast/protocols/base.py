@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, Small, ZeroDraws
-from hwds.evaluation.abilities import Foreseeable, LeakTestable, Segmentable
+from hwds.evaluation.abilities import Foreseeable, LeakTestable, Segmentable, Trying
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
@@ -39,6 +39,7 @@ from hwds.forecast.protocols.rows.predictions import (
     forecasts_at,
 )
 from hwds.forecast.protocols.rows.segments import panel_labels
+from hwds.forecast.protocols.rows.toys import try_forecaster, try_panel_features
 from hwds.forecast.protocols.rows.young_scales import with_scales_of_others
 from hwds.forecast.work import Size, cell_work
 from hwds.frames.hierarchy import LEVEL, TOTAL, with_aggregates, without_aggregates
@@ -55,7 +56,15 @@ NAMED = 5
 
 
 class PanelEvaluation(
-    PanelSplitting, Evaluation[Forecaster, Panel], Tunable, Deployable, Segmentable, LeakTestable, Foreseeable, VolumeEvidence
+    PanelSplitting,
+    Evaluation[Forecaster, Panel],
+    Tunable,
+    Deployable,
+    Segmentable,
+    LeakTestable,
+    Foreseeable,
+    Trying,
+    VolumeEvidence,
 ):
     """Ask a forecaster at cutoffs of a panel; a splitting says which.
 
@@ -91,6 +100,8 @@ class PanelEvaluation(
         "reconcile",
         "grouped",
     )
+
+    comparable: ClassVar[tuple[str, ...]] = ("intervals", "calibration")
 
     levels: Levels = LEVELS
     headline: str = FORECAST.headline
@@ -136,6 +147,14 @@ class PanelEvaluation(
             inner=self.inner_windows(cell.fold),
         )
         return with_groups(rows, frame, grouped=self.grouped) if whole else rows
+
+    def try_model(self, model: Forecaster, frame: Panel, fold: Fold, context: RunContext) -> None:
+        """Fit a model on two series and on one, and check its forecasts."""
+        try_forecaster(model, frame, fold.cutoffs[0], self._context(context, frame), self.steps(frame))
+
+    def try_features(self, features: Any, frame: Panel) -> None:
+        """Compute a feature set of two series."""
+        try_panel_features(features, frame, self.steps(frame))
 
     def work(self, model: Forecaster, frame: Panel, cell: Cell) -> float | None:
         """Return the work of a cell from the rows that are known at its first cutoff."""

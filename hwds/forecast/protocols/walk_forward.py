@@ -20,6 +20,7 @@ class WalkForward(PanelWalkForward, PanelEvaluation):
         python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
     """
 
+    comparable: ClassVar[tuple[str, ...]] = (*PanelEvaluation.comparable, "sliding")
     fields_not_in_key: ClassVar[tuple[str, ...]] = (
         *PanelEvaluation.fields_not_in_key,
         "windows",

@@ -41,12 +41,15 @@ def test_runs_are_found_sorted_tagged_and_noted(hwds, two):
 
 LOST = '''
 from hwds import Forecaster
+from hwds.forecast import Naive
 
 
 class Lost(Forecaster):
     """Fails."""
 
     def learn(self, history, *, horizon, context):
+        if context.fold == "toy":
+            return Naive().learn(history, horizon=horizon, context=context)
         raise ValueError("no luck")
 '''
 
