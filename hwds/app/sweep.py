@@ -16,11 +16,14 @@ from hwds.core.atomic import write_text
 from hwds.core.errors import CellError
 from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
+from hwds.experiment.own_code import check_own_code
 from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment
 from hwds.report.pages.sweep import AS_IT_STOOD, sweep_page
+from hwds.report.pictures.style import save_png
 from hwds.report.progress import SweepLine
 from hwds.report.standings import Number, number, number_of
+from hwds.report.sweep.front import front_figure, front_page, front_sentence
 from hwds.report.sweep.importance import importance_of, importance_page
 from hwds.report.sweep.plot import draw_sweep
 from hwds.report.sweep.result import SweepResult, as_dict
@@ -35,6 +38,7 @@ from hwds.tuning.adaptive_rounds import in_rounds
 from hwds.tuning.drive import run_trials, warm_up_trials
 from hwds.tuning.estimate import estimate_of, time_record
 from hwds.tuning.evidence import evidence_sentence
+from hwds.tuning.objectives import front_of
 from hwds.tuning.rungs import WAITING, TrialRecord, best_of
 from hwds.tuning.search import Search, prepare_search
 from hwds.tuning.tables import sweep_json, write_results
@@ -85,10 +89,11 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     """
     folder, estimate = search.folder, estimate_of(search)
     earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
-    folder.write_evidence([{"settings": trial.settings, "source": trial.source} for trial in search.trials if trial.source])
+    folder.write_evidence([each._asdict() for each in search.evidence])
     folder.write_json(sweep_json(search, time=earlier))
     write_cells(search)
     label(folder.path, search.experiment)
+    try_own_trial(search)
     print_compiled(warm_up_trials(search))
     if reused := evidence_sentence(search.sources):
         print(reused)
@@ -104,6 +109,20 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     write_cells(search)
     estimate = replace(estimate, core=None) if search.sweep.learns else estimate  # it was of the trials before any had a score
     return search, records, time_record(estimate, records, time.monotonic() - began) or earlier
+
+
+def try_own_trial(search: Search) -> None:
+    """Try the code of a user's own on toys, as the experiment stands, where that has cells to compute.
+
+    Raises:
+        ConfigError: It fails, or returns what it must not.
+    """
+    first = search.trials[0]
+    if first.experiment is None:
+        return
+    group = search.group_of(first)
+    if not all(map(search.cache.has, group.cells_of(first).values())):
+        check_own_code(group.job, group.frame, search.tuning_split.folds[0], {first.label})
 
 
 def write_cells(search: Search) -> None:
@@ -138,16 +157,17 @@ def write_result(
     took = {record.trial.label: record.took for record in records if record.took}
     importance, timed = importance_of(result, runs), time_sentence(time_of)
     remark = search.tuning_split.remark
-    print("\n".join(line for line in (conclusion(result), remark, timed) if line))
+    front = front_of(search, records)
+    print("\n".join(line for line in (conclusion(result), front_sentence(front), remark, timed) if line))
     logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
     drawn = search.experiment.pictures
     first = f"{AS_IT_STOOD}\n\n" if search.sweep.baseline else ""
     space = f"{first}## What was searched\n\n{space_grid(sweep_json(search)['space']).markdown()}"
     pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path) if drawn else []
-    folder.write_page(
-        as_page(result, f"Sweep {folder.title}", folder.command, (remark, timed, *pictures, importance_page(importance), space))
-    )
-    ends = {**as_dict(result), "importance": importance.as_dict(), "time": time_of, **titles}
+    save_png(front_figure(front, result.best) if drawn else None, folder.path / "front.png")
+    parts = (remark, timed, *pictures, front_page(front, result.trials), importance_page(importance), space)
+    folder.write_page(as_page(result, f"Sweep {folder.title}", folder.command, parts))
+    ends = {**as_dict(result), "importance": importance.as_dict(), "time": time_of, "front": front, **titles}
     folder.write_json(sweep_json(search, records, **ends))
     write_text(folder.path / PAGE, sweep_page(folder).html())
     search.experiment.compute.done(folder.path)

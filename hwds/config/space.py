@@ -12,8 +12,8 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
 from hwds.core.registry import resolve_node
 
-GROUPS = ("model", "features")
-"""The groups that a sweep may change; trials are compared on the same data and windows, so there are no others."""
+GROUPS = ("model", "features", "protocol", "dataset")
+"""The groups that a sweep may change: of the last two only what leaves the answers and windows that are scored as they are."""
 
 START = "sweep.space"
 LABELS = ("name", "recipe")
@@ -56,10 +56,27 @@ def leaves_of(space: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Leaf, 
     found: list[Leaf] = []
     for group, tree in space.items():
         if group not in GROUPS:
-            raise ConfigError(f"{START}: may search {' and '.join(GROUPS)}, got '{group}'{nearest(str(group), GROUPS)}")
+            raise ConfigError(f"{START}: may search {', '.join(GROUPS)}, got '{group}'{nearest(str(group), GROUPS)}")
+        if group in ("protocol", "dataset"):
+            _require_comparable(group, tree, data[group])
         found += _group(group, tree, data[group], ())
     _once(found)
     return tuple(found)
+
+
+def _require_comparable(group: str, tree: Any, node: Mapping[str, Any]) -> None:
+    """Refuse to search what decides on which answers or windows trials are scored.
+
+    Raises:
+        ConfigError: With what of the group may be searched.
+    """
+    lawful = resolve_node(group, group, dict(node)).comparable
+    known = tree if isinstance(tree, Mapping) and not is_leaf(tree, node) else {"": tree}
+    wrong = next((key for key in known if key not in lawful and (key in node or not key)), None)
+    if wrong is not None:
+        some = f"of '{node['name']}' may be searched: {', '.join(lawful) or 'nothing'}"
+        where = f"{START}.{group}.{wrong}".rstrip(".")
+        raise ConfigError(f"{where}: decides what is scored, or in which windows, so that no trials could be compared; {some}.")
 
 
 def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:

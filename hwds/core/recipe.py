@@ -124,6 +124,9 @@ class Recipe:
     search_space: ClassVar[Mapping[str, Any]] = {}
     """The default search space below this node, which `sweep=random` searches where no space is given."""
 
+    comparable: ClassVar[tuple[str, ...]] = ()
+    """The fields of a dataset or a protocol that a sweep may search: scores under other values of them can be compared."""
+
     name: str = ""
 
     def companions(self) -> "tuple[Recipe, ...]":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import polars as pl
 
 from hwds.core.errors import DataError
@@ -47,6 +49,8 @@ class Table(Dataset):
     """
 
     gives = TableFrame
+    comparable: ClassVar[tuple[str, ...]] = ("roles",)
+
     path: str
     sha256: str | None = None
     roles: TableRoles = TableRoles()

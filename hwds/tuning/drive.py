@@ -36,5 +36,5 @@ def warm_up_trials(search: Search) -> dict[str, float]:
     for group in search.trial_groups:
         labels = dict.fromkeys(cell.model for cell, key in group.cells.items() if not search.cache.has(key))
         first = {group.job.models[label].name: label for label in reversed(list(labels))}
-        took |= warmed(group.job, search.tuning_split.frame, first)
+        took |= warmed(group.job, group.frame, first)
     return took

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hwds.config.space import Leaf
-from hwds.core.errors import HwdsError
+from hwds.config.space import Leaf, leaves_of
+from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.secrets import redact_env
 from hwds.results.formatting import counted
 from hwds.results.sweep_folder import SweepFolder
@@ -31,10 +31,12 @@ class Evidence(NamedTuple):
     Attributes:
         settings: Its values in the space of this sweep, by path.
         source: The title of the sweep that finished it.
+        covers: Whether that sweep's space holds this one: its trials are spread over all of it.
     """
 
     settings: Mapping[str, Any]
     source: str
+    covers: bool = True
 
 
 def candidates(folder: SweepFolder, data: Mapping[str, Any], leaves: Sequence[Leaf]) -> Iterator[Evidence]:
@@ -53,10 +55,26 @@ def candidates(folder: SweepFolder, data: Mapping[str, Any], leaves: Sequence[Le
         except HwdsError:  # a damaged sweep is refused where it is asked for; here it only has nothing to add
             continue
         if all(content["config"].get(part) == redact_env(data[part]) for part in SAME):
+            wide = covers(content, leaves)
             for row in table.iter_rows(named=True):
                 settings = settings_in(leaves, content["config"], row) if row["status"] == "finished" else None
                 if settings:
-                    yield Evidence(settings, other.title)
+                    yield Evidence(settings, other.title, wide)
+
+
+def covers(content: Mapping[str, Any], leaves: Sequence[Leaf]) -> bool:
+    """Return whether the space of a stored sweep holds all values of these leaves."""
+    try:
+        theirs = {(leaf.path, leaf.when): leaf for leaf in leaves_of(content["space"], content["config"])}
+    except ConfigError:  # of classes that have other settings now
+        return False
+    return all((own := theirs.get((leaf.path, leaf.when))) is not None and _holds(own, leaf) for leaf in leaves)
+
+
+def _holds(wide: Leaf, leaf: Leaf) -> bool:
+    if leaf.listed or wide.listed:
+        return leaf.listed and all(lies_in(wide, value) for value in leaf.values)
+    return bool(wide.values[0] <= leaf.values[0] and leaf.values[1] <= wide.values[1])
 
 
 def settings_in(leaves: Sequence[Leaf], config: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any] | None:

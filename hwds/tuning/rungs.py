@@ -108,8 +108,8 @@ def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
     watch.begin(len(cells), sum(search.cache.has(group.cells[cell]) for group in search.trial_groups for cell in group.cells))
     limit = search.sweep.seconds
     deadline = time.monotonic() + (math.inf if limit is None else limit)
-    if search.trial_groups:
-        lay_frame(search.tuning_split.frame, search.trial_groups[0].job.frame_folder)
+    for group in search.trial_groups:
+        lay_frame(group.frame, group.job.frame_folder)
     previous = 0
     for rung in search.rungs:
         for group in search.trial_groups:
@@ -183,7 +183,7 @@ def _outcomes(
     compute = search.experiment.compute
     if missing and time.monotonic() < deadline:
         active = (cell for cell in missing if records[cell.model].active)  # evaluated when a worker is free
-        for outcome in compute.run(group.job, search.tuning_split.frame, active, _limits(search, records)):
+        for outcome in compute.run(group.job, group.frame, active, _limits(search, records)):
             yield outcome
             if time.monotonic() >= deadline:
                 return

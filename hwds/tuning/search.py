@@ -27,6 +27,7 @@ from hwds.results.learning import FOLDER as LEARNING
 from hwds.results.measure import Measure, short
 from hwds.results.sweep_folder import SweepFolder
 from hwds.splitting.fold import Fold
+from hwds.tuning.comparable import why_incomparable
 from hwds.tuning.evidence import Evidence, candidates
 from hwds.tuning.search_settings import Searching
 from hwds.tuning.trials import BASELINE, Trial, reused_trials, trials_of
@@ -37,21 +38,23 @@ TERMS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_tr
 RUNGS = "hwds.tuning.rungs"
 """The module that scores and stops trials."""
 
-GROWING = ("trials", "seconds", *TERMS)
+GROWING = ("trials", "seconds", "objectives", *TERMS)
 """The settings that may differ between executions of the same sweep."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrialGroup:
-    """The trials that share a feature set, and so a job.
+    """The trials that share features, data and protocol, and so a job.
 
     Attributes:
         job: The job of the workers, with a model for each trial, by its label.
         cells: All cells of its trials, with their keys.
+        frame: The data, without what was not known at the first of the experiment's own cutoffs.
     """
 
     job: Job
     cells: Mapping[Cell, str]
+    frame: Any
 
     def cells_of(self, trial: Trial) -> dict[Cell, str]:
         """The cells of one trial, with their keys."""
@@ -68,11 +71,13 @@ class Search:
         leaves: The settings that are searched.
         trials: The trials.
         tuning_split: The windows that trials are scored on.
-        trial_groups: The trials' cells, grouped by feature set.
+        trial_groups: The trials' cells, grouped by features, data and protocol.
         measure: The metric that they are compared by.
         better: `low` or `high`.
         folder: The folder of the results.
         cache: The cache of finished cells.
+        evidence: The finished trials of earlier sweeps that count.
+        splits: The windows of trials on other data or under another protocol, by what they are made of.
     """
 
     experiment: Experiment
@@ -85,6 +90,8 @@ class Search:
     better: str
     folder: SweepFolder
     cache: CellCache
+    splits: dict[str, TuningSplit]
+    evidence: Sequence[Evidence] = ()
 
     @property
     def sweep(self) -> Searching:
@@ -159,19 +166,23 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     measure, better = _compared_by(sweep, tuning_split, protocol)
     leaves = leaves_of(space_of(data), data)
     cache = experiment.compute.cells((OUTPUTS / "cache" / "cells").resolve())
-    empty = Search(experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache)
-    return search_of(empty, trials_of(data, sweep, leaves, evidence_of(empty) if sweep.reuse else ()))
+    splits = {_split_key(experiment): tuning_split}
+    empty = Search(experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache, splits)
+    evidence = evidence_of(empty) if sweep.reuse else ()
+    return search_of(replace(empty, evidence=evidence), trials_of(data, sweep, leaves, evidence))
 
 
 def evidence_of(search: Search) -> list[Evidence]:
     """Return the trials of earlier sweeps that count: those noted when the sweep began, or those there are now."""
     noted = search.folder.read_evidence()
     if noted is not None:
-        return [Evidence(each["settings"], each["source"]) for each in noted]
+        return [Evidence(**each) for each in noted]
     found = list(candidates(search.folder, search.data, search.leaves))
     trials = reused_trials(search.data, search.sweep, found)
     part = search_of(search, [trial for trial in trials if trial.source and trial.experiment])
-    return [Evidence(trial.settings, trial.source) for trial in part.trials if _is_cached(part, trial)]
+    spread = {digest(each.settings) for each in found if each.covers}
+    kept = [trial for trial in part.trials if _is_cached(part, trial)]
+    return [Evidence(trial.settings, trial.source, digest(trial.settings) in spread) for trial in kept]
 
 
 def _is_cached(search: Search, trial: Trial) -> bool:
@@ -216,8 +227,8 @@ def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
 
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:
     """Return the search with other trials in place of its own, and their cells."""
-    checked = [_checked(trial, search.tuning_split) for trial in trials]
-    groups = (_trial_group(search.experiment, part, search.tuning_split, search.cache) for part in _by_features(checked))
+    checked = [_checked(trial, search) for trial in trials]
+    groups = (_trial_group(search, part) for part in _by_frame(checked))
     learning = search.folder.path / LEARNING
     trial_groups = [replace(group, job=replace(group.job, learning=learning)) for group in groups]
     return replace(search, trials=checked, trial_groups=trial_groups)
@@ -244,34 +255,57 @@ def _compared_by(sweep: Searching, tuning_split: TuningSplit, protocol: Evaluati
     return found, found.better
 
 
-def _checked(trial: Trial, tuning_split: TuningSplit) -> Trial:
-    """Return the trial, refused where its model or its features cannot be used on this data."""
+def _split_key(experiment: Experiment) -> str:
+    """Return what the windows of trials are made of, as a digest."""
+    return digest([canonical(experiment.dataset), canonical(experiment.protocol)])
+
+
+def _split_of(search: Search, experiment: Experiment) -> TuningSplit:
+    """Return the windows that a trial is scored on.
+
+    Raises:
+        HwdsError: Its data cannot be read, or cannot be cut.
+    """
+    key = _split_key(experiment)
+    if key not in search.splits:
+        assert isinstance(experiment.protocol, Tunable)
+        search.splits[key] = tuning_split_of(experiment.protocol, experiment.dataset.frame(), search.sweep.windows)
+    return search.splits[key]
+
+
+def _checked(trial: Trial, search: Search) -> Trial:
+    """Return the trial, refused where its parts cannot be used on this data, or its scores not be compared."""
     if trial.experiment is None:
         return trial
-    protocol = tuning_split.protocol
     try:
+        tuning_split = _split_of(search, trial.experiment)
+        if why := why_incomparable(search.tuning_split, tuning_split):
+            return replace(trial, experiment=None, refused=f"{why}.")
+        protocol = tuning_split.protocol
         protocol.check_models({trial.label: trial.experiment.model}, tuning_split.frame)
         if uses_features(trial.experiment.model):
             protocol.check_features(trial.experiment.features, tuning_split.frame)
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:
         return replace(trial, experiment=None, refused=str(error))
     return trial
 
 
-def _by_features(trials: Sequence[Trial]) -> list[list[Trial]]:
+def _by_frame(trials: Sequence[Trial]) -> list[list[Trial]]:
     found: dict[str, list[Trial]] = {}
     for trial in trials:
         if trial.experiment is not None:
-            found.setdefault(digest(canonical(trial.experiment.features)), []).append(trial)
+            part = digest([canonical(trial.experiment.features), _split_key(trial.experiment)])
+            found.setdefault(part, []).append(trial)
     return list(found.values())
 
 
-def _trial_group(experiment: Experiment, trials: Sequence[Trial], tuning_split: TuningSplit, cache: CellCache) -> TrialGroup:
+def _trial_group(search: Search, trials: Sequence[Trial]) -> TrialGroup:
     models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
-    features = next(trial.experiment.features for trial in trials if trial.experiment)
-    own, sweep = job_of(experiment, tuning_split.frame, models), searching(experiment)
-    job = replace(own, protocol=tuning_split.protocol, features=features, cpus=sweep.cpus_per_trial or own.cpus)
-    return TrialGroup(job, cut(job, tuning_split.folds, tuning_split.frame, cache))
+    first = next(trial.experiment for trial in trials if trial.experiment)
+    tuning_split = _split_of(search, first)
+    own, sweep = job_of(search.experiment, tuning_split.frame, models), search.sweep
+    job = replace(own, protocol=tuning_split.protocol, features=first.features, cpus=sweep.cpus_per_trial or own.cpus)
+    return TrialGroup(job, cut(job, tuning_split.folds, tuning_split.frame, search.cache), tuning_split.frame)
 
 
 def _sweep_id(experiment: Experiment, fingerprint: str) -> str:

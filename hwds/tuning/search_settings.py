@@ -12,7 +12,7 @@ from hwds.config.own_space import space_of
 from hwds.config.space import START, Leaf, leaves_of
 from hwds.config.trial import applied, conditions
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Folds, NonNegative, Positive, Seed, Small, Trials, Workers
+from hwds.core.recipe import Folds, Names, NonNegative, Positive, Seed, Small, Trials, Workers
 from hwds.evaluation.base import Evaluation
 from hwds.execution.ray.executor import OnRay
 from hwds.experiment.spec import Experiment, Sweep
@@ -20,6 +20,9 @@ from hwds.tuning.sampling import drawn
 
 INSIDE = 0.381966
 """A place between two bounds that no whole number falls on."""
+
+SECONDS = "seconds"
+"""The objective that is what a trial's windows took on one core."""
 
 TRUE = "true_"
 """The beginning of the name of a metric that is computed against a simulator's truth."""
@@ -43,6 +46,9 @@ class Searching(Sweep):
         only: Whether nothing but `space` is searched, and not what the model's class says to tune besides.
         metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
             the truth that of labels, for nobody knows the truth who chooses).
+        objectives: Further objectives beside the metric: other metrics, or `seconds`, what all windows of a trial took on one
+            core. The trials that no other beats in all of them, the Pareto front, are a table and a picture. The best trial is
+            still that of the metric.
         mode: Which side of it is good; `auto` takes what the metric says of itself.
         trials: How many different settings are tried. More later go on from those that were tried.
         windows: The most inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
@@ -71,6 +77,7 @@ class Searching(Sweep):
 
     only: bool = False
     metric: str = ""
+    objectives: Names = ()
     mode: Literal["auto", "min", "max"] = "auto"
     trials: Annotated[Trials, Small(3)] = 20
     windows: Annotated[Folds, Small(2)] = 6
@@ -95,6 +102,11 @@ class Searching(Sweep):
         if self.stops and self.windows == 1:
             raise ConfigError(f"sweep.windows: must be > 1 for '{self.name}', which stops trials between windows, got 1.")
         check_metric(self.metric_for(protocol), protocol)
+        for place, name in enumerate(self.objectives):
+            if name == self.metric_for(protocol):
+                raise ConfigError(f"sweep.objectives[{place}]: '{name}' is the metric that trials are compared by.")
+            if name != SECONDS:
+                check_metric(name, protocol, f"sweep.objectives[{place}]")
         check_space(data, protocol)
 
     def metric_for(self, protocol: Evaluation[Any, Any]) -> str:
@@ -112,7 +124,7 @@ class Searching(Sweep):
             number += 1
 
     def at_first(self, known: int) -> int:
-        """Return the number of trials before any is proposed, where so many trials of earlier sweeps have scores."""
+        """Return the number of trials before any is proposed, where so many of earlier sweeps lie all over the space."""
         return self.trials
 
     @property
@@ -143,7 +155,7 @@ class Searching(Sweep):
         return set(scores)
 
 
-def check_metric(metric: str, protocol: Evaluation[Any, Any]) -> None:
+def check_metric(metric: str, protocol: Evaluation[Any, Any], path: str = "sweep.metric") -> None:
     """Refuse a metric that the protocol does not know, or that only a simulator can compute.
 
     Raises:
@@ -151,12 +163,12 @@ def check_metric(metric: str, protocol: Evaluation[Any, Any]) -> None:
     """
     if metric.startswith(TRUE):
         raise ConfigError(
-            f"sweep.metric: '{metric}' needs a truth that nobody knows who chooses; take '{metric.removeprefix(TRUE)}'."
+            f"{path}: '{metric}' needs a truth that nobody knows who chooses; take '{metric.removeprefix(TRUE)}'."
         )
     try:
         replace(protocol, headline=metric).check_names()
     except ConfigError as error:
-        raise ConfigError(str(error).replace("protocol.headline", "sweep.metric", 1)) from error
+        raise ConfigError(str(error).replace("protocol.headline", path, 1)) from error
 
 
 def check_space(data: Mapping[str, Any], protocol: Evaluation[Any, Any]) -> None:

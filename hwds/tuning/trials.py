@@ -64,14 +64,16 @@ def trials_of(
         evidence: The finished trials of earlier sweeps.
     """
     trials = reused_trials(data, sweep, evidence)
-    own = sweep.at_first(len(trials) - sweep.baseline) - sweep.baseline
+    spread = {digest(each.settings) for each in evidence if each.covers}
+    known = sum(digest(trial.settings) in spread for trial in trials if trial.source)
+    own = sweep.at_first(known) - sweep.baseline
     return [*trials, *more_trials(data, sweep, trials, sweep.settings(leaves), own)]
 
 
 def reused_trials(data: Mapping[str, Any], sweep: Searching, evidence: Sequence[Evidence]) -> list[Trial]:
     """Return the experiment as it stands, where the sweep has that, and the trials of earlier sweeps, each only once."""
     trials = more_trials(data, sweep, (), [{}], 1) if sweep.baseline else []
-    sources = {digest(settings): source for settings, source in reversed(evidence)}
+    sources = {digest(each.settings): each.source for each in reversed(evidence)}
     found = more_trials(data, sweep, trials, [each.settings for each in evidence], len(evidence))
     return [*trials, *(replace(trial, source=sources[digest(trial.settings)]) for trial in found)]
 
@@ -104,4 +106,5 @@ def _trial(number: int, settings: Mapping[str, Any], data: Mapping[str, Any]) ->
 def _identity(trial: Trial) -> str:
     if trial.experiment is None:
         return digest({"refused": trial.settings})
-    return digest([canonical(trial.experiment.model), canonical(trial.experiment.features)])
+    parts = trial.experiment
+    return digest([canonical(part) for part in (parts.model, parts.features, parts.protocol, parts.dataset)])

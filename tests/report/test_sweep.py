@@ -8,6 +8,7 @@ import pytest
 from hwds.report.pictures.style import save_png
 from hwds.report.progress import SweepLine
 from hwds.report.standings import Number
+from hwds.report.sweep.front import front_figure, front_page, front_sentence
 from hwds.report.sweep.plot import sweep_figure, time_spent
 from hwds.report.sweep.result import SweepResult, TunedEffect, as_dict, from_dict, ordered
 from hwds.report.sweep.sentence import conclusion
@@ -65,6 +66,31 @@ def test_trials_of_earlier_sweeps_are_counted_apart_and_have_a_column():
         in conclusion(reused)
     )
     assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 | shop/1a2b |" in trials_grid(reused).markdown()
+
+
+FRONT = {
+    "objectives": [{"name": "mase[m=12]", "better": "low"}, {"name": "seconds", "better": "low"}],
+    "trials": [
+        {"trial": 0, "values": [1.0, 9.0], "front": False},
+        {"trial": 2, "values": [0.8, 5.0], "front": True},
+        {"trial": 4, "values": [0.9, 0.5], "front": True},
+    ],
+}
+
+
+def test_the_front_is_a_sentence_a_table_and_a_picture(tmp_path):
+    said = "Pareto front of mase and seconds, which no other trial beats in all of them: trials 2 and 4 (2 of 3)."
+    assert front_sentence(FRONT) == said
+    page = front_page(FRONT, TRIALS)
+    assert said in page
+    assert "| 2 | 0.800 | 5.000 | 4 |\n| 4 | 0.900 | 0.500 | 2 |" in page
+    figure = front_figure(FRONT, 2)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale()) == ("seconds", "mase[m=12]", "log")
+    assert sorted(zip(*axes.lines[0].get_data(), strict=True)) == [(0.5, 0.9), (5.0, 0.8)]
+    assert [text.get_text() for text in axes.texts] == ["0, as it stood", "2, best", "4"]
+    assert save_png(figure, tmp_path / "front.png")
+    assert (front_sentence({}), front_page({}, TRIALS), front_figure({}, 2)) == ("", "", None)
 
 
 def test_the_conclusion_says_how_sure_the_choice_is():

@@ -3,7 +3,7 @@
 import pytest
 
 from hwds.config.space import Leaf
-from hwds.tuning.evidence import evidence_sentence, lies_in, settings_in
+from hwds.tuning.evidence import covers, evidence_sentence, lies_in, settings_in
 
 KIND = Leaf("model.kind", "choice", ("a", "b"))
 POWER = Leaf("model.power", "uniform", (1.0, 2.0), (("model.kind", 1),))
@@ -51,3 +51,18 @@ def test_the_sentence_counts_trials_by_their_sweep():
         evidence_sentence(["b/2", "a/1", "b/2"])
         == "3 finished trials of earlier sweeps (1 of a/1, 2 of b/2) lie in this space and count."
     )
+
+
+@pytest.mark.parametrize(
+    ("space", "held"),
+    [
+        ({"depth": {"randint": [2, 9]}, "kind": {"choice": ["a", "b", "c"]}}, True),
+        ({"depth": {"randint": [2, 9]}}, False),
+        ({"depth": {"randint": [3, 9]}, "kind": {"choice": ["a", "b", "c"]}}, False),
+        ({"depth": {"randint": [2, 9]}, "kind": {"choice": ["a"]}}, False),
+        ({"depht": {"randint": [2, 9]}}, False),
+    ],
+)
+def test_trials_of_a_narrower_space_are_not_spread_over_a_wider_one(space, held):
+    leaves = (DEPTH, Leaf("model.kind", "choice", ("a", "b")))
+    assert covers({"space": {"model": space}, "config": CONFIG}, leaves) == held

@@ -18,8 +18,8 @@ NOTHING: Any = None
 def test_a_node_of_another_class_of_cpu_computes_no_window_of_a_trial():
     job = Job(NOTHING, {}, NOTHING, 0, 1, "cpu", object, Path("nowhere"), machine="that of the nodes which were asked")
     shared: Any = SimpleNamespace(packages={})
-    asked = TrialInput(shared, (), {}, "mase", "low", (), NOTHING)
-    with _computing(asked, job, {}) as compute:
+    asked = TrialInput((), {}, "mase", "low", (), NOTHING)
+    with _computing(asked, shared, job, {}) as compute:
         outcome = compute(Cell("trial 1", Fold(0, "2020-01", 1), 0, 1))
     assert (outcome.rows, outcome.error) == (None, unfit(job.machine, {}))
     assert "another class of CPU" in outcome.error

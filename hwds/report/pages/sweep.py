@@ -16,6 +16,7 @@ from hwds.report.pages.base import Code, Folded, GridTable, Listing, Page, Part,
 from hwds.report.pages.picture import Picture
 from hwds.report.pages.run import bare, origin_lines
 from hwds.report.standings import standings
+from hwds.report.sweep.front import front_grid, front_sentence
 from hwds.report.sweep.importance import importance_sentence
 from hwds.report.sweep.result import SweepResult, from_dict
 from hwds.report.sweep.sentence import conclusion, time_sentence
@@ -28,6 +29,7 @@ from hwds.results.sweep_folder import SweepFolder
 CAPTIONS = {
     "sweep.png": "Scores of trials, the running score from window to window, and each setting against the score",
     "parallel.png": "Each trial as a line through its settings to its score",
+    "front.png": "The metric against the other objectives: no other trial beats one of the front in all of them",
     "importance.png": "How much of the spread of scores each setting makes, with its interval",
 }
 
@@ -53,6 +55,7 @@ def sweep_page(folder: SweepFolder) -> Page:
     best = folder.read_best()
     sections = (
         Section("Trials", (*_trials(result, data), Text(f"The best settings are those of trial {result.best}:"), Code(best))),
+        *_front(result, data),
         Section("Pictures", tuple(_pictures(folder, data))),
         Section("The best settings on the final windows", tuple(_final(_run_of(data)))),
         Section("What was searched", (GridTable(space_grid(data["space"])), *_how(data))),
@@ -71,6 +74,12 @@ def _trials(result: SweepResult, data: dict[str, Any]) -> Iterator[Part]:
     yield GridTable(trials_grid(result))
     if data["sweep"].get("baseline"):
         yield Text(AS_IT_STOOD)
+
+
+def _front(result: SweepResult, data: dict[str, Any]) -> Iterator[Section]:
+    """Yield the section of the Pareto front, where there are several objectives."""
+    if front := data.get("front"):
+        yield Section("The Pareto front", (Text(front_sentence(front)), GridTable(front_grid(front, result.trials))))
 
 
 def _how(data: dict[str, Any]) -> Iterator[Part]:

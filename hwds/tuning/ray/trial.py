@@ -25,8 +25,7 @@ class TrialInput:
     """The input that all trials share.
 
     Attributes:
-        shared: The frame.
-        trial_groups: Jobs, each with the cells of its trials and their keys.
+        trial_groups: Jobs with their frames, each with the cells of its trials and their keys.
         places: The position of each window in the order of computation.
         metric: The short name of the metric that is reported.
         better: Whether a `low` or a `high` value is good.
@@ -37,8 +36,7 @@ class TrialInput:
         apart: Whether trials have another number of threads than this worker, and so need a process of their own.
     """
 
-    shared: Packed
-    trial_groups: tuple[tuple[Job, Mapping[Cell, str]], ...]
+    trial_groups: tuple[tuple[Packed, Mapping[Cell, str]], ...]
     places: Mapping[int, int]
     metric: str
     better: str
@@ -54,12 +52,12 @@ def run_trial(config: Mapping[str, Any], inputs: TrialInput) -> None:
     from ray import tune
 
     number = int(config["trial"])
-    job, cells = next((job, cells) for job, cells in inputs.trial_groups if f"trial {number}" in job.models)
-    job = at_home(inputs.shared, job)
+    shared, cells = next((shared, cells) for shared, cells in inputs.trial_groups if f"trial {number}" in shared.job.models)
+    job = at_home(shared, shared.job)
     own_cells = sorted((cell for cell in cells if cell.model == f"trial {number}"), key=lambda cell: cell.start)
     outcomes: dict[int, list[Outcome]] = {}
     computed = 0
-    with _computing(inputs, job, outcomes) as compute:
+    with _computing(inputs, shared, job, outcomes) as compute:
         for fold, place in sorted(inputs.places.items(), key=lambda pair: pair[1]):
             outcomes[fold] = []
             error = _window(
@@ -90,13 +88,15 @@ def _window(inputs: TrialInput, cells: Mapping[Cell, str], compute: Callable[[Ce
 
 
 @contextmanager
-def _computing(inputs: TrialInput, job: Job, outcomes: Mapping[int, list[Outcome]]) -> Iterator[Callable[[Cell], Outcome]]:
+def _computing(
+    inputs: TrialInput, shared: Packed, job: Job, outcomes: Mapping[int, list[Outcome]]
+) -> Iterator[Callable[[Cell], Outcome]]:
     """Yield the function that computes a cell: in this worker, or under limits in a process of its own that can be killed."""
     hold_threads(job.cpus)
-    if mismatch := unfit(job.machine, inputs.shared.packages):  # the keys of its cells would be wrong
+    if mismatch := unfit(job.machine, shared.packages):  # the keys of its cells would be wrong
         yield lambda cell: Outcome(cell, None, 0.0, mismatch)
         return
-    frame = frame_of(inputs.shared)
+    frame = frame_of(shared)
     limits = limits_of(
         inputs.seconds, inputs.memory, lambda cell: sum(one.seconds for part in outcomes.values() for one in part)
     )

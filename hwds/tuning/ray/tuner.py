@@ -125,9 +125,9 @@ def _report(result: Any) -> dict[str, Any]:
 def _trial_input(search: Search) -> TrialInput:
     """Return the input that all trials share, which is put into the object store once."""
     first = search.trial_groups[0].job
-    lay_frame(search.tuning_split.frame, first.frame_folder)
-    shared = packed(first)
-    trial_groups = tuple((group.job, dict(group.cells)) for group in search.trial_groups)
+    for group in search.trial_groups:
+        lay_frame(group.frame, group.job.frame_folder)
+    trial_groups = tuple((packed(group.job), dict(group.cells)) for group in search.trial_groups)
     places = {fold.index: search.place(fold) for fold in search.tuning_split.folds}
     unstoppable = tuple(search.unstoppable)
     store, sweep = store_here(search.cache), search.sweep
@@ -136,7 +136,7 @@ def _trial_input(search: Search) -> TrialInput:
         sweep.memory_per_trial,
         first.cpus != search.experiment.compute.cpus_per_cell,
     )
-    return TrialInput(shared, trial_groups, places, search.measure.short, search.better, unstoppable, store, *limits)
+    return TrialInput(trial_groups, places, search.measure.short, search.better, unstoppable, store, *limits)
 
 
 def _scheduler(search: Search) -> Any:

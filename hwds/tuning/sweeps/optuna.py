@@ -21,8 +21,9 @@ class Optuna(Searching):
     kept, for the cell cache has all it follows from. A trial that came to nothing counts as the worst.
 
     Attributes:
-        startup: Trials before the first proposal, the experiment as it stands and those of earlier sweeps among them; the
-            others are drawn at random.
+        startup: Trials before the first proposal, among them the experiment as it stands and those of earlier sweeps whose
+            space holds this one; the others are drawn at random. Trials of a narrower space are learned from, too, but they
+            say nothing of the rest.
         batch: Settings proposed at once. Of 1 each learns from all before, but no two are at work together.
     """
 
@@ -33,7 +34,7 @@ class Optuna(Searching):
     batch: Trials = 4
 
     def at_first(self, known: int) -> int:
-        """Return the number of trials before the first proposal: those of earlier sweeps are some of `startup`."""
+        """Return the number of trials before the first proposal; those of earlier sweeps in all of the space count."""
         return min(max(self.startup - known, int(self.baseline)), self.trials)
 
     @property

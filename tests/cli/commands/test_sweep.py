@@ -41,6 +41,8 @@ class Shifted(Forecaster):
     trouble: str = "none"
 
     def learn(self, history, *, horizon, context):
+        if context.fold == "toy":
+            return Mean(context.levels, self.shift)
         ASKED.append((self.shift, context.fold))
         if self.broken or self.trouble == "broken":
             raise ValueError("no luck")
@@ -265,6 +267,37 @@ def test_a_widened_sweep_goes_on_from_every_lawful_trial_whatever_search_made_it
     assert "earlier sweeps" not in alone.out
     other = lab(f"{sweep} sweep.trials=3 dataset.gaps=zero")
     assert "earlier sweeps" not in other.out, "other data, other cells"
+
+
+def test_settings_of_protocol_and_dataset_are_searched_where_scores_stay_comparable(hwds, sales, tmp_path, monkeypatch):
+    monkeypatch.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
+    words = "sweep=grid sweep.only=true sweep.windows=1 sweep.metric=wql sweep.space.dataset.roles"
+    run = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=3 model.max_rows=300")
+    said = hwds(f"{run} {words}.known_future.choice=[null,promo] sweep.space.protocol.intervals.choice=[model,conformal]")
+    assert (said.code, said.err) == (0, "")
+    table = trials_of(tmp_path)
+    assert table["status"].to_list() == ["finished"] * 4
+    assert table["score"].n_unique() == 4
+    assert hwds(f"{run} {words}.target.choice=[units,promo]").code == 3
+    refused = trials_of(tmp_path).filter(pl.col("status") == "refused")["error"].to_list()
+    assert refused == ["what it is scored on differs from that of the other trials, so that no score can be compared."]
+
+
+def test_several_objectives_have_a_front_on_the_page_and_change_no_trial(lab, tmp_path):
+    words = f"{RUN} sweep=random sweep.trials=4 sweep.windows=2"
+    lab(words)
+    table, before = trials_of(tmp_path), folder_of(tmp_path)
+    said = lab(f"{words} sweep.objectives=[seconds,rmse]")
+    assert folder_of(tmp_path) == before
+    assert trials_of(tmp_path).drop(APART).equals(table.drop(APART))
+    assert "Pareto front of mase and seconds and rmse, which no other trial beats in all of them: trial" in said.out
+    assert "## The Pareto front" in (before / "sweep.md").read_text()
+    assert "The Pareto front" in (before / "sweep.html").read_text()
+    front = json.loads((before / "sweep.json").read_text())["front"]
+    assert [each["name"] for each in front["objectives"]] == ["mase[m=12]", "seconds", "rmse"]
+    best = table.sort("score")["trial"][0]
+    assert next(each["front"] for each in front["trials"] if each["trial"] == best)
+    assert (before / "front.png").is_file()
 
 
 def test_searches_that_learn_or_stop_use_the_trials_of_others(lab, tmp_path):
