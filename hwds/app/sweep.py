@@ -107,7 +107,6 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     ended(folder.path)
     settle_learning(folder.path)
     write_cells(search)
-    estimate = replace(estimate, core=None) if search.sweep.learns else estimate  # it was of the trials before any had a score
     return search, records, time_record(estimate, records, time.monotonic() - began) or earlier
 
 

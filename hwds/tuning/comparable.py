@@ -32,7 +32,7 @@ def why_incomparable(own: TuningSplit, other: TuningSplit) -> str:
 
 
 def _answers(frame: Any) -> pl.DataFrame:
-    """Return the part of a frame that is scored, and by which rows are told apart."""
+    """Return the part of a frame that is scored, and that names its rows."""
     if isinstance(frame, Panel):
         return frame.table.select(SERIES, TIME, TARGET)
     if isinstance(frame, Table):

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.outputs import OUTPUTS
+from hwds.evaluation.base import Cell
 from hwds.execution.compute.base import Compute
 from hwds.execution.compute.processes import usable_cores
 from hwds.experiment.estimate import Timed, timed_before, timings_on
@@ -62,27 +63,59 @@ class SweepEstimate:
 
 
 def estimate_of(search: Search) -> SweepEstimate:
-    """Return the expected work of a sweep."""
+    """Return the expected work of a sweep, the trials that are still to be proposed included in its time."""
     names = {trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment}
-    keys = [(cell, key) for group in search.trial_groups for cell, key in group.cells.items()]
-    missing = [cell for cell, key in keys if not search.cache.has(key)]
+    keys = [(cell, search.cache.has(key)) for group in search.trial_groups for cell, key in group.cells.items()]
+    missing = [cell for cell, cached in keys if not cached]
     share, at_once = share_of_windows(search), cells_at_once(search.experiment.compute, search.sweep)
-    computed = {names[cell.model] for cell in missing}
+    own = {trial.label for trial in search.trials if not trial.source}
+    to_come = max(search.most_trials - len(search.trials), 0)
+    computed = {names[cell.model] for cell in missing} | ({names[label] for label in own & {*names}} if to_come else set())
     costs = _costs(search.experiment.dataset.name, computed, lambda: timed_here(search, names))
     if costs is None:
         return SweepEstimate(len(keys), len(missing), share, None, at_once)
-    every = sum(costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds for cell in missing)
-    reused = {trial.label for trial in search.trials if trial.source}
-    own = sum(cell.model not in reused for cell, _ in keys)
-    seconds = every * share_left(own, len(missing), share)
-    count = max(len({cell.model for cell in missing}), 1)
+    shares = expected_windows(search, [(cell, cached) for cell, cached in keys if cell.model in own])
+    seconds = sum(shares[cell.model, search.place(cell.fold)] * _cost(costs, names, cell) for cell in missing)
+    whole = sum(_cost(costs, names, cell) for cell, _ in keys if cell.model in own) if to_come else 0.0
+    seconds += share * whole * to_come / max(len(own & {*names}), 1)
+    count = max(len({cell.model for cell in missing}) + to_come, 1)
     reach = max((spread(deviation, count) for _, deviation in costs.values()), default=0.0)
     return SweepEstimate(len(keys), len(missing), share, Span(seconds, seconds * exp(-reach), seconds * exp(reach)), at_once)
 
 
-def share_left(cells: int, missing: int, share: float) -> float:
-    """Return the share of the missing cells that will be computed: cached cells are not, and stopped trials stay stopped."""
-    return min(max(share * cells - (cells - missing), 0.0) / missing, 1.0) if missing else 0.0
+def _cost(costs: Mapping[str, tuple[Timed, float | None]], names: Mapping[str, str], cell: Cell) -> float:
+    """Return the expected seconds of a cell."""
+    return costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds
+
+
+def expected_windows(search: Search, cells: Sequence[tuple[Cell, bool]]) -> Mapping[tuple[str, int], float]:
+    """Return the chance of each window of each trial to be computed if it is missing, by label and place.
+
+    A trial whose windows before are all there was stopped where as many as are to go on have this one. Of the others nothing is
+    known, and they go on as often as any.
+
+    Args:
+        search: The search.
+        cells: Those of its own trials, and whether each is cached.
+    """
+    cached: dict[tuple[str, int], bool] = {}
+    for cell, there in cells:
+        at = cell.model, search.place(cell.fold)
+        cached[at] = cached.get(at, True) and there
+    shares = shares_by_place(search)
+    alive = {label: 1.0 for label, _ in cached}
+    chances: dict[tuple[str, int], float] = {}
+    for place, share in enumerate(shares):
+        missing = [label for label in alive if not cached.get((label, place), True)]
+        unsure = {label for label in alive if not all(cached.get((label, before), True) for before in range(place))}
+        for label in unsure:
+            alive[label] *= share / shares[place - 1]
+        waiting = [label for label in missing if label not in unsure]
+        taken = len(alive) - len(missing) + sum(alive[label] for label in unsure.intersection(missing))
+        left = share * len(alive) - taken
+        alive |= dict.fromkeys(waiting, min(max(left, 0.0) / len(waiting), 1.0) if waiting else 0.0)
+        chances |= {(label, place): alive[label] for label in missing}
+    return chances
 
 
 def spread(deviation: float | None, trials: int) -> float:
@@ -168,14 +201,20 @@ def cells_at_once(compute: Compute, sweep: Searching) -> int | None:
 
 def share_of_windows(search: Search) -> float:
     """Return the share of all windows of the sweep's own trials that is computed, whichever of them turn out the best."""
+    shares = shares_by_place(search)
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def shares_by_place(search: Search) -> list[float]:
+    """Return the share of the sweep's own trials that compute each window, in the order of computation."""
     own = {trial.number for trial in search.trials if trial.experiment and not trial.source}
-    folds, active = len(search.tuning_split.folds), own
-    computed, previous, every = 0, 0, len(active) * folds
+    folds, active, previous = len(search.tuning_split.folds), own, 0
+    shares: list[float] = []
     for rung in search.rungs:
-        computed += len(active) * (rung - previous)
-        cached = search.sweep.survivors(rung, folds, {number: float(number) for number in active}) if active else set()
-        active, previous = cached, rung
-    return computed / every if every else 0.0
+        shares += [len(active) / max(len(own), 1)] * (rung - previous)
+        active = search.sweep.survivors(rung, folds, {number: float(number) for number in active}) if active else set()
+        previous = rung
+    return shares
 
 
 def time_record(estimate: SweepEstimate, records: Sequence[TrialRecord], seconds: float) -> dict[str, object]:

@@ -74,8 +74,8 @@ def reused_trials(data: Mapping[str, Any], sweep: Searching, evidence: Sequence[
     """Return the experiment as it stands, where the sweep has that, and the trials of earlier sweeps, each only once."""
     trials = more_trials(data, sweep, (), [{}], 1) if sweep.baseline else []
     sources = {digest(each.settings): each.source for each in reversed(evidence)}
-    found = more_trials(data, sweep, trials, [each.settings for each in evidence], len(evidence))
-    return [*trials, *(replace(trial, source=sources[digest(trial.settings)]) for trial in found)]
+    earlier = more_trials(data, sweep, trials, [each.settings for each in evidence], len(evidence))
+    return [*trials, *(replace(trial, source=sources[digest(trial.settings)]) for trial in earlier)]
 
 
 def more_trials(

@@ -1,21 +1,51 @@
 """What a sweep is foreseen to take."""
 
 from math import exp, log
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hwds.evaluation.base import Cell
 from hwds.execution.compute.processes import Processes
 from hwds.execution.compute.serial import Serial
-from hwds.tuning.estimate import LOAD, UNTRIED, cells_at_once, share_left, spread
+from hwds.splitting.fold import Fold
+from hwds.tuning.estimate import LOAD, UNTRIED, cells_at_once, expected_windows, spread
+from hwds.tuning.sweeps.asha import ASHA
 from hwds.tuning.sweeps.random import Random
 
 
-def test_of_what_is_kept_none_is_asked_again():
-    assert share_left(120, 120, 0.35) == pytest.approx(0.35)
-    assert share_left(240, 189, 0.35) * 189 == pytest.approx(84 - 51)
-    assert share_left(120, 70, 1.0) == 1.0
-    assert share_left(120, 0, 1.0) == 0.0
-    assert share_left(120, 20, 0.35) == 0.0
+def foreseen(sweep, there, trials=9, windows=6):
+    """The expected number of computed windows, where `there` says which are cached, by trial and place."""
+    folds = [Fold(index, f"w{index}", 1) for index in range(windows)]
+    known = [SimpleNamespace(number=number, experiment=True, source="") for number in range(trials)]
+    search: Any = SimpleNamespace(
+        trials=known,
+        tuning_split=SimpleNamespace(folds=folds),
+        sweep=sweep,
+        rungs=sweep.rungs(windows),
+        place=lambda fold: fold.index,
+    )
+    cells = [(Cell(f"trial {number}", fold, 0, 1), there(number, fold.index)) for number in range(trials) for fold in folds]
+    shares = expected_windows(search, cells)
+    return sum(shares[cell.model, cell.fold.index] for cell, cached in cells if not cached)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "there", "windows"),
+    [
+        (Random(), lambda number, place: False, 54),
+        (Random(), lambda number, place: number < 4, 30),
+        (ASHA(), lambda number, place: False, 9 + 2 * 3 + 3 * 1),
+        (ASHA(), lambda number, place: number < (9, 3, 3, 1, 1, 1)[place], 0),
+        (ASHA(), lambda number, place: place == 0, 2 * 3 + 3 * 1),
+        (ASHA(), lambda number, place: place == 0 and number < 5, 4 + 2 * 3 + 3 * 1),
+        (ASHA(), lambda number, place: number < 3, 6 + 2 * 3 * 6 / 9 + 3 * 6 / 9),
+    ],
+    ids=["random", "random goes on", "asha", "asha done", "after a rung", "killed in a rung", "some finished by another sweep"],
+)
+def test_what_is_still_computed_follows_from_what_is_there(sweep, there, windows):
+    assert foreseen(sweep, there) == pytest.approx(windows)
 
 
 def test_the_range_is_wide_where_only_the_default_was_timed_and_narrows_with_trials():

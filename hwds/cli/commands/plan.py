@@ -74,7 +74,8 @@ def print_search(search: Search) -> None:
     if reused := evidence_sentence(search.sources):
         print(reused)
     if len(search.trials) < search.most_trials:
-        print(f"{search.most_trials - len(search.trials)} more trials are proposed by the scores of these.")
+        more = search.most_trials - len(search.trials)
+        print(f"{more} more trials are proposed by the scores of these. The time has them, too.")
     elif search.used_up:
         print(search.used_up)
     print(f"{counted(estimate.cells, 'cells')}, {estimate.missing} to compute{search_time(estimate)}.")
