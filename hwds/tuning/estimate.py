@@ -75,7 +75,7 @@ def estimate_of(search: Search) -> SweepEstimate:
     if costs is None:
         return SweepEstimate(len(keys), len(missing), share, None, at_once)
     shares = expected_windows(search, [(cell, cached) for cell, cached in keys if cell.model in own])
-    seconds = sum(shares[cell.model, search.place(cell.fold)] * _cost(costs, names, cell) for cell in missing)
+    seconds = sum(shares.get((cell.model, search.place(cell.fold)), 1.0) * _cost(costs, names, cell) for cell in missing)
     whole = sum(_cost(costs, names, cell) for cell, _ in keys if cell.model in own) if to_come else 0.0
     seconds += share * whole * to_come / max(len(own & {*names}), 1)
     count = max(len({cell.model for cell in missing}) + to_come, 1)

@@ -59,7 +59,7 @@ def candidates(folder: SweepFolder, data: Mapping[str, Any], leaves: Sequence[Le
             for row in table.iter_rows(named=True):
                 settings = settings_in(leaves, content["config"], row) if row["status"] == "finished" else None
                 if settings:
-                    yield Evidence(settings, other.title, wide)
+                    yield Evidence(settings, other.title, wide and not row["source"])
 
 
 def covers(content: Mapping[str, Any], leaves: Sequence[Leaf]) -> bool:
