@@ -51,9 +51,8 @@ def proposed(search: Search, records: Sequence[TrialRecord]) -> list[Trial]:
 
 
 def _trial_scores(search: Search, record: TrialRecord) -> TrialScores:
-    return TrialScores(
-        record.trial.settings, {rung: as_minimised(value, search.better) for rung, value in record.rungs.items()}
-    )
+    rungs = {rung: as_minimised(value, search.better) for rung, value in record.rungs.items()}
+    return TrialScores(record.trial.settings, rungs, record.trial.covers)
 
 
 def with_cached_trials(search: Search) -> Search:

@@ -177,12 +177,9 @@ def evidence_of(search: Search) -> list[Evidence]:
     noted = search.folder.read_evidence()
     if noted is not None:
         return [Evidence(**each) for each in noted]
-    inside = list(candidates(search.folder, search.data, search.leaves))
-    trials = reused_trials(search.data, search.sweep, inside)
+    trials = reused_trials(search.data, search.sweep, list(candidates(search.folder, search.data, search.leaves)))
     part = search_of(search, [trial for trial in trials if trial.source and trial.experiment])
-    spread = {digest(each.settings) for each in inside if each.covers}
-    kept = [trial for trial in part.trials if _is_cached(part, trial)]
-    return [Evidence(trial.settings, trial.source, digest(trial.settings) in spread) for trial in kept]
+    return [Evidence(trial.settings, trial.source, trial.covers) for trial in part.trials if _is_cached(part, trial)]
 
 
 def _is_cached(search: Search, trial: Trial) -> bool:

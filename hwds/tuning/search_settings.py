@@ -29,10 +29,17 @@ TRUE = "true_"
 
 
 class TrialScores(NamedTuple):
-    """The input of a search that learns: a trial's settings, and its score after each rung, the lower the better."""
+    """The input of a search that learns.
+
+    Attributes:
+        settings: A trial's values by path.
+        rungs: Its score after each rung, the lower the better.
+        covers: Whether it was drawn from a space that holds the one that is searched.
+    """
 
     settings: Mapping[str, Any]
     rungs: Mapping[int, float]
+    covers: bool = True
 
 
 class Searching(Sweep):

@@ -34,6 +34,7 @@ class Trial:
         experiment: The same, typed; None where it was refused.
         refused: The refusal; empty where it was not refused.
         source: The sweep that has finished it before; empty for a trial of this sweep's own.
+        covers: Whether the space of the sweep that drew it holds this one's.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Trial:
     experiment: Experiment | None = None
     refused: str = ""
     source: str = ""
+    covers: bool = True
 
     @property
     def label(self) -> str:
@@ -64,9 +66,7 @@ def trials_of(
         evidence: The finished trials of earlier sweeps.
     """
     trials = reused_trials(data, sweep, evidence)
-    spread = {digest(each.settings) for each in evidence if each.covers}
-    known = sum(digest(trial.settings) in spread for trial in trials if trial.source)
-    own = sweep.at_first(known) - sweep.baseline
+    own = sweep.at_first(sum(trial.covers for trial in trials if trial.source)) - sweep.baseline
     return [*trials, *more_trials(data, sweep, trials, sweep.settings(leaves), own)]
 
 
@@ -74,8 +74,11 @@ def reused_trials(data: Mapping[str, Any], sweep: Searching, evidence: Sequence[
     """Return the experiment as it stands, where the sweep has that, and the trials of earlier sweeps, each only once."""
     trials = more_trials(data, sweep, (), [{}], 1) if sweep.baseline else []
     sources = {digest(each.settings): each.source for each in reversed(evidence)}
+    spread = {digest(each.settings) for each in evidence if each.covers}
     earlier = more_trials(data, sweep, trials, [each.settings for each in evidence], len(evidence))
-    return [*trials, *(replace(trial, source=sources[digest(trial.settings)]) for trial in earlier)]
+    names = [digest(trial.settings) for trial in earlier]
+    named = zip(earlier, names, strict=True)
+    return [*trials, *(replace(trial, source=sources[name], covers=name in spread) for trial, name in named)]
 
 
 def more_trials(

@@ -13,7 +13,7 @@ from hwds.tuning.sweeps.bohb import BOHB
 from hwds.tuning.sweeps.grid import Grid
 from hwds.tuning.sweeps.hyperband import HyperBand
 from hwds.tuning.sweeps.median import Median
-from hwds.tuning.sweeps.optuna import Optuna
+from hwds.tuning.sweeps.optuna import Optuna, learned_from
 from hwds.tuning.sweeps.random import Random
 
 DEPTH = Leaf("model.depth", "randint", (2, 5))
@@ -163,3 +163,10 @@ def test_bohb_learns_from_the_highest_rung_that_enough_have_reached():
     assert search.learned_at(more, 6, len(SPACE)) == 3
     assert len(search.survivors(1, 6, dict.fromkeys(range(9), 1.0))) == 3
     assert list(islice(search.proposals(SPACE, more, 6), 3))
+
+
+def test_of_trials_of_a_narrower_space_the_best_are_learned_from_half_as_many_as_others():
+    own = told_of(8)[1:]
+    narrow = [each._replace(rungs={6: float(place)}, covers=False) for place, each in enumerate(reversed(told_of(8)[1:]))]
+    assert learned_from([*narrow, *own], 6) == [*own, *narrow[:4]]
+    assert learned_from(own, 6) == own

@@ -102,7 +102,6 @@ class PanelEvaluation(
     )
 
     comparable: ClassVar[tuple[str, ...]] = ("intervals", "calibration")
-
     levels: Levels = LEVELS
     headline: str = FORECAST.headline
     metrics: Metrics = ()

@@ -22,8 +22,8 @@ class Optuna(Searching):
 
     Attributes:
         startup: Trials before the first proposal, among them the experiment as it stands and those of earlier sweeps whose
-            space holds this one; the others are drawn at random. Trials of a narrower space are learned from, too, but they
-            say nothing of the rest.
+            space holds this one; the others are drawn at random. The best trials of a narrower space are learned from, too,
+            half as many as there are others.
         batch: Settings proposed at once. Of 1 each learns from all before, but no two are at work together.
     """
 
@@ -52,7 +52,7 @@ class Optuna(Searching):
         study = optuna.create_study(sampler=sampler)
         rung = self.learned_at(scored, folds, len(leaves))
         worst = max((each.rungs[rung] for each in scored if rung in each.rungs), default=0.0)
-        for each in scored:  # but the experiment as it stands, which may lie outside of the space
+        for each in learned_from(scored, rung):  # but the experiment as it stands, which may lie outside of the space
             if each.settings and (rung in each.rungs or not each.rungs):
                 study.add_trial(_known(each.settings, leaves, each.rungs.get(rung, worst)))
         while True:
@@ -61,6 +61,16 @@ class Optuna(Searching):
     def learned_at(self, scored: Sequence[TrialScores], folds: int, settings: int) -> int:
         """Return the rung whose scores are learned from, here the last; `settings` is the number of leaves."""
         return folds
+
+
+def learned_from(scored: Sequence[TrialScores], rung: int) -> list[TrialScores]:
+    """Return the trials to learn from: of those drawn from a narrower space the best, half as many as there are others.
+
+    They are no sample of the space, and many of them in a corner of it would tell the estimator of that corner alone.
+    """
+    spread = [each for each in scored if each.covers]
+    narrow = sorted((each for each in scored if not each.covers and rung in each.rungs), key=lambda each: each.rungs[rung])
+    return [*spread, *narrow[: len(spread) // 2]]
 
 
 def _name(leaf: Leaf) -> str:
