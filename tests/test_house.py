@@ -14,7 +14,7 @@ from hwds.cli.experiment import as_override
 from hwds.cli.main import commands, files
 from hwds.config.compose import compose
 from hwds.core.recipe import Recipe
-from hwds.core.registry import GROUPS, module_file, module_name, option_folders, options
+from hwds.core.registry import GROUPS, WRITTEN, module_file, module_name, option_folders, options
 from tests.support.composed import class_of, composed, recipe_of
 from tests.support.source import parsed
 
@@ -72,7 +72,10 @@ def test_a_yaml_begins_with_a_command_that_works(path):
         return
     group, _, option = path.relative_to(ROOT / "conf").with_suffix("").as_posix().partition("/")
     if option:
-        assert any(word.lstrip("+") == f"{group}={option}" for word in words) or _is_default(group, option, words), command
+        named = f".{group}={option}" if group in WRITTEN else f"{group}={option}"
+        assert any((word.endswith(named) if group in WRITTEN else word.lstrip("+") == named) for word in words) or _is_default(
+            group, option, words
+        ), command
     words = overrides(words)
     if (group, option) == ("dataset", "table"):  # no protocol cuts a table yet
         compose(words)

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, get_args
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.registry import GROUPS, no_option, options
+from hwds.core.registry import GROUPS, WRITTEN, no_option, options
 from hwds.frames.roles import FrameKind, roles_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _roles(name)
     elif word == EXPERIMENT:
         yield word, {"about": OF_ALL, "settings": [asdict(each) for each in settings_of_experiment()]}
+    elif group in WRITTEN and name:
+        yield word, _values(group, name)
     elif not name:
         yield from _everywhere(word)
     else:
@@ -55,6 +57,21 @@ def _roles(wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
             for role in roles_of(frame)
         ]
         yield f"{ROLES}/{frame}", {"about": f"What a column of {ARTICLES[frame]} may be used for.", "settings": settings}
+
+
+def _values(group: str, name: str) -> dict[str, Any]:
+    """Return a file of values as settings: each name with what is written below it, and the comment on top of the file."""
+    from hwds.config.compose import written_values
+
+    values = written_values(group, group, name)
+    settings = [{"name": str(key), "value": _joined(value), "allowed": "", "meaning": ""} for key, value in values.items()]
+    lines = options(group)[name].read_text(encoding="utf-8").splitlines()
+    comments = [line[1:].strip() for line in lines if line.startswith("#")]
+    return {"about": " ".join(comments[1:]), "settings": settings}
+
+
+def _joined(value: Any) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 ARTICLES = {"panel": "a panel (series in time)", "table": "a table (rows)", "runs": "runs", "images": "images"}

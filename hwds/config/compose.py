@@ -19,13 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hwds.config.build import kind
-from hwds.config.source import read_option, register
+from hwds.config.source import checked_text, read_option, register
 from hwds.config.uncapped import changed_label, typed_paths
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
-from hwds.core.recipe import Recipe
+from hwds.core.recipe import Recipe, Written
 from hwds.core.registry import GROUPS, no_option, options, resolve_node
 from hwds.core.secrets import given_by_environment
+from hwds.core.yaml_text import read_yaml
 
 ROOT = ("name", "tags", "note", "seed", "size", "rivals", "save_model", "decision_pack", "pictures")
 UNSHOWN = ("hydra", "name", "recipe")
@@ -242,7 +243,35 @@ def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
         if isinstance(node.get(key), list)
     }
     composed |= {key: option(group, f"{path}.{key}", node[key]) for key in single if _is_option(group, node.get(key))}
+    composed |= {
+        key: written_values(source, f"{path}.{key}", node[key])
+        for key, source in _written(owner).items()
+        if isinstance(node.get(key), str) and node[key] != "???"
+    }
     return node | composed
+
+
+def written_values(group: str, path: str, name: str) -> dict[str, Any]:
+    """Return what an option of a group of values says, as plain data.
+
+    Raises:
+        ConfigError: There is none of this name, or it is no mapping.
+    """
+    file = options(group).get(name)
+    if file is None:
+        raise ConfigError(f"{path}: no option '{name}' of {group}{nearest(name, options(group))}")
+    with plain_errors():
+        values = read_yaml(checked_text(file), file)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{group}/{name}.yaml: must be a mapping, got {shown(values)}.")
+    return values
+
+
+@cache
+def _written(owner: type) -> dict[str, str]:
+    """Return the fields of a recipe whose value may be written in a file, each with the group of the file."""
+    marks = {key: getattr(hint, "__metadata__", ()) for key, hint in get_type_hints(owner, include_extras=True).items()}
+    return {key: mark.group for key, several in marks.items() for mark in several if isinstance(mark, Written)}
 
 
 @cache

@@ -19,6 +19,12 @@ class Small(NamedTuple):
     most: int
 
 
+class Written(NamedTuple):
+    """Marks a field that may be the name of a file in which its value is written: `conf/rules/gray_desk.yaml`."""
+
+    group: str
+
+
 MOST = 1e12
 """The greatest amount, price, weight or ratio: its square and that of a million of them are still numbers."""
 

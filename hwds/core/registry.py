@@ -26,6 +26,9 @@ GROUPS = {
 }
 """The config groups whose options are recipes, each with its folder of modules: one in hwds, or one in each family."""
 
+WRITTEN = ("rules",)
+"""The config groups whose options are values of a field that is marked `Written`, not recipes."""
+
 
 @cache
 def conf_dirs() -> tuple[Path, ...]:

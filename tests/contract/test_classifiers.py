@@ -16,7 +16,7 @@ from hwds.detection.models.classify.base import FittedClassifier
 from hwds.experiment.check import check
 from tests.support.rows import context, toy_rows, windows
 
-NAMED = ("anomaly/tails_gray", "classify/few_labels_gray")
+NAMED = ("anomaly/tails_gray", "classify/few_labels_gray", "classify/rules_gray", "classify/stack_rules")
 """Those that read inputs by name, which the rows here do not have; they are the recipes of others."""
 
 MODELS = [name for name in options("model") if name.startswith(("classify/", "anomaly/")) and name not in NAMED]

@@ -1,7 +1,7 @@
 """Show the options of a config group, or of all; or what one option is and what its settings mean.
 
-Groups are dataset, features, model, protocol, compute, decision, sweep, tracker and experiment; an option is named after its
-group: `model/forecast/xgboost`.
+Groups are dataset, features, model, protocol, compute, decision, sweep, tracker, rules and experiment; an option is named after
+its group: `model/forecast/xgboost`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from click.shell_completion import CompletionItem
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS as RECIPES
-from hwds.core.registry import options, source_file
+from hwds.core.registry import WRITTEN, options, source_file
 from hwds.core.yaml_text import read_yaml
 
-GROUPS = (*RECIPES, "experiment")
+GROUPS = (*RECIPES, *WRITTEN, "experiment")
 
 
 class GroupOrOption(KnownWord):
@@ -32,7 +32,7 @@ class GroupOrOption(KnownWord):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the groups that begin so, or the options once a group is written."""
         group, _, name = incomplete.partition("/")
-        if "/" not in incomplete or group not in RECIPES:
+        if "/" not in incomplete or group not in (*RECIPES, *WRITTEN):
             return super().shell_complete(ctx, param, incomplete)
         return [CompletionItem(f"{group}/{other}") for other in options(group) if other.startswith(name)]
 
@@ -74,7 +74,7 @@ def sentence(group: str, file: Path) -> str:
         node: Any = read_yaml(text, file) or {}
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
-    if group == "experiment":
+    if group not in RECIPES:
         return comments[1] if len(comments) > 1 else comments[0] if comments else ""
     recipe = str(node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix())
     changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")

@@ -8,10 +8,11 @@ from hwds.core.errors import ConfigError
 from hwds.detection.context import RowContext
 from hwds.detection.metrics.rule_scores import rule_scores
 from hwds.detection.models.classify.rules import Rules
-from hwds.detection.models.rules.conditions import parsed
+from hwds.detection.models.rules.conditions import by_name, rule_of
 from hwds.detection.protocols.rows.scored import prediction_rows
 from hwds.detection.reasons.sentences import in_words
 from hwds.frames.table import Table
+from tests.support.composed import composed
 
 LATE = "late: worth > 200 and night = 1"
 
@@ -35,13 +36,20 @@ def payments(count=2000, seed=0):
     ],
 )
 def test_a_rule_is_read(text, title):
-    assert parsed(text).title == title
+    ((name, conditions),) = by_name([text]).items()
+    assert rule_of(name, conditions).title == title
+
+
+def test_rules_by_name_are_those_of_texts():
+    written = Rules(rules={"late": ["worth > 200", "night = 1"], "web": "channel = web"}, propose=0)
+    texts = Rules(rules=(LATE, "web: channel = web"), propose=0)
+    assert [rule_of(*each).title for each in written.rules.items()] == [rule_of(*each).title for each in texts.rules.items()]
 
 
 @pytest.mark.parametrize("text", ["worth 200", "worth > large", "worth >", "", "worth > 1 or night = 1"])
 def test_what_is_no_rule_is_refused(text):
-    with pytest.raises(ValueError, match=r"is no condition such as|compares with no number"):
-        parsed(text)
+    with pytest.raises(ConfigError, match=r"is no condition such as|compares with no number"):
+        Rules(rules=[text])
 
 
 def test_rules_order_rows_by_the_share_that_theirs_had():
@@ -77,3 +85,28 @@ def test_a_tree_proposes_the_rule_that_is_there():
 def test_a_rule_about_what_is_not_there_is_refused():
     with pytest.raises(ConfigError, match=r"^model\.rules: no input 'wroth' for 'wroth > 3'; did you mean 'worth'\?$"):
         Rules(rules=("wroth > 3",)).fit(payments(), context=RowContext(0))
+
+
+def test_rules_are_named_by_their_file_and_reach_the_model_as_conditions():
+    words = ["dataset=gray_market", "protocol=prequential", "model=classify/stack_rules"]
+    member = composed(*words).model.members[1]
+    assert member.rules["pays off elsewhere"] == ("best_pair_share > 0.05", "quantity_30d >= 20")
+    rules = composed(*words[:2], "model=classify/rules", 'model.rules={few: "quantity < 3", odd: ["quantity = 9"]}').model.rules
+    assert rules == {"few": ("quantity < 3",), "odd": ("quantity = 9",)}
+    with pytest.raises(ConfigError, match=r"^model\.rules: no option 'gray_dsk' of rules; did you mean 'gray_desk'\?$"):
+        composed(*words[:2], "model=classify/rules", "model.rules=gray_dsk")
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"a: b": "x > 1"}, "is no name of a rule"),
+        ({"late": []}, "'late' must be a condition such as"),
+        ({"late": 3}, "'late' must be a condition such as"),
+        ("late", "must be rules by name"),
+        (["late: x > 1", "late: x > 2"], "has 'late' more than once"),
+    ],
+)
+def test_rules_that_are_none_are_refused(rules, said):
+    with pytest.raises(ConfigError, match=said):
+        Rules(rules=rules)

@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import Positive
+from hwds.core.recipe import Positive, Written
 from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
 from hwds.detection.models.classify.base import Classifier, Contributions
 from hwds.detection.models.inputs.labels import labels_of, learnable
 from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.rules.conditions import Rule, check_inputs, parsed
+from hwds.detection.models.rules.conditions import Rule, by_name, check_inputs, rule_of
 from hwds.detection.models.rules.proposed import proposed
 from hwds.frames.base import RowReader
 from hwds.frames.table import Table
 from hwds.statistics.log_odds import log_odds
 
 
-def _read(rules: tuple[str, ...]) -> tuple[str, ...]:
-    names = [parsed(rule).name for rule in rules]
-    again = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if again is not None:
-        raise ValueError(f"has '{again}' more than once")
+def _read(rules: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    for name, conditions in rules.items():
+        rule_of(name, conditions)  # refuses what is no condition
     return rules
 
 
 class Rules(Classifier):
     """Scores by an analyst's rules: a row is as suspicious as the rule that it meets whose rows were of label 1 most often.
 
-    A rule is conditions on inputs that must all hold, with or without a name: `night: tx_amount > 200 and tx_during_night = 1`.
-    Its share of label 1 is that of the training window, drawn to the share of all rows as if it had named `shrink` rows more.
-    Rules may be read off a shallow tree, too. As a member of `classify/stack` they stand beside other models in one score and
-    one policy; which rules a row meets is kept (`rules` in the predictions), and each is back-tested on the rows to come: rows,
-    share of label 1 and money.
+    A rule is conditions on inputs that must all hold. Rules are written in a file of `conf/rules`, a name and its conditions
+    each, and named by it: `model.rules=gray_desk`; or given in place: `'model.rules={late: "amount > 200 and night = 1"}'`. The
+    share of label 1 of a rule is that of the training window, drawn to the share of all rows as if it had named `shrink` rows
+    more. Rules may be read off a shallow tree, too. As a member of `classify/stack` they stand beside other models in one score
+    and one policy. The rules that a row meets are kept (`rules` in the predictions), and each is back-tested on the rows to
+    come: rows, share of label 1 and money.
 
     Attributes:
-        rules: The rules, as texts.
+        rules: The conditions of each rule by its name, or the name of a file of `conf/rules` that holds them.
         propose: The number of rules that are read off a tree of the training window.
         shrink: The number of rows, of which the share of label 1 is that of all, that each rule's share is drawn to.
 
     Example:
-        python -m hwds dataset=fraud_handbook model=classify/rules 'model.rules=["large: tx_amount > 200"]' \
-            protocol=prequential_handbook
+        python -m hwds +experiment=gray_market_xgboost model=classify/rules model.rules=gray_desk rivals=[]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"propose": {"choice": [0, 3, 5]}}
 
-    rules: Annotated[tuple[str, ...], AfterValidator(_read)] = ()
+    rules: Annotated[dict[str, tuple[str, ...]], BeforeValidator(by_name), AfterValidator(_read), Written("rules")] = field(
+        default_factory=dict
+    )
     propose: Annotated[int, Ge(0), Le(100)] = 5
     shrink: Positive = 20.0
 
@@ -66,7 +66,7 @@ class Rules(Classifier):
         """
         rows = learnable(train)
         inputs, label = Inputs.learn(rows), labels_of(rows)
-        rules = tuple(parsed(rule) for rule in self.rules)
+        rules = tuple(rule_of(name, conditions) for name, conditions in self.rules.items())
         check_inputs(rules, inputs.plain)
         if self.propose:
             seed = context.seed_for("rules")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,16 +77,52 @@ class Rule(Serializable):
         return body if self.name == body else f"{self.name}: {body}"
 
 
-def parsed(text: str) -> Rule:
-    """Return the rule that a text says: `name: input > 3 and other = web`; the name may be missing.
+def rule_of(name: str, conditions: Sequence[str]) -> Rule:
+    """Return the rule of a name whose conditions must all hold; a text may join several by `and`.
 
     Raises:
-        ValueError: It is no rule, with what is wrong.
+        ValueError: A text is no condition.
     """
-    match = NAMED.fullmatch(text)
-    body = match["body"] if match else text
-    conditions = tuple(_condition(part) for part in re.split(r"\s+and\s+", body.strip()))
-    return Rule(match["name"] if match else " and ".join(map(str, conditions)), conditions)
+    texts = [part for text in conditions for part in re.split(r"\s+and\s+", text.strip())]
+    return Rule(name, tuple(map(_condition, texts)))
+
+
+def by_name(rules: object) -> dict[str, tuple[str, ...]]:
+    """Return conditions by the name of their rule.
+
+    Args:
+        rules: A mapping from a name to a condition or several; or texts such as `night: amount > 200 and night = 1`, in which
+            the name may be missing.
+
+    Raises:
+        ValueError: It is neither, a rule has no condition, or two have one name.
+    """
+    if isinstance(rules, Mapping):
+        return {_name(name): _texts(str(name), conditions) for name, conditions in rules.items()}
+    if isinstance(rules, str) or not isinstance(rules, Sequence):
+        raise ValueError(f"must be rules by name, or the name of an option of rules, got {rules!r}")
+    found: dict[str, tuple[str, ...]] = {}
+    for text in rules:
+        match = NAMED.fullmatch(str(text))
+        body = match["body"] if match else str(text)
+        name = match["name"] if match else " and ".join(map(str, rule_of("", (body,)).conditions))
+        if name in found:
+            raise ValueError(f"has '{name}' more than once")
+        found[name] = (body,)
+    return found
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip() or ":" in name or "\n" in name:
+        raise ValueError(f"{name!r} is no name of a rule: it must be one line without a colon")
+    return name.strip()
+
+
+def _texts(name: str, conditions: object) -> tuple[str, ...]:
+    several = [conditions] if isinstance(conditions, str) else conditions
+    if not isinstance(several, Sequence) or not several or not all(isinstance(each, str) for each in several):
+        raise ValueError(f"'{name}' must be a condition such as 'quantity > 10', or a list of them, got {conditions!r}")
+    return tuple(several)
 
 
 def _condition(text: str) -> Condition:
