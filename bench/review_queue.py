@@ -26,6 +26,8 @@ from hwds.detection.context import RowContext
 from hwds.detection.decisions.review_cases import ReviewCases
 from hwds.detection.features.arbitrage import Arbitrage
 from hwds.detection.features.entity_risk import EntityRisk
+from hwds.detection.features.handbook_plus import HandbookPlus
+from hwds.detection.features.lowest import Lowest
 from hwds.detection.features.network import Network
 from hwds.detection.features.peers import Peers
 from hwds.detection.features.purchases import Purchases
@@ -40,18 +42,27 @@ from hwds.detection.protocols.prequential import Prequential
 from hwds.detection.protocols.queue.overlap import ranked
 from hwds.detection.protocols.rows.codes import numbered
 from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.features.none import None_
 from hwds.features.together import Together
 from hwds.frames.table import Table
 from hwds.results.tables import Tables
 from hwds.splitting.row_windows import arrivals, as_known, last_midnight
 
-FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Network()))
+FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Network(), Lowest()))
 HIGH = ("loss_at_stake", "spread_share", "best_pair_share", "quantity_30d_z", "stores_90d", "network_degree")
+LEAST = ("quantity_least_90d", "spread_share_least_90d")
+GRAY = Tails(high=(*HIGH, *LEAST), low=("tenure_days",), most=3.0)
+"""`anomaly/tails_gray`."""
+
 BUDGETS = (100, 200)
 ROUNDS, EACH = 4, 25
 FIRST_SEED = 11
-"""The directions of `tails_gray` and how rows are chosen were settled on seeds 1 to 3."""
+"""The inputs and directions of `tails_gray`, their bound and how rows are chosen were settled on the truth of seeds 1 to 3."""
+
+OWN = ("usual_ratio", "highest_ratio")
+"""The amount, and the highest of two weeks, over what the card has paid on average."""
+
+KINDS = {1: "high amounts", 2: "at compromised terminals", 3: "of compromised cards"}
+"""The scenarios of the handbook."""
 
 CONTEXT = RowContext(0, features=FEATURES)
 
@@ -95,7 +106,9 @@ def without_labels(market: Market) -> dict[str, list[int]]:
     bare = market.parts(market.bare)
     boosted = XGBoost(trees=400, patience=0)
     named: dict[str, tuple[Classifier, ScoreOf]] = {
-        "anomaly/tails_gray, mean of rows": (Tails(high=HIGH), "mean"),
+        "anomaly/tails_gray, mean of rows": (GRAY, "mean"),
+        "  without its bound": (replace(GRAY, most=None), "mean"),
+        "  without the lowest and the new": (Tails(high=HIGH), "mean"),
         "anomaly/tails (both ends), mean": (Tails(), "mean"),
         "anomaly/isolation_forest, highest": (IsolationForest(), "highest"),
         "anomaly/robust_z, highest": (RobustZ(), "highest"),
@@ -109,7 +122,7 @@ def reviewed(market: Market, how: str, seed: int) -> tuple[list[int], int]:
     """Return what is found by a hundred labels, and how many of them are 1."""
     train, test = market.parts(market.bare, 84)
     truth = dict(market.frame.data.select("row_id", pl.col("gray").cast(pl.Float64)).iter_rows())
-    model, labels = FewLabels(member=Tails(high=HIGH)), {}
+    model, labels = FewLabels(member=GRAY), {}
     label = train.name("label")
 
     def with_labels() -> Table:
@@ -140,14 +153,16 @@ def handbook() -> None:
     frame = FraudHandbook().load()
     protocol = Prequential(windows=1, train_days=7, stop_days=0, calibrate_days=0)
     cutoff = protocol.split(frame)[0].cutoffs[0].at
-    parts = protocol.parts(frame, cutoff, RowContext(0, features=None_()))
+    parts = protocol.parts(frame, cutoff, RowContext(0, features=HandbookPlus(terminal="terminal_id")))
     risky = [name for name in frame.inputs if "risk" in name]
     plain = tuple(name for name in frame.inputs if name not in risky)
     high = tuple(name for name in plain if "amount" in name and "avg" not in name)
+    kinds = scenarios()
     models: dict[str, tuple[Classifier, tuple[str, ...]]] = {
         "classify/xgboost, all labels": (XGBoost(trees=100, depth=3, rate=0.1, patience=0, start=0.5), frame.inputs),
         "anomaly/isolation_forest, no input made of labels": (IsolationForest(), plain),
         "anomaly/tails, high amounts": (Tails(high=high), plain),
+        "anomaly/tails, high amounts beside the card's own": (Tails(high=("tx_amount", *OWN)), ("tx_amount", *OWN)),
         "anomaly/isolation_forest, a terminal's frauds among its inputs": (IsolationForest(), frame.inputs),
         "anomaly/tails, high amounts and terminals' frauds": (Tails(high=(*high, *risky)), frame.inputs),
     }
@@ -158,8 +173,18 @@ def handbook() -> None:
         day = numbered(rows["time"].dt.date())
         mask = flagged(rows["score"].to_numpy(), numbered(rows["entity"]), day, 100)
         cards = rows.with_columns(pl.Series("day", day), pl.Series("flag", mask)).filter(pl.col("label") == 1)
-        both = cards.select("day", "entity", "flag").unique(["day", "entity"])
-        sys.stdout.write(f"  {name:<64}{int(both['flag'].sum()):>5} of {len(both)} cards\n")
+        both = cards.join(kinds, on="row_id").group_by("day", "entity").agg(pl.col("flag").any(), pl.col("scenario").max())
+        found = [int(both.filter(scenario=kind)["flag"].sum()) for kind in KINDS]
+        every = [both.filter(scenario=kind).height for kind in KINDS]
+        apart = ", ".join(f"{mine} of {there} {kind}" for mine, there, kind in zip(found, every, KINDS.values(), strict=True))
+        sys.stdout.write(f"  {name:<64}{sum(found):>5} of {len(both)} cards: {apart}\n")
+
+
+def scenarios() -> pl.DataFrame:
+    """Return which of the handbook's three kinds of fraud each payment is, 0 for none, in the order of the dataset."""
+    file = Path(os.environ["HWDS_DATA"]) / "fraud_handbook" / "transactions.parquet"
+    rows = pl.read_parquet(file).sort("tx_datetime", maintain_order=True)
+    return rows.select(pl.int_range(pl.len()).alias("row_id"), pl.col("tx_fraud_scenario").alias("scenario"))
 
 
 def main(markets: int) -> int:

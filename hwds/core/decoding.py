@@ -114,6 +114,7 @@ class Decoder:
         cls: Any = self._classes[number]
         renamed = getattr(cls, "renamed", {})
         values = {renamed.get(name, name): self.decode(tree) for name, tree in trees.items()}
+        values = {**getattr(cls, "added", {}), **values}
         if issubclass(cls, tuple) or is_dataclass(cls):
             if set(values) != set(names_of(cls, None)):
                 raise TypeError(f"'{class_path(cls)}' has other fields")

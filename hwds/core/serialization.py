@@ -60,7 +60,8 @@ class Serializable(ABC):  # noqa: B024
     """Mixin of classes whose objects may be stored: `save` and `load`.
 
     Of a dataclass the fields are stored, of a named tuple (`@Serializable.register`) the items, else all attributes. Where a
-    class has `renamed`, fields that older versions stored are read under their present names: old name to new name.
+    class has `renamed`, fields that older versions stored are read under their present names: old name to new name; where it
+    has `added`, fields that they did not store have these values.
     """
 
     __slots__ = ()

@@ -20,6 +20,11 @@ HEADINGS = {
     "gap": "time since the last order",
     "spread": "what reselling earns",
     "price": "price among markets",
+    "least units": "least units of a line",
+    "least gain": "least gain of a line",
+    "usual": "against usual payments",
+    "recent": "highest payment of late",
+    "known payments": "payments before",
     "network": "shared address, payment, contact",
 }
 """The heading of each topic."""

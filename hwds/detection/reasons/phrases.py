@@ -61,12 +61,12 @@ def _sum(what: str) -> Say:
 
 
 def _over(groups: Groups) -> str:
-    """Return the window in words, `, over 90 days`; empty where the name has no window."""
-    return f", over {span(groups['days'])}" if groups.get("days") else ""
+    """Return the window in words, ` in 90 days`; empty where the name has no window."""
+    return f" in {span(groups['days'])}" if groups.get("days") else ""
 
 
-def _share(what: str) -> Say:
-    return lambda value, groups: f"{percent(value)} of {what}{_over(groups)}"
+def _share(what: str, did: str) -> Say:
+    return lambda value, groups: f"{percent(value)} of {what}{_over(groups)} {did}"
 
 
 def _counts(before: str, one: str, many: str, after: str = "") -> Say:
@@ -78,7 +78,27 @@ def _money(before: str, after: str = "") -> Say:
 
 
 def _concentration(value: float, groups: Groups) -> str:
-    return f"the concentration of its units on single devices is {brief(value)} (1: a single one){_over(groups)}"
+    """Return a Herfindahl index as the number of devices that would have it if all were bought alike."""
+    if not value > 0 or value > 0.995:
+        return f"bought one device alone{_over(groups)}"
+    return f"spread its units{_over(groups)} as if over {number(1 / value)} devices alike"
+
+
+def _gap(value: float, _: Groups) -> str:
+    return (
+        f"its units cost {number(value)} less than on the street" if value > 0 else "its units cost no less than on the street"
+    )
+
+
+def _least_units(value: float, groups: Groups) -> str:
+    few = f"never bought fewer than {counts(value, 'unit')}"
+    return f"{few if value > 1 else 'bought single units, too,'}{_over(groups)}"
+
+
+def _least_gain(value: float, groups: Groups) -> str:
+    """Return what the line that pays least would earn."""
+    each = f"each of its lines{_over(groups)} would earn {percent(value)} or more on the street"
+    return each if value > 0 else f"one of its lines{_over(groups)} would earn nothing on the street"
 
 
 def _whether(yes: str, no: str) -> Say:
@@ -135,8 +155,26 @@ def _count_at_place(what: str) -> Say:
     return say
 
 
+def _payments(value: float, groups: Groups) -> str:
+    """Return how many payments there were: of the customer, or at a place."""
+    days = span(groups["days"])
+    if groups["place"] == "customer":
+        return f"the customer paid {'once' if value == 1 else f'{number(value)} times'} in {days}"
+    return f"{counts(value, 'payment')} came at its {groups['place'].replace('_', ' ')} in {days}"
+
+
 def _mean(value: float, groups: Groups) -> str:
-    return f"{_there(groups)} in {span(groups['days'])} are worth {number(value)} on average"
+    of = "of the customer" if groups["place"] == "customer" else f"at its {groups['place'].replace('_', ' ')}"
+    return f"payments {of} in {span(groups['days'])} are {number(value)} on average"
+
+
+def _frauds_in_a_row(value: float, _: Groups) -> str:
+    if value == 1:
+        return "the last payment that is known at its terminal was a fraud"
+    return f"the last {number(value)} payments that are known at its terminal were frauds" if value else NO_FRAUDS
+
+
+NO_FRAUDS = "none of the last payments that are known at its terminal was a fraud"
 
 
 def _confirmed(value: float, _: Groups) -> str:
@@ -169,19 +207,24 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
     ("(?:amount|tx_amount)", "amount", _money("is worth ")),
     (f"quantity_ratio{OVER}", "quantity", _ratio("buys", "its usual quantity")),
     (f"amount_ratio{OVER}", "amount", _ratio("spends", "its usual amount")),
-    (f"cross_channel{OVER}", "channels", _whether("buys through more than one channel", "buys through one channel alone")),
-    (f"promoted_share{OVER}", "promoted", _share("its lines are bought on promotion")),
+    (f"quantity_least{WINDOW}", "least units", _least_units),
+    (f"spread_share_least{WINDOW}", "least gain", _least_gain),
+    ("usual_ratio", "usual", lambda value, _: f"is {number(value)} times what the customer pays on average"),
+    ("highest_ratio", "recent", lambda value, _: f"of late the customer paid up to {number(value)} times the usual"),
+    ("usual_count", "known payments", _counts("the customer paid ", "time", "times", " before")),
+    (f"cross_channel{OVER}", "channels", _whether("bought through more than one channel", "bought through one channel alone")),
+    (f"promoted_share{OVER}", "promoted", _share("its lines", "were bought on promotion")),
     ("promotion", "promoted", _whether("is bought on promotion", "is bought without a promotion")),
-    (f"weekend_share{OVER}", "weekend", _share("its lines are bought at a weekend")),
+    (f"weekend_share{OVER}", "weekend", _share("its lines", "were bought at a weekend")),
     ("(?:tx_during_weekend)", "weekend", _whether("is of a weekend", "is of a weekday")),
     ("(?:tx_during_night)", "night", _whether("is of the night", "is of the day")),
-    (f"over_tier_share{OVER}", "tier", _share("its orders are just over a tier of discounts")),
-    (f"quarter_end_share{OVER}", "quarter end", _share("its lines are bought at the end of a quarter")),
-    (f"return_rate{OVER}", "returns", _share("its units came back")),
+    (f"over_tier_share{OVER}", "tier", _share("its orders", "were just over a tier of discounts")),
+    (f"quarter_end_share{OVER}", "quarter end", _share("its lines", "were bought at the end of a quarter")),
+    (f"return_rate{OVER}", "returns", _share("its units", "came back")),
     (f"sku_concentration{OVER}", "devices", _concentration),
     ("tenure_days", "tenure", lambda value, _: f"has been known for {_time(value)}" if value else "is new"),
     ("order_gap_days", "gap", lambda value, _: f"orders again after {_time(value)}"),
-    ("loss_at_stake", "spread", _money("the gap to the street price is ", " over its units")),
+    ("loss_at_stake", "spread", _gap),
     ("at_stake", "spread", _money("", " are at stake")),
     ("spread", "spread", _earns("on the street")),
     ("spread_share", "spread", _earns_share("on the street")),
@@ -205,13 +248,20 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
         "network",
         _confirmed,
     ),
-    ("network_confirmed_share", "network", _share("those that share identifiers with it were confirmed")),
+    ("network_confirmed_share", "network", _share("those that share identifiers with it", "were confirmed")),
     (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),
     (f"{PLACE}_risk{WINDOW}", "risk", _expected),
     (f"{PLACE}_confirmed{WINDOW}", "risk", _count_at_place("were confirmed")),
     (f"{PLACE}_labels{WINDOW}", "risk", _count_at_place("were investigated")),
-    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", _count_at_place("came")),
+    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", _payments),
     (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", _mean),
+    (f"(?P<place>customer|terminal)_count{WINDOW}", "payments", _payments),
+    (f"(?P<place>customer)_mean{WINDOW}", "mean payment", _mean),
+    ("(?P<place>terminal)_run", "risk", _frauds_in_a_row),
+    ("(?P<place>terminal)_fraud_share", "risk", _share("payments at its terminal since its first fraud", "were frauds")),
+    ("(?P<place>terminal)_run_age", "risk", lambda days, _: f"its terminal's latest frauds began {_time(days)} ago"),
+    ("(?P<place>terminal)_first_age", "risk", lambda days, _: f"its terminal's first fraud is {_time(days)} old"),
+    ("(?P<place>terminal)_honest_age", "risk", lambda days, _: f"its terminal's last honest payment is {_time(days)} old"),
 )
 """A pattern of a whole name, its topic, and its words; the first that fits counts."""
 
@@ -223,8 +273,11 @@ MISSING: tuple[tuple[str, str], ...] = (
     (f"amount_ratio{OVER}", "has no earlier line to compare its amount with"),
     ("order_gap_days", "has not ordered before"),
     (f"return_rate{OVER}", "has bought nothing that could come back"),
+    ("usual_ratio|highest_ratio", "is of a customer who has not paid before"),
+    ("terminal_(?:run_age|first_age)", "is at a terminal without a known fraud"),
+    ("terminal_honest_age", "is at a terminal without a known honest payment"),
     ("best_pair_(?:spread|share)", "is of a device that is seen in no other market"),
-    ("spread|spread_share|loss_at_stake", "is of a device without a known street price"),
+    ("spread|spread_share|spread_share_least_.*|loss_at_stake", "is of a device without a known street price"),
     ("network_.*", "names no customer whose ties could be followed"),
     (".+_z", "has too few peers to be compared with"),
 )

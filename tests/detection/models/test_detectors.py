@@ -17,6 +17,7 @@ from hwds.core.serialization import save_fitted
 from hwds.detection.models.anomaly.base import Detector, normal
 from hwds.detection.models.anomaly.isolation_forest import IsolationForest, filled
 from hwds.detection.models.anomaly.robust_z import RobustZ
+from hwds.detection.models.anomaly.tails import Tails
 from hwds.detection.models.inputs.labels import labels_of
 from hwds.detection.models.inputs.numbers import Columns
 from hwds.frames.table import Table
@@ -242,3 +243,16 @@ def test_saved_detectors_say_the_same_in_a_fresh_process(tmp_path):
 def test_a_detector_says_what_it_lacks():
     with pytest.raises(NotImplementedError, match=r"Detector\.learn"):
         fitted(Detector())
+
+
+def test_no_input_adds_more_than_the_bound():
+    rng = np.random.default_rng(3)
+    table = Table.build(pl.DataFrame({"x": rng.normal(size=400), "y": rng.normal(size=400)}), {"covariate": ("x", "y")})
+    far = Table.build(pl.DataFrame({"x": [9.0, 9.0, 1.5], "y": [0.0, 9.0, 1.5]}), {"covariate": ("x", "y")})
+    scores = {}
+    for most in (None, 3.0):
+        scorer = Tails(high=("x", "y"), most=most).learn(table, stop=table, context=context())
+        scores[most] = scorer.explain(far).values
+    assert scores[3.0].max() == 3.0
+    assert np.allclose(scores[3.0], np.minimum(scores[None], 3.0))
+    assert scores[None].sum(axis=1).argmax() == scores[3.0].sum(axis=1).argmax() == 1

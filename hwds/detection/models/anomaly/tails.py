@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Le
 
 from hwds.core.errors import DataError, nearest
-from hwds.core.recipe import Names, PositiveInt
+from hwds.core.recipe import Names, Positive, PositiveInt
 from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
 from hwds.detection.models.anomaly.base import Detector
@@ -30,6 +31,8 @@ class Tails(Detector):
         high: Inputs whose large values are odd.
         low: Inputs whose small values are odd.
         normals: Rows, evenly spaced, that shares are counted in; more are no surer by much.
+        most: The most that an input adds: 3.0 is what one in twenty adds, so that a few extremes do not outweigh all else;
+            null is no bound.
 
     Example:
         python -m hwds dataset=fraud_handbook model=anomaly/tails protocol=prequential_handbook
@@ -40,6 +43,7 @@ class Tails(Detector):
     high: Names = ()
     low: Names = ()
     normals: PositiveInt = 5000
+    most: Annotated[Positive, Le(100)] | None = None
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> TailScorer:
         """Sort the values of each input.
@@ -56,7 +60,8 @@ class Tails(Detector):
         matrix = columns.matrix(train.filter(np.arange(train.height) % step == 0))
         chosen = self.high or self.low
         sides = [(name in self.high or not chosen, name in self.low or not chosen) for name in columns.names]
-        return TailScorer(columns, np.sort(matrix, axis=0), np.isfinite(matrix).sum(axis=0), np.array(sides))
+        known, most = np.isfinite(matrix).sum(axis=0), np.inf if self.most is None else self.most
+        return TailScorer(columns, np.sort(matrix, axis=0), known, np.array(sides), most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +73,16 @@ class TailScorer(Serializable):
         ordered: The values of each input, rising, those that are not known last, shape (n, k).
         known: How many are known, shape (k,).
         sides: Whether large and whether small values are odd, shape (k, 2).
+        most: The most that an input adds.
     """
 
     columns: Columns
     ordered: np.ndarray
     known: np.ndarray
     sides: np.ndarray
+    most: float = np.inf
+
+    added: ClassVar[Mapping[str, Any]] = {"most": np.inf}
 
     def score(self, rows: RowReader) -> np.ndarray:
         """Return the sum over the inputs."""
@@ -88,7 +97,8 @@ class TailScorer(Serializable):
         parts = np.zeros(matrix.shape)
         for place, (values, count) in enumerate(zip(matrix.T, self.known.tolist(), strict=True)):
             if count:
-                parts[:, place] = _surprise(values, self.ordered[:count, place], *self.sides[place])
+                surprise = _surprise(values, self.ordered[:count, place], *self.sides[place])
+                parts[:, place] = np.minimum(surprise, self.most)
         return np.ascontiguousarray(parts)
 
 
