@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from hwds.bandit.protocols.simulation.rows import seen_counts
+from hwds.core.errors import ConfigError
 from hwds.frames.world import World
 from hwds.pricing.evidence import EVIDENCE, EvidenceTable
 from hwds.pricing.offers import CONVERSIONS, Offer, Offers
@@ -18,7 +19,12 @@ def world_offers(world: World, horizon: int) -> Offers:
     Args:
         world: Of the simulation.
         horizon: Steps that are played.
+
+    Raises:
+        ConfigError: Purchases bring amounts, so that counts do not say what an arm earns.
     """
+    if world.brings_amounts:
+        raise ConfigError("decision: a price is chosen by counts and prices; the purchases of this market bring other amounts.")
     last = np.flatnonzero(world.moments(horizon) - world.moments(horizon - 1))[0]
     absent = (~world.present[last]).tolist()
     if world.unit == CONVERSIONS:

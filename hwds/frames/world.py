@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -36,6 +36,10 @@ class World(Serializable):
         batch: Customers that come together: what they do is seen after the last of them.
         horizon: The number of steps that it is usually played for.
         unit: What is earned: a currency, or `conversions`.
+        lifts: What a conversion of each arm brings on average, over its value, shape (K,), or (1,) for all alike. Nobody knows
+            it before: a policy is given the values.
+        amounts: What conversions bring, over the mean of their arm: equally likely numbers whose mean is 1, shape (Q,); empty
+            where each brings the mean.
     """
 
     arms: tuple[str, ...]
@@ -54,11 +58,23 @@ class World(Serializable):
     batch: int
     horizon: int
     unit: str
+    lifts: np.ndarray = field(default_factory=lambda: np.ones(1))
+    amounts: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @cached_property
+    def worth(self) -> np.ndarray:
+        """The expected earning of one conversion, shape (K,)."""
+        return self.values * self.lifts
+
+    @property
+    def brings_amounts(self) -> bool:
+        """True where a conversion may bring something else than its arm's value."""
+        return len(self.amounts) > 0 or bool((self.lifts != 1).any())
 
     @cached_property
     def rewards(self) -> np.ndarray:
         """The expected reward by moment, segment and arm, shape (M, S, K); -inf where the arm is absent."""
-        return np.where(self.present[:, None, :], self.conversions * self.values, -np.inf)
+        return np.where(self.present[:, None, :], self.conversions * self.worth, -np.inf)
 
     @cached_property
     def best(self) -> np.ndarray:
@@ -82,7 +98,7 @@ class World(Serializable):
 
     def fixed(self, horizon: int) -> int:
         """Return the arm that earns most when it is offered to everyone at every step; while it is absent it earns nothing."""
-        earned = np.where(self.present[:, None, :], self.conversions * self.values, 0.0)
+        earned = np.where(self.present[:, None, :], self.conversions * self.worth, 0.0)
         return int(np.argmax(np.einsum("m,s,msk->k", self.moments(horizon), self.shares, earned)))
 
     def mean_conversions(self, horizon: int) -> np.ndarray:
@@ -95,7 +111,9 @@ class World(Serializable):
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all parameters."""
-        arrays = (self.values, self.prices, self.shares, self.contexts, self.starts, self.conversions, self.present)
+        amounts = (self.lifts, self.amounts) if self.brings_amounts else ()
+        market = (self.shares, self.contexts, self.starts, self.conversions, self.present)
+        arrays = (self.values, self.prices, *market, *amounts)
         plain = (self.arms, self.segments, self.context_names, self.unit, self.cycle, self.delay, self.window, self.batch)
         return digest_bytes(
             [repr((*plain, self.horizon)).encode(), *(repr(array.shape).encode() + array.tobytes() for array in arrays)]

@@ -39,7 +39,7 @@ class BasketThompson(Policy):
         spread: The standard deviation of an amount before any is seen, as a multiple of the arm's value.
 
     Example:
-        python -m hwds +experiment=price_bandit model=bandit/basket_thompson
+        python -m hwds +experiment=price_bandit_baskets model=bandit/basket_thompson
     """
 
     prior: Prior = (1.0, 1.0)

@@ -219,9 +219,13 @@ class BanditSimulation(
         yield from luck(*(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret")))
 
     def warnings_before(self, frame: World, models: Mapping[str, Policy]) -> list[str]:
-        """Return remarks on outcomes that come too late or never, on worlds that never change, and on arms that are alike."""
+        """Return remarks on outcomes that come too late or never, on amounts, and on worlds that never change."""
         game = self.game(frame)
         remarks = list(world_remarks(frame, game))
+        priced = [label for label, model in models.items() if not learns_amounts(model.kernel(arms_of(frame, game)))]
+        if frame.brings_amounts and priced:
+            fixed = "takes each purchase for the arm's value; model=bandit/basket_thompson learns what purchases bring"
+            remarks.append(f"{', '.join(priced)}: {fixed}.")
         blind = [label for label, model in models.items() if not waits_count(model.kernel(arms_of(frame, game)))]
         if frame.delay and blind:
             late = "learns what has come, conversions first; model=bandit/delayed_thompson counts offers that wait"
@@ -281,6 +285,11 @@ def log_spaced(horizon: int, per_decade: int) -> tuple[int, ...]:
 def waits_count(kernel: Kernel | BatchKernel) -> bool:
     """Return whether a policy learns that an arm was shown, before its outcome is known."""
     return isinstance(kernel, Kernel) and kernel.offered is not None
+
+
+def learns_amounts(kernel: Kernel | BatchKernel) -> bool:
+    """Return whether a policy learns from what a conversion brought."""
+    return isinstance(kernel, Kernel) and kernel.amounts
 
 
 MOST_SHIFTS = 4

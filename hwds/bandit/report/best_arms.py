@@ -25,7 +25,7 @@ class Reign:
 def reigns(world: World, horizon: int) -> dict[str, list[Reign]]:
     """Return the best arms in their order, by segment: '' where segments agree, `everyone` where they are many."""
     segments = world.rewards.argmax(axis=2)
-    earned = np.einsum("s,msk->mk", world.shares, world.conversions * world.values)
+    earned = np.einsum("s,msk->mk", world.shares, world.conversions * world.worth)
     overall = np.where(world.present, earned, -np.inf).argmax(axis=1)
     agree = (segments == segments[:, :1]).all()
     if agree:

@@ -28,9 +28,9 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     """Draw, for the first replication, the posterior of a customer's mean value under each arm.
 
     Beta(1 + conversions, 1 + refusals) times the arm's value. A world that changes with time has no one truth to draw. None
-    where the model played nothing.
+    where the model played nothing, and where counts alone do not say what an arm earns.
     """
-    if tables.predictions.is_empty():
+    if tables.predictions.is_empty() or world.brings_amounts:
         return None
     rows = tables.predictions.filter(pl.col("model") == model)
     if rows.is_empty():

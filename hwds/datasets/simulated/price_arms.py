@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Ge, Le, MinLen
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Names, NonNegative, UnitInterval
+from hwds.core.recipe import Names, NonNegative, Positive, UnitInterval
+from hwds.datasets.simulated.prices.baskets import BasketLaw, basket_amounts
 from hwds.datasets.simulated.prices.world import Offers, PriceWorld
 from hwds.frames.outcomes import arm_name
 
@@ -28,6 +29,9 @@ class PriceArms(PriceWorld):
         cost: What a sale costs; what is earned is price - cost.
         means: Plain Bernoulli arms without prices, in place of conversion and prices.
         after_shift: The conversions from `shift_at` on, one for each arm; empty lets the arms change places, first for last.
+        basket: The law of what a purchase brings: `gamma`, `lognormal`, `pareto` (a power tail); `none` for the mean alone.
+        basket_spread: The standard deviation of a purchase over its mean.
+        basket_lift: The mean of a purchase of each arm over its price less cost, which no policy knows; empty for 1.
         arms: The arms' names; empty takes the prices, or `arm-1` and on.
         unit: The currency of values and prices.
 
@@ -40,6 +44,9 @@ class PriceArms(PriceWorld):
     cost: Money = 0.0
     means: tuple[UnitInterval, ...] = ()
     after_shift: tuple[UnitInterval, ...] = ()
+    basket: BasketLaw = "none"
+    basket_spread: Annotated[Positive, Ge(0.01), Le(10)] = 1.0
+    basket_lift: tuple[Annotated[Positive, Le(1000)], ...] = ()
     arms: Names = ()
     unit: str = "USD"
 
@@ -53,11 +60,16 @@ class PriceArms(PriceWorld):
             raise ConfigError(f"dataset.arms: must name each of the {len(conversions)} arms, got {list(self.arms)}.")
         if self.means and (len(self.means) < 2 or self.cost):
             raise ConfigError("dataset.means: must be two or more, without dataset.cost.")
+        if self.basket_lift and len(self.basket_lift) != len(conversions):
+            arms = len(conversions)
+            raise ConfigError(f"dataset.basket_lift: must be one for each of the {arms} arms, got {list(self.basket_lift)}.")
         self._shifts(len(conversions))
         plain = self.means or len(set(self.prices)) < len(self.prices)
         names = self.arms or tuple(f"arm-{i + 1}" if plain else arm_name(price) for i, price in enumerate(prices))
         unit = "conversions" if self.means else self.unit
-        return Offers(names, prices - (0.0 if self.means else self.cost), prices, conversions[None], unit)
+        values = prices - (0.0 if self.means else self.cost)
+        lifts, amounts = np.array(self.basket_lift or (1.0,)), basket_amounts(self.basket, self.basket_spread)
+        return Offers(names, values, prices, conversions[None], unit, lifts=lifts, amounts=amounts)
 
     def shifted(self, offers: Offers) -> np.ndarray:
         """Return the conversions of `after_shift`, where they are given."""

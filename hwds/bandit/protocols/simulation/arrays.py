@@ -10,7 +10,11 @@ from hwds.bandit.protocols.simulation.arm_estimates import EstimatorArrays, NoEs
 
 
 class Market(NamedTuple):
-    """A world as compiled code reads it; see `frames.world.World`. `fixed` is the best fixed arm."""
+    """A world as compiled code reads it; see `frames.world.World`.
+
+    `values` are what conversions bring on average, `fixed` is the best fixed arm. `amounts` is empty where the policy does not
+    learn from amounts, or there are none.
+    """
 
     values: np.ndarray
     cumulative: np.ndarray
@@ -24,6 +28,8 @@ class Market(NamedTuple):
     fixed: int
     stay: float
     window: int
+    lifts: np.ndarray
+    amounts: np.ndarray
 
 
 class Tally(NamedTuple):

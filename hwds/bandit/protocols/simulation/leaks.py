@@ -50,11 +50,11 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     Every customer does the same in both, so that a policy which learns from customers alone plays the same game. None where
     fewer than two arms earn anything.
     """
-    worth = world.values > 0
-    if worth.sum() < 2:
+    earns = world.worth > 0
+    if earns.sum() < 2:
         return None
-    cheapest = world.values[worth].min()
-    even = np.where(worth, EARNED * cheapest / np.where(worth, world.values, 1.0), EARNED)
+    cheapest = world.worth[earns].min()
+    even = np.where(earns, EARNED * cheapest / np.where(earns, world.worth, 1.0), EARNED)
     rank = np.arange(len(world.values))
     one, other = (
         replace(world, conversions=np.broadcast_to(even * (1 + TINY * order), world.conversions.shape).copy())

@@ -16,7 +16,7 @@ from hwds.bandit.protocols.simulation.arm_estimates import conclude, observe
 from hwds.bandit.protocols.simulation.arrays import Market, Scratch, Tally
 from hwds.core.numba_cache import helper
 
-SEGMENT, POLICY, DELAY = -2, -1, 1 << 20
+SEGMENT, POLICY, DELAY, AMOUNT = -2, -1, 1 << 20, 1 << 21
 """Names of draws beside the arms' own, which are numbered from 0."""
 
 
@@ -94,7 +94,7 @@ def _replication(
             tally.by_segment[row, segment] += lost
             tally.visits[row, segment] += 1
         if pending.shape[0] == 0:
-            learn(settings, state, visit, arm, 1.0 if converts else 0.0)
+            learn(settings, state, visit, arm, _brought(market, arm, _drawn_amount(market, name, arm)) if converts else 0.0)
         else:
             _post(market, pending, batch, step, arm, segment, converts, name)
             _deliver(settings, state, market, pending, batch, horizon, visit, row, tally)
@@ -146,6 +146,18 @@ def _segment(cumulative: np.ndarray, drawn: float) -> int:
 
 
 @helper
+def _drawn_amount(market: Market, name: np.uint64, arm: int) -> int:
+    """Return the number of the amount that a conversion brings, from 1; 1 where it brings the arm's value."""
+    return 1 + int(as_uniform(keyed(name, AMOUNT + arm)) * market.amounts.size) if market.amounts.size else 1
+
+
+@helper
+def _brought(market: Market, arm: int, number: int) -> float:
+    """Return what a conversion brings over the arm's value, by the number of its amount."""
+    return market.lifts[arm] * market.amounts[number - 1] if market.amounts.size else 1.0
+
+
+@helper
 def _post(
     market: Market, pending: np.ndarray, batch: int, step: int, arm: int, segment: int, converts: bool, name: np.uint64
 ) -> None:
@@ -164,7 +176,8 @@ def _post(
     slot = ((step + wait) // batch * batch + batch - 1) % slots
     offer = step % slots
     pending[2, offer] = -1
-    pending[3, offer] = (segment * market.values.size + arm) * 2 + (1 if seen else 0)
+    number = _drawn_amount(market, name, arm) if seen else 0
+    pending[3, offer] = (segment * market.values.size + arm) * (max(market.amounts.size, 1) + 1) + number
     pending[4, offer] = step
     if pending[0, slot] < 0:
         pending[0, slot] = offer
@@ -193,15 +206,15 @@ def _deliver(
         return
     slot = now.step % pending.shape[1]
     offer = pending[0, slot]
-    arms = market.values.size
+    arms, numbers = market.values.size, max(market.amounts.size, 1) + 1
     closing = horizon - horizon % batch - market.window
     while offer >= 0:
         code = pending[3, offer]
-        segment, arm = code // 2 // arms, code // 2 % arms
+        segment, arm, number = code // numbers // arms, code // numbers % arms, code % numbers
         visit = Visit(pending[4, offer], segment, market.contexts[segment], now.active, float(pending[4, offer]))
-        learn(settings, state, visit, arm, 1.0 if code % 2 else 0.0)
+        learn(settings, state, visit, arm, _brought(market, arm, number) if number else 0.0)
         if visit.step < closing:
             tally.closed[row, arm] += 1
-            tally.closed_wins[row, arm] += code % 2
+            tally.closed_wins[row, arm] += 1 if number else 0
         offer = pending[2, offer]
     pending[0, slot], pending[1, slot] = -1, -1

@@ -28,10 +28,11 @@ class Game:
     estimates: bool = False
 
 
-def market_of(world: World, horizon: int) -> Market:
-    """Return the world as compiled code reads it."""
+def market_of(world: World, horizon: int, *, amounts: bool = False) -> Market:
+    """Return the world as compiled code reads it; `amounts` where the policy learns what conversions brought."""
+    amounts &= world.brings_amounts
     return Market(
-        np.ascontiguousarray(world.values, np.float64),
+        np.ascontiguousarray(world.worth, np.float64),
         np.cumsum(world.shares)[:-1],
         np.ascontiguousarray(world.contexts, np.float64),
         np.asarray(world.starts, np.int64),
@@ -43,6 +44,8 @@ def market_of(world: World, horizon: int) -> Market:
         world.fixed(horizon),
         world.delay / (1.0 + world.delay),
         int(world.window) if world.delay else 0,
+        np.broadcast_to(np.asarray(world.lifts, np.float64), len(world.arms)).copy(),
+        np.ascontiguousarray(world.amounts if len(world.amounts) else np.ones(1)) if amounts else np.zeros(0),
     )
 
 
@@ -93,7 +96,7 @@ def play(kernel: Kernel, world: World, game: Game, key: int, start: int, stop: i
     registered(kernel)
     register_estimates()
     run = compiled(replicate, *kernel.functions)
-    tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon)
+    tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon, amounts=kernel.amounts)
     steps = np.array(game.checkpoints, np.int64)
 
     def share(bounds: tuple[int, int]) -> None:

@@ -44,7 +44,7 @@ def rows_of(tally: Tally, world: World, game: Game, first: int) -> pl.DataFrame:
         _lists("ideal", tally.ideal.view(np.uint8)),
         _struct("pulls", {arm: _lists(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)}),
         *(_struct(name, {arm: pl.Series(arm, own[:, i]) for i, arm in enumerate(world.arms)}) for name, own in counts.items()),
-        _struct("values", {arm: pl.Series(arm, np.full(n, world.values[i])) for i, arm in enumerate(world.arms)}),
+        _struct("values", {arm: pl.Series(arm, np.full(n, world.worth[i])) for i, arm in enumerate(world.arms)}),
         _struct("segment_regret", {name: pl.Series(name, tally.by_segment[:, i]) for i, name in enumerate(world.segments)}),
         pl.Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
         pl.Series("uniform", np.full(n, uniform)),
@@ -68,7 +68,7 @@ def expected_by(world: World, game: Game) -> tuple[np.ndarray, float]:
     """Return the expected reward of the best arms by each checkpoint, and the expected loss of uniform play by the last."""
     best = world.best @ world.shares
     present = world.present[:, None, :]
-    mean = np.where(present, world.conversions * world.values, 0.0).sum(axis=2) / world.present.sum(axis=1)[:, None]
+    mean = np.where(present, world.conversions * world.worth, 0.0).sum(axis=2) / world.present.sum(axis=1)[:, None]
     oracle = np.array([world.moments(step) @ best for step in game.checkpoints])
     return oracle, float(oracle[-1] - world.moments(game.horizon) @ (mean @ world.shares))
 

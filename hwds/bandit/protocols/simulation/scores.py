@@ -141,7 +141,7 @@ def world_scores(world: World, game: Game) -> list[Score]:
     ]
     scores += [
         Score("arm_value[true]", "mean", None if np.isnan(value) else float(value), segment_by="arm", segment=arm, n=1)
-        for arm, value in zip(world.arms, arms * world.values, strict=True)
+        for arm, value in zip(world.arms, arms * world.worth, strict=True)
     ]
     if len(world.segments) > 1:
         scores += [
@@ -155,7 +155,7 @@ def world_scores(world: World, game: Game) -> list[Score]:
             )
             for i, name in enumerate(world.segments)
         ]
-    if not world.changes:
+    if not world.changes and not world.brings_amounts:  # the bound is of conversions alone
         scores += _asymptotes(world, game)
     return scores
 

@@ -25,7 +25,7 @@ class Offers:
     """A world before it moves: what is offered, to whom, at what conversion.
 
     Attributes:
-        arms, values, prices, segments, shares, contexts, context_names, unit: As in `World`.
+        arms, values, prices, segments, shares, contexts, context_names, unit, lifts, amounts: As in `World`.
         conversions: By segment and arm, shape (S, K).
     """
 
@@ -38,6 +38,8 @@ class Offers:
     shares: np.ndarray | None = None
     contexts: np.ndarray | None = None
     context_names: tuple[str, ...] = ()
+    lifts: np.ndarray | None = None
+    amounts: np.ndarray | None = None
 
 
 class PriceWorld(Dataset):
@@ -108,6 +110,8 @@ class PriceWorld(Dataset):
             self.batch,
             self.horizon,
             offers.unit,
+            np.ones(1) if offers.lifts is None else offers.lifts,
+            np.zeros(0) if offers.amounts is None else offers.amounts,
         )
 
     def _fits(self, arms: int) -> None:
