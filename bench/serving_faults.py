@@ -69,8 +69,8 @@ class Load:
 
 def workers_of(parent: int) -> list[int]:
     """Return the process ids of a server's workers: those of its children that hold the counts of a worker."""
-    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=True).stdout.split()
-    return [int(pid) for pid in found if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=True).stdout.split()
+    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def under_load(port: int, body: bytes, act: Callable[[], None], times: int) -> Counter[int]:
@@ -143,8 +143,8 @@ def main(words: list[str]) -> int:
     return int(bool(failed))
 
 
-def _said(what: str, found: Any, passed: bool) -> list[str]:
-    shown = dict(sorted(found.items())) if isinstance(found, Counter) else found
+def _said(what: str, outcome: Any, passed: bool) -> list[str]:
+    shown = dict(sorted(outcome.items())) if isinstance(outcome, Counter) else outcome
     sys.stdout.write(f"{what}: {shown}: {'passed' if passed else 'FAILED'}\n")
     sys.stdout.flush()
     return [] if passed else [what]

@@ -22,7 +22,7 @@ def alone(bundle, home):
 
 
 def alike(got, want):
-    """Whether two answers are the same but for the last bits of their numbers."""
+    """Two answers are the same but for the last bits of their numbers."""
     numbers = {name for name, value in want.items() if isinstance(value, float)}
     rest = ({name: value for name, value in each.items() if name not in numbers} for each in (got, want))
     return next(rest) == next(rest) and all(got[name] == pytest.approx(want[name], rel=1e-12) for name in numbers)

@@ -100,20 +100,20 @@ def segments_of(
         tested: Test rows with these columns, `probability` and `label`, by which they are calibrated; it may be empty.
         time: The column of time; empty where there is none.
     """
-    found: dict[str, dict[str, Any]] = {}
+    segments: dict[str, dict[str, Any]] = {}
     for name in columns:
         texts = rows[name].dtype in (pl.String, pl.Categorical, pl.Enum)
         values = rows[name].drop_nulls().cast(pl.String).unique().sort().to_list() if texts else []
         if not 2 <= len(values) <= SEGMENTS:
             continue
-        found[name] = {}
+        segments[name] = {}
         for value in values:
             own, checked = (table.filter(pl.col(name).cast(pl.String) == value) for table in (rows, tested))
-            found[name][value] = {
+            segments[name][value] = {
                 **reference_of(own, (), predictions, time),
                 "calibration": calibration_of(*chances_of(checked)),
             }
-    return found
+    return segments
 
 
 def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> dict[str, Any]:

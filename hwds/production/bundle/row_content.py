@@ -107,12 +107,12 @@ class RowContent:
         ]
         answers = self._answers()
         rows, said = self.table.data.with_columns(answers), [each.name for each in answers]
-        found = reference_of(rows, columns, said, time)
+        reference = reference_of(rows, columns, said, time)
         if tested is None:
-            return found
+            return reference
         checked = tested.select(ROW_ID, "probability", "label").join(self.table.data.select(ROW_ID, *columns), on=ROW_ID)
         segments = segments_of(rows, columns, said, checked, time)
-        return found | {"calibration": calibration_of(*chances_of(tested)), "segments": segments}
+        return reference | {"calibration": calibration_of(*chances_of(tested)), "segments": segments}
 
     def _answers(self) -> list[pl.Series]:
         named = {"score": self.scored.score, "probability": self.scored.probability, "p_value": self.scored.p_value}

@@ -157,9 +157,9 @@ def window_statistics(baseline: Baseline, rows: Sequence[Mapping[str, Any]], com
         rows: Of the window, by column.
         components: The principal components of the reference; None where it has none.
     """
-    found = {}
+    statistics = {}
     if components is not None:
-        found[NAME] = column_reference(pl.Series(NAME, distances_of(components, rows)), WINDOW_GRID)
+        statistics[NAME] = column_reference(pl.Series(NAME, distances_of(components, rows)), WINDOW_GRID)
     for name in baseline.names:
         if name == NAME:
             continue
@@ -167,8 +167,8 @@ def window_statistics(baseline: Baseline, rows: Sequence[Mapping[str, Any]], com
         kind = pl.String if any(isinstance(value, str) for value in values) else pl.Float64
         series = pl.Series(name, [_cast(value, kind) for value in values], kind)
         if series.null_count() < len(series) or any(name in row for row in rows):
-            found[name] = column_reference(series, WINDOW_GRID)
-    return found
+            statistics[name] = column_reference(series, WINDOW_GRID)
+    return statistics
 
 
 def _cast(value: Any, kind: Any) -> Any:

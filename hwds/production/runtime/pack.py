@@ -53,18 +53,18 @@ def modules_of(entries: Sequence[str]) -> list[str]:
     Raises:
         HwdsError: One of them imports another package than `ALLOWED`.
     """
-    pending, found = [*entries], {*entries}
+    pending, reached = [*entries], {*entries}
     while pending:
         name = pending.pop()
         for imported in _imports(name):
             top = imported.partition(".")[0]
             if top == "hwds":
-                if imported not in found:
-                    found.add(imported)
+                if imported not in reached:
+                    reached.add(imported)
                     pending.append(imported)
             elif top not in ALLOWED and top not in sys.stdlib_module_names:
                 raise HwdsError(f"{name}: imports {top}, which the runtime has not.")
-    return sorted(found)
+    return sorted(reached)
 
 
 def _imports(name: str) -> Iterator[str]:

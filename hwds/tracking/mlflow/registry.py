@@ -48,8 +48,8 @@ def mirror_bundle(
 
 def _version(client: Any, name: str, digest: str) -> str | None:
     """Return the version of a bundle; None where there is none."""
-    found = client.search_model_versions(f"name='{name}'")
-    return next((str(each.version) for each in found if each.tags.get(BUNDLE) == digest), None)
+    versions = client.search_model_versions(f"name='{name}'")
+    return next((str(each.version) for each in versions if each.tags.get(BUNDLE) == digest), None)
 
 
 def _created(client: Any, name: str, folder: Path, digest: str) -> str:

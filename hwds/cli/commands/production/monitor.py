@@ -66,8 +66,8 @@ def watch(
     share = alarms / 2 if by else alarms
     reports = {out: watched(reference, asked, per_month=share, **terms)}
     if by:
-        found = watched_segments(reference, asked, by, per_month=share, **terms)
-        reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in found.items()}
+        apart = watched_segments(reference, asked, by, per_month=share, **terms)
+        reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()}
     raised = 0
     for place, report in reports.items():
         write_report(place, report)

@@ -1,0 +1,53 @@
+"""The commands around a bundle, on the words of a user."""
+
+import json
+
+import pytest
+
+from hwds.cli.main import dispatch
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.production.gate.decide import Named, decided, gathered
+from hwds.production.gate.rules import rules_of
+from hwds.production.gate.verdicts import FILE
+from tests.production.test_server import ROW
+
+DEPLOY = ["--name", "orders", "--image", "r/h:1", "--role", "arn:aws:iam::123456789012:role/hwds", "--bucket", "s3://models"]
+
+
+@pytest.fixture
+def trust(home, monkeypatch):
+    monkeypatch.chdir(home)
+    return ["--trust", str(home / "key.pem.pub")]
+
+
+def test_a_dry_run_prints_the_calls_and_makes_none(bundle, trust, capsys):
+    assert dispatch(["deploy", str(bundle.folder), *DEPLOY, "--dry-run", *trust]) == 0
+    calls = json.loads(capsys.readouterr().out)
+    assert [call["operation"] for call in calls][-1] == "update_endpoint"
+
+
+def test_a_run_that_a_gate_refused_is_not_deployed(bundle, run, trust):
+    rules = rules_of("ongoing")
+    try:
+        assert decided(run, rules, gathered(run, rules, Named()))["outcome"] == "refused"
+        with pytest.raises(HwdsError, match=r"deploy: gate 'ongoing' refused run .*: latency, drift"):
+            dispatch(["deploy", str(bundle.folder), *DEPLOY, "--dry-run", *trust])
+    finally:
+        (run.path / FILE).unlink()
+
+
+def test_a_monitor_watches_segments_and_compares_arms(serve, bundle, trust, tmp_path, capsys):
+    client = serve(shadow=str(bundle.folder), capture=str(tmp_path / "cap"))
+    rows = [ROW | {"id": f"q{place}", "channel": ("online", "retail")[place % 2]} for place in range(120)]
+    client.post("/invocations", json=rows)
+    client.core._shadow.close()
+    (tmp_path / "labels.csv").write_text("id,label\n" + "".join(f"q{place},{place % 5 == 0:d}\n" for place in range(120)))
+    words = ["monitor", str(bundle.folder), str(tmp_path / "cap"), "--out", str(tmp_path / "mon"), "--rows", "50", *trust]
+    assert dispatch([*words, "--by", "channel"]) == 0
+    pages = {path.parent.name for path in (tmp_path / "mon").rglob("report.html")}
+    assert pages == {"mon", "channel=online", "channel=retail"}
+    with pytest.raises(ConfigError, match="--challenger: needs --labels"):
+        dispatch([*words, "--challenger", "shadow"])
+    capsys.readouterr()
+    assert dispatch([*words, "--challenger", "shadow", "--labels", str(tmp_path / "labels.csv")]) == 0
+    assert "(120 of the same questions): 1 day cannot tell." in capsys.readouterr().out
