@@ -105,6 +105,28 @@ def test_a_deployment_is_made_once_and_serves_what_was_signed(bundle, home, tmp_
     assert Manifest.read(tmp_path / "got", trusted_keys(str(home / "key.pem.pub"))).digest == bundle.manifest.digest
 
 
+def test_a_bundle_is_one_version_of_the_registry_with_the_last_word_of_its_gates(aws, tmp_path):
+    aws("s3").create_bucket(Bucket="registered", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    archive = tmp_path / "model.tar.gz"
+    archive.write_bytes(b"x")
+    settings, sagemaker = wanted(name="registered", bucket="s3://registered", group="market"), aws("sagemaker")
+
+    def deployed(digest, said):
+        carry_out(plan_of(settings, digest, str(archive), said), aws, lambda line: None, wait=lambda seconds: None)
+        packages = sagemaker.list_model_packages(ModelPackageGroupName="market")["ModelPackageSummaryList"]
+        described = [sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"]) for each in packages]
+        return {each["CustomerMetadataProperties"]["hwds.bundle"]: each for each in described}
+
+    first = deployed("c" * 16, {"gate.validation": "passed", "approval_status": "PendingManualApproval"})
+    assert first["c" * 16]["ModelApprovalStatus"] == "PendingManualApproval"
+    again = deployed("c" * 16, {"gate.approval": "passed", "approval_status": "Approved", "approver": "A. Person"})
+    assert len(again) == 1
+    assert again["c" * 16]["ModelApprovalStatus"] == "Approved"
+    assert again["c" * 16]["CustomerMetadataProperties"]["gate.approval"] == "passed"
+    (container,) = again["c" * 16]["InferenceSpecification"]["Containers"]
+    assert container["ModelDataUrl"] == "s3://registered/cccccccccccccccc/model.tar.gz"
+
+
 class Moving:
     """A client of SageMaker in front of moto's, whose endpoint moves as AWS' does."""
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import gzip
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.production.deploy.plan import Call
+from hwds.production.deploy.plan import BUNDLE, Call
 
 DESCRIBED = {
     "create_model": ("describe_model", "ModelName"),
     "create_endpoint_config": ("describe_endpoint_config", "EndpointConfigName"),
+    "create_model_package_group": ("describe_model_package_group", "ModelPackageGroupName"),
 }
 """By call the one that shows whether its work is done already, and the name that it asks by."""
 
@@ -103,6 +104,8 @@ def _is_done(service: Any, call: Call) -> bool:
         except ClientError:
             return False
         return stored == Path(call.parameters["Filename"]).stat().st_size
+    if call.operation == "create_model_package":
+        return _is_registered(service, call.parameters)
     if call.operation not in DESCRIBED:
         return False
     describe, key = DESCRIBED[call.operation]
@@ -111,6 +114,21 @@ def _is_done(service: Any, call: Call) -> bool:
     except ClientError:
         return False
     return True
+
+
+def _is_registered(sagemaker: Any, wanted: Mapping[str, Any]) -> bool:
+    """Return whether a bundle is in the registry, and bring what gates said of it up to date."""
+    facts, approval = wanted["CustomerMetadataProperties"], wanted["ModelApprovalStatus"]
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=wanted["ModelPackageGroupName"])
+    for each in (each for page in pages for each in page["ModelPackageSummaryList"]):
+        arn = each["ModelPackageArn"]
+        stored = sagemaker.describe_model_package(ModelPackageName=arn)
+        if stored.get("CustomerMetadataProperties", {}).get(BUNDLE) == facts[BUNDLE]:
+            sagemaker.update_model_package(
+                ModelPackageArn=arn, ModelApprovalStatus=approval, CustomerMetadataProperties=dict(facts)
+            )
+            return True
+    return False
 
 
 def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:

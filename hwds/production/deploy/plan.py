@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +15,9 @@ NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,39}")
 """An endpoint's name; SageMaker takes 63 characters, of which 23 are left for what tells its versions apart."""
 
 VARIANT, ARCHIVE = "main", "model.tar.gz"
+
+APPROVAL, BUNDLE = "approval_status", "hwds.bundle"
+"""The names under which gates' last word and a bundle's digest stand in a registry."""
 
 When = Literal["always", "absent", "present"]
 
@@ -50,6 +54,7 @@ class Deployment:
         errors: Answers of 500 and above in a minute that bring the old version back.
         latency_ms: Milliseconds of the median answer that do so.
         capture: Percent of requests that SageMaker keeps beside the bundle.
+        group: The group of SageMaker's model registry in which the bundle is a version; empty for none.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Deployment:
     errors: int = 5
     latency_ms: float = 1000.0
     capture: int = 0
+    group: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse after minutes.
@@ -83,7 +89,7 @@ class Deployment:
         return bucket, "/".join(part for part in (prefix.strip("/"), digest, ARCHIVE) if part)
 
 
-def plan_of(settings: Deployment, digest: str, archive: str) -> list[Call]:
+def plan_of(settings: Deployment, digest: str, archive: str, said: Mapping[str, str] | None = None) -> list[Call]:
     """Return the calls, in their order.
 
     Names of models and configurations follow from the bundle and the settings: the same deployment again makes nothing new.
@@ -92,21 +98,43 @@ def plan_of(settings: Deployment, digest: str, archive: str) -> list[Call]:
         settings: Of the deployment.
         digest: The bundle's.
         archive: The path of the bundle's archive on this machine.
+        said: What gates said of its run, as `registry.verdict_tags`; None where nobody knows.
     """
     bucket, key = settings.place(digest)
-    said = json.dumps({**asdict(settings), "digest": digest}, sort_keys=True)
-    version = f"{settings.name}-{digest[:8]}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+    terms = json.dumps({**asdict(settings), "group": "", "digest": digest}, sort_keys=True)
+    version = f"{settings.name}-{digest[:8]}-{hashlib.sha256(terms.encode()).hexdigest()[:8]}"
     container = {"Image": settings.image, "ModelDataUrl": f"s3://{bucket}/{key}", "Environment": {"HWDS_BUNDLE_DIGEST": digest}}
     model = {"ModelName": version, "PrimaryContainer": container, "ExecutionRoleArn": settings.role}
     named = {"EndpointName": settings.name, "EndpointConfigName": version}
     alarms = [_alarm(settings, *each) for each in _watched(settings)]
     return [
         Call("s3", "upload_file", {"Filename": archive, "Bucket": bucket, "Key": key}),
+        *(_registered(settings.group, digest, container, said or {}) if settings.group else ()),
         Call("sagemaker", "create_model", model),
         Call("sagemaker", "create_endpoint_config", _config(settings, version)),
         *(Call("cloudwatch", "put_metric_alarm", alarm) for alarm in alarms),
         Call("sagemaker", "create_endpoint", named, "absent"),
         Call("sagemaker", "update_endpoint", named | {"DeploymentConfig": _blue_green(settings, alarms)}, "present"),
+    ]
+
+
+def _registered(group: str, digest: str, container: Mapping[str, Any], said: Mapping[str, str]) -> list[Call]:
+    """Return the calls that make a bundle a version in SageMaker's model registry, approved as the last gate had it."""
+    facts = {name: value for name, value in said.items() if name != APPROVAL and value}
+    served = ("application/json", "application/jsonlines", "text/csv")
+    package = {
+        "ModelPackageGroupName": group,
+        "ModelApprovalStatus": said.get(APPROVAL, "PendingManualApproval"),
+        "InferenceSpecification": {
+            "Containers": [{name: container[name] for name in ("Image", "ModelDataUrl")}],
+            "SupportedContentTypes": [*served],
+            "SupportedResponseMIMETypes": [*served],
+        },
+        "CustomerMetadataProperties": {BUNDLE: digest, **facts},
+    }
+    return [
+        Call("sagemaker", "create_model_package_group", {"ModelPackageGroupName": group}),
+        Call("sagemaker", "create_model_package", package),
     ]
 
 

@@ -67,6 +67,13 @@ def refuse_gated_bundle(run: str, what: str) -> bool:
     return bool(here)
 
 
+def verdicts_of(run: str) -> dict[str, dict[str, Any]]:
+    """Return the verdicts on a run by its title; none where it is not here."""
+    return {
+        stage: verdict for path in RunFolder.starting_with(run) for stage, verdict in read_verdicts(RunFolder(path)).items()
+    }
+
+
 def _page(title: str, verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"# Gates of run {title}"
     for stage, verdict in verdicts.items():

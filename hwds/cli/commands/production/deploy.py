@@ -54,6 +54,7 @@ from hwds.cli.words import FILE, Whole, Within, command
 @click.option(
     "--capture", type=Whole(0, 100), default=0, show_default=True, metavar="PERCENT", help="Of requests that SageMaker keeps."
 )
+@click.option("--group", default="", metavar="NAME", help="Make the bundle a version of this group in SageMaker's registry.")
 @click.option("--region", metavar="REGION", help="Of AWS; else boto3's own.")
 @click.option("--dry-run", is_flag=True, help="Print the calls, and make none.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
@@ -61,7 +62,8 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
     """Deploy a bundle that is signed and that no gate refused."""
     from hwds.production.deploy.endpoint import carry_out, clients_of, write_archive
     from hwds.production.deploy.plan import ARCHIVE, Deployment, plan_of
-    from hwds.production.gate.verdicts import refuse_gated_bundle
+    from hwds.production.gate.verdicts import refuse_gated_bundle, verdicts_of
+    from hwds.production.registry import verdict_tags
     from hwds.production.services.opening import Bundle
 
     settings = Deployment(**options)
@@ -70,7 +72,7 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
         print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.")
     with tempfile.TemporaryDirectory() as beside:
         archive = Path(beside) / ARCHIVE
-        plan = plan_of(settings, bundle.manifest.digest, str(archive))
+        plan = plan_of(settings, bundle.manifest.digest, str(archive), verdict_tags(verdicts_of(bundle.manifest.run)))
         if dry_run:
             print(json.dumps([call._asdict() for call in plan], indent=1))
             return 0
