@@ -102,6 +102,8 @@ def test_the_conclusion_says_how_sure_the_choice_is():
     assert conclusion(worse).endswith("tuned it is 10.0 % worse there (95 %: 1.0 to 20.0).")
     few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
     assert conclusion(few).endswith("tuned it is 24.0 % better there (one origin cannot tell).")
+    same = found(own_final=Number(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
+    assert conclusion(same).endswith("tuned it is as good there, to the last digit.")
     below = found(own_final=Number(-1.2), final=Number(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01))
     assert conclusion(below).endswith("tuned it is 25.0 % better there (95 %: 0.100 to 0.500).")
 

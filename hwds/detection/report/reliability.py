@@ -43,6 +43,7 @@ def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Fi
         least = min(_curve(axes, rows, side, edges, len(shown) > 1) for side in shown)
         _frame(axes, below, edges, least if column else None)
         _histogram(below, rows["probability"].to_numpy(), edges)
+        below.set_xlabel(drawable(f"probability of {label}{', log scale' * column}"), fontsize=9.5, color=INK)
     panels[0, 0].set_ylabel(drawable(f"share with {label}, 95 % by entity"), fontsize=9.5, color=INK)
     panels[1, 0].set_ylabel("rows", fontsize=9.5, color=INK)
     handles, names = panels[0, 0].get_legend_handles_labels()
@@ -120,7 +121,6 @@ def _frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None) -> N
     axes.set_ylim((min(edges[0], least) / 2, 1.2) if least is not None else (0, 1.02))
     axes.plot([edges[0], 1], [edges[0], 1], color=GREY, linewidth=1.2, linestyle="--", zorder=1, label="as it was said")
     axes.tick_params(labelbottom=False)
-    below.set_xlabel(f"probability of label 1{', log scale' if logarithmic else ''}", fontsize=9.5, color=INK)
     for axis in (axes.yaxis, below.xaxis) if logarithmic else ():
         plain_numbers(axis)
 

@@ -51,6 +51,8 @@ def _gain(result: SweepResult, gain: float) -> str:
     tuned = result.tuned
     relative = tuned.effect is not None and result.own_final.value is not None and result.own_final.value > 0
     share = tuned.effect if relative and tuned.effect is not None else gain
+    if not share:
+        return "as good there, to the last digit"
     side = f"{100 * abs(share):.1f} % {'better' if share > 0 else 'worse'} there"
     if tuned.low is None or tuned.high is None:
         return f"{side} ({tuned.reason})" if tuned.reason else side
