@@ -101,6 +101,7 @@ def test_lines_run_through_the_settings_to_the_score_with_the_good_end_up():
         axes = parallel_figure(found, runs, ["model.rate"]).axes[0]
         lines = [line for line in axes.lines if line.get_marker() == "o"]
         assert len(lines) == 40
+        assert {line.get_xdata()[-1] for line in lines} == {3}, "past unused settings, too"
         ends = np.array([line.get_ydata()[-1] for line in lines])
         score = found.trials["score"].to_numpy()
         assert np.argmax(ends) == (np.argmin(score) if better == "low" else np.argmax(score))

@@ -94,7 +94,7 @@ def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, st
 
 
 def _lines(axes: Axes, heights: np.ndarray, result: SweepResult, table: pl.DataFrame) -> None:
-    """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale; a gap where one is unused."""
+    """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale; past unused settings."""
     good = np.quantile(heights[:, -1], 1 - GOOD)
     for line, trial in zip(heights, table["trial"], strict=True):
         style: dict[str, Any] = {"color": LIGHT, "linewidth": 1.0, "zorder": 1}
@@ -102,4 +102,5 @@ def _lines(axes: Axes, heights: np.ndarray, result: SweepResult, table: pl.DataF
             style = {"color": INK, "linewidth": 1.0, "zorder": 3, "alpha": 0.7}
         if trial == result.best:
             style = {"color": OWN, "linewidth": 2.4, "zorder": 4}
-        axes.plot(range(len(line)), line, marker="o", markersize=3, **style)
+        used = np.flatnonzero(~np.isnan(line))
+        axes.plot(used, line[used], marker="o", markersize=3, **style)
