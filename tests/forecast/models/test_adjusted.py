@@ -99,6 +99,8 @@ def test_forecasts_are_better_by_what_is_planned(panel):
     fall = np.log(fitted.predict(history, dearer).mean / adjusted.mean).mean() / np.log(1.2)
     assert -2.5 < fall < -1.5  # the mean elasticity of the world is -2
     assert (adjusted.quantiles >= 0).all()
+    absurd = replace(future, table=future.table.with_columns(pl.lit(1e-6).alias("price")))
+    assert (fitted.predict(history, absurd).mean < 20 * plain.mean.max(1, keepdims=True)).all()
 
 
 def test_what_was_below_zero_has_effects_that_add_up(panel):

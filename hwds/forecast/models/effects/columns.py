@@ -8,13 +8,16 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.arima.regressors import Regressors
-from hwds.forecast.models.effects.moments import moments
+from hwds.forecast.models.effects.moments import Moments, moments
 from hwds.forecast.models.effects.shared import pooled, shared
 from hwds.forecast.models.windows.covariates import Standard, is_number, learn_standard
 from hwds.frames.panel import Panel
 
 PRICES = ("price", "list_price")
 """Roles of columns that lower demand where they rise."""
+
+WILD = 10.0
+"""An effect of more than so many times the usual value is cut: a plan far beyond what was seen tells nothing."""
 
 MEMORIES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 """Tried coefficients of the level's moving average."""
@@ -52,10 +55,8 @@ class Effects(Serializable):
         columns, values = tuple(columns[j] for j in moving), values[:, moving]
         if not columns:
             return cls((), ids, np.zeros((len(ids), 0)), np.zeros(0), relative, 0.0)
-        target = _eased(history, relative)
-        tried = [moments(target, values, history.offsets, memory) for memory in MEMORIES]
-        costs = [(sums.rows * np.log(sums.left(pooled(sums)) / np.maximum(sums.rows, 1) + 1e-12)).sum() for sums in tried]
-        best = int(np.argmin(costs))
+        tried = [moments(_eased(history, relative), values, history.offsets, memory) for memory in MEMORIES]
+        best = int(np.argmin([_cost(sums) for sums in tried]))
         prices = history.roles.columns(PRICES)
         own, usual = shared(tried[best], np.array([column.name in prices for column in columns]))
         return cls(columns, ids, own, usual, relative, MEMORIES[best])
@@ -77,8 +78,8 @@ class Effects(Serializable):
             effect += column * np.repeat(weight, panel.lengths)
         inside = panel.positions < np.repeat(rows, panel.lengths)
         means = np.add.reduceat(np.where(inside, effect, 0.0), panel.offsets[:-1]) / np.maximum(rows, 1)
-        shifted: np.ndarray = effect - np.repeat(means, panel.lengths)
-        return shifted
+        most = np.log(WILD) if self.relative else WILD
+        return np.clip(effect - np.repeat(means, panel.lengths), -most, most)
 
     def out_of(self, values: np.ndarray, effect: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Return values without an effect; all of one shape, or such that they broadcast.
@@ -118,6 +119,11 @@ def _eased(panel: Panel, relative: bool) -> np.ndarray:
 def _standardised(panel: Panel, columns: tuple[Standard, ...]) -> np.ndarray:
     values = Regressors(tuple(column.name for column in columns), 0, 0).values(panel)
     return np.column_stack([column.apply(part) for column, part in zip(columns, values.T, strict=True)]) if columns else values
+
+
+def _cost(sums: Moments) -> float:
+    """Return twice the negative log-likelihood of one effect for all series, but for a constant."""
+    return float((sums.rows * np.log(sums.left(pooled(sums)) / np.maximum(sums.rows, 1) + 1e-12)).sum())
 
 
 def _is_clock(values: np.ndarray, offsets: np.ndarray) -> bool:
