@@ -52,7 +52,7 @@ def train(root: Path) -> None:
     card = {name.removeprefix(CARD): value for name, value in given.items() if name.startswith(CARD)}
     if wrong := sorted(set(card) - set(FIELDS)):
         raise ConfigError(f"{CARD}{wrong[0]}: the card has no such field; known: {', '.join(FIELDS)}.")
-    words = overrides({name: value for name, value in given.items() if name not in card and not name.startswith(CARD)}, root)
+    words = overrides({name: value for name, value in given.items() if not name.startswith(CARD)}, root)
     work = _work(root)
     work.mkdir(parents=True, exist_ok=True)
     os.chdir(work)
@@ -89,7 +89,7 @@ def overrides(given: Mapping[str, str], root: Path) -> list[str]:
 
 def _value(name: str, text: str, root: Path) -> str:
     if text[:1] == text[-1:] == '"' and len(text) > 1:
-        text = str(json.loads(text))
+        text = _unquoted(name, text)
     if not text.startswith(CHANNEL):
         return text
     channel, _, rest = text.removeprefix(CHANNEL).partition("/")
@@ -97,6 +97,13 @@ def _value(name: str, text: str, root: Path) -> str:
     if not folder.is_dir():
         raise ConfigError(f"{name}: there is no channel '{channel}'; there are {', '.join(_channels(root)) or 'none'}.")
     return str(folder / rest if rest else _only_file(channel, root))
+
+
+def _unquoted(name: str, text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError as error:
+        raise ConfigError(f"{name}: must be a text or a JSON text, got {text[:80]}.") from error
 
 
 def _only_file(channel: str, root: Path) -> Path:

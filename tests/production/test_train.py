@@ -51,6 +51,7 @@ def in_this_process(part):
     ("given", "said", "code"),
     [
         ({"model": "classify/logistc"}, "did you mean", 2),
+        ({"model": '"a"b"'}, 'model: must be a text or a JSON text, got "a"b".', 2),
         ({"card.ownr": "x"}, "card.ownr: the card has no such field", 2),
         ({"dataset.path": "channel:test/x.csv"}, "dataset.path: there is no channel 'test'; there are train.", 2),
         (["model"], "must be a JSON object of texts", 2),
