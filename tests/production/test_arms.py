@@ -57,6 +57,20 @@ def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_
     assert "hwds_shadow_failures_total 1" in client.get("/metrics").text
 
 
+def test_all_arms_capture_a_request_or_none(serve, bundle, tmp_path):
+    folder = str(bundle.folder)
+    client = serve(shadow=folder, canary=folder, canary_share=0.5, capture=str(tmp_path / "cap"), sample=0.4)
+    for place in range(40):
+        ask(client, [{"spent": 10.0 + place}, {"spent": 300.0 + place}])
+    client.core._shadow.close()
+    main, canary, shadow = (
+        {each.request for each in read_captured(tmp_path / "cap", arm)} for arm in ("main", "canary", "shadow")
+    )
+    assert 6 <= len(shadow) <= 28
+    assert main | canary == shadow
+    assert main & canary
+
+
 def test_a_reload_takes_up_the_bundles_beside_main(serve, bundle):
     import asyncio
 

@@ -130,7 +130,7 @@ def test_discoveries_and_chances():
 
 def test_what_a_server_captured_is_read(tmp_path):
     capture = Capture(tmp_path, 1.0, ())
-    assert capture.keep(
+    capture.keep(
         [{"id": "1", "spent": 2.0}, {"of": "1", "label": 1}],
         [{"id": "1", "score": 0.5}, {"of": "1", "news": True}],
         Arm("main", "b", ""),

@@ -13,6 +13,8 @@ from hwds.production.server.draws import CANARY, MAIN, share_of
 from hwds.production.server.loaded import LOG, Loaded
 from hwds.production.services.base import ID, Answer, Question, id_of
 
+Deliver = Callable[[list[Answer]], None]
+
 MOST_WAITING = 256
 """Requests that may wait for the shadow; it leaves out those that come while it is so far behind."""
 
@@ -66,26 +68,23 @@ class Shadow:
 
     Args:
         add: Counts by name.
-        deliver: Takes the bundle, the questions, its answers, and the id of the request.
     """
 
-    def __init__(
-        self, add: Callable[[str], None], deliver: Callable[[Loaded, Sequence[Question], list[Answer], str], None]
-    ) -> None:
-        self._add, self._deliver = add, deliver
+    def __init__(self, add: Callable[[str], None]) -> None:
+        self._add = add
         self._threads = ThreadPoolExecutor(1, "shadow")
         self._places = BoundedSemaphore(MOST_WAITING)
 
-    def offer(self, loaded: Loaded, questions: Sequence[Question], request: str) -> None:
-        """Take up a request, or leave it out where too many wait."""
+    def offer(self, loaded: Loaded, questions: Sequence[Question], deliver: Deliver) -> None:
+        """Take up a request, or leave it out where too many wait; its answers are delivered."""
         if not self._places.acquire(blocking=False):
             self._add("shadow_left_out")
             return
-        self._threads.submit(self._answer, loaded, questions, request)
+        self._threads.submit(self._answer, loaded, questions, deliver)
 
-    def _answer(self, loaded: Loaded, questions: Sequence[Question], request: str) -> None:
+    def _answer(self, loaded: Loaded, questions: Sequence[Question], deliver: Deliver) -> None:
         try:
-            self._deliver(loaded, questions, loaded.service.answer(questions), request)
+            deliver(loaded.service.answer(questions))
         except Exception as error:  # a shadow fails for nobody
             self._add("shadow_failures")
             LOG.warning(json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"}))

@@ -43,16 +43,18 @@ class Capture:
         self._file: IO[str] | None = None
         self._hour = ""
 
-    def keep(self, questions: Sequence[Question], answers: Sequence[Answer], arm: Arm) -> bool:
-        """Write the questions of a request that an arm has answered where it is in the sample; return whether it is.
+    def is_drawn(self, questions: Sequence[Question]) -> bool:
+        """Return whether a request is in the sample."""
+        return bool(questions) and share_of(questions[0]) < self._sample
+
+    def keep(self, questions: Sequence[Question], answers: Sequence[Answer], arm: Arm) -> None:
+        """Write the questions of a request that an arm has answered.
 
         Args:
             questions: Of the arm.
             answers: To them.
             arm: Its name, its bundle, and the id that the arms of one request share.
         """
-        if not questions or share_of(questions[0]) >= self._sample:
-            return False
         now = datetime.now(UTC)
         shown = [self._redacted(question) for question in questions]
         line = {
@@ -74,7 +76,6 @@ class Capture:
             file = self._open(now.strftime("%Y-%m-%d-%H"))
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
-        return True
 
     def close(self) -> None:
         """Close the file."""

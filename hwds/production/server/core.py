@@ -61,7 +61,7 @@ class Core:
         self._capture = None if settings.capture is None else Capture(Path(settings.capture), settings.sample, settings.redact)
         self._threads = ThreadPoolExecutor(1, "answers")  # a model answers one after the other: threads would share one core
         self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
-        self._shadow = Shadow(self.metrics.add, partial(self._keep, SHADOW)) if SHADOW in self.beside else None
+        self._shadow = Shadow(self.metrics.add) if SHADOW in self.beside else None
         self._waiting = 0
         if self.loaded.service.kind == "rows":  # so that nobody waits for the import of what explains
             self._threads.submit(self.loaded.service.answer, [{}], reasons=True)
@@ -107,12 +107,12 @@ class Core:
         if self.beside:
             return await self._by_arms(questions, reasons)
         answers = await self._by(MAIN, questions, reasons)
-        self._keep(MAIN, self.loaded, questions, answers, "")
+        self._keep(Arm(MAIN, self.loaded.digest, ""), self._is_drawn(questions), questions, answers)
         return answers
 
     async def _by_arms(self, questions: list[Question], reasons: bool) -> list[Answer]:
         """Return the answers of main and canary, each with the name of its arm where there is a canary."""
-        request, named = uuid4().hex, CANARY in self.beside
+        request, named, drawn = uuid4().hex, CANARY in self.beside, self._is_drawn(questions)
         answers: list[Answer] = [{}] * len(questions)
         asked = list(questions)
         share = self.settings.canary_share if named else 0.0
@@ -121,9 +121,10 @@ class Core:
             for place, question, answer in zip(part.places, part.questions, said, strict=True):
                 answers[place] = answer | {"arm": arm} if named else answer
                 asked[place] = question
-            self._keep(arm, self._arm(arm), part.questions, said, request)
+            self._keep(Arm(arm, self._arm(arm).digest, request), drawn, part.questions, said)
         if self._shadow is not None:
-            self._shadow.offer(self.beside[SHADOW], asked, request)
+            shadow = self.beside[SHADOW]
+            self._shadow.offer(shadow, asked, partial(self._keep, Arm(SHADOW, shadow.digest, request), drawn, asked))
         return answers
 
     async def _of_part(self, part: Part, reasons: bool) -> tuple[str, list[Answer]]:
@@ -149,10 +150,15 @@ class Core:
     def _arm(self, arm: str) -> Loaded:
         return self.loaded if arm == MAIN else self.beside[arm]
 
-    def _keep(self, arm: str, loaded: Loaded, questions: Sequence[Question], answers: list[Answer], request: str) -> None:
-        """Count the answers of an arm, and capture them."""
-        self.metrics.add(f"rows_{arm}", len(answers))
-        if self._capture is not None and self._capture.keep(questions, answers, Arm(arm, loaded.digest, request)):
+    def _is_drawn(self, questions: Sequence[Question]) -> bool:
+        """Return whether a request is captured, by all arms or none."""
+        return self._capture is not None and self._capture.is_drawn(questions)
+
+    def _keep(self, arm: Arm, drawn: bool, questions: Sequence[Question], answers: list[Answer]) -> None:
+        """Count the answers of an arm, and capture them where their request is drawn."""
+        self.metrics.add(f"rows_{arm.name}", len(answers))
+        if self._capture is not None and drawn:
+            self._capture.keep(questions, answers, arm)
             self.metrics.add("captured")
 
     async def _in_thread(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
