@@ -211,6 +211,7 @@ def test_distances_are_those_of_principal_components():
     axes = np.linalg.eigh(scaled.T @ scaled)[1][:, ::-1][:, :2]
     expected = ((scaled - scaled @ axes @ axes.T) ** 2).mean(1)
     np.testing.assert_allclose(distances_of(known, rows.to_dicts()), expected, atol=1e-10)
+    np.testing.assert_array_equal(distances_of(known, rows), distances_of(known, rows.to_dicts()))
     assert np.isfinite(distances_of(known, [{}, {"a": None, "b": "x"}])).all()
     assert components_of(rows, ["a"]) is None
 

@@ -30,7 +30,7 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     names = [name for name in columns if rows[name].dtype.is_numeric() and _varies(rows[name])]
     if len(names) < 2 or len(rows) <= len(names):
         return None
-    values = _values(rows.select(names).rows(), len(names))
+    values = _matrix(rows, names)
     centre = np.nanmean(values, axis=0)
     scale = np.nanstd(values, axis=0)
     _, size, axes = np.linalg.svd(_scaled(values, centre, scale), full_matrices=False)
@@ -39,15 +39,18 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     return {"columns": names, "centre": centre.tolist(), "scale": scale.tolist(), "axes": axes[:kept].tolist()}
 
 
-def distances_of(known: Components, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Return the mean squared distance of each row from its projection, shape (n,); what is not known is taken to be usual.
 
     Args:
         known: The components of a reference.
-        rows: By column.
+        rows: A table, or values by column.
     """
     names = known["columns"]
-    values = _values([[row.get(name) for name in names] for row in rows], len(names))
+    if isinstance(rows, pl.DataFrame):
+        values = _matrix(rows, names)
+    else:
+        values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(len(rows), len(names))
     scaled = _scaled(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
     axes = np.asarray(known["axes"])
     rest: np.ndarray = scaled - scaled @ axes.T @ axes
@@ -59,8 +62,8 @@ def _varies(values: pl.Series) -> bool:
     return len(known) > 1 and bool(known.is_finite().all()) and float(known.std() or 0.0) > 0  # type: ignore[arg-type]
 
 
-def _values(rows: Sequence[Sequence[Any]], columns: int) -> np.ndarray:
-    return np.array([[_number(value) for value in row] for row in rows], float).reshape(len(rows), columns)
+def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
+    return rows.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
 
 
 def _number(value: Any) -> float:

@@ -72,7 +72,7 @@ def reference_of(rows: pl.DataFrame, columns: Sequence[str], predictions: Sequen
     """
     components = components_of(rows, columns)
     if components is not None:
-        rows = rows.with_columns(pl.Series(NAME, distances_of(components, rows.select(components["columns"]).to_dicts())))
+        rows = rows.with_columns(pl.Series(NAME, distances_of(components, rows)))
         columns = [*columns, NAME]
     named = [*columns, *predictions]
     parts = [rows.slice(at, WINDOW_ROWS) for at in range(0, len(rows) - WINDOW_ROWS + 1, WINDOW_ROWS)]
