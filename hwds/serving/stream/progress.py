@@ -22,7 +22,7 @@ SHOWN = 100
 """The most machines in the file: those with an open alert first, then those with the highest scores."""
 
 TRACED, POINTS = 8, 90
-"""The first of them that bear a trace, and the points of a trace: the rows that were the last ones at the last writes."""
+"""The first of them whose traces are in the file, and the points of a trace: rows that were the last ones at a write."""
 
 
 class Progress:
@@ -66,31 +66,38 @@ class Progress:
             "open": sum(bool(machine.alert.key) for machine in state.machines.values()),
             "waiting": sum(len(machine.order) for machine in state.machines.values()),
             "sensors": list(self._names),
-            "shown": [self._shown(name, machine) for name, machine in order],
+            "shown": [
+                {**_shown(name, machine), "trace": list(self._traces[name]) if place < TRACED else []}
+                for place, (name, machine) in enumerate(order)
+            ],
             "critical": rules.critical,
         }
 
     def _trace(self, order: list[tuple[str, Machine]]) -> None:
-        """Let the traces of the first machines go on by their last rows; those of others end."""
-        traces = {name: self._traces.get(name, deque(maxlen=POINTS)) for name, _ in order[:TRACED]}
-        for name, machine in order[:TRACED]:
-            row = [machine.last, machine.score, *machine.carried]
-            if isfinite(machine.last) and not (traces[name] and traces[name][-1][0] == machine.last):
-                traces[name].append([min(value, LARGEST) if not isnan(value) else None for value in row])
-        self._traces = traces
+        """Let the traces of machines go on by their last rows; those of machines that are no longer shown end."""
+        self._traces = {name: self._traces.get(name, deque(maxlen=POINTS)) for name, _ in order}
+        for name, machine in order:
+            trace, row = self._traces[name], (machine.last, machine.score, *machine.carried)
+            if isfinite(machine.last) and not (trace and trace[-1][0] == machine.last):
+                trace.append([_plain(value) for value in row])
 
-    def _shown(self, name: str, machine: Machine) -> dict[str, Any]:
-        return {
-            "machine": name,
-            "cycle": machine.last if isfinite(machine.last) else None,
-            "score": None if isnan(machine.score) else min(machine.score, LARGEST),
-            "sensor": machine.reason,
-            "alert": machine.alert.key,
-            "severity": machine.alert.severity,
-            "opened": machine.alert.opened if machine.alert.key else None,
-            "maintenance": machine.alert.in_maintenance(machine.last),
-            "trace": list(self._traces.get(name, ())),
-        }
+
+def _shown(name: str, machine: Machine) -> dict[str, Any]:
+    return {
+        "machine": name,
+        "cycle": machine.last if isfinite(machine.last) else None,
+        "score": _plain(machine.score),
+        "sensor": machine.reason,
+        "alert": machine.alert.key,
+        "severity": machine.alert.severity,
+        "opened": machine.alert.opened if machine.alert.key else None,
+        "maintenance": machine.alert.in_maintenance(machine.last),
+    }
+
+
+def _plain(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
+    return None if isnan(value) else min(value, LARGEST)
 
 
 def _number(score: float) -> float:

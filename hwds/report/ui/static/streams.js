@@ -92,6 +92,7 @@ async function traces(shown, machine) {
   show('sensors-remark', !machine ? '' : there ? `The last row at each of ${count(machine.trace.length, 'look')}, a second apart or more`
     + (machine.trace.some(row => row[1] !== null) ? '; rows above 1 are anomalous.' : '; no score yet: its first rows are its reference.')
     : 'Only the first machines of the table have a trace.');
+  for (const place of [$('scores'), $('sensors')]) place.style.minHeight = there ? `${place.offsetHeight}px` : '';  // nothing jumps
   await draw($('scores'), there ? scores(machine, shown.critical) : null);
   await draw($('sensors'), there ? sensors(machine, shown.sensors) : null);
 }
@@ -121,4 +122,6 @@ export async function follow() {
   return streams.some(each => each.standing === 'running');
 }
 
+addEventListener('resize', () => { before = ''; });
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { before = ''; });
 $('stream').addEventListener('change', () => { state.stream = $('stream').value; state.machine = ''; remember(); follow(); });
