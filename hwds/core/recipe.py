@@ -130,6 +130,9 @@ class Recipe:
     search_space: ClassVar[Mapping[str, Any]] = {}
     """The default search space below this node, which `sweep=random` searches where no space is given."""
 
+    toys: ClassVar[bool] = True
+    """True where a class of a user's own is tried on two toy cells before a run; False for one that needs more data to work."""
+
     comparable: ClassVar[tuple[str, ...]] = ()
     """The fields of a dataset or a protocol that a sweep may search: scores under other values of them can be compared."""
 

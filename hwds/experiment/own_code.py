@@ -38,16 +38,16 @@ def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) ->
     context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
     models = {label: model for label, model in job.models.items() if label in labels}
     with nullcontext() if job.inputs is None else noted_inputs():  # files that are read once, and then kept in memory
-        if is_own(job.features) and any(map(uses_features, models.values())):
+        if is_tried(job.features) and any(map(uses_features, models.values())):
             _tried(f"features: '{job.features.name}'", partial(protocol.try_features, job.features, frame))
         for label, model in models.items():
-            if is_own(model):
+            if is_tried(model):
                 _tried(f"model: '{model.name or label}'", partial(protocol.try_model, model, frame, fold, context))
 
 
-def is_own(recipe: Recipe) -> bool:
-    """Return whether a recipe is of a user's own."""
-    return type(recipe).__module__.partition(".")[0] != "hwds"
+def is_tried(recipe: Recipe) -> bool:
+    """Return whether a recipe is of a user's own, and its class does not say that toys are too little for it."""
+    return type(recipe).__module__.partition(".")[0] != "hwds" and recipe.toys
 
 
 def _tried(what: str, ask: Callable[[], None]) -> None:
@@ -58,4 +58,6 @@ def _tried(what: str, ask: Callable[[], None]) -> None:
     except WrongAnswerError as error:
         raise ConfigError(f"{what}: {error}.") from error
     except Exception as error:  # a user's own code may fail in any way
-        raise ConfigError(f"{what} fails on two toy cells: {message_of(error)} (-v shows where).") from error
+        raise ConfigError(
+            f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in its class leaves them out)."
+        ) from error

@@ -17,7 +17,7 @@ from hwds.core.errors import ConfigError
 from hwds.detection.models.classify.base import Classifier
 from hwds.detection.protocols.rows.toys import try_classifier, try_row_features
 from hwds.evaluation.abilities import WrongAnswerError
-from hwds.experiment.own_code import _tried, is_own
+from hwds.experiment.own_code import _tried, is_tried
 from hwds.features.base import PanelFeatures, RowFeatures
 from hwds.forecast.features.lags import Lags
 from hwds.forecast.models.naive import Naive
@@ -71,8 +71,9 @@ def test_lawful_code_passes_and_that_of_hwds_is_not_tried():
     try_forecaster(LastValue(), PANEL, FromEnd(6), inner_context(None), 6)
     try_panel_features(Lags(), PANEL, 6)
     try_policy(UCB1(), ARMS)
-    assert is_own(LastValue())
-    assert not is_own(Naive())
+    assert is_tried(LastValue())
+    assert not is_tried(Naive())
+    assert not is_tried(type("Clustered", (LastValue,), {"toys": False, "__module__": __name__})())
 
 
 class Computed(PanelFeatures):
