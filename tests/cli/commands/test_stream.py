@@ -41,7 +41,7 @@ def test_the_page_of_streams_says_what_happens(hwds, outputs, tmp_path):
         ("pumps raise_aftr=2", "stream: no setting 'raise_aftr'; did you mean 'raise_after'?"),
         ("pumps --form x", "stream: no flag '--form'; did you mean '--from'?"),
         ("pumps --from nothing.jsonl", "stream: --from nothing.jsonl: No such file or directory."),
-        ("pumps --to smtp://x", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, got 'smtp://x'"),
+        ("pumps --to smtp://x", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got 'smtp://x'"),
         ("pumps --patience nan", "--patience: must be from 0 to 1,000,000, got nan."),
         ("pumps --patience soon", "--patience: must be a number, got 'soon'."),
         ("nothing", "no run 'nothing'"),
