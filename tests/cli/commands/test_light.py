@@ -81,7 +81,8 @@ def test_completion(tmp_path, line, said):
 
 def test_list(hwds):
     told = json.loads(hwds("list --json").out)
-    assert {"dataset", "features", "model", "protocol", "compute", "decision", "sweep", "tracker", "experiment"} == set(told)
+    groups = {"dataset", "features", "model", "protocol", "compute", "decision", "rules", "sweep", "tracker", "experiment"}
+    assert set(told) == groups
     assert all(sentence for options in told.values() for sentence in options.values())
     assert list(json.loads(hwds("list model --json").out)) == ["model"]
     out = hwds("list model").out
