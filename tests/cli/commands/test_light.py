@@ -25,7 +25,7 @@ CALLS = {
     "list": 400_000,
     "list model --json": 150_000,
     "doctor": 350_000,
-    "data": 1_000_000,
+    "data": 1_250_000,
     "runs": 250_000,
     "prune": 200_000,
     PLAN: 1_200_000,
