@@ -1,5 +1,7 @@
 """The published tables beside ours: `make bench-accuracy`, or `python -m bench.accuracy [m3_quarterly ...]`.
 
+`python -m bench.accuracy hospital model=forecast/auto model.budget=60u rivals=[]` puts other models into the same tables.
+
 Every dataset is an experiment of its own (`conf/experiment/<dataset>.yaml`), run through the command line, so that a run which
 was stopped goes on where it was. The seasonal naive comes first: where it differs from the published figure in the third
 decimal, the data or the metric is not the published one, and nothing else is run.
@@ -40,7 +42,9 @@ LINE = "  {:<46} {:>9} {:>8} {:>9}\n"
 
 
 def main(wanted: Sequence[str]) -> int:
-    """Run them all, or those named; 1 where the seasonal naive is not the published one, or a run failed."""
+    """Run them all, or those named; words such as model=... change their runs. 1 where the naive differs, or a run failed."""
+    changes = [word for word in wanted if "=" in word]
+    wanted = [word for word in wanted if word not in changes]
     unknown = [name for name in wanted if name not in DATASETS]
     if unknown:
         sys.stderr.write(f"bench.accuracy: no dataset '{unknown[0]}'; known: {', '.join(DATASETS)}.\n")
@@ -52,7 +56,7 @@ def main(wanted: Sequence[str]) -> int:
         return 1
     for name in names:
         began = perf_counter()
-        if _hwds(f"+experiment={name}"):
+        if _hwds(f"+experiment={name}", *changes):
             return 1
         rows = [*_ours(name, RunFolder.find(name).read_tables()), *_whole_m3(name)]
         _keep(rows)
@@ -153,9 +157,10 @@ def _per_series(rows: pl.DataFrame) -> np.ndarray:
 
 
 def _keep(rows: Sequence[dict[str, object]]) -> None:
-    """Put the rows in the place of older ones about the same dataset."""
-    path, fresh = TABLES / "results.csv", {row["dataset"] for row in rows}
-    kept = [row for row in csv.DictReader(path.open()) if row["dataset"] not in fresh] if path.is_file() else []
+    """Put the rows in the place of older ones about the same model on the same dataset."""
+    path, fresh = TABLES / "results.csv", {(row["dataset"], row["model"]) for row in rows}
+    older = csv.DictReader(path.open()) if path.is_file() else []
+    kept = [row for row in older if (row["dataset"], row["model"]) not in fresh]
     order = ["m3", *DATASETS]
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")

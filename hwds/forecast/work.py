@@ -144,7 +144,7 @@ def _xgboost(model: Any, size: Size) -> Work:
 def _network(per_step: float) -> Callable[[Any, Size], Work]:
     def law(model: Any, size: Size) -> Work:
         windows = min(_windows(size), model.max_windows)
-        epochs = 1.6 * model.epochs * model.seeds
+        epochs = (1.6 if model.patience else 1.0) * model.epochs * model.seeds
         rows = min(48, 2 * size.season) + size.horizon
         weight = (getattr(model, "units", getattr(model, "channels", 48)) / 48) ** 0.5
         fit = 4.0 + epochs * windows * rows * per_step * weight

@@ -32,7 +32,7 @@ def test_a_model_of_ones_own_has_none():
 def test_work_rises_with_rows_trees_and_epochs():
     plain, more = XGBoost(trees=60, patience=0), XGBoost(trees=240, patience=0)
     assert work_of(plain, SIZE).total < work_of(more, SIZE).total < 5 * work_of(plain, SIZE).total
-    assert work_of(LSTM(epochs=3), SIZE).fit < work_of(LSTM(), SIZE).fit
+    assert work_of(LSTM(), SIZE).fit < work_of(LSTM(epochs=6), SIZE).fit < work_of(LSTM(epochs=6, patience=3), SIZE).fit
     assert work_of(Theta(), SIZE).ask < work_of(Theta(), SIZE._replace(series=1500)).ask
     pair = Stack(members=(Theta(origins=0), plain))
     assert work_of(pair, SIZE).fit > 4 * work_of(plain, SIZE.shorter(24)).fit

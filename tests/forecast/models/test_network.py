@@ -172,11 +172,14 @@ def test_each_network_is_trained_anew_on_all_rows_for_the_epochs_that_the_inner_
 
     monkeypatch.setattr(Training, "best_epochs", best_epochs)
     monkeypatch.setattr(Training, "train", train)
-    LSTM(seeds=2).learn(parts(panel)[0], horizon=6, context=CONTEXT)
+    LSTM(seeds=2, patience=3).learn(parts(panel)[0], horizon=6, context=CONTEXT)
     hidden, unknown = stopped[0][0], trained[0][0]
     assert hidden - unknown == panel.n_series * 6 * 6  # each of the last six rows is a step of six origins
     assert stopped == [(hidden, 0), (hidden, 1)]
     assert trained == [(unknown, 0, 2), (unknown, 1, 3)]
+    LSTM(seeds=2, epochs=5, patience=0).learn(parts(panel)[0], horizon=6, context=CONTEXT)
+    assert len(stopped) == 2
+    assert trained[2:] == [(unknown, 0, 5), (unknown, 1, 5)]
 
 
 @pytest.mark.parametrize("name", MODELS)

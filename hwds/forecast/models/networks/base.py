@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Rows, Small, Width, ZeroSteps
+from hwds.core.recipe import Depth, Draws, Folds, Positive, Rows, Small, Width, ZeroFolds, ZeroSteps
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.networks.body import WindowParts
@@ -26,15 +26,15 @@ from hwds.learners.networks.training import Schedule, Training
 class Network(Forecaster):
     """A global network on normalised windows.
 
-    The network learns what the seasonal naive missed, over the windows of all series. An inner window before the
-    cutoff (the last `horizon` rows of the history) chooses the number of epochs; a fresh network is then trained for as many
-    on all rows, its weights averaged over the steps. Several networks are averaged.
+    The network learns what the seasonal naive missed, over the windows of all series, for `epochs` passes; its weights are
+    averaged over the steps. With `patience` an inner window before the cutoff (the last `horizon` rows of the history) chooses
+    the number of passes first, and a fresh network is then trained for as many on all rows. Several networks are averaged.
 
     Attributes:
         likelihood: `quantile` learns quantiles; `negative_binomial` the mean and the dispersion of counts, for
             intermittent demand.
-        epochs: Passes over the windows at most.
-        patience: Epochs without improvement on the inner window before stopping.
+        epochs: Passes over the windows; at most so many where there is patience.
+        patience: Passes without improvement on the inner window before stopping; 0 has no inner window and makes all passes.
         seeds: The number of networks that are averaged.
         batch: Windows a step at most.
         learning_rate: The step size of Adam.
@@ -47,7 +47,7 @@ class Network(Forecaster):
 
     likelihood: Likelihood = "quantile"
     epochs: Annotated[Folds, Small(2)] = 12
-    patience: PositiveInt = 3
+    patience: ZeroFolds = 3
     seeds: Annotated[Depth, Small(1)] = 3
     batch: Width = 512
     learning_rate: Positive = 2e-3
@@ -79,7 +79,7 @@ class Network(Forecaster):
             scaling = learn_scaling(examples.inputs)
             inputs = scaled(examples.inputs, scaling)
             training = Training(inputs, shape_of(self, windowing, inputs, context.levels), self._schedule(), context)
-            inner = inner_window(source, history, horizon, head)
+            inner = inner_window(source, history, horizon, head) if self.patience else None
             inner = inner and WindowExamples(scaled(inner.inputs, scaling), inner.target)
             hidden = before_inner(examples.target, origins, history, horizon)
             weights = self._weights(training, examples.target, hidden, inner)
@@ -91,7 +91,7 @@ class Network(Forecaster):
     def _weights(
         self, training: Training, target: np.ndarray, hidden: np.ndarray, inner: WindowExamples | None
     ) -> tuple[np.ndarray, ...]:
-        """Return the weights of all networks, each trained anew on all rows for as many epochs as its inner window chose."""
+        """Return the weights of all networks, each trained on all rows for as many epochs as its inner window chose, if any."""
         epochs = [training.best_epochs(hidden, inner, seed) if inner else self.epochs for seed in range(self.seeds)]
         return tuple(part for seed in range(self.seeds) for part in training.train(target, epochs[seed], seed))
 
