@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+MOST = 1 << 30
+"""More threads than there are: all who wait."""
+
 
 class SharedSyncs:
     """The waits of several threads for the entries of one log.
@@ -51,7 +54,7 @@ class SharedSyncs:
             with self._lock:
                 self._running, self._done = False, max(self._done, done)
                 self._covered.notify_all()
-                self._left.notify_all() if self._error is not None else self._left.notify()
+                self._left.notify(1 if self._error is None else MOST)
 
     def _leads(self, number: int) -> bool:
         """Wait until the entries are there, and return False; or until nobody brings them there, and return True.

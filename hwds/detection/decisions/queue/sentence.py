@@ -29,6 +29,6 @@ def sentence(cases: pl.DataFrame, listed: pl.DataFrame, capacity: int, unit: str
     else:
         which, begin = f"{len(listed)} of {counted(len(cases), 'cases')}", "First "
     return (
-        f"REVIEW: {which}{how}{money}. {begin}{heading(first)}: {first['reasons']}."
+        f"REVIEW: {which}{how}{money}. {begin}{': '.join(filter(None, (heading(first), first['reasons'])))}."
         " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed."
     )

@@ -77,15 +77,18 @@ def write(verdict: Any, folder: Path) -> None:
 
 
 def _index(first: Sequence[Mapping[str, Any]], verdict: Any) -> Page:
-    lines = tuple(
-        f"{heading(case)}; {brief(case['at_stake'], None, verdict.unit)} at stake; {case['reasons']}" for case in first
-    )
+    lines = tuple(_line(case, verdict.unit) for case in first)
     every = counted(len(verdict.cases), "cases")
     whole = len(first) == len(verdict.cases)
     pages = "one with a page of its own" if len(first) == 1 else "each with a page of its own"
     shown = f"{every}, {pages}." if whole else f"{every}; the first {len(first)} have a page of their own."
     title = "The cases, the most urgent first" if whole else "The first cases"
     return Page("Cases", verdict.sentence, shown, (Section(title, (Listing(lines),)),))
+
+
+def _line(case: Mapping[str, Any], unit: str) -> str:
+    """Return a case in a line: its heading, its money, and its reasons where they were computed."""
+    return "; ".join(filter(None, (heading(case), f"{brief(case['at_stake'], None, unit)} at stake", case["reasons"])))
 
 
 def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
