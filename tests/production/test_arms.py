@@ -1,6 +1,7 @@
 """A canary answers a share of the units, always the same ones; a shadow answers for the record; neither costs an answer."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -80,12 +81,15 @@ def test_a_reload_takes_up_the_bundles_beside_main(serve, bundle):
     assert client.core.beside["shadow"] is not before
 
 
-def test_arms_are_refused_in_words(serve, bundle):
-    client = serve()
-    loaded = client.core.loaded
-    lacking = loaded._replace(schema={"properties": {"id": {}}})
+def test_arms_are_refused_in_words(bundle, tmp_path):
+    (tmp_path / "schema.json").write_text('{"properties": {"id": {}}}')
     with pytest.raises(ConfigError, match="--canary: its questions have no 'channel'"):
-        check_arm(loaded, lacking, "canary")
+        check_arm(bundle, replace(bundle, folder=tmp_path), "canary")
+    panel, events = (replace(bundle, manifest=replace(bundle.manifest, kind=kind)) for kind in ("panel", "events"))
+    with pytest.raises(ConfigError, match="--shadow: answers panel, the server rows"):
+        check_arm(bundle, panel, "shadow")
+    with pytest.raises(ConfigError, match="--shadow: these answers remember earlier questions"):
+        check_arm(events, events, "shadow")
     assert canary_of("folder=x=2.5%") == ("folder=x", 0.025)
     for wrong in ("folder", "folder=5", "=5%", "folder=0%", "folder=x%"):
         with pytest.raises(ConfigError, match="--canary: must be a folder and a share"):

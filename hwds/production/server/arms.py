@@ -9,9 +9,11 @@ from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from hwds.core.errors import ConfigError
+from hwds.production.bundle.manifest import SCHEMA
 from hwds.production.server.draws import CANARY, MAIN, share_of
 from hwds.production.server.loaded import LOG, Loaded
 from hwds.production.services.base import ID, Answer, Question, id_of
+from hwds.production.services.opening import Bundle
 
 Deliver = Callable[[list[Answer]], None]
 
@@ -47,19 +49,24 @@ def parts_of(questions: Sequence[Question], share: float, unit: str) -> list[Par
     return [part for part in parts if part.places]
 
 
-def check_arm(main: Loaded, other: Loaded, name: str) -> None:
+def check_arm(main: Bundle, other: Bundle, name: str) -> None:
     """Refuse a bundle that cannot answer beside another.
+
+    Args:
+        main: The bundle that answers.
+        other: The one beside it.
+        name: Its arm.
 
     Raises:
         ConfigError: It answers other questions, or questions whose answers depend on earlier ones.
     """
-    kinds = [each.bundle.manifest.kind for each in (main, other)]
+    kinds = main.manifest.kind, other.manifest.kind
     if kinds[0] != kinds[1]:
         raise ConfigError(f"--{name}: answers {kinds[1]}, the server {kinds[0]}.")
-    if main.service.stateful:
+    if kinds[0] == "events":
         raise ConfigError(f"--{name}: these answers remember earlier questions, whose store one bundle owns.")
-    lacks = sorted(set(main.schema["properties"]) - set(other.schema["properties"]))
-    if lacks:
+    fields, known = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
+    if lacks := sorted(fields - known):
         raise ConfigError(f"--{name}: its questions have no '{lacks[0]}', which those of the server have.")
 
 

@@ -232,8 +232,9 @@ class Core:
         beside = {}
         for arm, folder in ((CANARY, self.settings.canary), (SHADOW, self.settings.shadow)):
             if folder is not None:
-                beside[arm] = Loaded.of(self._bundle(folder), self.settings)
-                check_arm(main, beside[arm], arm)
+                bundle = self._bundle(folder)
+                check_arm(main.bundle, bundle, arm)
+                beside[arm] = Loaded.of(bundle, self.settings)
         return main, beside
 
     def _refuse_many(self, questions: Sequence[Any]) -> None:

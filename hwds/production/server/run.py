@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwds.core.errors import ConfigError
+from hwds.production.server.arms import check_arm
+from hwds.production.server.draws import CANARY, SHADOW
 from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings
 from hwds.production.server.traces import Traces
 from hwds.production.services.opening import Bundle
@@ -51,9 +53,9 @@ def serve(settings: ServerSettings, address: Address) -> int:
     from uvicorn.supervisors.multiprocess import Multiprocess
 
     bundle = Bundle.open(settings.folder, settings.trust)
-    for folder in (settings.canary, settings.shadow):
+    for arm, folder in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
         if folder is not None:
-            Bundle.open(folder, settings.trust)
+            check_arm(bundle, Bundle.open(folder, settings.trust), arm)
     if traces := Traces.of_environment(os.environ):
         traces.close()
     workers = settings.workers
