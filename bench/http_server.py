@@ -136,8 +136,8 @@ def loaded(url: str, question: dict[str, Any], parent: int, clients: int, second
     return {
         "clients": clients,
         "requests/s": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),  # type: ignore[index]
-        "p50": re.search(r"50%\s+(\S+)", text)[1],  # type: ignore[index]
-        "p99": re.search(r"99%\s+(\S+)", text)[1],  # type: ignore[index]
+        "p50": re.search(r"^ +50% +(\S+)", text, re.M)[1],  # type: ignore[index]
+        "p99": re.search(r"^ +99% +(\S+)", text, re.M)[1],  # type: ignore[index]
         "refused": int(errors[1]) if errors else 0,
         "cpu_ms": round(1000 * used / max(requests, 1), 3),
         "load": os.getloadavg()[0],
