@@ -14,6 +14,7 @@ from hwds.production.bundle.keys import signing_key
 from hwds.production.bundle.parity import read_cases
 from hwds.production.runtime.alone import GraphModel
 from hwds.production.runtime.pack import ENTRIES, modules_of, pack
+from hwds.production.runtime.pack import main as pack_main
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_it_answers_as_the_server(bundle, alone):
     for got, want in zip(alone.answer(questions), bundle.service().answer(questions), strict=True):
         assert alike(got, want)
     assert alone.answer([]) == []
-    assert alone.answer([{}])[0]["id"] == "0"
+    assert alone.answer([{}])[0]["id"] == alone.answer([{"id": None}])[0]["id"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,9 @@ def test_it_answers_as_the_server(bundle, alone):
         ({"quantity": 1.5}, "'quantity' must be a whole number"),
         ({"channel": 5}, "'channel' must be a text"),
         ({"id": {}}, "'id' must be a text or a whole number"),
+        ({"id": "x" * 1001}, "'id' must have 1,000 characters at most"),
+        ({"spent": 10**400}, "'spent' must be a finite number, got 1000"),
+        ({"quantity": 2**63}, "'quantity' must be <= 9223372036854775807"),
     ],
 )
 def test_what_is_no_question_is_refused_in_words(alone, question, said):
@@ -54,7 +58,7 @@ def test_what_is_no_question_is_refused_in_words(alone, question, said):
         alone.answer([question])
 
 
-def test_its_file_needs_no_more_than_it_may_and_runs(bundle, home, tmp_path):
+def test_its_file_needs_no_more_than_it_may_and_runs(bundle, home, tmp_path, capsys):
     modules = pack(tmp_path / "runtime.pyz")
     assert modules == modules_of(ENTRIES)
     assert len(modules) < 15
@@ -62,13 +66,17 @@ def test_its_file_needs_no_more_than_it_may_and_runs(bundle, home, tmp_path):
     pack(tmp_path / "runtime.pyz")
     assert (tmp_path / "runtime.pyz").read_bytes() == first
     words = [sys.executable, str(tmp_path / "runtime.pyz"), str(bundle.folder), str(home / "key.pem.pub")]
-    given = '{"id": "q", "spent": 80.5}\n{"spnt": 1}\nno\n'
+    odd = ["no", "[" * 100_000, '{"id": "\\ud800"}', f'{{"spent": {10**400}}}']
+    given = "\n".join(['{"id": "q", "spent": 80.5}', '{"spnt": 1}', *odd, ""])
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(words, input=given, capture_output=True, text=True, check=True, cwd=tmp_path, env=clean)
-    first, second, third = map(json.loads, done.stdout.splitlines())
+    first, second, *rest = map(json.loads, done.stdout.splitlines())
     assert alike(first, bundle.service().answer([{"id": "q", "spent": 80.5}])[0])
     assert "no column 'spnt'" in second["error"]
-    assert "error" in third
+    assert ["error" in answer for answer in rest] == [True] * len(odd)
+    for words in ((), ("--help",), (str(tmp_path / "no" / "runtime.pyz"),)):
+        assert pack_main(words)
+    assert "cannot be written: No such file or directory." in capsys.readouterr().err
 
 
 def test_signatures_are_checked_without_cryptography(bundle, home, tmp_path, monkeypatch):

@@ -18,8 +18,12 @@ from hwds.detection.decisions.alerts.live import AlertTiers
 from hwds.production.bundle.keys import trusted_keys
 from hwds.production.bundle.manifest import CONFORMAL, DECISION, GRAPH, SCHEMA, Manifest
 from hwds.production.graphs.session import GraphScorer
+from hwds.production.services.json_text import parsed_json
 
 ID = "id"
+
+LONGEST_ID = 1000
+"""Characters of an id at most, as `serving.reading` has it."""
 
 
 class NoGraphAlone(DataError):
@@ -77,9 +81,13 @@ class GraphModel:
     def _id(self, question: Any, place: int) -> str:
         if not isinstance(question, Mapping):
             raise DataError(f"question {place}: must be a JSON object, got {type(question).__name__}.")
-        id = question.get(ID, place)
+        id = question.get(ID)
+        if id is None:
+            return str(place)
         if isinstance(id, bool) or not isinstance(id, str | int):
             raise DataError(f"question {place}: '{ID}' must be a text or a whole number, got {type(id).__name__}.")
+        if len(str(id)) > LONGEST_ID:
+            raise DataError(f"question {place}: '{ID}' must have {LONGEST_ID:,} characters at most.")
         return str(id)
 
     def _row(self, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,15 +112,24 @@ def _checked(id: str, name: str, value: Any, schema: Mapping[str, Any]) -> Any:
                 f"event '{id}': '{name}' must be one of {', '.join(map(str, schema['enum'][:8]))}, got {value!r:.80}."
             )
         return value
-    kind = schema["type"][0]
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    kind, number = schema["type"][0], _is_number(value)
     fits = {"boolean": isinstance(value, bool), "string": isinstance(value, str), "number": number}
     if not fits.get(kind, number and value == int(value)):
         wanted = {"boolean": "true or false", "string": "a text", "number": "a finite number"}.get(kind, "a whole number")
         raise DataError(f"event '{id}': '{name}' must be {wanted}, got {value!r:.80}.")
     if value < schema.get("minimum", value):
         raise DataError(f"event '{id}': '{name}' must be >= {schema['minimum']}, got {value}.")
+    if value > schema.get("maximum", value):
+        raise DataError(f"event '{id}': '{name}' must be <= {schema['maximum']}, got {value!r:.80}.")
     return float(value) if kind == "number" else value
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that a double can hold."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def main(words: Sequence[str]) -> int:
@@ -125,11 +142,11 @@ def main(words: Sequence[str]) -> int:
     except HwdsError as error:
         sys.stderr.write(f"hwds-runtime: {error}\n")
         return error.exit_code
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         try:
-            answer = model.answer([json.loads(line)])[0]
-        except (HwdsError, ValueError) as error:
+            answer = model.answer([parsed_json(line.decode())])[0]
+        except (HwdsError, UnicodeDecodeError) as error:
             answer = {"error": str(error)}
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+        sys.stdout.buffer.flush()
     return 0

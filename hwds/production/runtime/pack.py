@@ -30,7 +30,7 @@ def pack(target: Path) -> list[str]:
         target: The file, which Python runs.
 
     Raises:
-        HwdsError: A module imports more than it may.
+        HwdsError: A module imports more than it may, or the file cannot be written.
     """
     modules = modules_of(ENTRIES)
     content = {f"{name.replace('.', '/')}.py": file_of(name).read_bytes() for name in modules}
@@ -39,11 +39,14 @@ def pack(target: Path) -> list[str]:
     start = f"import sys\nfrom {ENTRY} import main\n\nsys.exit(main(sys.argv[1:]))\n"
     content["__main__.py"] = start.encode()
     part = target.with_name(f".{target.name}.zip")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(content):
-            archive.writestr(zipfile.ZipInfo(name, EARLY), content[name], zipfile.ZIP_DEFLATED)
-    zipapp.create_archive(part, target, "/usr/bin/env python3")
-    part.unlink()
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(content):
+                archive.writestr(zipfile.ZipInfo(name, EARLY), content[name], zipfile.ZIP_DEFLATED)
+        zipapp.create_archive(part, target, "/usr/bin/env python3")
+        part.unlink()
+    except OSError as error:
+        raise HwdsError(f"{target}: cannot be written: {error.strerror or error}.") from error
     return modules
 
 
@@ -80,5 +83,18 @@ def file_of(name: str) -> Path:
     return PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
 
 
+def main(words: Sequence[str]) -> int:
+    """Write the runtime to the file that is named, and say what is in it."""
+    if len(words) != 1 or words[0].startswith("-"):
+        sys.stderr.write("usage: python -m hwds.production.runtime.pack FILE\n")
+        return 2
+    try:
+        sys.stdout.write("".join(f"{name}\n" for name in pack(Path(words[0]))))
+    except HwdsError as error:
+        sys.stderr.write(f"pack: {error}\n")
+        return error.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write("".join(f"{name}\n" for name in pack(Path(sys.argv[1]))))
+    sys.exit(main(sys.argv[1:]))

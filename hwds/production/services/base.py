@@ -88,8 +88,11 @@ def column_schema(kind: pl.DataType) -> dict[str, Any]:
     names = {pl.Boolean: "boolean", pl.String: "string", pl.Categorical: "string"}
     name = "integer" if kind.is_integer() else "number" if kind.is_float() else names.get(type(kind), "string")
     formats = {"Date": "date", "Datetime": "date-time"}
-    found = {"format": formats[kind.base_type().__name__]} if kind.base_type().__name__ in formats else {}
-    return {"type": [name, "null"], **found}
+    more: dict[str, Any] = {"format": formats[kind.base_type().__name__]} if kind.base_type().__name__ in formats else {}
+    if kind.is_integer():
+        bounds = np.iinfo(str(kind).lower())
+        more = {"minimum": int(bounds.min), "maximum": int(bounds.max)}
+    return {"type": [name, "null"], **more}
 
 
 NAME_SCHEMA = {"type": ["string", "integer"]}
