@@ -2,15 +2,23 @@
 
 import json
 from dataclasses import replace
+from threading import Event
+from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.production.monitor.captured import read_captured
-from hwds.production.server.arms import check_arm, parts_of
+from hwds.production.server.arms import Shadow, check_arm, parts_of
 from hwds.production.server.draws import share_of
 from hwds.production.server.settings import canary_of
 from tests.production.test_server import ROW, ask
+
+
+def until_done(shadow):
+    """Wait until a shadow has answered what it has taken up."""
+    shadow._threads.submit(int).result(30)
 
 
 def rows(n):
@@ -39,10 +47,15 @@ def test_a_canary_that_fails_costs_no_answer(serve, bundle, monkeypatch):
     def fail(questions):
         raise ZeroDivisionError
 
+    def panic(questions):
+        raise pl.exceptions.PanicException("in Rust")
+
     monkeypatch.setattr(client.core.beside["canary"].service, "read", fail)
     assert ask(client, ROW).json()["arm"] == "main"
+    monkeypatch.setattr(client.core.beside["canary"].service, "read", panic)
+    assert ask(client, ROW).json()["arm"] == "main"
     assert ask(client, {"spent": "x"}).status_code == 400
-    assert "hwds_canary_failures_total 1" in client.get("/metrics").text
+    assert "hwds_canary_failures_total 2" in client.get("/metrics").text
 
 
 def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_path, monkeypatch):
@@ -51,7 +64,7 @@ def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_
     assert "arm" not in said[0]
     monkeypatch.setattr(client.core.beside["shadow"].service, "answer", lambda questions: 1 / 0)
     assert ask(client, ROW).status_code == 200
-    client.core._shadow.close()
+    until_done(client.core._shadow)
     main, shadow = (read_captured(tmp_path / "cap", arm) for arm in ("main", "shadow"))
     assert [each.answer for each in shadow] == [each.answer for each in main[:4]] == said
     assert {each.request for each in shadow} == {main[0].request}
@@ -63,13 +76,35 @@ def test_all_arms_capture_a_request_or_none(serve, bundle, tmp_path):
     client = serve(shadow=folder, canary=folder, canary_share=0.5, capture=str(tmp_path / "cap"), sample=0.4)
     for place in range(40):
         ask(client, [{"spent": 10.0 + place}, {"spent": 300.0 + place}])
-    client.core._shadow.close()
+    until_done(client.core._shadow)
     main, canary, shadow = (
         {each.request for each in read_captured(tmp_path / "cap", arm)} for arm in ("main", "canary", "shadow")
     )
     assert 6 <= len(shadow) <= 28
     assert main | canary == shadow
     assert main & canary
+
+
+def test_what_nobody_gets_is_not_captured(serve, bundle, tmp_path):
+    folder = str(bundle.folder)
+    client = serve(shadow=folder, canary=folder, canary_share=0.5, capture=str(tmp_path / "cap"))
+    arms = {answer["arm"]: answer["id"] for answer in ask(client, rows(20)).json()}
+    until_done(client.core._shadow)
+    before = len(read_captured(tmp_path / "cap"))
+    assert ask(client, [ROW | {"id": arms["main"]}, {"id": arms["canary"], "spent": "x"}]).status_code == 400
+    assert ask(client, [1]).status_code == 400
+    assert len(read_captured(tmp_path / "cap")) == before
+
+
+def test_a_shadow_that_is_behind_takes_up_no_more_rows_than_it_may():
+    begin, counts = Event(), []
+    loaded = SimpleNamespace(service=SimpleNamespace(answer=lambda questions: begin.wait() and []))
+    shadow = Shadow(counts.append)
+    for _ in range(5):
+        shadow.offer(loaded, [ROW] * 9_000, lambda answers: None)
+    assert counts == ["shadow_left_out"] * 3
+    begin.set()
+    shadow.close()
 
 
 def test_a_reload_takes_up_the_bundles_beside_main(serve, bundle):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import polars as pl
 import pytest
 
 from hwds.production.server.batches import MOST, Batches
@@ -41,15 +42,18 @@ def test_a_batch_is_not_larger_than_allowed(service):
     assert calls == -(-600 // (MOST // 60 * 60))
 
 
-def test_a_failure_is_that_of_the_request_whose_rows_fail(service, monkeypatch):
+@pytest.mark.parametrize("failure", [ZeroDivisionError, pl.exceptions.PanicException])
+def test_a_failure_is_that_of_the_request_whose_rows_fail(service, monkeypatch, failure):
     scored = service.scored
 
     def fails(rows):
-        return 1 / 0 if any(row.id == "bad" for row in rows) else scored(rows)
+        if any(row.id == "bad" for row in rows):
+            raise failure("here")
+        return scored(rows)
 
     monkeypatch.setattr(service, "scored", fails)
     (good, bad), calls = together(service, [[ROW], [ROW | {"id": "bad"}]])
-    assert isinstance(bad, ZeroDivisionError)
+    assert isinstance(bad, failure)
     assert good == scored(service.read([ROW]))
     assert calls == 3
 

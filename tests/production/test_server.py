@@ -4,9 +4,11 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -76,6 +78,8 @@ def test_kserves_protocol(client):
     told = {tensor["name"]: tensor["data"][0] for tensor in said["outputs"]}
     assert said["id"] == "q"
     assert told["score"] == ask(client, ROW).json()["score"]
+    endless = [inputs[0] | {"shape": [1] * 33}]
+    assert client.post("/v2/models/classify-logistic/infer", json={"inputs": endless}).status_code == 400
     assert client.post("/v2/models/other/infer", json={"inputs": inputs}).status_code == 404
     assert client.post("/v2/models/classify-logistic/infer", content=b"[").status_code == 400
 
@@ -210,6 +214,29 @@ def test_capture_draws_questions_without_ids_by_what_they_say_and_hides_what_rea
     written = "".join(path.read_text() for path in (tmp_path / "cap").glob("*.jsonl"))
     assert 3 <= written.count("captureData") <= 20
     assert written.count(r"reasons\": \"***\"") == written.count("captureData")
+
+
+def test_a_capture_that_cannot_be_written_costs_no_answer(serve, tmp_path):
+    client = serve(capture=str(tmp_path))
+    for hour in (datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)):
+        (tmp_path / f"{hour:%Y-%m-%d-%H}-{os.getpid()}.jsonl").symlink_to("/dev/full")
+    assert ask(client, ROW).status_code == 200
+    assert "hwds_capture_failures_total 1" in client.get("/metrics").text
+    client.core._capture = None  # whose buffer cannot be emptied
+
+
+def test_the_bundle_that_has_answered_is_named_though_it_is_replaced_meanwhile(serve):
+    core = serve(batch_ms=20).core
+    core._batches._together = 2
+
+    async def run():
+        under_way = asyncio.create_task(core.answer([ROW], reasons=False))
+        await asyncio.sleep(0.001)
+        core.loaded = core.loaded._replace(digest="another")
+        return await under_way
+
+    digest = core.loaded.digest
+    assert asyncio.run(run())[1] == digest
 
 
 def test_a_new_bundle_is_taken_up_and_a_wrong_one_is_not(bundle, home, tmp_path, serve):

@@ -6,7 +6,8 @@ import logging
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.production.server.traces import Traces
+from hwds.production.server.traces import TRACEPARENT, Traces, passed_on
+from tests.production.test_arms import until_done
 from tests.production.test_server import ROW
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -30,16 +31,26 @@ def test_a_span_is_a_child_of_the_clients(serve):
     assert (second.parent, second.attributes["http.response.status_code"]) == (None, 400)
 
 
-def test_without_a_collector_a_traceparent_is_in_log_and_capture(serve, tmp_path, caplog):
-    client = serve(capture=str(tmp_path / "cap"), log="all")
+def test_without_a_collector_a_traceparent_is_in_log_and_capture(serve, bundle, tmp_path, caplog):
+    client = serve(capture=str(tmp_path / "cap"), log="all", shadow=str(bundle.folder))
     assert client.core.traces is None
     with caplog.at_level(logging.INFO, "hwds.server"):
         client.post("/invocations", json=ROW, headers={"traceparent": PARENT})
         client.post("/invocations", json=ROW, headers={"traceparent": "00-zz"})
+    until_done(client.core._shadow)
     said = [json.loads(record.message).get("traceparent") for record in caplog.records]
     lines = [json.loads(line) for path in (tmp_path / "cap").glob("*.jsonl") for line in path.read_text().splitlines()]
     assert said == [PARENT, None]
-    assert [line["eventMetadata"]["traceparent"] for line in lines] == [PARENT, ""]
+    for arm in ("main", "shadow"):
+        facts = [line["eventMetadata"] for line in lines if line["eventMetadata"]["arm"] == arm]
+        assert [each["traceparent"] for each in facts] == [PARENT, ""]
+
+
+def test_a_request_on_the_same_connection_has_another_traceparent():
+    passed_on({b"traceparent": PARENT.encode()})
+    assert TRACEPARENT.get() == PARENT
+    passed_on({})
+    assert TRACEPARENT.get() == ""
 
 
 def test_a_collector_without_opentelemetry_is_refused(monkeypatch):

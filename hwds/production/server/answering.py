@@ -12,12 +12,10 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
 
-import polars as pl
-
 from hwds.core.errors import DataError, HwdsError
 from hwds.production.server.core import Core, Reply, log_request
 from hwds.production.server.formats import JSON
-from hwds.production.server.loaded import LOG
+from hwds.production.server.loaded import FAILURES, LOG
 from hwds.production.server.refusals import Refused
 from hwds.production.server.traces import Headers, passed_on
 from hwds.production.services.base import Answer, Question
@@ -55,15 +53,17 @@ class Answering:
         span = traces.begin(self._route, headers) if traces is not None else None
         try:
             refuse_stranger(headers.get(b"authorization", b"").decode("latin-1"), self._settings.tokens)
-            reply = await self._reply(scope, headers, receive)
-            extra = [(b"x-hwds-bundle", self._core.loaded.digest.encode())]
+            body = await self._body(headers, receive)
+            begin = perf_counter()  # how long a client sends is not the server's time
+            reply, digest = await self._reply(scope, headers, body)
+            extra = [(b"x-hwds-bundle", digest.encode())]
         except Refused as error:
             status, why = error.status, error.reason
         except DataError as error:
             status, why = 400, str(error)
         except HwdsError as error:
             status, why = 503, str(error)
-        except (Exception, pl.exceptions.PanicException) as error:
+        except FAILURES as error:
             status, why = 500, f"{type(error).__name__}: {error}"
             LOG.error(json.dumps({"event": "failure", "why": why, "where": traceback.format_exc()}))
         if status != 200:
@@ -76,11 +76,11 @@ class Answering:
             traces.end(span, status, reply.rows, why)
         log_request(self._route, status, seconds, reply.rows, why, every=self._settings.log == "all")
 
-    async def _reply(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
-        body = await self._body(headers, receive)
+    async def _reply(self, scope: Scope, headers: Headers, body: bytes) -> tuple[Reply, str]:
+        """Return the reply to a body, and the digest of the bundle that made it."""
         questions, reply = self._ask(scope, headers, body)
-        answers = await self._core.answer(questions, reasons=wants_reasons(scope["query_string"]))
-        return reply(answers)
+        answers, digest = await self._core.answer(questions, reasons=wants_reasons(scope["query_string"]))
+        return reply(answers), digest
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """Return the body of a request.

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
+from contextvars import copy_context
+from threading import Lock
 from typing import NamedTuple
 
 from hwds.core.errors import ConfigError
 from hwds.production.bundle.manifest import SCHEMA
 from hwds.production.server.draws import CANARY, MAIN, share_of
-from hwds.production.server.loaded import LOG, Loaded
+from hwds.production.server.loaded import FAILURES, LOG, Loaded
 from hwds.production.services.base import ID, Answer, Question, id_of
 from hwds.production.services.opening import Bundle
 
 Deliver = Callable[[list[Answer]], None]
 
-MOST_WAITING = 256
-"""Requests that may wait for the shadow; it leaves out those that come while it is so far behind."""
+MOST_WAITING, MOST_ROWS = 256, 20_000
+"""Requests, and questions of them together, that may wait for the shadow; it leaves out those that come while it is so far
+behind: they would take the memory of the bundle that answers."""
 
 
 class Part(NamedTuple):
@@ -80,23 +82,27 @@ class Shadow:
     def __init__(self, add: Callable[[str], None]) -> None:
         self._add = add
         self._threads = ThreadPoolExecutor(1, "shadow")
-        self._places = BoundedSemaphore(MOST_WAITING)
+        self._lock = Lock()
+        self._requests = self._rows = 0  # that wait
 
     def offer(self, loaded: Loaded, questions: Sequence[Question], deliver: Deliver) -> None:
         """Take up a request, or leave it out where too many wait; its answers are delivered."""
-        if not self._places.acquire(blocking=False):
-            self._add("shadow_left_out")
-            return
-        self._threads.submit(self._answer, loaded, questions, deliver)
+        with self._lock:
+            if self._requests >= MOST_WAITING or self._rows + len(questions) > MOST_ROWS:
+                self._add("shadow_left_out")
+                return
+            self._requests, self._rows = self._requests + 1, self._rows + len(questions)
+        self._threads.submit(copy_context().run, self._answer, loaded, questions, deliver)
 
     def _answer(self, loaded: Loaded, questions: Sequence[Question], deliver: Deliver) -> None:
         try:
             deliver(loaded.service.answer(questions))
-        except Exception as error:  # a shadow fails for nobody
+        except FAILURES as error:  # a shadow fails for nobody
             self._add("shadow_failures")
             LOG.warning(json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"}))
         finally:
-            self._places.release()
+            with self._lock:
+                self._requests, self._rows = self._requests - 1, self._rows - len(questions)
 
     def close(self) -> None:
         """Leave out what waits, and end."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hwds.production.server.loaded import FAILURES
 from hwds.production.services.base import Answer
 from hwds.production.services.rows import ReadRow, RowService
 
@@ -64,7 +65,7 @@ class Batches:
         self._count(1)
         try:
             answers = service.scored([row for each in waiting for row in each.rows])
-        except Exception as error:  # the server says so to whose rows they are
+        except FAILURES as error:  # the server says so to whose rows they are
             if len(waiting) > 1:
                 for each in waiting:
                     self._settle(service, [each])

@@ -21,7 +21,7 @@ from hwds.production.server.batches import Batches
 from hwds.production.server.capture import Arm, Capture
 from hwds.production.server.draws import CANARY, MAIN, SHADOW
 from hwds.production.server.formats import JSON, accepted, format_of, questions_of, text_of, written
-from hwds.production.server.loaded import LOG, Loaded
+from hwds.production.server.loaded import FAILURES, LOG, Loaded
 from hwds.production.server.metrics import Metrics
 from hwds.production.server.refusals import Refused
 from hwds.production.server.settings import ServerSettings
@@ -97,8 +97,8 @@ class Core:
 
         return questions, reply
 
-    async def answer(self, questions: list[Question], *, reasons: bool) -> list[Answer]:
-        """Return the answers to questions.
+    async def answer(self, questions: list[Question], *, reasons: bool) -> tuple[list[Answer], str]:
+        """Return the answers to questions, and the digest of the bundle that answered; of several arms those of all.
 
         Raises:
             Refused: 503, too many wait, or it takes too long.
@@ -106,45 +106,50 @@ class Core:
         """
         if self.beside:
             return await self._by_arms(questions, reasons)
-        answers = await self._by(MAIN, questions, reasons)
-        self._keep(Arm(MAIN, self.loaded.digest, ""), self._is_drawn(questions), questions, answers)
-        return answers
+        digest, answers = await self._by(MAIN, questions, reasons)
+        self._keep(Arm(MAIN, digest, ""), self._is_drawn(questions), questions, answers)
+        return answers, digest
 
-    async def _by_arms(self, questions: list[Question], reasons: bool) -> list[Answer]:
-        """Return the answers of main and canary, each with the name of its arm where there is a canary."""
-        request, named, drawn = uuid4().hex, CANARY in self.beside, self._is_drawn(questions)
+    async def _by_arms(self, questions: list[Question], reasons: bool) -> tuple[list[Answer], str]:
+        """Return the answers of main and canary, each with the name of its arm where there is a canary, and their digests."""
+        request, named = uuid4().hex, CANARY in self.beside
         answers: list[Answer] = [{}] * len(questions)
-        asked = list(questions)
+        asked, done = list(questions), []
         share = self.settings.canary_share if named else 0.0
         for part in parts_of(questions, share, getattr(self.loaded.service, "unit", "")):
-            arm, said = await self._of_part(part, reasons)
+            name, digest, said = await self._of_part(part, reasons)
             for place, question, answer in zip(part.places, part.questions, said, strict=True):
-                answers[place] = answer | {"arm": arm} if named else answer
+                answers[place] = answer | {"arm": name} if named else answer
                 asked[place] = question
-            self._keep(Arm(arm, self._arm(arm).digest, request), drawn, part.questions, said)
+            done.append((Arm(name, digest, request), part.questions, said))
+        drawn = self._is_drawn(questions)
+        for arm, part_asked, said in done:  # where another part is refused nobody gets these answers
+            self._keep(arm, drawn, part_asked, said)
         if self._shadow is not None:
             shadow = self.beside[SHADOW]
             self._shadow.offer(shadow, asked, partial(self._keep, Arm(SHADOW, shadow.digest, request), drawn, asked))
-        return answers
+        return answers, ", ".join(dict.fromkeys(arm.bundle for arm, _, _ in done))
 
-    async def _of_part(self, part: Part, reasons: bool) -> tuple[str, list[Answer]]:
-        """Return the answers of an arm, or of main where the canary fails and main does not."""
+    async def _of_part(self, part: Part, reasons: bool) -> tuple[str, str, list[Answer]]:
+        """Return an arm, its digest and its answers; main's where the canary fails and main does not."""
         if part.arm == MAIN:
-            return MAIN, await self._by(MAIN, part.questions, reasons)
+            return MAIN, *await self._by(MAIN, part.questions, reasons)
         try:
-            return CANARY, await self._by(CANARY, part.questions, reasons)
+            return CANARY, *await self._by(CANARY, part.questions, reasons)
         except Refused:
             raise
-        except Exception as error:
-            answers = await self._by(MAIN, part.questions, reasons)
+        except FAILURES as error:
+            by_main = await self._by(MAIN, part.questions, reasons)
             self.metrics.add("canary_failures")
             LOG.warning(json.dumps({"event": "canary failed", "why": f"{type(error).__name__}: {error}"}))
-            return MAIN, answers
+            return MAIN, *by_main
 
-    async def _by(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
-        service = self._arm(arm).service
+    async def _by(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
+        """Return the digest of the bundle that answers, which may be replaced meanwhile, and its answers."""
+        loaded = self._arm(arm)
+        service = loaded.service
         if isinstance(service, RowService) and len(questions) <= AT_ONCE and not reasons:
-            return await self._batches.answer(service, service.read(questions))
+            return loaded.digest, await self._batches.answer(service, service.read(questions))
         return await self._in_thread(arm, questions, reasons)
 
     def _arm(self, arm: str) -> Loaded:
@@ -158,10 +163,15 @@ class Core:
         """Count the answers of an arm, and capture them where their request is drawn."""
         self.metrics.add(f"rows_{arm.name}", len(answers))
         if self._capture is not None and drawn:
-            self._capture.keep(questions, answers, arm)
-            self.metrics.add("captured")
+            try:
+                self._capture.keep(questions, answers, arm)
+            except OSError as error:  # a full disk keeps nobody from an answer
+                self.metrics.add("capture_failures")
+                LOG.error(json.dumps({"event": "capture failed", "why": str(error)}))
+            else:
+                self.metrics.add("captured")
 
-    async def _in_thread(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
+    async def _in_thread(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
         if self._waiting >= self.settings.waiting:
             raise Refused(503, f"{self._waiting} requests wait already; ask again in a second.")
         self._waiting += 1
@@ -176,8 +186,9 @@ class Core:
             self._waiting -= 1
             self.metrics.add("waiting", -1)
 
-    def _answered(self, arm: str, questions: list[Question], reasons: bool) -> list[Answer]:
-        return self._arm(arm).service.answer(questions, reasons=reasons)
+    def _answered(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
+        loaded = self._arm(arm)
+        return loaded.digest, loaded.service.answer(questions, reasons=reasons)
 
     async def reload(self) -> None:
         """Take up the bundle that lies in the folder now, between two answers; where it is refused the old one stays."""

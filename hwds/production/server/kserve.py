@@ -19,6 +19,9 @@ DATATYPES = (
 )  # fmt: skip
 """The types of tensors in the protocol; values are read by the columns of the bundle, whatever type is named."""
 
+MOST_DIMENSIONS = 32
+"""Dimensions of a tensor at most: the product of a million numbers takes minutes."""
+
 KINDS = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
 
 
@@ -78,7 +81,8 @@ def _check_tensor(tensor: Mapping[str, Any], place: int) -> None:
     if tensor.get("datatype", "FP64") not in DATATYPES:
         raise DataError(f"inputs[{place}]: 'datatype' must be one of {', '.join(DATATYPES)}.")
     shape = tensor.get("shape", [len(tensor["data"])])
-    whole = isinstance(shape, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in shape)
+    short = isinstance(shape, list) and len(shape) <= MOST_DIMENSIONS
+    whole = short and all(isinstance(each, int) and not isinstance(each, bool) for each in shape)
     if not whole or math.prod(shape) != len(tensor["data"]):
         raise DataError(f"inputs[{place}]: 'shape' must be whole numbers whose product is {len(tensor['data'])}.")
 

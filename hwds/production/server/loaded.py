@@ -6,11 +6,16 @@ import logging
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import polars as pl
+
 from hwds.production.server.settings import ServerSettings
 from hwds.production.services.base import Service
 from hwds.production.services.opening import Bundle
 
 LOG = logging.getLogger("hwds.server")
+
+FAILURES: tuple[type[BaseException], ...] = (Exception, pl.exceptions.PanicException)
+"""The exceptions of a service that fails: a panic of polars is no `Exception`."""
 
 
 class Loaded(NamedTuple):

@@ -19,7 +19,7 @@ NAMES = (
     *(f"status_{status}" for status in STATUSES),
     *(f"bucket_{place}" for place in range(len(BUCKETS) + 1)),
     "seconds", "rows", "batches", "captured", "reloads", "reload_failures", "waiting",
-    *(f"rows_{arm}" for arm in ARMS), "canary_failures", "shadow_failures", "shadow_left_out",
+    *(f"rows_{arm}" for arm in ARMS), "canary_failures", "shadow_failures", "shadow_left_out", "capture_failures",
 )  # fmt: skip
 PLACES = {name: place for place, name in enumerate(NAMES)}
 STATUS_PLACES = {status: PLACES[f"status_{status}"] for status in STATUSES}
@@ -87,6 +87,7 @@ class Metrics:
             ("rows", "Questions that were answered.", "counter"),
             ("batches", "Calls of a model of rows, each for the requests that came together.", "counter"),
             ("captured", "Requests that were captured.", "counter"),
+            ("capture_failures", "Requests that could not be captured.", "counter"),
             ("reloads", "Reloads, in all workers.", "counter"),
             ("reload_failures", "Reloads that were refused.", "counter"),
             ("canary_failures", "Requests that main answered because the canary failed.", "counter"),

@@ -84,7 +84,5 @@ class Traces:
 
 def passed_on(headers: Headers) -> None:
     """Note the `traceparent` of a client, where it is one, for the log and the capture of its request."""
-    given = headers.get(b"traceparent")
-    if given is not None:
-        text = given.decode("latin-1")
-        TRACEPARENT.set(text if PARENT.fullmatch(text) else "")
+    given = headers.get(b"traceparent", b"").decode("latin-1")
+    TRACEPARENT.set(given if PARENT.fullmatch(given) else "")  # one that came on the same connection has another
