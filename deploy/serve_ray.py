@@ -1,7 +1,7 @@
 """A bundle behind Ray Serve: `serve run deploy/ray_serve.yaml` (pip install 'ray[serve]' 'hwds[serve]').
 
 Each replica is one worker of `hwds serve --http` with all of its routes. Ray starts more of them, on other machines too, and
-replaces those that die. The bundle lies at HWDS_BUNDLE on each machine.
+replaces those that die. The bundle lies at HWDS_BUNDLE on each machine, and HWDS_SERVE_TOKENS has the tokens that may ask.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from hwds.production.server.app import application
 from hwds.production.server.core import Core
-from hwds.production.server.settings import ServerSettings
+from hwds.production.server.settings import TOKENS, ServerSettings, tokens_of
 
 
 @serve.deployment
@@ -31,7 +31,8 @@ class Answers:
     def __init__(self, folder: str) -> None:
         if not folder:
             raise ValueError("HWDS_BUNDLE must name the folder of a bundle")
-        self._core = Core(ServerSettings(folder, scrape=tempfile.mkdtemp(prefix="hwds-replica-")))
+        tokens = tokens_of(os.environ.get(TOKENS, ""))
+        self._core = Core(ServerSettings(folder, tokens=tokens, scrape=tempfile.mkdtemp(prefix="hwds-replica-")))
         self._application = application(self._core)
 
     async def __call__(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.gate.decide import Named, decided, gathered
 from hwds.production.gate.rules import rules_of
 from hwds.production.gate.verdicts import FILE
+from tests.production.test_arms import until_done
 from tests.production.test_server import ROW
 
 DEPLOY = ["--name", "orders", "--image", "r/h:1", "--role", "arn:aws:iam::123456789012:role/hwds", "--bucket", "s3://models"]
@@ -20,10 +21,28 @@ def trust(home, monkeypatch):
     return ["--trust", str(home / "key.pem.pub")]
 
 
-def test_a_dry_run_prints_the_calls_and_makes_none(bundle, trust, capsys):
+def test_a_dry_run_prints_the_calls_and_makes_none(bundle, trust, tmp_path, monkeypatch, capsys):
     assert dispatch(["deploy", str(bundle.folder), *DEPLOY, "--dry-run", *trust]) == 0
     calls = json.loads(capsys.readouterr().out)
     assert [call["operation"] for call in calls][-1] == "update_endpoint"
+    monkeypatch.chdir(tmp_path)
+    assert dispatch(["deploy", str(bundle.folder), *DEPLOY, "--dry-run", *trust]) == 0
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)) == len(calls)
+    assert "is not here" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--store", "events.db"], "--store: this bundle answers rows, which remember nothing; leave it out"),
+        (["--tls-key", "own.key"], "--tls-key: needs --tls-cert"),
+        (["--tls-cert", "no.pem"], "--tls-cert: no.pem and its key cannot be used: No such file or directory"),
+    ],
+)
+def test_a_server_that_cannot_answer_is_refused_before_a_worker_starts(bundle, trust, words, said):
+    with pytest.raises(ConfigError, match=said):
+        dispatch(["serve", str(bundle.folder), "--http", *words, *trust])
 
 
 def test_a_run_that_a_gate_refused_is_not_deployed(bundle, run, trust):
@@ -40,7 +59,7 @@ def test_a_monitor_watches_segments_and_compares_arms(serve, bundle, trust, tmp_
     client = serve(shadow=str(bundle.folder), capture=str(tmp_path / "cap"))
     rows = [ROW | {"id": f"q{place}", "channel": ("online", "retail")[place % 2]} for place in range(120)]
     client.post("/invocations", json=rows)
-    client.core._shadow.close()
+    until_done(client.core._shadow)
     (tmp_path / "labels.csv").write_text("id,label\n" + "".join(f"q{place},{place % 5 == 0:d}\n" for place in range(120)))
     words = ["monitor", str(bundle.folder), str(tmp_path / "cap"), "--out", str(tmp_path / "mon"), "--rows", "50", *trust]
     assert dispatch([*words, "--by", "channel"]) == 0

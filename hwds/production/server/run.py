@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import shutil
 import signal
+import ssl
 import tempfile
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from hwds.core.errors import ConfigError
 from hwds.production.server.arms import check_arm
 from hwds.production.server.draws import CANARY, SHADOW
-from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings
+from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.production.server.traces import Traces
 from hwds.production.services.opening import Bundle
 
@@ -45,14 +45,17 @@ def serve(settings: ServerSettings, address: Address) -> int:
     """Serve until a signal ends it: SIGTERM lets requests end, SIGHUP takes up the bundle that lies in the folder then.
 
     Raises:
-        ConfigError: The address cannot be taken, or several workers are asked for events, whose store one process owns.
+        ConfigError: The address cannot be taken, certificate or key cannot be used, a store is named for a bundle that
+            remembers nothing, or another bundle cannot stand beside this one.
         DataError: The bundle is refused.
     """
     _require_server()
     import uvicorn
     from uvicorn.supervisors.multiprocess import Multiprocess
 
+    _check_certificate(address)
     bundle = Bundle.open(settings.folder, settings.trust)
+    bundle.refuse_store(settings.store)
     for arm, folder in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
         if folder is not None:
             check_arm(bundle, Bundle.open(folder, settings.trust), arm)
@@ -63,7 +66,7 @@ def serve(settings: ServerSettings, address: Address) -> int:
         workers = 1
         logging.getLogger("hwds.server").warning("answers remember events, whose store one process owns: 1 worker.")
     scrape = tempfile.mkdtemp(prefix="hwds-server-")
-    tokens = tuple(hashlib.sha256(token.encode()).hexdigest() for token in os.environ.pop(TOKENS, "").split())
+    tokens = tokens_of(os.environ.pop(TOKENS, ""))
     platform = settings.with_platform(os.environ)
     os.environ[VARIABLE] = replace(platform, workers=workers, scrape=scrape, tokens=tokens).written()
     config = uvicorn.Config(
@@ -97,6 +100,24 @@ def serve(settings: ServerSettings, address: Address) -> int:
     finally:
         shutil.rmtree(scrape, ignore_errors=True)
     return 0
+
+
+def _check_certificate(address: Address) -> None:
+    """Refuse a certificate or a key that cannot be used, before a worker fails by it.
+
+    Raises:
+        ConfigError: One is missing, no file, or they do not belong together.
+    """
+    if address.certificate is None:
+        if address.key is not None:
+            raise ConfigError("--tls-key: needs --tls-cert.")
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(address.certificate, address.key)
+    except OSError as error:
+        raise ConfigError(
+            f"--tls-cert: {address.certificate} and its key cannot be used: {error.strerror or error}."
+        ) from error
 
 
 def _socket(config: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -105,6 +106,11 @@ class ServerSettings:
         stored = json.loads(os.environ[VARIABLE])
         given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
         return cls(**given)
+
+
+def tokens_of(text: str) -> tuple[str, ...]:
+    """Return the SHA-256 of tokens, which are separated by blanks."""
+    return tuple(hashlib.sha256(token.encode()).hexdigest() for token in text.split())
 
 
 def canary_of(text: str) -> tuple[str, float]:

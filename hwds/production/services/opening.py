@@ -99,10 +99,17 @@ class Bundle:
             ConfigError: A store is named for a bundle that remembers nothing.
             DataError: The bundle is of another version of hwds.
         """
-        kind = self.manifest.kind
-        if store is not None and kind != "events":
-            raise ConfigError(f"--store: this bundle answers {kind}, which remember nothing; leave it out.")
+        self.refuse_store(store)
         return service_of(self, store or self.folder.with_name(f"{self.folder.name}.store") / EVENTS, durable)
+
+    def refuse_store(self, store: Path | str | None) -> None:
+        """Refuse a store that is named for a bundle that remembers nothing.
+
+        Raises:
+            ConfigError: It is.
+        """
+        if store is not None and self.manifest.kind != "events":
+            raise ConfigError(f"--store: this bundle answers {self.manifest.kind}, which remember nothing; leave it out.")
 
 
 def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:

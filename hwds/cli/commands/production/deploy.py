@@ -7,6 +7,7 @@ and makes none. The same deployment again makes nothing new; that of an older bu
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
     settings = Deployment(**options)
     bundle = Bundle.open(folder, trust)
     if not refuse_gated_bundle(bundle.manifest.run, "deploy"):
-        print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.")
+        print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.", file=sys.stderr)
     with tempfile.TemporaryDirectory() as beside:
         archive = Path(beside) / ARCHIVE
         plan = plan_of(settings, bundle.manifest.digest, str(archive), verdict_tags(verdicts_of(bundle.manifest.run)))
