@@ -55,7 +55,7 @@ def alarms(reference: list[pl.DataFrame], live: list[pl.DataFrame]) -> dict[str,
     baseline, detector = Baseline(stored), Detector(PER_MONTH, MONTH)
     raised: dict[str, list[int]] = {"hwds": [], "PSI > .2": [], "KS p < .05": []}
     for place, part in enumerate(live):
-        window = window_statistics(baseline, part.to_dicts(), stored["components"])
+        window = window_statistics(baseline, part.to_dicts(), stored["components"], {*part.columns})
         if detector.take([each.p_value for each in baseline.findings(window)]):
             raised["hwds"].append(place)
         if any(distances(stored["columns"][name], window[name])["psi"] > 0.2 for name in part.columns):

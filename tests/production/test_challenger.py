@@ -1,5 +1,7 @@
 """Champion against challenger on captured answers: paired where both answered the same, and by units where they did not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,7 +74,7 @@ def test_a_canary_is_compared_by_units_of_its_own():
     labels, champion, challenger = world(1, 0.2)
     found = judged(champion[::2], challenger[1::2], labels)
     assert not found.paired
-    assert found.rows == (N // 2, N // 2)
+    assert found.rows == (N // 2 - N // DAYS, N // 2)  # the first day is before the first of the challenger
     paired = judged(champion, challenger, labels)
     assert found.high - found.low > paired.high - paired.low
 
@@ -85,3 +87,14 @@ def test_without_labels_or_days_nothing_is_said():
     found = judged(*one_day, labels)
     assert found.low is None
     assert "cannot tell" in found.sentence
+
+
+def test_days_before_a_canary_are_not_compared_with_its_own():
+    labels, champion, challenger = world(5, 1.0)
+    early = [Captured(f"2025{each.at[4:]}", {}, {"id": f"early {at}", "probability": 0.5}) for at, each in enumerate(champion)]
+    known = labels | {f"early {place}": 1.0 for place in range(N)}
+    own = [replace(each, answer=each.answer | {"id": f"c{place}"}) for place, each in enumerate(challenger)]
+    known |= {f"c{place}": labels[f"u{place}"] for place in range(N)}
+    alone, after_early = judged(champion, own, known), judged([*early, *champion], own, known)
+    assert not alone.paired
+    assert after_early == alone

@@ -1,6 +1,7 @@
 """The monitor is silent while nothing changes, names what does, and takes labels as they arrive."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -76,6 +77,44 @@ def test_what_changes_is_named(reference, tmp_path, change, column, check):
     assert set(shape) == {"feature_name", "constraint_check_type", "description"}
     assert "<svg" in (tmp_path / "report.html").read_text()
     assert read_mapping(tmp_path / "report.json")["violations"]
+
+
+def test_a_column_that_the_capture_hides_is_not_watched(reference):
+    asked = [replace(each, question=each.question | {"shop": "***", "visits": "***"}) for each in captured(world(4, 5))]
+    report = watched(reference, asked, bundle="b", per_month=0.1, days=30.4)
+    assert not report.violations
+    assert not {"shop", "visits", NAME} & {each.column for each in report.windows[-1].findings}
+    assert "No captured row shows shop, visits: not watched." in report.remarks
+
+
+def test_a_column_that_is_no_longer_sent_is_missing(reference):
+    asked = captured(world(6, 5))
+    half = [replace(each, question={"shop": each.question["shop"]}, bundle="c") for each in asked[3 * ROWS :]]
+    report = watched(reference, [*asked[: 3 * ROWS], *half], bundle="b", per_month=0.1, days=30.4)
+    assert {"spent", "visits"} <= {each["feature_name"] for each in report.violations}
+    assert "1,500 of 3,000 rows were answered by another bundle, and are judged by this one's reference." in report.remarks
+
+
+def test_rows_of_a_history_that_have_no_answer_lack_none():
+    rng = np.random.default_rng(0)
+    stored = reference_of(pl.DataFrame({"target": rng.normal(size=5000)}), ["target"], [])
+    stored |= {"predictions": {"mean": column_reference(pl.Series("mean", rng.normal(size=500)))}}
+    histories = rng.normal(size=(100, 30))
+    asked = [
+        Captured(
+            f"2026-01-{1 + place // 4:02d}T00:00:00Z", {"rows": [{"target": each} for each in row]}, {"rows": [{"mean": 0.1}]}
+        )
+        for place, row in enumerate(histories.tolist())
+    ]
+    report = watched(stored, asked, bundle="b", per_month=0.1)
+    assert len(report.windows) == 6
+    assert not report.violations
+
+
+def test_alarms_of_inputs_and_of_labels_keep_one_promise(reference):
+    asked = captured(world(2, 5))
+    alone, beside = (watched(reference, asked, bundle="b", per_month=0.1, labels=labels) for labels in (None, {"x": 1.0}))
+    assert [each.evidence / 2 for each in alone.windows] == pytest.approx([each.evidence for each in beside.windows])
 
 
 def test_labels_that_arrive_show_errors(reference):

@@ -102,7 +102,7 @@ class RowContent:
         taken = (*self.table.roles.get("entity", ()), time, self.table.name("available_at"), ROW_ID)
         columns = [
             name
-            for name, kind in self.table.data.schema.items()
+            for name, kind in self._borne.schema.items()
             if name not in hidden and name not in taken and not kind.is_nested() and not kind.is_temporal()
         ]
         answers = self._answers()
@@ -118,6 +118,11 @@ class RowContent:
         named = {"score": self.scored.score, "probability": self.scored.probability, "p_value": self.scored.p_value}
         return [pl.Series(name, values) for name, values in named.items() if values is not None]
 
+    @property
+    def _borne(self) -> pl.DataFrame:
+        """The table of the columns that a question may bear."""
+        return self.table.data if self.kind == "events" else self._alone().data
+
     def _alone(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
         kept = [name for name in self.table.data.columns if name in (*self.table.inputs, *self.table.roles.get("amount", ()))]
@@ -128,7 +133,7 @@ class RowContent:
         """Yield the last rows as questions with the run's answers, each followed by its label where it was known in time."""
         hidden = {name for role in HIDDEN for name in self.table.roles.get(role, ())}
         events = self.kind == "events"
-        kept = self.table.data.columns if events else self._alone().data.columns
+        kept = self._borne.columns
         label, when = self.table.name("label"), self.table.name("label_time")
         key = next((name for name in (self.table.name("id"), ID) if name in self.table.data.columns), ROW_ID)
         first = self.table.height - self.asked

@@ -22,12 +22,14 @@ class Captured:
         question: As it came.
         answer: As it went.
         request: The id of the request, which the arms of a server share; empty where it has one arm.
+        bundle: The digest of the bundle that has answered; empty where it is not known.
     """
 
     at: str
     question: Mapping[str, Any]
     answer: Mapping[str, Any]
     request: str = ""
+    bundle: str = ""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield its rows by column: of a history each row, of which the last has the answer's first."""
@@ -69,11 +71,8 @@ def _of_line(line: Mapping[str, Any], arm: str) -> list[Captured]:
         return []
     sides = (data[side]["data"].split("\n") for side in ("endpointInput", "endpointOutput"))
     pairs = zip(*([json.loads(text) for text in side] for side in sides), strict=True)
-    return [
-        Captured(str(facts["inferenceTime"]), question, answer, str(facts.get("inferenceId", "")))
-        for question, answer in pairs
-        if "of" not in question
-    ]
+    at, *known = str(facts["inferenceTime"]), str(facts.get("inferenceId", "")), str(facts.get("bundle", ""))
+    return [Captured(at, question, answer, *known) for question, answer in pairs if "of" not in question]
 
 
 def read_labels(path: Path) -> dict[str, float]:

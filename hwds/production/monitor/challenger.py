@@ -55,6 +55,8 @@ def judged(champion: Sequence[Captured], challenger: Sequence[Captured], labels:
 
     Rows of one unit and of neighbouring days vary together: the variance is over both kinds of clusters, as in
     `statistics.two_way`. The same formula holds where both answered the same questions, whose losses then cancel within a unit.
+    Where each answered its own, the champion counts from the challenger's first answer to its last: other days are of other
+    questions.
 
     Args:
         champion: Answers of the main arm.
@@ -67,7 +69,10 @@ def judged(champion: Sequence[Captured], challenger: Sequence[Captured], labels:
     keys = [{_key(each) for each in side} for side in (champion, challenger)]
     shared = {key for key in keys[0] & keys[1] if key[0]}
     paired = bool(shared)
-    shared = shared or keys[0] | keys[1]
+    if not paired:
+        begin, end = min(each.at for each in challenger), max(each.at for each in challenger)
+        champion = [each for each in champion if begin <= each.at <= end]
+        shared = keys[0] | keys[1]
     sides = [_labelled([each for each in side if _key(each) in shared], labels) for side in (champion, challenger)]
     for name, side in zip(("champion", "challenger"), sides, strict=True):
         if not side:

@@ -48,9 +48,14 @@ class Baseline:
 
     Args:
         reference: A bundle's `reference.json`.
+
+    Attributes:
+        predictions: The names of answers, which not every row has.
+        windows: The windows of the reference.
     """
 
     def __init__(self, reference: Mapping[str, Any]) -> None:
+        self.predictions = frozenset(reference.get("predictions", {}))
         self._overall: dict[str, Any] = {**reference["columns"], **reference.get("predictions", {})}
         self.windows = len(reference["windows"])
         self._logs: dict[tuple[str, str], np.ndarray] = {}

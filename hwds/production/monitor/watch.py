@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from hwds.production.bundle.reconstruction import NAME, Components, distances_of
 from hwds.production.bundle.reference import WINDOW_GRID, WINDOW_ROWS, column_reference
 from hwds.production.monitor.captured import Captured
 from hwds.production.monitor.evidence import Baseline, Detector, Finding, discoveries, label_findings
+from hwds.production.server.capture import HIDDEN
 
 MONTH_DAYS = 30.4
 LEVEL = 0.1
@@ -107,7 +108,7 @@ def watched(
         reference: A bundle's `reference.json`.
         captured: In the order of time.
         bundle: Its digest.
-        per_month: False alarms a month at most, of inputs and answers, and as many of labels.
+        per_month: False alarms a month at most, half of them of labels where some have arrived.
         labels: By id, as far as they have arrived.
         rows: Rows of a window; those of the reference's windows, for another number has another spread.
         days: The days that the captured rows span; None takes their times.
@@ -117,10 +118,13 @@ def watched(
     parts = [table[at : at + rows] for at in range(0, len(table) - rows + 1, rows)]
     span = days_of(captured) if days is None else days
     a_month = max(len(parts) / max(span, 1e-9) * MONTH_DAYS, 1.0)
-    inputs, outcomes = Detector(per_month, a_month), Detector(per_month, a_month)
+    share = per_month / 2 if labels else per_month
+    inputs, outcomes = Detector(share, a_month), Detector(share, a_month)
+    shown = shown_columns([row for _, row in table])
     reports, labelled = [], 0
     for part in parts:
-        findings = baseline.findings(window_statistics(baseline, [row for _, row in part], reference.get("components")))
+        statistics = window_statistics(baseline, [row for _, row in part], reference.get("components"), shown)
+        findings = baseline.findings(statistics)
         known = _labelled([each for each, _ in part], labels or {})
         of_labels = label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
         labelled += len(known[1])
@@ -137,11 +141,17 @@ def watched(
         reports.append(
             WindowReport(part[0][0].at, len(part), 1.0 if alarm else sums, alarm, (*findings, *of_labels), tuple(named))
         )
-    return Report(bundle, per_month, a_month, tuple(reports), labelled, tuple(_remarks(baseline, table, rows)))
+    return Report(bundle, per_month, a_month, tuple(reports), labelled, tuple(_remarks(baseline, table, rows, shown, bundle)))
 
 
-def _remarks(baseline: Baseline, table: Sequence[Any], rows: int) -> list[str]:
+def _remarks(baseline: Baseline, table: Sequence[Any], rows: int, shown: Set[str], bundle: str) -> list[str]:
     said = []
+    if hidden := [name for name in baseline.names if name != NAME and name not in shown]:
+        said.append(f"No captured row shows {', '.join(hidden[:8])}{' ...' if len(hidden) > 8 else ''}: not watched.")
+    if others := sum(each.bundle not in ("", bundle) for each, _ in table):
+        said.append(
+            f"{others:,} of {len(table):,} rows were answered by another bundle, and are judged by this one's reference."
+        )
     if baseline.windows < 10:
         said.append(f"The reference has {baseline.windows} windows: what is usual is known roughly, so that alarms come late.")
     if len(table) < rows:
@@ -149,25 +159,35 @@ def _remarks(baseline: Baseline, table: Sequence[Any], rows: int) -> list[str]:
     return said
 
 
-def window_statistics(baseline: Baseline, rows: Sequence[Mapping[str, Any]], components: Components | None) -> dict[str, Any]:
+def shown_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the columns that rows have, but for those that the capture hides."""
+    return {name for row in rows for name, value in row.items() if value != HIDDEN}
+
+
+def window_statistics(
+    baseline: Baseline, rows: Sequence[Mapping[str, Any]], components: Components | None, shown: Set[str]
+) -> dict[str, Any]:
     """Return the statistics of a window, of the columns that the reference has.
 
     Args:
         baseline: Of the reference.
         rows: Of the window, by column.
         components: The principal components of the reference; None where it has none.
+        shown: The columns that any captured row shows. One that ceases to be sent is missing; one that nobody has sent is not
+            judged, nor is the distance from components that it belongs to.
     """
     statistics = {}
-    if components is not None:
+    if components is not None and shown.issuperset(components["columns"]):
         statistics[NAME] = column_reference(pl.Series(NAME, distances_of(components, rows)), WINDOW_GRID)
     for name in baseline.names:
-        if name == NAME:
+        if name == NAME or name not in shown:
             continue
-        values = [row.get(name) for row in rows]
+        values = [row.get(name) for row in rows if name in row or name not in baseline.predictions]
+        if not values:  # rows of histories, of which the last alone is answered
+            continue
         kind = pl.String if any(isinstance(value, str) for value in values) else pl.Float64
         series = pl.Series(name, [_cast(value, kind) for value in values], kind)
-        if series.null_count() < len(series) or any(name in row for row in rows):
-            statistics[name] = column_reference(series, WINDOW_GRID)
+        statistics[name] = column_reference(series, WINDOW_GRID)
     return statistics
 
 
