@@ -177,7 +177,7 @@ def window_statistics(
             judged, nor is the distance from components that it belongs to.
     """
     statistics = {}
-    if components is not None and shown.issuperset(components["columns"]):
+    if components is not None and shown >= {*components["columns"]}:
         statistics[NAME] = column_reference(pl.Series(NAME, distances_of(components, rows)), WINDOW_GRID)
     for name in baseline.names:
         if name == NAME or name not in shown:
