@@ -50,12 +50,13 @@ def streams_data(root: Path, name: str) -> dict[str, Any]:
 def _progress(folder: Path) -> dict[str, Any]:
     """Return what a stream says of itself, and how it stands."""
     try:
-        content = read_json(folder / PROGRESS)
-    except (OSError, ValueError):
+        content = dict(read_json(folder / PROGRESS))
+        running, silence = content["running"], time.time() - content["at"]
+    except (OSError, ValueError, TypeError, KeyError):
         return {"standing": "damaged"}
-    if not content["running"]:
+    if not running:
         return {"standing": "ended", **content}
-    return {"standing": "running" if time.time() - content["at"] < SILENT else "silent", **content}
+    return {"standing": "running" if silence < SILENT else "silent", **content}
 
 
 def _messages(path: Path) -> list[dict[str, Any]]:

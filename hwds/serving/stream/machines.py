@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, isnan, nan
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,6 +58,8 @@ class Machine(Serializable):
     gaps: tuple[int, ...] = ()
     score: float = nan
     reason: str = ""
+
+    added: ClassVar[Mapping[str, Any]] = {"leapt": nan}
 
     def admit(self, reading: Reading, rules: StreamRules) -> str:
         """Let a reading wait for its turn; return what became of it, which does not depend on what is scored together."""

@@ -143,8 +143,8 @@ class Shard:
         position = self.state.position
         mine = position["at"] if position and position["source"] == source.name else None
         for batch in source.batches(mine, self._rules.batch, stop):
-            if batch.lines:
-                at = {"source": source.name, "at": batch.position}
+            if batch.lines or (mine is not None and batch.position != mine):  # what was read to its end may be gone tomorrow
+                mine, at = batch.position, {"source": source.name, "at": batch.position}
                 yield from self._append(LINES, batch.lines, at, stop, batch)
             self._progress.write(self.state, self._rules)
         if source.ends and not stop.is_set():

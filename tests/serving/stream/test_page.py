@@ -52,4 +52,7 @@ def test_a_stream_without_a_word_is_silent_a_damaged_one_is_said_and_a_torn_line
     assert (shown["standing"], shown["messages"][0]["number"]) == ("silent", content["alerts"])
     (folder / PROGRESS).write_text((folder / PROGRESS).read_text()[:-9])
     assert streams_data(root, "press")["shown"]["standing"] == "damaged"
+    for other in ("{}", "[]", "null", '{"running": true, "at": "noon"}'):
+        (folder / PROGRESS).write_text(other)
+        assert streams_data(root, "press")["shown"]["standing"] == "damaged"
     assert streams_data(root / "none", "") == {"streams": [], "shown": None}

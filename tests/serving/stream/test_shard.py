@@ -12,6 +12,7 @@ from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.serving.stream.rules import StreamRules, rules_of
 from hwds.serving.stream.shard import FILES, Shard
 from hwds.serving.stream.sinks.base import NotSent
+from hwds.serving.stream.sources.base import Batch
 from hwds.serving.stream.sources.lines import JsonLines
 from tests.serving.hostile_lines import HOSTILE
 from tests.support.streams import RULES, laid, messages, scores, streamed, told
@@ -208,6 +209,24 @@ def test_a_stream_goes_on_where_it_was_and_the_log_stays_short(followed, lines, 
             assert shard._log.last - shard._log.first < 10
     assert scores(tmp_path) == batch
     assert messages(tmp_path) == messages(plain)
+
+
+def test_a_source_that_was_read_further_without_lines_is_not_asked_for_it_again(followed, lines, tmp_path):
+    class Shards:
+        name, ends, asked = "shards", False, []
+
+        def batches(self, position, most, stop):
+            self.asked.append(position)
+            if position is None:
+                yield Batch(lines[:5], {"a": "1"})
+                yield Batch([], {"a": "end"})
+
+    with Shard(followed, tmp_path, RULES) as shard:
+        shard.run(Shards())
+    with Shard(followed, tmp_path, RULES) as shard:
+        shard.run(Shards())
+        assert shard.state.totals["lines"] == 5
+    assert Shards.asked == [None, {"a": "end"}]
 
 
 def test_another_file_model_or_settings_are_refused_and_settings_may_change_after_an_end(followed, lines, tmp_path):
