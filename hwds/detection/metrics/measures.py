@@ -42,7 +42,12 @@ def _ranks(protocol: ScoredBy) -> list[Measure]:
     flags = f"share of label 0 whose entity is among the {k} with the highest scores of the day"
     return [
         Measure("aucpr", meaning="average precision: the area under precision against recall", beside="page", **high),
-        _plain("prevalence", "share of rows with label 1: the average precision of chance", "none", "page"),
+        _plain(
+            "prevalence",
+            "share of rows with label 1, in windows that have any: the average precision of chance",
+            "none",
+            "page",
+        ),
         Measure("auroc", meaning="chance that a row of label 1 has the higher score, ties half", beside="page", **high),
         Measure(
             f"precision@recall={recall:g}", meaning="highest precision of a threshold with that recall", beside="page", **high

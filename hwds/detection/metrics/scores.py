@@ -78,11 +78,13 @@ def behind(rows: Mapping[str, pl.DataFrame], protocol: ScoredBy) -> Iterator[tup
     for label in (label for label in scored if label != best):
         effect = apart(metric, drawn[best], drawn[label], scale)
         least = min(headlines[label], headlines[best]) if scale.relative else None
+        most = np.inf if short(base) in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
         n = sum(len(side.places) for side in (window.sides[_side(metric)] for window in windows[label]))
         yield (
             label,
             replace(
-                Score(f"behind_{metric}", "mean", abs(headlines[label] - headlines[best]), n=n), **_as_amount(effect, least)
+                Score(f"behind_{metric}", "mean", abs(headlines[label] - headlines[best]), n=n),
+                **_as_amount(effect, least, most),
             ),
         )
 
@@ -140,10 +142,16 @@ def _ends(effect: Effect, metric: str) -> dict[str, Any]:
     return {"stderr": effect.stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
 
 
-def _as_amount(effect: Effect, least: float | None) -> dict[str, Any]:
-    """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what it makes of that."""
+def _as_amount(effect: Effect, least: float | None, most: float) -> dict[str, Any]:
+    """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what it makes of that.
+
+    Args:
+        effect: A difference, or the logarithm of a ratio.
+        least: The smaller value, where it is a ratio.
+        most: How far apart two values can be: shares are no more than 1.
+    """
     ends = effect.interval(LEVEL)
-    turned = [None, None] if ends is None else [end if least is None else least * (exp(end) - 1) for end in ends]
+    turned = [None, None] if ends is None else [min(end if least is None else least * (exp(end) - 1), most) for end in ends]
     slope = 1.0 if least is None else least * exp(effect.value)
     stderr = None if effect.stderr is None else slope * effect.stderr
     return {"stderr": stderr, "ci_low": turned[0], "ci_high": turned[1], "ci_method": effect.method}

@@ -173,7 +173,8 @@ class Side:
     def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[np.ndarray]:
         curves, settings = self.ranking.curves(weight), self.settings
         points = [curves.precision_at_recall(settings.recall), curves.recall_at_precision(settings.precision)]
-        return [curves.average_precision, _ratio(sums[:, 1], sums[:, 0]), curves.auroc, *points]
+        chance = np.where(sums[:, 1] > 0, _ratio(sums[:, 1], sums[:, 0]), np.nan)  # of the windows that have a precision
+        return [curves.average_precision, chance, curves.auroc, *points]
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -24,7 +24,8 @@ APART, APART_OF_ALL = 0.06, 0.012
 def by_week_figure(tables: Tables, model: str) -> Figure | None:
     """Draw all models by test window; None where there are no two windows in time."""
     points = _points(tables)
-    shown = [side for side in SIDES if points.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1]
+    scored = points.drop_nulls("value")
+    shown = [side for side in SIDES if scored.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1]
     if not shown:
         return None
     figure = new_figure(9.5, 0.9 + 3.1 * len(shown))
@@ -44,11 +45,11 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
 
 
 def _points(tables: Tables) -> pl.DataFrame:
-    """Return the scores of each window that begins at a day."""
+    """Return the scores of each window that begins at a day; null where there is none."""
     wanted = [f"{side}{name}" for side in SIDES for name in ("aucpr", "prevalence")]
     rows = tables.scores.filter(
         pl.col("fold").is_not_null() & pl.col("segment").is_null() & pl.col("metric").is_in(wanted)
-        & pl.col("value").is_not_null() & pl.col("cutoff").is_not_null()
+        & pl.col("cutoff").is_not_null()
     )  # fmt: skip
     days = rows["cutoff"].str.to_date("%Y-%m-%d", strict=False)
     return rows.with_columns(days.alias("cutoff")).filter(pl.col("cutoff").is_not_null()).sort("cutoff", maintain_order=True)

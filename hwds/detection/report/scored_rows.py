@@ -69,11 +69,21 @@ def sides(rows: pl.DataFrame) -> Iterator[str]:
             yield side
 
 
-def averaged(rows: pl.DataFrame) -> str:
-    """Return `, mean of 4 windows` or `, mean of 10 folds`; nothing for one."""
+def averaged(rows: pl.DataFrame, counted: pl.DataFrame | None = None) -> str:
+    """Return `, mean of 4 windows` or `, mean of the 3 of 10 folds with a positive row`; nothing for one.
+
+    Args:
+        rows: Scored ones.
+        counted: Those of them in windows that the mean is of, where these need not be all.
+    """
     cutoffs = rows["cutoff"].unique() if rows.width else pl.Series([], dtype=pl.String)
-    dated = cutoffs.str.to_date("%Y-%m-%d", strict=False).null_count() == 0
-    return f", mean of {len(cutoffs)} {'windows' if dated else 'folds'}" if len(cutoffs) > 1 else ""
+    if len(cutoffs) < 2:
+        return ""
+    windows = "windows" if cutoffs.str.to_date("%Y-%m-%d", strict=False).null_count() == 0 else "folds"
+    some = len(cutoffs) if counted is None else counted["cutoff"].n_unique()
+    if some == len(cutoffs):
+        return f", mean of {some} {windows}"
+    return f", mean of the {some} of {len(cutoffs)} {windows} with a positive row"
 
 
 def known_rows(rows: pl.DataFrame, side: str) -> pl.DataFrame:

@@ -13,6 +13,9 @@ from hwds.results.measure import short
 from hwds.results.tables import Tables
 from hwds.statistics.log_odds import sigmoid
 
+RANKINGS = ("aucpr", "auroc", "precision@recall", "recall@precision")
+"""Metrics that a window without a positive row does not have."""
+
 
 def conclusion(tables: Tables, model: str) -> str:
     """Return the headline of the experiment's own model against chance and the best rival, its calibration, and the truth.
@@ -40,15 +43,24 @@ def conclusion(tables: Tables, model: str) -> str:
 def _scored(tables: Tables, headline: Number, metric: str, side: str) -> str:
     """`classify/xgboost has aucpr 0.687 (95 % interval 0.642 to 0.729), 104 times what chance gives (0.66 % of rows ...)`."""
     value, ends = _ends(headline, tables.measure(metric).measured_in)
-    text = f"{headline.model} has {metric} {value}{ends}{averaged(scored_rows(tables))}"
+    rows = scored_rows(tables)
+    text = f"{headline.model} has {metric} {value}{ends}{averaged(rows, _with_positives(rows, metric, side))}"
     prevalence = number(tables, f"{side}prevalence", headline.model)
     if short(metric) not in ("aucpr", "true_aucpr") or prevalence is None or not prevalence.value:
         return text
     times = headline.value / prevalence.value
     chance = f"{times:,.{0 if times >= 10 else 1}f} times what chance gives"
     positives = _positives(tables, headline.model, side)
-    rows = f", {counted(positives.rows, 'positive rows')}" if positives else ""
-    return f"{text}: {chance} ({brief(100 * prevalence.value)} % of rows{rows})"
+    few = f", {counted(positives.rows, 'positive rows')}" if positives else ""
+    return f"{text}: {chance} ({brief(100 * prevalence.value)} % of rows{few})"
+
+
+def _with_positives(rows: pl.DataFrame, metric: str, side: str) -> pl.DataFrame:
+    """Return the rows of the windows in which a ranking is scored, those with a positive row; all for other metrics."""
+    if rows.is_empty() or short(metric.removeprefix(TRUE)) not in RANKINGS:
+        return rows
+    column = SIDES[side][0]
+    return rows.filter((pl.col(column) == 1).any().over("cutoff"))
 
 
 def _positives(tables: Tables, model: str, side: str) -> Positives | None:

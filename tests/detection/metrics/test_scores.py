@@ -100,12 +100,13 @@ def test_the_false_positive_rate_is_that_of_the_whole_window_in_every_segment():
 def test_a_segment_of_one_class_has_a_null_and_no_error():
     rows = judged()
     found = scores(rows.filter(pl.col("label") == 0))
-    for metric in ("aucpr", "auroc", "caught_value", "calibration_slope", "precision@recall=0.5", "recall@precision=0.9"):
+    for metric in (
+        "aucpr", "prevalence", "auroc", "caught_value", "calibration_slope", "precision@recall=0.5", "recall@precision=0.9"
+    ):  # fmt: skip
         assert found[metric].value is None
         assert (found[metric].n, found[metric].n_undefined) == (0, rows.filter(pl.col("label") == 0).height)
         assert found[metric].ci_low is None
     assert found["brier"].value is not None
-    assert found["prevalence"].value == 0
     assert scores(rows.filter(pl.col("label") == 1))["auroc"].value is None
 
 
@@ -114,6 +115,8 @@ def test_a_window_without_positives_is_left_out_of_the_mean():
     bare = rows.with_columns(pl.when(pl.col("cutoff") == "2024-01-02").then(0.0).otherwise(pl.col("label")).alias("label"))
     alone = scores(rows.filter(pl.col("cutoff") == "2024-01-01"))["aucpr"].value
     assert scores(bare)["aucpr"].value == pytest.approx(alone)
+    blind = scores(bare.with_columns(score=pl.lit(0.5)))
+    assert blind["aucpr"].value == pytest.approx(blind["prevalence"].value)  # the average precision of chance
 
 
 def test_metrics_that_have_nothing_to_say_are_absent():
@@ -266,6 +269,14 @@ def test_how_far_a_model_is_behind_the_best():
     low = dict(Prequential(resamples=50, headline="brier").contrasts({"a": rows, "b": rows.with_columns(probability=0.5)}))
     assert low["b"].value > 0
     assert dict(PROTOCOL.contrasts({"good": rows})) == {}
+
+
+def test_shares_are_no_more_than_all_apart():
+    rows = judged(entity=[f"c{number}" for number in range(400)], day=[number // 2 % 40 for number in range(400)])
+    few = rows.with_columns(label=((pl.col("label") == 1) & (pl.col("row_id") % 4 == 0)).cast(pl.Float64))
+    blind = few.with_columns(score=pl.lit(0.5))
+    lines = dict(PROTOCOL.contrasts({"good": few, "blind": blind}))
+    assert lines["blind"].value < lines["blind"].ci_high <= 1 - scores(blind)["aucpr"].value
 
 
 def test_a_fold_that_failed_for_one_is_left_out_of_differences():
