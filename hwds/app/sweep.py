@@ -163,8 +163,12 @@ def write_result(
     first = f"{AS_IT_STOOD}\n\n" if search.sweep.baseline else ""
     space = f"{first}## What was searched\n\n{space_grid(sweep_json(search)['space']).markdown()}"
     pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path) if drawn else []
-    save_png(front_figure(front, result.best) if drawn else None, folder.path / "front.png")
-    parts = (remark, timed, *pictures, front_page(front, result.trials), importance_page(importance), space)
+    of_front = front_page(
+        front,
+        result.trials,
+        drawn=save_png(front_figure(front, result.best) if drawn else None, folder.path / "front.png"),
+    )
+    parts = (remark, timed, *pictures, of_front, importance_page(importance), space)
     folder.write_page(as_page(result, f"Sweep {folder.title}", folder.command, parts))
     ends = {**as_dict(result), "importance": importance.as_dict(), "time": time_of, "front": front, **titles}
     folder.write_json(sweep_json(search, records, **ends))

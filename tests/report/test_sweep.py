@@ -81,7 +81,7 @@ FRONT = {
 def test_the_front_is_a_sentence_a_table_and_a_picture(tmp_path):
     said = "Pareto front of mase and seconds, which no other trial beats in all of them: trials 2 and 4 (2 of 3)."
     assert front_sentence(FRONT) == said
-    page = front_page(FRONT, TRIALS)
+    page = front_page(FRONT, TRIALS, drawn=True)
     assert said in page
     assert "| 2 | 0.800 | 5.000 | 4 |\n| 4 | 0.900 | 0.500 | 2 |" in page
     figure = front_figure(FRONT, 2)
@@ -90,7 +90,15 @@ def test_the_front_is_a_sentence_a_table_and_a_picture(tmp_path):
     assert sorted(zip(*axes.lines[0].get_data(), strict=True)) == [(0.5, 0.9), (5.0, 0.8)]
     assert [text.get_text() for text in axes.texts] == ["0, as it stood", "2, best", "4"]
     assert save_png(figure, tmp_path / "front.png")
-    assert (front_sentence({}), front_page({}, TRIALS), front_figure({}, 2)) == ("", "", None)
+    assert "front.png" in page
+    assert "front.png" not in front_page(FRONT, TRIALS, drawn=False)
+    assert (front_sentence({}), front_page({}, TRIALS, drawn=False), front_figure({}, 2)) == ("", "", None)
+
+
+def test_where_no_trial_has_all_objectives_there_is_no_front():
+    none = FRONT | {"trials": []}
+    assert front_sentence(none) == "No Pareto front: no finished trial has a value of all of mase and seconds."
+    assert front_page(none, TRIALS, drawn=False) == f"## The Pareto front\n\n{front_sentence(none)}\n\n"
 
 
 def test_the_conclusion_says_how_sure_the_choice_is():

@@ -79,7 +79,8 @@ def _trials(result: SweepResult, data: dict[str, Any]) -> Iterator[Part]:
 def _front(result: SweepResult, data: dict[str, Any]) -> Iterator[Section]:
     """Yield the section of the Pareto front, where there are several objectives."""
     if front := data.get("front"):
-        yield Section("The Pareto front", (Text(front_sentence(front)), GridTable(front_grid(front, result.trials))))
+        table = (GridTable(front_grid(front, result.trials)),) if front["trials"] else ()
+        yield Section("The Pareto front", (Text(front_sentence(front)), *table))
 
 
 def _how(data: dict[str, Any]) -> Iterator[Part]:

@@ -28,11 +28,12 @@ def front_sentence(front: Mapping[str, Any]) -> str:
     if not front:
         return ""
     inside = _sorted(front)
-    names = " and ".join(short(each["name"].partition(",")[0]) for each in front["objectives"])
+    if not inside:
+        return f"No Pareto front: no finished trial has a value of all of {_names(front)}."
     *most, last = [str(each["trial"]) for each in inside]
     numbers = f"{', '.join(most)} and {last}" if most else last
     which = f"{'trial' if len(inside) == 1 else 'trials'} {numbers} ({len(inside)} of {len(front['trials'])})"
-    return f"Pareto front of {names}, which no other trial beats in all of them: {which}."
+    return f"Pareto front of {_names(front)}, which no other trial beats in all of them: {which}."
 
 
 def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
@@ -49,12 +50,13 @@ def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
     return grid_of(titles, table)
 
 
-def front_page(front: Mapping[str, Any], trials: pl.DataFrame) -> str:
-    """Return the section of the Markdown page; empty where there is no front."""
+def front_page(front: Mapping[str, Any], trials: pl.DataFrame, *, drawn: bool) -> str:
+    """Return the section of the Markdown page, with the picture where that was drawn; empty where there is no front."""
     if not front:
         return ""
-    picture = "![front](front.png)\n\n" if len(front["trials"]) > 1 else ""
-    return f"## The Pareto front\n\n{front_sentence(front)}\n\n{picture}{front_grid(front, trials).markdown()}\n"
+    picture = "![front](front.png)\n\n" if drawn else ""
+    table = f"{front_grid(front, trials).markdown()}\n" if front["trials"] else ""
+    return f"## The Pareto front\n\n{front_sentence(front)}\n\n{picture}{table}"
 
 
 def front_figure(front: Mapping[str, Any], best: int) -> Figure | None:
@@ -95,6 +97,10 @@ def _panel(axes: Axes, front: Mapping[str, Any], place: int, best: int) -> None:
     axes.set_ylabel(drawable(front["objectives"][0]["name"]), fontsize=9.5, color=INK, parse_math=False)
     plain_numbers(axes.xaxis)
     axes.legend(frameon=False, fontsize=8)
+
+
+def _names(front: Mapping[str, Any]) -> str:
+    return " and ".join(short(each["name"].partition(",")[0]) for each in front["objectives"])
 
 
 def _sorted(front: Mapping[str, Any]) -> list[Mapping[str, Any]]:
