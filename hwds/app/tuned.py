@@ -23,7 +23,8 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
     from hwds.compare.source import Source
 
     try:
-        sources = Source.read([each.prepared.folder for each in (run, untuned)])
+        tuned, stood_run = Source.read([each.prepared.folder for each in (run, untuned)])
+        sources = [tuned.asked_as(stood_run), stood_run]
         best, stood = (labels[source.model] for labels, source in zip(model_labels(sources), sources, strict=True))
         pairs = compare(sources, metric=metric, model=best).pairs
     except HwdsError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -45,6 +45,11 @@ class Source:
             cls(folder.title, folder.read_config(), origin["data"], origin["code"], table)
             for folder, origin, table in zip(folders, origins, tables, strict=True)
         ]
+
+    def asked_as(self, other: Source) -> Source:
+        """Return the same answers as of the dataset and the protocol of another run, of which a sweep knows that they agree."""
+        same = {part: other.config[part] for part in ("dataset", "protocol")}
+        return replace(self, config={**self.config, **same}, data=other.data)
 
     @property
     def run(self) -> str:

@@ -111,7 +111,8 @@ def comparisons(
 
     older = list[str]()
     if sweep:
-        sources = Source.read(of_sweep(sweep))
+        best, stood = Source.read(of_sweep(sweep))
+        sources = [best.asked_as(stood), stood]
         model = model or best_of(sources)
     else:
         sources, older = latest(Source.read(folders(runs, experiment)), runs)

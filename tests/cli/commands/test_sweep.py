@@ -272,6 +272,9 @@ def test_settings_of_protocol_and_dataset_are_searched_where_scores_stay_compara
     run = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=3 model.max_rows=300 pictures=false")
     said = hwds(f"{run} {words}.known_future.choice=[null,promo] sweep.space.protocol.intervals.choice=[model,conformal]")
     assert (said.code, said.err) == (0, "")
+    assert "tuned it is" in said.out
+    assert "compare: " not in said.out, "the best trial is compared with the experiment as it stood"
+    assert "compare" not in hwds("compare --sweep adhoc").err
     table = trials_of(tmp_path)
     assert table["status"].to_list() == ["finished"] * 4
     assert table["score"].n_unique() == 4
