@@ -26,9 +26,18 @@ def why_incomparable(own: TuningSplit, other: TuningSplit) -> str:
     if windows != others:
         names = ", ".join(str(name) for name, _, _ in others)
         return f"it is scored on other windows ({names}) than the other trials, so that no score can be compared"
+    if _read(own.frame) != _read(other.frame):
+        return "columns that scores read have other roles than in the other trials, so that no score can be compared"
     if not _answers(own.frame).equals(_answers(other.frame)):
         return "what it is scored on differs from that of the other trials, so that no score can be compared"
     return ""
+
+
+def _read(frame: Any) -> dict[str, tuple[str, ...]]:
+    """Return the columns of a table that scores may read, by role; empty for another frame."""
+    if not isinstance(frame, Table):
+        return {}
+    return {role: tuple(names) for role, names in frame.roles.items() if role not in INPUTS}
 
 
 def _answers(frame: Any) -> pl.DataFrame:
@@ -36,6 +45,5 @@ def _answers(frame: Any) -> pl.DataFrame:
     if isinstance(frame, Panel):
         return frame.table.select(SERIES, TIME, TARGET)
     if isinstance(frame, Table):
-        read = dict.fromkeys(name for role, names in frame.roles.items() if role not in INPUTS for name in names)
-        return frame.data.select(*read)
+        return frame.data.select(*dict.fromkeys(name for names in _read(frame).values() for name in names))
     return pl.DataFrame({"frame": [frame.fingerprint]})

@@ -89,7 +89,10 @@ def settings_in(leaves: Sequence[Leaf], config: Mapping[str, Any], row: Mapping[
     places: dict[str, int] = {}
     for leaf in leaves:
         if goes_with(leaf, places):
-            value = _value_at(leaf.path, config, row)
+            try:
+                value = _value_at(leaf.path, config, row)
+            except ConfigError:  # of an option that is no more
+                return None
             if not lies_in(leaf, value):
                 return None
             settings[leaf.path] = _as_in(leaf, value)

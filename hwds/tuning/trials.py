@@ -87,12 +87,13 @@ def more_trials(
     """Return so many further trials from proposed settings, each different from all others; fewer where they repeat."""
     trials = {_identity(trial): trial for trial in before}
     seen = {digest(trial.settings) for trial in before}
+    first = max((trial.number for trial in before), default=BASELINE - sweep.baseline) + 1
     for attempt, settings in enumerate(proposed):
         if len(trials) == len(before) + count or attempt > ATTEMPTS * count:
             break
         if (drawn := digest(settings)) not in seen:
             seen.add(drawn)
-            trial = _trial(len(trials) + (not sweep.baseline), settings, data)
+            trial = _trial(first + len(trials) - len(before), settings, data)
             trials.setdefault(_identity(trial), trial)
     return list(trials.values())[len(before) :]
 

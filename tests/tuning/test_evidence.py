@@ -42,6 +42,7 @@ def test_of_another_option_the_settings_are_its_own():
         "model.trees": 150,
     }
     assert settings_in((model, trees), config, {}) == {"model": "forecast/theta"}
+    assert settings_in((Leaf("model.trees", "randint", (100, 200)),), config, {"model": "forecast/nowhere"}) is None
 
 
 def test_the_sentence_counts_trials_by_their_sweep():

@@ -15,6 +15,7 @@ from hwds.tuning.sweeps.hyperband import HyperBand
 from hwds.tuning.sweeps.median import Median
 from hwds.tuning.sweeps.optuna import Optuna, learned_from
 from hwds.tuning.sweeps.random import Random
+from hwds.tuning.trials import Trial, more_trials
 
 DEPTH = Leaf("model.depth", "randint", (2, 5))
 RATE = Leaf("model.rate", "loguniform", (0.001, 1.0))
@@ -170,3 +171,13 @@ def test_of_trials_of_a_narrower_space_the_best_are_learned_from_half_as_many_as
     narrow = [each._replace(rungs={6: float(place)}, covers=False) for place, each in enumerate(reversed(told_of(8)[1:]))]
     assert learned_from([*narrow, *own], 6) == [*own, *narrow[:4]]
     assert learned_from(own, 6) == own
+
+
+def test_trials_after_one_that_came_to_nothing_have_numbers_of_their_own():
+    before = [Trial(number, {"model.depth": number}, {}, refused="-") for number in (0, 1, 3)]
+    data = {"model": {"name": "mine"}, "rivals": []}
+    with_baseline, without = Random(), Random(baseline=False)
+    proposals = [{"model.depth": "many"}]
+    assert [trial.number for trial in more_trials(data, with_baseline, before, proposals, 1)] == [4]
+    assert [trial.number for trial in more_trials(data, with_baseline, (), proposals, 1)] == [0]
+    assert [trial.number for trial in more_trials(data, without, (), proposals, 1)] == [1]
