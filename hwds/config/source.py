@@ -127,6 +127,8 @@ def checked_text(file: Path) -> str:
     try:
         text = file.read_text(encoding="utf-8")
         check_yaml(text, file)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is no UTF-8 (byte {error.start}).") from error
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
     return text

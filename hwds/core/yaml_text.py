@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,40 @@ def check_yaml(text: str, where: str | Path) -> None:
     """Refuse a YAML text that `read_yaml` refuses, for others to read.
 
     Raises:
-        ValueError: It is no YAML, too deep, or too large once its anchors are followed.
+        ValueError: It is no YAML, too deep, too large once its anchors are followed, or has a key twice, of which one is lost.
     """
     try:
-        size = _size(yaml.compose(text, Loader=LOADER), {})
+        root = yaml.compose(text, Loader=LOADER)
+        size = _size(root, {})
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: is no YAML: {_one_line(error)}") from error
     except RecursionError as error:
         raise ValueError(f"{where}: is too deep to read") from error
     if size > MOST:
         raise ValueError(f"{where}: has {MOST:,} values or more once its anchors (&, *) are followed")
+    if twice := next(_twice(root, set()), None):
+        raise ValueError(f"{where}: has '{twice.value}' more than once, at line {twice.start_mark.line + 1}")
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()).replace(' in "<unicode string>",', " at").rstrip(".")
+
+
+def _twice(node: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield each key of a node, or of one below it, that a mapping has already."""
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    keys = set[tuple[str, str]]()
+    for item in node.value:
+        pair = item if isinstance(item, tuple) else (item,)
+        key = pair[0]
+        if len(pair) == 2 and isinstance(key, yaml.ScalarNode):
+            if (key.tag, key.value) in keys:
+                yield key
+            keys.add((key.tag, key.value))
+        for part in pair:
+            yield from _twice(part, seen)
 
 
 def _size(node: Any, known: dict[int, float]) -> float:

@@ -18,6 +18,7 @@ LAUGHS = "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 
         ("[" * 5000 + "]" * 5000, "is too deep to read|is no YAML"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("a: [", "is no YAML"),
+        ("a: 1\nb:\n  - {c: 1, d: 2, c: 3}\n", "has 'c' more than once, at line 3"),
         ("a: 2020-13-01", "month must be in 1..12"),
         (f"a: {'9' * 5000}", "Exceeds the limit"),
     ],
@@ -31,6 +32,7 @@ def test_it_is_refused_in_one_line(text, why):
 
 def test_anchors_that_repeat_a_few_values_are_read():
     assert read_yaml("a: &a [1, 2]\nb: *a", "x.yaml") == {"a": [1, 2], "b": [1, 2]}
+    assert read_yaml("a: &a {c: 1}\nb: *a\nd: {<<: *a, c: 2}", "x.yaml") == {"a": {"c": 1}, "b": {"c": 1}, "d": {"c": 2}}
 
 
 @pytest.mark.parametrize(
