@@ -46,10 +46,22 @@ def test_rules_by_name_are_those_of_texts():
     assert [rule_of(*each).title for each in written.rules.items()] == [rule_of(*each).title for each in texts.rules.items()]
 
 
-@pytest.mark.parametrize("text", ["worth 200", "worth > large", "worth >", "", "worth > 1 or night = 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("worth 200", "worth > large", "worth >", "", "worth > 1 or night = 1"),
+        *("night == 1", "night => 1", "night = 1 or worth > 2", "worth > nan", "worth < inf"),
+    ],
+)
 def test_what_is_no_rule_is_refused(text):
-    with pytest.raises(ConfigError, match=r"is no condition such as|compares with no number"):
+    with pytest.raises(ConfigError, match=r"is no condition such as|compares with no number|has two signs"):
         Rules(rules=[text])
+
+
+def test_a_name_is_given_once_and_a_text_in_quotes_may_have_signs():
+    with pytest.raises(ValueError, match="has 'late' more than once"):
+        by_name({"late": "worth > 1", "late ": "worth > 2"})
+    assert rule_of("", ("channel = 'a=b'",)).title == ": channel = a=b"
 
 
 def test_rules_order_rows_by_the_share_that_theirs_had():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ SIGNS: dict[str, Compare] = {
     "<": operator.lt,
     "=": operator.eq,
 }
+SIGN = re.compile(r"[<>=!]")
 CONDITION = re.compile(r"\s*(?P<input>\w+)\s*(?P<sign>>=|<=|!=|>|<|=)\s*(?P<value>\S.*?)\s*")
 NAMED = re.compile(r"\s*(?P<name>[\w -]+?)\s*:\s*(?P<body>.+)")
 
@@ -97,19 +99,24 @@ def by_name(rules: object) -> dict[str, tuple[str, ...]]:
     Raises:
         ValueError: It is neither, a rule has no condition, or two have one name.
     """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, conditions in _named(rules):
+        if name in found:
+            raise ValueError(f"has '{name}' more than once")
+        found[name] = conditions
+    return found
+
+
+def _named(rules: object) -> Iterator[tuple[str, tuple[str, ...]]]:
     if isinstance(rules, Mapping):
-        return {_name(name): _texts(str(name), conditions) for name, conditions in rules.items()}
+        yield from ((_name(name), _texts(str(name), conditions)) for name, conditions in rules.items())
+        return
     if isinstance(rules, str) or not isinstance(rules, Sequence):
         raise ValueError(f"must be rules by name, or the name of an option of rules, got {rules!r}")
-    found: dict[str, tuple[str, ...]] = {}
     for text in rules:
         match = NAMED.fullmatch(str(text))
         body = match["body"] if match else str(text)
-        name = match["name"] if match else " and ".join(map(str, rule_of("", (body,)).conditions))
-        if name in found:
-            raise ValueError(f"has '{name}' more than once")
-        found[name] = (body,)
-    return found
+        yield match["name"] if match else " and ".join(map(str, rule_of("", (body,)).conditions)), (body,)
 
 
 def _name(name: object) -> str:
@@ -129,13 +136,20 @@ def _condition(text: str) -> Condition:
     match = CONDITION.fullmatch(text)
     if match is None:
         raise ValueError(f"'{text.strip()}' is no condition such as 'quantity > 10'")
-    value = match["value"].strip("'\"")
+    value, sign = match["value"].strip("'\""), match["sign"]
     try:
-        return Condition(match["input"], match["sign"], float(value))
+        number = float(value)
     except ValueError:
-        if match["sign"] not in ("=", "!="):
+        if sign not in ("=", "!="):
             raise ValueError(f"'{text.strip()}' compares with no number") from None
-        return Condition(match["input"], match["sign"], value)
+        if value == match["value"] and SIGN.search(value):
+            raise ValueError(
+                f"'{text.strip()}' has two signs: conditions are joined by 'and', a text with a sign is quoted"
+            ) from None
+        return Condition(match["input"], sign, value)
+    if not math.isfinite(number):
+        raise ValueError(f"'{text.strip()}' compares with no number")
+    return Condition(match["input"], sign, number)
 
 
 def check_inputs(rules: Sequence[Rule], names: Sequence[str]) -> None:
