@@ -14,7 +14,7 @@ from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.models.ucb1 import UCB1
 from hwds.bandit.protocols.simulation.toys import try_policy
 from hwds.core.errors import ConfigError
-from hwds.detection.models.classify.base import Classifier
+from hwds.detection.models.classify.base import Classifier, Contributions
 from hwds.detection.protocols.rows.toys import try_classifier, try_row_features
 from hwds.evaluation.abilities import WrongAnswerError
 from hwds.experiment.own_code import _tried, is_tried
@@ -54,6 +54,7 @@ FORECASTS = [
     (lambda mean, quantiles: Forecasts.of(mean, quantiles[..., :2]), "of shape (2, 6, 3), got float64 of shape (2, 6, 2)"),
     (lambda mean, quantiles: Forecasts(mean, quantiles - np.arange(3), np.zeros(2, bool)), "'quantiles' must not decrease"),
     (lambda mean, quantiles: Forecasts.of(mean.astype(str), quantiles), "'mean' must be numbers of shape (2, 6), got <U32"),
+    (lambda mean, quantiles: Forecasts.of(mean.tolist(), quantiles), "'mean' must be an array, got a list"),
     (lambda mean, quantiles: 1 / 0, "ZeroDivisionError: division by zero"),
 ]  # fmt: skip
 
@@ -107,9 +108,14 @@ class Scoring(Classifier):
 
     def score(self, rows):
         spent = rows.data["spent"].to_numpy()
-        return {"right": spent, "list": spent.tolist(), "two": np.stack([spent, spent], 1), "nan": np.log(spent - 1e6)}[
-            self.how
-        ]
+        wrong = {"list": spent.tolist(), "two": np.stack([spent, spent], 1), "nan": np.log(spent - 1e6), "flags": spent > 1}
+        return wrong.get(self.how, spent)
+
+    def explain(self, rows):
+        spent = rows.data["spent"].to_numpy()
+        return {"bare": spent, "many": Contributions(("spent", "age"), 0.0, spent[:, None])}.get(
+            self.how, Contributions(("spent",), 0.0, spent[:, None])
+        )
 
 
 class Spent(RowFeatures):
@@ -127,6 +133,9 @@ class Spent(RowFeatures):
         ("list", r"score of \d+ rows must return an array of numbers of shape \(\d+,\), got a list"),
         ("two", r"of shape \(\d+,\), got float64 of shape \(\d+, 2\)"),
         ("nan", r"got \d+ that are not finite"),
+        ("flags", r"got bool of shape"),
+        ("bare", r"explain of \d+ rows must return hwds.detection.Contributions, got a ndarray"),
+        ("many", r"values of shape \(\d+, 2\), one for each name, got \(\d+, 1\)"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")

@@ -152,10 +152,11 @@ def _laid_out(forecasts: Forecasts, known: Panel, future: Panel, context: Foreca
         absolute, squared, short_absolute, short_squared = np.full((4, n), np.nan)
         naive = np.full((n, horizon), np.nan)
         cut, signs = known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1), np.zeros(n, bool)
+    quantiles = forecasts.quantiles.astype(float, copy=False)
     columns = {
         "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),
-        "mean": forecasts.mean.ravel(),
-        **{quantile_name(level): forecasts.quantiles[..., i].ravel() for i, level in enumerate(context.levels)},
+        "mean": forecasts.mean.ravel().astype(float, copy=False),  # a model of a user's own may answer in another precision
+        **{quantile_name(level): quantiles[..., i].ravel() for i, level in enumerate(context.levels)},
         "seasonal_naive": naive.ravel(),
         "scale_abs": np.repeat(absolute, horizon),
         "scale_sq": np.repeat(squared, horizon),

@@ -49,7 +49,9 @@ def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon:
         raise WrongAnswerError(f"{asked} and must return hwds.Forecasts, got {with_article(type(answer).__name__)}{shape}")
     shapes = {"mean": (series, horizon), "quantiles": (series, horizon, len(context.levels)), "fallback": (series,)}
     for name, wanted in shapes.items():
-        got = np.asarray(getattr(answer, name))
+        got = getattr(answer, name)
+        if not isinstance(got, np.ndarray):
+            raise WrongAnswerError(f"{asked}: '{name}' must be an array, got {with_article(type(got).__name__)}")
         if got.shape != wanted or got.dtype.kind not in "biuf":
             raise WrongAnswerError(f"{asked}: '{name}' must be numbers of shape {wanted}, got {got.dtype} of shape {got.shape}")
     if (np.diff(answer.quantiles, axis=-1) < 0).any():
