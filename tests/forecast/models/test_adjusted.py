@@ -11,6 +11,8 @@ from hwds.datasets import WeeklySales
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.adjusted import Adjusted
 from hwds.forecast.models.effects.columns import Effects
+from hwds.forecast.models.effects.moments import Moments
+from hwds.forecast.models.effects.shared import shared
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.models.xgboost import XGBoost
@@ -70,6 +72,17 @@ def test_a_series_whose_price_never_moved_has_the_usual_effect():
     own, usual = per_unit(Effects.learn(made([-2.0] * 11 + [-9.0], [1] * 11 + [0])))
     assert abs(own[-1, 0] - usual[0]) < 1e-3
     assert abs(usual[0] + 2) < 0.2
+
+
+def test_series_whose_price_hardly_moves_do_not_hide_the_usual_effect():
+    rng = np.random.default_rng(0)
+    rows, moved = np.full(320, 150.0), np.where(np.arange(320) < 20, 150.0, 1e-4)
+    effect = -1 + 0.3 * rng.normal(size=320)
+    cross = moved * effect + 0.3 * np.sqrt(moved) * rng.normal(size=320)
+    total = moved * effect**2 + 2 * effect * (cross - moved * effect) + 0.09 * rows
+    sums = Moments(moved[:, None, None], cross[:, None], total, rows)
+    own, usual = shared(sums, np.array([True]))
+    assert usual == pytest.approx(own[:20].mean(), abs=0.01)
 
 
 def test_a_price_never_raises_demand():

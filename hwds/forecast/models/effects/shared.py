@@ -7,7 +7,7 @@ import numpy as np
 from hwds.forecast.models.effects.moments import Moments
 
 ROUNDS = 30
-"""Rounds of the expectation-maximisation; effects change by less than a hundredth long before."""
+"""Rounds of the expectation-maximisation, in each of which the usual effects are solved for (Liu and Rubin 1994, ECME)."""
 
 LEAST_VARIANCE = 1e-8
 """The least variance of effects between series."""
@@ -37,14 +37,22 @@ def shared(sums: Moments, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     noise = np.maximum(noise, 1e-3 * max(float(np.mean(noise)), 1e-12))
     between = np.maximum(usual**2, LEAST_VARIANCE)
     own = np.broadcast_to(usual, sums.cross.shape)
+    square, cross = sums.square / noise[:, None, None], sums.cross / noise[:, None]
     for _ in range(ROUNDS):
-        precision = sums.square / noise[:, None, None] + np.diag(1 / between)
-        cover = np.linalg.inv(precision)
-        own = np.einsum("nkj,nj->nk", cover, sums.cross / noise[:, None] + usual / between)
-        usual = own.mean(0)
+        usual = _usual(square, cross, between)
+        cover = np.linalg.inv(square + np.diag(1 / between))
+        own = np.einsum("nkj,nj->nk", cover, cross + usual / between)
         between = np.maximum(((own - usual) ** 2 + np.diagonal(cover, axis1=1, axis2=2)).mean(0), LEAST_VARIANCE)
     own = np.where(negative, np.minimum(own, 0.0), own)
     return own, np.where(negative, np.minimum(usual, 0.0), usual)
+
+
+def _usual(square: np.ndarray, cross: np.ndarray, between: np.ndarray) -> np.ndarray:
+    """Return the mean of effects of the highest likelihood, shape (k,): each series counts by how sure its own effects are."""
+    share = np.linalg.inv(np.eye(len(between)) + square * between)
+    whole = (share @ square).sum(0)
+    weights: np.ndarray = np.linalg.lstsq(whole + _ridge(whole), np.einsum("nkj,nj->k", share, cross), rcond=None)[0]
+    return weights
 
 
 def _ridge(square: np.ndarray) -> np.ndarray:
