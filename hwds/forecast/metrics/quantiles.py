@@ -52,6 +52,8 @@ def pooled_quantile(values: np.ndarray, group: np.ndarray, cells: Cells, level: 
         return Estimate(None, None, None, None, "", 0, len(values))
     rows, n = values[known], len(cells.unit)
     quantile = float(np.quantile(rows, level))
+    if root and quantile < 0:
+        return Estimate(None, None, None, None, "", 0, len(values))
     counts = np.bincount(group[known], minlength=n)
     below = np.bincount(group[known], rows <= quantile, n)[counts > 0]
     share = ratio_estimate(below, counts[counts > 0].astype(float), cells.where(counts > 0))
@@ -61,5 +63,5 @@ def pooled_quantile(values: np.ndarray, group: np.ndarray, cells: Cells, level: 
         return estimate
     half = (share.high - share.low) / 2
     low, high = (float(np.quantile(rows, min(max(level + side * half, 0.0), 1.0))) for side in (-1, 1))
-    low, high = (sqrt(end) if root else end for end in (low, high))
+    low, high = (sqrt(max(end, 0.0)) if root else end for end in (low, high))
     return replace(estimate, stderr=(high - low) / 2 * share.stderr / half, low=low, high=high)

@@ -34,3 +34,4 @@ def test_without_a_value_there_is_none_and_a_root_is_that_of_the_quantile():
     cells = Cells(np.array([0, 1]), np.array([0, 0]))
     assert pooled_quantile(np.array([np.nan, np.nan]), np.array([0, 1]), cells, 0.5).value is None
     assert pooled_quantile(np.array([4.0, 4.0]), np.array([0, 1]), cells, 0.5, root=True).value == 2
+    assert pooled_quantile(np.array([-4.0, -4.0]), np.array([0, 1]), cells, 0.5, root=True).value is None
