@@ -15,7 +15,7 @@ from hwds.tuning.search import Search
 from hwds.tuning.search_settings import SECONDS
 from hwds.tuning.trial_scores import as_minimised, value_of
 
-TIME = Measure(SECONDS, meaning="what all windows of a trial took on one core")
+TIME = Measure(SECONDS, meaning="what the cells of a trial took, with all that was imported and compiled in them")
 
 
 def front_of(search: Search, records: Sequence[TrialRecord]) -> dict[str, Any]:
