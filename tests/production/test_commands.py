@@ -36,6 +36,7 @@ def test_a_dry_run_prints_the_calls_and_makes_none(bundle, trust, tmp_path, monk
     ("words", "said"),
     [
         (["--store", "events.db"], "--store: this bundle answers rows, which remember nothing; leave it out"),
+        (["--capture", "/dev/null/x"], "--capture: /dev/null/x cannot be written: Not a directory"),
         (["--tls-key", "own.key"], "--tls-key: needs --tls-cert"),
         (["--tls-cert", "no.pem"], "--tls-cert: no.pem and its key cannot be used: No such file or directory"),
     ],

@@ -194,6 +194,9 @@ def test_labels_are_read(tmp_path):
     assert read_labels(tmp_path / "l.jsonl") == {"a": 1.0}
     with pytest.raises(DataError, match="must be 0 or 1, got 2"):
         read_labels(tmp_path / "bad.csv")
+    (tmp_path / "bad.jsonl").write_text('{"id": "a", "label": 1}\n[1]\n')
+    with pytest.raises(DataError, match=r"--labels: .* must have 'id' and 'label' in each row"):
+        read_labels(tmp_path / "bad.jsonl")
 
 
 @pytest.mark.parametrize("shops", [400, 1_000_000])

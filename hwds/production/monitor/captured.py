@@ -86,7 +86,7 @@ def read_labels(path: Path) -> dict[str, float]:
         lines = [line for line in text.split("\n") if line.strip()]
         rows = [json.loads(line) for line in lines] if text.lstrip().startswith("{") else list(csv.DictReader(lines))
         labels = {str(row.get(ID) or row["of"]): float(row["label"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"--labels: {path} must have 'id' and 'label' in each row ({type(error).__name__}).") from error
     wrong = next((name for name, label in labels.items() if label not in (0.0, 1.0)), None)
     if wrong is not None:

@@ -10,6 +10,7 @@ import signal
 import ssl
 import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError
@@ -45,8 +46,8 @@ def serve(settings: ServerSettings, address: Address) -> int:
     """Serve until a signal ends it: SIGTERM lets requests end, SIGHUP takes up the bundle that lies in the folder then.
 
     Raises:
-        ConfigError: The address cannot be taken, certificate or key cannot be used, a store is named for a bundle that
-            remembers nothing, or another bundle cannot stand beside this one.
+        ConfigError: The address cannot be taken, certificate, key or the folder of captured requests cannot be used, a store
+            is named for a bundle that remembers nothing, or another bundle cannot stand beside this one.
         DataError: The bundle is refused.
     """
     _require_server()
@@ -56,6 +57,7 @@ def serve(settings: ServerSettings, address: Address) -> int:
     _check_certificate(address)
     bundle = Bundle.open(settings.folder, settings.trust)
     bundle.refuse_store(settings.store)
+    _check_capture(settings.capture)
     for arm, folder in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
         if folder is not None:
             check_arm(bundle, Bundle.open(folder, settings.trust), arm)
@@ -118,6 +120,22 @@ def _check_certificate(address: Address) -> None:
         raise ConfigError(
             f"--tls-cert: {address.certificate} and its key cannot be used: {error.strerror or error}."
         ) from error
+
+
+def _check_capture(folder: str | None) -> None:
+    """Make the folder of captured requests, before a worker fails by it.
+
+    Raises:
+        ConfigError: It cannot be made or written.
+    """
+    if folder is None:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--capture: {folder} cannot be written: {error.strerror or error}.") from error
 
 
 def _socket(config: Any) -> Any:

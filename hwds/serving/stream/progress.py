@@ -48,11 +48,11 @@ class Progress:
         moment = time.time()
         if not last and moment - self._written < PAUSE:
             return
-        self._written = moment
         write_json(self._folder / PROGRESS, self._content(state, rules, moment, running=not last))
+        self._written, self._lines = moment, state.totals["lines"]
 
     def _content(self, state: StreamState, rules: StreamRules, moment: float, *, running: bool) -> dict[str, Any]:
-        seconds = moment - self._began
+        seconds = moment - self._written
         order = sorted(state.machines.items(), key=lambda each: (not each[1].alert.key, -_number(each[1].score)))[:SHOWN]
         self._trace(order)
         return {

@@ -33,6 +33,7 @@ def test_a_stream_says_how_it_stands_and_what_its_alerts_were(root, followed, li
     assert [each["standing"] for each in seen[0]["streams"]] == ["running", "ended"]
     ended = streams_data(root, "")["shown"]
     assert (ended["name"], ended["standing"], ended["readings"]) == ("hall/pumps", "ended", len(lines))
+    assert seen[0]["shown"]["lines_a_second"] > ended["lines_a_second"] == 0.0, "none has come since it wrote the last time"
     assert ended["messages"] == told(folder, "alerts")[::-1][:50]
     first = ended["shown"][0]
     assert ended["open"] == sum(bool(each["alert"]) for each in ended["shown"])
