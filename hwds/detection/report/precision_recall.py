@@ -8,7 +8,17 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.ranks import Ranking
-from hwds.detection.report.scored_rows import SIDES, averaged, known_rows, number, numbers, scored_rows, sides, weights
+from hwds.detection.report.scored_rows import (
+    SIDES,
+    averaged,
+    known_rows,
+    number,
+    numbers,
+    scored_rows,
+    sides,
+    weights,
+    with_positives,
+)
 from hwds.report.pictures.style import GREY, INK, drawable, model_colours, new_figure, tidy
 from hwds.results.tables import Tables
 
@@ -32,7 +42,8 @@ def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") 
         if len(shown) > 1:
             axes.set_title(SIDES[side][1], fontsize=10, loc="left", color=INK)
     panels[0].set_ylabel(drawable(f"precision: share of flagged rows with {label}"), fontsize=9.5, color=INK)
-    figure.suptitle(f"Precision against recall{averaged(rows)}", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    title = f"Precision against recall{averaged(rows, with_positives(rows, shown[0]))}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
 

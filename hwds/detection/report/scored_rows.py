@@ -86,6 +86,11 @@ def averaged(rows: pl.DataFrame, counted: pl.DataFrame | None = None) -> str:
     return f", mean of the {some} of {len(cutoffs)} {windows} with a positive row"
 
 
+def with_positives(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+    """Return the rows of the windows that have a positive one: a ranking is scored in those alone."""
+    return rows.filter((pl.col(SIDES[side][0]) == 1).any().over("cutoff")) if rows.width else rows
+
+
 def known_rows(rows: pl.DataFrame, side: str) -> pl.DataFrame:
     """Return the rows whose label, or truth, is known and that stand for any."""
     known = rows.filter(pl.col(SIDES[side][0]).is_not_null())

@@ -7,7 +7,16 @@ import polars as pl
 
 from hwds.detection.metrics.positives import Positives, few_positives
 from hwds.detection.metrics.windows import TRUE
-from hwds.detection.report.scored_rows import SIDES, Number, averaged, known_rows, number, numbers, scored_rows
+from hwds.detection.report.scored_rows import (
+    SIDES,
+    Number,
+    averaged,
+    known_rows,
+    number,
+    numbers,
+    scored_rows,
+    with_positives,
+)
 from hwds.results.formatting import brief, counted, percent, quoted
 from hwds.results.measure import short
 from hwds.results.tables import Tables
@@ -44,7 +53,8 @@ def _scored(tables: Tables, headline: Number, metric: str, side: str) -> str:
     """`classify/xgboost has aucpr 0.687 (95 % interval 0.642 to 0.729), 104 times what chance gives (0.66 % of rows ...)`."""
     value, ends = _ends(headline, tables.measure(metric).measured_in)
     rows = scored_rows(tables)
-    text = f"{headline.model} has {metric} {value}{ends}{averaged(rows, _with_positives(rows, metric, side))}"
+    ranked = short(metric.removeprefix(TRUE)) in RANKINGS
+    text = f"{headline.model} has {metric} {value}{ends}{averaged(rows, with_positives(rows, side) if ranked else rows)}"
     prevalence = number(tables, f"{side}prevalence", headline.model)
     if short(metric) not in ("aucpr", "true_aucpr") or prevalence is None or not prevalence.value:
         return text
@@ -53,14 +63,6 @@ def _scored(tables: Tables, headline: Number, metric: str, side: str) -> str:
     positives = _positives(tables, headline.model, side)
     few = f", {counted(positives.rows, 'positive rows')}" if positives else ""
     return f"{text}: {chance} ({brief(100 * prevalence.value)} % of rows{few})"
-
-
-def _with_positives(rows: pl.DataFrame, metric: str, side: str) -> pl.DataFrame:
-    """Return the rows of the windows in which a ranking is scored, those with a positive row; all for other metrics."""
-    if rows.is_empty() or short(metric.removeprefix(TRUE)) not in RANKINGS:
-        return rows
-    column = SIDES[side][0]
-    return rows.filter((pl.col(column) == 1).any().over("cutoff"))
 
 
 def _positives(tables: Tables, model: str, side: str) -> Positives | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import exp, inf
 
@@ -54,12 +54,14 @@ def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple
 
     A series counts once: its value is the mean over its cutoffs of the ratio of sums at each. `mean` and `median` run over
     series, `pooled` over all rows. The error of each is of other series and of other cutoffs, whose shocks series share.
+    No interval of an error reaches below 0.
     """
     season = int(table["season"][0])
     rows = coded(table, levels, season)
     metrics = (*forecast_metrics(season, levels).values(), *extra)
-    scores = [score for metric in metrics for score in _aggregates(metric, rows)]
-    scores += [score for metric in metrics if metric.by_step for score in _by_step(metric, rows)]
+    scores = [score for metric in metrics for score in _errors_from_zero(metric, rows, _aggregates(metric, rows))]
+    steps = (score for metric in metrics if metric.by_step for score in _errors_from_zero(metric, rows, _by_step(metric, rows)))
+    scores += steps
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
     scores += [_choosing(table)] if CHOOSING.name in table.columns else []
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
@@ -152,6 +154,15 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     yield Score.of(metric.name, "mean", mean_estimate(values[known], cells, rows.n_series - cells.units))
     yield Score.of(metric.name, "median", median_estimate(values[known], cells, rows.n_series - cells.units))
     yield Score.of(metric.name, "pooled", _pooled(metric, rows))
+
+
+def _errors_from_zero(metric: Metric, rows: CodedRows, scores: Iterable[Score]) -> Iterator[Score]:
+    """Yield scores, the intervals of an error from 0 on: a metric that is good where low, of which no row is below 0."""
+    top, bottom, undefined = _parts(metric, rows.forecasts)
+    error = metric.better == "low" and not (_ratios(top, bottom, undefined) < 0).any()
+    for score in scores:
+        below = error and score.ci_low is not None and score.ci_low < 0
+        yield replace(score, ci_low=0.0) if below else score
 
 
 def _pooled(metric: Metric, rows: CodedRows) -> Estimate:

@@ -118,3 +118,18 @@ def test_the_seasonal_naive_repeats_the_season_and_mends_holes():
     got = last_season(values, np.array([0, 6, 8]), 3, 5)
     assert got[0].tolist() == [4, 6, 6, 4, 6]
     assert got[1].tolist() == [8, 8, 8, 8, 8]
+
+
+def test_no_interval_of_an_error_reaches_below_zero():
+    cutoff, number = np.repeat(np.arange(5), 6), np.tile(np.arange(6), 5)
+    wrong = np.where(cutoff == 4, 9.0, 0.5)  # one origin went wrong
+    rows = table(
+        series_id=[f"s{each}" for each in number], cutoff=cutoff, step=[1] * 30, time=cutoff + 1, actual=np.full(30, 20.0),
+        **{"mean": 20.0 + wrong, "q_0.1": np.full(30, 18.0), "q_0.5": 20.0 + wrong, "q_0.9": np.full(30, 30.0)},
+        seasonal_naive=np.full(30, 19.0), scale_abs=np.full(30, 2.0), scale_sq=np.full(30, 4.0), season=[1] * 30,
+        fallback=[False] * 30,
+    )  # fmt: skip
+    scores = score_forecasts(rows, (0.1, 0.5, 0.9))
+    for metric, aggregate in (("mase[m=1]", "mean"), ("mae", "pooled")):
+        assert value(scores, metric, aggregate).ci_low == 0
+    assert value(scores, "bias", "pooled").ci_low < 0
