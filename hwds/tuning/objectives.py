@@ -40,9 +40,9 @@ def front_of(search: Search, records: Sequence[TrialRecord]) -> dict[str, Any]:
 
 
 def _measure_of(search: Search) -> Mapping[str, Measure]:
-    """Return the measures that an objective may name, by short name."""
+    """Return the measures that an objective may name, by short name: of several (`pinball`) the first, whose value it is."""
     known = search.tuning_split.protocol.measures(search.tuning_split.frame)
-    return {each.short: each for each in known} | {SECONDS: TIME}
+    return {each.short: each for each in reversed(known)} | {SECONDS: TIME}
 
 
 def _values(record: TrialRecord, measures: Sequence[Measure]) -> Iterator[float]:
