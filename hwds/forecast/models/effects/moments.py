@@ -59,6 +59,6 @@ def moments(target: np.ndarray, columns: np.ndarray, offsets: np.ndarray, memory
         if len(part) < 2 or not there.any():
             continue
         fresh = lfilter([1.0], [1.0, -memory], np.diff(part, axis=0), axis=0)[there[1:] & there[:-1]]
-        moved, told = fresh[:, 1:], fresh[:, 0]
-        square[i], cross[i], total[i], rows[i] = moved.T @ moved, moved.T @ told, told @ told, len(told)
+        moved, sold = fresh[:, 1:], fresh[:, 0]
+        square[i], cross[i], total[i], rows[i] = moved.T @ moved, moved.T @ sold, sold @ sold, len(sold)
     return Moments(square, cross, total, rows)
