@@ -130,11 +130,19 @@ def _channels(root: Path) -> list[str]:
 
 
 def deliver(folder: Path, root: Path, card: Mapping[str, str]) -> None:
-    """Write the bundle of a run where SageMaker takes the model from, and its public key among the output."""
+    """Write the bundle of a run where SageMaker takes the model from, and its public key among the output.
+
+    A bundle that the image has brought there goes, for a folder with files of two is no bundle.
+    """
     key, part = default_key(), root / "output" / "data" / "bundle.part"
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     bundle = make_bundle(str(folder), part, key=key, fields=card)
+    for path in (root / "model").glob("*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     shutil.copytree(bundle.folder, root / "model", dirs_exist_ok=True)
     shutil.rmtree(part)
     shutil.copyfile(key.with_name(key.name + PUBLIC), root / "output" / "data" / "trusted.pub")

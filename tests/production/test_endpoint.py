@@ -169,5 +169,7 @@ def test_what_aws_refuses_is_said_in_a_line(aws, tmp_path):
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
     plan = plan_of(wanted(name="none", bucket="s3://no-such-bucket"), "a" * 16, str(archive))
+    lines = []
     with pytest.raises(HwdsError, match=r"deploy: .*NoSuchBucket"):
-        carry_out(plan, aws, lambda line: None)
+        carry_out(plan, aws, lines.append)
+    assert not lines, "nothing was made"

@@ -277,3 +277,6 @@ def test_a_change_in_one_segment_is_seen_there():
     assert any(window.alarm for window in found["small"].windows)
     with pytest.raises(ConfigError, match="--by: the bundle has no segments by 'shp'; did you mean 'shop'"):
         watched_segments(reference, asked, "shp", bundle="b", per_month=0.1, labels=None, rows=ROWS)
+    hidden = [replace(each, question={"shop": "***"}) for each in asked]
+    with pytest.raises(ConfigError, match="--by: no captured question shows 'shop'; the bundle knows big, small"):
+        watched_segments(reference, hidden, "shop", bundle="b", per_month=0.1, labels=None, rows=ROWS)

@@ -31,6 +31,8 @@ def test_a_run_becomes_a_bundle_where_sagemaker_takes_models_from(root, run, hom
     monkeypatch.setattr("hwds.production.bundle.make._proven", in_this_process)
     (root / "checkpoints").symlink_to(home)  # where the run was interrupted after its last cell
     words = dict(word.split("=", 1) for word in WORDS) | {"dataset.path": str(home / "rows.csv")}
+    (root / "model" / "state").mkdir(parents=True)  # of the bundle that the image serves
+    (root / "model" / "state" / "events.db").write_text("another bundle's")
     configure(root, {**words, "model": '"classify/logistic"', **{f"card.{name}": text for name, text in CARD.items()}})
     assert main([str(root)]) == 0
     assert not (root / "output" / "failure").exists()

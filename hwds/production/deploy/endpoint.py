@@ -84,9 +84,9 @@ def carry_out(
                 continue
             service = sagemaker if call.service == "sagemaker" else client(call.service)
             done = _is_done(service, call)
-            say(f"{call.service}.{call.operation}: {'is there already' if done else 'made'}")
             if not done:
                 getattr(service, call.operation)(**call.parameters)
+            say(f"{call.service}.{call.operation}: {'is there already' if done else 'made'}")
         after = _at_rest(sagemaker, name, wait)
     if after["EndpointStatus"] != "InService":
         raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {after.get('FailureReason', 'no reason')}.")

@@ -32,14 +32,16 @@ def watched_segments(
         rows: Rows of a window.
 
     Raises:
-        ConfigError: The bundle has no segments of this column.
+        ConfigError: The bundle has no segments of this column, or no captured question shows one.
     """
     known = reference.get("segments", {})
     if column not in known:
         raise ConfigError(f"--by: the bundle has no segments by '{column}'{nearest(column, known) if known else '.'}")
     by_value = {value: [each for each in captured if each.question.get(column) == value] for value in known[column]}
     asked = {value: part for value, part in by_value.items() if part}
-    share, days = per_month / max(len(asked), 1), days_of(captured)
+    if not asked:
+        raise ConfigError(f"--by: no captured question shows '{column}'; the bundle knows {', '.join(known[column])}.")
+    share, days = per_month / len(asked), days_of(captured)
     return {
         value: watched(known[column][value], part, bundle=bundle, per_month=share, labels=labels, rows=rows, days=days)
         for value, part in asked.items()
