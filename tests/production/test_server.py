@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
 import time
@@ -214,6 +215,18 @@ def test_capture_draws_questions_without_ids_by_what_they_say_and_hides_what_rea
     written = "".join(path.read_text() for path in (tmp_path / "cap").glob("*.jsonl"))
     assert 3 <= written.count("captureData") <= 20
     assert written.count(r"reasons\": \"***\"") == written.count("captureData")
+
+
+def test_the_log_of_a_refusal_has_no_value_where_fields_are_not_to_be_written(serve, caplog):
+    for redact, said in (
+        ((), ", got 'secret'."),
+        (("spent",), "must be a finite number"),
+        (("id",), "not logged, for it names an id"),
+    ):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "hwds.server"):
+            assert "secret" in ask(serve(redact=redact), {"spent": "secret"}).json()["error"]
+        assert json.loads(caplog.records[-1].message)["why"].endswith(said)
 
 
 def test_a_capture_that_cannot_be_written_costs_no_answer(serve, tmp_path):

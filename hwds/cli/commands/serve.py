@@ -52,7 +52,7 @@ from hwds.results.formatting import counted
 @click.option("--shadow", type=FILE, help="Let this bundle answer all questions for the record alone.")
 @click.option("--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`.")
 @click.option("--sample", type=Within(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept.")
-@click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***.")
+@click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***, and not logged.")
 @click.option("--log", type=OneOf("all", "errors"), default="errors", show_default=True, help="Requests that are logged.")
 @click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
 @click.option("--tls-key", type=FILE, help="Its key.")

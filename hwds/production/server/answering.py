@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +18,7 @@ from hwds.production.server.formats import JSON
 from hwds.production.server.loaded import FAILURES, LOG
 from hwds.production.server.refusals import Refused
 from hwds.production.server.traces import Headers, passed_on
-from hwds.production.services.base import Answer, Question
+from hwds.production.services.base import ID, Answer, Question
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -74,7 +74,8 @@ class Answering:
         self._core.metrics.request(status, seconds, reply.rows)
         if traces is not None:
             traces.end(span, status, reply.rows, why)
-        log_request(self._route, status, seconds, reply.rows, why, every=self._settings.log == "all")
+        logged = without_values(why, self._settings.redact) if status < 500 else why
+        log_request(self._route, status, seconds, reply.rows, logged, every=self._settings.log == "all")
 
     async def _reply(self, scope: Scope, headers: Headers, body: bytes) -> tuple[Reply, str]:
         """Return the reply to a body, and the digest of the bundle that made it."""
@@ -153,6 +154,13 @@ def refuse_stranger(authorization: str, tokens: tuple[str, ...]) -> None:
     known = [hmac.compare_digest(given, one) for one in tokens]
     if scheme.lower() != "bearer" or not any(known):
         raise Refused(401, "a token must be given: `Authorization: Bearer TOKEN`.")
+
+
+def without_values(why: str, redact: Sequence[str]) -> str:
+    """Return a reason for the log, without what a client sent where fields are not to be written."""
+    if not redact:
+        return why
+    return "not logged, for it names an id" if ID in redact else why.partition(", got ")[0]
 
 
 def refusal_body(reason: str) -> bytes:
