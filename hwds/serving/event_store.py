@@ -56,7 +56,7 @@ class EventBehaviour:
         """Let an event arrive, or its label or return; of labels of one event the last one alone, from its own moment on."""
         at = _moment(entry)
         if entry.kind == "event":
-            read = self.reader.read(entry.body)
+            read = self.reader.again(entry.body)
             state.arrive(read.time, at, read.values)
         elif entry.kind in ("label", CORRECTION):
             if self.corrections.counts(entry):
@@ -136,7 +136,7 @@ class EventStore:
             raise DataError(f"event '{id}': has no label to be withdrawn.")
         if known is not None and known.body == body:
             return False
-        if kind == "returned" and self.reader.read(event.body).values.get(self.live.returned_at) is not None:
+        if kind == "returned" and self.reader.again(event.body).values.get(self.live.returned_at) is not None:
             return False
         if known is not None and known.body != WITHDRAWN and not correct:
             raise DataError(

@@ -163,7 +163,7 @@ class Online:
         if entry.reply is None:
             raise DataError(f"event '{read.id}': is one that was remembered; it was never scored.")
         if entry.body != read.body:
-            check_same(self._store.reader.read(entry.body), read)
+            check_same(self._store.reader.again(entry.body), read)
         return self._codec.decode(entry)
 
     def _score_new(self, read: list[Read], reasons: bool) -> list[Answer]:

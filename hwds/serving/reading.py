@@ -96,6 +96,14 @@ class Reader:
         time, arrival = (microseconds(values.get(name, values[self._time])) for name in (self._time, self._arrival))
         return Read(str(id), time, arrival, values, body, self._arrival)
 
+    def again(self, body: str) -> Read:
+        """Read an event that was taken once; what it says is null need not be a column, for older versions took that too.
+
+        Raises:
+            DataError: As of `read`.
+        """
+        return self.read({name: value for name, value in parsed(body).items() if value is not None})
+
     def instant(self, id: str, value: Any) -> int:
         """Return a moment on the clock of the events' times, from which on something holds of an event.
 

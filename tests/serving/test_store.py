@@ -3,11 +3,18 @@
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
+import polars as pl
+import pytest
+
+from hwds.core.errors import DataError
 from hwds.core.serialization import save_fitted
 from hwds.eventlog.log import EventLog
+from hwds.frames.table import Table
 from hwds.serving.online import Online
+from hwds.serving.reading import Reader
 from tests.serving import score_until_killed
 from tests.serving.order_events import FEATURES, assert_as_batch, events, fitted, lines, told_of
 
@@ -38,3 +45,13 @@ def test_three_kills_cost_nothing_and_count_nothing_twice(tmp_path):
     assert again.again
     said = dict(line.rsplit(" ", 1) for line in (tmp_path / "answered.txt").read_text().splitlines())
     assert {answer.id: repr(answer.score) for answer in answers} == said
+
+
+def test_an_event_that_an_older_version_took_is_read_again():
+    table = Table.build(
+        pl.DataFrame({"time": [datetime(2024, 1, 1)], "spent": [1.0]}), {"time": ("time",), "covariate": ("spent",)}
+    )
+    reader, body = Reader(table, "id"), '{"id": "a", "time": "2024-01-01T00:00:00", "spent": 2, "colour": null}'
+    with pytest.raises(DataError, match="no column 'colour'"):
+        reader.read(body)
+    assert reader.again(body).values == {"time": datetime(2024, 1, 1), "spent": 2.0}
