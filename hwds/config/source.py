@@ -20,7 +20,7 @@ from omegaconf.resolvers import oc
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS, conf_dirs, options, resolve_node
 from hwds.core.secrets import remember
-from hwds.core.yaml_text import check_yaml
+from hwds.core.yaml_text import check_yaml, text_of
 
 
 class OptionSource(FileConfigSource):
@@ -125,10 +125,8 @@ def checked_text(file: Path) -> str:
         ConfigError: It is refused.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = text_of(file)
         check_yaml(text, file)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is no UTF-8 (byte {error.start}).") from error
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
     return text

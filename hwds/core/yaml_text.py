@@ -14,6 +14,18 @@ MOST = 200_000
 """Values of a file, those that an anchor repeats counted as often as they are read."""
 
 
+def text_of(file: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ValueError: It is no UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is no UTF-8 (byte {error.start})") from error
+
+
 def read_yaml(text: str, where: str | Path) -> Any:
     """Return the content of a YAML text.
 

@@ -16,9 +16,10 @@ from click.shell_completion import CompletionItem
 
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.messages import shown
 from hwds.core.registry import GROUPS as RECIPES
 from hwds.core.registry import WRITTEN, options, source_file
-from hwds.core.yaml_text import read_yaml
+from hwds.core.yaml_text import read_yaml, text_of
 
 GROUPS = (*RECIPES, *WRITTEN, "experiment")
 
@@ -68,12 +69,14 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
 
 def sentence(group: str, file: Path) -> str:
     """Return the first line of the docstring of an option's class, read without importing it, or the YAML's command."""
-    text = file.read_text(encoding="utf-8")
-    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
     try:
+        text = text_of(file)
         node: Any = read_yaml(text, file) or {}
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
+    if not isinstance(node, dict):
+        raise ConfigError(f"{group}/{file.stem}.yaml: must be a mapping, got {shown(node)}.")
+    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
     if group not in RECIPES:
         return comments[1] if len(comments) > 1 else comments[0] if comments else ""
     recipe = str(node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix())

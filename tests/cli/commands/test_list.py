@@ -32,3 +32,13 @@ def test_values_are_those_of_the_options_yaml(command):
 )
 def test_a_wrong_name_is_one_line(command, words, said):
     assert said in command(f"list {words}").line
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"a: \xff\n", "mine.yaml: is no UTF-8 (byte 3)."), (b"- a > 1\n", "must be a map")]
+)
+def test_a_file_of_rules_that_cannot_be_read_is_one_line(command, tmp_path, content, said):
+    file = tmp_path / "conf" / "rules" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    assert said in command("list rules").line
