@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,11 @@ class BasketThompson(Policy):
     Example:
         python -m hwds +experiment=price_bandit_baskets model=bandit/basket_thompson
     """
+
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "orders": {"loguniform": [0.1, 10.0]},
+        "spread": {"loguniform": [0.2, 5.0]},
+    }
 
     prior: Prior = (1.0, 1.0)
     orders: Positive = 1.0
