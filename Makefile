@@ -1,7 +1,7 @@
 # Needs only make and Python 3.11 to 3.13. `make run ARGS="model=forecast/naive"` passes overrides on; so do test and bench.
 PYTHON ?= python3 python3.12 python3.11 python3.13
 ARGS ?=
-JOBS ?= 3
+JOBS ?= 4
 
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 BIN := .venv/bin
@@ -23,7 +23,7 @@ help: ## list the targets
 run: $(STAMP) ## run the main job: the LSTM against its rivals on simulated hardware demand
 	$(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
 
-test: $(STAMP) ## run the tests in JOBS processes (three fill two cores, for some wait); those on public data need HWDS_DATA
+test: $(STAMP) ## run the tests in JOBS processes (four fill two cores, for some wait); those on public data need HWDS_DATA
 	$(BIN)/python -m compileall -q hwds & $(BIN)/python -m pytest --collect-only -q $(ARGS) > /dev/null; wait
 	$(PYTEST) $(ARGS)
 
