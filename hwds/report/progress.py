@@ -67,7 +67,7 @@ class ProgressLine:
 
     def __init__(self) -> None:
         self.cells = self.done = self.cached = self.failed = 0
-        self.began = time.monotonic()
+        self.began = self.ended_last = time.monotonic()
         self.last = ""
         self.value: float | None = None
         self.visible = sys.stderr.isatty()
@@ -94,6 +94,7 @@ class ProgressLine:
     def finished(self, error: str) -> None:
         """Count a finished cell; `error` is empty where it succeeded."""
         self.done += 1
+        self.ended_last = time.monotonic()
         self.failed += bool(error)
         self._show()
 
@@ -114,9 +115,12 @@ class ProgressLine:
 
     @property
     def left(self) -> float | None:
-        """The estimated seconds left; None before any cell was computed."""
-        computed = self.done - self.cached
-        return (time.monotonic() - self.began) / computed * (self.cells - self.done) if computed else None
+        """The estimated seconds left; None before any cell was computed, and once a cell takes longer than all were to take."""
+        computed, now = self.done - self.cached, time.monotonic()
+        if not computed:
+            return None
+        left = (self.ended_last - self.began) / computed * (self.cells - self.done) - (now - self.ended_last)
+        return left if left > 0 else None
 
     def line(self) -> str:
         """Return the text of the line."""

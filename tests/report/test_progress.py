@@ -11,6 +11,7 @@ def test_a_folder_says_how_a_run_goes(tmp_path):
     line = ProgressLine()
     line.within(tmp_path)
     line.begin(12, 3)
+    line.began -= 10
     line.finished("")
     line.finished("ValueError: no")
     line.scored("forecast/naive", "2021", "mase", 0.49)
@@ -18,10 +19,18 @@ def test_a_folder_says_how_a_run_goes(tmp_path):
     going = RunProgress.read(tmp_path)
     assert (going.done, going.total, going.failed) == (5, 12, 1)
     assert going.score == "forecast/naive at 2021: mase 0.490"
-    assert going.left > 0
+    assert 30 < going.left < 40
     line.finished("")
     line.end()
     assert RunProgress.read(tmp_path) == going, "the folder is another run's by now"
+
+
+def test_no_time_is_said_where_one_cell_takes_longer_than_all_were_to():
+    line = ProgressLine()
+    line.begin(401, 0)
+    line.done, line.began, line.ended_last = 400, line.began - 40, line.began - 30  # a rival's many cells were quick
+    assert line.left is None
+    assert line.line() == "cells 400/401"
 
 
 def test_a_sweep_tells_its_trials_too(tmp_path):
