@@ -17,7 +17,8 @@ from hwds.forecast.models.racing.answer import answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
-from hwds.forecast.models.racing.race import NAIVE, Race, Rung, of_young, rungs, team_of
+from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, of_young, rungs, team_of
+from hwds.forecast.models.racing.story import tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
@@ -199,3 +200,12 @@ def test_python_needs_no_run(panel):
     rows = Auto(members=OWN[:2], budget="5u").fit(bare, horizon=6).predict()
     assert rows.height == 8 * 6
     assert rows["q_0.5"].is_not_null().all()
+
+
+def test_errors_on_fewer_windows_are_not_ranked_with_the_others():
+    losses = {"early": [0.7], "slow": [0.5, 0.8], "fast": [0.9, 0.75], "waiting": []}
+    standings = {name: Standing(Candidate(Naive(name=name)), each) for name, each in losses.items()}
+    assert tried(standings, Rung(1000, 3)) == (
+        "tried on up to 3 windows of 1,000 series (mean absolute scaled error): fast 0.750, slow 0.800; "
+        "on fewer of them, and so not comparable: early 0.700"
+    )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from hwds.forecast.models.racing.budget import AFTER, in_units
 from hwds.forecast.models.racing.candidates import Look
-from hwds.forecast.models.racing.race import Race
+from hwds.forecast.models.racing.race import Race, Rung, Standing
 
 
 def story_of(race: Race, look: Look, budget: str) -> str:
     """Return the story of a race that has ended, in a few sentences."""
-    parts = [f"{look} ({look.kind})", _tried(race), *_dropped(race), _answer(race), _more(race, budget)]
+    parts = [
+        f"{look} ({look.kind})",
+        tried(race.standings, race.team.rung),
+        *_dropped(race),
+        _answer(race),
+        _more(race, budget),
+    ]
     if not in_units(budget):
         parts.append(
             "a budget in seconds ends by the clock: again, or elsewhere, it may answer otherwise; one in units (300u) not"
@@ -21,13 +27,18 @@ def story_of(race: Race, look: Look, budget: str) -> str:
     return "; ".join(part for part in parts if part) + "."
 
 
-def _tried(race: Race) -> str:
-    shown = [(s.losses[-1], name) for name, s in race.standings.items() if s.losses]
-    series, windows = race.team.rung
+def tried(standings: Mapping[str, Standing], rung: Rung) -> str:
+    """Return the errors of the candidates on the last rung, and apart those of candidates that did not come so far."""
+    shown = sorted((s.losses[-1], name, len(s.losses)) for name, s in standings.items() if s.losses)
+    series, windows = rung
     if not shown or not series:
         return "nothing could be tried: no window before the cutoff, or no budget for one"
-    losses = ", ".join(f"{name} {loss:.3f}" for loss, name in sorted(shown))
-    return f"tried on up to {windows} windows of {series:,} series (mean absolute scaled error): {losses}"
+    rungs = max(ran for _, _, ran in shown)
+    whole, part = (
+        ", ".join(f"{name} {loss:.3f}" for loss, name, ran in shown if (ran == rungs) is last) for last in (True, False)
+    )
+    fewer = f"; on fewer of them, and so not comparable: {part}" if part else ""
+    return f"tried on up to {windows} windows of {series:,} series (mean absolute scaled error): {whole}{fewer}"
 
 
 def _dropped(race: Race) -> Iterator[str]:
