@@ -133,6 +133,10 @@ def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame,
     assert form["chosen"].to_list().count("drawn") == 3
     assert len(form) == 6
     assert verdict.sentence.startswith("REVIEW: 6 of 56 cases, 3 of them drawn to learn from; ")
+    blind = replace(tables, predictions=tables.predictions.with_columns(score=pl.lit(0.5)))
+    alike = "All have the same score: the model sees no difference between them."
+    assert alike in decision.decide(blind, frame, "own", protocol).sentence
+    assert alike not in verdict.sentence
     truth = dict(orders().select("order", "gray").iter_rows())
     form.with_columns(pl.col("order").replace_strict(truth).alias("label")).write_csv(tmp_path / "back.csv")
     orders().drop("gray").write_csv(tmp_path / "orders.csv")

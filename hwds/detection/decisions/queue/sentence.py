@@ -28,7 +28,12 @@ def sentence(cases: pl.DataFrame, listed: pl.DataFrame, capacity: int, unit: str
         which, begin = "the one case", ""
     else:
         which, begin = f"{len(listed)} of {counted(len(cases), 'cases')}", "First "
+    alike = " All have the same score: the model sees no difference between them." if _alike(cases) else ""
     return (
-        f"REVIEW: {which}{how}{money}. {begin}{': '.join(filter(None, (heading(first), first['reasons'])))}."
+        f"REVIEW: {which}{how}{money}.{alike} {begin}{': '.join(filter(None, (heading(first), first['reasons'])))}."
         " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed."
     )
+
+
+def _alike(cases: pl.DataFrame) -> bool:
+    return len(cases) > 1 and cases["score"].n_unique() == 1
