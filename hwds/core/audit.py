@@ -48,23 +48,17 @@ class Opened:
         read: The files that were opened for reading, and that the block had not made before.
         written: The files that were opened for writing.
         made: Those of them that were not there before, or were emptied first.
-        listed: The folders whose names were read.
         imported: The files that Python's import system read.
     """
 
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
-    listed: set[str] = field(default_factory=set)
     imported: set[str] = field(default_factory=set)
 
     def data_read(self) -> set[str]:
         """Return the files that were read, without those of Python, of installed libraries and of the system."""
         return {path for path in self.read if not is_of_system(path)}
-
-    def folders_listed(self) -> set[str]:
-        """Return the folders that were listed, without those of Python, of installed libraries and of the system."""
-        return {path for path in self.listed if not is_of_system(path)}
 
     def add(self, path: str, flags: int) -> None:
         """Take note of a file that is opened with some flags."""
@@ -130,10 +124,6 @@ def _heed(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event == "open":
         _heed_open(arguments[0], arguments[2])
-    elif event in ("os.listdir", "os.scandir"):
-        path = _absolute(arguments[0] or ".")
-        for opened in _ACTIVE if path else ():
-            opened.listed.add(path)
     elif event == "sqlite3.connect":
         for flags in (os.O_RDONLY, os.O_RDWR):  # one that is not there yet is read all the same
             _note(_absolute(arguments[0]), flags)

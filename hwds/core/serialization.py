@@ -48,10 +48,6 @@ MANY = 16
 NAN = struct.pack("<d", float("nan"))
 
 
-UNREADABLE = (ImportError, AttributeError, ArithmeticError, RecursionError, TypeError, ValueError, LookupError, HwdsError)
-"""The errors of content that another version wrote, or somebody's own hand."""
-
-
 class Unserializable(HwdsError):
     """A value has no stored form."""
 

@@ -21,7 +21,6 @@ from hwds.results.tables import Tables
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
-    from rich.console import Console
 
     from hwds.report.pages.base import Page, Section
 
@@ -87,10 +86,10 @@ class TaskReport:
         """Return the warnings to read before the numbers."""
         return [*notes(board), *filter(None, [self.note])]
 
-    def print_run(self, tables: Tables, board: Standings, words: str = "", console: Console | None = None) -> None:
+    def print_run(self, tables: Tables, board: Standings, words: str) -> None:
         """Print the tables of the task, or the leaderboard where it has none, and the conclusion."""
         shown = self.terminal_tables(tables, board) or [grid(board)]
-        print_grids(shown, self.notes(board), words or conclusion(board), console)
+        print_grids(shown, self.notes(board), words or conclusion(board))
 
 
 @dataclass(frozen=True, kw_only=True)

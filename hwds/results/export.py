@@ -16,7 +16,6 @@ from hwds.results.csv_files import disarmed, write_csv
 from hwds.results.folder import TABLES, RunFolder
 from hwds.results.runs.fields import exact, flat
 
-KINDS = ("csv", "parquet", "xlsx")
 MOST_ROWS = 1_048_575
 """Rows of a sheet below its header."""
 

@@ -32,7 +32,7 @@ class Shares:
     fit: float
 
 
-def setting_shares(settings: np.ndarray, scores: np.ndarray, seed: int = 0) -> Shares:
+def setting_shares(settings: np.ndarray, scores: np.ndarray) -> Shares:
     """Return the main effects of settings on scores.
 
     After Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter importance". A setting's
@@ -41,13 +41,12 @@ def setting_shares(settings: np.ndarray, scores: np.ndarray, seed: int = 0) -> S
     Args:
         settings: Numbers, of words their places, shape (trials, settings).
         scores: The lower the better, shape (trials,).
-        seed: Of the forest.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     middle, quarter, most = np.quantile(scores, [0.5, 0.25, 0.75])
     capped = np.minimum(scores, middle + OUTLYING * (most - quarter))
-    forest = RandomForestRegressor(TREES, min_samples_leaf=2, oob_score=True, random_state=seed % 2**32)
+    forest = RandomForestRegressor(TREES, min_samples_leaf=2, oob_score=True, random_state=0)
     forest.fit(settings, capped)
     found = np.array([_main_effects(tree.tree_, settings) for tree in forest.estimators_])
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

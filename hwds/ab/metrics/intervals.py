@@ -136,19 +136,18 @@ def fieller(
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 
-def inverted_p(bounds: Callable[[Array], Bounds], like: Array, null: float = 0.0) -> Array:
-    """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just touches the null.
+def inverted_p(bounds: Callable[[Array], Bounds], like: Array) -> Array:
+    """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just touches 0.
 
     Args:
         bounds: The interval for critical values, which are shaped as `like`; it widens with them.
         like: The effects.
-        null: The effect that is tested.
     """
     from scipy.special import ndtr
 
     def free(z: Array) -> Array:
         low, high = bounds(z)
-        return (low <= null) & (null <= high)
+        return (low <= 0) & (high >= 0)
 
     z = _edge(free, np.zeros_like(like), np.full_like(like, 38.0))
     return np.asarray(2 * ndtr(-z))

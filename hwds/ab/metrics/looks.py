@@ -11,7 +11,7 @@ import numpy as np
 Shape = Literal["pocock", "obrien_fleming"]
 
 
-def crossing(bounds: Sequence[float], fractions: Sequence[float], nodes: int = 201) -> float:
+def crossing(bounds: Sequence[float], fractions: Sequence[float]) -> float:
     """Return the chance that |z| of a test without effect exceeds its bound at one look at least.
 
     The recursive integration of Armitage, McPherson and Rowe (1969), by Gauss-Legendre quadrature over the region where
@@ -20,11 +20,10 @@ def crossing(bounds: Sequence[float], fractions: Sequence[float], nodes: int = 2
     Args:
         bounds: The bound of |z| at each look.
         fractions: The information at each look as a share of the last, rising.
-        nodes: Of the quadrature; 201 give ten digits up to 500 looks.
     """
     from scipy.special import ndtr
 
-    at, weight = _gauss(nodes)
+    at, weight = _gauss()
     edges = np.asarray(bounds, float) * np.sqrt(fractions)
     steps = np.sqrt(np.diff(np.asarray(fractions, float), prepend=0.0))
     points, density, crossed = np.zeros(1), np.ones(1), 0.0
@@ -37,10 +36,11 @@ def crossing(bounds: Sequence[float], fractions: Sequence[float], nodes: int = 2
 
 
 @cache
-def _gauss(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+def _gauss() -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of a quadrature that gives ten digits up to 500 looks."""
     from scipy.special import roots_legendre
 
-    at, weight = roots_legendre(nodes)
+    at, weight = roots_legendre(201)
     return at, weight
 
 

@@ -43,13 +43,6 @@ def minimum_effect(stderr: float, *, alpha: float = 0.05, power: float = 0.8) ->
     return both_quantiles(alpha, power) * stderr
 
 
-def power_of(effect: float, stderr: float, *, alpha: float = 0.05) -> float:
-    """Return the chance that an effect is found by an estimate with this standard error, on either side."""
-    from scipy.special import ndtri
-
-    return power_beyond(effect / stderr, float(ndtri(1 - alpha / 2)))
-
-
 def power_beyond(shift: float, bound: float) -> float:
     """Return the chance that |z| exceeds a bound, where z is normal around `shift`."""
     from scipy.special import ndtr

@@ -18,13 +18,12 @@ MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr
 PICTURES = (".png", ".jpg", ".jpeg")
 
 
-def open_archive(file: Path, needed: Sequence[str], more: Sequence[str] = ()) -> dict[str, np.ndarray]:
+def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
     """Return arrays of an npz archive.
 
     Args:
         file: The archive.
-        needed: Names of arrays that must be there.
-        more: Those that may be.
+        needed: Names of its arrays.
 
     Raises:
         DataError: It cannot be read, or an array is missing.
@@ -34,7 +33,7 @@ def open_archive(file: Path, needed: Sequence[str], more: Sequence[str] = ()) ->
             missing = next((name for name in needed if name not in archive.files), None)
             if missing is not None:
                 raise DataError(f"dataset.path: '{file}' has no array '{missing}'{nearest(missing, archive.files)}")
-            return {name: archive[name] for name in (*needed, *more) if name in archive.files}
+            return {name: archive[name] for name in needed}
     except (OSError, ValueError, BadZipFile, EOFError) as error:
         raise DataError(f"dataset.path: '{file}' cannot be read as npz: {_line(error)}") from error
 

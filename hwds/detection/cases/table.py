@@ -94,7 +94,7 @@ def _evidence(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
     return rows.select(pl.col("name").alias("case"), *kept)
 
 
-def reasons_of(rows: pl.DataFrame, most: int = SAID) -> list[str]:
+def reasons_of(rows: pl.DataFrame) -> list[str]:
     """Return the sentences of a case: of each input the row to which it adds most, the inputs that add most over all rows."""
     said: dict[str, Mapping[str, Any]] = {}
     total: dict[str, float] = {}
@@ -104,7 +104,7 @@ def reasons_of(rows: pl.DataFrame, most: int = SAID) -> list[str]:
         if name not in said or reason["adds"] > said[name]["adds"]:
             said[name] = reason
     weighed = [{**reason, "adds": total[name]} for name, reason in said.items()]
-    return in_words(weighed, most)
+    return in_words(weighed, SAID)
 
 
 def _each(reasons: Sequence[Sequence[Mapping[str, Any]] | None]) -> Iterable[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from hwds.detection.metrics.ranks import group_sums, weights_of
+from hwds.detection.metrics.ranks import group_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,12 @@ class EntityDays:
     def values(
         self, weight: np.ndarray, capacity: int, times: np.ndarray, amount: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Card precision and the share of money that is caught, shape (weightings,) each.
+        """Return card precision and the share of money that is caught, shape (weightings,) each.
+
+        Card precision is the mean over days of the share with a row of label 1 that day among the entities of the highest
+        scores that were not found on earlier days: card precision top-k of the Fraud Detection Handbook (Le Borgne, Siblini,
+        Lebichot and Bontempi 2022, chapter 4), but on a day with fewer entities it is the share of those. All rows of an entity
+        are caught on the day it is looked at, and on all later ones where it had one of label 1 that day.
 
         Args:
             weight: Of each row in each weighting, `times` of its day included, shape (weightings, n).
@@ -108,47 +113,6 @@ class EntityDays:
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-
-
-def card_precision(
-    label: np.ndarray, score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int, weight: np.ndarray | None = None
-) -> float:
-    """Return the mean over days of the share with a row of label 1 that day among the k entities of the highest scores.
-
-    Entities that were found on earlier days are left out. As the card precision top-k of the Fraud Detection Handbook (Le
-    Borgne, Siblini, Lebichot and Bontempi 2022, chapter 4), but on a day with fewer than k entities it is the share of those.
-
-    Args:
-        label: 1.0 or 0.0, shape (n,).
-        score: The higher the more suspicious, shape (n,).
-        entity: Its number from 0, shape (n,).
-        day: Its number from 0, shape (n,).
-        k: Entities that can be looked at on a day.
-        weight: How many rows each stands for, 1 where None.
-    """
-    days = EntityDays.of(label, score, entity, day)
-    return float(days.values(weights_of(label, weight)[None], k, np.ones((1, len(days.starts) - 1)), None)[0][0])
-
-
-def caught_value(
-    label: np.ndarray, score: np.ndarray, entity: np.ndarray, day: np.ndarray, amount: np.ndarray, k: int,
-    weight: np.ndarray | None = None,
-) -> float:  # fmt: skip
-    """Return the share of the money at stake in rows of label 1 that is caught when the top k entities a day are looked at.
-
-    All rows of an entity are caught on the day it is looked at, and on all later ones where it had one of label 1 that day.
-
-    Args:
-        label: 1.0 or 0.0, shape (n,).
-        score: The higher the more suspicious, shape (n,).
-        entity: Its number from 0, shape (n,).
-        day: Its number from 0, shape (n,).
-        amount: Money at stake, shape (n,).
-        k: Entities that can be looked at on a day.
-        weight: How many rows each stands for, 1 where None.
-    """
-    days = EntityDays.of(label, score, entity, day)
-    return float(days.values(weights_of(label, weight)[None], k, np.ones((1, len(days.starts) - 1)), amount)[1][0])
 
 
 def flagged(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import Self
 
 import numpy as np
 
-from hwds.detection.metrics.ranks import weights_of
 from hwds.statistics.log_odds import EDGE, log_odds, sigmoid
 
 BINS = 15
@@ -20,56 +19,14 @@ STEPS = 100
 """Of Newton's method, at most."""
 
 
-def brier(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return the mean squared difference of probability and label.
-
-    Args:
-        label: 1.0 or 0.0, shape (n,).
-        probability: Of the label being 1, shape (n,).
-        weight: How many rows each stands for, 1 where None.
-    """
-    return _mean((probability - label) ** 2, weights_of(label, weight))
-
-
-def log_loss(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return the mean of minus the logarithm of the probability of what happened, in nats, clipped at 1e-7; see `brier`."""
-    return _mean(_log_losses(label, probability), weights_of(label, weight))
-
-
-def ece(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, bins: int = BINS) -> float:
-    """Return the expected calibration error: the mean over bins of equal weight of |mean probability - share of label 1|.
-
-    Rows of one probability lie in one bin (Naeini, Cooper and Hauskrecht 2015, with bins of equal mass as Nixon et al. 2019);
-    see `brier` for the arguments.
-    """
-    base = weights_of(label, weight)
-    return _ece(probability - label, bins_of(probability, base, bins), base)
-
-
-def calibration(label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
-    """Slope and intercept of a logistic regression of the label on the log odds of the probability: 1 and 0 where calibrated.
-
-    A slope below 1 says that the probabilities are too extreme (Cox 1958; Van Calster et al. 2019); see `brier`.
-
-    Returns:
-        NaN each where there is one class only, or no finite fit.
-    """
-    fit = _fitted(log_odds(probability), label, weights_of(label, weight))
-    return float(fit[0]), float(fit[1])
-
-
-def observed_to_expected(
-    label: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, least: float = LIKELY
-) -> float:
-    """Realised positives over those expected, among rows of at least a probability; NaN where there is none; see `brier`."""
-    base = weights_of(label, weight) * (probability >= least)
-    expected = float(base @ probability)
-    return float(base @ label) / expected if expected > 0 else np.nan
-
-
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """All of these metrics of one set of rows, as functions of sums over rows: prepared once for any number of weightings.
+    """Proper scores and calibration of rows, as functions of sums over rows: prepared once for any number of weightings.
+
+    The expected calibration error is the mean over bins of |mean probability - share of label 1| (Naeini, Cooper and
+    Hauskrecht 2015, with bins of equal mass as Nixon et al. 2019); rows of one probability lie in one bin. Slope and intercept
+    are those of a logistic regression of the label on the log odds of the probability, 1 and 0 where it is calibrated; a slope
+    below 1 says that probabilities are too extreme (Cox 1958; Van Calster et al. 2019). The log loss clips at 1e-7.
 
     Bins are those of the base weights. The slope and the intercept under other weights are one step of Newton's method from
     those of the base weights: the usual one-step bootstrap of a maximum-likelihood estimate.
@@ -119,28 +76,18 @@ class Probabilities:
         return self.fit[0] + steps[0], self.fit[1] + steps[1]
 
 
-def bins_of(probability: np.ndarray, weight: np.ndarray, bins: int = BINS) -> np.ndarray:
+def bins_of(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the bin of each row: bins of about the same weight, cut where probabilities differ, shape (n,)."""
     if not (weight > 0).any():
         return np.zeros(len(probability), np.int64)
-    inner = np.linspace(0, 1, bins + 1)[1:-1]
+    inner = np.linspace(0, 1, BINS + 1)[1:-1]
     edges = np.quantile(probability, inner, weights=weight, method="inverted_cdf")
     return np.searchsorted(np.unique(edges), probability, side="left")
-
-
-def _mean(values: np.ndarray, weight: np.ndarray) -> float:
-    total = float(weight.sum())
-    return float(weight @ values) / total if total > 0 else np.nan
 
 
 def _log_losses(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
     held = np.clip(probability, EDGE, 1 - EDGE)
     return -(label * np.log(held) + (1 - label) * np.log1p(-held))
-
-
-def _ece(excess: np.ndarray, bins: np.ndarray, weight: np.ndarray) -> float:
-    total = float(weight.sum())
-    return float(np.abs(np.bincount(bins, weight * excess)).sum()) / total if total > 0 else np.nan
 
 
 def _terms(odds: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ def group_sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return sums
 
 
-def average_precision(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
+def average_precision(label: np.ndarray, score: np.ndarray) -> float:
     """Return the area under precision against recall: the mean over positives of the precision at the score of each.
 
     Rows of one score count together. As scikit-learn's `average_precision_score`.
@@ -139,36 +139,5 @@ def average_precision(label: np.ndarray, score: np.ndarray, weight: np.ndarray |
     Args:
         label: 1.0 or 0.0, shape (n,).
         score: The higher the more suspicious, shape (n,).
-        weight: How many rows each stands for, 1 where None.
     """
-    return float(_curves(label, score, weight).average_precision[0])
-
-
-def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return the area under the ROC: the chance that a positive row has a higher score than a negative one, ties half.
-
-    Args:
-        label: 1.0 or 0.0, shape (n,).
-        score: The higher the more suspicious, shape (n,).
-        weight: How many rows each stands for, 1 where None.
-    """
-    return float(_curves(label, score, weight).auroc[0])
-
-
-def precision_at_recall(label: np.ndarray, score: np.ndarray, recall: float, weight: np.ndarray | None = None) -> float:
-    """Return the highest precision of a threshold that reaches a recall; see `average_precision` for the arguments."""
-    return float(_curves(label, score, weight).precision_at_recall(recall)[0])
-
-
-def recall_at_precision(label: np.ndarray, score: np.ndarray, precision: float, weight: np.ndarray | None = None) -> float:
-    """Return the highest recall of a threshold that holds a precision, 0 where none does; see `average_precision`."""
-    return float(_curves(label, score, weight).recall_at_precision(precision)[0])
-
-
-def _curves(label: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> Curves:
-    return Ranking.of(label, score).curves(weights_of(label, weight)[None])
-
-
-def weights_of(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Return how many rows each row stands for: 1 where no weights are given, shape (n,)."""
-    return np.ones(len(label)) if weight is None else weight
+    return float(Ranking.of(label, score).curves(np.ones((1, len(label)))).average_precision[0])

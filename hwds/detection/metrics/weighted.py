@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.days import EntityDays
-from hwds.detection.metrics.money import blocking_costs
 from hwds.detection.metrics.probabilities import LIKELY, Probabilities
 from hwds.detection.metrics.ranks import Ranking
 
@@ -179,3 +178,19 @@ class Side:
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return top / np.where(bottom > 0, bottom, np.nan)
+
+
+def blocking_costs(label: np.ndarray, probability: np.ndarray, amount: np.ndarray, wrong_block: float) -> np.ndarray:
+    """Return the cost of each row where a row is blocked if that is cheaper in expectation, shape (n,).
+
+    Blocked where p x amount >= (1 - p) x wrong_block (Elkan 2001): then an honest row costs `wrong_block`, a row of label 1
+    nothing; let pass, a row of label 1 costs its amount, an honest one nothing.
+
+    Args:
+        label: 1.0 or 0.0, shape (n,).
+        probability: Of the label being 1, shape (n,).
+        amount: Money at stake, shape (n,).
+        wrong_block: What it costs to block an honest row, in the same unit.
+    """
+    blocked = probability * amount >= (1 - probability) * wrong_block
+    return np.where(blocked, (1 - label) * wrong_block, label * amount)

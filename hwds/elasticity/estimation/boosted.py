@@ -52,11 +52,11 @@ def features(design: Design) -> np.ndarray:
     return np.column_stack([*codes, np.sin(angle), np.cos(angle), design.period, design.columns_as_given])
 
 
-def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int, prior: float = 1.0) -> np.ndarray:
+def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
     """Return the log mean units of each cell, a period of the mean of all added, shape (cells,)."""
     whole = max(float(np.mean(units)), 1e-9)
     total, count = np.bincount(cell, units, cells), np.bincount(cell, minlength=cells)
-    return np.log((total + prior * whole) / (count + prior))
+    return np.log((total + whole) / (count + 1))
 
 
 def fit_units(

@@ -69,16 +69,10 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         """Fit on what is known at the cutoff; return a row for each cell."""
         return self.fit_rows(model, known_at(frame, cell.fold.cutoffs[0]), context)
 
-    def fit_rows(
-        self, model: ElasticityModel, history: Panel, context: RunContext, controls: tuple[str, ...] = ()
-    ) -> pl.DataFrame:
+    def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> pl.DataFrame:
         """Return the rows of a model fitted to a history."""
-        fitted = model.learn(history, self.context(context, controls))
+        fitted = model.learn(history, ElasticityContext(**context.shared(), level=self.confidence))
         return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
-
-    def context(self, run: RunContext, controls: tuple[str, ...] = ()) -> ElasticityContext:
-        """Return what a model is given besides the history."""
-        return ElasticityContext(**run.shared(), level=self.confidence, controls=controls)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return what can be said without a truth: how many cells have an answer, of which sign, how sure."""

@@ -114,9 +114,9 @@ def reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
     return int(max(later - np.arange(len(cutoffs)), default=1)), seen
 
 
-def per_series(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None) -> np.ndarray:
+def per_series(metric: Metric, rows: CodedRows) -> np.ndarray:
     """Return the metric of each series, shape (n_series,), NaN where it has none."""
-    value = per_origin(metric, rows, forecasts)
+    value = per_origin(metric, rows)
     defined = ~np.isnan(value)
     total = np.bincount(rows.cells.unit[defined], value[defined], rows.n_series)
     count = np.bincount(rows.cells.unit[defined], minlength=rows.n_series)

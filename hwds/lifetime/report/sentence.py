@@ -10,9 +10,6 @@ from hwds.frames.runs import Runs
 from hwds.lifetime.metrics.measures import TEST
 from hwds.results.tables import TRUTH, Tables
 
-COUNTING = ("lifetime/mean_life", "lifetime/linear_age")
-"""The rivals that look at no sensor."""
-
 
 def conclusion(runs: Runs | None, tables: Tables, model: str) -> str:
     """Return the error of lives with its interval, what intervals hold, the floor and the rivals, and the official test.

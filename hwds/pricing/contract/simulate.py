@@ -15,9 +15,6 @@ from hwds.pricing.optimum.draws import MOST_LOG, DemandDraws
 DRIVERS = ("volume", "elasticity", "cost", "currency", "leak")
 """The uncertain quantities."""
 
-SCORE90 = 1.2815515655446004
-"""The normal score of 90 %."""
-
 
 @dataclass(frozen=True, eq=False)
 class ContractRisks:

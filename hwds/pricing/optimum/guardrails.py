@@ -132,12 +132,6 @@ def gap_rows(cells: int, rails: Guardrails) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.full(len(pairs), rails.freight)
 
 
-def gaps_hold(prices: np.ndarray, rails: Guardrails) -> bool:
-    """Return whether no channel of one product is so dear that reselling a unit of another one pays."""
-    rows, ends = gap_rows(len(prices), rails)
-    return bool((rows @ prices <= ends + SLACK * prices.max(initial=0.0)).all())
-
-
 def gap_interval(prices: np.ndarray, cell: int, rails: Guardrails) -> tuple[float, float]:
     """Return between which prices one channel of a product pays no reseller, the other channels as they are.
 

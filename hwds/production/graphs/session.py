@@ -18,14 +18,13 @@ class GraphScorer:
         path: The `model.onnx` of a bundle.
         numbers: The columns of numbers, in order.
         texts: The columns of texts, in order.
-        threads: Threads of one call.
     """
 
-    def __init__(self, path: Path, numbers: Sequence[str], texts: Sequence[str], threads: int = 1) -> None:
+    def __init__(self, path: Path, numbers: Sequence[str], texts: Sequence[str]) -> None:
         from onnxruntime import InferenceSession, SessionOptions
 
         options = SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._numbers, self._texts = tuple(numbers), tuple(texts)

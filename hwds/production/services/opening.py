@@ -79,14 +79,14 @@ class Bundle:
         """Return the model."""
         return load_fitted(self.folder / MODEL)
 
-    def graph(self, threads: int = 1) -> GraphScorer | None:
+    def graph(self) -> GraphScorer | None:
         """Return the model as a graph, where there is one and onnxruntime is installed."""
         from importlib.util import find_spec
 
         columns = self.manifest.graph
         if "numbers" not in columns or find_spec("onnxruntime") is None:
             return None
-        return GraphScorer(self.folder / GRAPH, columns["numbers"], columns["texts"], threads)
+        return GraphScorer(self.folder / GRAPH, columns["numbers"], columns["texts"])
 
     def service(self, store: Path | None = None, durable: Durable = "process") -> Service:
         """Return the service that answers by this bundle.

@@ -25,7 +25,7 @@ from hwds.ab.metrics.intervals import (
     wilson,
 )
 from hwds.ab.metrics.looks import crossing, equal_looks, group_bounds, group_p
-from hwds.ab.metrics.power import minimum_effect, power_of, units_for_difference, units_for_price
+from hwds.ab.metrics.power import minimum_effect, power_beyond, units_for_difference, units_for_price
 from hwds.statistics.arm_posteriors import Normal, ScaledBeta, difference_bounds, expected_loss, probability_best
 
 PEEKING = {1: 0.0500, 2: 0.0831, 3: 0.1073, 4: 0.1262, 5: 0.1417, 10: 0.1934, 20: 0.2479, 50: 0.3205, 100: 0.3736}
@@ -146,7 +146,7 @@ def test_size_power_and_minimum_effect_agree():
     n = units_for_difference(0.3, 2.0, 3.0, alpha=0.02, power=0.9)
     stderr = float(np.sqrt(5 / n))
     assert minimum_effect(stderr, alpha=0.02, power=0.9) == pytest.approx(0.3, rel=1e-12)
-    assert power_of(0.3, stderr, alpha=0.02) == pytest.approx(0.9, abs=1e-6)
+    assert power_beyond(0.3 / stderr, stats.norm.isf(0.01)) == pytest.approx(0.9, abs=1e-6)
 
 
 A, B = ScaledBeta(121, 2281), ScaledBeta(151, 2251)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from hwds.bandit.arms import Arms
-from hwds.bandit.metrics.oracle import expected_regret
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.bandit.models.price_thompson import PriceThompson
@@ -21,6 +20,7 @@ from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
 from hwds.core.registry import options, resolve
 from hwds.core.serialization import dumps
 from hwds.frames.world import World
+from tests.support.two_armed_regret import expected_regret
 
 ROOT = Path(__file__).resolve().parents[3]
 ARMS = Arms(("10", "20", "30"), np.array([10.0, 20.0, 30.0]), np.zeros((1, 0)), 1000, (0.0, 30.0))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hwds.bandit.metrics.oracle import expected_regret
 from hwds.bandit.metrics.regret import kl_bernoulli, lai_robbins
+from tests.support.two_armed_regret import expected_regret
 
 PLAIN = {
     (0.5, 0.4): ((0.4545471019, 0.8566065463, 1.9007212047), (0.4589864450, 0.8870765516, 2.0929118529)),

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from hwds.bandit.arms import Arms
-from hwds.bandit.metrics.oracle import expected_regret
 from hwds.bandit.models import change_point, discounted_thompson, sliding_ucb
 from hwds.bandit.models.change_point import ChangePoint
 from hwds.bandit.models.discounted_thompson import DiscountedThompson
@@ -20,6 +19,7 @@ from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.config.compose import compose
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.experiment.check import check
+from tests.support.two_armed_regret import expected_regret
 
 CG10 = (0.1, *(0.05,) * 3, *(0.02,) * 3, *(0.01,) * 3)
 EVERY = np.ones(3, bool)

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.bandit.metrics.oracle import expected_regret
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.exp3 import Exp3
@@ -30,6 +29,7 @@ from hwds.evaluation.context import RunContext
 from hwds.experiment.check import check
 from tests.contract.leaks.unmixes_the_customers import Model as Unmixes
 from tests.support.leaks import InTurn
+from tests.support.two_armed_regret import expected_regret
 
 LARGE = 200_000
 

@@ -10,11 +10,9 @@ from sklearn.metrics import average_precision_score
 from hwds.config.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.detection.metrics.clusters import clusters_of, effect_of
-from hwds.detection.metrics.days import card_precision, caught_value
+from hwds.detection.metrics.days import EntityDays
 from hwds.detection.metrics.measures import detection_measures
-from hwds.detection.metrics.money import expected_cost
-from hwds.detection.metrics.probabilities import brier
-from hwds.detection.metrics.weighted import MetricSettings
+from hwds.detection.metrics.weighted import MetricSettings, blocking_costs
 from hwds.detection.metrics.windows import resampled, windows_of
 from hwds.detection.protocols.prequential import Prequential
 from hwds.experiment.check import check
@@ -73,10 +71,13 @@ def test_all_are_what_the_metrics_say():
     label, score, probability, amount, day = (
         part[name].to_numpy() for name in ("label", "score", "probability", "amount", "day")
     )
-    assert found["brier"].value == pytest.approx(brier(label, probability))
-    assert found["expected_cost"].value == pytest.approx(expected_cost(label, probability, amount, PROTOCOL.wrong_block))
-    assert found["card_precision@5"].value == pytest.approx(card_precision(label, score, entity, day, 5))
-    assert found["caught_value"].value == pytest.approx(caught_value(label, score, entity, day, amount, 5))
+    assert found["brier"].value == pytest.approx(np.mean((probability - label) ** 2))
+    costs = blocking_costs(label, probability, amount, PROTOCOL.wrong_block)
+    assert found["expected_cost"].value == pytest.approx(costs.mean())
+    days = EntityDays.of(label, score, entity, day)
+    precision, caught = days.values(np.ones((1, len(label))), 5, np.ones((1, len(days.starts) - 1)), amount)
+    assert found["card_precision@5"].value == pytest.approx(precision[0])
+    assert found["caught_value"].value == pytest.approx(caught[0])
     names = [measure.name for measure in detection_measures(PROTOCOL, "USD")]
     assert set(found) | {"behind_aucpr", "importance", "importance_share"} == set(names)
     assert len(names) == len(set(names))

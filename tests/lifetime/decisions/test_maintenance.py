@@ -10,7 +10,6 @@ from hwds.core.errors import ConfigError
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.engines import Engines
 from hwds.datasets.simulated.wear.fleet import ALIKE, INTENSITY, WearLaw
-from hwds.datasets.simulated.wear.replacement import best_replacement
 from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
 from hwds.lifetime.decisions.maintenance import Maintenance
@@ -20,6 +19,7 @@ from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
 from hwds.report.verdict import page, store_verdict
 from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH, Tables
+from tests.support.replacement import best_replacement
 
 WORLD = Engines(engines=120, mean_life=60, sensors=1, regimes=1)
 PROTOCOL = LastWindow(folds=4, every=3, least=6, resamples=20)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
 Symmetry = Literal["all", "flips", "none"]
-
-View = Callable[[np.ndarray], np.ndarray]
 
 
 def views_of(symmetry: Symmetry, shape: tuple[int, int, int]) -> tuple[tuple[int, bool, bool], ...]:
