@@ -28,8 +28,7 @@ from hwds.bandit.protocols.bandit_simulation import arms_of
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.core.numba_cache import compiled
 from hwds.core.seeds import stream
-from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.datasets.simulated.prices.baskets import BasketLaw, basket_amounts
+from hwds.datasets.simulated.price_arms import BasketLaw, PriceArms, basket_amounts
 from hwds.frames.world import World
 
 GAMES, HORIZON, POSTERIORS = 200, 20_000, 2_000

@@ -52,7 +52,7 @@ from .evaluation.base import Evaluation as Evaluation
 from .evaluation.base import Tunable as Tunable
 from .evaluation.base import TuningSplit as TuningSplit
 from .evaluation.context import RunContext as RunContext
-from .evaluation.leakage.twins import Twin as Twin
+from .evaluation.leakage.leak import Twin as Twin
 from .evaluation.score import Score as Score
 from .features.base import FeatureSet as FeatureSet
 from .features.base import PanelFeatures as PanelFeatures

@@ -11,9 +11,8 @@ from typing import Any
 import polars as pl
 
 from hwds.app.run import RunResult, exit_code, label, mirroring, print_compiled, run_experiment, run_prepared
-from hwds.app.tuned import tuned_effect
 from hwds.core.atomic import write_text
-from hwds.core.errors import CellError
+from hwds.core.errors import CellError, HwdsError
 from hwds.core.inputs import collected_inputs
 from hwds.experiment.check import check
 from hwds.experiment.own_code import check_own_code
@@ -26,7 +25,7 @@ from hwds.report.standings import Number, number, number_of
 from hwds.report.sweep.front import front_figure, front_page, front_sentence
 from hwds.report.sweep.importance import importance_of, importance_page
 from hwds.report.sweep.plot import draw_sweep
-from hwds.report.sweep.result import SweepResult, as_dict
+from hwds.report.sweep.result import SweepResult, TunedEffect, as_dict
 from hwds.report.sweep.sentence import conclusion, time_sentence
 from hwds.report.sweep.space import space_grid
 from hwds.report.sweep.tables import as_page, print_failures, print_trials
@@ -204,3 +203,30 @@ def with_final(search: Search, result: SweepResult, run: RunResult, untuned: Run
         return replace(result, final=final_of(run), own_final=final_of(untuned), tuned=tuned)
     same = search.sweep.baseline and result.best == BASELINE
     return replace(result, final=final_of(run), own_final=final_of(run) if same else Number())
+
+
+def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect:
+    """Return by how much the best trial is better, as `hwds compare --sweep` says it.
+
+    Args:
+        run: The best trial's.
+        untuned: That of the experiment as it stood.
+        metric: The short name of the metric that trials were compared by.
+
+    Returns:
+        The reason in place of numbers where the two cannot be compared.
+    """
+    from hwds.compare.labels import model_labels
+    from hwds.compare.models import compare
+    from hwds.compare.source import Source
+
+    try:
+        tuned, stood_run = Source.read([each.prepared.folder for each in (run, untuned)])
+        sources = [tuned.asked_as(stood_run), stood_run]
+        best, stood = (labels[source.model] for labels, source in zip(model_labels(sources), sources, strict=True))
+        pairs = compare(sources, metric=metric, model=best).pairs
+    except HwdsError as error:
+        return TunedEffect(reason=str(error))
+    row = next(row for row in pairs.iter_rows(named=True) if row["rival"] == stood)
+    reason = row["method"] if row["low"] is None else ""
+    return TunedEffect(row["effect"], row["low"], row["high"], row["p_value"], reason)

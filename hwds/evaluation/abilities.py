@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.evaluation.leakage.twins import Twin
+from hwds.evaluation.leakage.leak import Twin
 from hwds.evaluation.score import Score
 
 

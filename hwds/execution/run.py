@@ -14,7 +14,7 @@ from hwds.core.inputs import note, noted_inputs
 from hwds.core.recipe import Recipe
 from hwds.evaluation.abilities import Compiling, Contrasting
 from hwds.evaluation.base import Cell, Score
-from hwds.evaluation.headline import headline_score
+from hwds.evaluation.score import headline_score
 from hwds.evaluation.segments import Segments
 from hwds.execution.cell_cache import CellCache, cell_key
 from hwds.execution.cell_keys import fold_key

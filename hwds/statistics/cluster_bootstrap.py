@@ -8,7 +8,10 @@ import numpy as np
 
 from hwds.core.seeds import stream
 from hwds.statistics.aggregate import Estimate
-from hwds.statistics.bootstrap import drawn
+
+LEAST = 0.5
+"""The share of resamples in which a number must be defined for it to have an interval."""
+
 
 BLOCK = 64
 """Resamples whose weights of all rows are held at once."""
@@ -85,3 +88,8 @@ class ClusterBootstrap:
             return Estimate(value, None, None, None, self.method, n, undefined)
         low, high = np.quantile(values, [0.025, 0.975])
         return Estimate(value, float(values.std(ddof=1)), float(low), float(high), self.method, n, undefined)
+
+
+def drawn(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the number of times each of n clusters is drawn in n draws with replacement, shape (n,)."""
+    return np.bincount(rng.integers(0, n, n), minlength=n).astype(float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from copy import deepcopy
@@ -20,12 +21,18 @@ from hwds.results.files import read_table, undamaged
 from hwds.results.folder import RunFolder
 from hwds.results.labels import FILE as LABELS
 from hwds.results.labels import Labels
+from hwds.results.learning import read_learning
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import PAGE, SweepFolder
 from hwds.results.tables import Tables
 from hwds.tracking.curves import WINDOW, Curve, chosen, curves, definitions, plain, summary
-from hwds.tracking.learning import learning_curves
 from hwds.tracking.record import Record
+
+FURTHER = re.compile(r"inner window|network ([2-9]|1\d)|\(\d+\)$")
+"""Names of fits that are left out where not all are asked for: parts of other fits, and networks after the first."""
+
+CELL = ("model", "fold", "start", "fit")
+
 
 DETERMINED = ("scores.parquet", "predictions.parquet", "metrics.parquet", "decision.json", "best.yaml", f"model/{FILE}")
 """Files of a run or a sweep that do not differ between two executions of it."""
@@ -323,3 +330,32 @@ def _predictions(folder: Path) -> tuple[Path, str] | None:
 
 def _milliseconds(path: Path) -> int:
     return path.stat().st_mtime_ns // 1_000_000
+
+
+def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
+    """Return a curve for each fit of a run, a point an epoch or round: `learning/2023-06-01/network_1/validation`.
+
+    Args:
+        folder: Of the run, finished or not.
+        own: The label of the experiment's model.
+        every: Whether rivals, inner windows and all networks that are averaged have theirs, too.
+    """
+    fits = read_learning(folder).partition_by(CELL, as_dict=True, maintain_order=True)
+    wanted = {cell: rows for cell, rows in fits.items() if every or (cell[0] == own and not FURTHER.search(str(cell[3])))}
+    several = len({(model, fold, start) for model, fold, start, _ in wanted}) > len({cell[:2] for cell in wanted})
+    return [_curve(_name(cell, own, several=several), rows) for cell, rows in wanted.items()]
+
+
+def _name(cell: tuple[object, ...], own: str, *, several: bool) -> str:
+    """Return the beginning of the names of a fit's losses; with the first unit where a fold has several cells."""
+    model, fold, start, fit = map(str, cell)
+    parts = ["learning", *(["rivals", model] if model != own else []), fold, *([start] if several else []), plain(fit)]
+    return "/".join(parts)
+
+
+def _curve(name: str, rows: pl.DataFrame) -> Curve:
+    points = [
+        (int(row["step"]), {f"{name}/{loss}": row[loss] for loss in ("train", "validation") if row[loss] is not None})
+        for row in rows.iter_rows(named=True)
+    ]
+    return Curve(str(rows["axis"][0]), tuple(points))

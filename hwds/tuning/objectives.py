@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hwds.evaluation.headline import headline_score
+from hwds.evaluation.score import headline_score
 from hwds.results.measure import Measure
-from hwds.statistics.pareto import pareto_front
 from hwds.tuning.rungs import FINISHED, TrialRecord
 from hwds.tuning.search import Search
 from hwds.tuning.search_settings import SECONDS
@@ -52,3 +51,13 @@ def _values(record: TrialRecord, measures: Sequence[Measure]) -> Iterator[float]
         value = record.seconds if measure is TIME else value_of(score)
         if value is not None:
             yield value
+
+
+def pareto_front(values: np.ndarray) -> np.ndarray:
+    """Return which rows no other row beats: none is at least as low in every column and lower in one, shape (rows,).
+
+    Args:
+        values: The lower the better, shape (rows, objectives).
+    """
+    below = (values[:, None] <= values).all(axis=2) & (values[:, None] < values).any(axis=2)
+    return np.asarray(~below.any(axis=0))

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from hwds.evaluation.base import Cell
-from hwds.evaluation.headline import headline_score
-from hwds.evaluation.score import Score
+from hwds.evaluation.score import Score, headline_score
 from hwds.execution.job import Outcome, lay_frame
 from hwds.execution.limits import Limits, failure, limits_of
 from hwds.tuning.search import Search, TrialGroup

@@ -8,7 +8,7 @@ import pytest
 
 from hwds.config.compose import compose
 from hwds.core.errors import ConfigError, DataError
-from hwds.datasets.reading.censoring import as_demand
+from hwds.datasets.base import as_demand
 from hwds.experiment.check import check
 from tests.support.panels import monthly_panel
 

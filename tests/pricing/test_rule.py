@@ -17,8 +17,7 @@ from hwds.evaluation.base import Cell
 from hwds.evaluation.context import RunContext
 from hwds.experiment.check import check
 from hwds.frames.table import Table
-from hwds.pricing.back_test import record_of
-from hwds.pricing.decisions.price_choice import PriceChoice
+from hwds.pricing.decisions.price_choice import PriceChoice, record_of
 from hwds.pricing.evidence import ArmEvidence, from_counts, from_mean, replications
 from hwds.pricing.offers import Offer
 from hwds.pricing.rule import PriceTerms, apply_rule

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwds.core.seeds import stream
-from hwds.statistics.pareto import pareto_front
+from hwds.tuning.objectives import pareto_front
 
 
 def test_a_row_is_in_the_front_where_no_other_beats_it():

@@ -17,9 +17,8 @@ from hwds.bandit.live.commit import Commit
 from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
 from hwds.bandit.live.exposures import Status
 from hwds.bandit.live.guardrails import Guardrails
-from hwds.bandit.live.log import log_of
+from hwds.bandit.live.log import log_of, opened, replayed
 from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.store import opened, replayed
 from hwds.bandit.live.validation import INTEGER, Customer, active_of, checked_amount, checked_outcome, checked_time, customer_of
 from hwds.bandit.models.kernels.base import Visit
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest

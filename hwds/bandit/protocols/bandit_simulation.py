@@ -30,8 +30,7 @@ from hwds.core.seeds import stream
 from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable, Trying
 from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.leakage.leak import STATE, TWINS
-from hwds.evaluation.leakage.twins import Twin
+from hwds.evaluation.leakage.leak import STATE, TWINS, Twin
 from hwds.evaluation.tuning_split import other_replications
 from hwds.frames.world import World
 from hwds.pricing.evidence import EvidenceTable, PriceEvidence

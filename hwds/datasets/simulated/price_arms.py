@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Names, NonNegative, Positive, UnitInterval
-from hwds.datasets.simulated.prices.baskets import BasketLaw, basket_amounts
 from hwds.datasets.simulated.prices.world import Offers, PriceWorld
 from hwds.frames.outcomes import arm_name
+
+BasketLaw = Literal["none", "gamma", "lognormal", "pareto"]
+
+NUMBERS = 8192
+"""Equally likely amounts that stand for a law: its quantiles in the middle of as many parts, so that the truth is exact."""
+
 
 Money = NonNegative
 LADDER = (10.0, 20.0, 30.0, 40.0, 50.0)
@@ -80,3 +85,27 @@ class PriceArms(PriceWorld):
             raise ConfigError(f"dataset.after_shift: must be one for each of the {arms} arms, got {list(self.after_shift)}.")
         if self.after_shift and self.shift_at is None:
             raise ConfigError("dataset.shift_at: must be given where dataset.after_shift is, got null.")
+
+
+def basket_amounts(law: BasketLaw, spread: float) -> np.ndarray:
+    """Return equally likely amounts over their mean, which is 1, rising.
+
+    Args:
+        law: `gamma`; `lognormal`; `pareto`, whose tail is a power of the amount; `none` for no law.
+        spread: The standard deviation over the mean that the law itself has.
+
+    Returns:
+        Shape (8192,); (0,) without a law.
+    """
+    from scipy.special import gammaincinv, ndtri
+
+    ranks = (np.arange(NUMBERS) + 0.5) / NUMBERS
+    if law == "none":
+        return np.zeros(0)
+    if law == "gamma":
+        amounts = gammaincinv(1 / spread**2, ranks)
+    elif law == "lognormal":
+        amounts = np.exp(np.sqrt(np.log1p(spread**2)) * ndtri(ranks))
+    else:
+        amounts = (1 - ranks) ** (-1 / (1 + np.sqrt(1 + 1 / spread**2)))
+    return np.asarray(amounts / amounts.mean())

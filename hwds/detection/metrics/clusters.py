@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.weighted import TestRows
-from hwds.statistics.bootstrap import LEAST, drawn
+from hwds.statistics.cluster_bootstrap import LEAST, drawn
 from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
 from hwds.statistics.two_way import (
     ClusterCounts,

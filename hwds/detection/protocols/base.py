@@ -24,9 +24,8 @@ from hwds.detection.protocols.rows.toys import try_classifier, try_row_features
 from hwds.evaluation.abilities import Contrasting, LeakTestable, Segmentable, Trying
 from hwds.evaluation.base import Deployable, Evaluation, Score
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.headline import check_headline
-from hwds.evaluation.leakage.leak import OWN_LABEL
-from hwds.evaluation.leakage.twins import Twin
+from hwds.evaluation.leakage.leak import OWN_LABEL, Twin
+from hwds.evaluation.score import check_headline
 from hwds.evaluation.segments import labels_of_rows
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import brief, counted, percent

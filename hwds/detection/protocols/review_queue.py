@@ -26,7 +26,7 @@ from hwds.detection.protocols.rows.parts import LAST, without_truth
 from hwds.detection.protocols.rows.scored import prediction_rows
 from hwds.evaluation.base import Cell, Score
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.frames.roles import ROLES, Roles
 from hwds.frames.table import Table
 from hwds.results.formatting import counted

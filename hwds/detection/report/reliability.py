@@ -13,7 +13,7 @@ from hwds.detection.protocols.rows.codes import entities, numbered
 from hwds.detection.report.scored_rows import SIDES, known_rows, number, scored_rows, sides, weights
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, OWN, drawable, new_figure, plain_numbers, tidy
 from hwds.results.tables import Tables
-from hwds.statistics.bootstrap import drawn
+from hwds.statistics.cluster_bootstrap import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,7 +26,7 @@ from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.measure import Measure

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -87,3 +89,26 @@ def _bits(column: pl.Series) -> np.ndarray:
     if isinstance(column.dtype, pl.Array):
         return np.array([values.tobytes() for values in column.to_numpy()], object)
     return column.cast(pl.String).fill_null("").to_numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A pair of frames.
+
+    Attributes:
+        check: The check that it is, a key of `leak.TRIED`.
+        label: What is asked at, in words.
+        shows: What an answer that differs shows, in words that follow `3 of 9 answers`.
+        one: A frame.
+        other: The other one.
+        answers: From raw rows to those that must agree.
+        part: The first of the fold's units that is asked and the one after the last; None asks all.
+    """
+
+    check: str
+    label: str
+    shows: str
+    one: Any
+    other: Any
+    answers: Callable[[pl.DataFrame], pl.DataFrame]
+    part: tuple[int, int] | None = None

@@ -22,9 +22,8 @@ from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 from hwds.results.tables import Tables
 from hwds.supply.plan.decide import SupplyCase, decide_supply
-from hwds.supply.plan.program import SupplyProblem
+from hwds.supply.plan.program import PlanTerms, SupplyProblem
 from hwds.supply.plan.running import OutageLaw, outages_of_run
-from hwds.supply.plan.terms import PlanTerms
 from hwds.supply.plan.verdict import SupplyVerdict
 
 ALL = "all"

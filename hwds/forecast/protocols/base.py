@@ -15,7 +15,7 @@ from hwds.evaluation.abilities import Foreseeable, LeakTestable, Segmentable, Tr
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable
 from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.panel import corrupt_panel
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.forecast.context import Features, ForecastContext
 from hwds.forecast.decisions.volumes.evidence import VolumeEvidence, with_clock
 from hwds.forecast.family import FORECAST

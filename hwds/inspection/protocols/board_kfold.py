@@ -15,7 +15,7 @@ from hwds.core.recipe import Draws, Positive, Small
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.family import INSPECTION
 from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures

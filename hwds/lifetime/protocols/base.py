@@ -12,7 +12,7 @@ from hwds.core.recipe import Draws, Positive, Small
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Deployable, Evaluation, Score
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.features.base import RunFeatures
 from hwds.features.none import None_
 from hwds.frames.run_checks import ENTITY

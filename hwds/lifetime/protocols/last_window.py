@@ -13,7 +13,7 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.evaluation.abilities import Contrasting
 from hwds.evaluation.base import Cell, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.headline import headline_score
+from hwds.evaluation.score import headline_score
 from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.metrics.measures import life_measures

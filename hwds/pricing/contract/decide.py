@@ -22,7 +22,7 @@ from hwds.pricing.contract.simulate import (
 from hwds.pricing.contract.terms import SLACK, dumping_zone
 from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, needed_elasticity
 from hwds.pricing.contract.verdict import ATTAINED, TIERS, TORNADO, WATERFALL
-from hwds.pricing.floor_price import floor_price
+from hwds.pricing.optimum.guardrails import floor_price
 
 PRICES_TRIED = 41
 """Prices between the floor and the list price among which the one to walk away at is looked for."""

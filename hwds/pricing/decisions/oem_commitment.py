@@ -16,7 +16,6 @@ from hwds.evaluation.base import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 from hwds.pricing.contract.decide import ContractDecision, OfferRules, decide_contract
-from hwds.pricing.contract.leaks import leak_of_run
 from hwds.pricing.contract.sentence import sentence
 from hwds.pricing.contract.simulate import ContractRisks, ContractWorld
 from hwds.pricing.contract.terms import ContractTerms
@@ -26,6 +25,7 @@ from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
 from hwds.pricing.decisions.base import DemandDecision, Share
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.draws import DemandDraws
+from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
 Floor = Annotated[float, Ge(-MOST), Lt(1)]
@@ -297,3 +297,22 @@ class OemCommitment(DemandDecision):
             waterfall=made.waterfall,
         )
         return replace(verdict, sentence=sentence(verdict, evidence.note))
+
+
+def leak_of_run(name: str) -> tuple[float, str]:
+    """Return the share of gray lines where reselling pays by a run with `decision=arbitrage_thresholds`, and the run's name.
+
+    Args:
+        name: The run, as `hwds show` takes it.
+
+    Raises:
+        ConfigError: There is no such run, or its decision does not say it.
+        HwdsError: The run is damaged.
+    """
+    folder = RunFolder.find(name)
+    above = (folder.read_verdict() or {}).get("above") or {}
+    if above.get("share") is None:
+        raise ConfigError(
+            f"decision.leak_run: run {folder.title} has no share of gray lines; run it with decision=arbitrage_thresholds."
+        )
+    return float(above["share"]), f"run {folder.title}"

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Lt
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Amount, Level, NonNegative, NonNegativeInt, Once, Positive, PositiveInt
 from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
 from hwds.frames.outcomes import arm_name
-from hwds.pricing.back_test import MOST_REPLICATIONS, record_of
-from hwds.pricing.checks import check_counts, check_offers
 from hwds.pricing.evidence import ArmEvidence, PriceEvidence, from_counts, replications
 from hwds.pricing.offers import Certainty, Offer, Offers
-from hwds.pricing.rule import PriceTerms
+from hwds.pricing.rule import HARD_GUARDS, PriceTerms, apply_rule
 from hwds.pricing.verdict import verdict_of
 from hwds.results.tables import Tables
-from hwds.results.verdict import PriceVerdict
+from hwds.results.verdict import PriceVerdict, RuleRecord
+
+MOST_REPLICATIONS = 2000
+"""Replications that are judged at most: a second or two."""
+
 
 Money = NonNegative
 Floor = Annotated[float, Ge(-MOST), Lt(1)]
@@ -155,3 +157,81 @@ class PriceChoice(Decision):
             self.ladder,
             self.least_customers,
         )
+
+
+def record_of(played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, terms: PriceTerms) -> RuleRecord | None:
+    """Return what the rule did, and what that is truly worth.
+
+    Args:
+        played: The evidence of each replication.
+        truth: What each arm truly earns per customer, shape (K,); NaN only where it is excluded as absent.
+        terms: The rule.
+    """
+    if not played:
+        return None
+    arms = [arms_of_game.arm for arms_of_game in played[0]]
+    worth = dict(zip(arms, truth.tolist(), strict=True))
+    judgements = [apply_rule(arms_of_game, terms) for arms_of_game in played]
+    static = {arm for rule in HARD_GUARDS for arm in judgements[0].excluded.get(rule, ())}
+    best = max((arm for arm in arms if arm not in static), key=lambda arm: worth[arm], default=None)
+    if best is None:
+        return None
+    benchmark = worth[best if terms.current is None else terms.current]
+    changed = [worth[each.candidate.arm] for each in judgements if each.change and each.candidate is not None]
+    right = sum(value > benchmark or (terms.current is None and value >= benchmark) for value in changed)
+    holds = len(judgements) - len(changed)
+    losses = worth[best] - np.array(changed + ([worth[terms.current]] * holds if terms.current is not None else []))
+    return RuleRecord(
+        replications=len(judgements),
+        right=right / len(judgements),
+        hold=holds / len(judgements),
+        wrong=(len(changed) - right) / len(judgements),
+        best_is_current=terms.current is not None and worth[terms.current] >= worth[best],
+        regret=float(losses.mean()) if len(losses) else None,
+        stderr=float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else None,
+    )
+
+
+def check_offers(offers: Offers, terms: PriceTerms, cost: float | None) -> None:
+    """Refuse offers that lack what the rule reads.
+
+    Raises:
+        ConfigError: The current arm is not there (with the nearest) or has left, a price or a cost is missing, or there are no
+            counts.
+    """
+    if terms.current is not None and terms.current not in offers.arms:
+        raise ConfigError(f"decision.current: no arm '{terms.current}'{nearest(terms.current, offers.arms)}")
+    if terms.current is not None and offers.find(terms.current).absent:
+        raise ConfigError(f"decision.current: arm '{terms.current}' is no longer offered at the end.")
+    if terms.certainty == "always_valid" and offers.measured != "conversions":
+        raise ConfigError("decision.certainty: always_valid needs outcomes of 0 and 1; take 'posterior'.")
+    wants = {
+        "ladder": bool(terms.ladder),
+        "margin_floor": terms.margin_floor is not None,
+        "largest_step": terms.largest_step is not None,
+        "cost": cost is not None,
+    }
+    option = next((name for name, wanted in wants.items() if wanted), None)
+    bare = next((offer.arm for offer in offers.all if offer.price is None), None)
+    if option and bare is not None:
+        raise ConfigError(f"decision.{option}: needs the price of every arm, and arm '{bare}' has no price of its own.")
+    if bare is not None and offers.measured == "conversions" and offers.unit != "conversions":
+        raise ConfigError(f"decision.prices: must name the price of arm '{bare}': conversions alone say nothing of prices.")
+    costless = next((offer.arm for offer in offers.all if offer.cost is None), None)
+    if terms.margin_floor is not None and costless is not None:
+        raise ConfigError(f"decision.margin_floor: needs decision.cost, for the data has no cost of arm '{costless}'.")
+    if terms.largest_step is not None and terms.current is not None and not offers.find(terms.current).price:
+        raise ConfigError(f"decision.largest_step: is a share of the current price, and that of '{terms.current}' is 0.")
+
+
+def check_counts(counts: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse numbers that are not counts, or of fewer than two arms.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    if len(counts) < 2:
+        raise ConfigError(f"counts: must be of two arms or more, got {len(counts)}.")
+    for arm, pair in counts.items():
+        if any(count < 0 or count != int(count) for count in pair):
+            raise ConfigError(f"counts: of arm '{arm}' must be whole numbers >= 0, got {tuple(pair)}.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.floor_price import floor_price
 from hwds.pricing.optimum.draws import Objective
+
+Money = TypeVar("Money", float, np.ndarray)
+
 
 SLACK = 1e-9
 """The share of a price by which a bound may be missed: rounding of numbers, no more."""
@@ -158,3 +161,14 @@ def over_capacity(evidence: DemandEstimates, units: np.ndarray, rails: Guardrail
     products = products_of(evidence)
     over = {name: float(units[products[name]].sum() - most) for name, most in rails.capacity.items() if name in products}
     return {name: beyond for name, beyond in over.items() if beyond > 1e-6 * rails.capacity[name]}
+
+
+def floor_price(cost: Money, floor: float, given_back: float = 0.0) -> Money:
+    """Return the price at which the pocket margin is the floor: cost / (1 - floor) / (1 - share given back).
+
+    Args:
+        cost: Of one unit.
+        floor: The least pocket margin, as a share of the pocket price.
+        given_back: The share of the price that is given back after the invoice.
+    """
+    return cost / ((1 - floor) * (1 - given_back))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,23 +16,31 @@ from hwds.core.recipe import Level, ZeroSteps
 from hwds.evaluation.abilities import LeakTestable, Segmentable
 from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
 from hwds.evaluation.context import RunContext
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.features.base import RunFeatures
 from hwds.features.none import None_
-from hwds.frames.run_checks import ENTITY, is_steady
+from hwds.frames.run_checks import CYCLE, ENTITY, is_steady
 from hwds.frames.runs import Runs
 from hwds.results.measure import Measure
 from hwds.sensors.context import SensorContext
 from hwds.sensors.family import SENSOR_ANOMALY
 from hwds.sensors.metrics.measures import sensor_measures
 from hwds.sensors.metrics.scores import sensor_scores
-from hwds.sensors.models.base import FittedSensors, SensorModel
+from hwds.sensors.models.base import FittedSensors, SensorModel, SensorScores
 from hwds.sensors.models.departures.from_start import place_in_run
-from hwds.sensors.protocols.rows.cuts import KnownRows, instants
 from hwds.sensors.protocols.rows.faults import with_faults
-from hwds.sensors.protocols.rows.scored import SAID, scored_rows
 from hwds.splitting.fold import Fold
 from hwds.splitting.run_kfold import with_rubbish
+
+ASKED_AT = (0.0, 1 / 3, 2 / 3)
+"""The parts of the scored rows that are known at the instants, but for one row more: a leak at any of them is seen."""
+
+NOT_ASKED = -1
+
+
+SAID = ["score", "alarm", "reason"]
+"""The columns that a model says."""
+
 
 _LOG = logging.getLogger(__name__)
 
@@ -243,3 +251,65 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             name, row = frame.names[ill[0]], int(first[ill[0]])
             told = f"must be <= {row}, for run '{name}' has an anomaly in the row after"
             raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
+
+
+def scored_rows(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
+    """Return the rows after the first ones of each run.
+
+    Args:
+        said: Of all rows of the runs.
+        frame: The runs with their labels.
+        first: Rows of each run that are not scored.
+    """
+    place = place_in_run(frame)
+    nothing = np.full(len(place), np.nan)
+    marks = {role: frame.marks(role) for role in ("label", "changepoint")}
+    rows = pl.DataFrame(
+        {
+            ENTITY: frame.data[ENTITY],
+            "row": place.astype(np.int64),
+            CYCLE: frame.cycles,
+            **{
+                role: pl.Series(nothing if values is None else values, dtype=pl.Float64, nan_to_null=True)
+                for role, values in marks.items()
+            },
+            "score": said.score,
+            "alarm": said.alarm,
+            "reason": pl.Series(said.reason, dtype=pl.String),
+        }
+    )
+    return rows.filter(pl.col("row") >= first)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRows:
+    """The rows of each run that are known at an instant.
+
+    Attributes:
+        part: Of the scored rows, in words.
+        rows: How many of each run, in their order; `NOT_ASKED` for one that is not scored.
+    """
+
+    part: str
+    rows: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def label(self) -> str:
+        """The name in messages."""
+        return self.part
+
+
+def instants(runs: Runs, first: int, asked: np.ndarray) -> tuple[KnownRows, ...]:
+    """Return the instants of a fold: one row after the first part, and later ones.
+
+    Args:
+        runs: All runs.
+        first: The rows that are learned from.
+        asked: Which runs are scored, shape (n,).
+    """
+    out = []
+    for share in ASKED_AT:
+        rows = first + 1 + np.floor(share * (runs.lengths - first - 1)).astype(int)
+        known = tuple(np.where(asked, rows, NOT_ASKED).tolist())
+        out.append(KnownRows(f"{100 * share:.0f} % of the rows after the first {first}", known))
+    return tuple(out)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
-from hwds.statistics.bootstrap import drawn
+from hwds.statistics.cluster_bootstrap import drawn
 from hwds.statistics.wilson import wilson
 from hwds.supply.maintenance.crowded import CrowdedRule
 from hwds.supply.maintenance.fleet import Fleet, first_come

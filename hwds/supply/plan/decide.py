@@ -12,9 +12,8 @@ import polars as pl
 from hwds.statistics.aggregate import pooled
 from hwds.statistics.wilson import wilson
 from hwds.supply.plan.outcome import PlanOutcome, outcome_of
-from hwds.supply.plan.program import SupplyProblem, SupplyProgram, solved
+from hwds.supply.plan.program import PlanTerms, SupplyProblem, SupplyProgram, solved
 from hwds.supply.plan.sentence import sentence
-from hwds.supply.plan.terms import PlanTerms
 from hwds.supply.plan.verdict import STEPS, VOLUMES, SupplyVerdict
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwds.results.formatting import brief, counted, percent
-from hwds.supply.plan.terms import PlanTerms
+from hwds.supply.plan.program import PlanTerms
 from hwds.supply.plan.verdict import SupplyVerdict
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwds.evaluation.base import Cell
-from hwds.evaluation.headline import headline_score
+from hwds.evaluation.score import headline_score
 from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome
 from hwds.execution.limits import failure, limits_of

@@ -10,8 +10,7 @@ from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of, world_remarks
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.core.errors import ConfigError
-from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.datasets.simulated.prices.baskets import basket_amounts
+from hwds.datasets.simulated.price_arms import PriceArms, basket_amounts
 
 SHOP = PriceArms(
     prices=(50.0, 60.0), conversion=(0.2, 0.15), basket="lognormal", basket_spread=1.5, basket_lift=(1.0, 1.6), horizon=3000

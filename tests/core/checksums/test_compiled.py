@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hwds.core import numba_cache
-from hwds.core.checksums.compiled import checked_content
+from hwds.core.numba_cache import checked_content
 
 
 def twice(x):

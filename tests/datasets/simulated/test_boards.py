@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from hwds.datasets.simulated.board_images.drawing import DEFECTS
-from hwds.datasets.simulated.board_images.truth import KnownPatches
-from hwds.datasets.simulated.boards import Boards
+from hwds.datasets.simulated.boards import Boards, KnownPatches
 from hwds.evaluation.context import RunContext
 from hwds.inspection.models.base import budget_threshold
 from hwds.inspection.models.calibration.temperature import softmax

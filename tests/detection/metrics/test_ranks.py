@@ -14,7 +14,7 @@ from hwds.detection.metrics.days import EntityDays, flagged
 from hwds.detection.metrics.probabilities import Probabilities
 from hwds.detection.metrics.ranks import Ranking, average_precision
 from hwds.detection.metrics.weighted import blocking_costs
-from hwds.statistics.bootstrap import drawn
+from hwds.statistics.cluster_bootstrap import drawn
 
 
 def rows(n=400, share=0.2, ties=8, seed=0):

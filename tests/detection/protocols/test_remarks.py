@@ -1,8 +1,8 @@
 import numpy as np
 import polars as pl
 
-from hwds.datasets.reading.column_remarks import column_remarks
 from hwds.detection.protocols.base import remarks
+from hwds.experiment.remarks import column_remarks
 from hwds.frames.table import Table
 
 ROWS = pl.DataFrame(

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.evaluation.headline import check_headline
+from hwds.evaluation.score import check_headline
 from hwds.forecast.metrics.ratios import Metric, absolute
 from hwds.forecast.metrics.scores import score_forecasts
 from hwds.forecast.protocols.walk_forward import WalkForward

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwds.core.errors import ConfigError
 from hwds.pricing.contract.terms import ContractTerms, dumping_zone, settle
 from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, needed_elasticity
-from hwds.pricing.floor_price import floor_price
+from hwds.pricing.optimum.guardrails import floor_price
 
 EXAMPLE = TierSchedule.of(100.0, (1000.0,), (0.1,))
 

@@ -11,10 +11,9 @@ from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
-from hwds.pricing.contract.leaks import leak_of_run
 from hwds.pricing.contract.verdict import TIERS
 from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
-from hwds.pricing.decisions.oem_commitment import OemCommitment
+from hwds.pricing.decisions.oem_commitment import OemCommitment, leak_of_run
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.report import oem_margin, oem_tiers
 from hwds.report.verdict import store_pack

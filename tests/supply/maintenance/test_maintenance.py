@@ -6,10 +6,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hwds.supply.maintenance.assignment import assign
 from hwds.supply.maintenance.back_test import BackTest
 from hwds.supply.maintenance.decide import decide_maintenance
-from hwds.supply.maintenance.fleet import Fleet, at_least_cost, first_come
+from hwds.supply.maintenance.fleet import Fleet, assign, at_least_cost, first_come
 from hwds.supply.maintenance.laws import LifeLaws
 from hwds.supply.maintenance.outcomes import cost_rate, foresight, outcomes_of
 from hwds.supply.maintenance.rules import chosen_limit, index_of, limits_by_fold, waiting_costs

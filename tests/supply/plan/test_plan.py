@@ -12,9 +12,8 @@ from hwds.pricing.contract.volumes import law_of_run
 from hwds.results.runs.config import write_config
 from hwds.supply.plan.decide import SupplyCase, decide_supply
 from hwds.supply.plan.outcome import outcome_of
-from hwds.supply.plan.program import SupplyProblem, solved
+from hwds.supply.plan.program import PlanTerms, SupplyProblem, solved
 from hwds.supply.plan.running import OutageLaw, outages_of_run
-from hwds.supply.plan.terms import PlanTerms
 
 TERMS = PlanTerms(holding=1.0, shortage=9.0, committed=0.1, base=0.5, upside=0.9, least_deals=20)
 LAW = OutageLaw(

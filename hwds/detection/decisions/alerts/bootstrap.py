@@ -8,7 +8,7 @@ import numpy as np
 
 from hwds.core.seeds import stream
 from hwds.detection.decisions.alerts.verdict import DailyAmount
-from hwds.statistics.bootstrap import drawn
+from hwds.statistics.cluster_bootstrap import drawn
 from hwds.statistics.two_way import LEAST_EVEN, ClusteredPart, block_length, clustered_part, two_way_effect
 
 LEVEL = 0.95
