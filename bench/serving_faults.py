@@ -1,9 +1,10 @@
-"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [examples=200]`.
+"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [pause=0] [examples=200]`.
 
 Four parts, each with a line of figures: examples of Schemathesis over the OpenAPI description; three reloads under eight
 clients, of which no request may be lost; so many seconds under sixteen clients, in which memory must stay flat; and three times
 SIGKILL of one of two workers under eight clients, which may lose what is in flight on its connections alone. 1 where one fails.
-`soak=1800` is the half hour that `docs/production.md` speaks of. Bodies gone wrong are the job of `bench.http_server`.
+`soak=1800 pause=20` is the half hour that `docs/production.md` speaks of: each client waits 20 milliseconds before it asks
+again, so that the machine has room for other work. Bodies gone wrong are the job of `bench.http_server`.
 """
 
 from __future__ import annotations
@@ -95,25 +96,30 @@ def described(port: int, examples: int) -> str:
     return "" if done.returncode == 0 else done.stdout
 
 
-def memory_of(parent: int) -> float:
-    """Return the mebibytes that a server's workers hold of their own (resident, less what they share)."""
-    total = 0
+def memory_of(parent: int) -> list[float]:
+    """Return the mebibytes that each of a server's workers holds of its own (resident, less what it shares)."""
+    held = []
     for pid in workers_of(parent):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
-    return total / 1024
+        held.append(sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024)
+    return held
 
 
-def soaked(url: str, body: bytes, parent: int, seconds: int) -> list[float]:
-    """Return the mebibytes of the workers, twenty times while wrk asks without a pause."""
+def soaked(url: str, body: bytes, parent: int, seconds: int, pause: int) -> list[float]:
+    """Return the mebibytes of the workers together, each minute while wrk asks; twenty times where it takes less."""
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(body)
         words = ["wrk", "-t1", "-c16", f"-d{seconds}s", "-s", str(SCRIPT), url]
-        load = subprocess.Popen(words, env=os.environ | {"HWDS_LOAD_BODY": file.name}, stdout=subprocess.PIPE, text=True)
-        held = []
+        asked = os.environ | {"HWDS_LOAD_BODY": file.name, "HWDS_LOAD_PAUSE": str(pause)}
+        load = subprocess.Popen(words, env=asked, stdout=subprocess.PIPE, text=True)
+        held, began = [], time.monotonic()
         while load.poll() is None:
-            held.append(memory_of(parent))
-            time.sleep(seconds / 20)
+            each = memory_of(parent)
+            held.append(sum(each))
+            minute = (time.monotonic() - began) / 60
+            sys.stdout.write(f"minute {minute:.1f}: {' + '.join(f'{size:.1f}' for size in each)} MiB\n")
+            sys.stdout.flush()
+            time.sleep(min(60, seconds / 20))
         sys.stdout.write(" ".join((load.stdout.read() if load.stdout else "").split()[-8:]) + "\n")
     return held
 
@@ -129,7 +135,7 @@ def main(words: list[str]) -> int:
         reloads = under_load(port, body, lambda: os.kill(parent, signal.SIGHUP), 3)
         failed += _said("three reloads", reloads, set(reloads) == {200})
         if (seconds := int(sizes.get("soak", 60))) and shutil.which("wrk"):
-            held = soaked(f"http://127.0.0.1:{port}/invocations", body, parent, seconds)
+            held = soaked(f"http://127.0.0.1:{port}/invocations", body, parent, seconds, int(sizes.get("pause", 0)))
             growth = float(np.mean(held[-3:]) / np.mean(held[len(held) // 2 : len(held) // 2 + 3]))
             shown = f"{held[0]:.0f} MiB at first, {held[len(held) // 2]:.0f} half way, {held[-1]:.0f} at last"
             failed += _said(f"soak of {seconds} s", shown, growth <= FLAT)
