@@ -102,3 +102,17 @@ def serve(bundle, home, tmp_path):
 def client(serve):
     """A client of a server with the usual settings."""
     return serve()
+
+
+@pytest.fixture(scope="module")
+def aws():
+    """A maker of clients of moto's server."""
+    server = pytest.importorskip("moto.server")
+    import boto3
+
+    running = server.ThreadedMotoServer(port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    session = boto3.session.Session("key", "secret", region_name="eu-west-1")
+    yield lambda service: session.client(service, endpoint_url=f"http://{host}:{port}")
+    running.stop()

@@ -62,20 +62,6 @@ def test_what_aws_would_refuse_is_refused_before(change, said):
         wanted(**change)
 
 
-@pytest.fixture(scope="module")
-def aws():
-    """A maker of clients of moto's server."""
-    server = pytest.importorskip("moto.server")
-    import boto3
-
-    running = server.ThreadedMotoServer(port=0)
-    running.start()
-    host, port = running.get_host_and_port()
-    session = boto3.session.Session("key", "secret", region_name="eu-west-1")
-    yield lambda service: session.client(service, endpoint_url=f"http://{host}:{port}")
-    running.stop()
-
-
 def test_a_deployment_is_made_once_and_serves_what_was_signed(bundle, home, tmp_path, aws):
     aws("s3").create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     archive, lines = tmp_path / "model.tar.gz", []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tarfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.deploy.plan import BUNDLE, Call
 
 DESCRIBED = {
@@ -21,11 +23,14 @@ DESCRIBED = {
 }
 """By call the one that shows whether its work is done already, and the name that it asks by."""
 
+Clients = Callable[[str], Any]
+"""Returns boto3's client of a service."""
+
 MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 """The states of an endpoint that will be others by themselves."""
 
-SECONDS, EVERY = 5400.0, 15.0
-"""Seconds that an endpoint may move at most, and between two looks at it."""
+SECONDS, EVERY = 1800.0, 15.0
+"""Seconds that an endpoint may move at most beyond those that an update is given, and between two looks at it."""
 
 
 def write_archive(folder: Path, target: Path) -> None:
@@ -42,7 +47,20 @@ def write_archive(folder: Path, target: Path) -> None:
                 archive.addfile(facts, file)
 
 
-def clients_of(region: str | None = None) -> Callable[[str], Any]:
+def unpack_archive(archive: Path, target: Path) -> None:
+    """Unpack `model.tar.gz` or another archive of a container.
+
+    Raises:
+        DataError: It is none, or is damaged.
+    """
+    try:
+        with tarfile.open(archive) as packed:
+            packed.extractall(target, filter="data")
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({type(error).__name__}: {error}).") from error
+
+
+def clients_of(region: str | None = None) -> Clients:
     """Return what makes the clients of boto3, by its own variables and files.
 
     Raises:
@@ -57,7 +75,7 @@ def clients_of(region: str | None = None) -> Callable[[str], Any]:
 
 def carry_out(
     plan: Sequence[Call],
-    client: Callable[[str], Any],
+    client: Clients,
     say: Callable[[str], None],
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -73,7 +91,7 @@ def carry_out(
         HwdsError: A call was refused, or the endpoint failed or went back to its old version.
     """
     name, version = plan[-1].parameters["EndpointName"], plan[-1].parameters["EndpointConfigName"]
-    with _refusals():
+    with refusals("deploy"):
         sagemaker = client("sagemaker")
         before = _endpoint(sagemaker, name)
         if before and before["EndpointStatus"] in MOVING:
@@ -87,7 +105,8 @@ def carry_out(
             if not done:
                 getattr(service, call.operation)(**call.parameters)
             say(f"{call.service}.{call.operation}: {'is there already' if done else 'made'}")
-        after = _at_rest(sagemaker, name, wait)
+        policy = plan[-1].parameters["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+        after = _at_rest(sagemaker, name, wait, SECONDS + policy["MaximumExecutionTimeoutInSeconds"])
     if after["EndpointStatus"] != "InService":
         raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {after.get('FailureReason', 'no reason')}.")
     if after.get("EndpointConfigName") != version:
@@ -148,14 +167,14 @@ def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:
     return described
 
 
-def _at_rest(sagemaker: Any, name: str, wait: Callable[[float], None]) -> dict[str, Any]:
+def _at_rest(sagemaker: Any, name: str, wait: Callable[[float], None], longest: float) -> dict[str, Any]:
     """Return the description of an endpoint that moves no longer.
 
     Raises:
         HwdsError: It still moves after a long time, or is gone.
     """
     waited = 0.0
-    while waited < SECONDS:
+    while waited < longest:
         described = _endpoint(sagemaker, name)
         if described is None:
             raise HwdsError(f"deploy: endpoint '{name}' is gone.")
@@ -163,16 +182,29 @@ def _at_rest(sagemaker: Any, name: str, wait: Callable[[float], None]) -> dict[s
             return described
         wait(EVERY)
         waited += EVERY
-    raise HwdsError(f"deploy: endpoint '{name}' is not ready after {SECONDS:g} s.")
+    raise HwdsError(f"deploy: endpoint '{name}' is not ready after {longest:g} s.")
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Say in a line what AWS refuses, or why it cannot be reached."""
+def refusals(what: str) -> Iterator[None]:
+    """Say in a line what AWS refuses a command, or why it cannot be reached."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (ClientError, BotoCoreError, Boto3Error) as error:
-        raise HwdsError(f"deploy: {' '.join(str(error).split())}") from error
+        raise HwdsError(f"{what}: {' '.join(str(error).split())}") from error
+
+
+def put_pipeline(name: str, role: str, definition: Mapping[str, Any], sagemaker: Any) -> str:
+    """Give SageMaker the definition of a pipeline, in place of an older one; return its ARN.
+
+    Raises:
+        HwdsError: It was refused.
+    """
+    known = {"PipelineName": name, "PipelineDefinition": json.dumps(definition), "RoleArn": role}
+    with refusals("pipeline"):
+        names = sagemaker.list_pipelines(PipelineNamePrefix=name, MaxResults=100)["PipelineSummaries"]
+        there = name in {each["PipelineName"] for each in names}
+        return str((sagemaker.update_pipeline if there else sagemaker.create_pipeline)(**known)["PipelineArn"])

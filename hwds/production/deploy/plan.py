@@ -121,21 +121,27 @@ def plan_of(settings: Deployment, digest: str, archive: str, said: Mapping[str, 
 def _registered(group: str, digest: str, container: Mapping[str, Any], said: Mapping[str, str]) -> list[Call]:
     """Return the calls that make a bundle a version in SageMaker's model registry, approved as the last gate had it."""
     facts = {name: value for name, value in said.items() if name != APPROVAL and value}
-    served = ("application/json", "application/jsonlines", "text/csv")
-    package = {
-        "ModelPackageGroupName": group,
-        "ModelApprovalStatus": said.get(APPROVAL, "PendingManualApproval"),
-        "InferenceSpecification": {
-            "Containers": [{name: container[name] for name in ("Image", "ModelDataUrl")}],
-            "SupportedContentTypes": [*served],
-            "SupportedResponseMIMETypes": [*served],
-        },
-        "CustomerMetadataProperties": {BUNDLE: digest, **facts},
-    }
+    archive = {name: container[name] for name in ("Image", "ModelDataUrl")}
+    package = package_of(group, archive, said.get(APPROVAL, "PendingManualApproval"), {BUNDLE: digest, **facts})
     return [
         Call("sagemaker", "create_model_package_group", {"ModelPackageGroupName": group}),
         Call("sagemaker", "create_model_package", package),
     ]
+
+
+def package_of(group: str, container: Mapping[str, Any], approval: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what SageMaker's model registry keeps of a bundle: its container, its approval, and what is known of it."""
+    served = ("application/json", "application/jsonlines", "text/csv")
+    return {
+        "ModelPackageGroupName": group,
+        "ModelApprovalStatus": approval,
+        "InferenceSpecification": {
+            "Containers": [dict(container)],
+            "SupportedContentTypes": [*served],
+            "SupportedResponseMIMETypes": [*served],
+        },
+        "CustomerMetadataProperties": dict(facts),
+    }
 
 
 def _config(settings: Deployment, version: str) -> dict[str, Any]:

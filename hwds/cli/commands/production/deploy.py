@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,62 +17,87 @@ import click
 
 from hwds.cli.words import FILE, Whole, Within, command
 
+ENDPOINT = (
+    click.option("--name", required=True, metavar="NAME", help="The endpoint."),
+    click.option("--image", required=True, metavar="URI", help="The image that serves (deploy/Dockerfile)."),
+    click.option("--role", required=True, metavar="ARN", help="The role that SageMaker runs it as."),
+    click.option("--bucket", required=True, metavar="s3://BUCKET/PREFIX", help="Where the bundle is laid."),
+    click.option("--instance", default="ml.m5.large", show_default=True, metavar="TYPE", help="The type of the machines."),
+    click.option("--count", type=Whole(1, 1000), default=2, show_default=True, metavar="NUMBER", help="How many."),
+    click.option(
+        "--canary",
+        type=Whole(1, 50),
+        default=10,
+        show_default=True,
+        metavar="PERCENT",
+        help="Of the capacity, which a new version gets first.",
+    ),
+    click.option(
+        "--bake",
+        type=Whole(0, 3600),
+        default=600,
+        show_default=True,
+        metavar="SECONDS",
+        help="The watch of the canary.",
+    ),
+    click.option(
+        "--errors",
+        type=Whole(1, 1_000_000),
+        default=5,
+        show_default=True,
+        metavar="NUMBER",
+        help="Answers of 500 and above in a minute that bring the old version back.",
+    ),
+    click.option(
+        "--latency-ms",
+        type=Within(0.1, 60_000),
+        default=1000.0,
+        show_default=True,
+        metavar="NUMBER",
+        help="Milliseconds of the median answer that do so.",
+    ),
+    click.option(
+        "--capture",
+        type=Whole(0, 100),
+        default=0,
+        show_default=True,
+        metavar="PERCENT",
+        help="Requests that SageMaker keeps.",
+    ),
+    click.option("--group", default="", metavar="NAME", help="Make it a version of this group in SageMaker's registry."),
+    click.option("--region", metavar="REGION", help="Of AWS; else boto3's own."),
+)
+"""The options of an endpoint, which pipelines have too."""
+
+
+def endpoint_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of an endpoint."""
+    for option in reversed(ENDPOINT):
+        function = option(function)
+    return function
+
 
 @command(help=__doc__)
-@click.argument("folder", metavar="FOLDER")
-@click.option("--name", required=True, metavar="NAME", help="The endpoint.")
-@click.option("--image", required=True, metavar="URI", help="The image that serves (deploy/Dockerfile).")
-@click.option("--role", required=True, metavar="ARN", help="The role that SageMaker runs it as.")
-@click.option("--bucket", required=True, metavar="s3://BUCKET/PREFIX", help="Where the bundle is laid.")
-@click.option("--instance", default="ml.m5.large", show_default=True, metavar="TYPE", help="The type of the machines.")
-@click.option("--count", type=Whole(1, 1000), default=2, show_default=True, metavar="NUMBER", help="How many.")
-@click.option(
-    "--canary",
-    type=Whole(1, 50),
-    default=10,
-    show_default=True,
-    metavar="PERCENT",
-    help="Of the capacity, which a new version gets first.",
-)
-@click.option(
-    "--bake", type=Whole(0, 3600), default=600, show_default=True, metavar="SECONDS", help="For which the canary is watched."
-)
-@click.option(
-    "--errors",
-    type=Whole(1, 1_000_000),
-    default=5,
-    show_default=True,
-    metavar="NUMBER",
-    help="Answers of 500 and above in a minute that bring the old version back.",
-)
-@click.option(
-    "--latency-ms",
-    type=Within(0.1, 60_000),
-    default=1000.0,
-    show_default=True,
-    metavar="NUMBER",
-    help="Milliseconds of the median answer that do so.",
-)
-@click.option(
-    "--capture", type=Whole(0, 100), default=0, show_default=True, metavar="PERCENT", help="Of requests that SageMaker keeps."
-)
-@click.option("--group", default="", metavar="NAME", help="Make the bundle a version of this group in SageMaker's registry.")
-@click.option("--region", metavar="REGION", help="Of AWS; else boto3's own.")
+@click.argument("folder", metavar="FOLDER|model.tar.gz")
+@endpoint_options
 @click.option("--dry-run", is_flag=True, help="Print the calls, and make none.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
 def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **options: Any) -> int:
     """Deploy a bundle that is signed and that no gate refused."""
-    from hwds.production.deploy.endpoint import carry_out, clients_of, write_archive
+    from hwds.production.deploy.endpoint import carry_out, clients_of, unpack_archive, write_archive
     from hwds.production.deploy.plan import ARCHIVE, Deployment, plan_of
     from hwds.production.gate.verdicts import refuse_gated_bundle, verdicts_of
     from hwds.production.registry import verdict_tags
     from hwds.production.services.opening import Bundle
 
     settings = Deployment(**options)
-    bundle = Bundle.open(folder, trust)
-    if not refuse_gated_bundle(bundle.manifest.run, "deploy"):
-        print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.", file=sys.stderr)
     with tempfile.TemporaryDirectory() as beside:
+        if folder.endswith(".tar.gz"):
+            unpack_archive(Path(folder), Path(beside) / "bundle")
+            folder = f"{beside}/bundle"
+        bundle = Bundle.open(folder, trust)
+        if not refuse_gated_bundle(bundle.manifest.run, "deploy"):
+            print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.", file=sys.stderr)
         archive = Path(beside) / ARCHIVE
         plan = plan_of(settings, bundle.manifest.digest, str(archive), verdict_tags(verdicts_of(bundle.manifest.run)))
         if dry_run:
