@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hwds.app.run import exit_code, run_experiment
-from hwds.app.sweep import run_sweep
 from hwds.core.outputs import OUTPUTS
 from hwds.core.registry import GROUPS
 from hwds.experiment.check import check
@@ -41,6 +40,8 @@ def run(data: dict[str, Any]) -> tuple[int, Path | None]:
     """Run one experiment or its search, and return the exit code, and the folder of a run."""
     experiment = check(data)
     if isinstance(experiment.sweep, Searching):
+        from hwds.app.sweep import run_sweep
+
         return run_sweep(experiment, data), None
     result = run_experiment(experiment, data)
     return exit_code(result), result.prepared.folder.path

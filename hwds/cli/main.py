@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import atexit
+import gc
 import os
 import sys
 from functools import cache
@@ -19,9 +21,15 @@ from hwds.core.registry import GROUPS
 COMMANDS = Path(__file__).resolve().parent / "commands"
 HELP = ("-h", "--help")
 
+GARBAGE = (100_000, 2, 2)
+"""After how many new objects Python looks for cycles: at its own 700 a tenth of a short command is that search."""
+
+atexit.register(gc.freeze)  # what is there at the end goes with the process
+
 
 def main() -> int:
     """Run one command line; the exit code is 0 ok, 1 failed, 2 a wrong config or data, 3 some cells failed within the limit."""
+    gc.set_threshold(*GARBAGE)
     words = sys.argv[1:]
     verbose = "-v" in words
     words = [word for word in words if word != "-v"]

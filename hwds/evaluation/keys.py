@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -85,6 +85,11 @@ def installed() -> dict[str, str]:
     """Return the version of every distribution; those that Ray carries inside itself, and adds on import, are part of Ray."""
     separate = [item for item in distributions() if "thirdparty_files" not in str(item.locate_file(""))]
     texts = [item.read_text("METADATA") or item.read_text("PKG-INFO") or "" for item in separate]
-    # the description below the headers is ten times as long
-    headers = [HeaderParser().parsestr(text.partition("\n\n")[0]) for text in texts]
-    return {header["Name"]: header["Version"] for header in headers}
+    headers = [text.partition("\n\n")[0] for text in texts]  # a description below may have such lines too
+    return {_header("Name", lines): _header("Version", lines) for lines in headers}
+
+
+def _header(name: str, lines: str) -> str:
+    """Return the value of a header; empty without one."""
+    match = re.search(rf"^{name}:\s*(.*?)\s*$", lines, re.MULTILINE | re.IGNORECASE)
+    return match[1] if match else ""

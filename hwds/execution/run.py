@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import polars as pl
@@ -231,7 +231,8 @@ def _scored(
 
 
 def _line(work: Work, label: str, fold: int | None, score: Score, failed: int) -> dict[str, Any]:
-    return {**asdict(score), **work.labels, "model": label, "fold": fold, "n_failed": failed}
+    own = {each.name: getattr(score, each.name) for each in fields(Score)}
+    return {**own, **work.labels, "model": label, "fold": fold, "n_failed": failed}
 
 
 def _failure(work: Work, outcome: Outcome) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -109,9 +109,11 @@ def save_png(figure: Figure | None, path: Path) -> bool:
         figures[path.stem] = figure
     elif figure is not None:
         hide_secrets(figure)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once for both files
-        write_atomically(path, lambda part: figure.savefig(part, format="png", metadata={"Software": None}))
+        if layout := figure.get_layout_engine():
+            layout.execute(figure)
+        figure.set_layout_engine(None)  # laid out once for both files, and each drawn once
+        options: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 1}}
+        write_atomically(path, lambda part: figure.savefig(part, format="png", **options))
         write_text(path.with_suffix(".svg"), as_svg(figure))
     elif figures is None:
         path.unlink(missing_ok=True)
@@ -123,10 +125,11 @@ def hide_secrets(figure: Figure) -> None:
     """Take the secrets out of the texts of a figure: a unit may be the value of an environment variable."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        if (harmless := without_secrets(text.get_text())) != text.get_text():
-            text.set_text(harmless)
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    if without_secrets(together := "\n".join(text.get_text() for text in texts)) == together:
+        return
+    for text in texts:
+        text.set_text(without_secrets(text.get_text()))
 
 
 def model_colours(labels: Sequence[str], model: str) -> dict[str, str]:
