@@ -17,11 +17,9 @@ from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.features.rows.columns import HIDDEN
 from hwds.features.rows.live import microseconds
 from hwds.frames.table import ROW_ID, Table
+from hwds.serving.ids import LONGEST_ID
 
 Convert = Callable[[Any], Any]
-
-LONGEST_ID = 1000
-"""Characters of an id at most."""
 
 
 def shortened(value: Any) -> str:

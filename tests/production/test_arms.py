@@ -58,6 +58,15 @@ def test_a_canary_that_fails_costs_no_answer(serve, bundle, monkeypatch):
     assert "hwds_canary_failures_total 2" in client.get("/metrics").text
 
 
+def test_a_slow_canary_costs_no_answer(serve, bundle, monkeypatch):
+    client, over = serve(canary=str(bundle.folder), canary_share=1.0, seconds=3.0), Event()
+    monkeypatch.setattr(client.core.beside["canary"].service, "answer", lambda questions, *, reasons: over.wait(30) and [])
+    answers = ask(client, [ROW] * 65).json()
+    over.set()
+    assert {answer["arm"] for answer in answers} == {"main"}
+    assert "hwds_canary_failures_total 1" in client.get("/metrics").text
+
+
 def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_path, monkeypatch):
     client = serve(shadow=str(bundle.folder), capture=str(tmp_path / "cap"))
     said = ask(client, [{"spent": 5.0}, *rows(3)]).json()

@@ -74,6 +74,8 @@ def test_its_file_needs_no_more_than_it_may_and_runs(bundle, home, tmp_path, cap
     assert alike(first, bundle.service().answer([{"id": "q", "spent": 80.5}])[0])
     assert "no column 'spnt'" in second["error"]
     assert ["error" in answer for answer in rest] == [True] * len(odd)
+    bare = subprocess.run([sys.executable, "-S", *words[1:]], capture_output=True, text=True, check=False, env=clean)
+    assert bare.stderr == "hwds-runtime: needs numpy and onnxruntime: pip install numpy onnxruntime\n"
     for words in ((), ("--help",), (str(tmp_path / "no" / "runtime.pyz"),)):
         assert pack_main(words)
     assert "cannot be written: No such file or directory." in capsys.readouterr().err

@@ -249,7 +249,9 @@ def test_the_bundle_that_has_answered_is_named_though_it_is_replaced_meanwhile(s
         return await under_way
 
     digest = core.loaded.digest
+    _, reply = core.infer(json.dumps({"inputs": [{"name": "spent", "data": [1.0]}]}).encode(), "orders")
     assert asyncio.run(run())[1] == digest
+    assert json.loads(reply([{"id": "0"}], digest).body)["model_version"] == digest
 
 
 def test_a_new_bundle_is_taken_up_and_a_wrong_one_is_not(bundle, home, tmp_path, serve):

@@ -24,8 +24,9 @@ from hwds.production.bundle.manifest import GRAPH, PARITY, Manifest
 from hwds.production.bundle.parity import Case, Difference, read_cases, rows_of, worst_difference
 from hwds.production.bundle.row_content import INPUTS
 from hwds.production.graphs.session import GraphScorer
-from hwds.production.services.base import ID, Question, Service
+from hwds.production.services.base import Question, Service
 from hwds.production.services.opening import EVENTS, Bundle, service_of
+from hwds.serving.ids import ID
 
 ALONE = 64
 """Questions that are asked alone, too."""

@@ -25,8 +25,9 @@ from hwds.production.bundle.parity import NATIVE, Case, write_cases
 from hwds.production.bundle.reference import calibration_of, chances_of, reference_of, segments_of
 from hwds.production.graphs.classifiers import graph_of
 from hwds.production.graphs.writer import NoGraph
-from hwds.production.services.base import ID, plain
+from hwds.production.services.base import plain
 from hwds.production.services.opening import EVENTS
+from hwds.serving.ids import ID
 from hwds.serving.online import Online
 from hwds.serving.schema import schema_of
 from hwds.splitting.row_windows import arrivals, as_known

@@ -24,8 +24,9 @@ from hwds.frames.runs import KEPT, Runs
 from hwds.production.bundle.manifest import PARITY, STATE, TABLES
 from hwds.production.bundle.parity import LEAST, NATIVE, SINGLE, Case, write_cases
 from hwds.production.bundle.reference import column_reference, reference_of
-from hwds.production.services.base import ID, plain
+from hwds.production.services.base import plain
 from hwds.results.folder import RunFolder
+from hwds.serving.ids import ID
 
 CUTS = 12
 """Cuts of the data at which units are asked, at most."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import DataError
-from hwds.production.services.base import ID
+from hwds.serving.ids import ID
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,7 @@ from hwds.production.bundle.keys import trusted_keys
 from hwds.production.bundle.manifest import CONFORMAL, DECISION, GRAPH, SCHEMA, Manifest
 from hwds.production.graphs.session import GraphScorer
 from hwds.production.services.json_text import parsed_json
-
-ID = "id"
-
-LONGEST_ID = 1000
-"""Characters of an id at most, as `serving.reading` has it."""
+from hwds.serving.ids import ID, id_of
 
 
 class NoGraphAlone(DataError):
@@ -62,7 +58,7 @@ class GraphModel:
         Raises:
             DataError: One is no question, with its id.
         """
-        ids = [self._id(question, place) for place, question in enumerate(questions)]
+        ids = [id_of(question, place) for place, question in enumerate(questions)]
         rows = [self._row(id, question) for id, question in zip(ids, questions, strict=True)]
         if not rows:
             return []
@@ -77,18 +73,6 @@ class GraphModel:
             for answer, tier in zip(answers, self._tiers.tiers(ids, chance, stakes), strict=True):
                 answer.update({"tier": None, "expected_gain": None} if tier is None else tier._asdict())
         return answers
-
-    def _id(self, question: Any, place: int) -> str:
-        if not isinstance(question, Mapping):
-            raise DataError(f"question {place}: must be a JSON object, got {type(question).__name__}.")
-        id = question.get(ID)
-        if id is None:
-            return str(place)
-        if isinstance(id, bool) or not isinstance(id, str | int):
-            raise DataError(f"question {place}: '{ID}' must be a text or a whole number, got {type(id).__name__}.")
-        if len(str(id)) > LONGEST_ID:
-            raise DataError(f"question {place}: '{ID}' must have {LONGEST_ID:,} characters at most.")
-        return str(id)
 
     def _row(self, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
         row = {}

@@ -19,6 +19,18 @@ PACKAGE = Path(__file__).resolve().parents[2]
 ALLOWED = {"numpy", "onnxruntime"}
 """Packages that the runtime may import beside Python's own."""
 
+START = f"""import sys
+from importlib.util import find_spec
+
+missing = [name for name in {sorted(ALLOWED)} if find_spec(name) is None]
+if missing:
+    sys.exit(f"hwds-runtime: needs {{' and '.join(missing)}}: pip install {{' '.join(missing)}}")
+from {ENTRY} import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+"""The start of the file: what the runtime may import must be there."""
+
 EARLY = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the archive, so that the same modules give the same bytes."""
 
@@ -36,8 +48,7 @@ def pack(target: Path) -> list[str]:
     content = {f"{name.replace('.', '/')}.py": file_of(name).read_bytes() for name in modules}
     packages = {"/".join(name.split(".")[:depth]) for name in modules for depth in range(1, name.count(".") + 1)}
     content |= {f"{package}/__init__.py": b"" for package in packages}
-    start = f"import sys\nfrom {ENTRY} import main\n\nsys.exit(main(sys.argv[1:]))\n"
-    content["__main__.py"] = start.encode()
+    content["__main__.py"] = START.encode()
     part = target.with_name(f".{target.name}.zip")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:

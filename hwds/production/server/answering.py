@@ -18,12 +18,16 @@ from hwds.production.server.formats import JSON
 from hwds.production.server.loaded import FAILURES, LOG
 from hwds.production.server.refusals import Refused
 from hwds.production.server.traces import Headers, passed_on
-from hwds.production.services.base import ID, Answer, Question
+from hwds.production.services.base import Answer, Question
+from hwds.serving.ids import ID
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Ask = Callable[[Scope, Headers, bytes], tuple[list[Question], Callable[[list[Answer]], Reply]]]
+Asked = tuple[list[Question], Callable[[list[Answer], str], Reply]]
+"""The questions of a body, and what makes a reply of their answers and the digest of the bundle that answered."""
+
+Ask = Callable[[Scope, Headers, bytes], Asked]
 
 EXTRA: dict[int, list[tuple[bytes, bytes]]] = {503: [(b"retry-after", b"1")], 401: [(b"www-authenticate", b"Bearer")]}
 """Headers of refusals."""
@@ -81,7 +85,7 @@ class Answering:
         """Return the reply to a body, and the digest of the bundle that made it."""
         questions, reply = self._ask(scope, headers, body)
         answers, digest = await self._core.answer(questions, reasons=wants_reasons(scope["query_string"]))
-        return reply(answers), digest
+        return reply(answers, digest), digest
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """Return the body of a request.

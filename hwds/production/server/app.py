@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwds.production.server import kserve
-from hwds.production.server.answering import EXTRA, Answering, Receive, Scope, Send, refusal_body, refuse_stranger
-from hwds.production.server.core import Core, Reply
+from hwds.production.server.answering import EXTRA, Answering, Asked, Receive, Scope, Send, refusal_body, refuse_stranger
+from hwds.production.server.core import Core
 from hwds.production.server.draws import MAIN
 from hwds.production.server.formats import JSON
 from hwds.production.server.loaded import LOG
@@ -20,7 +20,6 @@ from hwds.production.server.openapi import description, page
 from hwds.production.server.refusals import Refused
 from hwds.production.server.settings import ServerSettings
 from hwds.production.server.traces import Headers
-from hwds.production.services.base import Answer, Question
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -105,12 +104,12 @@ class Faces:
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
 
-    def ask(self, scope: Scope, headers: Headers, body: bytes) -> tuple[list[Question], Callable[[list[Answer]], Reply]]:
+    def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
         """Return the questions of a body, and what makes a reply of their answers."""
         content_type, accept = (headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
         return self._core.invoke(body, content_type or JSON, accept)
 
-    def ask_kserve(self, scope: Scope, headers: Headers, body: bytes) -> tuple[list[Question], Callable[[list[Answer]], Reply]]:
+    def ask_kserve(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
         """Return the same of a request in KServe's protocol."""
         name = scope["path_params"]["name"]
         self._refuse_name(name)

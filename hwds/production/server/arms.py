@@ -13,8 +13,9 @@ from hwds.core.errors import ConfigError
 from hwds.production.bundle.manifest import SCHEMA
 from hwds.production.server.draws import CANARY, MAIN, share_of
 from hwds.production.server.loaded import FAILURES, LOG, Loaded
-from hwds.production.services.base import ID, Answer, Question, id_of
+from hwds.production.services.base import Answer, Question
 from hwds.production.services.opening import Bundle
+from hwds.serving.ids import ID, id_of
 
 Deliver = Callable[[list[Answer]], None]
 

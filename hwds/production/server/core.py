@@ -60,6 +60,7 @@ class Core:
         self.traces = Traces.of_environment(os.environ)
         self._capture = None if settings.capture is None else Capture(Path(settings.capture), settings.sample, settings.redact)
         self._threads = ThreadPoolExecutor(1, "answers")  # a model answers one after the other: threads would share one core
+        self._beside_threads = ThreadPoolExecutor(1, "canary")  # so that main's answers do not wait behind a slow canary's
         self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
         self._shadow = Shadow(self.metrics.add) if SHADOW in self.beside else None
         self._waiting = 0
@@ -67,7 +68,7 @@ class Core:
             self._threads.submit(self.loaded.service.answer, [{}], reasons=True)
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[list[Question], Callable[..., Reply]]:
-        """Return the questions of a body, and what makes a reply of their answers.
+        """Return the questions of a body, and what makes a reply of their answers and the digest of who answered.
 
         Raises:
             Refused: The body is of no format that is read, or has too many questions.
@@ -78,7 +79,7 @@ class Core:
         asked = questions_of(body, form, parameters, self.loaded.schema["properties"], self.settings.most_rows)
         self._refuse_many(asked.questions)
 
-        def reply(answers: list[Answer]) -> Reply:
+        def reply(answers: list[Answer], digest: str) -> Reply:
             shown = JSON if asked.shape in ("one", "list", "predictions") and wanted == form == JSON else wanted
             return Reply(written(answers, asked.shape, shown), shown, len(answers))
 
@@ -89,10 +90,10 @@ class Core:
         request, loaded = parsed_json(text_of(body)), self.loaded
         questions = kserve.questions_of(request, loaded.schema)
         self._refuse_many(questions)
-        flat, version = kserve.is_flat(loaded.schema), loaded.digest
+        flat = kserve.is_flat(loaded.schema)
 
-        def reply(answers: list[Answer]) -> Reply:
-            said = kserve.response(name, version, request.get("id"), answers, flat=flat)
+        def reply(answers: list[Answer], digest: str) -> Reply:
+            said = kserve.response(name, digest, request.get("id"), answers, flat=flat)
             return Reply(json.dumps(said, ensure_ascii=False).encode(), JSON, len(answers))
 
         return questions, reply
@@ -131,14 +132,14 @@ class Core:
         return answers, ", ".join(dict.fromkeys(arm.bundle for arm, _, _ in done))
 
     async def _of_part(self, part: Part, reasons: bool) -> tuple[str, str, list[Answer]]:
-        """Return an arm, its digest and its answers; main's where the canary fails and main does not."""
+        """Return an arm, its digest and its answers; main's where the canary fails or is slow and main is not."""
         if part.arm == MAIN:
             return MAIN, *await self._by(MAIN, part.questions, reasons)
         try:
             return CANARY, *await self._by(CANARY, part.questions, reasons)
-        except Refused:
-            raise
         except FAILURES as error:
+            if isinstance(error, Refused) and error.status != 503:
+                raise
             by_main = await self._by(MAIN, part.questions, reasons)
             self.metrics.add("canary_failures")
             LOG.warning(json.dumps({"event": "canary failed", "why": f"{type(error).__name__}: {error}"}))
@@ -174,14 +175,16 @@ class Core:
     async def _in_thread(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
         if self._waiting >= self.settings.waiting:
             raise Refused(503, f"{self._waiting} requests wait already; ask again in a second.")
+        seconds = self.settings.seconds / (2 if CANARY in self.beside else 1)  # main answers where the canary is slow
         self._waiting += 1
         self.metrics.add("waiting")
         try:
             loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._threads, self._answered, arm, questions, reasons)
-            return await asyncio.wait_for(work, self.settings.seconds)  # what has not begun by then never does
+            threads = self._threads if arm == MAIN else self._beside_threads
+            work = loop.run_in_executor(threads, self._answered, arm, questions, reasons)
+            return await asyncio.wait_for(work, seconds)  # what has not begun by then never does
         except TimeoutError as error:
-            raise Refused(503, f"the answer takes longer than {self.settings.seconds:g} s.") from error
+            raise Refused(503, f"the answer takes longer than {seconds:g} s.") from error
         finally:
             self._waiting -= 1
             self.metrics.add("waiting", -1)
@@ -221,7 +224,8 @@ class Core:
 
     def close(self) -> None:
         """End what runs, and close the store."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._threads, self._beside_threads):
+            threads.shutdown(wait=True, cancel_futures=True)
         if self._shadow is not None:
             self._shadow.close()
         for loaded in (self.loaded, *self.beside.values()):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from hwds.production.services.base import ID, Question
+from hwds.production.services.base import Question
+from hwds.serving.ids import ID
 
 MAIN, CANARY, SHADOW = ARMS = ("main", "canary", "shadow")
 """The bundle that answers, the one that answers a share of the units, and the one that answers for the record alone."""

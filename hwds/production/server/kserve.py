@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwds.core.errors import DataError
-from hwds.production.services.base import ID, Answer, Question
+from hwds.production.services.base import Answer, Question
 from hwds.production.services.json_text import parsed_json
+from hwds.serving.ids import ID
 
 QUESTION, ANSWER = "question", "answer"
 """The one tensor of a bundle whose questions are histories, in and out: JSON in texts."""

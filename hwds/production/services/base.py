@@ -11,13 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import DataError
+from hwds.serving.ids import ID
 
 Question = Mapping[str, Any]
 Answer = dict[str, Any]
-
-ID = "id"
-"""The field of a question's id, which its answer bears."""
 
 
 class Service(ABC):
@@ -48,22 +45,6 @@ class Service(ABC):
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Give back what the service holds."""
-
-
-def id_of(question: Question, place: int) -> str:
-    """Return the id of a question; its place in the request where it bears none.
-
-    Raises:
-        DataError: It is neither a text nor a whole number.
-    """
-    if not isinstance(question, Mapping):
-        raise DataError(f"question {place}: must be a JSON object, got {type(question).__name__}.")
-    id = question.get(ID)
-    if id is None:
-        return str(place)
-    if isinstance(id, bool) or not isinstance(id, str | int):
-        raise DataError(f"question {place}: '{ID}' must be a text or a whole number, got {type(id).__name__}.")
-    return str(id)
 
 
 def plain(value: Any) -> Any:

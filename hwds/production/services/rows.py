@@ -14,7 +14,8 @@ from hwds.detection.reasons.sentences import in_words
 from hwds.features.rows.columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
 from hwds.production.graphs.session import GraphScorer
-from hwds.production.services.base import ID, Answer, Question, Service, column_schema, id_of, object_schema
+from hwds.production.services.base import Answer, Question, Service, column_schema, object_schema
+from hwds.serving.ids import ID, id_of
 from hwds.serving.lines import news
 from hwds.serving.online import Online
 from hwds.serving.reading import Reader

@@ -22,8 +22,9 @@ from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.frames.runs import KEPT, Runs
 from hwds.frames.table import Table
-from hwds.production.services.base import ID, NAME_SCHEMA, Answer, Question, Service, column_schema, id_of, object_schema, plain
+from hwds.production.services.base import NAME_SCHEMA, Answer, Question, Service, column_schema, object_schema, plain
 from hwds.results.tables import Tables
+from hwds.serving.ids import ID, id_of
 from hwds.serving.reading import Reader
 
 MOST_ROWS = 100_000
