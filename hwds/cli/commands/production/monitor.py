@@ -1,12 +1,13 @@
 """Watch what a bundle is asked and answers: drift of inputs and predictions, and of errors once labels arrive.
 
 What was captured (`hwds serve --capture`) is judged window by window against the statistics that the bundle has of its run. An
-alarm is raised at most so often a month while nothing changes; the columns that it names are corrected for their number.
+alarm is raised at most so often a month while nothing changes; the columns that it names are corrected for their number. Where
+labels have arrived, an alarm comes with the gain that the model, refitted on the captured rows, would have had.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,9 +36,11 @@ ARMS = ("main", "canary", "shadow")
 def main(folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any) -> int:
     """Write the report and print what was named; 1 where there was an alarm."""
     from hwds.production.monitor.captured import read_labels
+    from hwds.production.services.opening import Bundle
 
     known = read_labels(Path(labels)) if labels else None
     if challenger is not None:
+        Bundle.open(folder, options["trust"])
         return compared(Path(captured), known, challenger, Path(out))
     return watch(folder, Path(captured), known, Path(out), **options)
 
@@ -54,8 +57,10 @@ def watch(
     trust: str | None,
 ) -> int:
     """Watch what an arm has answered; 1 where there was an alarm."""
+    from hwds.core.checksums.files import write_json
     from hwds.production.monitor.captured import read_captured
     from hwds.production.monitor.page import write_report
+    from hwds.production.monitor.retraining import proposed
     from hwds.production.monitor.segments import watched_segments
     from hwds.production.monitor.watch import watched
     from hwds.production.services.opening import Bundle
@@ -69,6 +74,10 @@ def watch(
         apart = watched_segments(reference, asked, by, per_month=share, **terms)
         reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()}
     raised = 0
+    if labels and any(window.alarm for report in reports.values() for window in report.windows):
+        proposal = proposed(bundle, asked, labels)
+        write_json(out / "retraining.json", proposal.as_dict())
+        reports[out] = replace(reports[out], remarks=(*reports[out].remarks, proposal.sentence))
     for place, report in reports.items():
         write_report(place, report)
         count = sum(bool(window.alarm) for window in report.windows)
