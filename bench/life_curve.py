@@ -1,12 +1,13 @@
-"""CRPS of the remaining life at half life by machines to learn from: `python -m bench.life_curve [100,400,1600]`.
+"""CRPS of the remaining life at half life by machines to learn from: `python -m bench.life_curve [100,400,1600] [world_seed]`.
 
-Machines of `dataset=factory`, of 120 hours; 300 others are asked between two and three fifths of their lives. It says whether
-what a model lacks of the true law is for want of machines. The true law knows the wear, which sensors show with noise: some of
-the difference no number of machines takes away.
+Machines of `dataset=factory`, of 120 hours; 300 others are asked between two and three fifths of their lives. It says how much
+of what a model lacks of the true law is for want of machines. The true law knows the wear, which sensors show with noise: some
+of the difference no number of machines takes away.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from time import process_time
 
@@ -19,6 +20,7 @@ from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.laws.lives import LEVELS
 from hwds.lifetime.models.base import FittedLife, LifetimeModel
+from hwds.lifetime.models.wear_rate import WearRate
 from hwds.lifetime.models.xgboost_windows import XGBoostWindows
 
 ASKED, CUTS, DRAWS = 300, 10, 2_000
@@ -26,20 +28,22 @@ HALF = (0.4, 0.6)
 CONTEXT = LifetimeContext(0, cap=400.0, by_share=True)
 
 
-def main(counts: list[int]) -> None:
+def main(counts: list[int], seed: int) -> None:
     """Print a line for each number of machines, with the interval of a bootstrap over those that are asked."""
-    world = Factory(mean_life=120.0, machines=max(counts) + ASKED, lives=1)
+    world = Factory(mean_life=120.0, machines=max(counts) + ASKED, lives=1, world_seed=seed)
     runs = world.load()
     asked = runs.take((np.arange(runs.n) >= runs.n - ASKED) & runs.events)
     truth, machine = crps(WearTruth(dataset=world).learn(runs, CONTEXT), asked)
-    model: LifetimeModel = XGBoostWindows()
-    for count in counts:
+    models: dict[str, LifetimeModel] = {"trees": XGBoostWindows(), "wear_rate": WearRate()}
+    for count, (name, model) in itertools.product(counts, models.items()):
         began = process_time()
         own, _ = crps(model.fit(runs.take(np.arange(runs.n) < count), context=CONTEXT), asked)
         low, high = interval(own, truth, machine)
         more = f"{own.mean() / truth.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"
         spent = process_time() - began
-        print(f"{count:>6,} machines: {own.mean():.2f}, the truth {truth.mean():.2f}, {more}; {spent:.0f} s", flush=True)
+        print(
+            f"{count:>6,} machines, {name}: {own.mean():.2f}, the truth {truth.mean():.2f}, {more}; {spent:.0f} s", flush=True
+        )
 
 
 def crps(fitted: FittedLife, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
@@ -67,4 +71,5 @@ def interval(own: np.ndarray, truth: np.ndarray, machine: np.ndarray) -> tuple[f
 
 
 if __name__ == "__main__":
-    main([int(word) for word in (sys.argv[1] if len(sys.argv) > 1 else "100,400,1600").split(",")])
+    words = dict(enumerate(sys.argv))
+    main([int(word) for word in words.get(1, "100,400,1600").split(",")], int(words.get(2, "0")))

@@ -6,6 +6,7 @@ from .models.lstm_cnn import LSTMCNN as LSTMCNN
 from .models.mean_life import MeanLife as MeanLife
 from .models.similarity import Similarity as Similarity
 from .models.stack import Stack as Stack
+from .models.wear_rate import WearRate as WearRate
 from .models.weibull_aft import WeibullAFT as WeibullAFT
 from .models.xgboost_windows import XGBoostWindows as XGBoostWindows
 from .protocols.last_window import LastWindow as LastWindow

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -61,6 +62,29 @@ class RegimeScaling(Serializable):
         sd = np.stack([numbers[regime == r].std(axis=0) for r in range(len(centres))])
         sd = np.where(sd > STILL * np.maximum(np.abs(mean), 1.0), sd, 0.0)
         return cls(runs.sensors, settings, centres, spread, mean, sd)
+
+    def within_runs(self, runs: Runs) -> Self:
+        """Return the scales with the levels of conditions by differences within runs, less each run's straight line in its age.
+
+        A mean over all rows of a condition also has how worn the machines happened to be in it. With a few dozen machines that
+        differs from condition to condition by as much as the noise of a good sensor.
+
+        Args:
+            runs: Those that the scales were learned from.
+        """
+        if len(self.centres) == 1:
+            return self
+        regime = nearest(runs.numbers(self.settings) / self.spread, self.centres)
+        numbers, which = runs.numbers(self.sensors), np.eye(len(self.centres))[regime]
+        off = np.empty((len(numbers), which.shape[1] + numbers.shape[1]))
+        for begin, end in itertools.pairwise(runs.offsets):
+            line, _ = np.linalg.qr(np.column_stack([np.ones(end - begin), runs.cycles[begin:end]]))
+            part = np.column_stack([which[begin:end], numbers[begin:end]])
+            off[begin:end] = part - line @ (line.T @ part)
+        level = np.linalg.lstsq(off[:, : which.shape[1]], off[:, which.shape[1] :], rcond=None)[0]
+        mean = level - which.mean(axis=0) @ level + numbers.mean(axis=0)
+        sd = (numbers - mean[regime]).std(axis=0)
+        return replace(self, mean=mean, sd=np.where(self.sd > 0, sd, 0.0))
 
     def scaled(self, runs: Runs) -> np.ndarray:
         """Return the sensors of each row less the mean of its condition, in its standard deviations; shape (rows, sensors)."""

@@ -1,6 +1,7 @@
 """Models of remaining life: what each knows, what it says of machines it has not seen, and that it is kept whole."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError, DataError
@@ -8,16 +9,20 @@ from hwds.core.recipe import construct
 from hwds.core.serialization import dumps, loads
 from hwds.datasets.simulated.engines import Engines
 from hwds.features.signal_windows import SignalWindows
+from hwds.features.signals.regimes import RegimeScaling as Scales
+from hwds.frames.runs import Runs
 from hwds.lifetime.context import LifetimeContext
 from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.models.similarity import Similarity
 from hwds.lifetime.models.stack import Stack
+from hwds.lifetime.models.wear_rate import WearRate
 from hwds.lifetime.models.xgboost_windows import XGBoostWindows
 
 CONTEXT = LifetimeContext(0, cap=80.0, least=10, features=SignalWindows(windows=(20, 60)))
 TREES, LIKE = XGBoostWindows(trees=40, inner_folds=2, leaf_rows=10), Similarity(inner_folds=2, neighbours=5)
 MODELS = {"trees": TREES, "similarity": LIKE, "age": LinearAge(inner_folds=2), "mean": MeanLife()}
+MODELS["wear"] = WearRate(inner_folds=2)
 MODELS["stack"] = Stack(members=(TREES, LIKE), inner_folds=2)
 
 
@@ -45,7 +50,7 @@ def errors(fitted, cut):
 
 def test_what_sees_wear_beats_what_counts_cycles(fitted, cut):
     found = errors(fitted, cut)
-    assert max(found[name] for name in ("trees", "similarity", "stack")) < 0.8 * min(found["age"], found["mean"])
+    assert max(found[name] for name in ("trees", "similarity", "stack", "wear")) < 0.8 * min(found["age"], found["mean"])
     assert found["stack"] <= max(found["trees"], found["similarity"])
 
 
@@ -121,3 +126,18 @@ def test_a_network_of_two_branches_has_its_masks_as_inputs(runs, cut):
     assert len(set(masked.round(4).tolist())) == 1  # nothing of the windows comes through masks of zeros
     again = loads(dumps(learned), "memory").predict(asked)
     assert (again.quantiles == lives.quantiles).all()
+
+
+def test_levels_of_conditions_are_told_within_runs():
+    """The second condition only comes when machines are worn: means of its rows have the wear, differences within runs not."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for number in range(6):
+        age = np.arange(1, 61)
+        regime = ((age > 20 + 5 * number) & (age % 4 > 0)).astype(float)
+        sensor = age / 60 + 2 * regime + 0.01 * rng.normal(size=60)
+        parts.append(pl.DataFrame({"m": f"m{number}", "t": age, "load": regime, "x": sensor}))
+    worn = Runs.build(pl.concat(parts), {"entity": "m", "cycle": "t", "setting": "load", "sensor": "x"}, regimes=2)
+    scales = Scales.learn(worn)
+    assert float(np.ptp(scales.mean)) > 2.2
+    assert float(np.ptp(scales.within_runs(worn).mean)) == pytest.approx(2, abs=0.02)
