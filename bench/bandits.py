@@ -139,13 +139,13 @@ def _mabwiser(name: str) -> Regret:
     means = np.array(MEANS)
 
     def run() -> np.ndarray:
-        bandit, luck = MAB(list(range(len(MEANS))), policy, seed=1), np.random.default_rng(1)
+        bandit, rng = MAB(list(range(len(MEANS))), policy, seed=1), np.random.default_rng(1)
         first = list(range(len(MEANS)))
-        bandit.fit(first, [int(luck.random() < means[arm]) for arm in first])
+        bandit.fit(first, [int(rng.random() < means[arm]) for arm in first])
         lost = float(np.sum(means.max() - means))
         for _ in range(HORIZON - len(first)):
             arm = bandit.predict()
-            bandit.partial_fit([arm], [int(luck.random() < means[arm])])
+            bandit.partial_fit([arm], [int(rng.random() < means[arm])])
             lost += means.max() - means[arm]
         return np.array([lost])
 

@@ -73,13 +73,13 @@ def _ran(folder: Path, *words: str) -> tuple[float, float, float, int]:
 
 
 def _lay(folder: Path, runs: int) -> None:
-    luck = np.random.default_rng(0)
-    base = np.abs(luck.normal(size=(SERIES, STEPS)))
+    rng = np.random.default_rng(0)
+    base = np.abs(rng.normal(size=(SERIES, STEPS)))
     keys = _keys()
     for run in range(runs):
         model = f"forecast/model_{run:03d}"
         size = 1 + 0.002 * run
-        error = size * base * np.exp(luck.normal(0, 0.3, base.shape))
+        error = size * base * np.exp(rng.normal(0, 0.3, base.shape))
         mean = pl.Series("mean", 100 + error.ravel())
         rows = keys.with_columns(pl.lit(model).alias("model"), mean, mean.alias("q_0.5")).select(
             "model", *keys.columns, "mean", "q_0.5"

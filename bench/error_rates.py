@@ -34,50 +34,50 @@ Losses = Callable[[np.random.Generator, int, float], np.ndarray]
 LINE = "{:<58} {:>7} {:>9}  {}\n"
 
 
-def normal(luck: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Symmetric, thin tails."""
-    return luck.normal(size=shape)
+    return rng.normal(size=shape)
 
 
-def heavy(luck: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Symmetric, Student's t of three degrees of freedom."""
-    return luck.standard_t(3, size=shape)
+    return rng.standard_t(3, size=shape)
 
 
-def skewed(luck: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Lognormal about its mean."""
-    return np.exp(luck.normal(size=shape)) - np.exp(0.5)
+    return np.exp(rng.normal(size=shape)) - np.exp(0.5)
 
 
 def over_units(draw: Draw, sizes: tuple[int, ...]) -> tuple[float, int]:
     """Bootstrap, or Student's t of few, over the units of datasets of these sizes."""
-    luck = stream(0, "error_rates", draw.__name__, *map(str, sizes))
+    rng = stream(0, "error_rates", draw.__name__, *map(str, sizes))
     strata = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
-    values = draw(luck, (sum(sizes), TRIALS))
-    effects = unit_effects(values, strata, drawn(strata, 1000, luck))
+    values = draw(rng, (sum(sizes), TRIALS))
+    effects = unit_effects(values, strata, drawn(strata, 1000, rng))
     return float(np.mean([(effect.p_value or 0.0) < 0.05 for effect in effects])), TRIALS
 
 
 def over_seeds(seeds: int, spread: tuple[float, float, float], units: int) -> tuple[float, int]:
     """Units and seeds as two levels; the luck of each, and of each unit under each seed."""
-    luck = stream(0, "error_rates", "seeds", str(seeds), str(spread))
+    rng = stream(0, "error_rates", "seeds", str(seeds), str(spread))
     wrong = 0
     for _ in range(SLOW):
         shapes = (units, 1), (1, seeds), (units, seeds)
-        own, trained, both = (luck.normal(0, size, shape) for size, shape in zip(spread, shapes, strict=True))
-        effect = seeded_effect(own + trained + both, [np.arange(units)], 100, luck)
+        own, trained, both = (rng.normal(0, size, shape) for size, shape in zip(spread, shapes, strict=True))
+        effect = seeded_effect(own + trained + both, [np.arange(units)], 100, rng)
         wrong += (effect.p_value or 0.0) < 0.05
     return wrong / SLOW, SLOW
 
 
-def overlapping(luck: np.random.Generator, n: int, reach: int) -> np.ndarray:
+def overlapping(rng: np.random.Generator, n: int, reach: int) -> np.ndarray:
     """Losses along a series that share `reach` shocks, as errors of overlapping windows do."""
-    return np.convolve(luck.normal(size=n + reach - 1), np.ones(reach), "valid")
+    return np.convolve(rng.normal(size=n + reach - 1), np.ones(reach), "valid")
 
 
-def remembering(luck: np.random.Generator, n: int, share: float) -> np.ndarray:
+def remembering(rng: np.random.Generator, n: int, share: float) -> np.ndarray:
     """Losses of an autoregressive process of order one, from its stationary law on."""
-    shocks, found = luck.normal(size=n), np.empty(n)
+    shocks, found = rng.normal(size=n), np.empty(n)
     found[0] = shocks[0] / (1 - share**2) ** 0.5
     for place in range(1, n):
         found[place] = share * found[place - 1] + shocks[place]
@@ -86,10 +86,10 @@ def remembering(luck: np.random.Generator, n: int, share: float) -> np.ndarray:
 
 def along(losses: Losses, n: int, what: float, horizon: int) -> Iterator[float]:
     """Diebold-Mariano, and cosines, which is what a comparison quotes."""
-    luck = stream(0, "error_rates", losses.__name__, str(n), str(what))
+    rng = stream(0, "error_rates", losses.__name__, str(n), str(what))
     rows = []
     for _ in range(TRIALS // 2):
-        values = losses(luck, n, what)
+        values = losses(rng, n, what)
         test = diebold_mariano(values, horizon)
         assert test is not None
         rows.append((test.p_value, cosine_effect(values, horizon).p_value or 0.0))
@@ -98,11 +98,11 @@ def along(losses: Losses, n: int, what: float, horizon: int) -> Iterator[float]:
 
 def areas(rows: int) -> tuple[float, int]:
     """DeLong's test of two scores that are as good as each other, of which a part is shared."""
-    luck, wrong = stream(0, "error_rates", "areas", str(rows)), 0
+    rng, wrong = stream(0, "error_rates", "areas", str(rows)), 0
     for _ in range(TRIALS // 2):
         label = (np.arange(rows) < rows // 5).astype(float)
-        shared = label + luck.normal(size=rows)
-        area, covariance = delong(label, np.column_stack([shared + luck.normal(size=rows) for _ in range(2)]))
+        shared = label + rng.normal(size=rows)
+        area, covariance = delong(label, np.column_stack([shared + rng.normal(size=rows) for _ in range(2)]))
         error = (covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]) ** 0.5
         wrong += ReferenceDistribution().two_sided((area[0] - area[1]) / error) < 0.05
     return wrong / (TRIALS // 2), TRIALS // 2
@@ -128,9 +128,9 @@ def rates() -> Iterator[tuple[str, float, int, str]]:
     for n in (20, 50, 200):
         yield (f"bootstrap over {n} units, {skewed.__name__}", *over_units(skewed, (n,)), "out")
     for seeds, spread, units in ((3, (0.2, 1.0, 0.2), 30), (4, (1.0, 0.3, 1.0), 30), (6, (0.5, 0.5, 1.0), 30)):
-        yield (f"{seeds} seeds x {units} units, luck of units, seeds, both {spread}", *over_seeds(seeds, spread, units), "in")
+        yield (f"{seeds} seeds x {units} units, rng of units, seeds, both {spread}", *over_seeds(seeds, spread, units), "in")
     for n, reach in ((20, 1), (100, 1), (40, 2), (120, 4), (24, 12), (60, 6)):
-        found = along(lambda luck, n, what: overlapping(luck, n, int(what)), n, reach, reach)
+        found = along(lambda rng, n, what: overlapping(rng, n, int(what)), n, reach, reach)
         yield from _told(f"{n} origins, windows over {reach}", found, "in" if n >= 20 * reach else "out")
     for n, share in ((40, 0.3), (200, 0.3), (200, 0.6)):
         yield from _told(f"{n} origins, AR(1) of {share:g}", along(remembering, n, share, 1), "out")

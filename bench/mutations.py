@@ -66,15 +66,15 @@ def measured(folder: Path, size: int, files: list[Path] | None = None, *, fits: 
         fits: Some of the mutations that were planned are run, too.
     """
     write_data(folder)
-    luck = random.Random(size)
+    rng = random.Random(size)
     with Process(folder) as process:
         known = list(bases(process, files or sorted((ROOT / "conf").rglob("*.yaml"))))
-        luck.shuffle(known)
-        plans = [process.run(["plan", *words]) for words in drawn(known, luck, round(PLANNED * size))]
+        rng.shuffle(known)
+        plans = [process.run(["plan", *words]) for words in drawn(known, rng, round(PLANNED * size))]
         asked = [*(words for ending in plans if ending.code == 0 and (words := ending.words[1:]))]
-        lines = list(command_lines(process, luck, round(COMMANDED * size)))
+        lines = list(command_lines(process, rng, round(COMMANDED * size)))
         commands = [process.run(words) for words in lines]
-        chosen = luck.sample(asked, min(len(asked), size - len(plans) - len(commands))) if fits else []
+        chosen = rng.sample(asked, min(len(asked), size - len(plans) - len(commands))) if fits else []
         runs = [process.run([*words, "size=small", "compute=serial"], fits=True) for words in chosen]
     return [row("plans", plans), row("commands about a run", commands), row("fits at the small size", runs)]
 
@@ -103,27 +103,27 @@ def bases(process: Process, files: list[Path]) -> Iterator[Base]:
             yield Base(words, tuple(own or leaves))
 
 
-def drawn(known: list[Base], luck: random.Random, count: int) -> Iterator[tuple[str, ...]]:
+def drawn(known: list[Base], rng: random.Random, count: int) -> Iterator[tuple[str, ...]]:
     """Yield command lines of which one value, or two, are other ones."""
     for place in range(count):
         base = known[place % len(known)]
-        chosen = luck.sample(base.leaves, min(len(base.leaves), luck.choice((1, 1, 1, 2))))
-        yield (*base.words, *(f"{path}={other(value, luck)}" for path, value in chosen))
+        chosen = rng.sample(base.leaves, min(len(base.leaves), rng.choice((1, 1, 1, 2))))
+        yield (*base.words, *(f"{path}={other(value, rng)}" for path, value in chosen))
 
 
-def other(value: Any, luck: random.Random) -> str:
+def other(value: Any, rng: random.Random) -> str:
     """Return a word in the place of a value: of its own kind three times in four."""
-    if luck.random() < 0.25:
-        return luck.choice(WORDS)
+    if rng.random() < 0.25:
+        return rng.choice(WORDS)
     if isinstance(value, list) and value:
-        return f"[{','.join(other(item, luck) for item in value)}]"
+        return f"[{','.join(other(item, rng) for item in value)}]"
     if isinstance(value, bool):
         return str(not value).lower()
     if isinstance(value, int):
-        return str(luck.choice(WHOLE))
+        return str(rng.choice(WHOLE))
     if isinstance(value, float):
-        return str(luck.choice(REAL))
-    return str(luck.choice((*WHOLE, *REAL))) if luck.random() < 0.6 else luck.choice(WORDS)
+        return str(rng.choice(REAL))
+    return str(rng.choice((*WHOLE, *REAL))) if rng.random() < 0.6 else rng.choice(WORDS)
 
 
 FLAG_WORDS = (
@@ -143,7 +143,7 @@ FINISHED = (
 """The run that commands are about."""
 
 
-def command_lines(process: Process, luck: random.Random, count: int) -> Iterator[list[str]]:
+def command_lines(process: Process, rng: random.Random, count: int) -> Iterator[list[str]]:
     """Yield command lines about a finished run, with flags and words gone wrong."""
     process.run(shlex.split(FINISHED), fits=True)
     flags = {name: found for name, found in process.flags().items() if name not in LEFT_OUT}
@@ -151,18 +151,18 @@ def command_lines(process: Process, luck: random.Random, count: int) -> Iterator
     for place in range(count):
         command = list(flags)[place % len(flags)]
         words = [command]
-        for _ in range(luck.choice((0, 1, 1, 2))):
-            words.append(luck.choice(names) if luck.random() < 0.7 else luck.choice(FLAG_WORDS))
-        for flag, takes in luck.sample(flags[command], min(len(flags[command]), luck.choice((0, 1, 1, 2)))):
-            words += [flag, *([luck.choice((*FLAG_WORDS, *names, "csv", "sales.csv", "mase"))] if takes else [])]
+        for _ in range(rng.choice((0, 1, 1, 2))):
+            words.append(rng.choice(names) if rng.random() < 0.7 else rng.choice(FLAG_WORDS))
+        for flag, takes in rng.sample(flags[command], min(len(flags[command]), rng.choice((0, 1, 1, 2)))):
+            words += [flag, *([rng.choice((*FLAG_WORDS, *names, "csv", "sales.csv", "mase"))] if takes else [])]
         yield words
 
 
 def write_data(folder: Path) -> None:
     """Write the files that the options' commands name."""
-    luck = random.Random(0)
+    rng = random.Random(0)
     months = [f"{year}-{month:02d}-01" for year in range(2016, 2024) for month in range(1, 13)]
-    sales = [f"{sku},{month},{luck.randint(20, 90)}" for sku in "abc" for month in months]
+    sales = [f"{sku},{month},{rng.randint(20, 90)}" for sku in "abc" for month in months]
     (folder / "sales.csv").write_text("\n".join(["sku,month,units", *sales, ""]))
-    orders = [f"c{luck.randint(0, 40)},{luck.random():.3f},{luck.randint(0, 9)},{int(luck.random() < 0.3)}" for _ in range(400)]
+    orders = [f"c{rng.randint(0, 40)},{rng.random():.3f},{rng.randint(0, 9)},{int(rng.random() < 0.3)}" for _ in range(400)]
     (folder / "orders.csv").write_text("\n".join(["customer,amount,items,returned", *orders, ""]))

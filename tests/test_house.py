@@ -140,7 +140,7 @@ def test_a_name_does_not_repeat_its_folders():
 
 
 def complaints(path):
-    """What lacks a docstring, is too long, or says no type of what it takes and returns."""
+    """What lacks a docstring, or is too long; annotations are held by ruff and mypy."""
     tree = parsed(path)
     if path.stem != "__init__" and not ast.get_docstring(tree):
         yield f"{relative(path)} has no docstring"
@@ -149,14 +149,8 @@ def complaints(path):
             where = f"{relative(path)}:{node.lineno} {node.name}"
             if not node.name.startswith("_") and not ast.get_docstring(node):
                 yield f"{where} has no docstring"
-        if isinstance(node, ast.FunctionDef):
-            if (node.end_lineno or 0) - node.lineno >= 60:
-                yield f"{where} is too long"
-            unsaid = [arg.arg for arg in [*node.args.args, *node.args.kwonlyargs] if not arg.annotation]
-            if set(unsaid) - {"self", "cls"}:
-                yield f"{where}: {unsaid} have no annotation"
-            if node.returns is None:
-                yield f"{where} says no type of what it returns"
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60:
+            yield f"{where} is too long"
 
 
 def test_functions_are_short_and_what_is_public_is_documented():
@@ -183,13 +177,12 @@ def test_every_field_is_documented(group, option):
     assert first.endswith("."), f"{cls.__name__}: its first sentence is what `hwds list` prints"
 
 
-@pytest.mark.parametrize("group", ["model", "protocol"])
-def test_models_and_protocols_have_a_runnable_example(group):
-    for option in options(group):
-        cls = class_of(group, option)
-        line = re.search(r"Example:\n\s+python -m hwds (.+)", cls.__doc__ or "")
-        assert line, f"{cls.__name__} has no Example:"
-        composed(*overrides(shlex.split(line[1])))
+@pytest.mark.parametrize("group", GROUPS)
+def test_examples_in_docstrings_work(group):
+    """A docstring has one where it shows more than the command with which the option's YAML begins."""
+    lines = (re.search(r"Example:\n\s+python -m hwds (.+)", class_of(group, option).__doc__ or "") for option in options(group))
+    for line in {line[1] for line in lines if line}:
+        composed(*overrides(shlex.split(line)))
 
 
 def test_commands_have_a_sentence_and_a_main():

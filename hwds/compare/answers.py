@@ -71,14 +71,14 @@ def _in_order(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
     first = answers[0].rows
     order = first.select(pl.arg_sort_by(keys)).to_series()
     done = bool((order == pl.int_range(len(order), eager=True)).all())
-    told = []
+    in_order = []
     for answer in answers:
         rows = answer.rows
         if not _alike(rows, first, keys):
-            told.append(replace(answer, rows=rows.sort(keys)))
+            in_order.append(replace(answer, rows=rows.sort(keys)))
         else:
-            told.append(answer if done else replace(answer, rows=rows[order]))
-    return told
+            in_order.append(answer if done else replace(answer, rows=rows[order]))
+    return in_order
 
 
 def _alike(rows: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]) -> bool:

@@ -103,7 +103,6 @@ def _stacked(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 def comparison_notes(
     evidence: Evidence,
-    measure: Measure,
     missing: Sequence[str],
     left_out: int,
     metrics: Mapping[str, str],

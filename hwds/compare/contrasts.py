@@ -43,7 +43,7 @@ class Scale:
         return [float(self.between(means[:, place], means[:, 0]).mean()) for place in range(means.shape[1])]
 
     def as_share(self, value: float) -> float:
-        """Return the share that is told of a value on this scale: `0.021` for 2.1 % better."""
+        """Return the share that stands for a value on this scale: `0.021` for 2.1 % better."""
         if not self.relative:
             return value
         return 1 - exp(-value) if self.low else exp(value) - 1

@@ -65,7 +65,7 @@ def compare(
         datasets=tuple(dict.fromkeys(datasets)),
         seeds=tuple(sorted({answer.seed for answer in answers})),
         sources=tuple(source.title for source in sources),
-        notes=tuple(comparison_notes(evidence, measure, missing, left_out, metrics, answers)),
+        notes=tuple(comparison_notes(evidence, missing, left_out, metrics, answers)),
         conditions=task.conditions,
         trained=task.trained,
     )
@@ -109,7 +109,7 @@ def compare_table(
         datasets=datasets,
         seeds=tuple(sorted(table["seed"].unique())),
         sources=(),
-        notes=tuple(comparison_notes(evidence, measure, (), 0, {}, ())),
+        notes=tuple(comparison_notes(evidence, (), 0, {}, ())),
         trained=False,
     )
 

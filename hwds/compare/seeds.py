@@ -1,4 +1,4 @@
-"""Units and seeds as two levels: what of a difference is luck of the units, and what is luck of the training."""
+"""Units and seeds as two levels of chance: which units were sampled, and how the training was seeded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Levels:
 
     Attributes:
         mean: Over both.
-        units, seeds, both: Of the units, of the seeds, and what the latter holds of the luck of each unit under each seed.
+        units, seeds, both: Variances of units, of seeds, and of the interaction of both that is part of the latter.
         df: Of the first two and of the last.
     """
 
@@ -67,7 +67,7 @@ def levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> Levels:
 def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> Effect:
     """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's t where either is few.
 
-    Units and seeds are drawn apart and crossed (the pigeonhole bootstrap, Owen 2007): a seed is the same luck for all units.
+    Units and seeds are drawn apart and crossed (the pigeonhole bootstrap, Owen 2007): a seed has the same effect on all units.
 
     Args:
         values: Shape (units, seeds), two seeds at least.

@@ -49,7 +49,7 @@ def compared(
     """Return one experiment of a study: its runs, of one seed each.
 
     Where all seeds met the same data they are a level of their own beside its units. Where each has a simulated world of its
-    own, worlds are the units: what differs within one says nothing of others, and the luck of the training is in what differs
+    own, worlds are the units: what differs within one says nothing of others, and the chance of training is in what differs
     between them.
 
     Args:

@@ -30,8 +30,8 @@ def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]
     found: dict[str, tuple[Any, str]] = {}
     for path, value in capped.items():
         lowered = path != "rivals" and value != full[path]
-        told = [node["name"] for node in value] if path == "rivals" else value
-        found[path] = (told, "size=small" if lowered else _origin(data, path, given, chosen))
+        shown = [node["name"] for node in value] if path == "rivals" else value
+        found[path] = (shown, "size=small" if lowered else _origin(data, path, given, chosen))
     return found
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwds.config.space import LISTS, START, is_leaf, option_choices, own_space
+from hwds.config.draws import LISTS
+from hwds.config.space import START, is_leaf, option_choices, own_space
 from hwds.core.errors import ConfigError
 from hwds.core.messages import shown
 

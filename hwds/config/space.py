@@ -7,18 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwds.config.draws import KINDS, LISTS, RANGES
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.messages import shown
 from hwds.core.registry import resolve_node
-
-LISTS = ("choice", "grid")
-
-BOUNDS = "[lower, upper]"
-
-RANGES = {"uniform": BOUNDS, "loguniform": BOUNDS, "randint": BOUNDS, "quniform": "[lower, upper, step]"}
-
-KINDS = (*LISTS, *RANGES)
-
 
 GROUPS = ("model", "features", "protocol", "dataset")
 """The groups that a sweep may change: of the last two only what leaves the answers and windows that are scored as they are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hwds.config.space import KINDS
+from hwds.config.draws import KINDS
 from hwds.core.settings import flatten
 
 SPACE = "sweep.space"

@@ -31,7 +31,7 @@ WRITERS = ("write_", "sink_", "_to_sink", "to_", "save")
 """The beginnings of the names of functions that pass a path to be written."""
 
 EMPTIED = os.O_WRONLY | os.O_TRUNC
-"""How writers of compiled code open a file."""
+"""The flags with which compiled code opens a file that it writes."""
 
 SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64")
 """Folders of the operating system."""
@@ -75,7 +75,7 @@ _ACTIVE: list[Opened] = []
 """The blocks that run now, of all threads."""
 
 _QUIET = threading.local()
-"""Whether a thread is in a block of `unseen`."""
+"""Its `on` is true while a thread is in a block of `unseen`."""
 
 
 @contextmanager
@@ -159,12 +159,12 @@ def _absolute(path: Any) -> str:
 def _make_native_libraries_tell() -> None:
     """Let the loaded libraries of `NATIVE` tell each path that they are given, in whatever module the function is."""
     for module, name in NATIVE.items():
-        told = vars(sys.modules[module]).get(name) if module in sys.modules else None
-        if told is None or hasattr(told, "__tells_audit__"):
+        function = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        if function is None or hasattr(function, "__tells_audit__"):
             continue
-        telling = _telling(told)
+        telling = _telling(function)
         for other, loaded in list(sys.modules.items()):
-            if other.startswith(f"{module.partition('.')[0]}.") and vars(loaded).get(name) is told:
+            if other.startswith(f"{module.partition('.')[0]}.") and vars(loaded).get(name) is function:
                 setattr(loaded, name, telling)
 
 

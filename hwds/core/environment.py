@@ -26,7 +26,7 @@ VARIABLES = (
     "TF_DETERMINISTIC_OPS",
     "NVIDIA_TF32_OVERRIDE",
 )
-"""Those whose names are not by a rule."""
+"""The variables whose names follow no rule."""
 
 PREFIXES = ("NUMBA_CPU_", "NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_")
 

@@ -152,7 +152,7 @@ _LINE = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+):\n *def (?P<n
 """A line of source in a message of numba, the innermost first."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-"""What numba prints in bold."""
+"""The codes with which numba prints in colour."""
 
 _UNMARKED = re.compile(r"Untyped global name '(\w+)': Cannot determine Numba type of <class 'function'>")
 

@@ -43,9 +43,6 @@ class Ai4i(Dataset):
     Attributes:
         failure: The failure that is the label; the others are no inputs.
         pieces: At most so many, the first ones.
-
-    Example:
-        python -m hwds dataset=ai4i model=classify/xgboost protocol=grouped_kfold
     """
 
     gives = Table

@@ -15,9 +15,6 @@ class AppleUnits(PublicSeries):
 
     Quarters are those of the calendar (the iPhone was launched in the second of 2007). A series begins at its launch and ends
     with its last published quarter.
-
-    Example:
-        python -m hwds dataset=apple_units
     """
 
     public = PublicFile(

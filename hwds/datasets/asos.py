@@ -38,11 +38,8 @@ class Asos(Dataset):
     """One of 78 real online experiments with up to four treatments: running counts, means and variances by time and arm.
 
     Attributes:
-        experiment: Its id, six hexadecimal digits.
+        experiment: The id of the experiment, six hexadecimal digits.
         metric: The outcome: 1 is a conversion, 2 and 3 are counts, 4 is a real number.
-
-    Example:
-        python -m hwds model=ab/sequential dataset=asos protocol=ab_test protocol.looks=20
     """
 
     gives = Table

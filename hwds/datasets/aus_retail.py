@@ -10,9 +10,6 @@ class AusRetail(PublicSeries):
     """Monthly retail turnover in Australia, 152 series by state and industry, 1982 to 2018.
 
     The hierarchy is state, then industry. Four series end earlier.
-
-    Example:
-        python -m hwds dataset=aus_retail
     """
 
     public = PublicFile(

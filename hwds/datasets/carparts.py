@@ -12,9 +12,6 @@ class Carparts(PublicSeries):
     """Intermittent monthly demand for 2,509 spare parts of cars, 51 months each, 75 % zeros; the last 12 months are forecast.
 
     The published set has 2,674 parts; the 165 with a missing month are left out, as in the published comparisons.
-
-    Example:
-        python -m hwds dataset=carparts
     """
 
     public = PublicFile(

@@ -30,9 +30,6 @@ class Cheese(PanelDataset):
 
     Attributes:
         series: Accounts at most; of more an even sample is taken.
-
-    Example:
-        python -m hwds dataset=cheese model=elasticity/pooled_within protocol=elasticity_estimate
     """
 
     series: SeriesAtMost = 100_000

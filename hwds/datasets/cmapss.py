@@ -91,8 +91,8 @@ class Cmapss(Dataset):
 
     def _remaining(self, rows: pl.DataFrame) -> pl.Expr:
         """Return how long the engine of each test row lasts beyond its last one."""
-        told = self._read("rul", None)
-        values = told[told.columns[-1]].cast(pl.Float64)
+        lives = self._read("rul", None)
+        values = lives[lives.columns[-1]].cast(pl.Float64)
         units = rows["unit"].unique(maintain_order=True)
         if len(values) != len(units):
             raise DataError(f"dataset.path: the file of remaining lives has {len(values)} rows for {len(units)} engines.")

@@ -61,16 +61,16 @@ class File(PanelDataset):
     Attributes:
         path: A file, a glob (`sales/*.parquet`) or an http(s) URL.
         sha256: The digest of the file; needed for a URL.
-        roles: What each column may be used for.
+        roles: The roles of the columns.
         frequency: The step of the series (`1mo`, `1q`, `1w`, `7d`, `1h`, `1i` for whole numbers); found where nothing is given.
         season: Rows in a season; by the frequency where nothing is given.
         horizon: Steps to forecast; where nothing is given, as many as the split's test rows, else one season.
-        gaps: What a missing row or target becomes: refused (`error`), `zero`, the last value before it (`forward`), or `null`.
+        gaps: The value of a missing row or target: refused (`error`), `zero`, the last value before it (`forward`), or `null`.
         short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`), the count said.
         min_length: The fewest rows of a series.
-        unit: What the target is counted in.
+        unit: The unit of the target.
         trust: Columns that may give the target away, because they are known so early.
-        encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
+        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
             where nothing is given.
         decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.

@@ -6,11 +6,7 @@ from hwds.datasets.reading.public import PublicFile, PublicSeries
 
 
 class Hospital(PublicSeries):
-    """Monthly counts of patients for 767 products of a hospital, seven years each; the last 12 months are forecast.
-
-    Example:
-        python -m hwds dataset=hospital
-    """
+    """Monthly counts of patients for 767 products of a hospital, seven years each; the last 12 months are forecast."""
 
     public = PublicFile(
         file="hospital/hospital.parquet",

@@ -37,7 +37,7 @@ class Images(Dataset):
         roles: What each column of the table may be used for.
         good: The label of an image without a defect.
         kinds: The labels of defects, in the order of tables; any other is refused. All that there are, where none are given.
-        encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
+        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
             where nothing is given.
         decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.

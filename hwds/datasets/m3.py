@@ -34,9 +34,6 @@ class M3(PanelDataset):
     Attributes:
         subset: Which of the four parts of M3: monthly, quarterly, yearly or other.
         series: Series at most; of more an even sample is taken.
-
-    Example:
-        python -m hwds dataset=m3_quarterly
     """
 
     subset: Literal["monthly", "quarterly", "yearly", "other"] = "monthly"

@@ -45,9 +45,6 @@ class Nevo(PanelDataset):
 
     The target is a product's share of its market, a city in a quarter; what is lacking to 1 bought none. Twenty instruments
     shift prices and not demand. The numbers are simulated from Nevo's estimates, as published for teaching.
-
-    Example:
-        python -m hwds dataset=nevo model=elasticity/pooled_within protocol=elasticity_estimate
     """
 
     def load(self) -> Panel:

@@ -36,9 +36,6 @@ class OnlineRetail(PanelDataset):
         least_weeks: The fewest weeks with a sale of a series that is kept.
         series: Series at most; of more an even sample is taken.
         horizon: Weeks to predict by default.
-
-    Example:
-        python -m hwds dataset=online_retail model=elasticity/pooled protocol=price_change
     """
 
     least_weeks: Annotated[int, Ge(2), Le(53)] = 20

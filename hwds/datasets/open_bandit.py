@@ -52,9 +52,6 @@ class OpenBandit(Dataset):
 
     Attributes:
         log: `random` or `thompson`: whose log is loaded.
-
-    Example:
-        python -m hwds model=ope/dr dataset=open_bandit protocol=off_policy protocol.target_policy.columns=target_
     """
 
     gives = Table

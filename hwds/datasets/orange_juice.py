@@ -51,9 +51,6 @@ class OrangeJuice(PanelDataset):
         stores: Stores, in the order of their numbers.
         published: Keep the three brands of the published figures alone.
         horizon: Weeks to predict by default.
-
-    Example:
-        python -m hwds dataset=orange_juice model=elasticity/pooled_within protocol=elasticity_estimate
     """
 
     stores: Annotated[int, Ge(1), Le(83), Small(4)] = 83

@@ -29,9 +29,6 @@ class Pcb(Dataset):
     Attributes:
         path: The file; $HWDS_DATA/pcb/pcb_patches.npz where it is empty.
         boards: At most, the first ones.
-
-    Example:
-        python -m hwds +experiment=pcb_inspection
     """
 
     gives = Images

@@ -26,15 +26,15 @@ class Runs(Dataset):
     Attributes:
         path: A file, a glob (`runs/*.parquet`) or an http(s) URL.
         sha256: The digest of the file; needed for a URL.
-        roles: What each column may be used for.
+        roles: The roles of the columns.
         regimes: Operating conditions that the settings tell apart; sensors are scaled within each.
         trust: Sensors that may follow the remaining life so closely, because they are truly measured.
         longest_gap: Rows in a row without a number of a sensor, after which the last one is not carried on.
-        encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
+        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
             where nothing is given.
         decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.
-        unit: What cycles count (`hours`).
+        unit: The unit of cycles (`hours`).
 
     Example:
         python -m hwds dataset=runs dataset.path=pumps.csv dataset.roles.entity=pump dataset.roles.cycle=hours \

@@ -49,9 +49,6 @@ class Skab(Dataset):
     Attributes:
         anomaly_free: Whether the run without any anomaly is there too, of two and a half hours.
         runs: At most so many, the first ones.
-
-    Example:
-        python -m hwds dataset=skab model=sensors/pca protocol=runs_in_time
     """
 
     gives = Runs

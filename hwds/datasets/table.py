@@ -32,14 +32,14 @@ class Table(Dataset):
     Attributes:
         path: A file, a glob (`logs/*.parquet`) or an http(s) URL.
         sha256: The digest of the file; needed for a URL.
-        roles: What each column may be used for.
+        roles: The roles of the columns.
         trust: Inputs that may give the label away, because they are known before it; and the column of times, where rows of
             one instant may stand in the order of their labels, because they happened in it.
-        encoding: How a CSV or TSV is written (`latin-1`, `cp1252`, `utf-16`).
+        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
             where nothing is given.
         decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.
-        unit: The currency of prices, costs and amounts (`EUR`), which results are told in.
+        unit: The currency of prices, costs and amounts (`EUR`), in which results are reported.
         reviewed: A file of labels that reviewers gave, as `to_review.csv` of `decision=review_cases`: the column with the role
             `id` (or `row_id`), `label`, and if it is known `reviewed_at`; null for none.
 

@@ -71,7 +71,7 @@ TITLES = {
     "rhat": "R-hat",
     "price_gap_r2": "price gap, R2",
 }
-"""How a note is called where its name does not read well."""
+"""Titles of the notes whose names do not read well."""
 
 
 def title(name: str) -> str:

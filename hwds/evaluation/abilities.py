@@ -14,7 +14,7 @@ from hwds.evaluation.score import Score
 
 
 class Segmentable(ABC):
-    """A protocol whose scores can be told by segment."""
+    """A protocol whose scores can be split by segment."""
 
     @abstractmethod
     def labels(self, frame: Any, column: str) -> pl.DataFrame | None:
@@ -87,7 +87,7 @@ class Compiling(ABC):
 
 
 class WrongAnswerError(Exception):
-    """What code of a user's own returned is not what it must return, in words of what was asked and what came."""
+    """A user's own code returned something else than it must; the message says what was asked and what came."""
 
 
 class Trying(ABC):

@@ -179,7 +179,7 @@ class TuningSplit:
         protocol: Cuts, asks and scores as the experiment's own does.
         frame: The data, without all that was not known at the first cutoff of the experiment's own.
         folds: Its windows, oldest first: a sweep's rungs.
-        remark: What a user would want to be told of them; empty for nothing.
+        remark: A note for the user on them; empty for none.
     """
 
     protocol: Evaluation[Any, Any]

@@ -166,8 +166,8 @@ class _Check:
 
     def of_luck(self, fold: Fold) -> Iterator[Leak]:
         """Yield what the answers of a fold show that no choice made before can."""
-        for told in self.protocol.too_lucky(self.clean[fold.index]):
-            yield Leak(self.label, fold.name, check=LUCK, shows=told)
+        for reason in self.protocol.too_lucky(self.clean[fold.index]):
+            yield Leak(self.label, fold.name, check=LUCK, shows=reason)
 
     def of_files(self) -> Iterator[Leak]:
         """Yield what was opened, once each."""
@@ -264,6 +264,6 @@ def _own_labels(label: str, features: Any, table: Table, clean: pl.DataFrame, un
         values = table.data[name].cast(pl.Float64)
         turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
         got = features.compute(as_known(turned, until, delay))
-        told = "changed with the row's own label"
-        leak = compared(label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL, told)
+        reason = "changed with the row's own label"
+        leak = compared(label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL, reason)
         yield from [leak] if leak else []

@@ -19,7 +19,7 @@ def other_replications(fold: Fold, windows: int) -> list[Fold]:
 def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
     """Return the rows that are so old at a cutoff that their labels have had time to arrive, with those labels that had.
 
-    A simulator's truth is gone: nobody who chooses settings knows it. When labels arrive is told by the data as before, or else
+    A simulator's truth is gone: nobody who chooses settings knows it. Labels arrive when the data say, as before, or else
     by whoever reads it.
 
     Args:

@@ -15,7 +15,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.outputs import OUTPUTS
 
 BELOW = "cache/cells"
-"""Where entries lie in a store."""
+"""The prefix of entries in a store."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from hwds.experiment.prepare import Prepared
 from hwds.results.score_totals import DAMAGE
 
 ALIKE = 1.5
-"""How many times as large as the one size that was timed a cell may be, to be taken for one of that size."""
+"""The largest ratio of a cell's size to the one size that was timed at which both count as alike."""
 
 
 @dataclass(frozen=True, slots=True)

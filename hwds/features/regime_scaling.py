@@ -21,9 +21,6 @@ class RegimeScaling(RunFeatures):
 
     Attributes:
         regimes: Operating conditions; 0 takes as many as the data says it has.
-
-    Example:
-        python -m hwds +experiment=remaining_life features=regime_scaling
     """
 
     regimes: Annotated[int, Ge(0), Le(100)] = 0

@@ -18,9 +18,6 @@ class Together(RowFeatures):
 
     Attributes:
         parts: The feature sets of rows that it joins.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost features=gray_market
     """
 
     parts: Annotated[tuple[RowFeatures, ...], MinLen(1)]

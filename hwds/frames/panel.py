@@ -104,7 +104,7 @@ class Panel:
             season: Rows in a season; by the frequency where it is not given.
             horizon: Steps that are usually forecast; one season where it is not given.
             plan: Rows still to come with the same names of columns, for the columns that are known ahead.
-            unit: What the target is counted in.
+            unit: The unit of the target.
             **roles: Other roles and their columns (`known_future="price"`), as in `dataset.roles`.
 
         Raises:

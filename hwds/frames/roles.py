@@ -72,30 +72,30 @@ _BOTH: tuple[FrameKind, ...] = ("panel", "table")
 _RUNS: tuple[FrameKind, ...] = ("runs",)
 _USES = ("known_future", "past_only", "static")
 
-_SERIES = "Which series a row belongs to; several are joined with '|' and become static; none: one series a file."
-_TIME = "When a row happened: dates, instants, months (2024-03), quarters (2024Q1) or whole numbers."
+_SERIES = "The series that a row belongs to; several are joined with '|' and become static; none: one series a file."
+_TIME = "The time of a row: dates, instants, months (2024-03), quarters (2024Q1) or whole numbers."
 _AHEAD = "Numbers known for future rows too (planned prices, promotions, launches)."
-_AVAILABLE = "When a row became known; of a series, its target and past-only values."
+_AVAILABLE = "The time at which a row became known; of a series, its target and past-only values."
 _PROPENSITY = (
-    "The probability with which the label was looked for; null where it was found otherwise (on suspicion): such rows are"
+    "The probability with which the label was looked for; null where it was found in another way (on suspicion): such rows are"
     " learned from, but do not count in metrics."
 )
 _COVARIATE = (
-    "Inputs of a model; where a label is given and none of these, all columns without a role, and those that a row is told or"
+    "Inputs of a model; where a label is given and none of these, all columns without a role, and those that a row is given or"
     " counted by (slice, stratum, amount, price, cost)."
 )
 _CHOSEN = "The probability with which the arm was chosen; of a continuous price its density."
-_INSTRUMENT = "What moves the price and not demand (a cost, an exchange rate): for models of demand with instruments."
-_CYCLE = "How long a run has lasted: cycles, hours or kilometres since it was new, rising from row to row."
-_SENSOR = "What is measured in each cycle; where none is named, all columns of numbers without a role."
+_INSTRUMENT = "It moves the price and not demand (a cost, an exchange rate): for models of demand with instruments."
+_CYCLE = "The age of a run: cycles, hours or kilometres since it was new, rising from row to row."
+_SENSOR = "A quantity measured in each cycle; where none is named, all columns of numbers without a role."
 _EVENT = (
     "Is 1 in the row in which a run failed, 0 in all others: a run without a 1 is censored at its last row; where no column is"
     " named, every run failed at its last row, but for those of the test."
 )
 _CHANGE = "Is 1 in rows in which the state of a machine changes, 0 in all others."
-_LABEL = "What is to be predicted; of runs 1 in rows with an anomaly and 0 in others; null where it is not known yet."
+_LABEL = "The outcome to predict; of runs 1 in rows with an anomaly and 0 in others; null where it is not known yet."
 _ID = "The name of a row (an order, a payment) in alerts, predictions and answers: one of its own, which no model reads."
-_LINK = "What rows of one hidden owner share (an address, a payment, a contact), of which alerts are one case; no input."
+_LINK = "Shared by the rows of one hidden owner (an address, a payment, a contact), of which alerts are one case; no input."
 _LEVEL = "Constant within a series, the hierarchy, coarsest first."
 _IGNORE = "Columns to leave out; where a label is given, what is not known before it."
 
@@ -113,13 +113,13 @@ ROLES: dict[str, Role] = {
         Role("label", ("table", "runs", "images"), _LABEL, known="never"),
         Role("id", _TABLE, _ID, null=False, known="never"),
         Role("link", _TABLE, _LINK, many=True, group="rows"),
-        Role("label_time", _TABLE, "When the label became known.", holds="times", known="never"),
+        Role("label_time", _TABLE, "The time at which the label became known.", holds="times", known="never"),
         Role("label_propensity", _TABLE, _PROPENSITY, holds="numbers", low=0, high=1, known="never"),
         Role("series", _PANEL, _SERIES, many=True, null=False, known="constant", group="series"),
         Role(
             "entity",
             ("table", "runs"),
-            "Who or what a row is about (a customer, a device); of runs the machine.",
+            "The subject of a row (a customer, a device); of runs the machine.",
             many=True,
             required=_RUNS,
             group="rows",
@@ -129,11 +129,12 @@ ROLES: dict[str, Role] = {
         Role("setting", _RUNS, "Operating conditions, within whose regimes sensors are scaled.", many=True, holds="numbers"),
         Role("event", _RUNS, _EVENT, holds="numbers", low=0, high=1, known="never"),
         Role("changepoint", _RUNS, _CHANGE, holds="numbers", low=0, high=1, known="never"),
+        Role("remaining", _RUNS, "The life of a test run beyond its last row.", holds="numbers", low=0, known="never"),
         Role(
-            "remaining", _RUNS, "How long a run lasts beyond its last row; of test runs.", holds="numbers", low=0, known="never"
-        ),
-        Role(
-            "start", _RUNS, "When a run was new, on a clock that all runs share and that counts as cycles do.", holds="numbers"
+            "start",
+            _RUNS,
+            "The time at which a run was new, on a clock that all runs share and that counts as cycles do.",
+            holds="numbers",
         ),
         Role(
             "file", ("images",), "The name of an image's file below the folder; none where rows are in the order of the images."
@@ -154,26 +155,26 @@ ROLES: dict[str, Role] = {
         Role("level", _PANEL, _LEVEL, many=True, known="constant", group="series"),
         Role("available_at", _BOTH, _AVAILABLE, holds="times"),
         Role("split", ("panel", "runs"), "Says `train` or `test`."),
-        Role("arm", _TABLE, "What was chosen (a price, a treatment).", group="rows"),
-        Role("outcome", _TABLE, "What came of the arm that was chosen: a conversion, an amount.", many=True),
+        Role("arm", _TABLE, "The arm that was chosen (a price, a treatment).", group="rows"),
+        Role("outcome", _TABLE, "The outcome of the arm that was chosen: a conversion, an amount.", many=True),
         _measured("price", _BOTH, "The price of a unit, in currency."),
         _measured("list_price", _PANEL, "The price of a unit before discounts, in currency."),
         _measured("cost", _BOTH, "The cost of a unit, in currency."),
-        _measured("promotion", _PANEL, "Whether or how deep it was promoted: 0 for not at all."),
+        _measured("promotion", _PANEL, "The depth of a promotion, or 1 for any: 0 for none."),
         _measured("stock_out", _PANEL, "The share of a row's time without stock, from 0 to 1.", high=1),
-        _measured("competitor_price", _PANEL, "What competitors ask for a unit, in currency.", many=True),
+        _measured("competitor_price", _PANEL, "The price of competitors for a unit, in currency.", many=True),
         Role("instrument", _PANEL, _INSTRUMENT, many=True, holds="numbers", beside=_USES),
         Role("propensity", _TABLE, _CHOSEN, holds="numbers", low=0),
-        Role("context", _TABLE, "What was known of a unit when its arm was chosen.", many=True, group="rows"),
+        Role("context", _TABLE, "A property of a unit that was known when its arm was chosen.", many=True, group="rows"),
         Role("covariate", _TABLE, _COVARIATE, many=True, group="rows"),
         Role("stratum", _TABLE, "Within which rows are compared.", many=True, group="rows", is_input=True),
         Role("slice", _TABLE, "By which scores are shown.", many=True, group="rows", is_input=True),
-        Role("amount", _TABLE, "What a row is worth, in currency.", holds="numbers", group="rows", is_input=True),
-        Role("count", _TABLE, "How many units a row sums up, of running sums by time and arm.", holds="numbers"),
+        Role("amount", _TABLE, "The value of a row, in currency.", holds="numbers", group="rows", is_input=True),
+        Role("count", _TABLE, "The number of units that a row sums up, of running sums by time and arm.", holds="numbers"),
         Role("mean", _TABLE, "The mean outcome of the units that a row sums up.", holds="numbers"),
         Role("variance", _TABLE, "The variance of the outcomes of the units that a row sums up.", holds="numbers"),
         Role("spread", _TABLE, "Standard deviation of an order's value, as a share of its mean.", chosen=False),
-        Role("truth", _TABLE, "What only a simulator knows, to score by.", many=True, known="never", chosen=False),
+        Role("truth", _TABLE, "A truth that only a simulator knows, to score by.", many=True, known="never", chosen=False),
         Role("ignore", ("table", "runs"), _IGNORE, many=True, known="never"),
     )
 }

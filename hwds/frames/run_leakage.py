@@ -50,8 +50,8 @@ def refuse_telling_sensors(data: pl.DataFrame, ends: pl.DataFrame, sensors: tupl
     Raises:
         DataError: With the column, and how to let it through.
     """
-    for name, told in telling_sensors(data, ends, sensors, trusted):
+    for name, reason in telling_sensors(data, ends, sensors, trusted):
         raise DataError(
-            f"dataset: column '{name}' gives the remaining life away: {told}; name it in dataset.roles.ignore, or in"
+            f"dataset: column '{name}' gives the remaining life away: {reason}; name it in dataset.roles.ignore, or in"
             " dataset.trust where it is truly measured."
         )

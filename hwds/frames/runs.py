@@ -154,7 +154,7 @@ class Runs:
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """Where each run begins in the rows, and the number of rows at the end; shape (n + 1,)."""
+        """The first row of each run, and the number of rows at the end; shape (n + 1,)."""
         return np.concatenate([[0], np.cumsum(self.data[ENTITY].rle().struct.field("len").to_numpy())]).astype(np.int64)
 
     @property

@@ -20,7 +20,7 @@ class LifetimeContext(RunContext):
     """The settings of a run, and what a protocol asks of a model beside its own settings.
 
     Attributes:
-        cap: The remaining life beyond which a healthy machine is not told from another: points are of min(life, cap).
+        cap: The remaining life beyond which healthy machines look alike: points are of min(life, cap).
         least: Rows that are known of a run when its life is asked for, at least.
         by_share: Whether lives are asked for at shares of a run's life, each run as often as any other, so that its rows count
             the less the longer it lasts; where not, at any cycle, as in a fleet.

@@ -9,7 +9,7 @@ from hwds.features.base import RunFeatures
 from hwds.features.signal_windows import SignalWindows
 
 WINDOWS = SignalWindows(windows=(10,), components=0, statistics=("mean", "sd"), ewma=(), last=False, age=False)
-"""What models read where the experiment has no features: means and standard deviations of each sensor's last rows."""
+"""The inputs of models where the experiment has no features: means and standard deviations of each sensor's last rows."""
 
 SIGNALS = SignalWindows(windows=(1,), components=0, statistics=("mean",), ewma=(), last=False, age=False)
 """The scaled sensors themselves."""

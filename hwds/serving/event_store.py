@@ -36,7 +36,7 @@ FEWEST = 5_000
 """Entries whose replay is too cheap for a snapshot."""
 
 SHARE = 8
-"""Where less than an eighth of the log was replayed, another snapshot costs more than it saves."""
+"""The share of the log, 1/8, below which another snapshot costs more than it saves."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from hwds.splitting.fold import Fold
 from hwds.splitting.rows import hash_of
 
 APART = -1
-"""Where the boards stand that are kept for the trials of a sweep, instead of the number of a fold."""
+"""The fold number of boards that are kept for the trials of a sweep."""
 
 UNLABELLED = -2
-"""Where the boards stand of which no image has a label: no fold tests them."""
+"""The fold number of boards of which no image has a label: no fold tests them."""
 
 
 @dataclass(frozen=True, slots=True)

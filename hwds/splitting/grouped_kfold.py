@@ -16,7 +16,7 @@ from hwds.splitting.fold import Fold
 from hwds.splitting.rows import HeldOut, RowSplitting, groups_of, hash_of
 
 APART = -1
-"""Where the groups stand that are kept apart, instead of the number of a fold."""
+"""The fold number of groups that are kept for the trials of a sweep."""
 
 
 class GroupKFold(RowSplitting):

@@ -23,7 +23,7 @@ LEAST = 3
 
 
 APART = -1
-"""Where the runs stand that are kept for the trials of a sweep, instead of the number of a fold."""
+"""The fold number of runs that are kept for the trials of a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class RunKFold(Recipe):
 
     Attributes:
         folds: Parts of the runs; each is tested once in every repeat.
-        repeats: How often the machines are divided into folds anew.
+        repeats: The number of new divisions of the machines into folds.
         cuts: Ages at which a held-out run is cut, each drawn from its share of the run's life.
         every: Rows from one cut of a held-out run to the next, from its first `least` rows on: the ages at which a machine is
             inspected, whatever it will last; 0 for `cuts` drawn from its life.

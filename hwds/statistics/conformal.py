@@ -100,7 +100,7 @@ class Calibration(Serializable):
     """The shift of each quantile from the median, in units of `Bands.reach`.
 
     Both ends of a central interval have the same factor, and so keep the model's own asymmetry: which side the errors of a few
-    windows fell on is those windows' luck more than the model's nature.
+    windows fell on is chance in those windows more than a property of the model.
 
     Attributes:
         levels: Quantile levels, rising.

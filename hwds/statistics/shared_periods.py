@@ -20,7 +20,7 @@ LEAST_EVEN = 1.5
 """Periods of equal weight that those of a table must be worth."""
 
 SEASON_SEEN = 2 / 3
-"""The share of a season that periods must cover, for a shock of a part of the year to be told from a lasting difference."""
+"""The share of a season that periods must cover, to distinguish a shock of a part of the year from a lasting difference."""
 
 METHOD = "t over units and periods"
 

@@ -57,7 +57,7 @@ class Searching(Sweep):
             that was imported and compiled in them, so that differences of a few seconds say nothing. The trials that no other
             beats in all of them, the Pareto front, are a table and a picture. The best trial is still that of the metric.
         mode: Which side of it is good; `auto` takes what the metric says of itself.
-        trials: How many different settings are tried. More later go on from those that were tried.
+        trials: The number of different settings that are tried. A larger number later continues from those that were tried.
         windows: The most inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
             overlap where the history is too short to lie side by side, and where it is shorter still there are fewer, which
             is said.

@@ -139,10 +139,10 @@ def test_labels_say_what_differs(three):
 
 
 def test_policies_are_paired_by_their_customers():
-    luck = np.random.default_rng(1)
-    crowd = luck.normal(100, 30, 200)
+    rng = np.random.default_rng(1)
+    crowd = rng.normal(100, 30, 200)
     rows = [
-        pl.DataFrame({"replication": np.arange(200), "pseudo_regret": crowd + extra + luck.normal(0, 1, 200)}).select(
+        pl.DataFrame({"replication": np.arange(200), "pseudo_regret": crowd + extra + rng.normal(0, 1, 200)}).select(
             pl.lit(model).alias("model"), pl.lit(0, pl.Int32).alias("fold"), "replication", "pseudo_regret"
         )
         for model, extra in (("bandit/a", 0.0), ("bandit/b", 2.0))
@@ -192,11 +192,11 @@ def test_models_that_differ_by_nothing_are_not_told_apart_where_series_share_sho
 
 def shaken(rows, share, seed):
     """The forecasts, of both models alike but for noise: of each series, of each cell, and a share that all series have."""
-    luck = np.random.default_rng([int(10 * share), seed])
+    rng = np.random.default_rng([int(10 * share), seed])
 
     def noise(size, *keys):
         of = rows.select("model", *keys).unique(maintain_order=True)
-        return of.with_columns(pl.Series(f"noise of {keys}", luck.normal(0, size**0.5, len(of))))
+        return of.with_columns(pl.Series(f"noise of {keys}", rng.normal(0, size**0.5, len(of))))
 
     joined = rows
     for keys, size in {("series_id",): (1 - share) / 2, ("series_id", "cutoff"): (1 - share) / 2, ("cutoff",): share}.items():
@@ -214,11 +214,9 @@ def test_series_with_origins_enough_are_tested_one_by_one():
 
 
 def test_a_table_of_ones_own_is_compared_too():
-    luck = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     rows = [
-        (model, "d", 0, f"u{u}", extra + luck.normal(5, 1))
-        for u in range(40)
-        for model, extra in (("a", 0), ("b", 3), ("c", 0))
+        (model, "d", 0, f"u{u}", extra + rng.normal(5, 1)) for u in range(40) for model, extra in (("a", 0), ("b", 3), ("c", 0))
     ]
     table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
     found = compare_table(table, Measure("points", better="high"), resamples=400)

@@ -66,10 +66,10 @@ def test_seeds_with_data_of_their_own_are_worlds_and_mixtures_are_refused():
 
 def test_false_findings_stay_at_five_of_a_hundred_where_models_differ_by_world():
     """Models are alike over worlds and differ within each: series taken as units would find differences that are none."""
-    luck, wrong, naive, games = np.random.default_rng(0), 0, 0, 200
+    rng, wrong, naive, games = np.random.default_rng(0), 0, 0, 200
     for _ in range(games):
-        world = luck.normal(0, 0.1, (8, 1))
-        series = luck.normal(0, 0.1, (8, 30))
+        world = rng.normal(0, 0.1, (8, 1))
+        series = rng.normal(0, 0.1, (8, 30))
         rows = [("a", np.ones((8, 30))), ("b", np.exp(world + series))]
         means = [
             pl.DataFrame({"model": model, "dataset": "d", "seed": 0, "unit": list("abcdefgh"), "value": values.mean(axis=1)})

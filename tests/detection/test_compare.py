@@ -22,13 +22,13 @@ PROTOCOL = {
 
 
 def rows_of(noises, n=1500, customers=120, seed=0, luck_of_customers=0.0):
-    luck = np.random.default_rng([5, seed])
-    label = (luck.random(n) < 0.1).astype(float)
-    who = luck.integers(0, customers, n) if customers else np.arange(n)
-    known = luck.normal(0, luck_of_customers, max(customers, 1))[who] if customers else np.zeros(n)
+    rng = np.random.default_rng([5, seed])
+    label = (rng.random(n) < 0.1).astype(float)
+    who = rng.integers(0, customers, n) if customers else np.arange(n)
+    known = rng.normal(0, luck_of_customers, max(customers, 1))[who] if customers else np.zeros(n)
     parts = []
     for model, noise in noises.items():
-        said = label + known + luck.normal(0, noise, n)
+        said = label + known + rng.normal(0, noise, n)
         parts.append(
             pl.DataFrame(
                 {"row_id": np.arange(n), "label": label, "score": said, "entity": [f"c{c}" for c in who]}

@@ -48,14 +48,14 @@ def killed(folder, process, cluster, victim, after):
     assert wait_until(lambda: len(cells(folder)) >= after or process.poll() is not None, 240)
     if process.poll() is not None:
         return None
-    luck = random.Random(after)
+    rng = random.Random(after)
     if victim == "driver":
         process.send_signal(signal.SIGKILL)
     elif victim == "worker":
         assert wait_until(lambda: cluster.workers("ray::ImplicitFunc"))
-        os.kill(luck.choice(cluster.workers("ray::ImplicitFunc")), signal.SIGKILL)
+        os.kill(rng.choice(cluster.workers("ray::ImplicitFunc")), signal.SIGKILL)
     else:
-        kill(cluster.nodes[{"raylet": luck.choice([1, 2]), "head": 0}[victim]])
+        kill(cluster.nodes[{"raylet": rng.choice([1, 2]), "head": 0}[victim]])
     return cells(folder)
 
 
@@ -128,12 +128,12 @@ def refused_without_token_or_gpus(folder, cluster):
 def test_each_is_killed_so_many_times(project, run_here, victim):
     whole = copy_of(project, f"{victim}_whole")
     assert run_here(whole, *SWEEP, "compute=serial")[0] == 0
-    luck = random.Random(victim)
+    rng = random.Random(victim)
     for round_ in range(ROUNDS):
         folder = copy_of(project, f"{victim}_{round_}")
         with ThreeNodes() as cluster:
             process = start(folder, *SWEEP, *cluster.words, environment=cluster.token)
-            seen = killed(folder, process, cluster, victim, luck.choice(AMONG_CELLS))
+            seen = killed(folder, process, cluster, victim, rng.choice(AMONG_CELLS))
             assert seen
             process.communicate(timeout=600)
             print(f"{victim} {round_}: killed after {len(seen)} cells, exit {process.returncode}")

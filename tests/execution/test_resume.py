@@ -28,13 +28,13 @@ def test_serial_and_processes_write_the_same_bytes(project, run_here):
 def test_killed_at_random_moments_the_tables_are_those_of_a_run_never_killed(project, run_here):
     whole = copy_of(project, "whole")
     assert run_here(whole, "compute=serial", "protocol.windows=2")[0] == 0
-    luck = random.Random(7)
+    rng = random.Random(7)
     for round_ in range(max(1, KILLS // 3)):
         folder = copy_of(project, f"killed{round_}")
         for kill in range(3):
             compute = ("compute=processes", "compute.workers=2") if kill % 2 else ("compute=serial",)
             process = start(folder, "protocol.windows=2", *compute)
-            time.sleep(luck.uniform(0.2, 2.5))
+            time.sleep(rng.uniform(0.2, 2.5))
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kept = cells(folder)

@@ -82,13 +82,13 @@ def test_the_always_valid_risk_is_exactly_below_its_level_for_a_fixed_size():
 
 
 def test_the_always_valid_risk_survives_peeking_after_every_customer_of_a_greedy_game():
-    luck, false, games = stream(0, "gain_risk"), 0, 300
+    rng, false, games = stream(0, "gain_risk"), 0, 300
     for _ in range(games):
         seen = [[0, 0], [0, 0]]
         for _ in range(300):
             shares = [(1 + won) / (2 + won + lost) for won, lost in seen]
-            arm = int(shares[1] > shares[0]) if luck.random() > 0.1 else int(luck.integers(2))
-            seen[arm][int(luck.random() >= 0.3)] += 1
+            arm = int(shares[1] > shares[0]) if rng.random() > 0.1 else int(rng.integers(2))
+            seen[arm][int(rng.random() >= 0.3)] += 1
             if always_valid_risk(Counts(*seen[1], 1.0), Counts(*seen[0], 1.0)) <= 0.2:
                 false += 1
                 break

@@ -189,8 +189,8 @@ def test_wrong_counts_are_refused(fields, counts, said):
 
 def changes(arms, shares, prices, current, certainty, confidence, tests=20_000, n=2_000):
     """The share of tests of equal size that end in a change."""
-    luck = stream(0, "price_rule", arms)
-    won = luck.binomial(n, shares, size=(tests, arms))
+    rng = stream(0, "price_rule", arms)
+    won = rng.binomial(n, shares, size=(tests, arms))
     offers = [Offer(str(place), price) for place, price in enumerate(prices)]
     rule = terms(current, certainty, confidence)
     cases, times = np.unique(won, axis=0, return_counts=True)

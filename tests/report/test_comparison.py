@@ -89,9 +89,9 @@ def test_an_amount_without_an_interval_has_none():
 
 @pytest.fixture(scope="module")
 def real():
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     rows = [
-        (model, "d|e", 0, f"u{u}", mean + luck.normal(5, 1))
+        (model, "d|e", 0, f"u{u}", mean + rng.normal(5, 1))
         for u in range(30)
         for model, mean in (("a", 0), ("b", 3), ("c<i>", 0.1))
     ]

@@ -50,9 +50,9 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page():
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     rows = [
-        (model, WICKED, 0, f"u{u}", mean + luck.normal(5, 1))
+        (model, WICKED, 0, f"u{u}", mean + rng.normal(5, 1))
         for u in range(30)
         for model, mean in (("a", 0.0), (WICKED, 3.0), ("c|d", 0.1))
     ]
@@ -109,8 +109,8 @@ def test_pictures_have_words_and_the_colours_of_the_page(page, tmp_path):
 
 
 def test_a_drawing_is_the_same_each_time_and_its_ids_are_its_own():
-    luck = np.random.default_rng(2)
-    rows = [(model, "d", 0, f"u{u}", luck.normal(5, 1)) for u in range(20) for model in "abc"]
+    rng = np.random.default_rng(2)
+    rows = [(model, "d", 0, f"u{u}", rng.normal(5, 1)) for u in range(20) for model in "abc"]
     table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
     found = compare_table(table, Measure("cost"), resamples=200)
     first, again = (svg(as_svg(critical_difference_figure(found)), "x") for _ in range(2))

@@ -212,13 +212,13 @@ def test_killed_at_any_moment_each_run_is_whole_or_gone(made, tmp_path):
     whole = sorted(path.name for path in source.iterdir())
     for number in range(60):
         shutil.copytree(source, source.parent / f"aa{number:02}")
-    luck, left = random.Random(3), 60
+    rng, left = random.Random(3), 60
     for _ in range(4):
         command = [sys.executable, "-c", KILLED]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "ready\n"
-        time.sleep(luck.uniform(0.0, 0.02))
+        time.sleep(rng.uniform(0.0, 0.02))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         runs = sorted(source.parent.iterdir())

@@ -42,14 +42,14 @@ def work(folder):
 
 def main(folder, kills):
     for number in range(kills + 1):
-        luck = random.Random(number)
+        rng = random.Random(number)
         child = os.fork()
         if not child:
             work(folder)
             os._exit(0)
         if number < kills:
             until(folder, (number + 1) * ROWS // (kills + 2))
-            time.sleep(0.02 * luck.random())
+            time.sleep(0.02 * rng.random())
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert (os.WTERMSIG(status) == signal.SIGKILL) == (number < kills), status

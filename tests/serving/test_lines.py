@@ -35,9 +35,9 @@ def test_each_kind_of_a_bad_line_is_refused_in_one_line(served, line):
 
 def test_a_hundred_thousand_hostile_lines_are_answered_one_by_one(served):
     model, table, made, alone = served
-    luck = random.Random(20)
-    stream = [bad(luck) for _ in range(100_000)]
-    places = sorted(luck.sample(range(len(stream)), len(made)))
+    rng = random.Random(20)
+    stream = [bad(rng) for _ in range(100_000)]
+    places = sorted(rng.sample(range(len(stream)), len(made)))
     for place, line in zip(places, made, strict=True):
         stream[place] = line
     with Online(model, FEATURES, table) as scorer:

@@ -15,13 +15,13 @@ def bands(quantiles, scale=1.0, step=1, nonnegative=False, levels=LEVELS):
     return Bands(levels, quantiles, median, np.full(n, scale), np.full(n, step), np.full(n, nonnegative))
 
 
-def normal(n, spread, luck, offset=100.0):
+def normal(n, spread, rng, offset=100.0):
     """Quantiles that are as wide as `spread` says, and actuals of standard deviation 1."""
     from statistics import NormalDist
 
     scores = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
-    centre = offset + luck.normal(0, 5, n)
-    return centre[:, None] + spread * scores, centre + luck.normal(0, 1, n)
+    centre = offset + rng.normal(0, 5, n)
+    return centre[:, None] + spread * scores, centre + rng.normal(0, 1, n)
 
 
 def covered(quantiles, actual, low, high):
@@ -30,8 +30,8 @@ def covered(quantiles, actual, low, high):
 
 @pytest.mark.parametrize("spread", [0.3, 1.0, 3.0])
 def test_every_interval_covers_its_share_whatever_the_models_own_did(spread):
-    luck = np.random.default_rng(1)
-    past, future = (normal(4000, spread, luck) for _ in range(2))
+    rng = np.random.default_rng(1)
+    past, future = (normal(4000, spread, rng) for _ in range(2))
     calibration = Calibration.learn(bands(past[0]), past[1], np.array([1]))
     quantiles, done = calibration.correct(bands(future[0]))
     assert done.all()
@@ -49,10 +49,10 @@ def test_the_rank_is_that_of_finite_samples():
 
 
 def test_a_pool_of_nine_covers_its_share_on_average():
-    luck = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     hits = []
     for _ in range(400):
-        past, future = (normal(9, 0.5, luck) for _ in range(2))
+        past, future = (normal(9, 0.5, rng) for _ in range(2))
         quantiles, _ = Calibration.learn(bands(past[0]), past[1], np.array([1])).correct(bands(future[0]))
         hits.append(covered(quantiles, future[1], 1, 5))
     assert np.mean(hits) == pytest.approx(0.8, abs=0.03)  # rank 8 of 10; the plain quantile of 9 scores would cover .74
@@ -68,8 +68,8 @@ def test_a_step_borrows_from_those_next_to_it_and_with_few_rows_from_farther_one
 
 
 def test_factors_follow_the_step():
-    luck = np.random.default_rng(4)
-    parts = [normal(600, 1.0, luck) for _ in range(2)]
+    rng = np.random.default_rng(4)
+    parts = [normal(600, 1.0, rng) for _ in range(2)]
     quantiles = np.concatenate([parts[0][0], parts[1][0]])
     actual = np.concatenate([parts[0][1], parts[1][0][:, 3] + 3 * (parts[1][1] - parts[1][0][:, 3])])
     told = Bands(LEVELS, quantiles, quantiles[:, 3], np.ones(1200), np.repeat([1, 3], 600), np.zeros(1200, bool))
@@ -120,9 +120,9 @@ def _past():
 
 
 def test_of_counts_that_are_mostly_zero_the_upper_end_alone_is_calibrated():
-    luck = np.random.default_rng(9)
+    rng = np.random.default_rng(9)
     flat = np.tile([0, 0, 0, 0, 0, 1.0, 2.0], (6000, 1))
-    actual = np.where(luck.random(6000) < 0.35, 1.0 + luck.exponential(3.0, 6000), 0.0)
+    actual = np.where(rng.random(6000) < 0.35, 1.0 + rng.exponential(3.0, 6000), 0.0)
     told = bands(flat, nonnegative=True)
     assert told.closed()[:, :3].all()
     half = np.arange(6000) < 3000
@@ -134,8 +134,8 @@ def test_of_counts_that_are_mostly_zero_the_upper_end_alone_is_calibrated():
 
 
 def test_series_without_a_scale_are_calibrated_among_themselves():
-    luck = np.random.default_rng(11)
-    (wide, far), (narrow, near) = normal(500, 0.1, luck), normal(500, 2.0, luck)
+    rng = np.random.default_rng(11)
+    (wide, far), (narrow, near) = normal(500, 0.1, rng), normal(500, 2.0, rng)
     told = Bands(
         LEVELS,
         np.concatenate([wide, narrow]),
@@ -159,22 +159,22 @@ def test_a_kind_with_few_rows_takes_the_factors_of_the_other():
 
 @pytest.mark.parametrize("seed", range(40))
 def test_quantiles_never_cross_nor_move_the_median_nor_fall_below_zero(seed):
-    luck = np.random.default_rng(seed)
-    size = 10.0 ** luck.integers(-6, 13)
-    picked = np.sort(luck.choice(np.arange(1, 100), luck.integers(1, 9), replace=False)) / 100
+    rng = np.random.default_rng(seed)
+    size = 10.0 ** rng.integers(-6, 13)
+    picked = np.sort(rng.choice(np.arange(1, 100), rng.integers(1, 9), replace=False)) / 100
     levels = np.union1d(picked, [0.5])
 
     def some(n):
-        quantiles = np.sort(size * luck.standard_t(1, (n, len(levels))), axis=1)
-        quantiles = np.round(quantiles / size) * size if luck.random() < 0.5 else quantiles
-        never = luck.random(n) < 0.5
+        quantiles = np.sort(size * rng.standard_t(1, (n, len(levels))), axis=1)
+        quantiles = np.round(quantiles / size) * size if rng.random() < 0.5 else quantiles
+        never = rng.random(n) < 0.5
         quantiles[never] = np.abs(quantiles[never][:, np.argsort(np.abs(quantiles[never]).sum(0))])
         quantiles = np.sort(quantiles, axis=1)
-        scale = np.where(luck.random(n) < 0.2, np.nan, size * luck.exponential(1.0, n))
-        return Bands(levels, quantiles, quantiles[:, list(levels).index(0.5)], scale, luck.integers(1, 5, n), never)
+        scale = np.where(rng.random(n) < 0.2, np.nan, size * rng.exponential(1.0, n))
+        return Bands(levels, quantiles, quantiles[:, list(levels).index(0.5)], scale, rng.integers(1, 5, n), never)
 
-    past, future = some(int(luck.integers(1, 300))), some(200)
-    actual = np.where(luck.random(len(past.median)) < 0.1, np.nan, size * luck.standard_t(1, len(past.median)))
+    past, future = some(int(rng.integers(1, 300))), some(200)
+    actual = np.where(rng.random(len(past.median)) < 0.1, np.nan, size * rng.standard_t(1, len(past.median)))
     quantiles, done = Calibration.learn(past, actual, np.arange(1, 4)).correct(future)
     assert (np.diff(quantiles, axis=1) >= 0).all()
     assert np.array_equal(quantiles[:, list(levels).index(0.5)], future.median)

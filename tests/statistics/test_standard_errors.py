@@ -13,7 +13,7 @@ TRIALS = 2000
 """The standard error of a share of 5 % among so many is 0.5 %."""
 
 
-def luck(*purpose):
+def generator(*purpose):
     return np.random.default_rng([7, *purpose])
 
 
@@ -24,55 +24,55 @@ def effects_of(values, strata, resamples, draws):
 def wrong(values, truth=0.0, strata=1, resamples=400):
     """The share of trials (columns) whose 95 % interval misses the truth."""
     parts = np.array_split(np.arange(len(values)), strata)
-    effects = effects_of(values, parts, resamples, luck(1))
+    effects = effects_of(values, parts, resamples, generator(1))
     return np.mean([not (low <= truth <= high) for low, high in (effect.interval(0.95) for effect in effects)])
 
 
 @pytest.mark.parametrize("n", [8, 20, 60, 300])
 def test_normal_differences_are_called_different_in_five_of_a_hundred(n):
-    assert 0.035 < wrong(luck(2, n).normal(size=(n, TRIALS))) < 0.065
+    assert 0.035 < wrong(generator(2, n).normal(size=(n, TRIALS))) < 0.065
 
 
 @pytest.mark.parametrize(("n", "strata"), [(40, 1), (90, 3)])
 def test_heavy_tails_on_both_sides_stay_within_the_domain(n, strata):
-    assert 0.02 < wrong(luck(3, n).standard_t(3, size=(n, TRIALS)), strata=strata) < 0.065
+    assert 0.02 < wrong(generator(3, n).standard_t(3, size=(n, TRIALS)), strata=strata) < 0.065
 
 
 def test_strata_of_other_sizes_and_spreads_count_alike():
-    draws = luck(4)
+    draws = generator(4)
     values = np.concatenate([draws.normal(1, 1, (20, TRIALS)), draws.normal(-1, 4, (100, TRIALS))])
-    effects = effects_of(values, [np.arange(20), np.arange(20, 120)], 400, luck(5))
+    effects = effects_of(values, [np.arange(20), np.arange(20, 120)], 400, generator(5))
     missed = np.mean([not (low <= 0 <= high) for low, high in (effect.interval(0.95) for effect in effects)])
     assert 0.035 < missed < 0.065
 
 
 def test_skewed_differences_of_few_units_are_outside_the_domain():
     """What the documentation says: differences as skewed as a lognormal, 20 units."""
-    draws = np.exp(luck(6).normal(size=(20, TRIALS))) - np.exp(0.5)
+    draws = np.exp(generator(6).normal(size=(20, TRIALS))) - np.exp(0.5)
     assert 0.08 < wrong(draws) < 0.16
 
 
 def test_the_p_value_and_the_interval_say_the_same():
-    values = luck(7).normal(0.35, 1, size=(30, 200))
-    for effect in effects_of(values, [np.arange(30)], 300, luck(8)):
+    values = generator(7).normal(0.35, 1, size=(30, 200))
+    for effect in effects_of(values, [np.arange(30)], 300, generator(8)):
         low, high = effect.interval(0.95)
         assert (effect.p_value < 0.05) == (low > 0 or high < 0)
 
 
 def test_few_units_take_students_t_and_very_many_too():
-    assert effects_of(luck(9).normal(size=(19, 1)), [np.arange(19)], 100, luck(1))[0].method == "t over units"
-    assert effects_of(luck(9).normal(size=(20, 1)), [np.arange(20)], 100, luck(1))[0].method == "bootstrap over units"
-    assert effects_of(luck(9).normal(size=(10_001, 1)), [np.arange(10_001)], 100, luck(1))[0].method == "t over units"
+    assert effects_of(generator(9).normal(size=(19, 1)), [np.arange(19)], 100, generator(1))[0].method == "t over units"
+    assert effects_of(generator(9).normal(size=(20, 1)), [np.arange(20)], 100, generator(1))[0].method == "bootstrap over units"
+    assert effects_of(generator(9).normal(size=(10_001, 1)), [np.arange(10_001)], 100, generator(1))[0].method == "t over units"
 
 
 def test_parts_are_the_sums_made_by_hand():
-    values = luck(10).normal(size=(7, 2))
+    values = generator(10).normal(size=(7, 2))
     strata = [np.arange(3), np.arange(3, 7)]
     found = over_units(values, strata)
     by_hand = sum(values[rows].var(axis=0, ddof=1) / len(rows) for rows in strata) / 4
     np.testing.assert_allclose(found.mean[0], (values[:3].mean(axis=0) + values[3:].mean(axis=0)) / 2)
     np.testing.assert_allclose(found.units[0], by_hand)
-    counts = resampled(strata, 7, 5, luck(11))
+    counts = resampled(strata, 7, 5, generator(11))
     assert (counts[:, :3].sum(axis=1) == 3).all()
     assert (counts[:, 3:].sum(axis=1) == 4).all()
     again = over_units(values, strata, counts)
@@ -90,7 +90,7 @@ def crossed(draws, n, seeds, spread):
 
 @pytest.mark.parametrize(("seeds", "spread"), [(3, (1, 0.3, 1)), (3, (0.2, 1, 0.2)), (4, (1, 0, 0.5)), (10, (0.3, 0.5, 1))])
 def test_seeds_are_a_level_of_their_own(seeds, spread):
-    draws, trials = luck(12, seeds), 400
+    draws, trials = generator(12, seeds), 400
     strata = [np.arange(19)]  # Student's t, for a bootstrap of each would take a minute
     missed = 0
     for _ in range(trials):
@@ -100,7 +100,7 @@ def test_seeds_are_a_level_of_their_own(seeds, spread):
 
 
 def test_the_bootstrap_of_both_levels_holds_too():
-    draws, trials = luck(13), 60
+    draws, trials = generator(13), 60
     missed = 0
     for _ in range(trials):
         effect = seeded_effect(crossed(draws, 30, 6, (0.5, 0.5, 1)), [np.arange(30)], 100, draws)
@@ -111,7 +111,7 @@ def test_the_bootstrap_of_both_levels_holds_too():
 
 
 def test_levels_are_the_analysis_of_variance():
-    values = crossed(luck(14), 12, 4, (1, 1, 1))
+    values = crossed(generator(14), 12, 4, (1, 1, 1))
     found = levels(values, [np.arange(12)])
     grand, rows, columns = values.mean(), values.mean(axis=1), values.mean(axis=0)
     rest = values - rows[:, None] - columns + grand
@@ -132,7 +132,7 @@ def test_diebold_mariano_holds_its_level_on_overlapping_windows():
     """From max(20, 2h) origins on: about 5 % for one step; the longer the reach, the more of them it wants."""
     rates = {}
     for n, reach in ((20, 1), (40, 2), (120, 4), (24, 12)):
-        tests = [diebold_mariano(each, reach) for each in autocorrelated(luck(15, n), n, reach, TRIALS)]
+        tests = [diebold_mariano(each, reach) for each in autocorrelated(generator(15, n), n, reach, TRIALS)]
         rates[n, reach] = np.mean([test.p_value < 0.05 for test in tests])
     assert 0.035 < rates[20, 1] < 0.065
     assert 0.03 < rates[40, 2] < 0.07
@@ -142,14 +142,14 @@ def test_diebold_mariano_holds_its_level_on_overlapping_windows():
 
 @pytest.mark.parametrize(("n", "reach"), [(20, 2), (24, 12), (40, 12), (60, 6), (200, 12)])
 def test_cosines_hold_their_level_where_windows_overlap(n, reach):
-    drawn = autocorrelated(luck(18, n), n, reach, 1000)
+    drawn = autocorrelated(generator(18, n), n, reach, 1000)
     assert 0.025 < np.mean([cosine_effect(each, reach).p_value < 0.05 for each in drawn]) < 0.09
     assert np.mean([cosine_effect(each + 4 * reach, reach).p_value < 0.05 for each in drawn[:50]]) > 0.5
 
 
 def test_losses_that_remember_are_held_by_what_is_quoted():
     """AR(1) of .3 and windows that do not overlap: the test alone errs in 15 of 100."""
-    shocks, losses = luck(19).normal(size=(1000, 40)), np.empty((1000, 40))
+    shocks, losses = generator(19).normal(size=(1000, 40)), np.empty((1000, 40))
     losses[:, 0] = shocks[:, 0] / (1 - 0.3**2) ** 0.5
     for place in range(1, 40):
         losses[:, place] = 0.3 * losses[:, place - 1] + shocks[:, place]
@@ -160,12 +160,12 @@ def test_losses_that_remember_are_held_by_what_is_quoted():
 
 
 def test_holm_errs_in_five_of_a_hundred_families():
-    p_values = luck(16).random((TRIALS, 6))
+    p_values = generator(16).random((TRIALS, 6))
     assert 0.035 < np.mean([min(holm(each.tolist())) < 0.05 for each in p_values]) < 0.065
 
 
 def test_the_confidence_set_holds_the_best_and_all_equals():
-    draws, kept, trials = luck(17), 0, 200
+    draws, kept, trials = generator(17), 0, 200
     for _ in range(trials):
         losses = draws.normal(size=(60, 4))
         samples = draws.multinomial(60, np.full(60, 1 / 60), size=300) @ losses / 60

@@ -148,8 +148,8 @@ def test_diebold_mariano_is_rs_dm_test_on_the_example_of_its_manual():
 
 def test_diebold_mariano_is_dm_test_of_python_to_the_last_digits():
     """github.com/johntwk/Diebold-Mariano-Test, after R's dm.test: the figures of its README, from Python 2's random.sample."""
-    luck = random.Random(123)
-    actual, one, other = (np.array(_sample_of_python_2(luck, 100)) for _ in range(3))
+    rng = random.Random(123)
+    actual, one, other = (np.array(_sample_of_python_2(rng, 100)) for _ in range(3))
     published = {1: (1.3275742446369585, 0.18737195617455585), 2: (1.2112523589452902, 0.22868210381769466)}
     for power, (statistic, p_value) in (published | {4: (0.9124498079287283, 0.36374861695187799)}).items():
         losses = [np.abs(actual - said).astype(float) ** power for said in (one, other)]
@@ -158,10 +158,10 @@ def test_diebold_mariano_is_dm_test_of_python_to_the_last_digits():
         assert found.p_value == pytest.approx(p_value, rel=1e-12)
 
 
-def _sample_of_python_2(luck, count):
+def _sample_of_python_2(rng, count):
     pool, drawn = list(range(count)), []
     for left in range(count, 0, -1):
-        place = int(luck.random() * left)
+        place = int(rng.random() * left)
         drawn.append(pool[place])
         pool[place] = pool[left - 1]
     return drawn
@@ -236,9 +236,9 @@ def test_a_stretched_law_keeps_its_interval_and_its_p_value_together():
 
 def test_the_confidence_set_by_hand():
     """Two models: the statistic is |d| over its bootstrap error, and the p-value the share of resamples beyond it."""
-    luck = np.random.Generator(np.random.Philox(5))
-    losses = luck.normal([0.0, 0.3], 1.0, (50, 2))
-    counts = luck.multinomial(50, np.full(50, 0.02), size=4000)
+    rng = np.random.Generator(np.random.Philox(5))
+    losses = rng.normal([0.0, 0.3], 1.0, (50, 2))
+    counts = rng.multinomial(50, np.full(50, 0.02), size=4000)
     samples = counts @ losses / 50
     d = losses[:, 1].mean() - losses[:, 0].mean()
     drawn = samples[:, 1] - samples[:, 0] - d
@@ -247,10 +247,10 @@ def test_the_confidence_set_by_hand():
 
 
 def test_the_confidence_set_drops_what_is_far_worse_and_keeps_twins():
-    luck = np.random.Generator(np.random.Philox(6))
-    losses = luck.normal([0, 0, 0, 3.0], 1.0, (60, 4))
+    rng = np.random.Generator(np.random.Philox(6))
+    losses = rng.normal([0, 0, 0, 3.0], 1.0, (60, 4))
     losses[:, 1] = losses[:, 0]
-    samples = luck.multinomial(60, np.full(60, 1 / 60), size=1000) @ losses / 60
+    samples = rng.multinomial(60, np.full(60, 1 / 60), size=1000) @ losses / 60
     p_values = confidence_set(losses.mean(axis=0), samples)
     assert p_values[3] == 0.0
     assert (p_values[:3] > 0.05).all()

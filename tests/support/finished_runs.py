@@ -24,11 +24,11 @@ def score(model, metric, task, **more):
 
 def forecasts(sizes, series=24, origins=6, stride=6, horizon=6, seed=0):
     """Predictions of models whose errors are so many times those of a random one, all on the same actuals."""
-    luck = np.random.default_rng([3, seed])
+    rng = np.random.default_rng([3, seed])
     base = np.random.default_rng(9).normal(size=(series, origins, horizon))
     parts = []
     for model, size in sizes.items():
-        error = size * np.abs(base + luck.normal(0, 0.4, base.shape))
+        error = size * np.abs(base + rng.normal(0, 0.4, base.shape))
         for i in range(series):
             for origin in range(origins):
                 start = 1 + origin * stride

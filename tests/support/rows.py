@@ -24,15 +24,15 @@ ROLES = {
 
 def toy_rows(n: int = 1500, days: int = 40, seed: int = 0, label_time: bool = False) -> Table:
     """Rows in the order of time; about 12 % are bad. `visits` has holes, `last` is an array of two steps of two numbers."""
-    luck = np.random.default_rng(seed)
-    when = np.sort(luck.random(n)) * days
-    customer = luck.integers(0, 200, n)
-    bad = ((customer % 7 == 0) & (luck.random(n) < 0.7)) | (luck.random(n) < 0.02)
-    channel = np.where(luck.random(n) < 0.3 + 0.5 * bad, "education", luck.choice(["online", "carrier", "retail"], n))
-    spent = np.exp(luck.normal(4 + 0.8 * bad, 0.5))
-    quantity = luck.poisson(2 + 4 * bad)
-    visits = np.where(luck.random(n) < 0.1, np.nan, luck.normal(size=n) - 0.5 * bad)
-    last = np.stack([np.log(spent), luck.normal(size=n), bad + luck.normal(size=n), quantity], 1).reshape(n, 2, 2)
+    rng = np.random.default_rng(seed)
+    when = np.sort(rng.random(n)) * days
+    customer = rng.integers(0, 200, n)
+    bad = ((customer % 7 == 0) & (rng.random(n) < 0.7)) | (rng.random(n) < 0.02)
+    channel = np.where(rng.random(n) < 0.3 + 0.5 * bad, "education", rng.choice(["online", "carrier", "retail"], n))
+    spent = np.exp(rng.normal(4 + 0.8 * bad, 0.5))
+    quantity = rng.poisson(2 + 4 * bad)
+    visits = np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n) - 0.5 * bad)
+    last = np.stack([np.log(spent), rng.normal(size=n), bad + rng.normal(size=n), quantity], 1).reshape(n, 2, 2)
     data = pl.DataFrame(
         {
             "time": [BEGIN + timedelta(days=float(day)) for day in when],
@@ -41,14 +41,14 @@ def toy_rows(n: int = 1500, days: int = 40, seed: int = 0, label_time: bool = Fa
             "spent": spent,
             "quantity": quantity,
             "channel": channel,
-            "promoted": luck.random(n) < 0.2,
+            "promoted": rng.random(n) < 0.2,
             "visits": pl.Series(visits, nan_to_null=True),
             "last": pl.Series(last, dtype=pl.Array(pl.Float64, (2, 2))),
         }
     )
     roles = dict(ROLES)
     if label_time:
-        waited = luck.integers(1, 20, n).tolist()
+        waited = rng.integers(1, 20, n).tolist()
         data = data.with_columns(
             pl.Series("found_at", [t + timedelta(days=w) for t, w in zip(data["time"], waited, strict=True)])
         )

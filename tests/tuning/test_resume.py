@@ -26,10 +26,10 @@ def test_killed_at_random_moments_the_trials_are_those_of_a_sweep_never_killed(p
     words = [*SWEEP, f"compute={compute}"]
     whole, killed = copy_of(project, f"sweep_whole_{compute}"), copy_of(project, f"sweep_killed_{compute}")
     assert run_here(whole, *words)[0] == 0
-    luck, seen = random.Random(0), {}
+    rng, seen = random.Random(0), {}
     for _ in range(KILLS):
         process = start(killed, *words)
-        time.sleep(luck.uniform(1.5, 5.0))
+        time.sleep(rng.uniform(1.5, 5.0))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         now = cells(killed)

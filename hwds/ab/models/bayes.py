@@ -28,9 +28,6 @@ class Bayes(Comparison):
         prior_successes: The first parameter of the Beta prior.
         prior_failures: The second parameter of the Beta prior.
         winner_at: An arm wins against the control where it is the better with this probability, or loses so.
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/bayes rivals=[]
     """
 
     prior_successes: Positive = 1.0

@@ -14,9 +14,6 @@ class Cuped(Estimator):
 
     Deng, Xu, Kohavi and Walker, Improving the sensitivity of online controlled experiments (WSDM 2013), with any number of
     covariates and one slope for both arms, from the variation within them. A covariate must not be touched by the test.
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/cuped rivals=[]
     """
 
     def needs(self, roles: SampleRoles) -> Needs:

@@ -16,9 +16,6 @@ class Proportions(Estimator):
 
     The fixed p-value is that of Pearson's chi-square without a continuity correction. Under a price the conversion is
     compared all the same; revenue has its own comparison.
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/proportions
     """
 
     fixed_without_variation: ClassVar[bool] = True

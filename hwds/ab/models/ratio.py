@@ -16,9 +16,6 @@ class Ratio(Estimator):
 
     Attributes:
         denominator: The column under the outcome, a number of each unit (`sessions`).
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/ratio model.denominator=visits
     """
 
     denominator: str

@@ -16,9 +16,6 @@ class Revenue(Estimator):
     the log scale (MOVER: Zou and Donner 2008; Zou, Taleban and Huo 2009): it is not symmetric, as the data is not. Where
     every order of an arm has one price, that arm's interval is the price times Wilson's. An arm without a buyer has Wilson's
     upper end times its own price or the other arm's value of an order, whichever is more.
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/revenue rivals=[]
     """
 
     def needs(self, roles: SampleRoles) -> Needs:

@@ -14,9 +14,6 @@ class Stratified(Estimator):
     """The difference of means within strata, weighted by the strata's shares of all units (post-stratification).
 
     Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification (JRSS B 2013).
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/stratified
     """
 
     def needs(self, roles: SampleRoles) -> Needs:

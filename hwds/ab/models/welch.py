@@ -8,11 +8,7 @@ from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
 
 
 class Welch(Estimator):
-    """The difference of means, each arm with its own variance (Welch 1947).
-
-    Example:
-        python -m hwds +experiment=ab_price_test model=ab/welch rivals=[]
-    """
+    """The difference of means, each arm with its own variance (Welch 1947)."""
 
     def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
         """Return the difference of means; its variance is the sum of the two."""

@@ -37,16 +37,13 @@ class AbPlan(Evaluation[Comparison, Table]):
         control: The arm that others are held against; None takes the one that is called `control`.
         change: The change to find, as a share of the control's mean and of either outcome (.02 is two percent more buyers, and
             two percent more revenue per visitor); None takes what is believed of the arm.
-        size: Units of all arms together, if they are given: then power and the least effects are told too.
+        size: Units of all arms together, if known: then power and the least effects are reported too.
         allocation: The planned share of each arm; equal unless given.
         alpha: One minus the level of the intervals.
         power: The chance to find the change.
         correction: `holm` plans each of several arms for the level that Holm asks of the least p-value, alpha / arms.
         looks: Planned looks at equal numbers of units, for group-sequential bounds.
-        headline: What is planned for: the `size` that finds an effect on conversion, or `size_revenue`.
-
-    Example:
-        python -m hwds +experiment=ab_plan protocol=ab_plan protocol.change=.02
+        headline: The size to plan for: the `size` that finds an effect on conversion, or `size_revenue`.
     """
 
     accepts: ClassVar[type] = Comparison

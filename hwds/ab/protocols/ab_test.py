@@ -72,9 +72,9 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`; of metrics
             the primary ones together, and the secondary ones. With several arms the rate of false winners among all of them
             is simulated with it, and without.
-        rows: What a row is: a unit (`units`), or one of the `events` of the entity of `dataset.roles.entity`, whose outcomes,
-            amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row. Events
-            are read once, at the end: they have no looks and no effects by day.
+        rows: The meaning of a row: a unit (`units`), or one of the `events` of the entity of `dataset.roles.entity`, whose
+            outcomes, amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row.
+            Events are read once, at the end: they have no looks and no effects by day.
         caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
             tail vary less, and a cap of 1 makes a number of purchases a conversion.
         metrics: The metrics by name, on which the verdict (ship, hold or stop) stands; without any, all outcomes are analysed
@@ -89,9 +89,6 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         replications: Simulated tests without effect, and as many with the minimum effect.
         simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising; `looks` is added.
         headline: The metric that orders the leaderboard.
-
-    Example:
-        python -m hwds +experiment=ab_price_test protocol=ab_test protocol.size=40000
     """
 
     accepts: ClassVar[type] = Comparison

@@ -39,9 +39,6 @@ class BasketThompson(Policy):
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
         orders: Purchases at the arm's value that the prior of its mean amount is worth.
         spread: The standard deviation of an amount before any is seen, as a multiple of the arm's value.
-
-    Example:
-        python -m hwds +experiment=price_bandit_baskets model=bandit/basket_thompson
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -49,9 +49,6 @@ class BayesUCB(Policy):
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
         exploration: The c of the paper, 0 in its experiments, 5 in its proof; above 0 the horizon T must be known.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/bayes_ucb
     """
 
     prior: Prior = (1.0, 1.0)

@@ -44,11 +44,8 @@ class ChangePoint(Policy):
             or less was measured.
         explore: The share of the customers who are offered an arm at random.
         every: Outcomes of an arm between two tests of it.
-        restart: What is forgotten: `all` arms, or the one that changed.
+        restart: The arms whose outcomes are forgotten: `all`, or the one that changed.
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
-
-    Example:
-        python -m hwds +experiment=price_bandit_drift model=bandit/change_point
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -53,9 +53,6 @@ class DelayedThompson(Policy):
         delay: The mean time from an offer to its conversion; null takes the market's own in a simulation, and in production
             counts no offer that waits.
         window: The time after which an offer without a conversion counts as refused; null takes the market's own, or none.
-
-    Example:
-        python -m hwds +experiment=price_bandit dataset=price_arms_delay model=bandit/delayed_thompson
     """
 
     prior: Prior = (1.0, 1.0)

@@ -35,9 +35,6 @@ class DiscountedThompson(Policy):
     Attributes:
         discount: What is left of a count after each outcome; 1 forgets nothing and is `price_thompson`.
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform. It does not fade.
-
-    Example:
-        python -m hwds +experiment=price_bandit_drift model=bandit/discounted_thompson
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

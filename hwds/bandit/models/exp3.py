@@ -35,9 +35,6 @@ class Exp3(Policy):
 
     Attributes:
         gamma: The share of chance; null takes the one that is best for the horizon.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/exp3
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"gamma": {"loguniform": [0.005, 0.5]}}

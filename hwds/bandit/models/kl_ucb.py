@@ -20,9 +20,6 @@ class KLUCB(Policy):
         exploration: The c of the paper; 0 is what it advises in practice, 3 what its proof needs.
         priced: Whether q is the conversion, times the known price or margin; once tried, an arm whose value is below the index
             of another costs nothing more. False takes q of the reward as a share of its declared range.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/kl_ucb
     """
 
     exploration: Exploration = 0.0

@@ -34,11 +34,8 @@ class LinearThompson(Policy):
     v^2 is p (1 - p), p the arm's share of conversions. What is drawn below 0 or above 1 counts as 0 or 1.
 
     Attributes:
-        spread: What v is multiplied by: above 1 for more exploration.
+        spread: The factor of v: above 1 for more exploration.
         ridge: The precision of the coefficients' prior, over that of an outcome.
-
-    Example:
-        python -m hwds +experiment=price_bandit_contextual model=bandit/linear_thompson
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

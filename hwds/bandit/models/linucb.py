@@ -36,9 +36,6 @@ class LinUCB(Policy):
         exploration: The size of the bonus. 1 is safe for any reward within the range; where most customers earn nothing, 0.3
             loses less (`linucb_rare`), and less than the reward's standard deviation is a lottery.
         ridge: The weight of the coefficients' squares in the regression.
-
-    Example:
-        python -m hwds +experiment=price_bandit_contextual model=bandit/linucb
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

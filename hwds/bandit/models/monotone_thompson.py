@@ -34,9 +34,6 @@ class MonotoneThompson(Policy):
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
-
-    Example:
-        python -m hwds +experiment=price_bandit model=bandit/monotone_thompson
     """
 
     prior: Prior = (1.0, 1.0)

@@ -29,9 +29,6 @@ class MOSS(Policy):
 
     Audibert and Bubeck (2009): each arm once, then the highest of mean + range sqrt(max(ln(T / (K pulls)), 0) / pulls). Least
     regret in the worst case; the horizon T must be known.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/moss
     """
 
     def kernel(self, arms: Arms) -> Kernel:

@@ -35,9 +35,6 @@ class Neural(Policy):
         epochs: Steps of training, each on all that was seen, going on from the weights of the time before.
         retrain: Batches from one training to the next.
         rate: The learning rate of Adam.
-
-    Example:
-        python -m hwds +experiment=price_bandit_contextual model=bandit/neural
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -68,7 +65,7 @@ class Learned(Serializable):
     Attributes:
         weights: The network's.
         anchor: What its prior is centred on.
-        wins, pulls: Conversions and outcomes by segment, arm and head, each head's weighted by its own luck; (S, K, heads).
+        wins, pulls: Conversions and outcomes by segment, arm and head, each head's with its own random weights; (S, K, heads).
         updates: Batches that were seen.
         features: What the output layer is linear in, by segment and arm, shape (S, K, units + 1).
         root: The lower Cholesky factor of the precision of the output layer.

@@ -12,9 +12,6 @@ class PriceThompson(Thompson):
 
     The prices are known, so only the conversion is drawn; the arm with the highest product is offered (Ferreira, Simchi-Levi
     and Wang 2018, without the inventory).
-
-    Example:
-        python -m hwds +experiment=price_bandit model=bandit/price_thompson
     """
 
     def kernel(self, arms: Arms) -> Kernel:

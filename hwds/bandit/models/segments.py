@@ -31,9 +31,6 @@ class Segments(Policy):
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm in each segment; (1, 1) is uniform.
-
-    Example:
-        python -m hwds +experiment=price_bandit_contextual model=bandit/segments
     """
 
     prior: Prior = (1.0, 1.0)

@@ -34,9 +34,6 @@ class SlidingUCB(Policy):
         window: Outcomes that are remembered, of all arms together.
         exploration: 0.6 in the paper; above 0.5 there is a bound on the regret. Where most customers earn nothing, far less
             loses less than half as much (`sliding_ucb_rare`).
-
-    Example:
-        python -m hwds +experiment=price_bandit_drift model=bandit/sliding_ucb
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -41,9 +41,6 @@ class Thompson(Policy):
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
         known: By arm, conversions and refusals seen before, which are added to the prior: an A/B run's `prior.yaml`.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/thompson
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

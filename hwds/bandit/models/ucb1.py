@@ -45,9 +45,6 @@ class UCB1(Policy):
     Attributes:
         exploration: 2 in the paper; 0.5 is the least for which the regret stays logarithmic.
         scaled: Whether the bonus is multiplied by the range of the reward; without it a reward in currency is a lottery.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/ucb1
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"exploration": {"loguniform": [0.01, 4.0]}}

@@ -27,9 +27,6 @@ class UCBTuned(Policy):
 
     Auer, Cesa-Bianchi and Fischer (2002, section 4): mean + range sqrt(ln t / pulls min(1/4, variance + sqrt(2 ln t / pulls))),
     the variance being that of reward / range. No bound on its regret is proven.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/ucb_tuned
     """
 
     def kernel(self, arms: Arms) -> Kernel:

@@ -19,11 +19,7 @@ class UniformPlaySettings(NamedTuple):
 
 
 class UniformPlay(Policy):
-    """Every arm with the same chance for ever: what a policy must beat.
-
-    Example:
-        python -m hwds +experiment=bandit_regret model=bandit/uniform_play
-    """
+    """Every arm with the same chance for ever: what a policy must beat."""
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return a kernel without state."""

@@ -79,7 +79,7 @@ class BanditSimulation(
 
     Attributes:
         horizon: Steps of a replication, one customer each; null takes the world's own.
-        replications: How often the game is played.
+        replications: The number of times the game is played.
         batch: Customers between two updates of the policy; null takes the world's own.
         checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3); the last step always is. Where
             a market changes a few times at most, each change is, too, and so many moments a decade after it.
@@ -87,9 +87,6 @@ class BanditSimulation(
             chances are kept at every step and `arm_value[ipw]` stands beside `arm_value[raw]`; `aipw`, the augmented ones stand
             there, too. A tenth of a microsecond a step more for two Thompson arms of one value, some five to thirty an arm for
             others; a policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula for its chances has none.
-
-    Example:
-        python -m hwds dataset=price_arms protocol=bandit_simulation model=bandit/price_thompson
     """
 
     accepts: ClassVar[type] = Policy
@@ -237,14 +234,14 @@ class BanditSimulation(
         if predictions.is_empty():
             return []
         return [
-            f"{label}: {told}."
+            f"{label}: {reason}."
             for (label,), part in predictions.partition_by("model", as_dict=True, maintain_order=True).items()
-            for told in luck(*(part[name].to_numpy() for name in regrets))
+            for reason in luck(*(part[name].to_numpy() for name in regrets))
         ]
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing before the game ends."""
-        check_batch(frame, self.game(frame), self.batch is not None)
+        check_batch(self.game(frame), self.batch is not None)
         arms = arms_of(frame, self.game(frame))
         for label, model in models.items():
             rehearse(label, model.kernel(arms), arms)
@@ -311,12 +308,11 @@ WORTH_SAYING = 0.9
 """Share of conversions below which a remark says how many are ever seen."""
 
 
-def check_batch(world: World, game: Game, own: bool) -> None:
+def check_batch(game: Game, own: bool) -> None:
     """Refuse a batch that ends after the game: no policy would ever learn.
 
     Args:
-        world: Where it is played.
-        game: How.
+        game: The game.
         own: Whether the batch is the protocol's, not the world's.
 
     Raises:

@@ -56,11 +56,8 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     Attributes:
         apart: The share of the rows, the first ones, that is never played but by the trials of a sweep.
-        replications: How often the log is played, with other luck of the policy and of the rejection.
+        replications: The number of times the log is played, with new draws of the policy and of the rejection.
         reward: `outcome`, or `revenue`, which is price times outcome.
-
-    Example:
-        python -m hwds dataset=price_log protocol=replay model=bandit/thompson
     """
 
     accepts: ClassVar[type] = Policy
@@ -149,7 +146,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         """Return the policy's reward per row, and the share of the log that counts."""
         counts = rows["counted"].to_numpy()
         mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
-        # replications share the log's rewards: their spread is the policy's luck alone, so the rows' own variance is the error
+        # replications share the log's rewards: their spread is the policy's alone, so the rows' own variance is the error
         stderr = None if variance is None else float(np.sqrt(float(variance) / max(counts.mean(), 1)))  # type: ignore[arg-type]
         value = None if mean is None else float(mean)  # type: ignore[arg-type]
         low, high = (None, None) if value is None or stderr is None else (value - Z95 * stderr, value + Z95 * stderr)

@@ -24,7 +24,7 @@ ArmRows = Mapping[str, Mapping[str, Any]]
 def arms_grid(tables: Tables, model: str) -> Grid:
     """Return the arms, those chosen most first: true value, share of customers, mean reward of the policy's own customers.
 
-    What an arm costs is its customers times what each brings less than the best arm would: it is told where these sums are
+    What an arm costs is its customers times what each brings less than the best arm would: it is shown where these sums are
     the policy's regret, as they are where the best arm is one and the same.
 
     Args:

@@ -59,8 +59,8 @@ def _name_axes(axes: Axes, world: World, arms: list[str]) -> None:
     axes.tick_params(axis="y", length=0, labelsize=9.5)
     whole = "; all customers together, though the market changed" if world.changes else ""
     whole = whole or ("; of the customers it was offered to" if len(world.segments) > 1 else "")
-    told = "its offers whose window was over" if world.delay else "how often the arm was chosen"
-    axes.set_xlabel(f"{drawable(world.unit)} per customer; in brackets {told}{whole}", fontsize=9.5, color=INK)
+    counts = "its offers whose window was over" if world.delay else "how often the arm was chosen"
+    axes.set_xlabel(f"{drawable(world.unit)} per customer; in brackets {counts}{whole}", fontsize=9.5, color=INK)
     axes.set_ylabel(arms_title(world), fontsize=9.5, color=INK)
 
 

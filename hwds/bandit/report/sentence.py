@@ -10,7 +10,7 @@ from hwds.results.formatting import brief, percent, percent_quoted, quoted
 from hwds.results.tables import TRUTH, Tables
 
 ENOUGH = 20
-"""Replications from which the worst 5 % of them are told."""
+"""The fewest replications for which the worst 5 % are reported."""
 
 
 @dataclass(frozen=True, slots=True)

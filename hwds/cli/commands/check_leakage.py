@@ -117,8 +117,8 @@ def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
     if isinstance(protocol, PanelSplitting):
         frame = replace(frame, horizon=protocol.steps(frame))
     found = list(giveaways(frame, getattr(dataset, "trust", ())))
-    for told in found:
-        print(f"dataset {dataset.name}: LEAKS: {told}")
+    for reason in found:
+        print(f"dataset {dataset.name}: LEAKS: {reason}")
     return not found
 
 
@@ -137,5 +137,5 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
         OWN_LABEL: labelled,
         GIVEAWAY: labelled or isinstance(frame, Panel | Runs),
     }
-    print(f"tried: {'; '.join(told for check, told in TRIED.items() if has.get(check, True))}.")
+    print(f"tried: {'; '.join(reason for check, reason in TRIED.items() if has.get(check, True))}.")
     print(f"not seen: {UNSEEN}.")

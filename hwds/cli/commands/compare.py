@@ -179,7 +179,7 @@ def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
 
 
 def latest(sources: list[Source], names: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Of runs of the same settings, data and seed the last, unless each was named; and the titles of the others."""
+    """Return the last of runs of the same settings, data and seed, unless each was named; and the titles of the others."""
     if names:
         return sources, []
     last = {

@@ -189,7 +189,7 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
     if not names and not given:
         words = "ids" if what == "comparisons" else "words as for `hwds runs`"
         flags = "--older-than or --larger-than" if what == "comparisons" else "--older-than, --larger-than or --keep-best"
-        raise ConfigError(f"prune {what}: must be told which: {words}, {flags}.")
+        raise ConfigError(f"prune {what}: must be given which: {words}, {flags}.")
     index = RunIndex.of()
     plan = folders_plan(index, matching_paths(index, what, names), **given)
     print_plan(what, plan)

@@ -14,7 +14,7 @@ from hwds.frames.frequency import Frequency
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 
 Gaps = Annotated[Literal["error", "zero", "forward", "null"], BeforeValidator(lambda value: "null" if value is None else value)]
-"""What becomes of gaps; YAML's null is the word."""
+"""The treatment of gaps; YAML's null is the word."""
 
 _THERE = "__there__"
 

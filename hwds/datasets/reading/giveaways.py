@@ -21,17 +21,17 @@ def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
         trusted: Columns that are not looked at.
     """
     if isinstance(frame, Panel):
-        for column, told in leaking_columns(frame, trusted):
-            yield f"column '{column}' gives the target away: {told}"
+        for column, reason in leaking_columns(frame, trusted):
+            yield f"column '{column}' gives the target away: {reason}"
     elif isinstance(frame, Runs):
         known = frame.learnable
-        for column, told in telling_sensors(known.data, known.ends, known.sensors, trusted):
-            yield f"column '{column}' gives the remaining life away: {told}"
+        for column, reason in telling_sensors(known.data, known.ends, known.sensors, trusted):
+            yield f"column '{column}' gives the remaining life away: {reason}"
     elif isinstance(frame, Table) and frame.roles.get("label"):
         label, time = frame.name("label"), frame.name("time")
         inputs = [name for name in frame.inputs if name not in trusted]
-        for column, told in leaking_inputs(frame.data, label, inputs):
-            yield f"column '{column}' alone gives the label away: {told}"
-        told = order_of_labels(frame.data, label, time) if time and time not in trusted else ""
-        if told:
-            yield told
+        for column, reason in leaking_inputs(frame.data, label, inputs):
+            yield f"column '{column}' alone gives the label away: {reason}"
+        reason = order_of_labels(frame.data, label, time) if time and time not in trusted else ""
+        if reason:
+            yield reason

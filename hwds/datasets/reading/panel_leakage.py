@@ -48,11 +48,11 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
     Raises:
         DataError: With the column and what gives the target away.
     """
-    for column, told in leaking_columns(panel, trusted):
+    for column, reason in leaking_columns(panel, trusted):
         role = next(role for role in ("known_future", "past_only", "static") if column in panel.roles.get(role, ()))
         raise DataError(
-            f"dataset.roles.{role}: column '{column}' gives the target away: {told}; leave it out, or name it in dataset.trust"
-            " where it is known so early."
+            f"dataset.roles.{role}: column '{column}' gives the target away: {reason}; leave it out, or name it in"
+            " dataset.trust where it is known so early."
         )
 
 
@@ -72,12 +72,12 @@ def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tup
     forecasts = panel.vintages.columns if panel.vintages else ()
     for role, known_ahead in (("known_future", True), ("past_only", False)):
         for name in panel.roles.get(role, ()):
-            if name not in (*trusted, *forecasts) and (told := looked.varying(name, known_ahead)):
-                yield name, told
+            if name not in (*trusted, *forecasts) and (reason := looked.varying(name, known_ahead)):
+                yield name, reason
     late = _Late(panel)
     for name in dict.fromkeys((*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)):
-        if name not in trusted and (told := late.static(name)):
-            yield name, told
+        if name not in trusted and (reason := late.static(name)):
+            yield name, reason
 
 
 class _Looked:
@@ -136,9 +136,9 @@ class _Looked:
         if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
             return ""
         values = column.cast(pl.Float64).fill_nan(None)
-        told = self.missing(values, known_ahead)
-        if told or self.is_calendar(_floats(values)):
-            return told
+        reason = self.missing(values, known_ahead)
+        if reason or self.is_calendar(_floats(values)):
+            return reason
         return self.copied(values, known_ahead) or self.explaining(_floats(values), known_ahead)
 
     def is_calendar(self, values: np.ndarray) -> bool:

@@ -49,10 +49,10 @@ def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
     Raises:
         DataError: With the column and how far the order goes.
     """
-    told = order_of_labels(data, label, time)
-    if told:
+    reason = order_of_labels(data, label, time)
+    if reason:
         raise DataError(
-            f"dataset.roles.time: {told}: whoever counts earlier rows knows the label; order them by something else, or name"
+            f"dataset.roles.time: {reason}: whoever counts earlier rows knows the label; order them by something else, or name"
             f" '{time}' in dataset.trust where they happened in this order."
         )
 

@@ -19,9 +19,6 @@ class Engines(WearSettings):
     Machines differ in how fast they wear. The true law of a remaining life, given all wear so far, is known in closed form at
     every cycle: what a model would say whose sensors had no noise. Machines are put into service one after the other, and some
     are taken out of it before they fail.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/xgboost_windows protocol=last_window rivals=[lifetime/mean_life]
     """
 
     def load(self) -> Runs:

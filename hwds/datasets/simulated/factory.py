@@ -45,16 +45,13 @@ class Factory(WearWorld):
     censors that life.
 
     Attributes:
-        plants: How many, each with a day of its own.
-        machines: In all of them.
+        plants: The number of plants, each with its own daily course.
+        machines: The number of machines in all plants together.
         lives: The number of lives of each machine, one after the other.
         rate: Samples of the accelerometer a second; below 640 it does not see bearings.
         samples: The number of samples of a window.
         faults: The share of lives that meet a fault by chance, where they are long enough.
         censored: The share of lives that end by a replacement, about.
-
-    Example:
-        python -m hwds dataset=factory model=sensors/pca protocol=runs_in_time_factory
     """
 
     gives = Runs

@@ -72,9 +72,6 @@ class GrayMarket(Dataset):
         missed: The share of investigated lines of rings that are found innocent.
         confirm_days: The median of days from a line's arrival to the finding.
         adapts: Whether rings learn from the accounts that they lose.
-
-    Example:
-        python -m hwds dataset=gray_market model=classify/logistic protocol=prequential
     """
 
     gives = Table

@@ -71,9 +71,6 @@ class HandbookSimulator(Dataset):
         start: The first day, as year-month-day.
         radius: How far from a customer, on a square of 100 by 100, terminals are that she pays at.
         seed: Names the draws of the world; 0 is the handbook's own.
-
-    Example:
-        python -m hwds +experiment=fraud_handbook_weeks
     """
 
     gives = Table

@@ -39,9 +39,6 @@ class HardwareDemand(DemandSettings):
     demand that the plant could not serve) and `web_visits` (which show next month's level, with noise). The panel's plan holds
     `horizon` months after the last one for each series still sold then, or fewer where its planned end comes first. Prices
     follow the calendar: they answer no demand, and have no cost shocks as instruments; `price_sales` has both.
-
-    Example:
-        python -m hwds dataset=hardware_demand
     """
 
     def load(self) -> Panel:

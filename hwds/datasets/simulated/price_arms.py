@@ -30,8 +30,8 @@ class PriceArms(PriceWorld):
 
     Attributes:
         conversion: The probability that a customer buys, one for each arm.
-        prices: What a customer pays, one for each arm.
-        cost: What a sale costs; what is earned is price - cost.
+        prices: The price that a customer pays, one for each arm.
+        cost: The cost of a sale; the profit is price - cost.
         means: Plain Bernoulli arms without prices, in place of conversion and prices.
         after_shift: The conversions from `shift_at` on, one for each arm; empty lets the arms change places, first for last.
         basket: The law of what a purchase brings: `gamma`, `lognormal`, `pareto` (a power tail); `none` for the mean alone.
@@ -39,9 +39,6 @@ class PriceArms(PriceWorld):
         basket_lift: The mean of a purchase of each arm over its price less cost, which no policy knows; empty for 1.
         arms: The arms' names; empty takes the prices, or `arm-1` and on.
         unit: The currency of values and prices.
-
-    Example:
-        python -m hwds +experiment=price_bandit dataset=price_arms
     """
 
     conversion: Annotated[tuple[UnitInterval, ...], MinLen(2)] = CONVERSION

@@ -34,9 +34,6 @@ class PriceDemand(PriceWorld):
         conversion: The share that buys at the list price, over all segments.
         earns: `revenue`, or `margin`: price less the cost of making one.
         unit: The currency of prices.
-
-    Example:
-        python -m hwds +experiment=price_bandit_contextual dataset=price_demand
     """
 
     world_seed: Seed = 0

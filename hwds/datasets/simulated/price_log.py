@@ -55,13 +55,10 @@ class PriceLog(Dataset):
     Attributes:
         seed: Names the draws of the customers and of the log's choices.
         rows: The number of logged customers.
-        prices: What can be shown; of continuous prices the first and the last are the bounds.
+        prices: The actions that can be shown; of continuous prices the first and the last are the bounds.
         exploration: The share of customers who are shown any price; 1 is a uniform log.
         continuous: Show any price between the bounds; `propensity` is then a density.
         unit: The currency of prices.
-
-    Example:
-        python -m hwds model=ope/dr dataset=price_log protocol=off_policy protocol.target_policy.columns=target_
     """
 
     gives = Table

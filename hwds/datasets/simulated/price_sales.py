@@ -38,9 +38,6 @@ class PriceSales(SalesSettings):
     A series is a cell: a device in a channel, sold for the last 10 to 100 weeks. Units are few (negative binomial, 6 a week on
     average). Prices move by spells of four weeks, with the season, with a device's cost, by promotions, and, as `endogeneity`
     says, with demand shocks that nobody else sees. Other generations of the family in the channel are substitutes.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery
     """
 
     def load(self) -> Panel:

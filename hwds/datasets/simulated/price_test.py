@@ -45,9 +45,6 @@ class PriceTest(Dataset):
         days: The days over which visitors come.
         start: Names the draw of the visitors.
         unit: The currency of prices.
-
-    Example:
-        python -m hwds +experiment=ab_price_test dataset=price_test dataset.units=100000
     """
 
     gives = Table

@@ -27,7 +27,7 @@ SPELL = 6
 """Weeks for which a list price stays."""
 
 PERSISTENCE = 0.97
-"""Of a product's own level, from week to week."""
+"""The autocorrelation of a product's own level from week to week."""
 
 YOUNGEST, OLDEST = 10, 90
 """The fewest and the most weeks that a young product has been sold for."""
@@ -55,9 +55,6 @@ class WeeklySales(PanelDataset):
         elasticity: The mean of the products' own-price elasticities, without its sign.
         noise: The standard deviation of the log of one week's demand.
         drift: The standard deviation of a week's change of a product's own level, in logs.
-
-    Example:
-        python -m hwds dataset=weekly_sales model=forecast/seasonal_naive
     """
 
     seed: Seed = 0

@@ -42,12 +42,12 @@ class AlertPolicy(Decision):
     bound otherwise: `few_positives`, `not_cheaper`, or `guarded`: too many honest buyers of the kinds that are guarded blocked.
 
     Attributes:
-        wrong_block: What it costs to block an honest row; null takes `protocol.wrong_block`.
-        review_cost: What the review of an alert costs, in currency.
+        wrong_block: The cost of blocking an honest row; null takes `protocol.wrong_block`.
+        review_cost: The cost of reviewing an alert, in currency.
         review_recall: The share of gray rows that a review finds.
         capacity: Reviews a day, the random ones among them.
         random_reviews: The chance of a row to be in the random stream.
-        tiers: What may be done with a row: `block`, `review`, `random_review`.
+        tiers: The actions that are allowed for a row: `block`, `review`, `random_review`.
         multipliers: To choose from, for the cost of a wrong block.
         floors: To choose from, for the least expected gain of a review, as multiples of `review_cost`; below 0
             for probabilities that are too low.

@@ -20,7 +20,7 @@ from hwds.results.tables import Tables
 
 
 class ArbitrageThresholds(Reselling, Decision):
-    """Of each SKU and each pair of channels the difference of prices above which reselling pays, and where it does.
+    """The difference of prices above which reselling pays, for each SKU and pair of channels, and where it does.
 
     Prices are medians of the lines of the last `seen_days` in a channel and region, drawn to what SKU and market say as far as
     few lines leave them open, or those of a price table; of all routes between two regions the best one counts, and the street

@@ -34,7 +34,7 @@ class ReviewCases(Decision):
         capacity: The number of cases that can be reviewed.
         explore: The share of them that is drawn and not the highest.
         score_of: The score of an entity: the highest of its rows, or their mean; null takes the protocol's, or the highest.
-        order: What cases are in the order of: `score`, or `stake`.
+        order: The order of cases: by `score`, or by `stake`.
 
     Example:
         python -m hwds +experiment=gray_market_review decision=review_cases decision.capacity=50
@@ -75,7 +75,7 @@ class ReviewCases(Decision):
             action="REVIEW" if len(listed) else "NONE",
             rule="none",
             excluded={},
-            sentence=sentence(cases.table, listed, self.capacity, frame.unit),
+            sentence=sentence(cases.table, listed, frame.unit),
             capacity=self.capacity,
             unit=frame.unit,
             cases=cases.table,

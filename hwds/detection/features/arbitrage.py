@@ -27,9 +27,6 @@ class Arbitrage(Reselling, RowFeatures):
     street price and price paid times the quantity, where it is positive (what we lose: the reseller's costs do not lessen it);
     `best_pair_spread` and `best_pair_share`, the largest spread to another market (null where none was seen); `price_rank`, 1
     where no other market's price is lower; `markets_seen`, this one included.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost features=arbitrage
     """
 
     def check(self, table: Table) -> None:

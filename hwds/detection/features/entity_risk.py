@@ -32,10 +32,7 @@ class EntityRisk(RowFeatures):
     Attributes:
         by: Columns of what rows have in common; a row without a value has nothing in common with others.
         days: The lengths of the windows, in days.
-        shrink: How many labels the overall share counts for.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost features=entity_risk
+        shrink: The number of labels that the overall share counts for.
     """
 
     by: Annotated[Names, MinLen(1)] = ("store", "channel", "address", "customer")

@@ -33,9 +33,6 @@ class Handbook(RowFeatures):
         amount: The column with what was paid; null takes the one with the role `amount`.
         customer: The column that says who paid; null takes the one with the role `entity`.
         terminal: The column that says where.
-
-    Example:
-        python -m hwds +experiment=fraud_handbook_weeks features=handbook
     """
 
     days: Annotated[tuple[Days, ...], MinLen(1), Once] = (1, 7, 30)

@@ -28,9 +28,6 @@ class HandbookPlus(Handbook):
         habit_days: Days over which the usual amount is taken.
         recent_days: Days over which the highest amount is taken; no longer than `habit_days`.
         run_days: The largest age of a payment that counts for its terminal.
-
-    Example:
-        python -m hwds +experiment=fraud_handbook_weeks
     """
 
     habit_days: Days = 90

@@ -35,9 +35,6 @@ class Lowest(RowFeatures):
         columns: Numbers whose lowest is taken, those of features before this one too (`arbitrage`).
         days: The length of the window, in days.
         entity: The column of whose rows they are; null takes the one with the role `entity`.
-
-    Example:
-        python -m hwds +experiment=gray_market_review
     """
 
     columns: Annotated[Names, MinLen(1)] = COLUMNS

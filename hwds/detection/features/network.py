@@ -35,9 +35,6 @@ class Network(RowFeatures):
     Attributes:
         by: Columns of identifiers; no value is no link, and values of two columns are never the same.
         customer: The column of who is linked; null takes the one with the role `entity`.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost features=network
     """
 
     by: Annotated[Names, MinLen(1)] = ("address", "payment", "contact")

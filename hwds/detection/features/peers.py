@@ -40,7 +40,7 @@ class Peers(RowFeatures):
         by: Columns that make a peer, from the widest group to the narrowest; a null is a group too.
         window: The days of rows that each row is compared with.
         gap: Whole days between the window and the row's day.
-        shrink: How many rows the larger group counts for.
+        shrink: The number of rows that the larger group counts for.
 
     Example:
         python -m hwds dataset=fraud_handbook model=classify/logistic features=peers 'features.columns=[tx_amount]'

@@ -58,10 +58,7 @@ class Purchases(RowFeatures):
         promotion: The column that says whether a line was promoted; '' for none.
         returned_at: The column that says when a line was returned; '' for none.
         tiers: Quantities from which on a unit costs less; a line is just over one if it exceeds it by less than a tenth.
-        quarter_end: How many of the last days of a quarter count as its end.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost features=purchases
+        quarter_end: The number of last days of a quarter that count as its end.
     """
 
     days: Annotated[tuple[Days, ...], MinLen(1), Once] = (1, 7, 30, 90)

@@ -30,9 +30,6 @@ class Recent(RowFeatures):
         inputs: The columns of numbers whose last values are taken.
         length: The number of earlier rows of the entity that are taken.
         entity: The column of whose rows they are; null takes the one with the role `entity`.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost features=recent
     """
 
     inputs: Annotated[Names, MinLen(1)] = ("quantity", "unit_price")

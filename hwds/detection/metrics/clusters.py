@@ -78,9 +78,9 @@ def clusters_of(windows: Sequence[TestRows]) -> list[Clusters]:
     if not windows:
         return []
     by_entity = [window.entity for window in windows]
-    ways, told = [Clusters.of(BY_ENTITY, "customer", by_entity)], _days(windows)
-    if told is not None:
-        days, called = told
+    ways, by_day = [Clusters.of(BY_ENTITY, "customer", by_entity)], _days(windows)
+    if by_day is not None:
+        days, called = by_day
         width = max(int(each.max(initial=0)) for each in days) + 1
         both = [who * width + day for who, day in zip(by_entity, days, strict=True)]
         ways += [Clusters.of(BY_DAY, called, days, by_window=True), Clusters.of(BY_BOTH, "customer day", both)]

@@ -10,13 +10,13 @@ import numpy as np
 from hwds.statistics.log_odds import EDGE, log_odds, sigmoid
 
 BINS = 15
-"""Of the expected calibration error, each of the same weight."""
+"""The bins of the expected calibration error, each of the same weight."""
 
 LIKELY = 0.1
 """From this probability on realised positives are counted against those expected."""
 
 STEPS = 100
-"""Of Newton's method, at most."""
+"""The most steps of Newton's method."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,10 +19,10 @@ class Reselling(Recipe):
     To resell a unit costs freight, and duty and a premium for the risk, both as shares of the price paid.
 
     Attributes:
-        freight: What it costs to move one unit.
+        freight: The cost of moving one unit.
         duty: The share of the price paid that is due where a unit leaves its region.
         risk: The share of the price paid that a reseller asks for the risk.
-        seen_days: How many days a price is remembered.
+        seen_days: The number of days for which a price is remembered.
         sku: The column of what was bought.
         channel: The column of the channel it was bought in.
         region: The column of the region; null where there is but one.

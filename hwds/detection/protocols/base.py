@@ -43,11 +43,11 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         headline: The metric that orders the leaderboard, by its short name: `aucpr`, `auroc`, `card_precision`, `caught_value`,
             `log_loss`, `expected_cost` ...; where a simulator knows the truth also `true_aucpr` and so on.
         delay_days: Days that labels take to arrive; where a column says when each did (role `label_time`), it counts.
-        unlabelled: What an old row without a label is to learners: left out, or `negative`, an honest one.
+        unlabelled: The use of an old row without a label in training: left out, or `negative`, an honest one.
         card_k: Entities a day that can be looked at, for `card_precision@k`.
         precision: The precision at which recall is measured, for `recall@precision`.
         recall: The recall at which precision is measured, for `precision@recall`.
-        wrong_block: What it costs to block an honest row, in the unit of `amount`, for `expected_cost`.
+        wrong_block: The cost of blocking an honest row, in the unit of `amount`, for `expected_cost`.
         resamples: The number of resamples of each bootstrap: by entity, by day, and by entities of a day.
         explained: Rows of each window, those of the highest scores, that get reasons.
         importance_rows: Rows of each window, drawn, over which importances are averaged; 0 for none.
@@ -116,8 +116,8 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         def said(rows: pl.DataFrame) -> pl.DataFrame:
             return self.predictions_only(rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row)))
 
-        told = "changed with the row's own label"
-        yield Twin(OWN_LABEL, f"row {row + 1}", told, frame, with_label_turned(frame, row), said)
+        shows = "changed with the row's own label"
+        yield Twin(OWN_LABEL, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said)
 
     def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""

@@ -33,9 +33,6 @@ class DetectionHoldout(RowHoldout, Detection):
 
     A label counts for learners only if it had arrived by the cutoff (role `label_time`, or else the end of the row's day and
     the delay). `prequential` scores many windows, and `grouped_kfold` each group once: they say more of chance than one cut.
-
-    Example:
-        python -m hwds dataset=handbook_simulator model=classify/logistic protocol=detection_holdout
     """
 
     def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:

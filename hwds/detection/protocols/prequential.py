@@ -41,13 +41,10 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     since the training window began (or as `known_days` says) are not scored: they are found already.
 
     Attributes:
-        known: What becomes of test rows of entities that were found before: `removed` or `kept`.
+        known: The treatment of test rows of entities that were found before: `removed` or `kept`.
         known_days: Days before the cutoff since which rows count that were found; 0 takes the training window's beginning.
         most_labels: Labels that are known: of those in the windows before the cutoff so many at most, drawn by row, and no
             others, for features neither; which test rows are scored does not depend on it. None takes all.
-
-    Example:
-        python -m hwds dataset=handbook_simulator model=classify/logistic protocol=prequential
     """
 
     known: Literal["removed", "kept"] = "removed"

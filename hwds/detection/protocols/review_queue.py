@@ -61,9 +61,6 @@ class ReviewQueue(Detection):
         most_labels: Labels that are known, drawn by row; null takes all.
         other_seeds: Fits with other seeds, for the stability of the first cases.
         injected: The number of anomalies of each kind that are injected.
-
-    Example:
-        python -m hwds dataset=gray_market features=gray_market model=anomaly/isolation_forest protocol=review_queue
     """
 
     task: ClassVar[str] = QUEUE.name

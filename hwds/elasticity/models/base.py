@@ -43,7 +43,7 @@ class ElasticityModel(Recipe):
             to a price; `cell` compares periods within a cell: for prices that move together in all cells.
         sku: The static column of products.
         channel: The same, for channels.
-        family: That of families, within which products are substitutes.
+        family: The column of families, within which products are substitutes.
         lagged_price: Take the own price of the period before, which tells demand that a cut brings forward.
         substitutes_price: Take the mean log price of the family's other products in the channel.
     """

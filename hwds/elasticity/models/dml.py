@@ -30,7 +30,7 @@ class DML(ElasticityModel):
     left: with little of it there is no answer.
 
     Attributes:
-        common: What shares an elasticity: a product, a channel, a family or all.
+        common: The cells that share an elasticity: a product, a channel, a family or all.
         folds: The number of folds of cross-fitting.
         scheme: `periods` drawn at random, or `blocks` of time: with blocks trees must know the season of a block from others,
             and what they miss of it stays in the answer.
@@ -39,9 +39,6 @@ class DML(ElasticityModel):
         depth: The levels of a tree.
         rate: The share of each tree's step that is taken.
         effects: `cell` always: trees learn the season.
-
-    Example:
-        python -m hwds model=elasticity/dml dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/ppml_common]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"depth": {"randint": [2, 7]}, "trees": {"randint": [50, 401]}}

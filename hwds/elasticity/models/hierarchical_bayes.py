@@ -34,9 +34,6 @@ class HierarchicalBayes(ElasticityModel):
         draws: Kept draws of each chain.
         acceptance: The share of proposals to be accepted: nearer to 1 takes smaller steps.
         cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
-
-    Example:
-        python -m hwds model=elasticity/hierarchical_bayes dataset=price_sales protocol=elasticity_recovery
     """
 
     chains: Annotated[int, Ge(1), Le(16), Small(1)] = 2

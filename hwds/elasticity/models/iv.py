@@ -33,9 +33,6 @@ class IV(ElasticityModel):
     Attributes:
         cluster: Within which errors may depend on each other.
         draws: The resamples of the bootstrap.
-
-    Example:
-        python -m hwds model=elasticity/iv dataset=price_sales_endogenous protocol=elasticity_recovery
     """
 
     cluster: Cluster = "sku_period"

@@ -48,9 +48,6 @@ class LogitDemand(ElasticityModel):
         cluster: Within which errors may depend on each other: a market, a product, a channel or a cell.
         lagged_price: Take the own price of the period before.
         substitutes_price: Never taken: the choice has all prices of a market.
-
-    Example:
-        python -m hwds model=elasticity/logit_demand dataset=nevo protocol=elasticity_estimate
     """
 
     local: ClassVar[bool] = False
@@ -129,7 +126,7 @@ class LogitDemand(ElasticityModel):
             endogenous = np.column_stack([design.price, log_share_within(share, nest, rows)])
             if self.instruments == "auto":
                 z = z if z.shape[1] else design.price[:, None]
-                z = np.column_stack([z, nest_instruments(design, nest, rows, z, x, code)])
+                z = np.column_stack([z, nest_instruments(nest, rows, z, x, code)])
         cluster = market if self.cluster == "market" else design.clusters(self.cluster)
         odds = np.log(np.where(rows, share, 1.0) / np.where(rows, none, 1.0))
         self._refuse_few(endogenous, z)

@@ -25,14 +25,11 @@ class LoglogOLS(ElasticityModel):
 
     Attributes:
         least_rows: The fewest rows of a cell that gets an answer.
-        added: What is added to units before the log.
+        added: The number that is added to units before the log.
         controls: Take promotion, competitors' prices and other known-future columns, too.
         lagged_price: Take the price of the period before.
         substitutes_price: Take the mean price of substitutes.
         effects: `cell` always: a regression for each cell.
-
-    Example:
-        python -m hwds model=elasticity/loglog_ols dataset=price_sales protocol=elasticity_recovery
     """
 
     effects: Literal["cell"] = "cell"

@@ -34,11 +34,8 @@ class MonotoneBoosting(ElasticityModel):
         rate: The share of each tree's step that is taken.
         fits: Fits to rows weighed anew; their mean is the answer.
         low: The quantile of a cell's prices from which differences are taken.
-        high: That to which they are taken.
+        high: The quantile of a cell's prices to which they are taken.
         effects: `cell` always: trees learn the season.
-
-    Example:
-        python -m hwds model=elasticity/monotone_boosting dataset=price_sales protocol=price_change rivals=[elasticity/pooled]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"depth": {"randint": [2, 7]}, "trees": {"randint": [50, 601]}}

@@ -61,9 +61,6 @@ class Network(ElasticityModel):
         cluster: Within which errors may depend on each other: such rows are held out together.
         heads_weight: The weight of the heads of gap and risk in the loss; that of units is 1.
         arbitrage_gap: The log price beyond the cheapest other channel's from which moving goods pays.
-
-    Example:
-        python -m hwds model=elasticity/network dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/pooled]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -32,9 +32,6 @@ class Pooled(ElasticityModel):
             shrunk to the mean of its family.
         promotion: Whether a promotion has one effect in all cells (`shared`), or one in each, shrunk to the mean (`cell`).
         cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -38,9 +38,6 @@ class PPML(ElasticityModel):
         common: The cells that share one elasticity: each `cell` has its own, or those of a SKU, channel or family, or all.
         cluster: Within which errors may depend on each other, for a shared elasticity.
         second_cluster: A second, crossed way of clusters; none for one way alone.
-
-    Example:
-        python -m hwds model=elasticity/ppml dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/pooled]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

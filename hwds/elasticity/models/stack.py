@@ -33,9 +33,6 @@ class Stack(ElasticityModel):
         combine: `shrunk`, half way from `simplex` (of the least deviance, at least 0) to `equal`; or the `best` member alone.
         windows: Windows that the weights are learned on; fewer where they would leave less than half of the periods.
         threshold: The least absolute change of the log price that is a move: .05 is 5 %.
-
-    Example:
-        python -m hwds model=elasticity/stack dataset=price_sales protocol=price_change rivals=[elasticity/pooled]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"combine": {"choice": ["shrunk", "simplex", "equal", "best"]}}

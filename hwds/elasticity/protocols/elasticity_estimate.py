@@ -6,8 +6,4 @@ from hwds.elasticity.protocols.base import CellEvaluation
 
 
 class ElasticityEstimate(CellEvaluation):
-    """Fit once on the whole panel, and report every cell: its elasticity, interval, status and reason. No truth is needed.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_estimate
-    """
+    """Fit once on the whole panel, and report every cell: its elasticity, interval, status and reason. No truth is needed."""

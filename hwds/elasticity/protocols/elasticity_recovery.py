@@ -24,9 +24,6 @@ class ElasticityRecovery(CellEvaluation, Contrasting):
 
     Attributes:
         headline: The metric that orders the leaderboard.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=elasticity_recovery rivals=[elasticity/loglog_ols]
     """
 
     needs_truth: ClassVar[bool] = True

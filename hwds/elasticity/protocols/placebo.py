@@ -37,9 +37,6 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
     Attributes:
         ahead: Periods from today to the price.
         headline: The metric that orders the leaderboard.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=placebo rivals=[elasticity/ppml_common]
     """
 
     accepts: ClassVar[type] = ElasticityModel

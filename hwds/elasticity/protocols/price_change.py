@@ -47,9 +47,6 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         threshold: The least absolute change of the log price that is a move: .05 is 5 %.
         headline: The metric that orders the leaderboard.
         segments: Static columns of the panel, or `status`; the rows of each of their values are scored apart too.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=price_change rivals=[elasticity/loglog_ols]
     """
 
     accepts: ClassVar[type] = ElasticityModel

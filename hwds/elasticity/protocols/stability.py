@@ -32,11 +32,8 @@ class Stability(CellEvaluation, Contrasting):
     """Cut the calendar into windows, one after the other, and fit in each alone: whether elasticities stay.
 
     Attributes:
-        windows: How many, of as many periods each.
+        windows: The number of windows, of as many periods each.
         headline: The metric that orders the leaderboard.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=stability rivals=[elasticity/ppml]
     """
 
     keys: ClassVar[tuple[str, ...]] = ("window", SERIES)

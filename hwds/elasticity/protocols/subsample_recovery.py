@@ -32,9 +32,6 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
         share: The share of the rows that a sample keeps; the units of the others are unknown.
         samples: The number of samples.
         headline: The metric that orders the leaderboard.
-
-    Example:
-        python -m hwds model=elasticity/pooled dataset=price_sales protocol=subsample_recovery rivals=[elasticity/ppml]
     """
 
     keys: ClassVar[tuple[str, ...]] = ("sample", SERIES)

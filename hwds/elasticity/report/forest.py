@@ -92,6 +92,6 @@ def _label(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> 
     mean = float(every["elasticity"].mean())  # type: ignore[arg-type]
     axes.axvline(mean, color=INK, linewidth=1, linestyle=":", zorder=1, label=f"mean of all cells {mean:.2f}")
     axes.axvline(0, color=LIGHT, linewidth=1.2, zorder=0)
-    told = shown["weight_own"].is_not_null().any()
-    share = "; dot size and right: share that the cell's own data decide" if told else ""
+    has_weights = shown["weight_own"].is_not_null().any()
+    share = "; dot size and right: share that the cell's own data decide" if has_weights else ""
     axes.set_xlabel(f"elasticity; bars: {level} interval{share}", fontsize=9.5, color=INK)

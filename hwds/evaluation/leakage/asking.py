@@ -43,7 +43,7 @@ class CanaryAnswer:
 
 
 class Ask(Protocol):
-    """Who asks."""
+    """A caller that asks a model for answers."""
 
     def __call__(self, question: Question) -> CanaryAnswer:
         """Return the answer."""

@@ -47,12 +47,12 @@ def _heed(event: str, arguments: tuple[Any, ...]) -> None:
         return
     _BUSY.on = True  # looking at the frame raises an event, too
     try:
-        told = _told(event, arguments)
+        reason = _told(event, arguments)
     finally:
         _BUSY.on = False
-    if told:
+    if reason:
         for found in _ACTIVE:
-            found.append(told)
+            found.append(reason)
 
 
 def _told(event: str, arguments: tuple[Any, ...]) -> str:

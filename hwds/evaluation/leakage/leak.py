@@ -30,7 +30,7 @@ TRIED = {
     OWN_LABEL: "the label of a row turned, and that row computed and scored again",
     GIVEAWAY: "columns, missing values and orders of rows that give away what is predicted",
 }
-"""What each check tries, in words for who reads the result."""
+"""The description of each check that the command prints."""
 
 UNSEEN = (
     "a walk through the process's memory that uses neither the stack nor the garbage collector, or that takes these checks"
@@ -38,7 +38,7 @@ UNSEEN = (
     " other compiled code than that of polars, pandas and pyarrow; columns that follow the future loosely, and an order of rows"
     " without times; a policy that knows of few customers"
 )
-"""What no check here sees."""
+"""Ways of leaking that no check here sees."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Watch:
                 yield found
             finally:
                 read = sorted(path for path in opened.read if os.path.exists(path) and not _of_library(path))
-                found += [told for path in read if (told := self._told(path, declared))]
+                found += [reason for path in read if (reason := self._told(path, declared))]
                 found += list(dict.fromkeys(escaped))
                 _WRITTEN.update(opened.written)
 

@@ -21,7 +21,7 @@ class Compute(Recipe):
     Attributes:
         cpus_per_cell: Threads of each cell; with it the last bits of a model's numbers may change.
         device: `gpu` for Keras and XGBoost, `auto` where there is one.
-        max_failed: How many cells may fail before the run itself counts as failed.
+        max_failed: The number of cells that may fail before the run itself counts as failed.
     """
 
     cpus_per_cell: Workers = 1

@@ -44,12 +44,12 @@ class VolumeBands(Decision):
         committed: The level of the volume to commit to: the share of deals in which demand may be below it.
         base: The level of the volume to plan with.
         upside: The level of the volume to be ready for.
-        over: What a unit costs that was committed and not demanded (stock written off, take-or-pay).
-        under: What a unit costs that was demanded and not committed (lost margin, expedited freight).
+        over: The cost of a unit that was committed and not demanded (stock written off, take-or-pay).
+        under: The cost of a unit that was demanded and not committed (lost margin, expedited freight).
         deal: Static or level columns whose values make one deal of several series; empty for each series alone.
         months: The first and the last step of a deal; null for all that are scored.
         coupling: `paths` or `errors`; null takes paths where the run has them.
-        floor: What a month's demand is never below; null where it may be negative.
+        floor: The lower bound of a month's demand; null where it may be negative.
         draws: The number of draws of each sum that is made of error vectors.
         least_vectors: Past error vectors below which a deal has no bands.
         least_deals: Back-tested deals below which nothing is committed to.

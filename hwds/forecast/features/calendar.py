@@ -33,9 +33,6 @@ class Calendar(PanelFeatures):
         events: Known-future columns that are 0 but in an event (a promotion, a successor's launch, a competitor's move): their
             value in the row before, and the rows since the event began.
         season: Rows in a season; 0 takes the dataset's.
-
-    Example:
-        python -m hwds model=forecast/xgboost features=calendar
     """
 
     cycles: Annotated[tuple[Cycle, ...], Once] = ("year", "week", "day")

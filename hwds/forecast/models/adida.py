@@ -17,9 +17,6 @@ class ADIDA(Statistical):
 
     Attributes:
         several: Whether the mean over all sums from one row up to that many is taken (IMAPA).
-
-    Example:
-        python -m hwds model=forecast/adida dataset=carparts
     """
 
     least = 3

@@ -35,9 +35,6 @@ class Analog(Forecaster):
             row, or else counts the rows of series that begin after the data does.
         season: Rows in a season; 0 takes the dataset's.
         max_rows: Rows of history to learn from, of the series that began last.
-
-    Example:
-        python -m hwds model=forecast/analog protocol=launch rivals=[forecast/seasonal_naive]
     """
 
     launches = True

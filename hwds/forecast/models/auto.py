@@ -50,9 +50,6 @@ class Auto(Forecaster):
         members: The models that are raced instead of those that hwds would choose; the seasonal naive is always there.
         most: The most candidates that are raced: the first ones of their order.
         windows: Windows before the cutoff that candidates are raced on in the last round.
-
-    Example:
-        python -m hwds model=forecast/auto model.budget=60s
     """
 
     uses_features = True

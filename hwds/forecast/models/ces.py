@@ -24,9 +24,6 @@ class CES(Statistical):
     Attributes:
         seasonal: `none`, `simple`, `partial` or `full`; `auto` chooses by AICc.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
-
-    Example:
-        python -m hwds model=forecast/ces
     """
 
     least = 10

@@ -21,9 +21,6 @@ class CNN(Network):
     Attributes:
         filters: The features of each convolution.
         step_layers: The number of convolutions over the steps.
-
-    Example:
-        python -m hwds model=forecast/cnn
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

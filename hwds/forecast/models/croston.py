@@ -19,9 +19,6 @@ class Croston(Statistical):
 
     Attributes:
         form: `classic` smooths both by 0.1, `optimised` by what fits best between 0.1 and 0.3, `sba` is the classic by 0.95.
-
-    Example:
-        python -m hwds model=forecast/croston dataset=carparts
     """
 
     least = 3

@@ -20,9 +20,6 @@ class Drift(Forecaster):
 
     It is the best forecast of a random walk with drift: Hyndman and Athanasopoulos, Forecasting: Principles and Practice
     (3rd ed.), sections 5.2 and 5.5; the variance counts the estimate of the slope: sigma^2 h (1 + h / (T - 1)).
-
-    Example:
-        python -m hwds model=forecast/drift
     """
 
     local = True
@@ -63,7 +60,7 @@ def _ahead(history: Panel, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     first, last, value, slope = _lines(history)
     gone = (history.offsets[1:] - 1 - last)[:, None]  # rows since the last known value: a hole at the end is stepped over
     ahead = np.arange(1, steps + 1) + gone
-    spread = _spread(history, first, last, slope)
+    spread = _spread(history, slope)
     return value[:, None] + slope[:, None] * ahead, ahead, np.maximum(last - first, 1), spread
 
 
@@ -77,7 +74,7 @@ def _lines(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     return first, last, target[last], (target[last] - target[first]) / np.maximum(last - first, 1)
 
 
-def _spread(history: Panel, first: np.ndarray, last: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _spread(history: Panel, slope: np.ndarray) -> np.ndarray:
     """Return the root mean square of changes from row to row less the slope, by n - 1; 0 where none, shape (n_series,)."""
     change = np.diff(history.target, prepend=np.nan)
     usable = (history.positions > 0) & ~np.isnan(change)

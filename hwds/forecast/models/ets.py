@@ -29,9 +29,6 @@ class ETS(Statistical):
         seasonal: N none, A additive, M multiplicative, Z chosen.
         damped: Whether a trend fades.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
-
-    Example:
-        python -m hwds model=forecast/ets
     """
 
     least = 7

@@ -23,9 +23,6 @@ class LSTM(Network):
     Attributes:
         units: The units of each LSTM.
         attention: Whether each step also looks back at the whole window, by the dot product of states (Luong et al. 2015).
-
-    Example:
-        python -m hwds model=forecast/lstm
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -24,9 +24,6 @@ class MFLES(Statistical):
         changepoints: Knots of the trend as a share of the rows; 0 for a straight line.
         rounds: The most rounds of boosting.
         origins: Origins inside the history whose errors make the intervals.
-
-    Example:
-        python -m hwds model=forecast/mfles
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

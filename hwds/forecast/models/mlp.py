@@ -19,12 +19,9 @@ class MLP(Network):
 
     Attributes:
         units: The units of each hidden layer.
-        layers: Hidden layers of a block.
-        blocks: How many follow one another.
-        channels: Numbers that a block says of each step.
-
-    Example:
-        python -m hwds model=forecast/mlp
+        layers: The number of hidden layers of a block.
+        blocks: The number of blocks, one after the other.
+        channels: The number of outputs of a block for each step.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -13,9 +13,6 @@ class Naive(Forecaster):
 
     It is the best forecast of a random walk: Hyndman and Athanasopoulos, Forecasting: Principles and Practice (3rd ed.),
     sections 5.2 and 5.5.
-
-    Example:
-        python -m hwds model=forecast/naive
     """
 
     local = True

@@ -20,7 +20,7 @@ from hwds.forecast.models.base import Forecaster
 from hwds.frames.panel import Panel
 
 LONGEST = 24
-"""A longer season is told by Fourier terms: the state would be as long as the season."""
+"""A longer season is modelled by Fourier terms: the state would be as long as the season."""
 
 SEASONS = 2
 """A series of fewer long seasons gets no Fourier terms: part of a wave is a trend, and it turns where none of it was seen."""
@@ -51,15 +51,12 @@ class Sarima(Forecaster):
         most_ordinary: The largest p and q.
         most_seasonal: The largest P and Q.
         most_total: The largest sum of the four; the first model of the search, (2, 2) and (1, 1), has 6.
-        finalists: How many of the best candidates of `css_stepwise` are fitted exactly, and compared again.
+        finalists: The number of best candidates of `css_stepwise` that are fitted exactly, and compared again.
         covariates: Known-future columns of numbers are regressors of each series whose AICc they lower: the pulse of a
             promotion, the level from a launch on.
         harmonics: Pairs of Fourier terms for a season over 24 rows, of series that have seen two of them.
         season: Rows in a season; 0 takes the dataset's.
         longest: The most rows of a series that it is fitted to, from its end.
-
-    Example:
-        python -m hwds model=forecast/sarima
     """
 
     local = True

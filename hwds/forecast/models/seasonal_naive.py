@@ -25,9 +25,6 @@ class SeasonalNaive(Forecaster):
 
     Attributes:
         season: Rows in a season; 0 takes the dataset's.
-
-    Example:
-        python -m hwds model=forecast/seasonal_naive
     """
 
     local = True

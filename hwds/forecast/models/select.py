@@ -26,16 +26,13 @@ class Select(Forecaster):
     """Give each series the forecaster that did best on its windows before the cutoff.
 
     A series' own windows are few, so its losses are drawn to those of all series, as far as windows left out in turn say that
-    it helps; where that is all the way, one member answers for all. What the choice costs is told: the loss on windows left
-    out less that on the windows which it was made by (Fildes 1989, "Evaluation of aggregate and individual forecast method
+    it helps; where that is all the way, one member answers for all. The cost of the choice is reported: the loss on windows
+    left out less that on the windows which it was made by (Fildes 1989, "Evaluation of aggregate and individual forecast method
     selection rules").
 
     Attributes:
         members: The forecasters to choose from, at least two.
         windows: Windows that the choice is made by.
-
-    Example:
-        python -m hwds model=forecast/select
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"windows": {"choice": [2, 3, 4, 6]}}
@@ -46,7 +43,7 @@ class Select(Forecaster):
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSelect:
         """Return the choice on inner windows, then every member that was chosen for some series, on all rows."""
         seen = member_windows([context.inner(member, history, self.windows, horizon=horizon) for member in self.members])
-        choice = choose(seen, len(self.members))
+        choice = choose(seen)
         used = sorted({choice.usual, *choice.members.values()})
         fitted = {k: context.fitted(self.members[k], history, horizon=horizon) for k in used}
         return FittedSelect(fitted, tuple(member.name for member in self.members), choice)

@@ -39,7 +39,7 @@ class SinceBreak(Forecaster):
 
     Attributes:
         member: Any forecaster that fits each series alone.
-        earlier: What becomes of the rows before a shift: `moved` to the new level, or `dropped`.
+        earlier: The treatment of the rows before a shift: `moved` to the new level, or `dropped`.
         alarms: The most that the share of false alarms may be, among series that never shifted.
         longest: The most rows of a series that are searched, from its end.
 

@@ -62,9 +62,6 @@ class Stack(Forecaster):
         windows: Windows that the weights are learned on.
         weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
             (each of their values with enough series).
-
-    Example:
-        python -m hwds model=forecast/stack
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -21,7 +21,7 @@ FORMS: Mapping[str, tuple[bool, float]] = {
     "dynamic": (True, 0.5),
     "dynamic_optimised": (True, math.nan),
 }
-"""Whether the line is that of the rows so far, and its weight, NaN where it is estimated."""
+"""For each form: true where the line is that of the rows so far; and its weight, NaN where it is estimated."""
 
 
 class Theta(Statistical):
@@ -38,11 +38,8 @@ class Theta(Statistical):
             better than.
         seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole (`tested`); of a series
             that falls to 0 and not below, always the latter.
-        decomposition: How the season is taken out; `additive` also where a series is not positive.
+        decomposition: The kind of season that is taken out; `additive` also where a series is not positive.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
-
-    Example:
-        python -m hwds model=forecast/theta
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -19,9 +19,6 @@ class TSB(Statistical):
     Attributes:
         size_rate: Smoothing of the size of demands.
         chance_rate: The smoothing of the probability that there is demand.
-
-    Example:
-        python -m hwds model=forecast/tsb dataset=carparts
     """
 
     least = 3

@@ -29,7 +29,7 @@ from hwds.learners.boosting.booster import compute_device
 __all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
 
 PACE = 3
-"""How many times as fast the booster learns that chooses the rounds of quantiles."""
+"""The multiple of the learning rate with which the rounds of quantiles are chosen."""
 
 ROWS_A_BIN, LEAST_BINS = 200, 32
 """Rows that a bin of a booster of quantiles holds at least, and the bins that there are however few the rows."""
@@ -71,9 +71,6 @@ class XGBoost(Forecaster):
             many adds little, and the rest are thinned evenly.
         length: The values of the past that are inputs, two seasons at most.
         season: Rows in a season; 0 takes the dataset's.
-
-    Example:
-        python -m hwds model=forecast/xgboost features=lags
     """
 
     uses_features = True
@@ -129,7 +126,7 @@ class XGBoost(Forecaster):
         return FittedXGBoost(windowing, context.features, *made, grid, context.levels, context.cpus)
 
     def _recursive(self, history: Panel, horizon: int, context: ForecastContext) -> FittedRecursive:
-        """Return a booster of the next row, its rounds and bands told by the last rows of the history."""
+        """Return a booster of the next row, its rounds and bands chosen on the last rows of the history."""
 
         def learned(panel: Panel) -> tuple[Windowing, bytes]:
             windowing = self._windowing(panel, 1, context)

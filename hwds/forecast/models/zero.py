@@ -18,9 +18,6 @@ class Zero(Forecaster):
 
     Where most rows are zero it is the median, and beats most models by absolute errors (Kolassa 2016, "Evaluating predictive
     count data distributions in retail sales forecasting"): a forecaster that does not beat it has found nothing.
-
-    Example:
-        python -m hwds model=forecast/zero dataset=carparts
     """
 
     local = True

@@ -21,9 +21,6 @@ class Holdout(PanelHoldout, PanelEvaluation):
 
     Attributes:
         horizon: Steps to forecast; None takes the longest test part, or else the dataset's own horizon.
-
-    Example:
-        python -m hwds dataset=classics protocol=holdout model=forecast/seasonal_naive
     """
 
     @property

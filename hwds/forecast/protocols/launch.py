@@ -29,9 +29,6 @@ class Launch(PanelLaunch, PanelEvaluation):
     Attributes:
         intervals: The `model`'s own: windows before the cutoff are of series that have a past, and say nothing of a launch.
         reconcile: `none`: launches are asked alone, and no sum is made of them.
-
-    Example:
-        python -m hwds model=forecast/analog protocol=launch rivals=[forecast/seasonal_naive]
     """
 
     headline: str = "wape"

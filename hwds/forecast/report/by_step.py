@@ -21,7 +21,7 @@ COVERAGE = r"^coverage\[(\d+)%\]$"
 
 
 def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
-    """Draw the headline and the coverage of the widest interval by step; None where no metric is told by step."""
+    """Draw the headline and the coverage of the widest interval by step; None where no metric is scored by step."""
     whole = pl.col("fold").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
     steps = tables.scores.filter(whole & pl.col("step").is_not_null() & pl.col("value").is_not_null())
     errors = steps.filter(pl.col("metric") == board.headline)

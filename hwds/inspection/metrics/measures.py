@@ -9,7 +9,7 @@ from typing import Literal
 from hwds.results.measure import Measure
 
 BINS = 15
-"""Of the expected calibration error, each of the same number of images."""
+"""The bins of the expected calibration error, each of the same number of images."""
 
 CERTAIN = 0.9
 """The share of images, the most certain, whose errors are counted beside the reject curve."""

@@ -39,9 +39,6 @@ class CNN(InspectionModel):
         learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least.
         networks: The number of networks that are averaged.
-
-    Example:
-        python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

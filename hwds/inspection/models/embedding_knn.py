@@ -41,9 +41,6 @@ class EmbeddingKNN(InspectionModel):
         neighbours: Nearest windows whose mean distance counts.
         top: Windows of an image, the farthest, whose mean distance is its score.
         symmetry: Views of good images that are remembered: `all` turns and reflections, `flips` alone, or `none`.
-
-    Example:
-        python -m hwds dataset=boards model=inspection/embedding_knn protocol=board_kfold
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -34,9 +34,6 @@ class FeaturesXGBoost(InspectionModel):
         learning_rate: The share of each tree that is added.
         row_share: The share of the images that each tree sees.
         column_share: The share of the numbers that each tree sees.
-
-    Example:
-        python -m hwds dataset=boards model=inspection/features_xgboost protocol=board_kfold
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -47,15 +47,12 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         budget: The share of good images that may be flagged.
         holds_for: The good images that the budget of the chosen threshold holds for: `images` like those that calibrate, or
             those of new `boards`, of which fewer are flagged.
-        missed_cost: What a defect costs that is passed.
-        false_alarm_cost: What a good image costs that is rejected.
+        missed_cost: The cost of passing a defect.
+        false_alarm_cost: The cost of rejecting a good image.
         explained: Images of each kind in each fold that get a map of where they look suspicious, from the best judged to the
             worst.
         resamples: The number of resamples of the bootstrap over boards.
         segments: Static columns of the images, whose values are scored apart too.
-
-    Example:
-        python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold rivals=[inspection/features_xgboost]
     """
 
     accepts: ClassVar[type] = InspectionModel

@@ -43,7 +43,7 @@ class Maintenance(Decision):
     Attributes:
         planned_cost: The cost of a replacement before a failure, without its downtime.
         failure_cost: The cost of a failure and its repair, without its downtime.
-        planned_downtime: How long a planned replacement takes, in the unit of ages.
+        planned_downtime: The duration of a planned replacement, in the unit of ages.
         failure_downtime: How long a failed machine stands still once a crew and a part are there.
         downtime_cost: The cost of a unit of that time.
         crew: Replacements in a slot at most; null for any number.

@@ -82,11 +82,11 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
     ]
     if not test:
         return tuple(own)
-    told = {"rmse_capped", "rmse_uncapped", "nasa_score", "crps", "coverage", "width"}
+    reported = {"rmse_capped", "rmse_uncapped", "nasa_score", "crps", "coverage", "width"}
     tested = [
         measure(f"{TEST}{each.name}", f"of the official test: {_summed(each)}", "none", "page", each.measured_in)
         for each in own
-        if each.short in told
+        if each.short in reported
     ]
     return (*own, *tested)
 

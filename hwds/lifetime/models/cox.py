@@ -22,9 +22,6 @@ class Cox(LandmarkModel):
     """Proportional hazards (Cox 1972) of the remaining life at landmarks, fitted by lifelines with Efron's ties.
 
     The baseline is Breslow's; beyond the longest remaining life seen it goes on at its mean hazard. Needs the extra `survival`.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/cox protocol=last_window
     """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedHazards:

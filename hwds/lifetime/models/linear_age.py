@@ -13,11 +13,7 @@ from hwds.lifetime.models.base import PointModel, known_targets
 
 
 class LinearAge(PointModel):
-    """The remaining life up to the cap as a straight line of the age, by least squares: what service intervals assume.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/linear_age protocol=last_window
-    """
+    """The remaining life up to the cap as a straight line of the age, by least squares: what service intervals assume."""
 
     def regress(self, runs: Runs, context: LifetimeContext) -> AgeLine:
         """Fit the line; rows count as often as the protocol asks at them (`LifetimeContext.weights`)."""

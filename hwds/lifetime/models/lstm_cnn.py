@@ -50,9 +50,6 @@ class LSTMCNN(PointModel):
         batch: Windows a step at most.
         learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/lstm_cnn protocol=last_window
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -21,9 +21,6 @@ class MeanLife(LifetimeModel):
     What a plant knows that counts its machines' lives and nothing else: the floor of every other model. Beyond the longest life
     seen the curve goes on as an exponential (Brown, Hollander and Korwar 1974); where that life ended in a failure, the
     exponential leaves half a machine there.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/mean_life protocol=last_window
     """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> KnownLives:

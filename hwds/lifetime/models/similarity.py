@@ -34,9 +34,6 @@ class Similarity(PointModel):
         smoothing: The weight of the newest cycle in smoothed values.
         age_unit: The age that counts as much as a component's change by 1; a great one leaves ages out.
         neighbours: Machines that count; the farthest of them has the weight e^-2.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/similarity protocol=last_window
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -29,10 +29,7 @@ class Stack(PointModel):
 
     Attributes:
         members: Models of points, none of them a stack; each is held out as it is by itself.
-        shrinkage: How many machines the equal weights count for.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/stack protocol=last_window rivals=[lifetime/xgboost_windows]
+        shrinkage: The number of machines that the equal weights count for.
     """
 
     uses_features: ClassVar[bool] = True

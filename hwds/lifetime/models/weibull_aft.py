@@ -25,9 +25,6 @@ class WeibullAFT(LandmarkModel):
     """Accelerated failure times of the remaining life at landmarks, Weibull's law with a scale by covariates (lifelines).
 
     Needs the extra `survival`.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/weibull_aft protocol=last_window
     """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedWeibull:

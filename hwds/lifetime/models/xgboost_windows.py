@@ -37,9 +37,6 @@ class XGBoostWindows(PointModel):
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.
         bins: Values of an input that are told apart.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/xgboost_windows protocol=last_window features=signal_windows
     """
 
     uses_features = True

@@ -38,9 +38,6 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
 
     Attributes:
         official_test: Whether the official test is read: `none`, or `once`, for the model that the folds put first.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/xgboost_windows protocol=last_window rivals=[lifetime/mean_life]
     """
 
     fields_not_in_key: ClassVar[tuple[str, ...]] = (

@@ -31,9 +31,6 @@ class PrequentialRuns(LifetimeEvaluation):
     Attributes:
         reviews: Instants, evenly spread from the first at which a quarter of the failures has happened.
         least: Rows of a machine that are known at least for its life to be asked for.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/xgboost_windows protocol=prequential_runs rivals=[lifetime/mean_life]
     """
 
     reviews: Annotated[int, Ge(1), Le(1_000), Small(2)] = 6

@@ -12,13 +12,13 @@ BLOCKS = 5
 """Parts of the log: the model is fitted on all before a part, and asked about that part."""
 
 TOLERANCE = 0.01
-"""How far from 1 a ratio may truly be: propensities that are written with two digits are no fault."""
+"""The largest distance of a ratio from 1 that counts as none: propensities may be written with two digits."""
 
 MOST_WEIGHT = 10.0
 """The largest weight: larger ones become this in the test of too much, which no right propensity then brings about."""
 
 HELD = (1.0, MOST_WEIGHT)
-"""What shares are held below in further tests, as so many times an arm's least propensity: then no weight is larger."""
+"""Caps on shares in further tests, as multiples of an arm's least propensity: no weight is larger than these."""
 
 TINY = 1e-9
 """Sums below this are 0 but for rounding."""
@@ -210,7 +210,7 @@ def _shares(past: np.ndarray, shown: np.ndarray, new: np.ndarray, arms: int, lea
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Of one part, by group and arm, the first of both all of them; shape (groups + 1, arms + 1).
+    """Sums of one part by group and arm, the first of both for all of them; shape (groups + 1, arms + 1).
 
     Attributes:
         weighted: Sums of shares over propensities.

@@ -109,7 +109,7 @@ def resampled(
 ) -> Resampled:
     """Draw rows, or whole groups, with replacement and estimate again (Efron and Tibshirani 1993, chapter 13).
 
-    The same generator gives the same resamples of any estimator, so that rivals meet the same luck.
+    The same generator gives the same resamples of any estimator, so that rivals are compared on the same draws.
     """
     base = np.zeros(parts.n) if parts.base is None else parts.base
     columns = np.stack([base, parts.top, parts.bottom, reward, np.ones(parts.n)], axis=1)

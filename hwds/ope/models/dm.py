@@ -19,9 +19,6 @@ class DM(Estimator):
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
-
-    Example:
-        python -m hwds model=ope/dm dataset=price_log protocol=off_policy
     """
 
     needs_propensity: ClassVar[bool] = False

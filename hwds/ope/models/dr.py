@@ -17,9 +17,6 @@ class DR(Clipped):
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
-
-    Example:
-        python -m hwds model=ope/dr dataset=price_log protocol=off_policy rivals=[ope/ipw,ope/snipw]
     """
 
     reward_model: Learner = "ridge"

@@ -17,9 +17,6 @@ class SNDR(Clipped):
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
-
-    Example:
-        python -m hwds model=ope/sndr dataset=price_log protocol=off_policy
     """
 
     reward_model: Learner = "ridge"

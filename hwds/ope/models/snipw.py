@@ -13,9 +13,6 @@ class SNIPW(Clipped):
 
     sum(w r) / sum(w) (Swaminathan and Joachims 2015, The Self-Normalized Estimator for Counterfactual Learning). It does not
     change when all rewards are shifted, and never leaves the range of the rewards.
-
-    Example:
-        python -m hwds model=ope/snipw dataset=price_log protocol=off_policy
     """
 
     def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:

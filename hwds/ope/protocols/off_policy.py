@@ -39,7 +39,7 @@ TARGET = ""
 """The value of the column `policy` in rows of the target policy."""
 
 OF_ARMS = ("policy_value", "improvement", "effective_sample_size")
-"""The metrics that are told of each arm."""
+"""The metrics that are reported for each arm."""
 
 
 def _rising(value: Range | None) -> Range | None:
@@ -80,7 +80,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         reward: `outcome`, or `revenue`, which is price times outcome.
         reward_range: The least and the largest reward there can be; null takes what was seen, which makes Bernstein's intervals
             approximate.
-        least_propensity: What the log promises of every propensity: it bounds the weights.
+        least_propensity: The least propensity that the log guarantees: it bounds the weights.
         folds: Parts into which the rows are cut for cross-fitting and for the jackknife.
         min_effective_size: The effective sample size under which an estimator that weighs rows is refused.
         intervals: `bootstrap` (bias-corrected and accelerated), or `bernstein`, which holds for any number of independent rows
@@ -90,9 +90,6 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         resamples: The resamples of the bootstrap.
         headline: The metric that orders the leaderboard.
         segments: Columns of the table; the rows of each of their values are scored apart too.
-
-    Example:
-        python -m hwds model=ope/dr dataset=price_log protocol=off_policy protocol.target_policy.arm=119
     """
 
     accepts: ClassVar[type] = Estimator

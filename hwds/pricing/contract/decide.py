@@ -90,7 +90,7 @@ def decide_contract(world: ContractWorld, risks: ContractRisks, rules: OfferRule
     return ContractDecision(
         tiers=tiers.with_columns(_offered(offered)),
         tornado=swings.sort("swing", descending=True, maintain_order=True),
-        waterfall=_waterfall(world, best, outcomes[best], risks),
+        waterfall=_waterfall(world, outcomes[best], risks),
         offered=offered,
         floor_price=floor,
         walk_away=None if least is None else max(floor, least),
@@ -173,7 +173,7 @@ def _indifferent(
     return lowest
 
 
-def _waterfall(world: ContractWorld, tier: int, made: ContractOutcome, risks: ContractRisks) -> pl.DataFrame:
+def _waterfall(world: ContractWorld, made: ContractOutcome, risks: ContractRisks) -> pl.DataFrame:
     paid = made.settlement
     listed = world.schedule.list_price * paid.units
     currency = paid.pocket * (risks.currency - 1)

@@ -11,7 +11,7 @@ from hwds.pricing.contract.tiers import Kind
 from hwds.results.verdict import Verdict
 
 ATTAINED = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
-"""The levels of the volume attained at which margins are told."""
+"""The levels of the volume attained for which margins are reported."""
 
 TIERS: dict[str, Any] = {
     "tier": pl.Int64,

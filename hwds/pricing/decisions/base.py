@@ -20,6 +20,7 @@ from hwds.pricing.optimum.guardrails import Guardrails
 from hwds.pricing.optimum.recommend import PriceRecommendation, recommend
 from hwds.results.formatting import is_money
 from hwds.results.tables import Tables
+from hwds.results.verdict import Verdict
 
 MarginFloor = Annotated[float, Ge(-MOST), Lt(1)]
 Status = Literal["identified", "weak", "no_variation", "endogenous?"]
@@ -95,6 +96,15 @@ class DemandDecision(Decision):
         found = protocol.demand_evidence(tables, frame, model)
         return found if found is None or found.unit else replace(found, unit=self.currency)
 
+    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> Verdict | None:
+        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
+        evidence = self.evidence(tables, frame, model, protocol)
+        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
+
+    def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> Verdict:
+        """Return the verdict from any estimates of demand; `seed` names the random draws."""
+        raise NotImplementedError
+
 
 class GuardedDecision(DemandDecision):
     """A decision on prices within guardrails.
@@ -104,17 +114,17 @@ class GuardedDecision(DemandDecision):
         margin_floor: The least (pocket price - cost) / pocket price; null for none.
         deductions: The share of the price that is given back after the invoice: rebates, terms.
         largest_step: The most that a price may change, as a share of today's.
-        band: How far beyond the observed prices one may go, as a share of these.
+        band: The largest distance beyond the observed prices, as a share of these.
         ladder: The only prices allowed; empty for any.
         rounding: Prices are multiples of it; null for any.
-        ending: What a multiple is less by: 10 and .01 allow 139.99 and 149.99.
-        freight: What reselling one unit costs; null for no cap on the gaps between channels.
+        ending: The amount below a multiple: 10 and .01 allow 139.99 and 149.99.
+        freight: The cost of reselling one unit; null for no cap on the gaps between channels.
         duty: The share of the price paid that is due when a unit is resold in another channel.
         risk: The share of the price paid that a reseller asks for the risk.
         capacity: The most expected units of a product in a period.
         confidence: The least probability that a product's change gains.
         act_on: The statuses of cells whose price may change.
-        periods: How long the prices are to stand, for the value of tests.
+        periods: The periods for which the prices are to stand, for the value of tests.
         draws: The draws from the posterior.
     """
 

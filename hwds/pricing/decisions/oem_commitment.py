@@ -26,7 +26,6 @@ from hwds.pricing.decisions.base import DemandDecision, Share
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.draws import DemandDraws
 from hwds.results.folder import RunFolder
-from hwds.results.tables import Tables
 
 Floor = Annotated[float, Ge(-MOST), Lt(1)]
 Spread = Annotated[float, Ge(0), Le(10)]
@@ -54,7 +53,7 @@ class OemCommitment(DemandDecision):
         retro_rebate: The share of the bill that is given back once the commitment is attained.
         retro_from: The share of the commitment from which that is.
         clawback: The share of a discount that was not earned which is charged again.
-        shortfall_fee: What a unit committed and not taken costs the buyer, as a share of its price.
+        shortfall_fee: The cost to the buyer of a unit committed and not taken, as a share of its price.
         volume_run: A run with `decision=volume_bands` or `decision=supply_plan`, where what can be delivered caps the volume;
             null for none.
         deal: Which deal of that run; null where there is one alone.
@@ -66,7 +65,7 @@ class OemCommitment(DemandDecision):
         currency_spread: The deviation of the contract's currency, as a share of its value.
         leak_run: A run with `decision=arbitrage_thresholds`, for the share of gray lines where reselling pays; null for none.
         leak: The share of units sold on where reselling pays, where no run says it.
-        freight: What reselling one unit costs.
+        freight: The cost of reselling one unit.
         duty: The share of the price paid that is due when a unit is resold in another channel.
         risk: The share of the price paid that a reseller asks for the risk.
         most_risk: The most probability of a pocket margin below the floor.
@@ -157,11 +156,6 @@ class OemCommitment(DemandDecision):
             self._law_of_run(tuple(names))
         if self.leak_run is not None:
             leak_of_run(self.leak_run)
-
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> OemVerdict | None:
-        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
-        evidence = self.evidence(tables, frame, model, protocol)
-        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> OemVerdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws.

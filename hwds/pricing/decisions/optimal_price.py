@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwds.core.recipe import Level, Positive
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Evaluation
 from hwds.pricing.decisions.base import GuardedDecision
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.decide import verdict_of
 from hwds.pricing.optimum.verdict import OptimalPriceVerdict
-from hwds.results.tables import Tables
 
 
 class OptimalPrice(GuardedDecision):
@@ -28,7 +26,7 @@ class OptimalPrice(GuardedDecision):
 
     Attributes:
         level: The confidence of the intervals, as a share.
-        test_stderr: The standard error of an elasticity in the test whose value is told.
+        test_stderr: The standard error of an elasticity in the test whose value is reported.
 
     Example:
         python -m hwds +experiment=optimal_price decision.largest_step=.15 decision.rounding=1
@@ -41,11 +39,6 @@ class OptimalPrice(GuardedDecision):
 
     level: Level = 0.95
     test_stderr: Positive = 0.3
-
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> OptimalPriceVerdict | None:
-        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
-        evidence = self.evidence(tables, frame, model, protocol)
-        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> OptimalPriceVerdict:
         """Return the verdict from any estimates of demand.

@@ -54,7 +54,7 @@ class PriceChoice(Decision):
         largest_step: The most that the price may change, as a share of the current one.
         ladder: Allowed prices; empty for all. Only arms that were tried can be chosen.
         least_customers: Arms that fewer customers were offered are not charged, but may be what the others must beat.
-        customers: Customers to come, for whom the value of going on is told.
+        customers: Customers to come, for whom the value of going on is reported.
         cost: The cost of a sale; null takes the data's own. Money of a log is taken for revenue.
         prices: The price of each arm, where the data names none.
 

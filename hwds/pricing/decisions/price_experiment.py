@@ -19,7 +19,6 @@ from hwds.pricing.trial.decide import trials_of
 from hwds.pricing.trial.design import TrialTerms
 from hwds.pricing.trial.sentence import sentence
 from hwds.pricing.trial.verdict import TrialVerdict
-from hwds.results.tables import Tables
 
 Count = Annotated[int, Ge(2), Le(20)]
 Noise = Annotated[float, Ge(0), Le(10)]
@@ -38,10 +37,10 @@ class PriceExperiment(GuardedDecision):
 
     Attributes:
         design: `switchback` gives all units an arm by turns in time, `cluster` gives each product one for the whole test.
-        arms: How many prices of a cell, today's among them.
+        arms: The number of prices of a cell, today's among them.
         block: Periods for which a price stays in a switchback.
         washout: The first periods of a block, which are not read, for the block before still moves them.
-        clusters: How many clusters share a cell's customers.
+        clusters: The number of clusters that share a cell's customers.
         noise: The deviation of the log of a period's units beyond chance.
         correlation: The correlation of this noise between the periods of a block or a cluster.
         longest: The most periods of a test.
@@ -76,11 +75,6 @@ class PriceExperiment(GuardedDecision):
         super().check_protocol(protocol)
         if self.washout >= self.block:
             raise ConfigError(f"decision.washout: must be < block, {self.block}, got {self.washout}.")
-
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> TrialVerdict | None:
-        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
-        evidence = self.evidence(tables, frame, model, protocol)
-        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> TrialVerdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws. See `GuardedDecision.recommended`."""

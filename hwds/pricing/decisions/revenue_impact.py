@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
 from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Draws, Level, Once, Small
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Evaluation
 from hwds.pricing.decisions.base import DemandDecision, Share, Step
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.scenarios.impact import ImpactTerms, best_change, impacts
 from hwds.pricing.scenarios.sentence import sentence
 from hwds.pricing.scenarios.verdict import RevenueImpactVerdict
-from hwds.results.tables import Tables
 
 Change = Annotated[float, Ge(-0.9), Le(9)]
 
@@ -34,7 +32,7 @@ class RevenueImpact(DemandDecision):
         changes: The changes of prices to look at, as shares.
         scope: Whose prices change together: each `cell`, `product` or `channel`.
         deductions: The share of the price that is given back after the invoice: rebates, terms.
-        band: How far beyond the observed prices a price may lie without a flag, as a share of these.
+        band: The largest distance beyond the observed prices without a flag, as a share of these.
         confidence: The least probability that margin rises.
         level: The confidence of the intervals, as a share.
         draws: The draws from the posterior.
@@ -52,11 +50,6 @@ class RevenueImpact(DemandDecision):
     confidence: Level = 0.8
     level: Level = 0.95
     draws: Annotated[Draws, Small(200)] = 1000
-
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> RevenueImpactVerdict | None:
-        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
-        evidence = self.evidence(tables, frame, model, protocol)
-        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> RevenueImpactVerdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws."""

@@ -30,7 +30,7 @@ class Guardrails:
         margin_floor: The least pocket margin, as a share of the pocket price; None for none.
         deductions: The share of the price that is given back after the invoice.
         largest_step: The most that a price may change, as a share of today's.
-        band: How far beyond the observed prices one may go, as a share of these.
+        band: The largest distance beyond the observed prices, as a share of these.
         ladder: The only prices allowed; empty for any.
         rounding, ending: Prices are multiples of `rounding` less `ending`; None for any.
         freight, duty, risk: What reselling a unit costs: an amount, and shares of the price paid; None for no cap.

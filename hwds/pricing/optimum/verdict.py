@@ -76,7 +76,7 @@ class OptimalPriceVerdict(Verdict):
         level: Of the intervals.
         statuses, rules: How many cells have each.
         periods: How long the prices are to stand.
-        test_stderr: Of an elasticity in the test whose value is told.
+        test_stderr: Of an elasticity in the test whose value is reported.
         value_of_knowing, value_of_test: Of each cell's elasticity by itself, others as recommended, and of a test of each;
             summed over all cells and those periods. With substitutes, to know all at once may be worth more than the sum.
         reached: What the prices truly gain, where the truth is known.

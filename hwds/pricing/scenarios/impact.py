@@ -52,7 +52,7 @@ class ImpactTerms:
         scope: Whose prices change together.
         level: Of the intervals.
         deductions: The share of the price that is given back after the invoice.
-        band: How far beyond the observed prices one may go, as a share of these.
+        band: The largest distance beyond the observed prices, as a share of these.
     """
 
     changes: tuple[float, ...]

@@ -155,7 +155,7 @@ def _scope(result: Comparison) -> str:
     if result.trained is None:
         same += "; an earlier version made it, and without its runs nothing says what they share"
     training = (
-        "; the luck of the training is not in it, for there is one seed" if len(result.seeds) == 1 and result.trained else ""
+        "; the chance of training is not in it, for there is one seed" if len(result.seeds) == 1 and result.trained else ""
     )
     return f"{', '.join(made)}; it speaks of {' and '.join(of)}{same}{training}"
 

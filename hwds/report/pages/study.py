@@ -109,7 +109,7 @@ def _legend(study: StudyResult, each: Mapping[str, Comparison]) -> Iterator[str]
     yield f"p of a difference that matters: of one of {margin_said(study)} or more (two one-sided tests), corrected too."
     yield "verdict: alike where the difference is surely within the margin, else better or worse where it is sure."
     if any(one.units == "worlds" for one in each.values()):
-        yield "worlds: each seed has simulated data of its own; intervals speak of other worlds, the training's luck included."
+        yield "worlds: each seed has simulated data of its own; intervals are of other worlds and trainings."
 
 
 def _repeat(study: StudyResult) -> Iterator[Part]:

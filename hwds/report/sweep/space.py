@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwds.config.space import KINDS, LISTS, conditional
+from hwds.config.draws import KINDS, LISTS
+from hwds.config.space import conditional
 from hwds.core.settings import as_yaml
 from hwds.report.grid import Grid, grid_of
 

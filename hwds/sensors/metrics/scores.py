@@ -107,7 +107,7 @@ def mean_over_runs(values: np.ndarray) -> Estimate:
 
 
 RESAMPLES = 1000
-"""Of the bootstrap over runs."""
+"""The resamples of the bootstrap over runs."""
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:

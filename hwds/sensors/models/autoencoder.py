@@ -43,9 +43,6 @@ class Autoencoder(SensorModel):
         batch: Windows a step at most.
         learning_rate: The step size of Adam.
         least_steps: Steps of an epoch at least.
-
-    Example:
-        python -m hwds dataset=skab model=sensors/autoencoder_convolution protocol=runs_in_time
     """
 
     uses_features: ClassVar[bool] = False

@@ -28,9 +28,6 @@ class ForecastResidual(SensorModel):
         ahead: Rows from the last of them to the one that is forecast.
         window: Rows over which residuals are averaged.
         ridge: The penalty of coefficients, against the variance of a sensor.
-
-    Example:
-        python -m hwds dataset=skab model=sensors/forecast_residual protocol=runs_in_time
     """
 
     uses_features: ClassVar[bool] = False

@@ -24,9 +24,6 @@ class IsolationForest(SensorModel):
     Attributes:
         trees: The number of trees.
         sample: Normal rows that each tree is grown on.
-
-    Example:
-        python -m hwds dataset=skab model=sensors/isolation_forest protocol=runs_in_time
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}

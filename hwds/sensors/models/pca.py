@@ -26,9 +26,6 @@ class PCA(SensorModel):
 
     Attributes:
         variance: The share of the variance of normal departures that the components have.
-
-    Example:
-        python -m hwds dataset=skab model=sensors/pca protocol=runs_in_time
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"variance": {"choice": [0.5, 0.7, 0.9]}, "reference": {"uniform": [0.3, 0.6]}}

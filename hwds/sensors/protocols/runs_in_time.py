@@ -64,9 +64,6 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         merge: Rows without an alarm between two that still are one episode of alarms.
         headline: The metric that orders the leaderboard, by its short name.
         segments: Static columns of the runs, whose values are scored apart too.
-
-    Example:
-        python -m hwds dataset=skab model=sensors/pca protocol=runs_in_time rivals=[sensors/isolation_forest]
     """
 
     accepts: ClassVar[type] = SensorModel
@@ -239,8 +236,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         short = np.flatnonzero(frame.lengths <= self.train_rows + 1)
         if len(short):
             name, rows = frame.names[short[0]], int(frame.lengths[short[0]])
-            told = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
-            raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
+            rule = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
+            raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
         if self.learn == "earlier" and frame.ends["start"].null_count():
             raise DataError("dataset.roles.start: must be given for each run, so that it is known which began earlier.")
         if len(self._still(frame)) == len(frame.sensors):
@@ -249,8 +246,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         ill = np.flatnonzero(first < self.train_rows)
         if len(ill):
             name, row = frame.names[ill[0]], int(first[ill[0]])
-            told = f"must be <= {row}, for run '{name}' has an anomaly in the row after"
-            raise DataError(f"protocol.train_rows: {told}, got {self.train_rows}.")
+            rule = f"must be <= {row}, for run '{name}' has an anomaly in the row after"
+            raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
 
 
 def scored_rows(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:

@@ -59,7 +59,7 @@ class OutageLaw:
 
 
 def outages_of_run(name: str) -> OutageLaw:
-    """Return the outages that a run told last, those of the machines that run now where it has any.
+    """Return the last outages that a run reports, those of the machines that run now where it has any.
 
     Args:
         name: The run, as `hwds show` takes it.

@@ -16,7 +16,7 @@ SOURCES = {
     "errors": "the steps' quantiles in the rank order of past errors",
     "independent": "the steps' quantiles, as if months had nothing to do with each other",
 }
-"""Where the joint law of a series' steps is from."""
+"""The sources of the joint law of a series' steps, in words."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ def record_of(models: Mapping[str, StockCases], own: str, base: str | None, term
         paths[f"{own}{TEXTBOOK}"] = (models[own], _paths(models[own], terms, models[own].textbook))
     names = series_of(models)
     costs = {name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()}
-    rows = [_row(name, cases, path, names, costs, base, terms) for name, (cases, path) in paths.items()]
+    rows = [_row(name, cases, path, names, costs, base) for name, (cases, path) in paths.items()]
     return pl.DataFrame(rows, schema=RECORD)
 
 
@@ -92,7 +92,6 @@ def _row(
     names: list[str],
     costs: Mapping[str, np.ndarray],
     base: str | None,
-    terms: StockTerms,
 ) -> dict[str, object]:
     ok = _by_series(names, cases, (path.net >= 0).astype(float))
     unserved, demand = (_by_series(names, cases, each) for each in (path.unserved, path.demand))

@@ -37,8 +37,8 @@ def at(value):
 
 
 def test_welch_is_that_of_scipy():
-    luck = np.random.default_rng(0)
-    a, b = luck.normal(0, 1, 40), luck.normal(0.6, 3, 25)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, 40), rng.normal(0.6, 3, 25)
     errors = at(b.var(ddof=1) / 25), at(a.var(ddof=1) / 40)
     df = satterthwaite(errors[0], at(25), errors[1], at(40))
     value, stderr = at(b.mean() - a.mean()), np.sqrt(sum(errors))
@@ -185,8 +185,8 @@ def test_many_arms_and_rare_events():
 def test_the_posterior_of_a_difference():
     low, high = difference_bounds(Normal(3.0, 0.3), Normal(1.0, 0.4), 0.95)
     assert (low, high) == pytest.approx((2 - 1.959964 * 0.5, 2 + 1.959964 * 0.5), abs=1e-6)
-    luck = np.random.default_rng(0)
-    drawn = luck.beta(151, 2251, 400_000) - luck.beta(121, 2281, 400_000)
+    rng = np.random.default_rng(0)
+    drawn = rng.beta(151, 2251, 400_000) - rng.beta(121, 2281, 400_000)
     assert difference_bounds(B, A, 0.95) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=1e-4)
 
 

@@ -34,8 +34,8 @@ def counts(successes, n, price=1.0, name="B"):
 
 
 def test_welch_is_that_of_scipy():
-    luck = np.random.default_rng(1)
-    a, b = luck.exponential(1, 300), luck.exponential(1.4, 200)
+    rng = np.random.default_rng(1)
+    a, b = rng.exponential(1, 300), rng.exponential(1.4, 200)
     found = one(Welch(), arm("B", b), arm("A", a))
     told = stats.ttest_ind(b, a, equal_var=False)
     assert found.p_value == pytest.approx(told.pvalue, rel=1e-10)
@@ -53,11 +53,11 @@ def test_proportions_are_those_of_statsmodels():
 def test_cuped_with_one_slope_is_the_regression_on_arm_and_covariates():
     import statsmodels.api as sm
 
-    luck = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     n = 2000
-    treated = luck.random(n) < 0.4
-    x = luck.normal(0, 1, (n, 2))
-    y = 0.3 * treated + x @ [1.5, -0.7] + luck.normal(0, 1, n)
+    treated = rng.random(n) < 0.4
+    x = rng.normal(0, 1, (n, 2))
+    y = 0.3 * treated + x @ [1.5, -0.7] + rng.normal(0, 1, n)
     own, control = arm("B", y[treated], x[treated]), arm("A", y[~treated], x[~treated])
     told = sm.OLS(y, sm.add_constant(np.column_stack([treated, x]))).fit()
     found, plain = one(Cuped(), own, control), one(Welch(), own, control)
@@ -67,44 +67,44 @@ def test_cuped_with_one_slope_is_the_regression_on_arm_and_covariates():
 
 
 def test_cuped_without_a_covariate_is_welch_and_says_so():
-    luck = np.random.default_rng(3)
-    own, control = arm("B", luck.normal(0, 1, 50)), arm("A", luck.normal(0, 1, 60))
+    rng = np.random.default_rng(3)
+    own, control = arm("B", rng.normal(0, 1, 50)), arm("A", rng.normal(0, 1, 60))
     assert one(Cuped(), own, control) == one(Welch(), own, control)
     assert Cuped().needs(SampleRoles()).simpler
     assert not Cuped().needs(SampleRoles({"covariate": ("x",)})).simpler
 
 
 def test_a_covariate_given_twice_changes_nothing():
-    luck = np.random.default_rng(4)
-    x, z = luck.normal(0, 1, 400), luck.normal(0, 1, 300)
-    own, control = (x + luck.normal(0, 1, 400), x), (z + luck.normal(0, 1, 300), z)
+    rng = np.random.default_rng(4)
+    x, z = rng.normal(0, 1, 400), rng.normal(0, 1, 300)
+    own, control = (x + rng.normal(0, 1, 400), x), (z + rng.normal(0, 1, 300), z)
     once = one(Cuped(), arm("B", *own), arm("A", *control))
     twice = one(Cuped(), arm("B", *own, own[1]), arm("A", *control, control[1]))
     assert twice.value == pytest.approx(once.value, rel=1e-8)
 
 
 def test_ratio_has_the_spread_of_the_bootstrap():
-    luck = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
 
     def drawn(n, rate):
-        sessions = 1 + luck.poisson(2, n)
-        return luck.poisson(rate * sessions).astype(float), sessions.astype(float)
+        sessions = 1 + rng.poisson(2, n)
+        return rng.poisson(rate * sessions).astype(float), sessions.astype(float)
 
     own, control = drawn(900, 0.5), drawn(1100, 0.4)
     found = one(Ratio(denominator="sessions"), arm("B", *own), arm("A", *control))
     assert found.value == pytest.approx(own[0].sum() / own[1].sum() - control[0].sum() / control[1].sum())
 
     def again(pair):
-        rows = luck.integers(0, len(pair[0]), (4000, len(pair[0])))
+        rows = rng.integers(0, len(pair[0]), (4000, len(pair[0])))
         return pair[0][rows].sum(axis=1) / pair[1][rows].sum(axis=1)
 
     assert found.stderr == pytest.approx(np.std(again(own) - again(control)), rel=0.05)
 
 
 def test_stratified_is_the_weighted_sum_by_hand():
-    luck = np.random.default_rng(6)
+    rng = np.random.default_rng(6)
     sizes = {"A": ((0, 50), (5, 200)), "B": ((1, 100), (6, 150))}
-    groups = {name: [luck.normal(shift, 1, n)[:, None] for shift, n in pairs] for name, pairs in sizes.items()}
+    groups = {name: [rng.normal(shift, 1, n)[:, None] for shift, n in pairs] for name, pairs in sizes.items()}
     arms = [
         Arm(name, Moments.of(np.vstack(parts)), stacked([Moments.of(part) for part in parts])) for name, parts in groups.items()
     ]
@@ -179,10 +179,10 @@ def test_an_arm_without_a_buyer_may_have_its_own_dearer_price():
     assert dear > 5 * cheap > 0
 
 
-def few(luck, share, price, n=1000, tests=4000):
+def few(rng, share, price, n=1000, tests=4000):
     """Simulated arms with few buyers, at one price or with amounts of any size."""
-    buyers = luck.binomial(n, share, tests)
-    amounts = [np.full(k, price) if price else luck.lognormal(3, 0.8, k) for k in buyers]
+    buyers = rng.binomial(n, share, tests)
+    amounts = [np.full(k, price) if price else rng.lognormal(3, 0.8, k) for k in buyers]
     sums, squares = (np.array([np.sum(each**power) for each in amounts]) for power in (1, 2))
     mean = np.stack([sums, buyers], axis=1) / n
     cross = np.stack([np.stack([squares, sums], 1), np.stack([sums, buyers], 1)], 1)
@@ -193,10 +193,10 @@ def few(luck, share, price, n=1000, tests=4000):
 
 @pytest.mark.parametrize(("n", "strata"), [(2, 2), (3, 2), (10, 3)])
 def test_few_units_a_stratum_are_no_false_winners(n, strata):
-    luck = np.random.default_rng(12)
+    rng = np.random.default_rng(12)
 
     def drawn():
-        rows = luck.standard_normal((8000, strata, n))
+        rows = rng.standard_normal((8000, strata, n))
         parts = Moments(np.full((8000, strata), float(n)), rows.mean(2)[..., None], rows.var(2, ddof=1)[..., None, None])
         return Arm("x", Moments(np.full(8000, float(n * strata)), np.zeros((8000, 1)), np.zeros((8000, 1, 1))), parts)
 
@@ -205,10 +205,10 @@ def test_few_units_a_stratum_are_no_false_winners(n, strata):
 
 @pytest.mark.parametrize(("n", "covariates"), [(10, 5), (20, 10)])
 def test_each_slope_costs_a_degree_of_freedom(n, covariates):
-    luck = np.random.default_rng(13)
+    rng = np.random.default_rng(13)
 
     def drawn():
-        rows = luck.standard_normal((8000, n, covariates + 1))
+        rows = rng.standard_normal((8000, n, covariates + 1))
         centred = rows - rows.mean(axis=1, keepdims=True)
         cov = np.einsum("rni,rnj->rij", centred, centred) / (n - 1)
         return Arm("x", Moments(np.full(8000, float(n)), rows.mean(axis=1), cov))
@@ -217,15 +217,15 @@ def test_each_slope_costs_a_degree_of_freedom(n, covariates):
 
 
 def test_cuped_with_as_many_slopes_as_units_says_nothing():
-    luck = np.random.default_rng(14)
-    own, control = (arm(name, *luck.normal(0, 1, (3, 2))) for name in "BA")
+    rng = np.random.default_rng(14)
+    own, control = (arm(name, *rng.normal(0, 1, (3, 2))) for name in "BA")
     found = one(Cuped(), own, control)
     assert (found.stderr, found.low, found.p_value) == (None, None, None)
 
 
 def test_bayes_gives_no_number_where_an_arm_has_not_varied():
-    luck = np.random.default_rng(15)
-    arms = arm("A", luck.normal(0, 1, 50)), arm("B", np.full(50, 2.0)), arm("C", luck.normal(0, 1, 50))
+    rng = np.random.default_rng(15)
+    arms = arm("A", rng.normal(0, 1, 50)), arm("B", np.full(50, 2.0)), arm("C", rng.normal(0, 1, 50))
     found = {(each.metric, each.arm): each for each in Bayes().compare(Sample("", arms), Design())}
     still = found["posterior_effect", "B"]
     assert still.value == pytest.approx(2 - arms[0].total.first)
@@ -244,9 +244,9 @@ def test_none_against_all_is_answered_by_the_score_test():
     assert valid.low is None
 
 
-def many(luck, n, share, price=1.0):
+def many(rng, n, share, price=1.0):
     """4,000 simulated arms at once."""
-    mean = luck.binomial(n, share, 4000) / n
+    mean = rng.binomial(n, share, 4000) / n
     scale = np.array([price, 1.0])
     cov = (mean * (1 - mean) * n / (n - 1))[:, None, None] * np.outer(scale, scale)
     return Arm("x", Moments(np.full(4000, float(n)), mean[:, None] * scale, cov), price=price)
@@ -260,23 +260,23 @@ def coverage(model, own, control, truth):
 
 @pytest.mark.parametrize("model", [Welch(), Revenue()], ids=lambda model: type(model).__name__)
 def test_fixed_intervals_of_revenue_cover(model):
-    luck = np.random.default_rng(7)
-    own, control = many(luck, 800, 0.036, 199.0), many(luck, 800, 0.045, 149.0)
+    rng = np.random.default_rng(7)
+    own, control = many(rng, 800, 0.036, 199.0), many(rng, 800, 0.045, 149.0)
     assert 0.93 < coverage(model, own, control, 199 * 0.036 - 149 * 0.045) < 0.97
 
 
 @pytest.mark.parametrize("model", [Welch(), Proportions(), Revenue()], ids=lambda model: type(model).__name__)
 def test_fixed_intervals_of_conversions_cover(model):
-    luck = np.random.default_rng(8)
-    assert 0.93 < coverage(model, many(luck, 300, 0.09), many(luck, 250, 0.06), 0.03) < 0.97
+    rng = np.random.default_rng(8)
+    assert 0.93 < coverage(model, many(rng, 300, 0.09), many(rng, 250, 0.06), 0.03) < 0.97
 
 
 def test_revenue_with_amounts_covers_where_they_are_skewed():
-    luck = np.random.default_rng(8)
+    rng = np.random.default_rng(8)
 
     def spent(n, q, size):
-        bought = (luck.random(n) < q).astype(float)
-        amount = bought * luck.lognormal(np.log(size), 0.8, n)
+        bought = (rng.random(n) < q).astype(float)
+        amount = bought * rng.lognormal(np.log(size), 0.8, n)
         return arm("x", amount, bought)
 
     truth = (0.10 * 22 - 0.08 * 20) * np.exp(0.8**2 / 2)
@@ -298,8 +298,8 @@ def test_bayes_gives_probabilities_and_losses_of_all_arms():
 
 
 def test_bayes_of_other_outcomes_is_normal():
-    luck = np.random.default_rng(9)
-    own, control = arm("B", luck.normal(1, 1, 500)), arm("A", luck.normal(0, 2, 500))
+    rng = np.random.default_rng(9)
+    own, control = arm("B", rng.normal(1, 1, 500)), arm("A", rng.normal(0, 2, 500))
     found = one(Bayes(), own, control, metric="posterior_effect", rule="bayes")
     plain = one(Welch(), own, control)
     assert (found.low, found.high) == pytest.approx((plain.low, plain.high), rel=0.01)
@@ -314,9 +314,9 @@ def test_only_what_estimates_has_rules():
 @pytest.mark.parametrize("days", [3, 30])
 def test_days_in_common_make_no_false_winners(days):
     """Units are randomised within the day: what happens on it hits both arms, and both variances have its part."""
-    luck, wrong, trials = np.random.default_rng(days), 0, 600
+    rng, wrong, trials = np.random.default_rng(days), 0, 600
     for _ in range(trials):
-        day, treated = luck.integers(0, days, 400), luck.random(400) < 0.5
-        outcome = luck.normal(0, 1, days)[day] + luck.normal(0, 1, 400)
+        day, treated = rng.integers(0, days, 400), rng.random(400) < 0.5
+        outcome = rng.normal(0, 1, days)[day] + rng.normal(0, 1, 400)
         wrong += one(Welch(), arm("B", outcome[treated]), arm("A", outcome[~treated])).p_value < 0.05
     assert wrong / trials <= 0.06 + 2 * (0.05 * 0.95 / trials) ** 0.5

@@ -26,10 +26,10 @@ GROUP = Welch(rules=("group_sequential",))
 
 
 def units(n=1200, seed=0, **columns):
-    luck = np.random.default_rng(seed)
-    group = luck.permutation(np.repeat(["A", "B", "C"], n // 3))
-    before = luck.normal(0, 1, n)
-    visit = (luck.random(n) < 0.2 + 0.1 * (group == "B") + 0.1 * (before > 0)).astype(int)
+    rng = np.random.default_rng(seed)
+    group = rng.permutation(np.repeat(["A", "B", "C"], n // 3))
+    before = rng.normal(0, 1, n)
+    visit = (rng.random(n) < 0.2 + 0.1 * (group == "B") + 0.1 * (before > 0)).astype(int)
     data = {"group": group, "visit": visit, "before": before, "day": np.arange(n), "site": np.where(before > 0, "x", "y")}
     return pl.DataFrame(data | columns)
 
@@ -177,9 +177,9 @@ def test_group_sequential_answers_by_the_last_look_that_was_reached():
 
 
 def test_price_makes_revenue_and_cost_makes_margin():
-    luck = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     price = np.where(units()["group"].to_numpy() == "B", 30.0, 20.0)
-    data = units(price=price, cost=np.full(1200, 12.0), amount=luck.exponential(3, 1200))
+    data = units(price=price, cost=np.full(1200, 12.0), amount=rng.exponential(3, 1200))
     found = scores(table(data, price=("price",), cost=("cost",)), Bayes())
     means = data.group_by("group").agg(pl.col("visit").mean()).sort("group")["visit"]
     bayes = only(found, "posterior_effect[revenue]", "B", "bayes")
@@ -191,9 +191,9 @@ def test_price_makes_revenue_and_cost_makes_margin():
 
 
 def test_revenue_needs_more_units_than_conversion():
-    luck, n = np.random.default_rng(3), 200_000
-    own = luck.random(n) < 0.5
-    bought = (luck.random(n) < np.where(own, 0.036, 0.045)).astype(int)
+    rng, n = np.random.default_rng(3), 200_000
+    own = rng.random(n) < 0.5
+    bought = (rng.random(n) < np.where(own, 0.036, 0.045)).astype(int)
     data = pl.DataFrame({"group": np.where(own, "B", "A"), "visit": bought, "price": np.where(own, 199.0, 149.0)})
     found = scores(table(data, price=("price",)))
     needed = [only(found, f"units_for_effect_seen{label}", "B").value for label in ("", "[revenue]")]
@@ -316,11 +316,11 @@ def test_a_unit_with_several_rows_is_refused(users, said):
 
 def events(frame, seed=4):
     """The visits of each unit, one to three in a row of their own, with what was spent in each."""
-    luck = np.random.default_rng(seed)
-    rows = frame.with_row_index("user")[np.repeat(np.arange(len(frame)), luck.integers(1, 4, len(frame)))]
-    spent = (luck.random(len(rows)) < 0.3) * luck.exponential(20, len(rows))
-    rows = rows.with_columns(spent=pl.Series(spent), sessions=pl.lit(1), hour=pl.col("day") + pl.Series(luck.random(len(rows))))
-    return rows[luck.permutation(len(rows))]
+    rng = np.random.default_rng(seed)
+    rows = frame.with_row_index("user")[np.repeat(np.arange(len(frame)), rng.integers(1, 4, len(frame)))]
+    spent = (rng.random(len(rows)) < 0.3) * rng.exponential(20, len(rows))
+    rows = rows.with_columns(spent=pl.Series(spent), sessions=pl.lit(1), hour=pl.col("day") + pl.Series(rng.random(len(rows))))
+    return rows[rng.permutation(len(rows))]
 
 
 def test_events_of_an_entity_are_one_unit():

@@ -89,9 +89,9 @@ def test_benjamini_and_hochberg_err_no_more_often_where_nothing_is_true():
 @pytest.mark.parametrize("model", [Welch(), Proportions(rules=("fixed",)), Welch(rules=("group_sequential",))])
 def test_a_winner_is_one_by_the_corrected_p_values(model, correction):
     """The same decision as the analysis makes of its p-values, arm by arm, at the look of a small test."""
-    luck, n = np.random.default_rng(1), np.array([4000.0])
+    rng, n = np.random.default_rng(1), np.array([4000.0])
     for _ in range(60):
-        mean = luck.binomial(4000, 0.05 + 0.012 * luck.random(4) * luck.integers(0, 2, 4)) / 4000
+        mean = rng.binomial(4000, 0.05 + 0.012 * rng.random(4) * rng.integers(0, 2, 4)) / 4000
         many = [Arm(f"{i}", Moments(n, m[None, None], (m * (1 - m))[None, None, None]), price=1.0) for i, m in enumerate(mean)]
         one = [Arm(arm.name, Moments(n[0], arm.total.mean[0], arm.total.cov[0]), price=1.0) for arm in many]
         p = [model._p(model.rules[0], own, one[0], Design()) for own in one[1:]]
@@ -112,8 +112,8 @@ def test_one_arm_is_the_one_comparison():
 
 
 def scored(groups, **settings):
-    luck = np.random.default_rng(0)
-    data = pl.DataFrame({"group": luck.choice(groups, 3000), "visit": luck.integers(0, 2, 3000)})
+    rng = np.random.default_rng(0)
+    data = pl.DataFrame({"group": rng.choice(groups, 3000), "visit": rng.integers(0, 2, 3000)})
     frame = Table.build(data, {"arm": ("group",), "outcome": ("visit",)})
     protocol = AbTest(control="A", replications=400, simulated_looks=(1, 5), **settings)
     (fold,) = protocol.split(frame)

@@ -21,11 +21,11 @@ N = 4000
 
 
 def units(**columns):
-    luck = np.random.default_rng(0)
-    group = luck.permutation(np.repeat(["A", "B"], N // 2))
-    before = luck.normal(0, 1, N)
+    rng = np.random.default_rng(0)
+    group = rng.permutation(np.repeat(["A", "B"], N // 2))
+    before = rng.normal(0, 1, N)
     data = {"group": group, "before": before, "day": np.arange(N), "site": np.where(before > 0, "x", "y")}
-    spend = 3 * before + luck.normal(0, 1, N) + 0.2 * (group == "B")
+    spend = 3 * before + rng.normal(0, 1, N) + 0.2 * (group == "B")
     return pl.DataFrame(data | {"spend": spend} | columns)
 
 
@@ -104,9 +104,9 @@ def test_power_of_rare_conversions_with_a_covariate_is_the_planned_one_too():
 
 
 def priced():
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     own = np.arange(N) % 2 == 0
-    bought = (luck.random(N) < np.where(own, 0.36, 0.45)).astype(int)
+    bought = (rng.random(N) < np.where(own, 0.36, 0.45)).astype(int)
     return pl.DataFrame({"group": np.where(own, "B", "A"), "spend": bought, "price": np.where(own, 199.0, 149.0)})
 
 

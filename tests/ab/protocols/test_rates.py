@@ -78,10 +78,10 @@ def test_power_is_what_was_planned():
 
 def test_the_effect_that_is_there_is_covered_at_all_looks():
     """The always-valid sequence holds the true effect at every one of 200 looks in at least 95 % of tests."""
-    luck, n = np.random.default_rng(0), np.arange(1, 201) * 100.0
+    rng, n = np.random.default_rng(0), np.arange(1, 201) * 100.0
 
     def paths(share):
-        mean = luck.binomial(100, share, (4000, 200)).cumsum(axis=1) / n
+        mean = rng.binomial(100, share, (4000, 200)).cumsum(axis=1) / n
         return Arm("x", Moments(n, mean[..., None], (mean * (1 - mean) * n / (n - 1))[..., None, None]), price=1.0)
 
     model, design = Welch(), Design(fractions=equal_looks(200))

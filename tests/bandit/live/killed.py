@@ -24,7 +24,7 @@ def begin(folder):
     return PriceThompson().live(ARMS, folder, seed=7, snapshot=25, propensities=True)
 
 
-def loop(folder, luck):
+def loop(folder, rng):
     live = begin(folder)
     told = os.open(folder / "told.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     known = os.open(folder / "acknowledged.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -36,9 +36,9 @@ def loop(folder, luck):
         os.write(known, f"{number}\n".encode())
     while True:
         waiting.append(live.decide())
-        if luck.random() < 0.6:
-            decision = waiting.pop(luck.randrange(len(waiting)))
-            converted = luck.random() < CONVERSIONS[decision.arm]
+        if rng.random() < 0.6:
+            decision = waiting.pop(rng.randrange(len(waiting)))
+            converted = rng.random() < CONVERSIONS[decision.arm]
             os.write(told, f"{decision.id} {converted:d} {decision.arm}\n".encode())
             live.outcome(decision.id, converted)
             os.write(known, f"{decision.id}\n".encode())
@@ -48,17 +48,17 @@ def main(folder, rounds):
     warm = PriceThompson().live(ARMS, seed=0, propensities=True)
     warm.outcome(warm.decide().id, True)  # compiled before the fork
     for number in range(rounds):
-        luck = random.Random(number)
+        rng = random.Random(number)
         size = (folder / "acknowledged.txt").stat().st_size if number else 0
         child = os.fork()
         if not child:
-            loop(folder, luck)
+            loop(folder, rng)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if (folder / "acknowledged.txt").is_file() and (folder / "acknowledged.txt").stat().st_size > size:
                 break
             time.sleep(0.001)
-        time.sleep(0.05 * luck.random())
+        time.sleep(0.05 * rng.random())
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WTERMSIG(status) == signal.SIGKILL, status

@@ -64,12 +64,12 @@ def drive(live, steps, seed=0, first=0):
     """Decide, and tell most outcomes late and out of order; what was decided."""
     arms, waiting = [], []
     for step in range(first, first + steps):
-        luck = np.random.default_rng([seed, step])
-        decision = live.decide(segment=int(luck.integers(len(live.arms.contexts))), at=float(step))
+        rng = np.random.default_rng([seed, step])
+        decision = live.decide(segment=int(rng.integers(len(live.arms.contexts))), at=float(step))
         arms.append(decision.arm)
-        waiting.append((decision, bool(luck.random() < 6 / decision.value)))
-        if luck.random() < 0.7:
-            told, converted = waiting.pop(int(luck.integers(len(waiting))))
+        waiting.append((decision, bool(rng.random() < 6 / decision.value)))
+        if rng.random() < 0.7:
+            told, converted = waiting.pop(int(rng.integers(len(waiting))))
             live.outcome(told.id, converted)
     for told, converted in waiting:
         live.outcome(told.id, converted)
@@ -80,7 +80,7 @@ def drive(live, steps, seed=0, first=0):
 @pytest.mark.parametrize(("conversions", "games"), [((0.5, 0.4), 1200), ((0.2, 0.1), 600)])
 def test_the_law_is_that_of_the_exact_oracle(policy, law, conversions, games):
     exact = expected_regret(law, np.array(conversions), 20)
-    luck = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     lost = np.zeros((games, 20))
     for game in range(games):
         live = policy.live(plain(2), seed=game)
@@ -88,7 +88,7 @@ def test_the_law_is_that_of_the_exact_oracle(policy, law, conversions, games):
             decision = live.decide(at=0.0)
             arm = int(decision.arm[-1])
             lost[game, step] = max(conversions) - conversions[arm]
-            live.outcome(decision.id, luck.random() < conversions[arm])
+            live.outcome(decision.id, rng.random() < conversions[arm])
     regret = lost.cumsum(axis=1)
     for horizon in (10, 20):
         own = regret[:, horizon - 1]
@@ -106,13 +106,13 @@ def test_first_choices_are_those_of_the_simulator():
     tally = play(PriceThompson().kernel(ARMS), world, Game(3, 1, (1, 2, 3)), 11, 0, 40_000)
     chosen = np.diff(tally.pulls.astype(int), axis=1, prepend=0).argmax(axis=2)
     kernel = np.bincount(chosen @ [9, 3, 1], minlength=27)
-    luck, counts = np.random.default_rng(8), np.zeros(27)
+    rng, counts = np.random.default_rng(8), np.zeros(27)
     for game in range(n):
         live, place = PriceThompson().live(ARMS, seed=game), 0
         for _ in range(3):
             decision = live.decide(at=0.0)
             arm = ARMS.names.index(decision.arm)
-            live.outcome(decision.id, luck.random() < conversions[arm])
+            live.outcome(decision.id, rng.random() < conversions[arm])
             place = 3 * place + arm
         counts[place] += 1
     assert chi2_contingency([kernel, counts]).pvalue > 0.001

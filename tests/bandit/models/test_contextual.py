@@ -38,9 +38,9 @@ def share_lost(policy, world, **how):
 
 
 def history(n=400, seed=0):
-    luck = np.random.default_rng(seed)
-    segments, arms = luck.integers(3, size=n), luck.integers(3, size=n)
-    return segments, arms, (luck.random(n) < 0.2 + 0.2 * (segments == arms)).astype(float)
+    rng = np.random.default_rng(seed)
+    segments, arms = rng.integers(3, size=n), rng.integers(3, size=n)
+    return segments, arms, (rng.random(n) < 0.2 + 0.2 * (segments == arms)).astype(float)
 
 
 def visit(segment=0, step=0, active=ACTIVE):
@@ -108,13 +108,13 @@ def test_one_draw_for_the_customer_is_a_draw_of_all_coefficients(segment):
     state, x = learned(linear_thompson, kernel, 60), np.append(CONTEXTS[segment], 1)
     found = propensities(kernel, state, visit(segment), draws=100_000).values
     segments, arms, outcomes = history(60)
-    luck, worth = np.random.default_rng(5), []
+    rng, worth = np.random.default_rng(5), []
     for arm in range(3):
         rows = np.column_stack([CONTEXTS[segments], np.ones(60)])[arms == arm]
         precision, y = np.eye(4) + rows.T @ rows, outcomes[arms == arm]
         p = (y.sum() + 1) / (len(y) + 2)
         covariance = p * (1 - p) * np.linalg.inv(precision)
-        drawn = luck.multivariate_normal(np.linalg.solve(precision, rows.T @ y), covariance, 100_000) @ x
+        drawn = rng.multivariate_normal(np.linalg.solve(precision, rows.T @ y), covariance, 100_000) @ x
         worth.append(ARMS.values[arm] * np.clip(drawn, 0, 1))
     expected = np.bincount(np.argmax(worth, axis=0), minlength=3) / 100_000
     assert found == pytest.approx(expected, abs=4 * np.sqrt(2 * 0.25 / 100_000))

@@ -48,8 +48,8 @@ def choices(module, kernel, state, stream, n):
 
 
 def outcomes_of(n, arms=3, seed=0):
-    luck = np.random.default_rng(seed)
-    return luck.integers(arms, size=n), (luck.random(n) < 0.3).astype(float)
+    rng = np.random.default_rng(seed)
+    return rng.integers(arms, size=n), (rng.random(n) < 0.3).astype(float)
 
 
 def kl(p, q):
@@ -129,9 +129,9 @@ def test_the_statistic_of_few_outcomes_is_the_highest_ratio_of_all_points():
 
 @pytest.mark.parametrize("change", [None, 300, 550])
 def test_the_statistic_of_many_outcomes_is_the_highest_ratio_where_buckets_end(change):
-    luck = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     means = np.where(np.arange(600) < (change or 600), 0.1, 0.4)
-    row = (luck.random(600) < means).astype(float)
+    row = (rng.random(600) < means).astype(float)
     state = np.zeros(glr.SIZE + 7)
     for outcome in row:
         glr.add(state, 7, outcome)
@@ -149,12 +149,12 @@ def test_the_statistic_of_many_outcomes_is_the_highest_ratio_where_buckets_end(c
 
 
 def test_a_change_is_found_soon_and_a_steady_arm_seldom_suspected():
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     alarms, delays = 0, []
     for _ in range(40):
         state = np.zeros(glr.SIZE)
         for n in range(1, 801):
-            glr.add(state, 0, float(luck.random() < (0.3 if n <= 500 else 0.6)))
+            glr.add(state, 0, float(rng.random() < (0.3 if n <= 500 else 0.6)))
             if n % 5 == 0 and glr.statistic(state, 0) >= glr.threshold(n, 0.05):
                 alarms, delays = alarms + (n <= 500), [*delays, n - 500]
                 break

@@ -71,10 +71,10 @@ def drawn(kernel, state, step, times, active=ALL, seed=0):
 
 
 def histories(count, most, seed=0):
-    luck = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for _ in range(count):
-        arms = luck.choice(4, int(luck.integers(5, most)), p=luck.dirichlet(np.ones(4)))
-        yield [*((arm, arm % 2) for arm in range(4)), *zip(arms, luck.random(len(arms)) < luck.random() ** 2, strict=True)]
+        arms = rng.choice(4, int(rng.integers(5, most)), p=rng.dirichlet(np.ones(4)))
+        yield [*((arm, arm % 2) for arm in range(4)), *zip(arms, rng.random(len(arms)) < rng.random() ** 2, strict=True)]
 
 
 def test_policies_with_chances_of_their_own_are_found():
@@ -139,15 +139,15 @@ def test_arms_of_one_price_have_no_order():
 
 
 def test_the_bernoulli_bound_solves_its_equation():
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
     def divergence(mean, q):
         return mean * math.log(mean / q) + (1 - mean) * math.log((1 - mean) / (1 - q))
 
     for _ in range(500):
-        pulls = int(10 ** luck.uniform(0.5, 5))
-        mean = luck.integers(1, pulls) / pulls
-        level = luck.uniform(0.1, 12) / pulls
+        pulls = int(10 ** rng.uniform(0.5, 5))
+        mean = rng.integers(1, pulls) / pulls
+        level = rng.uniform(0.1, 12) / pulls
         wanted = brentq(lambda q, m=mean, d=level: divergence(m, q) - d, mean, 1 - 1e-15, xtol=1e-15)
         assert kl_upper(mean, level) == pytest.approx(wanted, rel=1e-9, abs=1e-12)
     assert kl_upper(0.0, 0.5) == pytest.approx(1 - math.exp(-0.5))
@@ -157,10 +157,10 @@ def test_the_bernoulli_bound_solves_its_equation():
 
 @pytest.mark.parametrize("least", [0.2, 1.0])
 def test_the_beta_quantile(least):
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for _ in range(300):
-        a, b = least + 10 ** luck.uniform(-1, 4), least + 10 ** luck.uniform(-1, 4)
-        tail = 10 ** luck.uniform(-6, -0.01)
+        a, b = least + 10 ** rng.uniform(-1, 4), least + 10 ** rng.uniform(-1, 4)
+        tail = 10 ** rng.uniform(-6, -0.01)
         x = beta_upper(a, b, betaln(a, b), tail)
         if x > 1 - 1e-9:
             continue  # floats are too coarse there for a check by the tail
@@ -243,10 +243,10 @@ def test_what_comes_after_the_test_moves_no_winner():
 
 
 def test_drawn_conversions_are_projected_on_falling_demand():
-    luck = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     for _ in range(50):
-        order = luck.permutation(6)
-        state = np.concatenate([luck.integers(1, 50, 12).astype(float), luck.random(6), np.zeros(18)])
+        order = rng.permutation(6)
+        state = np.concatenate([rng.integers(1, 50, 12).astype(float), rng.random(6), np.zeros(18)])
         values, weights = state[12:18][order], (state[:6] + state[6:12])[order]
         monotone_thompson.project(order, state)
 

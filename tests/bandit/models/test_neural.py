@@ -26,9 +26,9 @@ NAMES = ["last_layer", "heads"]
 
 
 def rows(n=40, q=6, seed=0):
-    luck = np.random.default_rng(seed)
-    features, pulls = luck.standard_normal((n, q)), luck.integers(0, 30, n).astype(float)
-    return features, luck.binomial(pulls.astype(int), 0.3).astype(float), pulls
+    rng = np.random.default_rng(seed)
+    features, pulls = rng.standard_normal((n, q)), rng.integers(0, 30, n).astype(float)
+    return features, rng.binomial(pulls.astype(int), 0.3).astype(float), pulls
 
 
 def log_posterior(weights, features, wins, pulls, prior):
@@ -36,10 +36,10 @@ def log_posterior(weights, features, wins, pulls, prior):
     return (wins * np.log(p) + (pulls - wins) * np.log(1 - p)).sum() - weights @ weights / (2 * prior**2)
 
 
-def batch(kernel, state, luck, size=200):
-    segments = luck.integers(2, size=size)
-    arms = kernel.select(state, 0, segments, CONTEXTS[segments], np.ones(3, bool), luck)
-    return segments, CONTEXTS[segments], arms, (luck.random(size) < 0.3).astype(float)
+def batch(kernel, state, rng, size=200):
+    segments = rng.integers(2, size=size)
+    arms = kernel.select(state, 0, segments, CONTEXTS[segments], np.ones(3, bool), rng)
+    return segments, CONTEXTS[segments], arms, (rng.random(size) < 0.3).astype(float)
 
 
 def test_the_forward_pass_in_numpy_is_keras():
@@ -121,9 +121,9 @@ def test_a_replication_depends_on_its_number_alone(policy):
 
 @pytest.mark.parametrize("policy", BOTH, ids=NAMES)
 def test_update_leaves_the_state_it_was_given_and_a_saved_one_goes_on(policy):
-    kernel, luck = policy.kernel(ARMS), np.random.default_rng(0)
+    kernel, rng = policy.kernel(ARMS), np.random.default_rng(0)
     first = kernel.start(7)
-    seen = batch(kernel, first, luck)
+    seen = batch(kernel, first, rng)
     once, again = (kernel.update(first, np.arange(200), *seen) for _ in range(2))
     assert dumps(once) == dumps(again)
     assert first.pulls.sum() == 0
@@ -149,10 +149,10 @@ def test_heads_see_their_own_luck_and_the_last_layer_sees_all():
 
 def test_it_retrains_when_it_is_time():
     kernel = Neural(retrain=3, **QUICK).kernel(ARMS)
-    state, luck = kernel.start(0), np.random.default_rng(0)
+    state, rng = kernel.start(0), np.random.default_rng(0)
     for number in range(1, 7):
         before = state.weights
-        state = kernel.update(state, np.arange(200), *batch(kernel, state, luck))
+        state = kernel.update(state, np.arange(200), *batch(kernel, state, rng))
         assert state.updates == number
         assert (state.weights is before) == (number % 3 != 0)
     assert state.pulls.sum() == 1200
@@ -160,14 +160,14 @@ def test_it_retrains_when_it_is_time():
 
 def test_the_prior_explores_and_outcomes_settle_it():
     for policy in (Neural(units=16), Neural(units=16, uncertainty="heads")):
-        kernel, luck = policy.kernel(ARMS), np.random.default_rng(0)
+        kernel, rng = policy.kernel(ARMS), np.random.default_rng(0)
         state, segments = kernel.start(0), np.repeat([0, 1], 500)
-        ask = segments, CONTEXTS[segments], np.ones(3, bool), luck
+        ask = segments, CONTEXTS[segments], np.ones(3, bool), rng
         alike = policy.kernel(replace(ARMS, values=np.array([20.0, 21.0, 22.0])))
         assert len(np.unique(alike.select(state, 0, *ask))) > 1
         for _ in range(8):
             arms = np.tile([0, 1, 2], 400)[:1000]
-            wins = (luck.random(1000) < np.array([[0.8, 0.2, 0.05], [0.2, 0.2, 0.4]])[segments, arms]).astype(float)
+            wins = (rng.random(1000) < np.array([[0.8, 0.2, 0.05], [0.2, 0.2, 0.4]])[segments, arms]).astype(float)
             state = kernel.update(state, np.arange(1000), segments, CONTEXTS[segments], arms, wins)
         chosen = kernel.select(state, 0, *ask)
         assert (chosen[:500] == 0).mean() > 0.9
@@ -191,12 +191,12 @@ def test_without_segments_it_is_a_policy_like_any():
 def test_ten_thousand_decisions_take_less_than_a_second():
     world, game = PriceDemand().load(), Game(10_000, 1000, (10_000,))
     kernel = Neural().kernel(arms_of(world, game))
-    state, luck = kernel.start(0), np.random.default_rng(0)
-    segments = luck.integers(12, size=10_000)
+    state, rng = kernel.start(0), np.random.default_rng(0)
+    segments = rng.integers(12, size=10_000)
     began = time.perf_counter()
     for first in range(0, 10_000, 1000):
         own = segments[first : first + 1000]
-        kernel.select(state, first, own, world.contexts[own], np.ones(7, bool), luck)
+        kernel.select(state, first, own, world.contexts[own], np.ones(7, bool), rng)
     assert time.perf_counter() - began < 1
 
 

@@ -115,8 +115,8 @@ def test_what_the_other_arms_would_have_earned_changes_no_choice(name):
     """Outcomes of arms not played, and all after a step, are rubbish in a second game: up to that step nothing differs."""
     steps, cut = 80, 60
     world = market()
-    arms, luck = arms_of(world, Game(steps, 1, (steps,))), np.random.default_rng(3)
-    truth = luck.random((steps, arms.count)) < 0.4
+    arms, rng = arms_of(world, Game(steps, 1, (steps,))), np.random.default_rng(3)
+    truth = rng.random((steps, arms.count)) < 0.4
     first = choices(name, arms, truth)
     rubbish = ~truth
     rubbish[np.arange(cut), first[:cut]] = truth[np.arange(cut), first[:cut]]

@@ -45,10 +45,10 @@ def at(values, wins, losses, prior):
 
 
 def drawn(values, wins, losses, prior, active):
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     best, chosen = np.full(DRAWS, -np.inf), np.zeros(DRAWS, np.int8)
     for arm in np.flatnonzero(active):
-        own = values[arm] * luck.beta(prior[0] + wins[arm], prior[1] + losses[arm], DRAWS)
+        own = values[arm] * rng.beta(prior[0] + wins[arm], prior[1] + losses[arm], DRAWS)
         chosen[own > best] = arm
         best = np.maximum(best, own)
     return np.bincount(chosen, minlength=len(values)) / DRAWS

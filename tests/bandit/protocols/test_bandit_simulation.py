@@ -101,7 +101,7 @@ def _chances(policy, world, game, number):
     """The chances by formula at the last step of one play."""
     kernel = registered(policy.kernel(arms_of(world, game)))
     state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
-    luck = np.random.default_rng(number)
+    rng = np.random.default_rng(number)
     run = {name: compiled(getattr(kernel, name), *kernel.functions) for name in ("init", "select", "update", "propensity")}
     compiled(seed_stream)(stream, np.uint64(number))
     run["init"](kernel.settings, state)
@@ -109,7 +109,7 @@ def _chances(policy, world, game, number):
     for step in range(game.horizon - 1):
         visit = Visit(step, 0, world.contexts[0], active)
         arm = run["select"](kernel.settings, state, visit, stream)
-        outcome = float(luck.random() < world.conversions[0, 0, arm])
+        outcome = float(rng.random() < world.conversions[0, 0, arm])
         run["update"](kernel.settings, state, visit, arm, outcome)
     run["propensity"](kernel.settings, state, Visit(game.horizon - 1, 0, world.contexts[0], active), chances)
     return chances

@@ -40,9 +40,9 @@ class Last(Policy):
 
 
 def log_of(n=6000, chances=CHANCES, seed=0, **columns):
-    luck = np.random.default_rng(seed)
-    arm = luck.choice(3, n, p=chances)
-    bought = (luck.random(n) < CONVERSION[arm]).astype(float)
+    rng = np.random.default_rng(seed)
+    arm = rng.choice(3, n, p=chances)
+    bought = (rng.random(n) < CONVERSION[arm]).astype(float)
     data = {"arm": np.array(["a", "b", "c"])[arm], "propensity": chances[arm], "bought": bought} | columns
     return Table.build(pl.DataFrame(data), ROLES | {name: (name,) for name in columns if name in ("price", "context")})
 

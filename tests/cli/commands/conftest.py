@@ -56,15 +56,15 @@ SALES = f"{FILE} dataset.path=sales.csv 'dataset.roles.series=[shop,region]'"
 @pytest.fixture
 def sales(tmp_path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Four monthly series in sales.csv, and six months of plan in plan.csv."""
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     parts, plans = [], []
     for shop in "ab":
         for region in ("y", "é"):
             key = {"shop": shop, "region": region}
             past, ahead = months(date(2021, 1, 1), 36), months(date(2024, 1, 1), 6)
-            columns = {"units": luck.normal(100, 5, 36).round(2), "promo": luck.integers(0, 2, 36)}
+            columns = {"units": rng.normal(100, 5, 36).round(2), "promo": rng.integers(0, 2, 36)}
             parts.append(pl.DataFrame({**key, "month": past, **columns}))
-            plans.append(pl.DataFrame({**key, "month": ahead, "promo": luck.integers(0, 2, 6)}))
+            plans.append(pl.DataFrame({**key, "month": ahead, "promo": rng.integers(0, 2, 6)}))
     rows, plan = pl.concat(parts), pl.concat(plans)
     rows.write_csv(tmp_path / "sales.csv")
     plan.write_csv(tmp_path / "plan.csv")

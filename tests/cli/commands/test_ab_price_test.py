@@ -14,10 +14,10 @@ LINE = (
 
 @pytest.fixture
 def units(tmp_path):
-    luck, n = np.random.default_rng(0), 3000
-    group = luck.choice(["A", "B", "C"], n)
-    before = luck.normal(0, 1, n)
-    visit = (luck.random(n) < 0.2 + 0.1 * (group == "B") + 0.1 * (before > 0)).astype(int)
+    rng, n = np.random.default_rng(0), 3000
+    group = rng.choice(["A", "B", "C"], n)
+    before = rng.normal(0, 1, n)
+    visit = (rng.random(n) < 0.2 + 0.1 * (group == "B") + 0.1 * (before > 0)).astype(int)
     data = pl.DataFrame({"group": group, "visit": visit, "before": before, "price": np.full(n, -5.0), "twice": 2 * visit})
     data.write_parquet(tmp_path / "units.parquet")
     return data

@@ -131,11 +131,11 @@ def test_each_arm_of_a_log(hwds, tmp_path):
 
 @pytest.fixture
 def units(tmp_path):
-    luck, n = np.random.default_rng(0), 4000
-    group = luck.choice(["A", "B"], n)
-    bought = (luck.random(n) < np.where(group == "A", 0.2, 0.3)).astype(int)
-    spent = bought * np.where(group == "A", luck.normal(50, 5, n), luck.normal(60, 5, n))
-    data = pl.DataFrame({"group": group, "bought": bought, "spent": spent, "price": np.where(luck.random(n) < 0.5, 40, 60)})
+    rng, n = np.random.default_rng(0), 4000
+    group = rng.choice(["A", "B"], n)
+    bought = (rng.random(n) < np.where(group == "A", 0.2, 0.3)).astype(int)
+    spent = bought * np.where(group == "A", rng.normal(50, 5, n), rng.normal(60, 5, n))
+    data = pl.DataFrame({"group": group, "bought": bought, "spent": spent, "price": np.where(rng.random(n) < 0.5, 40, 60)})
     data.write_parquet(tmp_path / "units.parquet")
     return data
 

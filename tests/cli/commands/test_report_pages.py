@@ -40,11 +40,11 @@ LINES = {
 def drawn(hwds, once, tmp_path, monkeypatch):
     """Run a line with its pictures, in a folder with a shop of a wicked name; the folders of its reports."""
     monkeypatch.setattr("hwds.app.run.draw", DRAW)
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     month = pl.date_range(datetime.date(2019, 1, 1), datetime.date(2021, 12, 1), "1mo", eager=True)
     shops = (("a&b", "web"), (WICKED, WICKED), ("é", "web"), ("c|d", WICKED), ("e", "web"), ("f", "web"))
     parts = [
-        pl.DataFrame({"shop": [shop] * 36, "kind": [kind] * 36, "month": month, "units": luck.normal(100, 9, 36).round(2)})
+        pl.DataFrame({"shop": [shop] * 36, "kind": [kind] * 36, "month": month, "units": rng.normal(100, 9, 36).round(2)})
         for shop, kind in shops
     ]
     pl.concat(parts).write_csv(tmp_path / "sales.csv")

@@ -22,21 +22,21 @@ START = datetime(2026, 1, 5)
 
 def world(days: int = 31, daily: int = 300, seed: int = 0) -> Table:
     """Order lines: `p` is the true probability of being gray, large losses are at stake in few of them."""
-    luck = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     n = days * daily
-    p = luck.beta(0.15, 3.0, n)
-    gray = (luck.random(n) < p).astype(float)
+    p = rng.beta(0.15, 3.0, n)
+    gray = (rng.random(n) < p).astype(float)
     times = [START + timedelta(days=i // daily, seconds=60 * (i % daily)) for i in range(n)]
-    honest = np.where(luck.random(n) < 0.1, "honest_bulk", "honest")
+    honest = np.where(rng.random(n) < 0.1, "honest_bulk", "honest")
     data = {
         "time": times,
-        "customer": [f"c{i}" for i in luck.integers(0, n // 8, n)],
+        "customer": [f"c{i}" for i in rng.integers(0, n // 8, n)],
         "p": p,
         "gray": gray,
         "true_kind": np.where(gray == 1, "ring", honest),
         "confirmed": gray,
         "confirmed_at": [time + timedelta(days=1) for time in times],
-        "at_stake": luck.lognormal(5, 1.5, n).round(2),
+        "at_stake": rng.lognormal(5, 1.5, n).round(2),
         "chance": np.ones(n),
     }
     roles = {

@@ -238,8 +238,8 @@ def test_rows_without_kinds_or_truth_are_judged_by_labels_alone(made):
 
 
 def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
-    luck = np.random.default_rng(0)
-    values = luck.normal(10, 3, (400, 1))
+    rng = np.random.default_rng(0)
+    values = rng.normal(10, 3, (400, 1))
     found = Clusters(np.arange(400), None, 400, 2000, 0).daily_amounts(values)[0]
     assert found.value == pytest.approx(values.mean())
     assert (found.day_high - found.day_low) / (2 * 1.96) == pytest.approx(values.std() / 20, rel=0.06)
@@ -252,9 +252,9 @@ def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
 
 def test_days_and_customers_count_together():
     """A cost that varies by day and by customer varies by both; over either alone the interval would be too narrow."""
-    luck = np.random.default_rng(1)
-    day, entity = luck.integers(0, 10, 3000), luck.integers(0, 40, 3000)
-    values = (luck.normal(0, 1, 10)[day] + luck.normal(0, 2, 40)[entity] + luck.normal(0, 1, 3000))[:, None]
+    rng = np.random.default_rng(1)
+    day, entity = rng.integers(0, 10, 3000), rng.integers(0, 40, 3000)
+    values = (rng.normal(0, 1, 10)[day] + rng.normal(0, 2, 40)[entity] + rng.normal(0, 1, 3000))[:, None]
     found = Clusters(day, entity, 10, 500, 0).daily_amounts(values)[0]
     widths = [(high - low) / 2 for low, high in ((found.day_low, found.day_high), (found.entity_low, found.entity_high))]
     assert found.high - found.value > 1.1 * max(widths)

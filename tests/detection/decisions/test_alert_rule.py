@@ -113,9 +113,9 @@ def test_a_row_that_would_be_blocked_is_reviewed_where_that_costs_less():
 def test_no_other_order_costs_less_under_the_probabilities():
     from itertools import product
 
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for _ in range(20):
-        asked = days(luck.random(6), luck.lognormal(5, 1, 6))
+        asked = days(rng.random(6), rng.lognormal(5, 1, 6))
         least = min(
             TERMS.cost(np.array(each), asked.probability, asked.loss).sum()
             for each in product((PASS, REVIEW, BLOCK), repeat=6)
@@ -185,9 +185,9 @@ def test_luck_alone_seldom_chooses():
     """Probabilities that mean what they say, and few labels: another cell than the formula is taken by chance, 5 % at most."""
     taken = 0
     for seed in range(100):
-        luck = np.random.default_rng(seed)
-        p, loss = luck.beta(0.3, 2.0, 300), luck.lognormal(4.6, 0.7, 300)
-        told = rows(p, loss, (luck.random(300) < p).astype(float), day=np.arange(300) // 30)
+        rng = np.random.default_rng(seed)
+        p, loss = rng.beta(0.3, 2.0, 300), rng.lognormal(4.6, 0.7, 300)
+        told = rows(p, loss, (rng.random(300) < p).astype(float), day=np.arange(300) // 30)
         found = choose(told, "2026-01-01", TERMS, seed=0)
         taken += (found.multiplier, found.floor) != (1.0, 0.0)
     assert taken <= 10

@@ -19,15 +19,15 @@ ROLES = {"time": ("time",), "label": ("confirmed",), "label_propensity": ("revie
 
 def lines(count=400, seed=0, cheap=60.0):
     """Half of the lines are bought in a school at `cheap`, the others in a shop for 100; the street pays 100."""
-    luck = np.random.default_rng(seed)
-    school = luck.random(count) < 0.5
+    rng = np.random.default_rng(seed)
+    school = rng.random(count) < 0.5
     data = pl.DataFrame(
         {
-            "time": [BEGIN + timedelta(days=int(day)) for day in luck.integers(0, 90, count)],
-            "sku": luck.choice(["a", "b", "c"], count),
+            "time": [BEGIN + timedelta(days=int(day)) for day in rng.integers(0, 90, count)],
+            "sku": rng.choice(["a", "b", "c"], count),
             "channel": np.where(school, "school", "shop"),
-            "region": luck.choice(["east", "west"], count),
-            "quantity": luck.integers(1, 5, count),
+            "region": rng.choice(["east", "west"], count),
+            "quantity": rng.integers(1, 5, count),
             "unit_price": np.where(school, cheap, 100.0),
             "street_price": 100.0,
             "confirmed": np.where(school, (np.arange(count) % 4 == 0).astype(int), 0),

@@ -15,30 +15,30 @@ KEPT = ("row_id", "time", "available_at", "confirmed", "confirmed_at")
 
 def order_lines(seed, count=120, days=60, late=0.3, customers=8, nulls=True):
     """Lines at whole half days, so that many tie; some arrive weeks late, out of the order of the table."""
-    luck = np.random.default_rng(seed)
-    time = luck.integers(0, 2 * days, count) / 2
-    lag = np.where(luck.random(count) < late, luck.integers(1, 50, count) / 2, 0.0)
-    delay = luck.integers(0, 40, count) / 2
-    label = luck.choice([0, 1, None], count, p=[0.4, 0.3, 0.3])
-    names = {name: luck.integers(0, customers, count) for name in ("customer", "address", "payment", "contact", "store")}
+    rng = np.random.default_rng(seed)
+    time = rng.integers(0, 2 * days, count) / 2
+    lag = np.where(rng.random(count) < late, rng.integers(1, 50, count) / 2, 0.0)
+    delay = rng.integers(0, 40, count) / 2
+    label = rng.choice([0, 1, None], count, p=[0.4, 0.3, 0.3])
+    names = {name: rng.integers(0, customers, count) for name in ("customer", "address", "payment", "contact", "store")}
     columns = {name: [f"{name[0]}{value}" for value in values] for name, values in names.items()}
     data = pl.DataFrame(
         {
             "time": [BEGIN + timedelta(days=day) for day in time],
             "available_at": [BEGIN + timedelta(days=day) for day in time + lag],
             **columns,
-            "channel": luck.choice(["carrier", "education", "online"], count),
-            "region": luck.choice(["asia", "europe"], count),
-            "sku": luck.choice(["a", "b"], count),
-            "quantity": luck.integers(1, 50, count),
-            "unit_price": luck.integers(80, 120, count).astype(float),
-            "street_price": luck.integers(90, 130, count).astype(float),
+            "channel": rng.choice(["carrier", "education", "online"], count),
+            "region": rng.choice(["asia", "europe"], count),
+            "sku": rng.choice(["a", "b"], count),
+            "quantity": rng.integers(1, 50, count),
+            "unit_price": rng.integers(80, 120, count).astype(float),
+            "street_price": rng.integers(90, 130, count).astype(float),
             "confirmed": pl.Series(label.tolist(), dtype=pl.Int64),
             "confirmed_at": [BEGIN + timedelta(days=day) for day in time + lag + delay],
         }
     )
     if nulls:
-        gone = {name: pl.Series(luck.random(count) < 0.1) for name in ("address", "payment", "customer", "unit_price")}
+        gone = {name: pl.Series(rng.random(count) < 0.1) for name in ("address", "payment", "customer", "unit_price")}
         data = data.with_columns(pl.when(~mask).then(pl.col(name)).alias(name) for name, mask in gone.items())
     data = data.with_columns(pl.when(pl.col("confirmed").is_not_null()).then(pl.col("confirmed_at")))
     if seed % 2 == 0:
@@ -63,16 +63,16 @@ def knows(rows, place, other):
 
 def rubbish(table, instant, seed=0):
     """Everything of rows that arrive after an instant replaced, and labels that do turned or made up; moments stay."""
-    luck = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     late = table.data["available_at"] > instant
     columns = []
     for name in table.data.columns:
         if name not in KEPT:
-            moved = table.data[name].gather(luck.permutation(len(late)))
+            moved = table.data[name].gather(rng.permutation(len(late)))
             columns.append(pl.when(late).then(moved).otherwise(pl.col(name)).alias(name))
     unknown = late | (table.data["confirmed_at"] > instant).fill_null(True)
-    turned = pl.when(unknown).then(pl.Series(luck.integers(0, 2, len(late)))).otherwise(pl.col("confirmed"))
-    after = pl.Series([instant + timedelta(days=int(days)) for days in luck.integers(1, 20, len(late))])
+    turned = pl.when(unknown).then(pl.Series(rng.integers(0, 2, len(late)))).otherwise(pl.col("confirmed"))
+    after = pl.Series([instant + timedelta(days=int(days)) for days in rng.integers(1, 20, len(late))])
     when = pl.when(unknown).then(pl.max_horizontal(after, pl.col("available_at"))).otherwise(pl.col("confirmed_at"))
     data = table.data.with_columns(*columns, turned.alias("confirmed"), when.alias("confirmed_at"))
     return replace(table, data=data)

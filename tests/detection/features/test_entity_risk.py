@@ -74,9 +74,9 @@ def test_the_own_label_never_counts():
 
 def test_labels_after_a_fixed_delay_give_the_handbooks_terminal_risk():
     """The rolling counts of chapter 3: those of delay and window, less those of the delay."""
-    luck, delay, count = np.random.default_rng(3), timedelta(days=7), 300
-    time = np.sort(luck.choice(30 * 86_400, count, replace=False))
-    data = pl.DataFrame({"at": time, "terminal": luck.integers(0, 6, count), "fraud": luck.integers(0, 2, count)})
+    rng, delay, count = np.random.default_rng(3), timedelta(days=7), 300
+    time = np.sort(rng.choice(30 * 86_400, count, replace=False))
+    data = pl.DataFrame({"at": time, "terminal": rng.integers(0, 6, count), "fraud": rng.integers(0, 2, count)})
     data = data.with_columns(pl.from_epoch("at", "s").alias("time")).with_columns((pl.col("time") + delay).alias("known"))
     table = Table.build(data, {"time": ("time",), "label": ("fraud",), "label_time": ("known",)})
     got = EntityRisk(by=("terminal",), days=(1, 7), shrink=0.0).compute(table)

@@ -92,11 +92,11 @@ def test_the_rows_of_a_day_are_never_their_own_reference():
 
 def test_what_a_row_is_told_is_the_same_bits_whatever_comes_later():
     table = rows_of(900, seed=2)
-    luck, before = np.random.default_rng(0), RECIPE.compute(table)
+    rng, before = np.random.default_rng(0), RECIPE.compute(table)
     for days in (8, 15.5, 24):
         instant = START + days * DAY
         early = (table.data["available_at"] <= instant).to_numpy()
-        after = RECIPE.compute(corrupt_rows(table, instant, 3, luck))
+        after = RECIPE.compute(corrupt_rows(table, instant, 3, rng))
         assert after.filter(early).equals(before.filter(early))
         assert not after.filter(~early).equals(before.filter(~early))
 

@@ -23,9 +23,9 @@ def in_arrival(table):
 @pytest.mark.parametrize("most", [1, 40])
 def test_lines_one_by_one_and_in_portions_are_told_what_the_whole_table_is(seed, late, most):
     table = in_arrival(bought(400, seed, late=late))
-    live, luck, told, begin = LivePurchases(RECIPE.windows, RECIPE.read_of(table)), np.random.default_rng(seed), [], 0
+    live, rng, told, begin = LivePurchases(RECIPE.windows, RECIPE.read_of(table)), np.random.default_rng(seed), [], 0
     while begin < len(table.data):
-        end = begin + int(luck.integers(1, most + 1))
+        end = begin + int(rng.integers(1, most + 1))
         told.append(live.arrive(Table(table.data[begin:end], table.roles)))
         begin = end
     assert pl.concat(told).equals(RECIPE.compute(table))

@@ -113,12 +113,12 @@ def test_it_equals_a_loop_over_rows_of_one_busy_entity(late):
 
 def test_what_a_line_knows_is_the_same_bits_whatever_comes_later():
     table = bought(800, seed=1)
-    luck, before = np.random.default_rng(0), RECIPE.compute(table)
+    rng, before = np.random.default_rng(0), RECIPE.compute(table)
     for days in (10, 33, 59):
         instant = START + days * DAY
         early = (table.data["available_at"] <= instant).to_numpy()
         assert 0 < early.sum() < len(early)
-        after = RECIPE.compute(corrupt_rows(table, instant, 3, luck))
+        after = RECIPE.compute(corrupt_rows(table, instant, 3, rng))
         assert after.filter(early).equals(before.filter(early))
         assert not after.filter(~early).equals(before.filter(~early))
 

@@ -21,10 +21,10 @@ def by_pair(table):
 
 
 def random_lines(seed, count=300):
-    luck = np.random.default_rng(seed)
-    skus, channels, regions = (luck.choice(names, count) for names in (["a", "b"], ["p", "q", "r"], ["east", "west"]))
-    prices = luck.integers(50, 200, (2, count)).astype(float)
-    return lines(list(zip(skus, channels, regions, luck.integers(1, 9, count).astype(float), *prices, strict=True)))
+    rng = np.random.default_rng(seed)
+    skus, channels, regions = (rng.choice(names, count) for names in (["a", "b"], ["p", "q", "r"], ["east", "west"]))
+    prices = rng.integers(50, 200, (2, count)).astype(float)
+    return lines(list(zip(skus, channels, regions, rng.integers(1, 9, count).astype(float), *prices, strict=True)))
 
 
 def slow(table, costs, least):
@@ -95,11 +95,11 @@ def test_lines_without_a_price_or_a_name_are_left_out():
 
 
 def test_few_sales_are_drawn_to_what_sku_and_market_say():
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     sku, market = np.divmod(np.arange(60), 6)
-    true = 300 * np.exp(luck.normal(0, 0.3, 10)[sku] + luck.normal(0, 0.2, 6)[market] + luck.normal(0, 0.05, 60))
-    lines, spread = luck.integers(1, 4, 60).astype(float), np.full(60, 0.1)
-    seen = true * np.exp(luck.normal(0, 0.1 * np.sqrt(np.pi / 2 / lines)))
+    true = 300 * np.exp(rng.normal(0, 0.3, 10)[sku] + rng.normal(0, 0.2, 6)[market] + rng.normal(0, 0.05, 60))
+    lines, spread = rng.integers(1, 4, 60).astype(float), np.full(60, 0.1)
+    seen = true * np.exp(rng.normal(0, 0.1 * np.sqrt(np.pi / 2 / lines)))
     made = shrunk_prices(seen, lines, spread, sku, market)
     assert np.mean((np.log(made.mean) - np.log(true)) ** 2) < 0.6 * np.mean((np.log(seen) - np.log(true)) ** 2)
     assert np.all((made.own > 0.05) & (made.own < 0.6))

@@ -13,20 +13,20 @@ CODES = 12
 
 def rows(n, seed=0):
     """Numbers with holes, ties and no end, and two columns of codes."""
-    luck = np.random.default_rng(seed)
-    numbers = luck.normal(size=(n, 6))
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n, 6))
     numbers[:, 1] = np.round(numbers[:, 1])
-    numbers[luck.random(numbers.shape) < 0.15] = np.nan
-    return np.hstack([numbers, luck.integers(0, [CODES, 3], (n, 2))])
+    numbers[rng.random(numbers.shape) < 0.15] = np.nan
+    return np.hstack([numbers, rng.integers(0, [CODES, 3], (n, 2))])
 
 
 def grown(trees, **settings):
     """A booster of the rows; what decides are both kinds of columns and holes."""
     import xgboost
 
-    given, luck = rows(1500), np.random.default_rng(1)
+    given, rng = rows(1500), np.random.default_rng(1)
     odds = np.nan_to_num(given[:, 0] * given[:, 1], nan=1.5) + np.isin(given[:, 6], [1, 4, 9]) - (given[:, 7] == 2)
-    label = (luck.random(len(given)) < 1 / (1 + np.exp(2 - odds))).astype(float)
+    label = (rng.random(len(given)) < 1 / (1 + np.exp(2 - odds))).astype(float)
     told = {"objective": "binary:logistic", "max_bin": 512, "nthread": 1, "seed": 0} | settings
     return xgboost.train(told, _matrix(given, label), trees)
 

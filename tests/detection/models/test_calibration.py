@@ -21,9 +21,9 @@ KINDS = ("platt", "bayes", "beta", "isotonic")
 
 def scored(n=4000, seed=0, slope=0.6, shift=-3.0, sign=1.0):
     """Scores, and labels whose log odds are a line in them."""
-    luck = np.random.default_rng(seed)
-    score = luck.normal(0, 3, n)
-    return score, (luck.random(n) < sigmoid(sign * slope * score + shift)).astype(float)
+    rng = np.random.default_rng(seed)
+    score = rng.normal(0, 3, n)
+    return score, (rng.random(n) < sigmoid(sign * slope * score + shift)).astype(float)
 
 
 def sklearns(method, score, label):
@@ -76,10 +76,10 @@ def test_beta_is_the_optimum_that_scipy_finds(n):
 
 
 def test_beta_leaves_out_what_would_be_negative_and_fits_the_rest_anew():
-    luck = np.random.default_rng(3)
-    chance = luck.random(5000)
+    rng = np.random.default_rng(3)
+    chance = rng.random(5000)
     truth = sigmoid(-0.5 * np.log(chance) - 2.0 * np.log1p(-chance) - 2.0)  # falls with log p
-    label = (luck.random(5000) < truth).astype(float)
+    label = (rng.random(5000) < truth).astype(float)
     found = calibrator("beta", log_odds(chance, EDGE), label)
     assert found.coefficients[0] == 0.0
     alone = logit_fit(-np.log1p(-chance)[:, None], label)
@@ -231,12 +231,12 @@ def test_a_weight_is_how_often_a_row_is_there(kind):
 
 def investigated(n=40_000):
     """Rows of which suspicious ones are looked at for unknown reasons, and some by chances that differ; all find 1 alike."""
-    luck = np.random.default_rng(0)
-    score = luck.normal(-2, 2, n)
-    hidden = luck.random(n) < 0.5  # what the score does not know, and investigators see
-    positive = luck.random(n) < sigmoid(score - 2 * hidden)
+    rng = np.random.default_rng(0)
+    score = rng.normal(-2, 2, n)
+    hidden = rng.random(n) < 0.5  # what the score does not know, and investigators see
+    positive = rng.random(n) < sigmoid(score - 2 * hidden)
     chance = np.where(score > 0, 0.2, 0.05)
-    drawn, named = luck.random(n) < chance, hidden & (luck.random(n) < 0.9)
+    drawn, named = rng.random(n) < chance, hidden & (rng.random(n) < 0.9)
     label = np.where(drawn | named, positive.astype(float), np.nan)
     columns = {"score": score, "bad": pl.Series(label, nan_to_null=True), "chance": pl.Series(chance)}
     told = pl.DataFrame(columns).with_columns(pl.when(pl.Series(drawn)).then("chance").alias("chance"))

@@ -189,9 +189,9 @@ def test_growing_stops_by_the_later_window():
 
 
 def test_texts_are_categories_not_ranks():
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     table = toy_rows(4000)
-    channel = luck.choice(list("abcdefghij"), 4000)
+    channel = rng.choice(list("abcdefghij"), 4000)
     label = np.isin(channel, list("adgj")).astype(float)
     data = table.data.with_columns(pl.Series("channel", channel), pl.Series("bad", label))
     parts = windows(replace(table, data=data, roles=table.roles | {"covariate": ("channel",)}))

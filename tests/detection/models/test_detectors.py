@@ -50,15 +50,15 @@ def fitted(model, parts=None):
 
 def simulated(n=6000, odd=0.02, seed=0):
     """Numbers that hang together, a skewed one and a text; odd rows break one of the bonds."""
-    luck = np.random.default_rng(seed)
-    bad = luck.random(n) < odd
-    size = luck.normal(size=n)
+    rng = np.random.default_rng(seed)
+    bad = rng.random(n) < odd
+    size = rng.normal(size=n)
     columns = {
         "size": size,
-        "weight": size + 0.2 * luck.normal(size=n) + 4 * bad * luck.choice([-1, 1], n),
-        "spent": np.exp(luck.normal(3, 1, n) + 2.5 * bad),
-        "noise": luck.normal(size=n),
-        "kind": np.where(luck.random(n) < 0.002, "rare", luck.choice(["a", "b", "c"], n)),
+        "weight": size + 0.2 * rng.normal(size=n) + 4 * bad * rng.choice([-1, 1], n),
+        "spent": np.exp(rng.normal(3, 1, n) + 2.5 * bad),
+        "noise": rng.normal(size=n),
+        "kind": np.where(rng.random(n) < 0.002, "rare", rng.choice(["a", "b", "c"], n)),
     }
     data = pl.DataFrame(columns | {"bad": bad.astype(float)})
     return Table.build(data, {"label": ("bad",), "covariate": tuple(columns)})

@@ -18,12 +18,12 @@ from tests.support.rows import context, relabelled, toy_rows, windows
 def found_by_chance(chance, n=12_000):
     """Positives that stand apart, of which only some are found; nobody else has a label."""
     table = toy_rows(n)
-    luck = np.random.default_rng(1)
-    bad = luck.random(n) < 0.3
-    spent = np.where(bad, 6.0, 0.0) + luck.normal(size=n)
+    rng = np.random.default_rng(1)
+    bad = rng.random(n) < 0.3
+    spent = np.where(bad, 6.0, 0.0) + rng.normal(size=n)
     data = table.data.with_columns(pl.Series("spent", spent), pl.Series("truth", bad.astype(float)))
     table = replace(table, data=data, roles=table.roles | {"covariate": ("spent",)})
-    label = np.where(bad & (luck.random(n) < chance), 1.0, np.nan)
+    label = np.where(bad & (rng.random(n) < chance), 1.0, np.nan)
     return relabelled(table, pl.Series(label, nan_to_null=True))
 
 

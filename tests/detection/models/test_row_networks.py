@@ -130,8 +130,8 @@ def test_the_same_context_gives_the_same_bits_after_other_fits(name, fitted, par
 @pytest.mark.parametrize("model", [MLP(units=12, layers=1, **FAST), MLP(units=7, layers=3, **FAST), MODELS["autoencoder"]])
 def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
     """In its single precision; two texts of as many values each, and none."""
-    luck = np.random.default_rng(0)
-    more = {"shelf": pl.Series(luck.choice(list("abcd"), 587)), "aisle": pl.Series(luck.choice(list("efgh"), 587))}
+    rng = np.random.default_rng(0)
+    more = {"shelf": pl.Series(rng.choice(list("abcd"), 587)), "aisle": pl.Series(rng.choice(list("efgh"), 587))}
     train = parts[0].with_inputs(pl.DataFrame(more)) if isinstance(model, MLP) else normal(parts[0])
     scorer = model.learn(train, stop=no_rows(train), context=context())
     chain = scorer._networks
@@ -140,7 +140,7 @@ def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
         shape, rows = scorer.reader.shape(model), scorer.reader.rows(train)
         assert rows[1].max(axis=0).tolist() == [4, 4, 4]
     else:
-        shape, rows = RowShape(5, (), (), model), network_inputs(luck.normal(0, 3, (700, 5)).astype(np.float32))
+        shape, rows = RowShape(5, (), (), model), network_inputs(rng.normal(0, 3, (700, 5)).astype(np.float32))
     keras = Networks(shape, scorer.weights, model.seeds, "cpu", 1, chain.mean)
     answers = keras.predict(rows)
     np.testing.assert_allclose(chain.predict(rows).reshape(answers.shape), answers, rtol=1e-5, atol=1e-5)
@@ -183,8 +183,8 @@ def test_only_the_sequence_reads_arrays(fitted, parts):
 
 def test_the_order_of_steps_is_learned():
     """The label is whether the larger number came last, which no sum over the steps tells."""
-    luck = np.random.default_rng(1)
-    steps = luck.normal(size=(1200, 4)).astype(np.float32)
+    rng = np.random.default_rng(1)
+    steps = rng.normal(size=(1200, 4)).astype(np.float32)
     table = toy_rows(n=1200).with_inputs(pl.DataFrame({"last": pl.Series(steps, dtype=pl.Array(pl.Float32, 4))}))
     table = replace(relabelled(table, (steps[:, 3] > steps[:, 2]).astype(float)), roles=table.roles | {"covariate": ("last",)})
     train, stop, calibrate, test = windows(table)

@@ -18,11 +18,11 @@ LATE = "late: worth > 200 and night = 1"
 
 
 def payments(count=2000, seed=0):
-    luck = np.random.default_rng(seed)
-    worth, night = luck.gamma(2, 50, count), luck.integers(0, 2, count)
-    bad = ((worth > 200) & (night == 1) & (luck.random(count) < 0.8)) | (luck.random(count) < 0.01)
-    data = {"worth": worth, "night": night, "channel": luck.choice(["web", "shop"], count), "bad": bad.astype(float)}
-    card = [f"card {k}" for k in luck.integers(0, 300, count)]
+    rng = np.random.default_rng(seed)
+    worth, night = rng.gamma(2, 50, count), rng.integers(0, 2, count)
+    bad = ((worth > 200) & (night == 1) & (rng.random(count) < 0.8)) | (rng.random(count) < 0.01)
+    data = {"worth": worth, "night": night, "channel": rng.choice(["web", "shop"], count), "bad": bad.astype(float)}
+    card = [f"card {k}" for k in rng.integers(0, 300, count)]
     roles = {"label": "bad", "entity": "card", "amount": "worth", "covariate": ("worth", "night", "channel")}
     return Table.build(pl.DataFrame(data | {"card": card}), roles, "EUR")
 

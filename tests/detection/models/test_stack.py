@@ -27,10 +27,10 @@ MEMBERS = (XGBoost(trees=30, patience=5), RandomForest(trees=15), Logistic())
 
 def odds(n=20_000, seed=0):
     """One member that knows the log odds, one with noise, one of noise alone."""
-    luck = np.random.default_rng(seed)
-    truth = luck.normal(-2, 1.5, n)
-    label = (luck.random(n) < sigmoid(truth)).astype(float)
-    return np.column_stack([truth, truth + luck.normal(0, 3, n), luck.normal(-2, 1, n)]), label
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(-2, 1.5, n)
+    label = (rng.random(n) < sigmoid(truth)).astype(float)
+    return np.column_stack([truth, truth + rng.normal(0, 3, n), rng.normal(-2, 1, n)]), label
 
 
 def test_many_rows_find_the_member_that_knows():
@@ -49,8 +49,8 @@ def test_weights_are_the_optimum_on_the_simplex():
         total = answers @ weights + intercept_of(answers @ weights, label)
         return np.sum(np.logaddexp(0, total) - label * total) + 10.0 * np.sum((weights - 1 / 3) ** 2)
 
-    luck = np.random.default_rng(1)
-    others = [*luck.dirichlet(np.ones(3), 200), *(0.99 * found + 0.01 * luck.dirichlet(np.ones(3), 200))]
+    rng = np.random.default_rng(1)
+    others = [*rng.dirichlet(np.ones(3), 200), *(0.99 * found + 0.01 * rng.dirichlet(np.ones(3), 200))]
     assert loss(found) <= min(loss(weights) for weights in others) + 1e-6
 
 

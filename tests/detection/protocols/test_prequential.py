@@ -34,9 +34,9 @@ def table(days=30, per_day=20, **columns):
     """Rows at each hour; every tenth is bad; customers come round again."""
     n = days * per_day
     when = [BEGIN + timedelta(days=i // per_day, minutes=60 * (i % per_day)) for i in range(n)]
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     bad = (np.arange(n) % 10 == 0).astype(float)
-    told = {"when": when, "customer": [f"c{i % 37}" for i in range(n)], "bad": bad, "x": luck.normal(size=n) + bad}
+    told = {"when": when, "customer": [f"c{i % 37}" for i in range(n)], "bad": bad, "x": rng.normal(size=n) + bad}
     roles = {"time": ("when",), "entity": ("customer",), "label": ("bad",), "covariate": ("x",)}
     more = {role: (role,) for role in columns if role in ROLES}
     return Table.build(pl.DataFrame(told | columns), roles | more)

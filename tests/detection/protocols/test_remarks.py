@@ -24,17 +24,17 @@ def test_of_a_table_with_every_label_there_is_nothing_to_tell():
 
 
 def test_columns_that_name_rows_or_are_almost_the_label_are_remarked():
-    luck = np.random.default_rng(0)
-    bad = luck.random(2000) < 0.05
+    rng = np.random.default_rng(0)
+    bad = rng.random(2000) < 0.05
     data = pl.DataFrame(
         {
             "bad": bad.astype(float),
             "order": [f"A-{k}" for k in range(2000)],
-            "refund": np.where(bad & (luck.random(2000) < 0.8), luck.gamma(2, 30, 2000), 0.0),
-            "copy": bad + luck.normal(0, 0.3, 2000),
-            "worth": luck.gamma(2, 50, 2000) * (1 + bad),
-            "channel": luck.choice(["web", "shop"], 2000),
-            "units": luck.integers(1, 9, 2000),
+            "refund": np.where(bad & (rng.random(2000) < 0.8), rng.gamma(2, 30, 2000), 0.0),
+            "copy": bad + rng.normal(0, 0.3, 2000),
+            "worth": rng.gamma(2, 50, 2000) * (1 + bad),
+            "channel": rng.choice(["web", "shop"], 2000),
+            "units": rng.integers(1, 9, 2000),
         }
     )
     table = Table.build(data, {"label": "bad", "covariate": ("order", "refund", "copy", "worth", "channel", "units")})

@@ -32,8 +32,8 @@ BEGIN = datetime(2024, 1, 1)
 
 def orders(count=600, seed=0):
     """Orders of 60 customers, six of which buy much and whose accounts share addresses by twos."""
-    luck = np.random.default_rng(seed)
-    customer = luck.integers(0, 60, count)
+    rng = np.random.default_rng(seed)
+    customer = rng.integers(0, 60, count)
     crooked = customer < 6
     return pl.DataFrame(
         {
@@ -41,8 +41,8 @@ def orders(count=600, seed=0):
             "when": [BEGIN + timedelta(hours=3 * k) for k in range(count)],
             "customer": [f"c{k}" for k in customer],
             "address": [f"home {k // 2}" if k < 6 else f"home {k}" for k in customer],
-            "units": np.where(crooked, luck.poisson(12, count), luck.poisson(3, count)).astype(float),
-            "gap": luck.gamma(2, 1, count),
+            "units": np.where(crooked, rng.poisson(12, count), rng.poisson(3, count)).astype(float),
+            "gap": rng.gamma(2, 1, count),
             "worth": np.where(crooked, 500.0, 50.0),
             "gray": crooked.astype(float),
         }
@@ -183,8 +183,8 @@ def test_what_many_share_ties_nobody():
 
 
 def test_few_labels_turn_a_detector_and_reasons_add_up(frame):
-    luck = np.random.default_rng(1)
-    data = frame.data.with_columns(pl.Series("reviewed", np.where(luck.random(600) < 0.1, orders()["gap"] > 3, np.nan)))
+    rng = np.random.default_rng(1)
+    data = frame.data.with_columns(pl.Series("reviewed", np.where(rng.random(600) < 0.1, orders()["gap"] > 3, np.nan)))
     table = Table(data.with_columns(pl.col("reviewed").fill_nan(None)), frame.roles)
     none = Table(frame.data, frame.roles)
     model = FewLabels(member=Tails(high=("units",)), trees=40)

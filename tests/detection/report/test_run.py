@@ -33,11 +33,11 @@ BEGIN = datetime(2024, 3, 4)
 def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, reasons=True, seed=77):
     """Rows of each window by fold, as a cell answers them."""
     for fold in range(windows):
-        luck = np.random.default_rng(fold)
-        odds = luck.normal(-4, 3, n)
-        bad = (luck.random(n) < 1 / (1 + np.exp(-odds))).astype(float)
+        rng = np.random.default_rng(fold)
+        odds = rng.normal(-4, 3, n)
+        bad = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(float)
         odds = odds + noise * np.random.default_rng(seed + fold).normal(size=n)
-        day = luck.integers(0, 7, n)
+        day = rng.integers(0, 7, n)
         told = [
             {"input": "quantity_30d", "value": "41.0", "adds": 1.5, "below": 0.97, "above": 0.02},
             {"input": "channel", "value": "education", "adds": 0.4, "below": None, "above": None},
@@ -48,11 +48,11 @@ def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, r
                 "id": pl.Series([None] * n, dtype=pl.String),
                 "part": ["test"] * n,
                 "time": [BEGIN + timedelta(days=7 * fold + int(each)) for each in day],
-                "entity": [f"customer-{number}" for number in luck.integers(0, 60, n)],
+                "entity": [f"customer-{number}" for number in rng.integers(0, 60, n)],
                 "label": bad,
                 "truth": bad if true else pl.Series([None] * n, dtype=pl.Float64),
                 "weight": np.ones(n),
-                "amount": luck.gamma(2, 500, n),
+                "amount": rng.gamma(2, 500, n),
                 "score": odds,
                 "probability": 1 / (1 + np.exp(-temper * odds)) if probable else pl.Series([None] * n, dtype=pl.Float64),
                 "p_value": pl.Series([None] * n, dtype=pl.Float64),

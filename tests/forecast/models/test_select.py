@@ -34,7 +34,7 @@ def windows(errors, rows=6):
 
 
 def test_each_series_gets_its_own_best():
-    choice = choose(windows([[1.0, 2.0], [2.0, 1.0], [1.0, 3.0]] * 10), 2)
+    choice = choose(windows([[1.0, 2.0], [2.0, 1.0], [1.0, 3.0]] * 10))
     assert [choice.members[f"s{i}"] for i in range(3)] == [0, 1, 0]
     assert choice.usual == 0
     assert choice.outside < choice.single
@@ -46,7 +46,7 @@ def test_luck_is_not_followed():
     series, window = np.repeat(np.arange(n), 3 * rows), np.tile(np.repeat([1, 2, 3], rows), n)
     forecasts = rng.normal(size=(len(series), 2)) * [1.0, 1.1]
     seen = MemberWindows(forecasts, np.zeros(len(series)), window, series.astype(str), window)
-    choice = choose(seen, 2)
+    choice = choose(seen)
     assert np.mean(list(choice.members.values())) < 0.1, "the better member answers for nearly all"
     losses, codes = np.abs(forecasts), np.unique(series.astype(str), return_inverse=True)[1]
     greedy = by_series(losses, codes, n, 0.0)
@@ -56,8 +56,8 @@ def test_luck_is_not_followed():
 
 def test_no_window_means_the_first_member_for_all():
     empty = MemberWindows(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, np.int64))
-    assert choose(empty, 2).members == {}
-    assert choose(empty, 2).usual == 0
+    assert choose(empty).members == {}
+    assert choose(empty).usual == 0
 
 
 def test_a_selection_answers_as_the_chosen_member_and_is_saved(tmp_path):

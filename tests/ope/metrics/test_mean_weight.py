@@ -12,15 +12,15 @@ def told(weights, expected=1.0):
 
 
 def test_heavy_weights_whose_mean_is_right_are_not_refuted():
-    luck = np.random.default_rng(0)
-    logs = [np.exp(luck.normal(-2.0, 2.0, 500)) for _ in range(300)]  # of mean 1
+    rng = np.random.default_rng(0)
+    logs = [np.exp(rng.normal(-2.0, 2.0, 500)) for _ in range(300)]  # of mean 1
     plain, turned = np.mean([told(weights) for weights in logs], axis=0)
     assert plain > 0.02
     assert turned <= 0.01
 
 
 def test_propensities_that_are_too_high_still_are():
-    luck = np.random.default_rng(1)
-    logs = [np.exp(luck.normal(-0.125, 0.5, 2000)) / 1.2 for _ in range(50)]
+    rng = np.random.default_rng(1)
+    logs = [np.exp(rng.normal(-0.125, 0.5, 2000)) / 1.2 for _ in range(50)]
     assert all(told(weights) == (True, True) for weights in logs)
     assert chance_of_low_mean(np.ones(5), 1.0) == 1.0

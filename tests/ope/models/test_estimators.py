@@ -130,9 +130,9 @@ def test_the_least_propensity_bounds_weights_that_nothing_else_does(log):
 
 def prices(n=20_000, seed=0):
     """Prices uniform between 50 and 150, revenue price x a line; density 1/100."""
-    luck = np.random.default_rng(seed)
-    price = luck.uniform(50, 150, n)
-    reward = price * (luck.random(n) < 0.6 - 0.004 * (price - 50))
+    rng = np.random.default_rng(seed)
+    price = rng.uniform(50, 150, n)
+    reward = price * (rng.random(n) < 0.6 - 0.004 * (price - 50))
     zeros = np.zeros(n, np.int64)
     ones = np.ones((n, 1))
     return replace(six_rows(), reward=reward, action=zeros, target=ones, propensity=np.full(n, 0.01), price=price)

@@ -89,7 +89,7 @@ class AnalysisSettings(Protocol):
 
     @property
     def correction(self) -> Correction:
-        """Of p-values for many arms."""
+        """The correction of p-values for many arms."""
 
     @property
     def by(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ UNLIKE = (ArithmeticError, ValueError, NotImplementedError)
 """Errors of plain Python that compiled code may not raise: division by zero, the log of 0, a function compiled alone."""
 
 NEAR = 1e-6
-"""How far from 1 the sum of the chances may be."""
+"""The largest distance from 1 of the sum of the chances."""
 
 _REHEARSED: set[tuple[Any, ...]] = set()
 

@@ -21,7 +21,7 @@ class Shape:
     """The sizes that determine the graph.
 
     Attributes:
-        inputs: Columns of what is told of a customer and an arm.
+        inputs: Columns that describe a customer and an arm.
         units: Of both hidden layers.
         heads: Answers, each with an output layer of its own.
         prior: Standard deviation that the output layer's weights have before any outcome.
@@ -103,10 +103,10 @@ def _graph(shape: Shape) -> Any:
 
     def loss(weights: Any, anchor: Any, inputs: Any, wins: Any, pulls: Any) -> Any:
         logits, _ = model.stateless_call(weights, [], inputs, training=True)
-        told = tf.reduce_sum(pulls * tf.nn.softplus(logits) - wins * logits) / shape.heads
+        loss = tf.reduce_sum(pulls * tf.nn.softplus(logits) - wins * logits) / shape.heads
         sds = (*hidden_sd, shape.prior * shape.heads**0.5, shape.prior * shape.heads**0.5)
         away = [tf.reduce_sum(tf.square((w - a) / sd)) / 2 for w, a, sd in zip(weights, anchor, sds, strict=True)]
-        return (told + tf.add_n(away)) / (1.0 + tf.reduce_sum(pulls) / shape.heads)
+        return (loss + tf.add_n(away)) / (1.0 + tf.reduce_sum(pulls) / shape.heads)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def train(weights: Any, anchor: Any, inputs: Any, wins: Any, pulls: Any, epochs: Any) -> Any:

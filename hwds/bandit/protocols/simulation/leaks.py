@@ -19,7 +19,7 @@ LUCK = -8.0
 """Standard errors below which the mean of realised less pseudo regret is no chance: one in 100,000 for the fewest games."""
 
 FEWEST = 10
-"""Replications below which luck is not judged."""
+"""The fewest replications for which regret is tested for impossible luck."""
 
 
 def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:

@@ -16,7 +16,7 @@ QUIET_LAUNCH = 0.55
 """The share of its demand that a device lacks in the month of its launch."""
 
 PERSISTENCE = 0.97
-"""Of a series' own level, from month to month."""
+"""The autocorrelation of a series' own level from month to month."""
 
 LAUNCH_SPREAD = 0.3
 """The standard deviation of the log of a launch's success."""

@@ -72,7 +72,7 @@ BULK = 3
 """The natures from here on buy in bulk."""
 
 BULK_SHARES = np.array([0.87, 0.02, 0.11])
-"""Of all customers: those of the world as they are, resellers, fleets."""
+"""The shares of all customers: ordinary ones, resellers, fleets."""
 
 DECLARED = ("consumer", "small_business", "enterprise", "reseller")
 DECLARED_BULK = np.array([0.04, 0.38, 0.18, 0.40])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 DELAY_SPREAD, LEAST_DELAY, MOST_DELAY = 0.35, 1.0, 60.0
-"""Of the log-logistic delay of a finding, in days."""
+"""The scale and the bounds of the log-logistic delay of a finding, in days."""
 
 
 class Investigators(NamedTuple):

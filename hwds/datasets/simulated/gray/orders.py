@@ -14,7 +14,7 @@ from hwds.datasets.simulated.gray.investigations import Findings, Investigators,
 from hwds.datasets.simulated.gray.prices import REGIONS, MarketPrices, first_day
 
 STORES = np.array([9, 2, 8, 3, 4, 3])
-"""Of each channel in each region."""
+"""The stores of each channel in each region."""
 
 AT_HOME = 0.93
 """The share of orders in the customer's own region."""

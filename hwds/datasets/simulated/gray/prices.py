@@ -35,11 +35,11 @@ SCARCITY, SCARCE_MONTHS, AGEING = 0.08, 2.0, 0.0025
 """The street price over the list price, in logs: at launch, months to a third of it, and what each month takes off."""
 
 PERSISTENCE, SPREAD = 0.97, 0.045
-"""Of the street price's own course from day to day, and its standard deviation, in logs."""
+"""The autocorrelation of the street price from day to day, and its standard deviation, in logs."""
 
 
 TASTE, BARGAIN = 0.3, 25.0
-"""Of those who look for bargains: the power of a device's demand in their odds, and the weight of its discount."""
+"""Bargain hunters: the power of a device's demand in their odds, and the weight of its discount."""
 
 
 @dataclass(frozen=True, eq=False)

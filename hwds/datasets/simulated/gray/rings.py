@@ -14,7 +14,7 @@ from hwds.datasets.simulated.gray.orders import STORES, Lines, joined, normals, 
 from hwds.datasets.simulated.gray.prices import MarketPrices
 
 MOST_LINES = 6
-"""Of one ring on one day."""
+"""The most order lines of one ring on one day."""
 
 COLUMNS = 17
 """Uniform draws of each of them."""
@@ -29,7 +29,7 @@ REACH = np.array([0.10, 0.35, 0.60, 0.50, 0.55, 0.50])
 """The odds that a ring has a way into each channel."""
 
 FULL_GAIN = 0.10
-"""Of a unit's price: at this gain a ring buys its usual amount, at twice as much, twice."""
+"""The gain, as a share of a unit's price, at which a ring buys its usual amount; at twice as much, twice."""
 
 CAMPAIGN = 14
 """Days for which a ring has the same taste in devices."""

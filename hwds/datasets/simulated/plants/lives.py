@@ -99,7 +99,7 @@ def _life(plan: Plan, number: int, count: int, start: float) -> FactoryLife:
     settings = _conditions(plan, rng, cycles)
     own = stream(plan.seed, "machine", number).uniform(0.95, 1.05, 4)
     shaken = _vibration(plan, rng, kind, settings[:, 1], wear, faults, own[0])
-    slow = _slow(plan, rng, settings[:, 0], wear, own[1:], start + np.arange(cycles), plant)
+    slow = _slow(rng, settings[:, 0], wear, own[1:], start + np.arange(cycles), plant)
     for fault in (each for each in faults if each.sensor):
         place = list(NOISE).index(fault.sensor)
         slow[:, place] = at_fault(slow[:, place], fault, NOISE[fault.sensor], rng)
@@ -132,7 +132,7 @@ def _vibration(
 
 
 def _slow(
-    plan: Plan, rng: np.random.Generator, load: np.ndarray, wear: np.ndarray, own: np.ndarray, clock: np.ndarray, plant: int
+    rng: np.random.Generator, load: np.ndarray, wear: np.ndarray, own: np.ndarray, clock: np.ndarray, plant: int
 ) -> np.ndarray:
     """Return temperature, current, pressure and debris; the temperature follows the load slowly, and the day of its plant.
 

@@ -8,7 +8,7 @@ RESONANCE = 320.0
 """The frequency in Hz at which a blow on the bearing rings."""
 
 DAMPING = 120.0
-"""How fast it dies away, a second."""
+"""The rate at which a vibration dies away, in 1/s."""
 
 FEATURES = ("vibration_rms", "vibration_crest", "vibration_kurtosis", "vibration_shaft", "vibration_bearing")
 

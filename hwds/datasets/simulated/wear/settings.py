@@ -34,7 +34,7 @@ class WearWorld(Dataset):
         regimes: Operating conditions, each with its own level of every sensor.
         censored: The share of machines that are last seen before they fail, about: each may leave in any cycle after the first
             quarter of a mean life, with one chance whatever it will last.
-        unit: What a cycle is, in words.
+        unit: The name of a cycle (`hours`).
         world_seed: Draws the world.
     """
 
@@ -64,7 +64,7 @@ class WearSettings(WearWorld):
 
     Attributes:
         engines: The number of engines.
-        sensors: How many see the wear.
+        sensors: The number of sensors that see the wear.
         noise: The standard deviation of a sensor, against its change from new to failure.
         period: Lives of a machine over which the fleet is put into service.
     """

@@ -1,4 +1,4 @@
-"""Where reselling pays, as plain values and a table of pairs."""
+"""The verdict on where reselling pays, as plain values and a table of pairs."""
 
 from __future__ import annotations
 

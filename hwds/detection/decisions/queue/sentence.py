@@ -8,13 +8,12 @@ from hwds.detection.cases.table import heading
 from hwds.results.formatting import brief, counted
 
 
-def sentence(cases: pl.DataFrame, listed: pl.DataFrame, capacity: int, unit: str) -> str:
+def sentence(cases: pl.DataFrame, listed: pl.DataFrame, unit: str) -> str:
     """Return how many cases are to be reviewed, the first of them and why, and what becomes of the labels.
 
     Args:
         cases: All of them.
         listed: The cases that are to be reviewed.
-        capacity: How many there is room for.
         unit: Of money.
     """
     if cases.is_empty():

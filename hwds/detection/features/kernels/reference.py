@@ -24,7 +24,7 @@ class Reference:
     Attributes:
         window: Days in the reference.
         gap: Whole days between the window and the row's day.
-        shrink: How many rows the larger group counts for.
+        shrink: The number of rows that the larger group counts for.
     """
 
     window: int

@@ -75,7 +75,7 @@ class LiveRisk(Live):
     Args:
         by: Columns of what rows have in common.
         days: Lengths of the windows.
-        shrink: How many labels the overall share counts for.
+        shrink: The number of labels that the overall share counts for.
     """
 
     changing = ("_groups", "_held", "_leaving", "_entered")

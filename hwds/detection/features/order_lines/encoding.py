@@ -36,7 +36,7 @@ class LineRules:
 
     Attributes:
         tiers: Quantities from which on a unit costs less.
-        quarter_end: How many of the last days of a quarter count as its end.
+        quarter_end: The number of last days of a quarter that count as its end.
     """
 
     tiers: tuple[float, ...]

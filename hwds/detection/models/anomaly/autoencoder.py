@@ -43,11 +43,8 @@ class Autoencoder(RowNetwork, Detector):
     Attributes:
         units: The units of the layers before and after the narrow one.
         narrow: Units of the narrow one.
-        scale: What inputs are divided by: the standard deviation, or the median absolute one (`robust`).
+        scale: The scale that inputs are divided by: the standard deviation, or the median absolute one (`robust`).
         clip: Where scaled inputs are cut.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=anomaly/autoencoder protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -29,9 +29,6 @@ class IsolationForest(Detector):
     Attributes:
         trees: The number of trees.
         sample: Normal rows that each tree is grown on.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=anomaly/isolation_forest protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}

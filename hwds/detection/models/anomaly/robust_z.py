@@ -30,9 +30,6 @@ class RobustZ(Detector):
 
     Attributes:
         top: Inputs, those with the largest deviations, that count; 1 takes the largest alone.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=anomaly/robust_z protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"top": {"randint": [1, 9]}}

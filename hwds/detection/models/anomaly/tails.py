@@ -33,9 +33,6 @@ class Tails(Detector):
         normals: Rows, evenly spaced, that shares are counted in; more are no surer by much.
         most: The most that an input adds: 3.0 is what one in twenty adds, so that a few extremes do not outweigh all else;
             null is no bound.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=anomaly/tails protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"normals": {"choice": [1000, 5000, 20000]}}

@@ -94,7 +94,7 @@ def calibrator(
     slopes of log p and of -log(1 - p), each at least 0 (Kull, Silva Filho and Flach 2017): what is negative is left out and the
     rest fitted anew. Where high scores go with 0 the map is flat. `bayes` is the mean of many lines, as far apart as few labels
     leave them (`line_posterior`), around that of half a row of the other label in each kind (Krichevsky and Trofimov 1981):
-    what is expected of a choice under it is not too good because the one line was a lucky one.
+    what is expected of a choice under it is not too good because the one fitted line happened to be a good one.
 
     Args:
         kind: Which map.

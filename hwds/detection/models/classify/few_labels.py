@@ -43,9 +43,6 @@ class FewLabels(Classifier):
         depth: The levels of a tree.
         rate: The share of each tree that is added.
         unlabelled_weight: The weight of all rows without a label together, in those of all labelled rows.
-
-    Example:
-        python -m hwds dataset=gray_market features=gray_market model=classify/few_labels protocol=prequential_few
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"unlabelled_weight": {"loguniform": [0.3, 10.0]}}

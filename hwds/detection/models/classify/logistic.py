@@ -26,9 +26,6 @@ class Logistic(Classifier):
 
     Attributes:
         strength: The weight of the data against the penalty (the inverse of its weight), as scikit-learn's `C`.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"strength": {"loguniform": [0.001, 1000.0]}}

@@ -19,9 +19,6 @@ class MLP(NetworkClassifier):
     Attributes:
         units: The units of each hidden layer.
         layers: The number of hidden layers.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=classify/mlp protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

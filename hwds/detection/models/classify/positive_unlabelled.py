@@ -42,9 +42,6 @@ class PositiveUnlabelled(Classifier):
     Attributes:
         member: Any classifier that learns from labels.
         sensitivity: 1: it is what is estimated here.
-
-    Example:
-        python -m hwds dataset=handbook_simulator model=classify/positive_unlabelled protocol=prequential
     """
 
     member: Annotated[Classifier, AfterValidator(_learns)]

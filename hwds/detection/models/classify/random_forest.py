@@ -24,10 +24,7 @@ class RandomForest(Classifier):
         trees: The number of trees.
         depth: Levels of a tree; 0 grows them until leaves are pure.
         leaf_rows: The least rows in a leaf.
-        inputs: How many inputs each split looks at: the square root, the logarithm, or `all`.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=classify/random_forest protocol=prequential_handbook
+        inputs: The number of inputs that each split looks at: the square root, the logarithm, or `all`.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

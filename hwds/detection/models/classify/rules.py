@@ -44,9 +44,6 @@ class Rules(Classifier):
         rules: The conditions of each rule by its name, or the name of a file of `conf/rules` that holds them.
         propose: The number of rules that are read off a tree of the training window.
         shrink: The number of rows, of which the share of label 1 is that of all, that each rule's share is drawn to.
-
-    Example:
-        python -m hwds +experiment=gray_market_xgboost model=classify/rules model.rules=gray_desk rivals=[]
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"propose": {"choice": [0, 3, 5]}}

@@ -18,9 +18,6 @@ class Sequence(NetworkClassifier):
 
     Attributes:
         units: The units of the LSTM and of the dense layer after it.
-
-    Example:
-        python -m hwds dataset=gray_market model=classify/sequence features=recent protocol=prequential_gray
     """
 
     reads_arrays: ClassVar[bool] = True

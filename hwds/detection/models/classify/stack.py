@@ -42,9 +42,6 @@ class Stack(Classifier):
         combine: `shrunk`, `equal`, or the `best` member (of least log loss on the rows that weigh).
         pull: How strongly weights are drawn to equal ones: so much log loss for a squared distance of 1 from them. Where there
             are many positives it matters little.
-
-    Example:
-        python -m hwds dataset=handbook_simulator model=classify/stack protocol=prequential
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -57,9 +57,6 @@ class XGBoost(Classifier):
         bins: The bins of an input.
         weight: The weight of a positive row against a negative one.
         start: The probability before the first tree; None takes the share of positives.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=classify/xgboost protocol=prequential_handbook
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

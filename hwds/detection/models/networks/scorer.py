@@ -28,7 +28,7 @@ COMPLETE = 1e-2
 """The largest gap between score and contributions before gradients are taken at more points."""
 
 POINTS, MOST_POINTS = 16, 128
-"""Where gradients are taken at first, and at most."""
+"""The points at which gradients are taken at first, and the most of them."""
 
 
 class NetworkClassifier(RowNetwork, Classifier):

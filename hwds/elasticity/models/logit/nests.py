@@ -9,7 +9,7 @@ from hwds.elasticity.design.rows import Design
 from hwds.elasticity.estimation.clusters import numbered
 
 LARGEST = 0.99
-"""The largest nesting parameter of which elasticities are told."""
+"""The largest nesting parameter for which elasticities are reported."""
 
 
 def in_nests(design: Design, market: np.ndarray) -> np.ndarray:
@@ -24,16 +24,13 @@ def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> n
     return np.where(rows, np.log(np.where(rows, share, 1.0) / np.where(rows, total, 1.0)), 0.0)
 
 
-def nest_instruments(
-    design: Design, nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray
-) -> np.ndarray:
+def nest_instruments(nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray) -> np.ndarray:
     """Return what moves a product's share of its nest and not its own demand: the nest's size, and what moves rivals in it.
 
     The log of the number of products in the nest, and the sums of the rivals' shifters (Berry 1994; Berry, Levinsohn and Pakes
     1995); those that are combinations of others are left out.
 
     Args:
-        design: The rows.
         nest: See `in_nests`.
         rows: Which rows are used, shape (rows,).
         shifters: Instruments of the price, or the price itself where it has none, shape (rows, z).

@@ -14,7 +14,7 @@ BEND = 1.0
 """The width, in standard deviations of the log price, over which an elasticity goes from that of low to that of high prices."""
 
 STIFF = 100.0
-"""How many times as much as the elasticity's own the squares of its turn and of the correction count."""
+"""The penalty of the squares of the curvature and of the correction, as a multiple of the elasticity's own."""
 
 CODES = ("sku", "channel", "family")
 """The columns of which a cell has embeddings."""

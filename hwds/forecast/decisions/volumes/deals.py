@@ -16,7 +16,7 @@ from hwds.forecast.decisions.volumes.windows import DealWindows
 from hwds.statistics.coupling import coupled_sum, inverse, middles, ranks_of, scores_of
 
 BOUNDED = ("committed", "upside")
-"""The bands that are also told as if the steps were independent, and as if they moved together."""
+"""The bands that are also computed as if the steps were independent, and as if they moved together."""
 
 SCHEMES = ("independent", "together")
 

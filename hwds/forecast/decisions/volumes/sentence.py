@@ -13,7 +13,7 @@ SOURCES: dict[Coupling, str] = {
     "errors": "the steps' own quantiles, coupled by the rank order of past error vectors",
     "none": "nothing: the bands are unknown",
 }
-"""Where the law of a sum is from."""
+"""The sources of the law of a sum, in words."""
 
 
 def sentence(

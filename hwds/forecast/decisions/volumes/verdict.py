@@ -11,7 +11,7 @@ import polars as pl
 from hwds.results.verdict import Verdict
 
 BANDS = ("committed", "base", "upside", "optimal")
-"""The quantiles of a deal's volume that are told, and the columns of `VolumeVerdict.deals` that hold them."""
+"""The reported quantiles of a deal's volume, and the columns of `VolumeVerdict.deals` that hold them."""
 
 Coupling = Literal["paths", "errors", "none"]
 

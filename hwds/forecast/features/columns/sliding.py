@@ -10,7 +10,7 @@ BLOCK = 8_192
 """Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache."""
 
 Sums = tuple[np.ndarray, np.ndarray]
-"""Of windows of one size: the sum, and the sum of squares about the mean; entry i ends at row i + (size - 1) stride."""
+"""The sums of windows of one size, and their sums of squares about the mean; entry i ends at row i + (size - 1) stride."""
 
 
 def window_moments(values: np.ndarray, sizes: Iterable[int], stride: int = 1) -> dict[int, tuple[np.ndarray, np.ndarray]]:

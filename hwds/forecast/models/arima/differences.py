@@ -16,7 +16,7 @@ YEARS = 11
 """The seasons that a loess of one phase looks at: as R's `mstl` has it."""
 
 MOST_ROWS = 480
-"""The rows that the season's strength is told from at most."""
+"""The most rows from which the season's strength is estimated."""
 
 
 def differences(values: np.ndarray, most: int) -> int:

@@ -19,7 +19,7 @@ from hwds.frames.panel import Panel
 from hwds.learners.boosting.booster import load_booster
 
 LEAST_CHANCE = 1e-6
-"""A chance below this counts as this, so that a size can be told."""
+"""A probability below this counts as this, so that a size has an estimate."""
 
 
 @dataclass(frozen=True)

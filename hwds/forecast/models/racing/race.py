@@ -42,7 +42,7 @@ UNKNOWN = 30.0
 """The units that a model without a law is taken to need."""
 
 SAFETY = 1.2
-"""How much of the price of a final fit is kept for it: the search may end early, a final fit may not."""
+"""The multiple of a final fit's expected cost that is kept for it: the search may end early, a final fit may not."""
 
 EARLIER = ((64, 1), (256, 2))
 """Series and windows of each rung before the last one."""

@@ -39,12 +39,11 @@ class Choice(Serializable):
         return None if self.inside is None or self.outside is None else self.outside - self.inside
 
 
-def choose(seen: MemberWindows, members: int) -> Choice:
+def choose(seen: MemberWindows) -> Choice:
     """Return the choice by all windows, drawn to the usual best as far as left-out windows say.
 
     Args:
         seen: What members forecast on inner windows; may be empty.
-        members: How many there are.
     """
     if not len(seen.target):
         return Choice({})

@@ -15,7 +15,7 @@ STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, np.inf)
 """Tried pulls of a ridge to equal weights, in units of the members' mean squared error; infinite is equal weights."""
 
 ROUNDS = 20
-"""Of reweighting; weights change by less than a thousandth long before."""
+"""The rounds of reweighting; weights change by less than a thousandth long before."""
 
 MEDIAN = "q_0.5"
 

@@ -21,7 +21,7 @@ GROUPS = "groups"
 """The aggregates that a row's series is a part of, coarsest first; null for aggregates."""
 
 DRAWS = 1000
-"""Of the joint law of all series at one cutoff and step."""
+"""The draws of the joint law of all series at one cutoff and step."""
 
 
 def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFrame:
@@ -137,7 +137,7 @@ class Moment:
             tree = self._tree(series)
             sizes = np.abs(values[self.rows[np.ix_(series, np.flatnonzero(which == i))], 0]).mean(1)
             joint = past.of([self.names[at] for at in series], sizes, tree.sizes)
-            # no model has a part in the name: rivals meet the same luck
+            # the name has no model in it: rivals share the draws
             orders, reconciler = joint.orders(DRAWS, stream(0, "reconcile", cutoff)), Reconciler(tree, method, joint)
             for step in np.flatnonzero(which == i):
                 at = self.rows[series, step]

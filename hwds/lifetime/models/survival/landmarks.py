@@ -114,8 +114,8 @@ class Covariates(Serializable):
 
         seen, failed = runs.remaining_of_rows()
         table = pd.DataFrame(self.compute(runs, rows), columns=self.names)
-        told: dict[str, Any] = {LEFT: seen[rows], FAILED: failed[rows].astype(float)}
-        return table.assign(**told)
+        columns: dict[str, Any] = {LEFT: seen[rows], FAILED: failed[rows].astype(float)}
+        return table.assign(**columns)
 
     def last(self, runs: Runs) -> np.ndarray:
         """Return the covariates of the last row of each run, shape (n, names)."""

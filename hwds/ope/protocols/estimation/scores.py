@@ -94,7 +94,7 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
         rows: As `off_policy_asking.rows_of` makes them.
         intervals: `bootstrap` or `bernstein`.
         confidence: Of the intervals.
-        resamples: Of the bootstrap, whose stream is that of the rows' seed: rivals meet the same luck.
+        resamples: Of the bootstrap, whose stream is that of the rows' seed: rivals share the draws.
         within: The declared range of rewards, None for what was seen.
     """
     parts, reward = _parts(rows), rows["reward"].to_numpy()
@@ -118,8 +118,8 @@ def scores(rows: pl.DataFrame, intervals: Intervals, confidence: float, resample
     if "day" in rows.columns:
         shared = {name: shared_days(influence(of), value, rows, groups) for name, (of, value) in estimates.items()}
         uncertainty = {
-            name: _widened(shared[name], told, stderr(estimates[name][0], groups), confidence)
-            for name, told in uncertainty.items()
+            name: _widened(shared[name], own, stderr(estimates[name][0], groups), confidence)
+            for name, own in uncertainty.items()
         }
     results = []
     for name, (of, value) in estimates.items():
@@ -150,13 +150,13 @@ def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np
     return influence_effect(value, errors / len(rows), ("draw", draws), by_day, "two-way")
 
 
-def _widened(shared: Effect, told: Uncertainty, alone: float | None, confidence: float) -> Uncertainty:
+def _widened(shared: Effect, own: Uncertainty, alone: float | None, confidence: float) -> Uncertainty:
     """Return an uncertainty as much wider as the days that rows share make it, or what it says of their days alone."""
-    error, low, high, method = told
+    error, low, high, method = own
     if shared.stderr is None:
         return error, low, high, f"{method}, {DAYS_ALONE}: {shared.method}"
     if not alone or error is None:
-        return told
+        return own
     size = shared.stderr / alone
     wide = max(size * shared.distribution.critical(confidence) / ReferenceDistribution().critical(confidence), 1.0)
     return (

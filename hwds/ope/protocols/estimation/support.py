@@ -43,7 +43,7 @@ MOST_COLUMNS, MOST_NAMES, PARTS = 8, 4, 3
 """Columns of the context whose groups are tested, names in a column that are groups, and parts of a column of numbers."""
 
 MOST_TOLD = 5
-"""Arms in groups of the context that are told, those that speak most clearly against their propensities."""
+"""The most groups of the context that are reported for an arm: those with the strongest evidence against their propensities."""
 
 FIELDS = {
     "metric": pl.String,
@@ -127,10 +127,10 @@ def _calibrated(log: Log) -> list[Score]:
     assert log.propensity is not None
     tests = model_of_log(log).calibrations(log.propensity, groups_of(log))
     inside = sorted((each for each in tests if each.group and each.arm is not None), key=lambda each: each.p_value)
-    told = [each for each in tests if each.group is None or each.arm is None]
-    told += [each for each in inside if each.refuted][:MOST_TOLD]
+    reported = [each for each in tests if each.group is None or each.arm is None]
+    reported += [each for each in inside if each.refuted][:MOST_TOLD]
     least = min((each.p_value for each in tests), default=1.0)
-    return [_score(each, log.arms, least if each.group is None and each.arm is None else each.p_value) for each in told]
+    return [_score(each, log.arms, least if each.group is None and each.arm is None else each.p_value) for each in reported]
 
 
 def _score(test: Calibration, arms: tuple[str, ...], p_value: float) -> Score:
