@@ -41,9 +41,6 @@ class Peers(RowFeatures):
         window: The days of rows that each row is compared with.
         gap: Whole days between the window and the row's day.
         shrink: The number of rows that the larger group counts for.
-
-    Example:
-        python -m hwds dataset=fraud_handbook model=classify/logistic features=peers 'features.columns=[tx_amount]'
     """
 
     columns: Annotated[Names, MinLen(1)] = COLUMNS
