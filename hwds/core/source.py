@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from pkgutil import get_importer
 from typing import Any, NamedTuple
@@ -270,16 +272,23 @@ def _imported(node: ast.Import | ast.ImportFrom, package: str, loading: bool) ->
 @cache
 def _parsed() -> dict[str, Syntax]:
     """Return the parsed modules by the digests of their texts, read once a process from the cache on disk."""
-    stored: dict[str, Syntax] | None = Cache(FOLDER).load(_version(), SYNTAXES)
-    return {} if stored is None else stored
+    return Cache(folder()).load(_version(), SYNTAXES) or {}
 
 
 def save_parsed() -> None:
     """Save the modules that this process has parsed for other processes, where a folder of caches exists."""
-    if _UNSAVED and FOLDER.parent.is_dir():
-        before: dict[str, Syntax] = Cache(FOLDER).load(_version(), SYNTAXES) or {}
-        Cache(FOLDER).store(_version(), SYNTAXES, dict([*(before | _parsed()).items()][-MOST:]))
+    if _UNSAVED and folder().parent.is_dir():
+        stored = Cache(folder())
+        before: dict[str, Syntax] = stored.load(_version(), SYNTAXES) or {}
+        stored.store(_version(), SYNTAXES, dict([*(before | _parsed()).items()][-MOST:]))
         _UNSAVED.clear()
+
+
+def folder() -> Path:
+    """Return the folder of parsed modules: beside the package's bytecode, or among the caches where Python writes none."""
+    bytecode = Path(cache_from_source(__file__)).parent
+    kept = not sys.dont_write_bytecode and os.access(bytecode, os.W_OK)
+    return bytecode / "syntax" if kept else OUTPUTS / "cache" / "source"
 
 
 @cache
@@ -295,9 +304,6 @@ def _decoded(content: bytes) -> dict[str, Syntax]:
 def _syntax(code: str, imports: Any, typing: Any, *others: Any) -> Syntax:
     return Syntax(code, [Import(*each) for each in imports], [Import(*each) for each in typing], *others)
 
-
-FOLDER = OUTPUTS / "cache" / "source"
-"""The cache of parsed modules, below the current folder."""
 
 MOST = 5_000
 """The parsed modules that are kept, the latest; each edit of a module adds one."""

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,7 +16,7 @@ from hwds.core.cache import CHECKSUM
 from hwds.core.code_digest import code_digest
 from hwds.core.errors import ConfigError
 from hwds.core.registry import PACKAGE
-from hwds.core.source import FOLDER, modules_reached
+from hwds.core.source import folder, modules_reached
 
 EDITS = """
 import json, sys
@@ -180,22 +181,28 @@ def test_docstrings_count_where_a_module_reads_them(project):
         assert (code("mine.models") == before) == (not text)
 
 
-def test_nothing_is_imported_and_what_was_parsed_lasts(project):
-    FOLDER.parent.mkdir(parents=True)
+@pytest.mark.parametrize("bytecode", [True, False])
+def test_nothing_is_imported_and_what_was_parsed_lasts(project, monkeypatch, bytecode):
+    monkeypatch.setattr(sys, "dont_write_bytecode", not bytecode)
+    monkeypatch.setattr(sys, "pycache_prefix", str(project))
+    Path(cache_from_source(source.__file__)).parent.mkdir(parents=True)
+    folder().parent.mkdir(parents=True, exist_ok=True)
+    assert folder().is_relative_to(project) == bytecode
     first = code("mine.models")
     assert not {"mine", "mine.models", "helpers"} & set(sys.modules)
-    assert list(FOLDER.rglob("*.json"))
+    assert list(folder().rglob("*.json"))
     assert code("mine.models") == first
-    for path in FOLDER.rglob("*.json"):
+    for path in folder().rglob("*.json"):
         path.write_bytes(path.read_bytes()[:-1])
     assert code("mine.models") == first
 
 
 def test_the_latest_parsed_modules_are_kept(project, monkeypatch):
     monkeypatch.setattr(source, "MOST", 3)
-    FOLDER.parent.mkdir(parents=True)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    folder().parent.mkdir(parents=True)
     code("mine.models")
-    (stored,) = FOLDER.rglob("*.json")
+    (stored,) = folder().rglob("*.json")
     assert len(json.loads(stored.read_bytes()[CHECKSUM:])) == 3
 
 

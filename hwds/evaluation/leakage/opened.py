@@ -14,7 +14,7 @@ from hwds.core.hashing import digest_bytes
 from hwds.core.numba_cache import cache_root
 from hwds.core.outputs import OUTPUTS
 from hwds.core.recipe import canonical, texts_in
-from hwds.core.source import FOLDER as SOURCES
+from hwds.core.source import folder as sources
 from hwds.evaluation.leakage.escapes import escapes
 
 PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
@@ -91,6 +91,6 @@ def _digest(path: str) -> str:
 def _of_library(path: str) -> bool:
     """Return whether a file is one of hwds, of a library's settings, or compiled code."""
     homes = tuple(str(Path.home() / name) + os.sep for name in LIBRARIES)
-    own = (str(cache_root()) + os.sep, str(SOURCES.absolute()) + os.sep)
+    own = (str(cache_root()) + os.sep, str(sources().absolute()) + os.sep)
     installed = any(part.endswith(PACKAGES) for part in Path(path).parts)
     return installed or path.startswith((PACKAGE, *own, *homes))

@@ -53,8 +53,8 @@ def test_light_commands_import_nothing_heavy_and_do_little(tmp_path, line):
 
 def test_a_plan_parses_no_module_again_that_an_earlier_command_parsed(tmp_path):
     (tmp_path / "outputs" / "cache").mkdir(parents=True)
-    _, _, _, first = probed(tmp_path, *PLAN.split())
-    _, _, _, later = probed(tmp_path, *PLAN.split())
+    _, _, _, first = probed(tmp_path, *PLAN.split(), PYTHONDONTWRITEBYTECODE="1")
+    _, _, _, later = probed(tmp_path, *PLAN.split(), PYTHONDONTWRITEBYTECODE="1")
     assert later < 0.95 * first
 
 
