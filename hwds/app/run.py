@@ -245,7 +245,7 @@ def failed_cells(result: RunResult) -> int:
 
 
 def exit_code(result: RunResult) -> int:
-    """Return 0, or 3 where some cells failed within the limit, which is said on the standard error.
+    """Return 0, or 3 where some cells failed within the limit, which is printed to the standard error.
 
     Raises:
         CellError: More failed than `compute.max_failed`.

@@ -33,7 +33,7 @@ def described(named: Sequence[str], as_json: bool) -> str:
 
 
 def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what a word names: its title, and what is said of it."""
+    """Yield what a word names: its title, and its description."""
     group, _, name = word.partition("/")
     if group == ROLES:
         yield from _roles(name)

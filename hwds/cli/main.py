@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _answered(words: list[str], verbose: bool) -> int:
-    """Return the exit code of the words; what goes wrong is said in a line."""
+    """Return the exit code of the words; an error is printed in a line."""
     try:
         return dispatch(words)
     except HwdsError as error:

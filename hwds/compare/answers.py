@@ -34,7 +34,7 @@ class Answer:
 def answers_of(
     sources: Sequence[Source], datasets: Sequence[str], labels: Sequence[dict[str, str]]
 ) -> tuple[list[Answer], list[str]]:
-    """Return the answers of all models that were asked of every dataset, each once, and the models that were not."""
+    """Return the answers of all models that were run on every dataset, each once, and the names of the others."""
     predictions: dict[tuple[str, str, int], Answer] = {}
     for source, dataset, labels_of_source in zip(sources, datasets, labels, strict=True):
         for label, model in labels_of_source.items():

@@ -25,7 +25,7 @@ FREE = (
 
 
 def check_sources(sources: Sequence[Source], datasets: Sequence[str]) -> None:
-    """Refuse sources that were not asked the same.
+    """Refuse sources that were not evaluated on the same rows.
 
     Args:
         sources: One at least.

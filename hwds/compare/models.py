@@ -40,7 +40,7 @@ def compare(
         resamples: Of each bootstrap.
 
     Raises:
-        DataError: The runs were not asked the same, or share no row.
+        DataError: The runs were not evaluated in the same way, or share no row.
         ConfigError: The metric or the model is not there, or the task has no comparison.
     """
     datasets = dataset_labels(sources)

@@ -23,7 +23,7 @@ def pairs_of(evidence: Evidence, subject: int, scale: Scale, family: int, margin
         subject: Its number.
         scale: Of effects.
         family: How many tests are corrected for together.
-        margin: A difference that does not matter; None where nothing was said.
+        margin: A difference that does not matter; None where none was given.
         level: Of intervals and verdicts.
     """
     rivals = [place for place in range(len(evidence.models)) if place != subject]

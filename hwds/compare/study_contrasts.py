@@ -59,7 +59,7 @@ def compared(
         resamples: Of each bootstrap.
 
     Raises:
-        DataError: Some seeds share their data and others do not, or the runs were not asked the same.
+        DataError: Some seeds share their data and others do not, or the runs were not evaluated in the same way.
         ConfigError: The metric or the model is not there.
     """
     margin = terms.margin if margin is None else margin
@@ -95,7 +95,7 @@ def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl
     """Return the contrasts of all experiments, p-values corrected over all of them; see `hwds.results.study.CONTRASTS`.
 
     Raises:
-        ConfigError: A rival was not asked in an experiment.
+        ConfigError: A rival was not run in an experiment.
     """
     rows = [
         row | {"experiment": name, "relative": each.relative}
@@ -140,7 +140,7 @@ def _costs(sources: Sequence[Source], metric: str) -> pl.DataFrame:
 
 
 def _rows_of(terms: StudyTerms, experiment: str, comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the pairs with the rivals that were asked for."""
+    """Return the pairs with the chosen rivals."""
     rows = {row["rival"]: row for row in comparison.pairs.to_dicts()}
     chosen = []
     for rival in terms.rivals:

@@ -47,7 +47,7 @@ class Dataset(Recipe):
     def truth(self, task: str) -> Truth | None:
         """Return the model that knows the right answer to a task, None where the dataset knows none.
 
-        It is asked on the same cells as the experiment's models. Its score is the floor that no model can beat but by chance.
+        It runs on the same cells as the experiment's models. Its score is the floor that no model can beat but by chance.
 
         Args:
             task: What the protocol asks for (`forecast`, `ab`, `ope`).

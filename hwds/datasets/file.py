@@ -66,7 +66,7 @@ class File(PanelDataset):
         season: Rows in a season; by the frequency where nothing is given.
         horizon: Steps to forecast; where nothing is given, as many as the split's test rows, else one season.
         gaps: The value of a missing row or target: refused (`error`), `zero`, the last value before it (`forward`), or `null`.
-        short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`), the count said.
+        short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`), with a note of the count.
         min_length: The fewest rows of a series.
         unit: The unit of the target.
         trust: Columns that may give the target away, because they are known so early.

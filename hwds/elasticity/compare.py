@@ -30,7 +30,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
         resamples: Of each bootstrap.
 
     Raises:
-        ConfigError: Another metric is asked for.
+        ConfigError: The metric is another one.
     """
     counts, error = ERRORS[compared_metric(metric, ERRORS, "price moves")]
     known = [_with_error(answer, counts, error) for answer in answers]

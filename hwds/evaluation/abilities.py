@@ -44,7 +44,7 @@ class LeakTestable(ABC):
 
         Args:
             frame: The data.
-            fold: Which is asked of both.
+            fold: The fold that is run on both.
             rows: The raw rows of the fold, of the data as it is.
         """
         yield from ()

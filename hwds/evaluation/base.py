@@ -131,14 +131,14 @@ class Evaluation(Recipe, Generic[Model, Data]):
         return []
 
     def check_features(self, features: Any, frame: Data) -> None:
-        """Refuse features that are not lawful at every step asked of this frame; called before the first cell.
+        """Refuse features that are not lawful at every step on this frame; called before the first cell.
 
         Raises:
             ConfigError: A feature reads a column where its role does not allow it.
         """
 
     def check_models(self, models: Mapping[str, Model], frame: Data) -> None:
-        """Refuse models that cannot be asked of this frame; called before the first cell.
+        """Refuse models that cannot work on this frame; called before the first cell.
 
         Raises:
             ConfigError: A model needs what the frame does not have.
@@ -162,7 +162,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
             raise ConfigError(f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on what is scored.")
 
     def check_save_model(self) -> None:
-        """Refuse to keep a model that could be asked nothing; called before the data is loaded.
+        """Refuse to keep a model that could predict nothing; called before the data is loaded.
 
         Raises:
             ConfigError: The protocol is not `Deployable`.
@@ -209,7 +209,7 @@ class Tunable(ABC):
 
 
 class Deployable(ABC):
-    """A protocol whose models are kept and asked of new data."""
+    """A protocol whose models are kept and applied to new data."""
 
     @abstractmethod
     def fit_all(self, model: Any, frame: Any, context: RunContext) -> Any:

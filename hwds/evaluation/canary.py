@@ -48,7 +48,7 @@ def canary(
 ) -> Iterator[Leak | None]:
     """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers agree bit for bit.
 
-    Clean folds are asked first to last and poisoned ones last to first, so that a model which carries something from fold to
+    Clean folds are run first to last and poisoned ones last to first, so that a model which carries something from fold to
     fold is caught as well. What else is found follows, a leak each: files that were opened, rubbish that never reached what
     is scored, twins that were told apart, more luck than there is.
 
@@ -117,13 +117,13 @@ class _Check:
                 yield from blind(self.protocol, self.label, wanted, cutoff)
 
     def other_seed(self) -> pl.DataFrame | None:
-        """Return the answers of the first fold under another seed, from a process that was asked nothing before."""
+        """Return the answers of the first fold under another seed, from a new process."""
         if self.elsewhere is self.here or len(self.folds) < 2:  # of one fold nothing later was seen under any seed
             return None
         return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
 
     def of_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
-        """Yield a leak where answers under another seed depend on what was asked under this one."""
+        """Yield a leak where answers under another seed depend on what was run under this one."""
         if alone is None:
             return
         now = self.ask(self.here, self.frame, self.folds[0], self.context.seed + 1)

@@ -15,7 +15,7 @@ class Entry(NamedTuple):
         place: The number of what it is or is about, from 0; -1 of none.
         at: When it happened, or holds from, in the unit of the log; None where that does not matter.
         body: Its content.
-        reply: What was answered; None where nothing was asked.
+        reply: The answer; None where none was needed.
         data: Numbers that belong to the reply.
     """
 

@@ -252,12 +252,12 @@ def _timings(outcomes: Sequence[Outcome]) -> pl.DataFrame:
 def runs(units: int, size: int, finished: Sequence[Run]) -> Iterator[Run]:
     """Yield the runs that units 0 to `units` (excluded) are computed in, in order: a block of `size` each, and the rest.
 
-    A block of which runs are finished (it was the last one of a run that asked for fewer) is cut where they end: each is
+    A block of which runs are finished (it was the last one of a run with fewer) is cut where they end: each is
     taken as it is, and what lies between them is what is left to compute.
 
     Args:
-        units: How many are asked for.
-        size: Units in a block; it depends on no number that is asked for.
+        units: The number of units.
+        size: Units in a block; it does not depend on their number.
         finished: The runs that are there.
     """
     for first in range(0, units, size):

@@ -155,7 +155,7 @@ def share_out(
             outcome = worker.take() if worker.pipe in ready else None
             exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
             again = exceeded == OVER_MEMORY and bool(worker.before - {worker.cell.model if worker.cell else ""})
-            if exceeded:  # what others have left in its process is not the trial's own: it is asked once more, in a fresh one
+            if exceeded:  # what others have left in its process is not the trial's own: it is tried once more, in a fresh one
                 outcome = worker.failed(exceeded)
                 worker.end()
             if outcome is None:

@@ -30,7 +30,7 @@ def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) ->
         labels: The models that have something to compute.
 
     Raises:
-        ConfigError: In one line, with what was asked, what came, and what must come.
+        ConfigError: In one line, with the input, the output, and the required output.
     """
     protocol = job.protocol
     if not isinstance(protocol, Trying):

@@ -1,4 +1,4 @@
-"""World: a market that is asked step by step, whose true conversions are known."""
+"""World: a market that is simulated step by step, whose true conversions are known."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
         resamples: Of each bootstrap.
 
     Raises:
-        ConfigError: Another metric is asked for, or a model has none of this one.
+        ConfigError: The metric is another one, or a model has none of this one.
     """
     short = compared_metric(metric, COMPARED, "inspections")
     kept, left_out = shared(answers, [IMAGE])

@@ -28,7 +28,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
         resamples: Of each bootstrap.
 
     Raises:
-        ConfigError: Another metric is asked for.
+        ConfigError: The metric is another one.
     """
     short = compared_metric(metric, COMPARED, "remaining lives")
     kept, left_out = shared([_known(answer) for answer in answers], ["part", ENTITY, "cut"])

@@ -46,7 +46,7 @@ Contrasts = Mapping[tuple[str, str], Contrast]
 
 
 def contrast_of(contrasts: Contrasts, arm: str, other: str) -> Contrast | None:
-    """Return the contrast of two arms in the order asked for; None where the test says nothing of them."""
+    """Return the contrast of two arms in the given order; None where the test does not compare them."""
     if (arm, other) in contrasts:
         return contrasts[arm, other]
     return contrasts[other, arm].reversed() if (other, arm) in contrasts else None

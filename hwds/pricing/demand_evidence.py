@@ -37,7 +37,7 @@ CELLS = {
 """Columns of the cells, one row a cell (a product in a channel), whether or not its elasticity is known.
 
 `family` groups products (a device and its generations). `price` is today's, `list_price` what it is a discount from (null where
-nobody said), `cost` that of one unit (null where nobody said). `units` are expected in a period at today's prices. `low` and
+nobody said), `cost` that of one unit (null where it is unknown). `units` are expected in a period at today's prices. `low` and
 `high` are the lowest and the highest price that were observed. `elasticity` is d log units / d log own price of the same
 period, `stderr` its standard error or posterior deviation; both are null where there is no estimate. `df` are the degrees of
 freedom of its law, null for a normal one. `lag` is d log units / d log own price of the period before (positive where a cut

@@ -30,7 +30,7 @@ class Offer:
     Attributes:
         arm: Its name.
         price: What a customer pays; None where the data names none, or several.
-        cost: Of a sale; None where nobody said.
+        cost: The cost of a sale; None where it is unknown.
         absent: It was no longer offered at the end.
     """
 

@@ -1,4 +1,4 @@
-"""Sensors: is a machine ill, by what its sensors say now against what they said while it was well."""
+"""Sensors: is a machine ill, by its sensors' readings now against those while it was well."""
 
 import lazy_loader
 

@@ -31,7 +31,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
         resamples: Of each bootstrap.
 
     Raises:
-        ConfigError: Another metric is asked for.
+        ConfigError: The metric is another one.
     """
     score = COMPARED[compared_metric(metric, COMPARED, "sensor anomalies")]
     kept, left_out = shared(list(answers), [ENTITY, "row"])

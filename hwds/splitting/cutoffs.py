@@ -130,7 +130,7 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
 
 
 def series_at(panel: Panel, cutoff: Cutoff) -> np.ndarray:
-    """Return the indices of the series that are asked at a cutoff, made from what is known at it alone."""
+    """Return the indices of the series that are forecast at a cutoff, made from what is known at it alone."""
     return np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel)))
 
 

@@ -33,7 +33,7 @@ class PanelHoldout(PanelSplitting):
         return [Fold(0, cutoff.label, panel.n_series, (cutoff,))]
 
     def steps(self, panel: Panel) -> int:
-        """Return the horizon on this panel: as asked, or that of its longest test part, or its own."""
+        """Return the horizon on this panel: that of the settings, or that of its longest test part, or its own."""
         if self.horizon or not panel.roles.split:
             return self.horizon or panel.horizon
         return int((panel.lengths - self.cutoff(panel).ends(panel)).max())

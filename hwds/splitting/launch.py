@@ -1,4 +1,4 @@
-"""Launch: each series is asked from its own launch, with what was known of all others then."""
+"""Launch: each series is forecast from its own launch, with what was known of all others then."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PanelLaunch(PanelSplitting):
     """Cut a panel where series begin.
 
     Attributes:
-        after: Rows of a launch that are known; with 0, models are asked that can forecast a series without a row.
+        after: Rows of a launch that are known; 0 needs models that can forecast a series without a row.
         before: Rows of the calendar that must lie before a launch, so that there are others to learn from; None takes a season.
         launches: Instants of launches, the last ones.
     """
@@ -43,7 +43,7 @@ class PanelLaunch(PanelSplitting):
         return [Fold(i, cutoff.label, panel.n_series, (cutoff,)) for i, cutoff in enumerate(cutoffs)]
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
-        """Return the cutoff of each instant of launches that is asked, oldest first."""
+        """Return the cutoff of each instant of launches, oldest first."""
         return list(self.launched(panel)[-self.launches :])
 
     def launched(self, panel: Panel) -> list[AtLaunch]:

@@ -1,4 +1,4 @@
-"""PanelSplitting: which cutoffs of a panel are asked, whatever is asked at them."""
+"""PanelSplitting: which cutoffs of a panel are evaluated, by any task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PanelSplitting(Recipe):
     """Cut a panel at instants of time.
 
     Attributes:
-        horizon: Steps after a cutoff that are asked; None takes the dataset's own.
+        horizon: The steps after a cutoff that are forecast; None takes the dataset's own.
     """
 
     horizon: Steps | None = None
@@ -31,7 +31,7 @@ class PanelSplitting(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.make_folds")
 
     def steps(self, panel: Panel) -> int:
-        """Return the number of steps that are asked on this panel."""
+        """Return the number of steps that are forecast on this panel."""
         return self.horizon or panel.horizon
 
     def scored_after(self) -> int:
@@ -47,5 +47,5 @@ class PanelSplitting(Recipe):
         return None
 
     def end(self, panel: Panel) -> Cutoff:
-        """Return the cutoff after the last rows, from which new ones are asked."""
+        """Return the cutoff after the last rows, from which new ones are forecast."""
         return FromEnd(0)

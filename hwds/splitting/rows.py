@@ -1,4 +1,4 @@
-"""RowSplitting: which rows of a table are learned from and which are scored, whatever is asked of them."""
+"""RowSplitting: which rows of a table are learned from and which are scored, by any task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walk-forward: many cutoffs, each asked with what was known then."""
+"""Walk-forward: many cutoffs, each forecast from what was known then."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PanelWalkForward(PanelSplitting):
         return [Fold(i, group[0].label, panel.n_series, group) for i, group in enumerate(groups)]
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
-        """Return all cutoffs, oldest first; after the last one lie exactly the steps that are asked."""
+        """Return all cutoffs, oldest first; after the last one lie exactly the steps of the horizon."""
         back = [self.steps(panel) + i * self.stride_on(panel) for i in reversed(range(self.windows))]
         if self.align == "end":
             return [FromEnd(rows) for rows in back]
@@ -61,7 +61,7 @@ class PanelWalkForward(PanelSplitting):
         return self.stride or self.horizon or panel.horizon
 
     def steps(self, panel: Panel) -> int:
-        """Return the number of steps that are asked on this panel, the gap included."""
+        """Return the number of steps that are forecast on this panel, the gap included."""
         return self.gap + (self.horizon or panel.horizon)
 
     def scored_after(self) -> int:

@@ -1,4 +1,4 @@
-"""P-values that stay honest when several questions are asked at once."""
+"""P-values corrected for several tests at once."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from hwds.results.tables import Tables
 WINDOW, STEP = "window", "step"
 
 MOST = 5
-"""Metrics of the model that are mirrored where not all are asked for; of rivals the headline alone is."""
+"""Metrics of the model that are mirrored unless all are chosen; of rivals the headline alone is."""
 
 BOUNDS = ("stderr", "ci_low", "ci_high")
 """The columns that stand beside a value."""

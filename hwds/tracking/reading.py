@@ -29,7 +29,7 @@ from hwds.tracking.curves import WINDOW, Curve, chosen, curves, definitions, pla
 from hwds.tracking.record import Record
 
 FURTHER = re.compile(r"inner window|network ([2-9]|1\d)|\(\d+\)$")
-"""Names of fits that are left out where not all are asked for: parts of other fits, and networks after the first."""
+"""Names of fits that are left out unless all are chosen: parts of other fits, and networks after the first."""
 
 CELL = ("model", "fold", "start", "fit")
 

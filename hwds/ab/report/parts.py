@@ -33,7 +33,7 @@ def ages_grid(tables: Tables, model: str) -> Grid:
 
 
 def parts_words(tables: Tables, model: str) -> list[str]:
-    """Return what is to be said of segments, of exposure and of novelty, a sentence each."""
+    """Return the notes on segments, on exposure and on novelty, a sentence each."""
     spread = [_differ(tables, row) for row in _rows(tables, model, "segment_spread")]
     diluted = [_of_all(tables, row) for row in _rows(tables, model, "diluted_effect") if row["value"] is not None]
     novelty = [_change(tables, row) for row in _rows(tables, model, "novelty") if row["ci_low"] is not None]

@@ -21,7 +21,7 @@ OUTCOMES = {"": "conversion", "_revenue": "revenue"}
 """The name of an outcome, by the suffix of its metrics."""
 
 LEAST_RATIO = 1.1
-"""Times that one outcome needs the units of the other, under which it is not said."""
+"""Times that one outcome needs the units of the other, below which this is not reported."""
 
 
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:

@@ -28,7 +28,7 @@ class ArmVerdict:
         arm: Its name.
         word: What to do with it.
         reason: The metrics that decided.
-        effect: The effect whose money is said: on margin, else on revenue, else on the first primary metric.
+        effect: The effect that is reported in money: on margin, else on revenue, else on the first primary metric.
     """
 
     arm: str

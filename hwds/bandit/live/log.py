@@ -38,7 +38,7 @@ def log_of(events: Iterable[Event], arms: Arms) -> pl.DataFrame:
 
     Columns: `id`; `arm`; `value`, what a conversion earns; `segment`; `context_1` and on; `propensity`, null where none was
     asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the amount reported, else the outcome
-    times the value; `exposed_at`; `observed_at`, when the outcome was reported, null where that was not said or the
+    times the value; `exposed_at`; `observed_at`, when the outcome was reported, null where that was not given or the
     window closed.
     """
     rows: dict[int, dict[str, Any]] = {}

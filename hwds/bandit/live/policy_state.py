@@ -1,4 +1,4 @@
-"""PolicyState: what a policy has learned, asked for one customer at a time; its kernel is compiled or decides by batches."""
+"""PolicyState: what a policy has learned, to decide for one customer at a time; its kernel is compiled or works by batches."""
 
 from __future__ import annotations
 

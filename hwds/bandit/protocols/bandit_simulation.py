@@ -46,7 +46,7 @@ BATCHED_STEPS_IN_CELL = 200_000
 """The same for a policy that decides by batches."""
 
 FEW = 10
-"""Replications that twins are asked."""
+"""The replications that are played for twins."""
 
 ALONE = "changed when the replications before were not played"
 FIRST = "changed with the true conversions, before any customer was seen"

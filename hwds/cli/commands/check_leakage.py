@@ -1,6 +1,6 @@
 """Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and try what a cheat would.
 
-It takes the words of a run, and its small size unless they say `size=`. Every model is asked in this process, from the data as
+It takes the words of a run, and its small size unless they say `size=`. Every model is tested in this process, from the data as
 it is, and in a fresh one, from rubbish. What is opened meanwhile, columns that give away what is predicted and more are looked
 at, too; the last lines say what was tried, and what no check sees.
 """

@@ -10,7 +10,7 @@ from hwds.cli.words import Whole, command
 @command(help=__doc__)
 @click.option("--port", type=Whole(most=65535), default=8473, show_default=True, help="The port; 0 takes a free one.")
 def main(port: int) -> int:
-    """Serve the page on this machine's loopback address until Ctrl-C; nothing outside is asked, no number is changed."""
+    """Serve the page on this machine's loopback address until Ctrl-C; no other server is contacted, no number is changed."""
     from hwds.report.ui.server import ADDRESS, server
 
     with server(port) as serving:

@@ -82,7 +82,7 @@ def sampled(table: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 class PublicSeries(PanelDataset):
-    """The base of data sets of one file with the columns `series_id` and `date`, the target last, monthly unless it is said.
+    """The base of data sets of one file with the columns `series_id` and `date`, the target last, monthly by default.
 
     A subclass says what differs; `rows` is its own where the file looks otherwise.
 

@@ -16,7 +16,7 @@ WEAK_F = 10.0
 """The first-stage F under which instruments are weak (Staiger and Stock 1997)."""
 
 GRID = np.arange(-12.0, 6.01, 0.25)
-"""The elasticities at which the Anderson-Rubin test is asked."""
+"""The elasticities at which the Anderson-Rubin test is computed."""
 
 
 @dataclass(frozen=True, eq=False)

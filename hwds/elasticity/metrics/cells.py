@@ -1,4 +1,4 @@
-"""Scores of cells: what can be said without a truth, and the errors where it is known."""
+"""Scores of cells: counts and certainty without a truth, and errors where it is known."""
 
 from __future__ import annotations
 

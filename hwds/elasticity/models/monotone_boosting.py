@@ -24,7 +24,7 @@ class MonotoneBoosting(ElasticityModel):
     """XGBoost with a Poisson likelihood and a monotone constraint on the price; elasticities by finite differences.
 
     A cell's elasticity is the mean change of log units over its rows, from a low to a high quantile of its observed prices,
-    over that of the log price: nothing is said beyond what was observed. The price may interact with product, channel, season
+    over that of the log price: nothing is estimated beyond these. The price may interact with product, channel, season
     and promotion. Errors are the spread over fits to rows weighed anew by period; trees pull towards zero, which no spread
     shows: a second opinion, not a first.
 

@@ -1,4 +1,4 @@
-"""The base of the protocols whose rows are cells: fit on a history, and report what is said of every cell."""
+"""The base of the protocols whose rows are cells: fit on a history, and report the estimates of every cell."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
-        """Return what can be said without a truth: how many cells have an answer, of which sign, how sure."""
+        """Return the scores that need no truth: how many cells have an answer, of which sign, how sure."""
         return score_cells(rows, self.confidence)
 
     def measures(self, frame: Panel) -> Sequence[Measure]:

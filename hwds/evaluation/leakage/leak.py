@@ -49,7 +49,7 @@ class Leak:
         where: The model or feature set.
         fold: The fold or cutoff.
         changed: How many answers changed.
-        asked: Of how many.
+        asked: The number of answers that were compared.
         check: The check that found it, a key of `TRIED`.
         shows: What was found, in words; empty for answers that changed with the data after the cutoff.
     """
@@ -97,12 +97,12 @@ class Twin:
 
     Attributes:
         check: The check that it is, a key of `leak.TRIED`.
-        label: What is asked at, in words.
+        label: The place of the test, in words.
         shows: What an answer that differs shows, in words that follow `3 of 9 answers`.
         one: A frame.
         other: The other one.
         answers: From raw rows to those that must agree.
-        part: The first of the fold's units that is asked and the one after the last; None asks all.
+        part: The first of the fold's units that is run and the one after the last; None runs all.
     """
 
     check: str

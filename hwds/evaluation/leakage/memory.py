@@ -1,4 +1,4 @@
-"""Memory: a cache that lies in this process alone, so that nothing lawful is read from disk while a model is asked."""
+"""Memory: a cache that lies in this process alone, so that nothing lawful is read from disk while a model predicts."""
 
 from __future__ import annotations
 

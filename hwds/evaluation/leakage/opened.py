@@ -1,4 +1,4 @@
-"""Files that are not declared, connections and processes that a model opens while it is imported, fitted and asked."""
+"""Files that are not declared, connections and processes that a model opens while it is imported, fitted and predicts."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Live:
 
     changing: tuple[str, ...] | None = None
     """The attributes that change as rows arrive, of which a snapshot is made: plain values, arrays, containers and records of
-    them, or objects that have `changing` themselves; None where that is not said, and no snapshot is made."""
+    them, or objects that have `changing` themselves; None where they are not known, and no snapshot is made."""
 
     def arrive(self, event: Event) -> Sequence[Value]:
         """Return the features at the arrival of a row, and store the row."""

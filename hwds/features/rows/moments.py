@@ -18,7 +18,7 @@ class Moments:
 
     Attributes:
         time: When each happened.
-        arrival: When each became known; `NEVER` where that is not said.
+        arrival: When each became known; `NEVER` where that is unknown.
         order: The rows in the order of their arrival, those of one instant as they stand in the table.
         place: The place of each row in that order: row j had arrived before row i where `place[j] < place[i]`.
     """

@@ -26,8 +26,8 @@ def spectra(
 
     Args:
         signals: Shape (n, signals).
-        begins: The first row of the run of each that is asked, shape (m,): a window does not begin before it.
-        rows: The places of the rows that are asked, shape (m,).
+        begins: The first row of the run of each requested row, shape (m,): a window does not begin before it.
+        rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
         kinds: Which of `SPECTRAL` follow them.

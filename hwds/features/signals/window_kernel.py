@@ -71,8 +71,8 @@ def fill_windows(
 
     Args:
         values: Rows of runs, those of a run side by side, shape (n, k).
-        begins: The first row of the run of each that is asked, shape (m,).
-        rows: The places of the rows that are asked, shape (m,).
+        begins: The first row of the run of each requested row, shape (m,).
+        rows: The places of the requested rows, shape (m,).
         window: Rows at most.
         kinds: Places in `STATISTICS`, shape (s,).
         out: Shape (m, s, k).

@@ -163,7 +163,7 @@ class Inspector(Serializable):
         return replace(self, threshold=threshold_over_boards(self.judge(good).score, good.boards.to_numpy(), budget))
 
     def judge(self, images: Images) -> Judgements:
-        """Return what is said of images."""
+        """Return the predictions of images."""
         evidence = self.fitted.evidence(images)
         if not self.fitted.knows_kinds:
             return Judgements(evidence[:, 0], None)

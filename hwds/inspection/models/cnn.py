@@ -22,7 +22,7 @@ PEAK = 0.99
 
 
 class CNN(InspectionModel):
-    """A small convolutional network, trained on views drawn anew in each epoch and asked of all views of an image.
+    """A small convolutional network, trained on views drawn anew in each epoch and averaged over all views of an image.
 
     Classes may be weighted, which the log odds are relieved of again: probabilities are those of the kinds as they occur. There
     is no early stopping: the weights are averaged over the last steps (Polyak and Juditsky 1992). Keep `symmetry=all` where a

@@ -215,7 +215,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         return with_kinds_changed(frame, self.fold_of_images(frame) == cutoff.fold, rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutBoards, frame: Images) -> pl.DataFrame:
-        """Return what was said of the images, without what they show and what was chosen by it."""
+        """Return the predictions of the images, without their labels and what was chosen by these."""
         said = [name for name in rows.columns if name.startswith(CHANCE)]
         return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *said)
 
@@ -226,7 +226,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         return self._inspector(model, learn, calibrate, context)
 
     def predict_new(self, fitted: Inspector, frame: Images, context: RunContext) -> pl.DataFrame:
-        """Return what is said of the images without a label.
+        """Return the predictions of the images without a label.
 
         Raises:
             DataError: All images have one.

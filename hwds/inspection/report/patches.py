@@ -73,7 +73,7 @@ def _draw(plain: Axes, mapped: Axes, images: Images, row: dict[str, Any]) -> Non
 
 
 def _said(row: dict[str, Any]) -> str:
-    """Return what is said of an image: the likeliest kind and its probability, or its distance and the threshold."""
+    """Return the prediction of an image in words: the likeliest kind and its probability, or its distance and the threshold."""
     named = row["predicted"]
     if named is None:
         return f"{row['score']:.3g} (limit {row['threshold']:.3g})"

@@ -22,7 +22,7 @@ def compute_device(device: Device) -> str:
     """Return the device that XGBoost trains on: a GPU where there is one and it is allowed.
 
     Raises:
-        ConfigError: A GPU is asked for and there is none, or this XGBoost is built without.
+        ConfigError: A GPU is required and there is none, or this XGBoost is built without.
     """
     import xgboost
 

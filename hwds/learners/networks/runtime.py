@@ -1,4 +1,4 @@
-"""TensorFlow as networks use it: loaded late, quiet, deterministic, on the device that was asked for."""
+"""TensorFlow as networks use it: loaded late, quiet, deterministic, on the chosen device."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def placed(device: Device, cpus: int) -> Any:
     """Return the device of TensorFlow as a context manager.
 
     Raises:
-        ConfigError: A GPU is asked for, or found by `auto`, and TensorFlow sees none.
+        ConfigError: A GPU is required, or present under `auto`, and TensorFlow sees none.
     """
     tf = tensorflow(cpus)
     if device == "gpu" and not tf.config.list_physical_devices("GPU"):

@@ -144,7 +144,7 @@ class Maintenance(Decision):
 
 
 def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = None) -> LifeLaws:
-    """Return what a model said of machines at each inspection.
+    """Return a model's predictions of machines at each inspection.
 
     Args:
         rows: `entity, age, fold` and quantiles.

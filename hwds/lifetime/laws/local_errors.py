@@ -41,7 +41,7 @@ class LocalErrors(Serializable):
             point: Of the remaining life, shape (n,).
             seen: How long each went on.
             event: Whether it failed then, or was last seen.
-            weight: Of each row, as often as it is asked for.
+            weight: The weight of each row, as often as lives are predicted there.
             share: Of the weights, how many of the nearest points count.
         """
         order = np.argsort(point, kind="stable")

@@ -139,7 +139,7 @@ def inner_fold(runs: Runs, folds: int) -> np.ndarray:
 
 
 def asked_rows(runs: Runs, context: LifetimeContext) -> np.ndarray:
-    """Return which rows are like those at which a life may be asked for: late enough, and not the last one; shape (rows,)."""
+    """Return which rows are like those at which a life may be predicted: late enough, and not the last one; shape (rows,)."""
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     seen, _ = runs.remaining_of_rows()
     late: np.ndarray = (place >= context.least - 1) & (seen > 0)

@@ -107,7 +107,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
         return self.fitted(model, frame.learnable, context)
 
     def predict_new(self, fitted: FittedLife, frame: Runs, context: RunContext) -> pl.DataFrame:
-        """Return what is said of the machines that have not failed, at their last row.
+        """Return the predictions of the machines that have not failed, at their last row.
 
         Raises:
             DataError: All of them have failed.

@@ -147,7 +147,7 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         return with_rubbish(frame, known, rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutCut | LastRow, frame: Runs) -> pl.DataFrame:
-        """Return what was said at a cut."""
+        """Return the predictions at a cut."""
         if isinstance(cutoff, LastRow):
             return self.said(rows.filter(pl.col("part") == "test"))
         return self.said(rows.filter((pl.col("part") == "kfold") & (pl.col("cut") == cutoff.repeat * self.cuts + cutoff.cut)))

@@ -70,7 +70,7 @@ class PrequentialRuns(LifetimeEvaluation):
         return with_rubbish(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: FleetInstant, frame: Runs) -> pl.DataFrame:
-        """Return what was said at the review."""
+        """Return the predictions at the review."""
         return self.said(rows)
 
     def _running(self, runs: Runs, instant: FleetInstant) -> np.ndarray:

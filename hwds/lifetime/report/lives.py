@@ -84,7 +84,7 @@ def _errors(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
 
 
 def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
-    """Draw what was said along the lives of some machines; None where none was asked for often enough."""
+    """Draw the predictions along the lives of some machines; None where none has enough of them."""
     rows = known_rows(tables, model)
     names = _some_machines(rows)
     if not names:

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 BLOCKS = 5
-"""Parts of the log: the model is fitted on all before a part, and asked about that part."""
+"""Parts of the log: the model is fitted on all before a part, and predicts that part."""
 
 TOLERANCE = 0.01
 """The largest distance of a ratio from 1 that counts as none: propensities may be written with two digits."""

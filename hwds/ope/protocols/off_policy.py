@@ -72,7 +72,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for reward models, `group` for
     rows that are drawn together, `time`: rows of one day share what happened on it, which intervals count. A row whose outcome
     came later is as complete as any: `available_at` may be there and changes nothing. Reward models, and policies made of them,
-    are fitted without the rows they are asked about.
+    are fitted without the rows that they predict.
 
     Attributes:
         target_policy: The policy that is evaluated; `uniform`, or one of its fields.
@@ -115,7 +115,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     resamples: Annotated[int, Ge(50), Le(1_000_000), Small(200)] = 1000
 
     def check_pricing(self, decision: str, certainty: Certainty | None, confidence: float) -> None:
-        """Refuse a log that is not asked about each arm, and a risk that needs counts.
+        """Refuse a decision without estimates of each arm, and a risk that needs counts.
 
         Raises:
             ConfigError: With the field.
@@ -148,7 +148,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         return read_log(frame, self.reward, self.reward_range)
 
     def check_models(self, models: Mapping[str, Estimator], frame: Table) -> None:
-        """Refuse an estimator that cannot be asked of this log.
+        """Refuse an estimator that cannot work on this log.
 
         Raises:
             ConfigError: The target policy is none that it can evaluate.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def estimates_figure(tables: Tables, model: str) -> Figure | None:
-    """Draw the estimates; None where no estimator said anything."""
+    """Draw the estimates; None where no estimator has a value."""
     by_label, reward = estimates(tables), reward_of(tables)
     shown = [estimated for label, estimated in by_label.items() if label != TRUTH]
     if not shown:

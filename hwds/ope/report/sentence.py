@@ -10,10 +10,10 @@ from hwds.results.formatting import brief, counted, fixed, interval, percent, pl
 from hwds.results.tables import TRUTH, Tables
 
 UNSEEN = 0.01
-"""The share of the policy's choices from which arms that the log never shows are said."""
+"""The share of the policy's choices from which arms that the log never shows are reported."""
 
 FEW = 0.05
-"""The share of rows under which an effective sample size is said to be small."""
+"""The share of rows below which an effective sample size is called small."""
 
 
 def conclusion(tables: Tables, model: str) -> str:

@@ -27,13 +27,13 @@ Row = dict[str, dict[str, Any]]
 """The scores of an arm or a group, by metric."""
 
 FEW_EFFECTIVE = 30
-"""The effective sample size under which an arm or a group is said to be hardly shown."""
+"""The effective sample size below which an arm or a group is reported as hardly shown."""
 
 MATTERS = 0.05
-"""The share of the policy's choices, or of the rows, from which it is said."""
+"""The share of the policy's choices, or of the rows, from which it is reported."""
 
 MOST_SAID = 3
-"""Arms and groups that are said; the others are in the table."""
+"""The most arms and groups that are named; the others are in the table."""
 
 
 def arms_grid(tables: Tables) -> Grid:

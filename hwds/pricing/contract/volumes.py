@@ -18,7 +18,7 @@ VOLUMES = ("committed", "base", "upside")
 
 @dataclass(frozen=True, slots=True)
 class VolumeLaw:
-    """The volume that is asked for at today's price over the whole contract.
+    """The volume that is ordered at today's price over the whole contract.
 
     Attributes:
         committed, base, upside: Its quantiles.
@@ -80,7 +80,7 @@ class VolumeLaw:
 
 
 VOLUME_TABLES = ("volume_bands", "supply_volumes")
-"""The tables of decisions on volumes: what is asked for, and that with what can be delivered."""
+"""The tables of decisions on volumes: orders alone, and orders with deliveries."""
 
 DEMAND, MOST = "demand_", "most_"
 """Before the names of volumes in the second: what is asked for, and what could be delivered were more asked for."""

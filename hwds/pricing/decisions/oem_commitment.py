@@ -143,7 +143,7 @@ class OemCommitment(DemandDecision):
         return True
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse a cell that is not there, and runs that do not say what is asked of them.
+        """Refuse a cell that is not there, and runs that lack what is read from them.
 
         Raises:
             ConfigError: With the nearest name.

@@ -71,7 +71,7 @@ def impacts(evidence: DemandEstimates, draws: int, rng: np.random.Generator, ter
         evidence: The cells.
         draws: Of the posterior.
         rng: Of the draws.
-        terms: What is asked for.
+        terms: The settings of the changes.
     """
     demand = DemandDraws.of(evidence, draws, rng, objective="profit", deductions=terms.deductions)
     costs = not np.isnan(evidence.column("cost")).any()

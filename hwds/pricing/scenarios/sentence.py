@@ -21,7 +21,7 @@ def sentence(
         evidence: The cells.
         rows: The impacts.
         best: That which brings most margin; None where none is sure.
-        terms: What was asked for.
+        terms: The settings of the changes.
         confidence: The least probability that margin rises.
     """
     parts = [_first(evidence, rows, best, confidence), *_changes(evidence, rows, terms), _unknown(evidence), evidence.note]

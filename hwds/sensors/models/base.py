@@ -60,7 +60,7 @@ class NormalRows:
 
 
 class SensorModel(Recipe):
-    """A model of normal departures: how far what sensors say is from what they said when the run began.
+    """A model of normal departures: the distance of readings from those at the beginning of the run.
 
     Rows after the reference part of each run are learned from. Some of them are held out in turn: whole runs, or stretches of
     time where there is one run. A row is anomalous where a statistic is above the conformal quantile of held-out normal rows

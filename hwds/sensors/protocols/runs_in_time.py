@@ -183,11 +183,11 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return TuningSplit(inner, faults, folds, "faults were put into the first rows of the runs")
 
     def corrupt_after(self, frame: Runs, cutoff: KnownRows, rng: np.random.Generator) -> Runs:
-        """Return the runs with rubbish for all that was measured, and said of it, after an instant."""
+        """Return the runs with rubbish for all that was measured, and predicted, after an instant."""
         return with_rubbish(frame, np.array(cutoff.rows), rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: KnownRows, frame: Runs) -> pl.DataFrame:
-        """Return what was said of the rows up to an instant."""
+        """Return the predictions of the rows up to an instant."""
         known = dict(zip(frame.names, cutoff.rows, strict=True))
         last = pl.col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
         return rows.filter(pl.col("row") < last).select(*self.keys, *SAID)
@@ -197,7 +197,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return self.fitted(model, frame, context)
 
     def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
-        """Return what is said of the rows after those that are each run's reference, where a run has any.
+        """Return the predictions of the rows after those that are each run's reference, where a run has any.
 
         Raises:
             DataError: No run has.

@@ -18,7 +18,7 @@ from hwds.sensors.report.traces import runs_figure, sensors_figure
 def draw(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     """Draw the scores.
 
-    `sensors.png`: what the sensors of one run said, how odd that was against the limit, anomalies shaded and alarms below;
+    `sensors.png`: the readings of one run, their score against the limit, anomalies shaded and alarms below;
     `runs.png`: the score of every run, with its anomalies and alarms.
     """
     save_png(sensors_figure(runs, tables, model), folder / "sensors.png")

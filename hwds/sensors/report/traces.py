@@ -1,4 +1,4 @@
-"""sensors.png and runs.png: what sensors said, how odd it was, anomalies and alarms."""
+"""sensors.png and runs.png: readings, scores, anomalies and alarms."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class LifeLaws:
         names: Of the machines, in order.
         ends: The age at which each failed or was last seen, shape (m,).
         failed: Whether it failed then, shape (m,).
-        fold: The part in which each was held out; -1 where it was never asked for, shape (m,).
+        fold: The part in which each was held out; -1 where it has no prediction, shape (m,).
         start: When it was new on a clock that machines share, NaN where that is not known, shape (m,).
         machine: The place of each inspection's machine, shape (n,); sorted, ages rising.
         age: At each inspection, shape (n,).

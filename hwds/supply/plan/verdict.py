@@ -42,8 +42,8 @@ VOLUMES = {
         pl.Float64,
     ),
 }
-"""The columns of volumes: quantiles of what is delivered, of what is asked for, and of what could be delivered were more of a
-deal alone asked for; the mean of the first and what it would be if all machines ran, stock at the beginning, planned
+"""The columns of volumes: quantiles of deliveries, of orders, and of what could be delivered were more of a
+deal alone ordered; the mean of the first and what it would be if all machines ran, stock at the beginning, planned
 production, the expected share of demand served in its step, and in the back-test what was asked for and could have been
 delivered."""
 

@@ -64,7 +64,7 @@ def _percent(share: float | None) -> str:
 
 
 def volumes_grid(verdict: SupplyVerdict) -> Grid:
-    """Return a line for each of the largest deals: what can be committed to, and what is asked for."""
+    """Return a line for each of the largest deals: what can be committed to, and its orders."""
     rows = verdict.volumes[:MOST]
     titles = [
         ("deal", "deal"),
@@ -147,7 +147,7 @@ def _draw_amounts(axes: Axes, rows: pl.DataFrame, step: np.ndarray) -> None:
 
 
 def draw_volumes(verdict: SupplyVerdict, path: Path) -> None:
-    """Draw the largest deals: what can be delivered from the committed to the upside volume, and what is asked for."""
+    """Draw the largest deals: what can be delivered from the committed to the upside volume, and orders."""
     save_png(volumes_figure(verdict), path)
 
 

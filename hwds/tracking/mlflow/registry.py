@@ -1,4 +1,4 @@
-"""The registry of MLflow as a mirror of bundles: a version each, with tags of what gates said, and aliases of stages passed."""
+"""The registry of MLflow as a mirror of bundles: a version each, with tags of gates' verdicts and aliases of stages passed."""
 
 from __future__ import annotations
 

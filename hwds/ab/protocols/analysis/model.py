@@ -309,7 +309,7 @@ class Analysis:
 
 
 def readable(evidence: Units | Sums, needs: Needs) -> list[str]:
-    """Return the outcomes that a model is asked about: a comparison of conversions leaves money to others."""
+    """Return the outcomes that a model analyses: a comparison of conversions leaves money to others."""
     derived = evidence.derived if needs.plain and isinstance(evidence, Units) else ()
     return [label for label in evidence.outcomes if not (needs.binary and label in MONEY) and label not in derived]
 

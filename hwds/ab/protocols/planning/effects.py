@@ -51,7 +51,7 @@ def planning_rows(final: Sequence[tuple[Row, Sample]], whole: Sample, plan: Plan
     Args:
         final: The effects, each with the sample that it is of; those of an arm by its first row.
         whole: All units.
-        plan: What is asked.
+        plan: The settings of the plan.
         simpler: Whether the model lacks what it is made for.
     """
     label = whole.label

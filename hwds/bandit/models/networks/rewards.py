@@ -1,4 +1,4 @@
-"""The network of `neural`: from a customer and an arm to the log-odds of a conversion; trained by Keras, asked in numpy."""
+"""The network of `neural`: from a customer and an arm to the log-odds of a conversion; trained by Keras, evaluated in numpy."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _by_month(world: HardwareWorld, offers: pl.DataFrame, plan: pl.DataFrame) ->
 
 
 def _bargains(interest: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return the odds of those to whom a low price counts more than a device, by the share of the list price that is asked."""
+    """Return the odds of those to whom a low price counts more than a device, by the price as a share of the list price."""
     return interest**TASTE * np.exp(-BARGAIN * np.nan_to_num(share))
 
 

@@ -43,8 +43,8 @@ class KnownWear(Serializable):
         mean_life: Of the law.
         cap: Of points.
         wear: Of each machine after each of its cycles.
-        least: Where lives are asked for at shares of a run's rows after the first so many, a life is met the more seldom at a
-            cycle the longer it is, and the law is of lives as they are met; -1 where they are asked for at any cycle.
+        least: Where lives are predicted at shares of a run's rows after the first so many, a life is met the more seldom at a
+            cycle the longer it is, and the law is of lives as they are met; -1 where they are predicted at any cycle.
     """
 
     mean_life: float

@@ -17,7 +17,7 @@ from hwds.frames.table import Table
 class RandomForest(Classifier):
     """Trees on resampled rows, each split on a few of the inputs (Breiman 2001), as scikit-learn grows them.
 
-    Its score is the mean of the trees' probabilities, not log odds: a mean is what inputs can be said to add to. A leaf of few
+    Its score is the mean of the trees' probabilities, not log odds: inputs can add to a mean. A leaf of few
     rows is sure of itself, so that the probabilities of deep trees are coarse; `calibration` mends that.
 
     Attributes:

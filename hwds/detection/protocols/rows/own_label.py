@@ -1,4 +1,4 @@
-"""Twins of a table that differ in the label of one scored row: nothing that is said of that row may change."""
+"""Twins of a table that differ in the label of one scored row: no prediction of that row may change."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MOST_INPUTS = 5
 
 
 def prediction_rows(fitted: FittedClassifier, rows: Table, source: Table, part: str, explained: int) -> pl.DataFrame:
-    """Return one row for each row asked: its number, id, time and entity, its outcome, and its predictions.
+    """Return one row for each scored row: its number, id, time and entity, its outcome, and its predictions.
 
     Args:
         fitted: The model.

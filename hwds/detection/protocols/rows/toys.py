@@ -1,4 +1,4 @@
-"""A classifier and row features of a user's own, asked of two toy cells: some rows of each label, then half of them."""
+"""A classifier and row features of a user's own, run on two toy cells: some rows of each label, then half of them."""
 
 from __future__ import annotations
 

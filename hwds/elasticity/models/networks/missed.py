@@ -53,7 +53,7 @@ def missed(design: Design, unseen: Unseen, overdispersion: float, common: float,
 
     Args:
         design: The rows of the panel.
-        unseen: What networks said of rows that they had not seen.
+        unseen: The networks' predictions of rows that they had not seen.
         overdispersion: a of the variance mean + a mean^2.
         common: The variance of the elasticity of all cells together.
         by_period: Whether there are effects of periods.

@@ -1,4 +1,4 @@
-"""The weights of models of demand, by what they said of price moves that none of them was fitted to."""
+"""The weights of models of demand, by their predictions of price moves that none of them was fitted to."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SALIENCY = "saliency"
 
 
 def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
-    """Return a row for each image: what is said of it, and what it shows.
+    """Return a row for each image: its prediction, and its label.
 
     Args:
         inspector: Judges.

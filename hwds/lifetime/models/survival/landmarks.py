@@ -1,4 +1,4 @@
-"""Landmarks: cycles of runs at which the remaining life is asked for, with covariates of the cycles up to them."""
+"""Landmarks: cycles of runs at which the remaining life is predicted, with covariates of the cycles up to them."""
 
 from __future__ import annotations
 

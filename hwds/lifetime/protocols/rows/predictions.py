@@ -15,7 +15,7 @@ PREDICTED = ["predicted", *QUANTILES]
 
 
 def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int) -> pl.DataFrame:
-    """Return a row for each run that was asked.
+    """Return a row for each predicted run.
 
     Args:
         lives: What the model says.

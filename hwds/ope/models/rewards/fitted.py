@@ -21,7 +21,7 @@ TREES, DEPTH, RATE = 100, 4, 0.1
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """Logged rows to learn from, or to be asked about.
+    """Logged rows to learn from, or to predict.
 
     Attributes:
         context: Numbers, the first column ones, shape (n, width).

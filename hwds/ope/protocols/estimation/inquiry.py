@@ -1,4 +1,4 @@
-"""A log that can be asked of any policy: reward models fitted once, parts that can be left out."""
+"""A log on which any policy can be estimated: reward models fitted once, parts that can be left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hwds.ope.protocols.estimation.target import TargetPolicy, choices
 
 @dataclass(frozen=True, eq=False)
 class Inquiry:
-    """A log and how it is asked.
+    """A log and the settings of its estimates.
 
     Attributes:
         log: The log.
@@ -47,7 +47,7 @@ class Inquiry:
         """Return the input of an estimator.
 
         Args:
-            policy: Whose value is asked.
+            policy: The policy whose value is estimated.
             learner: The reward model that the estimator wants; None for none.
         """
         log, chosen = self.log, choices(policy, self.log, self.predictions)

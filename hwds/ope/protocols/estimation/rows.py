@@ -69,7 +69,7 @@ def check_size(model: Estimator, evidence: LogEvidence, policy: TargetPolicy, le
 
     Raises:
         ConfigError: The policy's arms have no price of their own.
-        DataError: The effective sample size is less than asked.
+        DataError: The effective sample size is too small.
     """
     if model.asks_price and evidence.target_price is None:
         raise ConfigError(
@@ -92,7 +92,7 @@ def rows_of(model: Estimator, inquiry: Inquiry, policy: TargetPolicy, label: str
     Args:
         model: The estimator.
         inquiry: The log.
-        policy: Whose value is asked.
+        policy: The policy whose value is estimated.
         label: The policy's name in the column `policy`, empty for the target.
     """
     log, evidence = inquiry.log, inquiry.evidence(policy, model.learner)

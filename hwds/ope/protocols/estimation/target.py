@@ -1,4 +1,4 @@
-"""The policy whose value is asked: what it would have chosen in each row of a log."""
+"""The policy whose value is estimated: its choices in each row of a log."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def restored(
 ) -> np.ndarray:
     """Return the mean squared error of each signal in the window up to each row, the mean of the networks'; shape (n, signals).
 
-    Rows of a run are asked in blocks that begin with it, so that a row's block holds the same rows before it whatever follows.
+    Rows of a run are scored in blocks that begin with it, so that a row's block holds the same rows before it whatever follows.
     """
     import tensorflow as tf
 
