@@ -301,7 +301,7 @@ def test_a_run_without_a_network_loads_nothing_of_tensorflow(tmp_path):
     toy_rows().data.drop("row_id", "last").write_parquet(tmp_path / "rows.parquet")
     roles = "dataset.roles.label=bad dataset.roles.entity=customer dataset.roles.time=time dataset.roles.amount=spent"
     words = f"dataset=table dataset.path=rows.parquet {roles} model=anomaly/robust_z rivals=[anomaly/isolation_forest]"
-    days = "protocol=prequential protocol.windows=1 protocol.train_days=10 size=small compute=serial"
+    days = "protocol=prequential protocol.windows=1 protocol.train_days=10 size=small compute=serial pictures=false"
     command = [sys.executable, "-c", WITHOUT, *words.split(), *days.split()]
     told = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=told, capture_output=True, text=True, check=True)
