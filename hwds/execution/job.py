@@ -33,6 +33,8 @@ class Job:
         machine: The class of CPU that computes; empty for this one.
         inputs: The data files that a user's code read when it was imported; None where all code is of hwds, and reads none.
         learning: Where losses are written while models are fitted; None where nobody asks for them.
+        ready: Whether a process imports and compiles what a class of models needs before its first cell, so that no cell's
+            seconds hold that.
     """
 
     protocol: Evaluation[Any, Any]
@@ -47,6 +49,7 @@ class Job:
     machine: str = ""
     inputs: Inputs | None = None
     learning: Path | None = None
+    ready: bool = False
 
     def read_frame(self) -> Any:
         """Return the frame, mapped from its file.

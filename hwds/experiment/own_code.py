@@ -12,12 +12,9 @@ from hwds.core.inputs import noted_inputs
 from hwds.core.recipe import Recipe, uses_features
 from hwds.evaluation.abilities import Trying, WrongAnswerError
 from hwds.evaluation.context import RunContext
-from hwds.execution.compute_cell import message_of
+from hwds.execution.compute_cell import TOY, message_of
 from hwds.execution.job import Job
 from hwds.splitting.fold import Fold
-
-TOY = "toy"
-"""The name of the fold of toy cells in a model's context."""
 
 
 def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from hwds.tuning.search import Search
 from hwds.tuning.search_settings import SECONDS
 from hwds.tuning.trial_scores import as_minimised, value_of
 
-TIME = Measure(SECONDS, meaning="what the cells of a trial took, with all that was imported and compiled in them")
+TIME = Measure(SECONDS, meaning="what the cells of a trial took to fit and to answer")
 
 
 def front_of(search: Search, records: Sequence[TrialRecord]) -> dict[str, Any]:

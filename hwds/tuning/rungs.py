@@ -205,8 +205,12 @@ def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: i
 
 
 def _stop(search: Search, records: Mapping[str, TrialRecord], rung: int, watch: SweepListener) -> None:
-    """End the trials that do not continue from a rung; those that ran out of time wait."""
-    here = {record.trial.number: record for record in records.values() if record.active and record.folds == rung}
+    """End the trials that do not continue from a rung; those that ran out of time wait.
+
+    Trials of earlier sweeps have all their windows and are not ranked, as they are not on Ray, where they do not run.
+    """
+    own = [record for record in records.values() if not record.trial.source]
+    here = {record.trial.number: record for record in own if record.active and record.folds == rung}
     scores = {number: _minimised(search, record) for number, record in here.items()}
     cached = search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
     cached |= search.unstoppable

@@ -29,7 +29,7 @@ from hwds.results.sweep_folder import SweepFolder
 from hwds.splitting.fold import Fold
 from hwds.tuning.comparable import why_incomparable
 from hwds.tuning.evidence import Evidence, candidates
-from hwds.tuning.search_settings import Searching
+from hwds.tuning.search_settings import SECONDS, Searching
 from hwds.tuning.trials import BASELINE, Trial, reused_trials, trials_of
 
 TERMS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrent")
@@ -300,9 +300,15 @@ def _trial_group(search: Search, trials: Sequence[Trial]) -> TrialGroup:
     models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
     first = next(trial.experiment for trial in trials if trial.experiment)
     tuning_split = _split_of(search, first)
-    own, sweep = job_of(search.experiment, tuning_split.frame, models), search.sweep
-    job = replace(own, protocol=tuning_split.protocol, features=first.features, cpus=sweep.cpus_per_trial or own.cpus)
+    own = job_of(search.experiment, tuning_split.frame, models)
+    job = replace(own, protocol=tuning_split.protocol, features=first.features, cpus=threads_of(search.experiment))
+    job = replace(job, ready=SECONDS in search.sweep.objectives)
     return TrialGroup(job, cut(job, tuning_split.folds, tuning_split.frame, search.cache), tuning_split.frame)
+
+
+def threads_of(experiment: Experiment) -> int:
+    """Return the number of threads of a trial: its cells, their last bits and what they take depend on it."""
+    return searching(experiment).cpus_per_trial or experiment.compute.cpus_per_cell
 
 
 def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
@@ -313,4 +319,4 @@ def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
     recipes = [experiment.dataset, experiment.protocol, experiment.features, *experiment.models.values(), experiment.sweep]
     code = run_code(recipes, RUNGS)
     parts = {"settings": settings, "sweep": sweep, "labels": labels, "data": fingerprint, "code": code}
-    return digest(parts | environment_part())
+    return digest(parts | {"threads": threads_of(experiment)} | environment_part())

@@ -53,9 +53,10 @@ class Searching(Sweep):
         only: Whether nothing but `space` is searched, and not what the model's class says to tune besides.
         metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
             the truth that of labels, for nobody knows the truth who chooses).
-        objectives: Further objectives beside the metric: other metrics, or `seconds`, what the cells of a trial took, with all
-            that was imported and compiled in them, so that differences of a few seconds say nothing. The trials that no other
-            beats in all of them, the Pareto front, are a table and a picture. The best trial is still that of the metric.
+        objectives: Further objectives beside the metric: other metrics, or `seconds`, what a trial's cells took; before the
+            first of each class of models a process fits one to toys, so that no trial pays for imports and compiling. The
+            trials that no other beats in all of them, the Pareto front, are a table and a picture. The best trial is still
+            that of the metric.
         mode: Which side of it is good; `auto` takes what the metric says of itself.
         trials: The number of different settings that are tried. A larger number later continues from those that were tried.
         windows: The most inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They

@@ -1,4 +1,6 @@
-"""What is said of a cell that failed."""
+"""What is said of a cell that failed, and what is done before the first cell that is timed."""
+
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,7 +9,8 @@ from hwds.bandit.models.uniform_play import UniformPlay, init, select
 from hwds.bandit.protocols.bandit_simulation import arms_of
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.execution.compute_cell import message_of
+from hwds.evaluation.abilities import Trying
+from hwds.execution.compute_cell import compute_cell, message_of
 from tests.execution import uncompilable_policies
 
 
@@ -34,3 +37,31 @@ def test_of_code_that_does_not_compile_the_innermost_reason_is_told(update, said
     with pytest.raises(Exception) as failed:  # noqa: PT011
         play(kernel, world, game, 1, 0, 1)
     assert said in message_of(failed.value)
+
+
+class Noting(Trying):
+    """A protocol that notes what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def try_model(self, model, frame, fold, context):
+        self.asked.append(context.fold)
+        raise ValueError("too little")
+
+    def try_features(self, features, frame):
+        raise AssertionError("the model has none")
+
+    def evaluate_cell(self, model, frame, cell, context):
+        self.asked.append(context.fold)
+
+
+@pytest.mark.parametrize(("ready", "asked"), [(True, ["toy", "a", "b"]), (False, ["a", "b"])])
+def test_before_the_first_cell_of_a_class_that_is_timed_it_is_tried_on_toys(ready, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr("hwds.execution.compute_cell._READY", set())
+    protocol, common = Noting(), {"seed": 0, "cpus": 1, "device": "cpu", "features": None, "cells_folder": tmp_path}
+    job = SimpleNamespace(protocol=protocol, models={"m": UniformPlay()}, inputs=None, learning=None, ready=ready, **common)
+    for name in "ab":
+        fold = SimpleNamespace(name=name)
+        assert compute_cell(job, None, SimpleNamespace(model="m", fold=fold, start=0)).error == ""
+    assert protocol.asked == asked

@@ -311,7 +311,12 @@ def test_searches_that_learn_or_stop_use_the_trials_of_others(lab, tmp_path):
     stopping = trials_of(tmp_path)
     assert set(stopping.filter(pl.col("source") != "")["status"]) == {"finished"}
     assert len(stopping) == 11 + 4
-    assert "stopped" in set(stopping["status"])
+    own = stopping.filter((pl.col("source") == "") & (pl.col("trial") > 0))["status"].to_list()
+    assert sorted(own) == ["finished", "finished", "stopped"], (
+        "one in three of four goes on, and trials of others take no place"
+    )
+    lab(f"{run} sweep=asha sweep.trials=4 sweep.cpus_per_trial=2")
+    assert len(list(tmp_path.glob("outputs/sweeps/adhoc/*"))) == 4, "of other threads, and so another sweep"
 
 
 def test_successive_halving_asks_less_and_lists_how_far_the_others_came(lab, tmp_path):
