@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError
+from hwds.results.formatting import first_few
 
 KEYS = ("dataset", "seed", "unit")
 """The columns that identify a value beside its model."""
@@ -52,7 +53,7 @@ class Matrix:
         all_seeds = table["seed"].unique().sort().to_list()
         seeds = all_seeds if nested else _shared_seeds(table, models)
         if not seeds:
-            raise DataError(f"compare: no seed is shared by {_listed(models)}; run them under the same seeds.")
+            raise DataError(f"compare: no seed is shared by {first_few(models, 6)}; run them under the same seeds.")
         shared = table.filter(pl.col("seed").is_in(seeds))
         if nested:
             shared = shared.with_columns(
@@ -67,7 +68,7 @@ class Matrix:
         )
         units = shared.select("dataset", "unit").unique().height
         if whole.is_empty():
-            raise DataError(f"compare: no row is shared by {_listed(models)}: they were asked of different ones.")
+            raise DataError(f"compare: no row is shared by {first_few(models, 6)}: they predicted different ones.")
         ordered = whole.sort("dataset", "unit", "seed")
         names = tuple(ordered["dataset"].unique(maintain_order=True))
         values = ordered.select(models).to_numpy().reshape(-1, width, len(models))
@@ -101,7 +102,3 @@ def _shared_seeds(table: pl.DataFrame, models: Sequence[str]) -> list[int]:
     expected = len(models) * have["dataset"].n_unique()
     counts = have.group_by("seed").len()
     return counts.filter(pl.col("len") == expected)["seed"].sort().to_list()
-
-
-def _listed(models: Sequence[str]) -> str:
-    return ", ".join(models[:6]) + (f" and {len(models) - 6} more" if len(models) > 6 else "")

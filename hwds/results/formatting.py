@@ -132,6 +132,11 @@ def percent(share: float, stderr: float | None = None) -> str:
     return f"{100 * share:.{places}f} %" + ("" if error is None else f" ± {error:.{places}f}")
 
 
+def percent_cell(share: float | None, places: int = 1) -> str:
+    """Return a share in percent as a cell of a column whose title has the unit, empty for None."""
+    return "" if share is None else f"{100 * share:.{places}f}"
+
+
 def _places(value: float, error: float | None) -> int:
     if not error:
         return int(abs(value) < 10)
@@ -155,3 +160,9 @@ def counted(count: int, noun: str) -> str:
     """Return a count with its noun: `1 unit`, `2 units`, `96 series`."""
     single = noun if noun == "series" else noun.removesuffix("s")
     return f"{count:,} {single if count == 1 else noun}"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """Return the first names and the number of the others: `a, b and 3 more`."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -23,7 +23,7 @@ from hwds.ab.report.scores import (
     unit_of,
 )
 from hwds.report.grid import Grid, grid_of
-from hwds.results.formatting import brief, chance, counted, fixed, places_of
+from hwds.results.formatting import brief, chance, counted, fixed, percent_cell, places_of
 from hwds.results.tables import TRUTH, Tables
 
 RULES = {
@@ -186,8 +186,8 @@ def rates_grid(tables: Tables, model: str) -> Grid:
         for arms, part_rows in _rated(tables, rows):
             part = part_rows.filter((pl.col("model") == label) & (pl.col("ci_method") == rule))
             by_looks = dict(zip(part["step"], part["value"], strict=True))
-            cells = [_percent(by_looks.get(count)) for count in looks]
-            power_of = [_percent(wins.get((label, rule)) if part_rows is rows else None)] if wins else []
+            cells = [percent_cell(by_looks.get(count)) for count in looks]
+            power_of = [percent_cell(wins.get((label, rule)) if part_rows is rows else None)] if wins else []
             lines += [[label, RULES.get(rule, rule), arms, *cells, *power_of]] if by_looks else []
     names = 3 if family_rows(tables) else 2  # where no row names its arms, the page has no such column
     return grid_of(titles, lines, own=model, names=names, caption=f"{rates_caption(tables)}:" if lines else "")
@@ -225,7 +225,3 @@ def control_words(tables: Tables) -> str:
     means = control_means(tables)
     texts = [f"{called(tables, label)} {brief(mean, None, unit_of(tables, label))}" for label, mean in means.items()]
     return f"The control's means per unit: {', '.join(texts)}." if texts else ""
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"

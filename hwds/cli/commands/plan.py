@@ -11,7 +11,7 @@ from hwds.cli.experiment import OVERRIDES
 from hwds.cli.words import command
 from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
-from hwds.results.formatting import counted
+from hwds.results.formatting import counted, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def print_search(search: Search) -> None:
         print(f"trial {trial.number} is refused: {trial.refused}")
     estimate = estimate_of(search)
     compared = f"{search.measure.name}, the {search.better}er the better"
-    after = listed([str(rung) for rung in search.rungs])
+    after = first_few([str(rung) for rung in search.rungs], 8)
     print(f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows.")
     if reused := evidence_sentence(search.sources):
         print(reused)
@@ -113,7 +113,7 @@ def print_cells(prepared: Prepared) -> None:
     print(aligned(rows))
     for column in prepared.work.segments.labels:
         values = prepared.work.segments.values(column)
-        print(f"scored by {column} too{': ' if values else ''}{listed(values)}.")
+        print(f"scored by {column} too{': ' if values else ''}{first_few(values, 8)}.")
     for remark in remarks_before(prepared):
         print(remark)
     cells = counted(len(prepared.work.cells), "cells")
@@ -130,12 +130,6 @@ def cell_state(prepared: Prepared, missing: Sequence[Any], fold: int, model: str
     if not left:
         return "kept" if cells else "nothing to ask"
     return "to compute" if left == len(cells) else f"{len(cells) - left} of {len(cells)} kept"
-
-
-def listed(values: Sequence[str]) -> str:
-    """The first few of many values."""
-    shown = ", ".join(values[:8])
-    return shown if len(values) <= 8 else f"{shown} and {len(values) - 8} more"
 
 
 LONG = 120.0

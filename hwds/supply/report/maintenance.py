@@ -11,7 +11,7 @@ import polars as pl
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures.style import GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
-from hwds.results.formatting import column, counted
+from hwds.results.formatting import column, counted, percent_cell
 from hwds.supply.maintenance import back_test, rules
 from hwds.supply.maintenance.verdict import MaintenanceVerdict
 
@@ -62,23 +62,19 @@ def policies_grid(verdict: MaintenanceVerdict) -> Grid:
             NAMES.get(row["policy"], row["policy"]),
             cost,
             _ends(row, "cost", 1.0),
-            _percent(row["saving"]),
+            percent_cell(row["saving"]),
             _ends(row, "saving", 100.0),
-            _percent(row["own_saves"]),
+            percent_cell(row["own_saves"]),
             _ends(row, "own_saves", 100.0),
-            _percent(row["failures"]),
+            percent_cell(row["failures"]),
             _ends(row, "failures", 100.0),
-            _percent(row["downtime"], 2),
+            percent_cell(row["downtime"], 2),
             run,
             str(row["known"]),
         )
         for row, cost, run in zip(rows, costs, runs, strict=True)
     ]
     return grid_of(titles, cells, own=NAMES[rules.OWN], caption="What rules would have cost on held-out machines:")
-
-
-def _percent(share: float | None, places: int = 1) -> str:
-    return "" if share is None else f"{100 * share:.{places}f}"
 
 
 def _ends(row: dict[str, Any], name: str, scale: float) -> str:
@@ -104,8 +100,8 @@ def schedule_grid(verdict: MaintenanceVerdict) -> Grid:
         (f"{age:g}" for age in rows["age"]),
         ("now" if slot == 0 else str(slot) for slot in rows["slot"]),
         ("later" if slot is None else "now" if slot == 0 else str(slot) for slot in rows["wanted"]),
-        map(_percent, rows["fails_before"]),
-        map(_percent, rows["fails_next"]),
+        map(percent_cell, rows["fails_before"]),
+        map(percent_cell, rows["fails_next"]),
         column(rows["delay_cost"].to_list()),
         column(rows["median_life"].to_list()),
         strict=True,

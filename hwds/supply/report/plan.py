@@ -11,7 +11,7 @@ import polars as pl
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures.style import GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, save_png, tidy
-from hwds.results.formatting import column, counted
+from hwds.results.formatting import column, counted, percent_cell
 from hwds.supply.plan.verdict import SupplyVerdict
 
 if TYPE_CHECKING:
@@ -49,18 +49,14 @@ def steps_grid(verdict: SupplyVerdict) -> Grid:
         rows["plant"],
         map(str, rows["step"]),
         column(rows["capacity"].to_list()),
-        *(map(_percent, rows[name]) for name in ("running", "running_low")),
+        *(map(percent_cell, rows[name]) for name in ("running", "running_low")),
         *(column(rows[name].to_list()) for name in ("demand", "demand_high", "planned", "stock")),
         ("" if each is None else f"{each:.2f}" for each in rows["cover"]),
-        *(map(_percent, rows[name]) for name in ("fill", "short")),
+        *(map(percent_cell, rows[name]) for name in ("fill", "short")),
         strict=True,
     )
     more = "" if len(rows) == len(verdict.plan) else f", {len(rows)} of {len(verdict.plan)} lines"
     return grid_of(titles, list(cells), names=1, caption=f"The plan after {verdict.cutoff}{more}:")
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
 
 
 def volumes_grid(verdict: SupplyVerdict) -> Grid:
@@ -83,7 +79,7 @@ def volumes_grid(verdict: SupplyVerdict) -> Grid:
         rows["deal"],
         rows["plant"],
         *(column(rows[name].to_list()) for name in names),
-        map(_percent, rows["fill"]),
+        map(percent_cell, rows["fill"]),
         *(column(rows[name].to_list()) for name in ("actual", "served")),
         strict=True,
     )

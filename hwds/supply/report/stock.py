@@ -11,7 +11,7 @@ import polars as pl
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, OWN, drawable, new_figure, save_png, tidy
-from hwds.results.formatting import column, counted
+from hwds.results.formatting import column, counted, percent_cell
 from hwds.results.tables import TRUTH
 from hwds.supply.stock.record import ALONE, TEXTBOOK
 from hwds.supply.stock.verdict import StockVerdict
@@ -50,9 +50,9 @@ def record_grid(verdict: StockVerdict) -> Grid:
             numbers["cost"][place],
             _between(numbers["cost_low"][place], numbers["cost_high"][place]),
             _saving(row),
-            _percent(row["service"]),
-            _between(_percent(row["service_low"]), _percent(row["service_high"])),
-            _percent(row["fill"]),
+            percent_cell(row["service"]),
+            _between(percent_cell(row["service_low"]), percent_cell(row["service_high"])),
+            percent_cell(row["fill"]),
             numbers["held"][place],
             numbers["short"][place],
             f"{row['orders']:.2f}",
@@ -72,10 +72,6 @@ def _called(model: str) -> str:
 def _costs(verdict: StockVerdict) -> str:
     order = f", {verdict.order:g} an order" if verdict.order else ""
     return f"{verdict.holding:g} a unit held, {verdict.shortage:g} one short{order}, lead time {verdict.lead}"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
 
 
 def _between(low: str, high: str) -> str:
@@ -108,7 +104,7 @@ def levels_grid(verdict: StockVerdict) -> Grid:
         column(rows["reorder"].to_list()) if verdict.policy == "reorder_point" else [""] * len(rows),
         column(rows["store"].to_list()) if verdict.policy == "two_echelons" else [""] * len(rows),
         *(column(rows[name].to_list()) for name in ("covered", "safety")),
-        map(_percent, rows["fill"]),
+        map(percent_cell, rows["fill"]),
         column(rows["cost"].to_list()),
         strict=True,
     )
