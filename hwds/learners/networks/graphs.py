@@ -58,38 +58,50 @@ def epoch_of(graph: Graph, rate: float) -> Callable[..., Any]:
     """
     import tensorflow as tf
 
-    model = _model(graph)
+    model, (specs, inputs) = _model(graph), _specs(graph)
+    shapes = [spec.shape for spec in specs]
+
+    def apart(flat: Any) -> list[Any]:
+        parts = tf.split(flat, [shape.num_elements() for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def joined(parts: Any) -> Any:
+        return tf.concat([tf.reshape(part, [-1]) for part in parts], 0)
 
     def step(state: Any, inputs: Any, target: Any) -> Any:
-        weights, averaged, first, second, n = state
+        flat, averaged, first, second, n = state
+        weights = apart(flat)
         with tf.GradientTape() as tape:
             tape.watch(weights)
             answer, _ = model.stateless_call(weights, model.non_trainable_variables, inputs, training=True)
             value = graph.loss(answer, target)
-        pairs = zip(tape.gradient(value, weights), weights, strict=True)
-        dense = [tf.ensure_shape(tf.convert_to_tensor(gradient), weight.shape) for gradient, weight in pairs]
+        dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, weights)]
         gradients, _ = tf.clip_by_global_norm(dense, CLIP_NORM)
-        n = n + 1.0
-        first = [MOMENTUM * m + (1 - MOMENTUM) * g for m, g in zip(first, gradients, strict=True)]
-        second = [CURVATURE * v + (1 - CURVATURE) * g * g for v, g in zip(second, gradients, strict=True)]
+        gradient, n = joined(gradients), n + 1.0
+        first = MOMENTUM * first + (1 - MOMENTUM) * gradient
+        second = CURVATURE * second + (1 - CURVATURE) * gradient * gradient
         pace = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
-        weights = [w - pace * m / (tf.sqrt(v) + 1e-7) for w, m, v in zip(weights, first, second, strict=True)]
+        flat = flat - pace * first / (tf.sqrt(second) + 1e-7)
         keep = tf.minimum(AVERAGING, (1 + n) / (10 + n))
-        averaged = [keep * a + (1 - keep) * w for a, w in zip(averaged, weights, strict=True)]
-        return (weights, averaged, first, second, n), value
+        return (flat, keep * averaged + (1 - keep) * flat, first, second, n), value
 
     def epoch(state: Any, order: Any, inputs: Any, target: Any) -> Any:
-        total = tf.constant(0.0)
-        for i in tf.range(tf.shape(order)[0]):
+        steps = tf.shape(order)[0]
+
+        def one(i: Any, state: Any, total: Any) -> Any:
             rows = order[i]
             state, value = step(state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows))
-            total += value
-        return state, total / tf.cast(tf.shape(order)[0], tf.float32)
+            return i + 1, state, total + value
 
-    weights, inputs = _specs(graph)
-    state = (weights, weights, weights, weights, tf.TensorSpec(()))
+        *parts, n = state
+        begun = (*map(joined, parts), n)  # Adam's ten operations once, not once for each array of weights
+        _, (*ended, n), total = tf.while_loop(lambda i, *_: i < steps, one, (0, begun, 0.0))
+        return (*map(apart, ended), n), total / tf.cast(steps, tf.float32)
+
+    state = (specs, specs, specs, specs, tf.TensorSpec(()))
     target = tf.TensorSpec(graph.target)
-    return tf.function(epoch).get_concrete_function(state, tf.TensorSpec((None, None), tf.int32), inputs, target)
+    graphed = tf.function(epoch, autograph=False)
+    return graphed.get_concrete_function(state, tf.TensorSpec((None, None), tf.int32), inputs, target)
 
 
 @lru_cache(maxsize=GRAPHS)
