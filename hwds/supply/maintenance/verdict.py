@@ -30,7 +30,7 @@ class MaintenanceVerdict(Verdict):
         when: `back-test`, or `future` for the machines at their last row.
         unit: Of ages.
         policies: See `hwds.supply.maintenance.back_test.POLICIES`.
-        schedule, outages: See `hwds.supply.maintenance.schedule`.
+        schedule, outages: See `hwds.supply.maintenance.decide`.
     """
 
     action: Literal["SCHEDULE", "HOLD"]

@@ -11,8 +11,7 @@ from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.uniform_play import UniformPlay, init, update
-from hwds.bandit.protocols.replay import Replay
-from hwds.bandit.protocols.replaying.log import arms_of
+from hwds.bandit.protocols.replay import Replay, arms_of
 from hwds.core.errors import DataError
 from hwds.evaluation.base import Cell
 from hwds.evaluation.canary import canary
