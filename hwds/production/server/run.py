@@ -15,6 +15,7 @@ from typing import Any
 
 from hwds.core.errors import ConfigError
 from hwds.production.server.arms import check_arm
+from hwds.production.server.connections import Held, Parent, can_hold
 from hwds.production.server.draws import CANARY, SHADOW
 from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.production.server.traces import Traces
@@ -71,8 +72,10 @@ def serve(settings: ServerSettings, address: Address) -> int:
     tokens = tokens_of(os.environ.pop(TOKENS, ""))
     platform = settings.with_platform(os.environ)
     os.environ[VARIABLE] = replace(platform, workers=workers, scrape=scrape, tokens=tokens).written()
+    held = address.certificate is None and can_hold()
     config = uvicorn.Config(
         APPLICATION,
+        http=Held if held else "auto",
         factory=True,
         host=address.host,
         port=address.port,
@@ -97,6 +100,8 @@ def serve(settings: ServerSettings, address: Address) -> int:
                 if process.pid is not None:
                     os.kill(process.pid, signal.SIGHUP)
 
+    if held:
+        Parent(Path(scrape))
     try:
         Supervisor(config, sockets=[_socket(config)]).run()
     finally:

@@ -1,0 +1,292 @@
+"""Connections that outlive their worker: the parent holds each beside it, and says 503 where a worker is killed.
+
+A worker passes the descriptor of a connection to the parent when it is made, and says when it is lost; both go by a Unix
+socket. In a file that both have mapped stands whether each connection is asked, so that a request costs no system call. Where a
+worker ends, the socket ends too: the parent then says 503 to who was asking and has got nothing, by the kernel's own count of
+bytes, and to who asks on another connection until `PATIENCE` is over. Head and body of an answer leave together, so that none
+is cut between them. Over TLS the parent could say nothing, and holds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+from hwds.production.server.answering import EXTRA, refusal_body
+from hwds.production.server.loaded import LOG
+from hwds.production.server.settings import ServerSettings
+
+SLOTS, ASKED = 1 << 20, 1
+"""Descriptors that a worker may have, and the bit of a state that says that a request has begun to arrive.
+
+Its other bits are the bytes of all answers before: where more have left, so has its answer; where fewer have, one of them is
+still in the worker. Beside it stand the bytes that the worker has taken: where the kernel gave it more, it was reading one."""
+
+WORDS, WORD_BYTES = 2, 8
+"""Numbers of a state, and their bytes."""
+
+TCP_TAKEN, TCP_UNSENT, TCP_SENT, TCP_BYTES = 128, 144, 200, 216
+"""Where Linux' `struct tcp_info` has the bytes that have arrived, those to be sent, those sent (and sent again); its end."""
+
+ADDRESS, LONGEST = "parent", 32
+"""The name of the parent's socket in the folder of the server's counts, and bytes of a message at most."""
+
+SEND_SECONDS, PATIENCE = 0.05, 5.0
+"""Seconds that a worker waits for a parent that does not read, and that the parent waits for requests on idle connections."""
+
+HEAD, CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100"
+"""The beginnings of the head of an answer, and of what asks for the body of a request."""
+
+BODY = refusal_body("the worker of this connection was killed; ask again.")
+REFUSAL = b"".join(
+    [
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n",
+        b"content-length: %d\r\n" % len(BODY),
+        *(name + b": " + text + b"\r\n" for name, text in EXTRA[503]),
+        b"\r\n" + BODY,
+    ]
+)
+
+
+def can_hold() -> bool:
+    """Return whether this system passes descriptors between processes."""
+    return all(hasattr(socket, name) for name in ("send_fds", "SOCK_SEQPACKET"))
+
+
+class Parent:
+    """The parent's side: holds the connections of all workers.
+
+    Args:
+        folder: Of the server's counts, where the socket and the states are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.bind(str(folder / ADDRESS))
+        self._socket.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            line, _ = self._socket.accept()
+            threading.Thread(target=self._hold, args=(line,), daemon=True).start()
+
+    def _hold(self, line: socket.socket) -> None:
+        """Hold the connections of a worker until it ends."""
+        path = self._folder / line.recv(LONGEST).decode()
+        states = _mapped(path)
+        held: dict[int, socket.socket] = {}
+        while True:
+            message, descriptors, *_ = socket.recv_fds(line, LONGEST, 1)
+            if not message:
+                break
+            slot = int(message[1:])
+            if slot in held:
+                held.pop(slot).close()
+            if descriptors:  # none where the parent has as many as it may
+                held[slot] = socket.socket(fileno=descriptors[0])
+        line.close()
+        path.unlink(missing_ok=True)
+        if held:
+            count = leave_in_words({each: _waits(each, *states[WORDS * slot :][:WORDS]) for slot, each in held.items()})
+            LOG.warning(json.dumps({"event": "worker ended", "connections": len(held), "answered_503": count}))
+
+
+def leave_in_words(held: dict[socket.socket, bool], patience: float = PATIENCE) -> int:
+    """Say 503 on connections that nobody answers any more, and close them; return how many got it.
+
+    What a client still sends is read until it has closed its side, for bytes that nobody reads would take the 503 with them.
+
+    Args:
+        held: The connections, each with whether an answer is waited for.
+        patience: Seconds that they are listened to.
+    """
+    poll = select.poll()
+    left = {connection.fileno(): connection for connection in held}
+    refused = {connection.fileno() for connection, waits in held.items() if waits and _refuse(connection)}
+    for descriptor in left:
+        poll.register(descriptor, select.POLLIN)
+    end = time.monotonic() + patience
+    while left and (seconds := end - time.monotonic()) > 0:
+        for descriptor, _ in poll.poll(1000 * seconds):
+            if not _read(left[descriptor]):
+                poll.unregister(descriptor)
+                left.pop(descriptor).close()
+            elif descriptor not in refused and _refuse(left[descriptor]):
+                refused.add(descriptor)
+    for connection in left.values():
+        connection.close()
+    return len(refused)
+
+
+def _mapped(path: Path) -> memoryview:
+    """Return the states of a worker, shape (SLOTS x WORDS,)."""
+    with path.open("r+b") as file:
+        return memoryview(mmap(file.fileno(), SLOTS * WORDS * WORD_BYTES)).cast("Q")
+
+
+def _waits(connection: socket.socket, state: int, taken: int) -> bool:
+    """Return whether a client waits for an answer of a worker that has ended, by what the kernel has counted.
+
+    Args:
+        connection: The client's.
+        state: What the worker noted last: bytes of answers, and whether it was asked.
+        taken: The bytes that it noted to have taken.
+    """
+    from fcntl import ioctl
+    from termios import FIONREAD
+
+    with suppress(OSError, AttributeError, struct.error):  # another system counts nothing: who was asking is answered
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_BYTES)
+        (arrived,), (unsent,) = struct.unpack_from("Q", info, TCP_TAKEN), struct.unpack_from("I", info, TCP_UNSENT)
+        sent, again = struct.unpack_from("QQ", info, TCP_SENT)
+        (unread,) = struct.unpack("i", ioctl(connection, FIONREAD, bytes(4)))
+        return sent - again + unsent < (state >> 1) + (state & ASKED) or arrived - unread > taken
+    return bool(state & ASKED)
+
+
+def _read(connection: socket.socket) -> bytes:
+    """Return bytes that have arrived; none where the client has gone."""
+    with suppress(OSError):
+        return connection.recv(1 << 16, socket.MSG_DONTWAIT)
+    return b""
+
+
+def _refuse(connection: socket.socket) -> bool:
+    """Send the refusal as the last that is said; return whether the client was there."""
+    with suppress(OSError):
+        connection.send(REFUSAL, socket.MSG_DONTWAIT)
+        connection.shutdown(socket.SHUT_WR)
+        return True
+    return False
+
+
+class Line:
+    """A worker's side.
+
+    Args:
+        folder: Of the server's counts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        name = f"{os.getpid()}.connections"
+        with (folder / name).open("w+b") as file:
+            file.truncate(SLOTS * WORDS * WORD_BYTES)
+        self.states = _mapped(folder / name)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.connect(str(folder / ADDRESS))
+        self._socket.settimeout(SEND_SECONDS)
+        self._socket.send(name.encode())
+
+    def made(self, slot: int) -> None:
+        """Pass a connection to the parent; one that cannot be passed ends with this worker."""
+        self.states[WORDS * slot] = self.states[WORDS * slot + 1] = 0
+        with suppress(OSError):
+            socket.send_fds(self._socket, [b"+%d" % slot], [slot])
+
+    def lost(self, slot: int) -> None:
+        """Let the parent close its side."""
+        with suppress(OSError):  # of a parent that has ended there is no side
+            self._socket.send(b"-%d" % slot)
+
+
+@cache
+def line() -> Line:
+    """Return this worker's line to the parent."""
+    return Line(Path(ServerSettings.of_environment().scrape))
+
+
+class Held(asyncio.Protocol):
+    """Uvicorn's protocol of a connection, with its state kept where the parent sees it.
+
+    Args:
+        settings: As uvicorn gives them to its own protocol.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+        own: Any = AutoHTTPProtocol(**settings)
+        self._own, self._states, self._slot, self._taken = own, line().states, 0, 0
+        self._complete: Callable[[], None] = own.on_response_complete
+        own.on_response_complete = self._answered
+        for name in ("eof_received", "pause_writing", "resume_writing"):
+            setattr(self, name, getattr(own, name))
+
+    def connection_made(self, transport: Any) -> None:
+        """See `asyncio.Protocol`."""
+        descriptor = transport.get_extra_info("socket").fileno()
+        line().made(descriptor)
+        self._slot = WORDS * descriptor
+        self._whole = Whole(transport)
+        self._own.connection_made(self._whole)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        slot = self._slot
+        self._taken += len(data)
+        self._states[slot] = self._whole.written << 1 | ASKED
+        self._states[slot + 1] = self._taken
+        self._own.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        line().lost(self._slot // WORDS)
+        self._own.connection_lost(exc)
+
+    def _answered(self) -> None:
+        self._whole.flush()
+        self._states[self._slot] = self._whole.written << 1 | (not self._own.cycle.response_complete)  # another was pipelined
+        self._complete()
+
+
+class Whole:
+    """A transport that sends the head of an answer with what follows, and counts.
+
+    Args:
+        transport: The transport.
+
+    Attributes:
+        written: Bytes sent so far.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport, self._send, self._head, self.written = transport, transport.write, b"", 0
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; the head of an answer waits for what follows."""
+        if not self._head and data.startswith(HEAD) and not data.startswith(CONTINUE):
+            self._head = data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        self.written += len(data)
+        self._send(data)
+
+    def flush(self) -> None:
+        """Send the head of an answer that nothing follows."""
+        if self._head:
+            head, self._head = self._head, b""
+            self.written += len(head)
+            self._send(head)
+
+    def close(self) -> None:
+        """Close the transport when all is sent."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

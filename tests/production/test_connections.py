@@ -1,0 +1,112 @@
+"""Connections of a worker that has ended: who waits gets 503, who has been answered does not, who asks next does."""
+
+import socket
+import time
+
+import pytest
+
+from hwds.production.server.connections import ASKED, REFUSAL, WORDS, Line, Parent, Whole, can_hold, leave_in_words
+
+pytestmark = pytest.mark.skipif(not can_hold(), reason="this system passes no descriptors between processes")
+REQUEST, ANSWER = b"POST /invocations", b"HTTP/1.1 200 OK"
+
+
+@pytest.fixture
+def pair():
+    """A client's end of a connection and the server's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = socket.create_connection(listening.getsockname())
+        server, _ = listening.accept()
+    client.settimeout(10)
+    yield client, server
+    client.close()
+    server.close()
+
+
+def received(client):
+    """All that a client gets until the server has said its last."""
+    parts = []
+    while part := client.recv(1000):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("noted", "taken", "answered", "want"),
+    [
+        (ASKED, len(REQUEST), b"", REFUSAL),  # its answer was being made
+        (ASKED, len(REQUEST), ANSWER, ANSWER),  # it had left, and was not noted yet
+        (0, 0, b"", REFUSAL),  # the worker had taken the request and not noted it yet
+        (len(ANSWER) << 1, len(REQUEST), ANSWER, ANSWER),
+        (len(ANSWER) << 1, len(REQUEST), b"", REFUSAL),  # noted, and still in the worker
+    ],
+)
+def test_who_has_no_answer_gets_503(pair, tmp_path, monkeypatch, noted, taken, answered, want):
+    monkeypatch.setattr("hwds.production.server.connections.leave_in_words", lambda held: leave_in_words(held, 0.1))
+    client, server = pair
+    Parent(tmp_path)
+    line = Line(tmp_path)
+    line.made(server.fileno())
+    client.sendall(REQUEST)
+    assert server.recv(1000) == REQUEST
+    if answered:
+        server.sendall(answered)
+    slot = WORDS * server.fileno()
+    line.states[slot], line.states[slot + 1] = noted, taken
+    server.close()
+    line._socket.close()
+    assert received(client) == want
+
+
+def test_a_connection_that_a_worker_closes_is_closed(pair, tmp_path):
+    client, server = pair
+    Parent(tmp_path)
+    line = Line(tmp_path)
+    line.made(server.fileno())
+    line.lost(server.fileno())
+    server.close()
+    assert received(client) == b""
+    line._socket.close()
+    until(lambda: [path.name for path in tmp_path.iterdir()] == ["parent"])
+
+
+def test_who_asks_next_gets_503_and_who_has_gone_nothing(pair):
+    client, server = pair
+    client.sendall(REQUEST)
+    client.shutdown(socket.SHUT_WR)
+    assert leave_in_words({server: False}, 5) == 1
+    assert received(client) == REFUSAL
+
+
+class Sink:
+    """A transport that keeps what is written."""
+
+    def __init__(self):
+        self.written, self.closed = [], False
+        self.write = self.written.append
+
+    def close(self):
+        self.closed = True
+
+
+def test_the_head_of_an_answer_leaves_with_its_body():
+    sink = Sink()
+    whole = Whole(sink)
+    whole.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    whole.write(ANSWER)
+    assert sink.written == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+    whole.write(b"{}")
+    whole.write(b"more")
+    assert sink.written[1:] == [ANSWER + b"{}", b"more"]
+    whole.write(ANSWER)
+    whole.close()
+    assert sink.written[-1] == ANSWER, "an answer without a body"
+    assert sink.closed
+    assert whole.written == sum(map(len, sink.written))
