@@ -81,4 +81,4 @@ def test_a_value_beyond_the_bounds_of_its_role(tmp_path):
 
 def test_fields_are_documented_by_the_declaration():
     assert "known_future: Numbers known for future rows too" in FileRoles.__doc__
-    assert "label_time: When the label became known." in TableRoles.__doc__
+    assert "label_time: The time at which the label became known." in TableRoles.__doc__
