@@ -166,7 +166,7 @@ def _differing(index: RunIndex, paths: Sequence[str], *, whole: bool) -> dict[st
 
 def _columns(index: RunIndex, paths: Sequence[str], names: Sequence[str]) -> dict[str, list[Value]]:
     """Return some fields of runs, None where one has none."""
-    return {name: [known.get(path) for path in paths] for name in names for known in [index.column(name)]}
+    return {name: list(map(index.column(name).get, paths)) for name in names}
 
 
 def _standing(index: RunIndex, paths: Sequence[str], status: Sequence[Value]) -> Mapping[str, list[Value]]:

@@ -94,12 +94,13 @@ export function scatter(rows, x, y, color) {
 
 export function parallel(rows, fields, color) {
   const there = rows.slice(0, MOST_LINES), scales = new Map(), ends = [];
+  const narrow = innerWidth < 640, short = value => narrow ? String(Number(value.toPrecision(3))) : digits(value);
   for (const field of fields) {
     const values = there.map(row => row[field]).filter(value => (value ?? '') !== '');
     if (values.length && values.every(value => typeof value === 'number')) {
       const low = Math.min(...values), high = Math.max(...values);
       scales.set(field, value => high > low ? (value - low) / (high - low) : 0.5);
-      ends.push({field, at: -0.06, text: digits(low)}, {field, at: 1.06, text: digits(high)});
+      ends.push({field, at: -0.06, text: short(low)}, {field, at: 1.06, text: short(high)});
     } else {
       const names = [...new Set(values.map(String))].sort(), place = new Map(names.map((text, at) => [text, (at + 0.5) / names.length]));
       scales.set(field, value => place.get(String(value)));
@@ -119,7 +120,7 @@ export function parallel(rows, fields, color) {
           color: {field: 'score', type: numeric ? 'quantitative' : 'nominal', title: color, scale: numeric ? {scheme: 'viridis'} : {}},
           tooltip: [{field: 'label', title: 'run'}, {field: 'field', title: 'setting'}, {field: 'value', title: 'is'}, {field: 'score', title: color}],
         }},
-      {data: {values: ends}, mark: {type: 'text', fontSize: 11, dx: 4, align: 'left'}, encoding: {x, y, text: {field: 'text'}}},
+      {data: {values: ends}, mark: {type: 'text', fontSize: narrow ? 9 : 11, dx: 4, align: 'left'}, encoding: {x, y, text: {field: 'text'}}},
     ],
   };
 }

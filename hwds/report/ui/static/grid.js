@@ -2,15 +2,15 @@
 import {$, digits, make, remember, shortRun, state} from './state.js';
 
 const TITLES = {run: 'run', status: 'state', when: 'when (UTC)'};
-const WIDE = {run: 180, model: 190, note: 160, metric: 130, when: 145, dataset: 120};
-const ORDER = ['run', 'status', 'model', 'score', 'inner', 'metric', 'tags', 'note'];
 const NARROW = matchMedia('(max-width: 40rem)');
+const WIDE = {run: NARROW.matches ? 180 : 230, model: 190, note: 160, metric: 165, when: 145, dataset: 120};
+const ORDER = ['run', 'status', 'model', 'score', 'inner', 'metric', 'tags', 'note'];
 let table, built = '', rows = [], busy = false;
 const listeners = {};
 export const on = (name, listener) => { listeners[name] = listener; };
 export const found = () => rows;
 
-const name = row => row.name || shortRun(row.run || row.path);
+const name = row => row.name || shortRun(row.run).replace('/', '/\u200b');  // a long one is broken there first
 
 function tick(cell) {
   const row = cell.getData(), box = make('input', null, {type: 'checkbox', checked: state.ticked.has(row.path)});
@@ -60,7 +60,12 @@ function column(entry, numeric) {
 
 export async function fill(data) {
   const names = Object.keys(data.rows);
-  rows = data.rows.path.map((_, at) => Object.fromEntries(names.map(key => [key, data.rows[key][at]])));
+  rows = data.rows.path.map((path, at) => {
+    const row = {};
+    for (const key of names) row[key] = data.rows[key][at];
+    row.run ||= path;
+    return row;
+  });
   const numeric = new Set(names.filter(key => data.rows[key].some(value => typeof value === 'number')));
   const shown = data.columns.filter(entry => entry.name !== 'name' && entry.name !== 'stderr');
   const alike = entry => entry.fact && !['run', 'model', 'score', 'when'].includes(entry.name)
@@ -72,8 +77,7 @@ export async function fill(data) {
     {title: 'tick', formatter: tick, width: 46, headerSort: false, frozen: !NARROW.matches, field: 'ticked'},
     ...wanted.map(entry => column(entry, numeric.has(entry.name))),
   ];
-  const safeRows = rows.map(row => ({...row, run: row.run || row.path}));
-  if (!table) return begin(columns, safeRows, shape);
+  if (!table) return begin(columns, rows, shape);
   busy = true;
   const kept = sorters();
   if (shape !== built) {
@@ -82,7 +86,7 @@ export async function fill(data) {
     built = shape;
     table.setSort(kept);
   }
-  return table.replaceData(safeRows).then(() => { busy = false; regroup(); });
+  return table.replaceData(rows).then(() => { busy = false; regroup(); });
 }
 
 function sorters() {
@@ -94,7 +98,7 @@ function begin(columns, data, shape) {
   built = shape;
   return new Promise(resolve => {
     table = new Tabulator('#table', {
-      data, columns, index: 'path', nestedFieldSeparator: false, maxHeight: '27rem', layout: 'fitDataFill', placeholder: 'Nothing is such.',
+      data, columns, index: 'path', nestedFieldSeparator: false, maxHeight: '27rem', renderVerticalBuffer: 120, layout: 'fitDataFill', placeholder: 'Nothing is such.',
       initialSort: sorters(), groupBy: group(), columnDefaults: {resizable: 'header'}, groupHeader: (value, count, rowsOf, group) => {
         group.getElement().setAttribute('role', 'none');
         return document.createTextNode(`${state.group}: ${digits(value)} (${count.toLocaleString('en')})`);

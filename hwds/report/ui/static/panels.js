@@ -161,7 +161,7 @@ const DRAW = {curves: scores, losses, scatter: scattered, parallel: coordinates,
 export async function pictures() {
   const now = ++turn;
   const count = ticked().length;
-  show('of', count ? `${count} ticked` : `all ${found().length.toLocaleString('en')} that are found`);
+  show('of', count ? `${count} ticked` : found().length === 1 ? 'the one that is found' : `all ${found().length.toLocaleString('en')} that are found`);
   $('choices').replaceChildren();
   $('numbers').replaceChildren();
   await draw($('chart'), null);

@@ -21,7 +21,8 @@ export function remember() {
   const lists = [...state.columns.map(name => ['column', name]), ...[...state.ticked].map(path => ['run', path])];
   const usual = {view: 'run', tab: 'curves', fits: 'first'};
   const kept = [...words.filter(([name, value]) => value && usual[name] !== value), ...lists];
-  history.replaceState(null, '', '?' + new URLSearchParams(kept));
+  const address = '?' + new URLSearchParams(kept);
+  if (address !== (location.search || '?')) history.replaceState(null, '', address);
 }
 
 export async function text(address, words = []) {

@@ -17,7 +17,7 @@ export async function open(path, {quiet = false} = {}) {
   close.addEventListener('click', () => { state.open = ''; remember(); $('detail').hidden = true; });
   const facts = [data.name ? shortRun(data.run) : '', data.model, data.dataset, data.when, data.progress].filter(Boolean).join(' · ');
   const said = data.said.length || data.score === null ? data.said : [`${data.metric} ${digits(data.score)}`];
-  body.replaceChildren(...said.map(text => make('p', text, {className: 'lead long'})), make('p', facts, {className: 'below'}));
+  body.replaceChildren(...said.map(lead), make('p', facts, {className: 'below'}));
   const line = make('p', null, {className: 'bar'});
   if (data.status === 'finished') line.append(make('a', 'Its report', {href: '/report?run=' + encodeURIComponent(path)}));
   line.append(close);
@@ -29,10 +29,21 @@ export async function open(path, {quiet = false} = {}) {
   if (!quiet) { $('detail').scrollIntoView({block: 'nearest'}); $('detail-title').focus({preventScroll: true}); }
 }
 
+/* The first sentence is what is to be read; the others are below it. */
+function lead(text) {
+  const [, first, rest] = text.match(/^([^]*?[.])\s+(?=[A-Z])([^]*)$/) || [null, text, ''], line = make('p', first, {className: 'lead long'});
+  if (!rest) return line;
+  const both = make('div', null);
+  both.append(line, make('p', rest, {className: 'long'}));
+  return both;
+}
+
+/* A picture leads to itself alone: on a phone it can be made larger there. */
 function shot(path, name, at) {
   const figure = make('figure', null), words = name.replace(/\.png$/, '').replaceAll('_', ' ');
-  figure.append(make('img', null, {src: '/picture?' + new URLSearchParams({run: path, name}), alt: words, loading: at ? 'lazy' : 'eager'}),
-    make('figcaption', words));
+  const src = '/picture?' + new URLSearchParams({run: path, name}), link = make('a', null, {href: src});
+  link.append(make('img', null, {src, alt: words, loading: at ? 'lazy' : 'eager'}));
+  figure.append(link, make('figcaption', words));
   return figure;
 }
 

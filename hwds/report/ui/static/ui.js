@@ -70,8 +70,9 @@ opened(open);
 onChange(() => find());
 asking(names => { state.columns.push(...names); find(); });
 $('query').value = state.q;
-$('query').addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(() => { state.q = $('query').value; remember(); find(); }, 200); });
-$('form').addEventListener('submit', event => { event.preventDefault(); find(); });
+const typed = () => { clearTimeout(waiting); state.q = $('query').value; remember(); find(); };
+$('query').addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(typed, 200); });
+$('form').addEventListener('submit', event => { event.preventDefault(); typed(); });
 $('group').addEventListener('change', () => { state.group = $('group').value; remember(); regroup(); });
 $('column').addEventListener('change', () => {
   const name = $('column').value;
