@@ -55,16 +55,7 @@ def serve(settings: ServerSettings, address: Address) -> int:
     import uvicorn
     from uvicorn.supervisors.multiprocess import Multiprocess
 
-    _check_certificate(address)
-    bundle = Bundle.open(settings.folder, settings.trust)
-    bundle.refuse_store(settings.store)
-    _check_capture(settings.capture)
-    for arm, folder in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
-        if folder is not None:
-            check_arm(bundle, Bundle.open(folder, settings.trust), arm)
-    if traces := Traces.of_environment(os.environ):
-        traces.close()
-    workers = settings.workers
+    bundle, workers = _checked(settings, address), settings.workers
     if bundle.manifest.kind == "events" and workers > 1:
         workers = 1
         logging.getLogger("hwds.server").warning("answers remember events, whose store one process owns: 1 worker.")
@@ -107,6 +98,20 @@ def serve(settings: ServerSettings, address: Address) -> int:
     finally:
         shutil.rmtree(scrape, ignore_errors=True)
     return 0
+
+
+def _checked(settings: ServerSettings, address: Address) -> Bundle:
+    """Return the bundle, after all that a worker would fail by; see `serve`."""
+    _check_certificate(address)
+    bundle = Bundle.open(settings.folder, settings.trust)
+    bundle.refuse_store(settings.store)
+    _check_capture(settings.capture)
+    for arm, folder in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
+        if folder is not None:
+            check_arm(bundle, Bundle.open(folder, settings.trust), arm)
+    if traces := Traces.of_environment(os.environ):
+        traces.close()
+    return bundle
 
 
 def _check_certificate(address: Address) -> None:
