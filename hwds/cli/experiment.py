@@ -94,6 +94,19 @@ def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
     return app.main(composed)
 
 
+APPLICATION = (
+    "hydra/env=default",
+    "hydra/help=default",
+    "hydra/hydra_help=default",
+    "hydra/hydra_logging=none",
+    "hydra/job_logging=none",
+    "hydra/launcher=basic",
+    "hydra/output=default",
+    "hydra/sweeper=basic",
+)
+"""The parts of Hydra that its application reads, and that `conf/config.yaml` leaves out."""
+
+
 def compose_all(words: list[str]) -> list[dict[str, Any]]:
     """Return the plain data of each job of a command line; none where a flag only asks for information."""
     if any(word.startswith(("-", "hydra")) for word in words):
@@ -122,8 +135,9 @@ def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
             failures.append(error)
 
     register()
-    sys.argv[1:] = words = [word if word.startswith("-") else quoted(word) for word in words]
+    words = [word if word.startswith("-") else quoted(word) for word in words]
     refuse_no_option([word for word in words if not word.startswith("-")])
+    sys.argv[1:] = [*words, *APPLICATION]
     with plain_errors():
         job()
     if failures:
