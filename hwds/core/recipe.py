@@ -97,6 +97,16 @@ Once = AfterValidator(_once)
 Names = Annotated[tuple[str, ...], Once]
 
 
+def _rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if list(values) != sorted(set(values)):
+        raise ValueError("must rise")
+    return values
+
+
+Rising = AfterValidator(_rising)
+"""Marks a list of numbers, each above the one before."""
+
+
 def _refit(value: str) -> str:
     every, _, count = value.partition("_")
     if value not in ("always", "never") and not (every == "every" and count.isdigit() and int(count) > 0):

@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
-from pydantic import AfterValidator
 
 from hwds.ab.family import TEST
 from hwds.ab.metrics.checks import Correction
@@ -27,7 +26,7 @@ from hwds.ab.protocols.analysis.sums import SUMS, Sums
 from hwds.ab.protocols.analysis.units import MONEY, Units
 from hwds.ab.protocols.planning.effects import Change
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Small, ZeroDraws
+from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Rising, Small, ZeroDraws
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.frames.outcomes import outcome_unit
@@ -37,13 +36,6 @@ from hwds.pricing.offers import Certainty, Offers
 from hwds.results.measure import Measure
 from hwds.results.tables import Tables
 from hwds.splitting.fold import Fold
-
-
-def _rising(counts: tuple[int, ...]) -> tuple[int, ...]:
-    if list(counts) != sorted(set(counts)):
-        raise ValueError("must rise")
-    return counts
-
 
 ROUNDING = 1e-9
 
@@ -113,7 +105,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     by: Names = ()
     show_despite_mismatch: bool = False
     replications: Annotated[ZeroDraws, Small(400)] = 4000
-    simulated_looks: Annotated[tuple[Looks, ...], MinLen(1), AfterValidator(_rising)] = (1, 5, 20, 100)
+    simulated_looks: Annotated[tuple[Looks, ...], MinLen(1), Rising] = (1, 5, 20, 100)
     headline: str = TEST.headline
 
     def evidence(self, frame: Table) -> Units | Sums:

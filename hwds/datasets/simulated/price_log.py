@@ -9,9 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
-from pydantic import AfterValidator
 
-from hwds.core.recipe import Positive, Rows, Seed, Small, UnitInterval
+from hwds.core.recipe import Positive, Rising, Rows, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
 from hwds.datasets.base import Dataset, Truth
 from hwds.frames.outcomes import arm_name
@@ -39,12 +38,6 @@ ROLES = {
 }
 
 
-def _rising(prices: tuple[float, ...]) -> tuple[float, ...]:
-    if list(prices) != sorted(set(prices)):
-        raise ValueError("must rise")
-    return prices
-
-
 class PriceLog(Dataset):
     """A simulated log of prices shown to customers of three channels and the revenue they brought, propensities known.
 
@@ -64,7 +57,7 @@ class PriceLog(Dataset):
     gives = Table
     seed: Seed = 0
     rows: Annotated[Rows, Small(3000)] = 20_000
-    prices: Annotated[tuple[Positive, ...], MinLen(2), AfterValidator(_rising)] = (79.0, 99.0, 119.0, 149.0, 199.0)
+    prices: Annotated[tuple[Positive, ...], MinLen(2), Rising] = (79.0, 99.0, 119.0, 149.0, 199.0)
     exploration: UnitInterval = 0.3
     continuous: bool = False
     unit: str = "USD"

@@ -51,27 +51,28 @@ def truth_measures(level: float) -> tuple[Measure, ...]:
     )
 
 
-def _numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
+def numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
+    """Return a column as floats, NaN for null."""
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
     """Return the scores of one model's cells that need no truth; `level` is that of their intervals."""
-    slopes = _numbers(rows, "elasticity")
+    slopes = numbers(rows, "elasticity")
     known = slopes[np.isfinite(slopes)]
-    lag, cross = _numbers(rows, "lag"), _numbers(rows, "cross")
+    lag, cross = numbers(rows, "lag"), numbers(rows, "cross")
     scores = [
         Score.of("mean_elasticity", "mean", _mean_of_draws(rows, slopes, level)),
         Score.of("answered", "mean", share(len(known), len(rows))),
         Score.of("wrong_sign", "mean", share(int(np.sum(known > 0)), len(known))),
         Score.of("inelastic", "mean", share(int(np.sum((known <= 0) & (known > -1))), len(known))),
-        Score.of("median_stderr", "median", median(_numbers(rows, "stderr"))),
-        Score.of("own_weight", "mean", mean(_numbers(rows, "weight_own"))),
+        Score.of("median_stderr", "median", median(numbers(rows, "stderr"))),
+        Score.of("own_weight", "mean", mean(numbers(rows, "weight_own"))),
         Score.of("identified", "mean", share(int((rows["status"] == "identified").sum()), len(rows))),
     ]
     for name, values in (("lagged_price", lag), ("cross_elasticity", cross)):
         if np.nansum(np.abs(values)) > 0:
-            scores.append(Score.of(name, "mean", _shared(values, _numbers(rows, name_of_error(name)), level)))
+            scores.append(Score.of(name, "mean", _shared(values, numbers(rows, name_of_error(name)), level)))
     return scores
 
 
@@ -116,9 +117,9 @@ def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]
 
 def _against(both: pl.DataFrame, segment: str | None = None) -> Iterator[Score]:
     """Yield the scores of cells whose true elasticity is beside them."""
-    error = _numbers(both, "elasticity") - _numbers(both, "true")
+    error = numbers(both, "elasticity") - numbers(both, "true")
     answered = np.isfinite(error)
-    low, high, true = (_numbers(both, name) for name in ("ci_low", "ci_high", "true"))
+    low, high, true = (numbers(both, name) for name in ("ci_low", "ci_high", "true"))
     inside = int(np.sum((low <= true) & (true <= high) & answered))
     estimates = {
         "elasticity_rmse": pooled(error**2, np.where(answered, 1.0, np.nan), root=True),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
+from hwds.elasticity.metrics.cells import numbers
 from hwds.evaluation.score import Score
 from hwds.frames.roles import SERIES
 from hwds.results.measure import Measure
@@ -76,9 +77,9 @@ def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
         parts = own.filter(pl.col("sample") != WHOLE).join(whole, SERIES, "left", maintain_order="left")
         if label == TRUTH or parts.is_empty():
             continue
-        error = _numbers(parts, "elasticity") - _numbers(parts, "whole")
+        error = numbers(parts, "elasticity") - numbers(parts, "whole")
         known = np.isfinite(error)
-        low, high, goal = (_numbers(parts, name) for name in ("ci_low", "ci_high", "whole"))
+        low, high, goal = (numbers(parts, name) for name in ("ci_low", "ci_high", "whole"))
         inside = int(np.sum((low <= goal) & (goal <= high) & known))
         yield label, Score.of("sample_rmse", "mean", pooled(error**2, np.where(known, 1.0, np.nan), root=True))
         yield label, Score.of("sample_coverage", "mean", share(inside, int(known.sum())))
@@ -94,8 +95,8 @@ def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
         before = ordered.select(
             pl.col("elasticity").shift(1).over(SERIES).alias("before"), pl.col("stderr").shift(1).over(SERIES).alias("error")
         )
-        change = _numbers(ordered, "elasticity") - _numbers(before, "before")
-        spread = np.hypot(_numbers(ordered, "stderr"), _numbers(before, "error"))
+        change = numbers(ordered, "elasticity") - numbers(before, "before")
+        spread = np.hypot(numbers(ordered, "stderr"), numbers(before, "error"))
         known = np.isfinite(change)
         one = np.where(known, 1.0, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -103,7 +104,3 @@ def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
         yield label, Score.of("window_rmse", "mean", pooled(change**2, one, root=True))
         yield label, Score.of("window_z", "mean", pooled(z**2, np.where(np.isfinite(z), 1.0, np.nan), root=True))
         yield label, Score.of("window_shift", "mean", mean(change))
-
-
-def _numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
-    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
