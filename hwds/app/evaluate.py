@@ -78,6 +78,7 @@ def evaluate(
     if any(uses_features(each) for each in models.values()):
         protocol.check_features(columns, prepared)
     protocol.check_models(models, prepared)
+    protocol.check_inputs(models, columns, prepared)
     with TemporaryDirectory() as folder:
         job = Job(protocol, models, columns, seed, cpus, "cpu", type(prepared), Path(folder), Path(folder, "cells"))
         cells = {Cell(label, fold, 0, fold.units): "" for fold in folds for label in models}

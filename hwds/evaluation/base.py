@@ -144,6 +144,13 @@ class Evaluation(Recipe, Generic[Model, Data]):
             ConfigError: A model needs what the frame does not have.
         """
 
+    def check_inputs(self, models: Mapping[str, Model], features: Any, frame: Data) -> None:
+        """Refuse models that name an input which neither the frame nor the features have; called before the first cell.
+
+        Raises:
+            ConfigError: With the nearest name.
+        """
+
     def check_names(self) -> None:
         """Refuse names (of metrics) that this protocol does not know; called before the data is loaded.
 

@@ -113,6 +113,7 @@ def _check_data(experiment: Experiment, frame: Any) -> None:
     if any(uses_features(model) for model in experiment.models.values()):
         protocol.check_features(experiment.features, frame)
     protocol.check_models(experiment.models, frame)
+    protocol.check_inputs(experiment.models, experiment.features, frame)
     experiment.decision.check_data(frame, protocol)
 
 

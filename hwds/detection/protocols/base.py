@@ -16,6 +16,8 @@ from hwds.detection.metrics.measures import detection_measures
 from hwds.detection.metrics.rule_scores import rule_measures, rule_scores
 from hwds.detection.metrics.scores import behind, scores_of
 from hwds.detection.models.classify.base import Classifier, FittedClassifier
+from hwds.detection.models.inputs.matrix import Inputs
+from hwds.detection.models.rules.conditions import check_rules
 from hwds.detection.protocols.rows.checks import check_rows
 from hwds.detection.protocols.rows.importances import COLUMN, importance_scores, importances, with_importances
 from hwds.detection.protocols.rows.own_label import last_tested, with_label_turned
@@ -34,6 +36,9 @@ from hwds.splitting.fold import Fold
 from hwds.splitting.rows import RowSplitting
 
 Unlabelled = Literal["exclude", "negative"]
+
+FIRST_ROWS = 50
+"""Rows of a table whose features tell which inputs there are."""
 
 
 class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segmentable, LeakTestable, Contrasting, Trying):
@@ -142,6 +147,13 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
             DataError: Labels, times or amounts that cannot be, with the role, the column and the row.
         """
         check_rows(frame)
+
+    def check_inputs(self, models: Mapping[str, Classifier], features: Any, frame: Table) -> None:
+        """Refuse rules about inputs that neither the table nor the features of its first rows have."""
+        rules = [rule for model in models.values() if isinstance(model, Classifier) for rule in model.written_rules]
+        if rules:
+            first = frame.filter(np.arange(frame.height) < FIRST_ROWS)
+            check_rules(rules, Inputs.learn(first.with_inputs(features.compute(first))).plain)
 
     def require_calibration(self, models: Mapping[str, Classifier], field: str) -> None:
         """Refuse a model whose calibration has no rows, where a field of this protocol is 0."""

@@ -11,6 +11,7 @@ from hwds.detection.models.classify.rules import Rules
 from hwds.detection.models.rules.conditions import by_name, rule_of
 from hwds.detection.protocols.rows.scored import prediction_rows
 from hwds.detection.reasons.sentences import in_words
+from hwds.features.none import None_
 from hwds.frames.table import Table
 from tests.support.composed import composed
 
@@ -97,6 +98,10 @@ def test_a_tree_proposes_the_rule_that_is_there():
 def test_a_rule_about_what_is_not_there_is_refused():
     with pytest.raises(ConfigError, match=r"^model\.rules: no input 'wroth' for 'wroth > 3'; did you mean 'worth'\?$"):
         Rules(rules=("wroth > 3",)).fit(payments(), context=RowContext(0))
+    protocol, features = composed("dataset=gray_market", "protocol=prequential", "model=classify/xgboost").protocol, None_()
+    with pytest.raises(ConfigError, match=r"^model\.rules: no input 'wroth'"):
+        protocol.check_inputs({"rival": Rules(rules=("wroth > 3",))}, features, payments())
+    protocol.check_inputs({"own": Rules(rules=("worth > 3",))}, features, payments())
 
 
 def test_rules_are_named_by_their_file_and_reach_the_model_as_conditions():

@@ -17,6 +17,7 @@ from hwds.detection.context import RowContext
 from hwds.detection.models.calibration.calibrators import Calibrator, Kind, calibrator, uncalibrated
 from hwds.detection.models.inputs.labels import known, labels_of, representative
 from hwds.detection.models.inputs.usual import Usual
+from hwds.detection.models.rules.conditions import Rule
 from hwds.frames.base import RowReader, check_frame
 from hwds.frames.table import ROW_ID, Table
 
@@ -111,6 +112,11 @@ class Classifier(Recipe):
     def stops_by_ranking(self) -> bool:
         """True where it ends learning by how well it ranks the rows of a later window."""
         return False
+
+    @property
+    def written_rules(self) -> tuple[Rule, ...]:
+        """The rules about inputs by name that it was given; none of most models."""
+        return ()
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> Any:
         """Return a scorer (`Scorer`) learned from the rows of `train`.

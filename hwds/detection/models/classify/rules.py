@@ -17,7 +17,7 @@ from hwds.detection.context import RowContext
 from hwds.detection.models.classify.base import Classifier, Contributions
 from hwds.detection.models.inputs.labels import labels_of, learnable
 from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.rules.conditions import Rule, by_name, check_inputs, rule_of
+from hwds.detection.models.rules.conditions import Rule, by_name, check_rules, rule_of
 from hwds.detection.models.rules.proposed import proposed
 from hwds.frames.base import RowReader
 from hwds.frames.table import Table
@@ -54,6 +54,11 @@ class Rules(Classifier):
     propose: Annotated[int, Ge(0), Le(100)] = 5
     shrink: Positive = 20.0
 
+    @property
+    def written_rules(self) -> tuple[Rule, ...]:
+        """The rules that were given, whose inputs must be there."""
+        return tuple(rule_of(name, conditions) for name, conditions in self.rules.items())
+
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> RuleScorer:
         """Return the rules with their shares of label 1.
 
@@ -63,8 +68,8 @@ class Rules(Classifier):
         """
         rows = learnable(train)
         inputs, label = Inputs.learn(rows), labels_of(rows)
-        rules = tuple(rule_of(name, conditions) for name, conditions in self.rules.items())
-        check_inputs(rules, inputs.plain)
+        rules = self.written_rules
+        check_rules(rules, inputs.plain)
         if self.propose:
             seed = context.seed_for("rules")
             rules += proposed(inputs.numbers, inputs.matrix(rows), label, self.propose, seed)

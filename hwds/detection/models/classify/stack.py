@@ -17,6 +17,7 @@ from hwds.detection.models.anomaly.base import normal
 from hwds.detection.models.calibration.calibrators import Calibrator, calibrator, uncalibrated
 from hwds.detection.models.classify.base import Classifier, FittedClassifier, plain_member, scores_are_probabilities
 from hwds.detection.models.inputs.labels import both_kinds, halves, known, labels_of
+from hwds.detection.models.rules.conditions import Rule
 from hwds.detection.models.stacking.scorer import Member, StackScorer
 from hwds.detection.models.stacking.weights import best_weights, intercept_of, shrunk_weights
 from hwds.frames.table import Table
@@ -59,6 +60,11 @@ class Stack(Classifier):
             return ()
         names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in ("equal", "best")}
         return tuple(replace(self, combine=kind, **name) for kind, name in names.items())
+
+    @property
+    def written_rules(self) -> tuple[Rule, ...]:
+        """The rules of its members."""
+        return tuple(rule for member in self.members for rule in member.written_rules)
 
     def needs_calibration(self) -> bool:
         """Return True: members are weighted there."""

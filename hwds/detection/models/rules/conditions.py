@@ -152,7 +152,7 @@ def _condition(text: str) -> Condition:
     return Condition(match["input"], sign, number)
 
 
-def check_inputs(rules: Sequence[Rule], names: Sequence[str]) -> None:
+def check_rules(rules: Sequence[Rule], names: Sequence[str]) -> None:
     """Refuse a rule about an input that is not there.
 
     Raises:
