@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from hwds.core.recipe import PositiveInt
+from hwds.datasets.reading.text import Decimal, TextFormat
 from hwds.decisions.base import Decision
 from hwds.detection.decisions.arbitrage.sentence import sentence
 from hwds.detection.decisions.arbitrage.verdict import ArbitrageVerdict, Reviewed
@@ -34,6 +35,8 @@ class ArbitrageThresholds(Reselling, Decision):
             `region` and `since`, the day from which a price holds; null for none.
         pair_costs: What reselling between two channels costs where that differs from `freight`, `duty` and `risk`: columns
             `bought_in`, `sold_in` and any of these three; null for none.
+        separator: The sign between the fields of these files, as of `dataset=file`; null goes by their suffix.
+        decimal: The sign before the decimals of these files, as of `dataset=file`.
 
     Example:
         python -m hwds +experiment=arbitrage_thresholds decision.freight=15
@@ -44,6 +47,8 @@ class ArbitrageThresholds(Reselling, Decision):
     least_lines: PositiveInt = 3
     prices: str | None = None
     pair_costs: str | None = None
+    separator: str | None = None
+    decimal: Decimal = "point"
 
     def check_data(self, frame: Table, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a table without the columns.
@@ -53,18 +58,24 @@ class ArbitrageThresholds(Reselling, Decision):
         """
         self.check_columns(frame, "decision")
         if self.prices is not None:
-            listed_prices(self.prices, frame.column("time").max())
+            listed_prices(self.prices, frame.column("time").max(), self._form)
         if self.pair_costs is not None:
-            pair_costs(self.pair_costs)
+            pair_costs(self.pair_costs, self._form)
+
+    @property
+    def _form(self) -> TextFormat:
+        return TextFormat(separator=self.separator, decimal=self.decimal)
 
     def decide(self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]) -> ArbitrageVerdict:
         """Decide from the table alone; see `Decision.decide`."""
         time = frame.column("time")
         last: Any = time.max()
         lines = self.lines(frame.data.filter(time > last - timedelta(days=self.seen_days)))
-        costs = None if self.pair_costs is None else pair_costs(self.pair_costs)
+        costs = None if self.pair_costs is None else pair_costs(self.pair_costs, self._form)
         if self.prices is not None:
-            lines = pl.concat([listed_prices(self.prices, last), lines.with_columns(unit_price=pl.lit(None, pl.Float64))])
+            lines = pl.concat(
+                [listed_prices(self.prices, last, self._form), lines.with_columns(unit_price=pl.lit(None, pl.Float64))]
+            )
         pairs = thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
         offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
         above, below = self._reviewed(frame)

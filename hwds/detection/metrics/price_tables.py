@@ -6,24 +6,27 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.errors import DataError, nearest
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.datasets.reading.files import read
+from hwds.datasets.reading.text import USUAL, TextFormat
 
 PRICES = ("sku", "channel", "price")
 PAIRS = ("bought_in", "sold_in")
 SHARES = ("duty", "risk")
 
 
-def listed_prices(path: str, last: Any) -> pl.DataFrame:
+def listed_prices(path: str, last: Any, form: TextFormat = USUAL) -> pl.DataFrame:
     """Return the prices of a table that hold on a day, in the columns of `Reselling.lines`: one line a price.
 
     Args:
         path: Of the file; see `ArbitrageThresholds.prices`.
         last: The day.
+        form: How a text file is written.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or has a price that is none.
     """
-    table = _read("prices", path, PRICES, ("price",))
+    table = _read("prices", path, form, PRICES, ("price",))
     if "since" in table.columns:
         day = last.date() if hasattr(last, "date") else last
         begun = table.with_columns(_days(table["since"], path)).filter(pl.col("since") <= day)
@@ -50,13 +53,13 @@ def _days(since: pl.Series, path: str) -> pl.Series:
     return days.cast(pl.Date)
 
 
-def pair_costs(path: str) -> pl.DataFrame:
+def pair_costs(path: str, form: TextFormat = USUAL) -> pl.DataFrame:
     """Return what reselling between two channels costs: `bought_in, sold_in` and any of `freight, duty, risk`.
 
     Raises:
         DataError: The file cannot be read, lacks a column, has a cost that is none, or a pair twice.
     """
-    table = _read("pair_costs", path, PAIRS, ("freight", *SHARES))
+    table = _read("pair_costs", path, form, PAIRS, ("freight", *SHARES))
     again = table.filter(pl.struct(PAIRS).is_duplicated())
     if len(again):
         pair = " to ".join(str(again[name][0]) for name in PAIRS)
@@ -64,16 +67,17 @@ def pair_costs(path: str) -> pl.DataFrame:
     return table
 
 
-def _file(field: str, path: str) -> pl.DataFrame:
+def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
+    """Return the rows of a file as `dataset=file` reads them; refusals name the field of the decision."""
     try:
-        return pl.read_parquet(path) if path.endswith(".parquet") else pl.read_csv(path, infer_schema_length=None)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"decision.{field}: cannot read '{path}' (CSV or Parquet): {why}.") from error
+        return read(path, form=form).table
+    except (ConfigError, DataError) as error:
+        said = str(error).replace("dataset.path", f"decision.{field}").replace("dataset.", "decision.")
+        raise type(error)(said) from error
 
 
-def _read(field: str, path: str, names: tuple[str, ...], numbers: tuple[str, ...]) -> pl.DataFrame:
-    table = _file(field, path)
+def _read(field: str, path: str, form: TextFormat, names: tuple[str, ...], numbers: tuple[str, ...]) -> pl.DataFrame:
+    table = _file(field, path, form)
     for name in names:
         if name not in table.columns:
             raise DataError(f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}")

@@ -118,6 +118,12 @@ def test_few_sales_are_called_weak_and_given_prices_and_costs_are_taken_as_they_
     (tmp_path / "bad.csv").write_text("sku,channel,price\na,shop,-3\n")
     with pytest.raises(DataError, match=r"^decision\.prices: 'price' in row 1 of .* must be a number >= 0, got -3\.$"):
         decided(lines(), prices=str(tmp_path / "bad.csv"))
+    german = tmp_path / "preise.csv"
+    german.write_text("sku;channel;price\na;school;50,0\na;shop;1.100,5\n")
+    with pytest.raises(DataError, match=r"^decision\.prices: .* row 1 has 2 fields, its header 1"):
+        decided(lines(), prices=str(german))
+    read = decided(lines(), prices=str(german), separator="semicolon", decimal="comma").thresholds
+    assert read.filter((pl.col("bought_in") == "school") & (pl.col("sold_in") == "shop"))["difference"].item() == 1050.5
 
 
 def test_what_it_cannot_decide_from_is_refused():
