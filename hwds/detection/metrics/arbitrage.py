@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.metrics.reselling import Reselling
-from hwds.detection.metrics.shrunk_prices import ShrunkPrices, shrunk_prices
+from hwds.detection.metrics.shrunk_prices import ShrunkPrices, of_median, shrunk_prices
 
 STREET = "street"
 """The name of the open market among the channels sold in."""
@@ -109,7 +109,8 @@ def _priced(cells: pl.DataFrame, least_lines: int, shrink: bool) -> pl.DataFrame
     """Return the cells with their shrunk prices; the spread of lines is that of all cells of a kind, the street or others."""
     cells = cells.filter(pl.col("seen") > 0)
     street = pl.col("channel") == STREET
-    spare = (pl.col("lines") - 1).sum().over(street).cast(pl.Float64)
+    cells = cells.with_columns(pl.Series("spare", cells["lines"].to_numpy() - 2 + of_median(cells["lines"].to_numpy())))
+    spare = pl.col("spare").sum().over(street)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
     wide = cells.with_columns(pl.when(spare > 0).then(pooled).otherwise(0.0).alias("spread"))
     shrunk = _shrunk(wide) if shrink else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
