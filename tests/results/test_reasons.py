@@ -31,7 +31,7 @@ def reason(name, value, adds=1.0):
         ("customer_confirmed_90d", "1", "1 of its own rows was confirmed in 90 days"),
         ("network_confirmed", "1", "1 customer that shares identifiers with it was confirmed"),
         ("network_confirmed", "3", "3 customers that share identifiers with it were confirmed"),
-        ("quantity_30d_peers", "53.8", "is of a kind of buyers that buy 53.8 units in 30 days"),
+        ("quantity_30d_peers", "53.8", "its peers buy 53.8 units in 30 days"),
         ("tenure_days", "0", "is new"),
         ("tenure_days", "42.1", "has been known for 42 days"),
         ("order_gap_days", "0.00344", "orders again after 5 minutes"),
@@ -90,6 +90,20 @@ def test_what_peers_do_is_said_before_how_far_they_are():
     assert in_words(told) == ["bought 41 units in 30 days, its peers buy 3"]
     assert companions("quantity_30d_z") == ("quantity_30d", "quantity_30d_peers")
     assert companions("quantity_30d") == ("quantity_30d_peers",)
+
+
+def test_a_kind_of_buyers_is_no_ground_without_what_the_row_does():
+    peers = reason("quantity_30d_peers", "65", 2.0) | {"below": 0.99, "above": 0.0}
+    assert in_words([peers, reason("quantity_30d", "12", 0.1)]) == [
+        "bought 12 units in 30 days, among peers who buy 65 units (more than in 99 % of rows)"
+    ]
+
+
+def test_a_usual_number_is_a_reason_only_where_nothing_is_unusual():
+    usual = reason("quarter_end_share_90d", "0.06", 3.0) | {"below": 0.8, "above": 0.1}
+    odd = reason("stores_90d", "6", 1.0) | {"below": 0.97, "above": 0.0}
+    assert in_words([usual, odd]) == ["bought in 6 stores in 90 days (more than in 97 % of rows)"]
+    assert in_words([usual]) == ["6.0 % of its lines in 90 days were bought at the end of a quarter"]
 
 
 def test_inputs_of_one_topic_make_one_sentence():

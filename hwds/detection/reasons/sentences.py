@@ -82,9 +82,10 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
     for fact in map(Fact.of, reasons):
         topics.setdefault(subject(fact.name), []).append(fact)
     ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
-    sentences = [_sentence(facts) for facts in ordered]
-    grounds = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
-    return (grounds or sentences)[:most]  # that nobody looked is no ground by itself
+    grounds = [facts for facts in ordered if not all(map(_is_usual, facts))] or ordered
+    sentences = [_sentence(facts) for facts in grounds]
+    said = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
+    return (said or sentences)[:most]  # that nobody looked is no ground by itself
 
 
 @cache
@@ -110,6 +111,11 @@ def subject(name: str) -> str:
     return topic_of(base) or base
 
 
+def _is_usual(fact: Fact) -> bool:
+    """Return whether an input is a number as most rows have it: by itself no ground to look at a row."""
+    return fact.below is not None and fact.above is not None and max(fact.below, fact.above) < UNUSUAL
+
+
 def _sentence(facts: list[Fact]) -> str:
     """Return one topic in words: its strongest input and how that compares with peers; else its strongest comparison."""
     known = {fact.name: fact for fact in facts}
@@ -119,7 +125,7 @@ def _sentence(facts: list[Fact]) -> str:
         if len(counted) == 2 and isinstance(counted[0], float) and isinstance(counted[1], float):
             return counts_of(ordered[0], counted[0], counted[1])
     if ordered[0].endswith("_peers") and known[ordered[0]].adds > 0 and isinstance(known[ordered[0]].value, float):
-        return _kind(known[ordered[0]])
+        return _kind(known[ordered[0]], known.get(ordered[0].removesuffix("_peers")))
     plain = [name for name in ordered if not PEERS.fullmatch(name)]
     plain = [name for name in plain if known[name].value is not None] or plain
     compared = [name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name].value, float)]
@@ -133,8 +139,8 @@ def _sentence(facts: list[Fact]) -> str:
     return f"{_plain(known[plain[0]])}{beside}"
 
 
-def _kind(fact: Fact) -> str:
-    """Return what the peers of a row do, where that itself is unusual."""
+def _kind(fact: Fact, own: Fact | None) -> str:
+    """Return what the peers of a row do, where that itself is unusual, after what the row does."""
     assert isinstance(fact.value, float)
     base = fact.name.removesuffix("_peers")
     match = re.fullmatch(r"(?P<what>\w+?)_(?P<days>\d+)d", base)
@@ -142,7 +148,9 @@ def _kind(fact: Fact) -> str:
         return f"its peers' {_noun(base)}: {number(fact.value)}{_rank(fact)}"
     _, verb, noun = COUNTED[match["what"]]
     counted = f"{number(fact.value)} {noun}".rstrip()
-    return f"is of a kind of buyers that {verb} {counted} in {span(match['days'])}{_rank(fact)}"
+    if own is None or own.value is None:
+        return f"its peers {verb} {counted} in {span(match['days'])}{_rank(fact)}"
+    return f"{_plain(own, rank=False)}, among peers who {verb} {counted}{_rank(fact)}"
 
 
 def _plain(fact: Fact, *, rank: bool = True) -> str:
