@@ -18,7 +18,7 @@ from hwds.compare.seeds import seeded_effect
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.seeds import stream
 from hwds.results.formatting import counted
-from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, student_critical
+from hwds.statistics.reference_distribution import LEAST_SURE, Effect, ReferenceDistribution, student_critical
 from hwds.statistics.shared_periods import LEAST_FOR_COSINES, with_periods
 from hwds.statistics.standard_errors import LEAST_CLUSTERS, LEVEL, MOST_CLUSTERS, drawn, over_units, resampled, unit_effects
 
@@ -165,6 +165,8 @@ class UnitEvidence:
         if not 1 < least < LEAST_CLUSTERS:
             return ""
         where = " of a dataset" if len(self.matrix.datasets) > 1 else ""
+        if len(self.matrix.dataset) < LEAST_SURE:
+            return f"Only {counted(least, self.units_called)}{where}: no difference of fewer than {LEAST_SURE} is sure."
         symmetric = "intervals are Student's t, which holds where differences are about symmetric"
         return f"Only {counted(least, self.units_called)}{where}: {symmetric}."
 
@@ -182,7 +184,9 @@ class UnitEvidence:
     def draws(self) -> np.ndarray | None:
         """Return mean shares in resamples of units and periods, shape (resamples, models); None where they are few."""
         strata, n = self.matrix.strata, len(self.matrix.dataset)
-        if min(map(len, strata)) < 2 or n > MOST_CLUSTERS or (self.periods is not None and self.periods.refusal):
+        fewest = n if self.periods is None else min(n, sum(each.periods for each in self.periods.cells))
+        refused = self.periods is not None and self.periods.refusal
+        if refused or min(map(len, strata)) < 2 or not LEAST_SURE <= fewest <= n <= MOST_CLUSTERS:
             return None
         shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
         counts = resampled(strata, n, self.resamples, stream(0, "compare", "set"))

@@ -186,7 +186,7 @@ def pairs_of(evidence: Evidence, subject: int, scale: Scale, family: int, margin
     rounded_values = None if values is None else rounded(values)
     rows = []
     for place, (rival, effect) in enumerate(zip(rivals, effects, strict=True)):
-        interval = effect.interval(level)
+        interval = effect.difference(level)
         ends = (None, None) if interval is None else tuple(scale.as_share(end) for end in interval)
         wins = (
             (None,) * 4

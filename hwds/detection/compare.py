@@ -23,7 +23,7 @@ from hwds.detection.metrics.windows import TRUE, Resampled, resampled, windows_o
 from hwds.detection.protocols.base import Detection
 from hwds.results.measure import short
 from hwds.statistics.delong import delong
-from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, SumDistribution, student_critical
+from hwds.statistics.reference_distribution import LEAST_SURE, Effect, ReferenceDistribution, SumDistribution, student_critical
 from hwds.statistics.standard_errors import LEVEL
 from hwds.statistics.two_way import ClusterCounts
 
@@ -89,7 +89,7 @@ class DrawnEvidence:
 
         What both ways vary together is more than the variance over both, which single rows are in once: it is drawn in.
         """
-        if not self.samples or any(each.refusal for each in self.counts.values()):
+        if not self.samples or any(each.refusal or each.number < LEAST_SURE for each in self.counts.values()):
             return None
         point = shares_of(self.means)
         apart = {way: self._shares(drawn) - point for way, drawn in self.samples.items()}

@@ -5,6 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp, expm1, inf, isinf, log, sqrt
 
+LEAST_SURE = 4
+"""Independent units (days, origins, series, customers) from which on a comparison may be sure.
+
+Three that agree have a p-value of .25 by the exact test of signs, and Student's t trusts a spread that was seen twice.
+"""
+
+
+def reaching_zero(low: float, high: float, clusters: int) -> tuple[float, float]:
+    """Return the interval of a difference: of fewer than `LEAST_SURE` clusters it reaches 0 at least."""
+    return (min(low, 0.0), max(high, 0.0)) if clusters < LEAST_SURE else (low, high)
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDistribution:
@@ -96,6 +107,7 @@ class Effect:
         method: How the standard error was made, in words.
         clusters: What was resampled or averaged: how many there are.
         independent: How many independent observations would tell as much; None where nobody counted.
+        periods: The periods that clusters share; None where they share none.
     """
 
     value: float
@@ -104,6 +116,22 @@ class Effect:
     method: str
     clusters: int
     independent: float | None = None
+    periods: int | None = None
+
+    @property
+    def fewest(self) -> int:
+        """The independent units of the kind that has fewest."""
+        return self.clusters if self.periods is None else min(self.clusters, self.periods)
+
+    @property
+    def least_p(self) -> float:
+        """The least p-value that so few units can have: that of the exact test of signs; 0 of `LEAST_SURE` or more."""
+        return 2.0 ** (1 - max(self.fewest, 1)) if self.fewest < LEAST_SURE else 0.0
+
+    def difference(self, level: float) -> tuple[float, float] | None:
+        """Return the interval of a difference, which reaches 0 where units are few; None without a standard error."""
+        ends = self.interval(level)
+        return None if ends is None else reaching_zero(*ends, self.fewest)
 
     def interval(self, level: float) -> tuple[float, float] | None:
         """Return the interval at a level of confidence; None without a standard error."""
@@ -118,8 +146,8 @@ class Effect:
         if self.stderr is None:
             return None
         if self.stderr == 0:
-            return 1.0 if self.value == 0 else 0.0
-        return self.distribution.two_sided(self.value / self.stderr)
+            return 1.0 if self.value == 0 else self.least_p
+        return max(self.distribution.two_sided(self.value / self.stderr), self.least_p)
 
     def equivalence_p(self, low: float, high: float) -> float | None:
         """Return the p-value of an effect outside of `low` to `high`: the larger of two one-sided tests.
@@ -134,6 +162,6 @@ class Effect:
         if self.stderr is None:
             return None
         if self.stderr == 0:
-            return 0.0 if low < self.value < high else 1.0
+            return self.least_p if low < self.value < high else 1.0
         above, below = (self.value - low) / self.stderr, (high - self.value) / self.stderr
-        return max(self.distribution.above(above), self.distribution.above(below))
+        return max(self.distribution.above(above), self.distribution.above(below), self.least_p)

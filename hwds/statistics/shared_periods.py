@@ -60,6 +60,11 @@ class Cells:
         return int(self.period.max(initial=-1)) + 1
 
     @property
+    def fewest(self) -> int:
+        """The units or the periods, whichever are fewer; the periods of one unit."""
+        return self.periods if self.units < 2 else min(self.units, self.periods)
+
+    @property
     def weights(self) -> np.ndarray:
         """The weight of each value in the mean of units' means, shape (cells,)."""
         counts = np.bincount(self.unit)
@@ -93,12 +98,14 @@ class PeriodPart:
         cells: The variance from single values, which that of units has too, shape (pairs,).
         alone: The variance if all values were independent, shape (pairs,).
         df: Degrees of freedom of the first, shape (pairs,).
+        count: How many periods they are.
     """
 
     periods: np.ndarray
     cells: np.ndarray
     alone: np.ndarray
     df: np.ndarray
+    count: int
 
 
 def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
@@ -115,7 +122,7 @@ def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
     centred = values - weights @ values
     shocks, df = period_shocks(values, cells)
     alone = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
-    return PeriodPart(np.square(shocks).sum(axis=0), _cells(values, cells), alone, np.full(values.shape[1], df))
+    return PeriodPart(np.square(shocks).sum(axis=0), _cells(values, cells), alone, np.full(values.shape[1], df), cells.periods)
 
 
 def period_shocks(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, float]:
@@ -140,7 +147,7 @@ def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(inner > 0, variance**2 / inner, min(float(part.df.min()) for part in parts))
     cells, alone = (share * np.sum([getattr(part, name) for part in parts], axis=0) for name in ("cells", "alone"))
-    return PeriodPart(variance, cells, alone, df)
+    return PeriodPart(variance, cells, alone, df, sum(part.count for part in parts))
 
 
 def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Effect:
@@ -157,6 +164,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     units = max((effect.stderr or 0.0) ** 2 - float(part.cells[pair]), 0.0)
     periods = float(part.periods[pair])
     total = units + periods
+    effect = replace(effect, periods=part.count)
     if total == 0:
         return replace(effect, stderr=0.0)
     of_periods = periods / total, ReferenceDistribution(float(part.df[pair]))

@@ -7,6 +7,8 @@ from hwds.compare.seeds import levels, seeded_effect
 from hwds.statistics.diebold_mariano import cosine_effect, diebold_mariano
 from hwds.statistics.model_confidence_set import confidence_set
 from hwds.statistics.multiple_testing import holm
+from hwds.statistics.reference_distribution import LEAST_SURE
+from hwds.statistics.shared_periods import Cells, period_part, with_periods
 from hwds.statistics.standard_errors import drawn, over_units, resampled, unit_effects
 
 TRIALS = 2000
@@ -171,3 +173,26 @@ def test_the_confidence_set_holds_the_best_and_all_equals():
         samples = draws.multinomial(60, np.full(60, 1 / 60), size=300) @ losses / 60
         kept += (confidence_set(losses.mean(axis=0), samples) > 0.05).all()
     assert kept / trials > 0.9
+
+
+@pytest.mark.parametrize(("count", "least"), [(2, 0.5), (3, 0.25), (4, 0.0)])
+def test_fewer_than_four_units_are_never_sure(count, least):
+    """Units that agree to the third digit: Student's t would be sure of three."""
+    values = np.array([1.0, 1.001, 0.999, 1.0])[:count, None]
+    effect = unit_effects(values, [np.arange(count)], None)[0]
+    assert effect.p_value == pytest.approx(least, abs=1e-3)
+    assert effect.equivalence_p(-2.0, 2.0) == pytest.approx(least, abs=1e-3)
+    low, high = effect.difference(0.95)
+    assert (low > 0) == (count >= LEAST_SURE)
+    assert (low, high) == (min(effect.interval(0.95)[0], 0.0) if count < LEAST_SURE else low, effect.interval(0.95)[1])
+
+
+def test_three_shared_periods_are_never_sure_of_many_units():
+    rng = np.random.default_rng(0)
+    cells = Cells(np.repeat(np.arange(50), 3), np.tile(np.arange(3), 50))
+    values = 1 + 0.01 * rng.normal(size=(150, 1))
+    effect = unit_effects(values.reshape(50, 3).mean(axis=1)[:, None], [np.arange(50)], None)[0]
+    assert effect.p_value < 1e-6
+    shared = with_periods(effect, period_part(values, cells), 0, 150)
+    assert shared.p_value == pytest.approx(0.25)
+    assert shared.difference(0.95)[0] == 0.0

@@ -109,3 +109,10 @@ def test_shocks_that_last_are_seen_in_blocks_of_days():
         )
         ratios.append(blocks**2 / single**2)
     assert np.mean(ratios) > 1.25
+
+
+def test_three_days_that_agree_are_not_sure():
+    day, row = np.repeat(np.arange(3), 40), np.arange(120)
+    influence = np.tile([1e-4, -1e-4], 60)
+    effect = influence_effect(1.0, influence, ("row", row), ("day", day), "both")
+    assert (effect.interval(0.95)[0] > 0, effect.difference(0.95)[0], effect.p_value) == (True, 0.0, 0.25)

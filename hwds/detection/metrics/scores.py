@@ -150,7 +150,7 @@ def _as_amount(effect: Effect, least: float | None, most: float) -> dict[str, An
         least: The smaller value, where it is a ratio.
         most: How far apart two values can be: shares are no more than 1.
     """
-    ends = effect.interval(LEVEL)
+    ends = effect.difference(LEVEL)
     turned = [None, None] if ends is None else [min(end if least is None else least * (exp(end) - 1), most) for end in ends]
     slope = 1.0 if least is None else least * exp(effect.value)
     stderr = None if effect.stderr is None else slope * effect.stderr

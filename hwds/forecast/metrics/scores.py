@@ -15,6 +15,7 @@ from hwds.forecast.metrics.ratios import ForecastArrays, Metric, forecast_arrays
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.measure import Measure
 from hwds.statistics.aggregate import Estimate, mean
+from hwds.statistics.reference_distribution import reaching_zero
 from hwds.statistics.shared_periods import Cells, mean_estimate, median_estimate, ratio_estimate
 
 CHOOSING = Measure(
@@ -205,12 +206,13 @@ def _skill(metric: Metric, rows: CodedRows) -> Score:
     ratio = float(weights @ ours) / whole
     added = (ours - ratio * theirs) / whole  # Cochran, Sampling Techniques, 6.4
     estimate = mean_estimate(1 - ratio - added, cells, rows.n_series - cells.units)
-    return Score.of(metric.as_skill().name, "mean", _on_logarithms(estimate, ratio))
+    return Score.of(metric.as_skill().name, "mean", _on_logarithms(estimate, ratio, cells.fewest))
 
 
-def _on_logarithms(estimate: Estimate, ratio: float) -> Estimate:
+def _on_logarithms(estimate: Estimate, ratio: float, fewest: int) -> Estimate:
     """Return the skill with its interval made of the ratio's logarithm, as a comparison makes it, so that both say the same."""
     if estimate.low is None or estimate.high is None or ratio <= 0:
         return estimate
     ends = [1 - ratio * exp((1 - ratio - end) / ratio) for end in (estimate.low, estimate.high)]
-    return replace(estimate, low=ends[0], high=ends[1])
+    low, high = reaching_zero(ends[0], ends[1], fewest)
+    return replace(estimate, low=low, high=high)

@@ -86,7 +86,7 @@ def judged(champion: Sequence[Captured], challenger: Sequence[Captured], labels:
     called = day_cluster(len(np.unique(days)))
     method = "over units and days"
     effect = influence_effect(means[0] - means[1], influence, ("unit", units), (called, day_blocks(days)), method)
-    low, high = effect.interval(LEVEL) or (None, None)
+    low, high = effect.difference(LEVEL) or (None, None)
     counted = (len(losses[0]), len(losses[1]))
     return Judgement(paired, counted, (means[0], means[1]), effect.value, low, high, effect.p_value, effect.method)
 

@@ -192,6 +192,6 @@ def _judged(known: Sequence[Captured], label: np.ndarray, losses: np.ndarray) ->
     called, gain = day_cluster(len(np.unique(days))), float(gains.mean())
     influence = (gains - gain) / len(gains)
     effect = influence_effect(gain, influence, ("unit", units), (called, day_blocks(days)), "over units and days")
-    low, high = effect.interval(LEVEL) or (None, None)
+    low, high = effect.difference(LEVEL) or (None, None)
     means = float(served.mean()), float(losses[tested].mean())
     return Proposal(len(rows), int(label[tested].sum()), means, gain, low, high, effect.method)

@@ -261,14 +261,14 @@ def test_days_and_customers_count_together():
     assert found.low <= min(found.day_low, found.entity_low)
 
 
-def test_a_sum_that_two_days_or_two_customers_make_has_no_interval():
+def test_a_sum_that_three_days_or_three_customers_make_has_no_interval():
     day, entity = np.arange(400) // 10, np.arange(400) % 50
     clusters = Clusters(day, entity, days=40, resamples=200, seed=0)
     rare, rarer = np.zeros(400), np.zeros(400)
-    rare[[5, 125, 299]], rarer[[5, 125]] = 30.0, 30.0
-    every, three, two = clusters.daily_amounts(np.stack([np.ones(400), rare, rarer], axis=1))
-    assert (two.value, two.low, two.day_low, two.entity_high) == (1.5, None, None, None)
-    assert three.day_low is not None
+    rare[[5, 125, 238, 299]], rarer[[5, 125, 299]] = 30.0, 30.0
+    every, four, three = clusters.daily_amounts(np.stack([np.ones(400), rare, rarer], axis=1))
+    assert (three.value, three.low, three.day_low, three.entity_high) == (2.25, None, None, None)
+    assert four.day_low is not None
     assert every.day_low is not None
     assert clusters.too_few(np.where(entity < 2, 1.0, 0.0)[:, None]) == [True]
 

@@ -9,7 +9,8 @@ import numpy as np
 from hwds.core.seeds import stream
 from hwds.detection.decisions.alerts.verdict import DailyAmount
 from hwds.statistics.cluster_bootstrap import drawn
-from hwds.statistics.two_way import LEAST_EVEN, ClusteredPart, block_length, clustered_part, two_way_effect
+from hwds.statistics.reference_distribution import LEAST_SURE
+from hwds.statistics.two_way import ClusteredPart, block_length, clustered_part, two_way_effect
 
 LEVEL = 0.95
 
@@ -92,7 +93,7 @@ class Clusters:
 
 def _few(values: np.ndarray, cluster: np.ndarray) -> bool:
     """Return whether fewer clusters have anything of a sum than an interval of it needs."""
-    return len(np.unique(cluster[values != 0])) < LEAST_EVEN
+    return len(np.unique(cluster[values != 0])) < LEAST_SURE
 
 
 def without_interval(value: float) -> DailyAmount:
