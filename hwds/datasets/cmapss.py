@@ -11,7 +11,7 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.files import read
+from hwds.frames.reading.files import read
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
 

@@ -15,14 +15,14 @@ from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names, Steps
 from hwds.datasets.base import PanelDataset
 from hwds.datasets.reading.columns import joined
-from hwds.datasets.reading.files import FileSource, read
 from hwds.datasets.reading.gaps import Gaps, without_gaps
 from hwds.datasets.reading.panel_leakage import refuse_leaking_columns
 from hwds.datasets.reading.role_names import RoleNames, column_of, refuse_taken
-from hwds.datasets.reading.text import Decimal, TextFormat
 from hwds.frames.frequency import Frequency
 from hwds.frames.infer_frequency import find_frequency, is_month_end
 from hwds.frames.panel import Panel
+from hwds.frames.reading.files import FileSource, read
+from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import KEYS, SERIES, TARGET, TIME, Roles
 from hwds.results.formatting import counted
 

@@ -11,11 +11,11 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.archives import PICTURES, open_archive, read_pictures
-from hwds.datasets.reading.files import FileSource, read
 from hwds.datasets.reading.role_names import RoleNames
-from hwds.datasets.reading.text import Decimal, TextFormat
 from hwds.frames.images import BOARD, IMAGE, KIND
 from hwds.frames.images import Images as ImagesFrame
+from hwds.frames.reading.files import FileSource, read
+from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import Roles
 
 

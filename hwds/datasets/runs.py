@@ -9,9 +9,9 @@ from annotated_types import Ge, Le
 
 from hwds.core.recipe import Names, ZeroSteps
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.files import read
 from hwds.datasets.reading.role_names import RoleNames, column_of
-from hwds.datasets.reading.text import Decimal, TextFormat
+from hwds.frames.reading.files import read
+from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.runs import Runs as RunsFrame
 from hwds.frames.runs import other_numbers
 

@@ -9,11 +9,11 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.files import read
 from hwds.datasets.reading.reviewed import with_reviewed
 from hwds.datasets.reading.role_names import RoleNames, column_of
 from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
-from hwds.datasets.reading.text import Decimal, TextFormat
+from hwds.frames.reading.files import read
+from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import ROLES, Roles
 from hwds.frames.table import Table as TableFrame
 

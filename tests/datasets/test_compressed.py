@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.datasets.reading import text
-from hwds.datasets.reading.files import read
 from hwds.datasets.table import Table
 from hwds.frames.panel import Panel
+from hwds.frames.reading import text
+from hwds.frames.reading.files import read
 
 TEXT = "sku,month,units\na,2020-01-01,1\n007,2020-02-01,2\n"
 
@@ -43,7 +43,7 @@ def test_a_damaged_one_and_one_that_grows_are_refused(kind, tmp_path, monkeypatc
         path.write_bytes(content)
         with pytest.raises(DataError, match=rf"cannot be read as {kind} \(it is damaged\)|is empty"):
             read(str(path))
-    monkeypatch.setattr("hwds.datasets.reading.compressed.MOST_FREE", 1 << 20)
+    monkeypatch.setattr("hwds.frames.reading.compressed.MOST_FREE", 1 << 20)
     path.write_bytes(PACKED[kind](b"0" * (1 << 24)))
     with pytest.raises(DataError, match=r"has more than \d+ MB in a file of a 200th of that"):
         read(str(path))

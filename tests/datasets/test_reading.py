@@ -11,8 +11,8 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.datasets.file import File
-from hwds.datasets.reading.files import read
-from hwds.datasets.reading.text import TextFormat
+from hwds.frames.reading.files import read
+from hwds.frames.reading.text import TextFormat
 
 ROLES = {"series": "sku", "time": "month", "target": "units", "known_future": ["price"], "static": ["colour", "size"]}
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.datasets.reading.files import FileSource
-from hwds.datasets.reading.text import is_with_comma
+from hwds.frames.reading.files import FileSource
+from hwds.frames.reading.text import is_with_comma
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 """Texts that stand for a missing number."""

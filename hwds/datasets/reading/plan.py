@@ -8,9 +8,9 @@ import polars as pl
 
 from hwds.core.errors import DataError
 from hwds.datasets.reading.columns import joined, numbers, times
-from hwds.datasets.reading.files import FileSource, read
-from hwds.datasets.reading.text import USUAL, TextFormat
 from hwds.frames.panel import Panel
+from hwds.frames.reading.files import FileSource, read
+from hwds.frames.reading.text import USUAL, TextFormat
 from hwds.frames.roles import SERIES, TIME, Names, listed
 
 

@@ -13,9 +13,9 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.files import read
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
+from hwds.frames.reading.files import read
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 
 

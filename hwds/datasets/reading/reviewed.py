@@ -6,8 +6,8 @@ import polars as pl
 
 from hwds.core.errors import DataError, nearest
 from hwds.datasets.reading.columns import times
-from hwds.datasets.reading.files import read
-from hwds.datasets.reading.text import TextFormat
+from hwds.frames.reading.files import read
+from hwds.frames.reading.text import TextFormat
 from hwds.frames.roles import Roles
 from hwds.frames.table import ROW_ID
 

@@ -10,7 +10,7 @@ import polars as pl
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Recipe
 from hwds.datasets.reading.columns import numbers, times, typed
-from hwds.datasets.reading.files import FileSource
+from hwds.frames.reading.files import FileSource
 from hwds.frames.roles import ROLES, FrameKind, Names, Role, Roles, go_together, listed, refuse_unplaced, roles_of
 
 

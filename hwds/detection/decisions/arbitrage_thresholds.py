@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import polars as pl
 
 from hwds.core.recipe import PositiveInt
-from hwds.datasets.reading.text import Decimal, TextFormat
 from hwds.decisions.base import Decision
 from hwds.detection.decisions.arbitrage.sentence import sentence
 from hwds.detection.decisions.arbitrage.verdict import ArbitrageVerdict, Reviewed
@@ -16,6 +15,7 @@ from hwds.detection.metrics.arbitrage import thresholds
 from hwds.detection.metrics.price_tables import listed_prices, pair_costs
 from hwds.detection.metrics.reselling import Reselling
 from hwds.evaluation.base import Evaluation
+from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.table import Table
 from hwds.results.tables import Tables
 

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.datasets.reading.files import read
-from hwds.datasets.reading.text import USUAL, TextFormat
+from hwds.frames.reading.files import read
+from hwds.frames.reading.text import USUAL, TextFormat
 
 PRICES = ("sku", "channel", "price")
 PAIRS = ("bought_in", "sold_in")

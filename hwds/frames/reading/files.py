@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, nearest
-from hwds.datasets.reading.compressed import format_of
-from hwds.datasets.reading.download import local_files, suffix
-from hwds.datasets.reading.text import USUAL, TextFormat, must_have, read_text
+from hwds.frames.reading.compressed import format_of
+from hwds.frames.reading.download import local_files, suffix
+from hwds.frames.reading.text import USUAL, TextFormat, must_have, read_text
 
 TEXT = {".csv": ",", ".tsv": "\t"}
 ARROW = (".arrow", ".feather", ".ipc")

@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.datasets.reading.compressed import content_of
+from hwds.frames.reading.compressed import content_of
 
 Decimal = Literal["point", "comma"]
 
