@@ -41,7 +41,7 @@ class ForecastContext(RunContext):
     """The settings that a forecaster is given with the data.
 
     Attributes:
-        levels: The quantile levels asked for, rising.
+        levels: The quantile levels to forecast, rising.
         season: Rows in a season.
         align: Whether cutoffs are instants of a calendar that the series share, or counted back from each one's own end.
         known_until: The instant of the cutoff, where series share a calendar; None takes the last one of the history.

@@ -96,7 +96,7 @@ def cell_work(model: Recipe, size: Size, cutoffs: int, inner: int) -> float | No
 
 
 def _each(per_row: float, power: float = 1.1, seasonal: float = 1.0) -> Callable[[Any, Size], Work]:
-    """Return the law of a model that is fitted to each series when it is asked."""
+    """Return the law of a model that is fitted to each series when it forecasts."""
 
     def law(model: Any, size: Size) -> Work:
         rows = min(size.length, getattr(model, "longest", size.length))

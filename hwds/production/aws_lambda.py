@@ -38,7 +38,7 @@ class Service(Protocol):
 def service() -> Service:
     """Return what answers by the bundle, opened once for each instance of the function.
 
-    A graph that answers all is asked alone: numpy and onnxruntime are imported in a tenth of the time of all of hwds.
+    A graph that answers all is used alone: numpy and onnxruntime are imported in a tenth of the time of all of hwds.
     """
     try:
         return GraphModel(os.environ[BUNDLE])

@@ -28,7 +28,7 @@ class Answer:
         score: The higher the more suspicious.
         probability: Of the label being 1; None where the model has none.
         p_value: The share of held-out normal rows that are at least as odd; None where none were held out.
-        reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`; empty where not asked for.
+        reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`; empty where not requested.
         features: The features by column; None where one is not known.
         tier: The action of the run's alert policy: `block`, `review`, `random_review` or `pass`; None without a policy.
         expected_gain: The money that the action is expected to save beside letting it pass.

@@ -1,4 +1,4 @@
-"""Corrections: labels that were reported anew or withdrawn; what was said before stays in the log."""
+"""Corrections: labels that were reported anew or withdrawn; the earlier labels stay in the log."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class SupplyPlan(Decision):
         protocol.check_volumes(self.name, paths=False)
 
     def check_data(self, frame: Panel, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse columns and plants that are not there, demand below 0, and runs that do not say what is asked of them.
+        """Refuse columns and plants that are not there, demand below 0, and runs that lack what is read from them.
 
         Raises:
             ConfigError: With the nearest name.

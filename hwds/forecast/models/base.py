@@ -45,7 +45,7 @@ class SamplingForecaster(FittedForecaster, Protocol):
             history: As for `predict`.
             future: As for `predict`.
             n: Paths of each series.
-            streams: The random numbers of each series, its own whatever other series are asked with it.
+            streams: The random numbers of each series, its own whatever other series are forecast with it.
         """
 
 
@@ -58,11 +58,11 @@ class WalkingForecaster(FittedForecaster, Protocol):
 
         Args:
             panel: The rows known at each series' last cutoff, then those of its horizon, as `future` of `predict` has them.
-            ends: How many rows are known at each cutoff, 0 where a series is not asked at it; shape (n_series, cutoffs).
+            ends: How many rows are known at each cutoff, 0 where a series is not forecast at it; shape (n_series, cutoffs).
             horizon: Steps.
 
         Returns:
-            One for each cutoff, of the series that are asked at it, in order.
+            One for each cutoff, of the series that are forecast at it, in order.
         """
 
 
@@ -97,7 +97,7 @@ class Forecaster(Recipe):
 
         Args:
             history: All that may be known: rows up to the cutoff.
-            horizon: The number of steps that will be asked.
+            horizon: The number of steps that will be forecast.
             context: Streams, quantile levels, season, features, threads.
         """
         raise NotImplementedError(f"{type(self).__name__}.learn")
@@ -116,7 +116,7 @@ class Forecaster(Recipe):
 
         Args:
             panel: The history.
-            horizon: Steps that it will be asked for; the panel's own where it is not given.
+            horizon: The steps that it will forecast; the panel's own where it is not given.
             levels: Quantile levels, rising, with 0.5 among them.
             features: Computed columns, for models that use some.
             seed: Names every random stream.

@@ -20,15 +20,15 @@ from hwds.splitting.launch import PanelLaunch
 
 
 class Launch(PanelLaunch, PanelEvaluation):
-    """Forecast new products: each series that begins inside the data is asked for once, at its launch or soon after it.
+    """Forecast new products: each series that begins inside the data is forecast once, at its launch or soon after it.
 
-    A fold is an instant of launches: the series that begin there are asked, nobody else, with all that was known of all
+    A fold is an instant of launches: the series that begin there are forecast, no others, with all that was known of all
     series then. A launch has no season behind it, so that errors cannot be scaled by its own past: `mase` and `rmsse` are
     undefined but for a large `after`, and `wape` orders the leaderboard.
 
     Attributes:
         intervals: The `model`'s own: windows before the cutoff are of series that have a past, and say nothing of a launch.
-        reconcile: `none`: launches are asked alone, and no sum is made of them.
+        reconcile: `none`: launches are forecast alone, and no sum is made of them.
     """
 
     headline: str = "wape"

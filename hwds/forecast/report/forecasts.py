@@ -40,7 +40,7 @@ class View:
 
     @property
     def cutoffs(self) -> pl.Series:
-        """All cutoffs it was asked at, oldest first."""
+        """All of its cutoffs, oldest first."""
         return self.forecasts["cutoff"].unique().sort()
 
     def windows(self) -> list[pl.DataFrame]:

@@ -78,7 +78,7 @@ def make_bundle(
         key: The private key to sign with.
         fields: What people say of the model, by `card.FIELDS`.
         budget: Milliseconds within which 99 % of single answers must come.
-        asked: Real rows that a fresh process must answer alike.
+        asked: The number of real rows that a fresh process must answer alike.
         prove: Returns what the proof of a folder shows; None starts the process.
 
     Raises:

@@ -29,7 +29,7 @@ from hwds.production.services.opening import EVENTS, Bundle, service_of
 from hwds.serving.ids import ID
 
 ALONE = 64
-"""Questions that are asked alone, too."""
+"""The number of questions that are also answered one by one."""
 
 TIMED, BLOCKS = 60, 3
 """Answers that are timed in a block, and blocks, of which the quietest counts: others compute on the same machine."""

@@ -46,7 +46,7 @@ class RowContent:
         table: Its rows as known at their end, in the order of arrival.
         inputs: The same with their features.
         scored: The model's scores of all of them.
-        asked: How many rows, the last ones, a fresh process must answer alike.
+        asked: The number of last rows that a fresh process must answer alike.
     """
 
     experiment: Experiment

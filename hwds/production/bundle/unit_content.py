@@ -1,4 +1,4 @@
-"""The content of a bundle that is asked unit by unit: forecasts, expected units, remaining lives, states of sensors, images."""
+"""The content of a bundle that answers unit by unit: forecasts, expected units, remaining lives, states of sensors, images."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from hwds.results.folder import RunFolder
 from hwds.serving.ids import ID
 
 CUTS = 12
-"""Cuts of the data at which units are asked, at most."""
+"""The most cuts of the data at which units are predicted."""
 
 FRACTIONS = (1.0, 0.8, 0.6, 0.4, 0.9, 0.7, 0.5, 0.3, 0.95, 0.85, 0.75, 0.65, 0.55, 0.45, 0.35, 0.25)
-"""Shares of a run's rows after which a machine is asked."""
+"""Shares of a run's rows after which a machine is predicted."""
 
 KEYS = ("series_id", "entity", "image")
 
@@ -46,7 +46,7 @@ class UnitContent:
         fitted: Its model.
         frame: Its data.
         folder: The run's.
-        asked: How many rows of predictions a fresh process must make alike.
+        asked: The number of predictions that a fresh process must make alike.
     """
 
     experiment: Experiment

@@ -136,7 +136,7 @@ def _is_done(service: Any, call: Call) -> bool:
 
 
 def _is_registered(sagemaker: Any, wanted: Mapping[str, Any]) -> bool:
-    """Return whether a bundle is in the registry, and bring what gates said of it up to date."""
+    """Return whether a bundle is in the registry, and bring its gates' verdicts up to date."""
     facts, approval = wanted["CustomerMetadataProperties"], wanted["ModelApprovalStatus"]
     pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=wanted["ModelPackageGroupName"])
     for each in (each for page in pages for each in page["ModelPackageSummaryList"]):

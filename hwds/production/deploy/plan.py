@@ -98,7 +98,7 @@ def plan_of(settings: Deployment, digest: str, archive: str, said: Mapping[str, 
         settings: Of the deployment.
         digest: The bundle's.
         archive: The path of the bundle's archive on this machine.
-        said: What gates said of its run, as `registry.verdict_tags`; None where nobody knows.
+        said: The gates' verdicts on its run, as `registry.verdict_tags`; None where nobody knows.
     """
     bucket, key = settings.place(digest)
     terms = json.dumps({**asdict(settings), "group": "", "digest": digest}, sort_keys=True)

@@ -11,7 +11,7 @@ from hwds.production.bundle.reference import shares_below
 
 BINS = 10
 LEAST_SHARE = 1e-3
-"""A share of a bin is taken to be at least that, where the logarithm of an empty one is asked for."""
+"""A share of a bin is taken to be at least that, where the logarithm of an empty one is needed."""
 
 TAIL = 0.04
 """The share of either tail that Wasserstein's distance leaves out: a window's largest number says little of it."""

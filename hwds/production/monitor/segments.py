@@ -20,7 +20,7 @@ def watched_segments(
     labels: Mapping[str, float] | None,
     rows: int,
 ) -> dict[str, Report]:
-    """Return the report on each segment of a column that was asked about.
+    """Return the report on each segment of the chosen column.
 
     Args:
         reference: A bundle's `reference.json`.

@@ -13,7 +13,7 @@ from hwds.core.errors import HwdsError
 
 ENTRY = "hwds.production.runtime.alone"
 ENTRIES = (ENTRY, "hwds.production.aws_lambda")
-"""The modules that are asked for: the command line, and the handler of a Lambda function."""
+"""The modules that are packed with all that they import: the command line, and the handler of a Lambda function."""
 
 PACKAGE = Path(__file__).resolve().parents[2]
 ALLOWED = {"numpy", "onnxruntime"}

@@ -166,7 +166,7 @@ def _read(connection: socket.socket) -> bytes:
 
 
 def _refuse(connection: socket.socket) -> bool:
-    """Send the refusal as the last that is said; return whether the client was there."""
+    """Send the refusal as the last answer; return whether the client was there."""
     with suppress(OSError):
         connection.send(REFUSAL, socket.MSG_DONTWAIT)
         connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Services of what is asked unit by unit: the history of a series or of a machine, and an image."""
+"""Services that answer unit by unit: from the history of a series or of a machine, or from an image."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UnitService(Service):
     Args:
         experiment: The run's.
         fitted: The model.
-        kept: The run's data, whose units may be asked by name alone.
+        kept: The run's data, whose units a request may name.
         tables: Of the run, where its decision reads them to decide on new predictions; else None.
     """
 

@@ -34,7 +34,7 @@ class TunedEffect:
 
     Attributes:
         effect: A share, or an amount where a mean is not above 0; None where the two were not compared.
-        low, high: Its 95 % interval; None where nothing can be said of how sure it is.
+        low, high: Its 95 % interval; None where its certainty is unknown.
         p_value: Of no difference.
         reason: The reason why there is no interval.
     """

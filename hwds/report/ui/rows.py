@@ -47,7 +47,7 @@ READ = ("run", "name", "model", "dataset", "protocol", "tags", "note")
 """Facts that a bare word is looked for in."""
 
 SHOWN = 10
-"""The most settings that have a column unless more are asked for."""
+"""The most settings that have a column unless more are chosen."""
 
 FRESH = 1.0
 """Seconds for which an index is taken as it is; an older one is renewed beside the answer."""
@@ -99,7 +99,7 @@ def table_data(index: RunIndex, kind: str, query: str, asked: Sequence[str] = ()
         index: Of all runs.
         kind: `run` or `sweep`.
         query: Conditions and words.
-        asked: Further fields that are to have a column.
+        asked: The chosen further fields that have a column.
         only: The runs to take instead of a query; all settings in which they differ have a column.
     """
     every = [path for path in index.paths if path.startswith(f"{kind}s/")]

@@ -73,7 +73,7 @@ class AlertState(Serializable):
         return any(start <= cycle < stop for start, stop in self.maintenance)
 
     def advance(self, machine: str, cycle: float, score: float, sensor: str | None, rules: StreamRules) -> list[dict[str, Any]]:
-        """Let a row happen; return what is to be said of it.
+        """Let a row happen; return its messages.
 
         Args:
             machine: Its name.
@@ -98,7 +98,7 @@ class AlertState(Serializable):
         return [self._begin(machine, cycle, score, sensor, severity)]
 
     def _open(self, machine: str, cycle: float, score: float, rules: StreamRules) -> list[dict[str, Any]]:
-        """Return what is to be said while an alert is open."""
+        """Return the messages while an alert is open."""
         if self.below >= rules.clear_after:
             return [self._close(machine, cycle, score, "normal")]
         said = []
@@ -124,7 +124,7 @@ class AlertState(Serializable):
         return said
 
     def end(self, machine: str, cycle: float) -> list[dict[str, Any]]:
-        """Return what is to be said when the machine is gone."""
+        """Return the messages when the machine is gone."""
         return [self._close(machine, cycle, float("nan"), "ended")] if self.key else []
 
     def _say(self, what: str, machine: str, cycle: float, score: float, why: str) -> dict[str, Any]:

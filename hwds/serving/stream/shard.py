@@ -185,7 +185,7 @@ class Shard:
         return [text for _, text in alerts]
 
     def _write(self) -> list[tuple[int, str]]:
-        """Write what was said and the files lack; return the new alerts with their numbers."""
+        """Write the messages that the files lack; return the new alerts with their numbers."""
         said, self._behaviour.said = self._behaviour.said, []
         written = {name: [(number, text) for file, number, text in said if file == name] for name in self._files}
         return {name: file.write(written[name]) for name, file in self._files.items()}[ALERTS]

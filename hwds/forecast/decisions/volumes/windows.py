@@ -25,7 +25,7 @@ class DealWindows:
         paths: Draws, shape (w, s, n); None where there are none.
         actual: What happened, NaN where it is not known, shape (w, s).
         naive: The seasonal naive's forecasts, NaN where there are none, shape (w, s).
-        moments: When each window was asked, on a clock that series share, shape (w,).
+        moments: The time of each window, on a clock that series share, shape (w,).
         known: When each step's actual was known on the same clock, shape (w, s).
     """
 

@@ -34,7 +34,7 @@ class FittedCounts(Serializable):
         edges: See `size_table`.
         ratios: See `size_table`.
         whole: Whether demand comes in whole numbers.
-        levels: The levels asked for.
+        levels: The levels to forecast.
         cpus: Threads.
     """
 
@@ -90,7 +90,7 @@ def fit_counts(
         last: Rows of the last horizon.
         windowing: What the rows were cut by.
         features: The feature set of the rows.
-        levels: The levels asked for.
+        levels: The levels to forecast.
         whole: Whether demand comes in whole numbers.
     """
     cpus = int(growing.settings["nthread"])

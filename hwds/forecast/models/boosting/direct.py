@@ -1,4 +1,4 @@
-"""Direct forecasts of gradient-boosted trees: two boosters are asked for every step at once."""
+"""Direct forecasts of gradient-boosted trees: two boosters predict every step at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FittedXGBoost(Serializable):
         spread: The booster of the expected distance from it.
         shape: Where each level of the grid lies, in spreads from the median, shape (grid,).
         grid: The levels that are forecast.
-        levels: The levels asked for, all in `grid`.
+        levels: The levels to forecast, all in `grid`.
         cpus: Threads.
     """
 

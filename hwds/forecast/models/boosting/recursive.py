@@ -1,4 +1,4 @@
-"""Recursive forecasts of gradient-boosted trees: a booster of the next row, fed with what it has said of the rows before."""
+"""Recursive forecasts of gradient-boosted trees: a booster of the next row, fed with its predictions of the rows before."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FittedRecursive(Serializable):
         booster: The booster in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
         bands: Quantiles of the paths' errors in seasonal changes, shape (horizon, grid); empty where no path could be tried.
         grid: The levels of `bands`.
-        levels: The levels asked for, all in `grid`.
+        levels: The levels to forecast, all in `grid`.
         cpus: Threads.
     """
 

@@ -32,7 +32,7 @@ def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
     Args:
         values: Without holes, shape (rows,).
         season: Rows in a season.
-        alarms: The share of series without a shift that may be said to have one.
+        alarms: The share of series without a shift that may be found to have one.
     """
     shifts: list[Shift] = []
     start = 0

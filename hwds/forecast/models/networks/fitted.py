@@ -32,7 +32,7 @@ class FittedNetwork(Serializable):
         features: The feature set that it was fitted with.
         scaling: Centres and spreads of the inputs.
         weights: The weights of all networks, one after the other; none where there was nothing to learn from.
-        levels: The levels asked for.
+        levels: The levels to forecast.
         cpus, device: As they were in fit.
     """
 

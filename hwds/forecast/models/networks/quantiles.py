@@ -74,7 +74,7 @@ class QuantileHead(NamedTuple):
         return np.ones(history.n_series, bool)
 
     def read(self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the levels asked for, and the mean that all levels together make."""
+        """Return the levels to forecast, and the mean that all levels together make."""
         restored = np.sort(windows.restore(output), -1)
         grid = np.maximum(restored, 0.0) if self.nonnegative else restored
         return (grid * mean_weights(self.grid)).sum(-1), grid[..., [self.grid.index(level) for level in levels]]

@@ -16,8 +16,8 @@ def asked(members: Sequence[FittedForecaster], history: Panel, future: Panel) ->
 
     Args:
         members: The fitted members.
-        history: As a model is asked with it.
-        future: As a model is asked with it.
+        history: The history that a model is given.
+        future: The future rows that a model is given.
 
     Returns:
         Means, shape (members, n, steps); quantiles, shape (members, n, steps, levels); fallbacks, shape (members, n).

@@ -1,4 +1,4 @@
-"""The weights of a stack: what members said on windows before the cutoff, and the weights that would have been best there."""
+"""The weights of a stack: members' forecasts on windows before the cutoff, and the weights that would have been best there."""
 
 from __future__ import annotations
 

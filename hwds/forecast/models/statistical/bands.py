@@ -13,7 +13,7 @@ Banded = tuple[np.ndarray, np.ndarray]
 """A mean, shape (steps,), and quantiles, shape (steps, levels)."""
 
 FITTED_ROWS = 4_000
-"""Beyond so many rows in all, fewer past origins are asked (never under four): models cost at least their history's length."""
+"""Beyond so many rows in all, fewer past origins are used (never under four): models cost at least their history's length."""
 
 
 def library_forecast(

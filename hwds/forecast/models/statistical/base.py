@@ -21,7 +21,7 @@ WILD = 10.0
 
 
 class Statistical(Forecaster):
-    """A model that is fitted to each series alone, when it is asked, and answered for by the seasonal naive where it cannot be.
+    """A model fitted to each series alone, when it forecasts, and answered for by the seasonal naive where it cannot be.
 
     Form and parameters are estimated anew from every history, so that one fit serves any cutoff. Holes are closed by `filled`.
     The seasonal naive answers, and the series is marked as a fallback, where fewer than `least` values or less than half of

@@ -138,7 +138,7 @@ class Origins:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """The inputs at n origins, and the targets: float32 unless said, NaN where unknown.
+    """The inputs at n origins, and the targets: float32 by default, NaN where unknown.
 
     Attributes:
         past: The last `length` values, (y - level) / scale, holes and short series filled, shape (n, length).

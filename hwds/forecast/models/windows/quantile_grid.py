@@ -6,7 +6,7 @@ import numpy as np
 
 
 def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the levels to learn: those asked for, the median, and one on each side of it for the mean to be made of."""
+    """Return the levels to learn: those to forecast, the median, and one on each side of it for the mean to be made of."""
     below = () if any(level < 0.5 for level in levels) else (0.1,)
     above = () if any(level > 0.5 for level in levels) else (0.9,)
     return tuple(sorted({*levels, 0.5, *below, *above}))

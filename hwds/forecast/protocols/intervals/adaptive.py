@@ -103,7 +103,7 @@ class Past:
         """Yield the rows of each cutoff, oldest first, and which actuals were known at it."""
         for number in range(int(self.order.max()) + 1):
             here = self.order == number
-            limit = np.full(int(self.series.max()) + 1, self.cutoff[here].min())  # of series that are not asked any more
+            limit = np.full(int(self.series.max()) + 1, self.cutoff[here].min())  # of series that are not forecast any more
             limit[self.series[here]] = self.cutoff[here]
             yield here, (self.order < number) & (self.out <= limit[self.series]) & ~np.isnan(self.actual)
 

@@ -30,9 +30,9 @@ def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFr
 
 
 def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the raw rows, with what happened to an aggregate as the sum over the series that were asked with it.
+    """Return the raw rows, with what happened to an aggregate as the sum over the series that were forecast with it.
 
-    A series that began after the cutoff is in the aggregate's own rows, but nobody could have said so; one that has ended adds
+    A series that began after the cutoff is in the aggregate's own rows, but nobody could have known it; one that has ended adds
     nothing; where the actual of one is unknown, so is the sum.
     """
     keys = ["fold", WINDOW, "step"]
@@ -60,7 +60,7 @@ def error_vectors(rows: pl.DataFrame) -> ErrorVectors:
 
 
 def reconciled(rows: pl.DataFrame, past: Mapping[int, ErrorVectors], method: Method, levels: tuple[float, ...]) -> pl.DataFrame:
-    """Return rows with coherent means and quantiles, at each cutoff over the series that were asked at it.
+    """Return rows with coherent means and quantiles, at each cutoff over the series that were forecast at it.
 
     Of quantiles that is: draws from each series' own, coupled in the order of past error vectors; each draw reconciled; the
     quantiles of what comes of it (Panagiotelis, Gamakumara, Athanasopoulos and Hyndman 2023, "Probabilistic forecast

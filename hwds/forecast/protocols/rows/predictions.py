@@ -60,7 +60,7 @@ def fit_and_forecast(
         panel: The whole data; it is cut here.
         cell: Which fold, and which of its series.
         context: With the levels and the season.
-        horizon: Steps that the model is asked for, those of the gap among them.
+        horizon: The steps that the model forecasts, those of the gap among them.
         gap: Steps after the cutoff that are forecast but not scored.
         sliding: Rows of history that a fit may see at most.
         paths: Sample paths to keep of each series, where the model can draw them.
@@ -99,7 +99,7 @@ def forecast_rows(
     *,
     whole: bool = False,
 ) -> pl.DataFrame:
-    """Return the forecasts from one cutoff beside what happened, one row for each that did; asked for unless they are there.
+    """Return the forecasts from one cutoff beside what happened, one row for each that did; made unless they are given.
 
     With `whole` the others are kept too, and marked.
     """
@@ -198,7 +198,7 @@ def forecast_beyond(
     """Return the forecasts after the last rows: `series_id, cutoff, time, step, mean` and the quantiles.
 
     Args:
-        fitted: Is asked.
+        fitted: The model.
         panel: The whole data.
         cutoff: Its end.
         context: With the levels and the season.
@@ -289,10 +289,10 @@ def without_draws(table: pl.DataFrame, count: int) -> pl.DataFrame:
 def all_cutoffs(
     fitted: FittedForecaster, panel: Panel, cutoffs: Sequence[Cutoff], horizon: int, sliding: int | None
 ) -> Sequence[Forecasts | None]:
-    """Return the forecasts of the series that are asked at each cutoff; None for each where they must be asked for one by one.
+    """Return the forecasts of the series at each cutoff; None for each where they must be made one by one.
 
     Args:
-        fitted: Is asked.
+        fitted: The model.
         panel: The whole data.
         cutoffs: Those that the fit serves.
         horizon: Steps.

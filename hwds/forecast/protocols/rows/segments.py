@@ -73,7 +73,7 @@ def _by_row(frame: Panel, column: str) -> pl.DataFrame:
 
 
 def _at_cutoff(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify) -> pl.DataFrame:
-    """Return the class of each series that is asked at a cutoff, made of what is known then."""
+    """Return the class of each series that is forecast at a cutoff, made of what is known then."""
     series, ends = series_at(frame, cutoff), cutoff.ends(frame)
     known = known_at(select(frame, series), cutoff)
     names, codes = classify(known)
@@ -108,7 +108,7 @@ def _rows_before(known: Panel) -> np.ndarray:
 
 
 def volume(known: Panel) -> tuple[list[str], np.ndarray]:
-    """Return the third of all series asked at the cutoff in which the mean of a series' history lies."""
+    """Return the third of all series forecast at the cutoff in which the mean of a series' history lies."""
     starts, there = known.offsets[:-1], ~np.isnan(known.target)
     count = np.add.reduceat(there.astype(np.int64), starts) if known.n_series else np.zeros(0, np.int64)
     total = np.add.reduceat(np.nan_to_num(known.target), starts) if known.n_series else np.zeros(0)

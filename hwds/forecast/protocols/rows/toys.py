@@ -1,4 +1,4 @@
-"""A forecaster and a feature set of a user's own, asked of two toy cells: two series of a panel, then one of them."""
+"""A forecaster and a feature set of a user's own, run on two toy cells: two series of a panel, then one of them."""
 
 from __future__ import annotations
 

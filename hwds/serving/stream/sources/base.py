@@ -19,7 +19,7 @@ class Batch:
     Attributes:
         lines: Without their ends; no newline is in any.
         position: How far the source was read with them, as JSON can hold it; None where it cannot be read again from there.
-        acknowledge: Tells the source that they will not be asked for again.
+        acknowledge: Tells the source that they will not be read again.
     """
 
     lines: list[str]

@@ -26,7 +26,7 @@ WITNESS = 64
 class JsonLines:
     """Lines of a file or of the standard input.
 
-    A position is a number of bytes. What a pipe has said cannot be read again.
+    A position is a number of bytes. The output of a pipe cannot be read again.
 
     Args:
         path: The file; None for the standard input.
