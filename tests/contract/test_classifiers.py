@@ -96,7 +96,8 @@ def test_the_same_from_disk_in_a_fresh_process(tmp_path):
         folder.mkdir()
         fitted(model).save(folder)
         assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".joblib")]
-    subprocess.run([sys.executable, "-c", AGAIN, str(tmp_path)], check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", AGAIN, str(tmp_path)], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout + done.stderr == "", "TensorFlow says nothing of its own"
     for number, model in enumerate(MODELS):
         with np.load(tmp_path / f"{number:02}" / "again.npz", allow_pickle=False) as again:
             told = [again[name].tobytes() for name in again.files]

@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.core.serialization import save_fitted
 from hwds.detection.models.anomaly.autoencoder import Autoencoder, network_inputs
 from hwds.detection.models.anomaly.base import normal
 from hwds.detection.models.classify.mlp import MLP
@@ -39,18 +38,6 @@ MODELS = {
     "autoencoder": Autoencoder(units=16, narrow=2, **FAST),
 }
 CLASSIFIERS = ("mlp", "sequence")
-LOAD = """
-import sys
-from pathlib import Path
-import numpy as np
-from hwds.frames.table import Table
-from hwds.core.serialization import load_fitted
-folder = Path(sys.argv[1])
-rows = Table.read(folder / "rows")
-for name in sys.argv[2:]:
-    fitted = load_fitted(folder / name)
-    np.savez(folder / f"{name}.npz", score=fitted.score_rows(rows).score, values=fitted.explain(rows).values)
-"""
 WITHOUT = """
 import json, sys
 from hwds.cli.main import main
@@ -156,20 +143,6 @@ def test_a_model_made_of_a_chain_is_asked_by_keras(parts):
 
     assert Wider().silu() == ()
     assert isinstance(fitted_on(Wider(units=4, **FAST), parts).scorer._networks, Networks)
-
-
-def test_saved_networks_say_the_same_in_a_fresh_process(fitted, parts, tmp_path):
-    (tmp_path / "rows").mkdir()
-    parts[3].write(tmp_path / "rows")
-    for name, each in fitted.items():
-        save_fitted(each, tmp_path / name)
-    command = [sys.executable, "-c", LOAD, str(tmp_path), *MODELS]
-    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout + done.stderr == ""
-    for name, each in fitted.items():
-        with np.load(tmp_path / f"{name}.npz") as kept:
-            assert kept["score"].tobytes() == each.score_rows(parts[3]).score.tobytes()
-            assert kept["values"].tobytes() == each.explain(parts[3]).values.tobytes()
 
 
 def test_only_the_sequence_reads_arrays(fitted, parts):
