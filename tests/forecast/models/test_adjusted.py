@@ -9,7 +9,7 @@ import pytest
 from hwds.core.errors import ConfigError
 from hwds.datasets import WeeklySales
 from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.adjusted import Adjusted
+from hwds.forecast.models.adjusted import Adjusted, shown
 from hwds.forecast.models.effects.columns import Effects
 from hwds.forecast.models.effects.moments import Moments
 from hwds.forecast.models.effects.shared import shared
@@ -150,3 +150,11 @@ def test_a_member_of_all_series_is_refused():
 def test_a_cutoff_before_some_series_begin(panel):
     history = panel.until(FromEnd(100).ends(panel))
     assert len(Effects.learn(history).ids) == history.n_series
+
+
+def test_the_member_is_not_shown_the_columns_whose_effects_were_taken_out_and_reads_the_others():
+    """Else SARIMA would estimate the effect of a price again, in what is left without it."""
+    panel = made([-2.0] * 3, [1] * 3, rows=60)
+    aged = panel.table.with_columns(age=pl.col("time"))
+    panel = replace(panel, table=aged, roles=panel.roles | {"known_future": ("price", "pulse", "age")})
+    assert dict(shown(Effects.learn(panel), panel).roles) == {"known_future": ("age",)}
