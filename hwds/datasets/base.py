@@ -10,6 +10,7 @@ import polars as pl
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Recipe
 from hwds.datasets.reading.joining import Join, with_joined
+from hwds.datasets.reading.public_holidays import with_holidays
 from hwds.frames.base import Frame
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -68,12 +69,15 @@ class PanelDataset(Dataset):
             demand: sales over the share that was served, unknown where none was. Models learn and are scored on demand.
         stock: The past-only column with what was left at the end of a row, if there is one: where nothing was, sales are not
             demand, and the target is unknown: nothing is learned there, and nothing scored.
+        country: The country whose public holidays are counted in each row, in the known-future column `holidays`: an ISO code,
+            `US` or `DE`, or that of a part of it, `US-CA`. Needs hwds[holidays].
     """
 
     gives = Panel
     join: tuple[Join, ...] = ()
     unserved: str = ""
     stock: str = ""
+    country: str = ""
 
     def frame(self) -> Panel:
         """Return the panel with what is joined to it, its target demand where the config says what tells it from sales.
@@ -85,6 +89,7 @@ class PanelDataset(Dataset):
         panel = self.load()
         assert isinstance(panel, Panel)
         panel = as_demand(panel, unserved=self.unserved, stock=self.stock) if self.unserved or self.stock else panel
+        panel = with_holidays(panel, self.country) if self.country else panel
         return with_joined(panel, self.join) if self.join else panel
 
 
