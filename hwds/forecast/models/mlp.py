@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from hwds.core.recipe import Depth, Width
+from hwds.core.recipe import Depth, Folds, Positive, Rows, Small, Width, ZeroFolds
 from hwds.forecast.models.networks.base import Network
 from hwds.forecast.models.networks.body import WindowParts
 
@@ -32,6 +32,10 @@ class MLP(Network):
         "batch": {"choice": [128, 256, 512]},
     }
 
+    epochs: Annotated[Folds, Small(2)] = 3
+    patience: ZeroFolds = 0
+    learning_rate: Positive = 8e-3
+    max_windows: Annotated[Rows, Small(2000)] = 20_000
     units: Width = 128
     layers: Depth = 2
     blocks: Depth = 4
