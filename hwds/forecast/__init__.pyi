@@ -16,6 +16,7 @@ from .models.base import Forecaster as Forecaster
 from .models.ces import CES as CES
 from .models.cnn import CNN as CNN
 from .models.croston import Croston as Croston
+from .models.damped import Damped as Damped
 from .models.drift import Drift as Drift
 from .models.ets import ETS as ETS
 from .models.lstm import LSTM as LSTM

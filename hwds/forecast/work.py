@@ -194,6 +194,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "drift": _plain,
     "zero": _plain,
     "theta": _each(8e-7),
+    "damped": _each(3e-6),
     "ets": _each(4.0e-5, seasonal=11.0),
     "ces": _each(4.5e-3, 0.6),
     "mfles": _each(7e-3, 0.2),

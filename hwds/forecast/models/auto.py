@@ -23,7 +23,7 @@ from hwds.forecast.models.racing.answer import Answer, ages, answer_of
 from hwds.forecast.models.racing.budget import Allowance, Budget, in_units
 from hwds.forecast.models.racing.candidates import Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH
-from hwds.forecast.models.racing.race import Race
+from hwds.forecast.models.racing.race import Race, worthwhile
 from hwds.forecast.models.racing.story import story_of
 from hwds.forecast.models.stacking.mixing import asked, mixture
 from hwds.frames.forecasts import Forecasts
@@ -35,11 +35,12 @@ class Auto(Forecaster):
     """Find the best forecast within a budget: a look at the panel, a race of candidates, the best of them combined.
 
     What usually wins on panels of this kind is tried first, on windows before the cutoff. Candidates that are surely behind
-    there and no help go, the others are tried on more series and windows (successive halving, Jamieson and Talwalkar 2016), as
-    far as the budget reaches; one is only begun where its own fit and those of the best so far still fit into what is left.
-    Those that help are fitted on all rows and combined by weights whose shrinkage is learned (as `forecast/stack`); their
-    quantiles are calibrated by the windows. From the first second on there is an answer: the seasonal naive. What was tried,
-    what was dropped and why, and what more time would try, is a note of the run.
+    there and no help go, the others are tried on more series and windows, the best first (after successive halving, Jamieson
+    and Talwalkar 2016), as far as the budget reaches; one is only begun where its own fit and those of the best so far still
+    fit into what is left. Those that help are fitted on all rows and combined by weights whose shrinkage is learned (as
+    `forecast/stack`, but that a mixture need not be surely ahead of the best one alone); their quantiles are calibrated by the
+    windows. From the first second on there is an answer: the seasonal naive. What was tried, what was dropped and why, and
+    what more time would try, is a note of the run.
 
     A budget in units of work (`300u`; one is about a second of one core) has the same answer on any machine. One in seconds has
     not, as it ends by the clock: the note says so. It is of one fit (one cutoff), asking included, and calibration by the
@@ -49,7 +50,8 @@ class Auto(Forecaster):
         budget: The most that one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
         members: The models that are raced instead of those that hwds would choose; the seasonal naive is always there.
         most: The most candidates that are raced: the first ones of their order.
-        windows: Windows before the cutoff that candidates are raced on in the last round.
+        windows: Windows before the cutoff that candidates are raced on in the last round; fewer where they would leave less
+            than half of the history's rows before the first.
     """
 
     uses_features = True
@@ -74,7 +76,7 @@ class Auto(Forecaster):
         """Return the members' inner windows, each combined and calibrated as an answer is, by weights learned on the others."""
         seen = history.last(context.sliding) if context.sliding else history
         answer = self._answer(seen, horizon, context)
-        asked = max(windows, self.windows)
+        asked = max(windows, worthwhile(seen, horizon, self.windows))
         parts = [context.inner(member, seen, asked, horizon=horizon, refit=False) for member in answer.members]
         if any(rows.is_empty() for rows in parts):
             return pl.DataFrame()
@@ -96,7 +98,7 @@ class Auto(Forecaster):
             context = replace(context, backtests=InnerBacktests(Unkept()))
         allowance = Allowance.of(self.budget)
         look = Look.of(history, context.season)
-        race = Race(history, horizon, context, self.windows, allowance)
+        race = Race(history, horizon, context, worthwhile(history, horizon, self.windows), allowance)
         team = race.run(candidates(look, self.members)[: self.most])
         return answer_of(team, context.levels, horizon, story_of(race, look, self.budget))
 

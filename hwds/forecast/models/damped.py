@@ -29,10 +29,7 @@ class Damped(Seasonless):
     after. It errs otherwise than theta, which it is best combined with. Intervals of `origins=0` are those of single rows.
 
     Attributes:
-        aggregated: Whether sums over several rows are smoothed, too.
-
-    Example:
-        python -m hwds model=forecast/damped
+        aggregated: True smooths sums over several rows, too.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

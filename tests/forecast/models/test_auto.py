@@ -1,6 +1,6 @@
 """The race within a budget: who answers, what it says, and what a budget in units promises."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from hwds.forecast.models.racing.answer import answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
-from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, of_young, rungs, team_of
+from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, of_young, rungs, team_of, worthwhile
 from hwds.forecast.models.racing.story import tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
@@ -140,6 +140,46 @@ def test_rungs_grow_to_all_series_and_windows():
     assert list(rungs(100_000, 3)) == [(64, 1), (256, 2), (1_000, 3)]
 
 
+def test_windows_leave_half_of_the_history_before_them():
+    """What learns once before three windows of short series knows too little of them, and was behind for that alone."""
+    panel = panel_of({"a": np.arange(60.0), "b": np.arange(60.0)}, 6)
+    short, long = (panel.until(np.full(2, rows)) for rows in (20, 60))
+    assert [worthwhile(short, 6, most) for most in (1, 3)] == [1, 1]
+    assert [worthwhile(long, 6, most) for most in (1, 3, 9)] == [1, 3, 5]
+
+
+class Shifted(Forecaster):
+    """The seasonal naive, moved by a part of the level."""
+
+    by: float = 0.0
+
+    def learn(self, history, *, horizon, context):
+        return Moved(SeasonalNaive().learn(history, horizon=horizon, context=context), self.by)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Its forecasts."""
+
+    inner: object
+    by: float
+
+    def predict(self, history, future):
+        told = self.inner.predict(history, future)
+        return Forecasts.of(told.mean * (1 + self.by), told.quantiles * (1 + self.by))
+
+
+def test_a_candidate_that_is_a_little_behind_on_the_first_series_is_tried_on_the_others(tmp_path):
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{i:03d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(200)}, 6)
+    pool = [Candidate(Shifted(name=f"by {by}", by=by)) for by in (0.0, 0.01, 0.02, 0.03, 0.04, 1.0)]
+    race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(10_000.0, units=True))
+    race.run(pool)
+    last = {name for name, standing in race.standings.items() if len(standing.losses) == 2}
+    assert last == {each.name for each in pool[:5]}
+    assert race.standings["by 1.0"].dropped.startswith("behind by")
+
+
 def test_a_panel_is_looked_at(panel):
     look = Look.of(panel, 12)
     assert (look.kind, look.series, look.length, look.covariates) == ("covariates", 8, 60, 1)
@@ -191,7 +231,7 @@ def test_young_series_have_weights_of_their_own():
     tried = [Candidate(model) for model in OWN[:2]]
     team = team_of(tried, rows, member_windows(rows), Rung(40, 2))
     assert team.weights.argmax() == 0
-    assert team.young[1] > team.weights[1] + 0.4
+    assert team.young[1] > team.weights[1] + 0.3
     assert of_young([part.filter(pl.col("series_id") < "s25") for part in rows]) is None
 
 

@@ -29,6 +29,17 @@ def test_members_that_are_alike_on_the_one_series_that_there_is_have_equal_weigh
     assert learned_weights(data).max() < 0.6
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_none_of_members_that_are_alike_and_share_half_of_their_errors_answers_alone_where_no_gain_is_asked(seed):
+    """On a dozen series the best of them is so by chance: alone, it errs by 10 % more."""
+    rng = np.random.default_rng(seed)
+    names, window = np.repeat([f"s{i:02d}" for i in range(12)], 8), np.tile(np.repeat([1, 2], 4), 12)
+    target = rng.normal(size=96)
+    forecasts = target[:, None] + rng.normal(size=(96, 1)) + 0.6 * rng.normal(size=(96, 3))
+    few = MemberWindows(forecasts, target, window, names, np.tile([1, 2, 3, 4], 24))
+    assert learned_weights(few, gain=0.0).max() < 0.5
+
+
 def test_a_member_that_is_far_behind_has_none():
     data = seen([0.2, 4.0, 4.0])
     assert screened(data).tolist() == [0]

@@ -14,11 +14,13 @@ from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.adida import ADIDA
 from hwds.forecast.models.ces import CES
 from hwds.forecast.models.croston import Croston
+from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.ets import ETS
 from hwds.forecast.models.mfles import MFLES
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.statistical.bands import demanded, past_origins, spread_by_step
 from hwds.forecast.models.statistical.base import filled, scale_of
+from hwds.forecast.models.statistical.damped_trend import PRIOR, damped_ahead, fit_damped
 from hwds.forecast.models.statistical.theta_lines import ahead, fit_theta
 from hwds.forecast.models.theta import FORMS, Theta
 from hwds.forecast.models.tsb import TSB
@@ -28,7 +30,8 @@ from tests.support.panels import panel_of
 LEVELS = (0.1, 0.5, 0.9)
 STEPS = 6
 CONTEXT = ForecastContext(0, "fold", levels=LEVELS, season=12)
-SMOOTH = [ETS(), Theta(), CES(), MFLES()]
+LIBRARY = [ETS(), Theta(), CES(), MFLES()]
+SMOOTH = [*LIBRARY, Damped()]
 DEMAND = [Croston(), TSB(), ADIDA(), ADIDA(several=True)]
 MODELS = [*SMOOTH, *DEMAND]
 
@@ -124,7 +127,7 @@ def library(model):
     }[label(model)]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=label)
+@pytest.mark.parametrize("model", [*LIBRARY, *DEMAND], ids=label)
 def test_the_mean_is_the_library_s_own(model):
     values = intermittent() if model in DEMAND else wave(72)
     model = Theta(seasons="tested") if isinstance(model, Theta) else model
@@ -163,6 +166,42 @@ def test_the_variance_of_theta_s_own_errors_is_that_of_smoothing_and_of_the_libr
     state = np.array([[fit.level, fit.mean, fit.first, fit.slope, 0.0]])
     paths = compute_pi_samples(60, STEPS, state, spread[0], fit.pace, 2.0, fit.mean, n_samples=20_000)
     np.testing.assert_allclose(paths.std(1), spread, rtol=0.05)
+
+
+def test_a_damped_trend_is_that_of_statsmodels_from_its_least_squares_state():
+    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
+
+    values = 100 + np.cumsum(np.random.default_rng(3).normal(0.8, 3, 40))
+    fit = fit_damped(values)
+    mean, variance = damped_ahead(fit, 40, STEPS)
+    model = ETSModel(
+        values, error="add", trend="add", damped_trend=True, initialization_method="known", initial_level=0, initial_trend=0
+    )
+
+    def smoothed(level, trend):
+        model.set_initialization_method("known", initial_level=level, initial_trend=trend / fit.damping)
+        return model.smooth([fit.level_pace, fit.trend_pace, fit.damping, level, trend])
+
+    errors = [smoothed(*state).resid for state in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
+    paths = np.stack([errors[0] - errors[1], errors[0] - errors[2]], 1)  # what a level and a trend of 1 explain
+    drawn = paths.T @ paths + np.diag([0.0, PRIOR / 40 * (paths[:, 1] ** 2).sum()])
+    state = np.linalg.solve(drawn, paths.T @ errors[0])
+    results = smoothed(*state)
+    assert np.isclose(fit.loss, np.mean(results.resid**2))
+    np.testing.assert_allclose(mean, results.forecast(STEPS), rtol=1e-6)
+    level, trend, answers = fit.level_pace, fit.trend_pace, [1.0]  # to an error of 1
+    for _ in range(STEPS - 1):
+        level, trend = level + fit.damping * trend, fit.damping * trend
+        answers.append(level)
+    np.testing.assert_allclose(variance / variance[0], np.cumsum(np.square(answers)))
+
+
+def test_sums_over_several_rows_move_a_damped_trend_and_are_left_out_where_few():
+    values = wave(40)
+    single, both = (Damped(aggregated=kind, origins=0).plain(values, 12, STEPS)[0] for kind in (False, True))
+    assert np.abs(single - both).max() > 0.01
+    few = values[:15]
+    np.testing.assert_array_equal(*(Damped(aggregated=kind).plain(few, 12, STEPS)[0] for kind in (False, True)))
 
 
 @pytest.mark.parametrize("seed", [1, 5])

@@ -10,10 +10,9 @@ import polars as pl
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.race import UNSCALED, Team
+from hwds.forecast.models.racing.race import UNSCALED, Team, team_weights
 from hwds.forecast.models.stacking.backtest import combined
 from hwds.forecast.models.stacking.groups import Weights
-from hwds.forecast.models.stacking.shrinkage import learned_weights
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.statistics.conformal import Bands, Calibration
 
@@ -84,10 +83,10 @@ def _outside(team: Team) -> tuple[Weights, ...]:
     made = []
     for number in range(1, int(seen.window.max(initial=0)) + 1):
         others = seen.window != number
-        every = learned_weights(seen.take(others)) if others.any() else team.weights
+        every = team_weights(seen.take(others)) if others.any() else team.weights
         own = team.young
         if own is not None and (others & young).any():
-            own = (learned_weights(seen.take(others & young)) + every) / 2
+            own = (team_weights(seen.take(others & young)) + every) / 2
         made.append(_weights(every, own))
     return tuple(made)
 

@@ -101,6 +101,7 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
     from hwds.forecast.models.analog import Analog
     from hwds.forecast.models.ces import CES
     from hwds.forecast.models.croston import Croston
+    from hwds.forecast.models.damped import Damped
     from hwds.forecast.models.ets import ETS
     from hwds.forecast.models.lstm import LSTM
     from hwds.forecast.models.mlp import MLP
@@ -116,6 +117,7 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
     analog, trees = _named(Analog, "forecast/analog"), _named(XGBoost, light, **quick)
     forest = _named(XGBoost, "forecast/xgboost", after=light)
     theta = _named(Theta, "forecast/theta(origins=0)", origins=0)
+    damped = _named(Damped, "forecast/damped(origins=0)", origins=0)
     ets, ces = _named(ETS, "forecast/ets"), _named(CES, "forecast/ces")
     small, large = _named(LSTM, network, units=24, seeds=1), _named(LSTM, "forecast/lstm", after=network)
     mlp, sarima = _named(MLP, "forecast/mlp"), _named(Sarima, "forecast/sarima")
@@ -129,8 +131,8 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
             Adjusted, "forecast/adjusted(member=sarima)", member=construct(Sarima, "model", {"covariates": False})
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
-    first = (analog, theta) if look.young >= YOUNG else (theta,)
-    return (*first, trees, mlp, forest, sarima, ets, ces, small, large)
+    first = (analog, theta, damped) if look.young >= YOUNG else (theta, damped)
+    return (*first, trees, forest, mlp, small, large, sarima, ets, ces)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:

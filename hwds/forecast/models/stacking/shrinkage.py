@@ -28,21 +28,25 @@ PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
 
-def learned_weights(seen: MemberWindows) -> np.ndarray:
+def learned_weights(seen: MemberWindows, *, gain: float = GAIN) -> np.ndarray:
     """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say, shape (members,).
 
     A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
     their loss: the one of least mean absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine
-    learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not a standard
-    error ahead there of the member that is best by all windows gives way to it. Every window counts alike, however hard it was:
-    what made it hard, its series shared. But the less of the history was known before it, the less it counts: what learns from
-    all series is behind there for want of rows that it has by now. Weights of least loss on the windows themselves were no
-    better on worlds apart.
+    learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not `gain`
+    standard errors ahead there of the member that is best by all windows gives way to it. Every window counts alike, however
+    hard it was: what made it hard, its series shared. But the less of the history was known before it, the less it counts:
+    what learns from all series is behind there for want of rows that it has by now. Weights of least loss on the windows
+    themselves were no better on worlds apart.
+
+    Args:
+        seen: What members forecast on inner windows.
+        gain: Standard errors that a mixture must be ahead of the best member alone.
     """
     level = levelled(seen)
     kept = screened(level)
     weights = np.zeros(seen.forecasts.shape[1])
-    weights[kept] = _shrunk(level.members(kept)) if len(kept) > 1 else 1.0
+    weights[kept] = _shrunk(level.members(kept), gain) if len(kept) > 1 else 1.0
     return weights
 
 
@@ -68,7 +72,7 @@ def _mean_losses(seen: MemberWindows) -> np.ndarray:
     return means
 
 
-def _shrunk(seen: MemberWindows) -> np.ndarray:
+def _shrunk(seen: MemberWindows, needed: float) -> np.ndarray:
     """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
@@ -78,7 +82,7 @@ def _shrunk(seen: MemberWindows) -> np.ndarray:
     counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
     chosen = int(np.argmin((losses * counted[:, None]).mean(0)))  # of equals the nearest to equal weights
     gain, error = paired((alone - losses[:, chosen]) * counted, series)
-    final: np.ndarray = list(_tried(seen))[chosen if gain > GAIN * error else -1]
+    final: np.ndarray = list(_tried(seen))[chosen if gain > needed * error else -1]
     return final
 
 

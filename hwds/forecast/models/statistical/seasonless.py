@@ -24,7 +24,7 @@ class Seasonless(Statistical):
     Attributes:
         seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole (`tested`); of a series
             that falls to 0 and not below, always the latter.
-        decomposition: How the season is taken out; `additive` also where a series is not positive.
+        decomposition: The kind of season that is taken out; `additive` also where a series is not positive.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
     """
 
