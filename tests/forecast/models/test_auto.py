@@ -17,7 +17,7 @@ from hwds.forecast.models.racing.answer import answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
-from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, of_young, rungs, team_of, worthwhile
+from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, in_turn, of_young, rungs, team_of, worthwhile
 from hwds.forecast.models.racing.story import tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
@@ -146,6 +146,12 @@ def test_windows_leave_half_of_the_history_before_them():
     short, long = (panel.until(np.full(2, rows)) for rows in (20, 60))
     assert [worthwhile(short, 6, most) for most in (1, 3)] == [1, 1]
     assert [worthwhile(long, 6, most) for most in (1, 3, 9)] == [1, 3, 5]
+
+
+def test_a_heavier_candidate_is_tried_right_after_its_lighter_one():
+    a, b, c = (Candidate(Naive(name=name)) for name in "abc")
+    heavy, lone = Candidate(Naive(name="heavy"), after="b"), Candidate(Naive(name="lone"), after="gone")
+    assert in_turn([b, a], [c, heavy, lone]) == [b, heavy, a, c, lone]
 
 
 class Shifted(Forecaster):

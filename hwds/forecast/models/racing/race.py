@@ -232,7 +232,7 @@ class Race:
             else:
                 stay.append(tried[place])
         names = {candidate.name for candidate in tried}
-        return stay if last else [*stay, *(c for c in pool if c.name not in names and not self.standings[c.name].dropped)]
+        return stay if last else in_turn(stay, [c for c in pool if c.name not in names and not self.standings[c.name].dropped])
 
     def _drop(self, candidate: Candidate, why: str) -> None:
         if candidate.name in self.standings:
@@ -268,6 +268,13 @@ def rungs(series: int, windows: int) -> Iterator[Rung]:
         if count < CLOSE * most and some < windows:
             yield Rung(count, some)
     yield Rung(most, windows)
+
+
+def in_turn(tried: Sequence[Candidate], untried: Sequence[Candidate]) -> list[Candidate]:
+    """Return candidates in the order of the next rung: each heavier one behind its lighter one, other untried ones last."""
+    names = {candidate.name for candidate in tried}
+    turns = [[candidate, *(each for each in untried if each.after == candidate.name)] for candidate in tried]
+    return [*(each for turn in turns for each in turn), *(each for each in untried if each.after not in names)]
 
 
 def worthwhile(history: Panel, horizon: int, most: int) -> int:
