@@ -132,6 +132,8 @@ def _ends(effect: Effect, metric: str) -> dict[str, Any]:
     """Return the interval of a metric: of a share by its log odds, so that it stays between 0 and 1."""
     value, signed = effect.value, metric in SIGNED
     share = not signed and metric not in AMOUNTS
+    if effect.stderr == 0 and share and value in {0.0, 1.0}:
+        return {"stderr": None, "ci_method": "resamples that are all alike cannot tell"}
     ends: tuple[float | None, float | None] = effect.interval(LEVEL) or (None, None)
     if effect.stderr is not None and share and 0 < value < 1:
         odds, half = log(value / (1 - value)), effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value))
