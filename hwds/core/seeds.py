@@ -1,5 +1,7 @@
 """Random streams, each named by its purpose: the same in any process, order or chunk, and for every model."""
 
+from __future__ import annotations  # so that `numpy.random` is imported by those who draw alone
+
 import hashlib
 
 import numpy as np
