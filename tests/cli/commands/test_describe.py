@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hwds.cli.commands.describe import pages
 from hwds.cli.described import every_setting
+from hwds.cli.reference import pages
 from hwds.config.describe import about
 from hwds.core.registry import GROUPS, options
 from hwds.results.markdown import harmless

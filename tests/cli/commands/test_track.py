@@ -12,8 +12,8 @@ import pytest
 from hwds.core.checksums.files import write_parquet
 from hwds.results.learning import read_learning
 from hwds.results.runs.progress import RunProgress
-from hwds.tracking.child import Follower
 from hwds.tracking.curves import plain
+from hwds.tracking.following import Follower
 from hwds.tracking.mirroring import mirror
 from hwds.tracking.trackers.mlflow import Mlflow
 from hwds.tracking.trackers.wandb import Wandb
