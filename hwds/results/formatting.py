@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import floor, isfinite, log10
 
+UNBOUNDED = 10.0
+"""The share from which the end of an interval is only said to lie beyond it: a loss of ten times and more."""
+
 
 def decimals(values: Iterable[float | None]) -> int:
     """Return the decimals that give the largest number four significant digits below 10, none from 1000 on."""
@@ -91,7 +94,7 @@ def percent_quoted(share: float, low: float | None, high: float | None) -> tuple
     """
     if low is None or high is None:
         return percent(share), ""
-    known_from = low if low >= -10 or share < 0 else -10.0
+    known_from = low if low >= -UNBOUNDED or share < 0 else -UNBOUNDED
     places = _places(100 * share, 25 * (high - known_from))
     text, least, most = (f"{100 * end:z.{places}f}" for end in (share, known_from, high))
     least = least if known_from == low else f"below {least}"

@@ -83,6 +83,10 @@ def test_the_sentence(rows, changes, said):
 def test_an_amount_without_an_interval_has_none():
     row = {"effect": -0.1, "low": None, "high": None}
     assert amount(comparison(("a", "unsure")), row) == ("10.0 %", "")
+    lost = {"effect": 0.66, "low": -2287.0, "high": 1.0}
+    assert amount(comparison(("a", "unsure")), lost, sign=True) == ("+66.0 %", "below -1000 to +100.0")
+    turned = {"effect": -0.66, "low": -2287.0, "high": 1.0}
+    assert amount(comparison(("a", "unsure")), turned) == ("66.0 %", "-100.0 to above 1000")
     absolute = comparison(("a", "unsure"), relative=False, measure=Measure("gain", measured_in="USD"))
     assert amount(absolute, {"effect": 1.5, "low": 0.5, "high": 2.5}, sign=True) == ("+1.50 USD", "+0.50 to +2.50 USD")
 
@@ -145,6 +149,8 @@ def test_the_forest_has_an_effect_a_rival_and_never_zooms_two_equal_models():
     low, high = comparison_figure(equal).axes[0].get_xlim()
     assert low <= -1 < 1 <= high, "a hundredth of a percent is not as wide as the picture"
     assert comparison_figure(replace(tiny, pairs=tiny.pairs.clear())) is None
+    wide = replace(tiny, pairs=tiny.pairs.with_columns(low=pl.lit(-2287.0), high=pl.lit(1.0)))
+    assert -1100 < comparison_figure(wide).axes[0].get_xlim()[0] < -1000
 
 
 def test_a_comparison_is_plain_data(real, tmp_path):

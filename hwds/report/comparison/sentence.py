@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwds.results.comparison import Comparison
-from hwds.results.formatting import chance, counted, interval
+from hwds.results.formatting import UNBOUNDED, chance, counted, interval
 
 NAMED = 3
 """The most rivals of one kind that a sentence names."""
@@ -57,7 +57,10 @@ def amount_in(row: Mapping[str, Any], *, relative: bool, unit: str, sign: bool =
     else:
         places = 1 if high - low >= 0.002 or high == low else 2
         plus = "+z" if sign else "z"
-        texts = f"{100 * value:{plus}.{places}f} %", f"{100 * low:{plus}.{places}f} to {100 * high:{plus}.{places}f}"
+        least, most = (f"{100 * end:{plus}.{places}f}" for end in (low, high))
+        least = f"below -{100 * UNBOUNDED:.0f}" if low < -UNBOUNDED < value else least
+        most = f"above {100 * UNBOUNDED:.0f}" if high > UNBOUNDED > value else most
+        texts = f"{100 * value:{plus}.{places}f} %", f"{least} to {most}"
     return texts[0], "" if row["low"] is None else texts[1]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwds.report.pictures.style import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, tidy
 from hwds.results.comparison import Comparison
+from hwds.results.formatting import UNBOUNDED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ def forest(effects: Sequence[Effect], title: str, *, relative: bool, unit: str, 
     """Draw effects below each other.
 
     Args:
-        effects: From top to bottom.
+        effects: From top to bottom; an interval that reaches below -1000 % ends there in an arrow.
         title: Above the picture.
         relative: Whether effects are shares, drawn in percent.
         unit: The unit of effects that are none.
@@ -64,7 +65,10 @@ def forest(effects: Sequence[Effect], title: str, *, relative: bool, unit: str, 
     for place, row in enumerate(effects):
         colour = COLOURS[row.verdict.partition(",")[0]]
         if row.low is not None and row.high is not None:
-            axes.plot([size * row.low, size * row.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+            low = max(row.low, -UNBOUNDED) if relative and row.effect > -UNBOUNDED else row.low
+            axes.plot([size * low, size * row.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+            if low > row.low:
+                axes.plot([size * low], [place], "<", color=colour, markersize=7)
         axes.plot([size * row.effect], [place], "o", color=colour, markersize=6)
         verdict = CALLED.get(row.verdict, row.verdict)
         axes.text(1.01, place, verdict, transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=colour)
