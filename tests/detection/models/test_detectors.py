@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.core.serialization import save_fitted
 from hwds.detection.models.anomaly.base import Detector, normal
 from hwds.detection.models.anomaly.isolation_forest import IsolationForest, filled
 from hwds.detection.models.anomaly.robust_z import RobustZ
@@ -25,18 +21,6 @@ from hwds.learners.later_share import later
 from tests.support.rows import context, relabelled, toy_rows, windows
 
 DETECTORS = [RobustZ(top=1), RobustZ(top=3), IsolationForest(trees=50)]
-LOAD = """
-import sys
-from pathlib import Path
-import numpy as np
-from hwds.frames.table import Table
-from hwds.core.serialization import load_fitted
-folder = Path(sys.argv[1])
-rows = Table.read(folder / "rows")
-for name in sys.argv[2:]:
-    said = load_fitted(folder / name).score_rows(rows)
-    np.save(folder / f"{name}.npy", np.stack([said.score, said.p_value]))
-"""
 
 
 def ids(value):
@@ -223,21 +207,6 @@ def test_the_largest_deviations_count():
     assert np.isclose(made.score(asked)[0], np.sqrt(np.mean(np.square(away))))
     assert named["noise"] == 0
     assert np.isclose(named["size"] / named["weight"], (away[0] / away[1]) ** 2)
-
-
-def test_saved_detectors_say_the_same_in_a_fresh_process(tmp_path):
-    test = windows(toy_rows())[3]
-    (tmp_path / "rows").mkdir()
-    test.write(tmp_path / "rows")
-    names = [f"m{i}" for i in range(len(DETECTORS))]
-    made = [fitted(model) for model in DETECTORS]
-    for name, each in zip(names, made, strict=True):
-        save_fitted(each, tmp_path / name)
-    root = Path(__file__).resolve().parents[3]
-    subprocess.run([sys.executable, "-c", LOAD, str(tmp_path), *names], check=True, cwd=root)
-    for name, each in zip(names, made, strict=True):
-        said = each.score_rows(test)
-        assert np.load(tmp_path / f"{name}.npy").tobytes() == np.stack([said.score, said.p_value]).tobytes()
 
 
 def test_a_detector_says_what_it_lacks():
