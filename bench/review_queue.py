@@ -1,5 +1,7 @@
 """Resellers found without labels, and the worth of a hundred reviewed ones: `python -m bench.review_queue [5]`.
 
+`python -m bench.review_queue labels 12` compares listed, drawn and random rows alone, on twelve other markets, paired.
+
 Simulated gray markets of eight months, each seed a market of its own: who buys on the last 28 days is ranked, and the true
 resellers among the first 100 and 200 cases are counted. The supervised model has all labels that investigations had found by
 then (some 250 positive ones). Then a hundred rows of the twelve weeks before are reviewed, in four rounds: those that
@@ -46,6 +48,7 @@ from hwds.features.together import Together
 from hwds.frames.table import Table
 from hwds.results.tables import Tables
 from hwds.splitting.row_windows import arrivals, as_known, last_midnight
+from hwds.statistics.reference_distribution import student_critical
 
 FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Network(), Lowest()))
 HIGH = ("loss_at_stake", "spread_share", "best_pair_share", "quantity_30d_z", "stores_90d", "network_degree")
@@ -55,8 +58,13 @@ GRAY = Tails(high=(*HIGH, *LEAST), low=("tenure_days",), most=3.0)
 
 BUDGETS = (100, 200)
 ROUNDS, EACH = 4, 25
+EXPLORE = {"listed": 0.5, "highest": 0.0, "drawn": 1.0}
+"""The share of cases that is drawn, by how rows are chosen; `random` draws of all rows."""
+
 FIRST_SEED = 11
 """The inputs and directions of `tails_gray`, their bound and how rows are chosen were settled on the truth of seeds 1 to 3."""
+
+LABELS_SEED = 21
 
 OWN = ("usual_ratio", "highest_ratio")
 """The amount, and the highest of two weeks, over what the card has paid on average."""
@@ -139,7 +147,7 @@ def reviewed(market: Market, how: str, seed: int) -> tuple[list[int], int]:
             rows = prediction_rows(model.fit(learned, context=CONTEXT), open_rows, market.frame, "test", 0)
             rows = rows.with_columns(label=pl.lit(None, pl.Float64), fold=pl.lit(turn), model=pl.lit("own"))
             tables = Tables(pl.DataFrame({"seed": [seed]}), rows, pl.DataFrame())
-            share = 0.5 if how == "listed" else 0.0
+            share = EXPLORE[how]
             decision = ReviewCases(name="review_cases", capacity=EACH, explore=share, score_of="mean")
             verdict = decision.decide(tables, market.frame, "own", None)  # type: ignore[arg-type]
             assert verdict is not None
@@ -220,9 +228,29 @@ def main(markets: int) -> int:
     return 0
 
 
+def labels(markets: int) -> int:
+    """Print how many resellers chosen labels find more than random ones, with paired intervals of Student's t."""
+    found: dict[str, list[list[int]]] = defaultdict(list)
+    for seed in range(LABELS_SEED, LABELS_SEED + markets):
+        market = Market(seed)
+        found["none"].append(market.found(GRAY, *market.parts(market.bare), "mean"))
+        for how in ("listed", "drawn", "random"):
+            found[how].append(reviewed(market, how, seed)[0])
+    sys.stdout.write(f"after {ROUNDS * EACH} reviewed rows, {markets} markets from seed {LABELS_SEED} on\n")
+    for how in ("listed", "drawn"):
+        for other in ("random", "none"):
+            for place, budget in enumerate(BUDGETS):
+                more = np.array([a[place] - b[place] for a, b in zip(found[how], found[other], strict=True)])
+                half = student_critical(markets - 1, 0.95) * float(more.std(ddof=1)) / np.sqrt(markets)
+                ends = f"{more.mean():+.1f} ({more.mean() - half:+.1f} to {more.mean() + half:+.1f})"
+                sys.stdout.write(f"  {how} less {other}, of the first {budget}: {ends}; {more.tolist()}\n")
+    return 0
+
+
 def _line(name: str, cells: list[str]) -> None:
     sys.stdout.write(f"  {name:<36}{''.join(f'{cell:>12}' for cell in cells)}\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    sys.exit((labels if "labels" in sys.argv else main)(*(numbers or [5])))

@@ -44,9 +44,6 @@ class WearRate(PointModel):
         smoothing: Weights of the newest cycle in the smoothed index, of which the one with the least error is taken.
         ends: First and last rows of each run that stand for a new and for a failed machine.
         shrinkage: The share by which correlations of sensors are shrunk to 0 in the discriminant.
-
-    Example:
-        python -m hwds dataset=engines model=lifetime/wear_rate protocol=last_window
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"ends": {"randint": [2, 20]}, "shrinkage": {"uniform": [0.0, 0.5]}}
