@@ -51,7 +51,7 @@ def until(condition):
 def test_who_has_no_answer_gets_503(pair, tmp_path, monkeypatch, noted, taken, answered, want):
     monkeypatch.setattr("hwds.production.server.connections.leave_in_words", lambda held: leave_in_words(held, 0.1))
     client, server = pair
-    Parent(tmp_path)
+    Parent(tmp_path, 1)
     line = Line(tmp_path)
     line.made(server.fileno())
     client.sendall(REQUEST)
@@ -67,7 +67,7 @@ def test_who_has_no_answer_gets_503(pair, tmp_path, monkeypatch, noted, taken, a
 
 def test_a_connection_that_a_worker_closes_is_closed(pair, tmp_path):
     client, server = pair
-    Parent(tmp_path)
+    Parent(tmp_path, 1)
     line = Line(tmp_path)
     line.made(server.fileno())
     line.lost(server.fileno())

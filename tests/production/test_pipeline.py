@@ -69,7 +69,9 @@ DEPLOY = "import pathlib; print(sorted(path.name for path in pathlib.Path().rglo
 def executed(client, folder, name, outcome):
     """Run the steps after the training, their commands replaced, and return what was said."""
     known = {"Model": f"s3://{name}/m/model.tar.gz", "Job": "t"}
-    text = json.dumps(definition_of(retraining(data=f"s3://{name}/rows", deployment={"bucket": f"s3://{name}", "name": name})))
+    text = json.dumps(
+        definition_of(retraining(group=name, data=f"s3://{name}/rows", deployment={"bucket": f"s3://{name}", "name": name}))
+    )
     for step, parameter in (("Steps.Train.ModelArtifacts.S3ModelArtifacts", "Model"), ("Steps.Train.TrainingJobName", "Job")):
         text = text.replace(step, f"Parameters.{parameter}")
     definition = json.loads(text)
@@ -87,7 +89,7 @@ def executed(client, folder, name, outcome):
 
 
 def test_what_passes_the_gate_is_registered_and_then_deployed(aws, tmp_path):
-    lines = executed(aws, tmp_path, "passing", "passed")
+    lines = executed(aws, tmp_path / "local", "passing", "passed")
     assert [line for line in lines if not line.startswith(" ")] == [
         "Evaluate (Processing)",
         "Gate (Condition)",
@@ -96,7 +98,7 @@ def test_what_passes_the_gate_is_registered_and_then_deployed(aws, tmp_path):
     ]
     assert lines[-1].strip() == "['model.tar.gz']", "a step sees nothing of another but through S3"
     sagemaker = aws("sagemaker")
-    (package,) = sagemaker.list_model_packages(ModelPackageGroupName="market")["ModelPackageSummaryList"]
+    (package,) = sagemaker.list_model_packages(ModelPackageGroupName="passing")["ModelPackageSummaryList"]
     described = sagemaker.describe_model_package(ModelPackageName=package["ModelPackageArn"])
     assert described["ModelApprovalStatus"] == "Approved"
     assert described["CustomerMetadataProperties"] == {"hwds.bundle": "0123"}
@@ -106,8 +108,14 @@ def test_what_passes_the_gate_is_registered_and_then_deployed(aws, tmp_path):
 
 def test_what_the_gate_refuses_ends_the_pipeline(aws, tmp_path):
     with pytest.raises(HwdsError, match=r"pipeline: Refused: gate 'production' refused the run: see evaluation\.json\."):
-        executed(aws, tmp_path, "refusing", "refused")
+        executed(aws, tmp_path / "local", "refusing", "refused")
     assert not aws("sagemaker").list_processing_jobs(NameContains="refusing-Deploy")["ProcessingJobSummaries"]
+
+
+def test_a_folder_of_somebody_else_is_not_emptied(aws, tmp_path):
+    (tmp_path / "ml").mkdir()
+    with pytest.raises(ConfigError, match="holds other files; name a new folder"):
+        LocalPipeline("orders", definition_of(retraining()), aws, tmp_path, print)
 
 
 def test_a_pipeline_is_made_once_and_brought_up_to_date(aws):

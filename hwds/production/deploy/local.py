@@ -16,10 +16,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwds.core.errors import DataError, HwdsError
+from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.deploy.endpoint import Clients, refusals, unpack_archive, write_archive
 from hwds.production.deploy.pipeline import ROOT, Json
 from hwds.production.deploy.plan import ARCHIVE
+
+DEFINITION = "pipeline.json"
+"""The file by which a folder of executions is known, whose other content may go."""
 
 SHOWN = 2000
 """Characters of a failed step's log that are shown."""
@@ -32,14 +35,21 @@ class LocalPipeline:
         name: The pipeline's.
         definition: Of `definition_of`.
         client: Returns the client of a service.
-        folder: Where steps have their `ml`.
+        folder: Where steps have their `ml`; a new one, or that of an execution before.
         say: Takes a line for each step.
+
+    Raises:
+        ConfigError: Other files lie in the folder.
     """
 
     def __init__(self, name: str, definition: Json, client: Clients, folder: Path, say: Callable[[str], None]) -> None:
         self._steps, self._name, self._say = definition["Steps"], name, say
         self._sagemaker, self._s3 = client("sagemaker"), client("s3")
         self._root = folder.resolve() / "ml"
+        if folder.exists() and any(folder.iterdir()) and not (folder / DEFINITION).is_file():
+            raise ConfigError(f"--local: {folder} holds other files; name a new folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DEFINITION).write_text(json.dumps(definition, indent=1) + "\n")
         self._known: dict[str, Any] = {f"Parameters.{each['Name']}": each["DefaultValue"] for each in definition["Parameters"]}
         self._number = len(self._sagemaker.list_training_jobs(NameContains=name, MaxResults=100)["TrainingJobSummaries"])
 

@@ -15,6 +15,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -43,6 +44,9 @@ TCP_TAKEN, TCP_UNSENT, TCP_SENT, TCP_BYTES = 128, 144, 200, 216
 ADDRESS, LONGEST = "parent", 32
 """The name of the parent's socket in the folder of the server's counts, and bytes of a message at most."""
 
+OWN = 1024
+"""Descriptors of the parent beside those of connections."""
+
 SEND_SECONDS, PATIENCE = 0.05, 5.0
 """Seconds that a worker waits for a parent that does not read, and that the parent waits for requests on idle connections."""
 
@@ -61,8 +65,8 @@ REFUSAL = b"".join(
 
 
 def can_hold() -> bool:
-    """Return whether this system passes descriptors between processes."""
-    return all(hasattr(socket, name) for name in ("send_fds", "SOCK_SEQPACKET"))
+    """Return whether this system passes descriptors between processes, message by message."""
+    return sys.platform == "linux"
 
 
 class Parent:
@@ -70,9 +74,11 @@ class Parent:
 
     Args:
         folder: Of the server's counts, where the socket and the states are.
+        most: Connections of all workers at most, for which the process may need more descriptors than it is allowed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int) -> None:
+        _allow(most + OWN)
         self._folder = folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.bind(str(folder / ADDRESS))
@@ -86,7 +92,10 @@ class Parent:
 
     def _hold(self, line: socket.socket) -> None:
         """Hold the connections of a worker until it ends."""
-        path = self._folder / line.recv(LONGEST).decode()
+        name = line.recv(LONGEST).decode()
+        if not name:  # killed before it could say
+            return
+        path = self._folder / name
         states = _mapped(path)
         held: dict[int, socket.socket] = {}
         while True:
@@ -130,6 +139,16 @@ def leave_in_words(held: dict[socket.socket, bool], patience: float = PATIENCE) 
     for connection in left.values():
         connection.close()
     return len(refused)
+
+
+def _allow(descriptors: int) -> None:
+    """Raise the limit of this process's descriptors to so many, as far as it may."""
+    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    most = descriptors if hard == RLIM_INFINITY else min(descriptors, hard)
+    if soft != RLIM_INFINITY and soft < most:
+        setrlimit(RLIMIT_NOFILE, (most, hard))
 
 
 def _mapped(path: Path) -> memoryview:

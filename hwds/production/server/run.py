@@ -92,7 +92,7 @@ def serve(settings: ServerSettings, address: Address) -> int:
                     os.kill(process.pid, signal.SIGHUP)
 
     if held:
-        Parent(Path(scrape))
+        Parent(Path(scrape), workers * CONNECTIONS)
     try:
         Supervisor(config, sockets=[_socket(config)]).run()
     finally:
