@@ -95,11 +95,11 @@ def test_a_bundle_is_one_version_of_the_registry_with_the_last_word_of_its_gates
     aws("s3").create_bucket(Bucket="registered", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
-    settings, sagemaker = wanted(name="registered", bucket="s3://registered", group="market"), aws("sagemaker")
+    settings, sagemaker = wanted(name="registered", bucket="s3://registered", group="registered"), aws("sagemaker")
 
     def deployed(digest, said):
         carry_out(plan_of(settings, digest, str(archive), said), aws, lambda line: None, wait=lambda seconds: None)
-        packages = sagemaker.list_model_packages(ModelPackageGroupName="market")["ModelPackageSummaryList"]
+        packages = sagemaker.list_model_packages(ModelPackageGroupName="registered")["ModelPackageSummaryList"]
         described = [sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"]) for each in packages]
         return {each["CustomerMetadataProperties"]["hwds.bundle"]: each for each in described}
 

@@ -35,10 +35,10 @@ def test_comparisons_go_too_and_what_is_wrong_is_refused_in_one_line(hwds, tmp_p
     for line, said in (
         ("prune comparisons 0b", "no comparison '0b' below outputs/comparisons"),
         ("prune comparisons --keep-best 3", "no flag '--keep-best'"),
-        ("prune comparisons", "must be told which: ids, --older-than or --larger-than"),
-        ("prune sweeps", "must be told which: words as for `hwds runs`, --older-than, --larger-than or --keep-best"),
+        ("prune comparisons", "must be given which: ids, --older-than or --larger-than"),
+        ("prune sweeps", "must be given which: words as for `hwds runs`, --older-than, --larger-than or --keep-best"),
         ("prune rns", "must be followed by runs, sweeps, comparisons or cache, got 'rns'; did you mean 'runs'?"),
-        ("prune runs", "prune runs: must be told which"),
+        ("prune runs", "prune runs: must be given which"),
         ("prune runs --older-than soon", "--older-than: must be a span like 12h, 90d or 4w, got 'soon'"),
         ("prune runs --larger-than 5", "--larger-than: must be a size like 500MB or 5GB, got '5'"),
         ("prune runs --kep-best 3", "no flag '--kep-best'; did you mean '--keep-best'?"),
