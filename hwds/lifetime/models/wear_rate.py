@@ -38,7 +38,8 @@ class WearRate(PointModel):
     lasts (1 - w) (b + t) / (a + w) cycles more: the mean of a gamma process whose rate differs from machine to machine, a
     being the wear that the fleet's rate counts for (Lawless and Crowder 2004, "Covariates and random effects in a gamma
     process model with application to degradation and failure"). a and b are of least squares, relative to the life;
-    a censored life that lasted longer than its point is an error too. Laws reach beyond the protocol's cap.
+    a censored life that lasted longer than its point is an error too. Laws reach beyond the protocol's cap; no point is longer
+    than the longest life that was seen, for where sensors know nothing of wear a rate may be almost 0.
 
     Attributes:
         smoothing: Weights of the newest cycle in the smoothed index, of which the one with the least error is taken.
@@ -53,7 +54,7 @@ class WearRate(PointModel):
     shrinkage: Annotated[float, Ge(0), Le(1)] = 0.05
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
-        """Learn from all runs; the law is that of points however far, for the course of wear knows no cap."""
+        """Learn from all runs; the law is that of points up to the longest life, for the course of wear knows no cap."""
         return FittedWear(super().learn(runs, replace(context, cap=np.inf)), context.cap)
 
     def regress(self, runs: Runs, context: LifetimeContext) -> WearCourse:
@@ -63,7 +64,8 @@ class WearRate(PointModel):
         axis, new = self._index(scaled, runs)
         rows, (seen, failed) = asked_rows(runs, context), runs.remaining_of_rows()
         seen, failed, age, weight = seen[rows], failed[rows], runs.cycles[rows], context.weights(runs, rows)
-        best, least = WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), context.cap), np.inf
+        cap = min(context.cap, float(runs.ages.max()))
+        best, least = WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), cap), np.inf
         for smoothing in self.smoothing:
             wear = _smoothed(scaled @ axis - new, runs, smoothing)[rows]
             own, fleet = _rate(wear, age, seen, failed, weight)

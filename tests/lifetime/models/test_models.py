@@ -141,3 +141,16 @@ def test_levels_of_conditions_are_told_within_runs():
     scales = Scales.learn(worn)
     assert float(np.ptp(scales.mean)) > 2.2
     assert float(np.ptp(scales.within_runs(worn).mean)) == pytest.approx(2, abs=0.02)
+
+
+def test_sensors_that_know_nothing_of_wear_make_no_endless_lives():
+    """Chance alone makes wear of almost none or below it, over which a rate is thousands of cycles."""
+    rng, parts = np.random.default_rng(0), []
+    for number in range(8):
+        age = np.arange(1, int(rng.weibull(2) * 100) + 21)
+        parts.append(
+            pl.DataFrame({"m": f"m{number}", "t": age, "x": rng.normal(size=len(age)), "y": rng.normal(size=len(age))})
+        )
+    noise = Runs.build(pl.concat(parts), {"entity": "m", "cycle": "t", "sensor": ["x", "y"]})
+    young = noise.until(np.minimum(15, noise.lengths - 1))
+    assert WearRate(inner_folds=2).fit(noise, context=CONTEXT).predict(young).quantiles.max() < 2 * noise.ages.max()
