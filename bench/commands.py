@@ -1,4 +1,4 @@
-"""The CPU time of light commands; beside a process that only imports the libraries that each of them needs."""
+"""The CPU time of light commands and of a tiny run, beside a process that only imports the libraries that each needs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ SIZE = 9
 """Repeats."""
 
 ROOT = Path(__file__).resolve().parents[1]
+RUN = "+experiment=lstm_forecast model=forecast/theta rivals=[] size=small compute=serial"
 COMMANDS = {
     "--help": "click",
     "list": "click, yaml",
     "runs": "click, yaml, polars, rich.table",
     "plan +experiment=lstm_forecast": "click, hydra, polars, pydantic.dataclasses",
+    f"{RUN} pictures=false": "click, hydra, polars, pydantic.dataclasses, scipy.special, rich.table",
+    RUN: "click, hydra, polars, pydantic.dataclasses, scipy.special, rich.table, matplotlib.figure",
 }
-"""What a command needs."""
+"""What a command needs; of the run all cells are kept, so that what it takes is all but its computing."""
 
 
 def measure(size: int = SIZE) -> list[Row]:
