@@ -1,8 +1,8 @@
 """A widened sweep beside a fresh one of as many new trials: `python -m bench.widened_sweeps > bench/widened_sweeps.txt`.
 
-On each of ten worlds of device sales a sweep of gradient boosting first tries a narrow space at random. Then the space is
-widened to that of the class, and each search tries eight new trials in it, of which four are proposed: once with the earlier
-trials as evidence, once without.
+On each of ten worlds of device sales a sweep of gradient boosting first tries a narrow space at random, one of two. Then it
+is widened to that of the class, and each search tries eight new trials in it, of which four are proposed: once with the
+earlier trials as evidence, once without.
 The figures are the best trial's mean absolute scaled error on the inner windows, and how many earlier trials counted.
 """
 
@@ -27,28 +27,34 @@ WORDS = (
     *("model=forecast/xgboost", "model.trees=15", "model.patience=0", "features=lags", "dataset=hardware_demand"),
     *("dataset.families=1", "protocol=holdout", "protocol.horizon=3", "compute=serial", "pictures=false", "sweep.windows=2"),
 )
-NARROW = ("sweep=random", "sweep.space.model.learning_rate=[0.01,0.03]", "sweep.space.model.depth=[2,4]")
+NARROW = {
+    "slow and shallow": ("learning_rate=[0.01,0.03]", "depth=[2,4]"),
+    "large leaves, few columns": ("leaf_rows=[100,500]", "column_share=[0.3,0.5]"),
+}
+"""The space of the earlier sweep."""
 
 
 def main(seeds: int = 10) -> None:
-    """Print a row for each search and seed, and what is seen over the seeds."""
-    print(f"{'search':<8}{'seed':>5}{'earlier':>9}{'lawful':>8}{'counted':>9}{'widened':>9}{'fresh':>9}")
-    for search in SEARCHES:
-        rows = np.array([_of_seed(search, seed) for seed in range(seeds)])
-        for seed, (earlier, lawful, counted, widened, fresh) in enumerate(rows):
-            print(f"{search:<8}{seed:>5}{earlier:>9.4f}{lawful:>8.0f}{counted:>9.0f}{widened:>9.4f}{fresh:>9.4f}")
-        widened, fresh = rows[:, 3], rows[:, 4]
-        better, worse = int((widened < fresh - 1e-12).sum()), int((widened > fresh + 1e-12).sum())
-        print(f"{search}: {better} better, {seeds - better - worse} equal, {worse} worse; ", end="")
-        print(f"mean {widened.mean():.4f} against {fresh.mean():.4f}\n", flush=True)
+    """Print a row for each space, search and seed, and what is seen over the seeds."""
+    for space in NARROW:
+        print(f"{space}\n{'search':<8}{'seed':>5}{'earlier':>9}{'lawful':>8}{'counted':>9}{'widened':>9}{'fresh':>9}")
+        for search in SEARCHES:
+            rows = np.array([_of_seed(space, search, seed) for seed in range(seeds)])
+            for seed, (earlier, lawful, counted, widened, fresh) in enumerate(rows):
+                print(f"{search:<8}{seed:>5}{earlier:>9.4f}{lawful:>8.0f}{counted:>9.0f}{widened:>9.4f}{fresh:>9.4f}")
+            widened, fresh = rows[:, 3], rows[:, 4]
+            better, worse = int((widened < fresh - 1e-12).sum()), int((widened > fresh + 1e-12).sum())
+            print(f"{search}: {better} better, {seeds - better - worse} equal, {worse} worse; ", end="")
+            print(f"mean {widened.mean():.4f} against {fresh.mean():.4f}\n", flush=True)
 
 
-def _of_seed(search: str, seed: int) -> tuple[float, ...]:
+def _of_seed(space: str, search: str, seed: int) -> tuple[float, ...]:
     """Return the narrow sweep's best, how many of its trials lie in the wide space, how many counted, and both bests there."""
     words = (*WORDS, f"dataset.seed={seed}", f"sweep.seed={seed}")
+    narrow = ("sweep=random", *(f"sweep.space.model.{leaf}" for leaf in NARROW[space]))
     wide = (*words, f"sweep={search}", f"sweep.trials={NEW}", *SEARCHES[search])
     with tempfile.TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        earlier = _swept(*words, *NARROW, f"sweep.trials={EARLIER}")
+        earlier = _swept(*words, *narrow, f"sweep.trials={EARLIER}")
         widened, fresh = _swept(*wide), _swept(*wide, "sweep.reuse=false")
         lawful = int((earlier.trials["status"] == "finished").sum()) - 1  # trial 0 is the experiment as it stands in both
         return (

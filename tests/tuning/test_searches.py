@@ -171,6 +171,11 @@ def test_of_trials_of_a_narrower_space_the_best_are_learned_from_half_as_many_as
     narrow = [each._replace(rungs={6: float(place)}, covers=False) for place, each in enumerate(reversed(told_of(8)[1:]))]
     assert learned_from([*narrow, *own], 6) == [*own, *narrow[:4]]
     assert learned_from(own, 6) == own
+    first, search = own[:1], Optuna()
+    alone = list(islice(search.proposals(SPACE, first, 6), 3))
+    assert list(islice(search.proposals(SPACE, [*narrow, *first], 6), 3)) == alone, (
+        "nothing is learned, and the draws are the same"
+    )
 
 
 def test_trials_after_one_that_came_to_nothing_have_numbers_of_their_own():

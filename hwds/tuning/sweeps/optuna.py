@@ -17,8 +17,9 @@ class Optuna(Searching):
 
     Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Akiba et al. (2019), "Optuna". Every trial is asked
     all windows. Settings are proposed `batch` at a time, from the scores of all trials before and a stream named by how many
-    they are. So the same trials are tried on any executor, and by a sweep that was killed and goes on: no state of Optuna's is
-    kept, for the cell cache has all it follows from. A trial that came to nothing counts as the worst.
+    there are but those of a narrower space, so that a widened sweep draws as a fresh one does. So the same trials are tried on
+    any executor, and by a sweep that was killed and goes on: no state of Optuna's is kept, for the cell cache has all it
+    follows from. A trial that came to nothing counts as the worst.
 
     Attributes:
         startup: Trials before the first proposal, among them the experiment as it stands and those of earlier sweeps whose
@@ -47,7 +48,8 @@ class Optuna(Searching):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        seed = stream_key(self.seed, "sweep", "optuna", len(scored)) % 2**32
+        spread = sum(each.covers for each in scored)
+        seed = stream_key(self.seed, "sweep", "optuna", spread) % 2**32
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, constant_liar=True)
         study = optuna.create_study(sampler=sampler)
         rung = self.learned_at(scored, folds, len(leaves))
