@@ -2,12 +2,14 @@
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
-from hwds.production.server.connections import ASKED, REFUSAL, WORDS, Line, Parent, Whole, can_hold, leave_in_words
+from hwds.production.server import connections
+from hwds.production.server.connections import ASKED, CONTINUE, REFUSAL, WORDS, Line, Parent, Whole, can_hold, leave_in_words
 
-pytestmark = pytest.mark.skipif(not can_hold(), reason="this system passes no descriptors between processes")
+pytestmark = pytest.mark.skipif(not can_hold(Path()), reason="this system passes no descriptors between processes")
 REQUEST, ANSWER = b"POST /invocations", b"HTTP/1.1 200 OK"
 
 
@@ -41,6 +43,10 @@ def until(condition):
 @pytest.mark.parametrize(
     ("noted", "taken", "answered", "want"),
     [
+        (len(ANSWER) << 1, len(REQUEST), ANSWER[:9], ANSWER[:9]),  # the rest is lost: nothing may follow a part
+        (ASKED, len(REQUEST), ANSWER[:9], ANSWER[:9]),
+        (len(ANSWER) << 1 | ASKED, len(REQUEST), ANSWER[:9], ANSWER[:9]),  # the next was asked meanwhile
+        (ASKED, len(REQUEST), CONTINUE, CONTINUE + REFUSAL),
         (ASKED, len(REQUEST), b"", REFUSAL),  # its answer was being made
         (ASKED, len(REQUEST), ANSWER, ANSWER),  # it had left, and was not noted yet
         (0, 0, b"", REFUSAL),  # the worker had taken the request and not noted it yet
@@ -60,6 +66,7 @@ def test_who_has_no_answer_gets_503(pair, tmp_path, monkeypatch, noted, taken, a
         server.sendall(answered)
     slot = WORDS * server.fileno()
     line.states[slot], line.states[slot + 1] = noted, taken
+    line.states[slot + 2] = noted >> 1 if noted & ASKED else 0
     server.close()
     line._socket.close()
     assert received(client) == want
@@ -75,6 +82,32 @@ def test_a_connection_that_a_worker_closes_is_closed(pair, tmp_path):
     assert received(client) == b""
     line._socket.close()
     until(lambda: [path.name for path in tmp_path.iterdir()] == ["parent"])
+
+
+def test_the_parent_keeps_descriptors_for_the_next_worker(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "most_descriptors", lambda: 0)
+    client, server = pair
+    Parent(tmp_path, 1)
+    line = Line(tmp_path)
+    line.made(server.fileno())
+    server.close()
+    assert received(client) == b"", "the worker's was the only one"
+    line._socket.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_worker_that_ends_before_it_says_its_name_is_nothing(tmp_path):
+    Parent(tmp_path, 1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        line.connect(str(tmp_path / "parent"))
+    line = Line(tmp_path)
+    line._socket.close()
+    until(lambda: [path.name for path in tmp_path.iterdir()] == ["parent"])
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_holds_nothing(tmp_path):
+    assert not can_hold(tmp_path / ("x" * 120))
+    assert can_hold(tmp_path)
 
 
 def test_who_asks_next_gets_503_and_who_has_gone_nothing(pair):

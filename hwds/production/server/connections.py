@@ -4,7 +4,7 @@ A worker passes the descriptor of a connection to the parent when it is made, an
 socket. In a file that both have mapped stands whether each connection is asked, so that a request costs no system call. Where a
 worker ends, the socket ends too: the parent then says 503 to who was asking and has got nothing, by the kernel's own count of
 bytes, and to who asks on another connection until `PATIENCE` is over. Head and body of an answer leave together, so that none
-is cut between them. Over TLS the parent could say nothing, and holds nothing.
+is cut between them; behind a part of an answer nothing is said. Over TLS the parent could say nothing, and holds nothing.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ SLOTS, ASKED = 1 << 20, 1
 """Descriptors that a worker may have, and the bit of a state that says that a request has begun to arrive.
 
 Its other bits are the bytes of all answers before: where more have left, so has its answer; where fewer have, one of them is
-still in the worker. Beside it stand the bytes that the worker has taken: where the kernel gave it more, it was reading one."""
+still in the worker. Beside it stand the bytes that the worker has taken: where the kernel gave it more, it was reading one. The
+third word has the bytes of all answers before the last: where as many have left, nothing of the last has."""
 
-WORDS, WORD_BYTES = 2, 8
+WORDS, WORD_BYTES = 3, 8
 """Numbers of a state, and their bytes."""
 
 TCP_TAKEN, TCP_UNSENT, TCP_SENT, TCP_BYTES = 128, 144, 200, 216
 """Where Linux' `struct tcp_info` has the bytes that have arrived, those to be sent, those sent (and sent again); its end."""
 
-ADDRESS, LONGEST = "parent", 32
-"""The name of the parent's socket in the folder of the server's counts, and bytes of a message at most."""
+ADDRESS, LONGEST, LONGEST_PATH = "parent", 32, 107
+"""The name of the parent's socket in the folder of the server's counts, and the bytes of a message and of its path at most."""
 
-OWN = 1024
-"""Descriptors of the parent beside those of connections."""
+OWN, RESERVE = 1024, 64
+"""Descriptors of the parent beside those of connections, and those kept free for the next worker that it starts."""
 
 SEND_SECONDS, PATIENCE = 0.05, 5.0
 """Seconds that a worker waits for a parent that does not read, and that the parent waits for requests on idle connections."""
 
-HEAD, CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100"
-"""The beginnings of the head of an answer, and of what asks for the body of a request."""
+HEAD, CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 Continue\r\n\r\n"
+"""The beginning of the head of an answer, and what asks for the body of a request."""
 
 BODY = refusal_body("the worker of this connection was killed; ask again.")
 REFUSAL = b"".join(
@@ -64,9 +65,17 @@ REFUSAL = b"".join(
 )
 
 
-def can_hold() -> bool:
-    """Return whether this system passes descriptors between processes, message by message."""
-    return sys.platform == "linux"
+def can_hold(folder: Path) -> bool:
+    """Return whether this system passes descriptors, message by message, by a socket in a folder: Linux, of a short path."""
+    return sys.platform == "linux" and len(os.fsencode(folder / ADDRESS)) <= LONGEST_PATH
+
+
+def most_descriptors() -> int:
+    """Return the number of descriptors that the parent may have while it holds connections."""
+    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+
+    limit, _ = getrlimit(RLIMIT_NOFILE)
+    return SLOTS if limit == RLIM_INFINITY else limit - RESERVE
 
 
 class Parent:
@@ -92,12 +101,12 @@ class Parent:
 
     def _hold(self, line: socket.socket) -> None:
         """Hold the connections of a worker until it ends."""
-        name = line.recv(LONGEST).decode()
+        name, held, most = line.recv(LONGEST).decode(), dict[int, socket.socket](), most_descriptors()
         if not name:  # killed before it could say
+            line.close()
             return
         path = self._folder / name
         states = _mapped(path)
-        held: dict[int, socket.socket] = {}
         while True:
             message, descriptors, *_ = socket.recv_fds(line, LONGEST, 1)
             if not message:
@@ -105,8 +114,10 @@ class Parent:
             slot = int(message[1:])
             if slot in held:
                 held.pop(slot).close()
-            if descriptors:  # none where the parent has as many as it may
+            if descriptors and descriptors[0] < most:  # the lowest that is free
                 held[slot] = socket.socket(fileno=descriptors[0])
+            elif descriptors:
+                os.close(descriptors[0])
         line.close()
         path.unlink(missing_ok=True)
         if held:
@@ -114,18 +125,19 @@ class Parent:
             LOG.warning(json.dumps({"event": "worker ended", "connections": len(held), "answered_503": count}))
 
 
-def leave_in_words(held: dict[socket.socket, bool], patience: float = PATIENCE) -> int:
+def leave_in_words(held: dict[socket.socket, bool | None], patience: float = PATIENCE) -> int:
     """Say 503 on connections that nobody answers any more, and close them; return how many got it.
 
     What a client still sends is read until it has closed its side, for bytes that nobody reads would take the 503 with them.
 
     Args:
-        held: The connections, each with whether an answer is waited for.
+        held: The connections, each with whether an answer is waited for; None where a part of one may have left.
         patience: Seconds that they are listened to.
     """
     poll = select.poll()
     left = {connection.fileno(): connection for connection in held}
-    refused = {connection.fileno() for connection, waits in held.items() if waits and _refuse(connection)}
+    refused = {connection.fileno() for connection, waits in held.items() if waits and _end(connection)}
+    cut = {connection.fileno() for connection, waits in held.items() if waits is None and _end(connection, b"")}
     for descriptor in left:
         poll.register(descriptor, select.POLLIN)
     end = time.monotonic() + patience
@@ -134,7 +146,7 @@ def leave_in_words(held: dict[socket.socket, bool], patience: float = PATIENCE) 
             if not _read(left[descriptor]):
                 poll.unregister(descriptor)
                 left.pop(descriptor).close()
-            elif descriptor not in refused and _refuse(left[descriptor]):
+            elif descriptor not in refused | cut and _end(left[descriptor]):
                 refused.add(descriptor)
     for connection in left.values():
         connection.close()
@@ -157,13 +169,17 @@ def _mapped(path: Path) -> memoryview:
         return memoryview(mmap(file.fileno(), SLOTS * WORDS * WORD_BYTES)).cast("Q")
 
 
-def _waits(connection: socket.socket, state: int, taken: int) -> bool:
+def _waits(connection: socket.socket, state: int, taken: int, before: int) -> bool | None:
     """Return whether a client waits for an answer of a worker that has ended, by what the kernel has counted.
 
     Args:
         connection: The client's.
         state: What the worker noted last: bytes of answers, and whether it was asked.
         taken: The bytes that it noted to have taken.
+        before: Bytes of the answers before the last.
+
+    Returns:
+        None where more has left than those answers, and not the last one whole as it was noted.
     """
     from fcntl import ioctl
     from termios import FIONREAD
@@ -173,7 +189,10 @@ def _waits(connection: socket.socket, state: int, taken: int) -> bool:
         (arrived,), (unsent,) = struct.unpack_from("Q", info, TCP_TAKEN), struct.unpack_from("I", info, TCP_UNSENT)
         sent, again = struct.unpack_from("QQ", info, TCP_SENT)
         (unread,) = struct.unpack("i", ioctl(connection, FIONREAD, bytes(4)))
-        return sent - again + unsent < (state >> 1) + (state & ASKED) or arrived - unread > taken
+        more = sent - again + unsent - (state >> 1)
+        if more in (0, len(CONTINUE)):
+            return bool(state & ASKED) or arrived - unread > taken
+        return True if sent - again + unsent == before else None
     return bool(state & ASKED)
 
 
@@ -184,10 +203,10 @@ def _read(connection: socket.socket) -> bytes:
     return b""
 
 
-def _refuse(connection: socket.socket) -> bool:
-    """Send the refusal as the last answer; return whether the client was there."""
+def _end(connection: socket.socket, words: bytes = REFUSAL) -> bool:
+    """Send words as the last of a connection; return whether the client was there."""
     with suppress(OSError):
-        connection.send(REFUSAL, socket.MSG_DONTWAIT)
+        connection.send(words, socket.MSG_DONTWAIT)
         connection.shutdown(socket.SHUT_WR)
         return True
     return False
@@ -212,7 +231,8 @@ class Line:
 
     def made(self, slot: int) -> None:
         """Pass a connection to the parent; one that cannot be passed ends with this worker."""
-        self.states[WORDS * slot] = self.states[WORDS * slot + 1] = 0
+        for word in range(WORDS):
+            self.states[WORDS * slot + word] = 0
         with suppress(OSError):
             socket.send_fds(self._socket, [b"+%d" % slot], [slot])
 
@@ -257,6 +277,7 @@ class Held(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         slot = self._slot
         self._taken += len(data)
+        self._states[slot + 2] = self._whole.written
         self._states[slot] = self._whole.written << 1 | ASKED
         self._states[slot + 1] = self._taken
         self._own.data_received(data)

@@ -63,7 +63,11 @@ def serve(settings: ServerSettings, address: Address) -> int:
     tokens = tokens_of(os.environ.pop(TOKENS, ""))
     platform = settings.with_platform(os.environ)
     os.environ[VARIABLE] = replace(platform, workers=workers, scrape=scrape, tokens=tokens).written()
-    held = address.certificate is None and can_hold()
+    held = address.certificate is None and can_hold(Path(scrape))
+    if not held and address.certificate is None:
+        logging.getLogger("hwds.server").warning(
+            "a worker that is killed closes its connections: no socket for them fits here."
+        )
     config = uvicorn.Config(
         APPLICATION,
         http=Held if held else "auto",
