@@ -137,7 +137,8 @@ def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
     register()
     words = [word if word.startswith("-") else quoted(word) for word in words]
     refuse_no_option([word for word in words if not word.startswith("-")])
-    sys.argv[1:] = [*words, *APPLICATION]
+    typed = {word.partition("=")[0] for word in words}
+    sys.argv[1:] = [*words, *(word for word in APPLICATION if word.partition("=")[0] not in typed)]
     with plain_errors():
         job()
     if failures:

@@ -76,8 +76,8 @@ def refuse_no_option(overrides: list[str]) -> None:
         key = override.key_or_group
         if not key:
             raise ConfigError(f"'{override.input_line}': is not path.to.key=value.")
-        if key in ELSEWHERE:
-            raise ConfigError(f"{key}: hwds has its own; {ELSEWHERE[key]}.")
+        if instead := ELSEWHERE.get("/".join(key.split(".")[:2])):
+            raise ConfigError(f"{key}: hwds has its own; {instead}.")
         if override.is_interval_sweep():
             raise ConfigError(f"{key}: an interval is searched by sweep=random sweep.space.{key}.uniform=[low,high].")
         if key not in (*GROUPS, "experiment") or override.is_delete() or override.is_sweep_override():

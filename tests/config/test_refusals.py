@@ -35,6 +35,8 @@ REFUSED = [
     ("compute=processes compute.worker=2", "compute: no key 'worker'", "did you mean 'workers'?"),
     ("features=lags features.lag=[3]", "features: no key 'lag'", "did you mean 'lags'?"),
     ("hydra.sweeep.dir=x", "hydra: no key 'sweeep'", "did you mean 'sweep'?"),
+    ("hydra/help=x", "hydra: no option 'help/x'"),
+    ("hydra.sweeper.params.seed=1", "hydra.sweeper.params.seed: hwds has its own; sweep=random"),
     # types
     ("model.season=abc", "model.season: must be a whole number, got 'abc'."),
     ("model.season=1.5", "model.season: must be a whole number, got 1.5."),
