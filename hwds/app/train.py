@@ -34,6 +34,8 @@ TRAIN = ("train", "training")
 CARD = "card."
 """Hyperparameters that begin so are fields of the card."""
 
+NO_SWEEP = "sweep: must be none in a container, whose model is that of one run."
+
 LONGEST = 1024
 """Characters of a failure that SageMaker shows."""
 
@@ -49,9 +51,7 @@ def train(root: Path) -> None:
         HwdsError: The run failed, or its model gets no bundle.
     """
     given = _mapping(root / "input" / "config" / "hyperparameters.json")
-    card = {name.removeprefix(CARD): value for name, value in given.items() if name.startswith(CARD)}
-    if wrong := sorted(set(card) - set(FIELDS)):
-        raise ConfigError(f"{CARD}{wrong[0]}: the card has no such field; known: {', '.join(FIELDS)}.")
+    card = card_of(given)
     words = overrides({name: value for name, value in given.items() if not name.startswith(CARD)}, root)
     work = _work(root)
     work.mkdir(parents=True, exist_ok=True)
@@ -59,10 +59,22 @@ def train(root: Path) -> None:
     data = compose(words)
     code, folder = run(data)
     if folder is None:
-        raise ConfigError("sweep: must be none in a container, whose model is that of one run.")
+        raise ConfigError(NO_SWEEP)
     if code:
         raise HwdsError(f"train: the run ended with {code}; its log says why.")
     deliver(folder, root, card)
+
+
+def card_of(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the card among hyperparameters.
+
+    Raises:
+        ConfigError: The card has no such field.
+    """
+    card = {name.removeprefix(CARD): value for name, value in given.items() if name.startswith(CARD)}
+    if wrong := sorted(set(card) - set(FIELDS)):
+        raise ConfigError(f"{CARD}{wrong[0]}: the card has no such field; known: {', '.join(FIELDS)}.")
+    return card
 
 
 def _work(root: Path) -> Path:

@@ -8,6 +8,7 @@ import pytest
 
 from hwds.app.judge import judge
 from hwds.app.judge import main as judged
+from hwds.cli.main import dispatch
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.deploy.endpoint import put_pipeline, write_archive
 from hwds.production.deploy.local import LocalPipeline
@@ -55,9 +56,27 @@ def test_what_would_fail_after_the_training_is_refused_before(changes, said):
         retraining(**changes)
 
 
+PIPELINE = "pipeline --name orders --image r/h:1 --role arn:aws:iam::123456789012:role/x --bucket s3://models --group market"
+PLACES = "--data s3://rows/orders/ --key s3://keys/hwds/"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("card.ownr=Desk", r"card\.ownr: the card has no such field; known: owner"),
+        ("sweep=random", "sweep: must be none in a container"),
+        ("model.tres=3", "no key 'tres'"),
+    ],
+)
+def test_words_that_no_training_takes_are_refused(word, said):
+    with pytest.raises(ConfigError, match=said):
+        dispatch([*PIPELINE.split(), *PLACES.split(), "experiment=gray_market_xgboost", word])
+
+
 EVALUATE = """
 import json, pathlib
 root = pathlib.Path("processing")
+assert [path.name for path in (root / "train").iterdir()] == ["rows.csv"], "a folder of the console is no file"
 assert (root / "train" / "rows.csv").read_text() == "a" and (root / "output" / "output.tar.gz").read_text() == "b"
 evaluation = {"outcome": OUTCOME, "approval_status": "Approved", "bundle": "0123"}
 (root / "evaluation").mkdir()
@@ -81,7 +100,12 @@ def executed(client, folder, name, outcome):
         step["Arguments"]["AppSpecification"] |= {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": [script]}
     s3 = client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    for key, body in (("rows/rows.csv", b"a"), (f"pipelines/{name}/t/output/output.tar.gz", b"b"), ("m/model.tar.gz", b"c")):
+    for key, body in (
+        ("rows/", b""),
+        ("rows/rows.csv", b"a"),
+        (f"pipelines/{name}/t/output/output.tar.gz", b"b"),
+        ("m/model.tar.gz", b"c"),
+    ):
         s3.put_object(Bucket=name, Key=key, Body=body)
     lines = []
     LocalPipeline(name, definition | {"Steps": [evaluate, gate]}, client, folder, lines.append).run()

@@ -168,7 +168,7 @@ class LocalPipeline:
         """
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+        keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
         if not keys:
             raise DataError(f"pipeline: nothing lies at {place}.")
         for key in keys:

@@ -16,6 +16,7 @@ import click
 
 from hwds.cli.commands.production.deploy import endpoint_options
 from hwds.cli.commands.production.gate import gates
+from hwds.cli.experiment import as_override
 from hwds.cli.words import FILE, KnownWord, command
 from hwds.core.errors import ConfigError
 
@@ -43,6 +44,7 @@ def main(
     **options: Any,
 ) -> int:
     """Print, create or run the pipeline."""
+    from hwds.app.train import CARD, NO_SWEEP, card_of
     from hwds.config.compose import compose
     from hwds.production.deploy.endpoint import clients_of, put_pipeline
     from hwds.production.deploy.local import LocalPipeline, fetch_endpoint
@@ -50,7 +52,9 @@ def main(
     from hwds.production.deploy.plan import Deployment
 
     given = hyperparameters_of(list(words))
-    compose([word for word in words if not word.startswith("card.")])
+    card_of(given)
+    if compose([as_override(word) for word in words if not word.startswith(CARD)])["sweep"]["name"] != "none":
+        raise ConfigError(NO_SWEEP)
     deployment = Deployment(**options)
     definition = definition_of(Retraining(deployment, given, data, key, gate, train_instance))
     if local is not None and not os.environ.get(ADDRESS):
