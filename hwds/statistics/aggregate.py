@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from hwds.statistics.reference_distribution import reaching_zero
 
 Z95 = 1.959963984540054
 
@@ -140,12 +142,20 @@ def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -
 
 
 def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
-    """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation."""
+    """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation; see `of_difference`."""
     both = ~(np.isnan(ours) | np.isnan(theirs))
     ratio = pooled(np.where(both, ours, np.nan), np.where(both, theirs, np.nan))
     if ratio.value is None:
         return ratio
-    return _normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired")
+    return of_difference(_normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired"))
+
+
+def of_difference(estimate: Estimate) -> Estimate:
+    """Return the estimate of a difference, whose interval reaches 0 where units are too few to be sure of one."""
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    low, high = reaching_zero(estimate.low, estimate.high, estimate.n)
+    return replace(estimate, low=low, high=high)
 
 
 def _normal(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:

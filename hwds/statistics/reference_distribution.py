@@ -17,6 +17,11 @@ def reaching_zero(low: float, high: float, clusters: int) -> tuple[float, float]
     return (min(low, 0.0), max(high, 0.0)) if clusters < LEAST_SURE else (low, high)
 
 
+def least_p(clusters: int) -> float:
+    """Return the least p-value that so few clusters can have: that of the exact test of signs; 0 of `LEAST_SURE` or more."""
+    return 2.0 ** (1 - max(clusters, 1)) if clusters < LEAST_SURE else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceDistribution:
     """Student's t, stretched.
@@ -125,8 +130,8 @@ class Effect:
 
     @property
     def least_p(self) -> float:
-        """The least p-value that so few units can have: that of the exact test of signs; 0 of `LEAST_SURE` or more."""
-        return 2.0 ** (1 - max(self.fewest, 1)) if self.fewest < LEAST_SURE else 0.0
+        """The least p-value that so few units can have; see the function."""
+        return least_p(self.fewest)
 
     def difference(self, level: float) -> tuple[float, float] | None:
         """Return the interval of a difference, which reaches 0 where units are few; None without a standard error."""

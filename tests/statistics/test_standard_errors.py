@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwds.compare.seeds import levels, seeded_effect
+from hwds.statistics.aggregate import mean, of_difference, one_minus_ratio
 from hwds.statistics.diebold_mariano import cosine_effect, diebold_mariano
 from hwds.statistics.model_confidence_set import confidence_set
 from hwds.statistics.multiple_testing import holm
@@ -196,3 +197,11 @@ def test_three_shared_periods_are_never_sure_of_many_units():
     shared = with_periods(effect, period_part(values, cells), 0, 150)
     assert shared.p_value == pytest.approx(0.25)
     assert shared.difference(0.95)[0] == 0.0
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_skills_and_differences_of_three_units_reach_zero(count):
+    ours = np.array([1.0, 1.01, 0.99, 1.0])[:count]
+    skill, difference = one_minus_ratio(ours, np.full(count, 2.0)), of_difference(mean(ours - 2.0))
+    assert (skill.low > 0) == (difference.high < 0) == (count >= LEAST_SURE)
+    assert skill.low >= 0 >= difference.high

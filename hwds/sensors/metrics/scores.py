@@ -11,7 +11,7 @@ from hwds.core.seeds import stream
 from hwds.evaluation.score import Score
 from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.sensors.metrics.episodes import RunCounts, counts_of
-from hwds.statistics.aggregate import Estimate, pooled
+from hwds.statistics.aggregate import Estimate, of_difference, pooled
 from hwds.statistics.standard_errors import drawn, unit_effects
 
 
@@ -60,7 +60,7 @@ def _means(counts: list[RunCounts]) -> Iterator[Score]:
     own, all_ = np.array([f1_of(each) for each in counts]), np.array([f1_of_everything(each) for each in counts])
     yield Score.of("f1", "mean", mean_over_runs(own))
     yield Score.of("f1_everything", "mean", mean_over_runs(all_))
-    yield Score.of("f1_gain", "mean", mean_over_runs(own - all_))
+    yield Score.of("f1_gain", "mean", of_difference(mean_over_runs(own - all_)))
     yield Score.of("far", "mean", mean_over_runs(np.array([share(each.false, each.false + each.right) for each in counts])))
     yield Score.of("mar", "mean", mean_over_runs(np.array([share(each.missed, each.hits + each.missed) for each in counts])))
 

@@ -234,6 +234,10 @@ def test_paired_differences_are_sharper_than_unpaired():
     assert found["a"].p_value < 1e-6
     assert all(score.n == 300 for score in found.values())
     assert alone
+    three = {label: part.head(3) for label, part in rows.items()}
+    few = next(score for label, score in protocol.contrasts(three) if label == "a" and score.step is None)
+    assert few.ci_low <= 0 <= few.ci_high
+    assert few.p_value >= 0.25
 
 
 def test_a_world_is_what_it_was_after_a_journey_to_disk(tmp_path):

@@ -14,7 +14,8 @@ from hwds.bandit.protocols.simulation.play import Game
 from hwds.bandit.protocols.simulation.rows import expected_by
 from hwds.evaluation.base import Score
 from hwds.frames.world import World
-from hwds.statistics.aggregate import mean, one_minus_ratio, pooled, share, spread
+from hwds.statistics.aggregate import mean, of_difference, one_minus_ratio, pooled, share, spread
+from hwds.statistics.reference_distribution import least_p
 
 NAMES = {"pseudo_regret": "pseudo_regret", "fixed_regret": "pseudo_regret[fixed]", "realised_regret": "realised_regret"}
 
@@ -109,7 +110,7 @@ def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
                 continue
             differences = np.ascontiguousarray((regrets["own"].to_numpy() - regrets["other"].to_numpy()).T)
             for place, step in [*enumerate(own["steps"][0].to_list()), (-1, None)]:
-                score = Score.of("difference", "mean", mean(differences[place]))
+                score = Score.of("difference", "mean", of_difference(mean(differences[place])))
                 against = {"segment_by": "rival", "segment": rival, "step": step, "p_value": _p_value(score)}
                 yield label, replace(score, **against)
 
@@ -127,7 +128,7 @@ def _p_value(score: Score) -> float | None:
     """Return the two-sided p-value of no difference, by the normal distribution."""
     if score.value is None or not score.stderr:
         return None
-    return erfc(abs(score.value / score.stderr) / sqrt(2))
+    return max(erfc(abs(score.value / score.stderr) / sqrt(2)), least_p(score.n))
 
 
 def world_scores(world: World, game: Game) -> list[Score]:
