@@ -164,6 +164,13 @@ def test_where_nothing_varies_no_interval_is_invented(model):
     assert {each.low for each in found} == {None}
 
 
+@pytest.mark.parametrize("n", [3, 4])
+def test_three_units_an_arm_are_never_sure(n):
+    control, own = np.array([10.0, 10.1, 9.9, 10.0])[:n], np.array([20.0, 20.1, 19.9, 20.0])[:n]
+    findings = Welch(rules=("always_valid", "fixed")).compare(Sample("", (arm("A", control), arm("B", own))), Design())
+    assert {each.low is None for each in findings} == {n == 3}
+
+
 @pytest.mark.parametrize("price", [None, 149.0])
 @pytest.mark.parametrize("buyers", [1, 2, 3])
 def test_revenue_declares_nothing_where_hardly_anybody_buys(buyers, price):

@@ -13,6 +13,7 @@ from hwds.ab.metrics.looks import Shape, group_bounds, group_p
 from hwds.ab.metrics.sample import Arm, Design, Finding, Rule, Sample
 from hwds.ab.models.base import Comparison
 from hwds.core.recipe import Once
+from hwds.statistics.reference_distribution import LEAST_SURE
 
 Rules = Annotated[tuple[Literal["always_valid", "fixed", "group_sequential"], ...], MinLen(1), Once]
 
@@ -107,10 +108,10 @@ class Estimator(Comparison):
     def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
         """Return whether the interval of each look excludes zero."""
         if rule == "fixed":
-            return self.fixed_wins(own, control, design.level)
+            return self.fixed_wins(own, control, design.level) & ~few(own, control)
         looks = [replace(design, look=look) for look in range(len(design.fractions))]
         low, high = self._bounds(rule, own, control, looks)
-        return (low > 0) | (high < 0)
+        return ((low > 0) | (high < 0)) & ~few(own, control)
 
     def critical_value(self, rule: Rule, units: float, design: Design) -> float:
         """Return the critical value at the design's look, in standard errors, at so many units of both arms together."""
@@ -125,7 +126,7 @@ class Estimator(Comparison):
         estimate = self.estimate(own, control)
         value, stderr = float(estimate.value), float(estimate.stderr)
         error_known = stderr > 0 or (rule == "fixed" and self.fixed_without_variation)
-        if not error_known:  # nothing has varied yet, so that nothing is known of the error
+        if not error_known or few(own, control):  # nothing has varied yet, so that nothing is known of the error
             return Finding("effect", own.name, value, rule=rule)
         low, high = self._bounds(rule, own, control, [design])
         p = self._p(rule, own, control, design)
@@ -138,7 +139,7 @@ class Estimator(Comparison):
         value, stderr, mean = float(estimate.value), float(estimate.stderr), float(estimate.control)
         if not mean > 0:  # a share of nothing, or of a loss, says nothing
             return Finding("lift", own.name, None, rule=rule)
-        if not stderr > 0:
+        if not stderr > 0 or few(own, control):
             return Finding("lift", own.name, value / mean, rule=rule)
         ends = (float(np.squeeze(end)) for end in self._bounds(rule, own, control, [design]))
         below, above = (abs(end - value) / stderr for end in ends)
@@ -170,6 +171,11 @@ class Estimator(Comparison):
             rate = sequence_rate(design.tuned_for, design.alpha)
             return float(sequence_p(estimate.value, estimate.stderr, units(own, control), rate))
         return group_p(float(estimate.value / estimate.stderr), design.look, self.bounds, design.fractions)
+
+
+def few(own: Arm, control: Arm) -> np.ndarray:
+    """Return where an arm has so few units that no difference is sure: of three and three a permutation test has p = .1."""
+    return np.asarray(np.minimum(own.total.n, control.total.n) < LEAST_SURE)
 
 
 def units(own: Arm, control: Arm) -> np.ndarray:
