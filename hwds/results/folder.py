@@ -270,6 +270,11 @@ def newest(place: Path, mark: str, experiment: str) -> list[Path]:
 
 
 def starting_with(place: Path, mark: str, name: str) -> list[Path]:
-    """Return the folders `<experiment>/<id>` with a file `mark` whose id begins so; with a slash the whole name does."""
+    """Return the folders `<experiment>/<id>` with a file `mark` whose id begins so; with a slash the whole name does.
+
+    None begins with the name of an experiment: `d3` is that one, whatever the ids of others.
+    """
     paths = [path.parent for path in place.glob(f"*/*/{mark}")]
+    if any(path.parent.name == name for path in paths):
+        return []
     return [path for path in paths if (f"{path.parent.name}/{path.name}" if "/" in name else path.name).startswith(name)]

@@ -102,3 +102,10 @@ def test_names_are_told_apart_or_refused_alike(made, tmp_path):
         with pytest.raises(ConfigError) as error:  # exit code 2
             asked()
         assert str(error.value).startswith(said)
+
+
+def test_the_name_of_an_experiment_is_not_the_beginning_of_an_id(made):
+    for title in ("sales/d3aa", "d3/0a11"):
+        made(title)
+    assert RunFolder.find("d3").title == "d3/0a11"
+    assert RunFolder.find("d3a").title == "sales/d3aa"
