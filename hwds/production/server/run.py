@@ -95,6 +95,11 @@ def serve(settings: ServerSettings, address: Address) -> int:
                 if process.pid is not None:
                     os.kill(process.pid, signal.SIGHUP)
 
+        def keep_subprocess_alive(self) -> None:
+            for process in self.processes:  # with a second owner of its end, who is killed while it is asked is waited for
+                process.child_conn.close()
+            super().keep_subprocess_alive()
+
     if held:
         Parent(Path(scrape), workers * CONNECTIONS)
     try:
