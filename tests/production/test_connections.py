@@ -1,6 +1,8 @@
 """Connections of a worker that has ended: who waits gets 503, who has been answered does not, who asks next does."""
 
+import os
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import pytest
 
 from hwds.production.server import connections
 from hwds.production.server.connections import ASKED, CONTINUE, REFUSAL, WORDS, Line, Parent, Whole, can_hold, leave_in_words
+from hwds.production.server.run import _supervisor
 
 pytestmark = pytest.mark.skipif(not can_hold(Path()), reason="this system passes no descriptors between processes")
+
 REQUEST, ANSWER = b"POST /invocations", b"HTTP/1.1 200 OK"
 
 
@@ -143,3 +147,22 @@ def test_the_head_of_an_answer_leaves_with_its_body():
     assert sink.written[-1] == ANSWER, "an answer without a body"
     assert sink.closed
     assert whole.written == sum(map(len, sink.written))
+
+
+def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_waited_for(monkeypatch):
+    from uvicorn import Config
+    from uvicorn.supervisors.multiprocess import Process
+
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    parent = _supervisor(Config("no:application", port=0, log_config=None, timeout_worker_healthcheck=30))
+    worker = Process(parent.config, [])
+    its_own = os.dup(worker.child_conn.fileno())
+    monkeypatch.setattr(worker.process, "is_alive", lambda: True)
+    monkeypatch.setattr(Process, "start", lambda self: None)
+    parent.processes = [worker]
+    threading.Timer(0.1, os.close, [its_own]).start()
+    began = time.monotonic()
+    with pytest.raises(AttributeError):  # it was never started, and is to be killed
+        parent.keep_subprocess_alive()
+    assert time.monotonic() - began < 10
+    parent.sockets[0].close()

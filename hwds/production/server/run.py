@@ -53,7 +53,6 @@ def serve(settings: ServerSettings, address: Address) -> int:
     """
     _require_server()
     import uvicorn
-    from uvicorn.supervisors.multiprocess import Multiprocess
 
     bundle, workers = _checked(settings, address), settings.workers
     if bundle.manifest.kind == "events" and workers > 1:
@@ -87,6 +86,19 @@ def serve(settings: ServerSettings, address: Address) -> int:
         ssl_keyfile=address.key,
     )
 
+    if held:
+        Parent(Path(scrape), workers * CONNECTIONS)
+    try:
+        _supervisor(config).run()
+    finally:
+        shutil.rmtree(scrape, ignore_errors=True)
+    return 0
+
+
+def _supervisor(config: Any) -> Any:
+    """Return the parent of workers that listen where a config says; see `_socket`."""
+    from uvicorn.supervisors.multiprocess import Multiprocess
+
     class Supervisor(Multiprocess):
         """The parent: a hang-up goes to the workers, who replace the bundle without closing a connection."""
 
@@ -100,13 +112,7 @@ def serve(settings: ServerSettings, address: Address) -> int:
                 process.child_conn.close()
             super().keep_subprocess_alive()
 
-    if held:
-        Parent(Path(scrape), workers * CONNECTIONS)
-    try:
-        Supervisor(config, sockets=[_socket(config)]).run()
-    finally:
-        shutil.rmtree(scrape, ignore_errors=True)
-    return 0
+    return Supervisor(config, sockets=[_socket(config)])
 
 
 def _checked(settings: ServerSettings, address: Address) -> Bundle:
