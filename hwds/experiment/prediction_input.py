@@ -8,8 +8,10 @@ from typing import Any
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError
+from hwds.datasets.base import PanelDataset
 from hwds.datasets.file import File
 from hwds.datasets.reading.plan import due, read_plan
+from hwds.datasets.reading.public_holidays import COLUMN, counted
 from hwds.experiment.spec import Experiment
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
@@ -51,6 +53,8 @@ def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
 def template(experiment: Experiment, frame: Panel) -> pl.DataFrame:
     """Return the rows that a plan must have, its columns named as in the dataset's file, those to fill in empty.
 
+    The holidays of the dataset's country are there.
+
     Raises:
         ConfigError: There is no known-future column to plan.
     """
@@ -59,16 +63,29 @@ def template(experiment: Experiment, frame: Panel) -> pl.DataFrame:
     dataset, protocol = experiment.dataset, experiment.protocol
     assert isinstance(protocol, PanelSplitting)
     rows = due(frame, protocol.steps(frame)).sort(SERIES, TIME)
+    rows = counted(rows, frame, country) if (country := _country(experiment)) else rows
     roles = dataset.roles.given() if isinstance(dataset, File) else {"series": (SERIES,), "time": (TIME,)}
     series, time = roles.get("series", ()), roles["time"][0]
     if len(series) > 1:
         names = frame.table.group_by(SERIES).agg(pl.col(name).last() for name in series)
-        rows = rows.join(names, on=SERIES, how="left", maintain_order="left").select(*series, TIME)
+        rows = rows.join(names, on=SERIES, how="left", maintain_order="left")
     elif series:
         rows = rows.rename({SERIES: series[0]}) if series[0] != SERIES else rows
-    else:
-        rows = rows.drop(SERIES)
-    return rows.rename({TIME: time}).with_columns(pl.lit(None, pl.Float64).alias(name) for name in frame.planned)
+    empty = [pl.lit(None, pl.Float64).alias(name) for name in frame.planned if name not in rows.columns]
+    return rows.rename({TIME: time}).with_columns(empty).select(*series, time, *frame.planned)
+
+
+def _country(experiment: Experiment) -> str:
+    return experiment.dataset.country if isinstance(experiment.dataset, PanelDataset) else ""
+
+
+def _of_calendar(experiment: Experiment, frame: Panel) -> Panel:
+    """Return the frame with a plan where holidays are all that is to be planned."""
+    country, protocol = _country(experiment), experiment.protocol
+    if not country or frame.plan is not None or frame.planned != (COLUMN,):
+        return frame
+    assert isinstance(protocol, PanelSplitting)
+    return replace(frame, plan=counted(due(frame, protocol.steps(frame)), frame, country))
 
 
 def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
@@ -77,7 +94,7 @@ def planned(experiment: Experiment, frame: Panel, path: str) -> Panel:
     Raises:
         DataError: There are known-future columns and no plan.
     """
-    frame = with_plan(experiment, frame, path) if path else frame
+    frame = with_plan(experiment, frame, path) if path else _of_calendar(experiment, frame)
     if frame.planned and frame.plan is None:
         names = ", ".join(f"'{name}'" for name in frame.planned)
         raise DataError(

@@ -1,5 +1,6 @@
 """Public holidays as a column: what a row counts, at every step, and what is refused."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import polars as pl
@@ -49,3 +50,9 @@ def test_an_unknown_country_is_refused_in_a_line(country, refusal):
 def test_time_without_dates_is_refused():
     with pytest.raises(ConfigError, match="holidays have dates"):
         with_holidays(panel([1, 2, 3], "1i"), "DE")
+
+
+def test_the_rows_of_a_plan_count_theirs():
+    rows = panel([date(2024, 12, 23), date(2024, 12, 24)], "1d")
+    plan = pl.DataFrame({"series_id": "a", "time": [date(2024, 12, 25), date(2024, 12, 27)]})
+    assert with_holidays(replace(rows, plan=plan), "DE").plan["holidays"].to_list() == [1, 0]

@@ -65,7 +65,8 @@ def write_template(experiment: Experiment, path: str) -> int:
         raise ConfigError(f"--template: dataset '{experiment.dataset.name}' has rows that are no series; there is no plan.")
     rows = template(experiment, frame)
     write_csv(Path(path), rows)
-    print(f"{counted(len(rows), 'rows')} to fill in ({', '.join(frame.planned)}): {path}")
+    empty = [name for name in frame.planned if rows[name].null_count()]
+    print(f"{counted(len(rows), 'rows')} to fill in ({', '.join(empty) or 'nothing'}): {path}")
     return 0
 
 

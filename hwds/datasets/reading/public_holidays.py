@@ -36,13 +36,26 @@ def with_holidays(panel: Panel, country: str) -> Panel:
         raise ConfigError("dataset.country: holidays have dates, and the dataset's time is whole numbers.")
     if COLUMN in panel.table.columns:
         raise ConfigError(f"dataset.country: the dataset has a column '{COLUMN}' already.")
-    times = panel.table[TIME].unique().sort()
+    roles = panel.roles | {"known_future": (*panel.roles.known_future, COLUMN)}
+    plan = None if panel.plan is None else counted(panel.plan, panel, country)
+    return replace(panel, table=counted(panel.table, panel, country), roles=roles, plan=plan)
+
+
+def counted(rows: pl.DataFrame, panel: Panel, country: str) -> pl.DataFrame:
+    """Return rows with the number of public holidays in each as their column `holidays`.
+
+    Args:
+        rows: With the time of each, of the panel or after it.
+        panel: Whose frequency says how far a row reaches.
+        country: See `with_holidays`.
+    """
+    if rows.is_empty():
+        return rows.with_columns(pl.lit(None, pl.Int32).alias(COLUMN))
+    times = rows[TIME].unique().sort()
     first, behind = _spans(panel, times)
     days = _days(country, first.min().year, behind.max().year)  # type: ignore[union-attr]
     counts = np.searchsorted(days, behind.to_numpy()) - np.searchsorted(days, first.to_numpy())
-    column = panel.table[TIME].replace_strict(times, pl.Series(counts, dtype=pl.Int32)).alias(COLUMN)
-    roles = panel.roles | {"known_future": (*panel.roles.known_future, COLUMN)}
-    return replace(panel, table=panel.table.with_columns(column), roles=roles)
+    return rows.with_columns(rows[TIME].replace_strict(times, pl.Series(counts, dtype=pl.Int32)).alias(COLUMN))
 
 
 def _spans(panel: Panel, times: pl.Series) -> tuple[pl.Series, pl.Series]:
