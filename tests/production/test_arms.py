@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from threading import Event
+from time import sleep
 from types import SimpleNamespace
 
 import polars as pl
@@ -65,6 +66,13 @@ def test_a_slow_canary_costs_no_answer(serve, bundle, monkeypatch):
     over.set()
     assert {answer["arm"] for answer in answers} == {"main"}
     assert "hwds_canary_failures_total 1" in client.get("/metrics").text
+
+
+def test_mains_answer_may_take_all_of_its_time_beside_a_canary(serve, bundle, monkeypatch):
+    client = serve(canary=str(bundle.folder), canary_share=0.0, seconds=2.0)
+    service, answer = client.core.loaded.service, client.core.loaded.service.answer
+    monkeypatch.setattr(service, "answer", lambda *words, **named: sleep(1.2) or answer(*words, **named))
+    assert ask(client, [ROW] * 65).status_code == 200
 
 
 def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_path, monkeypatch):

@@ -105,20 +105,21 @@ class Core:
             Refused: 503, too many wait, or it takes too long.
             DataError: A question is none.
         """
+        until = asyncio.get_running_loop().time() + self.settings.seconds
         if self.beside:
-            return await self._by_arms(questions, reasons)
-        digest, answers = await self._by(MAIN, questions, reasons)
+            return await self._by_arms(questions, reasons, until)
+        digest, answers = await self._by(MAIN, questions, reasons, until)
         self._keep(Arm(MAIN, digest, ""), self._is_drawn(questions), questions, answers)
         return answers, digest
 
-    async def _by_arms(self, questions: list[Question], reasons: bool) -> tuple[list[Answer], str]:
+    async def _by_arms(self, questions: list[Question], reasons: bool, until: float) -> tuple[list[Answer], str]:
         """Return the answers of main and canary, each with the name of its arm where there is a canary, and their digests."""
         request, named = uuid4().hex, CANARY in self.beside
         answers: list[Answer] = [{}] * len(questions)
         asked, done = list(questions), []
         share = self.settings.canary_share if named else 0.0
         for part in parts_of(questions, share, getattr(self.loaded.service, "unit", "")):
-            name, digest, said = await self._of_part(part, reasons)
+            name, digest, said = await self._of_part(part, reasons, until)
             for place, question, answer in zip(part.places, part.questions, said, strict=True):
                 answers[place] = answer | {"arm": name} if named else answer
                 asked[place] = question
@@ -131,27 +132,27 @@ class Core:
             self._shadow.offer(shadow, asked, partial(self._keep, Arm(SHADOW, shadow.digest, request), drawn, asked))
         return answers, ", ".join(dict.fromkeys(arm.bundle for arm, _, _ in done))
 
-    async def _of_part(self, part: Part, reasons: bool) -> tuple[str, str, list[Answer]]:
+    async def _of_part(self, part: Part, reasons: bool, until: float) -> tuple[str, str, list[Answer]]:
         """Return an arm, its digest and its answers; main's where the canary fails or is slow and main is not."""
         if part.arm == MAIN:
-            return MAIN, *await self._by(MAIN, part.questions, reasons)
+            return MAIN, *await self._by(MAIN, part.questions, reasons, until)
         try:
-            return CANARY, *await self._by(CANARY, part.questions, reasons)
+            return CANARY, *await self._by(CANARY, part.questions, reasons, until)
         except FAILURES as error:
             if isinstance(error, Refused) and error.status != 503:
                 raise
-            by_main = await self._by(MAIN, part.questions, reasons)
+            by_main = await self._by(MAIN, part.questions, reasons, until)
             self.metrics.add("canary_failures")
             LOG.warning(json.dumps({"event": "canary failed", "why": f"{type(error).__name__}: {error}"}))
             return MAIN, *by_main
 
-    async def _by(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
+    async def _by(self, arm: str, questions: list[Question], reasons: bool, until: float) -> tuple[str, list[Answer]]:
         """Return the digest of the bundle that answers, which may be replaced meanwhile, and its answers."""
         loaded = self._arm(arm)
         service = loaded.service
         if isinstance(service, RowService) and len(questions) <= AT_ONCE and not reasons:
             return loaded.digest, await self._batches.answer(service, service.read(questions))
-        return await self._in_thread(arm, questions, reasons)
+        return await self._in_thread(arm, questions, reasons, until)
 
     def _arm(self, arm: str) -> Loaded:
         return self.loaded if arm == MAIN else self.beside[arm]
@@ -172,19 +173,19 @@ class Core:
             else:
                 self.metrics.add("captured")
 
-    async def _in_thread(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
+    async def _in_thread(self, arm: str, questions: list[Question], reasons: bool, until: float) -> tuple[str, list[Answer]]:
         if self._waiting >= self.settings.waiting:
             raise Refused(503, f"{self._waiting} requests wait already; ask again in a second.")
-        seconds = self.settings.seconds / (2 if CANARY in self.beside else 1)  # main answers where the canary is slow
         self._waiting += 1
         self.metrics.add("waiting")
         try:
             loop = asyncio.get_running_loop()
+            seconds = (until - loop.time()) / (1 if arm == MAIN else 2)  # main answers where the canary is slow
             threads = self._threads if arm == MAIN else self._beside_threads
             work = loop.run_in_executor(threads, self._answered, arm, questions, reasons)
             return await asyncio.wait_for(work, seconds)  # what has not begun by then never does
         except TimeoutError as error:
-            raise Refused(503, f"the answer takes longer than {seconds:g} s.") from error
+            raise Refused(503, f"the answer takes longer than {self.settings.seconds:g} s.") from error
         finally:
             self._waiting -= 1
             self.metrics.add("waiting", -1)
