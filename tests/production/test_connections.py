@@ -114,6 +114,14 @@ def test_a_folder_whose_path_is_too_long_for_a_socket_holds_nothing(tmp_path):
     assert can_hold(tmp_path)
 
 
+def test_states_have_their_place_on_the_disk_before_it_may_be_full(tmp_path):
+    Parent(tmp_path, 1)
+    line = Line(tmp_path)
+    (states,) = tmp_path.glob("*.connections")
+    assert 512 * states.stat().st_blocks >= 8 * WORDS * 4096
+    line._socket.close()
+
+
 def test_who_asks_next_gets_503_and_who_has_gone_nothing(pair):
     client, server = pair
     client.sendall(REQUEST)

@@ -36,6 +36,9 @@ Its other bits are the bytes of all answers before: where more have left, so has
 still in the worker. Beside it stand the bytes that the worker has taken: where the kernel gave it more, it was reading one. The
 third word has the bytes of all answers before the last: where as many have left, nothing of the last has."""
 
+USUAL = 1 << 12
+"""Descriptors whose states have their place on the disk from the start: in a mapped file, one that is full ends the process."""
+
 WORDS, WORD_BYTES = 3, 8
 """Numbers of a state, and their bytes."""
 
@@ -222,6 +225,7 @@ class Line:
     def __init__(self, folder: Path) -> None:
         name = f"{os.getpid()}.connections"
         with (folder / name).open("w+b") as file:
+            os.posix_fallocate(file.fileno(), 0, USUAL * WORDS * WORD_BYTES)
             file.truncate(SLOTS * WORDS * WORD_BYTES)
         self.states = _mapped(folder / name)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
