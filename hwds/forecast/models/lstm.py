@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from hwds.core.recipe import Folds, Positive, Rows, Small, Width, ZeroFolds
+from hwds.core.recipe import Folds, Positive, Small, Width, ZeroFolds
 from hwds.forecast.models.networks.base import Network
 from hwds.forecast.models.networks.body import WindowParts
 
@@ -35,7 +35,6 @@ class LSTM(Network):
     epochs: Annotated[Folds, Small(2)] = 3
     patience: ZeroFolds = 0
     learning_rate: Positive = 8e-3
-    max_windows: Annotated[Rows, Small(2000)] = 20_000
     units: Width = 48
     attention: bool = False
 
