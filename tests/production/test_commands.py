@@ -63,7 +63,11 @@ def test_a_monitor_watches_segments_and_compares_arms(serve, bundle, trust, tmp_
     until_done(client.core._shadow)
     (tmp_path / "labels.csv").write_text("id,label\n" + "".join(f"q{place},{place % 5 == 0:d}\n" for place in range(120)))
     words = ["monitor", str(bundle.folder), str(tmp_path / "cap"), "--out", str(tmp_path / "mon"), "--rows", "50", *trust]
+    stale = tmp_path / "mon" / "retraining.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
     assert dispatch([*words, "--by", "channel"]) == 0
+    assert not stale.exists(), "no alarm, no proposal"
     pages = {path.parent.name for path in (tmp_path / "mon").rglob("report.html")}
     assert pages == {"mon", "channel=online", "channel=retail"}
     with pytest.raises(ConfigError, match="--challenger: needs --labels"):

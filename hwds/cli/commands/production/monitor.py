@@ -74,6 +74,7 @@ def watch(
         apart = watched_segments(reference, asked, by, per_month=share, **terms)
         reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()}
     raised = 0
+    (out / "retraining.json").unlink(missing_ok=True)  # of an earlier look
     if labels and any(window.alarm for report in reports.values() for window in report.windows):
         proposal = proposed(bundle, asked, labels)
         write_json(out / "retraining.json", proposal.as_dict())
