@@ -38,4 +38,4 @@ def few_positives(clusters: Mapping[str, int]) -> str:
     if count >= LEAST_CLUSTERS:
         return ""
     what = ("day has" if count == 1 else "days have") if way == BY_DAY else ("customer has" if count == 1 else "customers have")
-    return f"Only {count} {what} a positive row: what is told from them may turn with the next few."
+    return f"Only {count} {what} a positive row: the next few may change the result."

@@ -231,7 +231,7 @@ def test_the_sentence_says_that_customers_with_a_positive_row_are_few():
             rows.with_columns(entity=pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")) for rows in judged()
         ]
     )
-    assert " Only 1 customer has a positive row: what is told from them may turn with the next few." in sentence(
+    assert " Only 1 customer has a positive row: the next few may change the result." in sentence(
         FRAME, few, "good"
     )
 
