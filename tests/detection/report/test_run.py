@@ -231,9 +231,7 @@ def test_the_sentence_says_that_customers_with_a_positive_row_are_few():
             rows.with_columns(entity=pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")) for rows in judged()
         ]
     )
-    assert " Only 1 customer has a positive row: the next few may change the result." in sentence(
-        FRAME, few, "good"
-    )
+    assert " Only 1 customer has a positive row: the next few may change the result." in sentence(FRAME, few, "good")
 
 
 def test_what_one_customer_cannot_show_is_refused():
