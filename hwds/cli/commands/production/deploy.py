@@ -17,53 +17,26 @@ import click
 
 from hwds.cli.words import FILE, Whole, Within, command
 
+
+def _number(name: str, kind: click.ParamType, default: float, metavar: str, meaning: str) -> Callable[..., Any]:
+    """Return an option of a number, whose default is shown."""
+    return click.option(name, type=kind, default=default, show_default=True, metavar=metavar, help=meaning)
+
+
 ENDPOINT = (
     click.option("--name", required=True, metavar="NAME", help="The endpoint."),
     click.option("--image", required=True, metavar="URI", help="The image that serves (deploy/Dockerfile)."),
     click.option("--role", required=True, metavar="ARN", help="The role that SageMaker runs it as."),
     click.option("--bucket", required=True, metavar="s3://BUCKET/PREFIX", help="Where the bundle is laid."),
     click.option("--instance", default="ml.m5.large", show_default=True, metavar="TYPE", help="The type of the machines."),
-    click.option("--count", type=Whole(1, 1000), default=2, show_default=True, metavar="NUMBER", help="How many."),
-    click.option(
-        "--canary",
-        type=Whole(1, 50),
-        default=10,
-        show_default=True,
-        metavar="PERCENT",
-        help="Of the capacity, which a new version gets first.",
+    _number("--count", Whole(1, 1000), 2, "NUMBER", "How many."),
+    _number("--canary", Whole(1, 50), 10, "PERCENT", "Of the capacity, which a new version gets first."),
+    _number("--bake", Whole(0, 3600), 600, "SECONDS", "The watch of the canary."),
+    _number(
+        "--errors", Whole(1, 1_000_000), 5, "NUMBER", "Answers of 500 and above in a minute that bring the old version back."
     ),
-    click.option(
-        "--bake",
-        type=Whole(0, 3600),
-        default=600,
-        show_default=True,
-        metavar="SECONDS",
-        help="The watch of the canary.",
-    ),
-    click.option(
-        "--errors",
-        type=Whole(1, 1_000_000),
-        default=5,
-        show_default=True,
-        metavar="NUMBER",
-        help="Answers of 500 and above in a minute that bring the old version back.",
-    ),
-    click.option(
-        "--latency-ms",
-        type=Within(0.1, 60_000),
-        default=1000.0,
-        show_default=True,
-        metavar="NUMBER",
-        help="Milliseconds of the median answer that do so.",
-    ),
-    click.option(
-        "--capture",
-        type=Whole(0, 100),
-        default=0,
-        show_default=True,
-        metavar="PERCENT",
-        help="Requests that SageMaker keeps.",
-    ),
+    _number("--latency-ms", Within(0.1, 60_000), 1000.0, "NUMBER", "Milliseconds of the median answer that do so."),
+    _number("--capture", Whole(0, 100), 0, "PERCENT", "Requests that SageMaker keeps."),
     click.option("--group", default="", metavar="NAME", help="Make it a version of this group in SageMaker's registry."),
     click.option("--region", metavar="REGION", help="Of AWS; else boto3's own."),
 )
