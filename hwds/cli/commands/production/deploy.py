@@ -18,7 +18,7 @@ import click
 from hwds.cli.words import FILE, Whole, Within, command
 
 
-def _number(name: str, kind: click.ParamType, default: float, metavar: str, meaning: str) -> Callable[..., Any]:
+def _number(name: str, kind: click.ParamType[Any], default: float, metavar: str, meaning: str) -> Callable[..., Any]:
     """Return an option of a number, whose default is shown."""
     return click.option(name, type=kind, default=default, show_default=True, metavar=metavar, help=meaning)
 
