@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 
 from hwds.production.bundle.manifest import PARITY
 from hwds.production.bundle.parity import read_cases
+from hwds.production.local.servers import free_port
 from tests.support.fuzzed_bodies import bodies
 
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -42,14 +42,6 @@ def served(folder: str, *words: str) -> Iterator[tuple[int, int]]:
         command = [sys.executable, "-m", "hwds", "serve", folder, "--http", "--port", str(port), *store, *words]
         with started(command, port) as process:
             yield port, process
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """A pipeline on this machine, twice: `python -m bench.pipeline`, with one approver who may approve and one who may not.
 
-moto's server keeps the files, jobs, versions and endpoint; every step's command truly runs (`hwds pipeline --local`). The first
-execution must register and deploy, and what the endpoint then serves must answer as the bundle; the second must end at the gate
-and leave the endpoint as it is. 1 where one fails. A minute of two cores.
+The API is that of `hwds.production.local.plane`; every step's command truly runs (`hwds pipeline --local`). The first execution
+must register and deploy, the endpoint must then answer, and a batch transform by its model as it does; the second must
+end at the gate and leave the endpoint as it is. 1 where one fails. A minute of two cores.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import subprocess
@@ -17,9 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.http_server import free_port, good_questions, served, started
+from bench.http_server import started
 from bench.serving import WORDS, made
 from hwds.production.bundle.keys import TRUST_VARIABLE
+from hwds.production.local.plane import KEYS
+from hwds.production.local.servers import free_port
 
 BUCKET = "models"
 CARD = {"owner": "Desk", "intended_use": "Tiers", "out_of_scope": "Credit", "limits": "New shops", "contact": "d@example.com"}
@@ -43,13 +44,24 @@ def laid(folder: Path, client: Callable[[str], Any]) -> None:
         s3.upload_file(str(folder / name), BUCKET, key)
 
 
-def answers(folder: Path) -> int:
-    """Return the status of a served bundle's answer to a question of its own."""
-    with served(str(folder)) as (port, _):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        body = json.dumps(good_questions(str(folder))[0])
-        connection.request("POST", "/invocations", body, {"content-type": "application/json"})
-        return connection.getresponse().status
+def answers(client: Callable[[str], Any], model: str) -> list[dict[str, Any]]:
+    """Return the endpoint's answers to two rows, and then those of a batch transform by its model."""
+    lines = b'{"id": "a", "spent": 90, "quantity": 2}\n{"id": "b", "spent": 9, "quantity": 1}\n'
+    form = "application/jsonlines"
+    said = client("sagemaker-runtime").invoke_endpoint(EndpointName="orders", Body=lines, ContentType=form)["Body"].read()
+    client("s3").put_object(Bucket=BUCKET, Key="in/rows.jsonl", Body=lines)
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"}}
+    client("sagemaker").create_transform_job(
+        TransformJobName="job",
+        ModelName=model,
+        TransformInput={"DataSource": source, "ContentType": form, "SplitType": "Line"},
+        TransformOutput={"S3OutputPath": f"s3://{BUCKET}/out", "AssembleWith": "Line"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    waiter = client("sagemaker").get_waiter("transform_job_completed_or_stopped")
+    waiter.wait(TransformJobName="job", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    written = client("s3").get_object(Bucket=BUCKET, Key="out/rows.jsonl.out")["Body"].read()
+    return [json.loads(line) for line in (said + b"\n" + written).splitlines() if line]
 
 
 def main() -> int:
@@ -57,22 +69,24 @@ def main() -> int:
     from hwds.production.deploy.endpoint import clients_of
 
     port = free_port()
-    os.environ |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-west-1"}
-    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
-    server = [sys.executable, "-m", "moto.server", "-p", str(port)]
-    with tempfile.TemporaryDirectory() as beside, started(server, port, "/moto-api/"):
-        folder, client = Path(beside), clients_of()
+    os.environ |= {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    server = [sys.executable, "-m", "hwds.production.local.plane", str(port)]
+    with tempfile.TemporaryDirectory() as beside:
+        folder = Path(beside)
         made(folder)
         os.environ[TRUST_VARIABLE] = str(folder / "key.pem.pub")
-        laid(folder, client)
-        codes = [execute(folder, "A. Person")]
-        first = client("sagemaker").describe_endpoint(EndpointName="orders")["EndpointConfigName"]
-        status = answers(folder / "local" / "endpoint")
-        codes.append(execute(folder, CARD["owner"]))
-        last = client("sagemaker").describe_endpoint(EndpointName="orders")["EndpointConfigName"]
-        versions = client("sagemaker").list_model_packages(ModelPackageGroupName="market")["ModelPackageSummaryList"]
-    sys.stdout.write(f"exit codes {codes}, answer {status}, endpoint {first} and {last}, {len(versions)} version\n")
-    return int((codes, status, first == last, len(versions)) != ([0, 1], 200, True, 1))
+        with started(server, port, "/moto-api/"):
+            client = clients_of()
+            laid(folder, client)
+            codes = [execute(folder, "A. Person")]
+            first = client("sagemaker").describe_endpoint(EndpointName="orders")["EndpointConfigName"]
+            said = answers(client, first)
+            codes.append(execute(folder, CARD["owner"]))
+            last = client("sagemaker").describe_endpoint(EndpointName="orders")["EndpointConfigName"]
+            versions = client("sagemaker").list_model_packages(ModelPackageGroupName="market")["ModelPackageSummaryList"]
+    alike = len(said) == 4 and said[:2] == said[2:]
+    sys.stdout.write(f"exit codes {codes}, answers {said}, endpoint {first} and {last}, {len(versions)} version\n")
+    return int((codes, alike, first == last, len(versions)) != ([0, 1], True, True, 1))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,16 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hwds.app.experiment import run
 from hwds.config.compose import compose
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.experiment.check import check
 from hwds.production.bundle.card import FIELDS
 from hwds.production.bundle.keys import PUBLIC, default_key
 from hwds.production.bundle.make import make_bundle
@@ -63,6 +65,31 @@ def train(root: Path) -> None:
     if code:
         raise HwdsError(f"train: the run ended with {code}; its log says why.")
     deliver(folder, root, card)
+
+
+def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:
+    """Refuse hyperparameters that a training would refuse, before a machine is started for it.
+
+    Args:
+        given: The hyperparameters.
+        channels: The channels that it will have.
+
+    Raises:
+        ConfigError: One is wrong, or the dataset reads no file.
+    """
+    card_of(given)
+    words = {name: value for name, value in given.items() if not name.startswith(CARD)}
+    with tempfile.TemporaryDirectory() as folder:
+        own = compose(overrides({name: value for name, value in words.items() if not value.startswith(CHANNEL)}, Path(folder)))
+        if "path" not in own["dataset"]:
+            raise ConfigError(f"dataset: must read a file, which the channel brings, got '{own['dataset']['name']}'.")
+        for name in channels:
+            (channel := _channel(name, Path(folder))).mkdir(parents=True)
+            (channel / "rows.csv").touch()
+        data = compose(overrides(words, Path(folder)))
+    if data["sweep"]["name"] != "none":
+        raise ConfigError(NO_SWEEP)
+    check(data)
 
 
 def card_of(given: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,8 @@
 """A run of a classifier of rows that stand alone, and its bundle, made once for all tests of what stands on them."""
 
+from functools import cache
+from urllib.request import urlopen
+
 import polars as pl
 import pytest
 
@@ -113,6 +116,7 @@ def aws():
     running = server.ThreadedMotoServer(port=0)
     running.start()
     host, port = running.get_host_and_port()
+    urlopen(f"http://{host}:{port}/moto-api/reset", b"").close()  # its state is that of the process, not of a server
     session = boto3.session.Session("key", "secret", region_name="eu-west-1")
-    yield lambda service: session.client(service, endpoint_url=f"http://{host}:{port}")
+    yield cache(lambda service: session.client(service, endpoint_url=f"http://{host}:{port}"))
     running.stop()

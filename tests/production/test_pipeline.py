@@ -11,8 +11,8 @@ from hwds.app.judge import main as judged
 from hwds.cli.main import dispatch
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.deploy.endpoint import put_pipeline, write_archive
-from hwds.production.deploy.local import LocalPipeline
 from hwds.production.deploy.pipeline import Retraining, definition_of, hyperparameters_of
+from hwds.production.local.pipeline import LocalPipeline
 from hwds.results.files import read_mapping
 from tests.production.test_endpoint import wanted
 
@@ -66,11 +66,21 @@ PLACES = "--data s3://rows/orders/ --key s3://keys/hwds/"
         ("card.ownr=Desk", r"card\.ownr: the card has no such field; known: owner"),
         ("sweep=random", "sweep: must be none in a container"),
         ("model.tres=3", "no key 'tres'"),
+        ("seed=x", "seed: must be a whole number, got 'x'"),
+        ("model.trees=0", "model.trees: must be "),
+        ("protocol=walk_forward", "protocol 'walk_forward' cuts a panel"),
+        ("dataset.path=channel:test/rows.csv", "there is no channel 'test'; there are key, train"),
+        (
+            "experiment=gray_market_xgboost",
+            "dataset: must read a file, which the channel brings, got 'gray_market",
+        ),
     ],
 )
 def test_words_that_no_training_takes_are_refused(word, said):
+    table = ["dataset=table", "dataset.roles.label=bad", "protocol=prequential", "model=classify/xgboost"]
+    words = [word] if word.startswith("experiment") else [*table, word]
     with pytest.raises(ConfigError, match=said):
-        dispatch([*PIPELINE.split(), *PLACES.split(), "experiment=gray_market_xgboost", word])
+        dispatch([*PIPELINE.split(), *PLACES.split(), *words])
 
 
 EVALUATE = """

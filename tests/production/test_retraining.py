@@ -1,5 +1,6 @@
 """Retraining: proposed where the world has changed and enough labels say so, not where it is as it was, and said in words."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hwds.cli.main import dispatch
 from hwds.core.errors import DataError
 from hwds.production.monitor.captured import Captured
-from hwds.production.monitor.retraining import proposed
+from hwds.production.monitor.retraining import _recipe, proposed
 from hwds.production.server.capture import HIDDEN
 from tests.production.test_server import ROW
 
@@ -72,6 +73,15 @@ def test_what_cannot_be_said_is_said(bundle, change, said):
     assert proposal.gain is None
     assert proposal.sentence.startswith("Retraining: its gain cannot be said: ")
     assert said in proposal.sentence
+
+
+def test_labels_that_come_too_late_are_said(bundle, monkeypatch):
+    recipe, context, _ = _recipe(bundle)
+    monkeypatch.setattr("hwds.production.monitor.retraining._recipe", lambda _: (recipe, context, 15))
+    said = proposed(bundle, *world(bundle, 1, 3.0)).sentence
+    assert re.search(
+        r"of 40 labels that had arrived by the refit of 2026-01-16, 15 days after them, \d+ are of a kind; 20", said
+    )
 
 
 def test_no_bundle_is_no_challenger(home, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class GraphScorer:
     """
 
     def __init__(self, path: Path, numbers: Sequence[str], texts: Sequence[str]) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would keep an id of this machine and send events to its maker
         from onnxruntime import InferenceSession, SessionOptions
 
         options = SessionOptions()

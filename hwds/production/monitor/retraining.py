@@ -168,10 +168,28 @@ def _backtest(recipe: tuple[Classifier, RowContext, int], table: Table, days: np
     losses = np.full(table.height, np.nan)
     for begin, end in pairwise(edges):
         learned = np.flatnonzero(days[:begin] <= days[begin] - np.timedelta64(delay, "D"))
+        _check_arrived(label[learned], f"the refit of {days[begin]}, {delay} days after them")
         scored = refitted(model, table, learned, context).score_rows(table.filter((place >= begin) & (place < end)))
         assert scored.probability is not None
         losses[begin:end] = log_losses(scored.probability, label[begin:end])
     return losses
+
+
+def _check_arrived(label: np.ndarray, by: str) -> None:
+    """Refuse to refit on labels of one kind; fewer have arrived than there are rows before the refit.
+
+    Args:
+        label: Those that have arrived, in the order of their rows, shape (n,).
+        by: When.
+
+    Raises:
+        DataError: There are too few of a kind, or none in the part that is learned from.
+    """
+    least = min(int((label == 1).sum()), int((label == 0).sum()))
+    if least < LEAST:
+        raise DataError(f"of {len(label):,} labels that had arrived by {by}, {least} are of a kind; {LEAST} are needed")
+    if len(set(label[: round(STOP * len(label))])) < 2:
+        raise DataError(f"the first {STOP:.0%} of the labels that had arrived by {by}, are of one kind")
 
 
 def refitted(model: Classifier, table: Table, learned: np.ndarray, context: RowContext) -> FittedClassifier:

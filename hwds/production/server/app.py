@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
 from hwds.production.server import kserve
@@ -31,10 +34,24 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 def create() -> Application:
     """Return the application of a worker, by the settings in its environment."""
+    end_with_parent()
     core = Core(ServerSettings.of_environment())
     gc.collect()
     gc.freeze()  # what is there now stays: no request waits while Python looks all of it through
     return application(core)
+
+
+def end_with_parent() -> None:
+    """End this worker as SIGTERM does once its parent is gone, however that was killed: it would keep the port."""
+    parent = parent_process()
+
+    def wait() -> None:
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if parent is not None:
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def application(core: Core) -> Application:

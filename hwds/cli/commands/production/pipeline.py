@@ -1,8 +1,8 @@
 """Train, evaluate, gate, register and deploy: a pipeline of SageMaker that makes an experiment's model again on new rows.
 
 The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed; `--create` gives it to SageMaker,
-which runs it when it is asked to, and `--local FOLDER` runs its steps on this machine against moto's server at
-AWS_ENDPOINT_URL. What the gate refuses is neither registered nor deployed.
+which runs it when it is asked to, and `--local FOLDER` runs its steps on this machine against the API that AWS_ENDPOINT_URL
+names (`python -m hwds.production.local.plane`). What the gate refuses is neither registered nor deployed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import click
 
 from hwds.cli.commands.production.deploy import endpoint_options
 from hwds.cli.commands.production.gate import gates
-from hwds.cli.experiment import as_override
 from hwds.cli.words import FILE, KnownWord, command
 from hwds.core.errors import ConfigError
 
@@ -31,7 +30,7 @@ ADDRESS = "AWS_ENDPOINT_URL"
 @click.option("--gate", type=KnownWord("gate", gates), default="production", show_default=True, help="The rules to pass.")
 @click.option("--train-instance", default="ml.m5.xlarge", show_default=True, metavar="TYPE", help="The machine of training.")
 @click.option("--create", is_flag=True, help="Give the definition to SageMaker, in place of an older one of this name.")
-@click.option("--local", type=FILE, metavar="FOLDER", help="Run the steps here, against moto's server.")
+@click.option("--local", type=FILE, metavar="FOLDER", help="Run the steps here.")
 def main(
     words: tuple[str, ...],
     data: str,
@@ -44,29 +43,22 @@ def main(
     **options: Any,
 ) -> int:
     """Print, create or run the pipeline."""
-    from hwds.app.train import CARD, NO_SWEEP, card_of
-    from hwds.config.compose import compose
+    from hwds.app.train import check_given
     from hwds.production.deploy.endpoint import clients_of, put_pipeline
-    from hwds.production.deploy.local import LocalPipeline, fetch_endpoint
-    from hwds.production.deploy.pipeline import Retraining, definition_of, hyperparameters_of
+    from hwds.production.deploy.pipeline import CHANNEL, KEYS, Retraining, definition_of, hyperparameters_of
     from hwds.production.deploy.plan import Deployment
+    from hwds.production.local.pipeline import LocalPipeline
 
     given = hyperparameters_of(list(words))
-    card_of(given)
-    if compose([as_override(word) for word in words if not word.startswith(CARD)])["sweep"]["name"] != "none":
-        raise ConfigError(NO_SWEEP)
+    check_given(given, (CHANNEL, KEYS))
     deployment = Deployment(**options)
     definition = definition_of(Retraining(deployment, given, data, key, gate, train_instance))
     if local is not None and not os.environ.get(ADDRESS):
-        raise ConfigError(f"--local: needs {ADDRESS}, the address of moto's server: moto_server -p 5000.")
+        raise ConfigError(f"--local: needs {ADDRESS}, which `python -m hwds.production.local.plane` prints.")
     if create or local is not None:
         print(put_pipeline(deployment.name, deployment.role, definition, clients_of(region)("sagemaker")))
     if local is not None:
-        client, folder = clients_of(region), Path(local)
-        LocalPipeline(deployment.name, definition, client, folder, print).run()
-        print(
-            f"As endpoint {deployment.name}: hwds serve {fetch_endpoint(deployment.name, client, folder / 'endpoint')} --http"
-        )
+        LocalPipeline(deployment.name, definition, clients_of(region), Path(local), print).run()
     elif not create:
         print(json.dumps(definition, indent=1))
     return 0

@@ -1,4 +1,4 @@
-"""Pipelines on this machine: each step's command truly runs, on what S3 has; the API of AWS is that of moto's server.
+"""Pipelines on this machine: each step's command truly runs, on what S3 has; the API of AWS is that of `plane`.
 
 A step finds at the folder that stands for `/opt/ml` what SageMaker would lay there, and leaves there what SageMaker would take;
 the folder is emptied before each step, so that all goes by way of S3. Jobs, versions of the registry and the endpoint are made
@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwds.core.errors import ConfigError, DataError, HwdsError
-from hwds.production.deploy.endpoint import Clients, refusals, unpack_archive, write_archive
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.production.deploy.endpoint import Clients, refusals, write_archive
 from hwds.production.deploy.pipeline import ROOT, Json
 from hwds.production.deploy.plan import ARCHIVE
+from hwds.production.local.servers import keys_below, place_of
 
 DEFINITION = "pipeline.json"
 """The file by which a folder of executions is known, whose other content may go."""
@@ -166,37 +167,12 @@ class LocalPipeline:
         Raises:
             DataError: There is none.
         """
-        bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
-        if not keys:
-            raise DataError(f"pipeline: nothing lies at {place}.")
-        for key in keys:
+        bucket, prefix = place_of(place)
+        for key in keys_below(self._s3, place):
             path = target / (key.removeprefix(prefix).lstrip("/") or Path(key).name)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._s3.download_file(bucket, key, str(path))
 
     def _lay(self, path: Path, place: str) -> None:
-        bucket, _, key = place.removeprefix("s3://").partition("/")
+        bucket, key = place_of(place)
         self._s3.upload_file(str(path), bucket, key)
-
-
-def fetch_endpoint(name: str, client: Clients, folder: Path) -> Path:
-    """Return the folder with the model that an endpoint serves, unpacked as its container finds it.
-
-    Args:
-        name: The endpoint.
-        client: Returns the client of a service.
-        folder: Where it is unpacked, in place of what lies there.
-    """
-    sagemaker = client("sagemaker")
-    config = sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
-    variant = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"][0]
-    model = sagemaker.describe_model(ModelName=variant["ModelName"])
-    bucket, _, key = model["PrimaryContainer"]["ModelDataUrl"].removeprefix("s3://").partition("/")
-    archive = folder.with_suffix(".tar.gz")
-    client("s3").download_file(bucket, key, str(archive))
-    shutil.rmtree(folder, ignore_errors=True)
-    unpack_archive(archive, folder)
-    archive.unlink()
-    return folder
