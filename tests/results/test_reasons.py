@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
+from hwds.detection.models.inputs.usual import Usual
 from hwds.detection.reasons.phrases import PHRASES, phrase_of
 from hwds.detection.reasons.sentences import companions, in_words
+from hwds.frames.table import Table
 
 
 def reason(name, value, adds=1.0):
@@ -25,7 +28,7 @@ def reason(name, value, adds=1.0):
         (
             "sku_concentration_90d",
             "0.91",
-            "spread its units in 90 days as if over 1.10 devices alike",
+            "spread its units in 90 days as if over 1.1 devices alike",
         ),
         ("customer_confirmed_90d", "3", "3 of its own rows were confirmed in 90 days"),
         ("customer_confirmed_90d", "1", "1 of its own rows was confirmed in 90 days"),
@@ -41,14 +44,14 @@ def reason(name, value, adds=1.0):
         ("loss_at_stake", "2210.0", "its units cost 2,210 less than on the street"),
         ("network_degree", "4", "shares identifiers with 4 other customers"),
         ("customers_sharing_address", "1", "shares its address with 1 other customer"),
-        ("store_risk_30d", "0.31", "of the rows at its store 31 % are expected to be confirmed (by those of 30 days)"),
+        ("store_risk_30d", "0.31", "by those of 30 days 31 % of the rows at its store are expected to be confirmed"),
         (
             "terminal_id_risk_7day_window",
             "0.5",
             "50 % of the rows at its terminal that were investigated in 7 days were confirmed",
         ),
         ("customer_id_nb_tx_30day_window", "90", "the customer paid 90 times in 30 days"),
-        ("terminal_count_1d", "1", "1 payment came at its terminal in a day"),
+        ("terminal_count_1d", "1", "1 payment of known outcome came at its terminal in a day"),
         ("customer_mean_7d", "240", "payments of the customer in 7 days are 240 on average"),
         ("usual_ratio", "8.02", "is 8.02 times what the customer pays on average"),
         ("highest_ratio", None, "is of a customer who has not paid before"),
@@ -60,8 +63,10 @@ def reason(name, value, adds=1.0):
         ("quantity_30d_z", "6.24", "its units in 30 days: 6.2 deviations above its peers"),
         ("gap_z", "-2.0", "its gap: 2.0 deviations below its peers"),
         ("channel", "online", "its channel is online"),
-        ("moon", "0.5", "its moon is 0.500"),
-        ("quantity_ratio_90d", "0.4", "buys less than usual: 0.400 times its usual quantity"),
+        ("moon", "0.5", "its moon is 0.5"),
+        ("recent", None, "its last rows, in their order, look like those of confirmed cases"),
+        ("quantity_30d_peers", "2.0042", "its peers buy 2 units in 30 days"),
+        ("quantity_ratio_90d", "0.4", "buys less than usual: 0.4 times its usual quantity"),
         ("quantity_ratio_90d", "3", "buys 3 times its usual quantity"),
         ("amount_ratio", "1", "spends its usual amount"),
         ("quantity_ratio_90d", None, "has no earlier line to compare its quantity with"),
@@ -140,10 +145,46 @@ def test_that_nobody_looked_is_no_ground_beside_others():
     assert in_words(none[:1]) == ["none of its own rows were investigated in 90 days"]
 
 
+def test_a_text_is_a_ground_where_it_is_rare():
+    rare = reason("sku", "earbuds-6") | {"below": 0.01, "above": 0.96}
+    common = reason("channel", "web", 3.0) | {"below": 0.5, "above": 0.2}
+    assert in_words([common, rare]) == ["its sku is earbuds-6, as in only 3.0 % of rows"]
+    assert in_words([common]) == ["its channel is web, as in 30 % of rows"]
+    new = rare | {"below": 0.0, "above": 1.0}
+    assert in_words([new]) == ["its sku is earbuds-6, as in less than 0.1 % of rows"]
+
+
+def test_texts_are_ranked_by_how_many_rows_have_them():
+    data = pl.DataFrame({"sku": ["a"] * 6 + ["b"] * 3 + [None], "units": range(10)})
+    rows = Table.build(data, {"covariate": ("sku", "units")})
+    usual = Usual.learn(rows)
+    assert usual.text_ranks("sku", "b") == pytest.approx((0.1, 0.6))
+    assert usual.text_ranks("sku", "new") == pytest.approx((0.0, 0.9))
+    assert usual.text_ranks("sku", None) == usual.text_ranks("units", "3") == (None, None)
+
+
+def test_of_a_rule_its_record_and_what_it_is_about_are_said():
+    name = "rule large line: units > 5 and sku = a"
+    rule = reason(name, "of its rows 12 % were confirmed, of all 2.0 %", 2.0)
+    units = reason("units", "9", 0.0) | {"below": 0.97, "above": 0.01}
+    said = [f"meets the {name} (of its rows 12 % were confirmed, of all 2.0 %)", "its units is 9 (more than in 97 % of rows)"]
+    assert in_words([rule, units]) == said
+    assert companions(name) == ("units", "sku")
+    assert companions("rule units > 5") == ("units",)
+
+
+def test_the_number_that_is_unusual_is_said_of_a_topic():
+    usual = reason("orders_7d", "2", 3.0) | {"below": 0.8, "above": 0.1}
+    odd = reason("orders_90d", "40", 1.0) | {"below": 0.97, "above": 0.0}
+    assert in_words([usual, odd]) == ["placed 40 orders in 90 days (more than in 97 % of rows)"]
+
+
 def test_a_share_that_is_shrunk_is_told_by_its_rows():
     risk = reason("store_risk_30d", "0.21", 2.0)
     counts = [reason("store_confirmed_30d", "3", 0.1), reason("store_labels_30d", "12", -0.1)]
     assert in_words([risk, *counts]) == ["of the rows at its store 12 were investigated in 30 days and 3 confirmed"]
+    clean = [reason("store_risk_30d", "0.1"), reason("store_confirmed_30d", "0", 0.0), reason("store_labels_30d", "12", 0.0)]
+    assert in_words(clean) == ["none of the rows at its store was confirmed of 12 that were investigated in 30 days"]
     none = [reason("customer_confirmed_90d", "0", 0.0), reason("customer_labels_90d", "0", 0.0)]
     assert in_words([reason("customer_risk_90d", "0.05"), *none]) == ["none of its own rows was investigated in 90 days"]
     assert companions("store_risk_30d") == ("store_confirmed_30d", "store_labels_30d")

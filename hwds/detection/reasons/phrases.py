@@ -27,9 +27,11 @@ COUNTED = {
 
 
 def number(value: float) -> str:
-    """Return a number as people write it: one that is whole to three digits without decimals."""
-    whole = abs(value - round(value)) <= 0.002 * abs(value)
-    return fixed(value, 0) if whole or abs(value) >= 1000 else brief(value)
+    """Return a number as people write it: three digits, and no decimals that are zeros."""
+    if abs(value) >= 1000:
+        return fixed(value, 0)
+    shown = brief(value)
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
 def counts(value: float, one: str, many: str = "") -> str:
@@ -125,7 +127,7 @@ def _risk(value: float, groups: Groups) -> str:
 
 def _expected(value: float, groups: Groups) -> str:
     """Return the phrase of a share that is shrunk to the overall one: an expectation, not a count."""
-    return f"of {_there(groups)} {percent(value)} are expected to be confirmed (by those of {span(groups['days'])})"
+    return f"by those of {span(groups['days'])} {percent(value)} of {_there(groups)} are expected to be confirmed"
 
 
 def counts_of(base: str, confirmed: float, labels: float) -> str:
@@ -141,6 +143,8 @@ def counts_of(base: str, confirmed: float, labels: float) -> str:
     there, days = _there(match.groupdict()), span(match["days"])
     if not labels:
         return f"none of {there} was investigated in {days}"
+    if not confirmed:
+        return f"none of {there} was confirmed of {number(labels)} that were investigated in {days}"
     return f"of {there} {number(labels)} were investigated in {days} and {number(confirmed)} confirmed"
 
 
@@ -160,7 +164,7 @@ def _payments(value: float, groups: Groups) -> str:
     days = span(groups["days"])
     if groups["place"] == "customer":
         return f"the customer paid {'once' if value == 1 else f'{number(value)} times'} in {days}"
-    return f"{counts(value, 'payment')} came at its {groups['place'].replace('_', ' ')} in {days}"
+    return f"{counts(value, 'payment')} of known outcome came at its {groups['place'].replace('_', ' ')} in {days}"
 
 
 def _mean(value: float, groups: Groups) -> str:
@@ -280,6 +284,7 @@ MISSING: tuple[tuple[str, str], ...] = (
     ("spread|spread_share|spread_share_least_.*|loss_at_stake", "is of a device without a known street price"),
     ("network_.*", "names no customer whose ties could be followed"),
     (".+_z", "has too few peers to be compared with"),
+    ("recent", "its last rows, in their order, look like those of confirmed cases"),
 )
 """A pattern of a whole name, and what it means that there is no value."""
 

@@ -23,6 +23,7 @@ from hwds.detection.reasons.phrases import (
     span,
     topic_of,
 )
+from hwds.results.formatting import percent
 
 MOST = 3
 """Sentences of one row."""
@@ -30,11 +31,20 @@ MOST = 3
 UNUSUAL = 0.9
 """The share of rows with a lower (or a higher) value from which on a value is said to be high (or low)."""
 
+LEAST_SHARE = 0.001
+"""The least share of rows that is named: rarer texts are seen too seldom among those that shares are computed from."""
+
 NOTHING = "none of "
 """The begin of a sentence that says that something did not happen."""
 
 PEERS = re.compile(r"(?P<base>.+)_(?P<kind>z|peers)")
 """Inputs that compare the input of the base's name with its peers."""
+
+RULE = "rule "
+"""The begin of the name of a rule; behind it come its name and its conditions."""
+
+CONDITION = re.compile(r"(?:^|: | and )(\w+) [<>=!]")
+"""The input of a condition."""
 
 RISK = re.compile(r"(?P<place>.+)_risk_(?P<window>\d+d)")
 """A share of confirmed rows that is shrunk; beside it stand the rows themselves."""
@@ -50,7 +60,8 @@ class Fact:
         name: The input's.
         value: A number or a text; None where there is none.
         adds: Its contribution to the score.
-        below, above: The share of the rows that were learned from with a lower and with a higher value; None where not known.
+        below, above: The share of the rows that were learned from with a lower and with a higher value, of a text with a rarer
+            and with a commoner one; None where not known.
     """
 
     name: str
@@ -90,12 +101,14 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str
 
 @cache
 def companions(name: str) -> tuple[str, ...]:
-    """Return the inputs that make one readable: the input it compares, and the median of peers.
+    """Return the inputs that make one readable: the input it compares, and the median of peers; of a rule those it is about.
 
     Example:
         >>> companions("quantity_30d_z")
         ('quantity_30d', 'quantity_30d_peers')
     """
+    if name.startswith(RULE):
+        return tuple(dict.fromkeys(CONDITION.findall(name.removeprefix(RULE))))
     risk = RISK.fullmatch(name)
     if risk:
         return f"{risk['place']}_confirmed_{risk['window']}", f"{risk['place']}_labels_{risk['window']}"
@@ -112,8 +125,10 @@ def subject(name: str) -> str:
 
 
 def _is_usual(fact: Fact) -> bool:
-    """Return whether an input is a number as most rows have it: by itself no ground to look at a row."""
-    return fact.below is not None and fact.above is not None and max(fact.below, fact.above) < UNUSUAL
+    """Return whether an input is a number or a text as most rows have it: by itself no ground to look at a row."""
+    if fact.below is None or fact.above is None:
+        return False
+    return (fact.above if isinstance(fact.value, str) else max(fact.below, fact.above)) < UNUSUAL
 
 
 def _sentence(facts: list[Fact]) -> str:
@@ -135,8 +150,9 @@ def _sentence(facts: list[Fact]) -> str:
     if match:
         return f"{_plain(known[plain[0]], rank=False)}{_beside(known[match])}"
     far = [name for name in compared if name.endswith("_z")]  # what peers do over other days compares with nothing
-    beside = f", {_alone(known[far[0]])}" if far else ""
-    return f"{_plain(known[plain[0]])}{beside}"
+    if far:
+        return f"{_plain(known[plain[0]])}, {_alone(known[far[0]])}"
+    return _plain(known[next((name for name in plain if not _is_usual(known[name])), plain[0])])
 
 
 def _kind(fact: Fact, own: Fact | None) -> str:
@@ -155,14 +171,24 @@ def _kind(fact: Fact, own: Fact | None) -> str:
 
 def _plain(fact: Fact, *, rank: bool = True) -> str:
     """Return an input in words, and where asked for how unusual it is."""
-    if fact.name.startswith("rule "):
-        return f"meets the {fact.name}"
+    if fact.name.startswith(RULE):
+        return f"meets the {fact.name}" + (f" ({fact.value})" if fact.value else "")
     if fact.value is None:
         return missing_phrase(fact.name) or f"its {_noun(fact.name)} is not known"
     if isinstance(fact.value, str):
-        return f"its {_noun(fact.name)} is {fact.value}"
+        return f"its {_noun(fact.name)} is {fact.value}{_share(fact)}"
     words = phrase_of(fact.name, fact.value) or f"its {_noun(fact.name)} is {number(fact.value)}"
     return f"{words}{_rank(fact)}" if rank else words
+
+
+def _share(fact: Fact) -> str:
+    """Return in which share of rows a text stands; empty where that is not known."""
+    if fact.below is None or fact.above is None:
+        return ""
+    share = max(1 - fact.below - fact.above, 0.0)
+    if share < LEAST_SHARE:
+        return f", as in less than {percent(LEAST_SHARE)} of rows"
+    return f", as in {'only ' if fact.above >= UNUSUAL else ''}{percent(share)} of rows"
 
 
 def _rank(fact: Fact) -> str:
@@ -172,10 +198,10 @@ def _rank(fact: Fact) -> str:
     share = max(fact.below, fact.above)
     if share < UNUSUAL:
         return ""
-    percent = min(floor(100 * share + 1e-9), 99)
+    whole = min(floor(100 * share + 1e-9), 99)
     if FLAGS.fullmatch(fact.name):
-        return f" (unlike {percent} % of rows)"
-    return f" ({'more' if fact.below >= fact.above else 'less'} than in {percent} % of rows)"
+        return f" (unlike {whole} % of rows)"
+    return f" ({'more' if fact.below >= fact.above else 'less'} than in {whole} % of rows)"
 
 
 def _beside(fact: Fact) -> str:

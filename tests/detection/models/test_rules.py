@@ -78,7 +78,10 @@ def test_rules_order_rows_by_the_share_that_theirs_had():
     assert np.allclose(told.base + told.values.sum(axis=1), fitted.score_rows(table).score)
     rows = prediction_rows(fitted, table, table, "test", 50)
     best = rows.sort("score", descending=True).row(0, named=True)
-    assert in_words(best["reasons"]) == ["meets the rule late: worth > 200 and night = 1"]
+    record, about = in_words(best["reasons"])
+    confirmed = f"(of its rows {100 * share:.0f} % were confirmed, of all {100 * base:.1f} %)"
+    assert record == f"meets the rule late: worth > 200 and night = 1 {confirmed}"
+    assert about.startswith("its worth is ")
     scores = {(each.metric, each.segment): each for each in rule_scores(rows)}
     assert scores["rule_rows", LATE].value == n
     rate = scores["rule_hit_rate", LATE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
@@ -43,6 +44,10 @@ class Scored:
     interval: np.ndarray | None = None
 
 
+REST = "rest"
+"""The name of what a score has that its inputs do not add."""
+
+
 @dataclass(frozen=True, eq=False)
 class Contributions:
     """Contributions of inputs to a row's score: `base + values.sum(axis=1)` is the score.
@@ -51,11 +56,13 @@ class Contributions:
         names: The inputs, as many as columns of `values`.
         base: The score of a row of which nothing is known.
         values: Shape (n, inputs).
+        records: For a name that is no column of the rows, a rule, what it was worth, in words.
     """
 
     names: tuple[str, ...]
     base: float
     values: np.ndarray
+    records: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scorer(Protocol):

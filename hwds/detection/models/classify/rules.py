@@ -21,6 +21,7 @@ from hwds.detection.models.rules.conditions import Rule, by_name, check_rules, r
 from hwds.detection.models.rules.proposed import proposed
 from hwds.frames.base import RowReader
 from hwds.frames.table import Table
+from hwds.results.formatting import percent
 from hwds.statistics.log_odds import log_odds
 
 
@@ -108,7 +109,12 @@ class RuleScorer(Serializable):
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return what the rule that decides adds."""
-        return Contributions(tuple(f"rule {rule.title}" for rule in self.rules), self.base, self._parts(rows))
+        names = tuple(f"rule {rule.title}" for rule in self.rules)
+        overall, *shares = (percent(1 / (1 + np.exp(-odds))) for odds in (self.base, *self.odds.tolist()))
+        records = {
+            name: f"of its rows {share} were confirmed, of all {overall}" for name, share in zip(names, shares, strict=True)
+        }
+        return Contributions(names, self.base, self._parts(rows), records)
 
     def _met(self, rows: RowReader) -> np.ndarray:
         return np.column_stack([rule.holds(rows) for rule in self.rules])

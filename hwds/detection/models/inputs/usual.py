@@ -1,11 +1,13 @@
-"""Usual values of inputs: quantiles among the rows that a model learned from, beside which a value is high or low."""
+"""Usual values of inputs: quantiles and shares among the rows that a model learned from, which make a value high or rare."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from hwds.core.serialization import Serializable
 from hwds.frames.table import Table
@@ -16,32 +18,41 @@ GRID = 100
 MOST_ROWS = 5000
 """Rows that quantiles are computed from, evenly spaced; more would move no whole percent."""
 
+MOST_TEXTS = 200
+"""Texts of an input whose shares are kept, the commonest; where they are few of the rows no text is rare."""
+
 
 @dataclass(frozen=True, eq=False)
 class Usual(Serializable):
-    """Quantiles of the inputs that are numbers.
+    """Quantiles of the inputs that are numbers, and how common each text of the others is.
 
     Attributes:
         names: Of the inputs.
         quantiles: From the least to the largest value of each, shape (names, 101); NaN where no row has a value.
+        texts: Of each input that is no number the share of rows that has a text, the commonest first.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"texts": {}}
 
     names: tuple[str, ...]
     quantiles: np.ndarray
+    texts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def learn(cls, rows: Table) -> Self:
-        """Return the quantiles of a table's inputs."""
+        """Return the quantiles and shares of a table's inputs."""
         schema = rows.data.schema
         names = tuple(name for name in rows.inputs if schema[name].is_numeric() or str(schema[name]) == "Boolean")
         step = max(rows.height // MOST_ROWS, 1)
-        numbers = rows.filter(np.arange(rows.height) % step == 0).numbers(names)
+        some = rows.filter(np.arange(rows.height) % step == 0)
+        numbers = some.numbers(names)
         quantiles = np.full((len(names), GRID + 1), np.nan)
         for place, column in enumerate(numbers.T):
             known = column[np.isfinite(column)]
             if len(known):
                 quantiles[place] = np.quantile(known, np.linspace(0, 1, GRID + 1), method="inverted_cdf")
-        return cls(names, quantiles)
+        texts = {name: _shares(some.data[name]) for name in rows.inputs if name not in names and not schema[name].is_nested()}
+        return cls(names, quantiles, texts)
 
     @classmethod
     def unknown(cls) -> Self:
@@ -57,3 +68,20 @@ class Usual(Serializable):
             return None, None
         below, above = np.searchsorted(grid, value, "left"), len(grid) - np.searchsorted(grid, value, "right")
         return float(below) / len(grid), float(above) / len(grid)
+
+    def text_ranks(self, name: str, text: str | None) -> tuple[float | None, float | None]:
+        """Return the share of rows with a rarer text and of those with a commoner one; None twice where that is not known."""
+        if text is None or name not in self.texts:
+            return None, None
+        commoner = 0.0
+        for each, share in self.texts[name].items():
+            if each == text:
+                return max(1.0 - commoner - share, 0.0), commoner
+            commoner += share
+        return 0.0, min(commoner, 1.0)
+
+
+def _shares(column: pl.Series) -> dict[str, float]:
+    """Return the share of rows with each text, the commonest first."""
+    counts = column.cast(pl.String).drop_nulls().value_counts().sort("count", column.name, descending=[True, False])
+    return {text: count / len(column) for text, count in counts.head(MOST_TEXTS).iter_rows()}

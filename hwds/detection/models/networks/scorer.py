@@ -10,7 +10,7 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, Contributions
+from hwds.detection.models.classify.base import REST, Classifier, Contributions
 from hwds.detection.models.inputs.labels import known, labels_of, learnable
 from hwds.detection.models.networks.base import RowArrays, RowExamples, RowNetwork, RowParts, RowShape
 from hwds.detection.models.networks.dense import DenseNetworks
@@ -112,7 +112,7 @@ class NetworkScorer(Serializable):
             rest = score - base - values.sum(axis=1)
             far = np.flatnonzero(np.abs(rest) >= COMPLETE)  # each row by itself, whatever stands beside it
             if points >= MOST_POINTS or not len(far):
-                return Contributions((*self.reader.names, "rest"), base, np.column_stack([values, rest]))
+                return Contributions((*self.reader.names, REST), base, np.column_stack([values, rest]))
             points *= 2
 
     @cached_property

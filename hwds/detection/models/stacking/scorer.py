@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Member(Serializable):
         far = np.abs(score - raw.base) > NEAR
         moved = np.where(far, score - raw.base, NEAR)
         stretch = np.where(far, self.scale.odds(score) - base, nearby - base) / moved
-        return Contributions(raw.names, float(base), raw.values * stretch[:, None])
+        return replace(raw, base=float(base), values=raw.values * stretch[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +70,15 @@ class StackScorer(Serializable):
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return the weighted sum of the contributions of the members' inputs, by the name of the input."""
-        base, parts = self.shift, dict[str, np.ndarray]()
+        base, parts, records = self.shift, dict[str, np.ndarray](), dict[str, str]()
         for member, weight in self._weighted_members():
             contributions = member.explain(rows)
             base += weight * contributions.base
+            records |= contributions.records
             for name, values in zip(contributions.names, contributions.values.T, strict=True):
                 parts[name] = parts.get(name, 0.0) + weight * values
         values = np.column_stack(list(parts.values())) if parts else np.zeros((rows.height, 0))
-        return Contributions(tuple(parts), base, values)
+        return Contributions(tuple(parts), base, values, records)
 
     def _weighted_members(self) -> list[tuple[Member, float]]:
         """Return the members of a positive weight."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from hwds.detection.metrics.days import flagged
 from hwds.detection.metrics.rule_scores import COLUMN as RULES
-from hwds.detection.models.classify.base import Contributions, FittedClassifier
+from hwds.detection.models.classify.base import REST, Contributions, FittedClassifier
 from hwds.detection.models.inputs.usual import Usual
 from hwds.detection.protocols.rows.codes import entities, numbered
 from hwds.detection.reasons.sentences import companions
@@ -138,7 +138,7 @@ def main_inputs(contributions: Contributions, rows: RowReader, usual: Usual) -> 
     Args:
         contributions: Of the inputs of each row.
         rows: The rows.
-        usual: Quantiles of the inputs among the rows that were learned from.
+        usual: Quantiles and shares of the inputs among the rows that were learned from.
     """
     numbers = rows.numbers(usual.names)
     columns = {name: place for place, name in enumerate(usual.names)}
@@ -146,12 +146,17 @@ def main_inputs(contributions: Contributions, rows: RowReader, usual: Usual) -> 
     places, texts = {name: place for place, name in enumerate(contributions.names)}, cache(rows.texts)
     reasons: list[list[dict[str, object]]] = []
     for row, first in enumerate(order.tolist()):
-        main = [contributions.names[place] for place in first if contributions.values[row, place] > 0]
-        beside = (other for name in main for other in companions(name) if other in places)
-        adds = {name: float(contributions.values[row, places[name]]) for name in (*main, *beside)}
+        main = [
+            contributions.names[place]
+            for place in first
+            if contributions.values[row, place] > 0 and contributions.names[place] != REST
+        ]
+        beside = (other for name in main for other in companions(name) if other in places or name in contributions.records)
+        adds = {name: float(contributions.values[row, places[name]]) if name in places else 0.0 for name in (*main, *beside)}
         reasons.append([])
         for name, share in adds.items():
-            below, above = usual.ranks(name, numbers[row, columns[name]]) if name in columns else (None, None)
-            said = {"input": name, "value": texts(name)[row], "adds": share, "below": below, "above": above}
-            reasons[-1].append(said)
+            text = contributions.records.get(name, texts(name)[row])
+            number = columns.get(name)
+            ranks = usual.text_ranks(name, text) if number is None else usual.ranks(name, numbers[row, number])
+            reasons[-1].append({"input": name, "value": text, "adds": share, "below": ranks[0], "above": ranks[1]})
     return reasons
